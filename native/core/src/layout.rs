@@ -1,0 +1,149 @@
+//! Where each named tensor lies in the flat buffers.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
+
+/// Which flat buffer a tensor lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Element {
+    /// A trained parameter, in the flat f32 parameter buffer.
+    Parameter,
+    /// A floating buffer (batch-norm statistics), in [`Buffers::floats`](crate::Buffers::floats).
+    FloatBuffer,
+    /// An integer buffer (`num_batches_tracked`), in [`Buffers::integers`](crate::Buffers::integers).
+    IntegerBuffer,
+}
+
+/// One named tensor: `len` elements of its flat buffer from `offset`, in row-major order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TensorEntry {
+    /// The name in PyTorch's `state_dict`, such as `0.weight`.
+    pub name: String,
+    /// The tensor's shape; empty for a scalar.
+    pub shape: Vec<usize>,
+    /// Which flat buffer the tensor lies in.
+    pub element: Element,
+    /// The index of its first element in that buffer.
+    pub offset: usize,
+    /// The number of its elements.
+    pub len: usize,
+}
+
+/// The layout of a network's flat buffers, in `state_dict` order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ParamLayout {
+    entries: Vec<TensorEntry>,
+}
+
+impl ParamLayout {
+    /// An empty layout.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends a tensor after the last one of its buffer and returns its entry.
+    pub fn push(&mut self, name: impl Into<String>, shape: &[usize], element: Element) -> &TensorEntry {
+        let offset = self.len_of(element);
+        let index = self.entries.len();
+        self.entries.push(TensorEntry {
+            name: name.into(),
+            shape: shape.to_vec(),
+            element,
+            offset,
+            len: shape.iter().product(),
+        });
+        &self.entries[index]
+    }
+
+    /// The tensors in `state_dict` order.
+    #[must_use]
+    pub fn entries(&self) -> &[TensorEntry] {
+        &self.entries
+    }
+
+    /// The tensors of one flat buffer.
+    pub fn of(&self, element: Element) -> impl Iterator<Item = &TensorEntry> {
+        self.entries.iter().filter(move |entry| entry.element == element)
+    }
+
+    /// The number of elements of one flat buffer.
+    #[must_use]
+    pub fn len_of(&self, element: Element) -> usize {
+        self.of(element).map(|entry| entry.len).sum()
+    }
+
+    /// The number of trained parameters.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.len_of(Element::Parameter)
+    }
+
+    /// The name of the parameter tensor that holds element `index` of the flat parameter buffer.
+    #[must_use]
+    pub fn parameter_name(&self, index: usize) -> Option<&str> {
+        self.of(Element::Parameter)
+            .find(|entry| (entry.offset..entry.offset + entry.len).contains(&index))
+            .map(|entry| entry.name.as_str())
+    }
+
+    /// A hash of names, shapes and buffers, the same on every machine: two peers exchange flat buffers only if it agrees.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        let mut hasher = Xxh3::new();
+        for entry in &self.entries {
+            hasher.update(&(entry.name.len() as u64).to_le_bytes());
+            hasher.update(entry.name.as_bytes());
+            hasher.update(&[entry.element as u8, 0]);
+            hasher.update(&(entry.shape.len() as u64).to_le_bytes());
+            for &size in &entry.shape {
+                hasher.update(&(size as u64).to_le_bytes());
+            }
+        }
+        hasher.digest()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Element, ParamLayout};
+
+    fn layout() -> ParamLayout {
+        let mut layout = ParamLayout::new();
+        layout.push("0.weight", &[3, 2], Element::Parameter);
+        layout.push("1.running_mean", &[3], Element::FloatBuffer);
+        layout.push("0.bias", &[3], Element::Parameter);
+        layout
+    }
+
+    #[test]
+    fn each_buffer_is_laid_out_without_gaps() {
+        let layout = layout();
+        assert_eq!(layout.parameters(), 9);
+        assert_eq!(layout.len_of(Element::FloatBuffer), 3);
+        assert_eq!(layout.len_of(Element::IntegerBuffer), 0);
+        assert_eq!(layout.entries()[2].offset, 6);
+        assert_eq!(layout.entries()[1].offset, 0);
+    }
+
+    #[test]
+    fn an_element_is_named_by_its_tensor() {
+        let layout = layout();
+        assert_eq!(layout.parameter_name(5), Some("0.weight"));
+        assert_eq!(layout.parameter_name(6), Some("0.bias"));
+        assert_eq!(layout.parameter_name(9), None);
+    }
+
+    #[test]
+    fn the_hash_tells_layouts_apart_that_have_the_same_size() {
+        let mut other = ParamLayout::new();
+        other.push("0.weight", &[2, 3], Element::Parameter);
+        other.push("1.running_mean", &[3], Element::FloatBuffer);
+        other.push("0.bias", &[3], Element::Parameter);
+        assert_eq!(layout().hash(), layout().hash());
+        assert_ne!(layout().hash(), other.hash());
+    }
+}

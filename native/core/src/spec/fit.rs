@@ -1,0 +1,121 @@
+//! The documents of one fit: the server's, the client's, the worker's and the predictor's.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataSpec, LossSpec, NetworkSpec, OptimizerSpec, StrategySpec};
+
+/// What the driver opens a parameter server with.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServerSpec {
+    /// The fit's identity.
+    pub fit: String,
+    /// The network; its initial weights come from `seed` unless given.
+    pub network: NetworkSpec,
+    /// The training data's columns; the inputs' shapes fix the network's.
+    pub data: DataSpec,
+    /// The strategy.
+    pub strategy: StrategySpec,
+    /// All workers of the fit, `p`.
+    pub workers: u32,
+    /// The epochs each worker trains.
+    pub epochs: u32,
+    /// Seeds the initial weights.
+    pub seed: u64,
+    /// The address to listen on.
+    pub bind_address: String,
+    /// The first port tried; 0 lets the system choose.
+    pub port: u16,
+    /// How many further ports are tried when one is taken.
+    pub port_max_retries: u16,
+    /// The fit's secret: 64 hexadecimal digits.
+    pub secret: String,
+    /// How long a silent worker keeps its lease, in milliseconds.
+    pub lease_millis: u64,
+}
+
+/// What a worker connects with.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientSpec {
+    /// The fit's identity; a server of the same process is reached through memory.
+    pub fit: String,
+    /// The driver's host name or address.
+    pub host: String,
+    /// The server's port.
+    pub port: u16,
+    /// The fit's secret: 64 hexadecimal digits.
+    pub secret: String,
+    /// How long a broken connection is retried, in milliseconds.
+    pub timeout_millis: u64,
+}
+
+/// What a task opens a worker with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerSpec {
+    /// Where the server is.
+    pub server: ClientSpec,
+    /// The network.
+    pub network: NetworkSpec,
+    /// The stream's columns.
+    pub data: DataSpec,
+    /// The loss.
+    pub loss: LossSpec,
+    /// The worker's optimizer.
+    pub optimizer: OptimizerSpec,
+    /// The strategy.
+    pub strategy: StrategySpec,
+    /// Rows of a mini-batch.
+    pub batch_size: usize,
+    /// Passes over the data.
+    pub epochs: u32,
+    /// Seeds the order of rows and dropout.
+    pub seed: u64,
+    /// Whether rows are shuffled every epoch.
+    pub shuffle: bool,
+    /// The partition this task reads.
+    pub partition: u32,
+    /// Spark's `taskAttemptId`.
+    pub attempt: i64,
+    /// How many workers this task runs in turn over its rows.
+    pub workers_in_task: u32,
+    /// Intra-op threads of libtorch in this task.
+    pub threads: u32,
+    /// What the tasks of this executor may keep in memory together, in bytes; the rest is spilled.
+    pub cache_bytes: u64,
+    /// Directories for spilled blocks.
+    pub spill_directories: Vec<String>,
+}
+
+/// What a task opens a predictor with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PredictorSpec {
+    /// A hash of the weights; predictors of one process that agree in it and in the network share the weights.
+    pub weights: String,
+    /// The network.
+    pub network: NetworkSpec,
+    /// The stream's columns, without labels.
+    pub data: DataSpec,
+    /// Class thresholds, or empty.
+    pub thresholds: Vec<f64>,
+    /// Intra-op threads of libtorch in this task.
+    pub threads: u32,
+}
+
+impl std::fmt::Debug for ServerSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerSpec").field("fit", &self.fit).field("strategy", &self.strategy).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ClientSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientSpec")
+            .field("fit", &self.fit)
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,12 @@
+//! The resolved documents that cross the boundary from the JVM, each as one JSON text. The JVM resolves every default, so
+//! each field is present and an unknown one is an error.
+
+mod data;
+mod fit;
+mod network;
+mod training;
+
+pub use data::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
+pub use fit::{ClientSpec, PredictorSpec, ServerSpec, WorkerSpec};
+pub use network::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
+pub use training::{LossSpec, OptimizerSpec, StrategySpec};
