@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Checks for what the set-up needs and says by name what is missing and how to install it.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+missing=()
+packages=()
+lacks() { # WHAT PACKAGE...
+  missing+=("$1")
+  shift
+  packages+=("$@")
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+[ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || die "Firesteel is built on Linux x86-64; this is $(uname -s) $(uname -m)"
+
+java_major() { "$1" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1; }
+if ! has javac || ! has java; then
+  lacks "JDK 17 or later (javac)" openjdk-17-jdk-headless
+elif [ "$(java_major java)" -lt 17 ]; then
+  lacks "JDK 17 or later (java on the PATH is version $(java_major java))" openjdk-17-jdk-headless
+fi
+has git || lacks "git" git
+has make || lacks "make" make
+has "${CC:-cc}" && has "${CXX:-c++}" || lacks "C++ compiler" build-essential
+has readelf && has strip || lacks "binutils (readelf, strip)" binutils
+has flock || lacks "flock" util-linux
+has sbt || has mvn || lacks "sbt or Maven" maven
+if python="$(python_311)"; then
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || lacks "venv of $(basename "$python")" python3-venv
+  "$python" -m pip --version >/dev/null 2>&1 || lacks "pip of $(basename "$python")" python3-pip
+else
+  lacks "Python 3.11 or later" python3 python3-venv python3-pip
+fi
+rust=true
+if ! has cargo || ! has rustc; then
+  rust=false
+  missing+=("Rust (cargo, rustc)")
+fi
+
+free="$(df --output=avail -k "$CACHE" | tail -1)"
+[ "$free" -gt 3000000 ] || missing+=("3 GB of free space in $CACHE (or set FIRESTEEL_CACHE)")
+
+[ ${#missing[@]} -gt 0 ] || exit 0
+{
+  echo "Set-up needs what this machine lacks:"
+  printf '  - %s\n' "${missing[@]}"
+  if [ ${#packages[@]} -gt 0 ]; then
+    echo "On Debian or Ubuntu:"
+    echo "  sudo apt-get install $(printf '%s\n' "${packages[@]}" | sort -u | tr '\n' ' ')"
+  fi
+  if ! $rust; then
+    echo "Rust, from https://rustup.rs:"
+    echo "  curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+  fi
+} >&2
+exit 1
