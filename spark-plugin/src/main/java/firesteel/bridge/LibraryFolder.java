@@ -2,7 +2,6 @@ package firesteel.bridge;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -95,8 +94,8 @@ final class LibraryFolder {
       Files.createDirectories(directory);
       try (FileChannel channel =
               FileChannel.open(
-                  directory.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-          FileLock lock = lock(channel)) {
+                  directory.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+        lock(channel);
         if (!isComplete(folder, files)) {
           build(directory, folder, files);
         }
@@ -144,11 +143,15 @@ final class LibraryFolder {
     }
   }
 
-  /** Waits for the lock, which belongs to a whole JVM: another class loader of this one may hold it. */
-  private static FileLock lock(FileChannel channel) throws IOException {
+  /**
+   * Waits for the lock, which the channel's close gives back. It belongs to a whole JVM: another class loader of this one
+   * may hold it.
+   */
+  private static void lock(FileChannel channel) throws IOException {
     while (true) {
       try {
-        return channel.lock();
+        channel.lock();
+        return;
       } catch (OverlappingFileLockException e) {
         try {
           Thread.sleep(LOCK_RETRY_MILLIS);
