@@ -1,0 +1,145 @@
+# Firesteel's build: cargo makes the native library, sbt the jars, and this file makes each when what it
+# is made from has changed. `make help` lists what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+# cargo, sbt and pytest each take all cores: never two at once.
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist demo test lint lint-rust lint-python \
+        lint-scala test-rust test-scala test-e2e format bench clean
+
+export LIBTORCH ?= $(CURDIR)/build/libtorch
+# Programs that cargo runs (tests, benchmarks) find libtorch by it; the library in the jar has no need of it.
+native_path := $(LIBTORCH)/lib:$(CURDIR)/build/stubs
+export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
+
+step := scripts/step.sh
+target := $(or $(CARGO_TARGET_DIR),target)
+library := $(target)/release/libfiresteel.so
+plugin_jar := build/firesteel.jar
+examples_jar := build/firesteel-examples.jar
+natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
+test_bin := build/venv-test/bin
+
+# $(call files,FOLDERS,NAME-TESTS): every file below the folders that passes find's tests.
+files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
+rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/build.rs) \
+                $(call files,native/*/src native/*/Cargo.toml)
+sbt_sources := build.sbt project/build.properties project/plugins.sbt
+jvm_sources := $(call files,spark-plugin/src/main)
+example_sources := $(call files,examples/src/main)
+stub_sources := $(wildcard native/stubs/*)
+
+help: ## List what there is to make
+	@echo "Firesteel: deep learning on Apache Spark. Usage: make TARGET"
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+## ---------------------------------------------------------------------------------------------- set-up
+# Stamps in build/ say that a step was done; one whose result is gone (a cleaned cache) does not count.
+
+stamps := build/.stamps
+gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
+        $(if $(wildcard build/venv/.complete),,venv) \
+        $(if $(wildcard build/venv-test/.complete),,venv-test) \
+        $(if $(wildcard build/venv-spark41/.complete),,venv-spark41) \
+        $(if $(wildcard build/stubs/libcudart.so.13),,stubs)
+$(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
+
+setup: setup-demo ## Check what is installed; fetch libtorch and Spark, once
+setup-demo: $(stamps)/prerequisites $(stamps)/libtorch $(stamps)/stubs $(stamps)/venv
+setup-test: setup-demo $(stamps)/venv-test $(stamps)/venv-spark41
+
+$(stamps)/prerequisites: scripts/prerequisites.sh
+	@$(step) "Checking what is installed" scripts/prerequisites.sh
+	@touch $@
+
+$(stamps)/libtorch: scripts/libtorch.sh scripts/versions.sh | $(stamps)/prerequisites
+	@$(step) "libtorch for the CPU" scripts/libtorch.sh
+	@touch $@
+
+$(stamps)/stubs: scripts/stubs.sh $(stub_sources) $(stamps)/libtorch
+	@$(step) "Stand-ins for CUDA" scripts/stubs.sh
+	@touch $@
+
+$(stamps)/venv: scripts/venv.sh scripts/requirements/demo.txt | $(stamps)/prerequisites
+	@$(step) "Spark for the demo" scripts/venv.sh demo venv
+	@touch $@
+
+$(stamps)/venv-spark41: scripts/venv.sh scripts/requirements/spark41.txt | $(stamps)/prerequisites
+	@$(step) "The oldest Spark for the tests" scripts/venv.sh spark41 venv-spark41
+	@touch $@
+
+$(stamps)/venv-test: scripts/venv.sh scripts/requirements/test.txt | $(stamps)/prerequisites
+	@$(step) "Spark and PyTorch for the tests (4.7 GB, once)" scripts/venv.sh test venv-test
+	@touch $@
+
+## ---------------------------------------------------------------------------------------------- build
+
+native: $(library) ## Build libfiresteel.so
+jar: $(plugin_jar) $(examples_jar) ## Build build/firesteel.jar and the examples' jar
+natives-jar: $(natives_jar) ## Pack libtorch as a jar, for executors with nothing installed
+
+$(library): $(rust_sources) $(stamps)/libtorch
+	@$(step) "Native library" cargo build --quiet --release -p firesteel-bridge
+	@touch $@
+
+$(plugin_jar) $(examples_jar) &: $(library) $(stamps)/stubs $(sbt_sources) $(jvm_sources) $(example_sources)
+	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package
+	@touch $(plugin_jar) $(examples_jar)
+
+$(natives_jar): scripts/natives_jar.py $(stamps)/libtorch $(stamps)/stubs
+	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
+
+dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates into dist/
+	@$(step) "Distribution" scripts/dist.sh
+
+## ---------------------------------------------------------------------------------------------- run
+
+demo: setup-demo $(plugin_jar) $(examples_jar) ## Train MNIST inside Spark on two executors
+	@$(step) "MNIST on two executors" scripts/demo.sh
+
+bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of ratios
+	@LD_LIBRARY_PATH=$(native_path) $(step) "Benchmarks" scripts/bench.sh
+
+## ---------------------------------------------------------------------------------------------- check
+
+test: setup-test jar lint-rust lint-python test-rust test-scala test-e2e ## Every check and every test, as CI runs them
+	@echo "==> All checks and tests passed"
+
+lint: setup-test lint-rust lint-python lint-scala ## Check format and lint of Rust, Scala and Python
+
+lint-rust:
+	@$(step) "Format of Rust" cargo fmt --all --check
+	@$(step) "Lint of Rust" cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+lint-python:
+	@$(step) "Lint of Python" $(test_bin)/ruff check --quiet
+	@$(step) "Format of Python" $(test_bin)/ruff format --check --quiet
+
+lint-scala:
+	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
+
+lint_scala := scalafmtSbtCheck scalafmtCheckAll "scalafixAll --check"
+
+test-rust:
+	@LD_LIBRARY_PATH=$(native_path) $(step) "Tests of Rust" cargo test --quiet --workspace
+
+# One start of sbt for the checks and the suites.
+test-scala: $(library) $(stamps)/stubs
+	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
+
+test-e2e: $(plugin_jar) $(examples_jar)
+	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "End-to-end tests" $(test_bin)/pytest -q tests
+
+format: ## Put the format right
+	@cargo fmt --all
+	@$(test_bin)/ruff check --quiet --fix --exit-zero
+	@$(test_bin)/ruff format --quiet
+	@scripts/sbt --error scalafmtSbt scalafmtAll scalafixAll scalafmtAll
+
+clean: ## Remove what was built; downloads stay in the cache
+	@rm -rf target dist project/target project/project spark-plugin/target examples/target
+	@rm -rf build

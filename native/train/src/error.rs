@@ -1,0 +1,83 @@
+//! What can go wrong while a network is checked, trained or asked for predictions.
+
+use firesteel_core::strategy::StrategyError;
+use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
+use tch::TchError;
+
+/// A failure of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A network, loss or optimizer that is unknown or does not fit.
+    #[error("{0}")]
+    InvalidSpec(String),
+    /// The strategy is unknown or an option of it does not fit.
+    #[error(transparent)]
+    Strategy(#[from] StrategyError),
+    /// A layer that is unknown, has an argument that does not fit, or gets a shape that does not fit.
+    #[error("layer '{layer}' ({op}): {problem}")]
+    Layer {
+        /// The layer's name.
+        layer: String,
+        /// Its type.
+        op: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value in the data that the network cannot take.
+    #[error("{0}")]
+    InvalidData(String),
+    /// The loss, a parameter or a buffer became NaN or infinite.
+    #[error("worker {worker}: {what} in epoch {epoch}, mini-batch {batch}; lower the learning rate or scale the features")]
+    Diverged {
+        /// The worker that met it.
+        worker: WorkerId,
+        /// What became what, such as `the loss became NaN`.
+        what: String,
+        /// The epoch, counted from 1.
+        epoch: u32,
+        /// The mini-batch within the epoch, counted from 1.
+        batch: u32,
+    },
+    /// Weights that are not those of the network.
+    #[error("{0}")]
+    Weights(String),
+    /// The parameter server refused or could not be reached.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The task was cancelled.
+    #[error("training was cancelled")]
+    Cancelled,
+    /// libtorch failed.
+    #[error("libtorch: {0}")]
+    Libtorch(String),
+    /// An invariant of this crate does not hold.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Coded for TrainError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InvalidSpec(_) | Self::Layer { .. } => ErrorCode::InvalidSpec,
+            Self::Strategy(error) => error.code(),
+            Self::InvalidData(_) | Self::Weights(_) => ErrorCode::InvalidData,
+            Self::Diverged { .. } => ErrorCode::Diverged,
+            Self::Channel(error) => error.code(),
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::Libtorch(_) => ErrorCode::Libtorch,
+            Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+}
+
+impl From<TchError> for TrainError {
+    /// Keeps the first line; the C++ frames below it go to the debug log.
+    fn from(error: TchError) -> Self {
+        let text = match error {
+            TchError::Torch(text) => text,
+            other => other.to_string(),
+        };
+        tracing::debug!(%text, "libtorch failed");
+        Self::Libtorch(text.lines().next().unwrap_or_default().to_owned())
+    }
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Trains MNIST inside Spark: a driver and two executor JVMs on this machine. Arguments go to the example.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+export PATH="$ROOT/build/venv/bin:$PATH"
+SPARK_HOME="$(cd "$(dirname "$(readlink -f "$ROOT/build/venv/bin/pyspark")")"/../lib/python*/site-packages/pyspark && pwd)"
+export SPARK_HOME
+# Executors get it through the configuration; a value for another installation must not get in between.
+unset LIBTORCH
+export SPARK_LOCAL_IP=127.0.0.1
+log="file:$ROOT/scripts/log4j2.properties"
+java_options="-Dlog4j2.configurationFile=$log"
+# From JDK 22 on, loading a native library warns unless it is allowed.
+if [ "$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1)" -ge 22 ]; then
+  java_options+=" --enable-native-access=ALL-UNNAMED"
+fi
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+cd "$work" # local-cluster leaves its executors' folders in the working directory or SPARK_WORKER_DIR
+export SPARK_WORKER_DIR="$work"
+spark-submit \
+  --master 'local-cluster[2,1,2048]' \
+  --driver-memory 1g \
+  --conf spark.executor.memory=1g \
+  --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
+  --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
+  --conf spark.local.dir="$work/local" \
+  --conf spark.ui.enabled=false \
+  --conf spark.driver.extraJavaOptions="$java_options" \
+  --conf spark.executor.extraJavaOptions="$java_options" \
+  --jars "$ROOT/build/firesteel.jar" \
+  --class firesteel.examples.MnistMlp \
+  "$ROOT/build/firesteel-examples.jar" "${@:-$ROOT/examples/data}"

@@ -1,0 +1,21 @@
+package firesteel.bridge;
+
+/** The peer did not prove that it knows the fit's secret. */
+public final class AuthenticationException extends RuntimeException implements NativeError {
+  private static final long serialVersionUID = 1L;
+
+  /** The stable code of this failure. */
+  public static final int CODE = 8;
+
+  /**
+   * @param message what went wrong, and where
+   */
+  public AuthenticationException(String message) {
+    super(message);
+  }
+
+  @Override
+  public int code() {
+    return CODE;
+  }
+}

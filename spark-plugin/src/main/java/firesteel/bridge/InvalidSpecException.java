@@ -1,0 +1,21 @@
+package firesteel.bridge;
+
+/** A network, strategy, loss, optimizer or option is unknown or does not fit. */
+public final class InvalidSpecException extends IllegalArgumentException implements NativeError {
+  private static final long serialVersionUID = 1L;
+
+  /** The stable code of this failure. */
+  public static final int CODE = 1;
+
+  /**
+   * @param message what went wrong, and where
+   */
+  public InvalidSpecException(String message) {
+    super(message);
+  }
+
+  @Override
+  public int code() {
+    return CODE;
+  }
+}

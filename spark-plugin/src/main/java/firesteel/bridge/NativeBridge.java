@@ -1,0 +1,72 @@
+package firesteel.bridge;
+
+/**
+ * The natives of {@code libfiresteel.so}. A handle is an id in a native registry, never an address: a stale one is an
+ * {@link InternalException}. Documents are JSON texts in which every field is present. Each native throws one of the
+ * exceptions of {@link NativeErrors}. Use the wrappers {@link NativeServer}, {@link NativeWorker},
+ * {@link NativePredictor} and {@link NativeRuntime}, which load the library first.
+ */
+final class NativeBridge {
+  private NativeBridge() {}
+
+  // ---- the process
+
+  /** Versions of what is loaded, as JSON. */
+  static native String describe();
+
+  /** The counters of this process in the order of {@link NativeMetrics}. */
+  static native long[] metrics();
+
+  /** Shapes, parameters and layout of a network, as JSON. */
+  static native String inspect(String request);
+
+  /** Fails with this code and this text, through a real panic where the code is that of a panic. */
+  static native void selfTest(int code, String message);
+
+  /** Cancels every worker, closes every server and ends the I/O threads; what is opened later starts them again. */
+  static native void release();
+
+  /** For the shutdown hook: cancels every worker and refuses new calls from now on. */
+  static native void stopAll();
+
+  /** Whether all calls that compute ended within this time. */
+  static native boolean awaitIdle(long millis);
+
+  /** Makes the exit of the process skip the static destructors of C++. */
+  static native void exitQuietly();
+
+  // ---- the parameter server of a fit, on the driver
+
+  static native long serverOpen(String spec, byte[] initialWeights);
+
+  static native String serverStatus(long server);
+
+  static native void serverAttemptEnded(long server, int partition, long attempt);
+
+  static native byte[] serverWeights(long server);
+
+  static native void serverClose(long server);
+
+  // ---- the workers of a task
+
+  static native long workerOpen(String spec);
+
+  static native void workerLoad(long worker, long arrowStream);
+
+  static native String workerRun(long worker);
+
+  static native void workerAbort(long worker, int code, String message);
+
+  static native void workerCancel(long worker);
+
+  static native void workerClose(long worker);
+
+  // ---- the predictor of a task
+
+  static native long predictorOpen(String spec, byte[] weights);
+
+  static native void predictorRun(
+      long predictor, long inputArray, long inputSchema, long outputArray, long outputSchema);
+
+  static native void predictorClose(long predictor);
+}

@@ -1,0 +1,59 @@
+package firesteel.bridge;
+
+/** The native library of this process. */
+public final class NativeRuntime {
+  private NativeRuntime() {}
+
+  /**
+   * Versions of what is loaded.
+   *
+   * @return JSON with {@code version}, {@code libtorch}, {@code glibc}, {@code threads} and {@code cuda}
+   */
+  public static String describe() {
+    NativeLibrary.ensureLoaded();
+    return NativeBridge.describe();
+  }
+
+  /**
+   * The counters of this process. Loads nothing: before the library is loaded all are 0.
+   *
+   * @return a consistent enough reading for a metrics page
+   */
+  public static NativeMetrics metrics() {
+    return NativeLibrary.isLoaded() ? NativeMetrics.of(NativeBridge.metrics()) : NativeMetrics.NONE;
+  }
+
+  /**
+   * Infers a network's shapes without training anything.
+   *
+   * @param request JSON {@code {"network": NetworkSpec, "inputs": [{"name": "x", "shape": [784]}]}}, shapes of one row
+   * @return JSON with {@code layers}, {@code inputs}, {@code outputs}, {@code parameters} and {@code layoutHash}
+   * @throws InvalidSpecException naming the layer that does not fit
+   */
+  public static String inspect(String request) {
+    NativeLibrary.ensureLoaded();
+    return NativeBridge.inspect(request);
+  }
+
+  /**
+   * Raises a failure inside native code, to check that errors of a deployment arrive as they should. The code of a
+   * panic is raised by a real one.
+   *
+   * @param code a code of {@link NativeErrors}
+   * @param message the text that must arrive
+   */
+  public static void selfTest(int code, String message) {
+    NativeLibrary.ensureLoaded();
+    NativeBridge.selfTest(code, message);
+  }
+
+  /**
+   * Cancels every worker, closes every server and ends the I/O threads of this process. What is opened afterwards
+   * starts them again, so that a later SparkContext in the same JVM works. Does nothing before the library is loaded.
+   */
+  public static void release() {
+    if (NativeLibrary.isLoaded()) {
+      NativeBridge.release();
+    }
+  }
+}

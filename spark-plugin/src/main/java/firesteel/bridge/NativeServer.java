@@ -1,0 +1,59 @@
+package firesteel.bridge;
+
+/**
+ * The parameter server of one fit, on the driver. Its threads are native; every method may be called from any thread.
+ */
+public final class NativeServer implements AutoCloseable {
+  private final Handle handle;
+
+  private NativeServer(long id) {
+    this.handle = new Handle(id, "parameter server", NativeBridge::serverClose);
+  }
+
+  /**
+   * Binds a port and makes the initial center variable.
+   *
+   * @param spec the {@code ServerSpec} as JSON
+   * @param initialWeights where to start, as safetensors, or null for new weights from the spec's seed
+   * @return the running server
+   */
+  public static NativeServer open(String spec, byte[] initialWeights) {
+    NativeLibrary.ensureLoaded();
+    return new NativeServer(NativeBridge.serverOpen(spec, initialWeights));
+  }
+
+  /**
+   * What the server knows of the fit: its port, workers, progress, ledger and failure.
+   *
+   * @return the {@code ServerStatus} as JSON
+   */
+  public String status() {
+    return NativeBridge.serverStatus(handle.get());
+  }
+
+  /**
+   * Tells that an attempt of a task is over, so that a newer one need not wait for its lease to expire.
+   *
+   * @param partition the task's partition
+   * @param attempt Spark's {@code taskAttemptId}
+   */
+  public void attemptEnded(int partition, long attempt) {
+    handle.ifOpen(id -> NativeBridge.serverAttemptEnded(id, partition, attempt));
+  }
+
+  /**
+   * The trained center variable and its buffers.
+   *
+   * @return safetensors, named as in PyTorch's {@code state_dict}
+   * @throws UntrainedModelException when nothing was trained or a worker has not finished
+   */
+  public byte[] weights() {
+    return NativeBridge.serverWeights(handle.get());
+  }
+
+  /** Closes the port and ends the threads before it returns; idempotent. */
+  @Override
+  public void close() {
+    handle.close();
+  }
+}

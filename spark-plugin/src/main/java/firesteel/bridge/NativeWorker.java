@@ -1,0 +1,64 @@
+package firesteel.bridge;
+
+/**
+ * The workers of one task. {@link #load} and {@link #run} belong on the task's thread; {@link #cancel} and
+ * {@link #close} may be called from any thread at any time.
+ */
+public final class NativeWorker implements AutoCloseable {
+  private final Handle handle;
+
+  private NativeWorker(long id) {
+    this.handle = new Handle(id, "worker", NativeBridge::workerClose);
+  }
+
+  /**
+   * Checks the spec; connects to nothing yet.
+   *
+   * @param spec the {@code WorkerSpec} as JSON
+   * @return a worker without data
+   */
+  public static NativeWorker open(String spec) {
+    NativeLibrary.ensureLoaded();
+    return new NativeWorker(NativeBridge.workerOpen(spec));
+  }
+
+  /**
+   * Pulls a whole Arrow stream into native blocks, on this thread, and releases the stream in any case.
+   *
+   * @param arrowStreamAddress the address of an exported {@code ArrowArrayStream}, taken by ownership
+   * @throws StreamException when the stream failed; its owner keeps the cause
+   */
+  public void load(long arrowStreamAddress) {
+    NativeBridge.workerLoad(handle.get(), arrowStreamAddress);
+  }
+
+  /**
+   * Trains all epochs over the loaded rows.
+   *
+   * @return the {@code WorkerReport} as JSON
+   */
+  public String run() {
+    return NativeBridge.workerRun(handle.get());
+  }
+
+  /**
+   * Tells the driver that the whole fit must fail with this error, which a retry of the task would meet again.
+   *
+   * @param code a code of {@link NativeErrors}
+   * @param message what went wrong, and where
+   */
+  public void abort(int code, String message) {
+    NativeBridge.workerAbort(handle.get(), code, message);
+  }
+
+  /** Makes a running call end soon with a {@link TrainingCancelledException}; without effect after the close. */
+  public void cancel() {
+    handle.ifOpen(NativeBridge::workerCancel);
+  }
+
+  /** Frees the rows, at the latest when a running call ends; idempotent. */
+  @Override
+  public void close() {
+    handle.close();
+  }
+}

@@ -1,0 +1,29 @@
+package firesteel.bridge;
+
+/**
+ * Leaves the JVM in order while tasks train. The static destructors of C++ would run under threads that compute and crash
+ * them, so a hook stops the calls, waits for them, and makes the exit skip those destructors. That last part has to be
+ * registered at the end: what is registered last runs first.
+ */
+final class Shutdown {
+  /** A step of a large network ends within it; Spark kills an executor after 30 s. */
+  private static final long PATIENCE_MILLIS = 10_000;
+
+  private Shutdown() {}
+
+  /** Registers the hook; called once, after the library is linked. */
+  static void register() {
+    try {
+      Runtime.getRuntime().addShutdownHook(new Thread(Shutdown::leave, "firesteel-shutdown"));
+    } catch (IllegalStateException e) {
+      // The JVM is leaving already, and its hooks are running.
+      leave();
+    }
+  }
+
+  private static void leave() {
+    NativeBridge.stopAll();
+    NativeBridge.awaitIdle(PATIENCE_MILLIS);
+    NativeBridge.exitQuietly();
+  }
+}
