@@ -83,7 +83,7 @@ jar: $(plugin_jar) $(examples_jar) ## Build build/firesteel.jar and the examples
 natives-jar: $(natives_jar) ## Pack libtorch as a jar, for executors with nothing installed
 
 $(library): $(rust_sources) $(stamps)/libtorch
-	@$(step) "Native library" cargo build --quiet --release -p firesteel-bridge
+	@$(step) "Native library" cargo build --release -p firesteel-bridge
 	@touch $@
 
 $(plugin_jar) $(examples_jar) &: $(library) $(stamps)/stubs $(sbt_sources) $(jvm_sources) $(example_sources)
