@@ -12,8 +12,6 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
         lint-scala test-rust test-scala test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
-# Programs that cargo runs (tests, benchmarks) find libtorch by it; the library in the jar has no need of it.
-native_path := $(LIBTORCH)/lib:$(CURDIR)/build/stubs
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
 
 step := scripts/step.sh
@@ -83,7 +81,7 @@ jar: $(plugin_jar) $(examples_jar) ## Build build/firesteel.jar and the examples
 natives-jar: $(natives_jar) ## Pack libtorch as a jar, for executors with nothing installed
 
 $(library): $(rust_sources) $(stamps)/libtorch
-	@$(step) "Native library" cargo build --quiet --release -p firesteel-bridge
+	@$(step) "Native library" cargo build --release -p firesteel-bridge
 	@touch $@
 
 $(plugin_jar) $(examples_jar) &: $(library) $(stamps)/stubs $(sbt_sources) $(jvm_sources) $(example_sources)
@@ -102,7 +100,7 @@ demo: setup-demo $(plugin_jar) $(examples_jar) ## Train MNIST inside Spark on tw
 	@$(step) "MNIST on two executors" scripts/demo.sh
 
 bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of ratios
-	@LD_LIBRARY_PATH=$(native_path) $(step) "Benchmarks" scripts/bench.sh
+	@$(step) "Benchmarks" scripts/bench.sh
 
 ## ---------------------------------------------------------------------------------------------- check
 
@@ -125,7 +123,7 @@ lint-scala:
 lint_scala := scalafmtSbtCheck scalafmtCheckAll "scalafixAll --check"
 
 test-rust:
-	@LD_LIBRARY_PATH=$(native_path) $(step) "Tests of Rust" cargo test --quiet --workspace
+	@$(step) "Tests of Rust" cargo test --quiet --workspace
 
 # One start of sbt for the checks and the suites.
 test-scala: $(library) $(stamps)/stubs

@@ -10,7 +10,7 @@ ThisBuild / version := "0.1.0"
 ThisBuild / scalaVersion := "2.13.18"
 ThisBuild / licenses := Seq("Apache-2.0" -> url("https://www.apache.org/licenses/LICENSE-2.0"))
 ThisBuild / semanticdbEnabled := true // for scalafix
-ThisBuild / semanticdbVersion := scalafixSemanticdb.revision
+ThisBuild / semanticdbVersion := "4.14.2" // of the releases for this Scala version, the one that Scalafix 0.14 reads
 
 // What Spark opens for itself on JDK 17 and later, see its JavaModuleOptions.
 val sparkModuleOptions = Seq(
@@ -61,13 +61,18 @@ lazy val testSettings = Seq(
   Test / testForkedParallel := false,
   Test / parallelExecution := false,
   Test / baseDirectory := (ThisBuild / baseDirectory).value,
-  Test / javaOptions ++= Seq("-Xmx3g", "-Xss4m", "-XX:+IgnoreUnrecognizedVMOptions") ++ sparkModuleOptions ++ Seq(
+  Test / javaOptions ++= Seq(
+    "-Xmx3g",
+    "-Xss4m",
+    "-XX:+IgnoreUnrecognizedVMOptions"
+  ) ++ sparkModuleOptions ++ Seq(
     "-Djdk.reflect.useDirectMethodHandle=false",
     "-Dio.netty.tryReflectionSetAccessible=true",
     "-Dspark.ui.enabled=false",
     "-Dspark.driver.host=localhost",
     "-Dderby.system.home=" + ((ThisBuild / baseDirectory).value / "build" / "derby")
-  ) ++ (if (javaHasModuleOption(sys.props("java.specification.version"))) Seq("--enable-native-access=ALL-UNNAMED")
+  ) ++ (if (javaHasModuleOption(sys.props("java.specification.version")))
+          Seq("--enable-native-access=ALL-UNNAMED")
         else Nil),
   Test / envVars ++= {
     val root = (ThisBuild / baseDirectory).value
@@ -101,7 +106,8 @@ lazy val nativeResources = Def.task {
   if (stubs.isEmpty) log.warn("build/stubs is missing; run `make setup` first")
   val copies = libraries ++ stubs.map(s => s -> platform / "stubs" / s.getName)
   copies.foreach { case (from, to) =>
-    if (!to.exists || Hash.toHex(Hash(from)) != Hash.toHex(Hash(to))) IO.copyFile(from, to, preserveLastModified = true)
+    if (!to.exists || Hash.toHex(Hash(from)) != Hash.toHex(Hash(to)))
+      IO.copyFile(from, to, preserveLastModified = true)
   }
 
   val properties = out / "build.properties"

@@ -18,15 +18,15 @@ fi
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-cd "$work" # local-cluster leaves its executors' folders in the working directory or SPARK_WORKER_DIR
-export SPARK_WORKER_DIR="$work"
+# Executors leave their working folders and logs behind.
+export SPARK_WORKER_DIR="$work" SPARK_LOCAL_DIRS="$work/local"
+mkdir "$SPARK_LOCAL_DIRS"
 spark-submit \
   --master 'local-cluster[2,1,2048]' \
   --driver-memory 1g \
   --conf spark.executor.memory=1g \
   --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
   --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
-  --conf spark.local.dir="$work/local" \
   --conf spark.ui.enabled=false \
   --conf spark.driver.extraJavaOptions="$java_options" \
   --conf spark.executor.extraJavaOptions="$java_options" \

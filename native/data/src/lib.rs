@@ -1,1 +1,20 @@
-//! Placeholder
+//! The training data of a task: an Arrow C stream is pulled once, validated and copied into compact blocks that serve all
+//! epochs, within a memory limit that the tasks of an executor share; past it blocks live in mapped temporary files.
+//!
+//! The order of rows is a function of their contents, never of their arrival, so that the same data is trained in the same
+//! order after a shuffle or a retry. The crate needs neither a JVM nor libtorch.
+
+mod batch;
+mod budget;
+mod error;
+mod import;
+mod order;
+mod partition;
+mod schema;
+
+pub use batch::Batch;
+pub use budget::CacheBudget;
+pub use error::{DataError, Place, Scope};
+pub use import::{BatchAddress, export_batch, import_batch, import_stream};
+pub use order::Shard;
+pub use partition::Partition;

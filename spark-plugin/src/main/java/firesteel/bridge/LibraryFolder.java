@@ -18,9 +18,9 @@ import java.security.MessageDigest;
 import java.util.List;
 
 /**
- * The one folder that a set of libraries is loaded from, so that {@code $ORIGIN} finds them all. Its name holds a hash of
- * what it should contain. It is built beside its place under a file lock and renamed into it, so a folder that is there is
- * complete, whichever JVM of the machine made it.
+ * The one folder that a set of libraries is loaded from, so that {@code $ORIGIN} finds them all. Its name holds a hash
+ * of what it should contain. It is built beside its place under a file lock and renamed into it, so a folder that is
+ * there is complete, whichever JVM of the machine made it.
  */
 final class LibraryFolder {
   private static final String UNFINISHED = ".unfinished-";
@@ -30,8 +30,8 @@ final class LibraryFolder {
   private LibraryFolder() {}
 
   /**
-   * The folder that several JVMs of one user share by default. Others could plant libraries in a temporary directory, so it
-   * must belong to this user alone.
+   * The folder that several JVMs of one user share by default. Others could plant libraries in a temporary directory,
+   * so it must belong to this user alone.
    */
   static Path privateDirectory(Path temporary, String user) {
     Path directory = temporary.resolve("firesteel-" + user.replaceAll("[^A-Za-z0-9_.-]", "_"));
@@ -144,8 +144,8 @@ final class LibraryFolder {
   }
 
   /**
-   * Waits for the lock, which the channel's close gives back. It belongs to a whole JVM: another class loader of this one
-   * may hold it.
+   * Waits for the lock, which the channel's close gives back. It belongs to a whole JVM: another class loader of this
+   * one may hold it.
    */
   private static void lock(FileChannel channel) throws IOException {
     while (true) {

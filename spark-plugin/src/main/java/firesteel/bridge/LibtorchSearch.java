@@ -19,8 +19,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Looks for libtorch in the configured folder, in {@code LIBTORCH}, in the natives jar and in Python's {@code torch}, in
- * this order. The first three are somebody's choice: what is wrong with them is an error. Python's is taken if it fits.
+ * Looks for libtorch in the configured folder, in {@code LIBTORCH}, in the natives jar and in Python's {@code torch},
+ * in this order. The first three are somebody's choice: what is wrong with them is an error. Python's is taken if it fits.
  */
 final class LibtorchSearch {
   private static final String JAR_FOLDER = "firesteel/libtorch/linux-x86_64/";
@@ -28,7 +28,8 @@ final class LibtorchSearch {
       Pattern.compile("^__version__\\s*=\\s*['\"]([^'\"]+)['\"]", Pattern.MULTILINE);
   // Finds the package without importing it, which would load all of CUDA.
   private static final String FIND_TORCH =
-      "import importlib.util as u; s = u.find_spec('torch'); print(s.submodule_search_locations[0] if s else '')";
+      "import importlib.util as u; s = u.find_spec('torch');"
+          + " print(s.submodule_search_locations[0] if s else '')";
   private static final long PYTHON_SECONDS = 10;
 
   private final LibraryOptions options;
@@ -53,14 +54,18 @@ final class LibtorchSearch {
   }
 
   private Libtorch find() {
-    return configured().or(this::fromEnvironment).or(this::fromJar).or(this::fromPython).orElseThrow(this::nothing);
+    return configured()
+        .or(this::fromEnvironment)
+        .or(this::fromJar)
+        .or(this::fromPython)
+        .orElseThrow(this::nothing);
   }
 
   private LibtorchException nothing() {
     return new LibtorchException(
         "libtorch " + wanted + " was not found:\n  " + String.join("\n  ", looked)
-            + "\nAdd firesteel-libtorch-cpu-linux-x86_64.jar to --jars, or set spark.firesteel.libtorch.path to a folder"
-            + " with libtorch " + wanted + " on every machine.");
+            + "\nAdd firesteel-libtorch-cpu-linux-x86_64.jar to --jars, or set spark.firesteel.libtorch.path to a"
+            + " folder with libtorch " + wanted + " on every machine.");
   }
 
   private Optional<Libtorch> configured() {

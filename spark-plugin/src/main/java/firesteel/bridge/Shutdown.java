@@ -1,9 +1,9 @@
 package firesteel.bridge;
 
 /**
- * Leaves the JVM in order while tasks train. The static destructors of C++ would run under threads that compute and crash
- * them, so a hook stops the calls, waits for them, and makes the exit skip those destructors. That last part has to be
- * registered at the end: what is registered last runs first.
+ * Leaves the JVM in order while tasks train. The static destructors of C++ would run under threads that compute and
+ * crash them, so a hook stops the calls, waits for them, and makes the exit skip those destructors. That last part has
+ * to be registered at the end: what is registered last runs first.
  */
 final class Shutdown {
   /** A step of a large network ends within it; Spark kills an executor after 30 s. */

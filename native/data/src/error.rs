@@ -1,0 +1,110 @@
+//! What can go wrong between an Arrow stream and a tensor.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use firesteel_core::{Coded, ErrorCode};
+
+/// What a row number counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A partition of the training data.
+    Partition,
+    /// One batch of a prediction.
+    Batch,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Partition => "partition",
+            Self::Batch => "batch",
+        })
+    }
+}
+
+/// Where a value is, in the user's terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The user's column.
+    pub column: String,
+    /// What `row` counts in.
+    pub scope: Scope,
+    /// The row, counted from 0.
+    pub row: usize,
+    /// The value's position within the row, counted from 0; `None` where a row has one value.
+    pub position: Option<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column '{}', row {} of the {}", self.column, self.row, self.scope)?;
+        self.position.map_or(Ok(()), |position| write!(f, ", position {position}"))
+    }
+}
+
+/// Why data could not be loaded, kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A value that cannot be trained on or predicted from.
+    #[error("{place}: found {found}, allowed are {allowed}")]
+    Value {
+        /// Where it is.
+        place: Place,
+        /// What was found there, as text.
+        found: String,
+        /// What may stand there, as text.
+        allowed: String,
+    },
+    /// A partition with more rows than a row number can count.
+    #[error("a partition holds at most {} rows: use more partitions", u32::MAX)]
+    TooManyRows,
+    /// A column specification that no row can fit.
+    #[error("column '{column}': {problem}")]
+    Spec {
+        /// The user's column.
+        column: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A stream or batch whose columns are not those of its specification.
+    #[error("Arrow schema: {0}")]
+    Schema(String),
+    /// The producer of an Arrow stream failed; this is its text.
+    #[error("{0}")]
+    Stream(String),
+    /// Arrow structures handed over at an address could not be read or written.
+    #[error("Arrow C data: {0}")]
+    Import(String),
+    /// The memory limit is reached and there is nowhere to spill to, or the system has no memory left.
+    #[error("{0}")]
+    Memory(String),
+    /// No spill directory took a file.
+    #[error("cannot spill training data to '{}': {source}", directory.display())]
+    Spill {
+        /// The directory that failed.
+        directory: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The task was cancelled while it was loading.
+    #[error("loading was cancelled")]
+    Cancelled,
+    /// A caller inside Firesteel broke this crate's rules.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Coded for DataError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Value { .. } | Self::TooManyRows => ErrorCode::InvalidData,
+            Self::Spec { .. } => ErrorCode::InvalidSpec,
+            Self::Stream(_) => ErrorCode::Stream,
+            Self::Memory(_) => ErrorCode::Memory,
+            Self::Spill { .. } => ErrorCode::Io,
+            Self::Cancelled => ErrorCode::Cancelled,
+            Self::Schema(_) | Self::Import(_) | Self::Internal(_) => ErrorCode::Internal,
+        }
+    }
+}
