@@ -8,19 +8,19 @@ private[network] object Args {
   def ints(values: Seq[Int]): JValue = JArray(values.map(JInt(_)).toList)
 
   def unless(name: String, value: Boolean, default: Boolean): List[(String, JValue)] =
-    given(name, value, default)(JBool(_))
+    unlessDefault(name, value, default)(JBool(_))
 
   def unless(name: String, value: Int, default: Int): List[(String, JValue)] =
-    given(name, value, default)(JInt(_))
+    unlessDefault(name, value, default)(JInt(_))
 
   def unless(name: String, value: Double, default: Double): List[(String, JValue)] =
-    given(name, value, default)(JDouble(_))
+    unlessDefault(name, value, default)(JDouble(_))
 
   def unless(name: String, value: String, default: String): List[(String, JValue)] =
-    given(name, value, default)(JString(_))
+    unlessDefault(name, value, default)(JString(_))
 
   def unless(name: String, value: Size, default: Size): List[(String, JValue)] =
-    given(name, value, default)(_.json)
+    unlessDefault(name, value, default)(_.json)
 
   def batchNorm(
       eps: Double,
@@ -31,7 +31,7 @@ private[network] object Args {
     numFeatures.map("num_features" -> JInt(_)).toList ++ unless("eps", eps, 1e-5) ++
       unless("momentum", momentum, 0.1) ++ unless("affine", affine, true)
 
-  private def given[T](name: String, value: T, default: T)(
+  private def unlessDefault[T](name: String, value: T, default: T)(
       json: T => JValue
   ): List[(String, JValue)] =
     if (value == default) Nil else List(name -> json(value))
