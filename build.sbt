@@ -70,6 +70,7 @@ lazy val testSettings = Seq(
     "-Dio.netty.tryReflectionSetAccessible=true",
     "-Dspark.ui.enabled=false",
     "-Dspark.driver.host=localhost",
+    "-Dlog4j2.configurationFile=" + (ThisBuild / baseDirectory).value / "scripts" / "log4j2-suites.properties",
     "-Dderby.system.home=" + ((ThisBuild / baseDirectory).value / "build" / "derby")
   ) ++ (if (javaHasModuleOption(sys.props("java.specification.version")))
           Seq("--enable-native-access=ALL-UNNAMED")
