@@ -62,6 +62,9 @@ pub unsafe fn import_batch(address: BatchAddress, spec: &DataSpec) -> Result<Rec
     if !matches!(data.data_type(), arrow::datatypes::DataType::Struct(_)) {
         return Err(DataError::Schema(format!("a batch is a struct array, not {}", data.data_type())));
     }
+    if data.null_count() > 0 {
+        return Err(DataError::Import("a row of a batch is null as a whole".to_owned()));
+    }
     let batch = RecordBatch::from(StructArray::from(data));
     schema::check(&batch.schema(), spec)?;
     Ok(batch)

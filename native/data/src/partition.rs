@@ -8,15 +8,31 @@ use arrow::array::RecordBatchReader;
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::DataSpec;
 
-use crate::budget::CacheBudget;
-use crate::error::DataError;
-use crate::order::Shard;
+use crate::blocks::{Footprint, Keeper, Table};
+use crate::budget::{CacheBudget, Reservation};
+use crate::error::{DataError, Scope};
+use crate::import::stream_error;
+use crate::input::{Input, at};
+use crate::label::{Label, gather};
+use crate::loader::Loader;
+use crate::order::{Keys, Shard};
+use crate::rows::Rows;
+use crate::schema;
+use crate::source::Source;
 
 /// The validated rows of one task in compact blocks, immutable once loaded. Dropping it gives memory, budget and files back.
 #[derive(Debug)]
 pub struct Partition {
-    spec: DataSpec,
-    rows: usize,
+    pub(crate) spec: DataSpec,
+    pub(crate) rows: usize,
+    pub(crate) inputs: Vec<Box<dyn Input>>,
+    pub(crate) labels: Vec<Label>,
+    pub(crate) weights: Option<Table<f32>>,
+    pub(crate) keys: Keys,
+    /// What inputs, labels and weights take.
+    pub(crate) footprint: Footprint,
+    /// The keys' share of the budget.
+    pub(crate) keys_reservation: Reservation,
 }
 
 impl Partition {
@@ -29,12 +45,20 @@ impl Partition {
     pub fn load(
         reader: Box<dyn RecordBatchReader>,
         spec: &DataSpec,
-        _budget: &Arc<CacheBudget>,
-        _spill_directories: &[PathBuf],
-        _cancel: &CancelFlag,
+        budget: Arc<CacheBudget>,
+        spill_directories: &[PathBuf],
+        cancel: &CancelFlag,
     ) -> Result<Self, DataError> {
-        drop(reader);
-        Ok(Self { spec: spec.clone(), rows: 0 })
+        schema::check_spec(spec)?;
+        schema::check(&reader.schema(), spec)?;
+        let mut loader = Loader::new(spec, Keeper { budget, directories: spill_directories.to_vec() });
+        for batch in reader {
+            if cancel.is_cancelled() {
+                return Err(DataError::Cancelled);
+            }
+            loader.append(&batch.map_err(stream_error)?)?;
+        }
+        loader.finish()
     }
 
     /// The number of rows.
@@ -52,34 +76,40 @@ impl Partition {
     /// A hash of the rows' contents (features, labels and weight) that does not depend on their order.
     #[must_use]
     pub fn content(&self) -> u64 {
-        0
+        self.keys.content()
     }
 
     /// The bytes that this partition takes of the budget.
     #[must_use]
     pub fn bytes_in_memory(&self) -> u64 {
-        0
+        self.footprint.memory + self.keys_reservation.bytes()
     }
 
     /// The bytes in mapped temporary files.
     #[must_use]
     pub fn bytes_spilled(&self) -> u64 {
-        0
+        self.footprint.spilled
     }
 
-    /// The rows of worker `index` of the `of` workers that share this partition: every `of`-th row in the order of contents.
+    /// The rows of worker `index` of the `of` workers that share this partition: every `of`-th row in an order of contents.
     ///
     /// # Errors
     /// [`DataError::Internal`] if `index` is not below `of`.
     pub fn shard(&self, index: u32, of: u32) -> Result<Shard, DataError> {
-        Err(DataError::Internal(format!("{index} of {of}")))
+        if index >= of {
+            return Err(DataError::Internal(format!("worker {index} of {of} in a task was asked for")));
+        }
+        Ok(self.keys.shard(index as usize, of as usize))
     }
 
     /// The rows' values of an input, scaled, row after row: `out` holds `rows.len() * size` values.
     ///
     /// # Errors
     /// [`DataError::Internal`] if there is no such input or row or `out` has another length.
-    pub fn gather_f32(&self, _input: usize, _rows: &[u32], _out: &mut [f32]) -> Result<(), DataError> {
+    pub fn gather_f32(&self, input: usize, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
+        let rows = Rows::Listed(rows);
+        rows.check(self.rows, at(&self.spec.inputs, input, "input")?.size(), out)?;
+        self.inputs[input].gather_f32(rows, out);
         Ok(())
     }
 
@@ -87,15 +117,24 @@ impl Partition {
     ///
     /// # Errors
     /// [`DataError::Value`] at a fractional value or one outside of i64; otherwise as [`Self::gather_f32`].
-    pub fn gather_i64(&self, _input: usize, _rows: &[u32], _out: &mut [i64]) -> Result<(), DataError> {
-        Ok(())
+    pub fn gather_i64(&self, input: usize, rows: &[u32], out: &mut [i64]) -> Result<(), DataError> {
+        let (rows, spec) = (Rows::Listed(rows), at(&self.spec.inputs, input, "input")?);
+        rows.check(self.rows, spec.size(), out)?;
+        let source = Source { column: &spec.column, scope: Scope::Partition, first_row: 0 };
+        self.inputs[input].gather_i64(rows, out).map_err(|fault| fault.error(&source))
     }
 
     /// The rows' class indices of a label of kind `class`: `out` holds `rows.len()` values.
     ///
     /// # Errors
     /// [`DataError::Internal`] if there is no such label or row or `out` has another length.
-    pub fn gather_classes(&self, _label: usize, _rows: &[u32], _out: &mut [i64]) -> Result<(), DataError> {
+    pub fn gather_classes(&self, label: usize, rows: &[u32], out: &mut [i64]) -> Result<(), DataError> {
+        let rows = Rows::Listed(rows);
+        let Label::Classes(table) = at(&self.labels, label, "label")? else {
+            return Err(DataError::Internal(format!("label {label} holds no classes")));
+        };
+        rows.check(self.rows, 1, out)?;
+        gather(table, 1, rows, out, i64::from);
         Ok(())
     }
 
@@ -103,7 +142,13 @@ impl Partition {
     ///
     /// # Errors
     /// As [`Self::gather_classes`].
-    pub fn gather_values(&self, _label: usize, _rows: &[u32], _out: &mut [f32]) -> Result<(), DataError> {
+    pub fn gather_values(&self, label: usize, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
+        let rows = Rows::Listed(rows);
+        let Label::Values(table, size) = at(&self.labels, label, "label")? else {
+            return Err(DataError::Internal(format!("label {label} holds classes")));
+        };
+        rows.check(self.rows, *size, out)?;
+        gather(table, *size, rows, out, |value| value);
         Ok(())
     }
 
@@ -111,13 +156,22 @@ impl Partition {
     ///
     /// # Errors
     /// As [`Self::gather_classes`].
-    pub fn gather_weights(&self, _rows: &[u32], _out: &mut [f32]) -> Result<(), DataError> {
+    pub fn gather_weights(&self, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
+        let rows = Rows::Listed(rows);
+        rows.check(self.rows, 1, out)?;
+        match &self.weights {
+            Some(table) => gather(table, 1, rows, out, |weight| weight),
+            None => out.fill(1.0),
+        }
         Ok(())
     }
 
     /// The values of consecutive rows where they lie, if they are dense f32 with scale 1 in one block.
     #[must_use]
-    pub fn contiguous_f32(&self, _input: usize, _rows: Range<usize>) -> Option<&[f32]> {
-        None
+    pub fn contiguous_f32(&self, input: usize, rows: Range<usize>) -> Option<&[f32]> {
+        if rows.end > self.rows {
+            return None;
+        }
+        self.inputs.get(input)?.contiguous_f32(rows)
     }
 }

@@ -94,6 +94,14 @@ impl Kind {
     }
 }
 
+/// The number of columns of an input.
+pub(crate) fn columns_of(input: &InputSpec) -> usize {
+    match input.format {
+        InputFormat::Dense => 1,
+        InputFormat::Sparse => 2,
+    }
+}
+
 fn columns(spec: &DataSpec) -> Vec<Wanted<'_>> {
     let mut columns = Vec::new();
     for input in &spec.inputs {
