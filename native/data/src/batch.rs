@@ -42,7 +42,8 @@ impl<'a> Batch<'a> {
                 },
                 InputFormat::Sparse => {
                     let (indices, values) = (batch.column(column), batch.column(column + 1));
-                    let slices = Slices::new(&source(input), indices, values, input.size(), input.scale)?;
+                    let slices =
+                        Slices::new(&source(input), indices, values, input.size(), input.scale)?;
                     Box::new(Sparse::new(slices, input.size(), input.scale))
                 }
             });

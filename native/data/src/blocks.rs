@@ -36,7 +36,8 @@ impl Keeper {
             match mapped::spill(directory, bytes) {
                 Ok(map) => return Ok(map),
                 Err(source) => {
-                    failure.get_or_insert(DataError::Spill { directory: directory.clone(), source });
+                    failure
+                        .get_or_insert(DataError::Spill { directory: directory.clone(), source });
                 }
             }
         }
@@ -170,12 +171,19 @@ impl<T: Pod> Writer<T> {
         if let Some(tail) = self.tail.take() {
             self.spare = None;
             let fits = tail.map.len() == tail.bytes;
-            let exact = if fits && tail.reservation.is_some() { None } else { keeper.budget.reserve(tail.bytes as u64) };
+            let exact = if fits && tail.reservation.is_some() {
+                None
+            } else {
+                keeper.budget.reserve(tail.bytes as u64)
+            };
             match exact {
                 Some(reservation) => {
                     let mut map = allocate(tail.bytes)?;
-                    map.copy_from_slice(&tail.map[..tail.bytes]);
-                    self.seal(Tail { map, bytes: tail.bytes, reservation: Some(reservation) }, keeper)?;
+                    map[..tail.bytes].copy_from_slice(&tail.map[..tail.bytes]);
+                    self.seal(
+                        Tail { map, bytes: tail.bytes, reservation: Some(reservation) },
+                        keeper,
+                    )?;
                 }
                 None => self.seal(tail, keeper)?,
             }
@@ -186,15 +194,17 @@ impl<T: Pod> Writer<T> {
 
 /// Zeroed memory of its own, in huge pages where the system has them.
 fn allocate(bytes: usize) -> Result<MmapMut, DataError> {
-    let map = MmapMut::map_anon(bytes.max(1))
-        .map_err(|error| DataError::Memory(format!("no memory for {bytes} bytes of training data: {error}")))?;
+    let map = MmapMut::map_anon(bytes.max(1)).map_err(|error| {
+        DataError::Memory(format!("no memory for {bytes} bytes of training data: {error}"))
+    })?;
     // A kernel without huge pages refuses the advice and nothing is lost.
     let _ = map.advise(Advice::HugePage);
     Ok(map)
 }
 
 fn read_only(map: MmapMut) -> Result<Mmap, DataError> {
-    map.make_read_only().map_err(|error| DataError::Memory(format!("cannot protect training data: {error}")))
+    map.make_read_only()
+        .map_err(|error| DataError::Memory(format!("cannot protect training data: {error}")))
 }
 
 /// Filled blocks.
@@ -312,7 +322,10 @@ mod tests {
         while row < rows {
             let run = table.run(row, rows - row);
             assert!(run.len() >= width);
-            assert!(run.iter().enumerate().all(|(i, &item)| item as usize == row * width + i), "row {row}");
+            assert!(
+                run.iter().enumerate().all(|(i, &item)| item as usize == row * width + i),
+                "row {row}"
+            );
             row += run.len() / width;
         }
     }
@@ -338,7 +351,11 @@ mod tests {
             check(&table, rows, width);
             let footprint = table.footprint();
             assert_eq!(footprint.memory, keeper.budget.used());
-            assert_eq!(footprint.memory + footprint.spilled, (rows * width * 4) as u64, "limit {limit}");
+            assert_eq!(
+                footprint.memory + footprint.spilled,
+                (rows * width * 4) as u64,
+                "limit {limit}"
+            );
             assert_eq!(footprint.spilled == 0, limit == u64::MAX);
             assert_eq!(footprint.memory == 0, limit == 0);
             assert!(footprint.memory <= limit);
@@ -359,7 +376,10 @@ mod tests {
     fn without_room_and_directories_the_error_names_the_limit() {
         let error = table(10, 10, &keeper(5, &[])).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Memory);
-        assert!(error.to_string().contains("the 5 bytes of spark.firesteel.cache.memory"), "{error}");
+        assert!(
+            error.to_string().contains("the 5 bytes of spark.firesteel.cache.memory"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -378,8 +398,10 @@ mod tests {
         let keeper = keeper(u64::MAX, &[]);
         let mut writer = Writer::<u32>::new(10);
         let lengths = [4, 5, 3, 0, 12, 1, 9];
-        let positions: Vec<_> =
-            lengths.iter().map(|&length| writer.push(&vec![length as u32; length], &keeper).unwrap()).collect();
+        let positions: Vec<_> = lengths
+            .iter()
+            .map(|&length| writer.push(&vec![length as u32; length], &keeper).unwrap())
+            .collect();
         let blocks = writer.finish(&keeper).unwrap();
         for (&length, position) in lengths.iter().zip(positions) {
             let items = &blocks.items(position.block)[position.start..position.start + length];

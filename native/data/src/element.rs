@@ -1,5 +1,7 @@
 //! The element types of inputs, with the loops over them that run for every value of every row.
 
+use std::fmt::{Debug, Display, LowerExp};
+
 use arrow::datatypes::{
     ArrowPrimitiveType, Float32Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
 };
@@ -7,7 +9,7 @@ use bytemuck::Pod;
 use multiversion::multiversion;
 
 /// A type of stored values.
-pub(crate) trait Element: Pod + Send + Sync + std::fmt::Debug {
+pub(crate) trait Element: Pod + Send + Sync + Debug {
     /// Its Arrow type.
     type Arrow: ArrowPrimitiveType<Native = Self>;
 
@@ -24,7 +26,7 @@ pub(crate) trait Element: Pod + Send + Sync + std::fmt::Debug {
     fn to_integers(values: &[Self], out: &mut [i64]) -> Result<(), usize>;
 
     /// The value as an error shows it.
-    fn shown(self) -> f64;
+    fn shown(self) -> String;
 
     /// The values themselves, if they are f32.
     fn as_f32(values: &[Self]) -> Option<&[f32]> {
@@ -48,12 +50,15 @@ macro_rules! integer_element {
                 (self as f32 * scale).is_finite()
             }
 
-            fn shown(self) -> f64 {
-                self as f64
+            fn shown(self) -> String {
+                self.to_string()
             }
 
             fn convert(values: &[Self], scale: f32, out: &mut [f32]) {
-                #[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
+                #[multiversion(targets(
+                    "x86_64+avx512f+avx512bw+avx512dq+avx512vl",
+                    "x86_64+avx2"
+                ))]
                 fn scaled(values: &[$native], scale: f32, out: &mut [f32]) {
                     for (out, &value) in out.iter_mut().zip(values) {
                         *out = value as f32 * scale;
@@ -90,8 +95,8 @@ impl Element for f32 {
         (self * scale).is_finite()
     }
 
-    fn shown(self) -> f64 {
-        f64::from(self)
+    fn shown(self) -> String {
+        text(self)
     }
 
     fn convert(values: &[Self], scale: f32, out: &mut [f32]) {
@@ -132,11 +137,15 @@ fn largest_magnitude(values: &[f32]) -> u32 {
 }
 
 /// A float as JVM users read it.
-pub(crate) fn text(value: f64) -> String {
+pub(crate) fn text<T: Display + LowerExp + Copy + Into<f64>>(number: T) -> String {
+    let value = number.into();
     if value.is_infinite() {
-        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+        if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() }
+    } else if value != 0.0 && !(1e-4..1e16).contains(&value.abs()) && !value.is_nan() {
+        format!("{number:e}")
+    } else {
+        number.to_string()
     }
-    value.to_string()
 }
 
 #[cfg(test)]
@@ -177,6 +186,17 @@ mod tests {
         assert_eq!(f32::to_integers(&[9.223_372e18, 0.0], &mut out), Err(0));
         assert_eq!(f32::to_integers(&[-9.223_372e18, 0.0], &mut out), Ok(()));
         assert_eq!(out[0], i64::MIN);
+    }
+
+    #[test]
+    fn floats_read_as_they_do_in_the_jvm() {
+        for (value, read) in
+            [(0.1, "0.1"), (-7.0, "-7"), (1e38, "1e38"), (1e-30, "1e-30"), (0.0, "0")]
+        {
+            assert_eq!(value.shown(), read);
+        }
+        assert_eq!(f32::NAN.shown(), "NaN");
+        assert_eq!(f32::NEG_INFINITY.shown(), "-Infinity");
     }
 
     proptest! {

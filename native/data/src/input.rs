@@ -6,7 +6,6 @@ use std::ops::Range;
 use arrow::array::ArrayRef;
 
 use crate::blocks::{Footprint, Keeper};
-use crate::element::text;
 use crate::error::DataError;
 use crate::rows::Rows;
 use crate::source::Source;
@@ -16,12 +15,12 @@ use crate::source::Source;
 pub(crate) struct NotAnInteger {
     pub(crate) row: usize,
     pub(crate) position: usize,
-    pub(crate) value: f64,
+    pub(crate) value: String,
 }
 
 impl NotAnInteger {
     pub(crate) fn error(&self, source: &Source<'_>) -> DataError {
-        source.fault(self.row, Some(self.position), text(self.value), "whole numbers of 64 bits")
+        source.fault(self.row, Some(self.position), self.value.as_str(), "whole numbers of 64 bits")
     }
 }
 
@@ -55,5 +54,7 @@ pub(crate) trait InputWriter {
 
 /// An input or label by its number.
 pub(crate) fn at<'a, T>(all: &'a [T], index: usize, what: &str) -> Result<&'a T, DataError> {
-    all.get(index).ok_or_else(|| DataError::Internal(format!("{what} {index} of {} was asked for", all.len())))
+    all.get(index).ok_or_else(|| {
+        DataError::Internal(format!("{what} {index} of {} was asked for", all.len()))
+    })
 }

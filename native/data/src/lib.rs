@@ -24,6 +24,8 @@ mod rows;
 mod schema;
 mod source;
 mod sparse;
+#[cfg(test)]
+mod testing;
 
 pub use batch::Batch;
 pub use budget::CacheBudget;

@@ -71,9 +71,14 @@ impl<'a> Loader<'a> {
             finished.push(input);
             footprint = footprint + bytes;
         }
-        let labels = labels.into_iter().map(|label| label.finish(&keeper)).collect::<Result<Vec<_>, _>>()?;
+        let labels =
+            labels.into_iter().map(|label| label.finish(&keeper)).collect::<Result<Vec<_>, _>>()?;
         let weights = weights.map(|weights| weights.finish(&keeper)).transpose()?;
-        for bytes in labels.iter().map(|label| label.footprint()).chain(weights.iter().map(|table| table.footprint())) {
+        for bytes in labels
+            .iter()
+            .map(|label| label.footprint())
+            .chain(weights.iter().map(|table| table.footprint()))
+        {
             footprint = footprint + bytes;
         }
         Ok(Partition {

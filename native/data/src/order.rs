@@ -23,7 +23,8 @@ impl Keys {
         let mut start = 0;
         while start < ranked.len() {
             let hash = hashes[ranked[start] as usize];
-            let same = ranked[start..].iter().take_while(|&&row| hashes[row as usize] == hash).count();
+            let same =
+                ranked[start..].iter().take_while(|&&row| hashes[row as usize] == hash).count();
             for (occurrence, &row) in ranked[start..start + same].iter().enumerate().skip(1) {
                 hashes[row as usize] = mix(hash ^ mix(occurrence as u64));
                 repeats = true;
@@ -96,7 +97,8 @@ impl Shard {
 /// integers; the few rows that agree in them are sorted again.
 fn sorted(rows: &[u32], key: impl Fn(u32) -> u64) -> Vec<u32> {
     const LOWER: u64 = u32::MAX as u64;
-    let mut packed: Vec<u64> = rows.iter().map(|&row| (key(row) & !LOWER) | u64::from(row)).collect();
+    let mut packed: Vec<u64> =
+        rows.iter().map(|&row| (key(row) & !LOWER) | u64::from(row)).collect();
     packed.sort_unstable();
     for run in packed.chunk_by_mut(|a, b| a & !LOWER == b & !LOWER).filter(|run| run.len() > 1) {
         run.sort_unstable_by_key(|&entry| (key((entry & LOWER) as u32), entry));
@@ -139,7 +141,10 @@ mod tests {
     #[test]
     fn more_workers_than_rows_leave_some_without_rows() {
         let keys = Keys::new(vec![1, 2, 3]);
-        assert_eq!((0..5).map(|index| keys.shard(index, 5).len()).collect::<Vec<_>>(), [1, 1, 1, 0, 0]);
+        assert_eq!(
+            (0..5).map(|index| keys.shard(index, 5).len()).collect::<Vec<_>>(),
+            [1, 1, 1, 0, 0]
+        );
     }
 
     proptest! {

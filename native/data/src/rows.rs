@@ -39,7 +39,10 @@ impl<'a> Rows<'a> {
         }
         if self.len().checked_mul(size) != Some(out.len()) {
             let len = self.len();
-            return Err(DataError::Internal(format!("room for {} values where {len} rows have {size} each", out.len())));
+            return Err(DataError::Internal(format!(
+                "room for {} values where {len} rows have {size} each",
+                out.len()
+            )));
         }
         Ok(())
     }
@@ -59,7 +62,8 @@ impl Iterator for Runs<'_> {
             let all = std::mem::take(&mut self.first);
             return (!all.is_empty()).then_some(all);
         };
-        let breaks = self.listed.windows(2).position(|pair| pair[0].checked_add(1) != Some(pair[1]));
+        let breaks =
+            self.listed.windows(2).position(|pair| pair[0].checked_add(1) != Some(pair[1]));
         let length = breaks.map_or(self.listed.len(), |last| last + 1);
         self.listed = &self.listed[length..];
         Some(start as usize..start as usize + length)

@@ -3,7 +3,7 @@
 use arrow::array::{Array, ArrowPrimitiveType, AsArray, FixedSizeListArray, PrimitiveArray};
 use arrow::buffer::NullBuffer;
 
-use crate::element::text;
+use crate::element::Element;
 use crate::error::{DataError, Place, Scope};
 
 /// Names the places of one user column in one record batch.
@@ -26,18 +26,29 @@ impl Source<'_> {
         found: impl Into<String>,
         allowed: impl Into<String>,
     ) -> DataError {
-        let place = Place { column: self.column.to_owned(), scope: self.scope, row: self.first_row + row, position };
+        let place = Place {
+            column: self.column.to_owned(),
+            scope: self.scope,
+            row: self.first_row + row,
+            position,
+        };
         DataError::Value { place, found: found.into(), allowed: allowed.into() }
     }
 
     /// The error of a feature that is not finite, or not when scaled.
-    pub(crate) fn not_finite(&self, row: usize, position: usize, value: f64, scale: f32) -> DataError {
-        let allowed = if value.is_finite() {
+    pub(crate) fn not_finite<T: Element>(
+        &self,
+        row: usize,
+        position: usize,
+        value: T,
+        scale: f32,
+    ) -> DataError {
+        let allowed = if value.stays_finite(1.0) {
             format!("numbers that stay finite when multiplied with the scale {scale}")
         } else {
             "finite numbers".to_owned()
         };
-        self.fault(row, Some(position), text(value), allowed)
+        self.fault(row, Some(position), value.shown(), allowed)
     }
 
     /// Refuses nulls among whole rows.
@@ -49,7 +60,10 @@ impl Source<'_> {
     }
 
     /// The values of a column with one value a row.
-    pub(crate) fn values<'b, T: ArrowPrimitiveType>(&self, array: &'b dyn Array) -> Result<&'b [T::Native], DataError> {
+    pub(crate) fn values<'b, T: ArrowPrimitiveType>(
+        &self,
+        array: &'b dyn Array,
+    ) -> Result<&'b [T::Native], DataError> {
         self.no_nulls(array)?;
         Ok(self.primitive::<T>(array)?.values())
     }
@@ -61,15 +75,19 @@ impl Source<'_> {
         size: usize,
     ) -> Result<&'b [T::Native], DataError> {
         self.no_nulls(array)?;
-        let list: &FixedSizeListArray = array.as_fixed_size_list_opt().ok_or_else(|| self.wrong_type(array))?;
+        let list: &FixedSizeListArray =
+            array.as_fixed_size_list_opt().ok_or_else(|| self.wrong_type(array))?;
         let child = self.primitive::<T>(list.values().as_ref())?;
-        let (start, length) = (usize::try_from(list.value_offset_at(0)).unwrap_or(usize::MAX), list.len() * size);
+        let (start, length) = (list.value_offset_at(0), list.len() * size);
         if let Some(index) = first_null(child.nulls(), start, length) {
             let (row, position) = (index / size, index % size);
             return Err(self.fault(row, Some(position), "null", "values that are not null"));
         }
         let end = start.saturating_add(length);
-        child.values().get(start..end).ok_or_else(|| self.malformed(format!("{} values end before {end}", child.len())))
+        child
+            .values()
+            .get(start..end)
+            .ok_or_else(|| self.malformed(format!("{} values end before {end}", child.len())))
     }
 
     pub(crate) fn primitive<'b, T: ArrowPrimitiveType>(
