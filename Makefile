@@ -129,7 +129,7 @@ test-rust: $(stamps)/stubs $(stamps)/venv-test
 test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
 
-test-e2e: setup-test $(plugin_jar) $(examples_jar)
+test-e2e: setup-test $(plugin_jar) $(examples_jar) $(natives_jar)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "End-to-end tests" $(test_bin)/pytest -q tests
 
 format: ## Put the format right
