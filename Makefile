@@ -109,27 +109,27 @@ test: setup-test jar lint-rust lint-python test-rust test-scala test-e2e ## Ever
 
 lint: setup-test lint-rust lint-python lint-scala ## Check format and lint of Rust, Scala and Python
 
-lint-rust:
+lint-rust: $(stamps)/libtorch
 	@$(step) "Format of Rust" cargo fmt --all --check
 	@$(step) "Lint of Rust" cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-lint-python:
+lint-python: $(stamps)/venv-test
 	@$(step) "Lint of Python" $(test_bin)/ruff check --quiet
 	@$(step) "Format of Python" $(test_bin)/ruff format --check --quiet
 
-lint-scala:
-	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
-
 lint_scala := scalafmtSbtCheck scalafmtCheckAll "scalafixAll --check"
 
-test-rust:
+lint-scala: $(stamps)/prerequisites
+	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
+
+test-rust: $(stamps)/stubs $(stamps)/venv-test
 	@$(step) "Tests of Rust" cargo test --quiet --workspace
 
 # One start of sbt for the checks and the suites.
 test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
 
-test-e2e: $(plugin_jar) $(examples_jar)
+test-e2e: setup-test $(plugin_jar) $(examples_jar) $(natives_jar)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "End-to-end tests" $(test_bin)/pytest -q tests
 
 format: ## Put the format right

@@ -70,6 +70,7 @@ lazy val testSettings = Seq(
     "-Dio.netty.tryReflectionSetAccessible=true",
     "-Dspark.ui.enabled=false",
     "-Dspark.driver.host=localhost",
+    "-Dlog4j2.configurationFile=" + (ThisBuild / baseDirectory).value / "scripts" / "log4j2-suites.properties",
     "-Dderby.system.home=" + ((ThisBuild / baseDirectory).value / "build" / "derby")
   ) ++ (if (javaHasModuleOption(sys.props("java.specification.version")))
           Seq("--enable-native-access=ALL-UNNAMED")
@@ -130,7 +131,7 @@ lazy val firesteel = (project in file("spark-plugin"))
       "org.apache.spark" %% "spark-sql" % sparkVersion % Provided,
       "org.apache.spark" %% "spark-mllib" % sparkVersion % Provided,
       // Spark has Arrow's other jars. It must not be relocated: its native half binds by name.
-      "org.apache.arrow" % "arrow-c-data" % arrowVersion intransitive (),
+      "org.apache.arrow" % "arrow-c-data" % arrowVersion excludeAll ExclusionRule(),
       scalatest
     ),
     libraryDependencies ++= Seq("core", "catalyst", "sql", "mllib").map { module =>
@@ -146,6 +147,11 @@ lazy val firesteel = (project in file("spark-plugin"))
       case path =>
         val default = (assembly / assemblyMergeStrategy).value
         default(path)
+    },
+    // Sources only: the native libraries are generated resources.
+    Compile / packageSrc / mappings := {
+      val generated = (Compile / managedResources).value.toSet
+      (Compile / packageSrc / mappings).value.filterNot { case (file, _) => generated(file) }
     },
     // Tests read the jar's own resources from the class path, so they need no jar.
     publish / skip := true
