@@ -2,7 +2,7 @@ package firesteel.network
 
 import scala.language.implicitConversions
 
-import org.json4s.JsonAST.{JArray, JBool, JDouble, JInt, JString, JValue}
+import org.json4s.JsonAST.{JArray, JInt, JString, JValue}
 
 /** A layer, or a container of layers, of a [[Network]].
   *
@@ -297,6 +297,33 @@ sealed case class Softmax(dim: Int = -1) extends StandardLayer {
 /** Written alone: over the last dimension. */
 object Softmax extends Softmax(-1)
 
+/** The logarithm of [[Softmax]], for the loss `nll_loss`. */
+sealed case class LogSoftmax(dim: Int = -1) extends StandardLayer {
+  require(dim != 0, "LogSoftmax: dim 0 would mix the rows of a mini-batch")
+
+  private[network] override def args: List[(String, JValue)] = Args.unless("dim", dim, -1)
+}
+
+/** Written alone: over the last dimension. */
+object LogSoftmax extends LogSoftmax(-1)
+
+/** Gives what it gets. */
+case object Identity extends StandardLayer {
+
+  /** As PyTorch writes it. */
+  def apply(): Identity.type = this
+}
+
+/** The sum of all that it reads, which has one shape. For graphs; in a sequence use [[Residual]]. */
+case object Add extends StandardLayer
+
+/** Joins all that it reads along the dimension `dim`, of which 0 is the rows. For graphs. */
+final case class Concatenate(dim: Int = 1) extends StandardLayer {
+  require(dim != 0, "Concatenate: dim 0 would mix the rows of a mini-batch")
+
+  private[network] override def args: List[(String, JValue)] = Args.unless("dim", dim, 1)
+}
+
 /** A table of vectors: token ids `[*]` in `0 until numEmbeddings` become `[*, embeddingDim]`. */
 final case class Embedding(numEmbeddings: Int, embeddingDim: Int, paddingIdx: Option[Int] = None)
     extends StandardLayer {
@@ -315,7 +342,8 @@ final case class Embedding(numEmbeddings: Int, embeddingDim: Int, paddingIdx: Op
 }
 
 /** Long short-term memory over a sequence: `[length, in]` becomes `[length, hiddenSize]`, twice as wide if
-  * bidirectional.
+  * bidirectional; with the output `"last"` only the last hidden state, `[hiddenSize]`. Rows come one after the other
+  * (PyTorch's `batch_first`).
   */
 final case class LSTM(
     hiddenSize: Int,
@@ -323,11 +351,16 @@ final case class LSTM(
     bias: Boolean = true,
     dropout: Double = 0.0,
     bidirectional: Boolean = false,
+    output: String = "sequence",
     inputSize: Option[Int] = None
 ) extends StandardLayer {
   positive("hidden_size", hiddenSize)
   positive("num_layers", numLayers)
   probability("dropout", dropout)
+  require(
+    Set("sequence", "last")(output),
+    s"LSTM: output must be 'sequence' or 'last', not '$output'"
+  )
   inputSize.foreach(positive("input_size", _))
 
   private[network] override def args: List[(String, JValue)] =
@@ -336,7 +369,8 @@ final case class LSTM(
       Args.unless("num_layers", numLayers, 1) ++
       Args.unless("bias", bias, true) ++
       Args.unless("dropout", dropout, 0.0) ++
-      Args.unless("bidirectional", bidirectional, false)
+      Args.unless("bidirectional", bidirectional, false) ++
+      Args.unless("output", output, "sequence")
 }
 
 /** Layers one after the other. */

@@ -25,7 +25,7 @@ final case class Node(
 object Node {
 
   /** A node of a layer. */
-  def apply(name: String, layer: StandardLayer, inputs: String*): Node =
+  def of(name: String, layer: StandardLayer, inputs: String*): Node =
     Node(name, layer.op, inputs, layer.args.toMap)
 }
 
@@ -133,17 +133,17 @@ object Network {
       }
 
     private def add(layer: Layer, name: String, input: String): String = layer match {
-      case standard: StandardLayer => node(Node(name, standard, input))
+      case standard: StandardLayer => node(Node.of(name, standard, input))
       case Sequential(layers @ _*) => chain(layers, s"$name.", input)
       case Residual(layers, shortcut) =>
         val branch = chain(layers, s"$name.", input)
         val straight = chain(shortcut, s"$name.shortcut.", input)
-        node(Node(name, "Add", Seq(branch, straight)))
+        node(Node.of(name, Add, branch, straight))
     }
 
-    private def node(node: Node): String = {
-      buffer += node
-      node.name
+    private def node(added: Node): String = {
+      buffer += added
+      added.name
     }
   }
 }
