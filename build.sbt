@@ -157,20 +157,26 @@ lazy val firesteel = (project in file("spark-plugin"))
     publish / skip := true
   )
 
-lazy val examples = (project in file("examples"))
-  .dependsOn(firesteel % Provided)
-  .settings(compilerSettings)
-  .settings(
-    name := "firesteel-examples",
-    libraryDependencies ++= Seq(
-      "org.apache.spark" %% "spark-sql" % sparkVersion % Provided,
-      "org.apache.spark" %% "spark-mllib" % sparkVersion % Provided
-    ),
-    Compile / packageBin / artifactPath :=
-      (ThisBuild / baseDirectory).value / "build" / "firesteel-examples.jar",
-    publish / skip := true
-  )
+// Programs that run on Spark with the plugin jar beside them.
+def programs(id: String, folder: String, jar: String): Project =
+  Project(id, file(folder))
+    .dependsOn(firesteel % Provided)
+    .settings(compilerSettings)
+    .settings(
+      name := s"firesteel-$id",
+      libraryDependencies ++= Seq(
+        "org.apache.spark" %% "spark-sql" % sparkVersion % Provided,
+        "org.apache.spark" %% "spark-mllib" % sparkVersion % Provided
+      ),
+      Compile / packageBin / artifactPath := (ThisBuild / baseDirectory).value / "build" / jar,
+      publish / skip := true
+    )
+
+lazy val examples = programs("examples", "examples", "firesteel-examples.jar")
+
+// What the end-to-end tests submit.
+lazy val e2e = programs("e2e", "tests/apps", "firesteel-e2e.jar")
 
 lazy val root = (project in file("."))
-  .aggregate(firesteel, examples)
+  .aggregate(firesteel, examples, e2e)
   .settings(publish / skip := true, Compile / sources := Nil, Test / sources := Nil)
