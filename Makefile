@@ -19,6 +19,7 @@ target := $(or $(CARGO_TARGET_DIR),target)
 library := $(target)/release/libfiresteel.so
 plugin_jar := build/firesteel.jar
 examples_jar := build/firesteel-examples.jar
+e2e_jar := build/firesteel-e2e.jar
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
 
@@ -28,7 +29,7 @@ rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/bui
                 $(call files,native/*/src native/*/Cargo.toml)
 sbt_sources := build.sbt project/build.properties project/plugins.sbt
 jvm_sources := $(call files,spark-plugin/src/main)
-example_sources := $(call files,examples/src/main)
+program_sources := $(call files,examples/src/main tests/apps/src/main)
 stub_sources := $(wildcard native/stubs/*)
 
 help: ## List what there is to make
@@ -77,16 +78,16 @@ $(stamps)/venv-test: scripts/venv.sh scripts/requirements/test.txt | $(stamps)/p
 ## ---------------------------------------------------------------------------------------------- build
 
 native: $(library) ## Build libfiresteel.so
-jar: $(plugin_jar) $(examples_jar) ## Build build/firesteel.jar and the examples' jar
+jar: $(plugin_jar) ## Build build/firesteel.jar and the jars of the examples and of the tests' programs
 natives-jar: $(natives_jar) ## Pack libtorch as a jar, for executors with nothing installed
 
 $(library): $(rust_sources) $(stamps)/libtorch
 	@$(step) "Native library" cargo build --release -p firesteel-bridge
 	@touch $@
 
-$(plugin_jar) $(examples_jar) &: $(library) $(stamps)/stubs $(sbt_sources) $(jvm_sources) $(example_sources)
-	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package
-	@touch $(plugin_jar) $(examples_jar)
+$(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sources) $(jvm_sources) $(program_sources)
+	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package e2e/package
+	@touch $(plugin_jar) $(examples_jar) $(e2e_jar)
 
 $(natives_jar): scripts/natives_jar.py $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
@@ -109,27 +110,27 @@ test: setup-test jar lint-rust lint-python test-rust test-scala test-e2e ## Ever
 
 lint: setup-test lint-rust lint-python lint-scala ## Check format and lint of Rust, Scala and Python
 
-lint-rust:
+lint-rust: $(stamps)/libtorch
 	@$(step) "Format of Rust" cargo fmt --all --check
 	@$(step) "Lint of Rust" cargo clippy --quiet --workspace --all-targets -- -D warnings
 
-lint-python:
+lint-python: $(stamps)/venv-test
 	@$(step) "Lint of Python" $(test_bin)/ruff check --quiet
 	@$(step) "Format of Python" $(test_bin)/ruff format --check --quiet
 
-lint-scala:
-	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
-
 lint_scala := scalafmtSbtCheck scalafmtCheckAll "scalafixAll --check"
 
-test-rust:
+lint-scala: $(stamps)/prerequisites
+	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
+
+test-rust: $(stamps)/stubs $(stamps)/venv-test
 	@$(step) "Tests of Rust" cargo test --quiet --workspace
 
 # One start of sbt for the checks and the suites.
 test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
 
-test-e2e: $(plugin_jar) $(examples_jar)
+test-e2e: setup-test $(plugin_jar) $(natives_jar)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "End-to-end tests" $(test_bin)/pytest -q tests
 
 format: ## Put the format right

@@ -70,6 +70,7 @@ lazy val testSettings = Seq(
     "-Dio.netty.tryReflectionSetAccessible=true",
     "-Dspark.ui.enabled=false",
     "-Dspark.driver.host=localhost",
+    "-Dlog4j2.configurationFile=" + (ThisBuild / baseDirectory).value / "scripts" / "log4j2-suites.properties",
     "-Dderby.system.home=" + ((ThisBuild / baseDirectory).value / "build" / "derby")
   ) ++ (if (javaHasModuleOption(sys.props("java.specification.version")))
           Seq("--enable-native-access=ALL-UNNAMED")
@@ -130,7 +131,7 @@ lazy val firesteel = (project in file("spark-plugin"))
       "org.apache.spark" %% "spark-sql" % sparkVersion % Provided,
       "org.apache.spark" %% "spark-mllib" % sparkVersion % Provided,
       // Spark has Arrow's other jars. It must not be relocated: its native half binds by name.
-      "org.apache.arrow" % "arrow-c-data" % arrowVersion intransitive (),
+      "org.apache.arrow" % "arrow-c-data" % arrowVersion excludeAll ExclusionRule(),
       scalatest
     ),
     libraryDependencies ++= Seq("core", "catalyst", "sql", "mllib").map { module =>
@@ -147,24 +148,35 @@ lazy val firesteel = (project in file("spark-plugin"))
         val default = (assembly / assemblyMergeStrategy).value
         default(path)
     },
+    // Sources only: the native libraries are generated resources.
+    Compile / packageSrc / mappings := {
+      val generated = (Compile / managedResources).value.toSet
+      (Compile / packageSrc / mappings).value.filterNot { case (file, _) => generated(file) }
+    },
     // Tests read the jar's own resources from the class path, so they need no jar.
     publish / skip := true
   )
 
-lazy val examples = (project in file("examples"))
-  .dependsOn(firesteel % Provided)
-  .settings(compilerSettings)
-  .settings(
-    name := "firesteel-examples",
-    libraryDependencies ++= Seq(
-      "org.apache.spark" %% "spark-sql" % sparkVersion % Provided,
-      "org.apache.spark" %% "spark-mllib" % sparkVersion % Provided
-    ),
-    Compile / packageBin / artifactPath :=
-      (ThisBuild / baseDirectory).value / "build" / "firesteel-examples.jar",
-    publish / skip := true
-  )
+// Programs that run on Spark with the plugin jar beside them.
+def programs(id: String, folder: String, jar: String): Project =
+  Project(id, file(folder))
+    .dependsOn(firesteel % Provided)
+    .settings(compilerSettings)
+    .settings(
+      name := s"firesteel-$id",
+      libraryDependencies ++= Seq(
+        "org.apache.spark" %% "spark-sql" % sparkVersion % Provided,
+        "org.apache.spark" %% "spark-mllib" % sparkVersion % Provided
+      ),
+      Compile / packageBin / artifactPath := (ThisBuild / baseDirectory).value / "build" / jar,
+      publish / skip := true
+    )
+
+lazy val examples = programs("examples", "examples", "firesteel-examples.jar")
+
+// What the end-to-end tests submit.
+lazy val e2e = programs("e2e", "tests/apps", "firesteel-e2e.jar")
 
 lazy val root = (project in file("."))
-  .aggregate(firesteel, examples)
+  .aggregate(firesteel, examples, e2e)
   .settings(publish / skip := true, Compile / sources := Nil, Test / sources := Nil)

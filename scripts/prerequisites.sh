@@ -29,13 +29,21 @@ has sbt || has mvn || lacks "sbt or Maven" maven
 if python="$(python_311)"; then
   "$python" -c 'import ensurepip, venv' 2>/dev/null || lacks "venv of $(basename "$python")" python3-venv
   "$python" -m pip --version >/dev/null 2>&1 || lacks "pip of $(basename "$python")" python3-pip
+elif has python3; then # of an older release, such as Ubuntu 22.04
+  lacks "Python 3.11 or later (python3 is $(python3 -V))" python3.11 python3.11-venv python3-pip
 else
   lacks "Python 3.11 or later" python3 python3-venv python3-pip
 fi
 rust=true
+wanted_rust="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")"
 if ! has cargo || ! has rustc; then
   rust=false
-  missing+=("Rust (cargo, rustc)")
+  missing+=("Rust $wanted_rust or later (cargo, rustc)")
+else
+  own_rust="$(cd "$ROOT" && rustc --version | cut -d' ' -f2)"
+  if [ "$(printf '%s\n' "$wanted_rust" "$own_rust" | sort -V | head -1)" != "$wanted_rust" ]; then
+    missing+=("Rust $wanted_rust or later (this is $own_rust; with rustup: rustup update)")
+  fi
 fi
 
 free="$(df --output=avail -k "$CACHE" | tail -1)"

@@ -1,24 +1,55 @@
 //! The same validation and conversion for a batch of prediction, which is not kept.
 
 use arrow::array::RecordBatch;
-use firesteel_core::spec::DataSpec;
+use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
 
-use crate::error::DataError;
+use crate::dense::{self, Dense, Slice};
+use crate::element::Element;
+use crate::error::{DataError, Scope};
+use crate::input::{self, Input};
+use crate::rows::Rows;
+use crate::schema;
+use crate::source::Source;
+use crate::sparse::{Slices, Sparse};
 
-/// A validated batch of prediction. Errors name the row in the batch.
+/// A batch of prediction whose inputs are validated. Errors name the row in the batch.
 #[derive(Debug)]
 pub struct Batch<'a> {
     rows: usize,
     spec: &'a DataSpec,
+    inputs: Vec<Box<dyn Input + 'a>>,
 }
 
 impl<'a> Batch<'a> {
-    /// Validates all columns of `batch`.
+    /// Validates the inputs of `batch`; labels and weights are not looked at.
     ///
     /// # Errors
-    /// As [`crate::Partition::load`].
+    /// [`DataError::Schema`] if the columns are not those of `spec`, [`DataError::Value`] at the first null, NaN or infinity.
     pub fn new(batch: &'a RecordBatch, spec: &'a DataSpec) -> Result<Self, DataError> {
-        Ok(Self { rows: batch.num_rows(), spec })
+        schema::check_spec(spec)?;
+        schema::check(&batch.schema(), spec)?;
+        let mut column = 0;
+        let mut inputs = Vec::with_capacity(spec.inputs.len());
+        for input in &spec.inputs {
+            inputs.push(match input.format {
+                InputFormat::Dense => match input.element {
+                    ElementType::U8 => view::<u8>(batch, column, input)?,
+                    ElementType::I8 => view::<i8>(batch, column, input)?,
+                    ElementType::I16 => view::<i16>(batch, column, input)?,
+                    ElementType::I32 => view::<i32>(batch, column, input)?,
+                    ElementType::I64 => view::<i64>(batch, column, input)?,
+                    ElementType::F32 => view::<f32>(batch, column, input)?,
+                },
+                InputFormat::Sparse => {
+                    let (indices, values) = (batch.column(column), batch.column(column + 1));
+                    let slices =
+                        Slices::new(&source(input), indices, values, input.size(), input.scale)?;
+                    Box::new(Sparse::new(slices, input.size(), input.scale))
+                }
+            });
+            column += schema::columns_of(input);
+        }
+        Ok(Self { rows: batch.num_rows(), spec, inputs })
     }
 
     /// The number of rows.
@@ -31,21 +62,45 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// [`DataError::Internal`] if there is no such input or `out` has another length.
-    pub fn gather_f32(&self, _input: usize, _out: &mut [f32]) -> Result<(), DataError> {
-        Err(DataError::Internal(format!("{} inputs", self.spec.inputs.len())))
+    pub fn gather_f32(&self, input: usize, out: &mut [f32]) -> Result<(), DataError> {
+        let (rows, spec, input) = (Rows::First(self.rows), self.spec(input)?, &self.inputs[input]);
+        rows.check(self.rows, spec.size(), out)?;
+        input.gather_f32(rows, out);
+        Ok(())
     }
 
-    /// All values of an input as integers, unscaled.
+    /// All values of an input as integers (token ids), unscaled.
     ///
     /// # Errors
-    /// [`DataError::Value`] at a fractional value or one outside of i64.
-    pub fn gather_i64(&self, _input: usize, _out: &mut [i64]) -> Result<(), DataError> {
-        Err(DataError::Internal(format!("{} inputs", self.spec.inputs.len())))
+    /// [`DataError::Value`] at a fractional value or one outside of i64; otherwise as [`Self::gather_f32`].
+    pub fn gather_i64(&self, input: usize, out: &mut [i64]) -> Result<(), DataError> {
+        let (rows, spec, input) = (Rows::First(self.rows), self.spec(input)?, &self.inputs[input]);
+        rows.check(self.rows, spec.size(), out)?;
+        input.gather_i64(rows, out).map_err(|fault| fault.error(&source(spec)))
     }
 
     /// All values of an input where they lie, if they are dense f32 with scale 1.
     #[must_use]
-    pub fn contiguous_f32(&self, _input: usize) -> Option<&'a [f32]> {
-        None
+    pub fn contiguous_f32(&self, input: usize) -> Option<&[f32]> {
+        self.inputs.get(input)?.contiguous_f32(0..self.rows)
     }
+
+    fn spec(&self, input: usize) -> Result<&'a InputSpec, DataError> {
+        input::at(&self.spec.inputs, input, "input")
+    }
+}
+
+fn source(input: &InputSpec) -> Source<'_> {
+    Source { column: &input.column, scope: Scope::Batch, first_row: 0 }
+}
+
+fn view<'a, T: Element>(
+    batch: &'a RecordBatch,
+    column: usize,
+    input: &InputSpec,
+) -> Result<Box<dyn Input + 'a>, DataError> {
+    let (source, size) = (source(input), input.size());
+    let values = source.rows::<T::Arrow>(batch.column(column), size)?;
+    dense::check::<T>(&source, values, size, input.scale, 0)?;
+    Ok(Box::new(Dense::new(Slice { values, size }, size, input.scale)))
 }

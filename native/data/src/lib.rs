@@ -4,13 +4,28 @@
 //! The order of rows is a function of their contents, never of their arrival, so that the same data is trained in the same
 //! order after a shuffle or a retry. The crate needs neither a JVM nor libtorch.
 
+#![deny(unsafe_code)]
+
 mod batch;
+mod blocks;
 mod budget;
+mod dense;
+mod element;
 mod error;
+mod hash;
 mod import;
+mod input;
+mod label;
+mod loader;
+mod mapped;
 mod order;
 mod partition;
+mod rows;
 mod schema;
+mod source;
+mod sparse;
+#[cfg(test)]
+mod testing;
 
 pub use batch::Batch;
 pub use budget::CacheBudget;

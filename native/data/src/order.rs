@@ -1,10 +1,65 @@
 //! The order of rows: a function of what they hold, never of when they arrived.
 
+use std::sync::Arc;
+
+use crate::hash::{content, mix};
+
+/// The keys of a partition's rows: by content alone, and no two alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    /// The key of each row.
+    keys: Arc<[u64]>,
+    /// All rows, by key.
+    ranked: Arc<[u32]>,
+}
+
+impl Keys {
+    /// Keys from the hashes of rows. Rows that hold the same get keys of their own by counting them, so that shuffling does
+    /// not bring them together; which of them gets which does not matter, as they hold the same.
+    pub(crate) fn new(mut hashes: Vec<u64>) -> Self {
+        let rows: Vec<u32> = (0..hashes.len() as u32).collect();
+        let mut ranked = sorted(&rows, |row| hashes[row as usize]);
+        let mut repeats = false;
+        let mut start = 0;
+        while start < ranked.len() {
+            let hash = hashes[ranked[start] as usize];
+            let same =
+                ranked[start..].iter().take_while(|&&row| hashes[row as usize] == hash).count();
+            for (occurrence, &row) in ranked[start..start + same].iter().enumerate().skip(1) {
+                hashes[row as usize] = mix(hash ^ mix(occurrence as u64));
+                repeats = true;
+            }
+            start += same;
+        }
+        if repeats {
+            ranked = sorted(&rows, |row| hashes[row as usize]);
+        }
+        Self { keys: hashes.into(), ranked: ranked.into() }
+    }
+
+    /// The bytes of a partition's keys.
+    pub(crate) fn bytes(rows: usize) -> u64 {
+        rows as u64 * (size_of::<u64>() + size_of::<u32>()) as u64
+    }
+
+    /// Every `of`-th row in the order of keys, from the `index`-th on.
+    pub(crate) fn shard(&self, index: usize, of: usize) -> Shard {
+        let rows = self.ranked.iter().copied().skip(index).step_by(of).collect();
+        Shard { keys: Arc::clone(&self.keys), rows }
+    }
+
+    /// A hash of all rows.
+    pub(crate) fn content(&self) -> u64 {
+        content(self.keys.iter().copied())
+    }
+}
+
 /// The rows of one of the workers of a task, fixed for the fit.
 #[derive(Clone, Debug)]
 pub struct Shard {
+    keys: Arc<[u64]>,
+    /// By key.
     rows: Vec<u32>,
-    content: u64,
 }
 
 impl Shard {
@@ -23,13 +78,106 @@ impl Shard {
     /// A hash of the rows' contents that does not depend on their order.
     #[must_use]
     pub fn content(&self) -> u64 {
-        self.content
+        content(self.rows.iter().map(|&row| self.keys[row as usize]))
     }
 
     /// The partition's row numbers in the order in which `epoch` trains them: a permutation by seed, epoch and row content
     /// with `shuffle`, else the same order by content in every epoch.
     #[must_use]
-    pub fn order(&self, _seed: u64, _epoch: u32, _shuffle: bool) -> Vec<u32> {
-        self.rows.clone()
+    pub fn order(&self, seed: u64, epoch: u32, shuffle: bool) -> Vec<u32> {
+        if !shuffle {
+            return self.rows.clone();
+        }
+        let salt = mix(mix(seed) ^ u64::from(epoch));
+        sorted(&self.rows, |row| mix(self.keys[row as usize] ^ salt))
+    }
+}
+
+/// Rows by key, by number where keys agree. The upper halves of the keys are sorted together with the rows as plain
+/// integers; the few rows that agree in them are sorted again.
+fn sorted(rows: &[u32], key: impl Fn(u32) -> u64) -> Vec<u32> {
+    const LOWER: u64 = u32::MAX as u64;
+    let mut packed: Vec<u64> =
+        rows.iter().map(|&row| (key(row) & !LOWER) | u64::from(row)).collect();
+    packed.sort_unstable();
+    for run in packed.chunk_by_mut(|a, b| a & !LOWER == b & !LOWER).filter(|run| run.len() > 1) {
+        run.sort_unstable_by_key(|&entry| (key((entry & LOWER) as u32), entry));
+    }
+    packed.into_iter().map(|entry| (entry & LOWER) as u32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn contents(hashes: &[u64], shard: &Shard, seed: u64, epoch: u32, shuffle: bool) -> Vec<u64> {
+        shard.order(seed, epoch, shuffle).iter().map(|&row| hashes[row as usize]).collect()
+    }
+
+    #[test]
+    fn epochs_and_seeds_give_different_orders_and_the_same_one_gives_the_same() {
+        let shard = Keys::new((0..1000).map(mix).collect()).shard(0, 1);
+        assert_eq!(shard.order(7, 3, true), shard.order(7, 3, true));
+        assert_ne!(shard.order(7, 3, true), shard.order(7, 4, true));
+        assert_ne!(shard.order(7, 3, true), shard.order(8, 3, true));
+        assert_eq!(shard.order(7, 3, false), shard.order(8, 4, false));
+    }
+
+    #[test]
+    fn copies_of_a_row_are_spread_by_shuffling() {
+        let hashes: Vec<u64> = (0..1000).map(|row| if row < 100 { 42 } else { mix(row) }).collect();
+        let order = Keys::new(hashes).shard(0, 1).order(1, 0, true);
+        let copies_first = order[..500].iter().filter(|&&row| row < 100).count();
+        assert!((25..75).contains(&copies_first), "{copies_first} of 100 copies in the first half");
+    }
+
+    #[test]
+    fn keys_that_agree_in_their_upper_halves_are_still_sorted() {
+        let keys = [5_u64, 1 << 40, 3, (1 << 40) | 1, 4];
+        assert_eq!(sorted(&[0, 1, 2, 3, 4], |row| keys[row as usize]), [2, 4, 0, 1, 3]);
+    }
+
+    #[test]
+    fn more_workers_than_rows_leave_some_without_rows() {
+        let keys = Keys::new(vec![1, 2, 3]);
+        assert_eq!(
+            (0..5).map(|index| keys.shard(index, 5).len()).collect::<Vec<_>>(),
+            [1, 1, 1, 0, 0]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_contents_does_not_depend_on_arrival(
+            (arrived, shuffled) in prop::collection::vec(0_u64..20, 0..60)
+                .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
+            seed: u64, epoch: u32, shuffle: bool, of in 1_usize..4,
+        ) {
+            let (first, second) = (Keys::new(arrived.clone()), Keys::new(shuffled.clone()));
+            prop_assert_eq!(first.content(), second.content());
+            let mut seen = 0;
+            for index in 0..of {
+                let (one, other) = (first.shard(index, of), second.shard(index, of));
+                prop_assert_eq!(one.content(), other.content());
+                prop_assert_eq!(
+                    contents(&arrived, &one, seed, epoch, shuffle),
+                    contents(&shuffled, &other, seed, epoch, shuffle)
+                );
+                let mut rows = one.order(seed, epoch, shuffle);
+                rows.sort_unstable();
+                rows.dedup();
+                seen += rows.len();
+            }
+            prop_assert_eq!(seen, arrived.len());
+        }
+
+        #[test]
+        fn a_changed_row_changes_the_content(hashes in prop::collection::vec(any::<u64>(), 1..20), row: usize) {
+            let mut changed = hashes.clone();
+            let row = row % hashes.len();
+            changed[row] ^= 1;
+            prop_assert_ne!(Keys::new(hashes).content(), Keys::new(changed).content());
+        }
     }
 }

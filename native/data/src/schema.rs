@@ -7,14 +7,21 @@ use crate::error::DataError;
 
 /// Checks a specification on its own, so that sizes can be trusted afterwards.
 pub(crate) fn check_spec(spec: &DataSpec) -> Result<(), DataError> {
-    let fault = |column: &str, problem: String| Err(DataError::Spec { column: column.to_owned(), problem });
+    let fault =
+        |column: &str, problem: String| Err(DataError::Spec { column: column.to_owned(), problem });
     for input in &spec.inputs {
         let size = input.shape.iter().try_fold(1_usize, |size, &length| size.checked_mul(length));
         if !size.is_some_and(|size| (1..=i32::MAX as usize).contains(&size)) {
-            return fault(&input.column, format!("a row of shape {:?} must hold 1 to {} values", input.shape, i32::MAX));
+            return fault(
+                &input.column,
+                format!("a row of shape {:?} must hold 1 to {} values", input.shape, i32::MAX),
+            );
         }
         if !input.scale.is_finite() {
-            return fault(&input.column, format!("the scale must be a finite number, not {}", input.scale));
+            return fault(
+                &input.column,
+                format!("the scale must be a finite number, not {}", input.scale),
+            );
         }
         if input.format == InputFormat::Sparse && input.element != ElementType::F32 {
             return fault(&input.column, "a sparse input holds f32 values".to_owned());
@@ -26,7 +33,10 @@ pub(crate) fn check_spec(spec: &DataSpec) -> Result<(), DataError> {
             LabelKind::Values { size } => (size, "values"),
         };
         if !(1..=i32::MAX as usize).contains(&size) {
-            return fault(&label.column, format!("a label has 1 to {} {what}, not {size}", i32::MAX));
+            return fault(
+                &label.column,
+                format!("a label has 1 to {} {what}, not {size}", i32::MAX),
+            );
         }
     }
     Ok(())
@@ -94,12 +104,22 @@ impl Kind {
     }
 }
 
+/// The number of columns of an input.
+pub(crate) fn columns_of(input: &InputSpec) -> usize {
+    match input.format {
+        InputFormat::Dense => 1,
+        InputFormat::Sparse => 2,
+    }
+}
+
 fn columns(spec: &DataSpec) -> Vec<Wanted<'_>> {
     let mut columns = Vec::new();
     for input in &spec.inputs {
         let name = input.column.as_str();
         match input.format {
-            InputFormat::Dense => columns.push(Wanted { name, kind: Kind::Fixed(element_type(input), input.size()) }),
+            InputFormat::Dense => {
+                columns.push(Wanted { name, kind: Kind::Fixed(element_type(input), input.size()) })
+            }
             InputFormat::Sparse => {
                 columns.push(Wanted { name, kind: Kind::List(DataType::Int32) });
                 columns.push(Wanted { name, kind: Kind::List(DataType::Float32) });

@@ -4,6 +4,16 @@
 //! one flat buffer (`initialise`), and the graph a network that trains (`Worker`) or predicts (`Predictor`).
 
 pub mod error;
+mod graph;
+mod initialise;
+mod inspect;
+mod loss;
+mod network;
+mod random;
+mod raw;
 pub mod optimizer;
 
 pub use error::TrainError;
+pub use initialise::initialise;
+pub use inspect::{Activation, InputInspection, Inspection, LayerInspection, OutputInspection, inspect};
+pub use loss::check_loss;

@@ -1,0 +1,411 @@
+//! Blocks of values that are filled once and then only read: in anonymous maps within the budget, past it in mapped files.
+
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use memmap2::{Advice, Mmap, MmapMut};
+
+use crate::budget::{CacheBudget, Reservation};
+use crate::error::DataError;
+use crate::mapped;
+
+/// The size that blocks stay below, unless one row is larger. Each column has one block of this size in work while it is
+/// loaded, whether the budget has room for it or not.
+const BLOCK_BYTES: usize = 8 << 20;
+
+/// The size that a column's first block starts with; it doubles, so that small partitions take little.
+const FIRST_BYTES: usize = 64 << 10;
+
+/// Where blocks may live.
+#[derive(Clone, Debug)]
+pub(crate) struct Keeper {
+    pub(crate) budget: Arc<CacheBudget>,
+    pub(crate) directories: Vec<PathBuf>,
+}
+
+impl Keeper {
+    /// Puts bytes into a file of the next directory in the round. A directory that fails is passed over; the first failure
+    /// is reported if all do.
+    fn spill(&self, bytes: &[u8]) -> Result<Mmap, DataError> {
+        let (start, count) = (self.budget.next_spill(), self.directories.len());
+        let mut failure = None;
+        for offset in 0..count {
+            let directory = &self.directories[start.wrapping_add(offset) % count];
+            match mapped::spill(directory, bytes) {
+                Ok(map) => return Ok(map),
+                Err(source) => {
+                    failure
+                        .get_or_insert(DataError::Spill { directory: directory.clone(), source });
+                }
+            }
+        }
+        Err(failure.unwrap_or_else(|| {
+            DataError::Memory(format!(
+                "the training data does not fit in the {} bytes of spark.firesteel.cache.memory and there is no directory to \
+                 spill to",
+                self.budget.limit()
+            ))
+        }))
+    }
+}
+
+/// Where an item lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) block: usize,
+    pub(crate) start: usize,
+}
+
+/// A filled block.
+#[derive(Debug)]
+struct Block {
+    map: Mmap,
+    /// The bytes that are filled.
+    bytes: usize,
+    /// The block's share of the budget; `None` if it was spilled.
+    reservation: Option<Reservation>,
+}
+
+/// The block being filled.
+#[derive(Debug)]
+struct Tail {
+    map: MmapMut,
+    /// The bytes that are filled.
+    bytes: usize,
+    /// `None` if the budget had no room: the block is spilled once full.
+    reservation: Option<Reservation>,
+}
+
+/// Fills blocks, one after another.
+#[derive(Debug)]
+pub(crate) struct Writer<T> {
+    finished: Vec<Block>,
+    tail: Option<Tail>,
+    /// The memory of a spilled block, for the next one.
+    spare: Option<MmapMut>,
+    /// The bytes of a block.
+    block_bytes: usize,
+    items: PhantomData<T>,
+}
+
+impl<T: Pod> Writer<T> {
+    /// A writer whose blocks hold `block_items` items.
+    pub(crate) fn new(block_items: usize) -> Self {
+        let block_bytes = block_items * size_of::<T>();
+        Self { finished: Vec::new(), tail: None, spare: None, block_bytes, items: PhantomData }
+    }
+
+    /// The largest power of two of rows of `width` items that keeps a block below its size, and at least one.
+    pub(crate) fn rows_per_block(width: usize) -> usize {
+        let rows = BLOCK_BYTES / (width * size_of::<T>()).max(1);
+        1 << rows.max(1).ilog2()
+    }
+
+    /// The items that the block being filled still takes.
+    pub(crate) fn room(&self) -> usize {
+        let filled = self.tail.as_ref().map_or(0, |tail| tail.bytes % self.block_bytes.max(1));
+        (self.block_bytes - filled) / size_of::<T>()
+    }
+
+    /// Appends items that stay together in one block.
+    pub(crate) fn push(&mut self, items: &[T], keeper: &Keeper) -> Result<Position, DataError> {
+        let source: &[u8] = bytemuck::cast_slice(items);
+        let mut tail = self.tail_with_room(source.len(), keeper)?;
+        let start = tail.bytes;
+        tail.map[start..start + source.len()].copy_from_slice(source);
+        tail.bytes += source.len();
+        self.tail = Some(tail);
+        Ok(Position { block: self.finished.len(), start: start / size_of::<T>() })
+    }
+
+    /// Takes the block being filled out of the writer, with at least `bytes` free bytes.
+    fn tail_with_room(&mut self, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
+        match self.tail.take() {
+            Some(tail) if tail.bytes + bytes <= tail.map.len() => Ok(tail),
+            Some(tail) if tail.bytes + bytes <= self.block_bytes => self.grow(tail, bytes, keeper),
+            Some(tail) => {
+                self.seal(tail, keeper)?;
+                self.tail(self.block_bytes.max(bytes), keeper)
+            }
+            None => self.tail(self.block_bytes.min(FIRST_BYTES).max(bytes), keeper),
+        }
+    }
+
+    /// An empty block of `bytes` bytes.
+    fn tail(&mut self, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
+        let reservation = keeper.budget.reserve(bytes as u64);
+        let map = match self.spare.take() {
+            Some(map) if map.len() >= bytes && reservation.is_none() => map,
+            _ => allocate(bytes)?,
+        };
+        Ok(Tail { map, bytes: 0, reservation })
+    }
+
+    /// Moves the block being filled to one at least twice as large, up to the full size.
+    fn grow(&mut self, tail: Tail, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
+        let larger = (tail.map.len() * 2).max(tail.bytes + bytes).min(self.block_bytes);
+        let mut grown = self.tail(larger, keeper)?;
+        grown.map[..tail.bytes].copy_from_slice(&tail.map[..tail.bytes]);
+        grown.bytes = tail.bytes;
+        Ok(grown)
+    }
+
+    /// Ends a block: in memory if the budget has room for it, else in a file.
+    fn seal(&mut self, tail: Tail, keeper: &Keeper) -> Result<(), DataError> {
+        let Tail { map, bytes, reservation } = tail;
+        let block = if reservation.is_some() {
+            Block { map: read_only(map)?, bytes, reservation }
+        } else {
+            let spilled = keeper.spill(&map[..bytes])?;
+            self.spare = Some(map);
+            Block { map: spilled, bytes, reservation: None }
+        };
+        self.finished.push(block);
+        Ok(())
+    }
+
+    /// Ends the last block, in no more memory than it needs.
+    pub(crate) fn finish(mut self, keeper: &Keeper) -> Result<Blocks<T>, DataError> {
+        if let Some(tail) = self.tail.take() {
+            self.spare = None;
+            let fits = tail.map.len() == tail.bytes;
+            let exact = if fits && tail.reservation.is_some() {
+                None
+            } else {
+                keeper.budget.reserve(tail.bytes as u64)
+            };
+            match exact {
+                Some(reservation) => {
+                    let mut map = allocate(tail.bytes)?;
+                    map[..tail.bytes].copy_from_slice(&tail.map[..tail.bytes]);
+                    self.seal(
+                        Tail { map, bytes: tail.bytes, reservation: Some(reservation) },
+                        keeper,
+                    )?;
+                }
+                None => self.seal(tail, keeper)?,
+            }
+        }
+        Ok(Blocks { blocks: self.finished, items: PhantomData })
+    }
+}
+
+/// Zeroed memory of its own, in huge pages where the system has them.
+fn allocate(bytes: usize) -> Result<MmapMut, DataError> {
+    let map = MmapMut::map_anon(bytes.max(1)).map_err(|error| {
+        DataError::Memory(format!("no memory for {bytes} bytes of training data: {error}"))
+    })?;
+    // A kernel without huge pages refuses the advice and nothing is lost.
+    let _ = map.advise(Advice::HugePage);
+    Ok(map)
+}
+
+fn read_only(map: MmapMut) -> Result<Mmap, DataError> {
+    map.make_read_only()
+        .map_err(|error| DataError::Memory(format!("cannot protect training data: {error}")))
+}
+
+/// Filled blocks.
+#[derive(Debug)]
+pub(crate) struct Blocks<T> {
+    blocks: Vec<Block>,
+    items: PhantomData<T>,
+}
+
+impl<T: Pod> Blocks<T> {
+    /// The items of a block.
+    pub(crate) fn items(&self, block: usize) -> &[T] {
+        let block = &self.blocks[block];
+        bytemuck::cast_slice(&block.map[..block.bytes])
+    }
+}
+
+/// The bytes that blocks take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Footprint {
+    /// The bytes of the budget.
+    pub(crate) memory: u64,
+    /// The bytes in files.
+    pub(crate) spilled: u64,
+}
+
+impl<T> Blocks<T> {
+    /// The bytes that these blocks take.
+    pub(crate) fn footprint(&self) -> Footprint {
+        self.blocks.iter().fold(Footprint::default(), |sum, block| match &block.reservation {
+            Some(reservation) => Footprint { memory: sum.memory + reservation.bytes(), ..sum },
+            None => Footprint { spilled: sum.spilled + block.bytes as u64, ..sum },
+        })
+    }
+}
+
+impl std::ops::Add for Footprint {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { memory: self.memory + other.memory, spilled: self.spilled + other.spilled }
+    }
+}
+
+/// Fills blocks with rows of equal width.
+#[derive(Debug)]
+pub(crate) struct TableWriter<T> {
+    writer: Writer<T>,
+    width: usize,
+}
+
+impl<T: Pod> TableWriter<T> {
+    /// A writer of rows of `width` items.
+    pub(crate) fn new(width: usize) -> Self {
+        Self { writer: Writer::new(Writer::<T>::rows_per_block(width) * width), width }
+    }
+
+    /// Appends whole rows.
+    pub(crate) fn extend(&mut self, mut rows: &[T], keeper: &Keeper) -> Result<(), DataError> {
+        while !rows.is_empty() {
+            let (now, later) = rows.split_at(rows.len().min(self.writer.room()));
+            self.writer.push(now, keeper)?;
+            rows = later;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self, keeper: &Keeper) -> Result<Table<T>, DataError> {
+        let shift = Writer::<T>::rows_per_block(self.width).ilog2();
+        Ok(Table { blocks: self.writer.finish(keeper)?, width: self.width, shift })
+    }
+}
+
+/// Rows of equal width in blocks that each hold the same power of two of rows.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    blocks: Blocks<T>,
+    width: usize,
+    shift: u32,
+}
+
+impl<T: Pod> Table<T> {
+    /// Consecutive rows from `row` on, as many of `count` as lie in one block, and at least one.
+    pub(crate) fn run(&self, row: usize, count: usize) -> &[T] {
+        let first = row & ((1 << self.shift) - 1);
+        let count = count.min((1 << self.shift) - first);
+        &self.blocks.items(row >> self.shift)[first * self.width..(first + count) * self.width]
+    }
+
+    pub(crate) fn footprint(&self) -> Footprint {
+        self.blocks.footprint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firesteel_core::{Coded, ErrorCode};
+
+    fn keeper(bytes: u64, directories: &[PathBuf]) -> Keeper {
+        Keeper { budget: CacheBudget::shared(bytes), directories: directories.to_vec() }
+    }
+
+    fn table(rows: usize, width: usize, keeper: &Keeper) -> Result<Table<u32>, DataError> {
+        let mut writer = TableWriter::new(width);
+        for row in 0..rows {
+            let row: Vec<u32> = (0..width).map(|i| (row * width + i) as u32).collect();
+            writer.extend(&row, keeper)?;
+        }
+        writer.finish(keeper)
+    }
+
+    fn check(table: &Table<u32>, rows: usize, width: usize) {
+        let mut row = 0;
+        while row < rows {
+            let run = table.run(row, rows - row);
+            assert!(run.len() >= width);
+            assert!(
+                run.iter().enumerate().all(|(i, &item)| item as usize == row * width + i),
+                "row {row}"
+            );
+            row += run.len() / width;
+        }
+    }
+
+    #[test]
+    fn a_small_table_takes_exactly_its_bytes() {
+        let keeper = keeper(1 << 20, &[]);
+        let table = table(100, 7, &keeper).unwrap();
+        check(&table, 100, 7);
+        assert_eq!(table.footprint(), Footprint { memory: 2800, spilled: 0 });
+        assert_eq!(keeper.budget.used(), 2800);
+        drop(table);
+        assert_eq!(keeper.budget.used(), 0);
+    }
+
+    #[test]
+    fn rows_of_many_blocks_read_back_whether_in_memory_in_files_or_in_both() {
+        let directory = tempfile::tempdir().unwrap();
+        let (rows, width) = (50_000, 100);
+        for limit in [u64::MAX, 0, 10 << 20] {
+            let keeper = keeper(limit, &[directory.path().to_path_buf()]);
+            let table = table(rows, width, &keeper).unwrap();
+            check(&table, rows, width);
+            let footprint = table.footprint();
+            assert_eq!(footprint.memory, keeper.budget.used());
+            assert_eq!(
+                footprint.memory + footprint.spilled,
+                (rows * width * 4) as u64,
+                "limit {limit}"
+            );
+            assert_eq!(footprint.spilled == 0, limit == u64::MAX);
+            assert_eq!(footprint.memory == 0, limit == 0);
+            assert!(footprint.memory <= limit);
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+            drop(table);
+            assert_eq!(keeper.budget.used(), 0);
+        }
+    }
+
+    #[test]
+    fn a_row_larger_than_a_block_has_a_block_of_its_own() {
+        let keeper = keeper(u64::MAX, &[]);
+        let width = BLOCK_BYTES / 4 + 5;
+        check(&table(3, width, &keeper).unwrap(), 3, width);
+    }
+
+    #[test]
+    fn without_room_and_directories_the_error_names_the_limit() {
+        let error = table(10, 10, &keeper(5, &[])).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Memory);
+        assert!(
+            error.to_string().contains("the 5 bytes of spark.firesteel.cache.memory"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_fails_is_passed_over_and_named_if_all_fail() {
+        let directory = tempfile::tempdir().unwrap();
+        let gone = directory.path().join("gone");
+        let some = keeper(0, &[gone.clone(), directory.path().to_path_buf()]);
+        check(&table(10, 10, &some).unwrap(), 10, 10);
+        let error = table(10, 10, &keeper(0, &[gone.clone()])).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Io);
+        assert!(error.to_string().contains(&*gone.to_string_lossy()), "{error}");
+    }
+
+    #[test]
+    fn pushed_items_stay_together() {
+        let keeper = keeper(u64::MAX, &[]);
+        let mut writer = Writer::<u32>::new(10);
+        let lengths = [4, 5, 3, 0, 12, 1, 9];
+        let positions: Vec<_> = lengths
+            .iter()
+            .map(|&length| writer.push(&vec![length as u32; length], &keeper).unwrap())
+            .collect();
+        let blocks = writer.finish(&keeper).unwrap();
+        for (&length, position) in lengths.iter().zip(positions) {
+            let items = &blocks.items(position.block)[position.start..position.start + length];
+            assert!(items.iter().all(|&item| item == length as u32));
+        }
+    }
+}

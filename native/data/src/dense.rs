@@ -1,0 +1,305 @@
+//! Dense inputs: `size` values a row.
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use arrow::array::ArrayRef;
+
+use crate::blocks::{Footprint, Keeper, Table, TableWriter};
+use crate::element::Element;
+use crate::error::DataError;
+use crate::hash::combine_bytes;
+use crate::input::{Input, InputWriter, NotAnInteger};
+use crate::rows::Rows;
+use crate::source::Source;
+
+/// The bytes that are checked, copied and hashed in one go, so that they stay in the first-level cache.
+const HOT_BYTES: usize = 16 << 10;
+
+/// Rows of equal width, wherever they lie.
+pub(crate) trait Lines<T>: Debug + Send + Sync {
+    /// Consecutive rows from `row` on, at most `count` and at least one.
+    fn run(&self, row: usize, count: usize) -> &[T];
+}
+
+impl<T: Element> Lines<T> for Table<T> {
+    fn run(&self, row: usize, count: usize) -> &[T] {
+        self.run(row, count)
+    }
+}
+
+/// The rows of a record batch.
+#[derive(Debug)]
+pub(crate) struct Slice<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) size: usize,
+}
+
+impl<T: Element> Lines<T> for Slice<'_, T> {
+    fn run(&self, row: usize, count: usize) -> &[T] {
+        &self.values[row * self.size..(row + count) * self.size]
+    }
+}
+
+/// A dense input.
+#[derive(Debug)]
+pub(crate) struct Dense<T, L> {
+    lines: L,
+    size: usize,
+    scale: f32,
+    element: std::marker::PhantomData<T>,
+}
+
+impl<T: Element, L: Lines<T>> Dense<T, L> {
+    pub(crate) fn new(lines: L, size: usize, scale: f32) -> Self {
+        Self { lines, size, scale, element: std::marker::PhantomData }
+    }
+}
+
+impl<T: Element, L: Lines<T>> Input for Dense<T, L> {
+    fn gather_f32(&self, rows: Rows<'_>, mut out: &mut [f32]) {
+        for mut run in rows.runs() {
+            while !run.is_empty() {
+                let values = self.lines.run(run.start, run.len());
+                let (now, later) = out.split_at_mut(values.len());
+                T::convert(values, self.scale, now);
+                out = later;
+                run.start += values.len() / self.size;
+            }
+        }
+    }
+
+    fn gather_i64(&self, rows: Rows<'_>, mut out: &mut [i64]) -> Result<(), NotAnInteger> {
+        for mut run in rows.runs() {
+            while !run.is_empty() {
+                let values = self.lines.run(run.start, run.len());
+                let (now, later) = out.split_at_mut(values.len());
+                T::to_integers(values, now).map_err(|index| NotAnInteger {
+                    row: run.start + index / self.size,
+                    position: index % self.size,
+                    value: values[index].shown(),
+                })?;
+                out = later;
+                run.start += values.len() / self.size;
+            }
+        }
+        Ok(())
+    }
+
+    fn contiguous_f32(&self, rows: Range<usize>) -> Option<&[f32]> {
+        if self.scale != 1.0 || rows.is_empty() {
+            return None;
+        }
+        T::as_f32(self.lines.run(rows.start, rows.len()))
+            .filter(|values| values.len() == rows.len() * self.size)
+    }
+}
+
+/// Refuses values that are not finite once scaled; `first` is the number of the first row.
+pub(crate) fn check<T: Element>(
+    source: &Source<'_>,
+    values: &[T],
+    size: usize,
+    scale: f32,
+    first: usize,
+) -> Result<(), DataError> {
+    if T::all_finite(values, scale) {
+        return Ok(());
+    }
+    match values.iter().position(|value| !value.stays_finite(scale)) {
+        Some(index) => {
+            Err(source.not_finite(first + index / size, index % size, values[index], scale))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Takes a dense column of a stream.
+#[derive(Debug)]
+pub(crate) struct DenseWriter<T> {
+    table: TableWriter<T>,
+    size: usize,
+    scale: f32,
+}
+
+impl<T: Element> DenseWriter<T> {
+    pub(crate) fn new(size: usize, scale: f32) -> Self {
+        Self { table: TableWriter::new(size), size, scale }
+    }
+}
+
+impl<T: Element> InputWriter for DenseWriter<T> {
+    fn append(
+        &mut self,
+        source: &Source<'_>,
+        columns: &[ArrayRef],
+        hashes: &mut [u64],
+        keeper: &Keeper,
+    ) -> Result<(), DataError> {
+        let values = source.rows::<T::Arrow>(&columns[0], self.size)?;
+        let hot_rows = (HOT_BYTES / (self.size * size_of::<T>())).max(1);
+        let chunks = values.chunks(hot_rows * self.size).zip(hashes.chunks_mut(hot_rows));
+        for (index, (values, hashes)) in chunks.enumerate() {
+            check(source, values, self.size, self.scale, index * hot_rows)?;
+            self.table.extend(values, keeper)?;
+            for (hash, row) in hashes.iter_mut().zip(values.chunks_exact(self.size)) {
+                *hash = combine_bytes(*hash, bytemuck::cast_slice(row));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, keeper: &Keeper) -> Result<(Box<dyn Input>, Footprint), DataError> {
+        let table = self.table.finish(keeper)?;
+        let footprint = table.footprint();
+        Ok((Box::new(Dense::<T, _>::new(table, self.size, self.scale)), footprint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float32Array, Int64Array};
+    use arrow::buffer::NullBuffer;
+    use arrow::datatypes::{Float32Type, Int64Type, UInt8Type};
+    use firesteel_core::spec::{DataSpec, ElementType};
+    use firesteel_core::{Coded, ErrorCode};
+
+    use crate::testing::{all, batch, dense, fixed, lists, load, spec};
+    use crate::{Batch, DataError};
+
+    fn images() -> DataSpec {
+        spec(vec![dense("image", ElementType::F32, 3)], vec![], None)
+    }
+
+    fn refused(error: DataError) -> String {
+        assert_eq!(error.code(), ErrorCode::InvalidData);
+        error.to_string()
+    }
+
+    #[test]
+    fn a_feature_that_is_not_finite_is_named_by_column_row_and_position() {
+        let good = batch(vec![lists::<Float32Type>(3, vec![1.0; 6])]);
+        for (bad, name) in
+            [(f32::NAN, "NaN"), (f32::INFINITY, "Infinity"), (f32::NEG_INFINITY, "-Infinity")]
+        {
+            let bad = batch(vec![lists::<Float32Type>(3, vec![0.0, 0.0, 0.0, 0.0, bad, 0.0])]);
+            let error = refused(load(vec![good.clone(), bad.clone()], &images()).unwrap_err());
+            let expected = format!(
+                "row 3 of the partition, position 1: found {name}, allowed are finite numbers"
+            );
+            assert_eq!(error, format!("column 'image', {expected}"));
+            let error = refused(Batch::new(&bad, &images()).unwrap_err());
+            assert!(error.contains("column 'image', row 1 of the batch, position 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_row_far_into_a_batch_is_named_rightly() {
+        let mut values = vec![0.5; 3 * 100_000];
+        values[3 * 77_777 + 2] = f32::NAN;
+        let error = refused(
+            load(vec![batch(vec![lists::<Float32Type>(3, values)])], &images()).unwrap_err(),
+        );
+        assert!(error.contains("row 77777 of the partition, position 2"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_overflows_with_its_scale_is_refused() {
+        let mut spec = images();
+        spec.inputs[0].scale = 100.0;
+        let batch = batch(vec![lists::<Float32Type>(3, vec![0.0, 1e38, 0.0])]);
+        let error = refused(load(vec![batch], &spec).unwrap_err());
+        assert!(error.contains("position 1: found 1e38,"), "{error}");
+        assert!(
+            error.ends_with("numbers that stay finite when multiplied with the scale 100"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_null_row_and_a_null_value_are_refused() {
+        let values = Arc::new(Float32Array::from(vec![1.0; 9]));
+        let rows = batch(vec![fixed(3, values, Some(NullBuffer::from(vec![true, true, false])))]);
+        let error = refused(load(vec![rows], &images()).unwrap_err());
+        assert!(error.starts_with("column 'image', row 2 of the partition: found null"), "{error}");
+        let values = Arc::new(Float32Array::from_iter((0..9).map(|i| (i != 5).then_some(1.0))));
+        let error =
+            refused(load(vec![batch(vec![fixed(3, values, None)])], &images()).unwrap_err());
+        assert!(
+            error.starts_with("column 'image', row 1 of the partition, position 2: found null"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_slice_of_a_batch_is_read_from_its_own_rows() {
+        let values =
+            Arc::new(Float32Array::from_iter((0..12).map(|i| (i != 1).then_some(i as f32))));
+        let slice = batch(vec![fixed(3, values, None)]).slice(1, 2);
+        let partition = load(vec![slice.clone()], &images()).unwrap();
+        let mut out = [0.0; 6];
+        partition.gather_f32(0, &[1, 0], &mut out).unwrap();
+        assert_eq!(out, [6.0, 7.0, 8.0, 3.0, 4.0, 5.0]);
+        Batch::new(&slice, &images()).unwrap().gather_f32(0, &mut out).unwrap();
+        assert_eq!(out, [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    }
+
+    #[test]
+    fn bytes_stay_bytes_and_are_scaled_on_their_way_out() {
+        let mut spec = spec(vec![dense("image", ElementType::U8, 784)], vec![], None);
+        spec.inputs[0].scale = 1.0 / 255.0;
+        let batch =
+            batch(vec![lists::<UInt8Type>(784, (0..784 * 1000).map(|i| i as u8).collect())]);
+        let partition = load(vec![batch], &spec).unwrap();
+        assert_eq!(partition.bytes_in_memory(), 1000 * (784 + 12));
+        let mut out = vec![0.0; 784];
+        partition.gather_f32(0, &[1], &mut out).unwrap();
+        assert_eq!(out[5], f32::from((784 + 5) as u8) * (1.0 / 255.0));
+        assert!(partition.contiguous_f32(0, 0..1).is_none());
+    }
+
+    #[test]
+    fn rows_that_lie_together_are_lent_where_they_lie() {
+        let batch = batch(vec![lists::<Float32Type>(3, (0..30).map(|i| i as f32).collect())]);
+        let partition = load(vec![batch], &images()).unwrap();
+        assert_eq!(partition.contiguous_f32(0, 2..4), Some(&[6.0, 7.0, 8.0, 9.0, 10.0, 11.0][..]));
+        assert!(partition.contiguous_f32(0, 9..11).is_none());
+        assert!(partition.contiguous_f32(1, 0..1).is_none());
+    }
+
+    #[test]
+    fn ids_are_exact_and_a_fraction_is_named() {
+        let big = i64::MAX - 1;
+        let ids = spec(vec![dense("ids", ElementType::I64, 2)], vec![], None);
+        let partition =
+            load(vec![batch(vec![lists::<Int64Type>(2, vec![1, big, 3, 4])])], &ids).unwrap();
+        let mut out = [0; 4];
+        partition.gather_i64(0, &[1, 0], &mut out).unwrap();
+        assert_eq!(out, [3, 4, 1, big]);
+        let values = batch(vec![lists::<Float32Type>(3, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.5])]);
+        let partition = load(vec![values.clone()], &images()).unwrap();
+        let error = refused(partition.gather_i64(0, &all(&partition), &mut [0; 6]).unwrap_err());
+        assert!(
+            error.starts_with("column 'image', row 1 of the partition, position 2: found 5.5"),
+            "{error}"
+        );
+        let error = refused(
+            Batch::new(&values, &images()).unwrap().gather_i64(0, &mut [0; 6]).unwrap_err(),
+        );
+        assert!(error.contains("row 1 of the batch"), "{error}");
+    }
+
+    #[test]
+    fn a_column_of_another_type_or_size_is_a_schema_error_that_names_both() {
+        for column in [lists::<Float32Type>(4, vec![0.0; 4]), Arc::new(Int64Array::from(vec![1]))] {
+            let found = column.data_type().to_string();
+            let error = load(vec![batch(vec![column])], &images()).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::Internal);
+            let text = error.to_string();
+            assert!(text.contains("column 'image'") && text.contains(&found), "{text}");
+            assert!(text.contains("a fixed-size list of 3 Float32"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Fills a partition, record batch by record batch.
+
+use arrow::array::RecordBatch;
+use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
+
+use crate::blocks::{Footprint, Keeper};
+use crate::dense::DenseWriter;
+use crate::error::{DataError, Scope};
+use crate::input::InputWriter;
+use crate::label::{LabelWriter, WeightWriter};
+use crate::order::Keys;
+use crate::partition::Partition;
+use crate::schema;
+use crate::source::Source;
+use crate::sparse::SparseWriter;
+
+/// A partition in the making.
+pub(crate) struct Loader<'a> {
+    spec: &'a DataSpec,
+    keeper: Keeper,
+    inputs: Vec<Box<dyn InputWriter>>,
+    labels: Vec<LabelWriter>,
+    weights: Option<WeightWriter>,
+    /// The hash of each row.
+    hashes: Vec<u64>,
+}
+
+impl<'a> Loader<'a> {
+    pub(crate) fn new(spec: &'a DataSpec, keeper: Keeper) -> Self {
+        Self {
+            spec,
+            keeper,
+            inputs: spec.inputs.iter().map(writer).collect(),
+            labels: spec.labels.iter().map(|label| LabelWriter::new(label.kind)).collect(),
+            weights: spec.weight.as_ref().map(|_| WeightWriter::new()),
+            hashes: Vec::new(),
+        }
+    }
+
+    /// Checks and copies the rows of a record batch, whose schema is that of the specification.
+    pub(crate) fn append(&mut self, batch: &RecordBatch) -> Result<(), DataError> {
+        let first_row = self.hashes.len();
+        if first_row + batch.num_rows() > u32::MAX as usize {
+            return Err(DataError::TooManyRows);
+        }
+        self.hashes.resize(first_row + batch.num_rows(), 0);
+        let (hashes, keeper) = (&mut self.hashes[first_row..], &self.keeper);
+        let source = |column| Source { column, scope: Scope::Partition, first_row };
+        let mut column = 0;
+        for (writer, spec) in self.inputs.iter_mut().zip(&self.spec.inputs) {
+            writer.append(&source(&spec.column), &batch.columns()[column..], hashes, keeper)?;
+            column += schema::columns_of(spec);
+        }
+        for (writer, spec) in self.labels.iter_mut().zip(&self.spec.labels) {
+            writer.append(&source(&spec.column), batch.column(column), hashes, keeper)?;
+            column += 1;
+        }
+        if let (Some(writer), Some(name)) = (&mut self.weights, &self.spec.weight) {
+            writer.append(&source(name), batch.column(column), hashes, keeper)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<Partition, DataError> {
+        let Self { spec, keeper, inputs, labels, weights, hashes } = self;
+        let rows = hashes.len();
+        let mut footprint = Footprint::default();
+        let mut finished = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            let (input, bytes) = input.finish(&keeper)?;
+            finished.push(input);
+            footprint = footprint + bytes;
+        }
+        let labels =
+            labels.into_iter().map(|label| label.finish(&keeper)).collect::<Result<Vec<_>, _>>()?;
+        let weights = weights.map(|weights| weights.finish(&keeper)).transpose()?;
+        for bytes in labels
+            .iter()
+            .map(|label| label.footprint())
+            .chain(weights.iter().map(|table| table.footprint()))
+        {
+            footprint = footprint + bytes;
+        }
+        Ok(Partition {
+            spec: spec.clone(),
+            rows,
+            inputs: finished,
+            labels,
+            weights,
+            keys_reservation: keeper.budget.force(Keys::bytes(rows)),
+            keys: Keys::new(hashes),
+            footprint,
+        })
+    }
+}
+
+/// What takes an input of a stream.
+fn writer(input: &InputSpec) -> Box<dyn InputWriter> {
+    let (size, scale) = (input.size(), input.scale);
+    match (input.format, input.element) {
+        (InputFormat::Sparse, _) => Box::new(SparseWriter::new(size, scale)),
+        (InputFormat::Dense, ElementType::U8) => Box::new(DenseWriter::<u8>::new(size, scale)),
+        (InputFormat::Dense, ElementType::I8) => Box::new(DenseWriter::<i8>::new(size, scale)),
+        (InputFormat::Dense, ElementType::I16) => Box::new(DenseWriter::<i16>::new(size, scale)),
+        (InputFormat::Dense, ElementType::I32) => Box::new(DenseWriter::<i32>::new(size, scale)),
+        (InputFormat::Dense, ElementType::I64) => Box::new(DenseWriter::<i64>::new(size, scale)),
+        (InputFormat::Dense, ElementType::F32) => Box::new(DenseWriter::<f32>::new(size, scale)),
+    }
+}

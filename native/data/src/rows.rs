@@ -1,0 +1,92 @@
+//! Which rows a caller asks for.
+
+use std::ops::Range;
+
+use crate::error::DataError;
+
+/// Rows in the order in which a caller wants them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rows<'a> {
+    /// These rows.
+    Listed(&'a [u32]),
+    /// The first rows, all of them in order.
+    First(usize),
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::Listed(rows) => rows.len(),
+            Self::First(count) => count,
+        }
+    }
+
+    /// The rows as runs of consecutive ones.
+    pub(crate) fn runs(self) -> Runs<'a> {
+        match self {
+            Self::Listed(rows) => Runs { listed: rows, first: 0..0 },
+            Self::First(count) => Runs { listed: &[], first: 0..count },
+        }
+    }
+
+    /// Checks that every row is below `rows` and that `out` takes `size` values of each.
+    pub(crate) fn check<T>(self, rows: usize, size: usize, out: &[T]) -> Result<(), DataError> {
+        if let Self::Listed(listed) = self
+            && let Some(last) = listed.iter().max()
+            && *last as usize >= rows
+        {
+            return Err(DataError::Internal(format!("row {last} of {rows} was asked for")));
+        }
+        if self.len().checked_mul(size) != Some(out.len()) {
+            let len = self.len();
+            return Err(DataError::Internal(format!(
+                "room for {} values where {len} rows have {size} each",
+                out.len()
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Runs of consecutive rows.
+pub(crate) struct Runs<'a> {
+    listed: &'a [u32],
+    first: Range<usize>,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let Some(&start) = self.listed.first() else {
+            let all = std::mem::take(&mut self.first);
+            return (!all.is_empty()).then_some(all);
+        };
+        let breaks =
+            self.listed.windows(2).position(|pair| pair[0].checked_add(1) != Some(pair[1]));
+        let length = breaks.map_or(self.listed.len(), |last| last + 1);
+        self.listed = &self.listed[length..];
+        Some(start as usize..start as usize + length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+
+    #[test]
+    fn consecutive_rows_become_one_run() {
+        let runs: Vec<_> = Rows::Listed(&[3, 4, 5, 9, 8, u32::MAX, 0, 1]).runs().collect();
+        assert_eq!(runs, [3..6, 9..10, 8..9, u32::MAX as usize..1 << 32, 0..2]);
+        assert_eq!(Rows::First(4).runs().collect::<Vec<_>>(), [0..4]);
+        assert_eq!(Rows::First(0).runs().count(), 0);
+        assert_eq!(Rows::Listed(&[]).runs().count(), 0);
+    }
+
+    #[test]
+    fn a_row_that_does_not_exist_and_room_of_another_size_are_refused() {
+        assert!(Rows::Listed(&[0, 2]).check(3, 2, &[0; 4]).is_ok());
+        assert!(Rows::Listed(&[0, 3]).check(3, 2, &[0; 4]).is_err());
+        assert!(Rows::Listed(&[0, 2]).check(3, 2, &[0; 5]).is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! One connection to a server: dialling, the handshake, and requests with their replies.
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use firesteel_core::spec::ClientSpec;
+use firesteel_core::{Buffers, CancelFlag};
+use socket2::{Domain, Socket, Type};
+
+use crate::error::PsError;
+use crate::link::{Link, LinkError, Patience};
+use crate::metrics;
+use crate::secret::{Role, Secret, Transcript, nonce};
+use crate::wire::frame::HEADER_LEN;
+use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
+use crate::wire::{Header, PROTOCOL_VERSION, Reply, Request, Shape};
+
+/// How often a worker that waits looks whether it has been cancelled.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Why a request failed.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The connection is no more; another one may do better.
+    Broken(io::Error),
+    /// It would fail again. `usable` tells whether the connection is still in step with the server.
+    Final { error: PsError, usable: bool },
+}
+
+impl Failed {
+    fn in_step(error: PsError) -> Self {
+        Self::Final { error, usable: true }
+    }
+}
+
+impl From<LinkError> for Failed {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Broken(error) => Self::Broken(error),
+            LinkError::Interrupted => PsError::Cancelled.into(),
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl From<PsError> for Failed {
+    fn from(error: PsError) -> Self {
+        Self::Final { error, usable: false }
+    }
+}
+
+/// What a client knows of the server that it looks for.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) spec: ClientSpec,
+    pub(super) secret: Secret,
+    pub(super) layout_hash: u64,
+    pub(super) parameters: usize,
+}
+
+impl Peer {
+    /// Host and port.
+    pub(super) fn name(&self) -> String {
+        format!("{}:{}", self.spec.host, self.spec.port)
+    }
+}
+
+/// What a request sends beside its fields.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Payload<'a> {
+    pub(super) message: &'a [f32],
+    pub(super) buffers: &'a Buffers,
+}
+
+/// Where the center variable of a reply goes.
+#[derive(Debug)]
+pub(super) struct Target<'a> {
+    pub(super) center: &'a mut [f32],
+    pub(super) buffers: &'a mut Buffers,
+}
+
+/// A connection to a server that has proved itself.
+#[derive(Debug)]
+pub(super) struct Connection {
+    link: Link,
+    shape: Shape,
+    patience: Patience,
+    scratch: Vec<u8>,
+}
+
+impl Connection {
+    /// Dials the server and proves to each other that both know the secret, within `limit` for each step.
+    pub(super) fn open(peer: &Peer, cancel: &CancelFlag, limit: Duration) -> Result<Self, Failed> {
+        let stream = dial(&peer.spec.host, peer.spec.port, cancel, limit)?;
+        let link = Link::new(Arc::new(stream), cancel.clone(), POLL)?;
+        let patience = Patience { first: Some(limit), stall: limit };
+        let shape = Shape { parameters: peer.parameters, floats: 0, integers: 0 };
+        let mut connection = Self { link, shape, patience, scratch: Vec::with_capacity(256) };
+        connection.handshake(peer)?;
+        connection.patience = Patience {
+            first: Some(Duration::from_millis(peer.spec.timeout_millis)),
+            stall: Duration::from_millis(peer.spec.timeout_millis),
+        };
+        Ok(connection)
+    }
+
+    fn handshake(&mut self, peer: &Peer) -> Result<(), Failed> {
+        let client = nonce()?;
+        let mut out = Vec::with_capacity(PREAMBLE_LEN + client.len());
+        Preamble::OURS.encode(&mut out);
+        out.extend_from_slice(&client);
+        self.write(&out)?;
+        let mut preamble = [0; PREAMBLE_LEN];
+        self.link.read_exact(&mut preamble, self.patience)?;
+        Preamble::decode(&preamble)?.check()?;
+        let mut challenge = [0; CHALLENGE_LEN];
+        self.link.read_exact(&mut challenge, self.patience)?;
+        let challenge = Challenge::decode(&challenge);
+        let transcript = Transcript {
+            version: PROTOCOL_VERSION,
+            fit: &peer.spec.fit,
+            client: &client,
+            server: &challenge.nonce,
+        };
+        if !peer.secret.verify(Role::Server, &transcript, &challenge.proof)? {
+            return Err(PsError::Authentication(format!(
+                "the parameter server at {}",
+                peer.name()
+            ))
+            .into());
+        }
+        let proof = peer.secret.prove(Role::Client, &transcript)?;
+        let response =
+            Response { proof, layout_hash: peer.layout_hash, parameters: peer.parameters as u64 };
+        out.clear();
+        response.encode(&mut out);
+        self.write(&out)?;
+        match self.reply(None)? {
+            Reply::Welcome { floats, integers } => {
+                let count =
+                    |count| usize::try_from(count).map_err(|_| unexpected("buffers beyond memory"));
+                self.shape.floats = count(floats)?;
+                self.shape.integers = count(integers)?;
+                Ok(())
+            }
+            Reply::Failure { code, message } => Err(PsError::Reported { code, message }.into()),
+            other => Err(unexpected(&format!("{other:?} instead of a welcome")).into()),
+        }
+    }
+
+    /// The lengths that the server exchanges.
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Sends a request and waits for its reply, however long the server says that it is still at it.
+    pub(super) fn call(
+        &mut self,
+        request: &Request,
+        payload: Option<Payload<'_>>,
+        mut target: Option<Target<'_>>,
+    ) -> Result<Reply, Failed> {
+        let length = payload.map_or(0, |_| self.shape.payload_len());
+        let mut head = std::mem::take(&mut self.scratch);
+        request.encode(length, &mut head);
+        let sent = head.len() as u64 + length;
+        let empty: &[u8] = &[];
+        let (message, floats, integers) = payload.map_or((empty, empty, empty), |payload| {
+            (
+                bytemuck::cast_slice(payload.message),
+                bytemuck::cast_slice(&payload.buffers.floats),
+                bytemuck::cast_slice(&payload.buffers.integers),
+            )
+        });
+        let mut slices = [&head, message, floats, integers].map(IoSlice::new);
+        let written = self.link.write_all(&mut slices, self.patience.stall);
+        self.scratch = head;
+        written?;
+        metrics::count_sent(sent);
+        loop {
+            match self.reply(target.as_mut())? {
+                Reply::Waiting => {}
+                Reply::Failure { code, message } => {
+                    return Err(Failed::in_step(PsError::Reported { code, message }));
+                }
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    /// Reads one reply, and the center variable where it carries one and it is wanted.
+    fn reply(&mut self, target: Option<&mut Target<'_>>) -> Result<Reply, Failed> {
+        let mut header = [0; HEADER_LEN];
+        self.link.read_exact(&mut header, self.patience)?;
+        let header = Header::decode(&header)?;
+        let (length, carries) = header.split(Reply::body(header.kind).as_ref(), self.shape)?;
+        self.scratch.resize(length, 0);
+        self.link.read_exact(&mut self.scratch, self.patience)?;
+        let reply = Reply::decode(header.kind, &self.scratch)?;
+        let says = matches!(reply, Reply::Answer { payload: true, .. });
+        match target {
+            Some(target) if says => {
+                self.link.read_exact(bytemuck::cast_slice_mut(target.center), self.patience)?;
+                self.link.read_exact(
+                    bytemuck::cast_slice_mut(&mut target.buffers.floats),
+                    self.patience,
+                )?;
+                self.link.read_exact(
+                    bytemuck::cast_slice_mut(&mut target.buffers.integers),
+                    self.patience,
+                )?;
+            }
+            _ if says || carries => {
+                return Err(unexpected("a center variable that was not asked for").into());
+            }
+            _ => {}
+        }
+        metrics::count_received(HEADER_LEN as u64 + header.length);
+        Ok(reply)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Failed> {
+        self.link.write_all(&mut [IoSlice::new(bytes)], self.patience.stall)?;
+        metrics::count_sent(bytes.len() as u64);
+        Ok(())
+    }
+}
+
+/// A reply that the protocol does not allow here.
+pub(super) fn unexpected(what: &str) -> PsError {
+    PsError::Protocol(format!("the server sent {what}"))
+}
+
+/// Connects to the first address of a host that accepts, looking at the flag meanwhile.
+fn dial(host: &str, port: u16, cancel: &CancelFlag, limit: Duration) -> Result<TcpStream, Failed> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match dial_address(address, cancel, limit) {
+            Err(Failed::Broken(error)) => last = error,
+            other => return other,
+        }
+    }
+    Err(last.into())
+}
+
+fn dial_address(
+    address: SocketAddr,
+    cancel: &CancelFlag,
+    limit: Duration,
+) -> Result<TcpStream, Failed> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        other => other?,
+    }
+    let end = Instant::now() + limit;
+    let mut pause = Duration::from_micros(50);
+    while socket.peer_addr().is_err() {
+        if let Some(error) = socket.take_error()? {
+            return Err(error.into());
+        }
+        if cancel.is_cancelled() {
+            return Err(PsError::Cancelled.into());
+        }
+        if Instant::now() >= end {
+            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(POLL);
+    }
+    Ok(socket.into())
+}

@@ -1,0 +1,86 @@
+//! The worker's side: one [`ParamChannel`] over a socket, one over memory.
+
+mod connection;
+mod memory;
+mod remote;
+
+use std::time::{Duration, Instant};
+
+use firesteel_core::spec::ClientSpec;
+use firesteel_core::{Answer, CancelFlag, ParamChannel};
+
+use crate::client::memory::Memory;
+use crate::client::remote::Remote;
+use crate::error::PsError;
+use crate::secret::Secret;
+use crate::server;
+
+/// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise.
+///
+/// # Errors
+/// `ServerUnreachable` after the specification's timeout, `Authentication` when the secrets differ, `Protocol` when the layouts do,
+/// `Cancelled`.
+pub fn connect(
+    spec: &ClientSpec,
+    layout_hash: u64,
+    parameters: usize,
+    cancel: &CancelFlag,
+) -> Result<Box<dyn ParamChannel>, PsError> {
+    let Some((store, secret)) = server::local(&spec.fit) else {
+        return connect_remote(spec, layout_hash, parameters, cancel);
+    };
+    if !Secret::parse(&spec.secret)?.matches(&secret) {
+        return Err(PsError::Authentication("the worker".to_owned()));
+    }
+    store.check_layout(layout_hash, parameters as u64)?;
+    Ok(Box::new(Memory::new(store, cancel.clone())))
+}
+
+/// Connects over a socket wherever the server is.
+///
+/// # Errors
+/// As [`connect`].
+pub fn connect_remote(
+    spec: &ClientSpec,
+    layout_hash: u64,
+    parameters: usize,
+    cancel: &CancelFlag,
+) -> Result<Box<dyn ParamChannel>, PsError> {
+    Ok(Box::new(Remote::connect(spec, layout_hash, parameters, cancel)?))
+}
+
+/// How long the server may hear nothing of a worker that calls `heartbeat` at every step.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// When the server last heard of a worker, and what it said.
+#[derive(Debug)]
+struct Pulse {
+    heard: Instant,
+    last: Answer,
+}
+
+impl Pulse {
+    fn new() -> Self {
+        Self { heard: Instant::now(), last: Answer::default() }
+    }
+
+    /// Notes an answer.
+    fn note(&mut self, answer: Answer) -> Answer {
+        *self = Self { heard: Instant::now(), last: answer };
+        answer
+    }
+
+    /// What to answer a heartbeat without sending it, as long as none is due.
+    fn recent(&self) -> Option<Answer> {
+        (self.heard.elapsed() < HEARTBEAT).then_some(Answer { staleness: 0, ..self.last })
+    }
+}
+
+/// Fails unless lengths are the server's.
+fn check_len(what: &str, given: usize, expected: usize) -> Result<(), PsError> {
+    if given == expected {
+        Ok(())
+    } else {
+        Err(PsError::Protocol(format!("{given} {what}, but the server's layout has {expected}")))
+    }
+}

@@ -1,0 +1,260 @@
+//! The channel over a socket: requests that survive a broken connection.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use firesteel_core::spec::ClientSpec;
+use firesteel_core::{
+    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, ParamChannel, Position,
+    Registration, Save, Tally,
+};
+
+use crate::client::connection::{Connection, Failed, Payload, Peer, Target, unexpected};
+use crate::client::{Pulse, check_len};
+use crate::error::PsError;
+use crate::metrics;
+use crate::secret::Secret;
+use crate::wire::{Reply, Request};
+
+/// The pause after the first failure; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How long one attempt to connect may take for each of its steps.
+const STEP: Duration = Duration::from_secs(10);
+
+/// How often a worker that pauses looks whether it has been cancelled.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A worker's connection to a server elsewhere, made anew when it breaks.
+pub(super) struct Remote {
+    peer: Peer,
+    cancel: CancelFlag,
+    connection: Option<Connection>,
+    /// Said again on every new connection.
+    registration: Option<Registration>,
+    pulse: Pulse,
+}
+
+impl Remote {
+    /// Connects.
+    pub(super) fn connect(
+        spec: &ClientSpec,
+        layout_hash: u64,
+        parameters: usize,
+        cancel: &CancelFlag,
+    ) -> Result<Self, PsError> {
+        let secret = Secret::parse(&spec.secret)?;
+        let mut remote = Self {
+            peer: Peer { spec: spec.clone(), secret, layout_hash, parameters },
+            cancel: cancel.clone(),
+            connection: None,
+            registration: None,
+            pulse: Pulse::new(),
+        };
+        remote.retry(|_| Ok(()))?;
+        Ok(remote)
+    }
+
+    /// Does something over a connection, and again over a new one when it breaks, for as long as the specification allows.
+    fn retry<T>(
+        &mut self,
+        mut deed: impl FnMut(&mut Connection) -> Result<T, Failed>,
+    ) -> Result<T, PsError> {
+        let limit = Duration::from_millis(self.peer.spec.timeout_millis);
+        let mut start = None;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if self.cancel.is_cancelled() {
+                return Err(PsError::Cancelled);
+            }
+            let begun = *start.get_or_insert_with(Instant::now);
+            let cause =
+                match self.attempt(&mut deed, limit.saturating_sub(begun.elapsed()).min(STEP)) {
+                    Ok(done) => return Ok(done),
+                    Err(Failed::Final { error, usable }) => {
+                        if !usable {
+                            self.connection = None;
+                        }
+                        return Err(error);
+                    }
+                    Err(Failed::Broken(cause)) => {
+                        // What a connection that worked took until it broke is not counted.
+                        if self.connection.take().is_some() {
+                            start = Some(Instant::now());
+                            pause = FIRST_PAUSE;
+                        }
+                        cause
+                    }
+                };
+            let begun = *start.get_or_insert_with(Instant::now);
+            if begun.elapsed() + pause >= limit {
+                return Err(PsError::Unreachable {
+                    server: self.peer.name(),
+                    seconds: begun.elapsed().as_secs_f64(),
+                    cause: cause.to_string(),
+                });
+            }
+            self.sleep(jitter(pause))?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// One attempt, over the connection if there is one.
+    fn attempt<T>(
+        &mut self,
+        deed: &mut impl FnMut(&mut Connection) -> Result<T, Failed>,
+        limit: Duration,
+    ) -> Result<T, Failed> {
+        if let Some(connection) = &mut self.connection {
+            return deed(connection);
+        }
+        let mut connection = Connection::open(&self.peer, &self.cancel, limit)?;
+        if let Some(registration) = self.registration {
+            registered(connection.call(&Request::Register(registration), None, None)?)?;
+        }
+        deed(self.connection.insert(connection))
+    }
+
+    fn sleep(&self, pause: Duration) -> Result<(), PsError> {
+        let end = Instant::now() + pause;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            if self.cancel.is_cancelled() {
+                return Err(PsError::Cancelled);
+            }
+            thread::sleep(left.min(POLL));
+        }
+        Ok(())
+    }
+
+    /// Sends a request that is answered with an [`Answer`], and a center variable where `target` is given.
+    fn ask(
+        &mut self,
+        request: &Request,
+        payload: Option<Payload<'_>>,
+        mut target: Option<(&mut [f32], &mut Buffers)>,
+    ) -> Result<Answer, ChannelError> {
+        let answer = self.retry(|connection| {
+            check(connection, payload.as_ref(), target.as_ref())?;
+            let target = target.as_mut().map(|(center, buffers)| Target { center, buffers });
+            let wanted = target.is_some();
+            match connection.call(request, payload, target)? {
+                Reply::Answer { answer, payload } if payload == wanted => Ok(answer),
+                other => Err(unexpected(&format!("{other:?} instead of an answer")).into()),
+            }
+        })?;
+        Ok(self.pulse.note(answer))
+    }
+
+    /// Sends a request that is answered with nothing.
+    fn tell(&mut self, request: &Request) -> Result<(), ChannelError> {
+        Ok(self.retry(|connection| match connection.call(request, None, None)? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected(&format!("{other:?} instead of an acknowledgement")).into()),
+        })?)
+    }
+}
+
+impl ParamChannel for Remote {
+    fn register(&mut self, registration: &Registration) -> Result<Position, ChannelError> {
+        self.registration = None;
+        let request = Request::Register(*registration);
+        let position =
+            self.retry(|connection| registered(connection.call(&request, None, None)?))?;
+        self.registration = Some(*registration);
+        Ok(position)
+    }
+
+    fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
+        let answer = self.ask(&Request::Pull, None, Some((center, buffers)))?;
+        metrics::count_pull();
+        Ok(answer)
+    }
+
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        let payload = Payload { message: commit.message, buffers: commit.buffers };
+        let answer = self.ask(&Request::Commit(commit.into()), Some(payload), None)?;
+        metrics::count_commit(answer.staleness, commit.span.rows, false);
+        Ok(answer)
+    }
+
+    fn exchange(
+        &mut self,
+        commit: &Commit<'_>,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        let payload = Payload { message: commit.message, buffers: commit.buffers };
+        let answer =
+            self.ask(&Request::Exchange(commit.into()), Some(payload), Some((center, buffers)))?;
+        metrics::count_commit(answer.staleness, commit.span.rows, true);
+        Ok(answer)
+    }
+
+    fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
+        let payload = Payload { message: save.replica, buffers: save.buffers };
+        let answer = self.ask(&Request::Save(save.into()), Some(payload), None)?;
+        metrics::count_commit(answer.staleness, save.span.rows, false);
+        Ok(answer)
+    }
+
+    fn heartbeat(
+        &mut self,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+    ) -> Result<Answer, ChannelError> {
+        if self.cancel.is_cancelled() {
+            return Err(PsError::Cancelled.into());
+        }
+        match self.pulse.recent() {
+            Some(answer) => Ok(answer),
+            None => self.ask(&Request::Heartbeat { position, rows, tally }, None, None),
+        }
+    }
+
+    fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {
+        self.tell(&Request::Abort { code, message: message.to_owned() })
+    }
+
+    fn finish(&mut self) -> Result<(), ChannelError> {
+        self.tell(&Request::Finish)
+    }
+}
+
+fn registered(reply: Reply) -> Result<Position, Failed> {
+    match reply {
+        Reply::Registered(position) => Ok(position),
+        other => Err(unexpected(&format!("{other:?} instead of a lease")).into()),
+    }
+}
+
+/// Fails unless all lengths are those of the server's layout; nothing has been sent yet then.
+fn check(
+    connection: &Connection,
+    payload: Option<&Payload<'_>>,
+    target: Option<&(&mut [f32], &mut Buffers)>,
+) -> Result<(), Failed> {
+    let shape = connection.shape();
+    let lengths = payload
+        .map(|payload| (payload.message.len(), payload.buffers))
+        .into_iter()
+        .chain(target.map(|(center, buffers)| (center.len(), &**buffers)));
+    for (parameters, buffers) in lengths {
+        let checked = check_len("parameters", parameters, shape.parameters)
+            .and_then(|()| check_len("floating buffers", buffers.floats.len(), shape.floats))
+            .and_then(|()| check_len("integer buffers", buffers.integers.len(), shape.integers));
+        checked.map_err(|error| Failed::Final { error, usable: true })?;
+    }
+    Ok(())
+}
+
+/// Between half a pause and a whole one, so that workers that lost the same server do not come back at the same moment.
+fn jitter(pause: Duration) -> Duration {
+    let mut random = [0; 2];
+    // Without random bytes every pause is the shortest, which is still a pause.
+    let _unavailable = getrandom::fill(&mut random);
+    pause.mul_f64(0.5 + 0.5 * f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
+}

@@ -1,0 +1,172 @@
+//! A TCP connection whose reads and writes can be interrupted and do not wait for a dead peer for ever.
+
+use std::io::{self, IoSlice, Read};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use firesteel_core::CancelFlag;
+use socket2::SockRef;
+
+/// Why bytes did not get through.
+#[derive(Debug)]
+pub(crate) enum LinkError {
+    /// The connection is no more.
+    Broken(io::Error),
+    /// The flag was set.
+    Interrupted,
+}
+
+impl From<io::Error> for LinkError {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// How long to wait for a peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For the first byte; without end where there is none.
+    pub(crate) first: Option<Duration>,
+    /// Between bytes from then on.
+    pub(crate) stall: Duration,
+}
+
+/// One end of a connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: Arc<TcpStream>,
+    interrupted: CancelFlag,
+}
+
+impl Link {
+    /// Takes a connected stream; `interrupted` is looked at every `poll`.
+    pub(crate) fn new(
+        stream: Arc<TcpStream>,
+        interrupted: CancelFlag,
+        poll: Duration,
+    ) -> io::Result<Self> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(poll))?;
+        stream.set_write_timeout(Some(poll))?;
+        Ok(Self { stream, interrupted })
+    }
+
+    /// Fills the buffer.
+    pub(crate) fn read_exact(
+        &mut self,
+        buffer: &mut [u8],
+        patience: Patience,
+    ) -> Result<(), LinkError> {
+        let mut filled = 0;
+        let mut silent = Silence::new(patience.first);
+        while filled < buffer.len() {
+            match (&*self.stream).read(&mut buffer[filled..]) {
+                Ok(0) => {
+                    let closed = io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "the peer closed the connection",
+                    );
+                    return Err(closed.into());
+                }
+                Ok(count) => {
+                    filled += count;
+                    silent = Silence::new(Some(patience.stall));
+                }
+                Err(error) => self.bear(error, &silent)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of the slices.
+    pub(crate) fn write_all(
+        &mut self,
+        mut slices: &mut [IoSlice<'_>],
+        stall: Duration,
+    ) -> Result<(), LinkError> {
+        let mut silent = Silence::new(Some(stall));
+        IoSlice::advance_slices(&mut slices, 0);
+        while !slices.is_empty() {
+            match self.send(slices, 0) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+                Ok(count) => {
+                    IoSlice::advance_slices(&mut slices, count);
+                    silent = Silence::new(Some(stall));
+                }
+                Err(error) => self.bear(error, &silent)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the system takes at once, which may be nothing.
+    pub(crate) fn try_write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.send(slices, libc::MSG_DONTWAIT) {
+            Err(error) if is_passing(&error) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// Ends the sending side and waits a moment for the peer to end its own, so that it can still read what was sent last.
+    pub(crate) fn linger(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        let mut bin = [0; 16 * 1024];
+        if self.stream.shutdown(std::net::Shutdown::Write).is_err() {
+            return;
+        }
+        while Instant::now() < end && !self.interrupted.is_cancelled() {
+            match (&*self.stream).read(&mut bin) {
+                Ok(0) => return,
+                Err(error) if !is_passing(&error) => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// Never by `write`, which would raise SIGPIPE in a process that does not ignore it.
+    fn send(&self, slices: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
+        SockRef::from(&*self.stream).send_vectored_with_flags(slices, flags | libc::MSG_NOSIGNAL)
+    }
+
+    /// Fails unless the error only means that nothing has happened for a moment.
+    fn bear(&self, error: io::Error, silent: &Silence) -> Result<(), LinkError> {
+        if !is_passing(&error) {
+            return Err(error.into());
+        }
+        if self.interrupted.is_cancelled() {
+            return Err(LinkError::Interrupted);
+        }
+        match silent.exceeded() {
+            Some(limit) => {
+                let text = format!("no byte went through for {:.1} s", limit.as_secs_f64());
+                Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Since when nothing has happened, and how long that may be.
+struct Silence {
+    since: Instant,
+    limit: Option<Duration>,
+}
+
+impl Silence {
+    fn new(limit: Option<Duration>) -> Self {
+        Self { since: Instant::now(), limit }
+    }
+
+    fn exceeded(&self) -> Option<Duration> {
+        self.limit.filter(|limit| self.since.elapsed() >= *limit)
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}

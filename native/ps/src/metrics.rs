@@ -1,0 +1,68 @@
+//! What this process has exchanged with parameter servers, its own and others', for Spark's metric system.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+static COMMITS: AtomicU64 = AtomicU64::new(0);
+static PULLS: AtomicU64 = AtomicU64::new(0);
+static BYTES_SENT: AtomicU64 = AtomicU64::new(0);
+static BYTES_RECEIVED: AtomicU64 = AtomicU64::new(0);
+static STALENESS_SUM: AtomicU64 = AtomicU64::new(0);
+static STALENESS_MAX: AtomicU64 = AtomicU64::new(0);
+static ROWS: AtomicU64 = AtomicU64::new(0);
+
+/// Counters since the process began. A server counts what it applies, a worker of another process what it has had applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metrics {
+    /// Commits and saves.
+    pub commits: u64,
+    /// Pulls, those of exchanges included.
+    pub pulls: u64,
+    /// Bytes sent over sockets.
+    pub bytes_sent: u64,
+    /// Bytes received over sockets.
+    pub bytes_received: u64,
+    /// The sum of the commits' staleness.
+    pub staleness_sum: u64,
+    /// The largest staleness of a commit.
+    pub staleness_max: u64,
+    /// Rows trained in what was committed or saved.
+    pub rows: u64,
+}
+
+/// The counters as they are now.
+#[must_use]
+pub fn metrics() -> Metrics {
+    let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Metrics {
+        commits: read(&COMMITS),
+        pulls: read(&PULLS),
+        bytes_sent: read(&BYTES_SENT),
+        bytes_received: read(&BYTES_RECEIVED),
+        staleness_sum: read(&STALENESS_SUM),
+        staleness_max: read(&STALENESS_MAX),
+        rows: read(&ROWS),
+    }
+}
+
+pub(crate) fn count_pull() {
+    PULLS.fetch_add(1, Ordering::Relaxed);
+}
+
+pub(crate) fn count_commit(staleness: u64, rows: u64, pull: bool) {
+    COMMITS.fetch_add(1, Ordering::Relaxed);
+    PULLS.fetch_add(u64::from(pull), Ordering::Relaxed);
+    STALENESS_SUM.fetch_add(staleness, Ordering::Relaxed);
+    STALENESS_MAX.fetch_max(staleness, Ordering::Relaxed);
+    ROWS.fetch_add(rows, Ordering::Relaxed);
+}
+
+pub(crate) fn count_sent(bytes: u64) {
+    BYTES_SENT.fetch_add(bytes, Ordering::Relaxed);
+}
+
+pub(crate) fn count_received(bytes: u64) {
+    BYTES_RECEIVED.fetch_add(bytes, Ordering::Relaxed);
+}

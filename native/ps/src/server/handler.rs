@@ -1,0 +1,286 @@
+//! One connection from its handshake to its end: reads requests, asks the session, writes replies.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use firesteel_core::{Answer, Coded, ErrorCode};
+
+use crate::error::PsError;
+use crate::link::{Link, LinkError, Patience};
+use crate::metrics;
+use crate::secret::{Role, Secret, Transcript, nonce};
+use crate::server::outbox::Outbox;
+use crate::server::pool::{Inbox, Pool};
+use crate::session::Session;
+use crate::store::{Contribution, Deed, Finite, Offer, Store};
+use crate::wire::frame::HEADER_LEN;
+use crate::wire::handshake::{
+    CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
+};
+use crate::wire::{Header, PROTOCOL_VERSION, Reply, Request, Window};
+
+/// How long a peer may take for each message of the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a peer may stop in the middle of a frame, or not take what it is sent.
+const STALL: Duration = Duration::from_secs(30);
+
+/// How often a worker that waits is told so.
+const WAITING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a refused peer gets to read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Bytes of a payload that are received before they are looked at, while they are in the cache.
+const PIECE: usize = 256 * 1024;
+
+const IN_HANDSHAKE: Patience = Patience { first: Some(HANDSHAKE), stall: HANDSHAKE };
+const BETWEEN_FRAMES: Patience = Patience { first: None, stall: STALL };
+const WITHIN_FRAME: Patience = Patience { first: Some(STALL), stall: STALL };
+
+/// Why a connection ends.
+enum End {
+    /// The peer left, fell silent or may be anyone, or the server closes: nothing is said.
+    Silent,
+    /// The peer broke the rules, or the server cannot go on.
+    Error(PsError),
+}
+
+impl From<LinkError> for End {
+    fn from(_: LinkError) -> Self {
+        Self::Silent
+    }
+}
+
+impl From<PsError> for End {
+    fn from(error: PsError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// What the connections of a server share.
+pub(crate) struct Service {
+    pub(crate) store: Arc<Store>,
+    pub(crate) secret: Secret,
+    pub(crate) pool: Pool,
+}
+
+/// Serves one connection until it ends. `proved` is called once the peer has shown that it knows the secret.
+pub(crate) fn serve(service: &Service, link: Link, proved: impl FnOnce()) {
+    let session = Session::new(Arc::clone(&service.store));
+    let mut handler = Handler { service, link, session, scratch: Vec::with_capacity(256) };
+    if let Err(End::Error(error)) = handler.run(proved)
+        && handler.refuse(&error).is_ok()
+    {
+        handler.link.linger(LINGER);
+    }
+}
+
+struct Handler<'a> {
+    service: &'a Service,
+    link: Link,
+    session: Session,
+    scratch: Vec<u8>,
+}
+
+impl Handler<'_> {
+    fn run(&mut self, proved: impl FnOnce()) -> Result<(), End> {
+        self.handshake(proved)?;
+        loop {
+            self.request()?;
+        }
+    }
+
+    /// Refuses a peer of another version or without the secret, and one with another network.
+    fn handshake(&mut self, proved: impl FnOnce()) -> Result<(), End> {
+        let mut preamble = [0; PREAMBLE_LEN];
+        self.link.read_exact(&mut preamble, IN_HANDSHAKE)?;
+        let preamble = Preamble::decode(&preamble).map_err(|_| End::Silent)?;
+        let mut out = Vec::with_capacity(PREAMBLE_LEN + CHALLENGE_LEN);
+        Preamble::OURS.encode(&mut out);
+        if preamble.version != PROTOCOL_VERSION {
+            self.write(&out)?;
+            self.link.linger(LINGER);
+            return Err(End::Silent);
+        }
+        let mut client = [0; OPENING_LEN];
+        self.link.read_exact(&mut client, IN_HANDSHAKE)?;
+        let server = nonce()?;
+        let fit = self.service.store.fit();
+        let transcript =
+            Transcript { version: PROTOCOL_VERSION, fit, client: &client, server: &server };
+        let proof = self.service.secret.prove(Role::Server, &transcript)?;
+        Challenge { nonce: server, proof }.encode(&mut out);
+        self.write(&out)?;
+
+        let mut response = [0; RESPONSE_LEN];
+        self.link.read_exact(&mut response, IN_HANDSHAKE)?;
+        let response = Response::decode(&response)?;
+        if !self.service.secret.verify(Role::Client, &transcript, &response.proof)? {
+            return Err(PsError::Authentication("the worker".to_owned()).into());
+        }
+        proved();
+        self.service.store.check_layout(response.layout_hash, response.parameters)?;
+        let shape = self.service.store.shape();
+        self.reply(&Reply::Welcome {
+            floats: shape.floats as u64,
+            integers: shape.integers as u64,
+        })?;
+        Ok(())
+    }
+
+    /// Reads one request and answers it.
+    fn request(&mut self) -> Result<(), End> {
+        let mut header = [0; HEADER_LEN];
+        self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
+        let header = Header::decode(&header)?;
+        let (length, _) =
+            header.split(Request::body(header.kind).as_ref(), self.service.store.shape())?;
+        self.scratch.resize(length, 0);
+        self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
+        let request = Request::decode(header.kind, &self.scratch)?;
+        self.received(HEADER_LEN as u64 + header.length);
+        let done = match request {
+            Request::Register(registration) => {
+                let mut told = Instant::now();
+                let link = &mut self.link;
+                let position = self.session.register(&registration, &mut || {
+                    if told.elapsed() >= WAITING_INTERVAL {
+                        told = Instant::now();
+                        tell_waiting(link)?;
+                    }
+                    Ok(())
+                });
+                position.map(Reply::Registered)
+            }
+            Request::Pull => match self.pull()? {
+                Ok(()) => return Ok(()),
+                Err(error) => Err(error),
+            },
+            Request::Commit(window) => self.window(Deed::Commit, &window)?,
+            Request::Save(window) => self.window(Deed::Save, &window)?,
+            Request::Exchange(window) => match self.exchange(&window)? {
+                Ok(()) => return Ok(()),
+                Err(error) => Err(error),
+            },
+            Request::Heartbeat { position, rows, tally } => {
+                self.session.heartbeat(position, rows, tally).map(plain)
+            }
+            Request::Abort { code, message } => {
+                self.session.abort(code, &message).map(|()| Reply::Done)
+            }
+            Request::Finish => self.session.finish().map(|()| Reply::Done),
+        };
+        match done {
+            Ok(reply) => Ok(self.reply(&reply)?),
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    fn pull(&mut self) -> Result<Result<(), PsError>, End> {
+        let Self { service, link, session, .. } = self;
+        let payload = service.store.shape().payload_len();
+        let sent = match session.pull(|answer| Outbox::new(link, head(answer, payload))) {
+            Ok(outbox) => outbox.flush(STALL)?,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.sent(sent);
+        Ok(Ok(()))
+    }
+
+    fn window(&mut self, deed: Deed, window: &Window) -> Result<Result<Reply, PsError>, End> {
+        let Self { service, link, session, .. } = self;
+        let mut lent = service.pool.take(|| service.store.check_open())?;
+        let finite = receive(link, &mut lent.inbox)?;
+        let answer = session.apply(&offer(deed, window, &lent.inbox, finite));
+        Ok(answer.map(plain))
+    }
+
+    fn exchange(&mut self, window: &Window) -> Result<Result<(), PsError>, End> {
+        let Self { service, link, session, .. } = self;
+        let payload = service.store.shape().payload_len();
+        let mut lent = service.pool.take(|| service.store.check_open())?;
+        let finite = receive(link, &mut lent.inbox)?;
+        let offer = offer(Deed::Commit, window, &lent.inbox, finite);
+        let outbox = session.exchange(&offer, |answer| Outbox::new(link, head(answer, payload)));
+        drop(lent);
+        let sent = match outbox {
+            Ok(outbox) => outbox.flush(STALL)?,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.sent(sent);
+        Ok(Ok(()))
+    }
+
+    /// Says why a request is refused. A closing server says nothing: its workers see the connection end.
+    fn refuse(&mut self, error: &PsError) -> Result<(), End> {
+        if matches!(error, PsError::Closed(_)) {
+            return Err(End::Silent);
+        }
+        self.reply(&Reply::Failure { code: error.code(), message: error.to_string() })?;
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: &Reply) -> Result<(), LinkError> {
+        let mut out = std::mem::take(&mut self.scratch);
+        reply.encode(0, &mut out);
+        let written = self.write(&out);
+        self.scratch = out;
+        written
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LinkError> {
+        self.link.write_all(&mut [IoSlice::new(bytes)], STALL)?;
+        self.sent(bytes.len() as u64);
+        Ok(())
+    }
+
+    fn sent(&self, bytes: u64) {
+        metrics::count_sent(bytes);
+        self.session.add_bytes(bytes);
+    }
+
+    fn received(&self, bytes: u64) {
+        metrics::count_received(bytes);
+        self.session.add_bytes(bytes);
+    }
+}
+
+/// Receives a payload and looks at its parameters piece by piece.
+fn receive(link: &mut Link, inbox: &mut Inbox) -> Result<Finite, LinkError> {
+    let mut finite = Finite::new();
+    for piece in inbox.message.chunks_mut(PIECE / size_of::<f32>()) {
+        link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
+        finite.see(piece);
+    }
+    link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.floats), WITHIN_FRAME)?;
+    link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.integers), WITHIN_FRAME)?;
+    Ok(finite)
+}
+
+fn offer<'a>(deed: Deed, window: &'a Window, inbox: &'a Inbox, finite: Finite) -> Offer<'a> {
+    let contribution = Contribution { message: &inbox.message, buffers: &inbox.buffers };
+    Offer { deed, window, contribution, finite }
+}
+
+/// Header and fields of an answer that carries the center variable.
+fn head(answer: Answer, payload: u64) -> Vec<u8> {
+    let mut head = Vec::with_capacity(64);
+    Reply::Answer { answer, payload: true }.encode(payload, &mut head);
+    head
+}
+
+fn plain(answer: Answer) -> Reply {
+    Reply::Answer { answer, payload: false }
+}
+
+/// Tells a peer that it is waited for, and finds out whether it still waits.
+fn tell_waiting(link: &mut Link) -> Result<(), PsError> {
+    let mut frame = Vec::new();
+    Reply::Waiting.encode(0, &mut frame);
+    link.write_all(&mut [IoSlice::new(&frame)], STALL).map_err(|_| PsError::Reported {
+        code: ErrorCode::Cancelled,
+        message: "the worker has gone".to_owned(),
+    })
+}

@@ -1,0 +1,235 @@
+//! The listening socket, the thread that accepts, and the end of all connections.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use firesteel_core::{CancelFlag, ErrorCode};
+use parking_lot::Mutex;
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+
+use crate::error::PsError;
+use crate::link::Link;
+use crate::server::handler::{Service, serve};
+
+/// The name of the server's threads.
+const THREAD: &str = "firesteel-ps";
+
+/// Connections that have not proved yet that they know the secret. More are closed at once; a worker tries again.
+const MAX_UNPROVED: usize = 128;
+
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// How long connections may go on with the request they are at when the server closes.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// How often a connection looks whether the server has lost its patience.
+const POLL: Duration = Duration::from_millis(500);
+
+/// The stack of a connection's thread.
+const STACK: usize = 1 << 20;
+
+/// Binds the first port that is free: `port`, then up to `retries` further ones; 0 lets the system choose.
+pub(crate) fn bind(address: &str, port: u16, retries: u16) -> Result<TcpListener, PsError> {
+    let refused = |cause| PsError::Bind { address: address.to_owned(), cause };
+    let hosts: Vec<SocketAddr> = (address, port).to_socket_addrs().map_err(refused)?.collect();
+    let host = *hosts.first().ok_or_else(|| refused(io::ErrorKind::AddrNotAvailable.into()))?;
+    let last = if port == 0 { 0 } else { port.saturating_add(retries) };
+    let mut cause = io::Error::from(io::ErrorKind::AddrInUse);
+    for port in port..=last {
+        match listen(SocketAddr::new(host.ip(), port)) {
+            Ok(listener) => return Ok(listener),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                cause = error;
+            }
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    let ports = if last == port { port.to_string() } else { format!("{port} to {last}") };
+    Err(PsError::Port { address: address.to_owned(), ports, cause })
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// The threads of a server.
+pub(crate) struct Listener {
+    listener: Arc<TcpListener>,
+    port: u16,
+    acceptor: JoinHandle<()>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    service: Service,
+    /// Set when connections must end whatever they are at.
+    forced: CancelFlag,
+    closing: CancelFlag,
+    connections: Mutex<HashMap<u64, Connection>>,
+    unproved: AtomicUsize,
+}
+
+struct Connection {
+    stream: Weak<TcpStream>,
+    thread: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Starts to accept connections.
+    pub(crate) fn start(listener: TcpListener, service: Service) -> Result<Self, PsError> {
+        let failed = |action| move |cause| PsError::System { action, cause };
+        let port = listener.local_addr().map_err(failed("reading the port"))?.port();
+        let listener = Arc::new(listener);
+        let shared = Arc::new(Shared {
+            service,
+            forced: CancelFlag::new(),
+            closing: CancelFlag::new(),
+            connections: Mutex::default(),
+            unproved: AtomicUsize::new(0),
+        });
+        let (socket, state) = (Arc::clone(&listener), Arc::clone(&shared));
+        let acceptor = thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || state.accept(&socket))
+            .map_err(failed("starting the server's thread"))?;
+        Ok(Self { listener, port, acceptor, shared })
+    }
+
+    /// The port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Frees the port, lets each connection end the request it is at, and returns when no thread is left.
+    pub(crate) fn close(self) {
+        self.shared.closing.cancel();
+        // Wakes the accepting thread; if the system will not, a connection does.
+        if SockRef::from(&*self.listener).shutdown(Shutdown::Both).is_err()
+            && let Ok(address) = self.listener.local_addr()
+        {
+            drop(TcpStream::connect_timeout(&address, DRAIN));
+        }
+        join(self.acceptor, &self.shared.service);
+        drop(self.listener);
+        let connections = std::mem::take(&mut *self.shared.connections.lock());
+        shut(&connections, Shutdown::Read);
+        let end = Instant::now() + DRAIN;
+        while Instant::now() < end
+            && connections.values().any(|connection| !connection.thread.is_finished())
+        {
+            thread::sleep(Duration::from_millis(2));
+        }
+        self.shared.forced.cancel();
+        shut(&connections, Shutdown::Both);
+        for connection in connections.into_values() {
+            join(connection.thread, &self.shared.service);
+        }
+    }
+}
+
+impl Shared {
+    fn accept(self: &Arc<Self>, listener: &TcpListener) {
+        for id in 0.. {
+            match listener.accept() {
+                _ if self.closing.is_cancelled() => return,
+                Ok((stream, _)) => self.admit(id, stream),
+                // Out of descriptors or memory: what is open must end first.
+                Err(_) => thread::sleep(Duration::from_millis(50)),
+            }
+            self.reap();
+        }
+    }
+
+    /// Gives a new connection a thread, unless there are too many.
+    fn admit(self: &Arc<Self>, id: u64, stream: TcpStream) {
+        let proved = 2 * self.service.store.workers() as usize + 16;
+        if self.unproved.load(Ordering::Relaxed) >= MAX_UNPROVED
+            || self.connections.lock().len() >= MAX_UNPROVED + proved
+        {
+            return;
+        }
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(60))
+            .with_interval(Duration::from_secs(10));
+        if SockRef::from(&stream).set_tcp_keepalive(&keepalive).is_err() {
+            return;
+        }
+        let stream = Arc::new(stream);
+        let weak = Arc::downgrade(&stream);
+        let unproved = Unproved::new(self);
+        let shared = Arc::clone(self);
+        let thread =
+            thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn(move || {
+                if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
+                    shared.guarded(|| serve(&shared.service, link, || drop(unproved)));
+                }
+            });
+        if let Ok(thread) = thread {
+            self.connections.lock().insert(id, Connection { stream: weak, thread });
+        }
+    }
+
+    /// A panic ends its own connection and fails the fit with its text.
+    fn guarded(&self, serve: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(serve)) {
+            let text = payload
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| payload.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic without a text");
+            self.service
+                .store
+                .fail(ErrorCode::Panic, &format!("the parameter server panicked: {text}"));
+        }
+    }
+
+    /// Forgets the connections that have ended.
+    fn reap(&self) {
+        self.connections.lock().retain(|_, connection| !connection.thread.is_finished());
+    }
+}
+
+/// Counts a connection whose peer has not proved itself yet.
+struct Unproved(Arc<Shared>);
+
+impl Unproved {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.unproved.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Unproved {
+    fn drop(&mut self) {
+        self.0.unproved.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn shut(connections: &HashMap<u64, Connection>, how: Shutdown) {
+    for stream in connections.values().filter_map(|connection| connection.stream.upgrade()) {
+        // An error means that the connection has already ended.
+        let _ended = stream.shutdown(how);
+    }
+}
+
+fn join(thread: JoinHandle<()>, service: &Service) {
+    if thread.join().is_err() {
+        service.store.fail(ErrorCode::Panic, "a thread of the parameter server panicked");
+    }
+}

@@ -1,0 +1,113 @@
+//! A reply that carries the center variable, sent while its later stripes are still being applied.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use firesteel_core::Buffers;
+
+use crate::link::{Link, LinkError};
+use crate::store::Reader;
+
+/// The most slices handed to the system at once.
+const MAX_SLICES: usize = 16;
+
+/// One piece of the reply; the store's own memory, not a copy of it.
+enum Part {
+    Head(Vec<u8>),
+    Stripe(Arc<Vec<f32>>),
+    Floats(Arc<Buffers>),
+    Integers(Arc<Buffers>),
+}
+
+impl Part {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Head(bytes) => bytes,
+            Self::Stripe(values) => bytemuck::cast_slice(values),
+            Self::Floats(buffers) => bytemuck::cast_slice(&buffers.floats),
+            Self::Integers(buffers) => bytemuck::cast_slice(&buffers.integers),
+        }
+    }
+}
+
+/// The pieces that have not been sent. What the connection does not take at once is kept until [`Outbox::flush`]: a slow peer
+/// holds up nobody but itself.
+pub(crate) struct Outbox<'a> {
+    link: &'a mut Link,
+    parts: VecDeque<Part>,
+    /// The bytes of the first piece that have been sent.
+    sent: usize,
+    /// All bytes of the reply.
+    total: u64,
+    failed: Option<LinkError>,
+}
+
+impl<'a> Outbox<'a> {
+    /// A reply that begins with these bytes.
+    pub(crate) fn new(link: &'a mut Link, head: Vec<u8>) -> Self {
+        let mut outbox = Self { link, parts: VecDeque::new(), sent: 0, total: 0, failed: None };
+        outbox.push(Part::Head(head));
+        outbox
+    }
+
+    /// Sends all that is left; returns the bytes of the whole reply.
+    pub(crate) fn flush(mut self, stall: Duration) -> Result<u64, LinkError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        while !self.parts.is_empty() {
+            let mut slices = slices(&self.parts, self.sent);
+            let count = slices.len();
+            self.link.write_all(&mut slices, stall)?;
+            self.parts.drain(..count);
+            self.sent = 0;
+        }
+        Ok(self.total)
+    }
+
+    fn push(&mut self, part: Part) {
+        self.total += part.bytes().len() as u64;
+        self.parts.push_back(part);
+    }
+
+    /// Sends what the system takes without waiting.
+    fn offer(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
+        match self.link.try_write(&slices(&self.parts, self.sent)) {
+            Ok(count) => self.sent += count,
+            Err(error) => self.failed = Some(error.into()),
+        }
+        while let Some(length) = self.parts.front().map(|part| part.bytes().len())
+            && self.sent >= length
+        {
+            self.parts.pop_front();
+            self.sent -= length;
+        }
+    }
+}
+
+/// The first pieces, as slices.
+fn slices(parts: &VecDeque<Part>, sent: usize) -> Vec<IoSlice<'_>> {
+    let bytes = parts.iter().take(MAX_SLICES).map(Part::bytes);
+    bytes
+        .enumerate()
+        .map(|(index, bytes)| IoSlice::new(if index == 0 { &bytes[sent..] } else { bytes }))
+        .collect()
+}
+
+impl Reader for Outbox<'_> {
+    fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
+        self.push(Part::Stripe(Arc::clone(stripe)));
+        self.offer();
+    }
+
+    fn buffers(&mut self, buffers: &Arc<Buffers>) {
+        self.push(Part::Floats(Arc::clone(buffers)));
+        self.push(Part::Integers(Arc::clone(buffers)));
+        self.offer();
+    }
+}

@@ -1,0 +1,111 @@
+//! Where the payloads of commits are received: as many at a time as memory is set aside for.
+
+use firesteel_core::Buffers;
+use parking_lot::{Condvar, Mutex};
+use std::time::Duration;
+
+use crate::wire::Shape;
+
+/// The memory that payloads on their way may take together, unless a few payloads alone are larger.
+const BUDGET: u64 = 256 << 20;
+
+/// How many payloads are received at a time however large they are.
+const FEWEST: usize = 4;
+
+/// How often one that waits looks whether it should go on waiting.
+const WAIT_SLICE: Duration = Duration::from_millis(100);
+
+/// One received payload.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) message: Vec<f32>,
+    pub(crate) buffers: Buffers,
+}
+
+/// The inboxes of a server.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    shape: Shape,
+    state: Mutex<State>,
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    free: Vec<Inbox>,
+    /// How many more may be made.
+    unmade: usize,
+}
+
+impl Pool {
+    /// A pool of inboxes for payloads of this shape, made as they are needed.
+    pub(crate) fn new(shape: Shape) -> Self {
+        let fitting = usize::try_from(BUDGET / shape.payload_len().max(1)).unwrap_or(usize::MAX);
+        let state = State { free: Vec::new(), unmade: fitting.max(FEWEST) };
+        Self { shape, state: Mutex::new(state), returned: Condvar::new() }
+    }
+
+    /// Takes an inbox, waiting for one while `patience` agrees. Its content is whatever it last held.
+    pub(crate) fn take<E>(
+        &self,
+        mut patience: impl FnMut() -> Result<(), E>,
+    ) -> Result<Lent<'_>, E> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(inbox) = state.free.pop() {
+                return Ok(Lent { pool: self, inbox });
+            }
+            if state.unmade > 0 {
+                state.unmade -= 1;
+                drop(state);
+                return Ok(Lent { pool: self, inbox: self.make() });
+            }
+            self.returned.wait_for(&mut state, WAIT_SLICE);
+            patience()?;
+        }
+    }
+
+    fn make(&self) -> Inbox {
+        Inbox {
+            message: vec![0.0; self.shape.parameters],
+            buffers: Buffers {
+                floats: vec![0.0; self.shape.floats],
+                integers: vec![0; self.shape.integers],
+            },
+        }
+    }
+}
+
+/// An inbox that goes back to its pool when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lent<'a> {
+    pool: &'a Pool,
+    pub(crate) inbox: Inbox,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let empty = Inbox { message: Vec::new(), buffers: Buffers::default() };
+        let inbox = std::mem::replace(&mut self.inbox, empty);
+        self.pool.state.lock().free.push(inbox);
+        self.pool.returned.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_inboxes_are_lent_than_memory_is_set_aside_for_and_they_are_used_again() {
+        let pool = Pool::new(Shape { parameters: 32 << 20, floats: 1, integers: 1 });
+        let ready = || Ok::<(), ()>(());
+        let mut lent: Vec<_> = (0..FEWEST).map(|_| pool.take(ready).unwrap()).collect();
+        assert!(pool.take(|| Err(())).is_err(), "the fifth would exceed the memory");
+        lent[2].inbox.buffers.integers[0] = 7;
+        lent.swap_remove(2);
+        let again = pool.take(|| Err(())).unwrap();
+        assert_eq!(again.inbox.buffers.integers, [7], "it is the one that came back");
+        assert_eq!(again.inbox.message.len(), 32 << 20);
+    }
+}

@@ -1,0 +1,465 @@
+//! Everything that changes under the control lock: leases, sequence numbers, progress, versions and turns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use firesteel_core::strategy::Rhythm;
+use firesteel_core::{Answer, Coded, ErrorCode, Position, Registration, Tally, WorkerId};
+
+use crate::error::PsError;
+use crate::store::status::{
+    EpochStatus, FailureStatus, STALENESS_BINS, ServerStatus, ServerSummary,
+};
+use crate::store::turn::{Progress, Turn};
+use crate::store::worker::{Activity, Lease, LeaseTerms, Worker};
+use crate::wire::Window;
+
+/// The most warnings that are kept.
+const MAX_WARNINGS: usize = 100;
+
+/// What is fixed for a fit.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) fit: String,
+    pub(crate) workers: u32,
+    pub(crate) epochs: u32,
+    pub(crate) rhythm: Rhythm,
+    pub(crate) lease: LeaseTerms,
+    /// The stops of a [`Turn`].
+    pub(crate) stops: usize,
+}
+
+/// Who speaks: an attempt of a worker over a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub(crate) worker: WorkerId,
+    pub(crate) attempt: i64,
+    pub(crate) session: u64,
+}
+
+/// Whether a window is committed or saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Commit,
+    Save,
+}
+
+/// A window that asks to be applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) deed: Deed,
+    pub(crate) window: &'a Window,
+    /// Whether all of its numbers are finite, or which is not.
+    pub(crate) finite: Result<(), String>,
+    /// Whether the worker takes the center variable that results.
+    pub(crate) pull: bool,
+}
+
+/// What became of a registration.
+#[derive(Debug)]
+pub(crate) enum Grant {
+    /// It has the lease and goes on here.
+    Granted(Position, Arc<Activity>),
+    /// Another attempt holds it.
+    Held,
+}
+
+/// What became of a window.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// It is to be applied in this turn.
+    Apply(Turn, Answer),
+    /// It was applied before and answered so.
+    Repeat(Answer),
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct EpochTotal {
+    rows: u64,
+    tally: Tally,
+}
+
+/// The state under the control lock.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    version: u64,
+    tail: Option<Arc<Progress>>,
+    workers: BTreeMap<WorkerId, Worker>,
+    /// Attempts that Spark reported ended, by partition.
+    ended: BTreeMap<u32, BTreeSet<i64>>,
+    epochs: Vec<EpochTotal>,
+    histogram: Vec<u64>,
+    commits: u64,
+    pulls: u64,
+    warnings: Vec<String>,
+    failure: Option<(ErrorCode, String)>,
+    stop: bool,
+    /// The server is closing: nobody waits any longer.
+    pub(crate) closed: bool,
+}
+
+impl Control {
+    /// Grants the lease if nobody else holds it.
+    pub(crate) fn register(
+        &mut self,
+        terms: &Terms,
+        registration: &Registration,
+        session: u64,
+        now: Instant,
+    ) -> Result<Grant, PsError> {
+        let Registration { worker: id, attempt, .. } = *registration;
+        if self.ended.get(&id.partition).is_some_and(|ended| ended.contains(&attempt)) {
+            return Err(fenced(id, attempt, "Spark reported it ended"));
+        }
+        if !self.workers.contains_key(&id) {
+            if self.workers.len() >= terms.workers as usize {
+                return Err(PsError::Protocol(format!(
+                    "worker {id} is one more than the fit's {}",
+                    terms.workers
+                )));
+            }
+            self.workers.insert(id, Worker::new(*registration, terms.epochs));
+        }
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return Err(PsError::Internal(format!("worker {id} was not entered")));
+        };
+        if worker.registration.attempt > attempt {
+            return Err(fenced(
+                id,
+                attempt,
+                &format!("attempt {} has taken over", worker.registration.attempt),
+            ));
+        }
+        let newer = worker.registration.attempt < attempt;
+        if newer
+            && (worker.is_live(now, terms.lease)
+                || worker.waiting.last().is_some_and(|&last| last > attempt))
+        {
+            worker.waiting.insert(attempt);
+            return Ok(Grant::Held);
+        }
+        let known = worker.registration;
+        if !newer && known != *registration {
+            return Err(PsError::Protocol(format!(
+                "worker {id}: attempt {attempt} registers again with other rows"
+            )));
+        }
+        worker.waiting.remove(&attempt);
+        worker.lease = Some(Lease { attempt, session, seen: now, closed: None });
+        if newer {
+            worker.last = (0, Answer::default());
+            worker.open = (0, Tally::default());
+            if let Some((position, rows, tally)) = worker.replace(*registration, terms.epochs) {
+                if let Some(total) = self.epochs.get_mut(position.epoch as usize) {
+                    total.rows -= rows;
+                    total.tally.add(Tally { loss: -tally.loss, weight: -tally.weight });
+                }
+                let warning = format!(
+                    "worker {id}: attempt {attempt} reads other rows than attempt {} did ({} instead of {}): epoch {} of this \
+                     worker starts again, after {rows} rows had been applied",
+                    known.attempt, registration.rows, known.rows, position.epoch
+                );
+                if self.warnings.len() < MAX_WARNINGS {
+                    self.warnings.push(warning);
+                }
+            }
+        }
+        Ok(Grant::Granted(worker.position, Arc::clone(&worker.activity)))
+    }
+
+    /// Forgets that an attempt waits for a lease.
+    pub(crate) fn leave(&mut self, worker: WorkerId, attempt: i64) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.waiting.remove(&attempt);
+        }
+    }
+
+    /// Takes a turn for reading the center variable.
+    pub(crate) fn pull(
+        &mut self,
+        terms: &Terms,
+        speaker: Speaker,
+        now: Instant,
+    ) -> Result<(Turn, Answer), PsError> {
+        let version = self.version;
+        self.holder(speaker, now)?.pulled = version;
+        self.pulls += 1;
+        Ok((Turn::behind(&mut self.tail, terms.stops), self.answer(0)))
+    }
+
+    /// Takes a turn for reading the center variable outside of any worker.
+    pub(crate) fn view(&mut self, terms: &Terms) -> (Turn, u64) {
+        (Turn::behind(&mut self.tail, terms.stops), self.version)
+    }
+
+    /// Enters a window, once, and takes the turn in which it is to be applied.
+    pub(crate) fn admit(
+        &mut self,
+        terms: &Terms,
+        speaker: Speaker,
+        entry: Entry<'_>,
+        now: Instant,
+    ) -> Result<Admission, PsError> {
+        let Entry { deed, window, finite, pull } = entry;
+        let version = self.version;
+        let worker = self.holder(speaker, now)?;
+        let refused = |problem: String| {
+            PsError::Protocol(format!(
+                "worker {}: window {}: {problem}",
+                speaker.worker, window.sequence
+            ))
+        };
+        let (last, recorded) = worker.last;
+        if window.sequence == last && last > 0 {
+            return Ok(Admission::Repeat(Answer { stop: self.stops(), ..recorded }));
+        }
+        if window.sequence != last + 1 {
+            return Err(refused(format!("the next one is {}", last + 1)));
+        }
+        match (deed, terms.rhythm) {
+            (Deed::Commit, Rhythm::Batches(_)) | (Deed::Save, Rhythm::Save) => {}
+            (Deed::Commit, _) => {
+                return Err(refused("this strategy saves and does not commit".to_owned()));
+            }
+            (Deed::Save, _) => {
+                return Err(refused("this strategy commits and does not save".to_owned()));
+            }
+        }
+        worker.check(window, terms.epochs)?;
+        if let Err(problem) = finite {
+            let Window { span, sequence, .. } = window;
+            let error = PsError::Diverged(format!(
+                "worker {}, epoch {}, window {sequence} from mini-batch {}: {problem}",
+                speaker.worker, span.start.epoch, span.start.batch
+            ));
+            self.fail(error.code(), &error.to_string());
+            return Err(error);
+        }
+        let staleness = version - worker.pulled;
+        let answer = Answer { version: version + 1, staleness, stop: false };
+        worker.record(window, answer, speaker.attempt);
+        if pull {
+            worker.pulled = version + 1;
+            self.pulls += 1;
+        }
+        self.version += 1;
+        self.commits += 1;
+        self.count(window, staleness);
+        Ok(Admission::Apply(
+            Turn::behind(&mut self.tail, terms.stops),
+            Answer { stop: self.stops(), ..answer },
+        ))
+    }
+
+    fn count(&mut self, window: &Window, staleness: u64) {
+        let bin = usize::try_from(staleness).unwrap_or(usize::MAX).min(STALENESS_BINS - 1);
+        if self.histogram.len() <= bin {
+            self.histogram.resize(bin + 1, 0);
+        }
+        self.histogram[bin] += 1;
+        let epoch = window.span.start.epoch as usize;
+        if self.epochs.len() <= epoch {
+            self.epochs.resize(epoch + 1, EpochTotal::default());
+        }
+        self.epochs[epoch].rows += window.span.rows;
+        self.epochs[epoch].tally.add(window.tally);
+    }
+
+    /// Renews the lease and notes the progress of the open window.
+    pub(crate) fn heartbeat(
+        &mut self,
+        speaker: Speaker,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+        now: Instant,
+    ) -> Result<Answer, PsError> {
+        let worker = self.holder(speaker, now)?;
+        if position < worker.position {
+            return Err(PsError::Protocol(format!(
+                "worker {}: a heartbeat from before its last commit",
+                speaker.worker
+            )));
+        }
+        worker.open = (rows, tally);
+        Ok(self.answer(0))
+    }
+
+    /// Renews the lease while its holder waits inside the server.
+    pub(crate) fn renew(&mut self, speaker: Speaker, now: Instant) -> Result<(), PsError> {
+        self.holder(speaker, now).map(|_| ())
+    }
+
+    /// Gives the lease back.
+    pub(crate) fn finish(
+        &mut self,
+        terms: &Terms,
+        speaker: Speaker,
+        now: Instant,
+    ) -> Result<(), PsError> {
+        if self
+            .workers
+            .get(&speaker.worker)
+            .is_some_and(|worker| worker.finished && worker.registration.attempt == speaker.attempt)
+        {
+            return Ok(());
+        }
+        let stop = self.stops();
+        let worker = self.holder(speaker, now)?;
+        if worker.position.epoch < terms.epochs && !stop {
+            return Err(PsError::Protocol(format!(
+                "worker {} finishes at epoch {} mini-batch {} of {} epochs",
+                speaker.worker, worker.position.epoch, worker.position.batch, terms.epochs
+            )));
+        }
+        worker.finished = true;
+        worker.lease = None;
+        Ok(())
+    }
+
+    /// Notes why the fit must fail; the first reason stands.
+    pub(crate) fn fail(&mut self, code: ErrorCode, message: &str) {
+        self.failure.get_or_insert_with(|| (code, message.to_owned()));
+    }
+
+    /// Tells all workers to stop.
+    pub(crate) fn stop(&mut self) {
+        self.stop = true;
+    }
+
+    /// Ends the leases of an attempt that Spark reported ended.
+    pub(crate) fn attempt_ended(&mut self, partition: u32, attempt: i64) {
+        self.ended.entry(partition).or_default().insert(attempt);
+        let of_partition =
+            WorkerId { partition, index: 0 }..=WorkerId { partition, index: u32::MAX };
+        for (_, worker) in self.workers.range_mut(of_partition) {
+            if worker.lease.as_ref().is_some_and(|lease| lease.attempt == attempt) {
+                worker.lease = None;
+            }
+        }
+    }
+
+    /// Starts the grace of the lease whose connection was closed.
+    pub(crate) fn disconnected(&mut self, speaker: Speaker, now: Instant) {
+        if let Some(lease) =
+            self.workers.get_mut(&speaker.worker).and_then(|worker| worker.lease.as_mut())
+            && lease.session == speaker.session
+        {
+            lease.closed = Some(now);
+        }
+    }
+
+    /// Fails unless there is a trained model to give.
+    pub(crate) fn check_trained(&self, terms: &Terms) -> Result<(), PsError> {
+        if let Some((code, message)) = &self.failure {
+            return Err(PsError::Reported { code: *code, message: message.clone() });
+        }
+        if self.version == 0 {
+            return Err(PsError::Untrained("no worker has committed anything".to_owned()));
+        }
+        let open: Vec<_> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| !worker.finished)
+            .map(|(id, _)| id.to_string())
+            .collect();
+        let missing = terms.workers as usize - self.workers.len();
+        if !open.is_empty() {
+            return Err(PsError::Untrained(format!(
+                "workers {} have not finished",
+                open.join(", ")
+            )));
+        }
+        if missing > 0 {
+            return Err(PsError::Untrained(format!(
+                "{missing} of {} workers never started",
+                terms.workers
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn status(
+        &self,
+        terms: &Terms,
+        port: u16,
+        bytes: u64,
+        now: Instant,
+    ) -> ServerStatus {
+        let mut recent = Tally::default();
+        let mut through = vec![0_u32; self.epochs.len()];
+        for worker in self.workers.values() {
+            recent.add(worker.recent());
+            let done = through.len().min(worker.position.epoch as usize);
+            through[..done].iter_mut().for_each(|count| *count += 1);
+        }
+        let epochs =
+            self.epochs.iter().zip(through).zip(0..).map(|((total, finished_workers), epoch)| {
+                EpochStatus { epoch, loss: mean(total.tally), rows: total.rows, finished_workers }
+            });
+        ServerStatus {
+            fit: terms.fit.clone(),
+            port,
+            version: self.version,
+            commits: self.commits,
+            pulls: self.pulls,
+            bytes,
+            workers: self.workers.values().map(|worker| worker.status(now, terms.lease)).collect(),
+            epochs: epochs.collect(),
+            rows_trained: self.workers.values().map(Worker::rows).sum(),
+            recent_loss: mean(recent),
+            warnings: self.warnings.clone(),
+            failure: self.failure.as_ref().map(|(code, message)| FailureStatus {
+                code: code.number(),
+                message: message.clone(),
+            }),
+        }
+    }
+
+    pub(crate) fn summary(&self) -> ServerSummary {
+        ServerSummary {
+            staleness_histogram: self.histogram.clone(),
+            ledger: self.workers.values().flat_map(Worker::ledger).collect(),
+        }
+    }
+
+    /// The worker of a speaker that holds its lease, which is renewed.
+    fn holder(&mut self, speaker: Speaker, now: Instant) -> Result<&mut Worker, PsError> {
+        let Speaker { worker: id, attempt, session } = speaker;
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return Err(PsError::Internal(format!("worker {id} speaks without having registered")));
+        };
+        let newest = worker.registration.attempt;
+        match &mut worker.lease {
+            Some(lease) if lease.attempt == attempt => {
+                lease.seen = now;
+                if lease.session == session {
+                    lease.closed = None;
+                }
+                Ok(worker)
+            }
+            _ if newest > attempt => {
+                Err(fenced(id, attempt, &format!("attempt {newest} has taken over")))
+            }
+            _ if worker.finished => Err(fenced(id, attempt, "the worker has finished")),
+            _ => Err(fenced(id, attempt, "Spark reported it ended")),
+        }
+    }
+
+    fn answer(&self, staleness: u64) -> Answer {
+        Answer { version: self.version, staleness, stop: self.stops() }
+    }
+
+    fn stops(&self) -> bool {
+        self.stop || self.failure.is_some()
+    }
+}
+
+fn fenced(worker: WorkerId, attempt: i64, reason: &str) -> PsError {
+    PsError::Fenced { worker, attempt, reason: reason.to_owned() }
+}
+
+fn mean(tally: Tally) -> Option<f64> {
+    (tally.weight > 0.0).then(|| tally.loss / tally.weight)
+}

@@ -1,0 +1,57 @@
+//! Whether numbers are finite, piece by piece as they arrive.
+
+/// The bits of an f32's exponent: all set in NaN and infinity only.
+const EXPONENT: u32 = 0x7f80_0000;
+
+/// Whether all numbers seen are finite.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finite(bool);
+
+impl Finite {
+    /// Nothing seen yet.
+    pub(crate) const fn new() -> Self {
+        Self(true)
+    }
+
+    /// All of `values` seen.
+    pub(crate) fn of(values: &[f32]) -> Self {
+        let mut finite = Self::new();
+        finite.see(values);
+        finite
+    }
+
+    /// Sees more numbers, at memory speed.
+    pub(crate) fn see(&mut self, values: &[f32]) {
+        for values in values.chunks(4096) {
+            let other = values
+                .iter()
+                .fold(false, |other, value| other | (value.to_bits() & EXPONENT == EXPONENT));
+            self.0 &= !other;
+        }
+    }
+
+    /// The first of the numbers seen that is not finite.
+    pub(crate) fn first_other(self, values: &[f32]) -> Option<usize> {
+        if self.0 { None } else { values.iter().position(|value| !value.is_finite()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Finite;
+
+    #[test]
+    fn nan_and_infinity_are_found_wherever_they_are_and_extremes_are_not() {
+        let mut values = vec![f32::MAX; 10_000];
+        values[1] = f32::MIN_POSITIVE / 2.0;
+        values[2] = f32::MIN;
+        assert_eq!(Finite::of(&values).first_other(&values), None);
+        for other in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for index in [0, 4095, 4096, 9_999] {
+                let mut values = values.clone();
+                values[index] = other;
+                assert_eq!(Finite::of(&values).first_other(&values), Some(index));
+            }
+        }
+    }
+}

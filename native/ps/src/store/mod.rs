@@ -1,0 +1,388 @@
+//! The store of a fit: one center variable, one control lock, and the operations on both.
+//!
+//! An operation changes what is under the control lock, takes its turn there, and walks over the stripes in that turn without the
+//! lock. Nothing in here knows of sockets.
+
+mod center;
+mod control;
+mod finite;
+pub(crate) mod status;
+mod turn;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use firesteel_core::spec::ServerSpec;
+use firesteel_core::strategy::{self, CommitContext};
+use firesteel_core::{
+    Answer, Buffers, Element, ErrorCode, ParamLayout, Position, Registration, Tally,
+};
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::PsError;
+use crate::metrics;
+use crate::store::center::Center;
+use crate::store::control::{Admission, Control, Entry, Grant, Terms};
+use crate::store::status::{ServerStatus, ServerSummary};
+use crate::store::worker::LeaseTerms;
+use crate::wire::{Shape, Window};
+
+pub(crate) use center::{Contribution, Reader, View};
+pub(crate) use control::{Deed, Speaker};
+pub(crate) use finite::Finite;
+pub(crate) use worker::Activity;
+
+/// How long a lease outlives its connection, so that a worker may reconnect.
+const RECONNECT_GRACE: Duration = Duration::from_secs(2);
+
+/// How often one that waits for a lease looks whether it should go on waiting.
+const WAIT_SLICE: Duration = Duration::from_millis(50);
+
+/// A window that a worker wants applied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Offer<'a> {
+    /// Whether it is committed or saved.
+    pub(crate) deed: Deed,
+    /// Its place in the fit.
+    pub(crate) window: &'a Window,
+    /// What it brings.
+    pub(crate) contribution: Contribution<'a>,
+    /// What was seen of the message's numbers: all of them.
+    pub(crate) finite: Finite,
+}
+
+/// The state of one fit's server.
+pub(crate) struct Store {
+    terms: Terms,
+    layout: ParamLayout,
+    shape: Shape,
+    center: Center,
+    control: Mutex<Control>,
+    /// Signalled when a lease ends and when the server closes.
+    released: Condvar,
+    bytes: AtomicU64,
+}
+
+impl Store {
+    /// A store that starts with this center variable.
+    pub(crate) fn new(
+        spec: &ServerSpec,
+        layout: ParamLayout,
+        center: &[f32],
+        buffers: Buffers,
+    ) -> Result<Self, PsError> {
+        let strategy = strategy::resolve(&spec.strategy)?;
+        let shape = Shape {
+            parameters: layout.parameters(),
+            floats: layout.len_of(Element::FloatBuffer),
+            integers: layout.len_of(Element::IntegerBuffer),
+        };
+        let given = Shape {
+            parameters: center.len(),
+            floats: buffers.floats.len(),
+            integers: buffers.integers.len(),
+        };
+        if given != shape {
+            return Err(PsError::Spec(format!(
+                "the initial weights are {given:?}, the network's layout is {shape:?}"
+            )));
+        }
+        if spec.workers == 0 || spec.lease_millis == 0 {
+            return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
+        }
+        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
+            return Err(PsError::Spec(format!(
+                "strategy '{}' takes at most {most} workers, not {}",
+                strategy.name(),
+                spec.workers
+            )));
+        }
+        let silence = Duration::from_millis(spec.lease_millis);
+        let center = Center::new(center, buffers, strategy.server(), strategy.rhythm());
+        let store = Self {
+            terms: Terms {
+                fit: spec.fit.clone(),
+                workers: spec.workers,
+                epochs: spec.epochs,
+                rhythm: strategy.rhythm(),
+                lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
+                stops: center.stops(),
+            },
+            layout,
+            shape,
+            center,
+            control: Mutex::default(),
+            released: Condvar::new(),
+            bytes: AtomicU64::new(0),
+        };
+        store.view().2?;
+        Ok(store)
+    }
+
+    /// The fit.
+    pub(crate) fn fit(&self) -> &str {
+        &self.terms.fit
+    }
+
+    /// All workers of the fit.
+    pub(crate) fn workers(&self) -> u32 {
+        self.terms.workers
+    }
+
+    /// The lengths of what is exchanged.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Fails unless a peer means the same layout.
+    pub(crate) fn check_layout(&self, hash: u64, parameters: u64) -> Result<(), PsError> {
+        if hash == self.layout.hash() && parameters == self.shape.parameters as u64 {
+            return Ok(());
+        }
+        Err(PsError::Protocol(format!(
+            "the worker's network ({parameters} parameters, layout {hash:016x}) is not the server's ({} parameters, layout {:016x})",
+            self.shape.parameters,
+            self.layout.hash()
+        )))
+    }
+
+    /// Takes a worker's lease, waiting while another attempt holds it and `patience` agrees.
+    pub(crate) fn register(
+        &self,
+        registration: &Registration,
+        session: u64,
+        patience: &mut dyn FnMut() -> Result<(), PsError>,
+    ) -> Result<(Position, Arc<Activity>), PsError> {
+        let granted = self.wait_for_lease(registration, session, patience);
+        if granted.is_err() {
+            self.control.lock().leave(registration.worker, registration.attempt);
+        }
+        granted
+    }
+
+    fn wait_for_lease(
+        &self,
+        registration: &Registration,
+        session: u64,
+        patience: &mut dyn FnMut() -> Result<(), PsError>,
+    ) -> Result<(Position, Arc<Activity>), PsError> {
+        loop {
+            let mut control = self.open()?;
+            match control.register(&self.terms, registration, session, Instant::now())? {
+                Grant::Granted(position, activity) => return Ok((position, activity)),
+                Grant::Held => self.released.wait_for(&mut control, WAIT_SLICE),
+            };
+            drop(control);
+            patience()?;
+        }
+    }
+
+    /// Gives the current version of the center variable to `reader`, which is told the answer first.
+    pub(crate) fn pull<R: Reader>(
+        &self,
+        speaker: Speaker,
+        activity: &Activity,
+        reader: impl FnOnce(Answer) -> R,
+    ) -> Result<R, PsError> {
+        let start = Instant::now();
+        let (turn, answer) = self.open()?.pull(&self.terms, speaker, start)?;
+        metrics::count_pull();
+        let mut reader = reader(answer);
+        let waited = self.center.read(turn, &mut reader);
+        activity.add_times(waited, start.elapsed());
+        Ok(reader)
+    }
+
+    /// Applies a contribution exactly once; where `reader` is given, it is told the answer and then given the version that results.
+    pub(crate) fn apply<R: Reader>(
+        &self,
+        speaker: Speaker,
+        activity: &Activity,
+        offer: &Offer<'_>,
+        reader: Option<impl FnOnce(Answer) -> R>,
+    ) -> Result<(Answer, Option<R>), PsError> {
+        let Offer { deed, window, contribution, .. } = offer;
+        let start = Instant::now();
+        let entry =
+            Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
+        let admission = self.open()?.admit(&self.terms, speaker, entry, start)?;
+        let (turn, answer) = match admission {
+            Admission::Apply(turn, answer) => (turn, answer),
+            Admission::Repeat(answer) => {
+                let reader = match reader {
+                    Some(reader) => Some(self.pull(speaker, activity, |now| {
+                        reader(Answer { version: now.version, ..answer })
+                    })?),
+                    None => None,
+                };
+                return Ok((answer, reader));
+            }
+        };
+        metrics::count_commit(answer.staleness, window.span.rows, reader.is_some());
+        let context = CommitContext { staleness: answer.staleness, workers: self.terms.workers };
+        let mut reader = reader.map(|reader| reader(answer));
+        let failure = FailOnPanic(self);
+        let target = reader.as_mut().map(|reader| reader as &mut dyn Reader);
+        let waited = self.center.apply(turn, *contribution, context, target);
+        drop(failure);
+        activity.add_times(waited, start.elapsed());
+        Ok((answer, reader))
+    }
+
+    /// Names the first number of a contribution that is NaN or infinite.
+    fn judge(&self, offer: &Offer<'_>) -> Result<(), String> {
+        let Offer { window, contribution, finite, .. } = offer;
+        if !window.tally.loss.is_finite() || !window.tally.weight.is_finite() {
+            return Err(format!("the loss is {}", window.tally.loss));
+        }
+        let name = |index, values: &[f32], element| {
+            let name = name_of(&self.layout, element, index);
+            format!("'{name}' is {}", values.get(index).copied().unwrap_or(f32::NAN))
+        };
+        if let Some(index) = finite.first_other(contribution.message) {
+            return Err(format!(
+                "the update of {}",
+                name(index, contribution.message, Element::Parameter)
+            ));
+        }
+        let floats = &contribution.buffers.floats;
+        match Finite::of(floats).first_other(floats) {
+            Some(index) => Err(format!("the buffer {}", name(index, floats, Element::FloatBuffer))),
+            None => Ok(()),
+        }
+    }
+
+    /// Renews the lease and notes the progress of the open window.
+    pub(crate) fn heartbeat(
+        &self,
+        speaker: Speaker,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+    ) -> Result<Answer, PsError> {
+        self.open()?.heartbeat(speaker, position, rows, tally, Instant::now())
+    }
+
+    /// Gives the lease back.
+    pub(crate) fn finish(&self, speaker: Speaker) -> Result<(), PsError> {
+        self.open()?.finish(&self.terms, speaker, Instant::now())?;
+        self.released.notify_all();
+        Ok(())
+    }
+
+    /// Notes why the fit must fail, on behalf of a worker that must hold its lease if it has one.
+    pub(crate) fn abort(
+        &self,
+        speaker: Option<Speaker>,
+        code: ErrorCode,
+        message: &str,
+    ) -> Result<(), PsError> {
+        let mut control = self.open()?;
+        if let Some(speaker) = speaker {
+            control.renew(speaker, Instant::now())?;
+        }
+        control.fail(code, message);
+        Ok(())
+    }
+
+    /// Notes why the fit must fail.
+    pub(crate) fn fail(&self, code: ErrorCode, message: &str) {
+        self.control.lock().fail(code, message);
+    }
+
+    /// Tells all workers to stop.
+    pub(crate) fn stop(&self) {
+        self.control.lock().stop();
+    }
+
+    /// Ends the leases of an attempt that Spark reported ended.
+    pub(crate) fn attempt_ended(&self, partition: u32, attempt: i64) {
+        self.control.lock().attempt_ended(partition, attempt);
+        self.released.notify_all();
+    }
+
+    /// Starts the grace of the lease whose connection was closed.
+    pub(crate) fn disconnected(&self, speaker: Speaker) {
+        self.control.lock().disconnected(speaker, Instant::now());
+    }
+
+    /// Ends all waiting; every later operation fails.
+    pub(crate) fn close(&self) {
+        self.control.lock().closed = true;
+        self.released.notify_all();
+    }
+
+    /// The trained center variable, its buffers and its version.
+    pub(crate) fn trained(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
+        self.control.lock().check_trained(&self.terms)?;
+        let (view, version, finite) = self.view();
+        finite?;
+        Ok((view.to_center(), view.to_buffers(), version))
+    }
+
+    /// One version of the center variable, and whether it is finite.
+    fn view(&self) -> (View, u64, Result<(), PsError>) {
+        let (turn, version) = self.control.lock().view(&self.terms);
+        let mut view = View::default();
+        self.center.read(turn, &mut view);
+        let finite = match view.first_not_finite() {
+            Some((index, value)) => {
+                let name = name_of(&self.layout, Element::Parameter, index);
+                Err(PsError::Diverged(format!(
+                    "after {version} updates the center variable's '{name}' is {value}"
+                )))
+            }
+            None => Ok(()),
+        };
+        (view, version, finite)
+    }
+
+    pub(crate) fn status(&self, port: u16) -> ServerStatus {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        self.control.lock().status(&self.terms, port, bytes, Instant::now())
+    }
+
+    pub(crate) fn summary(&self) -> ServerSummary {
+        self.control.lock().summary()
+    }
+
+    /// Adds bytes sent or received over sockets.
+    pub(crate) fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Fails once the server is closing.
+    pub(crate) fn check_open(&self) -> Result<(), PsError> {
+        self.open().map(|_| ())
+    }
+
+    fn open(&self) -> Result<parking_lot::MutexGuard<'_, Control>, PsError> {
+        let control = self.control.lock();
+        if control.closed { Err(PsError::Closed(self.terms.fit.clone())) } else { Ok(control) }
+    }
+}
+
+/// The tensor that holds an element of a flat buffer.
+fn name_of(layout: &ParamLayout, element: Element, index: usize) -> &str {
+    let mut tensors = layout.of(element);
+    tensors
+        .find(|tensor| index < tensor.offset + tensor.len)
+        .map_or("?", |tensor| tensor.name.as_str())
+}
+
+/// Fails the fit when a rule panics half way through the stripes.
+struct FailOnPanic<'a>(&'a Store);
+
+impl Drop for FailOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail(
+                ErrorCode::Panic,
+                "a commit was applied in part: the strategy's server rule panicked",
+            );
+        }
+    }
+}

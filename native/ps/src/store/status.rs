@@ -1,0 +1,148 @@
+//! What the driver sees of a server, as documents for the JVM.
+
+use serde::Serialize;
+
+/// The state of a server, cheap enough to be read several times a second.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerStatus {
+    /// The fit.
+    pub fit: String,
+    /// The port that the server listens on.
+    pub port: u16,
+    /// How often the center variable has been updated.
+    pub version: u64,
+    /// Commits and saves applied.
+    pub commits: u64,
+    /// Pulls answered, those of exchanges included.
+    pub pulls: u64,
+    /// Bytes sent and received over sockets.
+    pub bytes: u64,
+    /// The workers that have registered, in order.
+    pub workers: Vec<WorkerStatus>,
+    /// The epochs begun, in order.
+    pub epochs: Vec<EpochStatus>,
+    /// Rows trained in all epochs, those of open windows included.
+    pub rows_trained: u64,
+    /// The mean loss of the latest windows of all workers; null before the first.
+    pub recent_loss: Option<f64>,
+    /// What the user should know, in order.
+    pub warnings: Vec<String>,
+    /// Why the fit must fail, if it must.
+    pub failure: Option<FailureStatus>,
+}
+
+/// The state of one worker.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerStatus {
+    /// Its partition.
+    pub partition: u32,
+    /// Its index in the partition's task.
+    pub index: u32,
+    /// Whether somebody trains it.
+    pub state: WorkerState,
+    /// The newest attempt that was granted the lease.
+    pub attempt: i64,
+    /// The epoch of its next mini-batch.
+    pub epoch: u32,
+    /// Its next mini-batch.
+    pub batch: u32,
+    /// The mini-batches of one of its epochs.
+    pub batches: u32,
+    /// The rows it has trained in all epochs, the open window included.
+    pub rows: u64,
+    /// Its commits and saves.
+    pub commits: u64,
+    /// The sum of their staleness.
+    pub staleness_sum: u64,
+    /// The largest staleness.
+    pub staleness_max: u64,
+    /// Bytes it has sent and received over sockets.
+    pub bytes: u64,
+    /// How long its commits and pulls waited for those of others, in seconds.
+    pub wait_seconds: f64,
+    /// How long its commits and pulls were worked on, the waiting not included, in seconds.
+    pub apply_seconds: f64,
+}
+
+/// Whether somebody trains a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum WorkerState {
+    /// An attempt holds the lease.
+    Live,
+    /// All epochs are trained.
+    Finished,
+    /// The last attempt ended or fell silent before it was done.
+    Lost,
+}
+
+/// One epoch over all workers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EpochStatus {
+    /// The epoch.
+    pub epoch: u32,
+    /// The weighted mean of the committed rows' losses; null before the first.
+    pub loss: Option<f64>,
+    /// The committed rows.
+    pub rows: u64,
+    /// The workers that are through with it.
+    pub finished_workers: u32,
+}
+
+/// Why a fit must fail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureStatus {
+    /// The number of the [`ErrorCode`](firesteel_core::ErrorCode).
+    pub code: u16,
+    /// The text.
+    pub message: String,
+}
+
+/// What is kept for the end of a fit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerSummary {
+    /// How many commits had a staleness of 0, 1, 2 and so on; the last of [`STALENESS_BINS`] counts larger ones too.
+    pub staleness_histogram: Vec<u64>,
+    /// Which mini-batches of which epoch were applied, by worker and epoch.
+    pub ledger: Vec<LedgerStatus>,
+}
+
+/// The most entries of [`ServerSummary::staleness_histogram`].
+pub const STALENESS_BINS: usize = 257;
+
+/// One epoch of one worker in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerStatus {
+    /// The worker's partition.
+    pub partition: u32,
+    /// The worker's index in the partition's task.
+    pub index: u32,
+    /// The epoch.
+    pub epoch: u32,
+    /// The rows applied.
+    pub rows: u64,
+    /// The consecutive mini-batches that each attempt applied, in order.
+    pub spans: Vec<SpanStatus>,
+    /// Rows that had been applied when a retry brought other rows and the epoch started again.
+    pub superseded_rows: u64,
+}
+
+/// Consecutive mini-batches applied by one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpanStatus {
+    /// The attempt.
+    pub attempt: i64,
+    /// The first mini-batch.
+    pub start: u32,
+    /// How many.
+    pub batches: u32,
+    /// Their rows.
+    pub rows: u64,
+}

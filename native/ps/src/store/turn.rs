@@ -1,0 +1,173 @@
+//! The order in which operations pass over the center variable.
+//!
+//! Every operation (commit, pull, snapshot) takes a [`Turn`] under the control lock and then visits the stripes from first to
+//! last, each no sooner than the operation that took the turn before it has left that stripe. So each sees exactly what those
+//! before it did, while several work on different stripes at the same time.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+/// How many stripes an operation lets the one before it get ahead, once it has had to wait: waking up for each one
+/// costs more than a stripe's work.
+const STRIDE: usize = 4;
+
+/// How far an operation has got.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    state: Mutex<State>,
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The stripes that the operation has left.
+    left: usize,
+    /// What its follower sleeps for, if it does.
+    wanted: Option<usize>,
+}
+
+impl Progress {
+    fn set(&self, left: usize) {
+        let mut state = self.state.lock();
+        state.left = left;
+        if state.wanted.is_some_and(|wanted| wanted <= left) {
+            state.wanted = None;
+            self.moved.notify_one();
+        }
+    }
+
+    /// Waits until the operation has left stripe `index`; returns how many it has left by then.
+    fn wait(&self, index: usize, stripes: usize) -> usize {
+        let mut state = self.state.lock();
+        if state.left <= index {
+            let wanted = (index + STRIDE).min(stripes);
+            while state.left < wanted {
+                state.wanted = Some(wanted);
+                self.moved.wait(&mut state);
+            }
+        }
+        state.left
+    }
+
+    fn is_done(&self, stripes: usize) -> bool {
+        self.state.lock().left >= stripes
+    }
+}
+
+/// The place of one operation. Dropped early (a panic), it lets those behind it pass once those before it have.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    ahead: Option<Arc<Progress>>,
+    mine: Arc<Progress>,
+    stripes: usize,
+    left: usize,
+    /// How many stripes the one ahead is known to have left.
+    free: usize,
+    waited: Duration,
+}
+
+impl Turn {
+    /// The place behind `tail`, which becomes the new tail. To be called under the control lock.
+    pub(crate) fn behind(tail: &mut Option<Arc<Progress>>, stripes: usize) -> Self {
+        let mine = Arc::new(Progress::default());
+        let ahead = tail.replace(Arc::clone(&mine)).filter(|ahead| !ahead.is_done(stripes));
+        let free = if ahead.is_some() { 0 } else { stripes };
+        Self { ahead, mine, stripes, left: 0, free, waited: Duration::ZERO }
+    }
+
+    /// Waits until it is this operation's turn at the next stripe, whose index it returns; `None` after the last one.
+    pub(crate) fn enter(&mut self) -> Option<usize> {
+        if self.left == self.stripes {
+            return None;
+        }
+        if let Some(ahead) = &self.ahead
+            && self.free <= self.left
+        {
+            let start = Instant::now();
+            self.free = ahead.wait(self.left, self.stripes);
+            self.waited += start.elapsed();
+        }
+        Some(self.left)
+    }
+
+    /// Leaves the stripe entered last.
+    pub(crate) fn leave(&mut self) {
+        self.left += 1;
+        self.mine.set(self.left);
+    }
+
+    /// How long it has waited for those ahead.
+    pub(crate) fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if self.left < self.stripes {
+            if let Some(ahead) = &self.ahead {
+                ahead.wait(self.stripes - 1, self.stripes);
+            }
+            self.mine.set(self.stripes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    const STRIPES: usize = 9;
+
+    /// Visits all stripes and writes down who came where.
+    fn visit(mut turn: Turn, name: usize, log: &[Mutex<Vec<usize>>]) {
+        while let Some(index) = turn.enter() {
+            log[index].lock().push(name);
+            turn.leave();
+        }
+    }
+
+    #[test]
+    fn operations_pass_every_stripe_in_the_order_of_their_turns() {
+        for _ in 0..50 {
+            let log: Vec<_> = (0..STRIPES).map(|_| Mutex::new(Vec::new())).collect();
+            let mut tail = None;
+            let turns: Vec<_> = (0..8).map(|_| Turn::behind(&mut tail, STRIPES)).collect();
+            thread::scope(|scope| {
+                for (name, turn) in turns.into_iter().enumerate().rev() {
+                    let log = &log;
+                    scope.spawn(move || visit(turn, name, log));
+                }
+            });
+            for stripe in log {
+                assert_eq!(stripe.into_inner(), [0, 1, 2, 3, 4, 5, 6, 7]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_turn_dropped_half_way_lets_those_behind_it_pass_but_not_before_those_ahead() {
+        let log: Vec<_> = (0..STRIPES).map(|_| Mutex::new(Vec::new())).collect();
+        let mut tail = None;
+        let first = Turn::behind(&mut tail, STRIPES);
+        let dropped = Turn::behind(&mut tail, STRIPES);
+        let last = Turn::behind(&mut tail, STRIPES);
+        thread::scope(|scope| {
+            scope.spawn(|| drop(dropped));
+            scope.spawn(|| visit(last, 2, &log));
+            thread::sleep(Duration::from_millis(20));
+            visit(first, 0, &log);
+        });
+        assert!(log.into_iter().all(|stripe| stripe.into_inner() == [0, 2]));
+    }
+
+    #[test]
+    fn nobody_waits_behind_an_operation_that_is_over() {
+        let mut tail = None;
+        drop(Turn::behind(&mut tail, STRIPES));
+        assert!(Turn::behind(&mut tail, STRIPES).ahead.is_none());
+    }
+}

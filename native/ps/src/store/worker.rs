@@ -1,0 +1,280 @@
+//! What the server knows of one worker: its lease, its progress and its ledger.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use firesteel_core::{Answer, Position, Registration, Tally};
+
+use crate::error::PsError;
+use crate::store::status::{LedgerStatus, SpanStatus, WorkerState, WorkerStatus};
+use crate::wire::Window;
+
+/// A worker's attempt on its connection.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    pub(crate) attempt: i64,
+    /// The connection that it came over last.
+    pub(crate) session: u64,
+    /// When it was last heard of.
+    pub(crate) seen: Instant,
+    /// When that connection was closed, if it was.
+    pub(crate) closed: Option<Instant>,
+}
+
+/// How long leases last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LeaseTerms {
+    /// After the last message.
+    pub(crate) silence: Duration,
+    /// After the connection was closed, for a reconnect.
+    pub(crate) grace: Duration,
+}
+
+impl Lease {
+    fn is_live(&self, now: Instant, terms: LeaseTerms) -> bool {
+        now.saturating_duration_since(self.seen) < terms.silence
+            && self.closed.is_none_or(|closed| now.saturating_duration_since(closed) < terms.grace)
+    }
+}
+
+/// Times and bytes, added up by the sessions outside the control lock.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    wait_nanos: AtomicU64,
+    apply_nanos: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Activity {
+    /// Adds an operation that waited `wait` of the `total` that it took.
+    pub(crate) fn add_times(&self, wait: Duration, total: Duration) {
+        let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.wait_nanos.fetch_add(nanos(wait), Ordering::Relaxed);
+        self.apply_nanos.fetch_add(nanos(total.saturating_sub(wait)), Ordering::Relaxed);
+    }
+
+    /// Adds bytes sent or received.
+    pub(crate) fn add_bytes(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// One epoch of a worker.
+#[derive(Debug, Default)]
+struct Epoch {
+    epoch: u32,
+    rows: u64,
+    tally: Tally,
+    spans: Vec<SpanStatus>,
+    superseded_rows: u64,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) registration: Registration,
+    pub(crate) lease: Option<Lease>,
+    /// Attempts that wait for the lease.
+    pub(crate) waiting: BTreeSet<i64>,
+    pub(crate) finished: bool,
+    pub(crate) position: Position,
+    /// The number of this attempt's last commit or save and what it was answered.
+    pub(crate) last: (u64, Answer),
+    /// The version of the last pull.
+    pub(crate) pulled: u64,
+    /// What heartbeats told of the open window.
+    pub(crate) open: (u64, Tally),
+    latest: Option<Tally>,
+    ledger: Vec<Epoch>,
+    commits: u64,
+    staleness_sum: u64,
+    staleness_max: u64,
+    pub(crate) activity: Arc<Activity>,
+}
+
+impl Worker {
+    /// A worker that registers for the first time. One without rows has nothing to train.
+    pub(crate) fn new(registration: Registration, epochs: u32) -> Self {
+        let position =
+            Position { epoch: if registration.batches == 0 { epochs } else { 0 }, batch: 0 };
+        Self {
+            registration,
+            lease: None,
+            waiting: BTreeSet::new(),
+            finished: false,
+            position,
+            last: (0, Answer::default()),
+            pulled: 0,
+            open: (0, Tally::default()),
+            latest: None,
+            ledger: Vec::new(),
+            commits: 0,
+            staleness_sum: 0,
+            staleness_max: 0,
+            activity: Arc::default(),
+        }
+    }
+
+    /// Whether an attempt holds the lease.
+    pub(crate) fn is_live(&self, now: Instant, terms: LeaseTerms) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_live(now, terms))
+    }
+
+    /// Takes up what a new attempt says of its rows. If they are not those of the attempt before, the epoch starts again, and its
+    /// rows and losses so far are returned.
+    pub(crate) fn replace(
+        &mut self,
+        registration: Registration,
+        epochs: u32,
+    ) -> Option<(Position, u64, Tally)> {
+        let known = std::mem::replace(&mut self.registration, registration);
+        let changed = (known.rows, known.content, known.batches)
+            != (registration.rows, registration.content, registration.batches);
+        if !changed || self.position.epoch >= epochs {
+            return None;
+        }
+        let (mut rows, mut tally) = (0, Tally::default());
+        if let Some(open) = self.ledger.last_mut().filter(|open| open.epoch == self.position.epoch)
+        {
+            (rows, tally) = (open.rows, open.tally);
+            open.superseded_rows += rows;
+            open.rows = 0;
+            open.tally = Tally::default();
+            open.spans.clear();
+        }
+        let restarted = Position { epoch: self.position.epoch, batch: 0 };
+        self.position = if registration.batches == 0 {
+            Position { epoch: epochs, batch: 0 }
+        } else {
+            restarted
+        };
+        Some((restarted, rows, tally))
+    }
+
+    /// Fails unless a window goes on where the last one ended and stays within the epoch.
+    pub(crate) fn check(&self, window: &Window, epochs: u32) -> Result<(), PsError> {
+        let Window { span, .. } = window;
+        let refused = |problem: String| {
+            Err(PsError::Protocol(format!(
+                "worker {}: window {}: {problem}",
+                self.registration.worker, window.sequence
+            )))
+        };
+        if self.position.epoch >= epochs {
+            return refused(format!("all {epochs} epochs have been trained"));
+        }
+        if span.start != self.position {
+            return refused(format!(
+                "it starts at epoch {} mini-batch {}, but the next one is epoch {} mini-batch {}",
+                span.start.epoch, span.start.batch, self.position.epoch, self.position.batch
+            ));
+        }
+        let left = self.registration.batches.saturating_sub(span.start.batch);
+        if span.batches > left {
+            return refused(format!(
+                "{} mini-batches, but the epoch has {left} left",
+                span.batches
+            ));
+        }
+        let trained = self
+            .ledger
+            .last()
+            .filter(|open| open.epoch == span.start.epoch)
+            .map_or(0, |open| open.rows);
+        let left = self.registration.rows.saturating_sub(trained);
+        if span.rows > left {
+            return refused(format!("{} rows, but the epoch has {left} left", span.rows));
+        }
+        Ok(())
+    }
+
+    /// Writes a checked window down and moves on.
+    pub(crate) fn record(&mut self, window: &Window, answer: Answer, attempt: i64) {
+        let Window { span, tally, sequence } = *window;
+        let epoch = span.start.epoch;
+        if self.ledger.last().is_none_or(|open| open.epoch != epoch) {
+            self.ledger.push(Epoch { epoch, ..Epoch::default() });
+        }
+        if let Some(open) = self.ledger.last_mut() {
+            open.rows += span.rows;
+            open.tally.add(tally);
+            match open.spans.last_mut().filter(|last| last.attempt == attempt) {
+                Some(last) => {
+                    last.batches += span.batches;
+                    last.rows += span.rows;
+                }
+                None => open.spans.push(SpanStatus {
+                    attempt,
+                    start: span.start.batch,
+                    batches: span.batches,
+                    rows: span.rows,
+                }),
+            }
+        }
+        let batch = span.start.batch + span.batches;
+        self.position = if batch == self.registration.batches {
+            Position { epoch: epoch + 1, batch: 0 }
+        } else {
+            Position { epoch, batch }
+        };
+        self.last = (sequence, answer);
+        self.latest = Some(tally);
+        self.open = (0, Tally::default());
+        self.commits += 1;
+        self.staleness_sum += answer.staleness;
+        self.staleness_max = self.staleness_max.max(answer.staleness);
+    }
+
+    /// The losses of the latest and the open window.
+    pub(crate) fn recent(&self) -> Tally {
+        let mut recent = self.latest.unwrap_or_default();
+        recent.add(self.open.1);
+        recent
+    }
+
+    /// The rows trained, the open window included.
+    pub(crate) fn rows(&self) -> u64 {
+        self.ledger.iter().map(|epoch| epoch.rows).sum::<u64>() + self.open.0
+    }
+
+    pub(crate) fn status(&self, now: Instant, terms: LeaseTerms) -> WorkerStatus {
+        let state = if self.finished {
+            WorkerState::Finished
+        } else if self.is_live(now, terms) {
+            WorkerState::Live
+        } else {
+            WorkerState::Lost
+        };
+        let seconds =
+            |nanos: &AtomicU64| Duration::from_nanos(nanos.load(Ordering::Relaxed)).as_secs_f64();
+        WorkerStatus {
+            partition: self.registration.worker.partition,
+            index: self.registration.worker.index,
+            state,
+            attempt: self.registration.attempt,
+            epoch: self.position.epoch,
+            batch: self.position.batch,
+            batches: self.registration.batches,
+            rows: self.rows(),
+            commits: self.commits,
+            staleness_sum: self.staleness_sum,
+            staleness_max: self.staleness_max,
+            bytes: self.activity.bytes.load(Ordering::Relaxed),
+            wait_seconds: seconds(&self.activity.wait_nanos),
+            apply_seconds: seconds(&self.activity.apply_nanos),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> impl Iterator<Item = LedgerStatus> {
+        self.ledger.iter().map(|epoch| LedgerStatus {
+            partition: self.registration.worker.partition,
+            index: self.registration.worker.index,
+            epoch: epoch.epoch,
+            rows: epoch.rows,
+            spans: epoch.spans.clone(),
+            superseded_rows: epoch.superseded_rows,
+        })
+    }
+}

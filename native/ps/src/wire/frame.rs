@@ -1,0 +1,120 @@
+//! Frames: their header and the sizes that a layout allows.
+
+use std::ops::RangeInclusive;
+
+use crate::error::PsError;
+use crate::wire::fields::{Field, Fields};
+
+/// The bytes of a frame's header.
+pub(crate) const HEADER_LEN: usize = 12;
+
+/// The longest text of an `Abort` or a `Failure`, in bytes.
+pub(crate) const MAX_TEXT: usize = 16 * 1024;
+
+/// The numbers of elements that a payload holds; the layout fixes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// Trained parameters.
+    pub(crate) parameters: usize,
+    /// Floating buffers.
+    pub(crate) floats: usize,
+    /// Integer buffers.
+    pub(crate) integers: usize,
+}
+
+impl Shape {
+    /// The bytes of a payload.
+    pub(crate) fn payload_len(&self) -> u64 {
+        4 * (self.parameters as u64 + self.floats as u64) + 8 * self.integers as u64
+    }
+}
+
+/// What follows a header: the fields' length, and whether a payload comes after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Body {
+    /// The bytes that the kind's fields may take.
+    pub(crate) fields: RangeInclusive<usize>,
+    /// Whether a payload may follow.
+    pub(crate) payload: Payload,
+}
+
+/// Whether a payload follows a kind's fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// Never.
+    None,
+    /// Always.
+    Always,
+    /// The length tells.
+    Optional,
+}
+
+impl Body {
+    /// Fields of a fixed length.
+    pub(crate) fn fixed(len: usize, payload: Payload) -> Self {
+        Self { fields: len..=len, payload }
+    }
+
+    /// A code and a text.
+    pub(crate) fn text() -> Self {
+        Self { fields: u16::LEN..=u16::LEN + MAX_TEXT, payload: Payload::None }
+    }
+
+    /// Splits a frame's length into the bytes of its fields and whether a payload follows.
+    fn split(&self, length: u64, shape: Shape) -> Option<(usize, bool)> {
+        let with = |payload: u64| {
+            let fields = usize::try_from(length.checked_sub(payload)?).ok()?;
+            self.fields.contains(&fields).then_some(fields)
+        };
+        let without = || with(0).map(|fields| (fields, false));
+        let all = || with(shape.payload_len()).map(|fields| (fields, true));
+        match self.payload {
+            Payload::None => without(),
+            Payload::Always => all(),
+            Payload::Optional => without().or_else(all),
+        }
+    }
+}
+
+/// The header of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// The bytes that follow the header.
+    pub(crate) length: u64,
+    /// The kind of request or reply.
+    pub(crate) kind: u8,
+}
+
+impl Header {
+    /// Appends the header's bytes.
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        self.length.put(out);
+        self.kind.put(out);
+        out.extend_from_slice(&[0; 3]);
+    }
+
+    /// Reads a header.
+    pub(crate) fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, PsError> {
+        let mut fields = Fields(bytes);
+        let header = Self { length: fields.take()?, kind: fields.take()? };
+        if fields.0 == [0; 3] {
+            Ok(header)
+        } else {
+            Err(PsError::Protocol("these bytes are no frame's header".to_owned()))
+        }
+    }
+
+    /// The bytes of the fields that follow, and whether a payload comes after them.
+    pub(crate) fn split(self, body: Option<&Body>, shape: Shape) -> Result<(usize, bool), PsError> {
+        let body =
+            body.ok_or_else(|| PsError::Protocol(format!("unknown kind of frame: {}", self.kind)))?;
+        body.split(self.length, shape).ok_or_else(|| {
+            PsError::Protocol(format!(
+                "a frame of kind {} has {} bytes, which this network's layout (payload {} bytes) does not allow",
+                self.kind,
+                self.length,
+                shape.payload_len()
+            ))
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! The handshake messages of fixed size that come before the first frame.
+
+use crate::error::PsError;
+use crate::secret::{Nonce, PROOF_LEN, Proof};
+use crate::wire::PROTOCOL_VERSION;
+use crate::wire::fields::{Field, Fields};
+
+const MAGIC: [u8; 4] = *b"FSPS";
+
+/// The bytes of a [`Preamble`].
+pub(crate) const PREAMBLE_LEN: usize = 8;
+/// The bytes that follow the client's preamble: its nonce.
+pub(crate) const OPENING_LEN: usize = PROOF_LEN;
+/// The bytes that follow the server's preamble.
+pub(crate) const CHALLENGE_LEN: usize = 2 * PROOF_LEN;
+/// The bytes of a [`Response`].
+pub(crate) const RESPONSE_LEN: usize = PROOF_LEN + 16;
+
+/// What both sides begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Preamble {
+    /// The protocol version that the sender speaks.
+    pub(crate) version: u16,
+}
+
+impl Preamble {
+    /// This library's.
+    pub(crate) const OURS: Self = Self { version: PROTOCOL_VERSION };
+
+    /// Appends its bytes.
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&MAGIC);
+        self.version.put(out);
+        0_u16.put(out);
+    }
+
+    /// Reads the peer's.
+    pub(crate) fn decode(bytes: &[u8; PREAMBLE_LEN]) -> Result<Self, PsError> {
+        let mut fields = Fields(bytes);
+        let magic: [u8; 4] = [fields.take()?, fields.take()?, fields.take()?, fields.take()?];
+        let version = fields.take()?;
+        if magic != MAGIC || fields.take::<u16>()? != 0 {
+            return Err(PsError::Protocol(
+                "the peer is no Firesteel parameter server or worker".to_owned(),
+            ));
+        }
+        Ok(Self { version })
+    }
+
+    /// Fails unless the peer speaks this library's version.
+    pub(crate) fn check(self) -> Result<(), PsError> {
+        if self.version == PROTOCOL_VERSION {
+            Ok(())
+        } else {
+            Err(PsError::Protocol(format!(
+                "the peer speaks version {} of the protocol, this library speaks version {PROTOCOL_VERSION}: \
+                 driver and executors must run the same Firesteel",
+                self.version
+            )))
+        }
+    }
+}
+
+/// The server's nonce and its proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Challenge {
+    /// The server's nonce.
+    pub(crate) nonce: Nonce,
+    /// The server's proof.
+    pub(crate) proof: Proof,
+}
+
+impl Challenge {
+    /// Appends its bytes.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.nonce);
+        out.extend_from_slice(&self.proof);
+    }
+
+    /// Reads it.
+    pub(crate) fn decode(bytes: &[u8; CHALLENGE_LEN]) -> Self {
+        let mut challenge = Self { nonce: [0; PROOF_LEN], proof: [0; PROOF_LEN] };
+        let (nonce, proof) = bytes.split_at(PROOF_LEN);
+        challenge.nonce.copy_from_slice(nonce);
+        challenge.proof.copy_from_slice(proof);
+        challenge
+    }
+}
+
+/// The client's proof, and the layout that it means to exchange; that is read only once the proof holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    /// The client's proof.
+    pub(crate) proof: Proof,
+    /// The layout's hash.
+    pub(crate) layout_hash: u64,
+    /// The number of trained parameters.
+    pub(crate) parameters: u64,
+}
+
+impl Response {
+    /// Appends its bytes.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.proof);
+        self.layout_hash.put(out);
+        self.parameters.put(out);
+    }
+
+    /// Reads it.
+    pub(crate) fn decode(bytes: &[u8; RESPONSE_LEN]) -> Result<Self, PsError> {
+        let (mac, rest) = bytes.split_at(PROOF_LEN);
+        let mut proof = [0; PROOF_LEN];
+        proof.copy_from_slice(mac);
+        let mut fields = Fields(rest);
+        Ok(Self { proof, layout_hash: fields.take()?, parameters: fields.take()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_foreign_magic_and_another_version_are_told_apart() {
+        let mut bytes = Vec::new();
+        Preamble { version: PROTOCOL_VERSION + 1 }.encode(&mut bytes);
+        let mut bytes: [u8; PREAMBLE_LEN] = bytes.try_into().unwrap();
+        let error = Preamble::decode(&bytes).unwrap().check().unwrap_err();
+        assert!(error.to_string().contains("speaks version 2"), "{error}");
+        bytes[0] = b'G';
+        let error = Preamble::decode(&bytes).unwrap_err();
+        assert!(error.to_string().contains("no Firesteel"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_challenge_and_a_response_come_back_as_they_were(
+            nonce: [u8; 32], proof: [u8; 32], layout_hash: u64, parameters: u64,
+        ) {
+            let (challenge, response) = (Challenge { nonce, proof }, Response { proof, layout_hash, parameters });
+            let mut bytes = Vec::new();
+            challenge.encode(&mut bytes);
+            prop_assert_eq!(Challenge::decode(bytes.as_slice().try_into().unwrap()), challenge);
+            bytes.clear();
+            response.encode(&mut bytes);
+            prop_assert_eq!(Response::decode(bytes.as_slice().try_into().unwrap()).unwrap(), response);
+        }
+    }
+}

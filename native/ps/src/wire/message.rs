@@ -1,0 +1,291 @@
+//! Requests and replies, without their payloads.
+
+use firesteel_core::{
+    Answer, Commit, ErrorCode, Position, Registration, Save, Span, Tally, WorkerId,
+};
+
+use crate::error::PsError;
+use crate::wire::fields::{Field, Fields};
+use crate::wire::frame::{Body, HEADER_LEN, Header, MAX_TEXT, Payload};
+
+/// What a commit and a save say beside their payload.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Window {
+    /// Counts the attempt's commits and saves from 1.
+    pub(crate) sequence: u64,
+    /// The mini-batches that it holds.
+    pub(crate) span: Span,
+    /// Their losses.
+    pub(crate) tally: Tally,
+}
+
+impl Window {
+    const LEN: usize = 8 + 4 + 4 + 4 + 8 + 8 + 8;
+
+    fn put(&self, out: &mut Vec<u8>) {
+        self.sequence.put(out);
+        self.span.start.epoch.put(out);
+        self.span.start.batch.put(out);
+        self.span.batches.put(out);
+        self.span.rows.put(out);
+        self.tally.loss.put(out);
+        self.tally.weight.put(out);
+    }
+
+    fn take(fields: &mut Fields<'_>) -> Result<Self, PsError> {
+        Ok(Self {
+            sequence: fields.take()?,
+            span: Span {
+                start: Position { epoch: fields.take()?, batch: fields.take()? },
+                batches: fields.take()?,
+                rows: fields.take()?,
+            },
+            tally: Tally { loss: fields.take()?, weight: fields.take()? },
+        })
+    }
+}
+
+impl From<&Commit<'_>> for Window {
+    fn from(commit: &Commit<'_>) -> Self {
+        Self { sequence: commit.sequence, span: commit.span, tally: commit.tally }
+    }
+}
+
+impl From<&Save<'_>> for Window {
+    fn from(save: &Save<'_>) -> Self {
+        Self { sequence: save.sequence, span: save.span, tally: save.tally }
+    }
+}
+
+/// What a worker asks.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Request {
+    /// Takes the lease.
+    Register(Registration),
+    /// Wants the center variable.
+    Pull,
+    /// Commits the payload.
+    Commit(Window),
+    /// Commits the payload and wants the center variable.
+    Exchange(Window),
+    /// Saves the payload, a replica.
+    Save(Window),
+    /// Renews the lease and tells the progress since the last commit or save.
+    Heartbeat { position: Position, rows: u64, tally: Tally },
+    /// Fails the fit.
+    Abort { code: ErrorCode, message: String },
+    /// Gives the lease back.
+    Finish,
+}
+
+impl Request {
+    const REGISTER: u8 = 1;
+    const PULL: u8 = 2;
+    const COMMIT: u8 = 3;
+    const EXCHANGE: u8 = 4;
+    const SAVE: u8 = 5;
+    const HEARTBEAT: u8 = 6;
+    const ABORT: u8 = 7;
+    const FINISH: u8 = 8;
+
+    /// What follows the header of this kind of request; `None` if there is no such kind.
+    pub(crate) fn body(kind: u8) -> Option<Body> {
+        Some(match kind {
+            Self::REGISTER => Body::fixed(36, Payload::None),
+            Self::PULL | Self::FINISH => Body::fixed(0, Payload::None),
+            Self::COMMIT | Self::EXCHANGE | Self::SAVE => Body::fixed(Window::LEN, Payload::Always),
+            Self::HEARTBEAT => Body::fixed(32, Payload::None),
+            Self::ABORT => Body::text(),
+            _ => return None,
+        })
+    }
+
+    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
+    pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
+        let kind = match self {
+            Self::Register(_) => Self::REGISTER,
+            Self::Pull => Self::PULL,
+            Self::Commit(_) => Self::COMMIT,
+            Self::Exchange(_) => Self::EXCHANGE,
+            Self::Save(_) => Self::SAVE,
+            Self::Heartbeat { .. } => Self::HEARTBEAT,
+            Self::Abort { .. } => Self::ABORT,
+            Self::Finish => Self::FINISH,
+        };
+        frame(kind, payload, out, |out| match self {
+            Self::Register(registration) => {
+                registration.worker.partition.put(out);
+                registration.worker.index.put(out);
+                registration.attempt.put(out);
+                registration.rows.put(out);
+                registration.content.put(out);
+                registration.batches.put(out);
+            }
+            Self::Commit(window) | Self::Exchange(window) | Self::Save(window) => window.put(out),
+            Self::Heartbeat { position, rows, tally } => {
+                position.epoch.put(out);
+                position.batch.put(out);
+                rows.put(out);
+                tally.loss.put(out);
+                tally.weight.put(out);
+            }
+            Self::Abort { code, message } => put_text(*code, message, out),
+            Self::Pull | Self::Finish => {}
+        });
+    }
+
+    /// Reads the fields of a request.
+    pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
+        let mut fields = Fields(fields);
+        let request = match kind {
+            Self::REGISTER => Self::Register(Registration {
+                worker: WorkerId { partition: fields.take()?, index: fields.take()? },
+                attempt: fields.take()?,
+                rows: fields.take()?,
+                content: fields.take()?,
+                batches: fields.take()?,
+            }),
+            Self::PULL => Self::Pull,
+            Self::COMMIT => Self::Commit(Window::take(&mut fields)?),
+            Self::EXCHANGE => Self::Exchange(Window::take(&mut fields)?),
+            Self::SAVE => Self::Save(Window::take(&mut fields)?),
+            Self::HEARTBEAT => Self::Heartbeat {
+                position: Position { epoch: fields.take()?, batch: fields.take()? },
+                rows: fields.take()?,
+                tally: Tally { loss: fields.take()?, weight: fields.take()? },
+            },
+            Self::ABORT => {
+                let (code, message) = take_text(&mut fields)?;
+                Self::Abort { code, message }
+            }
+            Self::FINISH => Self::Finish,
+            other => return Err(unknown(other)),
+        };
+        fields.end()?;
+        Ok(request)
+    }
+}
+
+/// What the server answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// The peers know each other and agree in the layout, which has these many buffers.
+    Welcome { floats: u64, integers: u64 },
+    /// The lease is granted; go on here.
+    Registered(Position),
+    /// The state after the request; the center variable follows if `payload`.
+    Answer { answer: Answer, payload: bool },
+    /// Done.
+    Done,
+    /// Still at it: the reply comes later.
+    Waiting,
+    /// Refused.
+    Failure { code: ErrorCode, message: String },
+}
+
+impl Reply {
+    const WELCOME: u8 = 129;
+    const REGISTERED: u8 = 130;
+    const ANSWER: u8 = 131;
+    const DONE: u8 = 132;
+    const WAITING: u8 = 133;
+    const FAILURE: u8 = 134;
+
+    /// What follows the header of this kind of reply; `None` if there is no such kind.
+    pub(crate) fn body(kind: u8) -> Option<Body> {
+        Some(match kind {
+            Self::WELCOME => Body::fixed(16, Payload::None),
+            Self::REGISTERED => Body::fixed(8, Payload::None),
+            Self::ANSWER => Body::fixed(18, Payload::Optional),
+            Self::DONE | Self::WAITING => Body::fixed(0, Payload::None),
+            Self::FAILURE => Body::text(),
+            _ => return None,
+        })
+    }
+
+    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
+    pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
+        let kind = match self {
+            Self::Welcome { .. } => Self::WELCOME,
+            Self::Registered(_) => Self::REGISTERED,
+            Self::Answer { .. } => Self::ANSWER,
+            Self::Done => Self::DONE,
+            Self::Waiting => Self::WAITING,
+            Self::Failure { .. } => Self::FAILURE,
+        };
+        frame(kind, payload, out, |out| match self {
+            Self::Welcome { floats, integers } => {
+                floats.put(out);
+                integers.put(out);
+            }
+            Self::Registered(position) => {
+                position.epoch.put(out);
+                position.batch.put(out);
+            }
+            Self::Answer { answer, payload } => {
+                answer.version.put(out);
+                answer.staleness.put(out);
+                u8::from(answer.stop).put(out);
+                u8::from(*payload).put(out);
+            }
+            Self::Failure { code, message } => put_text(*code, message, out),
+            Self::Done | Self::Waiting => {}
+        });
+    }
+
+    /// Reads the fields of a reply.
+    pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
+        let mut fields = Fields(fields);
+        let reply = match kind {
+            Self::WELCOME => Self::Welcome { floats: fields.take()?, integers: fields.take()? },
+            Self::REGISTERED => {
+                Self::Registered(Position { epoch: fields.take()?, batch: fields.take()? })
+            }
+            Self::ANSWER => Self::Answer {
+                answer: Answer {
+                    version: fields.take()?,
+                    staleness: fields.take()?,
+                    stop: fields.take_bool()?,
+                },
+                payload: fields.take_bool()?,
+            },
+            Self::DONE => Self::Done,
+            Self::WAITING => Self::Waiting,
+            Self::FAILURE => {
+                let (code, message) = take_text(&mut fields)?;
+                Self::Failure { code, message }
+            }
+            other => return Err(unknown(other)),
+        };
+        fields.end()?;
+        Ok(reply)
+    }
+}
+
+/// Writes a header with the right length, and the fields.
+fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOnce(&mut Vec<u8>)) {
+    out.clear();
+    out.resize(HEADER_LEN, 0);
+    fields(out);
+    let length = (out.len() - HEADER_LEN) as u64 + payload;
+    let mut header = Vec::with_capacity(HEADER_LEN);
+    Header { length, kind }.encode(&mut header);
+    out[..HEADER_LEN].copy_from_slice(&header);
+}
+
+/// Writes a code and as much of a text as a frame takes.
+fn put_text(code: ErrorCode, text: &str, out: &mut Vec<u8>) {
+    code.number().put(out);
+    out.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(MAX_TEXT)]);
+}
+
+fn take_text(fields: &mut Fields<'_>) -> Result<(ErrorCode, String), PsError> {
+    let number = fields.take()?;
+    let code = ErrorCode::from_number(number)
+        .ok_or_else(|| PsError::Protocol(format!("unknown error code {number}")))?;
+    Ok((code, fields.take_text()?))
+}
+
+fn unknown(kind: u8) -> PsError {
+    PsError::Protocol(format!("unknown kind of frame: {kind}"))
+}

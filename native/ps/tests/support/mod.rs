@@ -1,0 +1,197 @@
+//! A server and workers for the tests.
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use firesteel_core::spec::{ClientSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec};
+use firesteel_core::{
+    Answer, Buffers, CancelFlag, ChannelError, Commit, Element, ParamChannel, ParamLayout,
+    Position, Registration, Save, Span, Tally, WorkerId,
+};
+use firesteel_ps::{Server, connect, connect_remote};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+pub const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub const OTHER_SECRET: &str = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+/// A layout of that many parameters in two tensors, with two floating buffers and an integer one.
+pub fn layout(parameters: usize) -> ParamLayout {
+    let mut layout = ParamLayout::new();
+    layout.push("0.weight", &[parameters - 1], Element::Parameter);
+    layout.push("0.bias", &[1], Element::Parameter);
+    layout.push("1.running_mean", &[2], Element::FloatBuffer);
+    layout.push("1.num_batches_tracked", &[], Element::IntegerBuffer);
+    layout
+}
+
+pub fn buffers() -> Buffers {
+    Buffers { floats: vec![0.0; 2], integers: vec![0] }
+}
+
+/// What a test's server is opened with: `downpour`, so that a commit is simply added.
+pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
+    static FITS: AtomicU32 = AtomicU32::new(0);
+    let network =
+        NetworkSpec { format: String::new(), inputs: vec![], nodes: vec![], outputs: vec![] };
+    ServerSpec {
+        fit: format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed)),
+        network,
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        strategy: StrategySpec { name: "downpour".to_owned(), window: Some(1) },
+        workers,
+        epochs,
+        seed: 0,
+        bind_address: "127.0.0.1".to_owned(),
+        port: 0,
+        port_max_retries: 0,
+        secret: SECRET.to_owned(),
+        lease_millis: 30_000,
+    }
+}
+
+pub fn open(spec: &ServerSpec, parameters: usize) -> Server {
+    Server::open(spec, layout(parameters), vec![0.0; parameters], buffers()).unwrap()
+}
+
+pub fn client_spec(spec: &ServerSpec, port: u16) -> ClientSpec {
+    ClientSpec {
+        fit: spec.fit.clone(),
+        host: "127.0.0.1".to_owned(),
+        port,
+        secret: spec.secret.clone(),
+        timeout_millis: 5_000,
+    }
+}
+
+/// The road to the server; what holds must hold on both.
+#[derive(Clone, Copy, Debug)]
+pub enum Road {
+    Socket,
+    Memory,
+}
+
+pub const ROADS: [Road; 2] = [Road::Socket, Road::Memory];
+
+/// A worker of a test: a channel, and what it counts.
+pub struct Peer {
+    pub channel: Box<dyn ParamChannel>,
+    pub registration: Registration,
+    pub position: Position,
+    pub sequence: u64,
+    pub center: Vec<f32>,
+    pub buffers: Buffers,
+}
+
+pub fn registration(partition: u32, attempt: i64, batches: u32) -> Registration {
+    Registration {
+        worker: WorkerId { partition, index: 0 },
+        attempt,
+        rows: 10 * u64::from(batches),
+        content: 7,
+        batches,
+    }
+}
+
+impl Peer {
+    pub fn connect(
+        road: Road,
+        client: &ClientSpec,
+        parameters: usize,
+        registration: Registration,
+    ) -> Self {
+        Self::try_connect(road, client, parameters, registration, &CancelFlag::new()).unwrap()
+    }
+
+    pub fn try_connect(
+        road: Road,
+        client: &ClientSpec,
+        parameters: usize,
+        registration: Registration,
+        cancel: &CancelFlag,
+    ) -> Result<Self, ChannelError> {
+        let hash = layout(parameters).hash();
+        let mut channel = match road {
+            Road::Socket => connect_remote(client, hash, parameters, cancel)?,
+            Road::Memory => connect(client, hash, parameters, cancel)?,
+        };
+        let position = channel.register(&registration)?;
+        Ok(Self {
+            channel,
+            registration,
+            position,
+            sequence: 0,
+            center: vec![f32::NAN; parameters],
+            buffers: buffers(),
+        })
+    }
+
+    pub fn pull(&mut self) -> Answer {
+        self.channel.pull(&mut self.center, &mut self.buffers).unwrap()
+    }
+
+    /// The span of the next mini-batch.
+    pub fn span(&self) -> Span {
+        Span { start: self.position, batches: 1, rows: 10 }
+    }
+
+    /// Moves over the next mini-batch.
+    pub fn advance(&mut self) {
+        self.sequence += 1;
+        self.position.batch += 1;
+        if self.position.batch == self.registration.batches {
+            self.position = Position { epoch: self.position.epoch + 1, batch: 0 };
+        }
+    }
+
+    /// Commits `value` for every parameter, as one mini-batch of ten rows with a mean loss of 0.5.
+    pub fn commit(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        let message = vec![value; self.center.len()];
+        let answer = self.channel.commit(&Commit {
+            sequence: self.sequence + 1,
+            message: &message,
+            buffers: &self.buffers,
+            span: self.span(),
+            tally: TALLY,
+        })?;
+        self.advance();
+        Ok(answer)
+    }
+
+    pub fn save(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        let replica = vec![value; self.center.len()];
+        let answer = self.channel.save(&Save {
+            sequence: self.sequence + 1,
+            replica: &replica,
+            buffers: &self.buffers,
+            span: self.span(),
+            tally: TALLY,
+        })?;
+        self.advance();
+        Ok(answer)
+    }
+
+    pub fn exchange(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        let message = vec![value; self.center.len()];
+        let given = self.buffers.clone();
+        let span = self.span();
+        let commit = Commit {
+            sequence: self.sequence + 1,
+            message: &message,
+            buffers: &given,
+            span,
+            tally: TALLY,
+        };
+        let answer = self.channel.exchange(&commit, &mut self.center, &mut self.buffers)?;
+        self.advance();
+        Ok(answer)
+    }
+}
+
+pub const TALLY: Tally = Tally { loss: 5.0, weight: 10.0 };
+
+/// How many threads of this process have the server's name.
+pub fn server_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
+        .filter(|name| name.trim() == "firesteel-ps")
+        .count()
+}

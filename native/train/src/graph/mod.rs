@@ -1,0 +1,294 @@
+//! A network specification with every shape known and checked. Pure: no libtorch call.
+
+mod arguments;
+mod convolution;
+mod layer;
+mod recurrent;
+mod tensors;
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use firesteel_core::spec::{DataSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
+use firesteel_core::{Element, ParamLayout};
+
+use self::arguments::layer_error;
+pub(crate) use self::arguments::show;
+pub(crate) use self::convolution::{Convolution, Padding, Pooling};
+pub(crate) use self::layer::{BatchNorm, Layer};
+pub(crate) use self::recurrent::Lstm;
+pub(crate) use self::tensors::Initial;
+use crate::error::TrainError;
+use crate::inspect::Activation;
+
+/// The largest number of values of a tensor that the layers' kernels index.
+const LARGEST_TENSOR: usize = i32::MAX as usize;
+
+/// A value that flows through the graph: the network's inputs first, then the nodes' values.
+pub(crate) type ValueId = usize;
+
+/// A network with every shape known. Shapes are those of one row.
+#[derive(Clone, Debug)]
+pub(crate) struct Graph {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) layout: ParamLayout,
+    /// How each tensor of the layout starts.
+    pub(crate) initial: Vec<Initial>,
+}
+
+/// One input of the network.
+#[derive(Clone, Debug)]
+pub(crate) struct Input {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    /// The number of tokens where the input holds token ids for an `Embedding`.
+    pub(crate) tokens: Option<usize>,
+}
+
+/// One layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    pub(crate) op: String,
+    pub(crate) layer: Layer,
+    pub(crate) inputs: Vec<ValueId>,
+    pub(crate) shape: Vec<usize>,
+    /// Its tensors, as indices of the layout's entries.
+    pub(crate) tensors: Range<usize>,
+    /// Whether the network computes it: not so for an activation that is folded into its output.
+    pub(crate) computed: bool,
+}
+
+/// One output of the network.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    pub(crate) name: String,
+    /// What the network computes: the logits where an activation is folded.
+    pub(crate) value: ValueId,
+    pub(crate) shape: Vec<usize>,
+    /// What turns the value into the output.
+    pub(crate) activation: Activation,
+}
+
+impl Graph {
+    /// The network of a specification, with the shape of a row of each input.
+    pub(crate) fn build(spec: &NetworkSpec, shapes: &[(&str, &[usize])]) -> Result<Self, TrainError> {
+        if spec.format != NETWORK_FORMAT {
+            return Err(TrainError::InvalidSpec(format!(
+                "the network has the format '{}'; this version reads '{NETWORK_FORMAT}'",
+                spec.format
+            )));
+        }
+        let mut builder = Builder::new(spec, shapes)?;
+        for node in &spec.nodes {
+            builder.push(node)?;
+        }
+        builder.finish(spec)
+    }
+
+    /// The network of a specification over these columns.
+    pub(crate) fn of_data(spec: &NetworkSpec, data: &DataSpec) -> Result<Self, TrainError> {
+        let shapes: Vec<(&str, &[usize])> =
+            data.inputs.iter().map(|input| (input.name.as_str(), input.shape.as_slice())).collect();
+        Self::build(spec, &shapes)
+    }
+}
+
+struct Builder {
+    graph: Graph,
+    /// The value of each name.
+    values: HashMap<String, ValueId>,
+    /// Whether anything reads each value.
+    read: Vec<bool>,
+}
+
+impl Builder {
+    fn new(spec: &NetworkSpec, shapes: &[(&str, &[usize])]) -> Result<Self, TrainError> {
+        let invalid = |text: String| Err(TrainError::InvalidSpec(text));
+        if spec.inputs.is_empty() {
+            return invalid("the network has no input".to_owned());
+        }
+        if let Some((extra, _)) = shapes.iter().find(|(name, _)| !spec.inputs.iter().any(|input| input == name)) {
+            return invalid(format!("the network has no input '{extra}'; it has {}", spec.inputs.join(", ")));
+        }
+        let mut builder = Self {
+            graph: Graph {
+                inputs: Vec::new(),
+                nodes: Vec::new(),
+                outputs: Vec::new(),
+                layout: ParamLayout::new(),
+                initial: Vec::new(),
+            },
+            values: HashMap::new(),
+            read: Vec::new(),
+        };
+        for name in &spec.inputs {
+            let Some((_, shape)) = shapes.iter().find(|(known, _)| known == name) else {
+                return invalid(format!("input '{name}' of the network has no column"));
+            };
+            if shape.is_empty() || elements(shape).is_none_or(|size| size == 0) {
+                return invalid(format!("input '{name}' has the shape {}, which holds no usable row", show(shape)));
+            }
+            if !builder.name(name) {
+                return invalid(format!("the name '{name}' of an input is empty or used twice"));
+            }
+            builder.graph.inputs.push(Input { name: name.clone(), shape: shape.to_vec(), tokens: None });
+        }
+        Ok(builder)
+    }
+
+    /// Takes the next value's name, unless it is empty or used.
+    fn name(&mut self, name: &str) -> bool {
+        let id = self.read.len();
+        self.read.push(false);
+        !name.is_empty() && self.values.insert(name.to_owned(), id).is_none()
+    }
+
+    fn shape(&self, value: ValueId) -> &[usize] {
+        match value.checked_sub(self.graph.inputs.len()) {
+            None => &self.graph.inputs[value].shape,
+            Some(node) => &self.graph.nodes[node].shape,
+        }
+    }
+
+    fn push(&mut self, node: &NodeSpec) -> Result<(), TrainError> {
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for name in &node.inputs {
+            let value = *self.values.get(name).ok_or_else(|| {
+                layer_error(node, format!("reads '{name}', which is neither an input of the network nor a layer before it"))
+            })?;
+            self.read[value] = true;
+            inputs.push(value);
+        }
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&value| self.shape(value)).collect();
+        let (layer, shape) = Layer::read(node, &shapes)?;
+        if elements(&shape).is_none() {
+            return Err(layer_error(node, format!("its output {} is too large", show(&shape))));
+        }
+        if !self.name(&node.name) {
+            return Err(layer_error(node, "its name is empty or used twice"));
+        }
+        let first = self.graph.initial.len();
+        for tensor in layer.tensors() {
+            if elements(&tensor.shape).is_none() {
+                return Err(layer_error(node, format!("its {} {} is too large", tensor.name, show(&tensor.shape))));
+            }
+            self.graph.layout.push(format!("{}.{}", node.name, tensor.name), &tensor.shape, tensor.element);
+            self.graph.initial.push(tensor.initial);
+        }
+        self.graph.nodes.push(Node {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            layer,
+            inputs,
+            shape,
+            tensors: first..self.graph.initial.len(),
+            computed: true,
+        });
+        Ok(())
+    }
+
+    fn finish(mut self, spec: &NetworkSpec) -> Result<Graph, TrainError> {
+        let inputs = self.graph.inputs.len();
+        let mut outputs: Vec<ValueId> = Vec::new();
+        for name in &spec.outputs {
+            match self.values.get(name) {
+                Some(&value) if value >= inputs && !outputs.contains(&value) => outputs.push(value),
+                Some(&value) if value >= inputs => {
+                    return Err(TrainError::InvalidSpec(format!("output '{name}' is named twice")));
+                }
+                _ => {
+                    return Err(TrainError::InvalidSpec(format!("output '{name}' is no layer of the network")));
+                }
+            }
+        }
+        if outputs.is_empty() {
+            return Err(TrainError::InvalidSpec("the network has no output".to_owned()));
+        }
+        for (value, input) in self.graph.inputs.iter().enumerate() {
+            if !self.read[value] {
+                return Err(TrainError::InvalidSpec(format!("no layer reads input '{}'", input.name)));
+            }
+        }
+        for (index, node) in spec.nodes.iter().enumerate() {
+            if !self.read[inputs + index] && !outputs.contains(&(inputs + index)) {
+                return Err(layer_error(node, "its value is neither read by a layer nor an output"));
+            }
+        }
+        self.find_tokens(spec)?;
+        for value in outputs {
+            let output = self.fold(value);
+            self.graph.outputs.push(output);
+        }
+        Ok(self.graph)
+    }
+
+    /// An output, its trailing Softmax or Sigmoid folded unless a layer reads that too.
+    fn fold(&mut self, value: ValueId) -> Output {
+        let read = self.read[value];
+        let node = &mut self.graph.nodes[value - self.graph.inputs.len()];
+        let last = node.shape.len() - 1;
+        let activation = match node.layer {
+            _ if read => Activation::None,
+            Layer::Softmax { dimension } if dimension == last => Activation::Softmax,
+            Layer::Sigmoid => Activation::Sigmoid,
+            _ => Activation::None,
+        };
+        let folded = activation != Activation::None;
+        node.computed = !folded;
+        Output {
+            name: node.name.clone(),
+            value: if folded { node.inputs[0] } else { value },
+            shape: node.shape.clone(),
+            activation,
+        }
+    }
+
+    /// Finds the inputs that hold token ids: those that an `Embedding` reads, through layers that keep values.
+    fn find_tokens(&mut self, spec: &NetworkSpec) -> Result<(), TrainError> {
+        let inputs = self.graph.inputs.len();
+        let mut tokens: Vec<Option<usize>> = vec![None; self.read.len()];
+        for (index, node) in self.graph.nodes.iter().enumerate().rev() {
+            let wanted = match node.layer {
+                Layer::Embedding { tokens, .. } => tokens,
+                _ => match tokens[inputs + index] {
+                    None => continue,
+                    Some(wanted) if node.layer.keeps_values() => wanted,
+                    Some(_) => {
+                        return Err(layer_error(&spec.nodes[index], "an Embedding reads it, which needs token ids of an input"));
+                    }
+                },
+            };
+            let known = &mut tokens[node.inputs[0]];
+            *known = Some(known.map_or(wanted, |other| other.min(wanted)));
+        }
+        for (index, node) in self.graph.nodes.iter().enumerate() {
+            let takes_tokens = matches!(node.layer, Layer::Embedding { .. }) || tokens[inputs + index].is_some();
+            if !takes_tokens && node.inputs.iter().any(|&value| tokens[value].is_some()) {
+                return Err(layer_error(&spec.nodes[index], "reads token ids, which an Embedding reads too"));
+            }
+        }
+        for (input, tokens) in self.graph.inputs.iter_mut().zip(tokens) {
+            input.tokens = tokens;
+        }
+        Ok(())
+    }
+}
+
+/// The number of values of a shape, if a tensor may have so many.
+fn elements(shape: &[usize]) -> Option<usize> {
+    shape
+        .iter()
+        .try_fold(1_usize, |product, &size| product.checked_mul(size))
+        .filter(|&size| size <= LARGEST_TENSOR)
+}
+
+/// The elements of the layout's integer buffers.
+pub(crate) fn integers(layout: &ParamLayout) -> usize {
+    layout.len_of(Element::IntegerBuffer)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The LSTM over `[length, features]`.
+
+use super::arguments::{Arguments, show};
+use super::layer::Layer;
+use super::tensors::{Initial, OwnTensor};
+use crate::error::TrainError;
+
+pub(super) const ARGUMENTS: &[&str] = &[
+    "input_size",
+    "hidden_size",
+    "num_layers",
+    "bias",
+    "batch_first",
+    "dropout",
+    "bidirectional",
+    "output",
+];
+
+/// A stack of LSTM layers with every size known.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Lstm {
+    pub(crate) inputs: usize,
+    pub(crate) hidden: usize,
+    pub(crate) layers: usize,
+    pub(crate) bias: bool,
+    pub(crate) dropout: f64,
+    pub(crate) bidirectional: bool,
+    /// Only the last hidden state of the last layer (both directions side by side), not one of each step.
+    pub(crate) last: bool,
+}
+
+impl Lstm {
+    pub(crate) fn directions(&self) -> usize {
+        1 + usize::from(self.bidirectional)
+    }
+
+    /// The tensors of one layer in one direction.
+    pub(crate) fn tensors_each(&self) -> usize {
+        if self.bias { 4 } else { 2 }
+    }
+
+    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+        let initial = Initial::within_root_of(self.hidden as f64);
+        let gates = 4 * self.hidden;
+        let mut tensors = Vec::new();
+        for layer in 0..self.layers {
+            let inputs = if layer == 0 { self.inputs } else { self.hidden * self.directions() };
+            for direction in 0..self.directions() {
+                let suffix = if direction == 1 { "_reverse" } else { "" };
+                let mut push = |name: &str, shape: &[usize]| {
+                    tensors.push(OwnTensor::parameter(format!("{name}_l{layer}{suffix}"), shape, initial));
+                };
+                push("weight_ih", &[gates, inputs]);
+                push("weight_hh", &[gates, self.hidden]);
+                if self.bias {
+                    push("bias_ih", &[gates]);
+                    push("bias_hh", &[gates]);
+                }
+            }
+        }
+        tensors
+    }
+}
+
+pub(super) fn lstm(
+    arguments: &Arguments<'_>,
+    shape: &[usize],
+) -> Result<(Layer, Vec<usize>), TrainError> {
+    let [length, features] = *shape else {
+        return Err(arguments.problem(format!("got the shape {}; needs [length, features]", show(shape))));
+    };
+    if !arguments.flag("batch_first", true)? {
+        return Err(arguments.problem("batch_first must be true: rows come one after the other"));
+    }
+    let lstm = Lstm {
+        inputs: arguments.inferred_size("input_size", features, shape)?,
+        hidden: arguments.required_size("hidden_size")?,
+        layers: arguments.size("num_layers")?.unwrap_or(1),
+        bias: arguments.flag("bias", true)?,
+        dropout: arguments.number("dropout", 0.0, "between 0 and 1", |p| (0.0..=1.0).contains(&p))?,
+        bidirectional: arguments.flag("bidirectional", false)?,
+        last: arguments.word("output", &["sequence", "last"])? == "last",
+    };
+    let size = lstm.hidden * lstm.directions();
+    let output = if lstm.last { vec![size] } else { vec![length, size] };
+    Ok((Layer::Lstm(lstm), output))
+}

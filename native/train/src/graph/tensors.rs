@@ -1,0 +1,78 @@
+//! The tensors that layers own and what they start as.
+
+use firesteel_core::Element;
+
+use crate::random::Generator;
+
+/// A tensor of a layer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct OwnTensor {
+    /// The name within the layer, such as `weight`.
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) element: Element,
+    pub(crate) initial: Initial,
+}
+
+/// How a tensor is initialised, as PyTorch does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Initial {
+    /// Every value the same.
+    Constant(f32),
+    /// Uniform within `-bound..bound`.
+    Uniform { bound: f64 },
+    /// Standard normal, one row zero.
+    Normal { zero_row: Option<usize> },
+}
+
+impl Initial {
+    /// Uniform within the reciprocal root of `fan`: what `kaiming_uniform_(a=sqrt(5))` comes to.
+    pub(super) fn within_root_of(fan: f64) -> Self {
+        Self::Uniform { bound: 1.0 / fan.sqrt() }
+    }
+
+    /// Fills a tensor whose last dimension is `columns` long.
+    pub(crate) fn fill(self, values: &mut [f32], columns: usize, random: &mut Generator) {
+        match self {
+            Self::Constant(value) => values.fill(value),
+            Self::Uniform { bound } => {
+                for value in values {
+                    *value = ((2.0 * random.uniform() - 1.0) * bound) as f32;
+                }
+            }
+            Self::Normal { zero_row } => {
+                for value in values.iter_mut() {
+                    *value = random.normal() as f32;
+                }
+                if let Some(row) = zero_row {
+                    values[row * columns..(row + 1) * columns].fill(0.0);
+                }
+            }
+        }
+    }
+}
+
+impl OwnTensor {
+    pub(super) fn parameter(name: impl Into<String>, shape: &[usize], initial: Initial) -> Self {
+        Self { name: name.into(), shape: shape.to_vec(), element: Element::Parameter, initial }
+    }
+
+    pub(super) fn buffer(name: &str, shape: &[usize], value: f32) -> Self {
+        Self {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            element: Element::FloatBuffer,
+            initial: Initial::Constant(value),
+        }
+    }
+
+    /// A scalar integer that starts at 0.
+    pub(super) fn counter(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            shape: Vec::new(),
+            element: Element::IntegerBuffer,
+            initial: Initial::Constant(0.0),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a network is, for the driver: shapes, parameters, outputs. No libtorch call.
+
+use firesteel_core::Element;
+use firesteel_core::spec::{NetworkSpec};
+use serde::Serialize;
+
+use crate::error::TrainError;
+use crate::graph::Graph;
+
+/// A network with every shape known. Shapes are those of one row, without the batch.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// The layers in order.
+    pub layers: Vec<LayerInspection>,
+    /// The inputs in order.
+    pub inputs: Vec<InputInspection>,
+    /// The outputs in order.
+    pub outputs: Vec<OutputInspection>,
+    /// The number of trained parameters.
+    pub parameters: u64,
+    /// The hash of the parameters' layout, in hexadecimal digits.
+    pub layout_hash: String,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerInspection {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub op: String,
+    /// The shape of its value.
+    pub output_shape: Vec<usize>,
+    /// The number of its trained parameters.
+    pub parameters: u64,
+}
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputInspection {
+    /// Its name.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Whether it holds token ids.
+    pub integer: bool,
+}
+
+/// One output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputInspection {
+    /// The name of the layer whose value it is.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The folded activation: the network itself computes what goes into it.
+    pub activation: Activation,
+}
+
+/// An activation at the end of a network, which the loss includes and predictions apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Activation {
+    /// None: the output is what the network computes.
+    None,
+    /// Softmax over the last dimension.
+    Softmax,
+    /// The logistic function.
+    Sigmoid,
+}
+
+/// Infers and checks every shape of a network whose inputs have these shapes (of one row).
+///
+/// # Errors
+/// [`TrainError::Layer`] naming the layer, [`TrainError::InvalidSpec`] where it is no layer's fault.
+pub fn inspect(
+    spec: &NetworkSpec,
+    inputs: &[(impl AsRef<str>, Vec<usize>)],
+) -> Result<Inspection, TrainError> {
+    let shapes: Vec<(&str, &[usize])> =
+        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
+    Ok(Inspection::of(&Graph::build(spec, &shapes)?))
+}
+
+impl Inspection {
+    pub(crate) fn of(graph: &Graph) -> Self {
+        let entries = graph.layout.entries();
+        Self {
+            layers: graph
+                .nodes
+                .iter()
+                .map(|node| LayerInspection {
+                    name: node.name.clone(),
+                    op: node.op.clone(),
+                    output_shape: node.shape.clone(),
+                    parameters: entries[node.tensors.clone()]
+                        .iter()
+                        .filter(|entry| entry.element == Element::Parameter)
+                        .map(|entry| entry.len as u64)
+                        .sum(),
+                })
+                .collect(),
+            inputs: graph
+                .inputs
+                .iter()
+                .map(|input| InputInspection {
+                    name: input.name.clone(),
+                    shape: input.shape.clone(),
+                    integer: input.tokens.is_some(),
+                })
+                .collect(),
+            outputs: graph
+                .outputs
+                .iter()
+                .map(|output| OutputInspection {
+                    name: output.name.clone(),
+                    shape: output.shape.clone(),
+                    activation: output.activation,
+                })
+                .collect(),
+            parameters: graph.layout.parameters() as u64,
+            layout_hash: format!("{:016x}", graph.layout.hash()),
+        }
+    }
+}

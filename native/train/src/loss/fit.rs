@@ -1,0 +1,183 @@
+//! Whether a loss fits a network's outputs and the labels.
+
+use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec};
+
+use super::{Formula, Loss, Target, Term};
+use crate::error::TrainError;
+use crate::graph::show;
+use crate::inspect::{Activation, Inspection, OutputInspection};
+
+/// Checks that a loss fits a network and its labels, in the outputs' order.
+///
+/// `cross_entropy`, `nll_loss` and `kl_div` include a folded Softmax (for `nll_loss` the network gives log-probabilities
+/// otherwise), `binary_cross_entropy_with_logits` a folded Sigmoid; the other losses are of what comes out of the
+/// activation. A class label becomes a class index for `cross_entropy`, `nll_loss` and `hinge`, and one number for each
+/// output (1 for the class, else 0) for the others; a single output stands for class 1 of 2.
+///
+/// # Errors
+/// [`TrainError::InvalidSpec`] naming the output, its shape and the label.
+pub fn check_loss(
+    inspection: &Inspection,
+    loss: &LossSpec,
+    labels: &[LabelSpec],
+) -> Result<(), TrainError> {
+    Loss::resolve(loss, inspection, labels).map(|_| ())
+}
+
+impl Loss {
+    /// The loss over these outputs and labels.
+    pub(crate) fn resolve(
+        loss: &LossSpec,
+        inspection: &Inspection,
+        labels: &[LabelSpec],
+    ) -> Result<Self, TrainError> {
+        let outputs = &inspection.outputs;
+        if outputs.len() != labels.len() {
+            return Err(TrainError::InvalidSpec(format!(
+                "the network has {} output(s), but there are {} label(s); each output needs one",
+                outputs.len(),
+                labels.len()
+            )));
+        }
+        let terms = outputs.iter().zip(labels).map(|(output, label)| Fit { loss, output, label }.term());
+        Ok(Self { terms: terms.collect::<Result<_, _>>()? })
+    }
+}
+
+struct Fit<'a> {
+    loss: &'a LossSpec,
+    output: &'a OutputInspection,
+    label: &'a LabelSpec,
+}
+
+impl Fit<'_> {
+    fn term(&self) -> Result<Term, TrainError> {
+        let size = self.output.shape.iter().product();
+        let (formula, activation, target) = match *self.loss {
+            LossSpec::CrossEntropy {} => {
+                self.includes(Activation::Softmax)?;
+                (Formula::CrossEntropy, Activation::None, self.distribution(true)?)
+            }
+            LossSpec::NllLoss {} => {
+                self.includes(Activation::Softmax)?;
+                let formula = match self.output.activation {
+                    Activation::None => Formula::Likelihood,
+                    _ => Formula::CrossEntropy,
+                };
+                (formula, Activation::None, self.class()?)
+            }
+            LossSpec::KlDiv {} => {
+                self.includes(Activation::Softmax)?;
+                (Formula::Divergence, Activation::None, self.distribution(false)?)
+            }
+            LossSpec::BinaryCrossEntropyWithLogits {} => {
+                self.includes(Activation::Sigmoid)?;
+                (Formula::BinaryCrossEntropy, Activation::None, self.numbers(0.0)?)
+            }
+            LossSpec::Hinge {} => match self.label.kind {
+                LabelKind::Class { .. } if size > 1 => {
+                    (Formula::MultiMargin, self.output.activation, self.class()?)
+                }
+                _ => (Formula::Margin, self.output.activation, self.numbers(-1.0)?),
+            },
+            LossSpec::MseLoss {} => (Formula::Square, self.output.activation, self.numbers(0.0)?),
+            LossSpec::L1Loss {} => (Formula::Absolute, self.output.activation, self.numbers(0.0)?),
+            LossSpec::HuberLoss { delta } => {
+                if !(delta.is_finite() && delta > 0.0) {
+                    return Err(TrainError::InvalidSpec(format!(
+                        "loss 'huber_loss': delta must be more than 0, is {delta}"
+                    )));
+                }
+                (Formula::Huber { delta }, self.output.activation, self.numbers(0.0)?)
+            }
+            LossSpec::PoissonNllLoss {} => {
+                (Formula::Poisson, self.output.activation, self.numbers(0.0)?)
+            }
+        };
+        Ok(Term { formula, activation, target, size })
+    }
+
+    fn error(&self, problem: &str) -> TrainError {
+        let activation = match self.output.activation {
+            Activation::None => "",
+            Activation::Softmax => " and ends in Softmax",
+            Activation::Sigmoid => " and ends in Sigmoid",
+        };
+        let label = match self.label.kind {
+            LabelKind::Class { classes } => format!("{classes} classes"),
+            LabelKind::Values { size: 1 } => "a number".to_owned(),
+            LabelKind::Values { size } => format!("{size} numbers"),
+        };
+        TrainError::InvalidSpec(format!(
+            "loss '{}' does not fit: the network's output '{}' has the shape {}{activation}, label column '{}' holds \
+             {label}; {problem}",
+            name(self.loss),
+            self.output.name,
+            show(&self.output.shape),
+            self.label.column,
+        ))
+    }
+
+    /// The loss includes this activation, so no other one may end the network.
+    fn includes(&self, activation: Activation) -> Result<(), TrainError> {
+        if self.output.activation == Activation::None || self.output.activation == activation {
+            return Ok(());
+        }
+        Err(self.error(match activation {
+            Activation::Softmax => "this loss includes a softmax: leave the Sigmoid out",
+            _ => "this loss includes a sigmoid: leave the Softmax out",
+        }))
+    }
+
+    /// A class index for an output with one number for each class.
+    fn class(&self) -> Result<Target, TrainError> {
+        match self.label.kind {
+            LabelKind::Class { classes } if self.output.shape == [classes] => Ok(Target::Class),
+            LabelKind::Class { classes } => {
+                Err(self.error(&format!("the output must have the shape [{classes}], one number for each class")))
+            }
+            LabelKind::Values { .. } => Err(self.error("the label must be a class index")),
+        }
+    }
+
+    /// A class index or a distribution over the classes.
+    fn distribution(&self, class: bool) -> Result<Target, TrainError> {
+        match self.label.kind {
+            LabelKind::Values { size } if self.output.shape == [size] && size > 1 => Ok(Target::Values),
+            LabelKind::Values { .. } => {
+                Err(self.error("the label must be a class index or a probability for each output"))
+            }
+            LabelKind::Class { .. } if class => self.class(),
+            LabelKind::Class { .. } => self.class().map(|_| Target::Indicator { off: 0.0, on: 1.0 }),
+        }
+    }
+
+    /// One number for each output; a class that is not meant is `off`.
+    fn numbers(&self, off: f32) -> Result<Target, TrainError> {
+        let outputs: usize = self.output.shape.iter().product();
+        let indicator = Target::Indicator { off, on: 1.0 };
+        match self.label.kind {
+            LabelKind::Values { size } if size == outputs => Ok(Target::Values),
+            LabelKind::Values { .. } => Err(self.error("the label needs a number for each value of the output")),
+            LabelKind::Class { classes: 2 } if outputs == 1 => Ok(indicator),
+            LabelKind::Class { classes } if classes > 1 && self.output.shape == [classes] => Ok(indicator),
+            LabelKind::Class { .. } => {
+                Err(self.error("the output needs a number for each class, or a single one for two classes"))
+            }
+        }
+    }
+}
+
+fn name(loss: &LossSpec) -> &'static str {
+    match loss {
+        LossSpec::CrossEntropy {} => "cross_entropy",
+        LossSpec::BinaryCrossEntropyWithLogits {} => "binary_cross_entropy_with_logits",
+        LossSpec::MseLoss {} => "mse_loss",
+        LossSpec::L1Loss {} => "l1_loss",
+        LossSpec::HuberLoss { .. } => "huber_loss",
+        LossSpec::Hinge {} => "hinge",
+        LossSpec::KlDiv {} => "kl_div",
+        LossSpec::NllLoss {} => "nll_loss",
+        LossSpec::PoissonNllLoss {} => "poisson_nll_loss",
+    }
+}

@@ -1,0 +1,144 @@
+//! A mini-batch in tensors that are allocated once and filled anew for each.
+
+use tch::Tensor;
+
+use crate::error::TrainError;
+use crate::graph::Graph;
+use crate::loss::{Loss, Target};
+use crate::raw::{Element, Memory, dimension};
+
+/// A mini-batch: inputs, labels and weights in tensors' memory.
+#[derive(Debug)]
+pub struct Batch {
+    capacity: usize,
+    rows: usize,
+    pub(crate) inputs: Vec<Column>,
+    pub(crate) labels: Vec<Column>,
+    pub(crate) weights: Option<Block<f32>>,
+}
+
+/// One column of a mini-batch.
+#[derive(Debug)]
+pub(crate) enum Column {
+    /// Numbers.
+    Values(Block<f32>),
+    /// Token ids or class indices.
+    Integers(Block<i64>),
+}
+
+/// Rows of one shape in memory for a full mini-batch.
+#[derive(Debug)]
+pub(crate) struct Block<T> {
+    memory: Memory<T>,
+    /// The values of a row.
+    size: usize,
+    /// The tensor of a mini-batch's rows; the first length is replaced by their number.
+    shape: Vec<i64>,
+    view: Tensor,
+}
+
+impl<T: Element> Block<T> {
+    pub(crate) fn new(capacity: usize, row: &[usize]) -> Result<Self, TrainError> {
+        let size = row.iter().product();
+        let memory = Memory::zeros(capacity * size)?;
+        let mut shape = vec![dimension(capacity)?];
+        for &length in row {
+            shape.push(dimension(length)?);
+        }
+        let view = memory.view(0, &shape)?;
+        Ok(Self { memory, size, shape, view })
+    }
+
+    fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
+        self.shape[0] = dimension(rows)?;
+        self.view = self.memory.view(0, &self.shape)?;
+        Ok(())
+    }
+
+    /// The values of the first `rows` rows.
+    pub(crate) fn rows_mut(&mut self, rows: usize) -> &mut [T] {
+        &mut self.memory.slice_mut()[..rows * self.size]
+    }
+
+    /// The values of the first `rows` rows.
+    pub(crate) fn rows(&self, rows: usize) -> &[T] {
+        &self.memory.slice()[..rows * self.size]
+    }
+
+    pub(crate) fn tensor(&self) -> &Tensor {
+        &self.view
+    }
+}
+
+impl Column {
+    pub(crate) fn tensor(&self) -> &Tensor {
+        match self {
+            Self::Values(block) => block.tensor(),
+            Self::Integers(block) => block.tensor(),
+        }
+    }
+
+    fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
+        match self {
+            Self::Values(block) => block.set_rows(rows),
+            Self::Integers(block) => block.set_rows(rows),
+        }
+    }
+}
+
+impl Batch {
+    /// Memory for `capacity` rows of a network's inputs, and of a loss's targets where there is one.
+    pub(crate) fn new(
+        graph: &Graph,
+        loss: Option<&Loss>,
+        weighted: bool,
+        capacity: usize,
+    ) -> Result<Self, TrainError> {
+        let inputs = graph.inputs.iter().map(|input| {
+            Ok(match input.tokens {
+                Some(_) => Column::Integers(Block::new(capacity, &input.shape)?),
+                None => Column::Values(Block::new(capacity, &input.shape)?),
+            })
+        });
+        let labels = loss.iter().flat_map(|loss| loss.terms()).map(|term| {
+            Ok(match term.target {
+                Target::Class => Column::Integers(Block::new(capacity, &[])?),
+                Target::Values | Target::Indicator { .. } => {
+                    Column::Values(Block::new(capacity, &[term.size])?)
+                }
+            })
+        });
+        Ok(Self {
+            capacity,
+            rows: capacity,
+            inputs: inputs.collect::<Result<_, TrainError>>()?,
+            labels: labels.collect::<Result<_, TrainError>>()?,
+            weights: if weighted { Some(Block::new(capacity, &[])?) } else { None },
+        })
+    }
+
+    /// The rows that it holds now.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Makes it one of `rows` rows, at most those that it has memory for.
+    pub(crate) fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
+        if rows == self.rows {
+            return Ok(());
+        }
+        if rows > self.capacity {
+            let text = format!("{rows} rows in a mini-batch of {}", self.capacity);
+            return Err(TrainError::Internal(text));
+        }
+        for column in self.inputs.iter_mut().chain(&mut self.labels) {
+            column.set_rows(rows)?;
+        }
+        if let Some(weights) = &mut self.weights {
+            weights.set_rows(rows)?;
+        }
+        self.rows = rows;
+        Ok(())
+    }
+}

@@ -1,0 +1,309 @@
+//! A graph as a list of libtorch operations.
+
+use std::ops::Range;
+
+use firesteel_core::Element;
+use tch::{Device, Kind, Tensor};
+
+use super::replica::Views;
+use crate::error::TrainError;
+use crate::graph::{BatchNorm, Convolution, Graph, Layer, Lstm, Padding, Pooling, ValueId};
+use crate::random::Generator;
+use crate::raw::{Memory, dimension};
+
+/// The operations of a graph in order.
+#[derive(Debug)]
+pub(super) struct Plan {
+    inputs: usize,
+    steps: Vec<Step>,
+    outputs: Vec<ValueId>,
+}
+
+#[derive(Debug)]
+struct Step {
+    layer: Layer,
+    inputs: Vec<ValueId>,
+    output: ValueId,
+    /// Its tensors, as indices of the layout's entries.
+    tensors: Range<usize>,
+    /// Where its integer buffer lies, if it has one.
+    counter: Option<usize>,
+    /// Whether no parameter comes before it.
+    first: bool,
+    /// Values that nothing reads after it.
+    spent: Vec<ValueId>,
+}
+
+/// What training needs beside the values.
+pub(super) struct Tape<'a> {
+    pub(super) random: &'a mut Generator,
+    pub(super) integers: &'a mut [i64],
+    /// What the backward pass needs of each Linear layer, in order.
+    pub(super) products: Vec<Product>,
+}
+
+/// A Linear layer's input and output as matrices, and the index of its weight in the layout.
+pub(super) struct Product {
+    pub(super) input: Tensor,
+    pub(super) output: Tensor,
+    pub(super) weight: usize,
+    pub(super) bias: bool,
+}
+
+impl Plan {
+    pub(super) fn new(graph: &Graph) -> Self {
+        let inputs = graph.inputs.len();
+        let outputs: Vec<ValueId> = graph.outputs.iter().map(|output| output.value).collect();
+        let mut last_read = vec![usize::MAX; inputs + graph.nodes.len()];
+        let mut trained = vec![false; inputs];
+        let mut steps = Vec::new();
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let follows = node.inputs.iter().any(|&value| trained[value]);
+            let entries = &graph.layout.entries()[node.tensors.clone()];
+            let has = |element| entries.iter().find(|entry| entry.element == element);
+            trained.push(follows || has(Element::Parameter).is_some());
+            if !node.computed {
+                continue;
+            }
+            for &value in &node.inputs {
+                last_read[value] = steps.len();
+            }
+            steps.push(Step {
+                layer: node.layer.clone(),
+                inputs: node.inputs.clone(),
+                output: inputs + index,
+                tensors: node.tensors.clone(),
+                counter: has(Element::IntegerBuffer).map(|entry| entry.offset),
+                first: !follows,
+                spent: Vec::new(),
+            });
+        }
+        for (value, &step) in last_read.iter().enumerate().skip(inputs) {
+            if let Some(step) = steps.get_mut(step).filter(|_| !outputs.contains(&value)) {
+                step.spent.push(value);
+            }
+        }
+        Self { inputs, steps, outputs }
+    }
+
+    /// The outputs for these inputs; with a tape in training mode.
+    pub(super) fn run(
+        &self,
+        views: &Views,
+        inputs: &[&Tensor],
+        mut tape: Option<&mut Tape<'_>>,
+    ) -> Result<Vec<Tensor>, TrainError> {
+        let mut values: Vec<Option<Tensor>> = Vec::new();
+        values.resize_with(self.steps.last().map_or(self.inputs, |step| step.output + 1), || None);
+        for step in &self.steps {
+            let read = step
+                .inputs
+                .iter()
+                .map(|&value| self.value(inputs, &values, value))
+                .collect::<Result<Vec<&Tensor>, _>>()?;
+            let result = step.run(&views.0[step.tensors.clone()], &read, tape.as_deref_mut())?;
+            values[step.output] = Some(result);
+            for &value in &step.spent {
+                values[value] = None;
+            }
+        }
+        self.outputs
+            .iter()
+            .map(|&value| self.value(inputs, &values, value).map(Tensor::shallow_clone))
+            .collect()
+    }
+
+    fn value<'a>(
+        &self,
+        inputs: &[&'a Tensor],
+        values: &'a [Option<Tensor>],
+        value: ValueId,
+    ) -> Result<&'a Tensor, TrainError> {
+        let found = match value.checked_sub(self.inputs) {
+            None => inputs.get(value).copied(),
+            Some(_) => values[value].as_ref(),
+        };
+        found.ok_or_else(|| TrainError::Internal(format!("value {value} is not computed")))
+    }
+}
+
+impl Step {
+    fn run(
+        &self,
+        own: &[Tensor],
+        inputs: &[&Tensor],
+        tape: Option<&mut Tape<'_>>,
+    ) -> Result<Tensor, TrainError> {
+        let x = inputs[0];
+        Ok(match &self.layer {
+            Layer::Linear { inputs, bias, .. } => self.linear(own, x, *inputs, *bias, tape)?,
+            Layer::Conv2d(convolution) => convolve(convolution, own, x)?,
+            Layer::MaxPool2d(pooling) => max_pool(pooling, x)?,
+            Layer::AvgPool2d(pooling) => average_pool(pooling, x)?,
+            Layer::BatchNorm(norm) => self.batch_norm(norm, own, x, tape)?,
+            Layer::LayerNorm { shape, epsilon, .. } => {
+                x.f_layer_norm(lengths(shape)?, own.first(), own.get(1), *epsilon, false)?
+            }
+            Layer::Dropout { probability } => dropout(x, *probability, tape)?,
+            Layer::Reshape { shape } => {
+                let mut target = vec![rows(x)];
+                target.extend(lengths(shape)?);
+                x.f_reshape(target)?
+            }
+            Layer::Relu => x.f_relu()?,
+            Layer::Gelu { approximate } => x.f_gelu(approximate)?,
+            Layer::Tanh => x.f_tanh()?,
+            Layer::Sigmoid => x.f_sigmoid()?,
+            Layer::Softmax { dimension } => x.f_softmax(axis(*dimension)?, None)?,
+            Layer::LogSoftmax { dimension } => x.f_log_softmax(axis(*dimension)?, None)?,
+            Layer::Embedding { padding, .. } => {
+                let padding = padding.map_or(Ok(-1), dimension)?;
+                Tensor::f_embedding(&own[0], x, padding, false, false)?
+            }
+            Layer::Lstm(lstm) => recur(lstm, own, x, tape)?,
+            Layer::Add => {
+                let mut sum = x.f_add(inputs[1])?;
+                for other in &inputs[2..] {
+                    sum = sum.f_add(other)?;
+                }
+                sum
+            }
+            Layer::Concatenate { dimension } => Tensor::f_cat(inputs, axis(*dimension)?)?,
+            Layer::Identity => x.shallow_clone(),
+        })
+    }
+
+    /// The weight's gradient is found from the tape, so that it is written once, where it belongs.
+    fn linear(
+        &self,
+        own: &[Tensor],
+        x: &Tensor,
+        inputs: usize,
+        bias: bool,
+        tape: Option<&mut Tape<'_>>,
+    ) -> Result<Tensor, TrainError> {
+        let Some(tape) = tape else { return Ok(x.f_linear(&own[0], own.get(1))?) };
+        let mut shape = x.size();
+        let matrix = if shape.len() == 2 { x.shallow_clone() } else { x.f_reshape([-1, dimension(inputs)?])? };
+        let mut output = matrix.f_linear(&own[0], own.get(1))?;
+        if self.first {
+            output = output.f_set_requires_grad(true)?;
+        }
+        let result = if shape.len() == 2 {
+            output.shallow_clone()
+        } else {
+            let last = shape.len() - 1;
+            shape[last] = -1;
+            output.f_reshape(shape)?
+        };
+        tape.products.push(Product { input: matrix, output, weight: self.tensors.start, bias });
+        Ok(result)
+    }
+
+    fn batch_norm(
+        &self,
+        norm: &BatchNorm,
+        own: &[Tensor],
+        x: &Tensor,
+        tape: Option<&mut Tape<'_>>,
+    ) -> Result<Tensor, TrainError> {
+        let (affine, running) = own.split_at(if norm.affine { 2 } else { 0 });
+        // A single value has no variance: it is normalised by the running statistics and leaves them as they are.
+        let measurable = rows(x) * dimension(norm.values)? > 1;
+        let mut momentum = norm.momentum.unwrap_or(0.0);
+        let training = match (tape, self.counter) {
+            (_, None) => true,
+            (Some(tape), Some(counter)) if measurable => {
+                tape.integers[counter] += 1;
+                momentum = norm.momentum.unwrap_or(1.0 / tape.integers[counter] as f64);
+                true
+            }
+            _ => false,
+        };
+        Ok(x.f_batch_norm(
+            affine.first(),
+            affine.get(1),
+            running.first(),
+            running.get(1),
+            training,
+            momentum,
+            norm.epsilon,
+            false,
+        )?)
+    }
+}
+
+fn convolve(layer: &Convolution, own: &[Tensor], x: &Tensor) -> Result<Tensor, TrainError> {
+    let (weight, bias) = (&own[0], own.get(1));
+    let (stride, dilation) = (lengths(&layer.stride)?, lengths(&layer.dilation)?);
+    let groups = dimension(layer.groups)?;
+    Ok(match layer.padding {
+        Padding::Each(padding) => x.f_conv2d(weight, bias, stride, lengths(&padding)?, dilation, groups)?,
+        Padding::Same => x.f_conv2d_padding(weight, bias, stride, "same", dilation, groups)?,
+    })
+}
+
+fn max_pool(layer: &Pooling, x: &Tensor) -> Result<Tensor, TrainError> {
+    let (kernel, stride) = (lengths(&layer.kernel)?, lengths(&layer.stride)?);
+    let (padding, dilation) = (lengths(&layer.padding)?, lengths(&layer.dilation)?);
+    Ok(x.f_max_pool2d(kernel, stride, padding, dilation, layer.ceil)?)
+}
+
+fn average_pool(layer: &Pooling, x: &Tensor) -> Result<Tensor, TrainError> {
+    let (kernel, stride) = (lengths(&layer.kernel)?, lengths(&layer.stride)?);
+    let divisor = layer.divisor.map(dimension).transpose()?;
+    let padding = lengths(&layer.padding)?;
+    Ok(x.f_avg_pool2d(kernel, stride, padding, layer.ceil, layer.count_padding, divisor)?)
+}
+
+/// Drops values by a mask from the worker's own generator, never from libtorch's, which all threads share.
+fn dropout(x: &Tensor, probability: f64, tape: Option<&mut Tape<'_>>) -> Result<Tensor, TrainError> {
+    let Some(tape) = tape.filter(|_| probability > 0.0) else { return Ok(x.shallow_clone()) };
+    let mut mask = Memory::<f32>::zeros(x.numel())?;
+    tape.random.mask(probability, mask.slice_mut());
+    Ok(x.f_mul(&mask.view(0, &x.size())?)?)
+}
+
+/// Layer by layer, for the dropout between them.
+fn recur(
+    lstm: &Lstm,
+    own: &[Tensor],
+    x: &Tensor,
+    mut tape: Option<&mut Tape<'_>>,
+) -> Result<Tensor, TrainError> {
+    let directions = dimension(lstm.directions())?;
+    let shape = [directions, rows(x), dimension(lstm.hidden)?];
+    let start = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
+    let each = lstm.tensors_each() * lstm.directions();
+    let mut sequence = x.shallow_clone();
+    let mut hidden = Tensor::new();
+    for layer in 0..lstm.layers {
+        if layer > 0 {
+            sequence = dropout(&sequence, lstm.dropout, tape.as_deref_mut())?;
+        }
+        let weights: Vec<&Tensor> = own[layer * each..(layer + 1) * each].iter().collect();
+        let training = tape.is_some();
+        let state = [&start, &start];
+        let bidirectional = lstm.bidirectional;
+        (sequence, hidden, _) =
+            sequence.f_lstm(&state, &weights, lstm.bias, 1, 0.0, training, bidirectional, true)?;
+    }
+    if !lstm.last {
+        return Ok(sequence);
+    }
+    Ok(hidden.f_transpose(0, 1)?.f_reshape([rows(x), -1])?)
+}
+
+/// The rows of a tensor.
+fn rows(x: &Tensor) -> i64 {
+    x.size().first().copied().unwrap_or(0)
+}
+
+/// A dimension of the row as one of the mini-batch.
+fn axis(dimension_of_row: usize) -> Result<i64, TrainError> {
+    dimension(dimension_of_row + 1)
+}
+
+fn lengths(shape: &[usize]) -> Result<Vec<i64>, TrainError> {
+    shape.iter().map(|&length| dimension(length)).collect()
+}

@@ -1,0 +1,135 @@
+//! The pass that all optimizers share: state in one allocation, a step as one vectorised loop.
+
+use multiversion::multiversion;
+use multiversion::target::target_cfg_f;
+
+use super::Optimizer;
+
+/// The arithmetic of one step for one element, with the step's constants. `STATES` values of state belong to an element;
+/// where a rule is there for several numbers of states, the number chooses the variant.
+///
+/// `FMA` says whether the processor multiplies and adds in one instruction, with one rounding. Rules use it, by
+/// [`multiply_add`], exactly where PyTorch's kernels do: parameters that pass zero after large steps would show it.
+pub(super) trait Rule<const STATES: usize>: Copy {
+    /// Gives the element's parameter and state after the step from those before it and the gradient.
+    fn apply<const FMA: bool>(
+        self,
+        parameter: f32,
+        gradient: f32,
+        state: [f32; STATES],
+    ) -> (f32, [f32; STATES]);
+}
+
+/// Hyperparameters, from which the constants of each step are made, in f64 as PyTorch does.
+pub(super) trait Method<const STATES: usize>: Send {
+    /// What one step does to an element.
+    type Rule: Rule<STATES>;
+
+    /// The rule of this step, counted from 1. Called once for each, in order; a step 1 begins anew.
+    fn rule(&mut self, step: u64, learning_rate: f64) -> Self::Rule;
+
+    /// The value that every state begins with.
+    fn initial_state(&self) -> f32 {
+        0.0
+    }
+}
+
+/// An optimizer that runs its method's rule over flat slices.
+pub(super) struct Fused<M, const STATES: usize> {
+    method: M,
+    learning_rate: f64,
+    steps: u64,
+    parameters: usize,
+    /// All elements' first state, then all elements' second one, and so on.
+    state: Vec<f32>,
+}
+
+impl<M: Method<STATES>, const STATES: usize> Fused<M, STATES> {
+    /// The optimizer before its first step.
+    pub(super) fn new(method: M, learning_rate: f64, parameters: usize) -> Self {
+        let state = vec![method.initial_state(); STATES * parameters];
+        Self { method, learning_rate, steps: 0, parameters, state }
+    }
+}
+
+impl<M: Method<STATES>, const STATES: usize> Optimizer for Fused<M, STATES> {
+    fn step(&mut self, parameters: &mut [f32], gradients: &[f32]) {
+        assert_eq!(
+            parameters.len(),
+            self.parameters,
+            "parameters of another length than built for"
+        );
+        assert_eq!(gradients.len(), self.parameters, "gradients of another length than built for");
+        self.steps += 1;
+        let rule = self.method.rule(self.steps, self.learning_rate);
+        sweep(parameters, gradients, &mut self.state, rule);
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn reset(&mut self) {
+        self.steps = 0;
+        self.state.fill(self.method.initial_state());
+    }
+}
+
+/// Applies a rule to every element. Slices cut to one length leave no bounds check in the loop, which compiles to 16, 8 or
+/// 4 lanes by what the processor has.
+#[multiversion(targets("x86_64+avx512f+avx512vl+avx2+fma", "x86_64+avx2+fma"))]
+fn sweep<R: Rule<STATES>, const STATES: usize>(
+    parameters: &mut [f32],
+    gradients: &[f32],
+    state: &mut [f32],
+    rule: R,
+) {
+    let elements = parameters.len();
+    let gradients = &gradients[..elements];
+    let mut rest = state;
+    let states: [&mut [f32]; STATES] = std::array::from_fn(|_| {
+        let (head, tail) = std::mem::take(&mut rest).split_at_mut(elements);
+        rest = tail;
+        head
+    });
+    for element in 0..elements {
+        let before = std::array::from_fn(|index| states[index][element]);
+        let (parameter, after) = rule.apply::<{ target_cfg_f!(target_feature = "fma") }>(
+            parameters[element],
+            gradients[element],
+            before,
+        );
+        parameters[element] = parameter;
+        for index in 0..STATES {
+            states[index][element] = after[index];
+        }
+    }
+}
+
+/// `a * b + c`, rounded once or twice.
+#[inline(always)]
+pub(super) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// The weighted mean `from + weight * (to - from)`, from the nearer end as `torch.lerp` takes it.
+#[inline(always)]
+pub(super) fn lerp<const FMA: bool>(from: f32, to: f32, weight: f32) -> f32 {
+    let (base, weight) = if weight < 0.5 { (from, weight) } else { (to, weight - 1.0) };
+    multiply_add::<FMA>(weight, to - from, base)
+}
+
+/// The running mean of squares `beta * mean + (1 - beta) * value^2`, multiplied in PyTorch's order.
+#[inline(always)]
+pub(super) fn mean_square<const FMA: bool>(
+    mean: f32,
+    value: f32,
+    beta: f32,
+    complement: f32,
+) -> f32 {
+    multiply_add::<FMA>(complement * value, value, mean * beta)
+}

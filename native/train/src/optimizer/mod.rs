@@ -1,0 +1,247 @@
+//! Worker optimizers: PyTorch's formulas, each as one pass over flat slices of parameters, gradients and state.
+//!
+//! An optimizer is a [`Method`]: its hyperparameters, from which it makes the constants of a step, and the arithmetic of
+//! one element as a [`Rule`]. [`Fused`] holds the state and runs the pass.
+
+mod adadelta;
+mod adagrad;
+mod adam;
+mod adamax;
+mod fused;
+mod nadam;
+mod options;
+mod rmsprop;
+mod sgd;
+
+use firesteel_core::spec::OptimizerSpec;
+
+use self::adadelta::Adadelta;
+use self::adagrad::Adagrad;
+use self::adam::Adam;
+use self::adamax::Adamax;
+use self::fused::{Fused, Method};
+use self::nadam::NAdam;
+use self::rmsprop::RmsProp;
+use self::sgd::Sgd;
+use crate::error::TrainError;
+
+/// Moves a flat buffer of parameters against their gradients and keeps what it needs to from step to step.
+pub trait Optimizer: Send {
+    /// One step. Parameters and gradients lie in the same order and both have the length given to [`build`].
+    ///
+    /// # Panics
+    /// When a length is another one.
+    fn step(&mut self, parameters: &mut [f32], gradients: &[f32]);
+
+    /// The learning rate of the next step, before any decay of the optimizer's own.
+    fn learning_rate(&self) -> f64;
+
+    /// Sets the learning rate of the steps from now on.
+    fn set_learning_rate(&mut self, learning_rate: f64);
+
+    /// Forgets all steps: the state is that of a new optimizer. The learning rate stays.
+    fn reset(&mut self);
+}
+
+/// The optimizer of this specification for a flat buffer of `parameters` elements.
+///
+/// # Errors
+/// [`TrainError::InvalidSpec`] naming the optimizer, the option, its range and its value, where an option is outside the
+/// range that PyTorch accepts, not finite, or too large for an f32.
+pub fn build(spec: &OptimizerSpec, parameters: usize) -> Result<Box<dyn Optimizer>, TrainError> {
+    options::check(spec)?;
+    Ok(match *spec {
+        OptimizerSpec::Sgd { learning_rate, momentum, dampening, nesterov, weight_decay } => {
+            let method = Sgd { momentum, dampening, nesterov, weight_decay };
+            if momentum == 0.0 {
+                fused::<_, 0>(method, learning_rate, parameters)
+            } else {
+                fused::<_, 1>(method, learning_rate, parameters)
+            }
+        }
+        OptimizerSpec::Adam { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad } => {
+            let method = Adam { beta1, beta2, epsilon, weight_decay, decoupled: false };
+            adam(method, amsgrad, learning_rate, parameters)
+        }
+        OptimizerSpec::AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad } => {
+            let method = Adam { beta1, beta2, epsilon, weight_decay, decoupled: true };
+            adam(method, amsgrad, learning_rate, parameters)
+        }
+        OptimizerSpec::RmsProp {
+            learning_rate,
+            alpha,
+            epsilon,
+            weight_decay,
+            momentum,
+            centered,
+        } => {
+            let method = RmsProp { alpha, epsilon, weight_decay, momentum };
+            if centered {
+                fused::<_, 3>(method, learning_rate, parameters)
+            } else if momentum > 0.0 {
+                fused::<_, 2>(method, learning_rate, parameters)
+            } else {
+                fused::<_, 1>(method, learning_rate, parameters)
+            }
+        }
+        OptimizerSpec::Adagrad {
+            learning_rate,
+            learning_rate_decay,
+            epsilon,
+            weight_decay,
+            initial_accumulator,
+        } => {
+            let method =
+                Adagrad { learning_rate_decay, epsilon, weight_decay, initial_accumulator };
+            fused(method, learning_rate, parameters)
+        }
+        OptimizerSpec::Adadelta { learning_rate, rho, epsilon, weight_decay } => {
+            fused(Adadelta { rho, epsilon, weight_decay }, learning_rate, parameters)
+        }
+        OptimizerSpec::Adamax { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+            fused(Adamax { beta1, beta2, epsilon, weight_decay }, learning_rate, parameters)
+        }
+        OptimizerSpec::NAdam {
+            learning_rate,
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+            momentum_decay,
+        } => {
+            let method = NAdam::new(beta1, beta2, epsilon, weight_decay, momentum_decay);
+            fused(method, learning_rate, parameters)
+        }
+    })
+}
+
+fn adam(method: Adam, amsgrad: bool, learning_rate: f64, parameters: usize) -> Box<dyn Optimizer> {
+    if amsgrad {
+        fused::<_, 3>(method, learning_rate, parameters)
+    } else {
+        fused::<_, 2>(method, learning_rate, parameters)
+    }
+}
+
+fn fused<M: Method<STATES> + 'static, const STATES: usize>(
+    method: M,
+    learning_rate: f64,
+    parameters: usize,
+) -> Box<dyn Optimizer> {
+    Box::new(Fused::<M, STATES>::new(method, learning_rate, parameters))
+}
+
+#[cfg(test)]
+mod tests {
+    use firesteel_core::spec::OptimizerSpec;
+
+    use super::{Optimizer, build};
+
+    /// One of each number of states, each with something that depends on the step's number.
+    fn specs() -> Vec<OptimizerSpec> {
+        let (learning_rate, epsilon, weight_decay) = (0.1, 1e-8, 0.01);
+        let (beta1, beta2, momentum_decay) = (0.9, 0.999, 4e-3);
+        let sgd = |momentum| OptimizerSpec::Sgd {
+            learning_rate,
+            momentum,
+            dampening: 0.5,
+            nesterov: false,
+            weight_decay,
+        };
+        let adam = |amsgrad| OptimizerSpec::Adam {
+            learning_rate,
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+            amsgrad,
+        };
+        vec![
+            sgd(0.0),
+            sgd(0.9),
+            adam(false),
+            adam(true),
+            OptimizerSpec::NAdam {
+                learning_rate,
+                beta1,
+                beta2,
+                epsilon,
+                weight_decay,
+                momentum_decay,
+            },
+            OptimizerSpec::Adagrad {
+                learning_rate,
+                learning_rate_decay: 0.1,
+                epsilon,
+                weight_decay,
+                initial_accumulator: 0.5,
+            },
+        ]
+    }
+
+    fn walk(optimizer: &mut dyn Optimizer, elements: usize) -> Vec<f32> {
+        let mut parameters: Vec<f32> = (0..elements).map(|index| (index as f32).sin()).collect();
+        for step in 1..6 {
+            let gradients: Vec<f32> =
+                (0..elements).map(|index| ((step * (index + 3)) as f32).cos()).collect();
+            optimizer.step(&mut parameters, &gradients);
+        }
+        parameters
+    }
+
+    #[test]
+    fn an_element_moves_the_same_wherever_it_lies_in_a_buffer_of_any_size() {
+        for spec in specs() {
+            let all = walk(&mut *build(&spec, 131).unwrap(), 131);
+            for elements in [0, 1, 7, 8, 15, 16, 17, 33, 64] {
+                let some = walk(&mut *build(&spec, elements).unwrap(), elements);
+                assert_eq!(some, all[..elements], "{spec:?} of {elements}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reset_optimizer_steps_like_a_new_one_at_its_present_learning_rate() {
+        for spec in specs() {
+            let mut optimizer = build(&spec, 40).unwrap();
+            let first = walk(&mut *optimizer, 40);
+            optimizer.reset();
+            assert_eq!(walk(&mut *optimizer, 40), first, "{spec:?}");
+            optimizer.set_learning_rate(0.25);
+            optimizer.reset();
+            assert_eq!(optimizer.learning_rate(), 0.25);
+            assert_ne!(walk(&mut *optimizer, 40), first, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_reset_the_state_carries_on() {
+        for spec in &specs()[1..] {
+            let mut optimizer = build(spec, 40).unwrap();
+            let first = walk(&mut *optimizer, 40);
+            assert_ne!(walk(&mut *optimizer, 40), first, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn a_learning_rate_of_zero_moves_nothing() {
+        for spec in specs() {
+            let mut optimizer = build(&spec, 40).unwrap();
+            optimizer.set_learning_rate(0.0);
+            let start: Vec<f32> = (0..40).map(|index| (index as f32).sin()).collect();
+            assert_eq!(walk(&mut *optimizer, 40), start, "{spec:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "gradients of another length than built for")]
+    fn gradients_of_another_length_are_a_defect() {
+        build(&specs()[0], 4).unwrap().step(&mut [0.0; 4], &[0.0; 3]);
+    }
+
+    #[test]
+    #[should_panic(expected = "parameters of another length than built for")]
+    fn parameters_of_another_length_are_a_defect() {
+        build(&specs()[0], 4).unwrap().step(&mut [0.0; 5], &[0.0; 5]);
+    }
+}

@@ -1,0 +1,272 @@
+//! The ranges of the optimizers' options: PyTorch's, and every value finite as an f32.
+
+use firesteel_core::spec::OptimizerSpec;
+
+use crate::error::TrainError;
+
+/// Which values an option may take.
+#[derive(Clone, Copy)]
+enum Range {
+    Finite,
+    AtLeastZero,
+    BelowOne,
+    UpToOne,
+}
+
+impl Range {
+    fn holds(self, value: f64) -> bool {
+        let inside = match self {
+            Self::Finite => true,
+            Self::AtLeastZero => value >= 0.0,
+            Self::BelowOne => (0.0..1.0).contains(&value),
+            Self::UpToOne => (0.0..=1.0).contains(&value),
+        };
+        inside && (value as f32).is_finite()
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Finite => "finite",
+            Self::AtLeastZero => "at least 0 and finite",
+            Self::BelowOne => "in [0, 1)",
+            Self::UpToOne => "in [0, 1]",
+        }
+    }
+}
+
+use Range::{AtLeastZero, BelowOne, Finite, UpToOne};
+
+/// Checks every option of an optimizer.
+pub(super) fn check(spec: &OptimizerSpec) -> Result<(), TrainError> {
+    let (name, options) = options(spec);
+    for (option, value, range) in options {
+        if !range.holds(value) {
+            let range = range.text();
+            return Err(invalid(name, option, &format!("must be {range}, is {value}")));
+        }
+    }
+    match *spec {
+        OptimizerSpec::Sgd { momentum, dampening, nesterov: true, .. }
+            if momentum <= 0.0 || dampening != 0.0 =>
+        {
+            let problem = format!(
+                "needs a momentum above 0 and a dampening of 0, which are {momentum} and {dampening}"
+            );
+            Err(invalid(name, "nesterov", &problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn invalid(optimizer: &str, option: &str, problem: &str) -> TrainError {
+    TrainError::InvalidSpec(format!("optimizer '{optimizer}': option '{option}' {problem}"))
+}
+
+/// An optimizer's name in the specification and its numeric options with their ranges.
+fn options(spec: &OptimizerSpec) -> (&'static str, Vec<(&'static str, f64, Range)>) {
+    match *spec {
+        OptimizerSpec::Sgd { learning_rate, momentum, dampening, nesterov: _, weight_decay } => (
+            "sgd",
+            vec![
+                ("learningRate", learning_rate, AtLeastZero),
+                ("momentum", momentum, AtLeastZero),
+                ("dampening", dampening, Finite),
+                ("weightDecay", weight_decay, AtLeastZero),
+            ],
+        ),
+        OptimizerSpec::Adam { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad: _ } => {
+            ("adam", moments(learning_rate, beta1, beta2, epsilon, weight_decay))
+        }
+        OptimizerSpec::AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad: _ } => {
+            ("adamw", moments(learning_rate, beta1, beta2, epsilon, weight_decay))
+        }
+        OptimizerSpec::Adamax { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+            ("adamax", moments(learning_rate, beta1, beta2, epsilon, weight_decay))
+        }
+        OptimizerSpec::NAdam {
+            learning_rate,
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay,
+            momentum_decay,
+        } => {
+            let mut options = moments(learning_rate, beta1, beta2, epsilon, weight_decay);
+            options.push(("momentumDecay", momentum_decay, AtLeastZero));
+            ("nadam", options)
+        }
+        OptimizerSpec::RmsProp {
+            learning_rate,
+            alpha,
+            epsilon,
+            weight_decay,
+            momentum,
+            centered: _,
+        } => (
+            "rmsprop",
+            vec![
+                ("learningRate", learning_rate, AtLeastZero),
+                ("alpha", alpha, UpToOne),
+                ("epsilon", epsilon, AtLeastZero),
+                ("weightDecay", weight_decay, AtLeastZero),
+                ("momentum", momentum, AtLeastZero),
+            ],
+        ),
+        OptimizerSpec::Adagrad {
+            learning_rate,
+            learning_rate_decay,
+            epsilon,
+            weight_decay,
+            initial_accumulator,
+        } => (
+            "adagrad",
+            vec![
+                ("learningRate", learning_rate, AtLeastZero),
+                ("learningRateDecay", learning_rate_decay, AtLeastZero),
+                ("epsilon", epsilon, AtLeastZero),
+                ("weightDecay", weight_decay, AtLeastZero),
+                ("initialAccumulator", initial_accumulator, AtLeastZero),
+            ],
+        ),
+        OptimizerSpec::Adadelta { learning_rate, rho, epsilon, weight_decay } => (
+            "adadelta",
+            vec![
+                ("learningRate", learning_rate, AtLeastZero),
+                ("rho", rho, UpToOne),
+                ("epsilon", epsilon, AtLeastZero),
+                ("weightDecay", weight_decay, AtLeastZero),
+            ],
+        ),
+    }
+}
+
+/// The options of the optimizers that keep two moments.
+fn moments(
+    learning_rate: f64,
+    beta1: f64,
+    beta2: f64,
+    epsilon: f64,
+    weight_decay: f64,
+) -> Vec<(&'static str, f64, Range)> {
+    vec![
+        ("learningRate", learning_rate, AtLeastZero),
+        ("beta1", beta1, BelowOne),
+        ("beta2", beta2, BelowOne),
+        ("epsilon", epsilon, AtLeastZero),
+        ("weightDecay", weight_decay, AtLeastZero),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use firesteel_core::spec::OptimizerSpec;
+    use firesteel_core::{Coded, ErrorCode};
+    use serde_json::{Value, json};
+
+    use super::check;
+
+    /// Every optimizer with PyTorch's defaults.
+    fn defaults() -> Vec<Value> {
+        vec![
+            json!({"name": "sgd", "learningRate": 1e-3, "momentum": 0.0, "dampening": 0.0,
+                   "nesterov": false, "weightDecay": 0.0}),
+            json!({"name": "adam", "learningRate": 1e-3, "beta1": 0.9, "beta2": 0.999,
+                   "epsilon": 1e-8, "weightDecay": 0.0, "amsgrad": false}),
+            json!({"name": "adamw", "learningRate": 1e-3, "beta1": 0.9, "beta2": 0.999,
+                   "epsilon": 1e-8, "weightDecay": 1e-2, "amsgrad": false}),
+            json!({"name": "rmsprop", "learningRate": 1e-2, "alpha": 0.99, "epsilon": 1e-8,
+                   "weightDecay": 0.0, "momentum": 0.0, "centered": false}),
+            json!({"name": "adagrad", "learningRate": 1e-2, "learningRateDecay": 0.0,
+                   "epsilon": 1e-10, "weightDecay": 0.0, "initialAccumulator": 0.0}),
+            json!({"name": "adadelta", "learningRate": 1.0, "rho": 0.9, "epsilon": 1e-6,
+                   "weightDecay": 0.0}),
+            json!({"name": "adamax", "learningRate": 2e-3, "beta1": 0.9, "beta2": 0.999,
+                   "epsilon": 1e-8, "weightDecay": 0.0}),
+            json!({"name": "nadam", "learningRate": 2e-3, "beta1": 0.9, "beta2": 0.999,
+                   "epsilon": 1e-8, "weightDecay": 0.0, "momentumDecay": 4e-3}),
+        ]
+    }
+
+    fn with(spec: &Value, option: &str, value: f64) -> OptimizerSpec {
+        let mut spec = spec.clone();
+        spec[option] = json!(value);
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn refusal(spec: &OptimizerSpec) -> String {
+        let error = check(spec).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidSpec);
+        error.to_string()
+    }
+
+    #[test]
+    fn the_defaults_of_pytorch_are_accepted() {
+        for spec in defaults() {
+            check(&serde_json::from_value(spec).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_numeric_option_refuses_values_outside_its_range_by_name() {
+        let mut checked = 0;
+        for spec in defaults() {
+            let name = spec["name"].as_str().unwrap();
+            for (option, value) in spec.as_object().unwrap() {
+                if !value.is_number() {
+                    continue;
+                }
+                let outside: &[f64] = match option.as_str() {
+                    "beta1" | "beta2" => &[-0.1, 1.0, 1.5],
+                    "alpha" | "rho" => &[-0.1, 1.5],
+                    "dampening" => &[1e39],
+                    _ => &[-1e-9, 1e39],
+                };
+                for &value in outside {
+                    let text = refusal(&with(&spec, option, value));
+                    let start = format!("optimizer '{name}': option '{option}' must be ");
+                    assert!(text.starts_with(&start), "{text}");
+                    assert!(text.ends_with(&format!(", is {value}")), "{text}");
+                    checked += 1;
+                }
+            }
+        }
+        assert_eq!(checked, 85);
+    }
+
+    #[test]
+    fn a_refusal_reads_well() {
+        assert_eq!(
+            refusal(&with(&defaults()[1], "beta1", 1.5)),
+            "optimizer 'adam': option 'beta1' must be in [0, 1), is 1.5"
+        );
+    }
+
+    #[test]
+    fn nan_and_infinity_are_refused() {
+        for value in [f64::NAN, f64::INFINITY] {
+            let spec = OptimizerSpec::Adadelta {
+                learning_rate: value,
+                rho: 0.9,
+                epsilon: 1e-6,
+                weight_decay: 0.0,
+            };
+            assert!(refusal(&spec).contains("'learningRate' must be at least 0 and finite"));
+        }
+    }
+
+    #[test]
+    fn nesterov_needs_momentum_without_dampening() {
+        let sgd = |momentum, dampening| OptimizerSpec::Sgd {
+            learning_rate: 0.1,
+            momentum,
+            dampening,
+            nesterov: true,
+            weight_decay: 0.0,
+        };
+        check(&sgd(0.9, 0.0)).unwrap();
+        for (momentum, dampening) in [(0.0, 0.0), (0.9, 0.1)] {
+            let text = refusal(&sgd(momentum, dampening));
+            assert!(text.contains("option 'nesterov' needs a momentum above 0"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The unsafe part of this crate: memory that libtorch and Rust both see, and the processor's treatment of denormals.
+//!
+//! Tensors and slices over the same memory are safe side by side because a libtorch operation of this crate runs on the
+//! calling thread from its call to its return and keeps no pointer afterwards; a slice is never borrowed across one that
+//! writes to its memory. Everything here stays within the crate, which keeps that rule.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::error::TrainError;
+
+/// A type that tensors and slices have in common.
+pub(crate) trait Element: Copy {
+    const KIND: Kind;
+}
+
+impl Element for f32 {
+    const KIND: Kind = Kind::Float;
+}
+
+impl Element for i64 {
+    const KIND: Kind = Kind::Int64;
+}
+
+/// Contiguous memory of libtorch that is read and written as a slice.
+#[derive(Debug)]
+pub(crate) struct Memory<T> {
+    tensor: Tensor,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Memory<T> {
+    /// `len` zeros.
+    pub(crate) fn zeros(len: usize) -> Result<Self, TrainError> {
+        let tensor = Tensor::f_zeros([dimension(len)?], (T::KIND, Device::Cpu))?;
+        Ok(Self { tensor, len, element: PhantomData })
+    }
+
+    pub(crate) fn slice(&self) -> &[T] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the tensor is contiguous, of this kind and length, and lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.tensor.data_ptr().cast::<T>(), self.len) }
+    }
+
+    pub(crate) fn slice_mut(&mut self) -> &mut [T] {
+        if self.len == 0 {
+            return &mut [];
+        }
+        // SAFETY: as in `slice`; nothing else of Rust refers to the memory while `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.tensor.data_ptr().cast::<T>(), self.len) }
+    }
+
+    /// A tensor of this shape over the elements from `offset`.
+    pub(crate) fn view(&self, offset: usize, shape: &[i64]) -> Result<Tensor, TrainError> {
+        view(&self.tensor, offset, shape)
+    }
+}
+
+/// A tensor of this shape over the elements of a flat tensor from `offset`.
+pub(crate) fn view(flat: &Tensor, offset: usize, shape: &[i64]) -> Result<Tensor, TrainError> {
+    Ok(flat.f_narrow(0, dimension(offset)?, shape.iter().product())?.f_reshape(shape)?)
+}
+
+/// A length as libtorch counts.
+pub(crate) fn dimension(length: usize) -> Result<i64, TrainError> {
+    i64::try_from(length).map_err(|_| TrainError::Internal(format!("{length} is no length of a tensor")))
+}
+
+/// The values of a contiguous f32 tensor.
+pub(crate) fn values(tensor: &Tensor) -> Result<&[f32], TrainError> {
+    if tensor.f_kind()? != Kind::Float || !tensor.is_contiguous() {
+        return Err(TrainError::Internal("a tensor is not contiguous or not of f32".to_owned()));
+    }
+    let len = tensor.numel();
+    if len == 0 {
+        return Ok(&[]);
+    }
+    // SAFETY: checked to be contiguous f32, `numel` long, and borrowed as long as the slice.
+    Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), len) })
+}
+
+/// A tensor over a slice, which it reads and must not outlive.
+pub(crate) struct Borrowed<'a> {
+    tensor: Tensor,
+    memory: PhantomData<&'a [f32]>,
+}
+
+impl<'a> Borrowed<'a> {
+    pub(crate) fn new(values: &'a [f32], shape: &[i64]) -> Result<Self, TrainError> {
+        Ok(Self { tensor: over(values, shape)?, memory: PhantomData })
+    }
+}
+
+impl Deref for Borrowed<'_> {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        &self.tensor
+    }
+}
+
+/// A flat tensor over values that several threads share. Nothing may write to it.
+pub(crate) struct Shared {
+    tensor: Tensor,
+    /// Keeps the memory.
+    _values: Arc<[f32]>,
+}
+
+impl Shared {
+    pub(crate) fn new(values: Arc<[f32]>) -> Result<Self, TrainError> {
+        Ok(Self { tensor: over(&values, &[dimension(values.len())?])?, _values: values })
+    }
+
+    /// The tensor, not to be used longer than `self`.
+    pub(crate) fn tensor(&self) -> &Tensor {
+        &self.tensor
+    }
+}
+
+fn over(values: &[f32], shape: &[i64]) -> Result<Tensor, TrainError> {
+    if shape.iter().product::<i64>() != dimension(values.len())? {
+        return Err(TrainError::Internal(format!("{} values do not fill {shape:?}", values.len())));
+    }
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    // SAFETY: the slice holds as many f32 as the shape; `Borrowed` and `Shared` keep it alive and nothing writes to it.
+    Ok(unsafe {
+        Tensor::f_from_blob(values.as_ptr().cast(), shape, &strides, Kind::Float, Device::Cpu)?
+    })
+}
+
+/// Treats denormal numbers as zero on this thread while it lives, then restores what was set before.
+#[must_use]
+pub(crate) struct FlushDenormals {
+    before: u32,
+    /// The register belongs to the thread.
+    thread: PhantomData<*const ()>,
+}
+
+impl FlushDenormals {
+    pub(crate) fn new() -> Self {
+        /// Flush-to-zero and denormals-are-zero.
+        const FLUSH: u32 = 1 << 15 | 1 << 6;
+        let before = control();
+        set_control(before | FLUSH);
+        Self { before, thread: PhantomData }
+    }
+}
+
+impl Drop for FlushDenormals {
+    fn drop(&mut self) {
+        set_control(self.before);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn control() -> u32 {
+    let mut value = 0_u32;
+    // SAFETY: stores the thread's MXCSR register to a local variable.
+    unsafe {
+        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut value, options(nostack, preserves_flags));
+    }
+    value
+}
+
+#[cfg(target_arch = "x86_64")]
+fn set_control(value: u32) {
+    // SAFETY: the value comes from `control`, with only the two documented denormal bits added.
+    unsafe {
+        std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const value, options(nostack, preserves_flags));
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn control() -> u32 {
+    0
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn set_control(_: u32) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_and_the_slice_are_the_same_memory() {
+        let mut memory = Memory::<f32>::zeros(6).unwrap();
+        memory.slice_mut().copy_from_slice(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let mut view = memory.view(2, &[2, 2]).unwrap();
+        assert_eq!(values(&view).unwrap(), [2.0, 3.0, 4.0, 5.0]);
+        let _ = view.f_fill_(7.0).unwrap();
+        assert_eq!(memory.slice(), [0.0, 1.0, 7.0, 7.0, 7.0, 7.0]);
+        assert!(memory.view(4, &[2, 2]).is_err());
+        assert!(Memory::<f32>::zeros(0).unwrap().slice().is_empty());
+    }
+
+    #[test]
+    fn denormals_are_zero_only_while_the_guard_lives() {
+        let denormal = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+        assert!(denormal > 0.0);
+        {
+            let _guard = FlushDenormals::new();
+            let flushed = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+            assert_eq!(flushed.to_bits(), 0);
+        }
+        let restored = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
+        assert_eq!(restored, denormal);
+    }
+
+    #[test]
+    fn a_shared_tensor_keeps_its_memory() {
+        let shared = Shared::new(vec![1.0_f32, 2.0].into()).unwrap();
+        assert_eq!(values(shared.tensor()).unwrap(), [1.0, 2.0]);
+        assert!(Borrowed::new(&[1.0, 2.0], &[3]).is_err());
+    }
+}

@@ -1,0 +1,216 @@
+"""Real Spark for the end-to-end tests: spark-submit and spark-shell of the pip-installed versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+PLUGIN_JAR = BUILD / "firesteel.jar"
+NATIVES_JAR = BUILD / "firesteel-libtorch-cpu-linux-x86_64.jar"
+APPS_JAR = BUILD / "firesteel-e2e.jar"
+VENVS = {"4.1": BUILD / "venv-spark41", "4.3": BUILD / "venv"}
+LOCAL_CLUSTER = "local-cluster[2,1,1024]"
+TIMEOUT_SECONDS = 300
+
+
+@dataclass
+class Run:
+    """A running or finished application of Spark."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    lines: list[str] = field(default_factory=list)
+    _reader: threading.Thread | None = None
+
+    def start_reading(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait(self, seconds: float = TIMEOUT_SECONDS) -> int:
+        """The exit code; output is complete when this returns."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"still running after {seconds} s:\n{self.output[-6000:]}") from None
+        assert self._reader is not None
+        self._reader.join(30)
+        return code
+
+    def until(self, text: str, seconds: float = 120) -> None:
+        """Waits for a line that contains `text`."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if any(text in line for line in list(self.lines)):
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"'{text}' did not appear:\n{self.output[-6000:]}")
+
+    def result(self) -> dict[str, Any]:
+        """What the application printed after `RESULT `."""
+        found = [line for line in self.lines if line.startswith("RESULT ")]
+        assert found, f"no result:\n{self.output[-6000:]}"
+        return json.loads(found[-1].removeprefix("RESULT "))
+
+    def succeed(self) -> dict[str, Any]:
+        code = self.wait()
+        assert code == 0, f"exit code {code}:\n{self.output[-6000:]}"
+        return self.result()
+
+    def descendants(self, pattern: str = "") -> list[int]:
+        """Processes below this one whose command line contains `pattern`."""
+        return [pid for pid in _descendants(self.process.pid) if pattern in _command_line(pid)]
+
+    def crash_reports(self) -> list[str]:
+        """What a JVM that crashed leaves behind."""
+        return [str(path) for path in self.folder.rglob("hs_err_pid*")]
+
+    def kill(self) -> None:
+        for pid in [*_descendants(self.process.pid), self.process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _descendants(root: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found, frontier = [], [root]
+    while frontier:
+        parent = frontier.pop()
+        children = [pid for pid, above in parents.items() if above == parent]
+        found += children
+        frontier += children
+    return found
+
+
+@dataclass
+class Spark:
+    """Starts applications of one Spark version in a folder of the test."""
+
+    folder: Path
+    started: list[Run] = field(default_factory=list)
+
+    def start(
+        self,
+        command: str,
+        arguments: list[str],
+        *,
+        version: str = "4.3",
+        master: str = "local[2]",
+        conf: dict[str, str] | None = None,
+        jars: list[Path] | None = None,
+        plugin: bool = True,
+        environment: dict[str, str] | None = None,
+        stdin: str | None = None,
+    ) -> Run:
+        """Starts `spark-submit` or `spark-shell`; without `LIBTORCH` unless the test sets it."""
+        settings = {
+            "spark.ui.enabled": "false",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
+            "spark.driver.memory": "2g",
+            "spark.firesteel.libtorch.path": str((BUILD / "libtorch").resolve()),
+            **({"spark.plugins": "firesteel.plugin.FiresteelPlugin"} if plugin else {}),
+            **(conf or {}),
+        }
+        venv = VENVS[version]
+        line = [str(venv / "bin" / command), "--master", master]
+        for key, value in settings.items():
+            line += ["--conf", f"{key}={value}"]
+        line += ["--jars", ",".join(str(jar) for jar in ([PLUGIN_JAR] if jars is None else jars))]
+        clean = {k: v for k, v in os.environ.items() if k not in ("LIBTORCH", "SPARK_HOME", "PYTHONPATH")}
+        clean["PATH"] = f"{venv / 'bin'}:{clean['PATH']}"
+        clean["SPARK_LOCAL_DIRS"] = str(self.folder / "spark-local")
+        clean["SPARK_WORKER_DIR"] = str(self.folder / "spark-work")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(
+            [*line, *arguments],
+            cwd=self.folder,
+            env={**clean, **(environment or {})},
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        run = Run(process, self.folder)
+        run.start_reading()
+        if stdin is not None:
+            assert process.stdin is not None
+            process.stdin.write(stdin)
+            process.stdin.close()
+        self.started.append(run)
+        return run
+
+    def submit(self, main_class: str, *arguments: str, app: Path = APPS_JAR, **options: Any) -> Run:
+        """Starts the main class of a jar of test applications."""
+        return self.start("spark-submit", ["--class", main_class, str(app), *arguments], **options)
+
+    def shell(self, script: str, **options: Any) -> Run:
+        """Types `script` into spark-shell."""
+        return self.start("spark-shell", [], stdin=script + "\n:quit\n", **options)
+
+
+@pytest.fixture
+def spark(tmp_path: Path) -> Iterator[Spark]:
+    started = Spark(tmp_path)
+    yield started
+    for run in started.started:
+        if run.process.poll() is None:
+            run.kill()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built() -> None:
+    for path in (PLUGIN_JAR, NATIVES_JAR, APPS_JAR):
+        assert path.exists(), f"{path} is missing: run the tests through `make test`"
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool], str], None]:
+    def check(condition: Callable[[], bool], message: str, seconds: float = 20) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, message
+            time.sleep(0.1)
+
+    return check
