@@ -92,7 +92,9 @@ private[firesteel] object FitJob {
         catch {
           case error: Throwable =>
             action.cancel()
-            listener.awaitNoneRunning(EndMillis)
+            if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
+              log.warn("Tasks of a failed fit still run; Spark has been told to kill them")
+            }
             throw failure.getOrElse(typed(error))
         } finally progress.finish(status)
       } finally context.removeSparkListener(listener)

@@ -46,6 +46,7 @@ private[train] final class FitListener(rdd: Int, onAttemptEnd: (Int, Long) => Un
     if (stages(event.stageId)) {
       started += event.taskInfo.index
       running += event.taskInfo.taskId
+      ()
     }
   }
 

@@ -32,6 +32,7 @@ private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
         try {
           stream.feed(address => worker.load(address))
           worker.run()
+          ()
         } catch {
           case error: Throwable => throw outcome(error, context, worker)
         }
