@@ -41,6 +41,7 @@ private[firesteel] final class BatchFiller(
   private val vectorWriters = writers.map(_.vectors).toArray
   private val variable = builders.exists(_.isInstanceOf[SparseBuilder])
   private var count = 0
+  private var limit = 0
 
   /** The schema of the batches. */
   val schema: Schema = new Schema(writers.flatMap(_.builder.fields).asJava)
@@ -51,9 +52,10 @@ private[firesteel] final class BatchFiller(
     math.max(1L, math.min(limits.rows.toLong, limits.bytes / rowBytes)).toInt
   }
 
-  /** Starts a batch. */
-  def begin(): Unit = {
-    builders.foreach(_.begin(capacity))
+  /** Starts a batch of at most `rows` rows. */
+  def begin(rows: Int = capacity): Unit = {
+    limit = math.min(rows, capacity)
+    builders.foreach(_.begin(limit))
     count = 0
   }
 
@@ -61,7 +63,7 @@ private[firesteel] final class BatchFiller(
   def rows: Int = count
 
   /** Whether the batch takes no further row. */
-  def full: Boolean = count == capacity || (variable && count > 0 && bytes >= limits.bytes)
+  def full: Boolean = count == limit || (variable && count > 0 && bytes >= limits.bytes)
 
   private def bytes: Long = {
     var sum = 0L
@@ -83,9 +85,9 @@ private[firesteel] final class BatchFiller(
     count += 1
   }
 
-  /** Adds rows of a columnar batch from `from` on, as many as fit, and returns how many. */
-  def add(batch: ColumnarBatch, from: Int): Int = {
-    val wanted = math.min(batch.numRows - from, if (variable) 1 else capacity - count)
+  /** Adds rows of a columnar batch from `from` until `end`, as many as fit; returns how many. */
+  def add(batch: ColumnarBatch, from: Int, end: Int): Int = {
+    val wanted = math.min(end - from, if (variable) 1 else limit - count)
     var i = 0
     while (i < vectorWriters.length) {
       vectorWriters(i).write(batch, from, wanted, count)
@@ -124,20 +126,22 @@ private[data] final class RowSource(rows: Iterator[InternalRow]) extends BatchSo
     while (!filler.full && rows.hasNext) filler.add(rows.next())
 }
 
-/** From columnar batches, each valid until the next is asked for. */
+/** From columnar batches. `hasNext` overwrites the batch before, which is not looked at again. */
 private[data] final class VectorSource(batches: Iterator[ColumnarBatch]) extends BatchSource {
-  private var batch: Option[ColumnarBatch] = None
+  private var batch: ColumnarBatch = _
   private var next = 0
+  private var end = 0
 
   override def fill(filler: BatchFiller): Unit =
-    while (!filler.full && advance()) batch.foreach(next += filler.add(_, next))
+    while (!filler.full && advance()) next += filler.add(batch, next, end)
 
+  /** Whether there is a row, after a step to the next batch that has one if it is needed. */
   private def advance(): Boolean = {
-    while (batch.forall(next == _.numRows) && batches.hasNext) {
-      batch = Some(batches.next())
+    while (next == end && batches.hasNext) {
+      batch = batches.next()
       next = 0
+      end = batch.numRows
     }
-    if (batch.exists(next == _.numRows)) batch = None
-    batch.nonEmpty
+    next < end
   }
 }

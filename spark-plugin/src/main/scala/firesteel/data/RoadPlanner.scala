@@ -3,7 +3,7 @@ package firesteel.data
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.catalyst.InternalRow
-import org.apache.spark.sql.catalyst.expressions.Attribute
+import org.apache.spark.sql.catalyst.expressions.{Attribute, Expression}
 import org.apache.spark.sql.execution._
 import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec
 import org.apache.spark.sql.execution.columnar.InMemoryTableScanLike
@@ -52,38 +52,44 @@ private[data] object RoadPlanner {
 
   private def execute(pruned: DataFrame, columns: Seq[String]): Road = {
     val execution = SqlPrivate.execution(pruned)
-    val plan = withoutTransitions(execution.executedPlan match {
+    val physical = execution.executedPlan match {
       case adaptive: AdaptiveSparkPlanExec => adaptive.finalPhysicalPlan
       case other => other
-    })
-    val attributes = execution.analyzed.output
-    val source = Source(columns.map { name =>
-      val attribute = attributes(
-        pruned.schema.fieldIndex(ColumnResolver.field(pruned.schema, name).name)
-      )
-      val ordinal = plan.output.indexWhere(_.exprId == attribute.exprId)
-      name -> (ordinal -> attribute.dataType)
+    }
+    def source(plan: SparkPlan): Source = Source(columns.map { name =>
+      val index = pruned.schema.fieldIndex(ColumnResolver.field(pruned.schema, name).name)
+      val attribute = execution.analyzed.output(index)
+      name -> (plan.output.indexWhere(_.exprId == attribute.exprId) -> attribute.dataType)
     }.toMap)
-    if (plan.supportsColumnar) {
-      VectorRoad(SqlPrivate.configured(plan.executeColumnar(), execution), source)
-    } else RowRoad(SqlPrivate.configured(plan.execute(), execution), source)
+    columnar(physical) match {
+      case Some(plan) =>
+        VectorRoad(SqlPrivate.configured(plan.executeColumnar(), execution), source(plan))
+      case None =>
+        RowRoad(SqlPrivate.configured(physical.execute(), execution), source(physical))
+    }
   }
 
-  /** The plan without what turns its columnar batches into rows. */
-  private def withoutTransitions(plan: SparkPlan): SparkPlan = plan match {
-    case WholeStageCodegenExec(child) =>
-      if (withoutTransitions(child).supportsColumnar) withoutTransitions(child) else plan
-    case InputAdapter(child) => withoutTransitions(child)
-    case transition: ColumnarToRowTransition => withoutTransitions(transition.child)
-    case other => other
+  /**
+   * The plan below what turns columnar batches into rows and what only selects columns, if it is
+   * columnar; columns are found by their ids, so their order is nothing to it.
+   */
+  private def columnar(plan: SparkPlan): Option[SparkPlan] = plan match {
+    case WholeStageCodegenExec(child) => columnar(child)
+    case InputAdapter(child) => columnar(child)
+    case transition: ColumnarToRowTransition => columnar(transition.child)
+    case ProjectExec(list, child) if list.forall(isColumn) => columnar(child)
+    case other if other.supportsColumnar => Some(other)
+    case _ => None
   }
+
+  private def isColumn(expression: Expression): Boolean = expression.isInstanceOf[Attribute]
 
   /** Whether the user's own repartition gives that many partitions. */
   private def isRepartitioned(plan: SparkPlan, tasks: Int): Boolean = plan match {
     case adaptive: AdaptiveSparkPlanExec => isRepartitioned(adaptive.executedPlan, tasks)
     case WholeStageCodegenExec(child) => isRepartitioned(child, tasks)
     case InputAdapter(child) => isRepartitioned(child, tasks)
-    case ProjectExec(list, child) if list.forall(_.isInstanceOf[Attribute]) =>
+    case ProjectExec(list, child) if list.forall(isColumn) =>
       isRepartitioned(child, tasks)
     case exchange: ShuffleExchangeLike =>
       exchange.shuffleOrigin == REPARTITION_BY_NUM && exchange.numPartitions == tasks

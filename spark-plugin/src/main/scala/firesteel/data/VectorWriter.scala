@@ -1,7 +1,9 @@
 package firesteel.data
 
+import org.apache.arrow.vector.complex.ListVector
+import org.apache.spark.sql.execution.vectorized.WritableColumnVector
 import org.apache.spark.sql.types._
-import org.apache.spark.sql.vectorized.{ColumnVector, ColumnarBatch}
+import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnVector, ColumnarBatch}
 
 /** Writes one column of the plan from columnar batches, several rows at once. */
 private[data] abstract class VectorWriter {
@@ -39,7 +41,7 @@ private[data] final class ArrayVectorWriter(cell: Cell, builder: DenseBuilder, c
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
     val vector = batch.column(cell.ordinal)
     val nulls = vector.hasNull
-    val nullElements = vector.getChild(0).hasNull
+    val nullElements = ArrayVectorWriter.mayHaveNullElements(vector)
     var i = 0
     while (i < count) {
       if (nulls && vector.isNullAt(from + i)) cell.nullCell(at + i)
@@ -53,6 +55,20 @@ private[data] final class ArrayVectorWriter(cell: Cell, builder: DenseBuilder, c
       copy(array, builder.size, builder.address(at + i))
       i += 1
     }
+  }
+}
+
+private object ArrayVectorWriter {
+
+  /** Whether an array of the vector may hold a null; one look for all arrays where that is known. */
+  def mayHaveNullElements(vector: ColumnVector): Boolean = vector match {
+    case writable: WritableColumnVector => writable.arrayData().hasNull
+    case arrow: ArrowColumnVector =>
+      arrow.getValueVector match {
+        case list: ListVector => list.getDataVector.getNullCount > 0
+        case _                => true
+      }
+    case _ => true // ORC's vectors do not show their elements
   }
 }
 

@@ -9,7 +9,7 @@ import org.apache.spark.sql.types._
   * @param columns
   *   for each user's column its place in the rows and its type
   */
-private[data] final case class Source(columns: Map[String, (Int, DataType)])
+private[firesteel] final case class Source(columns: Map[String, (Int, DataType)])
 
 /** One column of the plan: its Arrow buffers and what fills them. */
 private[data] final case class Writer(

@@ -29,6 +29,9 @@ object OutputKind {
 
   /** The class index, or the number of a regression: a double. */
   case object Prediction extends OutputKind("prediction", DoubleType)
+
+  /** The numbers of a regression with several: a vector. */
+  case object Predictions extends OutputKind("prediction", VectorType)
 }
 
 /** A model's weights, shared by all its transforms. They are broadcast when a plan is first

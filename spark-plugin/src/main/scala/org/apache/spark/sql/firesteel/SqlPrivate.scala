@@ -16,6 +16,9 @@ object SqlPrivate {
   def allocator(name: String): BufferAllocator =
     ArrowUtils.rootAllocator.newChildAllocator(name, 0, Long.MaxValue)
 
+  /** The bytes of Arrow memory that are in use under Spark's root. */
+  def allocated: Long = ArrowUtils.rootAllocator.getAllocatedMemory
+
   /** The plan a DataFrame is built on. */
   def logicalPlan(df: DataFrame): LogicalPlan = classicOf(df).logicalPlan
 
