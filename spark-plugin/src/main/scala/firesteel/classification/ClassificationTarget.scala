@@ -32,11 +32,13 @@ private[classification] object ClassificationTarget {
           s"apart: its output '${output.name}' has $size values"
       )
     }
-    val chosen = loss.getOrElse(if (size == 1) Binary else if (output.activation == "sigmoid") Binary else CrossEntropy)
+    val chosen = loss.getOrElse {
+      if (size == 1 || output.activation == OutputInspection.Sigmoid) Binary else CrossEntropy
+    }
     Target(
       LabelColumn(label.name, LabelKind.Class(classes)),
       JObject("name" -> JString(chosen)),
-      size
+      output
     )
   }
 

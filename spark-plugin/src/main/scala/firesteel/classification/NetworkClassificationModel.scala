@@ -1,14 +1,14 @@
 package firesteel.classification
 
-import firesteel.data.ColumnResolver
+import firesteel.data.{ColumnResolver, DataPlan}
 import firesteel.network.{Network, NetworkJson}
 import firesteel.params.TrainingParams
 import firesteel.persistence.{ModelReader, ModelWriter}
 import firesteel.plugin.Configuration
-import firesteel.prediction.{OutputColumn, OutputKind, Predictions, Predictor}
-import firesteel.train.{FitPlan, FittedNetwork, TrainingSummary}
+import firesteel.prediction.{OutputColumn, OutputKind, Predictions, Predictor, SingleRow}
+import firesteel.train.{FitPlan, FittedNetwork, OutputInspection, TrainingSummary}
 import org.apache.spark.ml.classification.ProbabilisticClassificationModel
-import org.apache.spark.ml.linalg.{DenseVector, Vector}
+import org.apache.spark.ml.linalg.{DenseVector, Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.param.shared.HasWeightCol
 import org.apache.spark.ml.util.{MLReadable, MLReader, MLWritable, MLWriter}
@@ -69,7 +69,8 @@ final class NetworkClassificationModel private[firesteel] (
     val inputs = fitted.inputs.map(_.copy(columns = request.columns, scale = request.scale))
     val data = ColumnResolver.forPrediction(dataset.schema, inputs)
     val columns = outputColumns
-    val predictor = Predictor(specification, data, fitted.weights, columns.map(_.kind))
+    val threads = Configuration.Threads.get(dataset.sparkSession.sparkContext.getConf)
+    val predictor = Predictor(specification(threads), data, fitted.weights, columns.map(_.kind))
     Predictions.append(dataset.toDF(), predictor, columns)
   }
 
@@ -83,23 +84,35 @@ final class NetworkClassificationModel private[firesteel] (
   }
 
   /** The `PredictorSpec` but for weights, data and outputs. */
-  private def specification: String = FitPlan.text(
+  private def specification(threads: Int): String = FitPlan.text(
     JObject(
       "network" -> NetworkJson.specification(network),
       "task" -> JString("classification"),
       "thresholds" -> JArray(get(thresholds).toList.flatten.map(JDouble(_))),
-      "threads" -> JInt(1)
+      "threads" -> JInt(threads)
     )
   )
 
   /** The logits of one row; for many rows `transform` is much faster. */
-  override def predictRaw(features: Vector): Vector = ???
+  override def predictRaw(features: Vector): Vector = {
+    require(
+      features.size == numFeatures,
+      s"$uid reads $numFeatures features, not ${features.size}"
+    )
+    val scale = get(featuresScale).getOrElse(1.0)
+    val inputs = fitted.inputs.map(_.copy(columns = Seq($(featuresCol)), scale = scale))
+    val kinds = Seq(OutputKind.RawPrediction)
+    val predictor = Predictor(specification(1), DataPlan(inputs), fitted.weights, kinds)
+    Vectors.dense(SingleRow.predict(predictor, features))
+  }
 
   /** Turns logits into probabilities, in place. */
   override protected def raw2probabilityInPlace(rawPrediction: Vector): Vector =
     rawPrediction match {
       case logits: DenseVector =>
-        if (fitted.outputSize == 1) Logits.sigmoid(logits.values) else Logits.softmax(logits.values)
+        val sigmoid = fitted.output.activation == OutputInspection.Sigmoid
+        if (sigmoid || fitted.outputSize == 1) Logits.sigmoid(logits.values)
+        else Logits.softmax(logits.values)
         logits
       case other => raw2probabilityInPlace(other.toDense)
     }
@@ -126,15 +139,19 @@ object NetworkClassificationModel extends MLReadable[NetworkClassificationModel]
 /** Logits to probabilities, in place. */
 private object Logits {
 
-  /** Of `[-z, z]`. */
+  /** Each by itself, then divided by their sum, which is 1 for `[-z, z]`. */
   def sigmoid(values: Array[Double]): Unit = {
-    values(1) = 1 / (1 + math.exp(-values(1)))
-    values(0) = 1 - values(1)
+    values.indices.foreach(i => values(i) = 1 / (1 + math.exp(-values(i))))
+    normalise(values)
   }
 
   def softmax(values: Array[Double]): Unit = {
     val largest = values.max
     values.indices.foreach(i => values(i) = math.exp(values(i) - largest))
+    normalise(values)
+  }
+
+  private def normalise(values: Array[Double]): Unit = {
     val sum = values.sum
     values.indices.foreach(i => values(i) /= sum)
   }

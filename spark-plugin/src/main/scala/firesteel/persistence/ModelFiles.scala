@@ -7,7 +7,7 @@ import scala.util.control.NonFatal
 
 import firesteel.data.{ElementType, InputColumn, InputFormat}
 import firesteel.network.Network
-import firesteel.train.{FittedNetwork, TrainingSummary}
+import firesteel.train.{FittedNetwork, OutputInspection, TrainingSummary}
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{FileSystem, Path}
 import org.json4s.DefaultFormats
@@ -29,7 +29,7 @@ private[persistence] object ModelFiles {
   private final case class Document(
       format: String,
       inputs: Seq[Input],
-      outputSize: Int,
+      output: OutputInspection,
       labels: Option[Seq[String]],
       weightsSha256: String,
       summary: TrainingSummary
@@ -47,7 +47,7 @@ private[persistence] object ModelFiles {
     val document = Document(
       Format,
       fitted.inputs.map(input => Input(input.name, input.shape, input.format.name)),
-      fitted.outputSize,
+      fitted.output,
       labels,
       fitted.weights.hash,
       fitted.summary
@@ -78,7 +78,7 @@ private[persistence] object ModelFiles {
     val inputs = document.inputs.map(input => intact(new Path(path, ModelFile))(_ => inputOf(input)))
     val fitted = intact(new Path(path, WeightsFile)) { file =>
       val read =
-        new FittedNetwork(network, inputs, document.outputSize, get(files, file), document.summary)
+        new FittedNetwork(network, inputs, document.output, get(files, file), document.summary)
       require(
         read.weights.hash == document.weightsSha256,
         s"its SHA-256 is ${read.weights.hash}, but $ModelFile says ${document.weightsSha256}"

@@ -93,7 +93,7 @@ private[firesteel] final case class FitPlan(
   )
 }
 
-private[train] object FitPlan {
+private[firesteel] object FitPlan {
 
   private def bindAddress(conf: SparkConf): String =
     address(conf.get("spark.driver.bindAddress", host(conf)))

@@ -10,8 +10,8 @@ import firesteel.prediction.ModelWeights
   *   the network
   * @param inputs
   *   the network's inputs with their shapes, as they were in the fit
-  * @param outputSize
-  *   the number of values that the network puts out for a row
+  * @param output
+  *   the network's output
   * @param bytes
   *   its weights as safetensors
   * @param summary
@@ -20,13 +20,16 @@ import firesteel.prediction.ModelWeights
 private[firesteel] final class FittedNetwork(
     val network: Network,
     val inputs: Seq[InputColumn],
-    val outputSize: Int,
+    val output: OutputInspection,
     val bytes: Array[Byte],
     val summary: TrainingSummary
 ) {
 
   /** The weights, as predictors share them. */
   val weights: ModelWeights = new ModelWeights(bytes)
+
+  /** The values that the network puts out for a row. */
+  def outputSize: Int = output.shape.product
 
   /** The values of a row, over all inputs. */
   def inputSize: Int = inputs.map(_.size).sum

@@ -32,6 +32,10 @@ private[firesteel] final case class OutputInspection(
     activation: String
 )
 
+private[firesteel] object OutputInspection {
+  val Sigmoid = "sigmoid"
+}
+
 private[firesteel] object Inspection {
   private implicit val formats: DefaultFormats.type = DefaultFormats
 

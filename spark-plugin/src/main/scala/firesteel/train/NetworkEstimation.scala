@@ -60,7 +60,7 @@ private[firesteel] trait NetworkEstimation
       get(showProgress)
     )
     val trained = FitJob.run(df, plan)
-    new FittedNetwork(network, inputs, learnt.outputSize, trained.weights, trained.summary)
+    new FittedNetwork(network, inputs, learnt.output, trained.weights, trained.summary)
   }
 
   private def requiredNetwork = get(network).getOrElse(
@@ -74,7 +74,7 @@ private[firesteel] trait NetworkEstimation
   *   the label
   * @param loss
   *   the `LossSpec`
-  * @param outputSize
-  *   the values that the network puts out for a row
+  * @param output
+  *   the network's output that is compared with it
   */
-private[firesteel] final case class Target(label: LabelColumn, loss: JObject, outputSize: Int)
+private[firesteel] final case class Target(label: LabelColumn, loss: JObject, output: OutputInspection)
