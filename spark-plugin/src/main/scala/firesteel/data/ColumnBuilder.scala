@@ -1,0 +1,211 @@
+package firesteel.data
+
+import java.util
+
+import scala.jdk.CollectionConverters._
+
+import org.apache.arrow.memory.{ArrowBuf, BufferAllocator}
+import org.apache.arrow.vector.ipc.message.ArrowFieldNode
+import org.apache.arrow.vector.types.FloatingPointPrecision
+import org.apache.arrow.vector.types.pojo.{ArrowType, Field, FieldType}
+
+/** The Arrow buffers of one column of the plan while a batch is filled. Buffers are taken as they
+  * come, not zeroed: every value below the row count is written.
+  */
+private[data] sealed abstract class ColumnBuilder extends AutoCloseable {
+
+  /** The Arrow columns it makes. */
+  def fields: Seq[Field]
+
+  /** The bytes of a row that are known before the row is. */
+  def rowBytes: Long
+
+  /** The bytes that were written beyond `rowBytes` for each row. */
+  def extraBytes: Long
+
+  /** Takes buffers for `rows` rows. */
+  def begin(rows: Int): Unit
+
+  /** Lists the parts of the Arrow columns, all rows written; the buffers are still this builder's. */
+  def parts(
+      rows: Int,
+      nodes: util.List[ArrowFieldNode],
+      buffers: util.List[ArrowBuf]
+  ): Unit
+
+  /** Gives the buffers back; whoever retained them keeps them. */
+  override def close(): Unit
+}
+
+private[data] object ColumnBuilder {
+
+  /** Double-precision values, which labels have. */
+  val Float64: ArrowType = new ArrowType.FloatingPoint(FloatingPointPrecision.DOUBLE)
+
+  val Float32: ArrowType = new ArrowType.FloatingPoint(FloatingPointPrecision.SINGLE)
+
+  /** The Arrow type of an element type. */
+  def arrowType(element: ElementType): ArrowType = element match {
+    case ElementType.U8 => new ArrowType.Int(8, false)
+    case ElementType.I8 => new ArrowType.Int(8, true)
+    case ElementType.I16 => new ArrowType.Int(16, true)
+    case ElementType.I32 => new ArrowType.Int(32, true)
+    case ElementType.I64 => new ArrowType.Int(64, true)
+    case ElementType.F32 => Float32
+  }
+
+  def field(name: String, arrow: ArrowType, children: Field*): Field =
+    new Field(name, FieldType.notNullable(arrow), children.asJava)
+}
+
+/** One number a row. */
+private[data] final class ScalarBuilder(
+    allocator: BufferAllocator,
+    name: String,
+    arrow: ArrowType,
+    width: Int
+) extends ColumnBuilder {
+
+  private var data: ArrowBuf = allocator.getEmpty
+
+  /** Where row 0 of the batch lies. */
+  def address: Long = data.memoryAddress
+
+  override def fields: Seq[Field] = Seq(ColumnBuilder.field(name, arrow))
+
+  override def rowBytes: Long = width.toLong
+
+  override def extraBytes: Long = 0
+
+  override def begin(rows: Int): Unit = data = allocator.buffer(rows.toLong * width)
+
+  override def parts(
+      rows: Int,
+      nodes: util.List[ArrowFieldNode],
+      buffers: util.List[ArrowBuf]
+  ): Unit = {
+    nodes.add(new ArrowFieldNode(rows.toLong, 0))
+    buffers.add(allocator.getEmpty)
+    buffers.add(data.writerIndex(rows.toLong * width))
+    ()
+  }
+
+  override def close(): Unit = {
+    data.close()
+    data = allocator.getEmpty
+  }
+}
+
+/** A fixed number of values a row, all rows in one piece of memory. */
+private[data] final class DenseBuilder(
+    allocator: BufferAllocator,
+    name: String,
+    arrow: ArrowType,
+    width: Int,
+    val size: Int
+) extends ColumnBuilder {
+
+  private val values = new ScalarBuilder(allocator, "item", arrow, width)
+
+  override val rowBytes: Long = size.toLong * width
+
+  /** Where a row of the batch lies. */
+  def address(row: Int): Long = values.address + row * rowBytes
+
+  override def fields: Seq[Field] =
+    Seq(ColumnBuilder.field(name, new ArrowType.FixedSizeList(size), values.fields: _*))
+
+  override def extraBytes: Long = 0
+
+  override def begin(rows: Int): Unit = values.begin(Math.multiplyExact(rows, size))
+
+  override def parts(
+      rows: Int,
+      nodes: util.List[ArrowFieldNode],
+      buffers: util.List[ArrowBuf]
+  ): Unit = {
+    nodes.add(new ArrowFieldNode(rows.toLong, 0))
+    buffers.add(allocator.getEmpty)
+    values.parts(rows * size, nodes, buffers)
+  }
+
+  override def close(): Unit = values.close()
+}
+
+/** Rows in CSR form: a list of indices and a list of values, with the same offsets. */
+private[data] final class SparseBuilder(allocator: BufferAllocator, name: String, val size: Int)
+    extends ColumnBuilder {
+
+  private var offsets: ArrowBuf = allocator.getEmpty
+  private var indices: ArrowBuf = allocator.getEmpty
+  private var values: ArrowBuf = allocator.getEmpty
+  private var count = 0
+
+  override def fields: Seq[Field] = Seq(
+    list("indices", new ArrowType.Int(32, true)),
+    list("values", ColumnBuilder.Float32)
+  )
+
+  private def list(part: String, arrow: ArrowType): Field =
+    ColumnBuilder.field(s"$name.$part", ArrowType.List.INSTANCE, ColumnBuilder.field("item", arrow))
+
+  override def rowBytes: Long = Integer.BYTES.toLong
+
+  override def extraBytes: Long = count.toLong * (Integer.BYTES + java.lang.Float.BYTES)
+
+  override def begin(rows: Int): Unit = {
+    count = 0
+    offsets = allocator.buffer((rows + 1L) * Integer.BYTES)
+    offsets.setInt(0, 0)
+  }
+
+  /** Makes room for `more` values. */
+  def reserve(more: Int): Unit = {
+    val needed = Math.addExact(count, more).toLong * Integer.BYTES
+    if (needed > values.capacity) {
+      indices = grown(indices, needed)
+      values = grown(values, needed)
+    }
+  }
+
+  /** Adds a value to the row; room was made before. */
+  def put(index: Int, value: Float): Unit = {
+    val at = count.toLong * Integer.BYTES
+    indices.setInt(at, index)
+    values.setFloat(at, value)
+    count += 1
+  }
+
+  /** Ends a row. */
+  def end(row: Int): Unit = offsets.setInt((row + 1L) * Integer.BYTES, count)
+
+  private def grown(old: ArrowBuf, needed: Long): ArrowBuf = {
+    val buffer = allocator.buffer(math.max(needed, math.max(2 * old.capacity, 1L << 14)))
+    buffer.setBytes(0, old, 0, count.toLong * Integer.BYTES)
+    old.close()
+    buffer
+  }
+
+  override def parts(
+      rows: Int,
+      nodes: util.List[ArrowFieldNode],
+      buffers: util.List[ArrowBuf]
+  ): Unit = {
+    offsets.writerIndex((rows + 1L) * Integer.BYTES)
+    for (data <- Seq(indices, values)) {
+      nodes.add(new ArrowFieldNode(rows.toLong, 0))
+      nodes.add(new ArrowFieldNode(count.toLong, 0))
+      buffers.add(allocator.getEmpty)
+      buffers.add(offsets)
+      buffers.add(allocator.getEmpty)
+      buffers.add(data.writerIndex(count.toLong * Integer.BYTES))
+    }
+  }
+
+  override def close(): Unit = {
+    Seq(offsets, indices, values).foreach(_.close())
+    offsets = allocator.getEmpty
+    indices = offsets
+    values = offsets
+  }
+}

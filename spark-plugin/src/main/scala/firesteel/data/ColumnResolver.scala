@@ -1,0 +1,239 @@
+package firesteel.data
+
+import firesteel.bridge.{InvalidDataException, UntrainedModelException}
+import org.apache.spark.ml.attribute.AttributeGroup
+import org.apache.spark.ml.linalg.{SparseVector, Vector}
+import org.apache.spark.sql.types._
+import org.apache.spark.sql.{Column, DataFrame, Row}
+
+/** What a user asks of one input of the network.
+  *
+  * @param name
+  *   the name of the network's input
+  * @param columns
+  *   one Vector, array or binary column, or any number of numeric columns
+  * @param shape
+  *   the shape of one row; a flat one of the column's size unless given
+  * @param scale
+  *   what each value is multiplied with
+  */
+final case class InputRequest(
+    name: String,
+    columns: Seq[String],
+    shape: Option[Seq[Int]] = None,
+    scale: Double = 1.0
+)
+
+/** Finds the user's columns in a DataFrame and decides how they travel. Every error is an
+  * `IllegalArgumentException` that names the column, its type and what is accepted.
+  */
+object ColumnResolver {
+
+  /** Below this size a vector always travels dense. */
+  private val SparseSize = 256
+
+  /** A vector travels sparse when its first row is and at most one value in this many is set. */
+  private val SparseFactor = 4
+
+  private val InputTypes =
+    "a Spark ML vector, an array of a numeric type, binary, or numeric columns"
+
+  /** The plan of a fit. Sizes come from `shape`, from the column's ML attributes or from its
+    * metadata key `size`; only if one of the columns has none of them is one row read.
+    *
+    * @throws UntrainedModelException
+    *   if a row must be read and there is none
+    */
+  def resolve(
+      df: DataFrame,
+      inputs: Seq[InputRequest],
+      labels: Seq[LabelColumn],
+      weight: Option[String] = None
+  ): DataPlan = {
+    check(df.schema, inputs, labels, weight)
+    val unknown = inputs.filter(needsRow(df.schema, _)).map(_.columns.head).distinct
+    lazy val first: Map[String, Any] = unknown.zip(firstRow(df, unknown).toSeq).toMap
+    val resolved = inputs.map { input =>
+      val example =
+        if (unknown.contains(input.columns.head)) first.get(input.columns.head) else None
+      column(df.schema, input, example)
+    }
+    DataPlan(resolved, labels, weight)
+  }
+
+  /** The plan of a prediction: the fitted inputs read from the columns of another schema, whose
+    * types may differ from those of the fit. Runs no job.
+    *
+    * @param fitted
+    *   the inputs of the fit, with the columns to read now
+    */
+  def forPrediction(schema: StructType, fitted: Seq[InputColumn]): DataPlan =
+    DataPlan(fitted.map { input =>
+      val types = input.columns.map(inputType(schema, _, input.columns.size > 1))
+      knownSize(schema, input.columns, types).foreach(requireSize(input.columns, _, input.shape))
+      val sparse = input.format == InputFormat.Sparse && types == Seq(ColumnType.Vectors)
+      input.copy(
+        format = if (sparse) InputFormat.Sparse else InputFormat.Dense,
+        element = ColumnType.common(types.map(_.element))
+      )
+    })
+
+  /** Checks that the columns exist and have types that are accepted; looks at no data. */
+  def check(
+      schema: StructType,
+      inputs: Seq[InputRequest],
+      labels: Seq[LabelColumn],
+      weight: Option[String] = None
+  ): Unit = {
+    inputs.foreach { input =>
+      require(input.columns.nonEmpty, s"the network's input '${input.name}' has no column")
+      val types = input.columns.map(inputType(schema, _, input.columns.size > 1))
+      for (shape <- input.shape) {
+        require(
+          shape.forall(_ > 0) && shape.map(_.toLong).product <= Int.MaxValue,
+          s"the shape ${shape.mkString("x")} of input '${input.name}' is not one of positive sizes"
+        )
+        knownSize(schema, input.columns, types).foreach(requireSize(input.columns, _, shape))
+      }
+    }
+    labels.foreach(label => checkLabel(schema, label))
+    weight.foreach { name =>
+      val dataType = field(schema, name).dataType
+      require(
+        dataType.isInstanceOf[NumericType],
+        s"the weight column '$name' has type ${dataType.catalogString}; accepted is a numeric type"
+      )
+    }
+  }
+
+  /** The field of a top-level column, found as Spark finds it. */
+  private[firesteel] def field(schema: StructType, name: String): StructField =
+    schema.fields.filter(_.name == name) match {
+      case Array(found) => found
+      case Array() =>
+        val similar = schema.fields.filter(_.name.equalsIgnoreCase(name))
+        if (similar.length == 1) similar.head
+        else throw new IllegalArgumentException(missing(schema, name))
+      case _ => throw new IllegalArgumentException(s"there is more than one column '$name'")
+    }
+
+  private def missing(schema: StructType, name: String): String = {
+    val shown = schema.fieldNames.take(20).map(n => s"'$n'").mkString(", ")
+    val more = if (schema.length > 20) s" and ${schema.length - 20} more" else ""
+    s"there is no column '$name'; the columns are $shown$more"
+  }
+
+  private def inputType(schema: StructType, name: String, several: Boolean): ColumnType = {
+    val dataType = field(schema, name).dataType
+    ColumnType.of(dataType) match {
+      case Some(number: ColumnType.Number) => number
+      case Some(found) if !several => found
+      case Some(_) =>
+        throw new IllegalArgumentException(
+          s"the column '$name' has type ${dataType.catalogString}; beside other columns of the " +
+            "same input only numeric columns are accepted"
+        )
+      case None =>
+        throw new IllegalArgumentException(
+          s"the column '$name' has type ${dataType.catalogString}; accepted are $InputTypes"
+        )
+    }
+  }
+
+  private def checkLabel(schema: StructType, label: LabelColumn): Unit = {
+    val dataType = field(schema, label.column).dataType
+    val (accepted, expected) = ColumnType.of(dataType) match {
+      case Some(ColumnType.Number(_: NumericType)) => (label.kind.size == 1, "a numeric type")
+      case Some(ColumnType.Vectors | _: ColumnType.Numbers) =>
+        (label.kind.size > 1, "a numeric type")
+      case _ if label.kind.size == 1 => (false, "a numeric type")
+      case _ => (false, "")
+    }
+    val wanted =
+      if (label.kind.size == 1) expected
+      else s"a Spark ML vector or a numeric array of ${label.kind.size} values"
+    require(
+      accepted,
+      s"the label column '${label.column}' has type ${dataType.catalogString}; accepted is $wanted"
+    )
+  }
+
+  private def knownSize(
+      schema: StructType,
+      columns: Seq[String],
+      types: Seq[ColumnType]
+  ): Option[Int] = types match {
+    case Seq(_: ColumnType.Number) => Some(1)
+    case Seq(single) =>
+      val found = field(schema, columns.head)
+      val attributes =
+        if (single == ColumnType.Vectors) Some(AttributeGroup.fromStructField(found).size)
+        else None
+      val declared =
+        if (found.metadata.contains("size")) Some(found.metadata.getLong("size").toInt) else None
+      attributes.filter(_ > 0).orElse(declared.filter(_ > 0))
+    case several => Some(several.size)
+  }
+
+  private def needsRow(schema: StructType, input: InputRequest): Boolean = {
+    val types = input.columns.map(inputType(schema, _, input.columns.size > 1))
+    val size = knownSize(schema, input.columns, types).orElse(input.shape.map(_.product))
+    size.forall(_ >= SparseSize && types == Seq(ColumnType.Vectors))
+  }
+
+  private def firstRow(df: DataFrame, columns: Seq[String]): Row = {
+    val names = columns.map(name => field(df.schema, name).name)
+    df.select(names.map(name => quoted(df, name)): _*).take(1) match {
+      case Array(row) => row
+      case _ =>
+        throw new UntrainedModelException(
+          s"the DataFrame has no rows, so the size of '${columns.mkString("', '")}' is unknown"
+        )
+    }
+  }
+
+  /** A reference to a top-level column whose name may have dots or backticks. */
+  private[firesteel] def quoted(df: DataFrame, name: String): Column =
+    df.col("`" + name.replace("`", "``") + "`")
+
+  private def column(schema: StructType, input: InputRequest, example: Option[Any]): InputColumn = {
+    val types = input.columns.map(inputType(schema, _, input.columns.size > 1))
+    val found = example.map(value => exampleSize(input.columns.head, value))
+    val size = knownSize(schema, input.columns, types)
+      .orElse(found)
+      .orElse(input.shape.map(_.product))
+      .getOrElse(throw new IllegalStateException(s"no size of '${input.columns.head}'"))
+    if (size == 0) {
+      throw new InvalidDataException(s"the column '${input.columns.head}' has no values in row 0")
+    }
+    val shape = input.shape.getOrElse(Seq(size))
+    requireSize(input.columns, size, shape)
+    val sparse = example.exists {
+      case vector: SparseVector =>
+        vector.size >= SparseSize && vector.numActives.toLong * SparseFactor <= vector.size
+      case _ => false
+    }
+    InputColumn(
+      input.name,
+      input.columns.map(field(schema, _).name),
+      if (sparse) InputFormat.Sparse else InputFormat.Dense,
+      ColumnType.common(types.map(_.element)),
+      shape,
+      input.scale
+    )
+  }
+
+  private def exampleSize(name: String, value: Any): Int = value match {
+    case vector: Vector => vector.size
+    case bytes: Array[Byte] => bytes.length
+    case numbers: collection.Seq[_] => numbers.size
+    case _ => throw new InvalidDataException(s"the column '$name' is null in the first row")
+  }
+
+  private def requireSize(columns: Seq[String], size: Int, shape: Seq[Int]): Unit =
+    require(
+      shape.map(_.toLong).product == size,
+      s"the column '${columns.mkString(", ")}' has $size values a row, but the network's input " +
+        s"has the shape ${shape.mkString("x")}, which is ${shape.map(_.toLong).product}"
+    )
+}

@@ -1,0 +1,57 @@
+package firesteel.data
+
+import scala.reflect.ClassTag
+
+import org.apache.spark.TaskContext
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.DataFrame
+
+/** A planned read: an RDD with a task, and a stream, for each partition.
+  *
+  * @param rdd
+  *   gives the one result of each task
+  * @param tasks
+  *   the number of tasks
+  */
+final case class PreparedJob[R](rdd: RDD[R], tasks: Int)
+
+/** The way from a DataFrame to Arrow streams. */
+object DataRoad {
+
+  /** Plans to read the plan's columns in exactly `tasks` tasks: columnar where Spark has columnar
+    * batches, else by rows. May run a cheap job that counts rows, and the stages that the
+    * DataFrame's own plan has to run before.
+    *
+    * @param df
+    *   any batch DataFrame
+    * @param plan
+    *   the columns, as [[ColumnResolver]] found them in `df`
+    * @param tasks
+    *   the number of tasks; some have no rows if there are fewer rows
+    * @param body
+    *   what each task does with its stream; runs on the executor
+    */
+  def runTasks[R: ClassTag](df: DataFrame, plan: DataPlan, tasks: Int)(
+      body: PartitionStream => R
+  ): PreparedJob[R] = {
+    require(tasks > 0, s"$tasks tasks cannot read anything")
+    require(!df.isStreaming, "a streaming DataFrame cannot be read as a whole")
+    val results = RoadPlanner.plan(df, plan.columns, tasks) match {
+      case RowRoad(rdd, source) =>
+        rdd.mapPartitions(rows => one(plan, source, new RowSource(rows), body))
+      case VectorRoad(rdd, source) =>
+        rdd.mapPartitions(batches => one(plan, source, new VectorSource(batches), body))
+    }
+    PreparedJob(results, tasks)
+  }
+
+  private def one[R](
+      plan: DataPlan,
+      source: Source,
+      batches: BatchSource,
+      body: PartitionStream => R
+  ): Iterator[R] = {
+    val stream = new TaskStream(TaskContext.get(), plan, source, batches, BatchLimits.Default)
+    Iterator.single(body(stream))
+  }
+}

@@ -1,0 +1,138 @@
+package firesteel.data
+
+import firesteel.bridge.InternalException
+import org.apache.arrow.c.{ArrowArrayStream, Data}
+import org.apache.arrow.memory.BufferAllocator
+import org.apache.arrow.vector.ipc.ArrowReader
+import org.apache.arrow.vector.types.pojo.Schema
+import org.apache.spark.TaskContext
+import org.apache.spark.firesteel.SparkPrivate
+import org.apache.spark.sql.firesteel.SqlPrivate
+
+/** The rows of one partition as an Arrow C stream, for the task's thread. */
+trait PartitionStream {
+
+  /** The partition's number, from 0 until the number of tasks. */
+  def partition: Int
+
+  /** Exports the stream and hands its address to a consumer, which takes it by ownership and pulls
+    * it to its end or gives it up. A failure of Spark's side while the consumer pulls is rethrown
+    * as itself, in place of what the consumer made of it. Once only.
+    *
+    * @param consume
+    *   takes the address of an `ArrowArrayStream`, such as `NativeWorker.load`
+    */
+  def feed(consume: Long => Unit): Unit
+}
+
+/** A stream with an allocator of its own, which must be empty at its close. */
+private[data] final class TaskStream(
+    context: TaskContext,
+    plan: DataPlan,
+    source: Source,
+    batches: BatchSource,
+    limits: BatchLimits
+) extends PartitionStream {
+
+  override val partition: Int = context.partitionId()
+
+  private var fed = false
+
+  override def feed(consume: Long => Unit): Unit = {
+    require(!fed, "a stream can be fed only once")
+    fed = true
+    Closing(SqlPrivate.allocator(s"firesteel-$partition-${context.taskAttemptId()}")) { allocator =>
+      val filler = new BatchFiller(allocator, plan, source, partition, limits)
+      val reader = new PullReader(allocator, filler, batches, context)
+      Closing(reader)(_ => pull(allocator, reader, consume))
+    }
+  }
+
+  private def pull(allocator: BufferAllocator, reader: PullReader, consume: Long => Unit): Unit =
+    Closing(ArrowArrayStream.allocateNew(allocator)) { struct =>
+      Data.exportArrayStream(allocator, reader, struct)
+      try consume(struct.memoryAddress)
+      catch {
+        case error: Throwable =>
+          throw reader.failure.fold(error) { cause =>
+            if (cause ne error) cause.addSuppressed(error)
+            cause
+          }
+      } finally if (struct.snapshot.release != 0) struct.release()
+      reader.failure.foreach(cause => throw cause)
+    }
+}
+
+/** Fills a batch whenever one is pulled, and keeps why it could not. */
+private final class PullReader(
+    allocator: BufferAllocator,
+    filler: BatchFiller,
+    batches: BatchSource,
+    context: TaskContext
+) extends ArrowReader(allocator) {
+
+  private var kept: Option[Throwable] = None
+  private var pulled = 0L
+
+  /** What made a pull fail; across the C interface goes only its text. */
+  def failure: Option[Throwable] = kept
+
+  override def loadNextBatch(): Boolean =
+    try {
+      SparkPrivate.killIfInterrupted(context)
+      prepareLoadNextBatch()
+      filler.begin()
+      batches.fill(filler)
+      val more = filler.rows > 0
+      if (more) {
+        val batch = filler.finish()
+        pulled += batch.computeBodyLength()
+        loadRecordBatch(batch)
+      } else filler.close()
+      more
+    } catch {
+      case error: Throwable =>
+        kept = kept.orElse(Some(error))
+        throw error
+    }
+
+  override def bytesRead(): Long = pulled
+
+  override protected def readSchema(): Schema = filler.schema
+
+  override protected def closeReadSource(): Unit = filler.close()
+}
+
+/** Closes what a block used; a failure to close never hides why the block failed. */
+private[firesteel] object Closing {
+
+  def apply[A <: AutoCloseable, R](resource: A)(block: A => R): R = {
+    val result =
+      try block(resource)
+      catch {
+        case error: Throwable =>
+          try resource.close()
+          catch { case second: Throwable => if (second ne error) error.addSuppressed(second) }
+          throw error
+      }
+    resource match {
+      case allocator: BufferAllocator => closeEmpty(allocator)
+      case other => other.close()
+    }
+    result
+  }
+
+  private def closeEmpty(allocator: BufferAllocator): Unit = {
+    val left = allocator.getAllocatedMemory
+    val name = allocator.getName
+    try allocator.close()
+    catch {
+      case leak: IllegalStateException =>
+        val error = new InternalException(
+          s"$left bytes of Arrow memory were not given back to $name"
+        )
+        error.addSuppressed(leak)
+        throw error
+    }
+  }
+}

@@ -1,0 +1,171 @@
+package firesteel.data
+
+import org.apache.arrow.vector.complex.ListVector
+import org.apache.spark.sql.execution.vectorized.WritableColumnVector
+import org.apache.spark.sql.types._
+import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnVector, ColumnarBatch}
+
+/** Writes one column of the plan from columnar batches, several rows at once. */
+private[data] abstract class VectorWriter {
+
+  /** Writes rows.
+    *
+    * @param batch
+    *   the source, valid during the call
+    * @param from
+    *   the first row of the source
+    * @param count
+    *   how many rows
+    * @param at
+    *   the first row's number in the batch that is being filled
+    */
+  def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit
+}
+
+/** Row by row, for what has no faster way. */
+private[data] final class RowByRow(writer: RowWriter) extends VectorWriter {
+
+  override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
+    var i = 0
+    while (i < count) {
+      writer.write(batch.getRow(from + i), at + i)
+      i += 1
+    }
+  }
+}
+
+/** Arrays of numbers: one look at the nulls a batch, one copy a row. */
+private[data] final class ArrayVectorWriter(cell: Cell, builder: DenseBuilder, copy: ArrayCopy)
+    extends VectorWriter {
+
+  override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
+    val vector = batch.column(cell.ordinal)
+    val nulls = vector.hasNull
+    val nullElements = ArrayVectorWriter.mayHaveNullElements(vector)
+    var i = 0
+    while (i < count) {
+      if (nulls && vector.isNullAt(from + i)) cell.nullCell(at + i)
+      val array = vector.getArray(from + i)
+      if (array.numElements() != builder.size)
+        cell.wrongSize(at + i, array.numElements(), builder.size)
+      if (nullElements) {
+        val missing = ArrayCopy.firstNull(array)
+        if (missing >= 0) cell.nullElement(at + i, missing)
+      }
+      copy(array, builder.size, builder.address(at + i))
+      i += 1
+    }
+  }
+}
+
+private object ArrayVectorWriter {
+
+  /** Whether an array of the vector may hold a null; one look for all arrays where that is known. */
+  def mayHaveNullElements(vector: ColumnVector): Boolean = vector match {
+    case writable: WritableColumnVector => writable.arrayData().hasNull
+    case arrow: ArrowColumnVector =>
+      arrow.getValueVector match {
+        case list: ListVector => list.getDataVector.getNullCount > 0
+        case _                => true
+      }
+    case _ => true // ORC's vectors do not show their elements
+  }
+}
+
+/** Numeric columns, column by column into rows of values. */
+private[data] final class NumbersVectorWriter(
+    cells: Array[Cell],
+    types: Array[DataType],
+    address: Int => Long,
+    rowBytes: Long,
+    store: NumberStore
+) extends VectorWriter {
+
+  override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
+    var to = address(at)
+    var c = 0
+    while (c < cells.length) {
+      val vector = batch.column(cells(c).ordinal)
+      if (vector.hasNull) requireValues(vector, cells(c), from, count, at)
+      NumbersVectorWriter.copy(vector, types(c), from, count, to, rowBytes, store)
+      to += store.width
+      c += 1
+    }
+  }
+
+  private def requireValues(v: ColumnVector, cell: Cell, from: Int, count: Int, at: Int): Unit = {
+    var i = 0
+    while (i < count) {
+      if (v.isNullAt(from + i)) cell.nullCell(at + i)
+      i += 1
+    }
+  }
+}
+
+private object NumbersVectorWriter {
+
+  /** Copies one numeric vector into every `stride` bytes of memory, in a loop for each type. */
+  def copy(
+      vector: ColumnVector,
+      dataType: DataType,
+      from: Int,
+      count: Int,
+      to: Long,
+      stride: Long,
+      store: NumberStore
+  ): Unit = {
+    var i = 0
+    var place = to
+    dataType match {
+      case FloatType =>
+        while (i < count) {
+          store.put(vector.getFloat(from + i).toDouble, place)
+          place += stride
+          i += 1
+        }
+      case DoubleType =>
+        while (i < count) {
+          store.put(vector.getDouble(from + i), place)
+          place += stride
+          i += 1
+        }
+      case decimal: DecimalType =>
+        while (i < count) {
+          val value = vector.getDecimal(from + i, decimal.precision, decimal.scale)
+          store.put(value.toDouble, place)
+          place += stride
+          i += 1
+        }
+      case LongType =>
+        while (i < count) {
+          store.put(vector.getLong(from + i), place)
+          place += stride
+          i += 1
+        }
+      case IntegerType =>
+        while (i < count) {
+          store.put(vector.getInt(from + i).toLong, place)
+          place += stride
+          i += 1
+        }
+      case ShortType =>
+        while (i < count) {
+          store.put(vector.getShort(from + i).toLong, place)
+          place += stride
+          i += 1
+        }
+      case ByteType =>
+        while (i < count) {
+          store.put(vector.getByte(from + i).toLong, place)
+          place += stride
+          i += 1
+        }
+      case _ =>
+        while (i < count) {
+          store.put(if (vector.getBoolean(from + i)) 1L else 0L, place)
+          place += stride
+          i += 1
+        }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+package firesteel.data
+
+import org.apache.arrow.memory.BufferAllocator
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
+import org.apache.spark.sql.types._
+
+/** Where the plan's columns lie in what is read.
+  *
+  * @param columns
+  *   for each user's column its place in the rows and its type
+  */
+private[firesteel] final case class Source(columns: Map[String, (Int, DataType)])
+
+/** One column of the plan: its Arrow buffers and what fills them. */
+private[data] final case class Writer(
+    builder: ColumnBuilder,
+    rows: RowWriter,
+    vectors: VectorWriter
+)
+
+/** Makes the writers of a plan. */
+private[data] final class Writers(
+    allocator: BufferAllocator,
+    source: Source,
+    position: Position
+) {
+
+  /** A writer for each column of the plan, in the order of the stream. */
+  def apply(plan: DataPlan): Seq[Writer] =
+    plan.inputs.map(input) ++ plan.labels.map(label) ++ plan.weight.map(weight)
+
+  private def cell(column: String): Cell = new Cell(column, source.columns(column)._1, position)
+
+  private def typeOf(column: String): DataType = source.columns(column)._2
+
+  private def input(input: InputColumn): Writer =
+    if (input.format == InputFormat.Sparse) {
+      val builder = new SparseBuilder(allocator, input.name, input.size)
+      val rows = new SparseRowWriter(cell(input.column), builder)
+      Writer(builder, rows, new RowByRow(rows))
+    } else {
+      val arrow = ColumnBuilder.arrowType(input.element)
+      val builder = new DenseBuilder(allocator, input.name, arrow, input.element.width, input.size)
+      typeOf(input.columns.head) match {
+        case VectorType => vectors(cell(input.column), builder, wide = false)
+        case array: ArrayType => arrays(cell(input.column), array, builder, wide = false)
+        case BinaryType =>
+          val rows = new BinaryRowWriter(cell(input.column), builder)
+          Writer(builder, rows, bulk(rows.cell, builder, narrow = false, new RowByRow(rows)))
+        case _ => numbers(input.columns, builder, builder.address(_), NumberStore(input.element))
+      }
+    }
+
+  private def label(label: LabelColumn): Writer =
+    if (label.kind.size == 1) {
+      val builder = new ScalarBuilder(allocator, label.column, ColumnBuilder.Float64, 8)
+      numbers(Seq(label.column), builder, _ * 8L + builder.address, NumberStore.Doubles)
+    } else {
+      val builder =
+        new DenseBuilder(allocator, label.column, ColumnBuilder.Float64, 8, label.kind.size)
+      typeOf(label.column) match {
+        case array: ArrayType => arrays(cell(label.column), array, builder, wide = true)
+        case _ => vectors(cell(label.column), builder, wide = true)
+      }
+    }
+
+  private def weight(column: String): Writer = {
+    val builder = new ScalarBuilder(allocator, column, ColumnBuilder.Float32, 4)
+    numbers(Seq(column), builder, _ * 4L + builder.address, NumberStore.Floats)
+  }
+
+  private def vectors(cell: Cell, builder: DenseBuilder, wide: Boolean): Writer = {
+    val rows = new VectorRowWriter(cell, builder, wide)
+    Writer(builder, rows, bulk(cell, builder, !wide, new RowByRow(rows)))
+  }
+
+  private def arrays(cell: Cell, array: ArrayType, builder: DenseBuilder, wide: Boolean): Writer = {
+    val element = array.elementType
+    val copy = if (wide) ArrayCopy.toDoubles(element) else ArrayCopy.toElement(element)
+    val rows = new ArrayRowWriter(cell, array.containsNull, builder, copy)
+    val vectors = new ArrayVectorWriter(cell, builder, copy)
+    val narrow = !wide && element == DoubleType
+    val inBulk = if (wide) element == DoubleType else !element.isInstanceOf[DecimalType]
+    Writer(builder, rows, if (inBulk) bulk(cell, builder, narrow, vectors) else vectors)
+  }
+
+  private def bulk(
+      cell: Cell,
+      builder: DenseBuilder,
+      narrow: Boolean,
+      otherwise: VectorWriter
+  ): VectorWriter = new ArrowVectorWriter(cell.ordinal, builder, narrow, otherwise)
+
+  private def numbers(
+      columns: Seq[String],
+      builder: ColumnBuilder,
+      address: Int => Long,
+      store: NumberStore
+  ): Writer = {
+    val cells = columns.map(cell).toArray
+    val types = columns.map(typeOf).toArray
+    Writer(
+      builder,
+      new NumbersRowWriter(cells, types.map(NumberReader(_)), address, store),
+      new NumbersVectorWriter(cells, types, address, builder.rowBytes, store)
+    )
+  }
+}

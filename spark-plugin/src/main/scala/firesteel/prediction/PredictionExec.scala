@@ -1,0 +1,90 @@
+package firesteel.prediction
+
+import firesteel.data.Source
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeSet, Expression, SortOrder}
+import org.apache.spark.sql.catalyst.plans.physical.{Partitioning, UnknownPartitioning}
+import org.apache.spark.sql.execution.metric.{SQLMetric, SQLMetrics}
+import org.apache.spark.sql.execution.{SparkPlan, UnaryExecNode}
+import org.apache.spark.sql.types._
+import org.apache.spark.sql.vectorized.ColumnarBatch
+
+/**
+ * Computes predictions batch by batch and appends them to the columns that are passed through;
+ * see [[PredictionNode]] for its parameters.
+ */
+final case class PredictionExec(
+    predictor: Predictor,
+    inputs: Seq[Attribute],
+    passed: Seq[Attribute],
+    computed: Seq[Attribute],
+    child: SparkPlan
+) extends UnaryExecNode {
+
+  override def output: Seq[Attribute] = passed ++ computed
+
+  override def producedAttributes: AttributeSet = AttributeSet(computed)
+
+  override def outputPartitioning: Partitioning = child.outputPartitioning match {
+    case expression: Expression if !expression.references.subsetOf(AttributeSet(passed)) =>
+      UnknownPartitioning(child.outputPartitioning.numPartitions)
+    case other => other
+  }
+
+  override def outputOrdering: Seq[SortOrder] =
+    child.outputOrdering.takeWhile(_.references.subsetOf(AttributeSet(passed)))
+
+  /**
+   * Columnar where the child is, unless wide columns are passed through, which are slower to turn
+   * into rows afterwards than to pass as rows. Asks the child each time: planning replaces it.
+   */
+  override def supportsColumnar: Boolean =
+    child.supportsColumnar && passed.forall(column => isNarrow(column.dataType))
+
+  override lazy val metrics: Map[String, SQLMetric] = Map(
+    "numOutputRows" -> SQLMetrics.createMetric(sparkContext, "number of output rows"),
+    "numBatches" -> SQLMetrics.createMetric(sparkContext, "number of native batches"),
+    "nativeTime" -> SQLMetrics.createNanoTimingMetric(sparkContext, "time in native code")
+  )
+
+  override protected def doExecute(): RDD[InternalRow] = {
+    val task = predictionTask()
+    child.execute().mapPartitions(task.rows)
+  }
+
+  override protected def doExecuteColumnar(): RDD[ColumnarBatch] = {
+    val task = predictionTask()
+    child.executeColumnar().mapPartitions(task.batches)
+  }
+
+  override protected def withNewChildInternal(newChild: SparkPlan): PredictionExec =
+    copy(child = newChild)
+
+  override def simpleString(maxFields: Int): String =
+    s"Prediction $predictor ${inputs.map(_.name).mkString("[", ", ", "]")}"
+
+  private def isNarrow(dataType: DataType): Boolean = dataType match {
+    case _: NumericType | _: StringType | BooleanType | DateType => true
+    case TimestampType | TimestampNTZType => true
+    case _ => false
+  }
+
+  private def predictionTask(): PredictionTask = {
+    val places = predictor.data.columns.zip(inputs).map { case (column, input) =>
+      column -> (child.output.indexWhere(_.exprId == input.exprId) -> input.dataType)
+    }
+    PredictionTask(
+      predictor.toJson,
+      predictor.weights.broadcast(sparkContext),
+      predictor.data,
+      Source(places.toMap),
+      child.output,
+      passed,
+      predictor.outputs,
+      longMetric("numOutputRows"),
+      longMetric("numBatches"),
+      longMetric("nativeTime")
+    )
+  }
+}

@@ -1,0 +1,27 @@
+package firesteel.prediction
+
+import org.apache.spark.sql.{SparkSession, SparkSessionExtensions, SparkSessionExtensionsProvider}
+
+/** Makes a session plan predictions. Found through `META-INF/services`, so no key is needed. */
+final class PredictionExtensions extends SparkSessionExtensionsProvider {
+
+  override def apply(extensions: SparkSessionExtensions): Unit = {
+    extensions.injectPlannerStrategy(_ => PredictionStrategy)
+    extensions.injectOptimizerRule(_ => PrunePredictions)
+    extensions.injectOptimizerRule(_ => PushFiltersBelowPredictions)
+  }
+}
+
+object PredictionExtensions {
+
+  /** Does the same for a session that was made before the jar was on the class path; idempotent. */
+  private[prediction] def register(session: SparkSession): Unit = synchronized {
+    val methods = session.experimental
+    if (!methods.extraStrategies.contains(PredictionStrategy)) {
+      methods.extraStrategies = methods.extraStrategies :+ PredictionStrategy
+    }
+    val missing = Seq(PrunePredictions, PushFiltersBelowPredictions)
+      .filterNot(methods.extraOptimizations.contains)
+    if (missing.nonEmpty) methods.extraOptimizations = methods.extraOptimizations ++ missing
+  }
+}

@@ -1,0 +1,127 @@
+package firesteel.prediction
+
+import java.security.MessageDigest
+
+import firesteel.data.DataPlan
+import org.apache.spark.SparkContext
+import org.apache.spark.broadcast.Broadcast
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
+import org.apache.spark.sql.types.{DataType, DoubleType}
+import org.json4s._
+import org.json4s.jackson.JsonMethods.{compact, parse, render}
+
+/** What a predictor computes for a row.
+  *
+  * @param name
+  *   its name in the `outputs` of a `PredictorSpec`, and of its column in the native batch
+  * @param dataType
+  *   the type of its column
+  */
+sealed abstract class OutputKind(val name: String, val dataType: DataType) extends Serializable
+
+object OutputKind {
+
+  /** The network's outputs before the activation: a vector. */
+  case object RawPrediction extends OutputKind("rawPrediction", VectorType)
+
+  /** The probability of each class: a vector. */
+  case object Probability extends OutputKind("probability", VectorType)
+
+  /** The class index, or the number of a regression: a double. */
+  case object Prediction extends OutputKind("prediction", DoubleType)
+
+  /** The numbers of a regression with several: a vector. */
+  case object Predictions extends OutputKind("prediction", VectorType)
+}
+
+/** A model's weights, shared by all its transforms. They are broadcast when a plan is first
+  * executed, and the broadcast is given up with the last plan that uses it.
+  *
+  * @param bytes
+  *   the weights in safetensors; never changed
+  */
+final class ModelWeights(bytes: Array[Byte]) {
+
+  /** The SHA-256 of the weights in hexadecimal digits. */
+  lazy val hash: String =
+    MessageDigest.getInstance("SHA-256").digest(bytes).map(byte => f"$byte%02x").mkString
+
+  private var sent: Option[(SparkContext, Broadcast[Array[Byte]])] = None
+
+  /** The weights in this process. */
+  private[prediction] def local: Array[Byte] = bytes
+
+  /** The broadcast weights of this context. */
+  private[prediction] def broadcast(context: SparkContext): Broadcast[Array[Byte]] =
+    synchronized {
+      sent match {
+        case Some((owner, broadcast)) if owner eq context => broadcast
+        case _ =>
+          val broadcast = context.broadcast(bytes)
+          sent = Some(context -> broadcast)
+          broadcast
+      }
+    }
+}
+
+/** A predictor as a plan sees it. Two are equal when they give the same values for the same rows:
+  * by content, so that a refitted model never answers from another's cached rows.
+  *
+  * @param spec
+  *   the `PredictorSpec` of `native/core` as a JSON object, without `weights`, `data` and `outputs`
+  * @param data
+  *   the columns to read, without labels
+  * @param weights
+  *   the weights; equal by their hash
+  * @param outputs
+  *   what is computed, in the order of the new columns
+  */
+final class Predictor private (
+    private[prediction] val spec: String,
+    val data: DataPlan,
+    private[prediction] val weights: ModelWeights,
+    val outputs: Seq[OutputKind]
+) {
+
+  /** The same predictor with fewer outputs. */
+  private[prediction] def withOutputs(kept: Seq[OutputKind]): Predictor =
+    new Predictor(spec, data, weights, kept)
+
+  /** The complete `PredictorSpec` as JSON. */
+  private[prediction] def toJson: String = {
+    val own = parse(spec) match {
+      case fields: JObject => fields
+      case _ => throw new IllegalArgumentException("a PredictorSpec is a JSON object")
+    }
+    val added = JObject(
+      "weights" -> JString(weights.hash),
+      "data" -> data.json,
+      "outputs" -> JArray(outputs.map(kind => JString(kind.name)).toList)
+    )
+    compact(render(own.merge(added)))
+  }
+
+  private def identity: (String, String, DataPlan, Seq[OutputKind]) =
+    (spec, weights.hash, data, outputs)
+
+  override def equals(other: Any): Boolean = other match {
+    case that: Predictor => identity == that.identity
+    case _ => false
+  }
+
+  override def hashCode: Int = identity.hashCode
+
+  override def toString: String =
+    s"Predictor(${weights.hash.take(12)}, ${outputs.map(_.name).mkString(", ")})"
+}
+
+object Predictor {
+
+  /** See the class. */
+  def apply(
+      spec: String,
+      data: DataPlan,
+      weights: ModelWeights,
+      outputs: Seq[OutputKind]
+  ): Predictor = new Predictor(spec, data, weights, outputs)
+}

@@ -1,0 +1,43 @@
+package org.apache.spark.sql.firesteel
+
+import org.apache.arrow.memory.BufferAllocator
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
+import org.apache.spark.sql.classic.Dataset
+import org.apache.spark.sql.execution.{QueryExecution, SQLExecutionRDD}
+import org.apache.spark.sql.util.ArrowUtils
+import org.apache.spark.sql.{classic, DataFrame}
+
+/** All use of what Spark keeps private to its package `sql`. */
+object SqlPrivate {
+
+  /** A fresh allocator under Spark's root, so that Spark's own Arrow buffers can be shared. */
+  def allocator(name: String): BufferAllocator =
+    ArrowUtils.rootAllocator.newChildAllocator(name, 0, Long.MaxValue)
+
+  /** The bytes of Arrow memory that are in use under Spark's root. */
+  def allocated: Long = ArrowUtils.rootAllocator.getAllocatedMemory
+
+  /** The plan a DataFrame is built on. */
+  def logicalPlan(df: DataFrame): LogicalPlan = classicOf(df).logicalPlan
+
+  /** How a DataFrame is executed. */
+  def execution(df: DataFrame): QueryExecution = classicOf(df).queryExecution
+
+  /** A DataFrame over another plan, of the same session. */
+  def dataFrame(df: DataFrame, plan: LogicalPlan): DataFrame =
+    Dataset.ofRows(classicOf(df).sparkSession, plan)
+
+  /** The RDD of an executed plan under the SQL configuration of its session. */
+  def configured[T](rdd: RDD[T], execution: QueryExecution): RDD[T] =
+    new SQLExecutionRDD(
+      rdd.asInstanceOf[RDD[InternalRow]],
+      execution.sparkSession.sessionState.conf
+    ).asInstanceOf[RDD[T]]
+
+  private def classicOf(df: DataFrame): classic.DataFrame = df match {
+    case classic: Dataset[_] => classic.asInstanceOf[Dataset[org.apache.spark.sql.Row]]
+    case _ => throw new IllegalArgumentException("the DataFrame belongs to a remote session")
+  }
+}
