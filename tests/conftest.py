@@ -1,7 +1,8 @@
-"""Real Spark for the end-to-end tests: spark-submit and spark-shell of the pip-installed versions."""
+"""Real Spark for the end-to-end tests: spark-submit and spark-shell, installed by pip."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -92,10 +93,8 @@ class Run:
 
     def kill(self) -> None:
         for pid in [*_descendants(self.process.pid), self.process.pid]:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def _command_line(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""Whole fits through spark-submit, on one JVM and on executors of their own, on the oldest and the newest Spark."""
+"""Whole fits through spark-submit, in one JVM and on executors, on the oldest and newest Spark."""
 
 from __future__ import annotations
 

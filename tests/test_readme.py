@@ -62,7 +62,7 @@ def test_make_knows_the_targets_that_are_shown(target: str) -> None:
 
 def test_the_demo_prints_an_accuracy_of_at_least_97_and_a_half() -> None:
     done = subprocess.run(
-        ["scripts/demo.sh"], cwd=ROOT, capture_output=True, text=True, timeout=600
+        ["scripts/demo.sh"], cwd=ROOT, check=False, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr[-4000:]
     accuracy = re.search(r"^test accuracy (\d\d\.\d\d) %$", done.stdout, re.MULTILINE)

@@ -307,6 +307,10 @@ impl Builder {
                 ));
             }
         }
+        if let Some(name) = spec.outputs.iter().find(|name| tokens[self.values[*name]].is_some()) {
+            let text = format!("output '{name}' of the network holds token ids");
+            return Err(TrainError::InvalidSpec(text));
+        }
         for (input, tokens) in self.graph.inputs.iter_mut().zip(tokens) {
             input.tokens = tokens;
         }
