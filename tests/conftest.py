@@ -1,7 +1,8 @@
-"""Real Spark for the end-to-end tests: spark-submit and spark-shell of the pip-installed versions."""
+"""Real Spark for the end-to-end tests: spark-submit and spark-shell, installed by pip."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -53,7 +54,9 @@ class Run:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"still running after {seconds} s:\n{self.output[-6000:]}") from None
+            raise AssertionError(
+                f"still running after {seconds} s:\n{self.output[-6000:]}"
+            ) from None
         assert self._reader is not None
         self._reader.join(30)
         return code
@@ -90,10 +93,8 @@ class Run:
 
     def kill(self) -> None:
         for pid in [*_descendants(self.process.pid), self.process.pid]:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def _command_line(pid: int) -> str:
@@ -157,7 +158,9 @@ class Spark:
         for key, value in settings.items():
             line += ["--conf", f"{key}={value}"]
         line += ["--jars", ",".join(str(jar) for jar in ([PLUGIN_JAR] if jars is None else jars))]
-        clean = {k: v for k, v in os.environ.items() if k not in ("LIBTORCH", "SPARK_HOME", "PYTHONPATH")}
+        clean = {
+            k: v for k, v in os.environ.items() if k not in ("LIBTORCH", "SPARK_HOME", "PYTHONPATH")
+        }
         clean["PATH"] = f"{venv / 'bin'}:{clean['PATH']}"
         clean["SPARK_LOCAL_DIRS"] = str(self.folder / "spark-local")
         clean["SPARK_WORKER_DIR"] = str(self.folder / "spark-work")

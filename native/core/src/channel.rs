@@ -196,7 +196,12 @@ pub trait ParamChannel: Send {
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    fn heartbeat(&mut self, position: Position, rows: u64, tally: Tally) -> Result<Answer, ChannelError>;
+    fn heartbeat(
+        &mut self,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+    ) -> Result<Answer, ChannelError>;
 
     /// Tells the driver that the whole fit must fail with this error, which a retry would meet again.
     ///

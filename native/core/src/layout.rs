@@ -46,7 +46,12 @@ impl ParamLayout {
     }
 
     /// Appends a tensor after the last one of its buffer and returns its entry.
-    pub fn push(&mut self, name: impl Into<String>, shape: &[usize], element: Element) -> &TensorEntry {
+    pub fn push(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        element: Element,
+    ) -> &TensorEntry {
         let offset = self.len_of(element);
         let index = self.entries.len();
         self.entries.push(TensorEntry {

@@ -1,6 +1,7 @@
 //! Loading and gathering beside a plain copy of the same bytes, in alternating rounds.
 //!
-//! One line a measure: `bench <name> ours <GB/s> beside <GB/s> ratio <ours / beside>`, medians over the rounds.
+//! One line a measure: `bench <name> ours <GB/s> beside <GB/s> ratio <ours / beside>`, medians over the rounds. Words on the
+//! command line select the measures whose names contain one of them.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -34,15 +35,19 @@ fn main() {
     }
 }
 
-/// A partition from an Arrow stream, beside copying the same bytes into fresh memory.
+/// A partition from an Arrow stream, beside copying the same bytes to memory from the allocator and to memory that was
+/// written before.
 fn load(name: &str, spec: &DataSpec, batches: &[RecordBatch], bytes: usize) {
     let source = vec![1_u8; bytes];
-    compare(
-        &format!("load_{name}_784"),
-        bytes,
-        || drop(black_box(partition(spec, batches))),
-        || drop(black_box(black_box(&source).clone())),
-    );
+    let mut written = vec![2_u8; bytes];
+    let ours = || drop(black_box(partition(spec, batches)));
+    compare(&format!("load_{name}_784"), bytes, ours, || {
+        drop(black_box(black_box(&source).clone()))
+    });
+    compare(&format!("load_{name}_784_written"), bytes, ours, || {
+        written.copy_from_slice(black_box(&source));
+        black_box(&mut written);
+    });
 }
 
 /// A shuffled epoch in mini-batches, beside an epoch of copies of as many f32 from one place to another.
@@ -71,14 +76,27 @@ fn gather(name: &str, partition: &Partition, rows: usize) {
 
 /// The order of an epoch, in milliseconds.
 fn order(name: &str, partition: &Partition) {
+    let name = format!("order_{name}_{ROWS}");
+    if !selected(&name) {
+        return;
+    }
     let shard = partition.shard(0, 1).unwrap();
     let mut times: Vec<_> = (0..ROUNDS as u32)
         .map(|epoch| time(|| drop(black_box(shard.order(1, epoch, true)))))
         .collect();
-    println!("bench order_{name}_60000 milliseconds {:.2}", median(&mut times).as_secs_f64() * 1e3);
+    println!("bench {name} milliseconds {:.2}", median(&mut times).as_secs_f64() * 1e3);
+}
+
+/// Whether the command line asks for this measure.
+fn selected(name: &str) -> bool {
+    let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
+    words.peek().is_none() || words.any(|word| name.contains(&word))
 }
 
 fn compare(name: &str, bytes: usize, mut ours: impl FnMut(), mut beside: impl FnMut()) {
+    if !selected(name) {
+        return;
+    }
     let (mut our_times, mut beside_times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         our_times.push(time(&mut ours));

@@ -104,3 +104,50 @@ fn view<'a, T: Element>(
     dense::check::<T>(&source, values, size, input.scale, 0)?;
     Ok(Box::new(Dense::new(Slice { values, size }, size, input.scale)))
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::{Float32Type, UInt8Type};
+    use firesteel_core::spec::ElementType;
+
+    use super::*;
+    use crate::testing::{batch, csr, dense, lists, load, sparse, spec};
+
+    #[test]
+    fn a_batch_converts_as_a_partition_does() {
+        let inputs = vec![
+            dense("wave", ElementType::F32, 4),
+            InputSpec { scale: 0.5, ..dense("image", ElementType::U8, 3) },
+            sparse("words", 6),
+        ];
+        let spec = spec(inputs, vec![], None);
+        let [indices, values] = csr(&[vec![(5, 1.5)], vec![(0, 2.0), (3, 1.0)]]);
+        let columns = batch(vec![
+            lists::<Float32Type>(4, (0..8).map(|i| i as f32).collect()),
+            lists::<UInt8Type>(3, vec![255, 0, 1, 2, 3, 4]),
+            indices,
+            values,
+        ]);
+        let partition = load(vec![columns.clone()], &spec).unwrap();
+        let view = Batch::new(&columns, &spec).unwrap();
+        assert_eq!(view.rows(), 2);
+        for (input, size) in [4, 3, 6].into_iter().enumerate() {
+            let (mut one, mut other) = (vec![9.0; 2 * size], vec![8.0; 2 * size]);
+            view.gather_f32(input, &mut one).unwrap();
+            partition.gather_f32(input, &[0, 1], &mut other).unwrap();
+            assert_eq!(one, other);
+        }
+        assert_eq!(view.contiguous_f32(0).map(<[f32]>::len), Some(8));
+        assert!(view.contiguous_f32(1).is_none());
+    }
+
+    #[test]
+    fn a_batch_without_rows_is_no_error() {
+        let spec = spec(vec![dense("wave", ElementType::F32, 4)], vec![], None);
+        let columns = batch(vec![lists::<Float32Type>(4, vec![])]);
+        let view = Batch::new(&columns, &spec).unwrap();
+        view.gather_f32(0, &mut []).unwrap();
+        assert!(view.gather_f32(1, &mut []).is_err());
+        assert!(view.gather_f32(0, &mut [0.0]).is_err());
+    }
+}

@@ -18,6 +18,9 @@ const BLOCK_BYTES: usize = 8 << 20;
 /// The size that a column's first block starts with; it doubles, so that small partitions take little.
 const FIRST_BYTES: usize = 64 << 10;
 
+/// The size of a huge page on x86-64 and, mostly, on ARM.
+const HUGE_PAGE: usize = 2 << 20;
+
 /// Where blocks may live.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper {
@@ -72,6 +75,8 @@ struct Block {
 #[derive(Debug)]
 struct Tail {
     map: MmapMut,
+    /// The bytes that may be filled.
+    capacity: usize,
     /// The bytes that are filled.
     bytes: usize,
     /// `None` if the budget had no room: the block is spilled once full.
@@ -123,7 +128,7 @@ impl<T: Pod> Writer<T> {
     /// Takes the block being filled out of the writer, with at least `bytes` free bytes.
     fn tail_with_room(&mut self, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
         match self.tail.take() {
-            Some(tail) if tail.bytes + bytes <= tail.map.len() => Ok(tail),
+            Some(tail) if tail.bytes + bytes <= tail.capacity => Ok(tail),
             Some(tail) if tail.bytes + bytes <= self.block_bytes => self.grow(tail, bytes, keeper),
             Some(tail) => {
                 self.seal(tail, keeper)?;
@@ -140,12 +145,12 @@ impl<T: Pod> Writer<T> {
             Some(map) if map.len() >= bytes && reservation.is_none() => map,
             _ => allocate(bytes)?,
         };
-        Ok(Tail { map, bytes: 0, reservation })
+        Ok(Tail { map, capacity: bytes, bytes: 0, reservation })
     }
 
     /// Moves the block being filled to one at least twice as large, up to the full size.
     fn grow(&mut self, tail: Tail, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
-        let larger = (tail.map.len() * 2).max(tail.bytes + bytes).min(self.block_bytes);
+        let larger = (tail.capacity * 2).max(tail.bytes + bytes).min(self.block_bytes);
         let mut grown = self.tail(larger, keeper)?;
         grown.map[..tail.bytes].copy_from_slice(&tail.map[..tail.bytes]);
         grown.bytes = tail.bytes;
@@ -154,7 +159,7 @@ impl<T: Pod> Writer<T> {
 
     /// Ends a block: in memory if the budget has room for it, else in a file.
     fn seal(&mut self, tail: Tail, keeper: &Keeper) -> Result<(), DataError> {
-        let Tail { map, bytes, reservation } = tail;
+        let Tail { map, bytes, reservation, .. } = tail;
         let block = if reservation.is_some() {
             Block { map: read_only(map)?, bytes, reservation }
         } else {
@@ -168,37 +173,34 @@ impl<T: Pod> Writer<T> {
 
     /// Ends the last block, in no more memory than it needs.
     pub(crate) fn finish(mut self, keeper: &Keeper) -> Result<Blocks<T>, DataError> {
-        if let Some(tail) = self.tail.take() {
+        if let Some(mut tail) = self.tail.take() {
             self.spare = None;
-            let fits = tail.map.len() == tail.bytes;
-            let exact = if fits && tail.reservation.is_some() {
-                None
-            } else {
-                keeper.budget.reserve(tail.bytes as u64)
-            };
-            match exact {
-                Some(reservation) => {
-                    let mut map = allocate(tail.bytes)?;
-                    map[..tail.bytes].copy_from_slice(&tail.map[..tail.bytes]);
-                    self.seal(
-                        Tail { map, bytes: tail.bytes, reservation: Some(reservation) },
-                        keeper,
-                    )?;
-                }
-                None => self.seal(tail, keeper)?,
+            let bytes = tail.bytes;
+            if (tail.reservation.is_none() || bytes < tail.capacity)
+                && let Some(reservation) = keeper.budget.reserve(bytes as u64)
+            {
+                let mut map = allocate(bytes)?;
+                map[..bytes].copy_from_slice(&tail.map[..bytes]);
+                tail = Tail { map, capacity: bytes, bytes, reservation: Some(reservation) };
             }
+            self.seal(tail, keeper)?;
         }
         Ok(Blocks { blocks: self.finished, items: PhantomData })
     }
 }
 
-/// Zeroed memory of its own, in huge pages where the system has them.
+/// Zeroed memory of its own, in huge pages where the system has them: a fault for every small page would cost more than the
+/// copy. Linux aligns a map to huge pages if its length is a multiple of theirs; what is never written takes no memory.
 fn allocate(bytes: usize) -> Result<MmapMut, DataError> {
-    let map = MmapMut::map_anon(bytes.max(1)).map_err(|error| {
+    let huge = bytes - bytes % HUGE_PAGE;
+    let length = if huge == 0 { bytes.max(1) } else { bytes.next_multiple_of(HUGE_PAGE) };
+    let map = MmapMut::map_anon(length).map_err(|error| {
         DataError::Memory(format!("no memory for {bytes} bytes of training data: {error}"))
     })?;
-    // A kernel without huge pages refuses the advice and nothing is lost.
-    let _ = map.advise(Advice::HugePage);
+    if huge > 0 {
+        // A kernel without huge pages refuses the advice, and nothing is lost.
+        let _ = map.advise_range(Advice::HugePage, 0, huge);
+    }
     Ok(map)
 }
 

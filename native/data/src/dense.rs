@@ -1,6 +1,9 @@
 //! Dense inputs: `size` values a row.
 
+use std::convert::Infallible;
 use std::fmt::Debug;
+use std::hint::black_box;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use arrow::array::ArrayRef;
@@ -47,43 +50,56 @@ pub(crate) struct Dense<T, L> {
     lines: L,
     size: usize,
     scale: f32,
-    element: std::marker::PhantomData<T>,
+    element: PhantomData<T>,
 }
 
 impl<T: Element, L: Lines<T>> Dense<T, L> {
     pub(crate) fn new(lines: L, size: usize, scale: f32) -> Self {
-        Self { lines, size, scale, element: std::marker::PhantomData }
+        Self { lines, size, scale, element: PhantomData }
     }
-}
 
-impl<T: Element, L: Lines<T>> Input for Dense<T, L> {
-    fn gather_f32(&self, rows: Rows<'_>, mut out: &mut [f32]) {
-        for mut run in rows.runs() {
-            while !run.is_empty() {
-                let values = self.lines.run(run.start, run.len());
-                let (now, later) = out.split_at_mut(values.len());
-                T::convert(values, self.scale, now);
-                out = later;
-                run.start += values.len() / self.size;
+    /// Gives `convert` every run of values that lie together, with the number of its first row and its part of `out`.
+    fn walk<O, E>(
+        &self,
+        rows: Rows<'_>,
+        mut out: &mut [O],
+        convert: impl Fn(usize, &[T], &mut [O]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut runs = rows.runs().peekable();
+        while let Some(mut run) = runs.next() {
+            if let Some(next) = runs.peek() {
+                // The next row is anywhere in memory: reading of it now lets the processor fetch it during this copy.
+                black_box(self.lines.run(next.start, 1).first().copied());
             }
-        }
-    }
-
-    fn gather_i64(&self, rows: Rows<'_>, mut out: &mut [i64]) -> Result<(), NotAnInteger> {
-        for mut run in rows.runs() {
             while !run.is_empty() {
                 let values = self.lines.run(run.start, run.len());
                 let (now, later) = out.split_at_mut(values.len());
-                T::to_integers(values, now).map_err(|index| NotAnInteger {
-                    row: run.start + index / self.size,
-                    position: index % self.size,
-                    value: values[index].shown(),
-                })?;
+                convert(run.start, values, now)?;
                 out = later;
                 run.start += values.len() / self.size;
             }
         }
         Ok(())
+    }
+}
+
+impl<T: Element, L: Lines<T>> Input for Dense<T, L> {
+    fn gather_f32(&self, rows: Rows<'_>, out: &mut [f32]) {
+        let copied: Result<(), Infallible> = self.walk(rows, out, |_, values, out| {
+            T::convert(values, self.scale, out);
+            Ok(())
+        });
+        let Ok(()) = copied;
+    }
+
+    fn gather_i64(&self, rows: Rows<'_>, out: &mut [i64]) -> Result<(), NotAnInteger> {
+        self.walk(rows, out, |row, values, out| {
+            T::to_integers(values, out).map_err(|index| NotAnInteger {
+                row: row + index / self.size,
+                position: index % self.size,
+                value: values[index].shown(),
+            })
+        })
     }
 
     fn contiguous_f32(&self, rows: Range<usize>) -> Option<&[f32]> {

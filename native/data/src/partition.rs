@@ -377,6 +377,7 @@ mod tests {
                 0,
                 "spilled files have no names"
             );
+            assert!(held_in(directory.path()) > 0, "spilled files are mapped");
             assert_eq!(spilled.content(), whole.content());
             let order = whole.shard(0, 1).unwrap().order(5, 0, true);
             let (mut one, mut other) = (vec![0; size * 600], vec![1; size * 600]);
@@ -386,8 +387,41 @@ mod tests {
                 assert!(one == other);
             }
             drop(spilled);
-            assert_eq!(budget.used(), 0);
+            assert_eq!((budget.used(), held_in(directory.path())), (0, 0));
         }
+    }
+
+    #[test]
+    fn a_failed_load_leaves_no_byte_and_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let directories = [directory.path().to_path_buf()];
+        let spec = spec(vec![dense("wave", ElementType::F32, 1000)], vec![], None);
+        let good = batch(vec![lists::<Float32Type>(1000, vec![0.5; 5_000_000])]);
+        let bad = batch(vec![lists::<Float32Type>(1000, vec![f32::NAN; 1000])]);
+        let budget = CacheBudget::shared(10 << 20);
+        let error = load_within(vec![good, bad], &spec, &budget, &directories).unwrap_err();
+        assert!(error.to_string().contains("row 5000 of the partition, position 0"), "{error}");
+        assert_eq!((budget.used(), held_in(directory.path())), (0, 0));
+    }
+
+    /// The maps and open files of this process that lie in a directory.
+    fn held_in(directory: &std::path::Path) -> usize {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mapped =
+            maps.lines().filter(|line| line.contains(&*directory.to_string_lossy())).count();
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let open = open
+            .flat_map(|file| std::fs::read_link(file.path()))
+            .filter(|path| path.starts_with(directory));
+        mapped + open.count()
+    }
+
+    #[test]
+    fn a_partition_may_move_to_another_thread() {
+        fn assert_send<T: Send + Sync>() {}
+        assert_send::<Partition>();
+        assert_send::<Shard>();
+        assert_send::<DataError>();
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! What workers and server do for each other when nothing goes wrong.
 
+#![allow(clippy::unwrap_used, reason = "tests may be blunt")]
+
 mod support;
 
 use std::thread;

@@ -2,6 +2,7 @@
 
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
+use firesteel_data::DataError;
 use tch::TchError;
 
 /// A failure of this crate.
@@ -23,11 +24,13 @@ pub enum TrainError {
         /// What is wrong.
         problem: String,
     },
-    /// A value in the data that the network cannot take.
-    #[error("{0}")]
-    InvalidData(String),
+    /// The data cannot be read or holds a value that the network cannot take.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The loss, a parameter or a buffer became NaN or infinite.
-    #[error("worker {worker}: {what} in epoch {epoch}, mini-batch {batch}; lower the learning rate or scale the features")]
+    #[error(
+        "worker {worker}: {what} in epoch {epoch}, mini-batch {batch}; lower the learning rate or scale the features"
+    )]
     Diverged {
         /// The worker that met it.
         worker: WorkerId,
@@ -60,7 +63,8 @@ impl Coded for TrainError {
         match self {
             Self::InvalidSpec(_) | Self::Layer { .. } => ErrorCode::InvalidSpec,
             Self::Strategy(error) => error.code(),
-            Self::InvalidData(_) | Self::Weights(_) => ErrorCode::InvalidData,
+            Self::Data(error) => error.code(),
+            Self::Weights(_) => ErrorCode::InvalidData,
             Self::Diverged { .. } => ErrorCode::Diverged,
             Self::Channel(error) => error.code(),
             Self::Cancelled => ErrorCode::Cancelled,

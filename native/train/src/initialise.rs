@@ -7,6 +7,14 @@ use crate::error::TrainError;
 use crate::graph::Graph;
 use crate::random::Generator;
 
+/// The layout of a network over these columns.
+///
+/// # Errors
+/// As [`inspect`](crate::inspect).
+pub fn layout(spec: &NetworkSpec, data: &DataSpec) -> Result<ParamLayout, TrainError> {
+    Ok(Graph::of_data(spec, data)?.layout)
+}
+
 /// The layout of a network over these columns, and its parameters and buffers drawn from PyTorch's distributions.
 ///
 /// Each tensor has its own stream of the seed, named by the tensor: the same seed gives the same weights on every machine,

@@ -1,7 +1,7 @@
 //! What a network is, for the driver: shapes, parameters, outputs. No libtorch call.
 
 use firesteel_core::Element;
-use firesteel_core::spec::{NetworkSpec};
+use firesteel_core::spec::NetworkSpec;
 use serde::Serialize;
 
 use crate::error::TrainError;

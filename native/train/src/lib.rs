@@ -6,14 +6,22 @@
 pub mod error;
 mod graph;
 mod initialise;
-mod inspect;
+pub mod inspect;
 mod loss;
 mod network;
+pub mod optimizer;
+mod predictor;
 mod random;
 mod raw;
-pub mod optimizer;
+mod source;
+mod torch;
+mod weights;
+mod worker;
 
 pub use error::TrainError;
-pub use initialise::initialise;
-pub use inspect::{Activation, InputInspection, Inspection, LayerInspection, OutputInspection, inspect};
+pub use initialise::{initialise, layout};
+pub use inspect::{Inspection, inspect};
 pub use loss::check_loss;
+pub use predictor::{LoadedWeights, Predictor};
+pub use weights::{weights_from_bytes, weights_to_bytes};
+pub use worker::{Connect, MemberReport, Seconds, Worker, WorkerReport};

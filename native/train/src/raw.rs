@@ -69,7 +69,13 @@ pub(crate) fn view(flat: &Tensor, offset: usize, shape: &[i64]) -> Result<Tensor
 
 /// A length as libtorch counts.
 pub(crate) fn dimension(length: usize) -> Result<i64, TrainError> {
-    i64::try_from(length).map_err(|_| TrainError::Internal(format!("{length} is no length of a tensor")))
+    i64::try_from(length)
+        .map_err(|_| TrainError::Internal(format!("{length} is no length of a tensor")))
+}
+
+/// A shape as libtorch counts.
+pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>, TrainError> {
+    shape.iter().map(|&length| dimension(length)).collect()
 }
 
 /// The values of a contiguous f32 tensor.

@@ -6,13 +6,15 @@ each case its first parameters, then for each step the gradients and the paramet
 
 import json
 import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 
 STEPS = 50
 
 
-def optimizer(spec, parameters):
+def optimizer(spec: dict[str, Any], parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """The PyTorch optimizer of one of Firesteel's specifications."""
     options = {
         "lr": spec["learningRate"],
@@ -43,38 +45,32 @@ def optimizer(spec, parameters):
     return classes[spec["name"]](parameters, **options)
 
 
-def gradients(kind, shape, step, generator):
-    """The gradients of one step, of a given kind."""
-    normal = torch.randn(shape, generator=generator)
-    match kind:
-        case "normal":
-            return normal
-        case "zero":
-            return torch.zeros(shape)
-        case "tiny":
-            return normal * 1e-20
-        case "small":
-            return normal * 1e-6
-        case "large":
-            return normal * 1e4
-        case "mixed":
-            exponents = torch.arange(normal.numel()).reshape(shape) % 13
-            return normal * 10.0 ** (exponents - 10.0)
-        case "sparse":
-            return torch.where(torch.rand(shape, generator=generator) < 0.8, 0.0, normal)
-        case "dying":
-            return normal if step < STEPS // 2 else torch.zeros(shape)
-        case _:
-            raise ValueError(kind)
+def mixed(normal: torch.Tensor) -> torch.Tensor:
+    """Magnitudes from 1e-10 to 100, by element."""
+    exponents = torch.arange(normal.numel()).reshape(normal.shape) % 13
+    return normal * 10.0 ** (exponents - 10.0)
 
 
-def write(tensors):
+# The kinds of gradients, from normally distributed numbers, as many uniform ones, and the step.
+GRADIENTS: dict[str, Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]] = {
+    "normal": lambda normal, _uniform, _step: normal,
+    "zero": lambda normal, _uniform, _step: torch.zeros_like(normal),
+    "tiny": lambda normal, _uniform, _step: normal * 1e-20,
+    "small": lambda normal, _uniform, _step: normal * 1e-6,
+    "large": lambda normal, _uniform, _step: normal * 1e4,
+    "mixed": lambda normal, _uniform, _step: mixed(normal),
+    "sparse": lambda normal, uniform, _step: torch.where(uniform < 0.8, 0.0, normal),
+    "dying": lambda normal, _uniform, step: normal if step < STEPS // 2 else 0.0 * normal,
+}
+
+
+def write(tensors: Iterable[torch.Tensor]) -> None:
     """Writes tensors one after the other."""
     for tensor in tensors:
         sys.stdout.buffer.write(tensor.detach().numpy().astype("<f4").tobytes())
 
 
-def main():
+def main() -> None:
     """Runs every case."""
     torch.set_num_threads(1)
     for case in json.load(sys.stdin):
@@ -87,7 +83,9 @@ def main():
         stepper = optimizer(case["optimizer"], parameters)
         for step in range(STEPS):
             for parameter in parameters:
-                parameter.grad = gradients(case["gradients"], parameter.shape, step, generator)
+                normal = torch.randn(parameter.shape, generator=generator)
+                uniform = torch.rand(parameter.shape, generator=generator)
+                parameter.grad = GRADIENTS[case["gradients"]](normal, uniform, step)
             write(parameter.grad for parameter in parameters)
             stepper.step()
             write(parameters)

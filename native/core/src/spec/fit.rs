@@ -98,15 +98,44 @@ pub struct PredictorSpec {
     pub network: NetworkSpec,
     /// The stream's columns, without labels.
     pub data: DataSpec,
+    /// What is predicted.
+    pub task: PredictionTask,
+    /// The columns that are wanted, in order.
+    pub outputs: Vec<PredictionColumn>,
     /// Class thresholds, or empty.
     pub thresholds: Vec<f64>,
     /// Intra-op threads of libtorch in this task.
     pub threads: u32,
 }
 
+/// What a model predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PredictionTask {
+    /// A class: the network's output has one number for each class, or a single one for two classes.
+    Classification,
+    /// The network's output itself.
+    Regression,
+}
+
+/// A column that a predictor can give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PredictionColumn {
+    /// What the network computes before a trailing activation, the logits: a fixed-size list of Float64.
+    RawPrediction,
+    /// The probability of each class: a fixed-size list of Float64.
+    Probability,
+    /// The class, or the network's output where it is one number, as Float64; a fixed-size list of Float64 where it is several.
+    Prediction,
+}
+
 impl std::fmt::Debug for ServerSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServerSpec").field("fit", &self.fit).field("strategy", &self.strategy).finish_non_exhaustive()
+        f.debug_struct("ServerSpec")
+            .field("fit", &self.fit)
+            .field("strategy", &self.strategy)
+            .finish_non_exhaustive()
     }
 }
 

@@ -7,6 +7,8 @@ mod network;
 mod training;
 
 pub use data::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
-pub use fit::{ClientSpec, PredictorSpec, ServerSpec, WorkerSpec};
+pub use fit::{
+    ClientSpec, PredictionColumn, PredictionTask, PredictorSpec, ServerSpec, WorkerSpec,
+};
 pub use network::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 pub use training::{LossSpec, OptimizerSpec, StrategySpec};

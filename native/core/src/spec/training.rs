@@ -42,22 +42,61 @@ pub enum LossSpec {
 
 /// A worker's optimizer, with PyTorch's names and formulas.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", rename_all_fields = "camelCase", tag = "name", deny_unknown_fields)]
+#[serde(
+    rename_all = "lowercase",
+    rename_all_fields = "camelCase",
+    tag = "name",
+    deny_unknown_fields
+)]
 pub enum OptimizerSpec {
     /// Stochastic gradient descent.
     Sgd { learning_rate: f64, momentum: f64, dampening: f64, nesterov: bool, weight_decay: f64 },
     /// Adam (Kingma and Ba, 2015).
-    Adam { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64, amsgrad: bool },
+    Adam {
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        epsilon: f64,
+        weight_decay: f64,
+        amsgrad: bool,
+    },
     /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
-    AdamW { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64, amsgrad: bool },
+    AdamW {
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        epsilon: f64,
+        weight_decay: f64,
+        amsgrad: bool,
+    },
     /// RMSprop (Hinton, 2012).
-    RmsProp { learning_rate: f64, alpha: f64, epsilon: f64, weight_decay: f64, momentum: f64, centered: bool },
+    RmsProp {
+        learning_rate: f64,
+        alpha: f64,
+        epsilon: f64,
+        weight_decay: f64,
+        momentum: f64,
+        centered: bool,
+    },
     /// Adagrad (Duchi et al., 2011).
-    Adagrad { learning_rate: f64, learning_rate_decay: f64, epsilon: f64, weight_decay: f64, initial_accumulator: f64 },
+    Adagrad {
+        learning_rate: f64,
+        learning_rate_decay: f64,
+        epsilon: f64,
+        weight_decay: f64,
+        initial_accumulator: f64,
+    },
     /// Adadelta (Zeiler, 2012).
     Adadelta { learning_rate: f64, rho: f64, epsilon: f64, weight_decay: f64 },
     /// Adamax (Kingma and Ba, 2015).
     Adamax { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
     /// NAdam (Dozat, 2016).
-    NAdam { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64, momentum_decay: f64 },
+    NAdam {
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        epsilon: f64,
+        weight_decay: f64,
+        momentum_decay: f64,
+    },
 }

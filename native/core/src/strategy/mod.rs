@@ -116,7 +116,8 @@ pub fn resolve(spec: &StrategySpec) -> Result<Box<dyn Strategy>, StrategyError> 
 
 /// The communication window, or the strategy's default.
 fn window(spec: &StrategySpec, default: u32) -> Result<NonZeroU32, StrategyError> {
-    NonZeroU32::new(spec.window.unwrap_or(default)).ok_or_else(|| option(spec, "window", "must be at least 1"))
+    NonZeroU32::new(spec.window.unwrap_or(default))
+        .ok_or_else(|| option(spec, "window", "must be at least 1"))
 }
 
 fn option(spec: &StrategySpec, option: &'static str, problem: &str) -> StrategyError {

@@ -27,7 +27,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(30);
 
 /// How often a worker that waits is told so.
-const WAITING_INTERVAL: Duration = Duration::from_secs(1);
+const WAITING_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long a refused peer gets to read why.
 const LINGER: Duration = Duration::from_secs(1);

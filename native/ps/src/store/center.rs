@@ -213,3 +213,77 @@ fn merge(buffers: &mut Buffers, theirs: &Buffers, rhythm: Rhythm, workers: u32) 
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    /// `c += d`.
+    struct Add;
+
+    impl ServerRule for Add {
+        fn apply(&self, center: &mut [f32], message: &[f32], _: CommitContext) {
+            center.iter_mut().zip(message).for_each(|(c, d)| *c += d);
+        }
+    }
+
+    const PARAMETERS: usize = 2 * STRIPE + 5;
+    const CONTEXT: CommitContext = CommitContext { staleness: 0, workers: 1 };
+
+    fn center() -> Center {
+        let rhythm = Rhythm::Batches(NonZeroU32::MIN);
+        Center::new(&vec![0.0; PARAMETERS], Buffers::default(), Box::new(Add), rhythm)
+    }
+
+    fn turn(center: &Center) -> Turn {
+        Turn::behind(&mut None, center.stops())
+    }
+
+    fn commit(center: &Center, value: f32) {
+        let (message, buffers) = (vec![value; PARAMETERS], Buffers::default());
+        let contribution = Contribution { message: &message, buffers: &buffers };
+        center.apply(turn(center), contribution, CONTEXT, None);
+    }
+
+    fn view(center: &Center) -> View {
+        let mut view = View::default();
+        center.read(turn(center), &mut view);
+        view
+    }
+
+    #[test]
+    fn what_a_reader_holds_stays_as_it_was_however_many_commits_follow() {
+        let center = center();
+        commit(&center, 1.0);
+        let first = view(&center);
+        commit(&center, 1.0);
+        let second = view(&center);
+        commit(&center, 1.0);
+        commit(&center, 1.0);
+        assert_eq!(first.to_center(), vec![1.0; PARAMETERS]);
+        assert_eq!(second.to_center(), vec![2.0; PARAMETERS]);
+        assert_eq!(view(&center).to_center(), vec![4.0; PARAMETERS]);
+    }
+
+    #[test]
+    fn commits_without_readers_work_in_place_and_readers_cost_one_second_copy() {
+        let center = center();
+        let address = |center: &Center| center.stripes[0].lock().current.as_ptr();
+        let first = address(&center);
+        commit(&center, 1.0);
+        assert_eq!(address(&center), first);
+        drop(view(&center));
+        commit(&center, 1.0);
+        assert_eq!(address(&center), first, "the reader has gone");
+        let held = view(&center);
+        commit(&center, 1.0);
+        let second = address(&center);
+        assert_ne!(second, first);
+        drop(held);
+        let held = view(&center);
+        commit(&center, 1.0);
+        assert_eq!(address(&center), first, "the two copies alternate");
+        drop(held);
+    }
+}

@@ -46,6 +46,8 @@ mod fields;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod message;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use frame::{Header, Shape};
 pub(crate) use message::{Reply, Request, Window};

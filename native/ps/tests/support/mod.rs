@@ -1,5 +1,9 @@
 //! A server and workers for the tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may be blunt")]
 #![allow(dead_code, reason = "each test file uses its own part of it")]
+
+pub mod proxy;
+pub mod raw;
 
 use firesteel_core::spec::{ClientSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec};
 use firesteel_core::{

@@ -22,10 +22,8 @@ impl<'a> Arguments<'a> {
             Some(unknown) if known.is_empty() => {
                 Err(arguments.problem(format!("unknown argument '{unknown}'; it takes none")))
             }
-            Some(unknown) => {
-                Err(arguments
-                    .problem(format!("unknown argument '{unknown}'; known are {}", known.join(", "))))
-            }
+            Some(unknown) => Err(arguments
+                .problem(format!("unknown argument '{unknown}'; known are {}", known.join(", ")))),
         }
     }
 
@@ -51,7 +49,8 @@ impl<'a> Arguments<'a> {
     pub(super) fn size(&self, name: &str) -> Result<Option<usize>, TrainError> {
         self.get(name)
             .map(|value| {
-                size_at_least(value, 1).ok_or_else(|| self.wrong(name, "an integer of at least 1", value))
+                size_at_least(value, 1)
+                    .ok_or_else(|| self.wrong(name, "an integer of at least 1", value))
             })
             .transpose()
     }

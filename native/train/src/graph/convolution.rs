@@ -57,7 +57,9 @@ pub(crate) struct Pooling {
 impl Convolution {
     pub(super) fn tensors(&self) -> Vec<OwnTensor> {
         let per_group = self.inputs / self.groups;
-        let initial = Initial::within_root_of(per_group as f64 * self.kernel[0] as f64 * self.kernel[1] as f64);
+        let initial = Initial::within_root_of(
+            per_group as f64 * self.kernel[0] as f64 * self.kernel[1] as f64,
+        );
         let shape = [self.outputs, per_group, self.kernel[0], self.kernel[1]];
         let mut tensors = vec![OwnTensor::parameter("weight", &shape, initial)];
         tensors.extend(self.bias.then(|| OwnTensor::parameter("bias", &[self.outputs], initial)));
@@ -99,7 +101,9 @@ pub(super) fn convolution(
         Some("same") => return Err(arguments.problem("padding \"same\" needs stride 1")),
         Some(other) => {
             let known = "an integer, a pair, \"same\" or \"valid\"";
-            return Err(arguments.problem(format!("argument 'padding' must be {known}, is \"{other}\"")));
+            return Err(
+                arguments.problem(format!("argument 'padding' must be {known}, is \"{other}\""))
+            );
         }
     };
     let (height, width) = match padding {
@@ -108,7 +112,9 @@ pub(super) fn convolution(
             let size = |axis: usize, length| {
                 slide(length, kernel[axis], stride[axis], padding[axis], dilation[axis], false)
             };
-            size(0, height).zip(size(1, width)).ok_or_else(|| too_large(arguments, shape, kernel))?
+            size(0, height)
+                .zip(size(1, width))
+                .ok_or_else(|| too_large(arguments, shape, kernel))?
         }
     };
     let bias = arguments.flag("bias", true)?;
@@ -146,9 +152,8 @@ fn pool(
     let padding = arguments.pair("padding", 0)?.unwrap_or([0, 0]);
     let ceil = arguments.flag("ceil_mode", false)?;
     if (0..2).any(|axis| padding[axis] > kernel[axis] / 2) {
-        return Err(arguments.problem(format!(
-            "padding {padding:?} is more than half of kernel_size {kernel:?}"
-        )));
+        return Err(arguments
+            .problem(format!("padding {padding:?} is more than half of kernel_size {kernel:?}")));
     }
     let size = |axis: usize, length| {
         slide(length, kernel[axis], stride[axis], padding[axis], dilation[axis], ceil)

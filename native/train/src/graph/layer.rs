@@ -36,32 +36,58 @@ const KNOWN: [(&str, &[&str]); 21] = [
     ("Identity", &[]),
 ];
 
-const NORM_ARGUMENTS: &[&str] = &["num_features", "eps", "momentum", "affine", "track_running_stats"];
+const NORM_ARGUMENTS: &[&str] =
+    &["num_features", "eps", "momentum", "affine", "track_running_stats"];
 
 /// What one layer computes, with every size known.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Layer {
-    Linear { inputs: usize, outputs: usize, bias: bool },
+    Linear {
+        inputs: usize,
+        outputs: usize,
+        bias: bool,
+    },
     Conv2d(Convolution),
     MaxPool2d(Pooling),
     AvgPool2d(Pooling),
     BatchNorm(BatchNorm),
-    LayerNorm { shape: Vec<usize>, epsilon: f64, affine: bool, bias: bool },
-    Dropout { probability: f64 },
-    Reshape { shape: Vec<usize> },
+    LayerNorm {
+        shape: Vec<usize>,
+        epsilon: f64,
+        affine: bool,
+        bias: bool,
+    },
+    Dropout {
+        probability: f64,
+    },
+    Reshape {
+        shape: Vec<usize>,
+    },
     Relu,
-    Gelu { approximate: &'static str },
+    Gelu {
+        approximate: &'static str,
+    },
     Tanh,
     Sigmoid,
     /// Over a dimension of the row.
-    Softmax { dimension: usize },
+    Softmax {
+        dimension: usize,
+    },
     /// Over a dimension of the row.
-    LogSoftmax { dimension: usize },
-    Embedding { tokens: usize, size: usize, padding: Option<usize> },
+    LogSoftmax {
+        dimension: usize,
+    },
+    Embedding {
+        tokens: usize,
+        size: usize,
+        padding: Option<usize>,
+    },
     Lstm(Lstm),
     Add,
     /// Along a dimension of the row.
-    Concatenate { dimension: usize },
+    Concatenate {
+        dimension: usize,
+    },
     Identity,
 }
 
@@ -86,7 +112,10 @@ impl Layer {
     ) -> Result<(Self, Vec<usize>), TrainError> {
         let Some((op, known)) = KNOWN.iter().find(|(op, _)| *op == node.op) else {
             let list: Vec<&str> = KNOWN.iter().map(|(op, _)| *op).collect();
-            return Err(layer_error(node, format!("unknown layer type; known are {}", list.join(", "))));
+            return Err(layer_error(
+                node,
+                format!("unknown layer type; known are {}", list.join(", ")),
+            ));
         };
         let arguments = Arguments::new(node, known)?;
         match *op {
@@ -105,15 +134,19 @@ impl Layer {
         match self {
             Self::Linear { inputs, outputs, bias } => {
                 let initial = Initial::within_root_of(*inputs as f64);
-                let mut tensors = vec![OwnTensor::parameter("weight", &[*outputs, *inputs], initial)];
+                let mut tensors =
+                    vec![OwnTensor::parameter("weight", &[*outputs, *inputs], initial)];
                 tensors.extend(bias.then(|| OwnTensor::parameter("bias", &[*outputs], initial)));
                 tensors
             }
             Self::Conv2d(convolution) => convolution.tensors(),
             Self::BatchNorm(norm) => norm.tensors(),
             Self::LayerNorm { shape, affine: true, bias, .. } => {
-                let mut tensors = vec![OwnTensor::parameter("weight", shape, Initial::Constant(1.0))];
-                tensors.extend(bias.then(|| OwnTensor::parameter("bias", shape, Initial::Constant(0.0))));
+                let mut tensors =
+                    vec![OwnTensor::parameter("weight", shape, Initial::Constant(1.0))];
+                tensors.extend(
+                    bias.then(|| OwnTensor::parameter("bias", shape, Initial::Constant(0.0))),
+                );
                 tensors
             }
             Self::Embedding { tokens, size, padding } => {
@@ -166,7 +199,9 @@ fn single(
         "Dropout" => {
             arguments.flag("inplace", false)?;
             let accepts = |p| (0.0..=1.0).contains(&p);
-            same(Layer::Dropout { probability: arguments.number("p", 0.5, "between 0 and 1", accepts)? })
+            same(Layer::Dropout {
+                probability: arguments.number("p", 0.5, "between 0 and 1", accepts)?,
+            })
         }
         "Flatten" => flatten(arguments, shape),
         "Reshape" => reshape(arguments, shape),
@@ -174,11 +209,15 @@ fn single(
             arguments.flag("inplace", false)?;
             same(Layer::Relu)
         }
-        "GELU" => same(Layer::Gelu { approximate: arguments.word("approximate", &["none", "tanh"])? }),
+        "GELU" => {
+            same(Layer::Gelu { approximate: arguments.word("approximate", &["none", "tanh"])? })
+        }
         "Tanh" => same(Layer::Tanh),
         "Sigmoid" => same(Layer::Sigmoid),
         "Softmax" => same(Layer::Softmax { dimension: arguments.dimension("dim", -1, shape)? }),
-        "LogSoftmax" => same(Layer::LogSoftmax { dimension: arguments.dimension("dim", -1, shape)? }),
+        "LogSoftmax" => {
+            same(Layer::LogSoftmax { dimension: arguments.dimension("dim", -1, shape)? })
+        }
         "Embedding" => embedding(arguments, shape),
         "LSTM" => recurrent::lstm(arguments, shape),
         _ => same(Layer::Identity),
@@ -199,7 +238,11 @@ fn batch_norm(
     dimensions: &[usize],
 ) -> Result<(Layer, Vec<usize>), TrainError> {
     if !dimensions.contains(&shape.len()) {
-        let accepted = if dimensions == [3] { "[channels, height, width]" } else { "[features] or [features, length]" };
+        let accepted = if dimensions == [3] {
+            "[channels, height, width]"
+        } else {
+            "[features] or [features, length]"
+        };
         return Err(arguments.problem(format!("got the shape {}; needs {accepted}", show(shape))));
     }
     let momentum = if arguments.is_null("momentum") {
@@ -219,7 +262,10 @@ fn batch_norm(
     Ok((Layer::BatchNorm(norm), shape.to_vec()))
 }
 
-fn layer_norm(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<usize>), TrainError> {
+fn layer_norm(
+    arguments: &Arguments<'_>,
+    shape: &[usize],
+) -> Result<(Layer, Vec<usize>), TrainError> {
     let normalized =
         arguments.sizes("normalized_shape")?.unwrap_or_else(|| vec![shape[shape.len() - 1]]);
     if !shape.ends_with(&normalized) {
@@ -284,7 +330,10 @@ fn reshape(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<usi
     Ok((Layer::Reshape { shape: output.clone() }, output))
 }
 
-fn embedding(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<usize>), TrainError> {
+fn embedding(
+    arguments: &Arguments<'_>,
+    shape: &[usize],
+) -> Result<(Layer, Vec<usize>), TrainError> {
     let tokens = arguments.required_size("num_embeddings")?;
     let size = arguments.required_size("embedding_dim")?;
     let padding = match arguments.integer("padding_idx")? {
@@ -292,7 +341,9 @@ fn embedding(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<u
         Some(given) => {
             let index = if given < 0 { given + tokens as i64 } else { given };
             if !(0..tokens as i64).contains(&index) {
-                return Err(arguments.problem(format!("padding_idx {given} is not within num_embeddings {tokens}")));
+                return Err(arguments.problem(format!(
+                    "padding_idx {given} is not within num_embeddings {tokens}"
+                )));
             }
             Some(index as usize)
         }
@@ -303,7 +354,9 @@ fn embedding(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<u
 }
 
 fn add(arguments: &Arguments<'_>, inputs: &[&[usize]]) -> Result<(Layer, Vec<usize>), TrainError> {
-    let [first, rest @ ..] = inputs else { return Err(arguments.problem("reads two inputs or more, not 0")) };
+    let [first, rest @ ..] = inputs else {
+        return Err(arguments.problem("reads two inputs or more, not 0"));
+    };
     if rest.is_empty() {
         return Err(arguments.problem("reads two inputs or more, not 1"));
     }
@@ -321,7 +374,9 @@ fn concatenate(
     arguments: &Arguments<'_>,
     inputs: &[&[usize]],
 ) -> Result<(Layer, Vec<usize>), TrainError> {
-    let [first, rest @ ..] = inputs else { return Err(arguments.problem("reads two inputs or more, not 0")) };
+    let [first, rest @ ..] = inputs else {
+        return Err(arguments.problem("reads two inputs or more, not 0"));
+    };
     if rest.is_empty() {
         return Err(arguments.problem("reads two inputs or more, not 1"));
     }

@@ -9,8 +9,8 @@ mod tensors;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use firesteel_core::ParamLayout;
 use firesteel_core::spec::{DataSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
-use firesteel_core::{Element, ParamLayout};
 
 use self::arguments::layer_error;
 pub(crate) use self::arguments::show;
@@ -74,7 +74,10 @@ pub(crate) struct Output {
 
 impl Graph {
     /// The network of a specification, with the shape of a row of each input.
-    pub(crate) fn build(spec: &NetworkSpec, shapes: &[(&str, &[usize])]) -> Result<Self, TrainError> {
+    pub(crate) fn build(
+        spec: &NetworkSpec,
+        shapes: &[(&str, &[usize])],
+    ) -> Result<Self, TrainError> {
         if spec.format != NETWORK_FORMAT {
             return Err(TrainError::InvalidSpec(format!(
                 "the network has the format '{}'; this version reads '{NETWORK_FORMAT}'",
@@ -110,8 +113,13 @@ impl Builder {
         if spec.inputs.is_empty() {
             return invalid("the network has no input".to_owned());
         }
-        if let Some((extra, _)) = shapes.iter().find(|(name, _)| !spec.inputs.iter().any(|input| input == name)) {
-            return invalid(format!("the network has no input '{extra}'; it has {}", spec.inputs.join(", ")));
+        if let Some((extra, _)) =
+            shapes.iter().find(|(name, _)| !spec.inputs.iter().any(|input| input == name))
+        {
+            return invalid(format!(
+                "the network has no input '{extra}'; it has {}",
+                spec.inputs.join(", ")
+            ));
         }
         let mut builder = Self {
             graph: Graph {
@@ -129,12 +137,19 @@ impl Builder {
                 return invalid(format!("input '{name}' of the network has no column"));
             };
             if shape.is_empty() || elements(shape).is_none_or(|size| size == 0) {
-                return invalid(format!("input '{name}' has the shape {}, which holds no usable row", show(shape)));
+                return invalid(format!(
+                    "input '{name}' has the shape {}, which holds no usable row",
+                    show(shape)
+                ));
             }
             if !builder.name(name) {
                 return invalid(format!("the name '{name}' of an input is empty or used twice"));
             }
-            builder.graph.inputs.push(Input { name: name.clone(), shape: shape.to_vec(), tokens: None });
+            builder.graph.inputs.push(Input {
+                name: name.clone(),
+                shape: shape.to_vec(),
+                tokens: None,
+            });
         }
         Ok(builder)
     }
@@ -173,9 +188,16 @@ impl Builder {
         let first = self.graph.initial.len();
         for tensor in layer.tensors() {
             if elements(&tensor.shape).is_none() {
-                return Err(layer_error(node, format!("its {} {} is too large", tensor.name, show(&tensor.shape))));
+                return Err(layer_error(
+                    node,
+                    format!("its {} {} is too large", tensor.name, show(&tensor.shape)),
+                ));
             }
-            self.graph.layout.push(format!("{}.{}", node.name, tensor.name), &tensor.shape, tensor.element);
+            self.graph.layout.push(
+                format!("{}.{}", node.name, tensor.name),
+                &tensor.shape,
+                tensor.element,
+            );
             self.graph.initial.push(tensor.initial);
         }
         self.graph.nodes.push(Node {
@@ -200,7 +222,9 @@ impl Builder {
                     return Err(TrainError::InvalidSpec(format!("output '{name}' is named twice")));
                 }
                 _ => {
-                    return Err(TrainError::InvalidSpec(format!("output '{name}' is no layer of the network")));
+                    return Err(TrainError::InvalidSpec(format!(
+                        "output '{name}' is no layer of the network"
+                    )));
                 }
             }
         }
@@ -209,12 +233,18 @@ impl Builder {
         }
         for (value, input) in self.graph.inputs.iter().enumerate() {
             if !self.read[value] {
-                return Err(TrainError::InvalidSpec(format!("no layer reads input '{}'", input.name)));
+                return Err(TrainError::InvalidSpec(format!(
+                    "no layer reads input '{}'",
+                    input.name
+                )));
             }
         }
         for (index, node) in spec.nodes.iter().enumerate() {
             if !self.read[inputs + index] && !outputs.contains(&(inputs + index)) {
-                return Err(layer_error(node, "its value is neither read by a layer nor an output"));
+                return Err(layer_error(
+                    node,
+                    "its value is neither read by a layer nor an output",
+                ));
             }
         }
         self.find_tokens(spec)?;
@@ -257,7 +287,10 @@ impl Builder {
                     None => continue,
                     Some(wanted) if node.layer.keeps_values() => wanted,
                     Some(_) => {
-                        return Err(layer_error(&spec.nodes[index], "an Embedding reads it, which needs token ids of an input"));
+                        return Err(layer_error(
+                            &spec.nodes[index],
+                            "an Embedding reads it, which needs token ids of an input",
+                        ));
                     }
                 },
             };
@@ -265,10 +298,18 @@ impl Builder {
             *known = Some(known.map_or(wanted, |other| other.min(wanted)));
         }
         for (index, node) in self.graph.nodes.iter().enumerate() {
-            let takes_tokens = matches!(node.layer, Layer::Embedding { .. }) || tokens[inputs + index].is_some();
+            let takes_tokens =
+                matches!(node.layer, Layer::Embedding { .. }) || tokens[inputs + index].is_some();
             if !takes_tokens && node.inputs.iter().any(|&value| tokens[value].is_some()) {
-                return Err(layer_error(&spec.nodes[index], "reads token ids, which an Embedding reads too"));
+                return Err(layer_error(
+                    &spec.nodes[index],
+                    "reads token ids, which an Embedding reads too",
+                ));
             }
+        }
+        if let Some(name) = spec.outputs.iter().find(|name| tokens[self.values[*name]].is_some()) {
+            let text = format!("output '{name}' of the network holds token ids");
+            return Err(TrainError::InvalidSpec(text));
         }
         for (input, tokens) in self.graph.inputs.iter_mut().zip(tokens) {
             input.tokens = tokens;
@@ -283,11 +324,6 @@ fn elements(shape: &[usize]) -> Option<usize> {
         .iter()
         .try_fold(1_usize, |product, &size| product.checked_mul(size))
         .filter(|&size| size <= LARGEST_TENSOR)
-}
-
-/// The elements of the layout's integer buffers.
-pub(crate) fn integers(layout: &ParamLayout) -> usize {
-    layout.len_of(Element::IntegerBuffer)
 }
 
 #[cfg(test)]

@@ -48,7 +48,11 @@ impl Lstm {
             for direction in 0..self.directions() {
                 let suffix = if direction == 1 { "_reverse" } else { "" };
                 let mut push = |name: &str, shape: &[usize]| {
-                    tensors.push(OwnTensor::parameter(format!("{name}_l{layer}{suffix}"), shape, initial));
+                    tensors.push(OwnTensor::parameter(
+                        format!("{name}_l{layer}{suffix}"),
+                        shape,
+                        initial,
+                    ));
                 };
                 push("weight_ih", &[gates, inputs]);
                 push("weight_hh", &[gates, self.hidden]);
@@ -67,7 +71,9 @@ pub(super) fn lstm(
     shape: &[usize],
 ) -> Result<(Layer, Vec<usize>), TrainError> {
     let [length, features] = *shape else {
-        return Err(arguments.problem(format!("got the shape {}; needs [length, features]", show(shape))));
+        return Err(
+            arguments.problem(format!("got the shape {}; needs [length, features]", show(shape)))
+        );
     };
     if !arguments.flag("batch_first", true)? {
         return Err(arguments.problem("batch_first must be true: rows come one after the other"));
@@ -77,7 +83,8 @@ pub(super) fn lstm(
         hidden: arguments.required_size("hidden_size")?,
         layers: arguments.size("num_layers")?.unwrap_or(1),
         bias: arguments.flag("bias", true)?,
-        dropout: arguments.number("dropout", 0.0, "between 0 and 1", |p| (0.0..=1.0).contains(&p))?,
+        dropout: arguments
+            .number("dropout", 0.0, "between 0 and 1", |p| (0.0..=1.0).contains(&p))?,
         bidirectional: arguments.flag("bidirectional", false)?,
         last: arguments.word("output", &["sequence", "last"])? == "last",
     };

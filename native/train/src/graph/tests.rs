@@ -1,0 +1,316 @@
+use firesteel_core::Element;
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+fn node(name: &str, op: &str, inputs: &[&str], args: Value) -> NodeSpec {
+    let args: Map<String, Value> = args.as_object().cloned().unwrap();
+    let inputs = inputs.iter().map(|&input| input.to_owned()).collect();
+    NodeSpec { name: name.to_owned(), op: op.to_owned(), inputs, args }
+}
+
+fn network(inputs: &[&str], nodes: Vec<NodeSpec>, outputs: &[&str]) -> NetworkSpec {
+    let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect();
+    NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: names(inputs),
+        nodes,
+        outputs: names(outputs),
+    }
+}
+
+/// One layer over the input `x`.
+fn single(op: &str, args: Value, shape: &[usize]) -> Result<Graph, TrainError> {
+    let spec = network(&["x"], vec![node("it", op, &["x"], args)], &["it"]);
+    Graph::build(&spec, &[("x", shape)])
+}
+
+fn text(result: Result<Graph, TrainError>) -> String {
+    result.err().unwrap().to_string()
+}
+
+fn parameters(graph: &Graph) -> Vec<(String, Vec<usize>)> {
+    graph.layout.entries().iter().map(|entry| (entry.name.clone(), entry.shape.clone())).collect()
+}
+
+#[test]
+fn every_layer_gives_the_shape_that_pytorch_gives() {
+    let cases: &[(&str, Value, &[usize], &[usize])] = &[
+        ("Linear", json!({"out_features": 5}), &[3], &[5]),
+        ("Linear", json!({"out_features": 5, "in_features": 3}), &[7, 3], &[7, 5]),
+        ("Conv2d", json!({"out_channels": 8, "kernel_size": 3}), &[1, 28, 28], &[8, 26, 26]),
+        (
+            "Conv2d",
+            json!({"out_channels": 4, "kernel_size": [3, 5], "stride": 2, "padding": [1, 2], "dilation": [2, 1]}),
+            &[2, 11, 12],
+            &[4, 5, 6],
+        ),
+        (
+            "Conv2d",
+            json!({"out_channels": 4, "kernel_size": 4, "padding": "same"}),
+            &[2, 9, 9],
+            &[4, 9, 9],
+        ),
+        (
+            "Conv2d",
+            json!({"out_channels": 4, "kernel_size": 4, "padding": "valid", "groups": 2}),
+            &[2, 9, 9],
+            &[4, 6, 6],
+        ),
+        ("MaxPool2d", json!({"kernel_size": 2}), &[8, 27, 26], &[8, 13, 13]),
+        ("MaxPool2d", json!({"kernel_size": 2, "ceil_mode": true}), &[8, 27, 26], &[8, 14, 13]),
+        (
+            "MaxPool2d",
+            json!({"kernel_size": 3, "stride": 2, "padding": 1, "dilation": 2}),
+            &[1, 10, 10],
+            &[1, 4, 4],
+        ),
+        // The last window would start in the padding behind the image, so it is left out.
+        (
+            "AvgPool2d",
+            json!({"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": true}),
+            &[1, 5, 5],
+            &[1, 2, 2],
+        ),
+        ("BatchNorm1d", json!({}), &[6], &[6]),
+        ("BatchNorm1d", json!({"num_features": 6}), &[6, 9], &[6, 9]),
+        ("BatchNorm2d", json!({}), &[6, 9, 9], &[6, 9, 9]),
+        ("LayerNorm", json!({"normalized_shape": [4, 5]}), &[3, 4, 5], &[3, 4, 5]),
+        ("Flatten", json!({}), &[3, 4, 5], &[60]),
+        ("Flatten", json!({"start_dim": 2}), &[3, 4, 5], &[3, 20]),
+        ("Flatten", json!({"start_dim": 1, "end_dim": -2}), &[3, 4, 5], &[12, 5]),
+        ("Reshape", json!({"shape": [-1, 5]}), &[3, 4, 5], &[12, 5]),
+        ("Reshape", json!({"shape": [60]}), &[3, 4, 5], &[60]),
+        ("Embedding", json!({"num_embeddings": 10, "embedding_dim": 4}), &[7], &[7, 4]),
+        ("LSTM", json!({"hidden_size": 6}), &[7, 4], &[7, 6]),
+        ("LSTM", json!({"hidden_size": 6, "bidirectional": true, "output": "last"}), &[7, 4], &[12]),
+        ("GELU", json!({"approximate": "tanh"}), &[3], &[3]),
+        ("Dropout", json!({"p": 0.1, "inplace": true}), &[3], &[3]),
+        ("Softmax", json!({"dim": 1}), &[3, 4], &[3, 4]),
+    ];
+    for (op, args, input, output) in cases {
+        let graph = single(op, args.clone(), input)
+            .unwrap_or_else(|error| panic!("{op} {args} over {input:?}: {error}"));
+        assert_eq!(graph.outputs[0].shape, *output, "{op} {args} over {input:?}");
+    }
+}
+
+#[test]
+fn parameters_have_the_names_and_order_of_a_state_dict() {
+    let norm = single("BatchNorm2d", json!({}), &[3, 4, 4]).unwrap();
+    let names: Vec<&str> = norm.layout.entries().iter().map(|entry| entry.name.as_str()).collect();
+    let expected =
+        ["it.weight", "it.bias", "it.running_mean", "it.running_var", "it.num_batches_tracked"];
+    assert_eq!(names, expected);
+    assert_eq!(norm.layout.len_of(Element::FloatBuffer), 6);
+    let lstm = single(
+        "LSTM",
+        json!({"hidden_size": 2, "num_layers": 2, "bidirectional": true, "bias": false}),
+        &[5, 3],
+    );
+    let expected = [
+        ("it.weight_ih_l0", [8, 3]),
+        ("it.weight_hh_l0", [8, 2]),
+        ("it.weight_ih_l0_reverse", [8, 3]),
+        ("it.weight_hh_l0_reverse", [8, 2]),
+        ("it.weight_ih_l1", [8, 4]),
+        ("it.weight_hh_l1", [8, 2]),
+        ("it.weight_ih_l1_reverse", [8, 4]),
+        ("it.weight_hh_l1_reverse", [8, 2]),
+    ];
+    let expected: Vec<(String, Vec<usize>)> =
+        expected.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect();
+    assert_eq!(parameters(&lstm.unwrap()), expected);
+}
+
+#[test]
+fn a_shape_that_does_not_fit_names_the_layer_what_it_got_and_what_it_needs() {
+    let cases: &[(&str, Value, &[usize], &str)] = &[
+        (
+            "Linear",
+            json!({"in_features": 784, "out_features": 10}),
+            &[100],
+            "layer 'it' (Linear): in_features is 784, but its input has the shape [100] and needs 100",
+        ),
+        (
+            "Conv2d",
+            json!({"out_channels": 10, "kernel_size": 3}),
+            &[784],
+            "layer 'it' (Conv2d): got the shape [784]; needs [channels, height, width]",
+        ),
+        (
+            "Conv2d",
+            json!({"out_channels": 10, "kernel_size": 5}),
+            &[1, 4, 4],
+            "layer 'it' (Conv2d): got the shape [1, 4, 4]; kernel_size [5, 5] with its dilation is larger than the padded image",
+        ),
+        (
+            "BatchNorm1d",
+            json!({}),
+            &[1, 4, 4],
+            "layer 'it' (BatchNorm1d): got the shape [1, 4, 4]; needs [features] or [features, length]",
+        ),
+        (
+            "Reshape",
+            json!({"shape": [3, -1]}),
+            &[4, 4],
+            "layer 'it' (Reshape): got the shape [4, 4] of 16 values, which do not fit the shape [3, -1]",
+        ),
+        ("LSTM", json!({"hidden_size": 3}), &[4], "layer 'it' (LSTM): got the shape [4]; needs [length, features]"),
+        (
+            "LayerNorm",
+            json!({"normalized_shape": 5}),
+            &[4],
+            "layer 'it' (LayerNorm): got the shape [4]; normalized_shape [5] must be its end",
+        ),
+        ("Softmax", json!({"dim": 0}), &[4], "layer 'it' (Softmax): dim 0 is the batch; rows stay apart"),
+    ];
+    for (op, args, shape, expected) in cases {
+        assert_eq!(text(single(op, args.clone(), shape)), *expected);
+    }
+}
+
+#[test]
+fn an_unknown_layer_or_argument_is_refused_with_what_is_known() {
+    let unknown = text(single("Dense", json!({}), &[3]));
+    assert!(unknown.starts_with("layer 'it' (Dense): unknown layer type; known are Linear, Conv2d,"), "{unknown}");
+    assert_eq!(
+        text(single("Linear", json!({"units": 3}), &[3])),
+        "layer 'it' (Linear): unknown argument 'units'; known are in_features, out_features, bias"
+    );
+    assert_eq!(
+        text(single("Tanh", json!({"a": 3}), &[3])),
+        "layer 'it' (Tanh): unknown argument 'a'; it takes none"
+    );
+    assert_eq!(text(single("Linear", json!({}), &[3])), "layer 'it' (Linear): argument 'out_features' is missing");
+}
+
+#[test]
+fn arguments_of_a_wrong_type_or_range_are_refused() {
+    let cases = [
+        ("Linear", json!({"out_features": "ten"})),
+        ("Linear", json!({"out_features": 0})),
+        ("Linear", json!({"out_features": 2.5})),
+        ("Linear", json!({"out_features": -3})),
+        ("Linear", json!({"out_features": 1_u64 << 40})),
+        ("Linear", json!({"out_features": 3, "bias": 1})),
+        ("Dropout", json!({"p": 1.5})),
+        ("Dropout", json!({"p": true})),
+        ("GELU", json!({"approximate": "fast"})),
+        ("Reshape", json!({"shape": [-1, -1]})),
+        ("Reshape", json!({"shape": [0, 3]})),
+        ("Reshape", json!({"shape": []})),
+        ("Reshape", json!({"shape": [i64::MAX, i64::MAX, -1]})),
+        ("Flatten", json!({"start_dim": 5})),
+        ("Embedding", json!({"num_embeddings": 3, "embedding_dim": 2, "padding_idx": 3})),
+        ("LayerNorm", json!({"eps": -1.0})),
+        ("Linear", json!({"out_features": i32::MAX})),
+    ];
+    for (op, args) in cases {
+        let error = single(op, args.clone(), &[3]).err().unwrap_or_else(|| panic!("{op} {args}"));
+        assert!(matches!(error, TrainError::Layer { .. }), "{op} {args}: {error}");
+    }
+    let lstm = text(single("LSTM", json!({"hidden_size": 3, "batch_first": false}), &[4, 4]));
+    assert!(lstm.contains("batch_first must be true"), "{lstm}");
+}
+
+#[test]
+fn a_trailing_softmax_or_sigmoid_is_folded_and_the_logits_are_computed() {
+    let nodes = || {
+        vec![
+            node("0", "Linear", &["x"], json!({"out_features": 4})),
+            node("1", "Softmax", &["0"], json!({"dim": -1})),
+        ]
+    };
+    let graph = Graph::build(&network(&["x"], nodes(), &["1"]), &[("x", &[3])]).unwrap();
+    assert_eq!(graph.outputs[0].activation, Activation::Softmax);
+    assert_eq!((graph.outputs[0].name.as_str(), graph.outputs[0].value), ("1", 1));
+    assert!(!graph.nodes[1].computed);
+
+    let mut more = nodes();
+    more.push(node("2", "Linear", &["1"], json!({"out_features": 2})));
+    let read = Graph::build(&network(&["x"], more, &["1", "2"]), &[("x", &[3])]).unwrap();
+    assert_eq!(read.outputs[0].activation, Activation::None, "a layer reads the softmax");
+    assert!(read.nodes[1].computed);
+
+    let sigmoid = single("Sigmoid", json!({}), &[3]).unwrap();
+    assert_eq!(sigmoid.outputs[0].activation, Activation::Sigmoid);
+    let other_dimension = single("Softmax", json!({"dim": 1}), &[3, 4]).unwrap();
+    assert_eq!(other_dimension.outputs[0].activation, Activation::None);
+}
+
+#[test]
+fn an_input_that_an_embedding_reads_holds_token_ids() {
+    let embedding = |name: &str, input: &str, tokens: usize| {
+        node(name, "Embedding", &[input], json!({"num_embeddings": tokens, "embedding_dim": 2}))
+    };
+    let direct = vec![
+        node("flat", "Flatten", &["x"], json!({})),
+        embedding("a", "flat", 10),
+        embedding("b", "x", 7),
+        node("same", "Reshape", &["b"], json!({"shape": [-1, 2]})),
+        node("sum", "Add", &["a", "same"], json!({})),
+    ];
+    let graph = Graph::build(&network(&["x"], direct, &["sum"]), &[("x", &[2, 3])]).unwrap();
+    assert_eq!(graph.inputs[0].tokens, Some(7));
+
+    let after_floats = vec![node("0", "ReLU", &["x"], json!({})), embedding("1", "0", 10)];
+    let error = text(Graph::build(&network(&["x"], after_floats, &["1"]), &[("x", &[2])]));
+    assert_eq!(error, "layer '0' (ReLU): an Embedding reads it, which needs token ids of an input");
+
+    let both = vec![
+        embedding("0", "x", 10),
+        node("1", "Flatten", &["0"], json!({})),
+        node("2", "ReLU", &["x"], json!({})),
+    ];
+    let error = text(Graph::build(&network(&["x"], both, &["1", "2"]), &[("x", &[2])]));
+    assert_eq!(error, "layer '2' (ReLU): reads token ids, which an Embedding reads too");
+
+    let kept = vec![node("0", "Identity", &["x"], json!({})), embedding("1", "0", 10)];
+    let error = text(Graph::build(&network(&["x"], kept, &["1", "0"]), &[("x", &[2])]));
+    assert_eq!(error, "output '0' of the network holds token ids");
+}
+
+#[test]
+fn a_graph_that_does_not_hang_together_is_refused() {
+    let relu = |name: &str, input: &str| node(name, "ReLU", &[input], json!({}));
+    let build = |inputs: &[&str], nodes, outputs: &[&str]| {
+        text(Graph::build(&network(inputs, nodes, outputs), &[("x", &[3])]))
+    };
+    let cases = [
+        (build(&["x"], vec![relu("a", "b"), relu("b", "x")], &["b"]), "layer 'a' (ReLU): reads 'b'"),
+        (build(&["x"], vec![relu("a", "x"), relu("a", "a")], &["a"]), "name is empty or used twice"),
+        (build(&["x"], vec![relu("x", "x")], &["x"]), "name is empty or used twice"),
+        (build(&["x"], vec![relu("a", "x"), relu("b", "x")], &["a"]), "layer 'b' (ReLU): its value is neither"),
+        (build(&["x"], vec![relu("a", "x")], &["c"]), "output 'c' is no layer"),
+        (build(&["x"], vec![relu("a", "x")], &["x"]), "output 'x' is no layer"),
+        (build(&["x"], vec![relu("a", "x")], &["a", "a"]), "output 'a' is named twice"),
+        (build(&["x"], vec![relu("a", "x")], &[]), "no output"),
+        (build(&["x", "y"], vec![relu("a", "x")], &["a"]), "input 'y' of the network has no column"),
+        (build(&["y"], vec![relu("a", "y")], &["a"]), "the network has no input 'x'"),
+        (build(&["x"], vec![node("a", "Add", &["x"], json!({}))], &["a"]), "reads two inputs or more"),
+        (build(&["x"], vec![node("a", "ReLU", &["x", "x"], json!({}))], &["a"]), "reads one input, not 2"),
+    ];
+    for (found, expected) in cases {
+        assert!(found.contains(expected), "'{found}' lacks '{expected}'");
+    }
+    let mut other = network(&["x"], vec![relu("a", "x")], &["a"]);
+    other.format = "firesteel.network/2".to_owned();
+    assert!(text(Graph::build(&other, &[("x", &[3])])).contains("firesteel.network/1"));
+    let spec = network(&["x"], vec![relu("a", "x")], &["a"]);
+    assert!(text(Graph::build(&spec, &[("x", &[0])])).contains("holds no usable row"));
+    assert!(text(Graph::build(&spec, &[("x", &[])])).contains("holds no usable row"));
+}
+
+#[test]
+fn inputs_of_an_add_must_agree_and_of_a_concatenation_but_for_one_dimension() {
+    let two = |op: &str, args: Value, other: &[usize]| {
+        let spec = network(&["x", "y"], vec![node("it", op, &["x", "y"], args)], &["it"]);
+        Graph::build(&spec, &[("x", &[2, 3]), ("y", other)])
+    };
+    assert_eq!(two("Add", json!({}), &[2, 3]).unwrap().outputs[0].shape, [2, 3]);
+    assert!(text(two("Add", json!({}), &[3, 2])).contains("got the shapes [2, 3] and [3, 2]"));
+    assert_eq!(two("Concatenate", json!({}), &[5, 3]).unwrap().outputs[0].shape, [7, 3]);
+    assert_eq!(two("Concatenate", json!({"dim": -1}), &[2, 1]).unwrap().outputs[0].shape, [2, 4]);
+    assert!(text(two("Concatenate", json!({}), &[5, 4])).contains("may differ in dimension 1 only"));
+}

@@ -39,7 +39,8 @@ impl Loss {
                 labels.len()
             )));
         }
-        let terms = outputs.iter().zip(labels).map(|(output, label)| Fit { loss, output, label }.term());
+        let terms =
+            outputs.iter().zip(labels).map(|(output, label)| Fit { loss, output, label }.term());
         Ok(Self { terms: terms.collect::<Result<_, _>>()? })
     }
 }
@@ -133,9 +134,9 @@ impl Fit<'_> {
     fn class(&self) -> Result<Target, TrainError> {
         match self.label.kind {
             LabelKind::Class { classes } if self.output.shape == [classes] => Ok(Target::Class),
-            LabelKind::Class { classes } => {
-                Err(self.error(&format!("the output must have the shape [{classes}], one number for each class")))
-            }
+            LabelKind::Class { classes } => Err(self.error(&format!(
+                "the output must have the shape [{classes}], one number for each class"
+            ))),
             LabelKind::Values { .. } => Err(self.error("the label must be a class index")),
         }
     }
@@ -143,12 +144,16 @@ impl Fit<'_> {
     /// A class index or a distribution over the classes.
     fn distribution(&self, class: bool) -> Result<Target, TrainError> {
         match self.label.kind {
-            LabelKind::Values { size } if self.output.shape == [size] && size > 1 => Ok(Target::Values),
+            LabelKind::Values { size } if self.output.shape == [size] && size > 1 => {
+                Ok(Target::Values)
+            }
             LabelKind::Values { .. } => {
                 Err(self.error("the label must be a class index or a probability for each output"))
             }
             LabelKind::Class { .. } if class => self.class(),
-            LabelKind::Class { .. } => self.class().map(|_| Target::Indicator { off: 0.0, on: 1.0 }),
+            LabelKind::Class { .. } => {
+                self.class().map(|_| Target::Indicator { off: 0.0, on: 1.0 })
+            }
         }
     }
 
@@ -158,12 +163,16 @@ impl Fit<'_> {
         let indicator = Target::Indicator { off, on: 1.0 };
         match self.label.kind {
             LabelKind::Values { size } if size == outputs => Ok(Target::Values),
-            LabelKind::Values { .. } => Err(self.error("the label needs a number for each value of the output")),
-            LabelKind::Class { classes: 2 } if outputs == 1 => Ok(indicator),
-            LabelKind::Class { classes } if classes > 1 && self.output.shape == [classes] => Ok(indicator),
-            LabelKind::Class { .. } => {
-                Err(self.error("the output needs a number for each class, or a single one for two classes"))
+            LabelKind::Values { .. } => {
+                Err(self.error("the label needs a number for each value of the output"))
             }
+            LabelKind::Class { classes: 2 } if outputs == 1 => Ok(indicator),
+            LabelKind::Class { classes } if classes > 1 && self.output.shape == [classes] => {
+                Ok(indicator)
+            }
+            LabelKind::Class { .. } => Err(self.error(
+                "the output needs a number for each class, or a single one for two classes",
+            )),
         }
     }
 }

@@ -52,7 +52,9 @@ enum Formula {
     BinaryCrossEntropy,
     Square,
     Absolute,
-    Huber { delta: f64 },
+    Huber {
+        delta: f64,
+    },
     /// `max(0, 1 - y x)`.
     Margin,
     MultiMargin,
@@ -155,7 +157,9 @@ impl Formula {
         let none = None::<&Tensor>;
         let flat = || output.f_reshape([-1, dimension(size)?]).map_err(TrainError::from);
         Ok(match self {
-            Self::CrossEntropy => output.f_cross_entropy_loss(label, none, reduction, IGNORED_CLASS, 0.0)?,
+            Self::CrossEntropy => {
+                output.f_cross_entropy_loss(label, none, reduction, IGNORED_CLASS, 0.0)?
+            }
             Self::Likelihood => output.f_nll_loss(label, none, reduction, IGNORED_CLASS)?,
             Self::BinaryCrossEntropy => {
                 flat()?.f_binary_cross_entropy_with_logits(label, none, none, reduction)?
@@ -164,7 +168,9 @@ impl Formula {
             Self::Absolute => flat()?.f_l1_loss(label, reduction)?,
             Self::Huber { delta } => flat()?.f_huber_loss(label, reduction, delta)?,
             Self::Poisson => flat()?.f_poisson_nll_loss(label, true, false, 1e-8, reduction)?,
-            Self::Divergence => output.f_log_softmax(-1, None)?.f_kl_div(label, reduction, false)?,
+            Self::Divergence => {
+                output.f_log_softmax(-1, None)?.f_kl_div(label, reduction, false)?
+            }
             Self::MultiMargin => {
                 let of_class = output.f_gather(1, &label.f_unsqueeze(1)?, false)?;
                 let violations = output.f_sub(&of_class)?.f_add_scalar(1)?.f_relu()?;

@@ -7,34 +7,20 @@ use firesteel_core::{Element, Tally};
 use tch::{Tensor, no_grad_guard};
 
 use super::forward::{Plan, Product, Tape};
-use super::{Batch, Network, Replica, Views};
+use super::{Batch, Gradient, Network, Replica, Views};
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer};
 use crate::loss::{self, Loss, Weights};
-use crate::raw::{Memory, dimension};
 
-/// A network that trains.
+/// A network that autograd differentiates.
 pub(crate) struct Autograd {
     plan: Plan,
-    loss: Loss,
-    gradient: Memory<f32>,
-    /// The gradient's tensors, by the layout's entries; an empty one for each buffer.
-    views: Vec<Tensor>,
     /// The parameters that autograd follows, as indices of the layout's entries.
     followed: Vec<usize>,
 }
 
 impl Autograd {
-    pub(crate) fn new(graph: &Graph, loss: Loss) -> Result<Self, TrainError> {
-        let gradient = Memory::zeros(graph.layout.parameters())?;
-        let mut views = Vec::new();
-        for entry in graph.layout.entries() {
-            let shape = entry.shape.iter().map(|&length| dimension(length)).collect::<Result<Vec<_>, _>>()?;
-            views.push(match entry.element {
-                Element::Parameter => gradient.view(entry.offset, &shape)?,
-                _ => Tensor::new(),
-            });
-        }
+    pub(crate) fn new(graph: &Graph) -> Self {
         let followed = graph
             .nodes
             .iter()
@@ -42,16 +28,7 @@ impl Autograd {
             .flat_map(|node| node.tensors.clone())
             .filter(|&index| graph.layout.entries()[index].element == Element::Parameter)
             .collect();
-        Ok(Self { plan: Plan::new(graph), loss, gradient, views, followed })
-    }
-
-    /// Writes the gradient of a Linear layer, from that of its output.
-    fn write_product(&self, product: &Product, gradient: &Tensor) -> Result<(), TrainError> {
-        gradient.f_transpose(0, 1)?.f_mm_out(&self.views[product.weight], &product.input)?;
-        if product.bias {
-            gradient.f_sum_intlist_out(&self.views[product.weight + 1], 0, false, None)?;
-        }
-        Ok(())
+        Self { plan: Plan::new(graph), followed }
     }
 }
 
@@ -61,7 +38,13 @@ impl Network for Autograd {
         self.plan.run(views, inputs, None)
     }
 
-    fn forward_backward(&mut self, replica: &mut Replica, batch: &Batch) -> Result<Tally, TrainError> {
+    fn forward_backward(
+        &mut self,
+        replica: &mut Replica,
+        batch: &Batch,
+        loss: &Loss,
+        gradient: &mut Gradient,
+    ) -> Result<Tally, TrainError> {
         let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
         let Replica { views, random, integers, .. } = replica;
         let mut tape = Tape { random, integers, products: Vec::new() };
@@ -71,26 +54,33 @@ impl Network for Autograd {
             sum: block.rows(batch.rows()).iter().copied().map(f64::from).sum(),
         });
         let labels = batch.labels.iter().map(|column| column.tensor());
-        let loss = self.loss.of(&outputs, labels, weights)?;
+        let loss = loss.of(&outputs, labels, weights)?;
         let products = tape.products;
         let wanted: Vec<&Tensor> = products
             .iter()
             .map(|product| &product.output)
             .chain(self.followed.iter().map(|&index| &views.0[index]))
             .collect();
-        let gradients = Tensor::f_run_backward(&[&loss], &wanted, false, false)?;
+        let found = Tensor::f_run_backward(&[&loss], &wanted, false, false)?;
         let _guard = no_grad_guard();
-        let (of_outputs, of_parameters) = gradients.split_at(products.len());
-        for (product, gradient) in products.iter().zip(of_outputs) {
-            self.write_product(product, gradient)?;
+        let (of_outputs, of_parameters) = found.split_at(products.len());
+        for (product, of_output) in products.iter().zip(of_outputs) {
+            product.write(of_output, &gradient.views)?;
         }
-        for (&index, gradient) in self.followed.iter().zip(of_parameters) {
-            self.views[index].f_copy_(gradient)?;
+        for (&index, of_parameter) in self.followed.iter().zip(of_parameters) {
+            gradient.views[index].f_copy_(of_parameter)?;
         }
         loss::tally(&loss, weights.map_or(batch.rows() as f64, |weights| weights.sum))
     }
+}
 
-    fn gradient(&self) -> &[f32] {
-        self.gradient.slice()
+impl Product {
+    /// Writes the gradient of a Linear layer's parameters, from that of its output.
+    fn write(&self, of_output: &Tensor, gradient: &[Tensor]) -> Result<(), TrainError> {
+        let _ = of_output.f_transpose(0, 1)?.f_mm_out(&gradient[self.weight], &self.input)?;
+        if self.bias {
+            let _ = of_output.f_sum_intlist_out(&gradient[self.weight + 1], 0, false, None)?;
+        }
+        Ok(())
     }
 }

@@ -5,11 +5,11 @@ use tch::Tensor;
 use crate::error::TrainError;
 use crate::graph::Graph;
 use crate::loss::{Loss, Target};
-use crate::raw::{Element, Memory, dimension};
+use crate::raw::{Element, Memory, dimension, lengths};
 
 /// A mini-batch: inputs, labels and weights in tensors' memory.
 #[derive(Debug)]
-pub struct Batch {
+pub(crate) struct Batch {
     capacity: usize,
     rows: usize,
     pub(crate) inputs: Vec<Column>,
@@ -42,14 +42,12 @@ impl<T: Element> Block<T> {
         let size = row.iter().product();
         let memory = Memory::zeros(capacity * size)?;
         let mut shape = vec![dimension(capacity)?];
-        for &length in row {
-            shape.push(dimension(length)?);
-        }
+        shape.extend(lengths(row)?);
         let view = memory.view(0, &shape)?;
         Ok(Self { memory, size, shape, view })
     }
 
-    fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
+    pub(crate) fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
         self.shape[0] = dimension(rows)?;
         self.view = self.memory.view(0, &self.shape)?;
         Ok(())
@@ -78,7 +76,7 @@ impl Column {
         }
     }
 
-    fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
+    pub(crate) fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
         match self {
             Self::Values(block) => block.set_rows(rows),
             Self::Integers(block) => block.set_rows(rows),
@@ -87,10 +85,10 @@ impl Column {
 }
 
 impl Batch {
-    /// Memory for `capacity` rows of a network's inputs, and of a loss's targets where there is one.
+    /// Memory for `capacity` rows of a network's inputs and a loss's targets.
     pub(crate) fn new(
         graph: &Graph,
-        loss: Option<&Loss>,
+        loss: &Loss,
         weighted: bool,
         capacity: usize,
     ) -> Result<Self, TrainError> {
@@ -100,7 +98,7 @@ impl Batch {
                 None => Column::Values(Block::new(capacity, &input.shape)?),
             })
         });
-        let labels = loss.iter().flat_map(|loss| loss.terms()).map(|term| {
+        let labels = loss.terms().iter().map(|term| {
             Ok(match term.target {
                 Target::Class => Column::Integers(Block::new(capacity, &[])?),
                 Target::Values | Target::Indicator { .. } => {
@@ -118,8 +116,7 @@ impl Batch {
     }
 
     /// The rows that it holds now.
-    #[must_use]
-    pub fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 

@@ -9,7 +9,7 @@ use super::replica::Views;
 use crate::error::TrainError;
 use crate::graph::{BatchNorm, Convolution, Graph, Layer, Lstm, Padding, Pooling, ValueId};
 use crate::random::Generator;
-use crate::raw::{Memory, dimension};
+use crate::raw::{Memory, dimension, lengths};
 
 /// The operations of a graph in order.
 #[derive(Debug)]
@@ -184,7 +184,11 @@ impl Step {
     ) -> Result<Tensor, TrainError> {
         let Some(tape) = tape else { return Ok(x.f_linear(&own[0], own.get(1))?) };
         let mut shape = x.size();
-        let matrix = if shape.len() == 2 { x.shallow_clone() } else { x.f_reshape([-1, dimension(inputs)?])? };
+        let matrix = if shape.len() == 2 {
+            x.shallow_clone()
+        } else {
+            x.f_reshape([-1, dimension(inputs)?])?
+        };
         let mut output = matrix.f_linear(&own[0], own.get(1))?;
         if self.first {
             output = output.f_set_requires_grad(true)?;
@@ -238,7 +242,9 @@ fn convolve(layer: &Convolution, own: &[Tensor], x: &Tensor) -> Result<Tensor, T
     let (stride, dilation) = (lengths(&layer.stride)?, lengths(&layer.dilation)?);
     let groups = dimension(layer.groups)?;
     Ok(match layer.padding {
-        Padding::Each(padding) => x.f_conv2d(weight, bias, stride, lengths(&padding)?, dilation, groups)?,
+        Padding::Each(padding) => {
+            x.f_conv2d(weight, bias, stride, lengths(&padding)?, dilation, groups)?
+        }
         Padding::Same => x.f_conv2d_padding(weight, bias, stride, "same", dilation, groups)?,
     })
 }
@@ -257,7 +263,11 @@ fn average_pool(layer: &Pooling, x: &Tensor) -> Result<Tensor, TrainError> {
 }
 
 /// Drops values by a mask from the worker's own generator, never from libtorch's, which all threads share.
-fn dropout(x: &Tensor, probability: f64, tape: Option<&mut Tape<'_>>) -> Result<Tensor, TrainError> {
+fn dropout(
+    x: &Tensor,
+    probability: f64,
+    tape: Option<&mut Tape<'_>>,
+) -> Result<Tensor, TrainError> {
     let Some(tape) = tape.filter(|_| probability > 0.0) else { return Ok(x.shallow_clone()) };
     let mut mask = Memory::<f32>::zeros(x.numel())?;
     tape.random.mask(probability, mask.slice_mut());
@@ -302,8 +312,4 @@ fn rows(x: &Tensor) -> i64 {
 /// A dimension of the row as one of the mini-batch.
 fn axis(dimension_of_row: usize) -> Result<i64, TrainError> {
     dimension(dimension_of_row + 1)
-}
-
-fn lengths(shape: &[usize]) -> Result<Vec<i64>, TrainError> {
-    shape.iter().map(|&length| dimension(length)).collect()
 }

@@ -6,7 +6,7 @@ use tch::Tensor;
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer};
 use crate::random::Generator;
-use crate::raw::{Memory, dimension, view};
+use crate::raw::{Memory, dimension, lengths, view};
 
 /// A worker's copy of the model: parameters and buffers, each one flat buffer.
 pub(crate) struct Replica {
@@ -46,6 +46,11 @@ impl Replica {
         self.parameters.slice_mut()
     }
 
+    /// The flat floating buffers.
+    pub(crate) fn floats(&self) -> &[f32] {
+        self.floats.slice()
+    }
+
     /// Takes these buffers.
     pub(crate) fn set_buffers(&mut self, buffers: &Buffers) {
         self.floats.slice_mut().copy_from_slice(&buffers.floats);
@@ -62,21 +67,21 @@ impl Replica {
     pub(crate) fn seed(&mut self, seed: u64) {
         self.random = Generator::new(seed);
     }
-
-    pub(crate) fn views(&self) -> &Views {
-        &self.views
-    }
 }
 
 impl Views {
     /// Views of flat parameters and floating buffers. Autograd follows those parameters whose gradient it has to find: all
     /// but those of Linear layers, whose gradient is a product of what goes in and what comes back.
-    pub(crate) fn new(graph: &Graph, parameters: &Tensor, floats: &Tensor) -> Result<Self, TrainError> {
+    pub(crate) fn new(
+        graph: &Graph,
+        parameters: &Tensor,
+        floats: &Tensor,
+    ) -> Result<Self, TrainError> {
         let mut views = Vec::with_capacity(graph.layout.entries().len());
         for node in &graph.nodes {
             let followed = !matches!(node.layer, Layer::Linear { .. });
             for entry in &graph.layout.entries()[node.tensors.clone()] {
-                let shape = entry.shape.iter().map(|&length| dimension(length)).collect::<Result<Vec<_>, _>>()?;
+                let shape = lengths(&entry.shape)?;
                 views.push(match entry.element {
                     Element::Parameter => {
                         view(parameters, entry.offset, &shape)?.f_set_requires_grad(followed)?

@@ -41,6 +41,8 @@ final class NativeBridge {
 
   static native String serverStatus(long server);
 
+  static native String serverSummary(long server);
+
   static native void serverAttemptEnded(long server, int partition, long attempt);
 
   static native byte[] serverWeights(long server);

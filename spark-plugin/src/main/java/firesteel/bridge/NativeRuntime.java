@@ -5,9 +5,9 @@ public final class NativeRuntime {
   private NativeRuntime() {}
 
   /**
-   * Versions of what is loaded.
+   * What is loaded, as native code sees it; {@link NativeLibrary#load} tells where it came from.
    *
-   * @return JSON with {@code version}, {@code libtorch}, {@code glibc}, {@code threads} and {@code cuda}
+   * @return JSON with {@code version}, {@code glibc}, {@code threads} and {@code cuda}
    */
   public static String describe() {
     NativeLibrary.ensureLoaded();

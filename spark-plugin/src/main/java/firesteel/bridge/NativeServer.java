@@ -23,12 +23,21 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * What the server knows of the fit: its port, workers, progress, ledger and failure.
+   * What the server knows of the fit now: its port, workers, progress and failure. Cheap enough to ask every second.
    *
    * @return the {@code ServerStatus} as JSON
    */
   public String status() {
     return NativeBridge.serverStatus(handle.get());
+  }
+
+  /**
+   * What a fit's summary keeps beside the status: the ledger of what was trained, and the histogram of staleness.
+   *
+   * @return the {@code ServerSummary} as JSON
+   */
+  public String summary() {
+    return NativeBridge.serverSummary(handle.get());
   }
 
   /**

@@ -2,44 +2,11 @@ package firesteel.prediction
 
 import firesteel.bridge.NativePredictor
 import firesteel.data.{BatchFiller, BatchLimits, Closing}
-import org.apache.arrow.c.{ArrowArray, ArrowSchema, Data}
+import firesteel.plugin.NativeSetup
 import org.apache.arrow.memory.BufferAllocator
-import org.apache.arrow.vector.complex.FixedSizeListVector
-import org.apache.arrow.vector.{Float8Vector, VectorLoader, VectorSchemaRoot}
 import org.apache.spark.TaskContext
 import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.sql.firesteel.SqlPrivate
-
-import scala.jdk.CollectionConverters._
-
-/**
- * The outputs of one batch, in the order of the task's outputs. Valid until the next batch.
- *
- * @param root
- *   the native batch
- */
-private[prediction] final class Outputs(root: VectorSchemaRoot) extends AutoCloseable {
-
-  /** The rows. */
-  def rows: Int = root.getRowCount
-
-  /** For each output its values, `width` of them a row. */
-  val columns: Seq[Doubles] = root.getFieldVectors.asScala.toSeq.map {
-    case numbers: Float8Vector => Doubles(numbers, 1)
-    case lists: FixedSizeListVector =>
-      Doubles(lists.getDataVector.asInstanceOf[Float8Vector], lists.getListSize)
-    case other => throw new IllegalStateException(s"a predictor gave a column ${other.getField}")
-  }
-
-  override def close(): Unit = root.close()
-}
-
-/** Numbers of a batch, `width` of them a row. */
-private[prediction] final case class Doubles(vector: Float8Vector, width: Int) {
-
-  /** Where a row's numbers lie. */
-  def address(row: Int): Long = vector.getDataBuffer.memoryAddress + row.toLong * width * 8
-}
 
 /**
  * The native batches of a task: filled by the caller, predicted, and closed with all Arrow memory
@@ -74,48 +41,19 @@ private[prediction] final class NativeBatches(task: PredictionTask, context: Tas
   /** Predicts the rows of the batch that was filled. */
   def predict(): Outputs = {
     val native = predictor.getOrElse {
+      NativeSetup.ensureLoaded()
       val opened = NativePredictor.open(task.spec, () => task.weights.value)
       predictor = Some(opened)
       opened
     }
     val start = System.nanoTime()
-    val result = new Outputs(run(native))
+    val result = NativeCall(native, filler, allocator)
     outputs = Some(result)
     task.nativeTime += System.nanoTime() - start
     task.numBatches += 1
     task.numOutputRows += result.rows.toLong
     result
   }
-
-  private def run(native: NativePredictor): VectorSchemaRoot =
-    Closing(ArrowArray.allocateNew(allocator)) { inArray =>
-      Closing(ArrowSchema.allocateNew(allocator)) { inSchema =>
-        Closing(ArrowArray.allocateNew(allocator)) { outArray =>
-          Closing(ArrowSchema.allocateNew(allocator)) { outSchema =>
-            try {
-              write(inArray, inSchema)
-              native.run(
-                inArray.memoryAddress,
-                inSchema.memoryAddress,
-                outArray.memoryAddress,
-                outSchema.memoryAddress
-              )
-              Data.importVectorSchemaRoot(allocator, outArray, outSchema, null)
-            } finally {
-              // Whatever nobody took.
-              if (inArray.snapshot.release != 0) inArray.release()
-              if (inSchema.snapshot.release != 0) inSchema.release()
-            }
-          }
-        }
-      }
-    }
-
-  private def write(array: ArrowArray, schema: ArrowSchema): Unit =
-    Closing(VectorSchemaRoot.create(filler.schema, allocator)) { root =>
-      Closing(filler.finish())(new VectorLoader(root).load(_))
-      Data.exportVectorSchemaRoot(allocator, root, null, array, schema)
-    }
 
   private def release(): Unit = {
     outputs.foreach(_.close())

@@ -48,6 +48,9 @@ final class ModelWeights(bytes: Array[Byte]) {
 
   private var sent: Option[(SparkContext, Broadcast[Array[Byte]])] = None
 
+  /** The weights in this process. */
+  private[prediction] def local: Array[Byte] = bytes
+
   /** The broadcast weights of this context. */
   private[prediction] def broadcast(context: SparkContext): Broadcast[Array[Byte]] =
     synchronized {

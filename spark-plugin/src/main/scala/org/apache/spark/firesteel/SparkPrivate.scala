@@ -1,6 +1,6 @@
 package org.apache.spark.firesteel
 
-import org.apache.spark.{SparkContext, TaskContext}
+import org.apache.spark.{SparkContext, SparkEnv, TaskContext}
 
 /** All use of what Spark keeps private to its root package. */
 object SparkPrivate {
@@ -11,4 +11,8 @@ object SparkPrivate {
 
   /** Ends the task with Spark's own exception if it was killed. */
   def killIfInterrupted(context: TaskContext): Unit = context.killTaskIfInterrupted()
+
+  /** Spark's local directories on this machine. */
+  def localDirectories: Seq[String] =
+    SparkEnv.get.blockManager.diskBlockManager.localDirsString.toSeq
 }

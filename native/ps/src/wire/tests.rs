@@ -1,0 +1,137 @@
+//! Properties of frames and messages.
+
+use firesteel_core::{Answer, ErrorCode, Position, Registration, Span, Tally, WorkerId};
+use proptest::prelude::*;
+
+use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
+use crate::wire::{Header, Reply, Request, Shape, Window};
+
+const SHAPE: Shape = Shape { parameters: 1000, floats: 3, integers: 2 };
+
+fn position() -> impl Strategy<Value = Position> {
+    (any::<u32>(), any::<u32>()).prop_map(|(epoch, batch)| Position { epoch, batch })
+}
+
+fn tally() -> impl Strategy<Value = Tally> {
+    (-1e300..1e300, 0.0..1e300).prop_map(|(loss, weight)| Tally { loss, weight })
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    (any::<u64>(), position(), any::<u32>(), any::<u64>(), tally()).prop_map(
+        |(sequence, start, batches, rows, tally)| Window {
+            sequence,
+            span: Span { start, batches, rows },
+            tally,
+        },
+    )
+}
+
+fn code() -> impl Strategy<Value = ErrorCode> {
+    proptest::sample::select(ErrorCode::ALL.as_slice())
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let registration = (any::<[u32; 3]>(), any::<i64>(), any::<[u64; 2]>()).prop_map(
+        |([partition, index, batches], attempt, [rows, content])| {
+            let worker = WorkerId { partition, index };
+            Request::Register(Registration { worker, attempt, rows, content, batches })
+        },
+    );
+    prop_oneof![
+        registration,
+        Just(Request::Pull),
+        window().prop_map(Request::Commit),
+        window().prop_map(Request::Exchange),
+        window().prop_map(Request::Save),
+        (position(), any::<u64>(), tally())
+            .prop_map(|(position, rows, tally)| Request::Heartbeat { position, rows, tally }),
+        (code(), ".{0,50}").prop_map(|(code, message)| Request::Abort { code, message }),
+        Just(Request::Finish),
+    ]
+}
+
+fn reply() -> impl Strategy<Value = Reply> {
+    let answer = (any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
+        |([version, staleness], [stop, payload])| Reply::Answer {
+            answer: Answer { version, staleness, stop },
+            payload,
+        },
+    );
+    prop_oneof![
+        any::<[u64; 2]>().prop_map(|[floats, integers]| Reply::Welcome { floats, integers }),
+        position().prop_map(Reply::Registered),
+        answer,
+        Just(Reply::Done),
+        Just(Reply::Waiting),
+        (code(), ".{0,50}").prop_map(|(code, message)| Reply::Failure { code, message }),
+    ]
+}
+
+/// The header of encoded bytes, and what follows it.
+fn split(bytes: &[u8]) -> (Header, &[u8]) {
+    let (header, fields) = bytes.split_at(HEADER_LEN);
+    (Header::decode(header.try_into().unwrap()).unwrap(), fields)
+}
+
+proptest! {
+    #[test]
+    fn a_request_comes_back_as_it_was_and_its_header_announces_it(request in request()) {
+        let payload = matches!(request, Request::Commit(_) | Request::Exchange(_) | Request::Save(_));
+        let mut bytes = vec![1, 2, 3];
+        request.encode(if payload { SHAPE.payload_len() } else { 0 }, &mut bytes);
+        let (header, fields) = split(&bytes);
+        prop_assert_eq!(header.split(Request::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload));
+        prop_assert_eq!(Request::decode(header.kind, fields).unwrap(), request);
+    }
+
+    #[test]
+    fn a_reply_comes_back_as_it_was_and_its_header_announces_it(reply in reply()) {
+        let payload = matches!(reply, Reply::Answer { payload: true, .. });
+        let mut bytes = Vec::new();
+        reply.encode(if payload { SHAPE.payload_len() } else { 0 }, &mut bytes);
+        let (header, fields) = split(&bytes);
+        prop_assert_eq!(header.split(Reply::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload));
+        prop_assert_eq!(Reply::decode(header.kind, fields).unwrap(), reply);
+    }
+
+    #[test]
+    fn a_shorter_or_longer_request_is_refused(request in request(), cut in 1..9_usize) {
+        let mut bytes = Vec::new();
+        request.encode(0, &mut bytes);
+        let (header, fields) = split(&bytes);
+        if !matches!(request, Request::Abort { .. }) {
+            let longer = [fields, &vec![0; cut]].concat();
+            prop_assert!(Request::decode(header.kind, &longer).is_err());
+            if let Some(shorter) = fields.len().checked_sub(cut) {
+                prop_assert!(Request::decode(header.kind, &fields[..shorter]).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_message_or_an_error(
+        header: [u8; HEADER_LEN], kind: u8, fields in proptest::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let _any = (Request::decode(kind, &fields), Reply::decode(kind, &fields));
+        if let Ok(header) = Header::decode(&header) {
+            for body in [Request::body(header.kind), Reply::body(header.kind)] {
+                if let Ok((length, _)) = header.split(body.as_ref(), SHAPE) {
+                    prop_assert!(length <= 2 + MAX_TEXT, "more than a text is never allocated");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_text_longer_than_a_frame_takes_is_cut_at_a_character() {
+    let message = "ü".repeat(MAX_TEXT);
+    let mut bytes = Vec::new();
+    Request::Abort { code: ErrorCode::Panic, message }.encode(0, &mut bytes);
+    let (header, fields) = split(&bytes);
+    header.split(Request::body(header.kind).as_ref(), SHAPE).unwrap();
+    let Request::Abort { message, .. } = Request::decode(header.kind, fields).unwrap() else {
+        panic!("another request");
+    };
+    assert_eq!(message, "ü".repeat(MAX_TEXT / 2));
+}

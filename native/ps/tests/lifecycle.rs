@@ -1,0 +1,191 @@
+//! Opening and closing. One test at a time: they count this process's threads.
+
+#![allow(clippy::unwrap_used, reason = "tests may be blunt")]
+
+mod support;
+
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use firesteel_core::{Buffers, Coded, ErrorCode};
+use firesteel_ps::{Server, runtime};
+use parking_lot::{Mutex, MutexGuard};
+use support::*;
+
+const PARAMETERS: usize = 1_000;
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock()
+}
+
+/// The number of the server's threads once it is the one expected, or else after a while. A thread that has just been
+/// started does not have its name yet.
+fn settled(expected: usize) -> usize {
+    let end = Instant::now() + Duration::from_secs(5);
+    while server_threads() != expected && Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+    }
+    server_threads()
+}
+
+#[test]
+fn a_closed_server_leaves_no_thread_and_its_port_can_be_bound_again() {
+    let _alone = alone();
+    let spec = server_spec(8, 1);
+    let server = open(&spec, PARAMETERS);
+    let client = client_spec(&spec, server.port());
+    let mut peers: Vec<_> = (0..8)
+        .map(|partition| {
+            Peer::connect(Road::Socket, &client, PARAMETERS, registration(partition, 1, 4))
+        })
+        .collect();
+    peers[0].exchange(1.0).unwrap();
+    let silent = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    let waiting = thread::spawn(move || {
+        let mut client = client;
+        client.timeout_millis = 1_500;
+        Peer::try_connect(
+            Road::Socket,
+            &client,
+            PARAMETERS,
+            registration(0, 2, 4),
+            &Default::default(),
+        )
+        .is_err()
+    });
+    assert_eq!(settled(11), 11, "one accepts, eight serve, one waits, one is silent");
+    let start = Instant::now();
+    server.close();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(server_threads(), 0);
+    TcpListener::bind(("127.0.0.1", server.port())).unwrap();
+    server.close();
+    assert!(waiting.join().unwrap());
+    drop((silent, peers));
+}
+
+#[test]
+fn connections_that_ended_leave_no_thread_while_the_server_is_open() {
+    let _alone = alone();
+    let spec = server_spec(1, 1);
+    let server = open(&spec, PARAMETERS);
+    for _ in 0..20 {
+        drop(TcpStream::connect(("127.0.0.1", server.port())).unwrap());
+    }
+    assert_eq!(settled(1), 1);
+}
+
+#[test]
+fn dropping_and_shutting_down_close_servers_and_new_ones_can_be_opened() {
+    let _alone = alone();
+    drop(open(&server_spec(1, 1), PARAMETERS));
+    assert_eq!(server_threads(), 0);
+    let spec = server_spec(1, 1);
+    for _ in 0..2 {
+        let servers = [open(&spec, PARAMETERS), open(&server_spec(1, 1), PARAMETERS)];
+        assert_eq!(settled(2), 2);
+        runtime::shutdown();
+        assert_eq!(server_threads(), 0);
+        TcpListener::bind(("127.0.0.1", servers[0].port())).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_in_the_middle_of_a_large_pull_does_not_keep_the_server_open() {
+    let _alone = alone();
+    let big = 8_000_000;
+    let spec = server_spec(1, 1);
+    let server = open(&spec, big);
+    let hash = layout(big).hash();
+    let mut stuck = support::raw::Raw::open(server.port(), &spec.fit, SECRET, hash, big as u64);
+    stuck.reply().unwrap();
+    stuck.register(0, 1, 4);
+    stuck.reply().unwrap();
+    stuck.frame(2, &[]);
+    thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    server.close();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(server_threads(), 0);
+}
+
+#[test]
+fn a_taken_port_is_passed_over_and_a_taken_range_is_named() {
+    let _alone = alone();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut spec = server_spec(1, 1);
+    spec.port = port;
+    spec.port_max_retries = 0;
+    let refused = |spec: &firesteel_core::spec::ServerSpec| {
+        Server::open(spec, layout(PARAMETERS), vec![0.0; PARAMETERS], buffers()).err().unwrap()
+    };
+    let error = refused(&spec);
+    assert_eq!(error.code(), ErrorCode::PortInUse);
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    assert!(error.to_string().contains(&port.to_string()), "{error}");
+    spec.port_max_retries = 20;
+    let server = open(&spec, PARAMETERS);
+    assert!((port + 1..=port + 20).contains(&server.port()));
+    let mut next = server_spec(1, 1);
+    next.port = server.port();
+    next.port_max_retries = 0;
+    assert_eq!(refused(&next).code(), ErrorCode::PortInUse);
+    next.bind_address = "203.0.113.1".to_owned();
+    let error = refused(&next);
+    assert_eq!(error.code(), ErrorCode::Io);
+    assert!(error.to_string().contains("203.0.113.1"), "{error}");
+}
+
+#[test]
+fn a_specification_that_does_not_fit_is_refused_and_leaves_nothing_open() {
+    let _alone = alone();
+    let good = server_spec(1, 1);
+    let refused =
+        |change: &dyn Fn(&mut firesteel_core::spec::ServerSpec), center: Vec<f32>, buffers| {
+            let mut spec = good.clone();
+            change(&mut spec);
+            Server::open(&spec, layout(PARAMETERS), center, buffers).err().unwrap().code()
+        };
+    let zeros = || vec![0.0; PARAMETERS];
+    let mut nan = zeros();
+    nan[PARAMETERS - 1] = f32::NAN;
+    assert_eq!(refused(&|_| {}, nan, buffers()), ErrorCode::Diverged);
+    assert_eq!(refused(&|_| {}, vec![0.0; 3], buffers()), ErrorCode::InvalidSpec);
+    assert_eq!(refused(&|_| {}, zeros(), Buffers::default()), ErrorCode::InvalidSpec);
+    assert_eq!(refused(&|spec| spec.secret.clear(), zeros(), buffers()), ErrorCode::InvalidSpec);
+    assert_eq!(refused(&|spec| spec.workers = 0, zeros(), buffers()), ErrorCode::InvalidSpec);
+    let unknown =
+        |spec: &mut firesteel_core::spec::ServerSpec| spec.strategy.name = "adagg".to_owned();
+    assert_eq!(refused(&unknown, zeros(), buffers()), ErrorCode::InvalidSpec);
+    let alone = |spec: &mut firesteel_core::spec::ServerSpec| {
+        spec.strategy =
+            firesteel_core::spec::StrategySpec { name: "single".to_owned(), window: None };
+        spec.workers = 2;
+    };
+    assert_eq!(refused(&alone, zeros(), buffers()), ErrorCode::InvalidSpec);
+    let server = open(&good, PARAMETERS);
+    assert_eq!(
+        refused(&|_| {}, zeros(), buffers()),
+        ErrorCode::InvalidSpec,
+        "the fit has a server"
+    );
+    drop(server);
+    assert_eq!(server_threads(), 0);
+}
+
+#[test]
+fn a_second_fit_in_the_same_process_is_a_server_of_its_own() {
+    let _alone = alone();
+    let specs = [server_spec(1, 1), server_spec(1, 1)];
+    let servers = [open(&specs[0], PARAMETERS), open(&specs[1], PARAMETERS)];
+    for (spec, server) in specs.iter().zip(&servers) {
+        let client = client_spec(spec, server.port());
+        Peer::connect(Road::Memory, &client, PARAMETERS, registration(0, 1, 4))
+            .commit(1.0)
+            .unwrap();
+    }
+    assert!(servers.iter().all(|server| server.status().version == 1));
+}

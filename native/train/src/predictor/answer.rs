@@ -1,0 +1,217 @@
+//! What a network's outputs say: raw predictions, probabilities, predictions.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeListArray, Float64Array};
+use arrow::datatypes::{DataType, Field};
+use firesteel_core::spec::{PredictionColumn, PredictionTask, PredictorSpec};
+
+use crate::error::TrainError;
+use crate::graph::show;
+use crate::inspect::{Activation, Inspection, OutputInspection};
+
+/// The network's outputs for the rows of a batch, and how they are read.
+pub(super) struct Answer {
+    reading: Reading,
+    /// The numbers that the network gives for a row.
+    size: usize,
+    thresholds: Vec<f64>,
+    /// The network's outputs, row after row.
+    values: Vec<f32>,
+}
+
+/// What the outputs mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// One logit for each class.
+    Classes { activation: Activation },
+    /// The logit of class 1 of two.
+    Binary,
+    /// Numbers behind this activation.
+    Numbers { activation: Activation },
+}
+
+impl Answer {
+    pub(super) fn new(inspection: &Inspection, spec: &PredictorSpec) -> Result<Self, TrainError> {
+        let [output] = inspection.outputs.as_slice() else {
+            return Err(TrainError::InvalidSpec(format!(
+                "the network has {} outputs; a prediction needs one",
+                inspection.outputs.len()
+            )));
+        };
+        let size = output.shape.iter().product();
+        let reading = match spec.task {
+            PredictionTask::Regression => Reading::Numbers { activation: output.activation },
+            PredictionTask::Classification => classes(output)?,
+        };
+        if matches!(reading, Reading::Numbers { .. })
+            && (spec.outputs.contains(&PredictionColumn::Probability)
+                || !spec.thresholds.is_empty())
+        {
+            let text = "probabilities and thresholds are for classification";
+            return Err(TrainError::InvalidSpec(text.to_owned()));
+        }
+        let answer =
+            Self { reading, size, thresholds: spec.thresholds.clone(), values: Vec::new() };
+        answer.check_thresholds()?;
+        Ok(answer)
+    }
+
+    fn check_thresholds(&self) -> Result<(), TrainError> {
+        let thresholds = &self.thresholds;
+        if !thresholds.is_empty() && thresholds.len() != self.width() {
+            return Err(TrainError::InvalidSpec(format!(
+                "{} thresholds for {} classes",
+                thresholds.len(),
+                self.width()
+            )));
+        }
+        match thresholds.iter().find(|threshold| !(threshold.is_finite() && **threshold >= 0.0)) {
+            Some(wrong) => Err(TrainError::InvalidSpec(format!(
+                "a threshold must be at least 0, one is {wrong}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// The numbers of a row in the list columns.
+    fn width(&self) -> usize {
+        if self.reading == Reading::Binary { 2 } else { self.size }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.values.clear();
+    }
+
+    /// Appends the network's outputs for some rows.
+    pub(super) fn push(&mut self, values: &[f32]) {
+        self.values.extend_from_slice(values);
+    }
+
+    pub(super) fn raw(&self) -> Result<ArrayRef, TrainError> {
+        let values = match self.reading {
+            Reading::Binary => {
+                self.values.iter().flat_map(|&z| [-f64::from(z), f64::from(z)]).collect()
+            }
+            _ => self.values.iter().copied().map(f64::from).collect(),
+        };
+        list(values, self.width())
+    }
+
+    pub(super) fn probability(&self) -> Result<ArrayRef, TrainError> {
+        list(self.probabilities(), self.width())
+    }
+
+    pub(super) fn prediction(&self) -> Result<ArrayRef, TrainError> {
+        let values: Vec<f64> = match self.reading {
+            Reading::Numbers { activation } => {
+                let values = activate(activation, &self.values, self.size);
+                if self.size > 1 {
+                    return list(values, self.size);
+                }
+                values
+            }
+            _ if !self.thresholds.is_empty() => {
+                let scaled = |row: &[f64]| largest(row.iter().zip(&self.thresholds).map(scale));
+                self.probabilities().chunks_exact(self.width()).map(scaled).collect()
+            }
+            Reading::Binary => {
+                self.values.iter().map(|&z| if z > 0.0 { 1.0 } else { 0.0 }).collect()
+            }
+            Reading::Classes { .. } => self
+                .values
+                .chunks_exact(self.size)
+                .map(|row| largest(row.iter().copied().map(f64::from)))
+                .collect(),
+        };
+        Ok(Arc::new(Float64Array::from(values)))
+    }
+
+    /// The classes' probabilities, row after row.
+    fn probabilities(&self) -> Vec<f64> {
+        match self.reading {
+            Reading::Binary => self
+                .values
+                .iter()
+                .flat_map(|&z| [sigmoid(-f64::from(z)), sigmoid(f64::from(z))])
+                .collect(),
+            Reading::Classes { activation: Activation::Sigmoid } => {
+                let mut values = activate(Activation::Sigmoid, &self.values, self.size);
+                for row in values.chunks_exact_mut(self.size) {
+                    let sum: f64 = row.iter().sum();
+                    row.iter_mut().for_each(|value| *value /= sum);
+                }
+                values
+            }
+            Reading::Classes { .. } | Reading::Numbers { .. } => {
+                activate(Activation::Softmax, &self.values, self.size)
+            }
+        }
+    }
+}
+
+/// How the output of a classifier is read.
+fn classes(output: &OutputInspection) -> Result<Reading, TrainError> {
+    match (output.shape.as_slice(), output.activation) {
+        ([1], Activation::None | Activation::Sigmoid) => Ok(Reading::Binary),
+        (&[size], activation) if size > 1 => Ok(Reading::Classes { activation }),
+        (shape, _) => Err(TrainError::InvalidSpec(format!(
+            "the network's output '{}' has the shape {}; a classifier needs one number for each class, or a single one \
+             without Softmax for two classes",
+            output.name,
+            show(shape)
+        ))),
+    }
+}
+
+/// A probability by its class's threshold; a threshold of 0 rules, as in Spark.
+fn scale((&probability, &threshold): (&f64, &f64)) -> f64 {
+    if threshold == 0.0 { f64::INFINITY } else { probability / threshold }
+}
+
+/// The index of the largest value, the first one of equals.
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    let mut found = (0_u32, f64::NEG_INFINITY);
+    for (index, value) in (0..).zip(values) {
+        if value > found.1 {
+            found = (index, value);
+        }
+    }
+    f64::from(found.0)
+}
+
+fn activate(activation: Activation, values: &[f32], size: usize) -> Vec<f64> {
+    let mut values: Vec<f64> = values.iter().copied().map(f64::from).collect();
+    match activation {
+        Activation::None => {}
+        Activation::Sigmoid => values.iter_mut().for_each(|value| *value = sigmoid(*value)),
+        Activation::Softmax => values.chunks_exact_mut(size).for_each(softmax),
+    }
+    values
+}
+
+fn softmax(row: &mut [f64]) {
+    let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let mut sum = 0.0;
+    for value in row.iter_mut() {
+        *value = (*value - most).exp();
+        sum += *value;
+    }
+    row.iter_mut().for_each(|value| *value /= sum);
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn list(values: Vec<f64>, width: usize) -> Result<ArrayRef, TrainError> {
+    let internal = |text: String| TrainError::Internal(text);
+    let size = i32::try_from(width).map_err(|error| internal(error.to_string()))?;
+    let field = Arc::new(Field::new_list_field(DataType::Float64, false));
+    FixedSizeListArray::try_new(field, size, Arc::new(Float64Array::from(values)), None)
+        .map(|array| Arc::new(array) as ArrayRef)
+        .map_err(|error| internal(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

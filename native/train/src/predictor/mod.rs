@@ -1,0 +1,139 @@
+//! Predictions for Arrow batches.
+
+mod answer;
+mod room;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema};
+use firesteel_core::spec::{PredictionColumn, PredictorSpec};
+use firesteel_data as data;
+use tch::Tensor;
+
+use self::answer::Answer;
+use self::room::Room;
+use crate::error::TrainError;
+use crate::graph::Graph;
+use crate::inspect::Inspection;
+use crate::network::{Autograd, Network, Views};
+use crate::raw::{FlushDenormals, Shared, dimension, values};
+use crate::source::Source;
+use crate::torch;
+use crate::weights::weights_from_bytes;
+
+/// Rows that go through the network together: enough for the matrix products, few enough for the processor's cache.
+const ROWS: usize = 512;
+
+/// A network's weights, shared by the predictors of a process.
+#[derive(Debug)]
+pub struct LoadedWeights {
+    layout: u64,
+    parameters: Arc<[f32]>,
+    floats: Arc<[f32]>,
+}
+
+impl LoadedWeights {
+    /// Reads the weights of the predictor's network from a safetensors file.
+    ///
+    /// # Errors
+    /// As [`weights_from_bytes`] and [`inspect`](crate::inspect()).
+    pub fn open(spec: &PredictorSpec, bytes: &[u8]) -> Result<Self, TrainError> {
+        let layout = Graph::of_data(&spec.network, &spec.data)?.layout;
+        let (parameters, buffers) = weights_from_bytes(bytes, &layout)?;
+        Ok(Self {
+            layout: layout.hash(),
+            parameters: parameters.into(),
+            floats: buffers.floats.into(),
+        })
+    }
+}
+
+/// A network that predicts, for one thread at a time.
+pub struct Predictor {
+    spec: PredictorSpec,
+    network: Box<dyn Network>,
+    sources: Vec<Source>,
+    rooms: Vec<Room>,
+    answer: Answer,
+    views: Views,
+    _parameters: Shared,
+    _floats: Shared,
+}
+
+impl Predictor {
+    /// A predictor with these weights.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidSpec`] or [`TrainError::Layer`] where the network, the columns wanted or the thresholds do not
+    /// fit; [`TrainError::Weights`] where the weights are another network's.
+    pub fn open(spec: &PredictorSpec, weights: Arc<LoadedWeights>) -> Result<Self, TrainError> {
+        let graph = Graph::of_data(&spec.network, &spec.data)?;
+        if graph.layout.hash() != weights.layout {
+            return Err(TrainError::Weights("the weights are those of another network".to_owned()));
+        }
+        let answer = Answer::new(&Inspection::of(&graph), spec)?;
+        let parameters = Shared::new(Arc::clone(&weights.parameters))?;
+        let floats = Shared::new(Arc::clone(&weights.floats))?;
+        Ok(Self {
+            sources: Source::of(&graph, &spec.data)?,
+            rooms: graph.inputs.iter().map(Room::new).collect(),
+            views: Views::new(&graph, parameters.tensor(), floats.tensor())?,
+            network: Box::new(Autograd::new(&graph)),
+            spec: spec.clone(),
+            answer,
+            _parameters: parameters,
+            _floats: floats,
+        })
+    }
+
+    /// The wanted columns for the rows of a batch, in the specification's order.
+    ///
+    /// # Errors
+    /// [`TrainError::Data`] at a value that the network cannot take.
+    pub fn predict(&mut self, batch: RecordBatch) -> Result<RecordBatch, TrainError> {
+        torch::set_threads(self.spec.threads);
+        let _flush = FlushDenormals::new();
+        let batch = data::Batch::new(&batch, &self.spec.data)?;
+        let rows = batch.rows();
+        self.answer.clear();
+        let inputs = self
+            .rooms
+            .iter_mut()
+            .zip(&self.sources)
+            .map(|(room, source)| room.input(&batch, source))
+            .collect::<Result<Vec<_>, _>>()?;
+        for start in (0..rows).step_by(ROWS) {
+            let length = ROWS.min(rows - start);
+            let chunk = inputs
+                .iter()
+                .map(|input| {
+                    Ok(input.tensor().f_narrow(0, dimension(start)?, dimension(length)?)?)
+                })
+                .collect::<Result<Vec<Tensor>, TrainError>>()?;
+            let chunk: Vec<&Tensor> = chunk.iter().collect();
+            let outputs = self.network.forward(&self.views, &chunk)?;
+            for output in outputs.iter().take(1) {
+                self.answer.push(values(&output.f_contiguous()?)?);
+            }
+        }
+        self.columns(rows)
+    }
+
+    fn columns(&self, rows: usize) -> Result<RecordBatch, TrainError> {
+        let mut fields = Vec::new();
+        let mut columns: Vec<ArrayRef> = Vec::new();
+        for &wanted in &self.spec.outputs {
+            let (name, column) = match wanted {
+                PredictionColumn::RawPrediction => ("rawPrediction", self.answer.raw()?),
+                PredictionColumn::Probability => ("probability", self.answer.probability()?),
+                PredictionColumn::Prediction => ("prediction", self.answer.prediction()?),
+            };
+            fields.push(Field::new(name, column.data_type().clone(), false));
+            columns.push(column);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)
+            .map_err(|error| TrainError::Internal(error.to_string()))
+    }
+}

@@ -1,0 +1,74 @@
+//! Where a predictor puts the values of an input.
+
+use firesteel_data::{Batch, Scope};
+use tch::Tensor;
+
+use crate::error::TrainError;
+use crate::graph;
+use crate::network::{Block, Column};
+use crate::raw::{Borrowed, dimension, lengths};
+use crate::source::Source;
+
+/// Memory for one input, kept from batch to batch.
+pub(super) struct Room {
+    shape: Vec<usize>,
+    integers: bool,
+    capacity: usize,
+    column: Option<Column>,
+}
+
+/// An input of a batch.
+pub(super) enum Input<'a> {
+    /// In the room's memory.
+    Copied(&'a Tensor),
+    /// Where Arrow has it.
+    InPlace(Borrowed<'a>),
+}
+
+impl Input<'_> {
+    pub(super) fn tensor(&self) -> &Tensor {
+        match self {
+            Self::Copied(tensor) => tensor,
+            Self::InPlace(tensor) => tensor,
+        }
+    }
+}
+
+impl Room {
+    pub(super) fn new(input: &graph::Input) -> Self {
+        let (shape, integers) = (input.shape.clone(), input.tokens.is_some());
+        Self { shape, integers, capacity: 0, column: None }
+    }
+
+    /// The values of a batch's input, without a copy where they lie as the network reads them.
+    pub(super) fn input<'a>(
+        &'a mut self,
+        batch: &'a Batch<'_>,
+        source: &Source,
+    ) -> Result<Input<'a>, TrainError> {
+        let rows = batch.rows();
+        if let Some(values) = batch.contiguous_f32(source.index).filter(|_| !self.integers) {
+            let mut shape = vec![dimension(rows)?];
+            shape.extend(lengths(&self.shape)?);
+            return Ok(Input::InPlace(Borrowed::new(values, &shape)?));
+        }
+        let current = self.column.take().filter(|_| rows <= self.capacity);
+        let column = match current {
+            Some(column) => column,
+            None if self.integers => Column::Integers(Block::new(rows, &self.shape)?),
+            None => Column::Values(Block::new(rows, &self.shape)?),
+        };
+        self.capacity = self.capacity.max(rows);
+        let column = self.column.insert(column);
+        column.set_rows(rows)?;
+        match column {
+            Column::Values(block) => batch.gather_f32(source.index, block.rows_mut(rows))?,
+            Column::Integers(block) => {
+                let ids = block.rows_mut(rows);
+                batch.gather_i64(source.index, ids)?;
+                source.check_tokens(ids, Scope::Batch, |row| row)?;
+            }
+        }
+        Ok(Input::Copied(column.tensor()))
+    }
+}

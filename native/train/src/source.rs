@@ -1,0 +1,54 @@
+//! Which column of the data each input of a network is.
+
+use firesteel_core::spec::DataSpec;
+use firesteel_data::{DataError, Place, Scope};
+
+use crate::error::TrainError;
+use crate::graph::{Graph, Input};
+
+/// An input of the network among the data's.
+pub(crate) struct Source {
+    pub(crate) index: usize,
+    column: String,
+    size: usize,
+    tokens: Option<usize>,
+}
+
+impl Source {
+    /// The sources of a network's inputs, in their order.
+    pub(crate) fn of(graph: &Graph, data: &DataSpec) -> Result<Vec<Self>, TrainError> {
+        let source = |input: &Input| {
+            let index = data.inputs.iter().position(|column| column.name == input.name);
+            let index = index.ok_or_else(|| {
+                TrainError::Internal(format!("no column for input '{}'", input.name))
+            })?;
+            Ok(Self {
+                index,
+                column: data.inputs[index].column.clone(),
+                size: data.inputs[index].size(),
+                tokens: input.tokens,
+            })
+        };
+        graph.inputs.iter().map(source).collect()
+    }
+
+    /// Checks token ids; `row` gives the number of the n-th row.
+    pub(crate) fn check_tokens(
+        &self,
+        ids: &[i64],
+        scope: Scope,
+        row: impl Fn(usize) -> usize,
+    ) -> Result<(), TrainError> {
+        let Some(tokens) = self.tokens else { return Ok(()) };
+        let fits = |&id: &i64| usize::try_from(id).is_ok_and(|id| id < tokens);
+        let Some(wrong) = ids.iter().position(|id| !fits(id)) else { return Ok(()) };
+        let position = (self.size > 1).then_some(wrong % self.size);
+        let place =
+            Place { column: self.column.clone(), scope, row: row(wrong / self.size), position };
+        Err(TrainError::Data(DataError::Value {
+            place,
+            found: ids[wrong].to_string(),
+            allowed: format!("token ids from 0 to {} (num_embeddings is {tokens})", tokens - 1),
+        }))
+    }
+}

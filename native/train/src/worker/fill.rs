@@ -1,0 +1,99 @@
+//! Fills mini-batches from a partition.
+
+use firesteel_core::spec::DataSpec;
+use firesteel_data::{Partition, Scope};
+
+use crate::error::TrainError;
+use crate::graph::Graph;
+use crate::loss::{Loss, Target};
+use crate::network::{Batch, Column};
+use crate::source::Source;
+
+/// Where the columns of a mini-batch come from.
+pub(super) struct Filler {
+    inputs: Vec<Source>,
+    targets: Vec<Target>,
+    /// Class indices on their way to numbers.
+    classes: Vec<i64>,
+}
+
+impl Filler {
+    pub(super) fn new(graph: &Graph, data: &DataSpec, loss: &Loss) -> Result<Self, TrainError> {
+        Ok(Self {
+            inputs: Source::of(graph, data)?,
+            targets: loss.terms().iter().map(|term| term.target).collect(),
+            classes: Vec::new(),
+        })
+    }
+
+    /// Makes `batch` the mini-batch of these rows of the partition.
+    pub(super) fn fill(
+        &mut self,
+        batch: &mut Batch,
+        partition: &Partition,
+        rows: &[u32],
+    ) -> Result<(), TrainError> {
+        batch.set_rows(rows.len())?;
+        for (source, column) in self.inputs.iter().zip(&mut batch.inputs) {
+            match column {
+                Column::Values(block) => {
+                    partition.gather_f32(source.index, rows, block.rows_mut(rows.len()))?;
+                }
+                Column::Integers(block) => {
+                    let ids = block.rows_mut(rows.len());
+                    partition.gather_i64(source.index, rows, ids)?;
+                    source.check_tokens(ids, Scope::Partition, |row| rows[row] as usize)?;
+                }
+            }
+        }
+        for (label, (target, column)) in self.targets.iter().zip(&mut batch.labels).enumerate() {
+            match (target, column) {
+                (_, Column::Integers(block)) => {
+                    partition.gather_classes(label, rows, block.rows_mut(rows.len()))?;
+                }
+                (&Target::Indicator { off, on }, Column::Values(block)) => {
+                    self.classes.resize(rows.len(), 0);
+                    partition.gather_classes(label, rows, &mut self.classes)?;
+                    indicate(&self.classes, off, on, block.rows_mut(rows.len()));
+                }
+                (_, Column::Values(block)) => {
+                    partition.gather_values(label, rows, block.rows_mut(rows.len()))?;
+                }
+            }
+        }
+        match &mut batch.weights {
+            Some(block) => Ok(partition.gather_weights(rows, block.rows_mut(rows.len()))?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One number for each output of a row: `on` where it stands for the row's class. A single output stands for class 1.
+fn indicate(classes: &[i64], off: f32, on: f32, numbers: &mut [f32]) {
+    let size = numbers.len() / classes.len().max(1);
+    let first = i64::from(size == 1);
+    for (row, &class) in numbers.chunks_exact_mut(size.max(1)).zip(classes) {
+        for (number, output) in row.iter_mut().zip(first..) {
+            *number = if output == class { on } else { off };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::indicate;
+
+    #[test]
+    fn a_class_becomes_one_number_for_each_output() {
+        let mut numbers = [9.0; 6];
+        indicate(&[2, 0], 0.0, 1.0, &mut numbers);
+        assert_eq!(numbers, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_single_output_stands_for_class_1() {
+        let mut numbers = [9.0; 2];
+        indicate(&[1, 0], -1.0, 1.0, &mut numbers);
+        assert_eq!(numbers, [1.0, -1.0]);
+    }
+}

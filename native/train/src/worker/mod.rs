@@ -1,0 +1,316 @@
+//! The training of one task: its workers in turn over the task's rows, a window each.
+
+mod fill;
+mod finite;
+mod member;
+mod report;
+
+use firesteel_core::spec::WorkerSpec;
+use firesteel_core::strategy;
+use firesteel_core::{
+    Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, ParamChannel, ParamLayout,
+    Position, Rhythm, Span, Strategy, Tally, WorkerId,
+};
+use firesteel_data::Partition;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use self::fill::Filler;
+use self::member::{Member, Scratch, State, Window};
+use self::report::Clock;
+pub use self::report::{MemberReport, Seconds, WorkerReport};
+use crate::error::TrainError;
+use crate::graph::Graph;
+use crate::inspect::Inspection;
+use crate::loss::Loss;
+use crate::network::{Autograd, Batch, Gradient, Network, Replica};
+use crate::optimizer;
+use crate::raw::FlushDenormals;
+use crate::torch;
+
+/// How a worker reaches the server: one channel for each worker of a task.
+pub type Connect<'a> = &'a mut dyn FnMut(WorkerId) -> Result<Box<dyn ParamChannel>, ChannelError>;
+
+/// The workers of one task.
+#[derive(Debug)]
+pub struct Worker {
+    spec: WorkerSpec,
+    partition: Partition,
+}
+
+impl Worker {
+    /// The workers that `spec` describes, over the rows of a partition.
+    #[must_use]
+    pub fn new(spec: WorkerSpec, partition: Partition) -> Self {
+        Self { spec, partition }
+    }
+
+    /// Trains from where the server says to the last epoch, on the calling thread.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidSpec`], [`TrainError::Layer`] or [`TrainError::Strategy`] where the specification does not fit;
+    /// [`TrainError::Data`] at a value that the network cannot take; [`TrainError::Diverged`] when the loss, a parameter or
+    /// a buffer is NaN or infinite; [`TrainError::Channel`] as the channel fails; [`TrainError::Cancelled`]. The first
+    /// three a retry would meet again, so the driver is told to fail the fit.
+    pub fn run(
+        &self,
+        connect: Connect<'_>,
+        cancel: &CancelFlag,
+    ) -> Result<WorkerReport, TrainError> {
+        torch::set_threads(self.spec.threads);
+        let _flush = FlushDenormals::new();
+        let mut members = Vec::new();
+        let result = self.train(connect, cancel, &mut members);
+        if let Err(error) = &result {
+            self.tell_driver(error, connect, members.first_mut());
+        }
+        result
+    }
+
+    fn train(
+        &self,
+        connect: Connect<'_>,
+        cancel: &CancelFlag,
+        members: &mut Vec<Member>,
+    ) -> Result<WorkerReport, TrainError> {
+        let mut clock = Clock::start();
+        let mut training = Training::new(&self.spec, &self.partition, cancel)?;
+        for index in 0..self.spec.workers_in_task {
+            let id = WorkerId { partition: self.spec.partition, index };
+            let member = training.member(id, connect(id)?)?;
+            members.push(member);
+        }
+        clock.computed();
+        for member in members.iter_mut() {
+            member.join(self.spec.attempt, self.spec.epochs, &mut training.scratch)?;
+        }
+        clock.waited();
+        while members.iter().any(|member| member.state == State::Training) {
+            for index in 0..members.len() {
+                if members[index].state == State::Training {
+                    training.window(members, index, &mut clock)?;
+                }
+            }
+        }
+        Ok(WorkerReport {
+            partition: self.spec.partition,
+            attempt: self.spec.attempt,
+            workers: members.iter().map(|member| member.report.clone()).collect(),
+            seconds: clock.seconds(),
+        })
+    }
+
+    /// Tells the driver of an error that a retry would meet again.
+    fn tell_driver(&self, error: &TrainError, connect: Connect<'_>, member: Option<&mut Member>) {
+        if !matches!(
+            error.code(),
+            ErrorCode::InvalidSpec | ErrorCode::InvalidData | ErrorCode::Diverged
+        ) {
+            return;
+        }
+        let message = error.to_string();
+        let told = match member {
+            Some(member) => member.channel.abort(error.code(), &message),
+            None => connect(WorkerId { partition: self.spec.partition, index: 0 })
+                .and_then(|mut channel| channel.abort(error.code(), &message)),
+        };
+        if let Err(failure) = told {
+            // The task fails with its own error in any case; the driver then learns it through Spark.
+            tracing::warn!(%failure, "the driver could not be told to stop the fit");
+        }
+    }
+}
+
+/// What the workers of a task share.
+struct Training<'a> {
+    spec: &'a WorkerSpec,
+    partition: &'a Partition,
+    cancel: &'a CancelFlag,
+    graph: Graph,
+    strategy: Box<dyn Strategy>,
+    loss: Loss,
+    network: Box<dyn Network>,
+    gradient: Gradient,
+    filler: Filler,
+    batch: Batch,
+    scratch: Scratch,
+}
+
+impl<'a> Training<'a> {
+    fn new(
+        spec: &'a WorkerSpec,
+        partition: &'a Partition,
+        cancel: &'a CancelFlag,
+    ) -> Result<Self, TrainError> {
+        for (name, value) in [
+            ("batchSize", spec.batch_size as u64),
+            ("epochs", u64::from(spec.epochs)),
+            ("workersInTask", u64::from(spec.workers_in_task)),
+        ] {
+            if value == 0 {
+                return Err(TrainError::InvalidSpec(format!("{name} must be at least 1")));
+            }
+        }
+        let strategy = strategy::resolve(&spec.strategy)?;
+        let graph = Graph::of_data(&spec.network, &spec.data)?;
+        let loss = Loss::resolve(&spec.loss, &Inspection::of(&graph), &spec.data.labels)?;
+        // A mini-batch never has more rows than there are.
+        let capacity = spec.batch_size.min(partition.rows()).max(1);
+        let batch = Batch::new(&graph, &loss, spec.data.weight.is_some(), capacity)?;
+        let buffers = Buffers {
+            floats: vec![0.0; graph.layout.len_of(Element::FloatBuffer)],
+            integers: vec![0; graph.layout.len_of(Element::IntegerBuffer)],
+        };
+        Ok(Self {
+            spec,
+            partition,
+            cancel,
+            strategy,
+            filler: Filler::new(&graph, &spec.data, &loss)?,
+            scratch: Scratch::new(&graph.layout, &buffers),
+            network: Box::new(Autograd::new(&graph)),
+            gradient: Gradient::new(&graph)?,
+            loss,
+            batch,
+            graph,
+        })
+    }
+
+    fn layout(&self) -> &ParamLayout {
+        &self.graph.layout
+    }
+
+    fn member(&self, id: WorkerId, channel: Box<dyn ParamChannel>) -> Result<Member, TrainError> {
+        let shard = self.partition.shard(id.index, self.spec.workers_in_task)?;
+        let batches = u32::try_from(shard.len().div_ceil(self.spec.batch_size)).map_err(|_| {
+            TrainError::Internal("more mini-batches than a position counts".to_owned())
+        })?;
+        let parameters = self.layout().parameters();
+        let report = report::MemberReport {
+            index: id.index,
+            rows: shard.len() as u64,
+            content: format!("{:016x}", shard.content()),
+            ..MemberReport::default()
+        };
+        Ok(Member {
+            id,
+            channel,
+            replica: Replica::new(&self.graph)?,
+            optimizer: optimizer::build(&self.spec.optimizer, parameters)?,
+            rule: self.strategy.worker(parameters),
+            shard,
+            batches,
+            position: Position::default(),
+            order: None,
+            sequence: 0,
+            state: State::Training,
+            report,
+        })
+    }
+
+    /// Trains one window of a worker and commits it.
+    fn window(
+        &mut self,
+        members: &mut [Member],
+        index: usize,
+        clock: &mut Clock,
+    ) -> Result<(), TrainError> {
+        let start = members[index].position;
+        let batches = members[index].batches;
+        let end = match self.strategy.rhythm() {
+            Rhythm::Batches(window) => start.batch.saturating_add(window.get()).min(batches),
+            Rhythm::Save => batches,
+        };
+        let mut window =
+            Window { span: Span { start, batches: 0, rows: 0 }, tally: Tally::default() };
+        for batch in start.batch..end {
+            if self.cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            let (rows, tally) = self.step(&mut members[index], batch, clock)?;
+            window.span.batches += 1;
+            window.span.rows += rows;
+            window.tally.add(tally);
+            let stop = beat(members, index, &window)?;
+            clock.waited();
+            if stop {
+                return self.close(&mut members[index], window, clock, true);
+            }
+        }
+        self.close(&mut members[index], window, clock, false)
+    }
+
+    fn close(
+        &mut self,
+        member: &mut Member,
+        window: Window,
+        clock: &mut Clock,
+        stop: bool,
+    ) -> Result<(), TrainError> {
+        let last = window.span.start.batch + window.span.batches - 1;
+        member.check_finite(&self.graph.layout, last)?;
+        clock.computed();
+        member.close(window, self.strategy.rhythm(), self.spec.epochs, &mut self.scratch)?;
+        if stop && member.state == State::Training {
+            member.stop()?;
+        }
+        clock.waited();
+        Ok(())
+    }
+
+    /// Trains one mini-batch; gives its rows and their losses.
+    fn step(
+        &mut self,
+        member: &mut Member,
+        batch: u32,
+        clock: &mut Clock,
+    ) -> Result<(u64, Tally), TrainError> {
+        let size = self.spec.batch_size;
+        let order = member.order(self.spec.seed, self.spec.shuffle);
+        let first = batch as usize * size;
+        let rows = &order[first..order.len().min(first.saturating_add(size))];
+        self.filler.fill(&mut self.batch, self.partition, rows)?;
+        clock.gathered();
+        let trained = rows.len() as u64;
+        member.replica.seed(self.seed_of(member.id, member.position.epoch, batch));
+        let tally = self.network.forward_backward(
+            &mut member.replica,
+            &self.batch,
+            &self.loss,
+            &mut self.gradient,
+        )?;
+        if !tally.loss.is_finite() {
+            return Err(member.diverged("the loss", tally.loss, batch));
+        }
+        member.optimizer.step(member.replica.parameters_mut(), self.gradient.flat());
+        member.report.batches += 1;
+        member.report.rows_trained += trained;
+        clock.computed();
+        Ok((trained, tally))
+    }
+
+    /// The seed of a mini-batch's dropout: a retry that comes back to it draws the same masks.
+    fn seed_of(&self, worker: WorkerId, epoch: u32, batch: u32) -> u64 {
+        let mut place = [0_u8; 16];
+        for (bytes, number) in
+            place.chunks_exact_mut(4).zip([worker.partition, worker.index, epoch, batch])
+        {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        xxh3_64_with_seed(&place, self.spec.seed)
+    }
+}
+
+/// Renews the leases of all workers of the task while one of them trains; gives whether that one is to stop.
+fn beat(members: &mut [Member], index: usize, window: &Window) -> Result<bool, TrainError> {
+    let mut stop = false;
+    for (other, member) in members.iter_mut().enumerate() {
+        if other == index {
+            let start = window.span.start;
+            let next = Position { epoch: start.epoch, batch: start.batch + window.span.batches };
+            stop = member.channel.heartbeat(next, window.span.rows, window.tally)?.stop;
+        } else if member.state == State::Training {
+            member.channel.heartbeat(member.position, 0, Tally::default())?;
+        }
+    }
+    Ok(stop)
+}

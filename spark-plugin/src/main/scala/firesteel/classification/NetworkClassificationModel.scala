@@ -1,0 +1,158 @@
+package firesteel.classification
+
+import firesteel.data.{ColumnResolver, DataPlan}
+import firesteel.network.{Network, NetworkJson}
+import firesteel.params.TrainingParams
+import firesteel.persistence.{ModelReader, ModelWriter}
+import firesteel.plugin.Configuration
+import firesteel.prediction.{OutputColumn, OutputKind, Predictions, Predictor, SingleRow}
+import firesteel.train.{FitPlan, FittedNetwork, OutputInspection, TrainingSummary}
+import org.apache.spark.ml.classification.ProbabilisticClassificationModel
+import org.apache.spark.ml.linalg.{DenseVector, Vector, Vectors}
+import org.apache.spark.ml.param.ParamMap
+import org.apache.spark.ml.param.shared.HasWeightCol
+import org.apache.spark.ml.util.{MLReadable, MLReader, MLWritable, MLWriter}
+import org.apache.spark.sql.types.StructType
+import org.apache.spark.sql.{DataFrame, Dataset}
+import org.json4s.JsonAST.{JArray, JDouble, JInt, JObject, JString}
+
+/** A network that was trained to tell classes apart, by a [[NetworkClassifier]].
+  *
+  * `transform` appends columns, to batch and to streaming DataFrames: `rawPrediction`, the logits (for a network with a
+  * single output z the vector [-z, z]); `probability`; `prediction`, the class index, which carries the names of the
+  * classes where the label had them. Thresholds are applied as by Spark's own classifiers.
+  */
+final class NetworkClassificationModel private[firesteel] (
+    override val uid: String,
+    private[firesteel] val fitted: FittedNetwork,
+    labels: Option[Seq[String]]
+) extends ProbabilisticClassificationModel[Vector, NetworkClassificationModel]
+    with ClassificationParams
+    with TrainingParams
+    with HasWeightCol
+    with MLWritable {
+
+  /** The trained network, without its weights. */
+  def network: Network = fitted.network
+
+  /** What happened in the fit. */
+  def summary: TrainingSummary = fitted.summary
+
+  /** The weights as safetensors, named as in PyTorch's `state_dict`. */
+  def weights: Array[Byte] = fitted.bytes.clone()
+
+  override val numClasses: Int = ClassificationTarget.classesOf(fitted.outputSize)
+
+  override def numFeatures: Int = fitted.inputSize
+
+  def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
+  def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
+
+  override protected def losses: Seq[String] = ClassificationTarget.losses
+
+  private val classes = Classes(numClasses, labels)
+
+  override def transformSchema(schema: StructType): StructType = {
+    ColumnResolver.check(schema, Seq(inputRequest(network, schema)), Nil)
+    outputSchema(schema, Some(classes))
+  }
+
+  override def transform(dataset: Dataset[_]): DataFrame = {
+    transformSchema(dataset.schema, logging = true)
+    get(thresholds).foreach { given =>
+      require(
+        given.length == numClasses,
+        s"$uid has ${given.length} thresholds, but tells $numClasses classes apart"
+      )
+    }
+    val request = inputRequest(network, dataset.schema)
+    val inputs = fitted.inputs.map(_.copy(columns = request.columns, scale = request.scale))
+    val data = ColumnResolver.forPrediction(dataset.schema, inputs)
+    val columns = outputColumns
+    val threads = Configuration.Threads.get(dataset.sparkSession.sparkContext.getConf)
+    val predictor = Predictor(specification(threads), data, fitted.weights, columns.map(_.kind))
+    Predictions.append(dataset.toDF(), predictor, columns)
+  }
+
+  private def outputColumns: Seq[OutputColumn] = {
+    val kinds = Map(
+      $(rawPredictionCol) -> OutputKind.RawPrediction,
+      $(probabilityCol) -> OutputKind.Probability,
+      $(predictionCol) -> OutputKind.Prediction
+    )
+    outputFields(Some(classes)).map(f => OutputColumn(f.name, kinds(f.name), f.metadata))
+  }
+
+  /** The `PredictorSpec` but for weights, data and outputs. */
+  private def specification(threads: Int): String = FitPlan.text(
+    JObject(
+      "network" -> NetworkJson.specification(network),
+      "task" -> JString("classification"),
+      "thresholds" -> JArray(get(thresholds).toList.flatten.map(JDouble(_))),
+      "threads" -> JInt(threads)
+    )
+  )
+
+  /** The logits of one row; for many rows `transform` is much faster. */
+  override def predictRaw(features: Vector): Vector = {
+    require(
+      features.size == numFeatures,
+      s"$uid reads $numFeatures features, not ${features.size}"
+    )
+    val scale = get(featuresScale).getOrElse(1.0)
+    val inputs = fitted.inputs.map(_.copy(columns = Seq($(featuresCol)), scale = scale))
+    val kinds = Seq(OutputKind.RawPrediction)
+    val predictor = Predictor(specification(1), DataPlan(inputs), fitted.weights, kinds)
+    Vectors.dense(SingleRow.predict(predictor, features))
+  }
+
+  /** Turns logits into probabilities, in place. */
+  override protected def raw2probabilityInPlace(rawPrediction: Vector): Vector =
+    rawPrediction match {
+      case logits: DenseVector =>
+        val sigmoid = fitted.output.activation == OutputInspection.Sigmoid
+        if (sigmoid || fitted.outputSize == 1) Logits.sigmoid(logits.values)
+        else Logits.softmax(logits.values)
+        logits
+      case other => raw2probabilityInPlace(other.toDense)
+    }
+
+  override def copy(extra: ParamMap): NetworkClassificationModel =
+    copyValues(new NetworkClassificationModel(uid, fitted, labels), extra).setParent(parent)
+
+  override def write: MLWriter = new ModelWriter(this, fitted, labels)
+
+  override def toString: String =
+    s"NetworkClassificationModel: uid=$uid, numClasses=$numClasses, numFeatures=$numFeatures"
+}
+
+object NetworkClassificationModel extends MLReadable[NetworkClassificationModel] {
+  override def read: MLReader[NetworkClassificationModel] =
+    new ModelReader(
+      classOf[NetworkClassificationModel].getName,
+      new NetworkClassificationModel(_, _, _)
+    )
+
+  override def load(path: String): NetworkClassificationModel = super.load(path)
+}
+
+/** Logits to probabilities, in place. */
+private object Logits {
+
+  /** Each by itself, then divided by their sum, which is 1 for `[-z, z]`. */
+  def sigmoid(values: Array[Double]): Unit = {
+    values.indices.foreach(i => values(i) = 1 / (1 + math.exp(-values(i))))
+    normalise(values)
+  }
+
+  def softmax(values: Array[Double]): Unit = {
+    val largest = values.max
+    values.indices.foreach(i => values(i) = math.exp(values(i) - largest))
+    normalise(values)
+  }
+
+  private def normalise(values: Array[Double]): Unit = {
+    val sum = values.sum
+    values.indices.foreach(i => values(i) /= sum)
+  }
+}

@@ -1,0 +1,74 @@
+package firesteel.classification
+
+import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
+import firesteel.network.Network
+import firesteel.params.TrainingSetters
+import firesteel.train.NetworkEstimation
+import org.apache.spark.ml.classification.ProbabilisticClassifier
+import org.apache.spark.ml.firesteel.MlPrivate
+import org.apache.spark.ml.linalg.Vector
+import org.apache.spark.ml.param.{Param, ParamMap}
+import org.apache.spark.ml.util.{DefaultParamsReadable, DefaultParamsWritable, Identifiable}
+import org.apache.spark.sql.Dataset
+import org.apache.spark.sql.types.StructType
+
+/** Trains a neural network to tell classes apart.
+  *
+  * Features are one column of ML vectors, of arrays of a numeric type or of binary, or several numeric columns; labels
+  * are class indices from 0, of any numeric type. The network puts out one value for each class, or a single one for two
+  * classes; a trailing `Softmax` or `Sigmoid` becomes a part of the loss.
+  *
+  * {{{
+  * val network = Network.sequential(Linear(500), ReLU, Linear(10), Softmax)
+  * val model = new NetworkClassifier().setNetwork(network).setEpochs(3).fit(train)
+  * }}}
+  *
+  * `fit` runs one Spark job. It fails rather than return a model that was not trained: on missing or wrong columns and
+  * options with an `IllegalArgumentException`, on what happens while training with one of the exceptions of
+  * `firesteel.bridge`.
+  */
+final class NetworkClassifier(override val uid: String)
+    extends ProbabilisticClassifier[Vector, NetworkClassifier, NetworkClassificationModel]
+    with ClassificationParams
+    with NetworkEstimation
+    with TrainingSetters
+    with DefaultParamsWritable {
+
+  def this() = this(Identifiable.randomUID("networkClassifier"))
+
+  def setNetwork(value: Network): this.type = set(network, value)
+  def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
+  def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
+  def setWeightCol(value: String): this.type = set(weightCol, value)
+
+  override protected def losses: Seq[String] = ClassificationTarget.losses
+
+  override def transformSchema(schema: StructType): StructType = {
+    checkColumns(schema, LabelColumn($(labelCol), LabelKind.Class(2)))
+    outputSchema(schema, None)
+  }
+
+  override def fit(dataset: Dataset[_]): NetworkClassificationModel = {
+    transformSchema(dataset.schema, logging = true)
+    copyValues(train(dataset).setParent(this))
+  }
+
+  override protected def train(dataset: Dataset[_]): NetworkClassificationModel =
+    MlPrivate.instrumented(this, dataset, logged) {
+      val label = ColumnResolver.field(dataset.schema, $(labelCol))
+      val fitted = trainNetwork(dataset.toDF()) { inspection =>
+        ClassificationTarget.of(inspection, label, get(loss))
+      }
+      new NetworkClassificationModel(uid, fitted, ClassificationTarget.names(label))
+    }
+
+  override def copy(extra: ParamMap): NetworkClassifier = defaultCopy(extra)
+
+  private def logged: Seq[Param[_]] =
+    Seq(labelCol, featuresCol, weightCol, strategy, window, numWorkers, optimizer, learningRate) ++
+      Seq(batchSize, epochs, loss, seed)
+}
+
+object NetworkClassifier extends DefaultParamsReadable[NetworkClassifier] {
+  override def load(path: String): NetworkClassifier = super.load(path)
+}

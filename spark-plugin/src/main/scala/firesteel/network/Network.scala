@@ -1,0 +1,149 @@
+package firesteel.network
+
+import scala.collection.mutable
+
+import org.json4s.JsonAST.JValue
+
+/** A node of a network's graph: one layer of `torch.nn`, or `Add`.
+  *
+  * @param name
+  *   unique in the network; its parameters are named `<name>.weight` and so on, as in PyTorch's `state_dict`
+  * @param op
+  *   the layer's name in `torch.nn`
+  * @param inputs
+  *   what it reads: names of the network's inputs or of nodes before it
+  * @param args
+  *   arguments as `torch.nn` names them; an absent one has PyTorch's default, an absent input size is inferred
+  */
+final case class Node(
+    name: String,
+    op: String,
+    inputs: Seq[String],
+    args: Map[String, JValue] = Map.empty
+)
+
+object Node {
+
+  /** A node of a layer. */
+  def of(name: String, layer: StandardLayer, inputs: String*): Node =
+    Node(name, layer.op, inputs, layer.args.toMap)
+}
+
+/** A neural network as a directed graph of layers, without weights.
+  *
+  * Most are made by [[Network.sequential]]; any other graph is given by its nodes. Shapes are not known here: they
+  * are inferred and checked on the driver when the network meets data.
+  *
+  * @param inputs
+  *   the names of the network's inputs
+  * @param nodes
+  *   the layers, each after those it reads
+  * @param outputs
+  *   the nodes whose values are the network's outputs
+  * @param inputShapes
+  *   the shapes of one row of those inputs whose features come as a flat list of values and are to be reshaped, such
+  *   as `[1, 28, 28]` for 784 pixels
+  */
+final case class Network(
+    inputs: Seq[String],
+    nodes: Seq[Node],
+    outputs: Seq[String],
+    inputShapes: Map[String, Seq[Int]] = Map.empty
+) {
+  check()
+
+  /** The same network over rows of this shape: features that come as a flat list of values are reshaped. For networks
+    * of one input.
+    */
+  def withInputShape(shape: Int*): Network = {
+    require(inputs.size == 1, "withInputShape is for networks of one input; use inputShapes")
+    copy(inputShapes = Map(inputs.head -> shape))
+  }
+
+  /** The network as JSON, which [[Network.fromJson]] reads. */
+  def toJson: String = NetworkJson.compact(this)
+
+  /** [[toJson]] over several lines. */
+  def toPrettyJson: String = NetworkJson.pretty(this)
+
+  private def check(): Unit = {
+    require(inputs.nonEmpty, "a network needs at least one input")
+    require(nodes.nonEmpty, "a network needs at least one layer")
+    require(outputs.nonEmpty, "a network needs at least one output")
+    val known = mutable.Set.empty[String]
+    def define(name: String): Unit = {
+      require(name.nonEmpty, "a network's inputs and layers need a name")
+      require(known.add(name), s"the name '$name' is used twice in the network")
+    }
+    inputs.foreach(define)
+    nodes.foreach { node =>
+      require(node.inputs.nonEmpty, s"layer '${node.name}' (${node.op}) reads nothing")
+      node.inputs.foreach { input =>
+        require(
+          known(input),
+          s"layer '${node.name}' (${node.op}) reads '$input', which is neither an input nor a layer before it"
+        )
+      }
+      define(node.name)
+    }
+    val names = nodes.map(_.name).toSet
+    outputs.foreach(name => require(names(name), s"the network's output '$name' is not a layer"))
+    inputShapes.foreach { case (input, shape) =>
+      require(inputs.contains(input), s"inputShapes names '$input', which is not an input")
+      require(
+        shape.nonEmpty && shape.forall(_ > 0),
+        s"the shape of input '$input' must be of sizes of at least 1, not ${shape.mkString("[", ", ", "]")}"
+      )
+    }
+  }
+}
+
+object Network {
+
+  /** The name of the input of a sequential network. */
+  val DefaultInput: String = "features"
+
+  /** A network of layers one after the other, with one input. Layers are named as in a `torch.nn.Sequential`: by
+    * their index, and within a container by its name and their index there (`2.0`); those of a residual's shortcut
+    * as `2.shortcut.0`.
+    */
+  def sequential(layers: Layer*): Network = {
+    val graph = new GraphBuilder
+    val output = graph.chain(layers, "", DefaultInput)
+    Network(Seq(DefaultInput), graph.nodes, Seq(output))
+  }
+
+  /** Reads what [[Network.toJson]] wrote.
+    *
+    * @throws java.lang.IllegalArgumentException
+    *   when it is not the JSON of a network, saying where
+    */
+  def fromJson(json: String): Network = NetworkJson.parse(json)
+
+  /** Flattens containers to nodes. */
+  private final class GraphBuilder {
+    private val buffer = mutable.ArrayBuffer.empty[Node]
+
+    def nodes: Seq[Node] = buffer.toVector
+
+    /** Adds layers one after the other and returns the name of what they put out. */
+    def chain(layers: Seq[Layer], prefix: String, input: String): String =
+      layers.zipWithIndex.foldLeft(input) { case (previous, (layer, index)) =>
+        add(layer, s"$prefix$index", previous)
+      }
+
+    private def add(layer: Layer, name: String, input: String): String = layer match {
+      case standard: StandardLayer => node(Node.of(name, standard, input))
+      case Sequential(layers @ _*) => chain(layers, s"$name.", input)
+      case Residual(layers, shortcut) =>
+        val branch = chain(layers, s"$name.", input)
+        val straight = chain(shortcut, s"$name.shortcut.", input)
+        node(Node.of(name, Add, branch, straight))
+    }
+
+    private def node(added: Node): String = {
+      buffer += added
+      added.name
+    }
+  }
+}

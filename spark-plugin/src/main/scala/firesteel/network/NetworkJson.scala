@@ -1,0 +1,124 @@
+package firesteel.network
+
+import scala.util.control.NonFatal
+
+import org.json4s.JsonAST.{JArray, JField, JInt, JObject, JString, JValue}
+import org.json4s.jackson.JsonMethods
+
+/** The JSON of a network. `inputShapes` is for the JVM alone; the native library gets the shapes with the data. */
+private[firesteel] object NetworkJson {
+
+  /** The version of the format, which the native library reads as well. */
+  val Format = "firesteel.network/1"
+
+  def compact(network: Network): String = JsonMethods.compact(JsonMethods.render(toJson(network)))
+
+  def pretty(network: Network): String = JsonMethods.pretty(JsonMethods.render(toJson(network)))
+
+  /** The network as the native library reads it. */
+  def specification(network: Network): JObject = JObject(
+    "format" -> JString(Format),
+    "inputs" -> strings(network.inputs),
+    "nodes" -> JArray(network.nodes.map(nodeToJson).toList),
+    "outputs" -> strings(network.outputs)
+  )
+
+  private def toJson(network: Network): JObject = {
+    val shapes = network.inputs.flatMap(input =>
+      network.inputShapes.get(input).map(shape => JField(input, Args.ints(shape)))
+    )
+    val specified = specification(network)
+    if (shapes.isEmpty) specified
+    else JObject(specified.obj :+ JField("inputShapes", JObject(shapes.toList)))
+  }
+
+  private def nodeToJson(node: Node): JValue = JObject(
+    "name" -> JString(node.name),
+    "op" -> JString(node.op),
+    "inputs" -> strings(node.inputs),
+    "args" -> JObject(node.args.toList.sortBy(_._1).map { case (name, value) => JField(name, value) })
+  )
+
+  private def strings(values: Seq[String]): JValue = JArray(values.map(JString(_)).toList)
+
+  def parse(json: String): Network = {
+    val parsed =
+      try JsonMethods.parse(json)
+      catch { case NonFatal(e) => fail(s"it is not JSON: ${e.getMessage.linesIterator.next()}") }
+    val root = fields("the network", parsed, Set("format", "inputs", "nodes", "outputs", "inputShapes"))
+    root.get("format") match {
+      case Some(JString(Format)) =>
+      case Some(JString(other)) => fail(s"its format is '$other', this version reads '$Format'")
+      case _ => fail("it has no 'format'")
+    }
+    Network(
+      stringsAt("the network", root, "inputs"),
+      required("the network", root, "nodes") match {
+        case JArray(nodes) => nodes.zipWithIndex.map { case (node, index) => parseNode(node, index) }
+        case _ => fail("its 'nodes' are not a list")
+      },
+      stringsAt("the network", root, "outputs"),
+      root.get("inputShapes").map(parseShapes).getOrElse(Map.empty)
+    )
+  }
+
+  private def parseNode(json: JValue, index: Int): Node = {
+    val where = s"node $index"
+    val node = fields(where, json, Set("name", "op", "inputs", "args"))
+    Node(
+      stringAt(where, node, "name"),
+      stringAt(where, node, "op"),
+      stringsAt(where, node, "inputs"),
+      node.get("args") match {
+        case None => Map.empty
+        case Some(JObject(args)) => args.toMap
+        case Some(_) => fail(s"'args' of $where is not an object")
+      }
+    )
+  }
+
+  private def parseShapes(json: JValue): Map[String, Seq[Int]] = json match {
+    case JObject(shapes) =>
+      shapes.map {
+        case (input, JArray(sizes)) =>
+          input -> sizes.map {
+            case JInt(size) if size.isValidInt => size.intValue
+            case _ => fail(s"the shape of input '$input' is not a list of whole numbers")
+          }
+        case (input, _) => fail(s"the shape of input '$input' is not a list")
+      }.toMap
+    case _ => fail("its 'inputShapes' is not an object")
+  }
+
+  private def fields(where: String, json: JValue, known: Set[String]): Map[String, JValue] =
+    json match {
+      case JObject(values) =>
+        values.map(_._1).find(name => !known(name)).foreach { name =>
+          fail(s"$where has an unknown field '$name'")
+        }
+        values.toMap
+      case _ => fail(s"$where is not an object")
+    }
+
+  private def required(where: String, values: Map[String, JValue], name: String): JValue =
+    values.getOrElse(name, fail(s"$where has no '$name'"))
+
+  private def stringAt(where: String, values: Map[String, JValue], name: String): String =
+    required(where, values, name) match {
+      case JString(value) => value
+      case _ => fail(s"'$name' of $where is not a text")
+    }
+
+  private def stringsAt(where: String, values: Map[String, JValue], name: String): Seq[String] =
+    required(where, values, name) match {
+      case JArray(elements) =>
+        elements.map {
+          case JString(value) => value
+          case _ => fail(s"'$name' of $where is not a list of texts")
+        }
+      case _ => fail(s"'$name' of $where is not a list")
+    }
+
+  private def fail(problem: String): Nothing =
+    throw new IllegalArgumentException(s"This is not the JSON of a network: $problem.")
+}

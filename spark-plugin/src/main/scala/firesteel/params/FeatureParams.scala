@@ -1,0 +1,48 @@
+package firesteel.params
+
+import org.apache.spark.ml.param.shared.HasFeaturesCol
+import org.apache.spark.ml.param.{DoubleParam, StringArrayParam}
+
+/** Where a row's features are. `featuresCol` names one column: an ML vector (dense or sparse), an array of a numeric
+  * type, or binary, each byte being a value. `featuresCols` names several numeric columns instead.
+  */
+trait FeatureParams extends HasFeaturesCol {
+
+  /** Several numeric columns that together are the features, in this order; in place of `featuresCol`. */
+  final val featuresCols: StringArrayParam = new StringArrayParam(
+    this,
+    "featuresCols",
+    "several numeric columns that together are the features, in place of featuresCol",
+    (columns: Array[String]) => {
+      require(columns.nonEmpty, "featuresCols must name at least one column")
+      columns.groupBy(identity).find(_._2.length > 1).foreach { case (column, _) =>
+        throw new IllegalArgumentException(s"featuresCols names the column '$column' twice")
+      }
+      true
+    }
+  )
+
+  /** What each value is multiplied with before it enters the network. Default: 1, but 1/255 for binary features, whose
+    * bytes then lie between 0 and 1.
+    */
+  final val featuresScale: DoubleParam = new DoubleParam(
+    this,
+    "featuresScale",
+    "what each value is multiplied with; unless set, 1/255 for binary features and 1 for others",
+    Validators.number("featuresScale", "a finite number other than 0")(value =>
+      value != 0 && !value.isNaN && !value.isInfinite
+    )
+  )
+
+  final def getFeaturesCols: Array[String] = $(featuresCols)
+  final def getFeaturesScale: Double = $(featuresScale)
+
+  /** The features' columns, one or several. */
+  private[firesteel] final def featureColumns: Seq[String] = {
+    require(
+      !(isSet(featuresCols) && isSet(featuresCol)),
+      "featuresCol and featuresCols are both set; set only one of them"
+    )
+    get(featuresCols).map(_.toSeq).getOrElse(Seq($(featuresCol)))
+  }
+}

@@ -1,0 +1,30 @@
+package firesteel.params
+
+/** Checks of parameters whose refusal says what is accepted. */
+private[params] object Validators {
+
+  def oneOf(what: String, known: Seq[String]): String => Boolean = { value =>
+    require(known.contains(value), s"unknown $what '$value'; known are ${known.mkString(", ")}")
+    true
+  }
+
+  def number(name: String, accepted: String)(isValid: Double => Boolean): Double => Boolean = {
+    value =>
+      require(isValid(value), s"$name must be $accepted, not $value")
+      true
+  }
+
+  def positive(name: String): Double => Boolean =
+    number(name, "a positive number")(value => value > 0 && !value.isInfinite)
+
+  def notNegative(name: String): Double => Boolean =
+    number(name, "a number of at least 0")(value => value >= 0 && !value.isInfinite)
+
+  def fraction(name: String): Double => Boolean =
+    number(name, "a number from 0 to below 1")(value => value >= 0 && value < 1)
+
+  def atLeastOne(name: String): Int => Boolean = { value =>
+    require(value >= 1, s"$name must be at least 1, not $value")
+    true
+  }
+}

@@ -1,0 +1,51 @@
+package firesteel.plugin
+
+import java.nio.file.Path
+
+import firesteel.bridge.{LibraryOptions, NativeLibrary}
+import org.slf4j.LoggerFactory
+
+import org.apache.spark.{SparkConf, SparkEnv, TaskContext}
+
+/** Loads the native library as the application configured it. */
+object NativeSetup {
+  private val log = LoggerFactory.getLogger("firesteel.plugin.NativeSetup")
+
+  /**
+   * Loads the library on the driver or inside a task, unless the plugin or an earlier call has done so. Call it before
+   * the first use of `firesteel.bridge`.
+   *
+   * @throws firesteel.bridge.NativeLibraryException
+   *   when this machine or jar cannot run it
+   * @throws firesteel.bridge.LibtorchException
+   *   when libtorch is missing or of another version
+   */
+  def ensureLoaded(): Unit =
+    if (!NativeLibrary.isLoaded) {
+      val conf = Option(SparkEnv.get).map(_.conf).getOrElse(new SparkConf)
+      val gpu = Option(TaskContext.get()).exists(_.resources().contains("gpu"))
+      load(conf, gpu)
+    }
+
+  private[plugin] def load(conf: SparkConf, gpu: Boolean): Unit =
+    if (!NativeLibrary.isLoaded) {
+      val loaded = NativeLibrary.load(options(conf, gpu))
+      log.info(
+        "Loaded libtorch {} from {}, with {}, by way of {}",
+        loaded.libtorchVersion,
+        loaded.libtorch,
+        if (loaded.cuda) "CUDA" else "the CPU only",
+        loaded.folder
+      )
+    }
+
+  private[plugin] def options(conf: SparkConf, gpu: Boolean): LibraryOptions = {
+    val defaults = LibraryOptions.defaults().withGpu(gpu)
+    val libtorch = Configuration.LibtorchPath
+      .get(conf)
+      .fold(defaults)(folder => defaults.withLibtorch(Path.of(folder)))
+    Configuration.NativeDirectory
+      .get(conf)
+      .fold(libtorch)(folder => libtorch.withDirectory(Path.of(folder)))
+  }
+}

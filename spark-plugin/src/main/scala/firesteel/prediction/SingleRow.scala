@@ -1,0 +1,38 @@
+package firesteel.prediction
+
+import firesteel.bridge.NativePredictor
+import firesteel.data.{BatchFiller, BatchLimits, Closing, Source}
+import firesteel.plugin.NativeSetup
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
+import org.apache.spark.ml.linalg.Vector
+import org.apache.spark.sql.catalyst.InternalRow
+import org.apache.spark.sql.firesteel.SqlPrivate
+import org.apache.spark.sql.types.UserDefinedType
+
+/** Predicts one row, in this process and outside any query. */
+private[firesteel] object SingleRow {
+  private val vectors = VectorType.asInstanceOf[UserDefinedType[Any]]
+
+  /** The first output of a predictor for one row of features.
+    *
+    * @param predictor
+    *   a predictor that reads one column of vectors
+    */
+  def predict(predictor: Predictor, features: Vector): Array[Double] = {
+    NativeSetup.ensureLoaded()
+    val source = Source(predictor.data.columns.map(_ -> (0 -> VectorType)).toMap)
+    Closing(NativePredictor.open(predictor.toJson, () => predictor.weights.local)) { native =>
+      Closing(SqlPrivate.allocator("firesteel-single-row")) { allocator =>
+        Closing(new BatchFiller(allocator, predictor.data, source, 0, BatchLimits.Default)) {
+          filler =>
+            filler.begin(1)
+            filler.add(InternalRow(vectors.serialize(features)))
+            Closing(NativeCall(native, filler, allocator))(outputs => first(outputs.columns.head))
+        }
+      }
+    }
+  }
+
+  private def first(output: Doubles): Array[Double] =
+    Array.tabulate(output.width)(index => output.vector.get(index))
+}

@@ -1,0 +1,156 @@
+package firesteel.train
+
+import java.util.concurrent.TimeoutException
+
+import scala.annotation.tailrec
+import scala.concurrent.Await
+import scala.concurrent.duration.DurationInt
+
+import firesteel.bridge._
+import firesteel.data.DataRoad
+import firesteel.plugin.{Configuration, NativeSetup}
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.DataFrame
+import org.apache.spark.{FutureAction, SparkContext}
+import org.slf4j.LoggerFactory
+
+/** What a fit gives: the trained weights as safetensors, and what happened. */
+private[firesteel] final case class TrainedNetwork(weights: Array[Byte], summary: TrainingSummary)
+
+/** The driver's side of one fit: a parameter server, and one Spark job whose tasks are the workers. */
+private[firesteel] object FitJob {
+  private val log = LoggerFactory.getLogger("firesteel.train.FitJob")
+  private val Poll = 200.millis
+  private val EndMillis = 10000L
+
+  /** Trains, and returns when the server is closed and no task runs any more.
+    *
+    * @throws firesteel.bridge.UntrainedModelException
+    *   when nothing was trained; the other failures of native code come as the exception of their kind as well
+    * @throws org.apache.spark.SparkException
+    *   when Spark failed, or the job was cancelled
+    */
+  def run(df: DataFrame, plan: FitPlan): TrainedNetwork = {
+    NativeSetup.ensureLoaded()
+    val context = df.sparkSession.sparkContext
+    Configuration.check(context.getConf)
+    val slots = Slots.of(context, plan.requestedWorkers)
+    val workers = plan.workers(slots)
+    val tasks = math.min(workers, slots)
+    val identity = FitIdentity.random()
+    log.info(s"Fit ${identity.fit}: $workers workers in $tasks tasks on $slots slots")
+    val server = NativeServer.open(plan.server(identity, workers, context.getConf), null)
+    try {
+      val port = ServerStatus.parseStatus(server.status()).port
+      val task = new WorkerTask(plan.worker(identity, port, context.getConf), workers, tasks)
+      val start = System.nanoTime()
+      val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
+      val progress = progressOf(plan, workers, context)
+      new Run(context, server, rdd, tasks, slots, progress).await()
+      val seconds = (System.nanoTime() - start).toDouble / 1e9
+      result(server, workers, tasks, seconds)
+    } finally server.close()
+  }
+
+  private def progressOf(plan: FitPlan, workers: Int, context: SparkContext): Progress =
+    if (plan.showProgress.getOrElse(Configuration.Progress.get(context.getConf))) {
+      ProgressLine.onConsole(plan.epochs, workers)
+    } else new LoggedProgress(log, plan.epochs, workers)
+
+  private def result(
+      server: NativeServer,
+      workers: Int,
+      tasks: Int,
+      seconds: Double
+  ): TrainedNetwork = {
+    val status = ServerStatus.parseStatus(server.status())
+    val kept = ServerStatus.parseSummary(server.summary())
+    val summary = TrainingSummary.of(status, kept, workers, tasks, seconds)
+    TrainedNetwork(server.weights(), summary)
+  }
+
+  /** The job, from its submission to the end of its last task. */
+  private final class Run(
+      context: SparkContext,
+      server: NativeServer,
+      rdd: RDD[Unit],
+      tasks: Int,
+      slots: Int,
+      progress: Progress
+  ) {
+    private val listener =
+      new FitListener(rdd.id, (partition, attempt) => server.attemptEnded(partition, attempt))
+    private val startTimeout = Configuration.StartTimeout.get(context.getConf)
+    private var warned = 0
+
+    def await(): Unit = {
+      context.addSparkListener(listener)
+      try {
+        // Not runJob: this thread watches the fit meanwhile. The job has this thread's group, tags and pool.
+        val action = rdd.collectAsync()
+        try watch(action)
+        catch {
+          case error: Throwable =>
+            action.cancel()
+            if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
+              log.warn("Tasks of a failed fit still run; Spark has been told to kill them")
+            }
+            throw failure.getOrElse(typed(error))
+        } finally progress.finish(status)
+      } finally context.removeSparkListener(listener)
+    }
+
+    @tailrec
+    private def watch(action: FutureAction[Seq[Unit]]): Unit = {
+      val ended =
+        try {
+          Await.ready(action, Poll)
+          true
+        } catch { case _: TimeoutException => false }
+      val now = status
+      tell(now)
+      now.failure.foreach(reason => throw NativeErrors.create(reason.code, reason.message))
+      if (ended) {
+        Await.result(action, Poll)
+        ()
+      } else {
+        checkStart()
+        watch(action)
+      }
+    }
+
+    private def tell(now: ServerStatus): Unit = {
+      progress.update(now)
+      now.warnings.drop(warned).foreach(warning => log.warn(warning))
+      warned = now.warnings.size
+    }
+
+    private def checkStart(): Unit =
+      listener.submitted.foreach { since =>
+        val waited = (System.nanoTime() - since) / 1000000L
+        val started = listener.startedTasks
+        if (started < tasks && waited > startTimeout) {
+          throw new StartTimeoutException(
+            s"$started of $tasks tasks have started after $waited ms: the application had $slots slots when the fit " +
+              "began, and other jobs may hold some. Lower numWorkers, free slots, or raise " +
+              s"${Configuration.StartTimeout.name}"
+          )
+        }
+      }
+
+    private def status: ServerStatus = ServerStatus.parseStatus(server.status())
+
+    /** Why the fit must fail, if the server knows it. */
+    private def failure: Option[RuntimeException] =
+      status.failure.map(reason => NativeErrors.create(reason.code, reason.message))
+  }
+
+  /** The failure inside a SparkException that has a type of its own. */
+  private[train] def typed(error: Throwable): Throwable =
+    Iterator
+      .iterate(error)(_.getCause)
+      .takeWhile(_ != null)
+      .take(64)
+      .collectFirst { case known @ (_: NativeError | _: NativeLibraryException) => known }
+      .getOrElse(error)
+}

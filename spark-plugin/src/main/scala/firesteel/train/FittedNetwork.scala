@@ -1,0 +1,36 @@
+package firesteel.train
+
+import firesteel.data.InputColumn
+import firesteel.network.Network
+import firesteel.prediction.ModelWeights
+
+/** What every fitted model holds, shared by its copies.
+  *
+  * @param network
+  *   the network
+  * @param inputs
+  *   the network's inputs with their shapes, as they were in the fit
+  * @param output
+  *   the network's output
+  * @param bytes
+  *   its weights as safetensors
+  * @param summary
+  *   what happened in the fit
+  */
+private[firesteel] final class FittedNetwork(
+    val network: Network,
+    val inputs: Seq[InputColumn],
+    val output: OutputInspection,
+    val bytes: Array[Byte],
+    val summary: TrainingSummary
+) {
+
+  /** The weights, as predictors share them. */
+  val weights: ModelWeights = new ModelWeights(bytes)
+
+  /** The values that the network puts out for a row. */
+  def outputSize: Int = output.shape.product
+
+  /** The values of a row, over all inputs. */
+  def inputSize: Int = inputs.map(_.size).sum
+}

@@ -1,0 +1,60 @@
+package firesteel.train
+
+import firesteel.bridge.NativeRuntime
+import firesteel.data.InputColumn
+import firesteel.network.{Network, NetworkJson}
+import firesteel.plugin.NativeSetup
+import org.json4s.DefaultFormats
+import org.json4s.JsonAST.{JArray, JInt, JObject, JString}
+import org.json4s.jackson.JsonMethods.parse
+
+/** A network with every shape known, of one row.
+  *
+  * @param outputs
+  *   its outputs, in order
+  * @param parameters
+  *   the number of its trained parameters
+  */
+private[firesteel] final case class Inspection(outputs: Seq[OutputInspection], parameters: Long)
+
+/** An output of a network.
+  *
+  * @param name
+  *   the layer
+  * @param shape
+  *   of one row
+  * @param activation
+  *   `softmax` or `sigmoid` where the network ends in one, which the loss takes in; else `none`
+  */
+private[firesteel] final case class OutputInspection(
+    name: String,
+    shape: Seq[Int],
+    activation: String
+)
+
+private[firesteel] object OutputInspection {
+  val Sigmoid = "sigmoid"
+}
+
+private[firesteel] object Inspection {
+  private implicit val formats: DefaultFormats.type = DefaultFormats
+
+  /** Infers the shapes of a network over these inputs, on the driver, without training anything.
+    *
+    * @throws firesteel.bridge.InvalidSpecException
+    *   naming the layer that does not fit
+    */
+  def of(network: Network, inputs: Seq[InputColumn]): Inspection = {
+    NativeSetup.ensureLoaded()
+    val request = JObject(
+      "network" -> NetworkJson.specification(network),
+      "inputs" -> JArray(inputs.map { input =>
+        JObject(
+          "name" -> JString(input.name),
+          "shape" -> JArray(input.shape.map(JInt(_)).toList)
+        )
+      }.toList)
+    )
+    parse(NativeRuntime.inspect(FitPlan.text(request))).extract[Inspection]
+  }
+}

@@ -1,0 +1,55 @@
+package firesteel.train
+
+import org.json4s.DefaultFormats
+import org.json4s.jackson.JsonMethods.parse
+
+/** What the parameter server knows of a running fit; the fields are those of the server's JSON. */
+private[train] final case class ServerStatus(
+    port: Int,
+    version: Long,
+    commits: Long,
+    pulls: Long,
+    bytes: Long,
+    workers: Seq[WorkerStatus],
+    epochs: Seq[EpochStatus],
+    rowsTrained: Long,
+    recentLoss: Option[Double],
+    warnings: Seq[String],
+    failure: Option[FailureStatus]
+)
+
+private[train] final case class WorkerStatus(
+    partition: Int,
+    index: Int,
+    state: String,
+    epoch: Int,
+    batch: Int,
+    batches: Int,
+    rows: Long,
+    commits: Long,
+    stalenessSum: Long,
+    stalenessMax: Long
+)
+
+private[train] final case class EpochStatus(
+    epoch: Int,
+    loss: Option[Double],
+    rows: Long,
+    finishedWorkers: Int
+)
+
+private[train] final case class FailureStatus(code: Int, message: String)
+
+/** What the server keeps for the end of a fit. */
+private[train] final case class ServerSummary(
+    stalenessHistogram: Seq[Long],
+    ledger: Seq[LedgerEntry]
+)
+
+private[train] object ServerStatus {
+  private implicit val formats: DefaultFormats.type = DefaultFormats
+
+  def parseStatus(json: String): ServerStatus = parse(json).extract[ServerStatus]
+
+  def parseSummary(json: String): ServerSummary = parse(json).extract[ServerSummary]
+}

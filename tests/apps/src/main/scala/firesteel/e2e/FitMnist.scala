@@ -1,0 +1,46 @@
+package firesteel.e2e
+
+import firesteel.classification.NetworkClassifier
+import firesteel.network._
+import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
+import org.apache.spark.sql.SparkSession
+
+/** Trains on MNIST and tells what came out: accuracy, and the ledger of what was trained.
+  *
+  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `model` (where to save it).
+  */
+object FitMnist {
+  def main(args: Array[String]): Unit = {
+    val options = new Options(args)
+    val spark = SparkSession.builder().getOrCreate()
+    val data = options.text("data")
+    val classifier = new NetworkClassifier()
+      .setNetwork(Network.sequential(Linear(500), ReLU, Linear(300), ReLU, Linear(10), Softmax))
+      .setStrategy(options.text("strategy", "adag"))
+      .setNumWorkers(options.int("workers", 2))
+      .setBatchSize(options.int("batch", 64))
+      .setEpochs(options.int("epochs", 3))
+      .setLearningRate(2e-3)
+      .setSeed(1)
+      .setShowProgress(true)
+    if (options.text("strategy", "adag") != "single") classifier.setWindow(options.int("window", 4))
+    val model = classifier.fit(spark.read.parquet(s"$data/mnist-train.parquet"))
+    if (options.text("model", "").nonEmpty) model.write.overwrite().save(options.text("model"))
+    val scored = model.transform(spark.read.parquet(s"$data/mnist-test.parquet"))
+    val accuracy = new MulticlassClassificationEvaluator().setMetricName("accuracy").evaluate(scored)
+    val summary = model.summary
+    Report.print(
+      "accuracy" -> accuracy,
+      "losses" -> summary.losses,
+      "workers" -> summary.workers,
+      "tasks" -> summary.tasks,
+      "commits" -> summary.commits,
+      "rowsTrained" -> summary.rowsTrained,
+      "seconds" -> summary.seconds,
+      "ledger" -> summary.ledger,
+      "warnings" -> summary.warnings,
+      "spark" -> spark.version
+    )
+    spark.stop()
+  }
+}

@@ -1,0 +1,78 @@
+"""What a cluster does to a fit: lost executors, and JVMs that are left in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import LOCAL_CLUSTER, ROOT, Spark
+from test_fit import check_ledger
+
+DATA = f"data={ROOT / 'examples' / 'data'}"
+EXECUTOR = "CoarseGrainedExecutorBackend"
+
+
+def test_an_executor_killed_in_the_middle_costs_no_row_and_no_accuracy(spark: Spark) -> None:
+    run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=6", master=LOCAL_CLUSTER)
+    run.until("epoch 2/6")
+    victim = run.descendants(EXECUTOR)[0]
+    os.kill(victim, signal.SIGKILL)
+    result = run.succeed()
+    check_ledger(result, 6)
+    attempts = {
+        (entry["partition"], span["attempt"])
+        for entry in result["ledger"]
+        for span in entry["spans"]
+    }
+    assert len(attempts) > 2, "nothing was retried: the executor died too late or too early"
+    assert result["accuracy"] > 0.97
+
+
+@pytest.mark.parametrize("master", ["local[2]", LOCAL_CLUSTER])
+def test_system_exit_while_tasks_train_keeps_its_exit_code(spark: Spark, master: str) -> None:
+    run = spark.submit("firesteel.e2e.LeaveWhileTraining", DATA, "code=7", master=master)
+    assert run.wait() == 7, run.output[-3000:]
+    assert "rows/s" in run.output, "it left before anything was trained"
+    assert run.crash_reports() == []
+    assert "SIGSEGV" not in run.output
+
+
+def test_sigterm_while_tasks_train_crashes_nothing(
+    spark: Spark, eventually: Callable[..., None]
+) -> None:
+    run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=1000", master=LOCAL_CLUSTER)
+    run.until("rows/s")
+    executors = run.descendants(EXECUTOR)
+    assert executors
+    driver = run.descendants("SparkSubmit")
+    os.kill(driver[0] if driver else run.process.pid, signal.SIGTERM)
+    assert run.wait() in (143, -signal.SIGTERM)
+    eventually(lambda: not any(_alive(pid) for pid in executors), "executors outlive the driver")
+    assert run.crash_reports() == []
+
+
+def test_executors_end_by_themselves_when_the_driver_is_killed(
+    spark: Spark, eventually: Callable[..., None]
+) -> None:
+    run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=1000", master=LOCAL_CLUSTER)
+    run.until("rows/s")
+    executors = run.descendants(EXECUTOR)
+    for pid in [*run.descendants("SparkSubmit"), run.process.pid]:
+        if _alive(pid):
+            os.kill(pid, signal.SIGKILL)
+    eventually(
+        lambda: not any(_alive(pid) for pid in executors), "executors outlive the driver", 60
+    )
+    time.sleep(1)
+    assert run.crash_reports() == []
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

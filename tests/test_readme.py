@@ -1,0 +1,77 @@
+"""What the README shows, run as it stands there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import LOCAL_CLUSTER, NATIVES_JAR, PLUGIN_JAR, ROOT, VENVS, Spark
+
+README = (ROOT / "README.md").read_text()
+# As the README has it: both jars, and nothing else that names libtorch.
+OPTIONS = {"jars": [PLUGIN_JAR, NATIVES_JAR], "conf": {"spark.firesteel.libtorch.path": ""}}
+
+
+def snippet(name: str) -> str:
+    found = re.search(rf"<!-- snippet: {name} -->\n```scala\n(.*?)```", README, re.DOTALL)
+    assert found, f"the README has no snippet '{name}'"
+    return found.group(1)
+
+
+def test_the_snippet_for_spark_shell_runs(spark: Spark) -> None:
+    script = snippet("shell").replace('"examples/data', f'"{ROOT}/examples/data')
+    run = spark.shell(script, **OPTIONS)
+    assert run.wait() == 0
+    results = re.findall(r"val res\d+: Double = ([0-9.]+)", run.output)
+    assert results, run.output[-4000:]
+    assert float(results[-1]) > 0.95
+
+
+def test_the_scala_program_compiles_and_runs(spark: Spark, tmp_path: Path) -> None:
+    source = tmp_path / "Mnist.scala"
+    source.write_text(snippet("program"))
+    jar = tmp_path / "mnist.jar"
+    jars = next((VENVS["4.3"] / "lib").glob("python*/site-packages/pyspark/jars"))
+    compiler = [
+        "java",
+        "-cp",
+        f"{jars}/*",
+        "scala.tools.nsc.Main",
+        "-classpath",
+        f"{PLUGIN_JAR}:{jars}/*",
+    ]
+    subprocess.run([*compiler, "-d", str(jar), str(source)], check=True, timeout=300)
+    model = tmp_path / "model"
+    run = spark.submit(
+        "Mnist", str(ROOT / "examples/data"), str(model), app=jar, master=LOCAL_CLUSTER, **OPTIONS
+    )
+    assert run.wait() == 0, run.output[-4000:]
+    accuracy = re.search(r"accuracy ([0-9.]+), model in ", run.output)
+    assert accuracy and float(accuracy.group(1)) > 0.95
+    assert list(model.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("target", re.findall(r"^    make ([a-z-]+)", README, re.MULTILINE))
+def test_make_knows_the_targets_that_are_shown(target: str) -> None:
+    subprocess.run(
+        ["make", "--dry-run", target], cwd=ROOT, check=True, capture_output=True, timeout=120
+    )
+
+
+def test_the_demo_prints_an_accuracy_of_at_least_97_and_a_half() -> None:
+    done = subprocess.run(
+        ["scripts/demo.sh"], cwd=ROOT, check=False, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    accuracy = re.search(r"^test accuracy (\d\d\.\d\d) %$", done.stdout, re.MULTILINE)
+    assert accuracy, done.stdout
+    assert float(accuracy.group(1)) >= 97.5
+    assert re.search(r"rows/s", done.stdout) and "model saved to " in done.stdout
+    assert re.search(r"epoch \d+/\d+ .*loss .*rows/s .*workers .*left", done.stderr)
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
