@@ -119,8 +119,7 @@ fn median(times: &mut [Duration]) -> Duration {
 }
 
 fn partition(spec: &DataSpec, batches: &[RecordBatch]) -> Partition {
-    let reader =
-        RecordBatchIterator::new(batches.to_vec().into_iter().map(Ok), batches[0].schema());
+    let reader = RecordBatchIterator::new(batches.iter().cloned().map(Ok), batches[0].schema());
     Partition::load(Box::new(reader), spec, CacheBudget::shared(u64::MAX), &[], &CancelFlag::new())
         .unwrap()
 }

@@ -13,7 +13,7 @@ use crate::mapped;
 
 /// The size that blocks stay below, unless one row is larger. Each column has one block of this size in work while it is
 /// loaded, whether the budget has room for it or not.
-const BLOCK_BYTES: usize = 8 << 20;
+pub(crate) const BLOCK_BYTES: usize = 8 << 20;
 
 /// The size that a column's first block starts with; it doubles, so that small partitions take little.
 const FIRST_BYTES: usize = 64 << 10;
@@ -251,153 +251,13 @@ impl std::ops::Add for Footprint {
     }
 }
 
-/// Fills blocks with rows of equal width.
-#[derive(Debug)]
-pub(crate) struct TableWriter<T> {
-    writer: Writer<T>,
-    width: usize,
-}
-
-impl<T: Pod> TableWriter<T> {
-    /// A writer of rows of `width` items.
-    pub(crate) fn new(width: usize) -> Self {
-        Self { writer: Writer::new(Writer::<T>::rows_per_block(width) * width), width }
-    }
-
-    /// Appends whole rows.
-    pub(crate) fn extend(&mut self, mut rows: &[T], keeper: &Keeper) -> Result<(), DataError> {
-        while !rows.is_empty() {
-            let (now, later) = rows.split_at(rows.len().min(self.writer.room()));
-            self.writer.push(now, keeper)?;
-            rows = later;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn finish(self, keeper: &Keeper) -> Result<Table<T>, DataError> {
-        let shift = Writer::<T>::rows_per_block(self.width).ilog2();
-        Ok(Table { blocks: self.writer.finish(keeper)?, width: self.width, shift })
-    }
-}
-
-/// Rows of equal width in blocks that each hold the same power of two of rows.
-#[derive(Debug)]
-pub(crate) struct Table<T> {
-    blocks: Blocks<T>,
-    width: usize,
-    shift: u32,
-}
-
-impl<T: Pod> Table<T> {
-    /// Consecutive rows from `row` on, as many of `count` as lie in one block, and at least one.
-    pub(crate) fn run(&self, row: usize, count: usize) -> &[T] {
-        let first = row & ((1 << self.shift) - 1);
-        let count = count.min((1 << self.shift) - first);
-        &self.blocks.items(row >> self.shift)[first * self.width..(first + count) * self.width]
-    }
-
-    pub(crate) fn footprint(&self) -> Footprint {
-        self.blocks.footprint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use firesteel_core::{Coded, ErrorCode};
-
-    fn keeper(bytes: u64, directories: &[PathBuf]) -> Keeper {
-        Keeper { budget: CacheBudget::shared(bytes), directories: directories.to_vec() }
-    }
-
-    fn table(rows: usize, width: usize, keeper: &Keeper) -> Result<Table<u32>, DataError> {
-        let mut writer = TableWriter::new(width);
-        for row in 0..rows {
-            let row: Vec<u32> = (0..width).map(|i| (row * width + i) as u32).collect();
-            writer.extend(&row, keeper)?;
-        }
-        writer.finish(keeper)
-    }
-
-    fn check(table: &Table<u32>, rows: usize, width: usize) {
-        let mut row = 0;
-        while row < rows {
-            let run = table.run(row, rows - row);
-            assert!(run.len() >= width);
-            assert!(
-                run.iter().enumerate().all(|(i, &item)| item as usize == row * width + i),
-                "row {row}"
-            );
-            row += run.len() / width;
-        }
-    }
-
-    #[test]
-    fn a_small_table_takes_exactly_its_bytes() {
-        let keeper = keeper(1 << 20, &[]);
-        let table = table(100, 7, &keeper).unwrap();
-        check(&table, 100, 7);
-        assert_eq!(table.footprint(), Footprint { memory: 2800, spilled: 0 });
-        assert_eq!(keeper.budget.used(), 2800);
-        drop(table);
-        assert_eq!(keeper.budget.used(), 0);
-    }
-
-    #[test]
-    fn rows_of_many_blocks_read_back_whether_in_memory_in_files_or_in_both() {
-        let directory = tempfile::tempdir().unwrap();
-        let (rows, width) = (50_000, 100);
-        for limit in [u64::MAX, 0, 10 << 20] {
-            let keeper = keeper(limit, &[directory.path().to_path_buf()]);
-            let table = table(rows, width, &keeper).unwrap();
-            check(&table, rows, width);
-            let footprint = table.footprint();
-            assert_eq!(footprint.memory, keeper.budget.used());
-            assert_eq!(
-                footprint.memory + footprint.spilled,
-                (rows * width * 4) as u64,
-                "limit {limit}"
-            );
-            assert_eq!(footprint.spilled == 0, limit == u64::MAX);
-            assert_eq!(footprint.memory == 0, limit == 0);
-            assert!(footprint.memory <= limit);
-            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-            drop(table);
-            assert_eq!(keeper.budget.used(), 0);
-        }
-    }
-
-    #[test]
-    fn a_row_larger_than_a_block_has_a_block_of_its_own() {
-        let keeper = keeper(u64::MAX, &[]);
-        let width = BLOCK_BYTES / 4 + 5;
-        check(&table(3, width, &keeper).unwrap(), 3, width);
-    }
-
-    #[test]
-    fn without_room_and_directories_the_error_names_the_limit() {
-        let error = table(10, 10, &keeper(5, &[])).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::Memory);
-        assert!(
-            error.to_string().contains("the 5 bytes of spark.firesteel.cache.memory"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_directory_that_fails_is_passed_over_and_named_if_all_fail() {
-        let directory = tempfile::tempdir().unwrap();
-        let gone = directory.path().join("gone");
-        let some = keeper(0, &[gone.clone(), directory.path().to_path_buf()]);
-        check(&table(10, 10, &some).unwrap(), 10, 10);
-        let error = table(10, 10, &keeper(0, &[gone.clone()])).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::Io);
-        assert!(error.to_string().contains(&*gone.to_string_lossy()), "{error}");
-    }
 
     #[test]
     fn pushed_items_stay_together() {
-        let keeper = keeper(u64::MAX, &[]);
+        let keeper = Keeper { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
         let mut writer = Writer::<u32>::new(10);
         let lengths = [4, 5, 3, 0, 12, 1, 9];
         let positions: Vec<_> = lengths

@@ -8,13 +8,14 @@ use std::ops::Range;
 
 use arrow::array::ArrayRef;
 
-use crate::blocks::{Footprint, Keeper, Table, TableWriter};
+use crate::blocks::{Footprint, Keeper};
 use crate::element::Element;
 use crate::error::DataError;
 use crate::hash::combine_bytes;
 use crate::input::{Input, InputWriter, NotAnInteger};
 use crate::rows::Rows;
 use crate::source::Source;
+use crate::table::{Table, TableWriter};
 
 /// The bytes that are checked, copied and hashed in one go, so that they stay in the first-level cache.
 const HOT_BYTES: usize = 16 << 10;

@@ -4,12 +4,13 @@ use arrow::array::Array;
 use arrow::datatypes::{Float32Type, Float64Type};
 use firesteel_core::spec::LabelKind;
 
-use crate::blocks::{Footprint, Keeper, Table, TableWriter};
+use crate::blocks::{Footprint, Keeper};
 use crate::element::{Element, text};
 use crate::error::DataError;
 use crate::hash::combine;
 use crate::rows::Rows;
 use crate::source::Source;
+use crate::table::{Table, TableWriter};
 
 /// A label's values.
 #[derive(Debug)]

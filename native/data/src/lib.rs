@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod source;
 mod sparse;
+mod table;
 #[cfg(test)]
 mod testing;
 

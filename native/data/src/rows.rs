@@ -78,7 +78,7 @@ mod tests {
     fn consecutive_rows_become_one_run() {
         let runs: Vec<_> = Rows::Listed(&[3, 4, 5, 9, 8, u32::MAX, 0, 1]).runs().collect();
         assert_eq!(runs, [3..6, 9..10, 8..9, u32::MAX as usize..1 << 32, 0..2]);
-        assert_eq!(Rows::First(4).runs().collect::<Vec<_>>(), [0..4]);
+        assert!(Rows::First(4).runs().eq(std::iter::once(0..4)));
         assert_eq!(Rows::First(0).runs().count(), 0);
         assert_eq!(Rows::Listed(&[]).runs().count(), 0);
     }

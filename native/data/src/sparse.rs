@@ -6,13 +6,14 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayRef, AsArray, Int32Array, ListArray};
 use arrow::datatypes::{Float32Type, Int32Type};
 
-use crate::blocks::{Blocks, Footprint, Keeper, Table, TableWriter, Writer};
+use crate::blocks::{Blocks, Footprint, Keeper, Writer};
 use crate::element::Element;
 use crate::error::DataError;
 use crate::hash::combine_bytes;
 use crate::input::{Input, InputWriter, NotAnInteger};
 use crate::rows::Rows;
 use crate::source::{Source, first_null};
+use crate::table::{Table, TableWriter};
 
 /// Sparse rows, wherever they lie.
 pub(crate) trait Entries: Debug + Send + Sync {

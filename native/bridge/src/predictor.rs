@@ -1,0 +1,87 @@
+//! The natives of a task's predictor.
+
+use firesteel_core::spec::PredictorSpec;
+use firesteel_data::{BatchAddress, export_batch, import_batch};
+use firesteel_train::{LoadedWeights, Predictor};
+use jni::Env;
+use jni::objects::{JByteArray, JClass, JString};
+use jni::sys::jlong;
+use parking_lot::Mutex;
+
+use crate::arguments::{address, bytes, document};
+use crate::calls::CALLS;
+use crate::errors::{BridgeError, ThrowCoded};
+use crate::handles::Registry;
+use crate::weights::SharedByHash;
+
+static SHARED: SharedByHash<LoadedWeights> = SharedByHash::new();
+
+static PREDICTORS: Registry<OpenPredictor> = Registry::new("predictor");
+
+/// What `predictor_open` answers when it is called without weights that this process does not hold.
+const WEIGHTS_WANTED: jlong = 0;
+
+struct OpenPredictor {
+    spec: PredictorSpec,
+    predictor: Mutex<Predictor>,
+}
+
+native!(predictor_open(spec: JString, weights: [jbyte]) -> jlong);
+
+fn predictor_open<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    spec: JString<'local>,
+    weights: JByteArray<'local>,
+) -> Result<jlong, BridgeError> {
+    let _call = CALLS.enter()?;
+    let spec: PredictorSpec = document(env, &spec, "predictor specification")?;
+    let loaded = match bytes(env, &weights)? {
+        Some(given) => SHARED.share(&spec.weights, || LoadedWeights::open(&spec, &given))?,
+        None => match SHARED.find(&spec.weights) {
+            Some(loaded) => loaded,
+            None => return Ok(WEIGHTS_WANTED),
+        },
+    };
+    let predictor = Mutex::new(Predictor::open(&spec, loaded)?);
+    Ok(PREDICTORS.insert(OpenPredictor { spec, predictor }))
+}
+
+native!(predictor_run(
+    predictor: jlong,
+    input_array: jlong,
+    input_schema: jlong,
+    output_array: jlong,
+    output_schema: jlong,
+));
+
+fn predictor_run<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    predictor: jlong,
+    input_array: jlong,
+    input_schema: jlong,
+    output_array: jlong,
+    output_schema: jlong,
+) -> Result<(), BridgeError> {
+    let _call = CALLS.enter()?;
+    let open = PREDICTORS.get(predictor)?;
+    let input = BatchAddress { array: address(input_array), schema: address(input_schema) };
+    let output = BatchAddress { array: address(output_array), schema: address(output_schema) };
+    // SAFETY: Java gives the addresses of structures that it has just exported for this call.
+    let batch = unsafe { import_batch(input, &open.spec.data) }?;
+    let predictions = open.predictor.lock().predict(batch)?;
+    // SAFETY: Java gives the addresses of empty structures that it has just allocated for this call.
+    Ok(unsafe { export_batch(predictions, output) }?)
+}
+
+native!(predictor_close(predictor: jlong));
+
+fn predictor_close<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    predictor: jlong,
+) -> Result<(), BridgeError> {
+    PREDICTORS.remove(predictor);
+    Ok(())
+}

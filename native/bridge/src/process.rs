@@ -1,0 +1,172 @@
+//! The natives that concern the whole process.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::time::Duration;
+
+use firesteel_core::ErrorCode;
+use firesteel_core::spec::NetworkSpec;
+use firesteel_train::inspect::inspect as inspect_network;
+use jni::Env;
+use jni::objects::{JClass, JLongArray, JString};
+use jni::sys::{jboolean, jint, jlong};
+use serde::{Deserialize, Serialize};
+
+use crate::arguments::{document, json, text};
+use crate::calls::CALLS;
+use crate::errors::{BridgeError, ThrowCoded};
+use crate::{server, worker};
+
+/// How long `release` waits for running calls before it takes the I/O threads away.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
+
+native!(describe() -> JString);
+
+/// What is loaded.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Description {
+    /// The version of this library.
+    version: &'static str,
+    /// The version of the C library.
+    glibc: String,
+    /// libtorch's intra-op threads of the calling thread.
+    threads: i32,
+    /// Whether libtorch sees a GPU.
+    cuda: bool,
+}
+
+fn describe<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+) -> Result<JString<'local>, BridgeError> {
+    // SAFETY: the C library returns a constant text.
+    let glibc = unsafe { CStr::from_ptr(gnu_get_libc_version()) };
+    let description = Description {
+        version: env!("CARGO_PKG_VERSION"),
+        glibc: glibc.to_string_lossy().into_owned(),
+        threads: tch::get_num_threads(),
+        cuda: tch::Cuda::is_available(),
+    };
+    json(env, &description)
+}
+
+native!(metrics() -> [jlong]);
+
+/// In the order of `NativeMetrics.java`.
+fn metrics<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+) -> Result<JLongArray<'local>, BridgeError> {
+    let metrics = firesteel_ps::metrics();
+    let values = [
+        metrics.commits,
+        metrics.pulls,
+        metrics.bytes_sent,
+        metrics.bytes_received,
+        metrics.staleness_sum,
+        metrics.staleness_max,
+        metrics.rows,
+    ]
+    .map(|count| jlong::try_from(count).unwrap_or(jlong::MAX));
+    let array = env.new_long_array(values.len())?;
+    array.set_region(env, 0, &values)?;
+    Ok(array)
+}
+
+native!(inspect(request: JString) -> JString);
+
+/// A network and the shapes of one row of its inputs.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InspectRequest {
+    network: NetworkSpec,
+    inputs: Vec<InputShape>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InputShape {
+    name: String,
+    shape: Vec<usize>,
+}
+
+fn inspect<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    request: JString<'local>,
+) -> Result<JString<'local>, BridgeError> {
+    let request: InspectRequest = document(env, &request, "network to inspect")?;
+    let inputs: Vec<_> =
+        request.inputs.into_iter().map(|input| (input.name, input.shape)).collect();
+    let inspection = inspect_network(&request.network, &inputs)?;
+    json(env, &inspection)
+}
+
+native!(self_test(code: jint, message: JString));
+
+#[expect(clippy::panic, reason = "a real panic is what the test of a deployment asks for")]
+fn self_test<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    code: jint,
+    message: JString<'local>,
+) -> Result<(), BridgeError> {
+    let message = text(env, &message)?;
+    match u16::try_from(code).ok().and_then(ErrorCode::from_number) {
+        Some(ErrorCode::Panic) => panic!("{message}"),
+        Some(code) => Err(BridgeError::new(code, message)),
+        None => Err(BridgeError::new(ErrorCode::Internal, format!("no error has the code {code}"))),
+    }
+}
+
+native!(release());
+
+fn release<'local>(_: &mut Env<'local>, _: JClass<'local>) -> Result<(), BridgeError> {
+    worker::cancel_all();
+    server::close_all();
+    CALLS.wait_until_idle(RELEASE_PATIENCE);
+    firesteel_ps::runtime::shutdown();
+    Ok(())
+}
+
+native!(stop_all());
+
+fn stop_all<'local>(_: &mut Env<'local>, _: JClass<'local>) -> Result<(), BridgeError> {
+    CALLS.leave();
+    worker::cancel_all();
+    Ok(())
+}
+
+native!(await_idle(millis: jlong) -> jboolean);
+
+fn await_idle<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    millis: jlong,
+) -> Result<jboolean, BridgeError> {
+    Ok(CALLS.wait_until_idle(Duration::from_millis(millis.unsigned_abs())))
+}
+
+native!(exit_quietly());
+
+fn exit_quietly<'local>(_: &mut Env<'local>, _: JClass<'local>) -> Result<(), BridgeError> {
+    // SAFETY: the handler only calls `_exit`, and this library is never unmapped.
+    let failed = unsafe { on_exit(leave_now, std::ptr::null_mut()) };
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(BridgeError::new(ErrorCode::Io, "no exit handler could be registered"))
+    }
+}
+
+/// Runs before the handlers that were registered earlier, among them the static destructors of C++, and in place of them.
+extern "C" fn leave_now(status: c_int, _: *mut c_void) {
+    // SAFETY: ends the process without running anything further.
+    unsafe { _exit(status) }
+}
+
+unsafe extern "C" {
+    fn gnu_get_libc_version() -> *const c_char;
+    fn on_exit(handler: extern "C" fn(c_int, *mut c_void), argument: *mut c_void) -> c_int;
+    fn _exit(status: c_int) -> !;
+}

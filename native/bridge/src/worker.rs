@@ -1,0 +1,148 @@
+//! The natives of a task's workers.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use firesteel_core::spec::WorkerSpec;
+use firesteel_core::{CancelFlag, ChannelError, ErrorCode, ParamChannel, ParamLayout};
+use firesteel_data::{CacheBudget, Partition, import_stream};
+use firesteel_train::{Worker, layout};
+use jni::Env;
+use jni::objects::{JClass, JString};
+use jni::sys::{jint, jlong};
+use parking_lot::Mutex;
+
+use crate::arguments::{address, document, json, text};
+use crate::calls::CALLS;
+use crate::errors::{BridgeError, ThrowCoded};
+use crate::handles::Registry;
+
+static WORKERS: Registry<OpenWorker> = Registry::new("worker");
+
+/// What the tasks of this process keep in memory together, while one of them has data.
+static BUDGET: Mutex<Weak<CacheBudget>> = Mutex::new(Weak::new());
+
+struct OpenWorker {
+    spec: WorkerSpec,
+    cancel: CancelFlag,
+    /// The rows, from the load to the run.
+    rows: Mutex<Option<Partition>>,
+}
+
+/// The budget that the running tasks share; its limit is that of the first of them.
+fn budget(bytes: u64) -> Arc<CacheBudget> {
+    let mut shared = BUDGET.lock();
+    shared.upgrade().unwrap_or_else(|| {
+        let budget = CacheBudget::shared(bytes);
+        *shared = Arc::downgrade(&budget);
+        budget
+    })
+}
+
+/// A connection to the fit's server, through memory if it lives in this process.
+fn connect(open: &OpenWorker, layout: &ParamLayout) -> Result<Box<dyn ParamChannel>, ChannelError> {
+    Ok(firesteel_ps::connect(&open.spec.server, layout.hash(), layout.parameters(), &open.cancel)?)
+}
+
+native!(worker_open(spec: JString) -> jlong);
+
+fn worker_open<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    spec: JString<'local>,
+) -> Result<jlong, BridgeError> {
+    let _call = CALLS.enter()?;
+    let spec: WorkerSpec = document(env, &spec, "worker specification")?;
+    Ok(WORKERS.insert(OpenWorker { spec, cancel: CancelFlag::new(), rows: Mutex::new(None) }))
+}
+
+native!(worker_load(worker: jlong, arrow_stream: jlong));
+
+fn worker_load<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    worker: jlong,
+    arrow_stream: jlong,
+) -> Result<(), BridgeError> {
+    // SAFETY: Java gives the address of a stream it has just exported for this call, on this thread. First of all, so that
+    // the stream is released whatever fails afterwards.
+    let stream = unsafe { import_stream(address(arrow_stream)) }?;
+    let _call = CALLS.enter()?;
+    let open = WORKERS.get(worker)?;
+    let spec = &open.spec;
+    let spill: Vec<PathBuf> = spec.spill_directories.iter().map(PathBuf::from).collect();
+    let rows = Partition::load(stream, &spec.data, budget(spec.cache_bytes), &spill, &open.cancel)?;
+    *open.rows.lock() = Some(rows);
+    Ok(())
+}
+
+native!(worker_run(worker: jlong) -> JString);
+
+fn worker_run<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    worker: jlong,
+) -> Result<JString<'local>, BridgeError> {
+    let _call = CALLS.enter()?;
+    let open = WORKERS.get(worker)?;
+    let rows = open.rows.lock().take().ok_or_else(|| {
+        BridgeError::new(ErrorCode::Internal, "the worker has no rows: load them first")
+    })?;
+    let layout = layout(&open.spec.network, &open.spec.data)?;
+    let mut connect = |_| connect(&open, &layout);
+    let report = Worker::new(open.spec.clone(), rows).run(&mut connect, &open.cancel)?;
+    json(env, &report)
+}
+
+native!(worker_abort(worker: jlong, code: jint, message: JString));
+
+fn worker_abort<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    worker: jlong,
+    code: jint,
+    message: JString<'local>,
+) -> Result<(), BridgeError> {
+    let _call = CALLS.enter()?;
+    let open = WORKERS.get(worker)?;
+    let message = text(env, &message)?;
+    let code =
+        u16::try_from(code).ok().and_then(ErrorCode::from_number).unwrap_or(ErrorCode::Internal);
+    let layout = layout(&open.spec.network, &open.spec.data)?;
+    Ok(connect(&open, &layout)?.abort(code, &message)?)
+}
+
+native!(worker_cancel(worker: jlong));
+
+/// Without effect on a worker that is closed: the task that cancels and the one that ends may race.
+fn worker_cancel<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    worker: jlong,
+) -> Result<(), BridgeError> {
+    if let Ok(open) = WORKERS.get(worker) {
+        open.cancel.cancel();
+    }
+    Ok(())
+}
+
+native!(worker_close(worker: jlong));
+
+/// Frees the rows, unless a run has them: it is cancelled and frees them at its end.
+fn worker_close<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    worker: jlong,
+) -> Result<(), BridgeError> {
+    if let Some(open) = WORKERS.remove(worker) {
+        open.cancel.cancel();
+    }
+    Ok(())
+}
+
+/// Cancels every worker of the process.
+pub(crate) fn cancel_all() {
+    for open in WORKERS.all() {
+        open.cancel.cancel();
+    }
+}
