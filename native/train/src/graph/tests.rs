@@ -83,7 +83,12 @@ fn every_layer_gives_the_shape_that_pytorch_gives() {
         ("Reshape", json!({"shape": [60]}), &[3, 4, 5], &[60]),
         ("Embedding", json!({"num_embeddings": 10, "embedding_dim": 4}), &[7], &[7, 4]),
         ("LSTM", json!({"hidden_size": 6}), &[7, 4], &[7, 6]),
-        ("LSTM", json!({"hidden_size": 6, "bidirectional": true, "output": "last"}), &[7, 4], &[12]),
+        (
+            "LSTM",
+            json!({"hidden_size": 6, "bidirectional": true, "output": "last"}),
+            &[7, 4],
+            &[12],
+        ),
         ("GELU", json!({"approximate": "tanh"}), &[3], &[3]),
         ("Dropout", json!({"p": 0.1, "inplace": true}), &[3], &[3]),
         ("Softmax", json!({"dim": 1}), &[3, 4], &[3, 4]),
@@ -156,14 +161,24 @@ fn a_shape_that_does_not_fit_names_the_layer_what_it_got_and_what_it_needs() {
             &[4, 4],
             "layer 'it' (Reshape): got the shape [4, 4] of 16 values, which do not fit the shape [3, -1]",
         ),
-        ("LSTM", json!({"hidden_size": 3}), &[4], "layer 'it' (LSTM): got the shape [4]; needs [length, features]"),
+        (
+            "LSTM",
+            json!({"hidden_size": 3}),
+            &[4],
+            "layer 'it' (LSTM): got the shape [4]; needs [length, features]",
+        ),
         (
             "LayerNorm",
             json!({"normalized_shape": 5}),
             &[4],
             "layer 'it' (LayerNorm): got the shape [4]; normalized_shape [5] must be its end",
         ),
-        ("Softmax", json!({"dim": 0}), &[4], "layer 'it' (Softmax): dim 0 is the batch; rows stay apart"),
+        (
+            "Softmax",
+            json!({"dim": 0}),
+            &[4],
+            "layer 'it' (Softmax): dim 0 is the batch; rows stay apart",
+        ),
     ];
     for (op, args, shape, expected) in cases {
         assert_eq!(text(single(op, args.clone(), shape)), *expected);
@@ -173,7 +188,10 @@ fn a_shape_that_does_not_fit_names_the_layer_what_it_got_and_what_it_needs() {
 #[test]
 fn an_unknown_layer_or_argument_is_refused_with_what_is_known() {
     let unknown = text(single("Dense", json!({}), &[3]));
-    assert!(unknown.starts_with("layer 'it' (Dense): unknown layer type; known are Linear, Conv2d,"), "{unknown}");
+    assert!(
+        unknown.starts_with("layer 'it' (Dense): unknown layer type; known are Linear, Conv2d,"),
+        "{unknown}"
+    );
     assert_eq!(
         text(single("Linear", json!({"units": 3}), &[3])),
         "layer 'it' (Linear): unknown argument 'units'; known are in_features, out_features, bias"
@@ -182,7 +200,10 @@ fn an_unknown_layer_or_argument_is_refused_with_what_is_known() {
         text(single("Tanh", json!({"a": 3}), &[3])),
         "layer 'it' (Tanh): unknown argument 'a'; it takes none"
     );
-    assert_eq!(text(single("Linear", json!({}), &[3])), "layer 'it' (Linear): argument 'out_features' is missing");
+    assert_eq!(
+        text(single("Linear", json!({}), &[3])),
+        "layer 'it' (Linear): argument 'out_features' is missing"
+    );
 }
 
 #[test]
@@ -278,18 +299,36 @@ fn a_graph_that_does_not_hang_together_is_refused() {
         text(Graph::build(&network(inputs, nodes, outputs), &[("x", &[3])]))
     };
     let cases = [
-        (build(&["x"], vec![relu("a", "b"), relu("b", "x")], &["b"]), "layer 'a' (ReLU): reads 'b'"),
-        (build(&["x"], vec![relu("a", "x"), relu("a", "a")], &["a"]), "name is empty or used twice"),
+        (
+            build(&["x"], vec![relu("a", "b"), relu("b", "x")], &["b"]),
+            "layer 'a' (ReLU): reads 'b'",
+        ),
+        (
+            build(&["x"], vec![relu("a", "x"), relu("a", "a")], &["a"]),
+            "name is empty or used twice",
+        ),
         (build(&["x"], vec![relu("x", "x")], &["x"]), "name is empty or used twice"),
-        (build(&["x"], vec![relu("a", "x"), relu("b", "x")], &["a"]), "layer 'b' (ReLU): its value is neither"),
+        (
+            build(&["x"], vec![relu("a", "x"), relu("b", "x")], &["a"]),
+            "layer 'b' (ReLU): its value is neither",
+        ),
         (build(&["x"], vec![relu("a", "x")], &["c"]), "output 'c' is no layer"),
         (build(&["x"], vec![relu("a", "x")], &["x"]), "output 'x' is no layer"),
         (build(&["x"], vec![relu("a", "x")], &["a", "a"]), "output 'a' is named twice"),
         (build(&["x"], vec![relu("a", "x")], &[]), "no output"),
-        (build(&["x", "y"], vec![relu("a", "x")], &["a"]), "input 'y' of the network has no column"),
+        (
+            build(&["x", "y"], vec![relu("a", "x")], &["a"]),
+            "input 'y' of the network has no column",
+        ),
         (build(&["y"], vec![relu("a", "y")], &["a"]), "the network has no input 'x'"),
-        (build(&["x"], vec![node("a", "Add", &["x"], json!({}))], &["a"]), "reads two inputs or more"),
-        (build(&["x"], vec![node("a", "ReLU", &["x", "x"], json!({}))], &["a"]), "reads one input, not 2"),
+        (
+            build(&["x"], vec![node("a", "Add", &["x"], json!({}))], &["a"]),
+            "reads two inputs or more",
+        ),
+        (
+            build(&["x"], vec![node("a", "ReLU", &["x", "x"], json!({}))], &["a"]),
+            "reads one input, not 2",
+        ),
     ];
     for (found, expected) in cases {
         assert!(found.contains(expected), "'{found}' lacks '{expected}'");
@@ -312,5 +351,7 @@ fn inputs_of_an_add_must_agree_and_of_a_concatenation_but_for_one_dimension() {
     assert!(text(two("Add", json!({}), &[3, 2])).contains("got the shapes [2, 3] and [3, 2]"));
     assert_eq!(two("Concatenate", json!({}), &[5, 3]).unwrap().outputs[0].shape, [7, 3]);
     assert_eq!(two("Concatenate", json!({"dim": -1}), &[2, 1]).unwrap().outputs[0].shape, [2, 4]);
-    assert!(text(two("Concatenate", json!({}), &[5, 4])).contains("may differ in dimension 1 only"));
+    assert!(
+        text(two("Concatenate", json!({}), &[5, 4])).contains("may differ in dimension 1 only")
+    );
 }

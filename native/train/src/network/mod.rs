@@ -31,3 +31,6 @@ pub(crate) trait Network: Send {
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError>;
 }
+
+#[cfg(test)]
+mod tests;

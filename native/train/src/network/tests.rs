@@ -1,0 +1,564 @@
+//! Networks and losses beside PyTorch, which computes the same at test time.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
+use firesteel_core::{Buffers, Element};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::graph::Graph;
+use crate::inspect::Inspection;
+use crate::random::Generator;
+use crate::raw::values;
+
+/// The interpreter that has PyTorch: `FIRESTEEL_PYTHON`, or that of the test environment.
+fn python() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = std::env::var_os("FIRESTEEL_PYTHON")
+        .map_or_else(|| workspace.join("build/venv-test/bin/python"), PathBuf::from);
+    assert!(python.exists(), "no Python with PyTorch at {}: run `make setup`", python.display());
+    python
+}
+
+/// What PyTorch answers to a case.
+#[derive(Deserialize)]
+struct Answer {
+    outputs: Vec<Vec<f64>>,
+    loss: f64,
+    state: BTreeMap<String, Vec<f64>>,
+    gradient: BTreeMap<String, Vec<f64>>,
+}
+
+fn pytorch(cases: &[Value]) -> Vec<Answer> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch.py");
+    let mut child = Command::new(python())
+        .arg(script)
+        .env_remove("LD_LIBRARY_PATH") // PyTorch brings its own libtorch
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(json!(cases).to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "PyTorch failed: {}", output.status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A network and the data of one mini-batch.
+struct Case {
+    about: String,
+    spec: NetworkSpec,
+    graph: Graph,
+    parameters: Vec<f32>,
+    buffers: Buffers,
+    inputs: Vec<Vec<f64>>,
+    rows: usize,
+    loss: Loss,
+    /// The name of each term's loss in PyTorch, the value it is of, its label's shape and numbers.
+    terms: Vec<(&'static str, String, Vec<usize>, Vec<f64>)>,
+    weights: Option<Vec<f32>>,
+}
+
+fn layer(name: &str, op: &str, inputs: &[&str], args: Value) -> NodeSpec {
+    let inputs = inputs.iter().map(|&input| input.to_owned()).collect();
+    let args = args.as_object().cloned().unwrap();
+    NodeSpec { name: name.to_owned(), op: op.to_owned(), inputs, args }
+}
+
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = Generator::new(seed);
+    (0..count).map(|_| random.normal() as f32).collect()
+}
+
+impl Case {
+    /// A case with squared error as its loss, whose parameters and inputs are random.
+    fn new(about: &str, inputs: &[(&str, &[usize])], nodes: Vec<NodeSpec>, rows: usize) -> Self {
+        let outputs = vec![nodes.last().unwrap().name.clone()];
+        let names = inputs.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let format = NETWORK_FORMAT.to_owned();
+        let spec = NetworkSpec { format, inputs: names, nodes, outputs };
+        let graph = Graph::build(&spec, inputs).unwrap();
+        let floats = graph.layout.len_of(Element::FloatBuffer);
+        let values = graph.inputs.iter().enumerate().map(|(seed, input)| {
+            let count = rows * input.shape.iter().product::<usize>();
+            let numbers = noise(count, 40 + seed as u64);
+            match input.tokens {
+                None => numbers.into_iter().map(f64::from).collect(),
+                Some(tokens) => numbers
+                    .into_iter()
+                    .map(|x| (f64::from(x).abs() * 1e3).floor() % tokens as f64)
+                    .collect(),
+            }
+        });
+        let inputs = values.collect();
+        let mut case = Self {
+            about: about.to_owned(),
+            parameters: noise(graph.layout.parameters(), 1).iter().map(|x| x * 0.5).collect(),
+            buffers: Buffers {
+                floats: noise(floats, 2).iter().map(|x| x.abs() + 0.5).collect(),
+                integers: vec![3; graph.layout.len_of(Element::IntegerBuffer)],
+            },
+            inputs,
+            rows,
+            loss: Loss::resolve(&LossSpec::MseLoss {}, &Inspection::of(&graph), &numbers(&graph))
+                .unwrap(),
+            terms: Vec::new(),
+            weights: None,
+            graph,
+            spec,
+        };
+        let output = &case.graph.outputs[0];
+        let mut shape = vec![rows];
+        shape.extend(&output.shape);
+        let label = noise(shape.iter().product(), 3).into_iter().map(f64::from).collect();
+        case.terms = vec![("mse_loss", output.name.clone(), shape, label)];
+        case
+    }
+
+    /// The same case with another loss of one output.
+    fn with_loss(
+        mut self,
+        spec: &LossSpec,
+        kind: LabelKind,
+        (name, of): (&'static str, &str),
+        shape: &[usize],
+        label: &[f64],
+    ) -> Self {
+        let labels = [LabelSpec { column: "label".to_owned(), kind }];
+        self.loss = Loss::resolve(spec, &Inspection::of(&self.graph), &labels).unwrap();
+        self.terms = vec![(name, of.to_owned(), shape.to_vec(), label.to_vec())];
+        self
+    }
+
+    fn with_weights(mut self) -> Self {
+        self.about.push_str(", weighted");
+        self.weights = Some((0..self.rows).map(|row| row as f32 * 0.5).collect());
+        self
+    }
+
+    /// The tensors in the layout's order.
+    fn state(&self) -> Vec<Value> {
+        let value = |entry: &firesteel_core::TensorEntry| {
+            let range = entry.offset..entry.offset + entry.len;
+            let values = match entry.element {
+                Element::Parameter => json!(self.parameters[range]),
+                Element::FloatBuffer => json!(self.buffers.floats[range]),
+                Element::IntegerBuffer => json!(self.buffers.integers[range]),
+            };
+            let integer = entry.element == Element::IntegerBuffer;
+            json!({"name": entry.name, "shape": entry.shape, "values": values, "integer": integer})
+        };
+        self.graph.layout.entries().iter().map(value).collect()
+    }
+
+    /// What the network itself computes for its output: the logits where an activation is folded.
+    fn computed(&self) -> Vec<String> {
+        let inputs = self.graph.inputs.len();
+        self.graph
+            .outputs
+            .iter()
+            .map(|output| self.graph.nodes[output.value - inputs].name.clone())
+            .collect()
+    }
+
+    fn request(&self) -> Value {
+        let inputs: BTreeMap<&str, Value> = self
+            .graph
+            .inputs
+            .iter()
+            .zip(&self.inputs)
+            .map(|(input, values)| {
+                let mut shape = vec![self.rows];
+                shape.extend(&input.shape);
+                let integer = input.tokens.is_some();
+                (input.name.as_str(), json!({"shape": shape, "values": values, "integer": integer}))
+            })
+            .collect();
+        let terms: Vec<Value> = self
+            .terms
+            .iter()
+            .map(|(loss, value, shape, label)| {
+                let integer = matches!(*loss, "cross_entropy" | "nll_loss" | "multi_margin")
+                    && shape.len() == 1;
+                let label = json!({"shape": shape, "values": label, "integer": integer});
+                json!({"loss": loss, "value": value, "label": label, "delta": 0.7})
+            })
+            .collect();
+        let mut request = json!({
+            "network": self.spec, "state": self.state(), "inputs": inputs, "terms": terms,
+            "values": self.computed(),
+        });
+        if let Some(weights) = &self.weights {
+            request["weights"] = json!({"shape": [self.rows], "values": weights});
+        }
+        request
+    }
+
+    fn batch(&self) -> Batch {
+        let mut batch =
+            Batch::new(&self.graph, &self.loss, self.weights.is_some(), self.rows).unwrap();
+        for (column, numbers) in batch.inputs.iter_mut().zip(&self.inputs) {
+            fill(column, self.rows, numbers);
+        }
+        for (column, (_, _, _, label)) in batch.labels.iter_mut().zip(&self.terms) {
+            fill(column, self.rows, label);
+        }
+        if let (Some(block), Some(weights)) = (&mut batch.weights, &self.weights) {
+            block.rows_mut(self.rows).copy_from_slice(weights);
+        }
+        batch
+    }
+
+    fn replica(&self) -> Replica {
+        let mut replica = Replica::new(&self.graph).unwrap();
+        replica.parameters_mut().copy_from_slice(&self.parameters);
+        replica.set_buffers(&self.buffers);
+        replica
+    }
+
+    /// Compares with PyTorch's answer.
+    fn check(&self, answer: &Answer) {
+        let about = &self.about;
+        let (mut replica, batch) = (self.replica(), self.batch());
+        let mut network = Autograd::new(&self.graph);
+        let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
+        let outputs = network.forward(&replica.views, &inputs).unwrap();
+        for (output, expected) in outputs.iter().zip(&answer.outputs) {
+            close(about, "output", values(&output.f_contiguous().unwrap()).unwrap(), expected);
+        }
+        // What an earlier mini-batch left must not matter.
+        let mut gradient = Gradient::new(&self.graph).unwrap();
+        network.forward_backward(&mut self.replica(), &batch, &self.loss, &mut gradient).unwrap();
+        let tally =
+            network.forward_backward(&mut replica, &batch, &self.loss, &mut gradient).unwrap();
+        close(about, "loss", &[(tally.loss / tally.weight) as f32], &[answer.loss]);
+        let mut buffers = self.buffers.clone();
+        replica.copy_buffers(&mut buffers);
+        for entry in self.graph.layout.entries() {
+            let range = entry.offset..entry.offset + entry.len;
+            match entry.element {
+                Element::Parameter => {
+                    close(
+                        about,
+                        &entry.name,
+                        &gradient.flat()[range],
+                        &answer.gradient[&entry.name],
+                    );
+                }
+                Element::FloatBuffer => {
+                    close(about, &entry.name, &buffers.floats[range], &answer.state[&entry.name]);
+                }
+                Element::IntegerBuffer => {
+                    assert_eq!(
+                        buffers.integers[range][0] as f64, answer.state[&entry.name][0],
+                        "{about}"
+                    );
+                }
+            }
+        }
+        assert_eq!(
+            answer.gradient.len(),
+            self.graph.layout.of(Element::Parameter).count(),
+            "{about}"
+        );
+    }
+}
+
+/// The label of squared error for a network's outputs.
+fn numbers(graph: &Graph) -> Vec<LabelSpec> {
+    let label = |output: &crate::graph::Output| LabelSpec {
+        column: "label".to_owned(),
+        kind: LabelKind::Values { size: output.shape.iter().product() },
+    };
+    graph.outputs.iter().map(label).collect()
+}
+
+fn fill(column: &mut Column, rows: usize, numbers: &[f64]) {
+    match column {
+        Column::Values(block) => {
+            block.rows_mut(rows).iter_mut().zip(numbers).for_each(|(to, &from)| *to = from as f32);
+        }
+        Column::Integers(block) => {
+            block.rows_mut(rows).iter_mut().zip(numbers).for_each(|(to, &from)| *to = from as i64);
+        }
+    }
+}
+
+/// Equal to 1e-5 of the largest value, or of 0.1: what is zero but for rounding stays so.
+fn close(about: &str, what: &str, found: &[f32], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{about}: {what}");
+    let scale = expected.iter().fold(0.1_f64, |most, value| most.max(value.abs()));
+    for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let difference = (f64::from(found) - expected).abs();
+        assert!(
+            difference <= 1e-5 * scale,
+            "{about}: {what}[{index}] is {found}, PyTorch has {expected}"
+        );
+    }
+}
+
+fn check_all(cases: &[Case]) {
+    let answers = pytorch(&cases.iter().map(Case::request).collect::<Vec<_>>());
+    for (case, answer) in cases.iter().zip(&answers) {
+        case.check(answer);
+    }
+}
+
+#[test]
+fn every_layer_computes_and_differentiates_as_pytorch() {
+    let one = |op: &str, args: Value, shape: &[usize]| {
+        Case::new(
+            &format!("{op} {args}"),
+            &[("x", shape)],
+            vec![layer("it", op, &["x"], args.clone())],
+            5,
+        )
+    };
+    // A layer without parameters is followed by one that has some, and read behind one.
+    let between = |op: &str, args: Value, shape: &[usize]| {
+        let nodes = vec![
+            layer("norm", "LayerNorm", &["x"], json!({"normalized_shape": shape})),
+            layer("it", op, &["norm"], args.clone()),
+            layer("same", "Identity", &["it"], json!({})),
+        ];
+        Case::new(&format!("{op} {args} between"), &[("x", shape)], nodes, 5)
+    };
+    check_all(&[
+        one("Linear", json!({"in_features": 4, "out_features": 3}), &[4]),
+        one("Linear", json!({"in_features": 4, "out_features": 3, "bias": false}), &[2, 4]),
+        between("Linear", json!({"in_features": 4, "out_features": 3, "bias": false}), &[4]),
+        between("Linear", json!({"in_features": 4, "out_features": 3}), &[3, 2, 4]),
+        one("Conv2d", json!({"in_channels": 2, "out_channels": 4, "kernel_size": 3}), &[2, 6, 7]),
+        one(
+            "Conv2d",
+            json!({"in_channels": 2, "out_channels": 4, "kernel_size": [3, 2], "stride": [2, 1], "padding": [1, 0],
+                   "dilation": [1, 2], "groups": 2, "bias": false}),
+            &[2, 6, 7],
+        ),
+        between(
+            "Conv2d",
+            json!({"in_channels": 2, "out_channels": 3, "kernel_size": 4, "padding": "same"}),
+            &[2, 6, 7],
+        ),
+        between(
+            "MaxPool2d",
+            json!({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": true}),
+            &[2, 6, 7],
+        ),
+        between("MaxPool2d", json!({"kernel_size": 2, "dilation": 2}), &[2, 6, 7]),
+        between("AvgPool2d", json!({"kernel_size": [2, 3]}), &[2, 6, 7]),
+        between(
+            "AvgPool2d",
+            json!({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": true, "count_include_pad": false}),
+            &[2, 6, 7],
+        ),
+        between(
+            "AvgPool2d",
+            json!({"kernel_size": 3, "padding": 1, "divisor_override": 5}),
+            &[2, 6, 7],
+        ),
+        one("BatchNorm1d", json!({"num_features": 4}), &[4]),
+        one("BatchNorm1d", json!({"num_features": 4, "momentum": null, "eps": 0.01}), &[4, 6]),
+        between("BatchNorm2d", json!({"num_features": 2, "momentum": 0.3}), &[2, 3, 4]),
+        between("BatchNorm2d", json!({"num_features": 2, "affine": false}), &[2, 3, 4]),
+        one("BatchNorm2d", json!({"num_features": 2, "track_running_stats": false}), &[2, 3, 4]),
+        one("LayerNorm", json!({"normalized_shape": [3, 4]}), &[2, 3, 4]),
+        one("LayerNorm", json!({"normalized_shape": 4, "bias": false, "eps": 0.1}), &[3, 4]),
+        between("LayerNorm", json!({"normalized_shape": 4, "elementwise_affine": false}), &[3, 4]),
+        between("Dropout", json!({"p": 0.0}), &[3, 4]),
+        between("Flatten", json!({"start_dim": 2}), &[2, 3, 4]),
+        between("Reshape", json!({"shape": [-1, 2]}), &[3, 4]),
+        between("ReLU", json!({}), &[9]),
+        between("GELU", json!({}), &[9]),
+        between("GELU", json!({"approximate": "tanh"}), &[9]),
+        between("Tanh", json!({}), &[9]),
+        between("Sigmoid", json!({}), &[9]),
+        between("Softmax", json!({"dim": 1}), &[3, 4]),
+        between("Softmax", json!({"dim": -1}), &[3, 4]),
+        between("LogSoftmax", json!({"dim": -1}), &[9]),
+        one("Embedding", json!({"num_embeddings": 6, "embedding_dim": 3}), &[4]),
+        one(
+            "Embedding",
+            json!({"num_embeddings": 6, "embedding_dim": 3, "padding_idx": 2}),
+            &[2, 4],
+        ),
+        one("LSTM", json!({"input_size": 3, "hidden_size": 4}), &[6, 3]),
+        one(
+            "LSTM",
+            json!({"input_size": 3, "hidden_size": 4, "output": "last", "bias": false}),
+            &[6, 3],
+        ),
+        between(
+            "LSTM",
+            json!({"input_size": 3, "hidden_size": 4, "num_layers": 3, "bidirectional": true}),
+            &[6, 3],
+        ),
+        between(
+            "LSTM",
+            json!({"input_size": 3, "hidden_size": 2, "num_layers": 2, "bidirectional": true, "output": "last"}),
+            &[6, 3],
+        ),
+    ]);
+}
+
+#[test]
+fn graphs_with_branches_compute_and_differentiate_as_pytorch() {
+    let linear = |name: &str, input: &str, sizes: [usize; 2]| {
+        layer(name, "Linear", &[input], json!({"in_features": sizes[0], "out_features": sizes[1]}))
+    };
+    let residual = vec![
+        linear("in", "x", [4, 6]),
+        layer("relu", "ReLU", &["in"], json!({})),
+        linear("inner", "relu", [6, 6]),
+        layer("sum", "Add", &["relu", "inner", "in"], json!({})),
+        linear("out", "sum", [6, 2]),
+    ];
+    let two_inputs = vec![
+        layer("words", "Embedding", &["ids"], json!({"num_embeddings": 9, "embedding_dim": 3})),
+        layer("flat", "Flatten", &["words"], json!({})),
+        layer("both", "Concatenate", &["flat", "x"], json!({"dim": 1})),
+        linear("out", "both", [10, 2]),
+    ];
+    let images = vec![
+        layer(
+            "0",
+            "Conv2d",
+            &["x"],
+            json!({"in_channels": 1, "out_channels": 3, "kernel_size": 3, "padding": 1}),
+        ),
+        layer("1", "BatchNorm2d", &["0"], json!({"num_features": 3})),
+        layer("2", "ReLU", &["1"], json!({})),
+        layer("3", "MaxPool2d", &["2"], json!({"kernel_size": 2})),
+        layer("4", "Flatten", &["3"], json!({})),
+        linear("5", "4", [27, 4]),
+    ];
+    check_all(&[
+        Case::new("residual", &[("x", &[4])], residual, 7),
+        Case::new("two inputs", &[("x", &[4]), ("ids", &[2])], two_inputs, 7),
+        Case::new("images", &[("x", &[1, 6, 6])], images, 7),
+    ]);
+}
+
+#[test]
+fn every_loss_computes_and_differentiates_as_pytorch() {
+    /// A Linear layer with this many outputs, and what follows it.
+    fn ends(outputs: usize, ops: &[&str]) -> Case {
+        let args = json!({"in_features": 4, "out_features": outputs});
+        let mut nodes = vec![layer("0", "Linear", &["x"], args)];
+        for (index, op) in ops.iter().enumerate() {
+            let args = if op.ends_with("Softmax") { json!({"dim": -1}) } else { json!({}) };
+            nodes.push(layer(&(index + 1).to_string(), op, &[&index.to_string()], args));
+        }
+        Case::new(&format!("{outputs} outputs, {ops:?}"), &[("x", &[4])], nodes, 6)
+    }
+    let (class, classes) = (LabelKind::Class { classes: 3 }, [0.0, 2.0, 1.0, 1.0, 0.0, 2.0]);
+    let two = LabelKind::Class { classes: 2 };
+    let bits = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
+    let signs = [-1.0, 1.0, 1.0, -1.0, 1.0, 1.0];
+    let real: Vec<f64> = noise(18, 5).into_iter().map(f64::from).collect();
+    let counts: Vec<f64> = real.iter().map(|x| (x.abs() * 4.0).floor()).collect();
+    let shares: Vec<f64> = real
+        .chunks(3)
+        .flat_map(|row| {
+            let sum: f64 = row.iter().map(|x| x.abs()).sum();
+            row.iter().map(move |x| x.abs() / sum)
+        })
+        .collect();
+    let one_hot: Vec<f64> = classes
+        .iter()
+        .flat_map(|&class| (0..3).map(move |k| f64::from(f64::from(k) == class)))
+        .collect();
+    let of = |size| LabelKind::Values { size };
+    let margins: Vec<f64> = real.iter().map(|x| x.signum()).collect();
+    let cases = || {
+        use LossSpec as L;
+        vec![
+            ends(3, &[]).with_loss(
+                &L::CrossEntropy {},
+                class,
+                ("cross_entropy", "0"),
+                &[6],
+                &classes,
+            ),
+            ends(3, &["Softmax"]).with_loss(
+                &L::CrossEntropy {},
+                class,
+                ("cross_entropy", "0"),
+                &[6],
+                &classes,
+            ),
+            ends(3, &["Softmax"]).with_loss(
+                &L::CrossEntropy {},
+                of(3),
+                ("cross_entropy", "0"),
+                &[6, 3],
+                &shares,
+            ),
+            ends(3, &["LogSoftmax"]).with_loss(
+                &L::NllLoss {},
+                class,
+                ("nll_loss", "1"),
+                &[6],
+                &classes,
+            ),
+            ends(3, &["Softmax"]).with_loss(
+                &L::NllLoss {},
+                class,
+                ("cross_entropy", "0"),
+                &[6],
+                &classes,
+            ),
+            ends(3, &["Softmax"]).with_loss(&L::KlDiv {}, of(3), ("kl_div", "0"), &[6, 3], &shares),
+            ends(3, &[]).with_loss(&L::KlDiv {}, class, ("kl_div", "0"), &[6, 3], &one_hot),
+            ends(1, &["Sigmoid"]).with_loss(
+                &L::BinaryCrossEntropyWithLogits {},
+                two,
+                ("binary_cross_entropy_with_logits", "0"),
+                &[6, 1],
+                &bits,
+            ),
+            ends(3, &[]).with_loss(
+                &L::BinaryCrossEntropyWithLogits {},
+                of(3),
+                ("binary_cross_entropy_with_logits", "0"),
+                &[6, 3],
+                &shares,
+            ),
+            ends(3, &[]).with_loss(&L::MseLoss {}, of(3), ("mse_loss", "0"), &[6, 3], &real),
+            ends(1, &["Sigmoid"]).with_loss(&L::MseLoss {}, two, ("mse_loss", "1"), &[6, 1], &bits),
+            ends(3, &["Softmax"]).with_loss(
+                &L::MseLoss {},
+                class,
+                ("mse_loss", "1"),
+                &[6, 3],
+                &one_hot,
+            ),
+            ends(3, &[]).with_loss(&L::L1Loss {}, of(3), ("l1_loss", "0"), &[6, 3], &real),
+            ends(3, &[]).with_loss(
+                &L::HuberLoss { delta: 0.7 },
+                of(3),
+                ("huber_loss", "0"),
+                &[6, 3],
+                &real,
+            ),
+            ends(3, &[]).with_loss(
+                &L::PoissonNllLoss {},
+                of(3),
+                ("poisson_nll_loss", "0"),
+                &[6, 3],
+                &counts,
+            ),
+            ends(3, &[]).with_loss(&L::Hinge {}, class, ("multi_margin", "0"), &[6], &classes),
+            ends(1, &["Tanh"]).with_loss(&L::Hinge {}, two, ("margin", "1"), &[6, 1], &signs),
+            ends(3, &[]).with_loss(&L::Hinge {}, of(3), ("margin", "0"), &[6, 3], &margins),
+        ]
+    };
+    let mut all = cases();
+    all.extend(cases().into_iter().map(Case::with_weights));
+    check_all(&all);
+}

@@ -1,0 +1,143 @@
+"""What PyTorch computes for the networks of the tests beside this script.
+
+Reads a JSON list of cases from standard input and writes a JSON list of results. A case has a network specification with every
+size given, a `state_dict`, inputs and, where it trains, a loss with labels and weights.
+"""
+
+import json
+import sys
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SHAPED_BY_INPUTS = {"Add", "Concatenate", "Reshape"}
+
+
+def tensor(value: dict[str, Any]) -> Tensor:
+    """A tensor of the request."""
+    kind = torch.int64 if value.get("integer") else torch.float32
+    return torch.tensor(value["values"], dtype=kind).reshape(value["shape"])
+
+
+class Network(nn.Module):
+    """A network specification as modules of `torch.nn`."""
+
+    def __init__(self, spec: dict[str, Any], state: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.layers: dict[str, nn.Module] = {}
+        for node in spec["nodes"]:
+            if node["op"] in SHAPED_BY_INPUTS:
+                continue
+            arguments = {key: value for key, value in node["args"].items() if key != "output"}
+            if node["op"] == "LSTM":
+                arguments["batch_first"] = True
+            layer = getattr(nn, node["op"])(**arguments)
+            prefix = node["name"] + "."
+            own = {
+                value["name"].removeprefix(prefix): tensor(value)
+                for value in state
+                if value["name"].startswith(prefix)
+            }
+            layer.load_state_dict(own)
+            assert list(layer.state_dict()) == list(own), (list(layer.state_dict()), list(own))
+            self.layers[node["name"]] = layer
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The value of every input and node."""
+        values = dict(inputs)
+        for node in self.spec["nodes"]:
+            read = [values[name] for name in node["inputs"]]
+            arguments = node["args"]
+            match node["op"]:
+                case "Add":
+                    value = torch.stack(read).sum(0)
+                case "Concatenate":
+                    value = torch.cat(read, arguments.get("dim", 1))
+                case "Reshape":
+                    value = read[0].reshape(read[0].shape[0], *arguments["shape"])
+                case "LSTM":
+                    sequence, (hidden, _) = self.layers[node["name"]](read[0])
+                    directions = 2 if arguments.get("bidirectional") else 1
+                    last = torch.cat(list(hidden[-directions:]), 1)
+                    value = last if arguments.get("output") == "last" else sequence
+                case _:
+                    value = self.layers[node["name"]](read[0])
+            values[node["name"]] = value
+        return values
+
+
+def row_losses(name: str, delta: float, value: Tensor, label: Tensor) -> Tensor:
+    """Each row's loss, of the value that the network ends with."""
+    none = {"reduction": "none"}
+    match name:
+        case "cross_entropy":
+            return F.cross_entropy(value, label, **none)
+        case "nll_loss":
+            return F.nll_loss(value, label, **none)
+        case "kl_div":
+            return F.kl_div(F.log_softmax(value, -1), label, **none).sum(-1)
+        case "binary_cross_entropy_with_logits":
+            return F.binary_cross_entropy_with_logits(value, label, **none).mean(-1)
+        case "mse_loss":
+            return F.mse_loss(value, label, **none).flatten(1).mean(-1)
+        case "l1_loss":
+            return F.l1_loss(value, label, **none).flatten(1).mean(-1)
+        case "huber_loss":
+            return F.huber_loss(value, label, delta=delta, **none).flatten(1).mean(-1)
+        case "poisson_nll_loss":
+            return F.poisson_nll_loss(value, label, **none).mean(-1)
+        case "multi_margin":
+            return F.multi_margin_loss(value, label, **none)
+        case "margin":
+            return F.relu(1 - value * label).mean(-1)
+    raise ValueError(name)
+
+
+def numbers(value: Tensor) -> list[float]:
+    """The values of a tensor, flat."""
+    return value.detach().to(torch.float64).flatten().tolist()
+
+
+def answer(case: dict[str, Any]) -> dict[str, Any]:
+    """What PyTorch computes for a case."""
+    network = Network(case["network"], case["state"])
+    inputs = {name: tensor(value) for name, value in case["inputs"].items()}
+    for layer in network.layers.values():
+        layer.eval()
+    with torch.no_grad():
+        evaluated = network(inputs)
+    result: dict[str, Any] = {"outputs": [numbers(evaluated[name]) for name in case["values"]]}
+    for layer in network.layers.values():
+        layer.train()
+    trained = network(inputs)
+    total = torch.zeros(())
+    for term in case["terms"]:
+        rows = row_losses(term["loss"], term.get("delta", 1.0), trained[term["value"]], tensor(term["label"]))
+        weights = tensor(case["weights"]) if "weights" in case else torch.ones_like(rows)
+        total = total + (rows * weights).sum() / weights.sum()
+    total.backward()
+    result["loss"] = float(total.detach())
+    result["state"] = {
+        f"{name}.{key}": numbers(value)
+        for name, layer in network.layers.items()
+        for key, value in layer.named_buffers()
+    }
+    result["gradient"] = {
+        f"{name}.{key}": numbers(value.grad)
+        for name, layer in network.layers.items()
+        for key, value in layer.named_parameters()
+    }
+    return result
+
+
+def main() -> None:
+    """Answers every case."""
+    torch.set_num_threads(1)
+    json.dump([answer(case) for case in json.load(sys.stdin)], sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
