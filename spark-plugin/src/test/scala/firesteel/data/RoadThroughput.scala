@@ -9,14 +9,13 @@ import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.{DataFrame, SparkSession}
 
-/**
- * How many rows a second reach the other side of the Arrow C interface. Prints one line a kind of
- * column and source: `kind source rows/s rows/cpu-s`, medians of some runs over all partitions. The
- * second figure is of the processor time of the tasks' threads, which other load does not change.
- *
- * Arguments: rows, values a row, runs, then any of `floats`, `vectors`, `bytes` and any of `cache`,
- * `parquet`, `arrow` (Spark 4.3's Arrow cache); all of them unless given.
- */
+/** How many rows a second reach the other side of the Arrow C interface. Prints one line a kind of
+  * column and source: `kind source rows/s rows/cpu-s`, medians of some runs over all partitions. The
+  * second figure is of the processor time of the tasks' threads, which other load does not change.
+  *
+  * Arguments: rows, values a row, runs, then any of `floats`, `vectors`, `bytes` and any of `cache`,
+  * `parquet`, `arrow` (Spark 4.3's Arrow cache); all of them unless given.
+  */
 object RoadThroughput {
 
   private val Kinds = Seq("floats", "vectors", "bytes")
@@ -54,7 +53,10 @@ object RoadThroughput {
       .builder()
       .master("local[2]")
       .config("spark.ui.enabled", false)
-      .config("spark.sql.inMemoryColumnarStorage.compressed", sys.props.getOrElse("road.compressed", "true"))
+      .config(
+        "spark.sql.inMemoryColumnarStorage.compressed",
+        sys.props.getOrElse("road.compressed", "true")
+      )
     if (arrow) {
       builder.config(
         "spark.sql.cache.serializer",
@@ -73,9 +75,16 @@ object RoadThroughput {
     val features = kind match {
       case "floats" => floats
       case "vectors" => array_to_vector(floats)
-      case "bytes" => substring(to_binary(repeat(sha2(id.cast("string"), 512), width / 64 + 1), lit("hex")), 1, width)
+      case "bytes" =>
+        substring(
+          to_binary(repeat(sha2(id.cast("string"), 512), width / 64 + 1), lit("hex")),
+          1,
+          width
+        )
     }
-    spark.range(0, rows.toLong, 1, 4).select(features.as("features"), pmod(id, lit(10)).cast("int").as("label"))
+    spark
+      .range(0, rows.toLong, 1, 4)
+      .select(features.as("features"), pmod(id, lit(10)).cast("int").as("label"))
   }
 
   private def read(spark: SparkSession, df: DataFrame, source: String): DataFrame =

@@ -6,14 +6,13 @@ import java.nio.{ByteBuffer, ByteOrder}
 import firesteel.data.{ColumnResolver, ElementType, InputColumn, InputFormat}
 import org.apache.spark.sql.DataFrame
 
-/**
- * A classifier of one linear layer whose answers are computed here too.
- *
- * @param weight
- *   a row of weights for each class
- * @param bias
- *   a bias for each class
- */
+/** A classifier of one linear layer whose answers are computed here too.
+  *
+  * @param weight
+  *   a row of weights for each class
+  * @param bias
+  *   a bias for each class
+  */
 final case class LinearModel(weight: Seq[Seq[Float]], bias: Seq[Float]) {
 
   private val inputs = weight.head.size
