@@ -1,5 +1,7 @@
 //! The natives of a task's predictor.
 
+use std::sync::Arc;
+
 use firesteel_core::spec::PredictorSpec;
 use firesteel_data::{BatchAddress, export_batch, import_batch};
 use firesteel_train::{LoadedWeights, Predictor};
@@ -23,6 +25,8 @@ const WEIGHTS_WANTED: jlong = 0;
 
 struct OpenPredictor {
     spec: PredictorSpec,
+    /// Keeps them shared: the predictor itself holds only their values.
+    _weights: Arc<LoadedWeights>,
     predictor: Mutex<Predictor>,
 }
 
@@ -43,8 +47,8 @@ fn predictor_open<'local>(
             None => return Ok(WEIGHTS_WANTED),
         },
     };
-    let predictor = Mutex::new(Predictor::open(&spec, loaded)?);
-    Ok(PREDICTORS.insert(OpenPredictor { spec, predictor }))
+    let predictor = Mutex::new(Predictor::open(&spec, Arc::clone(&loaded))?);
+    Ok(PREDICTORS.insert(OpenPredictor { spec, _weights: loaded, predictor }))
 }
 
 native!(predictor_run(

@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 pub const NETWORK_FORMAT: &str = "firesteel.network/1";
 
 /// A directed graph of layers. A node's inputs are names of network inputs or of nodes before it.
+///
+/// Shapes are those of one row: the batch is always the first dimension and is never named, except that a layer's argument
+/// `dim` counts it, as in PyTorch. A network input that an `Embedding` reads holds token ids. A `Softmax` over the last
+/// dimension or a `Sigmoid` that is an output, and that no other layer reads, is folded: the network computes the logits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NetworkSpec {
@@ -26,11 +30,17 @@ pub struct NetworkSpec {
 pub struct NodeSpec {
     /// The layer's name, unique in the network, such as `0` or `block.conv1`.
     pub name: String,
-    /// The layer's type, named as in `torch.nn` (`Linear`, `ReLU`), or `Add`.
+    /// The layer's type, named as in `torch.nn`: `Linear`, `Conv2d`, `MaxPool2d`, `AvgPool2d`, `BatchNorm1d`, `BatchNorm2d`,
+    /// `LayerNorm`, `Dropout`, `Flatten`, `ReLU`, `GELU`, `Tanh`, `Sigmoid`, `Softmax`, `LogSoftmax`, `Embedding`, `LSTM`,
+    /// `Identity`; or `Add` (the sum of its inputs), `Concatenate` (its inputs along `dim`, 1 unless given), `Reshape` (to
+    /// `shape`, without the batch, one length -1).
     pub op: String,
     /// What it reads.
     pub inputs: Vec<String>,
-    /// The layer's arguments, named as in `torch.nn`; an absent one takes PyTorch's default, an absent input size is inferred.
+    /// The layer's arguments, named as in `torch.nn`. An absent one takes PyTorch's default, an absent input size
+    /// (`in_features`, `in_channels`, `num_features`, `input_size`, `normalized_shape`) is inferred. `Softmax` and `LogSoftmax`
+    /// take the last dimension unless told; `LSTM` is always `batch_first`, and its `output` is the `sequence` or the `last`
+    /// hidden state.
     #[serde(default)]
     pub args: Map<String, Value>,
 }

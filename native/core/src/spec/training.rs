@@ -13,34 +13,42 @@ pub struct StrategySpec {
     pub window: Option<u32>,
 }
 
-/// A loss, named as in `torch.nn.functional` and averaged over the weights of a mini-batch's rows.
+/// A loss, named as in `torch.nn.functional`. Each row has a loss; a mini-batch's is the mean of its rows' by their weights.
+///
+/// `x` is what the network gives for a row, `k` the number of its values, `y` the row's label.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "name", deny_unknown_fields)]
 pub enum LossSpec {
-    /// Softmax and negative log-likelihood of a class index.
+    /// `-log softmax(x)[y]` of a class index, or `-sum_i y_i log softmax(x)_i` of a distribution.
     CrossEntropy {},
-    /// Sigmoid and binary cross-entropy.
+    /// `-(y log s(x) + (1 - y) log(1 - s(x)))` with the logistic function `s`, the mean over the values.
     BinaryCrossEntropyWithLogits {},
-    /// Mean squared error.
+    /// `(x - y)^2`, the mean over the values.
     MseLoss {},
-    /// Mean absolute error.
+    /// `|x - y|`, the mean over the values.
     L1Loss {},
-    /// Squared below `delta`, linear above.
+    /// `(x - y)^2 / 2` where `|x - y| <= delta`, else `delta (|x - y| - delta / 2)`, the mean over the values.
     HuberLoss {
         /// Where it becomes linear.
         delta: f64,
     },
-    /// `max(0, 1 - y x)` for a binary margin, the multi-class margin loss for several outputs.
+    /// `max(0, 1 - y x)` of margins with `y` 1 or -1, the mean over the values; of a class index among several outputs
+    /// `sum_(i != y) max(0, 1 - x_y + x_i) / k`.
     Hinge {},
-    /// Kullback-Leibler divergence of the network's softmax from the label's distribution.
+    /// `sum_i y_i (log y_i - log softmax(x)_i)`: the Kullback-Leibler divergence of the network's softmax from the label's
+    /// distribution.
     KlDiv {},
-    /// Negative log-likelihood of a class index under log-probabilities.
+    /// `-x[y]` of a class index, where the network gives log-probabilities; where it ends in Softmax, their logarithm is
+    /// taken.
     NllLoss {},
-    /// Poisson negative log-likelihood; the output is the log of the rate.
+    /// `exp(x) - y x`, the mean over the values: the output is the log of the rate.
     PoissonNllLoss {},
 }
 
 /// A worker's optimizer, with PyTorch's names and formulas.
+///
+/// `g` is the gradient, `p` the parameter, `t` the step counted from 1, `lr` the learning rate. Where there is a weight decay
+/// `w`, `g + w p` takes the place of `g`, except in `adamw`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "lowercase",
@@ -49,54 +57,120 @@ pub enum LossSpec {
     deny_unknown_fields
 )]
 pub enum OptimizerSpec {
-    /// Stochastic gradient descent.
-    Sgd { learning_rate: f64, momentum: f64, dampening: f64, nesterov: bool, weight_decay: f64 },
-    /// Adam (Kingma and Ba, 2015).
-    Adam {
+    /// Stochastic gradient descent: `v = momentum v + (1 - dampening) g` (`v = g` at the first step), `p -= lr v`; with
+    /// Nesterov's momentum `p -= lr (g + momentum v)`.
+    Sgd {
+        /// `lr`.
         learning_rate: f64,
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-        weight_decay: f64,
-        amsgrad: bool,
-    },
-    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
-    AdamW {
-        learning_rate: f64,
-        beta1: f64,
-        beta2: f64,
-        epsilon: f64,
-        weight_decay: f64,
-        amsgrad: bool,
-    },
-    /// RMSprop (Hinton, 2012).
-    RmsProp {
-        learning_rate: f64,
-        alpha: f64,
-        epsilon: f64,
-        weight_decay: f64,
+        /// The share of the velocity that is kept; 0 for none.
         momentum: f64,
+        /// The share of the gradient that the velocity does not take.
+        dampening: f64,
+        /// Whether the momentum is Nesterov's (Sutskever et al., 2013).
+        nesterov: bool,
+        /// `w`.
+        weight_decay: f64,
+    },
+    /// Adam (Kingma and Ba, 2015): `m = beta1 m + (1 - beta1) g`, `v = beta2 v + (1 - beta2) g^2`,
+    /// `p -= lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)`.
+    Adam {
+        /// `lr`.
+        learning_rate: f64,
+        /// The decay of the mean of gradients.
+        beta1: f64,
+        /// The decay of the mean of squared gradients.
+        beta2: f64,
+        /// Added to the denominator.
+        epsilon: f64,
+        /// `w`.
+        weight_decay: f64,
+        /// Whether the largest `v` so far takes its place (Reddi et al., 2018).
+        amsgrad: bool,
+    },
+    /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): `p -= lr w p`, then as Adam.
+    AdamW {
+        /// `lr`.
+        learning_rate: f64,
+        /// The decay of the mean of gradients.
+        beta1: f64,
+        /// The decay of the mean of squared gradients.
+        beta2: f64,
+        /// Added to the denominator.
+        epsilon: f64,
+        /// `w`.
+        weight_decay: f64,
+        /// Whether the largest `v` so far takes its place (Reddi et al., 2018).
+        amsgrad: bool,
+    },
+    /// RMSprop (Hinton, 2012): `v = alpha v + (1 - alpha) g^2`, `p -= lr g / (sqrt(v) + epsilon)`; with momentum
+    /// `b = momentum b + g / (sqrt(v) + epsilon)`, `p -= lr b`.
+    RmsProp {
+        /// `lr`.
+        learning_rate: f64,
+        /// The decay of the mean of squared gradients.
+        alpha: f64,
+        /// Added to the denominator.
+        epsilon: f64,
+        /// `w`.
+        weight_decay: f64,
+        /// The share of the step that is kept; 0 for none.
+        momentum: f64,
+        /// Whether the square of the mean of gradients is taken from `v` (Graves, 2013).
         centered: bool,
     },
-    /// Adagrad (Duchi et al., 2011).
+    /// Adagrad (Duchi et al., 2011): `v += g^2`, `p -= lr / (1 + (t - 1) learning_rate_decay) g / (sqrt(v) + epsilon)`.
     Adagrad {
+        /// `lr`.
         learning_rate: f64,
+        /// How fast the learning rate falls.
         learning_rate_decay: f64,
+        /// Added to the denominator.
         epsilon: f64,
+        /// `w`.
         weight_decay: f64,
+        /// What `v` starts with.
         initial_accumulator: f64,
     },
-    /// Adadelta (Zeiler, 2012).
-    Adadelta { learning_rate: f64, rho: f64, epsilon: f64, weight_decay: f64 },
-    /// Adamax (Kingma and Ba, 2015).
-    Adamax { learning_rate: f64, beta1: f64, beta2: f64, epsilon: f64, weight_decay: f64 },
-    /// NAdam (Dozat, 2016).
-    NAdam {
+    /// Adadelta (Zeiler, 2012): `v = rho v + (1 - rho) g^2`, `d = sqrt(u + epsilon) / sqrt(v + epsilon) g`,
+    /// `u = rho u + (1 - rho) d^2`, `p -= lr d`.
+    Adadelta {
+        /// `lr`.
         learning_rate: f64,
-        beta1: f64,
-        beta2: f64,
+        /// The decay of both means.
+        rho: f64,
+        /// Added under both roots.
         epsilon: f64,
+        /// `w`.
         weight_decay: f64,
+    },
+    /// Adamax (Kingma and Ba, 2015): `m` as in Adam, `u = max(beta2 u, |g| + epsilon)`,
+    /// `p -= lr / (1 - beta1^t) m / u`.
+    Adamax {
+        /// `lr`.
+        learning_rate: f64,
+        /// The decay of the mean of gradients.
+        beta1: f64,
+        /// The decay of the largest gradient.
+        beta2: f64,
+        /// Added to the gradient's size.
+        epsilon: f64,
+        /// `w`.
+        weight_decay: f64,
+    },
+    /// NAdam (Dozat, 2016): `m` and `v` as in Adam, `mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2)`,
+    /// `p -= lr (mu_(t+1) m / (1 - mu_1 .. mu_(t+1)) + (1 - mu_t) g / (1 - mu_1 .. mu_t)) / (sqrt(v / (1 - beta2^t)) + epsilon)`.
+    NAdam {
+        /// `lr`.
+        learning_rate: f64,
+        /// The decay of the mean of gradients.
+        beta1: f64,
+        /// The decay of the mean of squared gradients.
+        beta2: f64,
+        /// Added to the denominator.
+        epsilon: f64,
+        /// `w`.
+        weight_decay: f64,
+        /// How fast the momentum warms up.
         momentum_decay: f64,
     },
 }

@@ -41,6 +41,7 @@ const NORM_ARGUMENTS: &[&str] =
 
 /// What one layer computes, with every size known.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::enum_variant_names, reason = "LayerNorm is the layer's name")]
 pub(crate) enum Layer {
     Linear {
         inputs: usize,
@@ -322,7 +323,7 @@ fn reshape(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<usi
         .try_fold(1_usize, |product, &length| product.checked_mul(usize::try_from(length).ok()?))
         .ok_or_else(unfit)?;
     let open = target.contains(&-1);
-    if (open && size % known != 0) || (!open && size != known) {
+    if (open && !size.is_multiple_of(known)) || (!open && size != known) {
         return Err(unfit());
     }
     let output: Vec<usize> =

@@ -1,0 +1,60 @@
+package firesteel.bridge
+
+import java.nio.file.{Files, Path}
+
+import scala.jdk.CollectionConverters._
+import scala.util.Using
+
+import org.scalatest.funsuite.AnyFunSuite
+
+class LeavingSuite extends AnyFunSuite {
+  private val rounds = 5
+
+  /** Starts a JVM whose threads train, and makes it leave in the middle. */
+  private def leaving(how: String, status: Int)(act: ForkedJvm => Unit): Unit =
+    (1 to rounds).foreach { round =>
+      TemporaryFolder.use { folder =>
+        val jvm = ForkedJvm.startIn(Some(folder), "firesteel.bridge.LeavingMain", Seq(how))
+        val deadline = System.nanoTime() + 60e9.toLong
+        while (!jvm.outputSoFar.contains("training") && jvm.process.isAlive) {
+          assert(System.nanoTime() < deadline, jvm.outputSoFar)
+          Thread.sleep(20)
+        }
+        act(jvm)
+        val outcome = jvm.finish(30)
+        assert(outcome.status == status, s"round $round:\n${outcome.output}")
+        assert(crashReports(folder).isEmpty, s"round $round:\n${outcome.output}")
+      }
+    }
+
+  private def crashReports(folder: Path): Seq[String] =
+    Using.resource(Files.list(folder))(
+      _.iterator.asScala.map(_.getFileName.toString).filter(_.startsWith("hs_err")).toSeq
+    )
+
+  test("System.exit while threads train ends with its status and without a crash") {
+    leaving("exit", 7)(_ => ())
+  }
+
+  test("SIGTERM while threads train ends as SIGTERM does and without a crash") {
+    leaving("stay", 143)(_.process.destroy())
+  }
+}
+
+/** Trains without end on two threads; leaves by itself if it is told so. */
+object LeavingMain {
+  def main(arguments: Array[String]): Unit = {
+    NativeLibrary.ensureLoaded()
+    val servers = Seq.fill(2) {
+      val fit = new SmallFit(Int.MaxValue)
+      val server = NativeServer.open(fit.server, null)
+      val worker = NativeWorker.open(fit.worker(SmallFit.portOf(server.status)))
+      SmallFit.load(worker, SmallFit.rows(200))
+      new Thread(() => println(worker.run())).start()
+      server
+    }
+    while (!servers.forall(_.status.contains("\"live\""))) Thread.sleep(5)
+    println("training")
+    if (arguments.head == "exit") System.exit(7)
+  }
+}
