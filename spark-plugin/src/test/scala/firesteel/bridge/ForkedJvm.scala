@@ -13,7 +13,7 @@ final class ForkedJvm private (val process: Process, output: Path) {
   def outputSoFar: String = Files.readString(output, StandardCharsets.UTF_8)
 
   /** Waits for its end, and kills it after a time. */
-  def finish(seconds: Long): ForkedJvm.Outcome = {
+  def finish(seconds: Long): ForkedJvm.Outcome =
     try {
       if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
         process.destroyForcibly().waitFor()
@@ -21,7 +21,6 @@ final class ForkedJvm private (val process: Process, output: Path) {
       }
       ForkedJvm.Outcome(process.exitValue(), outputSoFar)
     } finally Files.delete(output)
-  }
 }
 
 object ForkedJvm {

@@ -66,7 +66,9 @@ class NativeLibrarySuite extends AnyFunSuite {
     }
   }
 
-  test("a jar without its native library, its stand-ins or its properties is refused by what it lacks") {
+  test(
+    "a jar without its native library, its stand-ins or its properties is refused by what it lacks"
+  ) {
     Seq(
       (properties +: standIns) -> "libfiresteel.so",
       Seq(properties, library) -> "libcudart.so.13",
