@@ -79,9 +79,11 @@ final class ModelWeights(bytes: Array[Byte]) {
 final class Predictor private (
     private[prediction] val spec: String,
     val data: DataPlan,
-    private[prediction] val weights: ModelWeights,
+    @transient private[prediction] val weights: ModelWeights,
     val outputs: Seq[OutputKind]
-) {
+) extends Serializable {
+  // A plan's nodes may travel with the tasks of another node, which must not take the weights along.
+  private val weightsHash: String = weights.hash
 
   /** The same predictor with fewer outputs. */
   private[prediction] def withOutputs(kept: Seq[OutputKind]): Predictor =
@@ -94,7 +96,7 @@ final class Predictor private (
       case _ => throw new IllegalArgumentException("a PredictorSpec is a JSON object")
     }
     val added = JObject(
-      "weights" -> JString(weights.hash),
+      "weights" -> JString(weightsHash),
       "data" -> data.json,
       "outputs" -> JArray(outputs.map(kind => JString(kind.name)).toList)
     )
@@ -102,7 +104,7 @@ final class Predictor private (
   }
 
   private def identity: (String, String, DataPlan, Seq[OutputKind]) =
-    (spec, weights.hash, data, outputs)
+    (spec, weightsHash, data, outputs)
 
   override def equals(other: Any): Boolean = other match {
     case that: Predictor => identity == that.identity
@@ -112,7 +114,7 @@ final class Predictor private (
   override def hashCode: Int = identity.hashCode
 
   override def toString: String =
-    s"Predictor(${weights.hash.take(12)}, ${outputs.map(_.name).mkString(", ")})"
+    s"Predictor(${weightsHash.take(12)}, ${outputs.map(_.name).mkString(", ")})"
 }
 
 object Predictor {
