@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, RecordBatchIterator, UInt8Array,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow_schema::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{
     ClientSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
