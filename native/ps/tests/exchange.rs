@@ -135,6 +135,30 @@ fn concurrent_commits_are_each_applied_once_and_every_pull_sees_one_version() {
 }
 
 #[test]
+fn two_hundred_and_fifty_six_workers_connect_and_exchange_at_once() {
+    const WORKERS: u32 = 256;
+    let spec = server_spec(WORKERS, 1);
+    let server = open(&spec, PARAMETERS);
+    let mut client = client_spec(&spec, server.port());
+    client.timeout_millis = 30_000;
+    thread::scope(|scope| {
+        for partition in 0..WORKERS {
+            let client = &client;
+            scope.spawn(move || {
+                let registration = registration(partition, 1, 2);
+                let mut peer = Peer::connect(Road::Socket, client, PARAMETERS, registration);
+                peer.exchange(1.0).unwrap();
+                peer.exchange(1.0).unwrap();
+                peer.channel.finish().unwrap();
+            });
+        }
+    });
+    let (center, _, version) = server.snapshot().unwrap();
+    assert_eq!(version, u64::from(2 * WORKERS));
+    assert!(center.iter().all(|&c| c == (2 * WORKERS) as f32));
+}
+
+#[test]
 fn a_worker_without_rows_has_nothing_to_do() {
     for road in ROADS {
         let spec = server_spec(2, 3);

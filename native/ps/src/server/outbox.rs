@@ -13,6 +13,10 @@ use crate::store::Reader;
 /// The most slices handed to the system at once.
 const MAX_SLICES: usize = 16;
 
+/// How much must be there before it is sent while later stripes are still being applied: for less, waking the peer up again and
+/// again costs more than the overlap gains.
+const EAGER: u64 = 4 << 20;
+
 /// One piece of the reply; the store's own memory, not a copy of it.
 enum Part {
     Head(Vec<u8>),
@@ -39,6 +43,8 @@ pub(crate) struct Outbox<'a> {
     parts: VecDeque<Part>,
     /// The bytes of the first piece that have been sent.
     sent: usize,
+    /// The bytes of all pieces that have not been sent.
+    unsent: u64,
     /// All bytes of the reply.
     total: u64,
     failed: Option<LinkError>,
@@ -47,7 +53,8 @@ pub(crate) struct Outbox<'a> {
 impl<'a> Outbox<'a> {
     /// A reply that begins with these bytes.
     pub(crate) fn new(link: &'a mut Link, head: Vec<u8>) -> Self {
-        let mut outbox = Self { link, parts: VecDeque::new(), sent: 0, total: 0, failed: None };
+        let mut outbox =
+            Self { link, parts: VecDeque::new(), sent: 0, unsent: 0, total: 0, failed: None };
         outbox.push(Part::Head(head));
         outbox
     }
@@ -68,17 +75,22 @@ impl<'a> Outbox<'a> {
     }
 
     fn push(&mut self, part: Part) {
-        self.total += part.bytes().len() as u64;
+        let length = part.bytes().len() as u64;
+        self.total += length;
+        self.unsent += length;
         self.parts.push_back(part);
     }
 
-    /// Sends what the system takes without waiting.
+    /// Sends what the system takes without waiting, if there is enough of it.
     fn offer(&mut self) {
-        if self.failed.is_some() {
+        if self.failed.is_some() || self.unsent < EAGER {
             return;
         }
         match self.link.try_write(&slices(&self.parts, self.sent)) {
-            Ok(count) => self.sent += count,
+            Ok(count) => {
+                self.sent += count;
+                self.unsent -= count as u64;
+            }
             Err(error) => self.failed = Some(error.into()),
         }
         while let Some(length) = self.parts.front().map(|part| part.bytes().len())
@@ -108,6 +120,5 @@ impl Reader for Outbox<'_> {
     fn buffers(&mut self, buffers: &Arc<Buffers>) {
         self.push(Part::Floats(Arc::clone(buffers)));
         self.push(Part::Integers(Arc::clone(buffers)));
-        self.offer();
     }
 }

@@ -1,5 +1,7 @@
 //! Whether numbers are finite, piece by piece as they arrive.
 
+use multiversion::multiversion;
+
 /// The bits of an f32's exponent: all set in NaN and infinity only.
 const EXPONENT: u32 = 0x7f80_0000;
 
@@ -22,18 +24,19 @@ impl Finite {
 
     /// Sees more numbers, at memory speed.
     pub(crate) fn see(&mut self, values: &[f32]) {
-        for values in values.chunks(4096) {
-            let other = values
-                .iter()
-                .fold(false, |other, value| other | (value.to_bits() & EXPONENT == EXPONENT));
-            self.0 &= !other;
-        }
+        self.0 = self.0 && largest_exponent(values) < EXPONENT;
     }
 
     /// The first of the numbers seen that is not finite.
     pub(crate) fn first_other(self, values: &[f32]) -> Option<usize> {
         if self.0 { None } else { values.iter().position(|value| !value.is_finite()) }
     }
+}
+
+/// The bits of the largest exponent, without branches so that it runs on vectors.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+fn largest_exponent(values: &[f32]) -> u32 {
+    values.iter().fold(0, |largest, value| largest.max(value.to_bits() & EXPONENT))
 }
 
 #[cfg(test)]

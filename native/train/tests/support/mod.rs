@@ -9,12 +9,16 @@ use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch,
     RecordBatchIterator,
 };
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{Field, Schema};
+use firesteel_core::channel::Registration;
 use firesteel_core::spec::{
     ClientSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, LossSpec,
     NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec, WorkerSpec,
 };
-use firesteel_core::{Buffers, CancelFlag, ChannelError, ParamChannel, WorkerId};
+use firesteel_core::{
+    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, ParamChannel, Position, Save,
+    Tally, WorkerId,
+};
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
 use firesteel_train::{TrainError, Worker, WorkerReport, initialise, layout};
@@ -128,10 +132,6 @@ pub fn token_rows(ids: Vec<i64>, width: usize, labels: Vec<f64>) -> RecordBatch 
     batch(vec![list(Int64Array::from(ids), width), Arc::new(Float64Array::from(labels))])
 }
 
-pub const fn list_type() -> DataType {
-    DataType::Float64
-}
-
 /// A fit of one task: what its worker is told, and the server that it meets.
 pub struct Fit {
     pub worker: WorkerSpec,
@@ -224,8 +224,87 @@ impl Fit {
         Worker::new(self.worker.clone(), partition).run(&mut connect, cancel)
     }
 
+    /// Runs the task until its worker has committed or saved this often, then cancels it.
+    pub fn run_for(&self, commits: u32, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+        let cancel = CancelFlag::new();
+        let layout = layout(&self.worker.network, &self.worker.data).unwrap();
+        let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
+            let spec = &self.worker.server;
+            let channel = firesteel_ps::connect(spec, layout.hash(), layout.parameters(), &cancel)?;
+            Ok(Box::new(Cancelling { channel, left: commits, cancel: cancel.clone() }))
+        };
+        let partition = partition(&self.worker.data, rows);
+        Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
+    }
+
     pub fn weights(&self) -> (Vec<f32>, Buffers) {
         let (center, buffers, _) = self.server.snapshot().unwrap();
         (center, buffers)
+    }
+}
+
+/// A channel whose task is cancelled after some commits or saves.
+struct Cancelling {
+    channel: Box<dyn ParamChannel>,
+    left: u32,
+    cancel: CancelFlag,
+}
+
+impl Cancelling {
+    fn count(&mut self) {
+        self.left -= 1;
+        if self.left == 0 {
+            self.cancel.cancel();
+        }
+    }
+}
+
+impl ParamChannel for Cancelling {
+    fn register(&mut self, registration: &Registration) -> Result<Position, ChannelError> {
+        self.channel.register(registration)
+    }
+
+    fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
+        self.channel.pull(center, buffers)
+    }
+
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        let answer = self.channel.commit(commit);
+        self.count();
+        answer
+    }
+
+    fn exchange(
+        &mut self,
+        commit: &Commit<'_>,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        let answer = self.channel.exchange(commit, center, buffers);
+        self.count();
+        answer
+    }
+
+    fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
+        let answer = self.channel.save(save);
+        self.count();
+        answer
+    }
+
+    fn heartbeat(
+        &mut self,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+    ) -> Result<Answer, ChannelError> {
+        self.channel.heartbeat(position, rows, tally)
+    }
+
+    fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {
+        self.channel.abort(code, message)
+    }
+
+    fn finish(&mut self) -> Result<(), ChannelError> {
+        self.channel.finish()
     }
 }

@@ -168,12 +168,14 @@ final class LibtorchSearch {
   private Optional<Path> packageOf(String python) {
     Process process = null;
     try {
-      ProcessBuilder builder = new ProcessBuilder(python, "-c", FIND_TORCH);
+      // A path from an archive, such as ./environment/bin/python, counts from where the JVM was started.
+      String program = python.contains("/") ? Path.of(python).toAbsolutePath().toString() : python;
+      ProcessBuilder builder = new ProcessBuilder(program, "-c", FIND_TORCH);
       builder.environment().clear();
       builder.environment().putAll(options.environment());
       process =
           builder
-              .directory(new File("/")) // a folder named torch where the JVM was started is no package
+              .directory(new File("/")) // a folder named torch where the JVM was started is no module
               .redirectError(ProcessBuilder.Redirect.DISCARD)
               .start();
       process.getOutputStream().close();

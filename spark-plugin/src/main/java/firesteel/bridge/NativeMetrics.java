@@ -1,15 +1,16 @@
 package firesteel.bridge;
 
 /**
- * Counters of this process since the library was loaded. The order of the components is that of the native array.
+ * Counters of this process since it began. A driver counts what its servers apply, an executor what its workers had
+ * applied. The order of the components is that of the native array.
  *
- * @param commits commits and saves applied by the servers of this process
- * @param pulls center variables sent by the servers of this process
- * @param bytesSent bytes of frames written
- * @param bytesReceived bytes of frames read
- * @param stalenessSum the sum of the staleness of all applied commits
- * @param stalenessMax the largest staleness of an applied commit
- * @param rows rows trained by the workers of this process
+ * @param commits commits and saves that were applied
+ * @param pulls copies of the center variable that were sent or received
+ * @param bytesSent bytes written to sockets
+ * @param bytesReceived bytes read from sockets
+ * @param stalenessSum the sum of the staleness of all these commits
+ * @param stalenessMax the largest staleness of one of them
+ * @param rows the rows trained in them
  */
 public record NativeMetrics(
     long commits,

@@ -4,11 +4,10 @@ import java.nio.file.Path
 
 import org.apache.spark.SparkConf
 
-/**
- * Every configuration key of Firesteel, each declared once. They are given like Spark's own (`--conf`,
- * `spark-defaults.conf`) and hold for the application; what belongs to one fit is a param of the estimator.
- * `docs/configuration.md` is generated from here.
- */
+/** Every configuration key of Firesteel, each declared once. They are given like Spark's own (`--conf`,
+  * `spark-defaults.conf`) and hold for the application; what belongs to one fit is a param of the estimator.
+  * `docs/configuration.md` is generated from here.
+  */
 object Configuration {
   private val Prefix = "spark.firesteel."
 
@@ -87,12 +86,11 @@ object Configuration {
     Progress
   ).sortBy(_.name)
 
-  /**
-   * Reads every key.
-   *
-   * @throws IllegalArgumentException
-   *   naming a key that is unknown, or whose value does not fit
-   */
+  /** Reads every key.
+    *
+    * @throws IllegalArgumentException
+    *   naming a key that is unknown, or whose value does not fit
+    */
   def check(conf: SparkConf): Unit = {
     val known = all.map(_.name)
     conf.getAll.map(_._1).filter(_.startsWith(Prefix)).sorted.foreach { name =>

@@ -5,26 +5,25 @@ import scala.util.control.NonFatal
 import org.apache.spark.SparkConf
 import org.apache.spark.network.util.JavaUtils
 
-/**
- * One configuration key.
- *
- * @param name
- *   the full name, from `spark.firesteel.` on
- * @param kind
- *   what its value is, for people
- * @param default
- *   the value of an absent key, for people
- * @param doc
- *   what it does, in Markdown
- * @param since
- *   the version that brought it
- * @param ofText
- *   reads the text that a user gave; what is wrong with it is an IllegalArgumentException
- * @param ofAbsence
- *   the value of an absent key
- * @tparam T
- *   the type of the value
- */
+/** One configuration key.
+  *
+  * @param name
+  *   the full name, from `spark.firesteel.` on
+  * @param kind
+  *   what its value is, for people
+  * @param default
+  *   the value of an absent key, for people
+  * @param doc
+  *   what it does, in Markdown
+  * @param since
+  *   the version that brought it
+  * @param ofText
+  *   reads the text that a user gave; what is wrong with it is an IllegalArgumentException
+  * @param ofAbsence
+  *   the value of an absent key
+  * @tparam T
+  *   the type of the value
+  */
 final class ConfigurationKey[T] private (
     val name: String,
     val kind: String,
@@ -35,12 +34,11 @@ final class ConfigurationKey[T] private (
     ofAbsence: SparkConf => T
 ) {
 
-  /**
-   * The value of this key.
-   *
-   * @throws IllegalArgumentException
-   *   naming the key, its text and what is accepted
-   */
+  /** The value of this key.
+    *
+    * @throws IllegalArgumentException
+    *   naming the key, its text and what is accepted
+    */
   def get(conf: SparkConf): T = conf.getOption(name) match {
     case None => ofAbsence(conf)
     case Some(text) =>

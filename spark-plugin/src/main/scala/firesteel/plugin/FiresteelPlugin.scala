@@ -8,11 +8,10 @@ import firesteel.bridge.{NativeMetrics, NativeRuntime}
 import org.apache.spark.SparkContext
 import org.apache.spark.api.plugin.{DriverPlugin, ExecutorPlugin, PluginContext, SparkPlugin}
 
-/**
- * `spark.plugins=firesteel.plugin.FiresteelPlugin`: checks the configuration and loads the native library when the driver
- * and the executors start instead of at the first fit, and reports Firesteel's counters to Spark's metric system. Without
- * it everything works as well.
- */
+/** `spark.plugins=firesteel.plugin.FiresteelPlugin`: checks the configuration and loads the native library when the driver
+  * and the executors start instead of at the first fit, and reports Firesteel's counters to Spark's metric system. Without
+  * it everything works as well.
+  */
 final class FiresteelPlugin extends SparkPlugin {
   override def driverPlugin(): DriverPlugin = new FiresteelDriverPlugin
 
@@ -41,7 +40,7 @@ private final class FiresteelExecutorPlugin extends ExecutorPlugin {
   override def shutdown(): Unit = NativeRuntime.release()
 }
 
-/** The counters of a process as gauges. Those of the server count on the driver, rows where they are trained. */
+/** The counters of a process as gauges: the driver's of all workers together, an executor's of its own. */
 private[plugin] object PluginMetrics {
   private val gauges: Seq[(String, NativeMetrics => Any)] = Seq(
     "commits" -> (_.commits),

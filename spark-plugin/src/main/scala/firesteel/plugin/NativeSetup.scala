@@ -2,6 +2,8 @@ package firesteel.plugin
 
 import java.nio.file.Path
 
+import scala.jdk.CollectionConverters._
+
 import firesteel.bridge.{LibraryOptions, NativeLibrary}
 import org.slf4j.LoggerFactory
 
@@ -11,15 +13,14 @@ import org.apache.spark.{SparkConf, SparkEnv, TaskContext}
 object NativeSetup {
   private val log = LoggerFactory.getLogger("firesteel.plugin.NativeSetup")
 
-  /**
-   * Loads the library on the driver or inside a task, unless the plugin or an earlier call has done so. Call it before
-   * the first use of `firesteel.bridge`.
-   *
-   * @throws firesteel.bridge.NativeLibraryException
-   *   when this machine or jar cannot run it
-   * @throws firesteel.bridge.LibtorchException
-   *   when libtorch is missing or of another version
-   */
+  /** Loads the library on the driver or inside a task, unless the plugin or an earlier call has done so. Call it before
+    * the first use of `firesteel.bridge`.
+    *
+    * @throws firesteel.bridge.NativeLibraryException
+    *   when this machine or jar cannot run it
+    * @throws firesteel.bridge.LibtorchException
+    *   when libtorch is missing or of another version
+    */
   def ensureLoaded(): Unit =
     if (!NativeLibrary.isLoaded) {
       val conf = Option(SparkEnv.get).map(_.conf).getOrElse(new SparkConf)
@@ -40,7 +41,11 @@ object NativeSetup {
     }
 
   private[plugin] def options(conf: SparkConf, gpu: Boolean): LibraryOptions = {
-    val defaults = LibraryOptions.defaults().withGpu(gpu)
+    val environment = conf.getOption("spark.pyspark.python").map("PYSPARK_PYTHON" -> _)
+    val defaults = LibraryOptions
+      .defaults()
+      .withGpu(gpu)
+      .withEnvironment((sys.env ++ environment).asJava)
     val libtorch = Configuration.LibtorchPath
       .get(conf)
       .fold(defaults)(folder => defaults.withLibtorch(Path.of(folder)))

@@ -13,7 +13,7 @@ final class ForkedJvm private (val process: Process, output: Path) {
   def outputSoFar: String = Files.readString(output, StandardCharsets.UTF_8)
 
   /** Waits for its end, and kills it after a time. */
-  def finish(seconds: Long): ForkedJvm.Outcome = {
+  def finish(seconds: Long): ForkedJvm.Outcome =
     try {
       if (!process.waitFor(seconds, TimeUnit.SECONDS)) {
         process.destroyForcibly().waitFor()
@@ -21,17 +21,17 @@ final class ForkedJvm private (val process: Process, output: Path) {
       }
       ForkedJvm.Outcome(process.exitValue(), outputSoFar)
     } finally Files.delete(output)
-  }
 }
 
 object ForkedJvm {
   final case class Outcome(status: Int, output: String)
 
-  /** Options that this JVM was started with and Arrow needs there too. */
-  private val moduleOptions = Seq(
+  /** What Arrow needs, and a quick start. */
+  private val options = Seq(
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "-XX:+IgnoreUnrecognizedVMOptions",
     "--enable-native-access=ALL-UNNAMED",
+    "-XX:TieredStopAtLevel=1",
     "-Xmx512m"
   )
 
@@ -42,7 +42,7 @@ object ForkedJvm {
   def startIn(folder: Option[Path], mainClass: String, arguments: Seq[String]): ForkedJvm = {
     val output = Files.createTempFile("firesteel-forked-", ".txt")
     val java = Path.of(System.getProperty("java.home"), "bin", "java").toString
-    val command = Seq(java) ++ moduleOptions ++
+    val command = Seq(java) ++ options ++
       Seq("-cp", System.getProperty("java.class.path"), mainClass) ++ arguments
     val builder = new ProcessBuilder(command.asJava)
       .redirectErrorStream(true)

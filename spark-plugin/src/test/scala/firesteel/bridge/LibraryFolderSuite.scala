@@ -27,7 +27,9 @@ class LibraryFolderSuite extends AnyFunSuite {
   private def names(folder: Path): Set[String] =
     Using.resource(Files.list(folder))(_.iterator.asScala.map(_.getFileName.toString).toSet)
 
-  test("packed files are unpacked and installed ones linked to, in a folder named by what is in it") {
+  test(
+    "packed files are unpacked and installed ones linked to, in a folder named by what is in it"
+  ) {
     TemporaryFolder.use { folder =>
       val cache = folder.resolve("cache")
       val made = LibraryFolder.assemble(cache, "firesteel-1", files(folder))
@@ -136,12 +138,14 @@ class LibraryFolderSuite extends AnyFunSuite {
     TemporaryFolder.use { temporary =>
       val open = Files.createDirectory(temporary.resolve("firesteel-open"))
       Files.setPosixFilePermissions(open, PosixFilePermissions.fromString("rwxrwxrwx"))
-      val error = intercept[NativeLibraryException](LibraryFolder.privateDirectory(temporary, "open"))
+      val error =
+        intercept[NativeLibraryException](LibraryFolder.privateDirectory(temporary, "open"))
       assert(error.getMessage.contains("is open to other users (rwxrwxrwx)"))
       val elsewhere = Files.createDirectory(temporary.resolve("elsewhere"))
       val link = Files.createSymbolicLink(temporary.resolve("firesteel-link"), elsewhere)
       assert(Files.exists(link, LinkOption.NOFOLLOW_LINKS))
-      val linked = intercept[NativeLibraryException](LibraryFolder.privateDirectory(temporary, "link"))
+      val linked =
+        intercept[NativeLibraryException](LibraryFolder.privateDirectory(temporary, "link"))
       assert(linked.getMessage.contains("is not a directory"))
     }
   }

@@ -37,7 +37,10 @@ class LibtorchSearchSuite extends AnyFunSuite {
     val index = Seq(s"version=$version", "libraries=libc10.so,libtorch_cpu.so") ++
       Seq("libc10.so", "libtorch_cpu.so").flatMap(n => Seq(s"$n.size=4", s"$n.sha256=00"))
     val entries = libraries.map(name => s"$folderInJar/$name" -> "text")
-    TemporaryFolder.jar(path, (s"$folderInJar/index.properties" -> index.mkString("\n")) +: entries: _*)
+    TemporaryFolder.jar(
+      path,
+      (s"$folderInJar/index.properties" -> index.mkString("\n")) +: entries: _*
+    )
   }
 
   test("the configured folder wins over LIBTORCH, LIBTORCH over the natives jar, that over Python") {
@@ -87,7 +90,9 @@ class LibtorchSearchSuite extends AnyFunSuite {
           "with libtorch 2.13.0 and runs with that version only"
       )
       val variable = options.withEnvironment(Map("LIBTORCH" -> old.toString).asJava)
-      assert(refusal(variable).startsWith(s"the environment variable LIBTORCH ($old) is libtorch 2.11.0"))
+      assert(
+        refusal(variable).startsWith(s"the environment variable LIBTORCH ($old) is libtorch 2.11.0")
+      )
     }
   }
 
@@ -95,7 +100,10 @@ class LibtorchSearchSuite extends AnyFunSuite {
     search { (folder, options) =>
       val empty = Files.createDirectory(folder.resolve("empty"))
       assert(refusal(options.withLibtorch(empty)).contains("has no lib/libtorch_cpu.so"))
-      assert(refusal(options.withLibtorch(folder.resolve("absent"))).contains("has no lib/libtorch_cpu.so"))
+      assert(
+        refusal(options.withLibtorch(folder.resolve("absent")))
+          .contains("has no lib/libtorch_cpu.so")
+      )
       val partial = TemporaryFolder.libtorch(folder.resolve("partial"), wanted)
       Files.delete(partial.resolve("lib/libc10.so"))
       assert(refusal(options.withLibtorch(partial)).contains("has no lib/libc10.so"))
@@ -116,14 +124,19 @@ class LibtorchSearchSuite extends AnyFunSuite {
     search { (folder, options) =>
       val module = TemporaryFolder.libtorch(folder.resolve("site-packages/torch"), "unused")
       Files.delete(module.resolve("build-version"))
-      TemporaryFolder.write(module.resolve("version.py"), "debug = False\n__version__ = '2.13.0+cpu'\n")
+      TemporaryFolder.write(
+        module.resolve("version.py"),
+        "debug = False\n__version__ = '2.13.0+cpu'\n"
+      )
       Files.delete(module.resolve("lib/libgomp.so.1"))
       TemporaryFolder.write(folder.resolve("site-packages/torch.libs/libgomp-a3.so.1.0.0"), "omp")
       val found = LibtorchSearch.find(
         options.withEnvironment(Map("PYSPARK_PYTHON" -> python(folder, s"echo $module")).asJava),
         wanted
       )
-      assert(found.files.asScala.map(_.name).toSet == Set("libc10.so", "libtorch_cpu.so", "libgomp.so.1"))
+      assert(
+        found.files.asScala.map(_.name).toSet == Set("libc10.so", "libtorch_cpu.so", "libgomp.so.1")
+      )
       assert(!found.cuda.isPresent)
     }
   }
@@ -132,7 +145,10 @@ class LibtorchSearchSuite extends AnyFunSuite {
     search { (folder, options) =>
       val module = TemporaryFolder.libtorch(folder.resolve("torch"), "2.9.1")
       val environment = Map("PYSPARK_PYTHON" -> python(folder, s"echo $module"))
-      assert(refusal(options.withEnvironment(environment.asJava)).contains(s"($module) has version 2.9.1"))
+      assert(
+        refusal(options.withEnvironment(environment.asJava))
+          .contains(s"($module) has version 2.9.1")
+      )
       val without = Map("PYSPARK_PYTHON" -> python(folder, "echo"))
       assert(refusal(options.withEnvironment(without.asJava)).contains("has no module torch"))
       val failing = Map("PYSPARK_PYTHON" -> python(folder, "exit 1"))
@@ -148,7 +164,8 @@ class LibtorchSearchSuite extends AnyFunSuite {
       TemporaryFolder.withJars(nativesJar(folder.resolve("b.jar"), wanted, Seq("libc10.so"))) {
         resources => assert(refusal(nowhere(resources)).contains("lacks libtorch_cpu.so"))
       }
-      val broken = TemporaryFolder.jar(folder.resolve("c.jar"), s"$folderInJar/index.properties" -> "version=")
+      val broken =
+        TemporaryFolder.jar(folder.resolve("c.jar"), s"$folderInJar/index.properties" -> "version=")
       TemporaryFolder.withJars(broken) { resources =>
         assert(refusal(nowhere(resources)).contains("has no 'version'"))
       }

@@ -24,8 +24,12 @@ class NativeBridgeSuite extends AnyFunSuite with BeforeAndAfterAll {
   }
 
   test("a self-test with an unknown code or no text is an error itself") {
-    assert(intercept[InternalException](NativeRuntime.selfTest(0, "")).getMessage.contains("code 0"))
-    assert(intercept[InternalException](NativeRuntime.selfTest(1, null)).getMessage.contains("null"))
+    assert(
+      intercept[InternalException](NativeRuntime.selfTest(0, "")).getMessage.contains("code 0")
+    )
+    assert(
+      intercept[InternalException](NativeRuntime.selfTest(1, null)).getMessage.contains("null")
+    )
   }
 
   test("every native refuses an id that is not open, without harm") {

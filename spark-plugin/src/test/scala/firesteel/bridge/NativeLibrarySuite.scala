@@ -66,7 +66,9 @@ class NativeLibrarySuite extends AnyFunSuite {
     }
   }
 
-  test("a jar without its native library, its stand-ins or its properties is refused by what it lacks") {
+  test(
+    "a jar without its native library, its stand-ins or its properties is refused by what it lacks"
+  ) {
     Seq(
       (properties +: standIns) -> "libfiresteel.so",
       Seq(properties, library) -> "libcudart.so.13",
@@ -77,6 +79,15 @@ class NativeLibrarySuite extends AnyFunSuite {
         assert(message.startsWith("this firesteel.jar was built without its native library ("))
         assert(message.contains(s"$missing is missing"))
       }
+    }
+  }
+
+  test("a file that cannot be linked is refused with the linker's words and what may help") {
+    TemporaryFolder.use { folder =>
+      val text = TemporaryFolder.write(folder.resolve("libfiresteel.so"), "no library")
+      val error = intercept[NativeLibraryException](NativeLibrary.link(Seq(text).asJava))
+      assert(error.getMessage.startsWith(s"cannot load $text: "))
+      assert(error.getMessage.contains("spark.firesteel.native.directory"))
     }
   }
 

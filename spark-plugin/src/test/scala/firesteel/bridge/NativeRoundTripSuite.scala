@@ -44,7 +44,8 @@ class NativeRoundTripSuite extends AnyFunSuite with BeforeAndAfterAll {
     assert(after.rows - before.rows == 200 * 60)
     Using.resource(NativePredictor.open(fit.predictor("round trip"), () => weights)) { predictor =>
       val predictions = SmallFit.predict(predictor, rows)
-      val right = predictions.zip(rows).count { case ((_, prediction), row) => prediction == row._3 }
+      val right =
+        predictions.zip(rows).count { case ((_, prediction), row) => prediction == row._3 }
       assert(right > 180)
       assert(predictions.forall { case (p, prediction) => (p > 0.5) == (prediction == 1.0) })
       assert(SmallFit.predict(predictor, Nil).isEmpty)
@@ -62,7 +63,8 @@ class NativeRoundTripSuite extends AnyFunSuite with BeforeAndAfterAll {
       }
       assert(server.weights().length == weights.length)
     }
-    val damaged = intercept[InvalidDataException](NativeServer.open(fit.server, Array[Byte](1, 2, 3)))
+    val damaged =
+      intercept[InvalidDataException](NativeServer.open(fit.server, Array[Byte](1, 2, 3)))
     assert(damaged.getMessage.contains("safetensors"))
   }
 

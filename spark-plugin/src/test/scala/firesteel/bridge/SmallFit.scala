@@ -13,12 +13,11 @@ import org.apache.arrow.vector.ipc.ArrowReader
 import org.apache.arrow.vector.types.FloatingPointPrecision
 import org.apache.arrow.vector.types.pojo.{ArrowType, Field, FieldType, Schema}
 
-/**
- * A fit without Spark, straight on the boundary: two features, and a class that tells whether the first is larger.
- *
- * @param epochs
- *   a large number is a fit that does not end by itself
- */
+/** A fit without Spark, straight on the boundary: two features, and a class that tells whether the first is larger.
+  *
+  * @param epochs
+  *   a large number is a fit that does not end by itself
+  */
 final class SmallFit(val epochs: Int) {
   val fit: String = UUID.randomUUID().toString
   val secret: String = "5a" * 32

@@ -89,7 +89,9 @@ class ConfigurationSuite extends AnyFunSuite {
     assert(cache(cluster, "spark.executor.memory" -> "20g") == 1024)
     assert(cache(cluster, "spark.executor.memoryOverhead" -> "3000") == 1500)
     assert(cache("spark.master" -> "local[2]", "spark.driver.memory" -> "10g") == 512)
-    assert(cache("spark.master" -> "local-cluster[2,1,1024]", "spark.driver.memory" -> "10g") == 192)
+    assert(
+      cache("spark.master" -> "local-cluster[2,1,1024]", "spark.driver.memory" -> "10g") == 192
+    )
   }
 
   test("each key is declared once, under one prefix") {

@@ -41,14 +41,18 @@ class FiresteelPluginSuite extends AnyFunSuite {
         s"$csv.directory" -> folder.toString,
         s"$csv.period" -> "1"
       )(_.parallelize(1 to 4, 2).count())
-      val files = Using.resource(Files.list(folder))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
-      Seq("commits", "pulls", "bytesSent", "bytesReceived", "stalenessMean", "stalenessMax", "rows").foreach {
-        name => assert(files.exists(_.endsWith(s"FiresteelPlugin.$name.csv")), files.mkString("\n"))
-      }
+      val files =
+        Using.resource(Files.list(folder))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
+      Seq("commits", "pulls", "bytesSent", "bytesReceived", "stalenessMean", "stalenessMax", "rows")
+        .foreach { name =>
+          assert(files.exists(_.endsWith(s"FiresteelPlugin.$name.csv")), files.mkString("\n"))
+        }
     }
   }
 
-  test("a wrong configuration ends the start of the context with its message, and leaves no context") {
+  test(
+    "a wrong configuration ends the start of the context with its message, and leaves no context"
+  ) {
     val error = intercept[IllegalArgumentException] {
       withContext("spark.firesteel.server.prot" -> "1")(_ => ())
     }
@@ -60,13 +64,15 @@ class FiresteelPluginSuite extends AnyFunSuite {
     val options = NativeSetup.options(
       conf(
         "spark.firesteel.libtorch.path" -> "/opt/torch",
-        "spark.firesteel.native.directory" -> "/opt/natives"
+        "spark.firesteel.native.directory" -> "/opt/natives",
+        "spark.pyspark.python" -> "/opt/python"
       ),
       gpu = true
     )
     assert(options.libtorch.get == Path.of("/opt/torch"))
     assert(options.directory.get == Path.of("/opt/natives"))
     assert(options.gpu)
+    assert(options.environment.get("PYSPARK_PYTHON") == "/opt/python")
     val defaults = NativeSetup.options(conf(), gpu = false)
     assert(!defaults.libtorch.isPresent && !defaults.directory.isPresent && !defaults.gpu)
   }
@@ -78,8 +84,16 @@ class FiresteelPluginSuite extends AnyFunSuite {
         .start("firesteel.plugin.StartContextMain", wrong.toString)
         .finish(120)
       assert(outcome.status == 1, outcome.output)
-      assert(outcome.output.contains(s"${classOf[LibtorchException].getName}: spark.firesteel.libtorch.path"))
-      assert(outcome.output.contains("is libtorch 2.11.0, but this Firesteel was built with libtorch 2.13.0"))
+      assert(
+        outcome.output.contains(
+          s"${classOf[LibtorchException].getName}: spark.firesteel.libtorch.path"
+        )
+      )
+      assert(
+        outcome.output.contains(
+          "is libtorch 2.11.0, but this Firesteel was built with libtorch 2.13.0"
+        )
+      )
     }
   }
 }
