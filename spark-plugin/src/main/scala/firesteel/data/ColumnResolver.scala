@@ -86,10 +86,10 @@ object ColumnResolver {
       weight: Option[String] = None
   ): Unit = {
     inputs.foreach { input =>
-      require(input.columns.nonEmpty, s"the network's input '${input.name}' has no column")
+      demand(input.columns.nonEmpty, s"the network's input '${input.name}' has no column")
       val types = input.columns.map(inputType(schema, _, input.columns.size > 1))
       for (shape <- input.shape) {
-        require(
+        demand(
           shape.forall(_ > 0) && shape.map(_.toLong).product <= Int.MaxValue,
           s"the shape ${shape.mkString("x")} of input '${input.name}' is not one of positive sizes"
         )
@@ -99,9 +99,9 @@ object ColumnResolver {
     labels.foreach(label => checkLabel(schema, label))
     weight.foreach { name =>
       val dataType = field(schema, name).dataType
-      require(
+      demand(
         dataType.isInstanceOf[NumericType],
-        s"the weight column '$name' has type ${dataType.catalogString}; accepted is a numeric type"
+        s"the weight column '$name' has type ${named(dataType)}; accepted is a numeric type"
       )
     }
   }
@@ -130,31 +130,31 @@ object ColumnResolver {
       case Some(found) if !several => found
       case Some(_) =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${dataType.catalogString}; beside other columns of the " +
+          s"the column '$name' has type ${named(dataType)}; beside other columns of the " +
             "same input only numeric columns are accepted"
         )
       case None =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${dataType.catalogString}; accepted are $InputTypes"
+          s"the column '$name' has type ${named(dataType)}; accepted are $InputTypes"
         )
     }
   }
 
   private def checkLabel(schema: StructType, label: LabelColumn): Unit = {
     val dataType = field(schema, label.column).dataType
-    val (accepted, expected) = ColumnType.of(dataType) match {
-      case Some(ColumnType.Number(_: NumericType)) => (label.kind.size == 1, "a numeric type")
-      case Some(ColumnType.Vectors | _: ColumnType.Numbers) =>
-        (label.kind.size > 1, "a numeric type")
-      case _ if label.kind.size == 1 => (false, "a numeric type")
-      case _ => (false, "")
+    val one = label.kind.size == 1
+    val fits = ColumnType.of(dataType) match {
+      case Some(ColumnType.Number(number)) => one && number != BooleanType
+      case Some(ColumnType.Vectors | _: ColumnType.Numbers) => !one
+      case _ => false
     }
-    val wanted =
-      if (label.kind.size == 1) expected
+    val accepted =
+      if (one) "a numeric type"
       else s"a Spark ML vector or a numeric array of ${label.kind.size} values"
-    require(
-      accepted,
-      s"the label column '${label.column}' has type ${dataType.catalogString}; accepted is $wanted"
+    demand(
+      fits,
+      s"the label column '${label.column}' has type ${named(dataType)}; " +
+        s"accepted is $accepted"
     )
   }
 
@@ -231,9 +231,18 @@ object ColumnResolver {
   }
 
   private def requireSize(columns: Seq[String], size: Int, shape: Seq[Int]): Unit =
-    require(
+    demand(
       shape.map(_.toLong).product == size,
       s"the column '${columns.mkString(", ")}' has $size values a row, but the network's input " +
         s"has the shape ${shape.mkString("x")}, which is ${shape.map(_.toLong).product}"
     )
+
+  private def named(dataType: DataType): String = dataType match {
+    case own: UserDefinedType[_] => own.typeName
+    case other => other.catalogString
+  }
+
+  /** `require` without its prefix: the message is for the user. */
+  private def demand(fits: Boolean, message: => String): Unit =
+    if (!fits) throw new IllegalArgumentException(message)
 }

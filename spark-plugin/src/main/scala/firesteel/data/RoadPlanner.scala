@@ -69,10 +69,9 @@ private[data] object RoadPlanner {
     }
   }
 
-  /**
-   * The plan below what turns columnar batches into rows and what only selects columns, if it is
-   * columnar; columns are found by their ids, so their order is nothing to it.
-   */
+  /** The plan below what turns columnar batches into rows and what only selects columns, if it is
+    * columnar; columns are found by their ids, so their order is nothing to it.
+    */
   private def columnar(plan: SparkPlan): Option[SparkPlan] = plan match {
     case WholeStageCodegenExec(child) => columnar(child)
     case InputAdapter(child) => columnar(child)

@@ -66,7 +66,7 @@ private object ArrayVectorWriter {
     case arrow: ArrowColumnVector =>
       arrow.getValueVector match {
         case list: ListVector => list.getDataVector.getNullCount > 0
-        case _                => true
+        case _ => true
       }
     case _ => true // ORC's vectors do not show their elements
   }

@@ -8,10 +8,9 @@ import org.apache.spark.TaskContext
 import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/**
- * The native batches of a task: filled by the caller, predicted, and closed with all Arrow memory
- * given back. For the task's thread.
- */
+/** The native batches of a task: filled by the caller, predicted, and closed with all Arrow memory
+  * given back. For the task's thread.
+  */
 private[prediction] final class NativeBatches(task: PredictionTask, context: TaskContext)
     extends AutoCloseable {
 
@@ -27,10 +26,9 @@ private[prediction] final class NativeBatches(task: PredictionTask, context: Tas
   val filler: BatchFiller =
     new BatchFiller(allocator, task.data, task.source, context.partitionId(), BatchLimits.Default)
 
-  /**
-   * Starts a batch, with the outputs of the one before given back. The first batches are small, so
-   * that a limit above is served soon.
-   */
+  /** Starts a batch, with the outputs of the one before given back. The first batches are small, so
+    * that a limit above is served soon.
+    */
   def begin(): Unit = {
     SparkPrivate.killIfInterrupted(context)
     release()

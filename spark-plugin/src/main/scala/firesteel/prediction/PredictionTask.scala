@@ -7,30 +7,29 @@ import org.apache.spark.sql.catalyst.expressions.Attribute
 import org.apache.spark.sql.execution.metric.SQLMetric
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-/**
- * What a task needs to predict; travels to the executors.
- *
- * @param spec
- *   the `PredictorSpec` as JSON
- * @param weights
- *   the weights in safetensors
- * @param data
- *   the columns the network reads
- * @param source
- *   where they lie in the child's rows
- * @param input
- *   the child's columns
- * @param passed
- *   those that are passed through
- * @param outputs
- *   what is computed
- * @param numOutputRows
- *   counts rows
- * @param numBatches
- *   counts native calls
- * @param nativeTime
- *   the nanoseconds in native calls
- */
+/** What a task needs to predict; travels to the executors.
+  *
+  * @param spec
+  *   the `PredictorSpec` as JSON
+  * @param weights
+  *   the weights in safetensors
+  * @param data
+  *   the columns the network reads
+  * @param source
+  *   where they lie in the child's rows
+  * @param input
+  *   the child's columns
+  * @param passed
+  *   those that are passed through
+  * @param outputs
+  *   what is computed
+  * @param numOutputRows
+  *   counts rows
+  * @param numBatches
+  *   counts native calls
+  * @param nativeTime
+  *   the nanoseconds in native calls
+  */
 private[prediction] final case class PredictionTask(
     spec: String,
     weights: Broadcast[Array[Byte]],

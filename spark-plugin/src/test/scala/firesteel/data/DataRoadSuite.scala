@@ -2,7 +2,7 @@ package firesteel.data
 
 import java.nio.file.Files
 
-import firesteel.bridge.InvalidDataException
+import firesteel.bridge.{InternalException, InvalidDataException}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.linalg.Vectors
 import org.apache.spark.sql.DataFrame
@@ -189,7 +189,9 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
 
   test("batches end at their limits, and every row is in one") {
     import spark.implicits._
-    val wide = Seq.tabulate(30)(i => (Array.fill(400000)(i.toFloat), 0, 1f)).toDF("features", "label", "weight")
+    val wide = Seq
+      .tabulate(30)(i => (Array.fill(400000)(i.toFloat), 0, 1f))
+      .toDF("features", "label", "weight")
     val pulled = DataRoad.runTasks(wide, plan(wide, "features"), 1) { stream =>
       var bytes = Seq.empty[Int]
       val part = Pulled.of(stream)
@@ -214,7 +216,10 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
     }
     val nulls = table.withColumn("floats", when(col("id") =!= 7, col("floats")))
     assert(message(nulls, "floats") == "the column 'floats' is null in row 7 of partition 0")
-    val short = table.withColumn("floats", when(col("id") === 8, slice(col("floats"), 1, 4)).otherwise(col("floats")))
+    val short = table.withColumn(
+      "floats",
+      when(col("id") === 8, slice(col("floats"), 1, 4)).otherwise(col("floats"))
+    )
     assert(
       message(short, "floats") ==
         "the column 'floats' has 4 values in row 8 of partition 0, but 5 are expected"
@@ -223,7 +228,9 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
       "floats",
       transform(col("floats"), (x, i) => when(col("id") =!= 9 || i =!= 3, x))
     )
-    assert(message(hole, "floats") == "value 3 of the column 'floats' is null in row 9 of partition 0")
+    assert(
+      message(hole, "floats") == "value 3 of the column 'floats' is null in row 9 of partition 0"
+    )
     withParquet(hole.coalesce(1), "parquet") { df =>
       assert(message(df, "floats").startsWith("value 3 of the column 'floats' is null in row 9"))
     }
@@ -243,43 +250,54 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
 
   test("no Arrow memory is left, and what was left would be an error") {
     val df = table
-    val left = DataRoad
-      .runTasks(df, plan(df, "floats"), 2) { stream =>
-        Pulled.of(stream)
-        org.apache.spark.sql.firesteel.SqlPrivate.allocator("probe").close()
-        stream.partition
-      }
-      .rdd
-      .collect()
-    assert(left.toSeq == Seq(0, 1))
-    val before = SqlPrivate.allocated
-    Pulled.rows(df, plan(df, "floats"), 2)
-    assert(SqlPrivate.allocated == before)
+    givesBackMemory(assert(Pulled.rows(df, plan(df, "floats"), 2).size == rows))
     val allocator = SqlPrivate.allocator("leaking")
     val buffer = allocator.buffer(64)
-    val leak = intercept[firesteel.bridge.InternalException](Closing(allocator)(_ => ()))
+    val leak = intercept[InternalException](Closing(allocator)(_ => ()))
     assert(leak.getMessage == "64 bytes of Arrow memory were not given back to leaking")
     buffer.close()
+    val cause = new IllegalStateException("first")
+    val other = SqlPrivate.allocator("leaking too")
+    val kept = other.buffer(64)
+    assert(intercept[IllegalStateException](Closing(other)(_ => throw cause)) eq cause)
+    assert(cause.getSuppressed.length == 1)
+    kept.close()
   }
 
   test("a stream that nobody imports is given back") {
     val df = table
-    val before = SqlPrivate.allocated
-    DataRoad.runTasks(df, plan(df, "floats"), 2)(_.feed(_ => ())).rdd.collect()
-    val error = intercept[SparkException] {
-      DataRoad
-        .runTasks(df, plan(df, "floats"), 2)(_.feed(_ => throw new IllegalStateException("mine")))
-        .rdd
-        .collect()
+    def feed(consume: Long => Unit): Unit = {
+      DataRoad.runTasks(df, plan(df, "floats"), 2)(_.feed(consume)).rdd.collect()
+      ()
     }
-    assert(error.getCause.getMessage == "mine")
-    assert(SqlPrivate.allocated == before)
+    givesBackMemory(feed(_ => ()))
+    givesBackMemory {
+      val error = intercept[SparkException](feed(_ => throw new IllegalStateException("mine")))
+      assert(error.getCause.getMessage == "mine")
+    }
   }
 
-  test("a view, a name with a dot and the frames of a stream's batches are read") {
+  test("a view and a name with a dot are read") {
     table.createOrReplaceTempView("numbers")
     assertRows(spark.table("numbers"), 2)
     val dotted = table.withColumnRenamed("floats", "my.floats")
     assert(Pulled.rows(dotted, plan(dotted, "my.floats"), 2).size == rows)
+  }
+
+  test("the batches of a stream are read") {
+    withParquet(table, "parquet") { df =>
+      val stream =
+        spark.readStream.schema(df.schema).parquet(df.inputFiles.head.replaceAll("/[^/]*$", ""))
+      var seen = Seq.empty[Seq[Any]]
+      val handle: (DataFrame, Long) => Unit =
+        (batch, _) => seen = seen ++ Pulled.rows(batch, plan(batch, "floats"), 2)
+      val query = stream.writeStream.foreachBatch(handle).start()
+      query.processAllAvailable()
+      query.stop()
+      assert(seen.toSet == (0 until rows).map(expected).toSet)
+      assertThrows[IllegalArgumentException](
+        DataRoad.runTasks(stream, plan(df, "floats"), 1)(_ => 0)
+      )
+    }
   }
 }

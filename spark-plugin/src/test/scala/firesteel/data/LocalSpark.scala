@@ -1,10 +1,11 @@
 package firesteel.data
 
+import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.{DataFrame, SparkSession}
-import org.scalatest.Suite
+import org.scalatest.{Assertion, Assertions, Suite}
 
 /** A session on two threads, shared by the suites of a JVM. */
-trait LocalSpark { self: Suite =>
+trait LocalSpark extends Assertions { self: Suite =>
 
   protected lazy val spark: SparkSession = SparkSession
     .builder()
@@ -25,6 +26,15 @@ trait LocalSpark { self: Suite =>
     }
   }
 
+  /** Checks that a block leaves no Arrow memory, once the last of its tasks has ended. */
+  protected def givesBackMemory(block: => Any): Assertion = {
+    val before = SqlPrivate.allocated
+    val _ = block
+    val end = System.nanoTime() + 10e9.toLong
+    while (SqlPrivate.allocated != before && System.nanoTime() < end) Thread.sleep(20)
+    assert(SqlPrivate.allocated == before)
+  }
+
   /** Runs a block under SQL settings, which are put back afterwards. */
   protected def withConf[T](settings: (String, String)*)(block: => T): T = {
     val before = settings.map { case (key, _) => key -> spark.conf.getOption(key) }
@@ -33,7 +43,7 @@ trait LocalSpark { self: Suite =>
     finally
       before.foreach {
         case (key, Some(value)) => spark.conf.set(key, value)
-        case (key, None)        => spark.conf.unset(key)
+        case (key, None) => spark.conf.unset(key)
       }
   }
 }

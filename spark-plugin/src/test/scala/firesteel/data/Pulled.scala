@@ -6,18 +6,17 @@ import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/**
- * What one task's stream held.
- *
- * @param partition
- *   the stream's partition
- * @param schema
- *   its Arrow schema as text
- * @param rows
- *   its rows: a value for each column, lists as `Seq`
- * @param batches
- *   the rows of each batch
- */
+/** What one task's stream held.
+  *
+  * @param partition
+  *   the stream's partition
+  * @param schema
+  *   its Arrow schema as text
+  * @param rows
+  *   its rows: a value for each column, lists as `Seq`
+  * @param batches
+  *   the rows of each batch
+  */
 final case class Pulled(
     partition: Int,
     schema: String,
@@ -59,6 +58,6 @@ object Pulled {
 
   private def plain(value: Any): Any = value match {
     case list: java.util.List[_] => list.asScala.toSeq
-    case other                   => other
+    case other => other
   }
 }
