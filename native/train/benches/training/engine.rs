@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use arrow_array::{
-    ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, RecordBatchIterator, UInt8Array,
+    Array, ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, RecordBatchIterator, UInt8Array,
 };
 use arrow_schema::{Field, Schema};
 use firesteel_core::CancelFlag;
@@ -90,7 +90,7 @@ impl Engine {
         let client = client(spec, server.port());
         let cancel = CancelFlag::new();
         let run = |worker: &Worker| {
-            worker.run(&mut |_| connect(&client, hash, parameters, &cancel), &cancel).unwrap();
+            worker.run(&mut |_| Ok(connect(&client, hash, parameters, &cancel)?), &cancel).unwrap();
         };
         let start = Instant::now();
         thread::scope(|scope| {
