@@ -145,7 +145,7 @@ public final class NativeLibrary {
             + " is missing); take a released jar, or build one with `make jar`");
   }
 
-  private static void link(List<Path> libraries) {
+  static void link(List<Path> libraries) {
     for (Path library : libraries) {
       try {
         System.load(library.toAbsolutePath().toString());

@@ -22,7 +22,7 @@ private[firesteel] final case class BatchLimits(rows: Int, bytes: Long)
 private[firesteel] object BatchLimits {
 
   /** Few enough bytes that a batch is still in the processor's cache when native code copies it. */
-  val Default: BatchLimits = BatchLimits(rows = 4096, bytes = 8L << 20)
+  val Default: BatchLimits = BatchLimits(rows = 4096, bytes = 2L << 20)
 }
 
 /** Fills Arrow batches with the plan's columns. */

@@ -82,8 +82,9 @@ final class Predictor private (
     @transient private[prediction] val weights: ModelWeights,
     val outputs: Seq[OutputKind]
 ) extends Serializable {
-  // A plan's nodes may travel with the tasks of another node, which must not take the weights along.
-  private val weightsHash: String = weights.hash
+
+  // Some of Spark's operators send the plan below them to the executors; weights go by broadcast.
+  private val hash = weights.hash
 
   /** The same predictor with fewer outputs. */
   private[prediction] def withOutputs(kept: Seq[OutputKind]): Predictor =
@@ -96,7 +97,7 @@ final class Predictor private (
       case _ => throw new IllegalArgumentException("a PredictorSpec is a JSON object")
     }
     val added = JObject(
-      "weights" -> JString(weightsHash),
+      "weights" -> JString(hash),
       "data" -> data.json,
       "outputs" -> JArray(outputs.map(kind => JString(kind.name)).toList)
     )
@@ -104,7 +105,7 @@ final class Predictor private (
   }
 
   private def identity: (String, String, DataPlan, Seq[OutputKind]) =
-    (spec, weightsHash, data, outputs)
+    (spec, hash, data, outputs)
 
   override def equals(other: Any): Boolean = other match {
     case that: Predictor => identity == that.identity
@@ -114,7 +115,7 @@ final class Predictor private (
   override def hashCode: Int = identity.hashCode
 
   override def toString: String =
-    s"Predictor(${weightsHash.take(12)}, ${outputs.map(_.name).mkString(", ")})"
+    s"Predictor(${hash.take(12)}, ${outputs.map(_.name).mkString(", ")})"
 }
 
 object Predictor {

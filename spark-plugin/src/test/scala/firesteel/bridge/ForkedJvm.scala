@@ -26,11 +26,12 @@ final class ForkedJvm private (val process: Process, output: Path) {
 object ForkedJvm {
   final case class Outcome(status: Int, output: String)
 
-  /** Options that this JVM was started with and Arrow needs there too. */
-  private val moduleOptions = Seq(
+  /** What Arrow needs, and a quick start. */
+  private val options = Seq(
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "-XX:+IgnoreUnrecognizedVMOptions",
     "--enable-native-access=ALL-UNNAMED",
+    "-XX:TieredStopAtLevel=1",
     "-Xmx512m"
   )
 
@@ -41,7 +42,7 @@ object ForkedJvm {
   def startIn(folder: Option[Path], mainClass: String, arguments: Seq[String]): ForkedJvm = {
     val output = Files.createTempFile("firesteel-forked-", ".txt")
     val java = Path.of(System.getProperty("java.home"), "bin", "java").toString
-    val command = Seq(java) ++ moduleOptions ++
+    val command = Seq(java) ++ options ++
       Seq("-cp", System.getProperty("java.class.path"), mainClass) ++ arguments
     val builder = new ProcessBuilder(command.asJava)
       .redirectErrorStream(true)

@@ -8,24 +8,34 @@ import scala.util.Using
 import org.scalatest.funsuite.AnyFunSuite
 
 class LeavingSuite extends AnyFunSuite {
-  private val rounds = 5
+  private val rounds = 10
 
-  /** Starts a JVM whose threads train, and makes it leave in the middle. */
+  /** Starts JVMs whose threads train, two at a time, and makes them leave in the middle. */
   private def leaving(how: String, status: Int)(act: ForkedJvm => Unit): Unit =
-    (1 to rounds).foreach { round =>
+    (1 to rounds).grouped(2).foreach { pair =>
       TemporaryFolder.use { folder =>
-        val jvm = ForkedJvm.startIn(Some(folder), "firesteel.bridge.LeavingMain", Seq(how))
-        val deadline = System.nanoTime() + 60e9.toLong
-        while (!jvm.outputSoFar.contains("training") && jvm.process.isAlive) {
-          assert(System.nanoTime() < deadline, jvm.outputSoFar)
-          Thread.sleep(20)
+        val jvms = pair.map { _ =>
+          ForkedJvm.startIn(Some(folder), "firesteel.bridge.LeavingMain", Seq(how))
         }
-        act(jvm)
-        val outcome = jvm.finish(30)
-        assert(outcome.status == status, s"round $round:\n${outcome.output}")
-        assert(crashReports(folder).isEmpty, s"round $round:\n${outcome.output}")
+        jvms.foreach { jvm =>
+          awaitTraining(jvm)
+          act(jvm)
+        }
+        jvms.zip(pair).foreach { case (jvm, round) =>
+          val outcome = jvm.finish(30)
+          assert(outcome.status == status, s"round $round:\n${outcome.output}")
+          assert(crashReports(folder).isEmpty, s"round $round:\n${outcome.output}")
+        }
       }
     }
+
+  private def awaitTraining(jvm: ForkedJvm): Unit = {
+    val deadline = System.nanoTime() + 60e9.toLong
+    while (!jvm.outputSoFar.contains("training") && jvm.process.isAlive) {
+      assert(System.nanoTime() < deadline, jvm.outputSoFar)
+      Thread.sleep(20)
+    }
+  }
 
   private def crashReports(folder: Path): Seq[String] =
     Using.resource(Files.list(folder))(

@@ -82,6 +82,15 @@ class NativeLibrarySuite extends AnyFunSuite {
     }
   }
 
+  test("a file that cannot be linked is refused with the linker's words and what may help") {
+    TemporaryFolder.use { folder =>
+      val text = TemporaryFolder.write(folder.resolve("libfiresteel.so"), "no library")
+      val error = intercept[NativeLibraryException](NativeLibrary.link(Seq(text).asJava))
+      assert(error.getMessage.startsWith(s"cannot load $text: "))
+      assert(error.getMessage.contains("spark.firesteel.native.directory"))
+    }
+  }
+
   test("the library of this build loads once, whatever is asked for afterwards") {
     val loaded = NativeLibrary.load(LibraryOptions.defaults())
     assert(NativeLibrary.isLoaded)

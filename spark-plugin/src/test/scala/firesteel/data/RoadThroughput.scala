@@ -3,6 +3,7 @@ package firesteel.data
 import java.lang.management.ManagementFactory
 import java.nio.file.Files
 
+import firesteel.bridge.NativeWorker
 import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.sql.firesteel.SqlPrivate
@@ -39,7 +40,8 @@ object RoadThroughput {
         Seq(LabelColumn("label", LabelKind.Class(10)))
       )
       df.foreach(_ => ())
-      val times = (0 until runs).map(_ => time(df, plan, rows))
+      val consume = if (names.contains("native")) load(plan) else pull
+      val times = (0 until runs).map(_ => time(df, plan, rows, consume))
       val wall = times.map(_._1).sorted.apply(runs / 2)
       val cpu = times.map(_._2).sorted.apply(runs / 2)
       println(f"$kind $source ${rows / wall}%.0f ${rows / cpu}%.0f")
@@ -95,18 +97,30 @@ object RoadThroughput {
     } else df.cache()
 
   /** The seconds of one read, and the processor seconds of its tasks. */
-  private def time(df: DataFrame, plan: DataPlan, rows: Int): (Double, Double) = {
+  private def time(
+      df: DataFrame,
+      plan: DataPlan,
+      rows: Int,
+      consume: PartitionStream => Option[Long]
+  ): (Double, Double) = {
     val start = System.nanoTime()
-    val found = DataRoad.runTasks(df, plan, 2)(pull).rdd.collect()
+    val found = DataRoad
+      .runTasks(df, plan, 2) { stream =>
+        val clock = ManagementFactory.getThreadMXBean
+        val begin = clock.getCurrentThreadCpuTime
+        val pulled = consume(stream)
+        (pulled, clock.getCurrentThreadCpuTime - begin)
+      }
+      .rdd
+      .collect()
     val seconds = (System.nanoTime() - start) / 1e9
-    require(found.map(_._1).sum == rows, s"${found.map(_._1).sum} of $rows rows arrived")
+    val counted = found.flatMap(_._1)
+    require(counted.isEmpty || counted.sum == rows, s"${counted.sum} of $rows rows arrived")
     (seconds, found.map(_._2).sum / 1e9)
   }
 
-  /** Pulls a stream to its end and looks at no value; its rows and processor nanoseconds. */
-  private def pull(stream: PartitionStream): (Long, Long) = {
-    val clock = ManagementFactory.getThreadMXBean
-    val start = clock.getCurrentThreadCpuTime
+  /** Pulls a stream to its end and looks at no value; its rows. */
+  private val pull: PartitionStream => Option[Long] = stream => {
     var rows = 0L
     stream.feed { address =>
       Closing(SqlPrivate.allocator("consumer")) { allocator =>
@@ -115,6 +129,24 @@ object RoadThroughput {
         }
       }
     }
-    (rows, clock.getCurrentThreadCpuTime - start)
+    Some(rows)
+  }
+
+  /** Loads a stream into native blocks. */
+  private def load(plan: DataPlan): PartitionStream => Option[Long] = {
+    val spec =
+      s"""{"server": {"fit": "road", "host": "localhost", "port": 1, "secret": "${"0" * 64}",
+         |"timeoutMillis": 1000}, "network": {"format": "firesteel.network/1", "inputs": ["input"],
+         |"nodes": [{"name": "0", "op": "Linear", "inputs": ["input"], "args": {"out_features": 10}}],
+         |"outputs": ["0"]}, "data": ${plan.toJson}, "loss": {"name": "cross_entropy"},
+         |"optimizer": {"name": "sgd", "learningRate": 0.1, "momentum": 0, "dampening": 0,
+         |"nesterov": false, "weightDecay": 0}, "strategy": {"name": "single"}, "batchSize": 32,
+         |"epochs": 1, "seed": 0, "shuffle": true, "partition": 0, "attempt": 0,
+         |"workersInTask": 1, "threads": 1, "cacheBytes": 4000000000,
+         |"spillDirectories": []}""".stripMargin
+    stream => {
+      Closing(NativeWorker.open(spec))(worker => stream.feed(address => worker.load(address)))
+      None
+    }
   }
 }

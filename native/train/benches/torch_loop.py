@@ -1,0 +1,114 @@
+"""The plain in-memory PyTorch loop that the benchmark beside this script compares Firesteel with.
+
+Arguments: a folder of Parquet files with MNIST, and how many of its rows to train on. Writes these
+rows' images (784 bytes each) and labels (a byte each) to standard output, then answers each line of
+JSON on standard input with one line: the seconds that the asked work took. One thread.
+"""
+
+import json
+import sys
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+from torch.nn import functional
+
+WIDTHS = (784, 500, 300, 10)
+
+
+def network() -> nn.Sequential:
+    """The MLP of the benchmark."""
+    torch.manual_seed(1)
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(WIDTHS):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """A fused optimizer by the benchmark's name for it."""
+    match name:
+        case "sgd":
+            return torch.optim.SGD(parameters, lr=0.05, fused=True)
+        case "momentum":
+            return torch.optim.SGD(parameters, lr=0.05, momentum=0.9, fused=True)
+        case "adam":
+            return torch.optim.Adam(parameters, lr=1e-3, fused=True)
+        case "adagrad":
+            return torch.optim.Adagrad(parameters, lr=1e-2, fused=True)
+        case _:
+            raise ValueError(name)
+
+
+class Training:
+    """A network in training, which goes on from command to command."""
+
+    def __init__(self, name: str, batch: int, images: torch.Tensor, labels: torch.Tensor) -> None:
+        self.network = network()
+        self.optimizer = optimizer(name, list(self.network.parameters()))
+        self.batch = batch
+        self.images = images
+        self.labels = labels
+
+    def epoch(self) -> None:
+        """Trains one shuffled epoch."""
+        order = torch.randperm(len(self.images))
+        for rows in order.split(self.batch):
+            self.optimizer.zero_grad()
+            loss = functional.cross_entropy(self.network(self.images[rows]), self.labels[rows])
+            loss.backward()
+            self.optimizer.step()
+
+
+class Passes:
+    """An optimizer over the network's parameters with gradients that stay the same."""
+
+    def __init__(self, name: str) -> None:
+        parameters = list(network().parameters())
+        for parameter in parameters:
+            parameter.grad = torch.randn_like(parameter)
+        self.optimizer = optimizer(name, parameters)
+
+    def steps(self, count: int) -> None:
+        """Makes steps."""
+        for _ in range(count):
+            self.optimizer.step()
+
+
+def main() -> None:
+    """Answers commands until the input ends."""
+    torch.set_num_threads(1)
+    folder, rows = sys.argv[1], int(sys.argv[2])
+    table = pq.read_table(folder).slice(0, rows)
+    pixels = b"".join(table["features"].to_pylist())
+    classes = table["label"].to_numpy()
+    sys.stdout.buffer.write(pixels + classes.astype(np.uint8).tobytes())
+    sys.stdout.buffer.flush()
+    images = torch.frombuffer(bytearray(pixels), dtype=torch.uint8).reshape(rows, -1) / 255
+    labels = torch.from_numpy(classes.astype(np.int64))
+
+    kept: dict[str, Training | Passes] = {}
+    for line in sys.stdin:
+        command: dict[str, Any] = json.loads(line)
+        torch.set_flush_denormal(command["flush"])
+        if line not in kept:
+            kept[line] = (
+                Training(command["optimizer"], command["batch"], images, labels)
+                if "batch" in command
+                else Passes(command["optimizer"])
+            )
+        work = kept[line]
+        start = time.perf_counter()
+        if isinstance(work, Training):
+            work.epoch()
+        else:
+            work.steps(command["steps"])
+        print(time.perf_counter() - start, flush=True)
+
+
+if __name__ == "__main__":
+    main()

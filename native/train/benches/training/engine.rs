@@ -1,0 +1,157 @@
+//! The engine as a task runs it: blocks, workers and a server in memory.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, RecordBatchIterator, UInt8Array,
+};
+use arrow_schema::{Field, Schema};
+use firesteel_core::CancelFlag;
+use firesteel_core::spec::{
+    ClientSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
+};
+use firesteel_data::{CacheBudget, Partition};
+use firesteel_ps::{Server, connect};
+use firesteel_train::{Worker, initialise};
+use serde_json::json;
+
+use crate::pytorch::{Images, SIZE};
+
+const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
+
+/// What is trained, and how.
+#[derive(Clone, Copy)]
+pub struct Setting {
+    pub workers: u32,
+    /// Rows of each worker.
+    pub rows: usize,
+    pub strategy: &'static str,
+    pub optimizer: OptimizerSpec,
+    pub batch_size: usize,
+    pub epochs: u32,
+}
+
+/// Workers that train over their rows again and again, one thread each.
+pub struct Engine {
+    server: ServerSpec,
+    workers: Vec<Worker>,
+}
+
+impl Engine {
+    /// Workers with their rows.
+    pub fn new(images: &Images, setting: Setting) -> Self {
+        let Setting { workers, rows, strategy, optimizer, batch_size, epochs } = setting;
+        let server = ServerSpec {
+            fit: "bench".to_owned(),
+            network: network(),
+            data: data(),
+            strategy: serde_json::from_value(json!({"name": strategy})).unwrap(),
+            workers,
+            epochs,
+            seed: 1,
+            bind_address: "127.0.0.1".to_owned(),
+            port: 0,
+            port_max_retries: 0,
+            secret: SECRET.to_owned(),
+            lease_millis: 60_000,
+        };
+        let spec = |partition| WorkerSpec {
+            server: client(&server, 0),
+            network: server.network.clone(),
+            data: server.data.clone(),
+            loss: serde_json::from_value(json!({"name": "cross_entropy"})).unwrap(),
+            optimizer,
+            strategy: server.strategy.clone(),
+            batch_size,
+            epochs,
+            seed: server.seed,
+            shuffle: true,
+            partition,
+            attempt: 0,
+            workers_in_task: 1,
+            threads: 1,
+            cache_bytes: u64::MAX,
+            spill_directories: Vec::new(),
+        };
+        let workers = (0..workers)
+            .map(|index| Worker::new(spec(index), partition(images, index as usize * rows, rows)))
+            .collect();
+        Self { server, workers }
+    }
+
+    /// Trains all epochs from the start; gives the seconds that it took.
+    pub fn train(&self) -> f64 {
+        let Self { server: spec, workers } = self;
+        let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed).unwrap();
+        let (hash, parameters) = (layout.hash(), layout.parameters());
+        let server = Server::open(spec, layout, center, buffers).unwrap();
+        let client = client(spec, server.port());
+        let cancel = CancelFlag::new();
+        let run = |worker: &Worker| {
+            worker.run(&mut |_| Ok(connect(&client, hash, parameters, &cancel)?), &cancel).unwrap();
+        };
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for worker in workers {
+                scope.spawn(|| run(worker));
+            }
+        });
+        let seconds = start.elapsed().as_secs_f64();
+        server.snapshot().unwrap();
+        server.close();
+        seconds
+    }
+}
+
+fn client(server: &ServerSpec, port: u16) -> ClientSpec {
+    ClientSpec {
+        fit: server.fit.clone(),
+        host: server.bind_address.clone(),
+        port,
+        secret: server.secret.clone(),
+        timeout_millis: 10_000,
+    }
+}
+
+/// The MLP 784-500-300-10.
+fn network() -> NetworkSpec {
+    let layer = |name: &str, input: &str, outputs: usize| json!({"name": name, "op": "Linear", "inputs": [input], "args": {"out_features": outputs}});
+    let relu = |name: &str, input: &str| json!({"name": name, "op": "ReLU", "inputs": [input]});
+    serde_json::from_value(json!({
+        "format": "firesteel.network/1",
+        "inputs": ["features"],
+        "nodes": [layer("0", "features", 500), relu("1", "0"), layer("2", "1", 300), relu("3", "2"),
+                  layer("4", "3", 10)],
+        "outputs": ["4"],
+    }))
+    .unwrap()
+}
+
+fn data() -> DataSpec {
+    serde_json::from_value(json!({
+        "inputs": [{"name": "features", "column": "features", "format": "dense", "element": "u8",
+                    "shape": [SIZE], "scale": 1.0 / 255.0}],
+        "labels": [{"column": "label", "kind": {"type": "class", "classes": 10}}],
+        "weight": null,
+    }))
+    .unwrap()
+}
+
+fn partition(images: &Images, first: usize, rows: usize) -> Partition {
+    let pixels = UInt8Array::from(images.pixels[first * SIZE..(first + rows) * SIZE].to_vec());
+    let item = Arc::new(Field::new("item", pixels.data_type().clone(), false));
+    let size = i32::try_from(SIZE).unwrap();
+    let features: ArrayRef = Arc::new(FixedSizeListArray::new(item, size, Arc::new(pixels), None));
+    let classes = images.classes[first..first + rows].iter().copied().map(f64::from);
+    let labels: ArrayRef = Arc::new(Float64Array::from_iter_values(classes));
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("features", features.data_type().clone(), false),
+        Field::new("label", labels.data_type().clone(), false),
+    ]));
+    let batch = RecordBatch::try_new(schema.clone(), vec![features, labels]).unwrap();
+    let reader = Box::new(RecordBatchIterator::new([Ok(batch)], schema));
+    Partition::load(reader, &data(), CacheBudget::shared(u64::MAX), &[], &CancelFlag::new())
+        .unwrap()
+}

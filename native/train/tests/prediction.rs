@@ -1,0 +1,207 @@
+//! Predictions for Arrow batches.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may be blunt")]
+
+mod support;
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, Float32Array, Int64Array, RecordBatch, UInt8Array};
+use firesteel_core::spec::{
+    DataSpec, ElementType, InputFormat, InputSpec, NetworkSpec, PredictionColumn, PredictionTask,
+    PredictorSpec,
+};
+use firesteel_core::{Coded, ErrorCode};
+use firesteel_train::{LoadedWeights, Predictor, initialise, weights_to_bytes};
+use serde_json::json;
+use support::{batch, chain, dense, list, noise, perceptron};
+
+fn spec(network: NetworkSpec, input: InputSpec) -> PredictorSpec {
+    PredictorSpec {
+        weights: "a hash".to_owned(),
+        network,
+        data: DataSpec { inputs: vec![input], labels: vec![], weight: None },
+        task: PredictionTask::Classification,
+        outputs: vec![
+            PredictionColumn::RawPrediction,
+            PredictionColumn::Probability,
+            PredictionColumn::Prediction,
+        ],
+        thresholds: vec![],
+        threads: 1,
+    }
+}
+
+fn loaded(spec: &PredictorSpec) -> Arc<LoadedWeights> {
+    let (layout, parameters, buffers) = initialise(&spec.network, &spec.data, 3).unwrap();
+    let bytes = weights_to_bytes(&layout, &parameters, &buffers).unwrap();
+    Arc::new(LoadedWeights::open(spec, &bytes).unwrap())
+}
+
+fn open(spec: &PredictorSpec) -> Predictor {
+    Predictor::open(spec, loaded(spec)).unwrap()
+}
+
+fn numbers(column: &ArrayRef) -> Vec<f64> {
+    let values = column.as_fixed_size_list_opt().map_or(column, |list| list.values());
+    values.as_primitive::<Float64Type>().values().to_vec()
+}
+
+fn floats(values: Vec<f32>, width: usize) -> RecordBatch {
+    batch(vec![list(Float32Array::from(values), width)])
+}
+
+#[test]
+fn a_batch_gets_the_columns_that_are_wanted_in_their_order() {
+    let mut spec = spec(perceptron(8, 3), dense("x", &[4], ElementType::F32));
+    let rows = floats(noise(4 * 7, 1), 4);
+    let all = open(&spec).predict(rows.clone()).unwrap();
+    let names: Vec<&str> =
+        all.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+    assert_eq!(names, ["rawPrediction", "probability", "prediction"]);
+    assert_eq!(all.num_rows(), 7);
+    let raw = numbers(all.column(0));
+    for (probability, raw) in numbers(all.column(1)).chunks(3).zip(raw.chunks(3)) {
+        assert!((probability.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let ratio = (raw[1] - raw[0]).exp();
+        assert!((probability[1] / probability[0] - ratio).abs() < 1e-9);
+    }
+    spec.outputs = vec![PredictionColumn::Prediction];
+    let one = open(&spec).predict(rows).unwrap();
+    assert_eq!(one.num_columns(), 1);
+    assert_eq!(numbers(one.column(0)), numbers(all.column(2)));
+}
+
+#[test]
+fn rows_get_the_same_prediction_in_batches_of_any_size() {
+    let spec = spec(perceptron(8, 3), dense("x", &[4], ElementType::F32));
+    let values = noise(4 * 1300, 2);
+    let mut predictor = open(&spec);
+    let whole = numbers(predictor.predict(floats(values.clone(), 4)).unwrap().column(0));
+    let mut parts = Vec::new();
+    for part in [0..3, 3..3, 3..515, 515..1300] {
+        let rows = floats(values[part.start * 4..part.end * 4].to_vec(), 4);
+        parts.extend(numbers(predictor.predict(rows).unwrap().column(0)));
+    }
+    assert_eq!(whole.len(), parts.len());
+    assert!(whole.iter().zip(&parts).all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn bytes_are_scaled_on_their_way_in() {
+    let mut scaled = dense("x", &[4], ElementType::U8);
+    scaled.scale = 1.0 / 255.0;
+    let bytes: Vec<u8> = (0..40).map(|value| value * 6).collect();
+    let floats_of = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+    let of_bytes = open(&spec(perceptron(8, 3), scaled))
+        .predict(batch(vec![list(UInt8Array::from(bytes), 4)]))
+        .unwrap();
+    let of_floats = open(&spec(perceptron(8, 3), dense("x", &[4], ElementType::F32)))
+        .predict(floats(floats_of, 4))
+        .unwrap();
+    let pairs = numbers(of_bytes.column(0)).into_iter().zip(numbers(of_floats.column(0)));
+    assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-5));
+}
+
+#[test]
+fn sparse_rows_are_predicted_as_dense_ones() {
+    use arrow_array::{Int32Array, ListArray};
+    use arrow_buffer::OffsetBuffer;
+    use arrow_schema::{DataType, Field};
+    let mut sparse = dense("x", &[4], ElementType::F32);
+    sparse.format = InputFormat::Sparse;
+    let offsets = || OffsetBuffer::new(vec![0, 2, 2, 3].into());
+    let lists = |values: ArrayRef, kind: DataType| -> ArrayRef {
+        let field = Arc::new(Field::new_list_field(kind, false));
+        Arc::new(ListArray::new(field, offsets(), values, None))
+    };
+    let columns = vec![
+        lists(Arc::new(Int32Array::from(vec![0, 3, 2])), DataType::Int32),
+        lists(Arc::new(Float32Array::from(vec![1.0, -2.0, 0.5])), DataType::Float32),
+    ];
+    let of_sparse = open(&spec(perceptron(8, 3), sparse)).predict(batch(columns)).unwrap();
+    let rows = vec![1.0, 0.0, 0.0, -2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0];
+    let of_dense = open(&spec(perceptron(8, 3), dense("x", &[4], ElementType::F32)))
+        .predict(floats(rows, 4))
+        .unwrap();
+    assert_eq!(numbers(of_sparse.column(0)), numbers(of_dense.column(0)));
+}
+
+#[test]
+fn dropout_and_batch_statistics_are_those_of_evaluation() {
+    let network = chain(&[
+        ("BatchNorm1d", json!({})),
+        ("Dropout", json!({"p": 0.9})),
+        ("Linear", json!({"out_features": 2})),
+    ]);
+    let mut predictor = open(&spec(network, dense("x", &[4], ElementType::F32)));
+    let rows = floats(noise(40, 4), 4);
+    let first = predictor.predict(rows.clone()).unwrap();
+    assert_eq!(first, predictor.predict(rows.clone()).unwrap());
+    let alone = numbers(predictor.predict(rows.slice(0, 1)).unwrap().column(0));
+    let together = numbers(first.column(0));
+    assert!(alone.iter().zip(&together).all(|(a, b)| (a - b).abs() < 1e-6));
+}
+
+#[test]
+fn predictors_of_several_threads_share_the_weights() {
+    let spec = spec(perceptron(64, 3), dense("x", &[16], ElementType::F32));
+    let weights = loaded(&spec);
+    let expected = Predictor::open(&spec, Arc::clone(&weights))
+        .unwrap()
+        .predict(floats(noise(1600, 5), 16))
+        .unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut predictor = Predictor::open(&spec, Arc::clone(&weights)).unwrap();
+                for _ in 0..5 {
+                    assert_eq!(predictor.predict(floats(noise(1600, 5), 16)).unwrap(), expected);
+                }
+            });
+        }
+    });
+    assert_eq!(Arc::strong_count(&weights), 1);
+}
+
+#[test]
+fn values_that_the_network_cannot_take_are_refused_with_their_place() {
+    let mut predictor = open(&spec(perceptron(8, 3), dense("x", &[2], ElementType::F32)));
+    let error = predictor.predict(floats(vec![0.0, 1.0, f32::NAN, 2.0], 2)).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidData);
+    assert!(error.to_string().contains("'column x', row 1 of the batch"), "{error}");
+
+    let network = chain(&[
+        ("Embedding", json!({"num_embeddings": 5, "embedding_dim": 3})),
+        ("LSTM", json!({"hidden_size": 4, "output": "last"})),
+        ("Linear", json!({"out_features": 2})),
+    ]);
+    let mut predictor = open(&spec(network, dense("x", &[3], ElementType::I64)));
+    let tokens = |ids: Vec<i64>| batch(vec![list(Int64Array::from(ids), 3)]);
+    assert_eq!(predictor.predict(tokens(vec![0, 4, 2])).unwrap().num_rows(), 1);
+    let error = predictor.predict(tokens(vec![0, 4, 2, 1, -1, 0])).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidData);
+    assert!(error.to_string().contains("row 1 of the batch, position 1: found -1"), "{error}");
+}
+
+#[test]
+fn weights_of_another_network_are_refused() {
+    let input = || dense("x", &[4], ElementType::F32);
+    let weights = loaded(&spec(perceptron(8, 3), input()));
+    let error = Predictor::open(&spec(perceptron(9, 3), input()), weights).err().unwrap();
+    assert_eq!(error.code(), ErrorCode::InvalidData);
+    let error = LoadedWeights::open(&spec(perceptron(8, 3), input()), b"nothing").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidData);
+}
+
+#[test]
+fn a_regression_predicts_a_number() {
+    let network = chain(&[("Linear", json!({"out_features": 1})), ("Sigmoid", json!({}))]);
+    let mut spec = spec(network, dense("x", &[4], ElementType::F32));
+    spec.task = PredictionTask::Regression;
+    spec.outputs = vec![PredictionColumn::Prediction];
+    let answer = open(&spec).predict(floats(noise(20, 6), 4)).unwrap();
+    assert!(numbers(answer.column(0)).iter().all(|value| (0.0..1.0).contains(value)));
+    assert_eq!(answer.column(0).data_type(), &arrow_schema::DataType::Float64);
+}
