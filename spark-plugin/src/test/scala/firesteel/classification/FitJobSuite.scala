@@ -142,11 +142,13 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
   }
 
   test("two fits side by side do not mix") {
+    def weights(seed: Long): Seq[Byte] =
+      Blobs.classifier().setNumWorkers(1).setSeed(seed).fit(data).weights.toSeq
     val fits = Seq(1L, 2L).map { seed =>
-      Future(Blobs.classifier().setNumWorkers(1).setSeed(seed).fit(data).weights)
+      Future(weights(seed))
     }
     val together = fits.map(Await.result(_, 60.seconds))
-    val alone = Seq(1L, 2L).map(Blobs.classifier().setNumWorkers(1).setSeed(_).fit(data).weights)
+    val alone = Seq(1L, 2L).map(weights)
     assert(together === alone)
   }
 
