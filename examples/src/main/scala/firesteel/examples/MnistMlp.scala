@@ -15,7 +15,9 @@ import org.apache.spark.sql.SparkSession
 object MnistMlp {
   def main(args: Array[String]): Unit = {
     val data = args.headOption.getOrElse("examples/data")
-    val modelPath = args.lift(1).getOrElse(Files.createTempDirectory("firesteel-mnist").resolve("model").toUri.toString)
+    val modelPath = args
+      .lift(1)
+      .getOrElse(Files.createTempDirectory("firesteel-mnist").resolve("model").toUri.toString)
     val spark = SparkSession.builder().appName("MNIST on Firesteel").getOrCreate()
     try run(spark, data, modelPath)
     finally spark.stop()
@@ -30,7 +32,7 @@ object MnistMlp {
       .setNumWorkers(2)
       .setWindow(4)
       .setBatchSize(64)
-      .setEpochs(8)
+      .setEpochs(5)
       .setLearningRate(2e-3)
       .setSeed(1)
       .setShowProgress(true)
@@ -42,7 +44,9 @@ object MnistMlp {
       .evaluate(model.transform(test))
     model.write.overwrite().save(modelPath)
     println(f"test accuracy ${100 * accuracy}%.2f %%")
-    println(f"trained ${60000L * classifier.getEpochs / seconds}%,.0f rows/s, ${seconds}%.1f s for ${classifier.getEpochs} epochs")
+    println(
+      f"trained ${60000L * classifier.getEpochs / seconds}%,.0f rows/s, ${seconds}%.1f s for ${classifier.getEpochs} epochs"
+    )
     println(s"model saved to $modelPath")
   }
 }

@@ -36,7 +36,9 @@ private[firesteel] object NetworkJson {
     "name" -> JString(node.name),
     "op" -> JString(node.op),
     "inputs" -> strings(node.inputs),
-    "args" -> JObject(node.args.toList.sortBy(_._1).map { case (name, value) => JField(name, value) })
+    "args" -> JObject(node.args.toList.sortBy(_._1).map { case (name, value) =>
+      JField(name, value)
+    })
   )
 
   private def strings(values: Seq[String]): JValue = JArray(values.map(JString(_)).toList)
@@ -45,7 +47,8 @@ private[firesteel] object NetworkJson {
     val parsed =
       try JsonMethods.parse(json)
       catch { case NonFatal(e) => fail(s"it is not JSON: ${e.getMessage.linesIterator.next()}") }
-    val root = fields("the network", parsed, Set("format", "inputs", "nodes", "outputs", "inputShapes"))
+    val root =
+      fields("the network", parsed, Set("format", "inputs", "nodes", "outputs", "inputShapes"))
     root.get("format") match {
       case Some(JString(Format)) =>
       case Some(JString(other)) => fail(s"its format is '$other', this version reads '$Format'")
@@ -54,7 +57,8 @@ private[firesteel] object NetworkJson {
     Network(
       stringsAt("the network", root, "inputs"),
       required("the network", root, "nodes") match {
-        case JArray(nodes) => nodes.zipWithIndex.map { case (node, index) => parseNode(node, index) }
+        case JArray(nodes) =>
+          nodes.zipWithIndex.map { case (node, index) => parseNode(node, index) }
         case _ => fail("its 'nodes' are not a list")
       },
       stringsAt("the network", root, "outputs"),

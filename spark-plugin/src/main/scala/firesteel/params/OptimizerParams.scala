@@ -46,7 +46,11 @@ trait OptimizerParams extends Params {
 
   /** Decay of the second moment of adam, adamw, adamax and nadam, in [0, 1). Default: 0.999. */
   final val beta2: DoubleParam =
-    option("beta2", "decay of the second moment of adam and its kin, in [0, 1)", Validators.fraction)
+    option(
+      "beta2",
+      "decay of the second moment of adam and its kin, in [0, 1)",
+      Validators.fraction
+    )
 
   /** What is added to a denominator, at least 0. Default: 1e-8, but 1e-10 for adagrad, 1e-6 for adadelta. */
   final val epsilon: DoubleParam =
@@ -96,7 +100,8 @@ trait OptimizerParams extends Params {
   /** The learning rate that is set, or the optimizer's default. */
   final def getLearningRate: Double =
     get(learningRate).getOrElse(
-      Optimizer($(optimizer)).options.collectFirst { case ("learningRate", JDouble(rate)) => rate }
+      Optimizer($(optimizer)).options
+        .collectFirst { case ("learningRate", JDouble(rate)) => rate }
         .getOrElse(Double.NaN)
     )
 
@@ -133,7 +138,8 @@ trait OptimizerParams extends Params {
   private def toJson(value: Any): JValue = value match {
     case flag: Boolean => JBool(flag)
     case number: Double => JDouble(number)
-    case other => throw new IllegalStateException(s"an optimizer's option of type ${other.getClass}")
+    case other =>
+      throw new IllegalStateException(s"an optimizer's option of type ${other.getClass}")
   }
 
   private def unlessSet: String = "; unless set, as in PyTorch"

@@ -34,13 +34,13 @@ trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
     Validators.oneOf("loss", losses)
   )
 
-  /** Whether `fit` draws a progress line on standard error. Default: if standard error is a terminal and
-    * `spark.ui.showConsoleProgress` is not false.
+  /** Whether `fit` draws a progress line on standard error; if not, it logs each epoch. Default:
+    * `spark.firesteel.progress`, which is that of `spark.ui.showConsoleProgress`: true in shells.
     */
   final val showProgress: BooleanParam = new BooleanParam(
     this,
     "showProgress",
-    "whether fit draws a progress line; unless set, on a terminal if Spark shows its own there"
+    "whether fit draws a progress line; unless set, as spark.firesteel.progress says"
   )
 
   setDefault(batchSize -> 32, epochs -> 10, shuffle -> true)

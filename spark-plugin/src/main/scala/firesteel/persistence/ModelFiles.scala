@@ -69,13 +69,17 @@ private[persistence] object ModelFiles {
     val files = path.getFileSystem(conf)
     val document = intact(new Path(path, ModelFile)) { file =>
       val read = JsonMethods.parse(new String(get(files, file), UTF_8)).extract[Document]
-      require(read.format == Format, s"its format is '${read.format}', this version reads '$Format'")
+      require(
+        read.format == Format,
+        s"its format is '${read.format}', this version reads '$Format'"
+      )
       read
     }
     val network = intact(new Path(path, NetworkFile)) { file =>
       Network.fromJson(new String(get(files, file), UTF_8))
     }
-    val inputs = document.inputs.map(input => intact(new Path(path, ModelFile))(_ => inputOf(input)))
+    val inputs =
+      document.inputs.map(input => intact(new Path(path, ModelFile))(_ => inputOf(input)))
     val fitted = intact(new Path(path, WeightsFile)) { file =>
       val read =
         new FittedNetwork(network, inputs, document.output, get(files, file), document.summary)
@@ -91,7 +95,9 @@ private[persistence] object ModelFiles {
   private def inputOf(input: Input): InputColumn = {
     val format = Seq(InputFormat.Dense, InputFormat.Sparse)
       .find(_.name == input.format)
-      .getOrElse(throw new IllegalArgumentException(s"unknown format of an input '${input.format}'"))
+      .getOrElse(
+        throw new IllegalArgumentException(s"unknown format of an input '${input.format}'")
+      )
     InputColumn(input.name, Nil, format, ElementType.F32, input.shape, 1.0)
   }
 

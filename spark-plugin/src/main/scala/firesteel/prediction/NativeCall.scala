@@ -9,12 +9,11 @@ import org.apache.arrow.vector.{Float8Vector, VectorLoader, VectorSchemaRoot}
 
 import scala.jdk.CollectionConverters._
 
-/**
- * The outputs of one batch, in the order of the task's outputs. Valid until the next batch.
- *
- * @param root
- *   the native batch
- */
+/** The outputs of one batch, in the order of the task's outputs. Valid until the next batch.
+  *
+  * @param root
+  *   the native batch
+  */
 private[prediction] final class Outputs(root: VectorSchemaRoot) extends AutoCloseable {
 
   /** The rows. */

@@ -77,4 +77,8 @@ private[firesteel] trait NetworkEstimation
   * @param output
   *   the network's output that is compared with it
   */
-private[firesteel] final case class Target(label: LabelColumn, loss: JObject, output: OutputInspection)
+private[firesteel] final case class Target(
+    label: LabelColumn,
+    loss: JObject,
+    output: OutputInspection
+)

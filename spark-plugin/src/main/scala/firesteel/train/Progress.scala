@@ -15,8 +15,7 @@ private[train] trait Progress {
 }
 
 /** A line in the log for each epoch that all workers have trained. */
-private[train] final class LoggedProgress(log: Logger, epochs: Int, workers: Int)
-    extends Progress {
+private[train] final class LoggedProgress(log: Logger, epochs: Int, workers: Int) extends Progress {
   private var told = 0
 
   override def update(status: ServerStatus): Unit =
@@ -49,7 +48,7 @@ private[train] final class ProgressLine(
     clock: () => Long
 ) extends Progress {
   private val rate = new Rate
-  private var shown = 0
+  private var drawn = false
 
   override def update(status: ServerStatus): Unit = {
     rate.add(clock(), status.rowsTrained)
@@ -58,14 +57,14 @@ private[train] final class ProgressLine(
 
   override def finish(status: ServerStatus): Unit = {
     update(status)
-    if (shown > 0) out.println()
+    if (drawn) out.println()
   }
 
   private def draw(text: String): Unit = {
-    val line = text.take(width - 1)
-    out.print("\r" + line + " " * math.max(0, shown - line.length))
+    // As wide as the console, to cover what Spark's own progress bar drew.
+    out.print("\r" + text.take(width - 1).padTo(width - 1, ' '))
     out.flush()
-    shown = line.length
+    drawn = true
   }
 }
 
@@ -89,7 +88,7 @@ private[train] final class Rate {
 }
 
 private[train] object ProgressLine {
-  private val BarWidth = 20
+  private val BarWidth = 10
   private val DefaultWidth = 80
 
   /** On standard error, as wide as the console. */

@@ -34,9 +34,14 @@ private[train] object Slots {
   private def dynamicSlots(context: SparkContext, wanted: Option[Int]): Int = {
     val conf = context.getConf
     val now = SparkPrivate.slots(context)
-    val most = conf.getOption("spark.dynamicAllocation.maxExecutors").map(_.toLong * perExecutor(conf))
+    val most =
+      conf.getOption("spark.dynamicAllocation.maxExecutors").map(_.toLong * perExecutor(conf))
     val target = wanted.map(_.toLong).getOrElse(math.max(now.toLong, 1L))
-    math.max(now.toLong, most.fold(target)(math.min(_, target))).max(1L).min(Int.MaxValue.toLong).toInt
+    math
+      .max(now.toLong, most.fold(target)(math.min(_, target)))
+      .max(1L)
+      .min(Int.MaxValue.toLong)
+      .toInt
   }
 
   private def awaitExecutors(context: SparkContext, expected: Option[Int]): Unit = {
@@ -44,7 +49,11 @@ private[train] object Slots {
       SparkPrivate.slots(context) < expected.getOrElse(1)
     def starting: Boolean = System.currentTimeMillis() - context.startTime < StartMillis
     if (missing && starting) {
-      log.info("Waiting for executors: {} slots of {}", SparkPrivate.slots(context), expected.getOrElse(1))
+      log.info(
+        "Waiting for executors: {} slots of {}",
+        SparkPrivate.slots(context),
+        expected.getOrElse(1)
+      )
       while (missing && starting) Thread.sleep(PollMillis)
     }
   }

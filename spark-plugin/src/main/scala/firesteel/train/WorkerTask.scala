@@ -67,7 +67,8 @@ private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
       case _: FencedException | _: TrainingCancelledException =>
         new TaskKilledException(error.getMessage)
       case _ if context.isInterrupted() => new TaskKilledException("the task was killed")
-      case certain @ (_: InvalidSpecException | _: InvalidDataException | _: TrainingDivergedException) =>
+      case certain @ (_: InvalidSpecException | _: InvalidDataException |
+          _: TrainingDivergedException) =>
         try worker.abort(NativeErrors.codeOf(certain), certain.getMessage)
         catch { case NonFatal(unreachable) => certain.addSuppressed(unreachable) }
         certain

@@ -34,9 +34,8 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
     Blobs.classifier().setNetwork(Network.sequential(layers: _*)).fit(data)
 
   private def withFeature(value: Double): DataFrame = {
-    val spoil = udf((id: Long, v: Vector) =>
-      if (id == 17) Vectors.dense(v.toArray.updated(2, value)) else v
-    )
+    val spoil =
+      udf((id: Long, v: Vector) => if (id == 17) Vectors.dense(v.toArray.updated(2, value)) else v)
     data.withColumn("features", spoil(col("id"), col("features")))
   }
 
@@ -73,9 +72,8 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   }
 
   test("vectors of different sizes are refused with both sizes") {
-    val shorten = udf((id: Long, v: Vector) =>
-      if (id == 17) Vectors.dense(v.toArray.take(3)) else v
-    )
+    val shorten =
+      udf((id: Long, v: Vector) => if (id == 17) Vectors.dense(v.toArray.take(3)) else v)
     fails[InvalidDataException]("features", "3", "4")(
       fit(data.withColumn("features", shorten(col("id"), col("features"))))
     )
@@ -93,7 +91,9 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
 
   test("a negative weight is refused with its value") {
     val negative = data.withColumn("weight", lit(-1.0))
-    fails[InvalidDataException]("weight", "-1")(Blobs.classifier().setWeightCol("weight").fit(negative))
+    fails[InvalidDataException]("weight", "-1")(
+      Blobs.classifier().setWeightCol("weight").fit(negative)
+    )
   }
 
   test("a network that does not fit is refused with the layer's name, before any job of training") {
@@ -103,7 +103,9 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
       Blobs.classifier().setNetwork(Network.sequential(Linear(3)).withInputShape(2, 2)).fit(data)
     )
     val square = Network.sequential(Flatten, Linear(3)).withInputShape(3, 3)
-    fails[InvalidDataException]("'features'", "4", "9")(Blobs.classifier().setNetwork(square).fit(data))
+    fails[InvalidDataException]("'features'", "4", "9")(
+      Blobs.classifier().setNetwork(square).fit(data)
+    )
     val unknown = Network(Seq("x"), Seq(Node("a", "Liner", Seq("x"))), Seq("a"))
     fails[InvalidSpecException]("'a'", "Liner")(Blobs.classifier().setNetwork(unknown).fit(data))
   }
@@ -142,7 +144,9 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
 
   test("an empty DataFrame gives no model") {
     fails[UntrainedModelException]("no rows")(fit(data.where("id < 0")))
-    val sized = data.where("id < 0").select(array(lit(1.0f)).as("features"), col("label"))
+    val sized = data
+      .where("id < 0")
+      .select(array(lit(1.0f)).as("features"), col("label"))
       .withMetadata("features", Metadata.fromJson("""{"size": 4}"""))
     fails[UntrainedModelException]("no rows")(fit(sized))
   }

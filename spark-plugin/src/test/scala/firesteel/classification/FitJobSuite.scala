@@ -155,7 +155,8 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
   test("a second SparkContext in the same JVM works") {
     Blobs.classifier().setEpochs(1).fit(data)
     spark.stop()
-    val second = SparkSession.builder().master("local[2]").config("spark.ui.enabled", false).getOrCreate()
+    val second =
+      SparkSession.builder().master("local[2]").config("spark.ui.enabled", false).getOrCreate()
     try {
       val again = Blobs.frame(second)
       assert(Blobs.accuracy(Blobs.classifier().fit(again).transform(again)) > 0.95)

@@ -78,7 +78,10 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
     assert(summary.workers === 2)
     assert(summary.tasks === 2)
     assert(summary.rowsPerSecond > 0)
-    assert(summary.ledger.map(_.rows).sum === 8 * 240, "every row of every epoch in one applied commit")
+    assert(
+      summary.ledger.map(_.rows).sum === 8 * 240,
+      "every row of every epoch in one applied commit"
+    )
   }
 
   test("a saved model comes back as it was") {
@@ -139,7 +142,8 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   }
 
   test("features may be bytes, which are scaled to lie between 0 and 1") {
-    val bytes = udf((v: Vector) => v.toArray.map(x => math.max(0, math.min(255, x * 80 + 40)).toByte))
+    val bytes =
+      udf((v: Vector) => v.toArray.map(x => math.max(0, math.min(255, x * 80 + 40)).toByte))
     learns(Blobs.classifier().setEpochs(20), data.withColumn("features", bytes($"features")))
   }
 
@@ -224,7 +228,8 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
     val attribute = Attribute.fromStructField(predicted.schema("prediction"))
     assert(attribute.asInstanceOf[NominalAttribute].values.get === indexer.labelsArray.head)
     assert(AttributeGroup.fromStructField(predicted.schema("probability")).size === 3)
-    val back = new IndexToString().setInputCol("prediction").setOutputCol("guess").transform(predicted)
+    val back =
+      new IndexToString().setInputCol("prediction").setOutputCol("guess").transform(predicted)
     assert(back.where($"guess" === $"name").count() > 0.9 * data.count())
     val path = java.nio.file.Files.createTempDirectory("firesteel").resolve("model").toString
     model.save(path)
@@ -244,7 +249,8 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   }
 
   test("it works in a Pipeline") {
-    val spread = data.select($"label", udf((v: Vector) => v.toArray).apply($"features").as("x"))
+    val spread = data
+      .select($"label", udf((v: Vector) => v.toArray).apply($"features").as("x"))
       .select($"label" +: (0 until Blobs.Size).map(i => $"x" (i).as(s"x$i")): _*)
     val assembler = new VectorAssembler()
       .setInputCols((0 until Blobs.Size).map(i => s"x$i").toArray)
@@ -292,11 +298,16 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
 
   test("vectors that are sparse at one row and dense at another are the same to it") {
     val mixed = udf((id: Long, v: Vector) =>
-      if (id % 2 == 0) v.toDense: Vector else Vectors.sparse(v.size, v.toSparse.indices, v.toSparse.values)
+      if (id % 2 == 0) v.toDense: Vector
+      else Vectors.sparse(v.size, v.toSparse.indices, v.toSparse.values)
     )
     val predicted = fitted.transform(data.withColumn("features", mixed($"id", $"features")))
     assert(predicted.where($"features".isNotNull).count() === 240)
-    assert(predicted.orderBy("id").select("prediction").as[Double].collect().toSeq === predictions(fitted))
+    assert(
+      predicted.orderBy("id").select("prediction").as[Double].collect().toSeq === predictions(
+        fitted
+      )
+    )
     assert(predicted.select("features").collect().exists(_.get(0).isInstanceOf[SparseVector]))
   }
 }

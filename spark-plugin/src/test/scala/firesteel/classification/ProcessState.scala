@@ -46,7 +46,10 @@ object ProcessState {
       .collect { case s"socket:[$inode]" => inode }
       .toSet
     Seq("tcp", "tcp6").flatMap { table =>
-      Files.readAllLines(Path.of("/proc/self/net", table)).asScala.tail
+      Files
+        .readAllLines(Path.of("/proc/self/net", table))
+        .asScala
+        .tail
         .map(_.trim.split("\\s+"))
         .filter(fields => fields(3) == "0A" && inodes(fields(9)))
         .map(fields => Integer.parseInt(fields(1).split(":")(1), 16))
@@ -54,6 +57,9 @@ object ProcessState {
   }
 
   private def spilled(): Seq[String] =
-    Files.readAllLines(Path.of("/proc/self/maps")).asScala.toSeq
+    Files
+      .readAllLines(Path.of("/proc/self/maps"))
+      .asScala
+      .toSeq
       .filter(line => line.contains("firesteel") && line.contains("blockmgr"))
 }

@@ -77,7 +77,15 @@ final class NetworkSuite extends AnyFunSuite {
 
   private val everyLayer = Network
     .sequential(
-      Conv2d(8, (3, 5), stride = 2, padding = 1, dilation = (1, 2), groups = 2, inChannels = Some(2)),
+      Conv2d(
+        8,
+        (3, 5),
+        stride = 2,
+        padding = 1,
+        dilation = (1, 2),
+        groups = 2,
+        inChannels = Some(2)
+      ),
       BatchNorm2d(eps = 1e-3, momentum = 0.2, affine = false),
       MaxPool2d(2, padding = 1, dilation = 2, ceilMode = true),
       AvgPool2d(2, stride = Some(1), padding = 1, ceilMode = true, countIncludePad = false),
@@ -100,11 +108,20 @@ final class NetworkSuite extends AnyFunSuite {
   test("JSON gives back every layer and the shape of the input") {
     assert(Network.fromJson(everyLayer.toJson) === everyLayer)
     assert(Network.fromJson(everyLayer.toPrettyJson) === everyLayer)
-    assert(Network.fromJson(Network.fromJson(everyLayer.toJson).toJson).toJson === everyLayer.toJson)
+    assert(
+      Network.fromJson(Network.fromJson(everyLayer.toJson).toJson).toJson === everyLayer.toJson
+    )
   }
 
   test("what the native library gets has no shapes of inputs: they come with the data") {
-    assert(NetworkJson.specification(everyLayer).obj.map(_._1) === Seq("format", "inputs", "nodes", "outputs"))
+    assert(
+      NetworkJson.specification(everyLayer).obj.map(_._1) === Seq(
+        "format",
+        "inputs",
+        "nodes",
+        "outputs"
+      )
+    )
   }
 
   test("a graph of several inputs is given by its nodes") {
@@ -164,7 +181,9 @@ final class NetworkSuite extends AnyFunSuite {
       Network.fromJson(json.replace("network/1", "network/2"))
     )
     refused("it has no 'format'")(Network.fromJson("{}"))
-    refused("node 0 has an unknown field 'kind'")(Network.fromJson(json.replace("\"op\"", "\"kind\"")))
+    refused("node 0 has an unknown field 'kind'")(
+      Network.fromJson(json.replace("\"op\"", "\"kind\""))
+    )
     refused("'inputs' of node 0 is not a list")(
       Network.fromJson(json.replace("\"inputs\":[\"features\"],\"args\"", "\"inputs\":3,\"args\""))
     )

@@ -48,12 +48,17 @@ final class NetworkParamsSuite extends AnyFunSuite {
   test("an optimizer's options have PyTorch's defaults") {
     val classifier = new NetworkClassifier()
     def spec(name: String): Map[String, Any] =
-      classifier.setOptimizer(name).optimizerSpec.obj.map {
-        case (option, JDouble(value)) => option -> value
-        case (option, JBool(value)) => option -> value
-        case (option, JString(value)) => option -> value
-        case other => fail(other.toString)
-      }.toMap
+      classifier
+        .setOptimizer(name)
+        .optimizerSpec
+        .obj
+        .map {
+          case (option, JDouble(value)) => option -> value
+          case (option, JBool(value)) => option -> value
+          case (option, JString(value)) => option -> value
+          case other => fail(other.toString)
+        }
+        .toMap
     val adam = Map[String, Any](
       "name" -> "adam",
       "learningRate" -> 1e-3,
@@ -65,7 +70,12 @@ final class NetworkParamsSuite extends AnyFunSuite {
     )
     assert(spec("adam") === adam)
     assert(spec("adamw") === adam ++ Map[String, Any]("name" -> "adamw", "weightDecay" -> 0.01))
-    assert(spec("adamax") === adam - "amsgrad" ++ Map[String, Any]("name" -> "adamax", "learningRate" -> 2e-3))
+    assert(
+      spec("adamax") === adam - "amsgrad" ++ Map[String, Any](
+        "name" -> "adamax",
+        "learningRate" -> 2e-3
+      )
+    )
     assert(
       spec("nadam") === adam - "amsgrad" ++
         Map[String, Any]("name" -> "nadam", "learningRate" -> 2e-3, "momentumDecay" -> 4e-3)
@@ -159,7 +169,9 @@ final class NetworkParamsSuite extends AnyFunSuite {
     refused("learningRate must be a positive number, not NaN")(
       new NetworkClassifier().setLearningRate(Double.NaN)
     )
-    refused("beta1 must be a number from 0 to below 1, not 1.0")(new NetworkClassifier().setBeta1(1))
+    refused("beta1 must be a number from 0 to below 1, not 1.0")(
+      new NetworkClassifier().setBeta1(1)
+    )
     refused("featuresScale must be a finite number")(new NetworkClassifier().setFeaturesScale(0))
     refused("featuresCols names the column 'a' twice")(
       new NetworkClassifier().setFeaturesCols(Array("a", "b", "a"))
@@ -176,11 +188,15 @@ final class NetworkParamsSuite extends AnyFunSuite {
   }
 
   test("the strategy single has no window") {
-    refused("has no window")(new NetworkClassifier().setStrategy("single").setWindow(2).strategySpec)
-    assert(new NetworkClassifier().setWindow(2).strategySpec === JObject(
-      "name" -> JString("adag"),
-      "window" -> org.json4s.JsonAST.JInt(2)
-    ))
+    refused("has no window")(
+      new NetworkClassifier().setStrategy("single").setWindow(2).strategySpec
+    )
+    assert(
+      new NetworkClassifier().setWindow(2).strategySpec === JObject(
+        "name" -> JString("adag"),
+        "window" -> org.json4s.JsonAST.JInt(2)
+      )
+    )
   }
 
   test("one features column and several are not both accepted") {

@@ -81,6 +81,8 @@ final class FitPlanSuite extends AnyFunSuite {
     assert(FitJob.typed(failed) eq cause)
     val other = new SparkException("cancelled")
     assert(FitJob.typed(other) eq other)
-    assert(FitJob.typed(new UntrainedModelException("no rows")).isInstanceOf[UntrainedModelException])
+    assert(
+      FitJob.typed(new UntrainedModelException("no rows")).isInstanceOf[UntrainedModelException]
+    )
   }
 }

@@ -17,7 +17,11 @@ object MlPrivate {
     * @throws java.lang.IllegalArgumentException
     *   when it is the metadata of another class
     */
-  def loadMetadata(path: String, session: SparkSession, className: String): (String, Params => Unit) = {
+  def loadMetadata(
+      path: String,
+      session: SparkSession,
+      className: String
+  ): (String, Params => Unit) = {
     val metadata = DefaultParamsReader.loadMetadata(path, session, className)
     (metadata.uid, instance => metadata.getAndSetParams(instance))
   }
