@@ -136,13 +136,13 @@ class Spark:
         *,
         version: str = "4.3",
         master: str = "local[2]",
-        conf: dict[str, str] | None = None,
+        conf: dict[str, str | None] | None = None,
         jars: list[Path] | None = None,
         plugin: bool = True,
         environment: dict[str, str] | None = None,
         stdin: str | None = None,
     ) -> Run:
-        """Starts `spark-submit` or `spark-shell`; without `LIBTORCH` unless the test sets it."""
+        """Starts `spark-submit` or `spark-shell`; `None` takes a setting away."""
         settings = {
             "spark.ui.enabled": "false",
             "spark.driver.host": "127.0.0.1",
@@ -156,7 +156,8 @@ class Spark:
         venv = VENVS[version]
         line = [str(venv / "bin" / command), "--master", master]
         for key, value in settings.items():
-            line += ["--conf", f"{key}={value}"]
+            if value is not None:
+                line += ["--conf", f"{key}={value}"]
         line += ["--jars", ",".join(str(jar) for jar in ([PLUGIN_JAR] if jars is None else jars))]
         clean = {
             k: v for k, v in os.environ.items() if k not in ("LIBTORCH", "SPARK_HOME", "PYTHONPATH")

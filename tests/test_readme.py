@@ -11,7 +11,7 @@ from conftest import LOCAL_CLUSTER, NATIVES_JAR, PLUGIN_JAR, ROOT, VENVS, Spark
 
 README = (ROOT / "README.md").read_text()
 # As the README has it: both jars, and nothing else that names libtorch.
-OPTIONS = {"jars": [PLUGIN_JAR, NATIVES_JAR], "conf": {"spark.firesteel.libtorch.path": ""}}
+OPTIONS = {"jars": [PLUGIN_JAR, NATIVES_JAR], "conf": {"spark.firesteel.libtorch.path": None}}
 
 
 def snippet(name: str) -> str:

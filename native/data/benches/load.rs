@@ -9,11 +9,11 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{
+use arrow_array::{
     ArrayRef, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, RecordBatchIterator,
     UInt8Array,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow_schema::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
 use firesteel_data::{CacheBudget, Partition};

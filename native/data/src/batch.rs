@@ -1,6 +1,6 @@
 //! The same validation and conversion for a batch of prediction, which is not kept.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
 
 use crate::dense::{self, Dense, Slice};
@@ -107,7 +107,7 @@ fn view<'a, T: Element>(
 
 #[cfg(test)]
 mod tests {
-    use arrow::datatypes::{Float32Type, UInt8Type};
+    use arrow_array::types::{Float32Type, UInt8Type};
     use firesteel_core::spec::ElementType;
 
     use super::*;

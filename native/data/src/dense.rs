@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use arrow::array::ArrayRef;
+use arrow_array::ArrayRef;
 
 use crate::blocks::{Footprint, Keeper};
 use crate::element::Element;
@@ -177,9 +177,9 @@ impl<T: Element> InputWriter for DenseWriter<T> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float32Array, Int64Array};
-    use arrow::buffer::NullBuffer;
-    use arrow::datatypes::{Float32Type, Int64Type, UInt8Type};
+    use arrow_array::types::{Float32Type, Int64Type, UInt8Type};
+    use arrow_array::{Float32Array, Int64Array};
+    use arrow_buffer::NullBuffer;
     use firesteel_core::spec::{DataSpec, ElementType};
     use firesteel_core::{Coded, ErrorCode};
 

@@ -1,10 +1,10 @@
 //! Arrow structures that cross the boundary from the JVM by address. With `mapped`, the only unsafe code of the crate.
 #![allow(unsafe_code)]
 
-use arrow::array::{Array, RecordBatch, RecordBatchReader, StructArray};
-use arrow::error::ArrowError;
-use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
-use arrow::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
+use arrow_array::{Array, RecordBatch, RecordBatchReader, StructArray};
+use arrow_schema::ArrowError;
 use firesteel_core::spec::DataSpec;
 
 use crate::error::DataError;
@@ -65,7 +65,7 @@ pub unsafe fn import_batch(
     }
     // SAFETY: by the caller's promise the two obey the C data interface and belong together.
     let data = unsafe { from_ffi(array, &schema) }.map_err(import_error)?;
-    if !matches!(data.data_type(), arrow::datatypes::DataType::Struct(_)) {
+    if !matches!(data.data_type(), arrow_schema::DataType::Struct(_)) {
         return Err(DataError::Schema(format!(
             "a batch is a struct array, not {}",
             data.data_type()
@@ -125,8 +125,9 @@ pub(crate) mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use arrow::array::RecordBatchIterator;
-    use arrow::datatypes::{Float32Type, SchemaRef};
+    use arrow_array::RecordBatchIterator;
+    use arrow_array::types::Float32Type;
+    use arrow_schema::SchemaRef;
     use firesteel_core::spec::ElementType;
     use firesteel_core::{CancelFlag, Coded, ErrorCode};
 

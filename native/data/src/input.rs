@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use arrow::array::ArrayRef;
+use arrow_array::ArrayRef;
 
 use crate::blocks::{Footprint, Keeper};
 use crate::error::DataError;

@@ -1,7 +1,7 @@
 //! Labels and row weights.
 
-use arrow::array::Array;
-use arrow::datatypes::{Float32Type, Float64Type};
+use arrow_array::Array;
+use arrow_array::types::{Float32Type, Float64Type};
 use firesteel_core::spec::LabelKind;
 
 use crate::blocks::{Footprint, Keeper};
@@ -182,8 +182,8 @@ fn hash_rows<T: bytemuck::Pod>(hashes: &mut [u64], values: &[T], size: usize) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Float32Array, Float64Array};
-    use arrow::datatypes::Float64Type;
+    use arrow_array::types::Float64Type;
+    use arrow_array::{ArrayRef, Float32Array, Float64Array};
     use firesteel_core::spec::DataSpec;
     use firesteel_core::{Coded, ErrorCode};
     use proptest::prelude::*;

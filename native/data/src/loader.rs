@@ -1,6 +1,6 @@
 //! Fills a partition, record batch by record batch.
 
-use arrow::array::RecordBatch;
+use arrow_array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
 
 use crate::blocks::{Footprint, Keeper};

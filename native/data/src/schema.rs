@@ -1,6 +1,6 @@
 //! The Arrow columns that a specification asks for.
 
-use arrow::datatypes::{DataType, Schema};
+use arrow_schema::{DataType, Schema};
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind};
 
 use crate::error::DataError;

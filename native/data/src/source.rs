@@ -1,7 +1,8 @@
 //! The columns of one record batch as slices, with nulls refused and places named.
 
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, FixedSizeListArray, PrimitiveArray};
-use arrow::buffer::NullBuffer;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrowPrimitiveType, FixedSizeListArray, PrimitiveArray};
+use arrow_buffer::NullBuffer;
 
 use crate::element::Element;
 use crate::error::{DataError, Place, Scope};

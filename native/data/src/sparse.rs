@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, ListArray};
-use arrow::datatypes::{Float32Type, Int32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Int32Type};
+use arrow_array::{Array, ArrayRef, Int32Array, ListArray};
 
 use crate::blocks::{Blocks, Footprint, Keeper, Writer};
 use crate::element::Element;
@@ -259,7 +260,7 @@ impl InputWriter for SparseWriter {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{Float32Array, Int32Array};
+    use arrow_array::{Float32Array, Int32Array};
     use firesteel_core::spec::DataSpec;
     use firesteel_core::{Coded, ErrorCode};
 

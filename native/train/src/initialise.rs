@@ -46,3 +46,91 @@ pub fn initialise(
     }
     Ok((layout, parameters, buffers))
 }
+
+#[cfg(test)]
+mod tests {
+    use firesteel_core::spec::{ElementType, InputFormat, InputSpec, NETWORK_FORMAT, NodeSpec};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn data(shape: &[usize]) -> DataSpec {
+        let input = InputSpec {
+            name: "x".to_owned(),
+            column: "features".to_owned(),
+            format: InputFormat::Dense,
+            element: ElementType::F32,
+            shape: shape.to_vec(),
+            scale: 1.0,
+        };
+        DataSpec { inputs: vec![input], labels: vec![], weight: None }
+    }
+
+    fn chain(layers: &[(&str, &str, Value)]) -> NetworkSpec {
+        let mut input = "x";
+        let mut nodes = Vec::new();
+        for (name, op, args) in layers {
+            nodes.push(NodeSpec {
+                name: (*name).to_owned(),
+                op: (*op).to_owned(),
+                inputs: vec![input.to_owned()],
+                args: args.as_object().cloned().unwrap(),
+            });
+            input = name;
+        }
+        let (inputs, outputs) = (vec!["x".to_owned()], vec![input.to_owned()]);
+        NetworkSpec { format: NETWORK_FORMAT.to_owned(), inputs, nodes, outputs }
+    }
+
+    /// The values of one layer's tensor.
+    fn tensor(op: &str, args: Value, shape: &[usize], name: &str) -> Vec<f32> {
+        let (layout, parameters, buffers) =
+            initialise(&chain(&[("it", op, args)]), &data(shape), 3).unwrap();
+        let entry =
+            layout.entries().iter().find(|entry| entry.name == format!("it.{name}")).unwrap();
+        let flat = if entry.element == Element::Parameter { parameters } else { buffers.floats };
+        flat[entry.offset..entry.offset + entry.len].to_vec()
+    }
+
+    /// Uniform within the bound: it is reached, kept, and the variance is a third of its square.
+    fn uniform(values: &[f32], bound: f64) {
+        let most = values.iter().fold(0.0_f64, |most, value| most.max(f64::from(value.abs())));
+        assert!(most <= bound && most > 0.95 * bound, "{most} of {bound}");
+        let square = |value: &f32| f64::from(*value).powi(2);
+        let variance = values.iter().map(square).sum::<f64>() / values.len() as f64;
+        assert!((variance / (bound * bound / 3.0) - 1.0).abs() < 0.1, "{variance}");
+    }
+
+    #[test]
+    fn tensors_are_drawn_from_the_distributions_of_pytorch() {
+        let linear = || json!({"out_features": 200});
+        uniform(&tensor("Linear", linear(), &[50], "weight"), 1.0 / 50_f64.sqrt());
+        uniform(&tensor("Linear", linear(), &[50], "bias"), 1.0 / 50_f64.sqrt());
+        let conv = json!({"out_channels": 64, "kernel_size": [3, 5], "groups": 2});
+        uniform(&tensor("Conv2d", conv, &[4, 9, 9], "weight"), 1.0 / 30_f64.sqrt());
+        let lstm = json!({"hidden_size": 64, "num_layers": 2});
+        uniform(&tensor("LSTM", lstm, &[3, 9], "weight_hh_l1"), 0.125);
+        assert_eq!(tensor("LayerNorm", json!({}), &[4], "weight"), [1.0; 4]);
+        assert_eq!(tensor("BatchNorm1d", json!({}), &[4], "bias"), [0.0; 4]);
+        assert_eq!(tensor("BatchNorm1d", json!({}), &[4], "running_mean"), [0.0; 4]);
+        assert_eq!(tensor("BatchNorm1d", json!({}), &[4], "running_var"), [1.0; 4]);
+        let args = json!({"num_embeddings": 100, "embedding_dim": 50, "padding_idx": -1});
+        let table = tensor("Embedding", args, &[4], "weight");
+        assert_eq!(table[99 * 50..], [0.0; 50]);
+        let square: f32 = table.iter().map(|value| value * value).sum();
+        assert!((square / (99.0 * 50.0) - 1.0).abs() < 0.1, "{square}");
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_weights_and_a_layer_keeps_its_own_when_another_is_added() {
+        let first = || ("0", "Linear", json!({"out_features": 3}));
+        let short = chain(&[first()]);
+        let long = chain(&[first(), ("1", "Linear", json!({"out_features": 3}))]);
+        let of = |network: &NetworkSpec, seed| initialise(network, &data(&[3]), seed).unwrap().1;
+        assert_eq!(of(&short, 1), of(&short, 1));
+        assert_ne!(of(&short, 1), of(&short, 2));
+        let long = of(&long, 1);
+        assert_eq!(long[..12], of(&short, 1));
+        assert_ne!(long[..12], long[12..], "layers of one shape differ");
+    }
+}

@@ -127,3 +127,47 @@ impl Inspection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_network_is_described_as_the_driver_reads_it() {
+        let spec: NetworkSpec = serde_json::from_value(json!({
+            "format": "firesteel.network/1",
+            "inputs": ["ids"],
+            "nodes": [
+                {"name": "words", "op": "Embedding", "inputs": ["ids"],
+                 "args": {"num_embeddings": 10, "embedding_dim": 4}},
+                {"name": "flat", "op": "Flatten", "inputs": ["words"]},
+                {"name": "norm", "op": "BatchNorm1d", "inputs": ["flat"]},
+                {"name": "out", "op": "Linear", "inputs": ["norm"], "args": {"out_features": 3}},
+                {"name": "shares", "op": "Softmax", "inputs": ["out"]},
+            ],
+            "outputs": ["shares"],
+        }))
+        .unwrap();
+        let inspection = inspect(&spec, &[("ids", vec![2])]).unwrap();
+        let hash = inspection.layout_hash.clone();
+        assert_eq!(hash.len(), 16);
+        assert_eq!(
+            serde_json::to_value(inspection).unwrap(),
+            json!({
+                "layers": [
+                    {"name": "words", "op": "Embedding", "outputShape": [2, 4], "parameters": 40},
+                    {"name": "flat", "op": "Flatten", "outputShape": [8], "parameters": 0},
+                    {"name": "norm", "op": "BatchNorm1d", "outputShape": [8], "parameters": 16},
+                    {"name": "out", "op": "Linear", "outputShape": [3], "parameters": 27},
+                    {"name": "shares", "op": "Softmax", "outputShape": [3], "parameters": 0},
+                ],
+                "inputs": [{"name": "ids", "shape": [2], "integer": true}],
+                "outputs": [{"name": "shares", "shape": [3], "activation": "softmax"}],
+                "parameters": 83,
+                "layoutHash": hash,
+            })
+        );
+    }
+}

@@ -3,7 +3,7 @@
 
 mod support;
 
-use arrow::array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
+use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
 use firesteel_core::spec::{
     DataSpec, ElementType, LabelKind, LossSpec, OptimizerSpec, StrategySpec,
 };
@@ -68,6 +68,24 @@ fn one_worker_with_one_seed_gives_the_same_bits_twice() {
     };
     assert_eq!(run(5), run(5));
     assert_ne!(run(5).0, run(6).0);
+}
+
+#[test]
+fn tasks_side_by_side_in_one_process_do_not_disturb_each_other() {
+    let run = || {
+        let network =
+            chain(&[("Dropout", json!({"p": 0.5})), ("Linear", json!({"out_features": 3}))]);
+        let fit = Fit::open(worker_spec(network, data_spec(&[4], CLASSES), "adag"));
+        fit.run(cloud_rows(300)).unwrap();
+        fit.weights()
+    };
+    let alone = run();
+    std::thread::scope(|scope| {
+        let tasks: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+        for task in tasks {
+            assert_eq!(task.join().unwrap(), alone);
+        }
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Whole partitions: round trips, order, spilling and what is left behind.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{Float32Type, Int16Type, UInt8Type};
+use arrow_array::RecordBatch;
+use arrow_array::types::{Float32Type, Int16Type, UInt8Type};
 use firesteel_core::spec::{ElementType, LabelKind};
 use firesteel_core::{Coded, ErrorCode};
 use proptest::prelude::*;
@@ -118,7 +118,7 @@ fn a_cancelled_task_stops_loading_and_keeps_nothing() {
         flag.cancel();
         Ok(record(&[]))
     });
-    let reader = Box::new(arrow::array::RecordBatchIterator::new(endless, schema));
+    let reader = Box::new(arrow_array::RecordBatchIterator::new(endless, schema));
     let budget = CacheBudget::shared(1 << 30);
     let error =
         Partition::load(reader, &everything(), Arc::clone(&budget), &[], &cancel).unwrap_err();

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use arrow::array::{
-    ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, RecordBatchIterator, UInt8Array,
+use arrow_array::{
+    Array, ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, RecordBatchIterator, UInt8Array,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow_schema::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{
     ClientSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
@@ -90,7 +90,7 @@ impl Engine {
         let client = client(spec, server.port());
         let cancel = CancelFlag::new();
         let run = |worker: &Worker| {
-            worker.run(&mut |_| connect(&client, hash, parameters, &cancel), &cancel).unwrap();
+            worker.run(&mut |_| Ok(connect(&client, hash, parameters, &cancel)?), &cancel).unwrap();
         };
         let start = Instant::now();
         thread::scope(|scope| {

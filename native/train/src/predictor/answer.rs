@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float64Array};
-use arrow::datatypes::{DataType, Field};
+use arrow_array::{ArrayRef, FixedSizeListArray, Float64Array};
+use arrow_schema::{DataType, Field};
 use firesteel_core::spec::{PredictionColumn, PredictionTask, PredictorSpec};
 
 use crate::error::TrainError;

@@ -5,8 +5,8 @@ mod room;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Field, Schema};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::{Field, Schema};
 use firesteel_core::spec::{PredictionColumn, PredictorSpec};
 use firesteel_data as data;
 use tch::Tensor;

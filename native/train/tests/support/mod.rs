@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrow::array::{
+use arrow_array::{
     Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch,
     RecordBatchIterator,
 };
-use arrow::datatypes::{Field, Schema};
+use arrow_schema::{Field, Schema};
 use firesteel_core::channel::Registration;
 use firesteel_core::spec::{
     ClientSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, LossSpec,

@@ -1,5 +1,6 @@
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::Float64Type;
+use arrow_array::Array;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
 use firesteel_core::spec::{DataSpec, NetworkSpec};
 
 use super::*;

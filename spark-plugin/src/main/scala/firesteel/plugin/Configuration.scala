@@ -93,20 +93,20 @@ object Configuration {
     */
   def check(conf: SparkConf): Unit = {
     val known = all.map(_.name)
-    conf.getAll.map(_._1).filter(_.startsWith(Prefix)).sorted.foreach { name =>
-      require(
-        known.contains(name),
-        s"unknown configuration key '$name'; known are ${known.mkString(", ")}"
-      )
+    conf.getAll.map(_._1).filter(_.startsWith(Prefix)).sorted.diff(known).headOption.foreach { name =>
+      refuse(s"unknown configuration key '$name'; known are ${known.mkString(", ")}")
     }
     all.foreach(_.get(conf))
     val (threads, cpus) = (Threads.get(conf), conf.getInt("spark.task.cpus", 1))
-    require(
-      threads <= cpus,
-      s"${Threads.name} is $threads, more than spark.task.cpus, which is $cpus: tasks would take each other's cores"
-    )
+    if (threads > cpus) {
+      refuse(
+        s"${Threads.name} is $threads, more than spark.task.cpus, which is $cpus: " +
+          "tasks would take each other's cores"
+      )
+    }
   }
 
-  private def requireAbsolute(text: String): Unit =
-    require(Path.of(text).isAbsolute, "it is not absolute")
+  private def refuse(problem: String): Nothing = throw new IllegalArgumentException(problem)
+
+  private def requireAbsolute(text: String): Unit = require(Path.of(text).isAbsolute)
 }

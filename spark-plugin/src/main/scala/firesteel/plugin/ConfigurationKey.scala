@@ -18,7 +18,7 @@ import org.apache.spark.network.util.JavaUtils
   * @param since
   *   the version that brought it
   * @param ofText
-  *   reads the text that a user gave; what is wrong with it is an IllegalArgumentException
+  *   reads the text that a user gave; fails if it is not of that kind
   * @param ofAbsence
   *   the value of an absent key
   * @tparam T
@@ -45,10 +45,7 @@ final class ConfigurationKey[T] private (
       try ofText(text.trim)
       catch {
         case NonFatal(e) =>
-          throw new IllegalArgumentException(
-            s"$name is '$text', but must be $kind: ${e.getMessage}",
-            e
-          )
+          throw new IllegalArgumentException(s"$name is '$text', but must be $kind", e)
       }
   }
 }
@@ -81,7 +78,7 @@ private[plugin] object ConfigurationKey {
       Since,
       value => {
         val number = value.toInt
-        require(range.head <= number && number <= range.last, s"$number is out of range")
+        require(range.head <= number && number <= range.last)
         number
       },
       _ => default
@@ -91,13 +88,13 @@ private[plugin] object ConfigurationKey {
   def millis(name: String, default: String, doc: String): ConfigurationKey[Long] =
     new ConfigurationKey(
       name,
-      "a duration such as `30s` or `5min`",
+      "a positive duration such as `30s` or `5min`",
       s"`$default`",
       doc,
       Since,
       value => {
         val millis = JavaUtils.timeStringAsMs(value)
-        require(millis > 0, "it must be positive")
+        require(millis > 0)
         millis
       },
       _ => JavaUtils.timeStringAsMs(default)
@@ -109,13 +106,13 @@ private[plugin] object ConfigurationKey {
   ): ConfigurationKey[Long] =
     new ConfigurationKey(
       name,
-      "an amount of memory such as `512m` or `2g`",
+      "a positive amount of memory such as `512m` or `2g`",
       default,
       doc,
       Since,
       value => {
         val bytes = JavaUtils.byteStringAsBytes(value)
-        require(bytes > 0, "it must be positive")
+        require(bytes > 0)
         bytes
       },
       ofAbsence

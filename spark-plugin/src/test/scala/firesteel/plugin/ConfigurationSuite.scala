@@ -44,8 +44,7 @@ class ConfigurationSuite extends AnyFunSuite {
   test("a value that does not fit is refused with its key, its text and what is accepted") {
     assert(
       refusal("spark.firesteel.server.port" -> "70000") ==
-        "spark.firesteel.server.port is '70000', but must be a whole number from 0 to 65535: " +
-        "requirement failed: 70000 is out of range"
+        "spark.firesteel.server.port is '70000', but must be a whole number from 0 to 65535"
     )
     Seq(
       "server.port" -> "high",
@@ -65,7 +64,7 @@ class ConfigurationSuite extends AnyFunSuite {
 
   test("a misspelt key is refused with the keys that there are") {
     val message = refusal("spark.firesteel.server.prot" -> "0", "spark.other.key" -> "x")
-    assert(message.contains("unknown configuration key 'spark.firesteel.server.prot'"))
+    assert(message.startsWith("unknown configuration key 'spark.firesteel.server.prot'"))
     assert(message.contains("spark.firesteel.server.port"))
   }
 

@@ -1,5 +1,9 @@
 //! Networks and losses beside PyTorch, which computes the same at test time.
 
+mod layers;
+mod losses;
+mod shapes;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -52,7 +56,8 @@ fn pytorch(cases: &[Value]) -> Vec<Answer> {
 /// A network and the data of one mini-batch.
 struct Case {
     about: String,
-    spec: NetworkSpec,
+    /// What PyTorch builds.
+    spec: Option<NetworkSpec>,
     graph: Graph,
     parameters: Vec<f32>,
     buffers: Buffers,
@@ -82,7 +87,11 @@ impl Case {
         let names = inputs.iter().map(|(name, _)| (*name).to_owned()).collect();
         let format = NETWORK_FORMAT.to_owned();
         let spec = NetworkSpec { format, inputs: names, nodes, outputs };
-        let graph = Graph::build(&spec, inputs).unwrap();
+        let case = Self::of_graph(Graph::build(&spec, inputs).unwrap(), rows);
+        Self { about: about.to_owned(), spec: Some(spec), ..case }
+    }
+
+    fn of_graph(graph: Graph, rows: usize) -> Self {
         let floats = graph.layout.len_of(Element::FloatBuffer);
         let values = graph.inputs.iter().enumerate().map(|(seed, input)| {
             let count = rows * input.shape.iter().product::<usize>();
@@ -97,7 +106,7 @@ impl Case {
         });
         let inputs = values.collect();
         let mut case = Self {
-            about: about.to_owned(),
+            about: String::new(),
             parameters: noise(graph.layout.parameters(), 1).iter().map(|x| x * 0.5).collect(),
             buffers: Buffers {
                 floats: noise(floats, 2).iter().map(|x| x.abs() + 0.5).collect(),
@@ -110,7 +119,7 @@ impl Case {
             terms: Vec::new(),
             weights: None,
             graph,
-            spec,
+            spec: None,
         };
         let output = &case.graph.outputs[0];
         let mut shape = vec![rows];
@@ -307,258 +316,4 @@ fn check_all(cases: &[Case]) {
     for (case, answer) in cases.iter().zip(&answers) {
         case.check(answer);
     }
-}
-
-#[test]
-fn every_layer_computes_and_differentiates_as_pytorch() {
-    let one = |op: &str, args: Value, shape: &[usize]| {
-        Case::new(
-            &format!("{op} {args}"),
-            &[("x", shape)],
-            vec![layer("it", op, &["x"], args.clone())],
-            5,
-        )
-    };
-    // A layer without parameters is followed by one that has some, and read behind one.
-    let between = |op: &str, args: Value, shape: &[usize]| {
-        let nodes = vec![
-            layer("norm", "LayerNorm", &["x"], json!({"normalized_shape": shape})),
-            layer("it", op, &["norm"], args.clone()),
-            layer("same", "Identity", &["it"], json!({})),
-        ];
-        Case::new(&format!("{op} {args} between"), &[("x", shape)], nodes, 5)
-    };
-    check_all(&[
-        one("Linear", json!({"in_features": 4, "out_features": 3}), &[4]),
-        one("Linear", json!({"in_features": 4, "out_features": 3, "bias": false}), &[2, 4]),
-        between("Linear", json!({"in_features": 4, "out_features": 3, "bias": false}), &[4]),
-        between("Linear", json!({"in_features": 4, "out_features": 3}), &[3, 2, 4]),
-        one("Conv2d", json!({"in_channels": 2, "out_channels": 4, "kernel_size": 3}), &[2, 6, 7]),
-        one(
-            "Conv2d",
-            json!({"in_channels": 2, "out_channels": 4, "kernel_size": [3, 2], "stride": [2, 1], "padding": [1, 0],
-                   "dilation": [1, 2], "groups": 2, "bias": false}),
-            &[2, 6, 7],
-        ),
-        between(
-            "Conv2d",
-            json!({"in_channels": 2, "out_channels": 3, "kernel_size": 4, "padding": "same"}),
-            &[2, 6, 7],
-        ),
-        between(
-            "MaxPool2d",
-            json!({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": true}),
-            &[2, 6, 7],
-        ),
-        between("MaxPool2d", json!({"kernel_size": 2, "dilation": 2}), &[2, 6, 7]),
-        between("AvgPool2d", json!({"kernel_size": [2, 3]}), &[2, 6, 7]),
-        between(
-            "AvgPool2d",
-            json!({"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": true, "count_include_pad": false}),
-            &[2, 6, 7],
-        ),
-        between(
-            "AvgPool2d",
-            json!({"kernel_size": 3, "padding": 1, "divisor_override": 5}),
-            &[2, 6, 7],
-        ),
-        one("BatchNorm1d", json!({"num_features": 4}), &[4]),
-        one("BatchNorm1d", json!({"num_features": 4, "momentum": null, "eps": 0.01}), &[4, 6]),
-        between("BatchNorm2d", json!({"num_features": 2, "momentum": 0.3}), &[2, 3, 4]),
-        between("BatchNorm2d", json!({"num_features": 2, "affine": false}), &[2, 3, 4]),
-        one("BatchNorm2d", json!({"num_features": 2, "track_running_stats": false}), &[2, 3, 4]),
-        one("LayerNorm", json!({"normalized_shape": [3, 4]}), &[2, 3, 4]),
-        one("LayerNorm", json!({"normalized_shape": 4, "bias": false, "eps": 0.1}), &[3, 4]),
-        between("LayerNorm", json!({"normalized_shape": 4, "elementwise_affine": false}), &[3, 4]),
-        between("Dropout", json!({"p": 0.0}), &[3, 4]),
-        between("Flatten", json!({"start_dim": 2}), &[2, 3, 4]),
-        between("Reshape", json!({"shape": [-1, 2]}), &[3, 4]),
-        between("ReLU", json!({}), &[9]),
-        between("GELU", json!({}), &[9]),
-        between("GELU", json!({"approximate": "tanh"}), &[9]),
-        between("Tanh", json!({}), &[9]),
-        between("Sigmoid", json!({}), &[9]),
-        between("Softmax", json!({"dim": 1}), &[3, 4]),
-        between("Softmax", json!({"dim": -1}), &[3, 4]),
-        between("LogSoftmax", json!({"dim": -1}), &[9]),
-        one("Embedding", json!({"num_embeddings": 6, "embedding_dim": 3}), &[4]),
-        one(
-            "Embedding",
-            json!({"num_embeddings": 6, "embedding_dim": 3, "padding_idx": 2}),
-            &[2, 4],
-        ),
-        one("LSTM", json!({"input_size": 3, "hidden_size": 4}), &[6, 3]),
-        one(
-            "LSTM",
-            json!({"input_size": 3, "hidden_size": 4, "output": "last", "bias": false}),
-            &[6, 3],
-        ),
-        between(
-            "LSTM",
-            json!({"input_size": 3, "hidden_size": 4, "num_layers": 3, "bidirectional": true}),
-            &[6, 3],
-        ),
-        between(
-            "LSTM",
-            json!({"input_size": 3, "hidden_size": 2, "num_layers": 2, "bidirectional": true, "output": "last"}),
-            &[6, 3],
-        ),
-    ]);
-}
-
-#[test]
-fn graphs_with_branches_compute_and_differentiate_as_pytorch() {
-    let linear = |name: &str, input: &str, sizes: [usize; 2]| {
-        layer(name, "Linear", &[input], json!({"in_features": sizes[0], "out_features": sizes[1]}))
-    };
-    let residual = vec![
-        linear("in", "x", [4, 6]),
-        layer("relu", "ReLU", &["in"], json!({})),
-        linear("inner", "relu", [6, 6]),
-        layer("sum", "Add", &["relu", "inner", "in"], json!({})),
-        linear("out", "sum", [6, 2]),
-    ];
-    let two_inputs = vec![
-        layer("words", "Embedding", &["ids"], json!({"num_embeddings": 9, "embedding_dim": 3})),
-        layer("flat", "Flatten", &["words"], json!({})),
-        layer("both", "Concatenate", &["flat", "x"], json!({"dim": 1})),
-        linear("out", "both", [10, 2]),
-    ];
-    let images = vec![
-        layer(
-            "0",
-            "Conv2d",
-            &["x"],
-            json!({"in_channels": 1, "out_channels": 3, "kernel_size": 3, "padding": 1}),
-        ),
-        layer("1", "BatchNorm2d", &["0"], json!({"num_features": 3})),
-        layer("2", "ReLU", &["1"], json!({})),
-        layer("3", "MaxPool2d", &["2"], json!({"kernel_size": 2})),
-        layer("4", "Flatten", &["3"], json!({})),
-        linear("5", "4", [27, 4]),
-    ];
-    check_all(&[
-        Case::new("residual", &[("x", &[4])], residual, 7),
-        Case::new("two inputs", &[("x", &[4]), ("ids", &[2])], two_inputs, 7),
-        Case::new("images", &[("x", &[1, 6, 6])], images, 7),
-    ]);
-}
-
-#[test]
-fn every_loss_computes_and_differentiates_as_pytorch() {
-    /// A Linear layer with this many outputs, and what follows it.
-    fn ends(outputs: usize, ops: &[&str]) -> Case {
-        let args = json!({"in_features": 4, "out_features": outputs});
-        let mut nodes = vec![layer("0", "Linear", &["x"], args)];
-        for (index, op) in ops.iter().enumerate() {
-            let args = if op.ends_with("Softmax") { json!({"dim": -1}) } else { json!({}) };
-            nodes.push(layer(&(index + 1).to_string(), op, &[&index.to_string()], args));
-        }
-        Case::new(&format!("{outputs} outputs, {ops:?}"), &[("x", &[4])], nodes, 6)
-    }
-    let (class, classes) = (LabelKind::Class { classes: 3 }, [0.0, 2.0, 1.0, 1.0, 0.0, 2.0]);
-    let two = LabelKind::Class { classes: 2 };
-    let bits = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
-    let signs = [-1.0, 1.0, 1.0, -1.0, 1.0, 1.0];
-    let real: Vec<f64> = noise(18, 5).into_iter().map(f64::from).collect();
-    let counts: Vec<f64> = real.iter().map(|x| (x.abs() * 4.0).floor()).collect();
-    let shares: Vec<f64> = real
-        .chunks(3)
-        .flat_map(|row| {
-            let sum: f64 = row.iter().map(|x| x.abs()).sum();
-            row.iter().map(move |x| x.abs() / sum)
-        })
-        .collect();
-    let one_hot: Vec<f64> = classes
-        .iter()
-        .flat_map(|&class| (0..3).map(move |k| f64::from(f64::from(k) == class)))
-        .collect();
-    let of = |size| LabelKind::Values { size };
-    let margins: Vec<f64> = real.iter().map(|x| x.signum()).collect();
-    let cases = || {
-        use LossSpec as L;
-        vec![
-            ends(3, &[]).with_loss(
-                &L::CrossEntropy {},
-                class,
-                ("cross_entropy", "0"),
-                &[6],
-                &classes,
-            ),
-            ends(3, &["Softmax"]).with_loss(
-                &L::CrossEntropy {},
-                class,
-                ("cross_entropy", "0"),
-                &[6],
-                &classes,
-            ),
-            ends(3, &["Softmax"]).with_loss(
-                &L::CrossEntropy {},
-                of(3),
-                ("cross_entropy", "0"),
-                &[6, 3],
-                &shares,
-            ),
-            ends(3, &["LogSoftmax"]).with_loss(
-                &L::NllLoss {},
-                class,
-                ("nll_loss", "1"),
-                &[6],
-                &classes,
-            ),
-            ends(3, &["Softmax"]).with_loss(
-                &L::NllLoss {},
-                class,
-                ("cross_entropy", "0"),
-                &[6],
-                &classes,
-            ),
-            ends(3, &["Softmax"]).with_loss(&L::KlDiv {}, of(3), ("kl_div", "0"), &[6, 3], &shares),
-            ends(3, &[]).with_loss(&L::KlDiv {}, class, ("kl_div", "0"), &[6, 3], &one_hot),
-            ends(1, &["Sigmoid"]).with_loss(
-                &L::BinaryCrossEntropyWithLogits {},
-                two,
-                ("binary_cross_entropy_with_logits", "0"),
-                &[6, 1],
-                &bits,
-            ),
-            ends(3, &[]).with_loss(
-                &L::BinaryCrossEntropyWithLogits {},
-                of(3),
-                ("binary_cross_entropy_with_logits", "0"),
-                &[6, 3],
-                &shares,
-            ),
-            ends(3, &[]).with_loss(&L::MseLoss {}, of(3), ("mse_loss", "0"), &[6, 3], &real),
-            ends(1, &["Sigmoid"]).with_loss(&L::MseLoss {}, two, ("mse_loss", "1"), &[6, 1], &bits),
-            ends(3, &["Softmax"]).with_loss(
-                &L::MseLoss {},
-                class,
-                ("mse_loss", "1"),
-                &[6, 3],
-                &one_hot,
-            ),
-            ends(3, &[]).with_loss(&L::L1Loss {}, of(3), ("l1_loss", "0"), &[6, 3], &real),
-            ends(3, &[]).with_loss(
-                &L::HuberLoss { delta: 0.7 },
-                of(3),
-                ("huber_loss", "0"),
-                &[6, 3],
-                &real,
-            ),
-            ends(3, &[]).with_loss(
-                &L::PoissonNllLoss {},
-                of(3),
-                ("poisson_nll_loss", "0"),
-                &[6, 3],
-                &counts,
-            ),
-            ends(3, &[]).with_loss(&L::Hinge {}, class, ("multi_margin", "0"), &[6], &classes),
-            ends(1, &["Tanh"]).with_loss(&L::Hinge {}, two, ("margin", "1"), &[6, 1], &signs),
-            ends(3, &[]).with_loss(&L::Hinge {}, of(3), ("margin", "0"), &[6, 3], &margins),
-        ]
-    };
-    let mut all = cases();
-    all.extend(cases().into_iter().map(Case::with_weights));
-    check_all(&all);
 }

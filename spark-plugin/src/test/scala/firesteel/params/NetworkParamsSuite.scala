@@ -1,0 +1,191 @@
+package firesteel.params
+
+import firesteel.classification.NetworkClassifier
+import firesteel.network._
+import org.apache.spark.ml.param.{ParamMap, ParamsSuite}
+import org.json4s.JsonAST.{JBool, JDouble, JObject, JString}
+import org.json4s.jackson.JsonMethods.{compact, render}
+import org.scalatest.funsuite.AnyFunSuite
+
+final class NetworkParamsSuite extends AnyFunSuite {
+  private def refused(text: String)(make: => Any): Unit = {
+    val error = intercept[IllegalArgumentException](make)
+    assert(error.getMessage.contains(text), error.getMessage)
+    ()
+  }
+
+  private val network = Network.sequential(Linear(3), Softmax)
+
+  test("the parameters are as Spark wants them") {
+    ParamsSuite.checkParams(new NetworkClassifier)
+    ParamsSuite.checkParams(new NetworkClassifier().setNetwork(network))
+  }
+
+  test("every parameter explains itself") {
+    val explained = new NetworkClassifier().explainParams()
+    Seq("network", "strategy", "window", "numWorkers", "optimizer", "learningRate", "batchSize")
+      .foreach(name => assert(explained.contains(s"$name: ")))
+  }
+
+  test("a copy keeps what is set, also the network") {
+    val classifier = new NetworkClassifier().setNetwork(network).setWindow(3).setAlpha(0.9)
+    val copy = classifier.copy(ParamMap(classifier.epochs -> 7))
+    assert(copy.getNetwork === network)
+    assert(copy.getWindow === 3)
+    assert(copy.getEpochs === 7)
+    assert(copy.getOrDefault(copy.alpha) === 0.9)
+  }
+
+  test("the network survives as JSON") {
+    val param = new NetworkClassifier().network
+    assert(param.jsonDecode(param.jsonEncode(network)) === network)
+  }
+
+  test("the seed's default is a constant of the class") {
+    assert(new NetworkClassifier().getSeed === classOf[NetworkClassifier].getName.hashCode.toLong)
+  }
+
+  test("an optimizer's options have PyTorch's defaults") {
+    val classifier = new NetworkClassifier()
+    def spec(name: String): Map[String, Any] =
+      classifier.setOptimizer(name).optimizerSpec.obj.map {
+        case (option, JDouble(value)) => option -> value
+        case (option, JBool(value)) => option -> value
+        case (option, JString(value)) => option -> value
+        case other => fail(other.toString)
+      }.toMap
+    val adam = Map[String, Any](
+      "name" -> "adam",
+      "learningRate" -> 1e-3,
+      "beta1" -> 0.9,
+      "beta2" -> 0.999,
+      "epsilon" -> 1e-8,
+      "weightDecay" -> 0.0,
+      "amsgrad" -> false
+    )
+    assert(spec("adam") === adam)
+    assert(spec("adamw") === adam ++ Map[String, Any]("name" -> "adamw", "weightDecay" -> 0.01))
+    assert(spec("adamax") === adam - "amsgrad" ++ Map[String, Any]("name" -> "adamax", "learningRate" -> 2e-3))
+    assert(
+      spec("nadam") === adam - "amsgrad" ++
+        Map[String, Any]("name" -> "nadam", "learningRate" -> 2e-3, "momentumDecay" -> 4e-3)
+    )
+    assert(
+      spec("sgd") === Map[String, Any](
+        "name" -> "sgd",
+        "learningRate" -> 1e-3,
+        "momentum" -> 0.0,
+        "dampening" -> 0.0,
+        "nesterov" -> false,
+        "weightDecay" -> 0.0
+      )
+    )
+    assert(
+      spec("rmsprop") === Map[String, Any](
+        "name" -> "rmsprop",
+        "learningRate" -> 1e-2,
+        "alpha" -> 0.99,
+        "epsilon" -> 1e-8,
+        "weightDecay" -> 0.0,
+        "momentum" -> 0.0,
+        "centered" -> false
+      )
+    )
+    assert(
+      spec("adagrad") === Map[String, Any](
+        "name" -> "adagrad",
+        "learningRate" -> 1e-2,
+        "learningRateDecay" -> 0.0,
+        "epsilon" -> 1e-10,
+        "weightDecay" -> 0.0,
+        "initialAccumulator" -> 0.0
+      )
+    )
+    assert(
+      spec("adadelta") === Map[String, Any](
+        "name" -> "adadelta",
+        "learningRate" -> 1.0,
+        "rho" -> 0.9,
+        "epsilon" -> 1e-6,
+        "weightDecay" -> 0.0
+      )
+    )
+  }
+
+  test("an option that is set takes the place of its default") {
+    val spec = new NetworkClassifier()
+      .setOptimizer("sgd")
+      .setLearningRate(0.5)
+      .setMomentum(0.9)
+      .setNesterov(true)
+      .optimizerSpec
+    assert(
+      compact(render(spec)) === """{"name":"sgd","learningRate":0.5,"momentum":0.9,""" +
+        """"dampening":0.0,"nesterov":true,"weightDecay":0.0}"""
+    )
+  }
+
+  test("an option that the optimizer does not have is refused, unless it is only a default") {
+    refused("the optimizer 'adam' has no option momentum; it has learningRate")(
+      new NetworkClassifier().setMomentum(0.9).optimizerSpec
+    )
+    refused("nesterov needs a momentum above 0")(
+      new NetworkClassifier().setOptimizer("sgd").setNesterov(true).optimizerSpec
+    )
+  }
+
+  test("the learning rate that is not set is the optimizer's") {
+    assert(new NetworkClassifier().setOptimizer("adadelta").getLearningRate === 1.0)
+    assert(new NetworkClassifier().setLearningRate(0.2).getLearningRate === 0.2)
+  }
+
+  test("unknown names are refused with the names that are known") {
+    refused("unknown strategy 'adagg'; known are single, downpour, adag, agn")(
+      new NetworkClassifier().setStrategy("adagg")
+    )
+    refused("unknown optimizer 'adams'; known are sgd, adam")(
+      new NetworkClassifier().setOptimizer("adams")
+    )
+    refused("unknown loss 'logloss'; known are cross_entropy")(
+      new NetworkClassifier().setLoss("logloss")
+    )
+  }
+
+  test("numbers out of their range are refused by name") {
+    refused("batchSize must be at least 1, not 0")(new NetworkClassifier().setBatchSize(0))
+    refused("epochs must be at least 1, not 0")(new NetworkClassifier().setEpochs(0))
+    refused("window must be at least 1, not 0")(new NetworkClassifier().setWindow(0))
+    refused("numWorkers must be at least 1, not -1")(new NetworkClassifier().setNumWorkers(-1))
+    refused("learningRate must be a positive number, not NaN")(
+      new NetworkClassifier().setLearningRate(Double.NaN)
+    )
+    refused("beta1 must be a number from 0 to below 1, not 1.0")(new NetworkClassifier().setBeta1(1))
+    refused("featuresScale must be a finite number")(new NetworkClassifier().setFeaturesScale(0))
+    refused("featuresCols names the column 'a' twice")(
+      new NetworkClassifier().setFeaturesCols(Array("a", "b", "a"))
+    )
+  }
+
+  test("workers are the slots unless they are set, and one for the strategy single") {
+    assert(new NetworkClassifier().workersOn(4) === 4)
+    assert(new NetworkClassifier().setNumWorkers(16).workersOn(4) === 16)
+    assert(new NetworkClassifier().setStrategy("single").workersOn(4) === 1)
+    refused("trains with one worker, but numWorkers is 2")(
+      new NetworkClassifier().setStrategy("single").setNumWorkers(2).workersOn(4)
+    )
+  }
+
+  test("the strategy single has no window") {
+    refused("has no window")(new NetworkClassifier().setStrategy("single").setWindow(2).strategySpec)
+    assert(new NetworkClassifier().setWindow(2).strategySpec === JObject(
+      "name" -> JString("adag"),
+      "window" -> org.json4s.JsonAST.JInt(2)
+    ))
+  }
+
+  test("one features column and several are not both accepted") {
+    refused("featuresCol and featuresCols are both set")(
+      new NetworkClassifier().setFeaturesCol("x").setFeaturesCols(Array("a")).featureColumns
+    )
+  }
+}

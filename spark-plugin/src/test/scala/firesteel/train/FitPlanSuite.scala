@@ -1,0 +1,86 @@
+package firesteel.train
+
+import firesteel.bridge.{InvalidDataException, UntrainedModelException}
+import firesteel.data._
+import org.apache.spark.{SparkConf, SparkException}
+import org.json4s.JsonAST.{JInt, JObject, JString}
+import org.json4s.jackson.JsonMethods.parse
+import org.scalatest.funsuite.AnyFunSuite
+
+final class FitPlanSuite extends AnyFunSuite {
+  private val conf = new SparkConf(false).set("spark.driver.host", "[::1]")
+  private val data = DataPlan(
+    Seq(InputColumn("features", Seq("x"), InputFormat.Dense, ElementType.F32, Seq(4), 1.0)),
+    Seq(LabelColumn("label", LabelKind.Class(3)))
+  )
+
+  private def plan(seed: Long): FitPlan = FitPlan(
+    JObject(),
+    data,
+    JObject("name" -> JString("cross_entropy")),
+    JObject("name" -> JString("sgd")),
+    JObject("name" -> JString("adag")),
+    identity,
+    None,
+    32,
+    3,
+    seed,
+    shuffle = true,
+    None
+  )
+
+  private def fields(json: String): Map[String, Any] = parse(json) match {
+    case JObject(values) => values.toMap
+    case other => fail(other.toString)
+  }
+
+  test("the server's document has exactly the fields that the native library reads") {
+    val server = fields(plan(1).server(FitIdentity.random(), 2, conf))
+    assert(
+      server.keySet === Set("fit", "network", "data", "strategy", "workers", "epochs", "seed") ++
+        Set("bindAddress", "port", "portMaxRetries", "secret", "leaseMillis")
+    )
+    assert(server("bindAddress") === JString("::1"), "without the brackets of an IPv6 address")
+  }
+
+  test("a worker's document has exactly the fields that the native library reads") {
+    val common = fields(plan(1).worker(FitIdentity.random(), 1234, conf))
+    val own = FitPlan.ofTask(0, 7, 2, 1, 1L << 33, Seq("/tmp")).obj.toMap
+    assert(common.keySet.intersect(own.keySet).isEmpty)
+    assert(
+      common.keySet ++ own.keySet ===
+        Set("server", "network", "data", "loss", "optimizer", "strategy", "batchSize", "epochs") ++
+        Set("seed", "shuffle", "partition", "attempt", "workersInTask", "threads", "cacheBytes") +
+        "spillDirectories"
+    )
+  }
+
+  test("a negative seed crosses as the unsigned number with the same bits") {
+    val server = fields(plan(-1).server(FitIdentity.random(), 2, conf))
+    assert(server("seed") === JInt(BigInt("18446744073709551615")))
+  }
+
+  test("each fit has a name and a secret of 256 bits of its own") {
+    val (one, other) = (FitIdentity.random(), FitIdentity.random())
+    assert(one.secret.matches("[0-9a-f]{64}"))
+    assert(one.secret != other.secret && one.fit != other.fit)
+    assert(!one.toString.contains(one.secret))
+  }
+
+  test("workers are spread evenly over tasks, and none is lost") {
+    for (workers <- 1 to 17; tasks <- 1 to workers) {
+      val each = (0 until tasks).map(WorkerTask.workersIn(_, workers, tasks))
+      assert(each.sum === workers)
+      assert(each.max - each.min <= 1)
+    }
+  }
+
+  test("the typed failure inside a SparkException is what the user gets") {
+    val cause = new InvalidDataException("row 3")
+    val failed = new SparkException("Job aborted", new RuntimeException("task", cause))
+    assert(FitJob.typed(failed) eq cause)
+    val other = new SparkException("cancelled")
+    assert(FitJob.typed(other) eq other)
+    assert(FitJob.typed(new UntrainedModelException("no rows")).isInstanceOf[UntrainedModelException])
+  }
+}

@@ -1,0 +1,54 @@
+package firesteel.train
+
+import java.io.{ByteArrayOutputStream, PrintStream}
+
+import org.scalatest.funsuite.AnyFunSuite
+
+final class ProgressSuite extends AnyFunSuite {
+  private def worker(epoch: Int, batch: Int, state: String = "live"): WorkerStatus =
+    WorkerStatus(0, 0, state, epoch, batch, 100, 0, 0, 0, 0)
+
+  private def status(rows: Long, workers: WorkerStatus*): ServerStatus =
+    ServerStatus(1, 0, 0, 0, 0, workers, Nil, rows, Some(0.25), Nil, None)
+
+  private def lines(draw: ProgressLine => Unit)(clock: () => Long): Seq[String] = {
+    val bytes = new ByteArrayOutputStream
+    draw(new ProgressLine(new PrintStream(bytes), 4, 2, 100, clock))
+    bytes.toString.split("[\r\n]").toSeq.filter(_.nonEmpty)
+  }
+
+  test("a line tells epoch, loss, rows a second, workers and the time left") {
+    var seconds = 0L
+    val drawn = lines { line =>
+      line.update(status(0))
+      seconds = 2
+      line.finish(status(20000, worker(1, 0), worker(1, 0)))
+    }(() => seconds * 1000000000L)
+    assert(drawn.head === "epoch 1/4 [>                   ]  loss 0.2500  0/2 workers")
+    assert(
+      drawn.last ===
+        "epoch 2/4 [=====>              ]  loss 0.2500  10,000 rows/s  2/2 workers  0:06 left"
+    )
+  }
+
+  test("a shorter line covers a longer one, and no line is wider than the console") {
+    val bytes = new ByteArrayOutputStream
+    val line = new ProgressLine(new PrintStream(bytes), 1, 1, 30, () => 0L)
+    line.update(status(0))
+    assert(bytes.toString.stripPrefix("\r").length === 29)
+  }
+
+  test("the rate is that of the last seconds") {
+    val rate = new Rate
+    assert(rate.perSecond.isEmpty)
+    (0 to 20).foreach(second => rate.add(second * 1000000000L, if (second <= 10) 0 else (second - 10) * 100L))
+    assert(rate.perSecond.contains(100.0))
+  }
+
+  test("workers that run elsewhere or have finished are counted") {
+    val text = ProgressLine.text(status(1, worker(4, 0, "finished"), worker(3, 50)), 4, 2, new Rate)
+    assert(text.contains("epoch 4/4"))
+    assert(text.contains("1/2 workers"))
+    assert(text.contains("[==================> ]"))
+  }
+}
