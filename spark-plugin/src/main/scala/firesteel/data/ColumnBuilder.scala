@@ -97,10 +97,9 @@ private[data] final class ScalarBuilder(
   }
 }
 
-/**
- * A fixed number of values a row, all rows in one piece of memory: its own, or as long as they are
- * the rows of one Arrow vector that memory.
- */
+/** A fixed number of values a row, all rows in one piece of memory: its own, or as long as they are
+  * the rows of one Arrow vector that memory.
+  */
 private[data] final class DenseBuilder(
     allocator: BufferAllocator,
     name: String,

@@ -143,9 +143,10 @@ final class ArrowVectorSuite extends AnyFunSuite {
   }
 
   test("a batch made of several vectors holds the rows of all") {
-    for ((make, dataType) <- Seq(floats(five) _ -> ArrayType(FloatType), bytes(five) _ -> BinaryType)) {
+    for (
+      (make, dataType) <- Seq(floats(five) _ -> ArrayType(FloatType), bytes(five) _ -> BinaryType)
+    )
       assert(read(make, dataType, 3, 1, 4, times = 3) == Seq.fill(3)(five.slice(1, 4)).flatten)
-    }
   }
 
   test("rows that begin a batch are not copied") {
@@ -167,12 +168,19 @@ final class ArrowVectorSuite extends AnyFunSuite {
 
   test("sparse vectors between dense ones become dense") {
     val mixed = Seq((None, Seq(1.0, 2.0, 3.0)), (Some(Seq(1)), Seq(5.0)))
-    assert(read(vectors(3, mixed), VectorType, 3, 0, 2) == Seq(Seq(1.0, 2.0, 3.0), Seq(0.0, 5.0, 0.0)))
+    assert(
+      read(vectors(3, mixed), VectorType, 3, 0, 2) == Seq(Seq(1.0, 2.0, 3.0), Seq(0.0, 5.0, 0.0))
+    )
   }
 
   test("a row of another size is named, even where the sum of the sizes is right") {
     val uneven = Seq(Seq(1.0, 2.0), Seq(1.0, 2.0, 3.0, 4.0))
-    for ((make, dataType) <- Seq(floats(uneven) _ -> ArrayType(FloatType), bytes(uneven) _ -> BinaryType)) {
+    for (
+      (make, dataType) <- Seq(
+        floats(uneven) _ -> ArrayType(FloatType),
+        bytes(uneven) _ -> BinaryType
+      )
+    ) {
       val error = intercept[InvalidDataException](read(make, dataType, 3, 0, 2))
       assert(
         error.getMessage == "the column 'x' has 2 values in row 0 of partition 0, but 3 are expected"
