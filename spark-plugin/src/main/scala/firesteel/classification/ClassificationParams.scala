@@ -3,15 +3,29 @@ package firesteel.classification
 import firesteel.params.InputRequests
 import org.apache.spark.ml.attribute.{AttributeGroup, NominalAttribute}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
-import org.apache.spark.ml.param.shared.{HasPredictionCol, HasProbabilityCol, HasRawPredictionCol}
-import org.apache.spark.sql.types.{DoubleType, Metadata, StructField, StructType}
+import org.apache.spark.ml.param.shared.{
+  HasPredictionCol,
+  HasProbabilityCol,
+  HasRawPredictionCol,
+  HasThresholds
+}
+import org.apache.spark.sql.types.{DataType, DoubleType, Metadata, StructField, StructType}
 
 /** The columns that a classifier puts out. One whose name is empty is not produced. */
 private[classification] trait ClassificationParams
     extends InputRequests
     with HasRawPredictionCol
     with HasProbabilityCol
-    with HasPredictionCol {
+    with HasPredictionCol
+    with HasThresholds {
+
+  /** Checks that there is a threshold for each class, if there are any. */
+  protected final def checkThresholds(classes: Int): Unit = get(thresholds).foreach { values =>
+    require(
+      values.length == classes,
+      s"$uid has ${values.length} thresholds, but the network tells $classes classes apart"
+    )
+  }
 
   /** The schema with the output columns, their metadata included where the classes are known. */
   protected final def outputSchema(schema: StructType, classes: Option[Classes]): StructType =
@@ -22,22 +36,20 @@ private[classification] trait ClassificationParams
 
   /** The output columns: raw prediction, probability, prediction. */
   protected final def outputFields(classes: Option[Classes]): Seq[StructField] = {
-    def vector(name: String): StructField =
-      StructField(name, VectorType, nullable = false, metadata(classes)(_.vector(name)))
-    Seq(
-      vector($(rawPredictionCol)),
-      vector($(probabilityCol)),
-      StructField(
-        $(predictionCol),
-        DoubleType,
-        nullable = false,
-        metadata(classes)(_.index($(predictionCol)))
-      )
-    ).filter(_.name.nonEmpty)
+    def field(name: String, dataType: DataType)(of: Classes => Metadata): Option[StructField] =
+      if (name.isEmpty) None
+      else {
+        val metadata = classes.fold(Metadata.empty)(of)
+        Some(StructField(name, dataType, nullable = false, metadata))
+      }
+    val (raw, probability) = ($(rawPredictionCol), $(probabilityCol))
+    val fields = Seq(
+      field(raw, VectorType)(_.vector(raw)),
+      field(probability, VectorType)(_.vector(probability)),
+      field($(predictionCol), DoubleType)(_.index($(predictionCol)))
+    )
+    fields.flatten
   }
-
-  private def metadata(classes: Option[Classes])(of: Classes => Metadata): Metadata =
-    classes.fold(Metadata.empty)(of)
 }
 
 /** The classes of a model.

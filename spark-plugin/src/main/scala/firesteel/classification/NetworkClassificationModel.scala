@@ -59,12 +59,7 @@ final class NetworkClassificationModel private[firesteel] (
 
   override def transform(dataset: Dataset[_]): DataFrame = {
     transformSchema(dataset.schema, logging = true)
-    get(thresholds).foreach { given =>
-      require(
-        given.length == numClasses,
-        s"$uid has ${given.length} thresholds, but tells $numClasses classes apart"
-      )
-    }
+    checkThresholds(numClasses)
     val request = inputRequest(network, dataset.schema)
     val inputs = fitted.inputs.map(_.copy(columns = request.columns, scale = request.scale))
     val data = ColumnResolver.forPrediction(dataset.schema, inputs)

@@ -3,12 +3,13 @@ package firesteel.classification
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
 import firesteel.network.Network
 import firesteel.params.TrainingSetters
+import firesteel.persistence.EstimatorReader
 import firesteel.train.NetworkEstimation
 import org.apache.spark.ml.classification.ProbabilisticClassifier
 import org.apache.spark.ml.firesteel.MlPrivate
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.{Param, ParamMap}
-import org.apache.spark.ml.util.{DefaultParamsReadable, DefaultParamsWritable, Identifiable}
+import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
 
@@ -57,7 +58,9 @@ final class NetworkClassifier(override val uid: String)
     MlPrivate.instrumented(this, dataset, logged) {
       val label = ColumnResolver.field(dataset.schema, $(labelCol))
       val fitted = trainNetwork(dataset.toDF()) { inspection =>
-        ClassificationTarget.of(inspection, label, get(loss))
+        val target = ClassificationTarget.of(inspection, label, get(loss))
+        checkThresholds(ClassificationTarget.classesOf(target.output.shape.product))
+        target
       }
       new NetworkClassificationModel(uid, fitted, ClassificationTarget.names(label))
     }
@@ -69,6 +72,9 @@ final class NetworkClassifier(override val uid: String)
       Seq(batchSize, epochs, loss, seed)
 }
 
-object NetworkClassifier extends DefaultParamsReadable[NetworkClassifier] {
+object NetworkClassifier extends MLReadable[NetworkClassifier] {
+  override def read: MLReader[NetworkClassifier] =
+    new EstimatorReader(classOf[NetworkClassifier].getName, new NetworkClassifier(_))
+
   override def load(path: String): NetworkClassifier = super.load(path)
 }

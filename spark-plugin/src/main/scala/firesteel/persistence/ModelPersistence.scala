@@ -36,3 +36,20 @@ private[firesteel] final class ModelReader[M <: Params](
     model
   }
 }
+
+/** Reads an estimator, which is its parameters.
+  *
+  * @param className
+  *   the estimator's class
+  * @param make
+  *   makes an estimator of a uid
+  */
+private[firesteel] final class EstimatorReader[E <: Params](className: String, make: String => E)
+    extends MLReader[E] {
+  override def load(path: String): E = {
+    val (uid, setParams) = MlPrivate.loadMetadata(path, sparkSession, className)
+    val estimator = make(uid)
+    setParams(estimator)
+    estimator
+  }
+}

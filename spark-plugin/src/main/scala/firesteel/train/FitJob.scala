@@ -64,6 +64,9 @@ private[firesteel] object FitJob {
       seconds: Double
   ): TrainedNetwork = {
     val status = ServerStatus.parseStatus(server.status())
+    if (status.rowsTrained == 0) {
+      throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
+    }
     val kept = ServerStatus.parseSummary(server.summary())
     val summary = TrainingSummary.of(status, kept, workers, tasks, seconds)
     TrainedNetwork(server.weights(), summary)

@@ -10,10 +10,16 @@ import org.apache.spark.ml.param.ParamsSuite
 import org.apache.spark.ml.tuning.{CrossValidator, ParamGridBuilder, TrainValidationSplit}
 import org.apache.spark.ml.util.{DefaultReadWriteTest, MLTest}
 import org.apache.spark.sql.functions._
-import org.apache.spark.sql.DataFrame
+import org.apache.spark.sql.{DataFrame, SparkSession}
 
 final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   import testImplicits._
+
+  override def beforeAll(): Unit = {
+    // Spark's own test session wants to be the only one.
+    SparkSession.getDefaultSession.foreach(_.stop())
+    super.beforeAll()
+  }
 
   private lazy val data: DataFrame = Blobs.frame(spark)
   private lazy val fitted: NetworkClassificationModel = Blobs.classifier().fit(data)
@@ -92,8 +98,8 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
     testEstimatorAndModelReadWrite(
       Blobs.classifier().setEpochs(1),
       data,
-      Map("epochs" -> 1, "batchSize" -> 32),
-      Map("featuresCol" -> "features", "epochs" -> 1),
+      Map("epochs" -> 1, "batchSize" -> 16),
+      Map("epochs" -> 1, "batchSize" -> 16),
       (one: NetworkClassificationModel, other: NetworkClassificationModel) => {
         assert(one.network === other.network)
         assert(one.weights === other.weights)
@@ -203,9 +209,10 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   test("thresholds move the decision as Spark's do") {
     val never = fitted.copy(fitted.extractParamMap()).setThresholds(Array(1e-9, 1.0, 1.0))
     assert(predictions(never).forall(_ == 0.0))
-    val wrong = fitted.copy(fitted.extractParamMap()).setThresholds(Array(0.5, 0.5))
-    val error = intercept[IllegalArgumentException](wrong.transform(data))
-    assert(error.getMessage.contains("2 thresholds, but tells 3 classes apart"))
+    val error = intercept[IllegalArgumentException](
+      Blobs.classifier().setThresholds(Array(0.5, 0.5)).fit(data)
+    )
+    assert(error.getMessage.contains("2 thresholds, but the network tells 3 classes apart"))
   }
 
   test("the label's names are those of the predictions") {
