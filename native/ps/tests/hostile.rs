@@ -256,7 +256,7 @@ proptest! {
         let mut raw = if greeted { welcomed(spec, server) } else { Raw::dial(server.port()) };
         raw.send(&bytes);
         // The server may have hung up already, which is an answer too.
-        let _ = raw.stream.shutdown(Shutdown::Write);
+        let _closed = raw.stream.shutdown(Shutdown::Write);
         while raw.reply().is_some() {}
         prop_assert_eq!(server.status().failure, None);
         welcomed(spec, server);
