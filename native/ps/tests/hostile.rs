@@ -255,7 +255,8 @@ proptest! {
         let (spec, server) = &*SERVER;
         let mut raw = if greeted { welcomed(spec, server) } else { Raw::dial(server.port()) };
         raw.send(&bytes);
-        raw.stream.shutdown(Shutdown::Write).unwrap();
+        // The server may have hung up already, which is an answer too.
+        let _closed = raw.stream.shutdown(Shutdown::Write);
         while raw.reply().is_some() {}
         prop_assert_eq!(server.status().failure, None);
         welcomed(spec, server);

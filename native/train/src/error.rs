@@ -85,3 +85,30 @@ impl From<TchError> for TrainError {
         Self::Libtorch(text.lines().next().unwrap_or_default().to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Tensor;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_of_libtorch_shows_its_first_line_only() {
+        let vector = Tensor::f_from_slice(&[1.0_f32, 2.0]).unwrap();
+        let failure = vector.f_mm(&vector).unwrap_err();
+        assert!(failure.to_string().lines().count() > 1, "the C++ frames: {failure}");
+        let error = TrainError::from(failure);
+        assert_eq!(error.code(), ErrorCode::Libtorch);
+        assert_eq!(error.to_string(), "libtorch: self must be a matrix");
+    }
+
+    #[test]
+    fn errors_of_other_crates_keep_their_code() {
+        let channel = TrainError::from(ChannelError::new(ErrorCode::Fenced, "a newer attempt"));
+        assert_eq!(
+            (channel.code(), channel.to_string().as_str()),
+            (ErrorCode::Fenced, "a newer attempt")
+        );
+        assert_eq!(TrainError::from(DataError::Cancelled).code(), ErrorCode::Cancelled);
+    }
+}

@@ -10,7 +10,7 @@ use crate::random::Generator;
 /// The layout of a network over these columns.
 ///
 /// # Errors
-/// As [`inspect`](crate::inspect).
+/// As [`inspect()`](crate::inspect()).
 pub fn layout(spec: &NetworkSpec, data: &DataSpec) -> Result<ParamLayout, TrainError> {
     Ok(Graph::of_data(spec, data)?.layout)
 }
@@ -21,7 +21,7 @@ pub fn layout(spec: &NetworkSpec, data: &DataSpec) -> Result<ParamLayout, TrainE
 /// and a layer keeps its weights when another one is added.
 ///
 /// # Errors
-/// As [`inspect`](crate::inspect).
+/// As [`inspect()`](crate::inspect()).
 pub fn initialise(
     spec: &NetworkSpec,
     data: &DataSpec,

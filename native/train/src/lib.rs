@@ -1,7 +1,10 @@
 //! Neural networks over flat buffers, trained and asked for predictions with libtorch.
 //!
-//! A [`NetworkSpec`](firesteel_core::spec::NetworkSpec) becomes a graph whose shapes are known (`inspect`), its parameters
-//! one flat buffer (`initialise`), and the graph a network that trains (`Worker`) or predicts (`Predictor`).
+//! A [`NetworkSpec`](firesteel_core::spec::NetworkSpec) becomes a graph whose shapes are known ([`inspect()`]), its parameters
+//! one flat buffer ([`initialise()`]), and the graph a network that trains ([`Worker`]) or predicts ([`Predictor`]).
+//!
+//! Everything that computes runs on the calling thread, with denormals flushed and libtorch's threads set for the length of
+//! the call.
 
 pub mod error;
 mod graph;

@@ -71,6 +71,24 @@ fn one_worker_with_one_seed_gives_the_same_bits_twice() {
 }
 
 #[test]
+fn tasks_side_by_side_in_one_process_do_not_disturb_each_other() {
+    let run = || {
+        let network =
+            chain(&[("Dropout", json!({"p": 0.5})), ("Linear", json!({"out_features": 3}))]);
+        let fit = Fit::open(worker_spec(network, data_spec(&[4], CLASSES), "adag"));
+        fit.run(cloud_rows(300)).unwrap();
+        fit.weights()
+    };
+    let alone = run();
+    std::thread::scope(|scope| {
+        let tasks: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
+        for task in tasks {
+            assert_eq!(task.join().unwrap(), alone);
+        }
+    });
+}
+
+#[test]
 fn the_last_partial_batch_and_window_are_trained_and_committed() {
     let mut spec = worker_spec(perceptron(4, 3), data_spec(&[4], CLASSES), "downpour");
     spec.strategy = StrategySpec { name: "downpour".to_owned(), window: Some(3) };

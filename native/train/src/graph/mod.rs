@@ -172,7 +172,8 @@ impl Builder {
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for name in &node.inputs {
             let value = *self.values.get(name).ok_or_else(|| {
-                layer_error(node, format!("reads '{name}', which is neither an input of the network nor a layer before it"))
+                let what = "neither an input of the network nor a layer before it";
+                layer_error(node, format!("reads '{name}', which is {what}"))
             })?;
             self.read[value] = true;
             inputs.push(value);

@@ -32,6 +32,10 @@ impl Loss {
         labels: &[LabelSpec],
     ) -> Result<Self, TrainError> {
         let outputs = &inspection.outputs;
+        if inspection.parameters == 0 {
+            let text = "the network has no parameters to train";
+            return Err(TrainError::InvalidSpec(text.to_owned()));
+        }
         if outputs.len() != labels.len() {
             return Err(TrainError::InvalidSpec(format!(
                 "the network has {} output(s), but there are {} label(s); each output needs one",

@@ -159,6 +159,15 @@ fn a_loss_that_does_not_fit_names_output_shape_and_label() {
 }
 
 #[test]
+fn a_network_without_parameters_is_not_trained() {
+    let mut inspection = inspection(&[("out", &[1], Activation::None)]);
+    inspection.parameters = 0;
+    let label = LabelSpec { column: "label".to_owned(), kind: numbers(1) };
+    let error = check_loss(&inspection, &LossSpec::MseLoss {}, &[label]).unwrap_err();
+    assert_eq!(error.to_string(), "the network has no parameters to train");
+}
+
+#[test]
 fn the_target_is_what_the_formula_wants() {
     let target = |loss: LossSpec, shape: &[usize], activation, kind| {
         resolve(&loss, shape, activation, kind).unwrap().terms()[0].target

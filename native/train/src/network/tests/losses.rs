@@ -114,7 +114,7 @@ fn every_loss_computes_and_differentiates_as_pytorch() {
                 &[6, 3],
                 &counts,
             ),
-            ends(3, &[]).with_loss(&L::Hinge {}, class, ("multi_margin", "0"), &[6], &classes),
+            ends(3, &[]).with_loss(&L::Hinge {}, class, ("multi_margin_loss", "0"), &[6], &classes),
             ends(1, &["Tanh"]).with_loss(&L::Hinge {}, two, ("margin", "1"), &[6, 1], &signs),
             ends(3, &[]).with_loss(&L::Hinge {}, of(3), ("margin", "0"), &[6, 3], &margins),
         ]

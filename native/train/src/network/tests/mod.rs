@@ -192,10 +192,10 @@ impl Case {
             .terms
             .iter()
             .map(|(loss, value, shape, label)| {
-                let integer = matches!(*loss, "cross_entropy" | "nll_loss" | "multi_margin")
+                let integer = matches!(*loss, "cross_entropy" | "nll_loss" | "multi_margin_loss")
                     && shape.len() == 1;
                 let label = json!({"shape": shape, "values": label, "integer": integer});
-                json!({"loss": loss, "value": value, "label": label, "delta": 0.7})
+                json!({"loss": loss, "value": value, "label": label})
             })
             .collect();
         let mut request = json!({

@@ -73,7 +73,7 @@ fn single(op: &str, args: Value, shape: &[usize]) -> Result<Graph, TrainError> {
     let spec = NetworkSpec {
         format: NETWORK_FORMAT.to_owned(),
         inputs: vec!["x".to_owned()],
-        nodes: vec![layer("it", op, &["x"], args), layer("same", "Identity", &["it"], json!({}))],
+        nodes: vec![layer("it", op, &["x"], args), layer("same", "LayerNorm", &["it"], json!({}))],
         outputs: vec!["same".to_owned()],
     };
     Graph::build(&spec, &[("x", shape)])

@@ -38,13 +38,14 @@ private[data] final class ArrowVectorWriter(
   }
 
   private def copy(lists: Lists, from: Int, count: Int, at: Int): Unit = {
-    val to = builder.address(at)
     val first = lists.start(from).toLong
     val source = lists.values.memoryAddress
-    if (narrow) ArrayCopy.narrow(null, source + 8 * first, count * builder.size, to)
-    else {
-      val width = builder.rowBytes / builder.size
-      Platform.copyMemory(null, source + width * first, null, to, count * builder.rowBytes)
+    val width = builder.rowBytes / builder.size
+    if (narrow) {
+      ArrayCopy.narrow(null, source + 8 * first, count * builder.size, builder.address(at))
+    } else if (at > 0 || !builder.share(lists.values, width * first, count)) {
+      val bytes = count * builder.rowBytes
+      Platform.copyMemory(null, source + width * first, null, builder.address(at), bytes)
     }
   }
 }

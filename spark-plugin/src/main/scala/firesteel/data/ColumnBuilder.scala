@@ -8,6 +8,7 @@ import org.apache.arrow.memory.{ArrowBuf, BufferAllocator}
 import org.apache.arrow.vector.ipc.message.ArrowFieldNode
 import org.apache.arrow.vector.types.FloatingPointPrecision
 import org.apache.arrow.vector.types.pojo.{ArrowType, Field, FieldType}
+import org.apache.spark.unsafe.Platform
 
 /** The Arrow buffers of one column of the plan while a batch is filled. Buffers are taken as they
   * come, not zeroed: every value below the row count is written.
@@ -96,7 +97,9 @@ private[data] final class ScalarBuilder(
   }
 }
 
-/** A fixed number of values a row, all rows in one piece of memory. */
+/** A fixed number of values a row, all rows in one piece of memory: its own, or as long as they are
+  * the rows of one Arrow vector that memory.
+  */
 private[data] final class DenseBuilder(
     allocator: BufferAllocator,
     name: String,
@@ -106,18 +109,42 @@ private[data] final class DenseBuilder(
 ) extends ColumnBuilder {
 
   private val values = new ScalarBuilder(allocator, "item", arrow, width)
+  private var capacity = 0
+  private var shared: Option[ArrowBuf] = None
+  private var begun = false
 
   override val rowBytes: Long = size.toLong * width
 
   /** Where a row of the batch lies. */
-  def address(row: Int): Long = values.address + row * rowBytes
+  def address(row: Int): Long = {
+    if (!begun) own()
+    values.address + row * rowBytes
+  }
+
+  /** Takes the first rows as they lie in a buffer, without a copy; `false` if it cannot be shared. */
+  def share(source: ArrowBuf, from: Long, rows: Int): Boolean = {
+    val manager = source.getReferenceManager
+    val sameRoot = manager.getAllocator.getRoot eq allocator.getRoot
+    if (sameRoot) shared = Some(manager.retain(source.slice(from, rows * rowBytes), allocator))
+    sameRoot
+  }
+
+  private def own(): Unit = {
+    values.begin(Math.multiplyExact(capacity, size))
+    begun = true
+    shared.foreach { buffer =>
+      Platform.copyMemory(null, buffer.memoryAddress, null, values.address, buffer.capacity)
+      buffer.close()
+    }
+    shared = None
+  }
 
   override def fields: Seq[Field] =
     Seq(ColumnBuilder.field(name, new ArrowType.FixedSizeList(size), values.fields: _*))
 
   override def extraBytes: Long = 0
 
-  override def begin(rows: Int): Unit = values.begin(Math.multiplyExact(rows, size))
+  override def begin(rows: Int): Unit = capacity = rows
 
   override def parts(
       rows: Int,
@@ -126,10 +153,22 @@ private[data] final class DenseBuilder(
   ): Unit = {
     nodes.add(new ArrowFieldNode(rows.toLong, 0))
     buffers.add(allocator.getEmpty)
-    values.parts(rows * size, nodes, buffers)
+    shared match {
+      case Some(buffer) =>
+        nodes.add(new ArrowFieldNode(rows.toLong * size, 0))
+        buffers.add(allocator.getEmpty)
+        buffers.add(buffer.writerIndex(rows * rowBytes))
+        ()
+      case None => values.parts(rows * size, nodes, buffers)
+    }
   }
 
-  override def close(): Unit = values.close()
+  override def close(): Unit = {
+    values.close()
+    shared.foreach(_.close())
+    shared = None
+    begun = false
+  }
 }
 
 /** Rows in CSR form: a list of indices and a list of values, with the same offsets. */

@@ -103,7 +103,8 @@ final class ArrowVectorSuite extends AnyFunSuite {
       dataType: DataType,
       size: Int,
       from: Int,
-      end: Int
+      end: Int,
+      times: Int = 1
   ): Seq[Seq[Double]] =
     Closing(SqlPrivate.allocator("arrow-vectors")) { allocator =>
       Closing(make(allocator)) { vector =>
@@ -114,7 +115,7 @@ final class ArrowVectorSuite extends AnyFunSuite {
         val limits = BatchLimits.Default
         Closing(new BatchFiller(allocator, DataPlan(Seq(input)), source, 0, limits)) { filler =>
           filler.begin()
-          filler.add(batch, from, end)
+          (0 until times).foreach(_ => filler.add(batch, from, end))
           rows(filler, allocator)
         }
       }
@@ -141,14 +142,45 @@ final class ArrowVectorSuite extends AnyFunSuite {
     }
   }
 
+  test("a batch made of several vectors holds the rows of all") {
+    for (
+      (make, dataType) <- Seq(floats(five) _ -> ArrayType(FloatType), bytes(five) _ -> BinaryType)
+    )
+      assert(read(make, dataType, 3, 1, 4, times = 3) == Seq.fill(3)(five.slice(1, 4)).flatten)
+  }
+
+  test("rows that begin a batch are not copied") {
+    Closing(SqlPrivate.allocator("shared")) { allocator =>
+      Closing(floats(five)(allocator)) { vector =>
+        val before = allocator.getAllocatedMemory
+        val arrow = ColumnBuilder.Float32
+        Closing(new DenseBuilder(allocator, "x", arrow, 4, 3)) { builder =>
+          builder.begin(5)
+          val values = vector.asInstanceOf[ListVector].getDataVector.getDataBuffer
+          assert(builder.share(values, 12, 4))
+          assert(allocator.getAllocatedMemory == before)
+          assert(builder.address(0) != values.memoryAddress + 12)
+          assert(allocator.getAllocatedMemory > before)
+        }
+      }
+    }
+  }
+
   test("sparse vectors between dense ones become dense") {
     val mixed = Seq((None, Seq(1.0, 2.0, 3.0)), (Some(Seq(1)), Seq(5.0)))
-    assert(read(vectors(3, mixed), VectorType, 3, 0, 2) == Seq(Seq(1.0, 2.0, 3.0), Seq(0.0, 5.0, 0.0)))
+    assert(
+      read(vectors(3, mixed), VectorType, 3, 0, 2) == Seq(Seq(1.0, 2.0, 3.0), Seq(0.0, 5.0, 0.0))
+    )
   }
 
   test("a row of another size is named, even where the sum of the sizes is right") {
     val uneven = Seq(Seq(1.0, 2.0), Seq(1.0, 2.0, 3.0, 4.0))
-    for ((make, dataType) <- Seq(floats(uneven) _ -> ArrayType(FloatType), bytes(uneven) _ -> BinaryType)) {
+    for (
+      (make, dataType) <- Seq(
+        floats(uneven) _ -> ArrayType(FloatType),
+        bytes(uneven) _ -> BinaryType
+      )
+    ) {
       val error = intercept[InvalidDataException](read(make, dataType, 3, 0, 2))
       assert(
         error.getMessage == "the column 'x' has 2 values in row 0 of partition 0, but 3 are expected"

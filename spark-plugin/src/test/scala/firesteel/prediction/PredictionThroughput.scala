@@ -3,12 +3,11 @@ package firesteel.prediction
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.{DataFrame, SparkSession}
 
-/**
- * How many rows a second a transform gives, with a network so small that the way of the data is
- * what is measured. Prints one line a query: `query rows/s`, the median of some runs.
- *
- * Arguments: rows, values a row, runs.
- */
+/** How many rows a second a transform gives, with a network so small that the way of the data is
+  * what is measured. Prints one line a query: `query rows/s`, the median of some runs.
+  *
+  * Arguments: rows, values a row, runs.
+  */
 object PredictionThroughput {
 
   def main(arguments: Array[String]): Unit = {
@@ -16,7 +15,8 @@ object PredictionThroughput {
     val rows = numbers.headOption.getOrElse(120000)
     val width = numbers.lift(1).getOrElse(784)
     val runs = numbers.lift(2).getOrElse(7)
-    val spark = SparkSession.builder().master("local[2]").config("spark.ui.enabled", false).getOrCreate()
+    val spark =
+      SparkSession.builder().master("local[2]").config("spark.ui.enabled", false).getOrCreate()
     val features = transform(
       sequence(lit(0), lit(width - 1)),
       i => (pmod(hash(col("id"), i), lit(256)) / 256).cast("float")

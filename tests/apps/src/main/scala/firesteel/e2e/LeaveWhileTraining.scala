@@ -1,12 +1,14 @@
 package firesteel.e2e
 
+import java.nio.file.{Files, Path}
+
 import firesteel.classification.NetworkClassifier
 import firesteel.network._
 import org.apache.spark.sql.SparkSession
 
 /** Calls `System.exit` while tasks train.
   *
-  * Arguments: `data`, `code` (the exit code).
+  * Arguments: `data`, `code` (the exit code), `trigger` (the file whose appearance makes it leave).
   */
 object LeaveWhileTraining {
   def main(args: Array[String]): Unit = {
@@ -21,8 +23,8 @@ object LeaveWhileTraining {
     val fit = new Thread(() => { classifier.fit(train); () }, "fit")
     fit.setDaemon(true)
     fit.start()
-    Thread.sleep(options.int("seconds", 8) * 1000L)
-    println("LEAVING")
+    val trigger = Path.of(options.text("trigger"))
+    while (!Files.exists(trigger)) Thread.sleep(20)
     sys.exit(options.int("code", 0))
   }
 }
