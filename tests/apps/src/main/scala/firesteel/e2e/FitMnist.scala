@@ -27,7 +27,8 @@ object FitMnist {
     val model = classifier.fit(spark.read.parquet(s"$data/mnist-train.parquet"))
     if (options.text("model", "").nonEmpty) model.write.overwrite().save(options.text("model"))
     val scored = model.transform(spark.read.parquet(s"$data/mnist-test.parquet"))
-    val accuracy = new MulticlassClassificationEvaluator().setMetricName("accuracy").evaluate(scored)
+    val accuracy =
+      new MulticlassClassificationEvaluator().setMetricName("accuracy").evaluate(scored)
     val summary = model.summary
     Report.print(
       "accuracy" -> accuracy,

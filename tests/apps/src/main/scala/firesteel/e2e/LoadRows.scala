@@ -42,7 +42,9 @@ object LoadRows {
       | "strategy": {"name": "single"}, "batchSize": 32, "epochs": 1, "seed": 0, "shuffle": true, "partition": 0,
       | "attempt": 0, "workersInTask": 1, "threads": 1, "cacheBytes": 4000000000, "spillDirectories": []}""".stripMargin
 
-  private final class Load(specification: String) extends (PartitionStream => Unit) with Serializable {
+  private final class Load(specification: String)
+      extends (PartitionStream => Unit)
+      with Serializable {
     override def apply(stream: PartitionStream): Unit = {
       NativeSetup.ensureLoaded()
       val worker = NativeWorker.open(specification)
