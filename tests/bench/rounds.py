@@ -1,0 +1,29 @@
+"""Things measured in turn."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+ROUNDS = 9
+# Before a round counts: until then the JVM compiles what runs.
+WARM_UP = 8
+
+
+def medians(*works: Callable[[], object]) -> list[float]:
+    """The median seconds of works done in turn."""
+    times: list[list[float]] = [[] for _ in works]
+    for _ in range(WARM_UP + ROUNDS):
+        for work, of_work in zip(works, times, strict=True):
+            start = time.perf_counter()
+            work()
+            of_work.append(time.perf_counter() - start)
+    return [statistics.median(of_work[WARM_UP:]) for of_work in times]
+
+
+def report(name: str, ours: float, beside: float, aim: str | None = None) -> None:
+    """Prints a line."""
+    end = "" if aim is None else f" aim {aim}"
+    print(
+        f"bench {name} ours {ours:.4g} beside {beside:.4g} ratio {ours / beside:.3f}{end}",
+        flush=True,
+    )
