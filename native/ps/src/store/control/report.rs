@@ -18,6 +18,9 @@ impl Control {
         if self.version == 0 {
             return Err(PsError::Untrained("no worker has committed anything".to_owned()));
         }
+        if !self.epochs.iter().any(|epoch| epoch.tally.weight > 0.0) {
+            return Err(PsError::Untrained("the weights of all rows are 0".to_owned()));
+        }
         let open: Vec<_> = self
             .workers
             .iter()

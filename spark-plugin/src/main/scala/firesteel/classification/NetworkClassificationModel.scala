@@ -1,6 +1,6 @@
 package firesteel.classification
 
-import firesteel.data.{ColumnResolver, DataPlan}
+import firesteel.data.{ColumnResolver, DataPlan, ElementType}
 import firesteel.network.{Network, NetworkJson}
 import firesteel.params.TrainingParams
 import firesteel.persistence.{ModelReader, ModelWriter}
@@ -88,14 +88,19 @@ final class NetworkClassificationModel private[firesteel] (
     )
   )
 
-  /** The logits of one row; for many rows `transform` is much faster. */
+  /** The logits of one row; for many rows `transform` is much faster. The values are those of a column of vectors: a
+    * model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
+    */
   override def predictRaw(features: Vector): Vector = {
     require(
       features.size == numFeatures,
       s"$uid reads $numFeatures features, not ${features.size}"
     )
     val scale = get(featuresScale).getOrElse(1.0)
-    val inputs = fitted.inputs.map(_.copy(columns = Seq($(featuresCol)), scale = scale))
+    // Whatever the fit read, here it is a vector.
+    val inputs = fitted.inputs.map(
+      _.copy(columns = Seq($(featuresCol)), element = ElementType.F32, scale = scale)
+    )
     val kinds = Seq(OutputKind.RawPrediction)
     val predictor = Predictor(specification(1), DataPlan(inputs), fitted.weights, kinds)
     Vectors.dense(SingleRow.predict(predictor, features))

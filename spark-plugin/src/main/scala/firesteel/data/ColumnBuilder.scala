@@ -104,7 +104,7 @@ private[data] final class DenseBuilder(
     allocator: BufferAllocator,
     name: String,
     arrow: ArrowType,
-    width: Int,
+    val width: Int,
     val size: Int
 ) extends ColumnBuilder {
 

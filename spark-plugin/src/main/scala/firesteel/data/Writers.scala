@@ -70,6 +70,10 @@ private[data] final class Writers(
   }
 
   private def vectors(cell: Cell, builder: DenseBuilder, wide: Boolean): Writer = {
+    require(
+      builder.width == (if (wide) 8 else 4),
+      s"column '${cell.column}' holds vectors, whose values are not ${builder.width} bytes wide"
+    )
     val rows = new VectorRowWriter(cell, builder, wide)
     Writer(builder, rows, bulk(cell, builder, !wide, new RowByRow(rows)))
   }

@@ -40,13 +40,13 @@ object OutputKind {
   * @param bytes
   *   the weights in safetensors; never changed
   */
-final class ModelWeights(bytes: Array[Byte]) {
+final class ModelWeights(bytes: Array[Byte]) extends Serializable {
 
   /** The SHA-256 of the weights in hexadecimal digits. */
   lazy val hash: String =
     MessageDigest.getInstance("SHA-256").digest(bytes).map(byte => f"$byte%02x").mkString
 
-  private var sent: Option[(SparkContext, Broadcast[Array[Byte]])] = None
+  @transient private var sent: Option[(SparkContext, Broadcast[Array[Byte]])] = None
 
   /** The weights in this process. */
   private[prediction] def local: Array[Byte] = bytes
@@ -56,7 +56,7 @@ final class ModelWeights(bytes: Array[Byte]) {
     synchronized {
       sent match {
         case Some((owner, broadcast)) if owner eq context => broadcast
-        case _ =>
+        case _ => // also null, after a copy by serialization
           val broadcast = context.broadcast(bytes)
           sent = Some(context -> broadcast)
           broadcast

@@ -29,7 +29,9 @@ private[prediction] final class VectorPredictions(
   override def next(): ColumnarBatch = {
     if (!hasNext) throw new NoSuchElementException("the partition has no further batch")
     batches.begin()
-    val rows = batches.filler.add(batch, from, end)
+    var rows = 0
+    while (!batches.filler.full && from + rows < end)
+      rows += batches.filler.add(batch, from + rows, end)
     val outputs = batches.predict()
     val passed = places.map(place => new Shifted(batch.column(place), from))
     val computed = outputs.columns.zip(task.outputs).map {

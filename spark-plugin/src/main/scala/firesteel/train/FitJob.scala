@@ -5,6 +5,7 @@ import java.util.concurrent.TimeoutException
 import scala.annotation.tailrec
 import scala.concurrent.Await
 import scala.concurrent.duration.DurationInt
+import scala.util.Try
 
 import firesteel.bridge._
 import firesteel.data.DataRoad
@@ -85,6 +86,7 @@ private[firesteel] object FitJob {
       new FitListener(rdd.id, (partition, attempt) => server.attemptEnded(partition, attempt))
     private val startTimeout = Configuration.StartTimeout.get(context.getConf)
     private var warned = 0
+    private var last = status
 
     def await(): Unit = {
       context.addSparkListener(listener)
@@ -99,7 +101,7 @@ private[firesteel] object FitJob {
               log.warn("Tasks of a failed fit still run; Spark has been told to kill them")
             }
             throw failure.getOrElse(typed(error))
-        } finally progress.finish(status)
+        } finally progress.finish(last)
       } finally context.removeSparkListener(listener)
     }
 
@@ -110,9 +112,9 @@ private[firesteel] object FitJob {
           Await.ready(action, Poll)
           true
         } catch { case _: TimeoutException => false }
-      val now = status
-      tell(now)
-      now.failure.foreach(reason => throw NativeErrors.create(reason.code, reason.message))
+      last = status
+      tell(last)
+      last.failure.foreach(reason => throw NativeErrors.create(reason.code, reason.message))
       if (ended) {
         Await.result(action, Poll)
         ()
@@ -143,9 +145,11 @@ private[firesteel] object FitJob {
 
     private def status: ServerStatus = ServerStatus.parseStatus(server.status())
 
-    /** Why the fit must fail, if the server knows it. */
+    /** Why the fit must fail, if the server knows it; a stopped context may have closed the server. */
     private def failure: Option[RuntimeException] =
-      status.failure.map(reason => NativeErrors.create(reason.code, reason.message))
+      Try(status).getOrElse(last).failure.map { reason =>
+        NativeErrors.create(reason.code, reason.message)
+      }
   }
 
   /** The failure inside a SparkException that has a type of its own. */

@@ -23,7 +23,7 @@ private[firesteel] final class FittedNetwork(
     val output: OutputInspection,
     val bytes: Array[Byte],
     val summary: TrainingSummary
-) {
+) extends Serializable {
 
   /** The weights, as predictors share them. */
   val weights: ModelWeights = new ModelWeights(bytes)

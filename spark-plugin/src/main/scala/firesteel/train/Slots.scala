@@ -20,6 +20,7 @@ private[train] object Slots {
   def of(context: SparkContext, wanted: Option[Int]): Int = {
     val conf = context.getConf
     if (dynamic(conf)) dynamicSlots(context, wanted)
+    else if (context.isLocal) math.max(1, SparkPrivate.slots(context))
     else {
       val expected = (wanted.toSeq ++ limit(conf)).minOption
       awaitExecutors(context, expected)

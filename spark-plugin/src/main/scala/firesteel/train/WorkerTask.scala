@@ -27,14 +27,16 @@ private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
     NativeSetup.ensureLoaded()
     val context = TaskContext.get()
     val worker = NativeWorker.open(specification(stream.partition, context))
+    var loaded = false
     try
       CancelWatch.during(context, worker) {
         try {
           stream.feed(address => worker.load(address))
+          loaded = true
           worker.run()
           ()
         } catch {
-          case error: Throwable => throw outcome(error, context, worker)
+          case error: Throwable => throw outcome(error, context, worker, loaded)
         }
       }
     finally worker.close()
@@ -59,9 +61,15 @@ private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
   }
 
   /** What the task ends with. A kill, and a newer attempt in its place, are no failures to Spark; an error that every
-    * retry would meet fails the fit at once.
+    * retry would meet fails the fit at once: once it has its lease, the worker itself says so, and here what happens
+    * before.
     */
-  private def outcome(error: Throwable, context: TaskContext, worker: NativeWorker): Throwable =
+  private def outcome(
+      error: Throwable,
+      context: TaskContext,
+      worker: NativeWorker,
+      loaded: Boolean
+  ): Throwable =
     error match {
       case killed: TaskKilledException => killed
       case _: FencedException | _: TrainingCancelledException =>
@@ -69,7 +77,7 @@ private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
       case _ if context.isInterrupted() => new TaskKilledException("the task was killed")
       case certain @ (_: InvalidSpecException | _: InvalidDataException |
           _: TrainingDivergedException) =>
-        try worker.abort(NativeErrors.codeOf(certain), certain.getMessage)
+        try if (!loaded) worker.abort(NativeErrors.codeOf(certain), certain.getMessage)
         catch { case NonFatal(unreachable) => certain.addSuppressed(unreachable) }
         certain
       case other => other

@@ -96,6 +96,12 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
     )
   }
 
+  test("rows that all have the weight 0 give no model") {
+    fails[UntrainedModelException]("the weights of all rows are 0")(
+      Blobs.classifier().setWeightCol("weight").fit(data.withColumn("weight", lit(0.0)))
+    )
+  }
+
   test("a network that does not fit is refused with the layer's name, before any job of training") {
     fails[InvalidSpecException]("'0'", "in_features")(fit(Linear(5, 3)))
     fails[InvalidSpecException]("'1'", "Conv2d")(fit(Linear(4), Conv2d(1, 3)))

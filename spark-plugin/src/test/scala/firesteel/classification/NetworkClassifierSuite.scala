@@ -144,7 +144,20 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   test("features may be bytes, which are scaled to lie between 0 and 1") {
     val bytes =
       udf((v: Vector) => v.toArray.map(x => math.max(0, math.min(255, x * 80 + 40)).toByte))
-    learns(Blobs.classifier().setEpochs(20), data.withColumn("features", bytes($"features")))
+    val images = data.withColumn("features", bytes($"features"))
+    val model = learns(Blobs.classifier().setEpochs(20), images)
+    // One row is a vector, of values as they enter the network, whatever the fit has read.
+    model.transform(images).limit(20).collect().foreach { row =>
+      val scaled = row.getAs[Array[Byte]]("features").map(byte => (byte & 0xff) / 255.0)
+      assert(model.predict(Vectors.dense(scaled)) === row.getAs[Double]("prediction"))
+    }
+  }
+
+  test("a model may be used in a function that executors run") {
+    val model = fitted
+    val predict = udf((v: Vector) => model.predict(v))
+    val rows = model.transform(data).limit(5).withColumn("again", predict($"features")).collect()
+    rows.foreach(row => assert(row.getAs[Double]("again") === row.getAs[Double]("prediction")))
   }
 
   test("features may be several numeric columns") {
