@@ -84,7 +84,7 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
   }
 
   test("a killed task is tried again, and every row is trained once in an epoch") {
-    val epochs = 300
+    val epochs = 2000
     val killed = new CountDownLatch(1)
     withTaskStarts { start =>
       if (start.taskInfo.index == 1 && start.taskInfo.attemptNumber == 0 && killed.getCount == 1) {

@@ -10,16 +10,10 @@ import org.apache.spark.ml.param.ParamsSuite
 import org.apache.spark.ml.tuning.{CrossValidator, ParamGridBuilder, TrainValidationSplit}
 import org.apache.spark.ml.util.{DefaultReadWriteTest, MLTest}
 import org.apache.spark.sql.functions._
-import org.apache.spark.sql.{DataFrame, SparkSession}
+import org.apache.spark.sql.DataFrame
 
 final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   import testImplicits._
-
-  override def beforeAll(): Unit = {
-    // Spark's own test session wants to be the only one.
-    SparkSession.getDefaultSession.foreach(_.stop())
-    super.beforeAll()
-  }
 
   private lazy val data: DataFrame = Blobs.frame(spark)
   private lazy val fitted: NetworkClassificationModel = Blobs.classifier().fit(data)

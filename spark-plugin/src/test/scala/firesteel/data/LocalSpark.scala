@@ -2,10 +2,14 @@ package firesteel.data
 
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.{DataFrame, SparkSession}
-import org.scalatest.{Assertion, Assertions, Suite}
+import org.scalatest.{Assertion, Assertions, BeforeAndAfterAll, Suite}
 
-/** A session on two threads, shared by the suites of a JVM. */
-trait LocalSpark extends Assertions { self: Suite =>
+/** A session on two threads, stopped at the end of its suite: others start contexts of their own. */
+trait LocalSpark extends Assertions with BeforeAndAfterAll { self: Suite =>
+
+  override protected def afterAll(): Unit =
+    try super.afterAll()
+    finally SparkSession.getDefaultSession.foreach(_.stop())
 
   protected lazy val spark: SparkSession = SparkSession
     .builder()

@@ -51,6 +51,6 @@ final class ProgressSuite extends AnyFunSuite {
     val text = ProgressLine.text(status(1, worker(4, 0, "finished"), worker(3, 50)), 4, 2, new Rate)
     assert(text.contains("epoch 4/4"))
     assert(text.contains("1/2 workers"))
-    assert(text.contains("[========> ]"))
+    assert(text.contains("[=========>]"))
   }
 }
