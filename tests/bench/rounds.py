@@ -4,9 +4,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-ROUNDS = 9
+ROUNDS = 7
 # Before a round counts: until then the JVM compiles what runs.
-WARM_UP = 8
+WARM_UP = 5
 
 
 def medians(*works: Callable[[], object]) -> list[float]:
