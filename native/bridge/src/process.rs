@@ -4,7 +4,8 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::Duration;
 
 use firesteel_core::ErrorCode;
-use firesteel_core::spec::NetworkSpec;
+use firesteel_core::spec::{LabelSpec, LossSpec, NetworkSpec};
+use firesteel_train::check_loss;
 use firesteel_train::inspect::inspect as inspect_network;
 use jni::Env;
 use jni::objects::{JClass, JLongArray, JString};
@@ -75,12 +76,15 @@ fn metrics<'local>(
 
 native!(inspect(request: JString) -> JString);
 
-/// A network and the shapes of one row of its inputs.
+/// A network and the shapes of one row of its inputs; with a loss, whether it fits the outputs and these labels.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InspectRequest {
     network: NetworkSpec,
     inputs: Vec<InputShape>,
+    loss: Option<LossSpec>,
+    #[serde(default)]
+    labels: Vec<LabelSpec>,
 }
 
 #[derive(Deserialize)]
@@ -99,6 +103,9 @@ fn inspect<'local>(
     let inputs: Vec<_> =
         request.inputs.into_iter().map(|input| (input.name, input.shape)).collect();
     let inspection = inspect_network(&request.network, &inputs)?;
+    if let Some(loss) = &request.loss {
+        check_loss(&inspection, loss, &request.labels)?;
+    }
     json(env, &inspection)
 }
 

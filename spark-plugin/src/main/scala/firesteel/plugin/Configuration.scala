@@ -50,7 +50,7 @@ object Configuration {
   val StartTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "start.timeout",
     "5min",
-    "How long a fit waits for all its workers to have started before it fails."
+    "How long a fit waits for all its tasks to have started before it warns that slots are missing."
   )
 
   val CacheMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(

@@ -86,6 +86,7 @@ private[firesteel] object FitJob {
       new FitListener(rdd.id, (partition, attempt) => server.attemptEnded(partition, attempt))
     private val startTimeout = Configuration.StartTimeout.get(context.getConf)
     private var warned = 0
+    private var warnedOfStart = false
     private var last = status
 
     def await(): Unit = {
@@ -130,15 +131,16 @@ private[firesteel] object FitJob {
       warned = now.warnings.size
     }
 
+    /** Says once that workers still wait: with an asynchronous strategy those that have started train meanwhile. */
     private def checkStart(): Unit =
-      listener.submitted.foreach { since =>
+      if (!warnedOfStart) listener.submitted.foreach { since =>
         val waited = (System.nanoTime() - since) / 1000000L
         val started = listener.startedTasks
         if (started < tasks && waited > startTimeout) {
-          throw new StartTimeoutException(
+          warnedOfStart = true
+          log.warn(
             s"$started of $tasks tasks have started after $waited ms: the application had $slots slots when the fit " +
-              "began, and other jobs may hold some. Lower numWorkers, free slots, or raise " +
-              s"${Configuration.StartTimeout.name}"
+              "began, and other jobs may hold some. The others start when slots are free"
           )
         }
       }

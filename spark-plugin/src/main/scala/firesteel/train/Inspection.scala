@@ -1,11 +1,11 @@
 package firesteel.train
 
 import firesteel.bridge.NativeRuntime
-import firesteel.data.InputColumn
+import firesteel.data.{DataPlan, InputColumn}
 import firesteel.network.{Network, NetworkJson}
 import firesteel.plugin.NativeSetup
 import org.json4s.DefaultFormats
-import org.json4s.JsonAST.{JArray, JInt, JObject, JString}
+import org.json4s.JsonAST.{JArray, JField, JInt, JObject, JString}
 import org.json4s.jackson.JsonMethods.parse
 
 /** A network with every shape known, of one row.
@@ -44,17 +44,31 @@ private[firesteel] object Inspection {
     * @throws firesteel.bridge.InvalidSpecException
     *   naming the layer that does not fit
     */
-  def of(network: Network, inputs: Seq[InputColumn]): Inspection = {
+  def of(network: Network, inputs: Seq[InputColumn]): Inspection =
+    parse(ask(network, inputs)).extract[Inspection]
+
+  /** Checks that a loss fits the network's outputs and their labels.
+    *
+    * @throws firesteel.bridge.InvalidSpecException
+    *   naming the output, its shape and the label
+    */
+  def check(network: Network, data: DataPlan, loss: JObject): Unit = {
+    val labels = JArray(data.labels.map(_.json).toList)
+    val _ = ask(network, data.inputs, "loss" -> loss, "labels" -> labels)
+  }
+
+  private def ask(network: Network, inputs: Seq[InputColumn], more: JField*): String = {
     NativeSetup.ensureLoaded()
-    val request = JObject(
+    val shapes = inputs.map { input =>
+      JObject(
+        "name" -> JString(input.name),
+        "shape" -> JArray(input.shape.map(JInt(_)).toList)
+      )
+    }
+    val request = List[JField](
       "network" -> NetworkJson.specification(network),
-      "inputs" -> JArray(inputs.map { input =>
-        JObject(
-          "name" -> JString(input.name),
-          "shape" -> JArray(input.shape.map(JInt(_)).toList)
-        )
-      }.toList)
+      "inputs" -> JArray(shapes.toList)
     )
-    parse(NativeRuntime.inspect(FitPlan.text(request))).extract[Inspection]
+    NativeRuntime.inspect(FitPlan.text(JObject(request ++ more)))
   }
 }

@@ -45,9 +45,11 @@ private[firesteel] trait NetworkEstimation
     val (optimizer, strategy) = (optimizerSpec, strategySpec)
     val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
     val learnt = target(Inspection.of(network, inputs))
+    val data = DataPlan(inputs, Seq(learnt.label), weightColumn)
+    Inspection.check(network, data, learnt.loss)
     val plan = FitPlan(
       NetworkJson.specification(network),
-      DataPlan(inputs, Seq(learnt.label), weightColumn),
+      data,
       learnt.loss,
       optimizer,
       strategy,

@@ -19,54 +19,48 @@ private[train] object Slots {
     */
   def of(context: SparkContext, wanted: Option[Int]): Int = {
     val conf = context.getConf
-    if (dynamic(conf)) dynamicSlots(context, wanted)
-    else if (context.isLocal) math.max(1, SparkPrivate.slots(context))
+    if (dynamic(conf)) allocated(conf, SparkPrivate.slots(context), wanted)
     else {
-      val expected = (wanted.toSeq ++ limit(conf)).minOption
-      awaitExecutors(context, expected)
+      awaitExecutors(context, expected(conf, wanted))
       math.max(1, SparkPrivate.slots(context))
     }
+  }
+
+  /** The slots that a fit gets under dynamic allocation: waiting tasks bring executors, as many as are wanted, up to
+    * the limit.
+    *
+    * @param now
+    *   the slots that there are
+    */
+  def allocated(conf: SparkConf, now: Int, wanted: Option[Int]): Int = {
+    val most =
+      conf.getOption("spark.dynamicAllocation.maxExecutors").map(_.toLong * perExecutor(conf))
+    val target = wanted.fold(math.max(now, 1).toLong)(_.toLong)
+    val granted = math.max(now.toLong, most.fold(target)(math.min(_, target)))
+    math.max(1L, granted).min(Int.MaxValue.toLong).toInt
+  }
+
+  /** The slots that are worth waiting for at an application's start, as far as its configuration tells. */
+  def expected(conf: SparkConf, wanted: Option[Int]): Int = {
+    val LocalCluster = """local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*\d+\s*]""".r
+    val limit = conf.get("spark.master", "local") match {
+      case LocalCluster(executors, cores) =>
+        Some(executors.toInt * (cores.toInt / conf.getInt("spark.task.cpus", 1)))
+      case local if local.startsWith("local") => Some(1)
+      case _ => conf.getOption("spark.executor.instances").map(_.toInt * perExecutor(conf))
+    }
+    (wanted.toSeq ++ limit).minOption.getOrElse(1)
   }
 
   private def dynamic(conf: SparkConf): Boolean =
     conf.getBoolean("spark.dynamicAllocation.enabled", defaultValue = false)
 
-  /** With dynamic allocation waiting tasks bring executors: as many as are wanted, up to the limit. */
-  private def dynamicSlots(context: SparkContext, wanted: Option[Int]): Int = {
-    val conf = context.getConf
-    val now = SparkPrivate.slots(context)
-    val most =
-      conf.getOption("spark.dynamicAllocation.maxExecutors").map(_.toLong * perExecutor(conf))
-    val target = wanted.map(_.toLong).getOrElse(math.max(now.toLong, 1L))
-    math
-      .max(now.toLong, most.fold(target)(math.min(_, target)))
-      .max(1L)
-      .min(Int.MaxValue.toLong)
-      .toInt
-  }
-
-  private def awaitExecutors(context: SparkContext, expected: Option[Int]): Unit = {
-    def missing: Boolean =
-      SparkPrivate.slots(context) < expected.getOrElse(1)
+  private def awaitExecutors(context: SparkContext, expected: Int): Unit = {
+    def missing: Boolean = SparkPrivate.slots(context) < expected
     def starting: Boolean = System.currentTimeMillis() - context.startTime < StartMillis
     if (missing && starting) {
-      log.info(
-        "Waiting for executors: {} slots of {}",
-        SparkPrivate.slots(context),
-        expected.getOrElse(1)
-      )
+      log.info("Waiting for executors: {} slots of {}", SparkPrivate.slots(context), expected)
       while (missing && starting) Thread.sleep(PollMillis)
-    }
-  }
-
-  /** The slots that the configuration lets one expect, where it does. */
-  private def limit(conf: SparkConf): Option[Int] = {
-    val LocalCluster = """local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*\d+\s*]""".r
-    val cpus = conf.getInt("spark.task.cpus", 1)
-    conf.get("spark.master", "local") match {
-      case LocalCluster(executors, cores) => Some(executors.toInt * (cores.toInt / cpus))
-      case local if local.startsWith("local") => None
-      case _ => conf.getOption("spark.executor.instances").map(_.toInt * perExecutor(conf))
     }
   }
 

@@ -2,12 +2,16 @@ package firesteel.classification
 
 import java.io.{FileNotFoundException, IOException}
 import java.nio.file.{Files, Path}
+import java.util.concurrent.atomic.AtomicInteger
 
 import firesteel.bridge._
 import firesteel.data.LocalSpark
 import firesteel.network._
+import org.apache.spark.firesteel.Listeners
+import org.apache.spark.ml.functions.vector_to_array
 import org.apache.spark.ml.attribute.NominalAttribute
 import org.apache.spark.ml.linalg.{Vector, Vectors}
+import org.apache.spark.scheduler.{SparkListener, SparkListenerTaskStart}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.types.Metadata
@@ -123,14 +127,24 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
     assert(fit(data.withMetadata("label", Metadata.empty)).numClasses === 3)
   }
 
-  test("a loss that does not fit the network is refused") {
-    fails[InvalidSpecException]("Sigmoid")(
-      Blobs
-        .classifier()
-        .setNetwork(Network.sequential(Linear(3), Sigmoid))
-        .setLoss("cross_entropy")
-        .fit(data)
-    )
+  test("a loss that does not fit the network is refused before any task runs") {
+    val estimator = Blobs.classifier().setNetwork(Network.sequential(Linear(3), Sigmoid))
+    val sized = data.select(vector_to_array(col("features")).as("features"), col("label"))
+    val known = sized.withMetadata("features", Metadata.fromJson("""{"size": 4}"""))
+    val tasks = new AtomicInteger
+    val listener = new SparkListener {
+      override def onTaskStart(event: SparkListenerTaskStart): Unit = {
+        val _ = tasks.incrementAndGet()
+      }
+    }
+    spark.sparkContext.addSparkListener(listener)
+    try {
+      fails[InvalidSpecException]("Sigmoid", "cross_entropy")(
+        estimator.setLoss("cross_entropy").fit(known)
+      )
+      Listeners.drain(spark.sparkContext)
+      assert(tasks.get === 0)
+    } finally spark.sparkContext.removeSparkListener(listener)
   }
 
   test("a classifier without a network says so") {
