@@ -5,8 +5,8 @@ import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{Attribute, Expression}
 import org.apache.spark.sql.execution._
-import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec
-import org.apache.spark.sql.execution.columnar.InMemoryTableScanLike
+import org.apache.spark.sql.execution.adaptive.{AdaptiveSparkPlanExec, TableCacheQueryStageExec}
+import org.apache.spark.sql.execution.columnar.{InMemoryTableScanExec, InMemoryTableScanLike}
 import org.apache.spark.sql.execution.datasources.v2.DataSourceV2ScanExecBase
 import org.apache.spark.sql.execution.exchange.{REPARTITION_BY_NUM, ShuffleExchangeLike}
 import org.apache.spark.sql.firesteel.SqlPrivate
@@ -62,22 +62,24 @@ private[data] object RoadPlanner {
       name -> (plan.output.indexWhere(_.exprId == attribute.exprId) -> attribute.dataType)
     }.toMap)
     columnar(physical) match {
-      case Some(plan) =>
-        VectorRoad(SqlPrivate.configured(plan.executeColumnar(), execution), source(plan))
+      case Some((plan, batches)) =>
+        VectorRoad(SqlPrivate.configured(batches, execution), source(plan))
       case None =>
         RowRoad(SqlPrivate.configured(physical.execute(), execution), source(physical))
     }
   }
 
-  /** The plan below what turns columnar batches into rows and what only selects columns, if it is
-    * columnar; columns are found by their ids, so their order is nothing to it.
+  /** The plan below what turns columnar batches into rows and what only selects columns, with its
+    * batches if it is columnar; columns are found by their ids, so their order is nothing to it.
     */
-  private def columnar(plan: SparkPlan): Option[SparkPlan] = plan match {
+  private def columnar(plan: SparkPlan): Option[(SparkPlan, RDD[ColumnarBatch])] = plan match {
     case WholeStageCodegenExec(child) => columnar(child)
     case InputAdapter(child) => columnar(child)
     case transition: ColumnarToRowTransition => columnar(transition.child)
     case ProjectExec(list, child) if list.forall(isColumn) => columnar(child)
-    case other if other.supportsColumnar => Some(other)
+    case other if other.supportsColumnar => Some((other, other.executeColumnar()))
+    case stage: TableCacheQueryStageExec => columnar(stage.inMemoryTableScan)
+    case scan: InMemoryTableScanExec => CachedBatches.of(scan).map((scan, _))
     case _ => None
   }
 

@@ -2,6 +2,7 @@ package firesteel.data
 
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.UnsafeRow
+import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.types.DoubleType
 import org.apache.spark.unsafe.Platform
 
@@ -20,7 +21,7 @@ private[data] sealed abstract class RowWriter {
 
 /** An array of numbers a row. */
 private[data] final class ArrayRowWriter(
-    cell: Cell,
+    val cell: Cell,
     containsNull: Boolean,
     builder: DenseBuilder,
     copy: ArrayCopy
@@ -28,7 +29,11 @@ private[data] final class ArrayRowWriter(
 
   override def write(row: InternalRow, at: Int): Unit = {
     cell.requireValue(row, at)
-    val array = row.getArray(cell.ordinal)
+    put(row.getArray(cell.ordinal), at)
+  }
+
+  /** Writes a row's array. */
+  def put(array: ArrayData, at: Int): Unit = {
     if (array.numElements() != builder.size) cell.wrongSize(at, array.numElements(), builder.size)
     if (containsNull) {
       val missing = ArrayCopy.firstNull(array)

@@ -46,7 +46,8 @@ private[data] final class Writers(
         case array: ArrayType => arrays(cell(input.column), array, builder, wide = false)
         case BinaryType =>
           val rows = new BinaryRowWriter(cell(input.column), builder)
-          Writer(builder, rows, bulk(rows.cell, builder, narrow = false, new RowByRow(rows)))
+          val cached = new CachedBytesWriter(rows.cell, builder, new RowByRow(rows))
+          Writer(builder, rows, bulk(rows.cell, builder, narrow = false, cached))
         case _ => numbers(input.columns, builder, builder.address(_), NumberStore(input.element))
       }
     }
@@ -82,7 +83,7 @@ private[data] final class Writers(
     val element = array.elementType
     val copy = if (wide) ArrayCopy.toDoubles(element) else ArrayCopy.toElement(element)
     val rows = new ArrayRowWriter(cell, array.containsNull, builder, copy)
-    val vectors = new ArrayVectorWriter(cell, builder, copy)
+    val vectors = new CachedArraysWriter(rows, new ArrayVectorWriter(cell, builder, copy))
     val narrow = !wide && element == DoubleType
     val inBulk = if (wide) element == DoubleType else !element.isInstanceOf[DecimalType]
     Writer(builder, rows, if (inBulk) bulk(cell, builder, narrow, vectors) else vectors)

@@ -145,6 +145,23 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
     }
   }
 
+  test("a cache of arrays and bytes is read columnar, with what it says of nulls and sizes") {
+    for (adaptive <- Seq("true", "false"))
+      withConf("spark.sql.adaptive.enabled" -> adaptive) {
+        withCache(table.drop("text")) { df =>
+          for (features <- Seq("floats", "doubles", "longs", "bytes"))
+            assert(isColumnar(df, plan(df, features), 2), features)
+          assertRows(df, 2)
+          assertRows(df, 3, "doubles")
+          val bytes = Pulled.rows(df, plan(df, "bytes"), 2).map(_.head.asInstanceOf[Seq[Number]])
+          assert(bytes.map(_.map(_.intValue & 0xff)).map(b => b(3) * 256 + b(4)).toSet.size == rows)
+        }
+      }
+    withConf("spark.sql.inMemoryColumnarStorage.batchSize" -> "7") {
+      withCache(table.repartition(3))(assertRows(_, 2))
+    }
+  }
+
   test("text files give the same numbers") {
     withParquet(table.select("id", "label", "weight"), "csv") { df =>
       val found = Pulled.rows(df, plan(df, "id"), 2)
@@ -236,6 +253,13 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
     }
     withParquet(nulls.coalesce(1), "parquet") { df =>
       assert(message(df, "floats").startsWith("the column 'floats' is null in row 7"))
+    }
+    for ((bad, problem) <- Seq(nulls -> "null in row 7", short -> "4 values", hole -> "value 3"))
+      withCache(bad.coalesce(1))(df => assert(message(df, "floats").contains(problem)))
+    val bytes = table.withColumn("bytes", when(col("id") =!= 7, col("bytes"))).coalesce(1)
+    withCache(bytes)(df => assert(message(df, "bytes").contains("null in row 7")))
+    withCache(table.withColumn("bytes", substring(col("bytes"), 1, 3)).coalesce(1)) { df =>
+      assert(message(df, "bytes").contains("has 3 values in row 0"))
     }
   }
 

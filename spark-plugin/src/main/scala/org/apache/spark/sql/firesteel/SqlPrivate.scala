@@ -5,7 +5,10 @@ import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
 import org.apache.spark.sql.classic.Dataset
+import org.apache.spark.sql.execution.columnar.ColumnAccessor
+import org.apache.spark.sql.execution.vectorized.WritableColumnVector
 import org.apache.spark.sql.execution.{QueryExecution, SQLExecutionRDD}
+import org.apache.spark.sql.types.DataType
 import org.apache.spark.sql.util.ArrowUtils
 import org.apache.spark.sql.{classic, DataFrame}
 
@@ -35,6 +38,14 @@ object SqlPrivate {
       rdd.asInstanceOf[RDD[InternalRow]],
       execution.sparkSession.sessionState.conf
     ).asInstanceOf[RDD[T]]
+
+  /** Decodes a column of plain numbers of Spark's default cache. */
+  def decompress(
+      bytes: Array[Byte],
+      vector: WritableColumnVector,
+      dataType: DataType,
+      rows: Int
+  ): Unit = ColumnAccessor.decompress(bytes, vector, dataType, rows)
 
   private def classicOf(df: DataFrame): classic.DataFrame = df match {
     case classic: Dataset[_] => classic.asInstanceOf[Dataset[org.apache.spark.sql.Row]]

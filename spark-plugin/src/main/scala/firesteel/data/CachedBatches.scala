@@ -1,0 +1,199 @@
+package firesteel.data
+
+import java.nio.{ByteBuffer, ByteOrder}
+
+import org.apache.spark.rdd.RDD
+import org.apache.spark.sql.catalyst.expressions.{Attribute, UnsafeArrayData}
+import org.apache.spark.sql.columnar.CachedBatch
+import org.apache.spark.sql.execution.columnar.{
+  DefaultCachedBatch,
+  DefaultCachedBatchSerializer,
+  InMemoryTableScanExec
+}
+import org.apache.spark.sql.execution.vectorized.OnHeapColumnVector
+import org.apache.spark.sql.firesteel.SqlPrivate
+import org.apache.spark.sql.types._
+import org.apache.spark.sql.vectorized.{ColumnVector, ColumnarArray, ColumnarBatch, ColumnarMap}
+import org.apache.spark.unsafe.Platform
+import org.apache.spark.unsafe.types.UTF8String
+
+/** Spark's default cache read column by column where Spark itself would make rows of it, copying every value twice: caches
+  * that hold arrays of numbers or bytes beside plain numbers.
+  */
+private[data] object CachedBatches {
+
+  /** The columnar batches of a scan, in the order of its output, if all of its columns can be read so. */
+  def of(scan: InMemoryTableScanExec): Option[RDD[ColumnarBatch]] = {
+    val builder = scan.relation.cacheBuilder
+    val readable = builder.serializer.getClass == classOf[DefaultCachedBatchSerializer] &&
+      scan.predicates.isEmpty && scan.attributes.forall(column => isReadable(column.dataType))
+    if (readable) {
+      val columns = scan.attributes.map(column => place(scan.relation.output, column))
+      val types = scan.attributes.map(_.dataType)
+      val read = new Reading(columns.toArray, types.toArray)
+      Some(builder.cachedColumnBuffers.mapPartitions(_.map(read)))
+    } else None
+  }
+
+  private def place(output: Seq[Attribute], column: Attribute): Int =
+    output.indexWhere(_.exprId == column.exprId)
+
+  private def isReadable(dataType: DataType): Boolean = dataType match {
+    case BinaryType => true
+    case ArrayType(element, _) => isNumber(element)
+    case other => isNumber(other)
+  }
+
+  private def isNumber(dataType: DataType): Boolean = dataType match {
+    case BooleanType | ByteType | ShortType | IntegerType | LongType | FloatType | DoubleType =>
+      true
+    case _ => false
+  }
+
+  private final class Reading(columns: Array[Int], types: Array[DataType])
+      extends (CachedBatch => ColumnarBatch)
+      with Serializable {
+
+    override def apply(batch: CachedBatch): ColumnarBatch = batch match {
+      case cached: DefaultCachedBatch =>
+        val vectors = columns.indices.map { i =>
+          vector(cached.buffers(columns(i)), types(i), cached.numRows)
+        }
+        new ColumnarBatch(vectors.toArray, cached.numRows)
+      case other =>
+        throw new IllegalStateException(s"${other.getClass.getName} is not of the default cache")
+    }
+
+    private def vector(bytes: Array[Byte], dataType: DataType, rows: Int): ColumnVector =
+      if (isNumber(dataType)) {
+        val vector = new OnHeapColumnVector(rows, dataType)
+        SqlPrivate.decompress(bytes, vector, dataType, rows)
+        vector
+      } else new CachedLists(bytes, dataType, rows)
+  }
+}
+
+/** A column of arrays or bytes as Spark's default cache has it: the number of nulls, their rows, and of every other row its
+  * length in bytes and its bytes, which for an array are those of an `UnsafeArrayData`.
+  */
+private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType, rows: Int)
+    extends ColumnVector(dataType) {
+
+  private val starts = new Array[Int](rows)
+  private val lengths = new Array[Int](rows)
+  private val nulls = index()
+
+  /** Where a row's bytes begin, as an offset of `Platform` into [[bytes]]. */
+  def offset(row: Int): Long = Platform.BYTE_ARRAY_OFFSET.toLong + starts(row)
+
+  /** How many bytes a row has, -1 if it is null. */
+  def length(row: Int): Int = lengths(row)
+
+  private def index(): Int = {
+    val buffer = ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder)
+    val missing = buffer.getInt()
+    var i = 0
+    while (i < missing) {
+      lengths(buffer.getInt()) = -1
+      i += 1
+    }
+    var place = buffer.position()
+    i = 0
+    while (i < rows) {
+      if (lengths(i) == 0) {
+        lengths(i) = buffer.getInt(place)
+        starts(i) = place + Integer.BYTES
+        place = starts(i) + lengths(i)
+      }
+      i += 1
+    }
+    if (place != bytes.length) {
+      throw new IllegalStateException(
+        s"$rows rows of a cached column of ${dataType.catalogString} end at byte $place of ${bytes.length}"
+      )
+    }
+    missing
+  }
+
+  override def close(): Unit = ()
+
+  override def hasNull: Boolean = nulls > 0
+
+  override def numNulls: Int = nulls
+
+  override def isNullAt(row: Int): Boolean = lengths(row) < 0
+
+  override def getBinary(row: Int): Array[Byte] =
+    bytes.slice(starts(row), starts(row) + lengths(row))
+
+  override def getBoolean(row: Int): Boolean = none("booleans")
+
+  override def getByte(row: Int): Byte = none("bytes")
+
+  override def getShort(row: Int): Short = none("shorts")
+
+  override def getInt(row: Int): Int = none("ints")
+
+  override def getLong(row: Int): Long = none("longs")
+
+  override def getFloat(row: Int): Float = none("floats")
+
+  override def getDouble(row: Int): Double = none("doubles")
+
+  override def getArray(row: Int): ColumnarArray = none("columnar arrays")
+
+  override def getMap(row: Int): ColumnarMap = none("maps")
+
+  override def getDecimal(row: Int, precision: Int, scale: Int): Decimal = none("decimals")
+
+  override def getUTF8String(row: Int): UTF8String = none("strings")
+
+  override def getChild(ordinal: Int): ColumnVector = none("children")
+
+  private def none(what: String): Nothing =
+    throw new UnsupportedOperationException(s"a cached column of ${dataType.catalogString} has no $what")
+}
+
+/** Bytes of cached columns, one copy a row. */
+private[data] final class CachedBytesWriter(
+    cell: Cell,
+    builder: DenseBuilder,
+    otherwise: VectorWriter
+) extends VectorWriter {
+
+  override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit =
+    batch.column(cell.ordinal) match {
+      case cached: CachedLists =>
+        var i = 0
+        while (i < count) {
+          val length = cached.length(from + i)
+          if (length < 0) cell.nullCell(at + i)
+          if (length != builder.size) cell.wrongSize(at + i, length, builder.size)
+          val to = builder.address(at + i)
+          Platform.copyMemory(cached.bytes, cached.offset(from + i), null, to, length.toLong)
+          i += 1
+        }
+      case _ => otherwise.write(batch, from, count, at)
+    }
+}
+
+/** Arrays of cached columns, one copy a row. */
+private[data] final class CachedArraysWriter(writer: ArrayRowWriter, otherwise: VectorWriter)
+    extends VectorWriter {
+
+  private val array = new UnsafeArrayData
+
+  override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit =
+    batch.column(writer.cell.ordinal) match {
+      case cached: CachedLists =>
+        var i = 0
+        while (i < count) {
+          val length = cached.length(from + i)
+          if (length < 0) writer.cell.nullCell(at + i)
+          array.pointTo(cached.bytes, cached.offset(from + i), length)
+          writer.put(array, at + i)
+          i += 1
+        }
+      case _ => otherwise.write(batch, from, count, at)
+    }
+}
