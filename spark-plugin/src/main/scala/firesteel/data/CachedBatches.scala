@@ -151,7 +151,9 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
   override def getChild(ordinal: Int): ColumnVector = none("children")
 
   private def none(what: String): Nothing =
-    throw new UnsupportedOperationException(s"a cached column of ${dataType.catalogString} has no $what")
+    throw new UnsupportedOperationException(
+      s"a cached column of ${dataType.catalogString} has no $what"
+    )
 }
 
 /** Bytes of cached columns, one copy a row. */

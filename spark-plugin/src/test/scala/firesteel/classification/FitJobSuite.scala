@@ -167,6 +167,17 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
       assert(Blobs.accuracy(Blobs.classifier().fit(again).transform(again)) > 0.95)
     } finally second.stop()
   }
+
+  test("a context that is stopped in the middle of a fit ends it with Spark's own reason") {
+    val third =
+      SparkSession.builder().master("local[2]").config("spark.ui.enabled", false).getOrCreate()
+    val fit = Future(intercept[SparkException](endless.fit(Blobs.frame(third))))
+    eventually(assert(training))
+    third.stop()
+    val error = Await.result(fit, 30.seconds)
+    assert(error.getMessage.contains("SparkContext was shut down"), error.getMessage)
+    eventually(assert(!training))
+  }
 }
 
 object FitJobSuite {

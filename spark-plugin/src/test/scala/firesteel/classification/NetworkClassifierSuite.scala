@@ -3,6 +3,7 @@ package firesteel.classification
 import firesteel.network._
 import org.apache.spark.ml.Pipeline
 import org.apache.spark.ml.attribute.{Attribute, AttributeGroup, NominalAttribute}
+import org.apache.spark.ml.classification.OneVsRest
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.feature.{IndexToString, StringIndexer, VectorAssembler}
 import org.apache.spark.ml.linalg.{SparseVector, Vector, Vectors}
@@ -188,6 +189,12 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
       Blobs.classifier().setNumWorkers(1).setNetwork(of).fit(data).weights
     val ending = Network.sequential(Linear(16), ReLU, Linear(3), Softmax)
     assert(weights(ending) === weights(network))
+  }
+
+  test("OneVsRest trains one classifier of one output for each class") {
+    val model = new OneVsRest().setClassifier(Blobs.classifier(outputs = 1)).fit(data)
+    assert(model.models.length === 3)
+    assert(Blobs.accuracy(model.transform(data)) > 0.95)
   }
 
   test("every loss for classes learns") {

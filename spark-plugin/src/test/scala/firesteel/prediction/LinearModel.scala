@@ -41,10 +41,11 @@ final case class LinearModel(weight: Seq[Seq[Float]], bias: Seq[Float]) {
       df: DataFrame,
       kinds: Seq[OutputKind] = LinearModel.Kinds,
       columns: Seq[String] = Seq("features"),
-      suffix: String = ""
+      suffix: String = "",
+      format: InputFormat = InputFormat.Dense
   ): DataFrame = {
     val fitted =
-      InputColumn("input", columns, InputFormat.Dense, ElementType.F32, Seq(inputs), 1.0)
+      InputColumn("input", columns, format, ElementType.F32, Seq(inputs), 1.0)
     val data = ColumnResolver.forPrediction(df.schema, Seq(fitted))
     val outputs = kinds.map(kind => OutputColumn(kind.name + suffix, kind))
     Predictions.append(df, Predictor(spec, data, weights, kinds), outputs)

@@ -8,7 +8,7 @@ import scala.concurrent.Future
 import scala.concurrent.duration._
 
 import firesteel.bridge.InvalidDataException
-import firesteel.data.LocalSpark
+import firesteel.data.{InputFormat, LocalSpark}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.ml.linalg.Vector
@@ -102,6 +102,19 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
     assertPredicted(model.append(cached, columns = names).collect().toSeq)
     cached.unpersist()
     ()
+  }
+
+  test("sparse vectors in columnar batches are predicted many rows at a time") {
+    val vectors = table.withColumn("features", array_to_vector(col("features")))
+    val df = parquet(vectors.coalesce(1))
+    val predicted = model.append(df, format = InputFormat.Sparse).drop("features")
+    assertPredicted(predicted.collect().toSeq)
+    val batches =
+      SqlPrivate.execution(predicted).executedPlan.collect { case exec: PredictionExec =>
+        assert(exec.child.supportsColumnar)
+        exec.metrics("numBatches").value
+      }
+    assert(batches.size == 1 && batches.head <= 4, s"${batches.mkString} native calls")
   }
 
   test("a self-join, a union and an aggregate of predictions are right") {
