@@ -1,4 +1,4 @@
-//! Stable error codes. The table from code to Java exception class lives in `bridge` and in `NativeError.java`; a test on
+//! Stable error codes. The table from code to Java exception class lives in `bridge` and in `NativeErrors.java`; a test on
 //! each side holds them together.
 
 use serde::{Deserialize, Serialize};
