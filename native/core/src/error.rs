@@ -22,7 +22,7 @@ pub enum ErrorCode {
     Cancelled = 6,
     /// The parameter server did not answer within its timeout.
     ServerUnreachable = 7,
-    /// The peer did not prove that it knows the fit's secret.
+    /// The peer did not prove that it knows the fit's secret, or its certificate is not accepted.
     Authentication = 8,
     /// A frame that breaks the wire protocol, or another version of it.
     Protocol = 9,

@@ -223,6 +223,7 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
         port_max_retries: 0,
         secret: secret.clone(),
         lease_millis: 60_000,
+        tls: None,
     };
     let server =
         Server::open(&spec, layout(parameters), vec![0.0; parameters], Buffers::default()).unwrap();
@@ -232,6 +233,7 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
         port: server.port(),
         secret,
         timeout_millis: 10_000,
+        tls: None,
     };
     (server, client)
 }

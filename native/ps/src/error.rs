@@ -60,6 +60,29 @@ pub enum PsError {
     /// The peer did not prove that it knows the secret.
     #[error("{0} did not prove that it knows the fit's secret")]
     Authentication(String),
+    /// A certificate of the server or of the worker that the other does not accept, or misses.
+    #[error("TLS: {0}")]
+    Certificate(String),
+    /// A file of the TLS configuration that cannot be read.
+    #[error("{key}: cannot read '{path}': {cause}")]
+    PemFile {
+        /// The configuration key that names it.
+        key: &'static str,
+        /// The file.
+        path: String,
+        /// What the system says.
+        cause: io::Error,
+    },
+    /// A file of the TLS configuration that does not hold what it must.
+    #[error("{key}: '{path}' is no use: {problem}")]
+    Pem {
+        /// The configuration key that names it.
+        key: &'static str,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Bytes or messages that break the protocol.
     #[error("parameter server protocol: {0}")]
     Protocol(String),
@@ -98,11 +121,11 @@ pub enum PsError {
 impl Coded for PsError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Spec(_) | Self::Strategy(_) => ErrorCode::InvalidSpec,
+            Self::Spec(_) | Self::Strategy(_) | Self::Pem { .. } => ErrorCode::InvalidSpec,
             Self::Port { .. } => ErrorCode::PortInUse,
-            Self::Bind { .. } | Self::System { .. } => ErrorCode::Io,
+            Self::Bind { .. } | Self::System { .. } | Self::PemFile { .. } => ErrorCode::Io,
             Self::Unreachable { .. } | Self::Closed(_) => ErrorCode::ServerUnreachable,
-            Self::Authentication(_) => ErrorCode::Authentication,
+            Self::Authentication(_) | Self::Certificate(_) => ErrorCode::Authentication,
             Self::Protocol(_) => ErrorCode::Protocol,
             Self::Fenced { .. } => ErrorCode::Fenced,
             Self::Diverged(_) => ErrorCode::Diverged,

@@ -17,6 +17,7 @@ mod secret;
 mod server;
 mod session;
 mod store;
+mod tls;
 mod wire;
 
 pub use client::{connect, connect_remote};

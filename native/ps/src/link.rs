@@ -1,4 +1,4 @@
-//! A TCP connection whose reads and writes can be interrupted and do not wait for a dead peer for ever.
+//! A TCP connection, plain or within TLS, whose reads and writes can be interrupted and do not wait for a dead peer for ever.
 
 use std::io::{self, IoSlice, Read};
 use std::net::TcpStream;
@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use firesteel_core::CancelFlag;
 use socket2::SockRef;
+
+use crate::tls::Session;
 
 /// Why bytes did not get through.
 #[derive(Debug)]
@@ -32,10 +34,29 @@ pub(crate) struct Patience {
     pub(crate) stall: Duration,
 }
 
+/// A connected stream, whose calls wait no longer than its timeouts.
+#[derive(Clone, Debug)]
+pub(crate) struct Socket(Arc<TcpStream>);
+
+impl Socket {
+    /// Never by `write`, which would raise SIGPIPE in a process that does not ignore it.
+    pub(crate) fn send(&self, slices: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
+        SockRef::from(&*self.0).send_vectored_with_flags(slices, flags | libc::MSG_NOSIGNAL)
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&*self.0).read(buffer)
+    }
+}
+
 /// One end of a connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    stream: Arc<TcpStream>,
+    socket: Socket,
+    /// None while bytes go as they are.
+    tls: Option<Box<Session>>,
     interrupted: CancelFlag,
 }
 
@@ -55,7 +76,26 @@ impl Link {
         }
         stream.set_read_timeout(Some(poll))?;
         stream.set_write_timeout(Some(poll))?;
-        Ok(Self { stream, interrupted })
+        Ok(Self { socket: Socket(stream), tls: None, interrupted })
+    }
+
+    /// What a TLS session of this connection sends and receives through.
+    pub(crate) fn socket(&self) -> Socket {
+        self.socket.clone()
+    }
+
+    /// Encrypts all that follows with a session over the socket of this link; the handshake must end within `limit`.
+    pub(crate) fn secure(&mut self, session: Session, limit: Duration) -> Result<(), LinkError> {
+        let session = self.tls.insert(Box::new(session));
+        let begun = Silence::new(Some(limit));
+        loop {
+            let waits = match session.shake_hands() {
+                Ok(true) => return Ok(()),
+                Ok(false) => io::ErrorKind::WouldBlock.into(),
+                Err(error) => error,
+            };
+            bear(waits, &begun, &self.interrupted)?;
+        }
     }
 
     /// Fills the buffer.
@@ -67,25 +107,19 @@ impl Link {
         let mut filled = 0;
         let mut silent = Silence::new(patience.first);
         while filled < buffer.len() {
-            match (&*self.stream).read(&mut buffer[filled..]) {
-                Ok(0) => {
-                    let closed = io::Error::new(
-                        io::ErrorKind::UnexpectedEof,
-                        "the peer closed the connection",
-                    );
-                    return Err(closed.into());
-                }
+            match self.receive(&mut buffer[filled..]) {
+                Ok(0) => return Err(closed().into()),
                 Ok(count) => {
                     filled += count;
                     silent = Silence::new(Some(patience.stall));
                 }
-                Err(error) => self.bear(error, &silent)?,
+                Err(error) => bear(error, &silent, &self.interrupted)?,
             }
         }
         Ok(())
     }
 
-    /// Writes all of the slices.
+    /// Writes all of the slices, and what an earlier write left behind.
     pub(crate) fn write_all(
         &mut self,
         mut slices: &mut [IoSlice<'_>],
@@ -93,22 +127,32 @@ impl Link {
     ) -> Result<(), LinkError> {
         let mut silent = Silence::new(Some(stall));
         IoSlice::advance_slices(&mut slices, 0);
-        while !slices.is_empty() {
-            match self.send(slices, 0) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+        while !slices.is_empty() || self.holds_back() {
+            let sent = match &mut self.tls {
+                None => self.socket.send(slices, 0),
+                Some(session) => session.write(slices, 0),
+            };
+            match sent {
+                Ok(0) if self.tls.is_none() => {
+                    return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+                }
                 Ok(count) => {
                     IoSlice::advance_slices(&mut slices, count);
                     silent = Silence::new(Some(stall));
                 }
-                Err(error) => self.bear(error, &silent)?,
+                Err(error) => bear(error, &silent, &self.interrupted)?,
             }
         }
         Ok(())
     }
 
-    /// Writes what the system takes at once, which may be nothing.
+    /// Writes what the system takes at once, which may be nothing. Within TLS some of it may be left for the next write.
     pub(crate) fn try_write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self.send(slices, libc::MSG_DONTWAIT) {
+        let sent = match &mut self.tls {
+            None => self.socket.send(slices, libc::MSG_DONTWAIT),
+            Some(session) => session.write_at_once(slices),
+        };
+        match sent {
             Err(error) if is_passing(&error) => Ok(0),
             other => other,
         }
@@ -118,11 +162,14 @@ impl Link {
     pub(crate) fn linger(&mut self, time: Duration) {
         let end = Instant::now() + time;
         let mut bin = [0; 16 * 1024];
-        if self.stream.shutdown(std::net::Shutdown::Write).is_err() {
+        if let Some(session) = &mut self.tls {
+            session.end();
+        }
+        if self.socket.0.shutdown(std::net::Shutdown::Write).is_err() {
             return;
         }
         while Instant::now() < end && !self.interrupted.is_cancelled() {
-            match (&*self.stream).read(&mut bin) {
+            match self.socket.read(&mut bin) {
                 Ok(0) => return,
                 Err(error) if !is_passing(&error) => return,
                 _ => {}
@@ -130,26 +177,33 @@ impl Link {
         }
     }
 
-    /// Never by `write`, which would raise SIGPIPE in a process that does not ignore it.
-    fn send(&self, slices: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
-        SockRef::from(&*self.stream).send_vectored_with_flags(slices, flags | libc::MSG_NOSIGNAL)
+    /// Reads what there is; within TLS nothing is until a whole record has come.
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.socket.read(buffer),
+            Some(session) => session.read(buffer),
+        }
     }
 
-    /// Fails unless the error only means that nothing has happened for a moment.
-    fn bear(&self, error: io::Error, silent: &Silence) -> Result<(), LinkError> {
-        if !is_passing(&error) {
-            return Err(error.into());
+    fn holds_back(&self) -> bool {
+        self.tls.as_ref().is_some_and(|session| session.wants_write())
+    }
+}
+
+/// Fails unless the error only means that nothing has happened for a moment.
+fn bear(error: io::Error, silent: &Silence, interrupted: &CancelFlag) -> Result<(), LinkError> {
+    if !is_passing(&error) {
+        return Err(error.into());
+    }
+    if interrupted.is_cancelled() {
+        return Err(LinkError::Interrupted);
+    }
+    match silent.exceeded() {
+        Some(limit) => {
+            let text = format!("no byte went through for {:.1} s", limit.as_secs_f64());
+            Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
         }
-        if self.interrupted.is_cancelled() {
-            return Err(LinkError::Interrupted);
-        }
-        match silent.exceeded() {
-            Some(limit) => {
-                let text = format!("no byte went through for {:.1} s", limit.as_secs_f64());
-                Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
-            }
-            None => Ok(()),
-        }
+        None => Ok(()),
     }
 }
 
@@ -169,7 +223,13 @@ impl Silence {
     }
 }
 
-fn is_passing(error: &io::Error) -> bool {
+/// How a connection ends that the peer closes.
+pub(crate) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")
+}
+
+/// Whether the same call may succeed a moment later.
+pub(crate) fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted

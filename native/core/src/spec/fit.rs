@@ -32,6 +32,9 @@ pub struct ServerSpec {
     pub secret: String,
     /// How long a silent worker keeps its lease, in milliseconds.
     pub lease_millis: u64,
+    /// How connections are encrypted; not at all if absent.
+    #[serde(default)]
+    pub tls: Option<ServerTls>,
 }
 
 /// What a worker connects with.
@@ -48,6 +51,42 @@ pub struct ClientSpec {
     pub secret: String,
     /// How long a broken connection is retried, in milliseconds.
     pub timeout_millis: u64,
+    /// How the connection is encrypted; not at all if absent. The server's certificate must be valid for `host`.
+    #[serde(default)]
+    pub tls: Option<ClientTls>,
+}
+
+/// What a server proves itself with over TLS, and what it wants of workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ServerTls {
+    /// The server's own certificate.
+    pub identity: TlsIdentity,
+    /// A PEM file with the authorities that may issue workers' certificates.
+    pub trusted_certificates: String,
+    /// Whether a worker without a certificate is refused; one with a certificate of another authority always is.
+    pub need_client_auth: bool,
+}
+
+/// What a worker accepts over TLS, and what it proves itself with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClientTls {
+    /// A PEM file with the authorities that may issue the server's certificate.
+    pub trusted_certificates: String,
+    /// The worker's own certificate, if it has one.
+    #[serde(default)]
+    pub identity: Option<TlsIdentity>,
+}
+
+/// A certificate and its key, as files on the machine that uses them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsIdentity {
+    /// A PEM file with the certificate, followed by those between it and its authority.
+    pub certificate: String,
+    /// A PEM file with the private key: PKCS #8, PKCS #1 or SEC1, not encrypted.
+    pub private_key: String,
 }
 
 /// What a task opens a worker with.

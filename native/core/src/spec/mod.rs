@@ -8,7 +8,8 @@ mod training;
 
 pub use data::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
 pub use fit::{
-    ClientSpec, PredictionColumn, PredictionTask, PredictorSpec, ServerSpec, WorkerSpec,
+    ClientSpec, ClientTls, PredictionColumn, PredictionTask, PredictorSpec, ServerSpec, ServerTls,
+    TlsIdentity, WorkerSpec,
 };
 pub use network::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 pub use training::{LossSpec, OptimizerSpec, StrategySpec};

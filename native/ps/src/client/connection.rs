@@ -14,6 +14,7 @@ use crate::error::PsError;
 use crate::link::{Link, LinkError, Patience};
 use crate::metrics;
 use crate::secret::{Role, Secret, Transcript, nonce};
+use crate::tls::{self, ALERT_LEN, Connector};
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
 use crate::wire::{Header, PROTOCOL_VERSION, Reply, Request, Shape};
@@ -62,6 +63,8 @@ impl From<PsError> for Failed {
 pub(super) struct Peer {
     pub(super) spec: ClientSpec,
     pub(super) secret: Secret,
+    /// None where the connection is not encrypted.
+    pub(super) tls: Option<Connector>,
     pub(super) layout_hash: u64,
     pub(super) parameters: usize,
 }
@@ -104,12 +107,27 @@ impl Connection {
         let patience = Patience { first: Some(limit), stall: limit };
         let shape = Shape { parameters: peer.parameters, floats: 0, integers: 0 };
         let mut connection = Self { link, shape, patience, scratch: Vec::with_capacity(256) };
-        connection.handshake(peer)?;
+        // TLS lets a worker begin before the server has looked at its certificate: a refusal may come at any of the steps.
+        connection.secure(peer, limit).and_then(|()| connection.handshake(peer)).map_err(
+            |failed| match failed {
+                Failed::Broken(error) => match tls::refusal(&error, &peer.name()) {
+                    Some(refusal) => refusal.into(),
+                    None => Failed::Broken(error),
+                },
+                certain => certain,
+            },
+        )?;
         connection.patience = Patience {
             first: Some(Duration::from_millis(peer.spec.timeout_millis)),
             stall: Duration::from_millis(peer.spec.timeout_millis),
         };
         Ok(connection)
+    }
+
+    fn secure(&mut self, peer: &Peer, limit: Duration) -> Result<(), Failed> {
+        let Some(tls) = &peer.tls else { return Ok(()) };
+        let session = tls.session(self.link.socket())?;
+        Ok(self.link.secure(session, limit)?)
     }
 
     fn handshake(&mut self, peer: &Peer) -> Result<(), Failed> {
@@ -119,7 +137,13 @@ impl Connection {
         out.extend_from_slice(&client);
         self.write(&out)?;
         let mut preamble = [0; PREAMBLE_LEN];
-        self.link.read_exact(&mut preamble, self.patience)?;
+        self.link.read_exact(&mut preamble[..ALERT_LEN], self.patience)?;
+        if let Some(error) =
+            preamble.first_chunk().and_then(|alert| tls::alerted(alert, &peer.name()))
+        {
+            return Err(error.into());
+        }
+        self.link.read_exact(&mut preamble[ALERT_LEN..], self.patience)?;
         Preamble::decode(&preamble)?.check()?;
         let mut challenge = [0; CHALLENGE_LEN];
         self.link.read_exact(&mut challenge, self.patience)?;

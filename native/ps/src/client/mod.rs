@@ -18,7 +18,8 @@ use crate::server;
 /// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise.
 ///
 /// # Errors
-/// `ServerUnreachable` after the specification's timeout, `Authentication` when the secrets differ, `Protocol` when the layouts do,
+/// `ServerUnreachable` after the specification's timeout, `Authentication` when the secrets differ or a certificate is not accepted,
+/// `Protocol` when the layouts differ or only one side speaks TLS, `Io` and `InvalidSpec` for a file that is missing or no use,
 /// `Cancelled`.
 pub fn connect(
     spec: &ClientSpec,

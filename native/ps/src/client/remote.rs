@@ -14,6 +14,7 @@ use crate::client::{Pulse, check_len};
 use crate::error::PsError;
 use crate::metrics;
 use crate::secret::Secret;
+use crate::tls::Connector;
 use crate::wire::{Reply, Request};
 
 /// The pause after the first failure; each further one is twice as long.
@@ -47,8 +48,9 @@ impl Remote {
         cancel: &CancelFlag,
     ) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
+        let tls = spec.tls.as_ref().map(|tls| Connector::new(tls, &spec.host)).transpose()?;
         let mut remote = Self {
-            peer: Peer { spec: spec.clone(), secret, layout_hash, parameters },
+            peer: Peer { spec: spec.clone(), secret, tls, layout_hash, parameters },
             cancel: cancel.clone(),
             connection: None,
             registration: None,

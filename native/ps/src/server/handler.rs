@@ -14,6 +14,7 @@ use crate::server::outbox::Outbox;
 use crate::server::pool::{Inbox, Pool};
 use crate::session::Session;
 use crate::store::{Contribution, Deed, Finite, Offer, Store};
+use crate::tls;
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{
     CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
@@ -21,7 +22,7 @@ use crate::wire::handshake::{
 use crate::wire::{Header, PROTOCOL_VERSION, Reply, Request, Window};
 
 /// How long a peer may take for each message of the handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long a peer may stop in the middle of a frame, or not take what it is sent.
 const STALL: Duration = Duration::from_secs(30);
@@ -30,7 +31,7 @@ const STALL: Duration = Duration::from_secs(30);
 const WAITING_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long a refused peer gets to read why.
-const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// Bytes of a payload that are received before they are looked at, while they are in the cache.
 const PIECE: usize = 256 * 1024;
@@ -96,10 +97,15 @@ impl Handler<'_> {
     fn handshake(&mut self, proved: impl FnOnce()) -> Result<(), End> {
         let mut preamble = [0; PREAMBLE_LEN];
         self.link.read_exact(&mut preamble, IN_HANDSHAKE)?;
-        let preamble = Preamble::decode(&preamble).map_err(|_| End::Silent)?;
+        let version = match Preamble::decode(&preamble) {
+            Ok(preamble) => Some(preamble.version),
+            // A worker that speaks TLS learns from the answer that this server does not.
+            Err(_) if tls::is_hello(&preamble) => None,
+            Err(_) => return Err(End::Silent),
+        };
         let mut out = Vec::with_capacity(PREAMBLE_LEN + CHALLENGE_LEN);
         Preamble::OURS.encode(&mut out);
-        if preamble.version != PROTOCOL_VERSION {
+        if version != Some(PROTOCOL_VERSION) {
             self.write(&out)?;
             self.link.linger(LINGER);
             return Err(End::Silent);

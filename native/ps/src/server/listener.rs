@@ -15,7 +15,8 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::error::PsError;
 use crate::link::Link;
-use crate::server::handler::{Service, serve};
+use crate::server::handler::{HANDSHAKE, LINGER, Service, serve};
+use crate::tls::Acceptor;
 
 /// The name of the server's threads.
 const THREAD: &str = "firesteel-ps";
@@ -78,6 +79,8 @@ pub(crate) struct Listener {
 
 struct Shared {
     service: Service,
+    /// None where connections are not encrypted.
+    tls: Option<Acceptor>,
     /// Set when connections must end whatever they are at.
     forced: CancelFlag,
     closing: CancelFlag,
@@ -91,13 +94,18 @@ struct Connection {
 }
 
 impl Listener {
-    /// Starts to accept connections.
-    pub(crate) fn start(listener: TcpListener, service: Service) -> Result<Self, PsError> {
+    /// Starts to accept connections, which `tls` encrypts.
+    pub(crate) fn start(
+        listener: TcpListener,
+        service: Service,
+        tls: Option<Acceptor>,
+    ) -> Result<Self, PsError> {
         let failed = |action| move |cause| PsError::System { action, cause };
         let port = listener.local_addr().map_err(failed("reading the port"))?.port();
         let listener = Arc::new(listener);
         let shared = Arc::new(Shared {
             service,
+            tls,
             forced: CancelFlag::new(),
             closing: CancelFlag::new(),
             connections: Mutex::default(),
@@ -177,12 +185,27 @@ impl Shared {
         let thread =
             thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn(move || {
                 if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
-                    shared.guarded(|| serve(&shared.service, link, || drop(unproved)));
+                    shared.guarded(|| {
+                        if let Some(link) = shared.secured(link) {
+                            serve(&shared.service, link, || drop(unproved));
+                        }
+                    });
                 }
             });
         if let Ok(thread) = thread {
             self.connections.lock().insert(id, Connection { stream: weak, thread });
         }
+    }
+
+    /// The connection within TLS where that is configured. A peer with which it fails is told why by TLS itself.
+    fn secured(&self, mut link: Link) -> Option<Link> {
+        let Some(tls) = &self.tls else { return Some(link) };
+        let session = tls.session(link.socket()).ok()?;
+        if link.secure(session, HANDSHAKE).is_ok() {
+            return Some(link);
+        }
+        link.linger(LINGER);
+        None
     }
 
     /// A panic ends its own connection and fails the fit with its text.

@@ -19,6 +19,7 @@ use crate::server::listener::Listener;
 use crate::server::pool::Pool;
 use crate::store::Store;
 use crate::store::status::{ServerStatus, ServerSummary};
+use crate::tls::Acceptor;
 
 /// The open servers of this process, by fit.
 static OPEN: LazyLock<Mutex<HashMap<String, Weak<Inner>>>> = LazyLock::new(Mutex::default);
@@ -38,7 +39,8 @@ impl Server {
     /// Listens on the first free port and serves a center variable that starts with these values.
     ///
     /// # Errors
-    /// When the specification does not fit the layout, a value is not finite, or no port can be bound.
+    /// When the specification does not fit the layout, a value is not finite, a file of certificates or keys is no use, or no port
+    /// can be bound.
     pub fn open(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -46,6 +48,7 @@ impl Server {
         buffers: Buffers,
     ) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
+        let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
         let store = Arc::new(Store::new(spec, layout, &center, buffers)?);
         let mut open = OPEN.lock();
         if open.contains_key(&spec.fit) {
@@ -57,7 +60,7 @@ impl Server {
         let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
         let pool = Pool::new(store.shape());
         let service = Service { store: Arc::clone(&store), secret: secret.clone(), pool };
-        let listener = Listener::start(listener, service)?;
+        let listener = Listener::start(listener, service, tls)?;
         let inner = Arc::new(Inner {
             store,
             secret,

@@ -64,14 +64,17 @@ impl<'a> Outbox<'a> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        while !self.parts.is_empty() {
+        // At least once: within TLS some of what was taken at once may not have been sent.
+        loop {
             let mut slices = slices(&self.parts, self.sent);
             let count = slices.len();
             self.link.write_all(&mut slices, stall)?;
             self.parts.drain(..count);
             self.sent = 0;
+            if self.parts.is_empty() {
+                return Ok(self.total);
+            }
         }
-        Ok(self.total)
     }
 
     fn push(&mut self, part: Part) {

@@ -48,6 +48,7 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         port_max_retries: 0,
         secret: SECRET.to_owned(),
         lease_millis: 30_000,
+        tls: None,
     }
 }
 
@@ -62,6 +63,7 @@ pub fn client_spec(spec: &ServerSpec, port: u16) -> ClientSpec {
         port,
         secret: spec.secret.clone(),
         timeout_millis: 5_000,
+        tls: None,
     }
 }
 

@@ -56,6 +56,7 @@ impl Engine {
             port_max_retries: 0,
             secret: SECRET.to_owned(),
             lease_millis: 60_000,
+            tls: None,
         };
         let spec = |partition| WorkerSpec {
             server: client(&server, 0),
@@ -112,6 +113,7 @@ fn client(server: &ServerSpec, port: u16) -> ClientSpec {
         port,
         secret: server.secret.clone(),
         timeout_millis: 10_000,
+        tls: None,
     }
 }
 

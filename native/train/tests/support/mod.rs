@@ -159,6 +159,7 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
             port: 0,
             secret: SECRET.to_owned(),
             timeout_millis: 5_000,
+            tls: None,
         },
         network,
         data,
@@ -196,6 +197,7 @@ impl Fit {
             port_max_retries: 0,
             secret: SECRET.to_owned(),
             lease_millis: 30_000,
+            tls: None,
         };
         let server = Server::open(&spec, layout, center, buffers).unwrap();
         Self { worker, server }

@@ -1,6 +1,6 @@
 package firesteel.bridge;
 
-/** The peer did not prove that it knows the fit's secret. */
+/** The peer did not prove that it knows the fit's secret, or its certificate is not accepted. */
 public final class AuthenticationException extends RuntimeException implements NativeError {
   private static final long serialVersionUID = 1L;
 

@@ -1,0 +1,159 @@
+//! A TLS connection over a socket whose calls may time out at any byte: nothing is lost then, and the call can be made again.
+
+use std::io::{self, BufReader, IoSlice, Read, Write};
+
+use rustls::Connection;
+
+use crate::link::{Socket, closed, is_passing};
+
+/// What is received at once: some records, which are of 16 KiB at most.
+const INCOMING: usize = 64 * 1024;
+
+/// What is encrypted before it is sent.
+const OUTGOING: usize = 256 * 1024;
+
+/// One end of a TLS connection. When it is dropped, the peer is told that nothing more comes.
+#[derive(Debug)]
+pub(crate) struct Session {
+    connection: Connection,
+    incoming: BufReader<Socket>,
+}
+
+impl Session {
+    /// A connection whose handshake has not begun.
+    pub(super) fn new(mut connection: Connection, socket: Socket) -> Self {
+        connection.set_buffer_limit(Some(OUTGOING));
+        Self { connection, incoming: BufReader::with_capacity(INCOMING, socket) }
+    }
+
+    /// Goes on with the handshake; whether it has ended.
+    pub(crate) fn shake_hands(&mut self) -> io::Result<bool> {
+        self.flush(0)?;
+        if self.connection.is_handshaking() && self.receive()? == 0 {
+            return Err(closed());
+        }
+        Ok(!self.connection.is_handshaking() && !self.wants_write())
+    }
+
+    /// Reads what has been decrypted, after receiving once if that is nothing. It would block if that was not a whole record.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut received = false;
+        loop {
+            match self.connection.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(closed()),
+                other => return other,
+            }
+            if received && self.incoming.buffer().is_empty() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.receive()?;
+            received = true;
+        }
+    }
+
+    /// Encrypts some of the slices, unless what was encrypted before is still there, and sends what the system takes. Returns how
+    /// much was encrypted: what of it is not sent yet goes out with the next write or read.
+    pub(crate) fn write(
+        &mut self,
+        slices: &[IoSlice<'_>],
+        flags: libc::c_int,
+    ) -> io::Result<usize> {
+        let taken =
+            if self.wants_write() { 0 } else { self.connection.writer().write_vectored(slices)? };
+        match self.send(flags) {
+            Err(error) if taken > 0 && is_passing(&error) => Ok(taken),
+            other => other.map(|_| taken),
+        }
+    }
+
+    /// Writes for as long as the system takes what has been encrypted without waiting.
+    pub(crate) fn write_at_once(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut slices = slices.to_vec();
+        let mut left = &mut slices[..];
+        let mut taken = 0;
+        IoSlice::advance_slices(&mut left, 0);
+        while !left.is_empty() {
+            match self.write(left, libc::MSG_DONTWAIT) {
+                Ok(count) => {
+                    taken += count;
+                    IoSlice::advance_slices(&mut left, count);
+                }
+                Err(error) if is_passing(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Whether there is something encrypted that has not been sent.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.connection.wants_write()
+    }
+
+    /// Tells the peer that nothing more comes, if the system takes it at once.
+    pub(crate) fn end(&mut self) {
+        if !self.connection.is_handshaking() {
+            self.connection.send_close_notify();
+        }
+        // A peer that does not hear it sees the connection end.
+        let _unheard = self.flush(libc::MSG_DONTWAIT);
+    }
+
+    /// Receives once and decrypts what is whole; returns how many bytes came, 0 at the end.
+    fn receive(&mut self) -> io::Result<usize> {
+        // Answers to what the peer's TLS asked, which must not wait for a peer that waits for this end to read.
+        if let Err(error) = self.flush(libc::MSG_DONTWAIT)
+            && !is_passing(&error)
+        {
+            return Err(error);
+        }
+        let count = self.connection.read_tls(&mut self.incoming)?;
+        if let Err(error) = self.connection.process_new_packets() {
+            // The alert that tells the peer why.
+            let _unheard = self.flush(libc::MSG_DONTWAIT);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self, flags: libc::c_int) -> io::Result<()> {
+        while self.wants_write() {
+            self.send(flags)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, flags: libc::c_int) -> io::Result<usize> {
+        self.connection.write_tls(&mut Outgoing { socket: self.incoming.get_ref(), flags })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The socket as rustls writes to it.
+struct Outgoing<'a> {
+    socket: &'a Socket,
+    flags: libc::c_int,
+}
+
+impl Write for Outgoing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.socket.send(slices, self.flags)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            count => Ok(count),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
