@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use firesteel_core::{Buffers, Coded, ErrorCode};
 use firesteel_ps::{Server, runtime};
 use parking_lot::{Mutex, MutexGuard};
+use support::certificates::Trust;
 use support::*;
 
 const PARAMETERS: usize = 1_000;
@@ -24,10 +26,13 @@ fn alone() -> MutexGuard<'static, ()> {
 /// started does not have its name yet.
 fn settled(expected: usize) -> usize {
     let end = Instant::now() + Duration::from_secs(5);
-    while server_threads() != expected && Instant::now() < end {
+    loop {
+        let count = server_threads();
+        if count == expected || Instant::now() >= end {
+            return count;
+        }
         thread::sleep(Duration::from_millis(10));
     }
-    server_threads()
 }
 
 #[test]
@@ -64,6 +69,27 @@ fn a_closed_server_leaves_no_thread_and_its_port_can_be_bound_again() {
     server.close();
     assert!(waiting.join().unwrap());
     drop((silent, peers));
+}
+
+#[test]
+fn garbage_on_a_port_that_speaks_tls_leaves_no_thread() {
+    let _alone = alone();
+    let trust = Trust::new();
+    let mut spec = server_spec(1, 1);
+    spec.tls = Some(trust.server.clone());
+    let server = open(&spec, PARAMETERS);
+    for bytes in [&b"FSPS\x01\0\0\0"[..], b"GET / HTTP/1.1\r\n\r\n", &[22, 3, 1, 2, 0, 1], &[22]] {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+        stream.write_all(bytes).unwrap();
+    }
+    assert_eq!(settled(1), 1);
+    let mut silent = TcpStream::connect(("127.0.0.1", server.port())).unwrap();
+    silent.write_all(&[22, 3, 1, 2, 0, 1]).unwrap();
+    assert_eq!(settled(2), 2, "one waits for the rest of a handshake");
+    let start = Instant::now();
+    server.close();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    assert_eq!(server_threads(), 0);
 }
 
 #[test]

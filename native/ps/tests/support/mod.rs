@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may be blunt")]
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub mod certificates;
 pub mod proxy;
 pub mod raw;
 

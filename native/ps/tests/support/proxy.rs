@@ -21,6 +21,8 @@ struct Shared {
     down: AtomicU64,
     connections: AtomicUsize,
     refusing: AtomicBool,
+    /// Whether a connection is held up where it would be cut, for as long as this is set.
+    holding: AtomicBool,
     done: AtomicBool,
 }
 
@@ -50,9 +52,7 @@ impl Proxy {
                 for (from, to, up) in [(&client, &server, true), (&server, &client, false)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let state = Arc::clone(&state);
-                    thread::spawn(move || {
-                        relay(from, to, if up { &state.up } else { &state.down })
-                    });
+                    thread::spawn(move || relay(from, to, &state, up));
                 }
             }
         });
@@ -67,6 +67,23 @@ impl Proxy {
     /// Cuts the connection after that many further bytes from the server.
     pub fn cut_down(&self, bytes: u64) {
         self.shared.down.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Holds the connection up after that many further bytes to the server, until [`Proxy::go_on`].
+    pub fn hold_up(&self, bytes: u64) {
+        self.shared.holding.store(true, Ordering::SeqCst);
+        self.cut_up(bytes);
+    }
+
+    /// Holds the connection up after that many further bytes from the server, until [`Proxy::go_on`].
+    pub fn hold_down(&self, bytes: u64) {
+        self.shared.holding.store(true, Ordering::SeqCst);
+        self.cut_down(bytes);
+    }
+
+    /// Lets a connection go on that is held up.
+    pub fn go_on(&self) {
+        self.shared.holding.store(false, Ordering::SeqCst);
     }
 
     /// Whether new connections are closed at once.
@@ -90,8 +107,9 @@ impl Drop for Proxy {
     }
 }
 
-/// Copies bytes one way until an end closes or `left` runs out, which cuts both ways.
-fn relay(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64) {
+/// Copies bytes one way until an end closes or what is left for this way runs out, which cuts both ways or holds this one up.
+fn relay(mut from: TcpStream, mut to: TcpStream, state: &Shared, up: bool) {
+    let left = if up { &state.up } else { &state.down };
     let mut bytes = [0; 8192];
     from.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     while let Ok(count) = from.read(&mut bytes) {
@@ -105,7 +123,15 @@ fn relay(mut from: TcpStream, mut to: TcpStream, left: &AtomicU64) {
         }
         if passed < count {
             left.store(NEVER, Ordering::SeqCst);
-            break;
+            if !state.holding.load(Ordering::SeqCst) {
+                break;
+            }
+            while state.holding.load(Ordering::SeqCst) && !state.done.load(Ordering::SeqCst) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            if to.write_all(&bytes[passed..count]).is_err() {
+                break;
+            }
         }
     }
     let _ended = from.shutdown(Shutdown::Both);
