@@ -23,11 +23,11 @@ pub(crate) use refusal::refusal;
 pub(crate) use session::Session;
 
 /// The configuration keys that name the files, for people who read errors.
-const CERTIFICATE: &str = "spark.firesteel.ssl.certificate";
-const PRIVATE_KEY: &str = "spark.firesteel.ssl.privateKey";
 const TRUSTED_CERTIFICATES: &str = "spark.firesteel.ssl.trustedCertificates";
-const CLIENT_CERTIFICATE: &str = "spark.firesteel.ssl.clientCertificate";
-const CLIENT_PRIVATE_KEY: &str = "spark.firesteel.ssl.clientPrivateKey";
+const SERVER_KEYS: [&str; 2] =
+    ["spark.firesteel.ssl.certificate", "spark.firesteel.ssl.privateKey"];
+const CLIENT_KEYS: [&str; 2] =
+    ["spark.firesteel.ssl.clientCertificate", "spark.firesteel.ssl.clientPrivateKey"];
 const ENABLED: &str = "spark.firesteel.ssl.enabled";
 
 /// The bytes by which an alert is told from the first words of the protocol.
@@ -48,13 +48,13 @@ impl Acceptor {
         let verifier = verifier.build().map_err(|error| {
             pem::refused(TRUSTED_CERTIFICATES, &spec.trusted_certificates, error)
         })?;
-        let (chain, key) = pem::identity([CERTIFICATE, PRIVATE_KEY], &spec.identity)?;
+        let (chain, key) = pem::identity(SERVER_KEYS, &spec.identity)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])
             .map_err(internal)?
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)
-            .map_err(|error| pem::refused(PRIVATE_KEY, &spec.identity.private_key, error))?;
+            .map_err(|error| pem::unusable(SERVER_KEYS, &spec.identity, &error))?;
         config.send_tls13_tickets = 0;
         Ok(Self(Arc::new(config)))
     }
@@ -84,11 +84,10 @@ impl Connector {
         let mut config = match &spec.identity {
             None => config.with_no_client_auth(),
             Some(identity) => {
-                let (chain, key) =
-                    pem::identity([CLIENT_CERTIFICATE, CLIENT_PRIVATE_KEY], identity)?;
-                config.with_client_auth_cert(chain, key).map_err(|error| {
-                    pem::refused(CLIENT_PRIVATE_KEY, &identity.private_key, error)
-                })?
+                let (chain, key) = pem::identity(CLIENT_KEYS, identity)?;
+                config
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| pem::unusable(CLIENT_KEYS, identity, &error))?
             }
         };
         config.resumption = Resumption::disabled();

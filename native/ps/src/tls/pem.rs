@@ -3,17 +3,19 @@
 use std::fmt::Display;
 
 use firesteel_core::spec::TlsIdentity;
-use rustls::RootCertStore;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{Error, RootCertStore};
 
 use crate::error::PsError;
+
+const MALFORMED: &str = "a certificate in it is malformed";
 
 /// The authorities in a file.
 pub(super) fn roots(key: &'static str, path: &str) -> Result<RootCertStore, PsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(key, path)? {
-        roots.add(certificate).map_err(|error| refused(key, path, error))?;
+        roots.add(certificate).map_err(|_| refused(key, path, MALFORMED))?;
     }
     Ok(roots)
 }
@@ -33,6 +35,17 @@ pub(super) fn identity(
         other => refused(keys[1], &files.private_key, other),
     })?;
     Ok((chain, key))
+}
+
+/// A certificate and a key that cannot be used together, by what TLS says of them.
+pub(super) fn unusable(keys: [&'static str; 2], files: &TlsIdentity, error: &Error) -> PsError {
+    let certificate = |problem| refused(keys[0], &files.certificate, problem);
+    let key = |problem: &dyn Display| refused(keys[1], &files.private_key, problem);
+    match error {
+        Error::InvalidCertificate(_) => certificate(MALFORMED),
+        Error::InconsistentKeys(_) => key(&format!("not the key of '{}'", files.certificate)),
+        other => key(other),
+    }
 }
 
 /// A file that is no use; `problem` says why.

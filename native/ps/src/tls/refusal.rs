@@ -4,7 +4,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 
-use super::{CLIENT_CERTIFICATE, CLIENT_PRIVATE_KEY, ENABLED, TRUSTED_CERTIFICATES};
+use super::{CLIENT_KEYS, ENABLED, TRUSTED_CERTIFICATES};
 use crate::error::PsError;
 
 /// What a worker that connects to `server` (host and port) reports of a failure that another attempt would meet again; `None` for
@@ -38,6 +38,12 @@ fn of_certificate(cause: &CertificateError) -> String {
         CertificateError::BadSignature => format!(
             "its signature is not that of the authority with this name in {TRUSTED_CERTIFICATES}"
         ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "it has expired".to_owned()
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "it is not valid yet by this machine's clock".to_owned()
+        }
         other => other.to_string(),
     }
 }
@@ -48,8 +54,8 @@ fn of_alert(alert: AlertDescription, server: &str) -> Option<PsError> {
     let cause = match alert {
         Alert::CertificateRequired => {
             return Some(PsError::Certificate(format!(
-                "the parameter server at {server} requires a certificate of its workers: set {CLIENT_CERTIFICATE} and \
-                 {CLIENT_PRIVATE_KEY}"
+                "the parameter server at {server} requires a certificate of its workers: set {} and {}",
+                CLIENT_KEYS[0], CLIENT_KEYS[1]
             )));
         }
         Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity => {
@@ -60,7 +66,7 @@ fn of_alert(alert: AlertDescription, server: &str) -> Option<PsError> {
         Alert::UnknownCA => {
             format!("it is not issued by an authority in {TRUSTED_CERTIFICATES} of the driver")
         }
-        Alert::CertificateExpired => "it is expired or not valid yet".to_owned(),
+        Alert::CertificateExpired => "it has expired or is not valid yet".to_owned(),
         Alert::CertificateRevoked => "it is revoked".to_owned(),
         Alert::DecryptError => "its signature does not hold".to_owned(),
         Alert::UnsupportedCertificate => "it is not one for clients".to_owned(),
@@ -70,6 +76,7 @@ fn of_alert(alert: AlertDescription, server: &str) -> Option<PsError> {
         _ => return None,
     };
     Some(PsError::Certificate(format!(
-        "the parameter server at {server} does not accept this worker's certificate ({CLIENT_CERTIFICATE}): {cause}"
+        "the parameter server at {server} does not accept this worker's certificate ({}): {cause}",
+        CLIENT_KEYS[0]
     )))
 }
