@@ -10,6 +10,9 @@ import org.apache.spark.SparkConf
   */
 object Configuration {
   private val Prefix = "spark.firesteel."
+  private val PathKind =
+    "a path; a relative one is looked for in the working directory and among the files of `--files`"
+  private val NotSet = "not set"
 
   val LibtorchPath: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "libtorch.path",
@@ -73,6 +76,58 @@ object Configuration {
     "Whether a fit shows a progress line on the driver's console."
   )(_.getBoolean("spark.ui.showConsoleProgress", defaultValue = false))
 
+  val SslEnabled: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
+    Prefix + "ssl.enabled",
+    "`false`",
+    "Whether workers and the parameter server speak TLS 1.3. Tasks in the driver's own process use memory instead."
+  )(_ => false)
+
+  val SslCertificate: ConfigurationKey[Option[String]] = ConfigurationKey.text(
+    Prefix + "ssl.certificate",
+    PathKind,
+    NotSet,
+    "A PEM file on the driver with the parameter server's certificate, followed by those between it and its " +
+      "authority. It must be valid for `spark.driver.host`, by DNS name or by IP address."
+  )(requireNonEmpty)
+
+  val SslPrivateKey: ConfigurationKey[Option[String]] = ConfigurationKey.text(
+    Prefix + "ssl.privateKey",
+    PathKind,
+    NotSet,
+    "A PEM file on the driver with the key of `spark.firesteel.ssl.certificate`: PKCS #8, PKCS #1 or SEC1, not " +
+      "encrypted."
+  )(requireNonEmpty)
+
+  val SslTrustedCertificates: ConfigurationKey[Option[String]] = ConfigurationKey.text(
+    Prefix + "ssl.trustedCertificates",
+    PathKind,
+    NotSet,
+    "A PEM file on every machine with the certificates of the authorities that are trusted: by workers to issue the " +
+      "parameter server's certificate, by the driver to issue the workers'."
+  )(requireNonEmpty)
+
+  val SslClientCertificate: ConfigurationKey[Option[String]] = ConfigurationKey.text(
+    Prefix + "ssl.clientCertificate",
+    PathKind,
+    NotSet + ": workers have no certificate",
+    "A PEM file on every executor with the workers' certificate, followed by those between it and its authority."
+  )(requireNonEmpty)
+
+  val SslClientPrivateKey: ConfigurationKey[Option[String]] = ConfigurationKey.text(
+    Prefix + "ssl.clientPrivateKey",
+    PathKind,
+    NotSet,
+    "A PEM file on every executor with the key of `spark.firesteel.ssl.clientCertificate`: PKCS #8, PKCS #1 or " +
+      "SEC1, not encrypted."
+  )(requireNonEmpty)
+
+  val SslNeedClientAuth: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
+    Prefix + "ssl.needClientAuth",
+    "`false`",
+    "Whether the parameter server refuses workers without a certificate. One that a worker does have is verified in " +
+      "any case."
+  )(_ => false)
+
   /** All keys, by name. */
   val all: Seq[ConfigurationKey[_]] = Seq(
     LibtorchPath,
@@ -83,7 +138,14 @@ object Configuration {
     StartTimeout,
     CacheMemory,
     Threads,
-    Progress
+    Progress,
+    SslEnabled,
+    SslCertificate,
+    SslPrivateKey,
+    SslTrustedCertificates,
+    SslClientCertificate,
+    SslClientPrivateKey,
+    SslNeedClientAuth
   ).sortBy(_.name)
 
   /** Reads every key.
@@ -104,9 +166,30 @@ object Configuration {
           "tasks would take each other's cores"
       )
     }
+    if (SslEnabled.get(conf)) checkSsl(conf)
+  }
+
+  private def checkSsl(conf: SparkConf): Unit = {
+    def isSet(key: ConfigurationKey[Option[String]]): Boolean = key.get(conf).nonEmpty
+    Seq(SslCertificate, SslPrivateKey, SslTrustedCertificates).filterNot(isSet).foreach { key =>
+      refuse(s"${SslEnabled.name} is true, but ${key.name} is not set")
+    }
+    if (isSet(SslClientCertificate) != isSet(SslClientPrivateKey)) {
+      refuse(
+        s"${SslClientCertificate.name} and ${SslClientPrivateKey.name} are only of use together"
+      )
+    }
+    if (SslNeedClientAuth.get(conf) && !isSet(SslClientCertificate)) {
+      refuse(
+        s"${SslNeedClientAuth.name} is true, but ${SslClientCertificate.name} is not set: " +
+          "the parameter server would refuse every worker"
+      )
+    }
   }
 
   private def refuse(problem: String): Nothing = throw new IllegalArgumentException(problem)
+
+  private def requireNonEmpty(text: String): Unit = require(text.nonEmpty)
 
   private def requireAbsolute(text: String): Unit = require(Path.of(text).isAbsolute)
 }

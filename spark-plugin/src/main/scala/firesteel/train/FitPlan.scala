@@ -66,7 +66,8 @@ private[firesteel] final case class FitPlan(
       "port" -> JInt(Configuration.ServerPort.get(conf)),
       "portMaxRetries" -> JInt(conf.getInt("spark.port.maxRetries", 16)),
       "secret" -> JString(identity.secret),
-      "leaseMillis" -> JInt(Configuration.ServerLease.get(conf))
+      "leaseMillis" -> JInt(Configuration.ServerLease.get(conf)),
+      "tls" -> TlsFiles.server(conf)
     )
   )
 
@@ -78,7 +79,8 @@ private[firesteel] final case class FitPlan(
         "host" -> JString(FitPlan.host(conf)),
         "port" -> JInt(port),
         "secret" -> JString(identity.secret),
-        "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf))
+        "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf)),
+        "tls" -> TlsFiles.worker(conf)
       ),
       "network" -> network,
       "data" -> data.json,

@@ -55,7 +55,7 @@ private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
       SparkPrivate.localDirectories
     )
     parse(common) match {
-      case shared: JObject => FitPlan.text(JObject(shared.obj ++ own.obj))
+      case shared: JObject => FitPlan.text(JObject(TlsFiles.locatedIn(shared).obj ++ own.obj))
       case _ => throw new IllegalStateException("the specification of the workers is no object")
     }
   }

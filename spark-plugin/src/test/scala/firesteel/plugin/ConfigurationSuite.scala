@@ -23,6 +23,7 @@ class ConfigurationSuite extends AnyFunSuite {
     assert(Configuration.StartTimeout.get(defaults) == 300000)
     assert(Configuration.Threads.get(defaults) == 1)
     assert(!Configuration.Progress.get(defaults))
+    assert(!Configuration.SslEnabled.get(defaults))
   }
 
   test("values are read in Spark's own notations") {
@@ -55,7 +56,9 @@ class ConfigurationSuite extends AnyFunSuite {
       "threads" -> "0",
       "progress" -> "perhaps",
       "libtorch.path" -> "relative/folder",
-      "native.directory" -> ""
+      "native.directory" -> "",
+      "ssl.enabled" -> "maybe",
+      "ssl.certificate" -> ""
     ).foreach { case (key, value) =>
       val message = refusal(s"spark.firesteel.$key" -> value)
       assert(message.startsWith(s"spark.firesteel.$key is '$value', but must be "), message)
@@ -72,6 +75,24 @@ class ConfigurationSuite extends AnyFunSuite {
     val message = refusal("spark.firesteel.threads" -> "4", "spark.task.cpus" -> "2")
     assert(message.contains("spark.firesteel.threads is 4, more than spark.task.cpus, which is 2"))
     Configuration.check(conf("spark.firesteel.threads" -> "2", "spark.task.cpus" -> "2"))
+  }
+
+  test("TLS without the files that it takes is refused by the key that is missing") {
+    def ssl(key: String): String = s"spark.firesteel.ssl.$key"
+    val enabled = ssl("enabled") -> "true"
+    val server = Seq("certificate", "privateKey", "trustedCertificates").map(ssl(_) -> "a.pem")
+    server.foreach { missing =>
+      val message = refusal(enabled +: server.filterNot(_ == missing): _*)
+      assert(message == s"${ssl("enabled")} is true, but ${missing._1} is not set")
+    }
+    Configuration.check(conf(enabled +: server: _*))
+    Configuration.check(conf(ssl("certificate") -> "a.pem"))
+    Seq("clientCertificate", "clientPrivateKey").foreach { key =>
+      val message = refusal(enabled +: (ssl(key) -> "a.pem") +: server: _*)
+      assert(message.contains("are only of use together"), message)
+    }
+    val needed = refusal(enabled +: (ssl("needClientAuth") -> "true") +: server: _*)
+    assert(needed.contains(s"${ssl("clientCertificate")} is not set"), needed)
   }
 
   test("the progress line follows Spark's console progress unless it is set") {

@@ -1,9 +1,11 @@
 package firesteel.train
 
+import java.nio.file.Path
+
 import firesteel.bridge.{InvalidDataException, UntrainedModelException}
 import firesteel.data._
 import org.apache.spark.{SparkConf, SparkException}
-import org.json4s.JsonAST.{JInt, JObject, JString}
+import org.json4s.JsonAST.{JInt, JObject, JString, JValue}
 import org.json4s.jackson.JsonMethods.parse
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -53,6 +55,56 @@ final class FitPlanSuite extends AnyFunSuite {
         Set("seed", "shuffle", "partition", "attempt", "workersInTask", "threads", "cacheBytes") +
         "spillDirectories"
     )
+  }
+
+  private def ssl(settings: (String, String)*): SparkConf =
+    conf.clone.setAll(settings.map { case (key, value) => s"spark.firesteel.ssl.$key" -> value })
+
+  private val serverFiles = Seq(
+    "enabled" -> "true",
+    "certificate" -> "/etc/server.pem",
+    "privateKey" -> "no-such-key.pem",
+    "trustedCertificates" -> "/etc/ca.pem"
+  )
+  private val workerFiles =
+    Seq("clientCertificate" -> "no-such-worker.pem", "clientPrivateKey" -> "/etc/worker-key.pem")
+
+  private def here(path: String): String = Path.of(path).toAbsolutePath.toString
+
+  test("with TLS the server's document has the files of the driver") {
+    val server = fields(plan(1).server(FitIdentity.random(), 2, ssl(serverFiles: _*)))
+    val expected =
+      s"""{"identity":{"certificate":"/etc/server.pem","privateKey":"${here(
+          "no-such-key.pem"
+        )}"},""" +
+        """"trustedCertificates":"/etc/ca.pem","needClientAuth":false}"""
+    assert(server("tls") === parse(expected))
+  }
+
+  test("with TLS a worker's document has its files as configured, and a task finds them") {
+    def tls(document: Map[String, Any]): Option[JValue] = document("server") match {
+      case JObject(server) => server.toMap.get("tls")
+      case other => fail(other.toString)
+    }
+    def worker(conf: SparkConf): Map[String, Any] =
+      fields(plan(1).worker(FitIdentity.random(), 1234, conf))
+    assert(tls(worker(conf)).isEmpty)
+    assert(
+      tls(worker(ssl(serverFiles: _*))).contains(parse("""{"trustedCertificates":"/etc/ca.pem"}"""))
+    )
+    val both = plan(1).worker(FitIdentity.random(), 1234, ssl(serverFiles ++ workerFiles: _*))
+    def expected(certificate: String): JValue = parse(
+      s"""{"trustedCertificates":"/etc/ca.pem",
+         |"identity":{"certificate":"$certificate","privateKey":"/etc/worker-key.pem"}}""".stripMargin
+    )
+    assert(tls(fields(both)).contains(expected("no-such-worker.pem")))
+    parse(both) match {
+      case common: JObject =>
+        val located = TlsFiles.locatedIn(common)
+        assert(tls(located.obj.toMap).contains(expected(here("no-such-worker.pem"))))
+        assert(located.obj.map(_._1) === common.obj.map(_._1))
+      case other => fail(other.toString)
+    }
   }
 
   test("a negative seed crosses as the unsigned number with the same bits") {
