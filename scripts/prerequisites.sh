@@ -33,6 +33,7 @@ has make || lacks "make" make
 has "${CC:-cc}" && has "${CXX:-c++}" || lacks "C++ compiler" build-essential
 has readelf && has strip || lacks "binutils (readelf, strip)" binutils
 has flock || lacks "flock" util-linux
+has openssl || lacks "openssl" openssl
 has sbt || has mvn || lacks "sbt or Maven" maven
 if python="$(python_311)"; then
   "$python" -c 'import ensurepip, venv' 2>/dev/null || lacks "venv of $(basename "$python")" "$(basename "$python")-venv"

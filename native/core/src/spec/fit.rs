@@ -187,3 +187,34 @@ impl std::fmt::Debug for ClientSpec {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientTls, ServerTls, TlsIdentity};
+
+    fn identity() -> TlsIdentity {
+        TlsIdentity { certificate: "/own.pem".to_owned(), private_key: "/own-key.pem".to_owned() }
+    }
+
+    #[test]
+    fn the_tls_of_a_server_and_of_a_worker_are_read_as_the_driver_writes_them() {
+        let text = r#"{"identity":{"certificate":"/own.pem","privateKey":"/own-key.pem"},
+            "trustedCertificates":"/ca.pem","needClientAuth":true}"#;
+        let trusted = "/ca.pem".to_owned();
+        let server = ServerTls {
+            identity: identity(),
+            trusted_certificates: trusted.clone(),
+            need_client_auth: true,
+        };
+        assert_eq!(serde_json::from_str::<ServerTls>(text).unwrap(), server);
+
+        let text = r#"{"trustedCertificates":"/ca.pem"}"#;
+        let without = ClientTls { trusted_certificates: trusted, identity: None };
+        assert_eq!(serde_json::from_str::<ClientTls>(text).unwrap(), without);
+
+        let text = r#"{"trustedCertificates":"/ca.pem",
+            "identity":{"certificate":"/own.pem","privateKey":"/own-key.pem"}}"#;
+        let with = ClientTls { identity: Some(identity()), ..without };
+        assert_eq!(serde_json::from_str::<ClientTls>(text).unwrap(), with);
+    }
+}
