@@ -11,7 +11,8 @@
 //! | 4 | server | frame | `Welcome`, or `Failure` |
 //!
 //! A proof is HMAC-SHA256, keyed by the secret, over role, version, fit and both nonces. Where the versions differ, the server sends the
-//! first 8 bytes of message 2 and closes.
+//! first 8 bytes of message 2 and closes. So it answers a peer that begins with TLS where it does not speak it; where it does, all of
+//! this goes within TLS.
 //!
 //! From then on the client sends requests, one at a time, and the server answers each with one reply, which any number of
 //! `Waiting` may precede. Both are frames: a header of 12 bytes (length u64 of what follows it, kind u8, zero\[3\]), the fields of the kind,
