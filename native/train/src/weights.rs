@@ -39,6 +39,9 @@ fn dtype(entry: &TensorEntry) -> Dtype {
     }
 }
 
+/// The weights of one network: flat parameters and buffers.
+pub type Weights = (Vec<f32>, Buffers);
+
 /// The safetensors file of these weights, each tensor under its `state_dict` name.
 ///
 /// # Errors
@@ -48,45 +51,107 @@ pub fn weights_to_bytes(
     parameters: &[f32],
     buffers: &Buffers,
 ) -> Result<Vec<u8>, TrainError> {
-    let stored = layout
-        .entries()
-        .iter()
-        .map(|entry| {
-            let range = entry.offset..entry.offset + entry.len;
-            let bytes = match entry.element {
-                Element::Parameter => parameters.get(range).map(bytemuck::cast_slice),
-                Element::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
-                Element::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
-            };
-            let bytes = bytes.ok_or_else(|| {
-                TrainError::Internal(format!("the buffers do not hold '{}'", entry.name))
-            })?;
-            Ok((entry.name.as_str(), Stored { entry, bytes }))
-        })
-        .collect::<Result<Vec<_>, TrainError>>()?;
-    safetensors::serialize(stored, None).map_err(|error| TrainError::Internal(error.to_string()))
+    serialize(stored(layout, "", parameters, buffers)?)
+}
+
+/// The safetensors file of an ensemble: the tensors of member `i` are named `member.i.` and their `state_dict` name.
+///
+/// # Errors
+/// As [`weights_to_bytes`].
+pub fn members_to_bytes(layout: &ParamLayout, members: &[Weights]) -> Result<Vec<u8>, TrainError> {
+    let mut all = Vec::with_capacity(members.len() * layout.entries().len());
+    for (index, (parameters, buffers)) in members.iter().enumerate() {
+        all.extend(stored(layout, &prefix(index), parameters, buffers)?);
+    }
+    serialize(all)
+}
+
+/// The weights of a safetensors file that holds exactly the tensors of the layout, or those of each member of an ensemble,
+/// as [`members_to_bytes`] writes them.
+///
+/// # Errors
+/// [`TrainError::Weights`] naming the tensor that is missing, too many or of another shape or type.
+pub fn members_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Vec<Weights>, TrainError> {
+    let file = open(bytes)?;
+    let names = file.names();
+    let count = (0..)
+        .take_while(|&index| names.iter().any(|name| name.starts_with(&prefix(index))))
+        .count();
+    let prefixes = if count == 0 { vec![String::new()] } else { (0..count).map(prefix).collect() };
+    let members =
+        prefixes.iter().map(|prefix| read(&file, layout, prefix)).collect::<Result<_, _>>()?;
+    let known = |name: &str| {
+        let of = |prefix: &String| name.strip_prefix(prefix.as_str());
+        prefixes.iter().filter_map(of).any(|name| layout.entries().iter().any(|e| e.name == name))
+    };
+    match names.into_iter().find(|name| !known(name)) {
+        Some(extra) => Err(TrainError::Weights(format!(
+            "the network has no tensor '{extra}', which the weights hold"
+        ))),
+        None => Ok(members),
+    }
 }
 
 /// The parameters and buffers of a safetensors file that holds exactly the tensors of the layout.
 ///
 /// # Errors
-/// [`TrainError::Weights`] naming the tensor that is missing, too many or of another shape or type.
-pub fn weights_from_bytes(
-    bytes: &[u8],
-    layout: &ParamLayout,
-) -> Result<(Vec<f32>, Buffers), TrainError> {
-    let unreadable = |error: SafeTensorError| {
+/// As [`members_from_bytes`], and [`TrainError::Weights`] for an ensemble.
+pub fn weights_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Weights, TrainError> {
+    let mut members = members_from_bytes(bytes, layout)?;
+    match (members.pop(), members.len()) {
+        (Some(only), 0) => Ok(only),
+        (_, others) => Err(TrainError::Weights(format!(
+            "the weights are those of an ensemble of {}; one network is needed",
+            others + 1
+        ))),
+    }
+}
+
+fn prefix(member: usize) -> String {
+    format!("member.{member}.")
+}
+
+fn stored<'a>(
+    layout: &'a ParamLayout,
+    prefix: &str,
+    parameters: &'a [f32],
+    buffers: &'a Buffers,
+) -> Result<Vec<(String, Stored<'a>)>, TrainError> {
+    let entries = layout.entries().iter().map(|entry| {
+        let range = entry.offset..entry.offset + entry.len;
+        let bytes = match entry.element {
+            Element::Parameter => parameters.get(range).map(bytemuck::cast_slice),
+            Element::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
+            Element::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
+        };
+        let bytes = bytes.ok_or_else(|| {
+            TrainError::Internal(format!("the buffers do not hold '{}'", entry.name))
+        })?;
+        Ok((format!("{prefix}{}", entry.name), Stored { entry, bytes }))
+    });
+    entries.collect()
+}
+
+fn serialize(stored: Vec<(String, Stored<'_>)>) -> Result<Vec<u8>, TrainError> {
+    safetensors::serialize(stored, None).map_err(|error| TrainError::Internal(error.to_string()))
+}
+
+fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, TrainError> {
+    SafeTensors::deserialize(bytes).map_err(|error: SafeTensorError| {
         TrainError::Weights(format!("the weights are no safetensors file: {error}"))
-    };
-    let file = SafeTensors::deserialize(bytes).map_err(unreadable)?;
+    })
+}
+
+/// The tensors whose names begin with `prefix`.
+fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<Weights, TrainError> {
     let mut parameters = vec![0.0_f32; layout.parameters()];
     let mut buffers = Buffers {
         floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
         integers: vec![0; layout.len_of(Element::IntegerBuffer)],
     };
     for entry in layout.entries() {
-        let name = &entry.name;
-        let tensor = file.tensor(name).map_err(|_| {
+        let name = format!("{prefix}{}", entry.name);
+        let tensor = file.tensor(&name).map_err(|_| {
             TrainError::Weights(format!("the weights lack the network's tensor '{name}'"))
         })?;
         if tensor.dtype() != dtype(entry) || tensor.shape() != entry.shape {
@@ -106,13 +171,7 @@ pub fn weights_from_bytes(
         };
         target.copy_from_slice(tensor.data());
     }
-    let known = |name: &str| layout.entries().iter().any(|entry| entry.name == name);
-    match file.names().into_iter().find(|name| !known(name)) {
-        Some(extra) => Err(TrainError::Weights(format!(
-            "the network has no tensor '{extra}', which the weights hold"
-        ))),
-        None => Ok((parameters, buffers)),
-    }
+    Ok((parameters, buffers))
 }
 
 #[cfg(test)]
@@ -160,6 +219,22 @@ mod tests {
         assert!(
             weights_from_bytes(&bytes, &fewer).unwrap_err().to_string().contains("has no tensor")
         );
+    }
+
+    #[test]
+    fn the_members_of_an_ensemble_come_back_in_order() {
+        let (mut parameters, buffers) = weights();
+        let mut members = Vec::new();
+        for _ in 0..12 {
+            parameters[0] += 1.0;
+            members.push((parameters.clone(), buffers.clone()));
+        }
+        let bytes = members_to_bytes(&layout(), &members).unwrap();
+        assert_eq!(members_from_bytes(&bytes, &layout()).unwrap(), members);
+        let text = weights_from_bytes(&bytes, &layout()).unwrap_err().to_string();
+        assert_eq!(text, "the weights are those of an ensemble of 12; one network is needed");
+        let one = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
+        assert_eq!(members_from_bytes(&one, &layout()).unwrap(), [(parameters, buffers)]);
     }
 
     #[test]

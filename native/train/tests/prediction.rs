@@ -13,7 +13,7 @@ use firesteel_core::spec::{
     PredictorSpec,
 };
 use firesteel_core::{Coded, ErrorCode};
-use firesteel_train::{LoadedWeights, Predictor, initialise, weights_to_bytes};
+use firesteel_train::{LoadedWeights, Predictor, initialise, members_to_bytes, weights_to_bytes};
 use serde_json::json;
 use support::{batch, chain, dense, list, noise, perceptron};
 
@@ -50,6 +50,60 @@ fn numbers(column: &ArrayRef) -> Vec<f64> {
 
 fn floats(values: Vec<f32>, width: usize) -> RecordBatch {
     batch(vec![list(Float32Array::from(values), width)])
+}
+
+/// Members 0 and 1 of an ensemble on their own, and the ensemble.
+fn ensemble(spec: &PredictorSpec) -> [Predictor; 3] {
+    let members: Vec<_> = [3, 4]
+        .map(|seed| initialise(&spec.network, &spec.data, seed).unwrap())
+        .into_iter()
+        .collect();
+    let open = |indices: &[usize]| {
+        let some: Vec<_> =
+            indices.iter().map(|&i| (members[i].1.clone(), members[i].2.clone())).collect();
+        let bytes = members_to_bytes(&members[0].0, &some).unwrap();
+        Predictor::open(spec, Arc::new(LoadedWeights::open(spec, &bytes).unwrap())).unwrap()
+    };
+    [open(&[0]), open(&[1]), open(&[0, 1])]
+}
+
+#[test]
+fn an_ensemble_of_classifiers_gives_the_mean_of_its_members_probabilities() {
+    let softmax = perceptron(8, 3);
+    let binary = chain(&[("Linear", json!({"out_features": 1})), ("Sigmoid", json!({}))]);
+    for network in [softmax, binary] {
+        let spec = spec(network, dense("x", &[4], ElementType::F32));
+        let [first, second, both] =
+            ensemble(&spec).map(|mut one| one.predict(floats(noise(4 * 7, 1), 4)).unwrap());
+        let column = |batch: &RecordBatch, index| numbers(batch.column(index));
+        let mean =
+            column(&first, 1).into_iter().zip(column(&second, 1)).map(|(a, b)| (a + b) / 2.0);
+        let found = column(&both, 1);
+        for (found, mean) in found.iter().zip(mean) {
+            assert!((found - mean).abs() < 1e-6, "{found} {mean}");
+        }
+        let width = found.len() / 7;
+        for (row, class) in found.chunks(width).zip(column(&both, 2)) {
+            assert!(row.iter().all(|&other| other <= row[class as usize]));
+        }
+    }
+}
+
+#[test]
+fn an_ensemble_of_regressors_gives_the_mean_of_its_members_predictions() {
+    let mut spec =
+        spec(chain(&[("Linear", json!({"out_features": 1}))]), dense("x", &[4], ElementType::F32));
+    spec.task = PredictionTask::Regression;
+    spec.outputs = vec![PredictionColumn::Prediction];
+    let [first, second, both] =
+        ensemble(&spec).map(|mut one| one.predict(floats(noise(4 * 7, 1), 4)).unwrap());
+    for ((a, b), both) in numbers(first.column(0))
+        .into_iter()
+        .zip(numbers(second.column(0)))
+        .zip(numbers(both.column(0)))
+    {
+        assert!((both - f64::midpoint(a, b)).abs() < 1e-6);
+    }
 }
 
 #[test]

@@ -83,9 +83,22 @@ impl Answer {
         self.values.clear();
     }
 
-    /// Appends the network's outputs for some rows.
-    pub(super) fn push(&mut self, values: &[f32]) {
-        self.values.extend_from_slice(values);
+    /// Appends the network's outputs for some rows, or what the outputs of an ensemble's members say together.
+    pub(super) fn push(&mut self, members: &[&[f32]]) {
+        match members {
+            [only] => self.values.extend_from_slice(only),
+            _ => self.values.extend(mean(self.activation(), members, self.size)),
+        }
+    }
+
+    /// What turns the outputs into what is averaged over an ensemble: probabilities, or the predicted numbers.
+    fn activation(&self) -> Activation {
+        match self.reading {
+            Reading::Binary => Activation::Sigmoid,
+            Reading::Classes { activation: Activation::Sigmoid } => Activation::Sigmoid,
+            Reading::Classes { .. } => Activation::Softmax,
+            Reading::Numbers { activation } => activation,
+        }
     }
 
     pub(super) fn raw(&self) -> Result<ArrayRef, TrainError> {
@@ -148,6 +161,26 @@ impl Answer {
             }
         }
     }
+}
+
+/// The outputs whose activation is the mean of the members' activations.
+fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
+    let mut sums = vec![0.0_f64; members.first().map_or(0, |values| values.len())];
+    for member in members {
+        for (sum, value) in sums.iter_mut().zip(activate(activation, member, size)) {
+            *sum += value;
+        }
+    }
+    let share = 1.0 / members.len().max(1) as f64;
+    let inverse = |mean: f64| match activation {
+        Activation::None => mean,
+        Activation::Softmax => mean.max(f64::MIN_POSITIVE).ln(),
+        Activation::Sigmoid => {
+            let inside = mean.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
+            (inside / (1.0 - inside)).ln()
+        }
+    };
+    sums.into_iter().map(|sum| inverse(sum * share) as f32).collect()
 }
 
 /// How the output of a classifier is read.

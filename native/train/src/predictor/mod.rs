@@ -20,15 +20,21 @@ use crate::network::{Autograd, Network, Views};
 use crate::raw::{FlushDenormals, Shared, dimension, values};
 use crate::source::Source;
 use crate::torch;
-use crate::weights::weights_from_bytes;
+use crate::weights::members_from_bytes;
 
 /// Rows that go through the network together: enough for the matrix products, few enough for the processor's cache.
 const ROWS: usize = 512;
 
-/// A network's weights, shared by the predictors of a process.
+/// A network's weights, shared by the predictors of a process; those of each member of an ensemble.
 #[derive(Debug)]
 pub struct LoadedWeights {
     layout: u64,
+    members: Vec<Flat>,
+}
+
+/// Flat parameters and floating buffers.
+#[derive(Debug)]
+struct Flat {
     parameters: Arc<[f32]>,
     floats: Arc<[f32]>,
 }
@@ -37,15 +43,15 @@ impl LoadedWeights {
     /// Reads the weights of the predictor's network from a safetensors file.
     ///
     /// # Errors
-    /// As [`weights_from_bytes`] and [`inspect`](crate::inspect()).
+    /// As [`members_from_bytes`] and [`inspect`](crate::inspect()).
     pub fn open(spec: &PredictorSpec, bytes: &[u8]) -> Result<Self, TrainError> {
         let layout = Graph::of_data(&spec.network, &spec.data)?.layout;
-        let (parameters, buffers) = weights_from_bytes(bytes, &layout)?;
-        Ok(Self {
-            layout: layout.hash(),
-            parameters: parameters.into(),
-            floats: buffers.floats.into(),
-        })
+        let members =
+            members_from_bytes(bytes, &layout)?.into_iter().map(|(parameters, buffers)| Flat {
+                parameters: parameters.into(),
+                floats: buffers.floats.into(),
+            });
+        Ok(Self { layout: layout.hash(), members: members.collect() })
     }
 }
 
@@ -56,9 +62,23 @@ pub struct Predictor {
     sources: Vec<Source>,
     rooms: Vec<Room>,
     answer: Answer,
+    members: Vec<Member>,
+}
+
+/// One network's weights as tensors.
+struct Member {
     views: Views,
     _parameters: Shared,
     _floats: Shared,
+}
+
+impl Member {
+    fn new(graph: &Graph, weights: &Flat) -> Result<Self, TrainError> {
+        let parameters = Shared::new(Arc::clone(&weights.parameters))?;
+        let floats = Shared::new(Arc::clone(&weights.floats))?;
+        let views = Views::new(graph, parameters.tensor(), floats.tensor())?;
+        Ok(Self { views, _parameters: parameters, _floats: floats })
+    }
 }
 
 impl Predictor {
@@ -73,17 +93,14 @@ impl Predictor {
             return Err(TrainError::Weights("the weights are those of another network".to_owned()));
         }
         let answer = Answer::new(&Inspection::of(&graph), spec)?;
-        let parameters = Shared::new(Arc::clone(&weights.parameters))?;
-        let floats = Shared::new(Arc::clone(&weights.floats))?;
+        let members = weights.members.iter().map(|member| Member::new(&graph, member));
         Ok(Self {
+            members: members.collect::<Result<_, _>>()?,
             sources: Source::of(&graph, &spec.data)?,
             rooms: graph.inputs.iter().map(Room::new).collect(),
-            views: Views::new(&graph, parameters.tensor(), floats.tensor())?,
             network: Box::new(Autograd::new(&graph)),
             spec: spec.clone(),
             answer,
-            _parameters: parameters,
-            _floats: floats,
         })
     }
 
@@ -112,10 +129,13 @@ impl Predictor {
                 })
                 .collect::<Result<Vec<Tensor>, TrainError>>()?;
             let chunk: Vec<&Tensor> = chunk.iter().collect();
-            let outputs = self.network.forward(&self.views, &chunk)?;
-            for output in outputs.iter().take(1) {
-                self.answer.push(values(&output.f_contiguous()?)?);
-            }
+            let outputs = self.members.iter().map(|member| {
+                let mut outputs = self.network.forward(&member.views, &chunk)?;
+                Ok(outputs.swap_remove(0).f_contiguous()?)
+            });
+            let outputs = outputs.collect::<Result<Vec<Tensor>, TrainError>>()?;
+            let outputs = outputs.iter().map(values).collect::<Result<Vec<&[f32]>, _>>()?;
+            self.answer.push(&outputs);
         }
         self.columns(rows)
     }

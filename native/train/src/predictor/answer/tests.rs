@@ -41,7 +41,7 @@ fn classifier(
 ) -> Answer {
     let spec = spec(PredictionTask::Classification, thresholds);
     let mut answer = Answer::new(&inspection(shape, activation), &spec).unwrap();
-    answer.push(values);
+    answer.push(&[values]);
     answer
 }
 
@@ -98,10 +98,10 @@ fn thresholds_divide_probabilities_and_a_zero_rules() {
 fn a_regression_gives_what_comes_out_of_the_activation() {
     let spec = spec(PredictionTask::Regression, &[]);
     let mut one = Answer::new(&inspection(&[1], Activation::Sigmoid), &spec).unwrap();
-    one.push(&[0.0]);
+    one.push(&[&[0.0]]);
     assert_eq!(flat(&one.prediction().unwrap()), [0.5]);
     let mut several = Answer::new(&inspection(&[1, 2], Activation::None), &spec).unwrap();
-    several.push(&[1.0, 2.0, 3.0, 4.0]);
+    several.push(&[&[1.0, 2.0, 3.0, 4.0]]);
     let column = several.prediction().unwrap();
     assert_eq!(column.len(), 2);
     assert_eq!(flat(&column), [1.0, 2.0, 3.0, 4.0]);
