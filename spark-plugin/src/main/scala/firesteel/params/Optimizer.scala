@@ -71,6 +71,16 @@ private[firesteel] object Optimizer {
       "nadam",
       changed(adam, "learningRate" -> JDouble(2e-3)).filter(_._1 != "amsgrad") :+
         ("momentumDecay" -> JDouble(4e-3))
+    ),
+    Optimizer(
+      "yogi",
+      Seq(
+        "learningRate" -> JDouble(1e-2),
+        "beta1" -> JDouble(0.9),
+        "beta2" -> JDouble(0.999),
+        "epsilon" -> JDouble(1e-3),
+        "weightDecay" -> JDouble(0)
+      )
     )
   )
 

@@ -8,7 +8,9 @@ import org.json4s.JsonAST.{JBool, JDouble, JField, JObject, JString, JValue}
   */
 trait OptimizerParams extends Params {
 
-  /** The worker's optimizer, one of sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax and nadam. Default: adam. */
+  /** The worker's optimizer, one of sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam and yogi. Default:
+    * adam.
+    */
   final val optimizer: Param[String] = new Param[String](
     this,
     "optimizer",
@@ -40,11 +42,11 @@ trait OptimizerParams extends Params {
   final val weightDecay: DoubleParam =
     option("weightDecay", "weight decay (>= 0)", Validators.notNegative)
 
-  /** Decay of the first moment of adam, adamw, adamax and nadam, in [0, 1). Default: 0.9. */
+  /** Decay of the first moment of adam, adamw, adamax, nadam and yogi, in [0, 1). Default: 0.9. */
   final val beta1: DoubleParam =
     option("beta1", "decay of the first moment of adam and its kin, in [0, 1)", Validators.fraction)
 
-  /** Decay of the second moment of adam, adamw, adamax and nadam, in [0, 1). Default: 0.999. */
+  /** Decay of the second moment of adam, adamw, adamax, nadam and yogi, in [0, 1). Default: 0.999. */
   final val beta2: DoubleParam =
     option(
       "beta2",
@@ -52,7 +54,9 @@ trait OptimizerParams extends Params {
       Validators.fraction
     )
 
-  /** What is added to a denominator, at least 0. Default: 1e-8, but 1e-10 for adagrad, 1e-6 for adadelta. */
+  /** What is added to a denominator, at least 0. Default: 1e-8, but 1e-10 for adagrad, 1e-6 for adadelta, 1e-3 for
+    * yogi.
+    */
   final val epsilon: DoubleParam =
     option("epsilon", "what is added to denominators (>= 0)", Validators.notNegative)
 

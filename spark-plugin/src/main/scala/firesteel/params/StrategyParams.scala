@@ -1,21 +1,25 @@
 package firesteel.params
 
-import org.apache.spark.ml.param.{IntParam, Param, Params}
-import org.json4s.JsonAST.{JInt, JNull, JObject, JString}
+import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param}
+import org.json4s.JsonAST.{JBool, JDouble, JField, JInt, JObject, JString, JValue}
 
-/** How many workers train, and how their replicas become one center variable. */
-trait StrategyParams extends Params {
+/** How many workers train, and how their replicas become one model. An option that is not set has the strategy's default;
+  * one that is set and that the strategy does not have is refused by `fit`. docs/algorithms.md has the equations.
+  */
+trait StrategyParams extends ServerOptimizerParams {
 
-  /** The training strategy: `single`, `downpour` or `adag` (alias `agn`). Default: adag. */
+  /** The training strategy: `single`; asynchronous `downpour`, `adag` (alias `agn`), `agn-adaptive`, `dynsgd`, `aeasgd`,
+    * `eamsgd`; in rounds `averaging`, `easgd`, `sync`, `diloco`. Default: adag.
+    */
   final val strategy: Param[String] = new Param[String](
     this,
     "strategy",
-    s"how the workers' replicas become one model: ${StrategyParams.names.mkString(", ")}",
-    Validators.oneOf("strategy", StrategyParams.names)
+    s"how the workers' replicas become one model: ${Strategy.names.mkString(", ")}",
+    Validators.oneOf("strategy", Strategy.names)
   )
 
   /** The communication window: how many mini-batches a worker trains between two exchanges with the parameter server.
-    * Default: the strategy's, 12 for adag, 5 for downpour; `single` has none.
+    * Default: 5 for downpour and dynsgd, 12 for adag and agn-adaptive, 32 for aeasgd, eamsgd and easgd, 50 for diloco.
     */
   final val window: IntParam = new IntParam(
     this,
@@ -34,27 +38,99 @@ trait StrategyParams extends Params {
     Validators.atLeastOne("numWorkers")
   )
 
+  /** The moving rate of aeasgd, eamsgd and easgd, positive. Default: 0.9 divided by the workers. */
+  final val elasticAlpha: DoubleParam = new DoubleParam(
+    this,
+    "elasticAlpha",
+    "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the workers",
+    Validators.positive("elasticAlpha")
+  )
+
+  /** The elastic force of aeasgd, eamsgd and easgd, positive: the moving rate is this times the learning rate. In place
+    * of `elasticAlpha`.
+    */
+  final val elasticRho: DoubleParam = new DoubleParam(
+    this,
+    "elasticRho",
+    "elastic force (> 0): the moving rate of the elastic strategies is this times the learning rate",
+    Validators.positive("elasticRho")
+  )
+
+  /** Momentum of eamsgd's local step, in [0, 1). Default: 0.9. */
+  final val elasticMomentum: DoubleParam = new DoubleParam(
+    this,
+    "elasticMomentum",
+    "momentum of eamsgd's local step, in [0, 1); unless set, 0.9",
+    Validators.fraction("elasticMomentum")
+  )
+
+  /** The squared distance at which agn-adaptive halves an update, positive. Default: 1e-4. */
+  final val adaptiveGamma: DoubleParam = new DoubleParam(
+    this,
+    "adaptiveGamma",
+    "the squared distance at which agn-adaptive halves an update (> 0); unless set, 1e-4",
+    Validators.positive("adaptiveGamma")
+  )
+
+  /** Learning rate of diloco's server, positive. Default: 0.7. */
+  final val outerLearningRate: DoubleParam = new DoubleParam(
+    this,
+    "outerLearningRate",
+    "learning rate of diloco's server (> 0); unless set, 0.7",
+    Validators.positive("outerLearningRate")
+  )
+
+  /** Nesterov momentum of diloco's server, in [0, 1). Default: 0.9. */
+  final val outerMomentum: DoubleParam = new DoubleParam(
+    this,
+    "outerMomentum",
+    "Nesterov momentum of diloco's server, in [0, 1); unless set, 0.9",
+    Validators.fraction("outerMomentum")
+  )
+
+  /** Whether a worker of an asynchronous strategy trains on while it exchanges; what it learns meanwhile belongs to the
+    * next window. Default: true.
+    */
+  final val overlap: BooleanParam = new BooleanParam(
+    this,
+    "overlap",
+    "whether a worker of an asynchronous strategy trains on while it exchanges; unless set, it does"
+  )
+
   setDefault(strategy -> "adag")
 
   final def getStrategy: String = $(strategy)
   final def getWindow: Int = $(window)
   final def getNumWorkers: Int = $(numWorkers)
 
-  /** The strategy with its options; an absent window is the strategy's default. */
+  /** The strategy with its options; an absent one is the strategy's default.
+    *
+    * @throws java.lang.IllegalArgumentException
+    *   when an option is set that the strategy does not have
+    */
   private[firesteel] final def strategySpec: JObject = {
+    val chosen = Strategy($(strategy))
+    strategyOptions.filter(option => isSet(option) && !chosen.has(option.name)).foreach { option =>
+      val has = chosen.options.map(_._1)
+      throw new IllegalArgumentException(
+        s"the strategy '${chosen.name}' has no ${option.name}; it has ${if (has.isEmpty) "no options"
+          else has.mkString(", ")}"
+      )
+    }
     require(
-      $(strategy) != StrategyParams.Single || !isSet(window),
-      "the strategy 'single' has no window: it never exchanges with the parameter server"
+      !isSet(elasticAlpha) || !isSet(elasticRho),
+      "elasticAlpha and elasticRho both give the moving rate; set one of them"
     )
-    JObject(
-      "name" -> JString($(strategy)),
-      "window" -> get(window).map(JInt(_)).getOrElse(JNull)
-    )
+    val options = chosen.options.flatMap {
+      case ("serverOptimizer", key) => serverOptimizerSpec.map(JField(key, _))
+      case (name, key) => get(getParam(name)).map(value => JField(key, toJson(value)))
+    }
+    JObject(JField("name", JString(chosen.name)) :: options.toList)
   }
 
   /** The fit's workers on a cluster with this many slots. */
   private[firesteel] final def workersOn(slots: Int): Int = {
-    val single = $(strategy) == StrategyParams.Single
+    val single = $(strategy) == Strategy.Single
     val workers = get(numWorkers).getOrElse(if (single) 1 else slots)
     require(
       !single || workers == 1,
@@ -62,16 +138,30 @@ trait StrategyParams extends Params {
     )
     workers
   }
-}
 
-private[firesteel] object StrategyParams {
-  val Single = "single"
-  val names: Seq[String] = Seq(Single, "downpour", "adag", "agn")
+  private def strategyOptions: Seq[Param[_]] =
+    Seq(window, elasticAlpha, elasticRho, elasticMomentum, adaptiveGamma, outerLearningRate) ++
+      Seq(outerMomentum, overlap, serverOptimizer)
+
+  private def toJson(value: Any): JValue = value match {
+    case flag: Boolean => JBool(flag)
+    case number: Int => JInt(number)
+    case number: Double => JDouble(number)
+    case other =>
+      throw new IllegalStateException(s"a strategy's option of type ${other.getClass}")
+  }
 }
 
 /** Setters of [[StrategyParams]], for estimators. */
-trait StrategySetters extends StrategyParams {
+trait StrategySetters extends StrategyParams with ServerOptimizerSetters {
   def setStrategy(value: String): this.type = set(strategy, value)
   def setWindow(value: Int): this.type = set(window, value)
   def setNumWorkers(value: Int): this.type = set(numWorkers, value)
+  def setElasticAlpha(value: Double): this.type = set(elasticAlpha, value)
+  def setElasticRho(value: Double): this.type = set(elasticRho, value)
+  def setElasticMomentum(value: Double): this.type = set(elasticMomentum, value)
+  def setAdaptiveGamma(value: Double): this.type = set(adaptiveGamma, value)
+  def setOuterLearningRate(value: Double): this.type = set(outerLearningRate, value)
+  def setOuterMomentum(value: Double): this.type = set(outerMomentum, value)
+  def setOverlap(value: Boolean): this.type = set(overlap, value)
 }

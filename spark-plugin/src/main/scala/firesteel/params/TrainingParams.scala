@@ -1,7 +1,8 @@
 package firesteel.params
 
 import org.apache.spark.ml.param.shared.HasSeed
-import org.apache.spark.ml.param.{BooleanParam, IntParam, Param}
+import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
+import org.json4s.JsonAST.JObject
 
 /** What every way of training has: how long, in what batches, in what order, on which loss. */
 trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
@@ -50,6 +51,25 @@ trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
   final def getShuffle: Boolean = $(shuffle)
   final def getLoss: String = $(loss)
   final def getShowProgress: Boolean = $(showProgress)
+
+  /** The optimizer that the fit's workers step with, every option resolved. The strategy eamsgd has its own step, which
+    * takes nothing but the learning rate of sgd, 0.1 unless set.
+    */
+  private[firesteel] final def fitOptimizerSpec: JObject =
+    if (Strategy($(strategy)).name != Strategy.Eamsgd) optimizerSpec
+    else {
+      require(
+        !isSet(optimizer) || $(optimizer) == "sgd",
+        s"the strategy 'eamsgd' has its own step, which takes the learning rate of sgd, not the optimizer '${$(optimizer)}'"
+      )
+      require(
+        !isSet(momentum),
+        "the strategy 'eamsgd' has a momentum of its own: set elasticMomentum in place of momentum"
+      )
+      val plain = copy(ParamMap(optimizer -> "sgd")).asInstanceOf[TrainingParams]
+      if (isSet(learningRate)) plain.optimizerSpec
+      else plain.copy(ParamMap(learningRate -> 0.1)).asInstanceOf[TrainingParams].optimizerSpec
+    }
 }
 
 /** Setters of [[TrainingParams]], for estimators. */

@@ -53,7 +53,8 @@ object Configuration {
   val StartTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "start.timeout",
     "5min",
-    "How long a fit waits for all its tasks to have started before it warns that slots are missing."
+    "How long all workers of a fit may take to start. After that a strategy with rounds fails, saying how many slots are " +
+      "missing; an asynchronous one warns, and trains with those that have started."
   )
 
   val CacheMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(

@@ -59,6 +59,7 @@ private[firesteel] final case class FitPlan(
       "network" -> network,
       "data" -> data.json,
       "strategy" -> strategy,
+      "optimizer" -> optimizer,
       "workers" -> JInt(workers),
       "epochs" -> JInt(epochs),
       "seed" -> unsignedSeed,
@@ -67,6 +68,7 @@ private[firesteel] final case class FitPlan(
       "portMaxRetries" -> JInt(conf.getInt("spark.port.maxRetries", 16)),
       "secret" -> JString(identity.secret),
       "leaseMillis" -> JInt(Configuration.ServerLease.get(conf)),
+      "startTimeoutMillis" -> JInt(Configuration.StartTimeout.get(conf)),
       "tls" -> TlsFiles.server(conf)
     )
   )

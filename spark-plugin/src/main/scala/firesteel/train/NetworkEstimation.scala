@@ -42,7 +42,7 @@ private[firesteel] trait NetworkEstimation
   protected final def trainNetwork(df: DataFrame)(target: Inspection => Target): FittedNetwork = {
     val network = requiredNetwork
     // First what needs neither data nor a cluster.
-    val (optimizer, strategy) = (optimizerSpec, strategySpec)
+    val (optimizer, strategy) = (fitOptimizerSpec, strategySpec)
     val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
     val learnt = target(Inspection.of(network, inputs))
     val data = DataPlan(inputs, Seq(learnt.label), weightColumn)

@@ -40,7 +40,7 @@ final class SmallFit(val epochs: Int) {
   val server: String =
     s"""{"fit": "$fit", "network": $network, "data": $trained, "strategy": $strategy, "workers": 1,
        |  "epochs": $epochs, "seed": 7, "bindAddress": "127.0.0.1", "port": 0, "portMaxRetries": 0,
-       |  "secret": "$secret", "leaseMillis": 30000}""".stripMargin
+       |  "secret": "$secret", "leaseMillis": 30000, "startTimeoutMillis": 30000}""".stripMargin
 
   def worker(port: Int): String =
     s"""{"server": {"fit": "$fit", "host": "127.0.0.1", "port": $port, "secret": "$secret",

@@ -150,7 +150,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
   }
 
   test("unknown names are refused with the names that are known") {
-    refused("unknown strategy 'adagg'; known are single, downpour, adag, agn")(
+    refused("unknown strategy 'adagg'; known are single, averaging, downpour, adag")(
       new NetworkClassifier().setStrategy("adagg")
     )
     refused("unknown optimizer 'adams'; known are sgd, adam")(
@@ -196,6 +196,76 @@ final class NetworkParamsSuite extends AnyFunSuite {
         "name" -> JString("adag"),
         "window" -> org.json4s.JsonAST.JInt(2)
       )
+    )
+  }
+
+  test("an option that the strategy does not have is refused with those that it has") {
+    val classifier = new NetworkClassifier().setStrategy("aeasgd").setElasticMomentum(0.5)
+    refused("the strategy 'aeasgd' has no elasticMomentum; it has window, elasticAlpha")(
+      classifier.strategySpec
+    )
+    refused("the strategy 'sync' has no window; it has no options")(
+      new NetworkClassifier().setStrategy("sync").setWindow(3).strategySpec
+    )
+    refused("both give the moving rate")(
+      new NetworkClassifier()
+        .setStrategy("easgd")
+        .setElasticAlpha(0.1)
+        .setElasticRho(5)
+        .strategySpec
+    )
+    refused("unknown strategy 'adagg'; known are single, averaging")(
+      new NetworkClassifier().setStrategy("adagg")
+    )
+  }
+
+  test("a strategy's options reach its specification by their names there") {
+    val eamsgd = new NetworkClassifier()
+      .setStrategy("eamsgd")
+      .setElasticRho(5)
+      .setElasticMomentum(0.8)
+      .setOverlap(false)
+    assert(
+      eamsgd.strategySpec === JObject(
+        "name" -> JString("eamsgd"),
+        "rho" -> JDouble(5),
+        "overlap" -> JBool(false),
+        "momentum" -> JDouble(0.8)
+      )
+    )
+    val agn = new NetworkClassifier().setStrategy("agn-adaptive").setAdaptiveGamma(1e-3)
+    assert((agn.strategySpec \ "gamma") === JDouble(1e-3))
+    assert(
+      new NetworkClassifier().setStrategy("agn").strategySpec === JObject("name" -> JString("adag"))
+    )
+  }
+
+  test("the server's optimizer has PyTorch's defaults, and a learning rate of 1 for sgd") {
+    val adagrad = new NetworkClassifier().setStrategy("downpour").setServerOptimizer("adagrad")
+    val spec = adagrad.setServerLearningRate(0.05).strategySpec \ "serverOptimizer"
+    assert((spec \ "name") === JString("adagrad"))
+    assert((spec \ "learningRate") === JDouble(0.05))
+    assert((spec \ "epsilon") === JDouble(1e-10))
+    val sgd = new NetworkClassifier().setServerOptimizer("sgd").setServerMomentum(0.9)
+    assert((sgd.strategySpec \ "serverOptimizer" \ "learningRate") === JDouble(1))
+    assert((sgd.strategySpec \ "serverOptimizer" \ "momentum") === JDouble(0.9))
+    refused("'adagrad' has no serverBeta1")(adagrad.setServerBeta1(0.5).strategySpec)
+    refused("serverMomentum needs a serverOptimizer")(
+      new NetworkClassifier().setServerMomentum(0.9).strategySpec
+    )
+    refused("the strategy 'diloco' has no serverOptimizer")(
+      new NetworkClassifier().setStrategy("diloco").setServerOptimizer("adam").strategySpec
+    )
+  }
+
+  test("eamsgd takes the learning rate of sgd, 0.1 unless it is set") {
+    val eamsgd = new NetworkClassifier().setStrategy("eamsgd")
+    assert((eamsgd.fitOptimizerSpec \ "name") === JString("sgd"))
+    assert((eamsgd.fitOptimizerSpec \ "learningRate") === JDouble(0.1))
+    assert((eamsgd.setLearningRate(0.03).fitOptimizerSpec \ "learningRate") === JDouble(0.03))
+    refused("'eamsgd' has its own step")(eamsgd.setOptimizer("adam").fitOptimizerSpec)
+    refused("set elasticMomentum in place of momentum")(
+      new NetworkClassifier().setStrategy("eamsgd").setMomentum(0.9).fitOptimizerSpec
     )
   }
 

@@ -39,8 +39,9 @@ final class FitPlanSuite extends AnyFunSuite {
   test("the server's document has exactly the fields that the native library reads") {
     val server = fields(plan(1).server(FitIdentity.random(), 2, conf))
     assert(
-      server.keySet === Set("fit", "network", "data", "strategy", "workers", "epochs", "seed") ++
-        Set("bindAddress", "port", "portMaxRetries", "secret", "leaseMillis")
+      server.keySet === Set("fit", "network", "data", "strategy", "optimizer", "workers", "epochs") ++
+        Set("seed", "bindAddress", "port", "portMaxRetries", "secret", "leaseMillis") +
+        "startTimeoutMillis"
     )
     assert(server("bindAddress") === JString("::1"), "without the brackets of an IPv6 address")
   }
