@@ -16,6 +16,9 @@ pub struct ServerSpec {
     pub data: DataSpec,
     /// The strategy.
     pub strategy: StrategySpec,
+    /// The fit's optimizer, which `sync` keeps on the server and whose learning rate `rho` is multiplied with.
+    #[serde(default)]
+    pub optimizer: Option<OptimizerSpec>,
     /// All workers of the fit, `p`.
     pub workers: u32,
     /// The epochs each worker trains.
@@ -32,6 +35,17 @@ pub struct ServerSpec {
     pub secret: String,
     /// How long a silent worker keeps its lease, in milliseconds.
     pub lease_millis: u64,
+    /// How long a strategy with rounds waits for all workers to start, in milliseconds.
+    #[serde(default = "ServerSpec::default_start_timeout_millis")]
+    pub start_timeout_millis: u64,
+}
+
+impl ServerSpec {
+    /// Ten minutes.
+    #[must_use]
+    pub fn default_start_timeout_millis() -> u64 {
+        600_000
+    }
 }
 
 /// What a worker connects with.
