@@ -6,6 +6,8 @@
 mod center;
 mod control;
 mod finite;
+mod members;
+mod round;
 pub(crate) mod status;
 mod turn;
 mod worker;
@@ -18,14 +20,17 @@ use std::time::{Duration, Instant};
 use firesteel_core::spec::ServerSpec;
 use firesteel_core::strategy::{self, CommitContext};
 use firesteel_core::{
-    Answer, Buffers, Element, ErrorCode, ParamLayout, Position, Registration, Tally,
+    Answer, Buffers, Element, ErrorCode, ParamLayout, Position, Registration, Strategy, Tally,
+    WorkerId,
 };
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::PsError;
 use crate::metrics;
-use crate::store::center::Center;
+use crate::store::center::{Center, Tee};
 use crate::store::control::{Admission, Control, Entry, Grant, Terms};
+use crate::store::members::Members;
+use crate::store::round::Kept;
 use crate::store::status::{ServerStatus, ServerSummary};
 use crate::store::worker::LeaseTerms;
 use crate::wire::{Shape, Window};
@@ -33,6 +38,7 @@ use crate::wire::{Shape, Window};
 pub(crate) use center::{Contribution, Reader, View};
 pub(crate) use control::{Deed, Speaker};
 pub(crate) use finite::Finite;
+pub(crate) use round::ClosedRound;
 pub(crate) use worker::Activity;
 
 /// How long a lease outlives its connection, so that a worker may reconnect.
@@ -61,7 +67,15 @@ pub(crate) struct Store {
     shape: Shape,
     center: Center,
     control: Mutex<Control>,
-    /// Signalled when a lease ends and when the server closes.
+    /// The center variable of every worker's last pull is kept; this is what one that has not pulled saw.
+    initial: Option<Arc<View>>,
+    /// Where every worker trains a model of its own: those saved last.
+    members: Option<Members>,
+    /// Whether a round gives the center variable from before it.
+    former: bool,
+    /// Memory for contributions.
+    spare: Mutex<Vec<Kept>>,
+    /// Signalled when a lease ends, when a round closes and when the server closes.
     released: Condvar,
     bytes: AtomicU64,
 }
@@ -74,7 +88,25 @@ impl Store {
         center: &[f32],
         buffers: Buffers,
     ) -> Result<Self, PsError> {
-        let strategy = strategy::resolve(&spec.strategy)?;
+        let strategy = strategy::resolve(&spec.strategy, spec.optimizer.as_ref())?;
+        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
+            return Err(PsError::Spec(format!(
+                "strategy '{}' takes at most {most} workers, not {}",
+                strategy.name(),
+                spec.workers
+            )));
+        }
+        Self::with(&*strategy, spec, layout, center, buffers)
+    }
+
+    /// A store for a strategy, whatever the specification names.
+    pub(crate) fn with(
+        strategy: &dyn Strategy,
+        spec: &ServerSpec,
+        layout: ParamLayout,
+        center: &[f32],
+        buffers: Buffers,
+    ) -> Result<Self, PsError> {
         let shape = Shape {
             parameters: layout.parameters(),
             floats: layout.len_of(Element::FloatBuffer),
@@ -93,21 +125,18 @@ impl Store {
         if spec.workers == 0 || spec.lease_millis == 0 {
             return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
         }
-        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
-            return Err(PsError::Spec(format!(
-                "strategy '{}' takes at most {most} workers, not {}",
-                strategy.name(),
-                spec.workers
-            )));
-        }
         let silence = Duration::from_millis(spec.lease_millis);
-        let center = Center::new(center, buffers, strategy.server(), strategy.rhythm());
-        let store = Self {
+        let center = Center::new(center, buffers, strategy, spec.workers);
+        let mut store = Self {
             terms: Terms {
                 fit: spec.fit.clone(),
                 workers: spec.workers,
                 epochs: spec.epochs,
                 rhythm: strategy.rhythm(),
+                weight: strategy.weight(),
+                opened: Instant::now(),
+                start_timeout: Duration::from_millis(spec.start_timeout_millis),
+                strategy: strategy.name(),
                 lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
                 stops: center.stops(),
             },
@@ -115,10 +144,19 @@ impl Store {
             shape,
             center,
             control: Mutex::default(),
+            initial: None,
+            members: strategy.keeps_members().then(Members::default),
+            former: strategy.gives_former_center(),
+            spare: Mutex::default(),
             released: Condvar::new(),
             bytes: AtomicU64::new(0),
         };
-        store.view().2?;
+        let (view, _, finite) = store.view();
+        finite?;
+        store.initial = strategy.remembers_pulls().then(|| Arc::new(view));
+        if let Some(warning) = strategy.warning(spec.workers) {
+            store.control.lock().warn(warning);
+        }
         Ok(store)
     }
 
@@ -188,10 +226,23 @@ impl Store {
         reader: impl FnOnce(Answer) -> R,
     ) -> Result<R, PsError> {
         let start = Instant::now();
-        let (turn, answer) = self.open()?.pull(&self.terms, speaker, start)?;
+        let (mut turn, answer) = self.open()?.pull(&self.terms, speaker, start)?;
         metrics::count_pull();
         let mut reader = reader(answer);
-        let waited = self.center.read(turn, &mut reader);
+        let own = self.members.as_ref().and_then(|members| {
+            // In turn, so that what this worker's last attempt saved is there.
+            turn.wait();
+            members.find(speaker.worker)
+        });
+        let waited = match own {
+            Some(own) => {
+                own.read(&mut reader);
+                turn.waited()
+            }
+            None => self.watched(activity, answer.version, &mut reader, |reader| {
+                self.center.read(turn, reader)
+            }),
+        };
         activity.add_times(waited, start.elapsed());
         Ok(reader)
     }
@@ -225,11 +276,47 @@ impl Store {
         let context = CommitContext { staleness: answer.staleness, workers: self.terms.workers };
         let mut reader = reader.map(|reader| reader(answer));
         let failure = FailOnPanic(self);
-        let target = reader.as_mut().map(|reader| reader as &mut dyn Reader);
-        let waited = self.center.apply(turn, *contribution, context, target);
+        let waited = match (&self.members, &mut reader) {
+            (Some(members), _) => {
+                Center::in_turn(turn, || members.save(speaker.worker, *contribution));
+                Duration::ZERO
+            }
+            (None, reader) => {
+                let seen = self
+                    .initial
+                    .as_ref()
+                    .map(|initial| activity.seen().unwrap_or_else(|| Arc::clone(initial)));
+                let apply = |target: Option<&mut dyn Reader>| {
+                    self.center.apply(turn, *contribution, context, seen.as_deref(), target)
+                };
+                match reader {
+                    Some(reader) => {
+                        self.watched(activity, answer.version, reader, |reader| apply(Some(reader)))
+                    }
+                    None => apply(None),
+                }
+            }
+        };
         drop(failure);
         activity.add_times(waited, start.elapsed());
         Ok((answer, reader))
+    }
+
+    /// Reads by `read`, and keeps what was read where the strategy wants the worker's last pull.
+    fn watched<R: Reader>(
+        &self,
+        activity: &Activity,
+        version: u64,
+        reader: &mut R,
+        read: impl FnOnce(&mut dyn Reader) -> Duration,
+    ) -> Duration {
+        if self.initial.is_none() {
+            return read(reader);
+        }
+        let mut view = View::default();
+        let waited = read(&mut Tee { reader, view: &mut view });
+        activity.see(version, view);
+        waited
     }
 
     /// Names the first number of a contribution that is NaN or infinite.
@@ -320,7 +407,27 @@ impl Store {
         self.control.lock().check_trained(&self.terms)?;
         let (view, version, finite) = self.view();
         finite?;
+        if let Some((_, first)) = self.members.as_ref().and_then(|all| all.all().into_iter().next())
+        {
+            return Ok((first.parameters.to_vec(), Buffers::clone(&first.buffers), version));
+        }
         Ok((view.to_center(), view.to_buffers(), version))
+    }
+
+    /// The trained models of strategies whose workers train their own, in the order of the workers; none for all others.
+    pub(crate) fn members(&self) -> Result<Vec<(WorkerId, Vec<f32>, Buffers)>, PsError> {
+        self.control.lock().check_trained(&self.terms)?;
+        let all = self.members.as_ref().map(Members::all).unwrap_or_default();
+        let member = |(id, replica): (WorkerId, members::Replica)| {
+            (id, replica.parameters.to_vec(), Buffers::clone(&replica.buffers))
+        };
+        Ok(all.into_iter().map(member).collect())
+    }
+
+    /// The center variable and its version, trained or not.
+    pub(crate) fn now(&self) -> (Vec<f32>, u64) {
+        let (view, version, _) = self.view();
+        (view.to_center(), version)
     }
 
     /// One version of the center variable, and whether it is finite.
@@ -342,7 +449,9 @@ impl Store {
 
     pub(crate) fn status(&self, port: u16) -> ServerStatus {
         let bytes = self.bytes.load(Ordering::Relaxed);
-        self.control.lock().status(&self.terms, port, bytes, Instant::now())
+        let mut control = self.control.lock();
+        control.check_start(&self.terms, Instant::now());
+        control.status(&self.terms, port, bytes, Instant::now())
     }
 
     pub(crate) fn summary(&self) -> ServerSummary {
@@ -381,7 +490,7 @@ impl Drop for FailOnPanic<'_> {
         if thread::panicking() {
             self.0.fail(
                 ErrorCode::Panic,
-                "a commit was applied in part: the strategy's server rule panicked",
+                "an update was applied in part: the strategy's server rule panicked",
             );
         }
     }

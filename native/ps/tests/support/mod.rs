@@ -39,7 +39,8 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         fit: format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed)),
         network,
         data: DataSpec { inputs: vec![], labels: vec![], weight: None },
-        strategy: StrategySpec { name: "downpour".to_owned(), window: Some(1) },
+        strategy: StrategySpec { window: Some(1), ..StrategySpec::named("downpour") },
+        optimizer: None,
         workers,
         epochs,
         seed: 0,
@@ -48,6 +49,7 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         port_max_retries: 0,
         secret: SECRET.to_owned(),
         lease_millis: 30_000,
+        start_timeout_millis: 30_000,
     }
 }
 
@@ -116,7 +118,7 @@ impl Peer {
             Road::Socket => connect_remote(client, hash, parameters, cancel)?,
             Road::Memory => connect(client, hash, parameters, cancel)?,
         };
-        let position = channel.register(&registration)?;
+        let position = channel.register(&registration)?.position;
         Ok(Self {
             channel,
             registration,
