@@ -161,6 +161,28 @@ impl Peer {
         Ok(answer)
     }
 
+    pub fn contribute(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        let message = vec![value; self.center.len()];
+        let answer = self.channel.contribute(&Commit {
+            sequence: self.sequence + 1,
+            message: &message,
+            buffers: &self.buffers,
+            span: self.span(),
+            tally: TALLY,
+        })?;
+        self.advance();
+        Ok(answer)
+    }
+
+    pub fn close_round(&mut self) -> Result<Answer, ChannelError> {
+        self.channel.close_round(&mut self.center, &mut self.buffers)
+    }
+
+    pub fn round(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        self.contribute(value)?;
+        self.close_round()
+    }
+
     pub fn save(&mut self, value: f32) -> Result<Answer, ChannelError> {
         let replica = vec![value; self.center.len()];
         let answer = self.channel.save(&Save {

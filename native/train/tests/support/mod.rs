@@ -16,8 +16,8 @@ use firesteel_core::spec::{
     NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec, WorkerSpec,
 };
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, ParamChannel, Position, Save,
-    Tally, WorkerId,
+    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
+    Save, Tally, WorkerId,
 };
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
@@ -164,7 +164,7 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
         data,
         loss: LossSpec::CrossEntropy {},
         optimizer: sgd(0.1),
-        strategy: StrategySpec { name: strategy.to_owned(), window: None },
+        strategy: StrategySpec::named(strategy),
         batch_size: 32,
         epochs: 3,
         seed: 11,
@@ -181,6 +181,12 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
 impl Fit {
     /// Opens a server for a task, with the network's initial weights.
     pub fn open(worker: WorkerSpec) -> Self {
+        let workers = worker.workers_in_task;
+        Self::open_for(worker, workers)
+    }
+
+    /// Opens a server for that many workers, of this task and others.
+    pub fn open_for(worker: WorkerSpec, workers: u32) -> Self {
         let (layout, center, buffers) =
             initialise(&worker.network, &worker.data, worker.seed).unwrap();
         let spec = ServerSpec {
@@ -188,7 +194,8 @@ impl Fit {
             network: worker.network.clone(),
             data: worker.data.clone(),
             strategy: worker.strategy.clone(),
-            workers: worker.workers_in_task,
+            optimizer: Some(worker.optimizer),
+            workers,
             epochs: worker.epochs,
             seed: worker.seed,
             bind_address: "127.0.0.1".to_owned(),
@@ -196,6 +203,7 @@ impl Fit {
             port_max_retries: 0,
             secret: SECRET.to_owned(),
             lease_millis: 30_000,
+            start_timeout_millis: 30_000,
         };
         let server = Server::open(&spec, layout, center, buffers).unwrap();
         Self { worker, server }
@@ -260,7 +268,7 @@ impl Cancelling {
 }
 
 impl ParamChannel for Cancelling {
-    fn register(&mut self, registration: &Registration) -> Result<Position, ChannelError> {
+    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.channel.register(registration)
     }
 
@@ -283,6 +291,24 @@ impl ParamChannel for Cancelling {
         let answer = self.channel.exchange(commit, center, buffers);
         self.count();
         answer
+    }
+
+    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        self.channel.contribute(commit)
+    }
+
+    fn close_round(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        let answer = self.channel.close_round(center, buffers);
+        self.count();
+        answer
+    }
+
+    fn is_remote(&self) -> bool {
+        self.channel.is_remote()
     }
 
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
