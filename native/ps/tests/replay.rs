@@ -1,6 +1,6 @@
 //! Every strategy beside its equations in float64, over random schedules.
 
-#![allow(clippy::unwrap_used, reason = "tests may be blunt")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may be blunt")]
 
 mod reference;
 

@@ -7,7 +7,9 @@ mod center;
 mod control;
 mod finite;
 mod members;
+mod open;
 mod round;
+mod snapshot;
 pub(crate) mod status;
 mod turn;
 mod worker;
@@ -17,12 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::spec::ServerSpec;
-use firesteel_core::strategy::{self, CommitContext};
-use firesteel_core::{
-    Answer, Buffers, Element, ErrorCode, ParamLayout, Position, Registration, Strategy, Tally,
-    WorkerId,
-};
+use firesteel_core::strategy::CommitContext;
+use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::PsError;
@@ -31,8 +29,6 @@ use crate::store::center::{Center, Tee};
 use crate::store::control::{Admission, Control, Entry, Grant, Terms};
 use crate::store::members::Members;
 use crate::store::round::Kept;
-use crate::store::status::{ServerStatus, ServerSummary};
-use crate::store::worker::LeaseTerms;
 use crate::wire::{Shape, Window};
 
 pub(crate) use center::{Contribution, Reader, View};
@@ -81,85 +77,6 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// A store that starts with this center variable.
-    pub(crate) fn new(
-        spec: &ServerSpec,
-        layout: ParamLayout,
-        center: &[f32],
-        buffers: Buffers,
-    ) -> Result<Self, PsError> {
-        let strategy = strategy::resolve(&spec.strategy, spec.optimizer.as_ref())?;
-        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
-            return Err(PsError::Spec(format!(
-                "strategy '{}' takes at most {most} workers, not {}",
-                strategy.name(),
-                spec.workers
-            )));
-        }
-        Self::with(&*strategy, spec, layout, center, buffers)
-    }
-
-    /// A store for a strategy, whatever the specification names.
-    pub(crate) fn with(
-        strategy: &dyn Strategy,
-        spec: &ServerSpec,
-        layout: ParamLayout,
-        center: &[f32],
-        buffers: Buffers,
-    ) -> Result<Self, PsError> {
-        let shape = Shape {
-            parameters: layout.parameters(),
-            floats: layout.len_of(Element::FloatBuffer),
-            integers: layout.len_of(Element::IntegerBuffer),
-        };
-        let given = Shape {
-            parameters: center.len(),
-            floats: buffers.floats.len(),
-            integers: buffers.integers.len(),
-        };
-        if given != shape {
-            return Err(PsError::Spec(format!(
-                "the initial weights are {given:?}, the network's layout is {shape:?}"
-            )));
-        }
-        if spec.workers == 0 || spec.lease_millis == 0 {
-            return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
-        }
-        let silence = Duration::from_millis(spec.lease_millis);
-        let center = Center::new(center, buffers, strategy, spec.workers);
-        let mut store = Self {
-            terms: Terms {
-                fit: spec.fit.clone(),
-                workers: spec.workers,
-                epochs: spec.epochs,
-                rhythm: strategy.rhythm(),
-                weight: strategy.weight(),
-                opened: Instant::now(),
-                start_timeout: Duration::from_millis(spec.start_timeout_millis),
-                strategy: strategy.name(),
-                lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
-                stops: center.stops(),
-            },
-            layout,
-            shape,
-            center,
-            control: Mutex::default(),
-            initial: None,
-            members: strategy.keeps_members().then(Members::default),
-            former: strategy.gives_former_center(),
-            spare: Mutex::default(),
-            released: Condvar::new(),
-            bytes: AtomicU64::new(0),
-        };
-        let (view, _, finite) = store.view();
-        finite?;
-        store.initial = strategy.remembers_pulls().then(|| Arc::new(view));
-        if let Some(warning) = strategy.warning(spec.workers) {
-            store.control.lock().warn(warning);
-        }
-        Ok(store)
-    }
-
     /// The fit.
     pub(crate) fn fit(&self) -> &str {
         &self.terms.fit
@@ -400,62 +317,6 @@ impl Store {
     pub(crate) fn close(&self) {
         self.control.lock().closed = true;
         self.released.notify_all();
-    }
-
-    /// The trained center variable, its buffers and its version.
-    pub(crate) fn trained(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
-        self.control.lock().check_trained(&self.terms)?;
-        let (view, version, finite) = self.view();
-        finite?;
-        if let Some((_, first)) = self.members.as_ref().and_then(|all| all.all().into_iter().next())
-        {
-            return Ok((first.parameters.to_vec(), Buffers::clone(&first.buffers), version));
-        }
-        Ok((view.to_center(), view.to_buffers(), version))
-    }
-
-    /// The trained models of strategies whose workers train their own, in the order of the workers; none for all others.
-    pub(crate) fn members(&self) -> Result<Vec<(WorkerId, Vec<f32>, Buffers)>, PsError> {
-        self.control.lock().check_trained(&self.terms)?;
-        let all = self.members.as_ref().map(Members::all).unwrap_or_default();
-        let member = |(id, replica): (WorkerId, members::Replica)| {
-            (id, replica.parameters.to_vec(), Buffers::clone(&replica.buffers))
-        };
-        Ok(all.into_iter().map(member).collect())
-    }
-
-    /// The center variable and its version, trained or not.
-    pub(crate) fn now(&self) -> (Vec<f32>, u64) {
-        let (view, version, _) = self.view();
-        (view.to_center(), version)
-    }
-
-    /// One version of the center variable, and whether it is finite.
-    fn view(&self) -> (View, u64, Result<(), PsError>) {
-        let (turn, version) = self.control.lock().view(&self.terms);
-        let mut view = View::default();
-        self.center.read(turn, &mut view);
-        let finite = match view.first_not_finite() {
-            Some((index, value)) => {
-                let name = name_of(&self.layout, Element::Parameter, index);
-                Err(PsError::Diverged(format!(
-                    "after {version} updates the center variable's '{name}' is {value}"
-                )))
-            }
-            None => Ok(()),
-        };
-        (view, version, finite)
-    }
-
-    pub(crate) fn status(&self, port: u16) -> ServerStatus {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        let mut control = self.control.lock();
-        control.check_start(&self.terms, Instant::now());
-        control.status(&self.terms, port, bytes, Instant::now())
-    }
-
-    pub(crate) fn summary(&self) -> ServerSummary {
-        self.control.lock().summary()
     }
 
     /// Adds bytes sent or received over sockets.

@@ -245,9 +245,52 @@ impl Fit {
         Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
     }
 
+    /// Runs one of several tasks: `workers` workers over these rows, the first attempt at partition `partition`, cancelled after that
+    /// many commits, rounds or saves of its workers.
+    pub fn run_task(&self, task: Task, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+        let mut spec = self.worker.clone();
+        (spec.partition, spec.workers_in_task, spec.attempt) =
+            (task.partition, task.workers, task.attempt);
+        spec.server.port = self.server.port();
+        let cancel = CancelFlag::new();
+        let layout = layout(&spec.network, &spec.data).unwrap();
+        let client = spec.server.clone();
+        let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
+            let (hash, parameters) = (layout.hash(), layout.parameters());
+            let channel = match task.sockets {
+                true => firesteel_ps::connect_remote(&client, hash, parameters, &cancel)?,
+                false => firesteel_ps::connect(&client, hash, parameters, &cancel)?,
+            };
+            Ok(match task.commits {
+                Some(left) => Box::new(Cancelling { channel, left, cancel: cancel.clone() }),
+                None => channel,
+            })
+        };
+        let partition = partition(&spec.data, rows);
+        Worker::new(spec, partition).run(&mut connect, &cancel)
+    }
+
     pub fn weights(&self) -> (Vec<f32>, Buffers) {
         let (center, buffers, _) = self.server.snapshot().unwrap();
         (center, buffers)
+    }
+}
+
+/// One of the tasks of a fit.
+#[derive(Clone, Copy)]
+pub struct Task {
+    pub partition: u32,
+    pub workers: u32,
+    pub attempt: i64,
+    /// Whether it talks over sockets.
+    pub sockets: bool,
+    /// When it is cancelled.
+    pub commits: Option<u32>,
+}
+
+impl Task {
+    pub fn of(partition: u32, workers: u32, sockets: bool) -> Self {
+        Self { partition, workers, attempt: 1, sockets, commits: None }
     }
 }
 
