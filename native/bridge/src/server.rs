@@ -4,7 +4,7 @@ use firesteel_core::ErrorCode;
 use firesteel_core::spec::ServerSpec;
 use firesteel_core::{Buffers, ParamLayout};
 use firesteel_ps::Server;
-use firesteel_train::{initialise, weights_from_bytes, weights_to_bytes};
+use firesteel_train::{initialise, members_to_bytes, weights_from_bytes, weights_to_bytes};
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JString};
 use jni::sys::{jint, jlong};
@@ -94,8 +94,18 @@ fn server_weights<'local>(
 ) -> Result<JByteArray<'local>, BridgeError> {
     let _call = CALLS.enter()?;
     let open = SERVERS.get(server)?;
-    let (center, buffers, _version) = open.server.snapshot()?;
-    let weights = weights_to_bytes(&open.layout, &center, &buffers)?;
+    let members: Vec<_> = open
+        .server
+        .members()?
+        .into_iter()
+        .map(|(_, parameters, buffers)| (parameters, buffers))
+        .collect();
+    let weights = if members.is_empty() {
+        let (center, buffers, _version) = open.server.snapshot()?;
+        weights_to_bytes(&open.layout, &center, &buffers)?
+    } else {
+        members_to_bytes(&open.layout, &members)?
+    };
     Ok(env.byte_array_from_slice(&weights)?)
 }
 

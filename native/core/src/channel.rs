@@ -48,6 +48,16 @@ pub struct Position {
     pub batch: u32,
 }
 
+/// A lease as it was granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Granted {
+    /// Where the worker goes on.
+    pub position: Position,
+    /// All workers of the fit, `p`.
+    pub workers: u32,
+}
+
 /// The consecutive mini-batches of one epoch that a window covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -160,7 +170,7 @@ pub trait ParamChannel: Send {
     ///
     /// # Errors
     /// [`ErrorCode::Fenced`] when a newer attempt holds the lease.
-    fn register(&mut self, registration: &Registration) -> Result<Position, ChannelError>;
+    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError>;
 
     /// Copies the center variable and its buffers, one version of both.
     ///
@@ -184,6 +194,27 @@ pub trait ParamChannel: Send {
         center: &mut [f32],
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError>;
+
+    /// Gives a window to the open round, exactly once and without waiting for the others. The window counts as trained once the
+    /// round closes, so the next call but heartbeats must be [`close_round`](Self::close_round).
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError>;
+
+    /// Waits until the round that this worker contributed to last is closed, and copies what it gives: the center variable, or that
+    /// from before the round where the strategy says so. The leases of all workers of the task are renewed meanwhile.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Fenced`] when the lease ended and the round was closed without the contribution.
+    fn close_round(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError>;
+
+    /// Whether an exchange waits for a network, so that training on meanwhile pays.
+    fn is_remote(&self) -> bool;
 
     /// Stores the replica of a strategy that never commits; the last one stored is what a retry starts from.
     ///

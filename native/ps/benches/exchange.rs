@@ -214,7 +214,8 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
             outputs: vec![],
         },
         data: DataSpec { inputs: vec![], labels: vec![], weight: None },
-        strategy: StrategySpec { name: "downpour".to_owned(), window: None },
+        strategy: StrategySpec::named("downpour"),
+        optimizer: None,
         workers: 1,
         epochs: 1,
         seed: 0,
@@ -224,6 +225,7 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
         secret: secret.clone(),
         lease_millis: 60_000,
         tls: None,
+        start_timeout_millis: 60_000,
     };
     let server =
         Server::open(&spec, layout(parameters), vec![0.0; parameters], Buffers::default()).unwrap();

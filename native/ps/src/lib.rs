@@ -12,6 +12,7 @@ mod client;
 mod error;
 mod link;
 mod metrics;
+pub mod replay;
 pub mod runtime;
 mod secret;
 mod server;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use firesteel_core::{Answer, ErrorCode, Position, Registration, Tally};
+use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Tally};
 
 use crate::error::PsError;
-use crate::store::{Activity, Offer, Reader, Speaker, Store};
+use crate::store::{Activity, ClosedRound, Offer, Reader, Speaker, Store};
 
 /// A connection of a worker to the store. When it is dropped, the worker has a short time to come back over another one.
 pub(crate) struct Session {
@@ -32,7 +32,7 @@ impl Session {
         &mut self,
         registration: &Registration,
         patience: &mut dyn FnMut() -> Result<(), PsError>,
-    ) -> Result<Position, PsError> {
+    ) -> Result<Granted, PsError> {
         let speaker = Speaker {
             worker: registration.worker,
             attempt: registration.attempt,
@@ -46,7 +46,7 @@ impl Session {
         }
         let (position, activity) = self.store.register(registration, self.id, patience)?;
         self.holder = Some((speaker, activity));
-        Ok(position)
+        Ok(Granted { position, workers: self.store.workers() })
     }
 
     /// Gives the center variable to the reader that `reader` makes of the answer.
@@ -71,6 +71,37 @@ impl Session {
         let (speaker, activity) = self.holder()?;
         let (_, reader) = self.store.apply(speaker, activity, offer, Some(reader))?;
         reader.ok_or_else(|| PsError::Internal("an exchange gave no center variable".to_owned()))
+    }
+
+    /// Gives a window to the open round, once.
+    pub(crate) fn contribute(&self, offer: &Offer<'_>) -> Result<Answer, PsError> {
+        let (speaker, activity) = self.holder()?;
+        self.store.contribute(speaker, activity, offer)
+    }
+
+    /// Waits until the round is closed that this contribution belongs to; `patience` is asked again and again meanwhile.
+    pub(crate) fn await_round(
+        &self,
+        sequence: u64,
+        patience: &mut dyn FnMut() -> Result<(), PsError>,
+    ) -> Result<ClosedRound, PsError> {
+        let (speaker, activity) = self.holder()?;
+        self.store.await_round(speaker, activity, sequence, patience)
+    }
+
+    /// What has become of the round by now: `None` while it is open.
+    pub(crate) fn round(&self, sequence: u64) -> Result<Option<ClosedRound>, PsError> {
+        self.store.round(self.holder()?.0, sequence)
+    }
+
+    /// Gives what a closed round gives to the reader that `reader` makes of the answer.
+    pub(crate) fn take_round<R: Reader>(
+        &self,
+        round: ClosedRound,
+        reader: impl FnOnce(Answer) -> R,
+    ) -> Result<R, PsError> {
+        let (_, activity) = self.holder()?;
+        Ok(self.store.take_round(round, activity, reader))
     }
 
     /// Renews the lease and notes the progress of the open window.

@@ -39,7 +39,7 @@ fn a_worker_written_from_the_documented_table_is_understood() {
     let (spec, server) = opened();
     let mut raw = welcomed(&spec, &server);
     raw.register(0, 1, 4);
-    assert_eq!(raw.reply().unwrap(), (130, vec![0; 8]));
+    assert_eq!(raw.reply().unwrap(), (130, [vec![0; 8], vec![2, 0, 0, 0]].concat()));
     raw.frame(4, &[&window(1, 0, 0), &payload(PARAMETERS, 2.5)]);
     let (kind, body) = raw.reply().unwrap();
     assert_eq!((kind, body.len()), (131, 18 + 4 * PARAMETERS + 16));
@@ -110,7 +110,7 @@ fn another_version_is_answered_with_ours_and_nothing_else() {
 
 #[test]
 fn a_worker_tells_a_server_of_another_version_from_one_that_is_no_server() {
-    for (answer, words) in [(*b"FSPS\x02\0\0\0", "version 2"), (*b"HTTP/1.1", "no Firesteel")] {
+    for (answer, words) in [(*b"FSPS\x03\0\0\0", "version 3"), (*b"HTTP/1.1", "no Firesteel")] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = client_spec(&server_spec(1, 1), listener.local_addr().unwrap().port());
         let answering = thread::spawn(move || {
@@ -151,6 +151,10 @@ fn a_frame_of_a_length_that_the_layout_does_not_allow_is_refused_before_it_is_se
         (3, 44),
         (2, 1),
         (7, 1 << 20),
+        (9, commit - 4),
+        (9, 44),
+        (10, 0),
+        (10, 9),
     ];
     for (kind, length) in
         forbidden.into_iter().chain([(1, 35), (6, 33), (99, 0), (0, 0), (131, 18)])

@@ -240,7 +240,7 @@ fn the_same_attempt_cannot_change_its_rows_or_its_connection_its_worker() {
         assert_eq!(again.err().unwrap().code(), ErrorCode::Protocol);
         let error = peer.channel.register(&registration(1, 1, 4)).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Protocol);
-        assert_eq!(peer.channel.register(&registration(0, 1, 4)).unwrap(), position(0, 0));
+        assert_eq!(peer.channel.register(&registration(0, 1, 4)).unwrap().position, position(0, 0));
         peer.commit(1.0).unwrap();
     }
 }

@@ -187,8 +187,7 @@ fn a_specification_that_does_not_fit_is_refused_and_leaves_nothing_open() {
         |spec: &mut firesteel_core::spec::ServerSpec| spec.strategy.name = "adagg".to_owned();
     assert_eq!(refused(&unknown, zeros(), buffers()), ErrorCode::InvalidSpec);
     let alone = |spec: &mut firesteel_core::spec::ServerSpec| {
-        spec.strategy =
-            firesteel_core::spec::StrategySpec { name: "single".to_owned(), window: None };
+        spec.strategy = firesteel_core::spec::StrategySpec::named("single");
         spec.workers = 2;
     };
     assert_eq!(refused(&alone, zeros(), buffers()), ErrorCode::InvalidSpec);

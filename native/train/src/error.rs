@@ -1,5 +1,6 @@
 //! What can go wrong while a network is checked, trained or asked for predictions.
 
+use firesteel_core::optimizer::OptimizerError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 use firesteel_data::DataError;
@@ -14,6 +15,9 @@ pub enum TrainError {
     /// The strategy is unknown or an option of it does not fit.
     #[error(transparent)]
     Strategy(#[from] StrategyError),
+    /// An option of the optimizer does not fit.
+    #[error(transparent)]
+    Optimizer(#[from] OptimizerError),
     /// A layer that is unknown, has an argument that does not fit, or gets a shape that does not fit.
     #[error("layer '{layer}' ({op}): {problem}")]
     Layer {
@@ -63,6 +67,7 @@ impl Coded for TrainError {
         match self {
             Self::InvalidSpec(_) | Self::Layer { .. } => ErrorCode::InvalidSpec,
             Self::Strategy(error) => error.code(),
+            Self::Optimizer(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::Weights(_) => ErrorCode::InvalidData,
             Self::Diverged { .. } => ErrorCode::Diverged,

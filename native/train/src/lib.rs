@@ -12,7 +12,6 @@ mod initialise;
 pub mod inspect;
 mod loss;
 mod network;
-pub mod optimizer;
 mod predictor;
 mod random;
 mod raw;

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use firesteel_core::optimizer::build;
 use firesteel_core::spec::OptimizerSpec;
-use firesteel_train::optimizer::build;
 use serde_json::{Value, json};
 
 const STEPS: usize = 50;

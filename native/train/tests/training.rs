@@ -91,7 +91,7 @@ fn tasks_side_by_side_in_one_process_do_not_disturb_each_other() {
 #[test]
 fn the_last_partial_batch_and_window_are_trained_and_committed() {
     let mut spec = worker_spec(perceptron(4, 3), data_spec(&[4], CLASSES), "downpour");
-    spec.strategy = StrategySpec { name: "downpour".to_owned(), window: Some(3) };
+    spec.strategy = StrategySpec { window: Some(3), ..StrategySpec::named("downpour") };
     spec.epochs = 2;
     let fit = Fit::open(spec);
     // Four mini-batches: a window of three, and one of a mini-batch with a single row.

@@ -16,6 +16,9 @@ pub struct ServerSpec {
     pub data: DataSpec,
     /// The strategy.
     pub strategy: StrategySpec,
+    /// The fit's optimizer, which `sync` keeps on the server and whose learning rate `rho` is multiplied with.
+    #[serde(default)]
+    pub optimizer: Option<OptimizerSpec>,
     /// All workers of the fit, `p`.
     pub workers: u32,
     /// The epochs each worker trains.
@@ -32,6 +35,8 @@ pub struct ServerSpec {
     pub secret: String,
     /// How long a silent worker keeps its lease, in milliseconds.
     pub lease_millis: u64,
+    /// How long a strategy with rounds waits for all workers to start, in milliseconds.
+    pub start_timeout_millis: u64,
     /// How connections are encrypted; not at all if absent.
     #[serde(default)]
     pub tls: Option<ServerTls>,

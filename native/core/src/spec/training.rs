@@ -2,15 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The strategy and its options; an absent option takes the strategy's default.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The strategy and its options. An absent option takes the strategy's default; one that the strategy does not have is refused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StrategySpec {
-    /// One of [`crate::strategy::NAMES`] or an alias.
+    /// One of [`crate::strategy::names`] or an alias.
     pub name: String,
     /// The communication window in mini-batches.
-    #[serde(default)]
     pub window: Option<u32>,
+    /// The elastic strategies' moving rate, above 0; 0.9 divided by the workers unless it or `rho` is given.
+    pub alpha: Option<f64>,
+    /// The elastic strategies' force, above 0: the moving rate is `rho` times the learning rate.
+    pub rho: Option<f64>,
+    /// EAMSGD's momentum in [0, 1).
+    pub momentum: Option<f64>,
+    /// The squared distance at which `agn-adaptive` halves an update, above 0.
+    pub gamma: Option<f64>,
+    /// DiLoCo's learning rate on the server, at least 0.
+    pub outer_learning_rate: Option<f64>,
+    /// DiLoCo's Nesterov momentum on the server, in [0, 1).
+    pub outer_momentum: Option<f64>,
+    /// What the server applies updates with, in place of adding them.
+    pub server_optimizer: Option<OptimizerSpec>,
+    /// Whether a worker goes on training while it exchanges.
+    pub overlap: Option<bool>,
+}
+
+impl StrategySpec {
+    /// A strategy with its defaults.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
 }
 
 /// A loss, named as in `torch.nn.functional`. Each row has a loss; a mini-batch's is the mean of its rows' by their weights.
@@ -45,7 +68,7 @@ pub enum LossSpec {
     PoissonNllLoss {},
 }
 
-/// A worker's optimizer, with PyTorch's names and formulas.
+/// An optimizer of a worker or of the server, with PyTorch's names and formulas.
 ///
 /// `g` is the gradient, `p` the parameter, `t` the step counted from 1, `lr` the learning rate. Where there is a weight decay
 /// `w`, `g + w p` takes the place of `g`, except in `adamw`.
@@ -173,4 +196,35 @@ pub enum OptimizerSpec {
         /// How fast the momentum warms up.
         momentum_decay: f64,
     },
+    /// Yogi (Zaheer et al., 2018) with Adam's bias correction: as Adam with `v -= (1 - beta2) sign(v - g^2) g^2`.
+    Yogi {
+        /// `lr`.
+        learning_rate: f64,
+        /// The decay of the mean of gradients.
+        beta1: f64,
+        /// `1 - beta2` is the share of a squared gradient by which their mean moves.
+        beta2: f64,
+        /// Added to the denominator.
+        epsilon: f64,
+        /// `w`.
+        weight_decay: f64,
+    },
+}
+
+impl OptimizerSpec {
+    /// The learning rate.
+    #[must_use]
+    pub fn learning_rate(&self) -> f64 {
+        match *self {
+            Self::Sgd { learning_rate, .. }
+            | Self::Adam { learning_rate, .. }
+            | Self::AdamW { learning_rate, .. }
+            | Self::RmsProp { learning_rate, .. }
+            | Self::Adagrad { learning_rate, .. }
+            | Self::Adadelta { learning_rate, .. }
+            | Self::Adamax { learning_rate, .. }
+            | Self::NAdam { learning_rate, .. }
+            | Self::Yogi { learning_rate, .. } => learning_rate,
+        }
+    }
 }

@@ -2,14 +2,11 @@
 //! and Parallelizing Gradient Descent, 2017, chapter 3). `w` counts the mini-batches really in the window, so that a short
 //! last window counts in full.
 
-use std::num::NonZeroU32;
-
-use super::{Add, Displacement, Rhythm, ServerRule, Strategy, WorkerRule};
+use super::delta::Delta;
+use super::{Displacement, Rhythm, ServerRule, Strategy, Window, WorkerRule};
 
 #[derive(Debug)]
-pub(super) struct Adag {
-    pub(super) window: NonZeroU32,
-}
+pub(super) struct Adag(pub(super) Delta);
 
 impl Strategy for Adag {
     fn name(&self) -> &'static str {
@@ -17,15 +14,19 @@ impl Strategy for Adag {
     }
 
     fn rhythm(&self) -> Rhythm {
-        Rhythm::Batches(self.window)
+        Rhythm::Window(self.0.window)
     }
 
-    fn worker(&self, parameters: usize) -> Box<dyn WorkerRule> {
+    fn overlaps(&self) -> bool {
+        self.0.overlap
+    }
+
+    fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
         Box::new(Worker(Displacement::new(parameters)))
     }
 
-    fn server(&self) -> Box<dyn ServerRule> {
-        Box::new(Add)
+    fn server(&self, parameters: usize, _: u32) -> ServerRule {
+        ServerRule::Commit(self.0.server(parameters, |_| 1.0))
     }
 }
 
@@ -36,11 +37,15 @@ impl WorkerRule for Worker {
         self.0.start(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], batches: u32, message: &mut [f32]) {
-        self.0.take(replica, 1.0 / batches.max(1) as f32, message);
+    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+        self.0.take(replica, 1.0 / window.batches.max(1) as f32, message);
     }
 
     fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
         self.0.receive(center, replica);
+    }
+
+    fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
+        self.0.merge(center, replica);
     }
 }

@@ -1,13 +1,10 @@
 //! `downpour`: `d = x_now - x_at_pull`, `c += d` (Dean et al., 2012, Large Scale Distributed Deep Networks).
 
-use std::num::NonZeroU32;
-
-use super::{Add, Displacement, Rhythm, ServerRule, Strategy, WorkerRule};
+use super::delta::Delta;
+use super::{Displacement, Rhythm, ServerRule, Strategy, Window, WorkerRule};
 
 #[derive(Debug)]
-pub(super) struct Downpour {
-    pub(super) window: NonZeroU32,
-}
+pub(super) struct Downpour(pub(super) Delta);
 
 impl Strategy for Downpour {
     fn name(&self) -> &'static str {
@@ -15,15 +12,19 @@ impl Strategy for Downpour {
     }
 
     fn rhythm(&self) -> Rhythm {
-        Rhythm::Batches(self.window)
+        Rhythm::Window(self.0.window)
     }
 
-    fn worker(&self, parameters: usize) -> Box<dyn WorkerRule> {
+    fn overlaps(&self) -> bool {
+        self.0.overlap
+    }
+
+    fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
         Box::new(Worker(Displacement::new(parameters)))
     }
 
-    fn server(&self) -> Box<dyn ServerRule> {
-        Box::new(Add)
+    fn server(&self, parameters: usize, _: u32) -> ServerRule {
+        ServerRule::Commit(self.0.server(parameters, |_| 1.0))
     }
 }
 
@@ -34,11 +35,15 @@ impl WorkerRule for Worker {
         self.0.start(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], _: u32, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
         self.0.take(replica, 1.0, message);
     }
 
     fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
         self.0.receive(center, replica);
+    }
+
+    fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
+        self.0.merge(center, replica);
     }
 }

@@ -1,6 +1,6 @@
 //! `single`: one worker trains alone, as dist-keras's SingleTrainer.
 
-use super::{CommitContext, Rhythm, ServerRule, Strategy, WorkerRule};
+use super::{Rhythm, ServerRule, Strategy, Window, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Single;
@@ -18,33 +18,24 @@ impl Strategy for Single {
         Some(1)
     }
 
-    fn worker(&self, _: usize) -> Box<dyn WorkerRule> {
+    fn worker(&self, _: usize, _: u32) -> Box<dyn WorkerRule> {
         Box::new(Alone)
     }
 
-    fn server(&self) -> Box<dyn ServerRule> {
-        Box::new(Replace)
+    fn server(&self, _: usize, _: u32) -> ServerRule {
+        ServerRule::Save
     }
 }
 
 /// Keeps the replica as it is.
-struct Alone;
+pub(super) struct Alone;
 
 impl WorkerRule for Alone {
     fn start(&mut self, _: &[f32]) {}
 
-    fn commit(&mut self, replica: &mut [f32], _: u32, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
         message.copy_from_slice(replica);
     }
 
     fn receive(&mut self, _: &[f32], _: &mut [f32]) {}
-}
-
-/// The saved replica is the model: `c = x`.
-struct Replace;
-
-impl ServerRule for Replace {
-    fn apply(&self, center: &mut [f32], message: &[f32], _: CommitContext) {
-        center.copy_from_slice(message);
-    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, ParamChannel, Position,
+    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
     Registration, Save, Tally,
 };
 
@@ -18,12 +18,14 @@ pub(super) struct Memory {
     session: Session,
     cancel: CancelFlag,
     pulse: Pulse,
+    /// The number of the last contribution.
+    contributed: u64,
 }
 
 impl Memory {
     /// A session in which nobody has registered yet.
     pub(super) fn new(store: Arc<Store>, cancel: CancelFlag) -> Self {
-        Self { session: Session::new(store), cancel, pulse: Pulse::new() }
+        Self { session: Session::new(store), cancel, pulse: Pulse::new(), contributed: 0 }
     }
 
     fn check_cancel(&self) -> Result<(), PsError> {
@@ -51,7 +53,7 @@ impl Memory {
 }
 
 impl ParamChannel for Memory {
-    fn register(&mut self, registration: &Registration) -> Result<Position, ChannelError> {
+    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.check_cancel()?;
         let cancel = &self.cancel;
         let mut patience = || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
@@ -83,6 +85,33 @@ impl ParamChannel for Memory {
         let target =
             self.session.exchange(&offer, |answer| Target::new(answer, center, buffers))?;
         Ok(self.pulse.note(target.answer))
+    }
+
+    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        self.check(commit.message.len(), commit.buffers)?;
+        let (window, contribution) =
+            (commit.into(), Contribution { message: commit.message, buffers: commit.buffers });
+        let answer = self.session.contribute(&offer(Deed::Contribute, &window, contribution))?;
+        self.contributed = commit.sequence;
+        Ok(self.pulse.note(answer))
+    }
+
+    fn close_round(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        self.check(center.len(), buffers)?;
+        let cancel = &self.cancel;
+        let mut patience = || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
+        let closed = self.session.await_round(self.contributed, &mut patience)?;
+        let target =
+            self.session.take_round(closed, |answer| Target::new(answer, center, buffers))?;
+        Ok(self.pulse.note(target.answer))
+    }
+
+    fn is_remote(&self) -> bool {
+        false
     }
 
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, ParamChannel, Position,
+    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
     Registration, Save, Tally,
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Remote {
     /// Said again on every new connection.
     registration: Option<Registration>,
     pulse: Pulse,
+    /// The number of the last contribution.
+    contributed: u64,
 }
 
 impl Remote {
@@ -55,6 +57,7 @@ impl Remote {
             connection: None,
             registration: None,
             pulse: Pulse::new(),
+            contributed: 0,
         };
         remote.retry(|_| Ok(()))?;
         Ok(remote)
@@ -160,13 +163,13 @@ impl Remote {
 }
 
 impl ParamChannel for Remote {
-    fn register(&mut self, registration: &Registration) -> Result<Position, ChannelError> {
+    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.registration = None;
         let request = Request::Register(*registration);
-        let position =
+        let granted =
             self.retry(|connection| registered(connection.call(&request, None, None)?))?;
         self.registration = Some(*registration);
-        Ok(position)
+        Ok(granted)
     }
 
     fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
@@ -193,6 +196,29 @@ impl ParamChannel for Remote {
             self.ask(&Request::Exchange(commit.into()), Some(payload), Some((center, buffers)))?;
         metrics::count_commit(answer.staleness, commit.span.rows, true);
         Ok(answer)
+    }
+
+    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        let payload = Payload { message: commit.message, buffers: commit.buffers };
+        let answer = self.ask(&Request::Contribute(commit.into()), Some(payload), None)?;
+        self.contributed = commit.sequence;
+        metrics::count_commit(0, commit.span.rows, false);
+        Ok(answer)
+    }
+
+    fn close_round(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        let request = Request::CloseRound { sequence: self.contributed };
+        let answer = self.ask(&request, None, Some((center, buffers)))?;
+        metrics::count_pull();
+        Ok(answer)
+    }
+
+    fn is_remote(&self) -> bool {
+        true
     }
 
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
@@ -226,9 +252,9 @@ impl ParamChannel for Remote {
     }
 }
 
-fn registered(reply: Reply) -> Result<Position, Failed> {
+fn registered(reply: Reply) -> Result<Granted, Failed> {
     match reply {
-        Reply::Registered(position) => Ok(position),
+        Reply::Registered(granted) => Ok(granted),
         other => Err(unexpected(&format!("{other:?} instead of a lease")).into()),
     }
 }

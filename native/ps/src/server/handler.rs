@@ -149,16 +149,8 @@ impl Handler<'_> {
         self.received(HEADER_LEN as u64 + header.length);
         let done = match request {
             Request::Register(registration) => {
-                let mut told = Instant::now();
-                let link = &mut self.link;
-                let position = self.session.register(&registration, &mut || {
-                    if told.elapsed() >= WAITING_INTERVAL {
-                        told = Instant::now();
-                        tell_waiting(link)?;
-                    }
-                    Ok(())
-                });
-                position.map(Reply::Registered)
+                let mut patience = patience(&mut self.link);
+                self.session.register(&registration, &mut patience).map(Reply::Registered)
             }
             Request::Pull => match self.pull()? {
                 Ok(()) => return Ok(()),
@@ -177,6 +169,11 @@ impl Handler<'_> {
                 self.session.abort(code, &message).map(|()| Reply::Done)
             }
             Request::Finish => self.session.finish().map(|()| Reply::Done),
+            Request::Contribute(window) => self.window(Deed::Contribute, &window)?,
+            Request::CloseRound { sequence } => match self.close_round(sequence)? {
+                Ok(()) => return Ok(()),
+                Err(error) => Err(error),
+            },
         };
         match done {
             Ok(reply) => Ok(self.reply(&reply)?),
@@ -199,8 +196,27 @@ impl Handler<'_> {
         let Self { service, link, session, .. } = self;
         let mut lent = service.pool.take(|| service.store.check_open())?;
         let finite = receive(link, &mut lent.inbox)?;
-        let answer = session.apply(&offer(deed, window, &lent.inbox, finite));
+        let offer = offer(deed, window, &lent.inbox, finite);
+        let answer = match deed {
+            Deed::Contribute => session.contribute(&offer),
+            Deed::Commit | Deed::Save => session.apply(&offer),
+        };
         Ok(answer.map(plain))
+    }
+
+    fn close_round(&mut self, sequence: u64) -> Result<Result<(), PsError>, End> {
+        let Self { service, link, session, .. } = self;
+        let payload = service.store.shape().payload_len();
+        let closed = session.await_round(sequence, &mut patience(link));
+        let outbox = closed.and_then(|closed| {
+            session.take_round(closed, |answer| Outbox::new(link, head(answer, payload)))
+        });
+        let sent = match outbox {
+            Ok(outbox) => outbox.flush(STALL)?,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.sent(sent);
+        Ok(Ok(()))
     }
 
     fn exchange(&mut self, window: &Window) -> Result<Result<(), PsError>, End> {
@@ -279,6 +295,18 @@ fn head(answer: Answer, payload: u64) -> Vec<u8> {
 
 fn plain(answer: Answer) -> Reply {
     Reply::Answer { answer, payload: false }
+}
+
+/// Tells a peer every now and then that it is waited for.
+fn patience(link: &mut Link) -> impl FnMut() -> Result<(), PsError> {
+    let mut told = Instant::now();
+    move || {
+        if told.elapsed() >= WAITING_INTERVAL {
+            told = Instant::now();
+            tell_waiting(link)?;
+        }
+        Ok(())
+    }
 }
 
 /// Tells a peer that it is waited for, and finds out whether it still waits.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
 
 use firesteel_core::spec::ServerSpec;
-use firesteel_core::{Buffers, ParamLayout};
+use firesteel_core::{Buffers, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
@@ -106,6 +106,15 @@ impl Server {
     /// a value is not finite.
     pub fn snapshot(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
         self.0.store.trained()
+    }
+
+    /// The trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and buffers, in the order
+    /// of the workers. Empty for every other strategy. [`snapshot`](Self::snapshot) gives the first of them.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub fn members(&self) -> Result<Vec<(WorkerId, Vec<f32>, Buffers)>, PsError> {
+        self.0.store.members()
     }
 
     /// Ends all connections and frees the port; no thread is left when it returns. Closing twice is the same as once.

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_core::Buffers;
-use firesteel_core::strategy::{CommitContext, Rhythm, ServerRule};
+use firesteel_core::strategy::{CommitContext, Part, Rhythm, ServerRule, Strategy};
 use parking_lot::Mutex;
 
 use crate::store::finite::Finite;
+use crate::store::round::Kept;
 use crate::store::turn::Turn;
 
 /// Parameters of a stripe: 128 KiB, so that a stripe and its part of a message stay in a core's cache.
@@ -50,9 +51,32 @@ impl View {
         None
     }
 
+    /// One stripe; empty where there is none.
+    fn stripe_at(&self, index: usize) -> &[f32] {
+        self.stripes.get(index).map_or(&[], |stripe| stripe.as_slice())
+    }
+
     /// The buffers.
     pub(crate) fn to_buffers(&self) -> Buffers {
         Buffers::clone(&self.buffers)
+    }
+}
+
+/// Gives what it reads to a reader and keeps it as well.
+pub(crate) struct Tee<'a> {
+    pub(crate) reader: &'a mut dyn Reader,
+    pub(crate) view: &'a mut View,
+}
+
+impl Reader for Tee<'_> {
+    fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
+        self.reader.stripe(stripe);
+        self.view.stripe(stripe);
+    }
+
+    fn buffers(&mut self, buffers: &Arc<Buffers>) {
+        self.reader.buffers(buffers);
+        self.view.buffers(buffers);
     }
 }
 
@@ -103,12 +127,20 @@ impl Stripe {
     }
 }
 
+/// A stripe with its part of the strategy.
+struct Slot {
+    stripe: Stripe,
+    rule: ServerRule,
+    /// The values from before the last round, where a round gives those.
+    former: Option<Arc<Vec<f32>>>,
+}
+
 /// The center variable and its buffers.
 pub(crate) struct Center {
-    stripes: Vec<Mutex<Stripe>>,
+    stripes: Vec<Mutex<Slot>>,
     buffers: Mutex<Arc<Buffers>>,
-    rule: Box<dyn ServerRule>,
-    rhythm: Rhythm,
+    /// Whether updates are committed, and not saved.
+    commits: bool,
 }
 
 impl Center {
@@ -116,14 +148,18 @@ impl Center {
     pub(crate) fn new(
         values: &[f32],
         buffers: Buffers,
-        rule: Box<dyn ServerRule>,
-        rhythm: Rhythm,
+        strategy: &dyn Strategy,
+        workers: u32,
     ) -> Self {
+        let slot = |values: &[f32]| Slot {
+            stripe: Stripe::new(values),
+            rule: strategy.server(values.len(), workers),
+            former: None,
+        };
         Self {
-            stripes: values.chunks(STRIPE).map(|values| Mutex::new(Stripe::new(values))).collect(),
+            stripes: values.chunks(STRIPE).map(|values| Mutex::new(slot(values))).collect(),
             buffers: Mutex::new(Arc::new(buffers)),
-            rule,
-            rhythm,
+            commits: matches!(strategy.rhythm(), Rhythm::Window(_)),
         }
     }
 
@@ -135,7 +171,45 @@ impl Center {
     /// Reads the version of this turn.
     /// Returns how long it waited for those ahead.
     pub(crate) fn read(&self, turn: Turn, reader: &mut dyn Reader) -> Duration {
-        self.walk(turn, |_| {}, |_| {}, Some(reader))
+        self.walk(turn, |_, _| {}, |_| {}, Some(reader), false)
+    }
+
+    /// Reads what the last round gave: the version of this turn, or that from before the round if `former`.
+    pub(crate) fn read_round(&self, turn: Turn, former: bool, reader: &mut dyn Reader) -> Duration {
+        self.walk(turn, |_, _| {}, |_| {}, Some(reader), former)
+    }
+
+    /// Closes a round over these contributions in its turn, and keeps what was before it if `former`.
+    pub(crate) fn close_round(&self, turn: Turn, kept: &[Kept], former: bool) {
+        let trained = || kept.iter().filter(|kept| kept.weight > 0.0);
+        let mut messages: Vec<_> =
+            trained().map(|kept| (kept.message.chunks(STRIPE), kept.weight)).collect();
+        let mut parts = Vec::with_capacity(messages.len());
+        self.walk(
+            turn,
+            |_, Slot { stripe, rule, former: before }| {
+                parts.clear();
+                parts.extend(messages.iter_mut().filter_map(|(chunks, weight)| {
+                    Some(Part { message: chunks.next()?, weight: *weight })
+                }));
+                if former {
+                    *before = Some(Arc::clone(&stripe.current));
+                }
+                if let (ServerRule::Round(rule), false) = (rule, parts.is_empty()) {
+                    rule.close(stripe.write(), &parts);
+                }
+            },
+            |buffers| mean(Arc::make_mut(buffers), kept),
+            None,
+            false,
+        );
+    }
+
+    /// Does something in a turn, between what comes before and after it.
+    pub(crate) fn in_turn(mut turn: Turn, deed: impl FnOnce()) {
+        if turn.enter().is_some() {
+            deed();
+        }
     }
 
     /// Applies a contribution in its turn and reads the version that results, where a reader is given.
@@ -145,20 +219,30 @@ impl Center {
         turn: Turn,
         contribution: Contribution<'_>,
         context: CommitContext,
+        seen: Option<&View>,
         reader: Option<&mut dyn Reader>,
     ) -> Duration {
         let mut messages = contribution.message.chunks(STRIPE);
         self.walk(
             turn,
-            |stripe| {
-                if let Some(message) = messages.next() {
-                    self.rule.apply(stripe.write(), message, context);
+            |index, Slot { stripe, rule, .. }| {
+                let Some(message) = messages.next() else { return };
+                let seen = seen.map_or(&[][..], |seen| seen.stripe_at(index));
+                match rule {
+                    ServerRule::Commit(rule) => {
+                        rule.apply(stripe.write(), message, seen, context);
+                    }
+                    ServerRule::Round(_) | ServerRule::Save => {
+                        stripe.write().copy_from_slice(message);
+                    }
                 }
             },
             |buffers| {
-                merge(Arc::make_mut(buffers), contribution.buffers, self.rhythm, context.workers)
+                let share = self.commits.then_some(1.0 / context.workers.max(1) as f32);
+                merge(Arc::make_mut(buffers), contribution.buffers, share);
             },
             reader,
+            false,
         )
     }
 
@@ -166,15 +250,20 @@ impl Center {
     fn walk(
         &self,
         mut turn: Turn,
-        mut stripe: impl FnMut(&mut Stripe),
+        mut stripe: impl FnMut(usize, &mut Slot),
         mut buffers: impl FnMut(&mut Arc<Buffers>),
         mut reader: Option<&mut dyn Reader>,
+        former: bool,
     ) -> Duration {
         while let Some(index) = turn.enter() {
             if let Some(slot) = self.stripes.get(index) {
                 let mut guard = slot.lock();
-                stripe(&mut guard);
-                let seen = reader.is_some().then(|| Arc::clone(&guard.current));
+                stripe(index, &mut guard);
+                let current = || Arc::clone(&guard.stripe.current);
+                let seen = reader.is_some().then(|| match &guard.former {
+                    Some(before) if former => Arc::clone(before),
+                    _ => current(),
+                });
                 drop(guard);
                 turn.leave();
                 if let Some((reader, seen)) = reader.as_mut().zip(seen) {
@@ -195,45 +284,53 @@ impl Center {
     }
 }
 
-/// A commit moves floating buffers by `b += (b_k - b)/p` and keeps the maximum of integer ones; a save replaces both.
-fn merge(buffers: &mut Buffers, theirs: &Buffers, rhythm: Rhythm, workers: u32) {
-    match rhythm {
-        Rhythm::Batches(_) => {
-            let share = 1.0 / workers.max(1) as f32;
-            for (b, theirs) in buffers.floats.iter_mut().zip(&theirs.floats) {
-                *b += (theirs - *b) * share;
-            }
-            for (b, theirs) in buffers.integers.iter_mut().zip(&theirs.integers) {
-                *b = (*b).max(*theirs);
-            }
+/// Moves floating buffers by `b += share (b_k - b)` and keeps the maximum of integer ones; replaces both where there is no share.
+fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
+    let Some(share) = share else {
+        buffers.floats.copy_from_slice(&theirs.floats);
+        buffers.integers.copy_from_slice(&theirs.integers);
+        return;
+    };
+    for (b, theirs) in buffers.floats.iter_mut().zip(&theirs.floats) {
+        *b += (theirs - *b) * share;
+    }
+    most(&mut buffers.integers, &theirs.integers);
+}
+
+/// The mean of a round's floating buffers, weighted by rows, and the maximum of integer ones.
+fn mean(buffers: &mut Buffers, kept: &[Kept]) {
+    let rows: u64 = kept.iter().map(|kept| kept.rows).sum();
+    if rows == 0 {
+        return;
+    }
+    buffers.floats.fill(0.0);
+    for kept in kept.iter().filter(|kept| kept.rows > 0) {
+        let share = (kept.rows as f64 / rows as f64) as f32;
+        for (b, theirs) in buffers.floats.iter_mut().zip(&kept.buffers.floats) {
+            *b += share * theirs;
         }
-        Rhythm::Save => {
-            buffers.floats.copy_from_slice(&theirs.floats);
-            buffers.integers.copy_from_slice(&theirs.integers);
-        }
+        most(&mut buffers.integers, &kept.buffers.integers);
+    }
+}
+
+fn most(integers: &mut [i64], theirs: &[i64]) {
+    for (b, theirs) in integers.iter_mut().zip(theirs) {
+        *b = (*b).max(*theirs);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::NonZeroU32;
-
-    /// `c += d`.
-    struct Add;
-
-    impl ServerRule for Add {
-        fn apply(&self, center: &mut [f32], message: &[f32], _: CommitContext) {
-            center.iter_mut().zip(message).for_each(|(c, d)| *c += d);
-        }
-    }
+    use firesteel_core::spec::StrategySpec;
+    use firesteel_core::strategy::resolve;
 
     const PARAMETERS: usize = 2 * STRIPE + 5;
     const CONTEXT: CommitContext = CommitContext { staleness: 0, workers: 1 };
 
     fn center() -> Center {
-        let rhythm = Rhythm::Batches(NonZeroU32::MIN);
-        Center::new(&vec![0.0; PARAMETERS], Buffers::default(), Box::new(Add), rhythm)
+        let strategy = resolve(&StrategySpec::named("downpour"), None).unwrap();
+        Center::new(&vec![0.0; PARAMETERS], Buffers::default(), &*strategy, 1)
     }
 
     fn turn(center: &Center) -> Turn {
@@ -243,7 +340,7 @@ mod tests {
     fn commit(center: &Center, value: f32) {
         let (message, buffers) = (vec![value; PARAMETERS], Buffers::default());
         let contribution = Contribution { message: &message, buffers: &buffers };
-        center.apply(turn(center), contribution, CONTEXT, None);
+        center.apply(turn(center), contribution, CONTEXT, None, None);
     }
 
     fn view(center: &Center) -> View {
@@ -269,7 +366,7 @@ mod tests {
     #[test]
     fn commits_without_readers_work_in_place_and_readers_cost_one_second_copy() {
         let center = center();
-        let address = |center: &Center| center.stripes[0].lock().current.as_ptr();
+        let address = |center: &Center| center.stripes[0].lock().stripe.current.as_ptr();
         let first = address(&center);
         commit(&center, 1.0);
         assert_eq!(address(&center), first);

@@ -1,18 +1,20 @@
 //! Everything that changes under the control lock: leases, sequence numbers, progress, versions and turns.
 
+mod leases;
 mod report;
+mod rounds;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use firesteel_core::strategy::Rhythm;
-use firesteel_core::{Answer, Coded, ErrorCode, Position, Registration, Tally, WorkerId};
+use firesteel_core::strategy::{Rhythm, Weight};
+use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
 use crate::error::PsError;
 use crate::store::status::STALENESS_BINS;
 use crate::store::turn::{Progress, Turn};
-use crate::store::worker::{Activity, Lease, LeaseTerms, Worker};
+use crate::store::worker::{Activity, LeaseTerms, Worker};
 use crate::wire::Window;
 
 /// The most warnings that are kept.
@@ -25,6 +27,12 @@ pub(crate) struct Terms {
     pub(crate) workers: u32,
     pub(crate) epochs: u32,
     pub(crate) rhythm: Rhythm,
+    pub(crate) weight: Weight,
+    /// When the store was made, and how long rounds wait from then on for all workers to start.
+    pub(crate) opened: Instant,
+    pub(crate) start_timeout: Duration,
+    /// The strategy's name.
+    pub(crate) strategy: &'static str,
     pub(crate) lease: LeaseTerms,
     /// The stops of a [`Turn`].
     pub(crate) stops: usize,
@@ -38,11 +46,12 @@ pub(crate) struct Speaker {
     pub(crate) session: u64,
 }
 
-/// Whether a window is committed or saved.
+/// Whether a window is committed, saved or given to a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Commit,
     Save,
+    Contribute,
 }
 
 /// A window that asks to be applied.
@@ -100,78 +109,10 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Grants the lease if nobody else holds it.
-    pub(crate) fn register(
-        &mut self,
-        terms: &Terms,
-        registration: &Registration,
-        session: u64,
-        now: Instant,
-    ) -> Result<Grant, PsError> {
-        let Registration { worker: id, attempt, .. } = *registration;
-        if self.ended.get(&id.partition).is_some_and(|ended| ended.contains(&attempt)) {
-            return Err(fenced(id, attempt, "Spark reported it ended"));
-        }
-        if !self.workers.contains_key(&id) {
-            if self.workers.len() >= terms.workers as usize {
-                return Err(PsError::Protocol(format!(
-                    "worker {id} is one more than the fit's {}",
-                    terms.workers
-                )));
-            }
-            self.workers.insert(id, Worker::new(*registration, terms.epochs));
-        }
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return Err(PsError::Internal(format!("worker {id} was not entered")));
-        };
-        if worker.registration.attempt > attempt {
-            return Err(fenced(
-                id,
-                attempt,
-                &format!("attempt {} has taken over", worker.registration.attempt),
-            ));
-        }
-        let newer = worker.registration.attempt < attempt;
-        if newer
-            && (worker.is_live(now, terms.lease)
-                || worker.waiting.last().is_some_and(|&last| last > attempt))
-        {
-            worker.waiting.insert(attempt);
-            return Ok(Grant::Held);
-        }
-        let known = worker.registration;
-        if !newer && known != *registration {
-            return Err(PsError::Protocol(format!(
-                "worker {id}: attempt {attempt} registers again with other rows"
-            )));
-        }
-        worker.waiting.remove(&attempt);
-        worker.lease = Some(Lease { attempt, session, seen: now, closed: None });
-        if newer {
-            worker.last = (0, Answer::default());
-            worker.open = (0, Tally::default());
-            if let Some((position, rows, tally)) = worker.replace(*registration, terms.epochs) {
-                if let Some(total) = self.epochs.get_mut(position.epoch as usize) {
-                    total.rows -= rows;
-                    total.tally.add(Tally { loss: -tally.loss, weight: -tally.weight });
-                }
-                let warning = format!(
-                    "worker {id}: attempt {attempt} reads other rows than attempt {} did ({} instead of {}): epoch {} of this \
-                     worker starts again, after {rows} rows had been applied",
-                    known.attempt, registration.rows, known.rows, position.epoch
-                );
-                if self.warnings.len() < MAX_WARNINGS {
-                    self.warnings.push(warning);
-                }
-            }
-        }
-        Ok(Grant::Granted(worker.position, Arc::clone(&worker.activity)))
-    }
-
-    /// Forgets that an attempt waits for a lease.
-    pub(crate) fn leave(&mut self, worker: WorkerId, attempt: i64) {
-        if let Some(worker) = self.workers.get_mut(&worker) {
-            worker.waiting.remove(&attempt);
+    /// Keeps a warning for the user, unless there are too many.
+    pub(crate) fn warn(&mut self, warning: String) {
+        if self.warnings.len() < MAX_WARNINGS {
+            self.warnings.push(warning);
         }
     }
 
@@ -201,42 +142,13 @@ impl Control {
         entry: Entry<'_>,
         now: Instant,
     ) -> Result<Admission, PsError> {
-        let Entry { deed, window, finite, pull } = entry;
+        if let Some(answer) = self.examine(terms, speaker, &entry, now)? {
+            return Ok(Admission::Repeat(answer));
+        }
+        let Entry { deed, window, pull, .. } = entry;
         let version = self.version;
         let worker = self.holder(speaker, now)?;
-        let refused = |problem: String| {
-            PsError::Protocol(format!(
-                "worker {}: window {}: {problem}",
-                speaker.worker, window.sequence
-            ))
-        };
-        let (last, recorded) = worker.last;
-        if window.sequence == last && last > 0 {
-            return Ok(Admission::Repeat(Answer { stop: self.stops(), ..recorded }));
-        }
-        if window.sequence != last + 1 {
-            return Err(refused(format!("the next one is {}", last + 1)));
-        }
-        match (deed, terms.rhythm) {
-            (Deed::Commit, Rhythm::Batches(_)) | (Deed::Save, Rhythm::Save) => {}
-            (Deed::Commit, _) => {
-                return Err(refused("this strategy saves and does not commit".to_owned()));
-            }
-            (Deed::Save, _) => {
-                return Err(refused("this strategy commits and does not save".to_owned()));
-            }
-        }
-        worker.check(window, terms.epochs)?;
-        if let Err(problem) = finite {
-            let Window { span, sequence, .. } = window;
-            let error = PsError::Diverged(format!(
-                "worker {}, epoch {}, window {sequence} from mini-batch {}: {problem}",
-                speaker.worker, span.start.epoch, span.start.batch
-            ));
-            self.fail(error.code(), &error.to_string());
-            return Err(error);
-        }
-        let staleness = version - worker.pulled;
+        let staleness = if deed == Deed::Save { 0 } else { version - worker.pulled };
         let answer = Answer { version: version + 1, staleness, stop: false };
         worker.record(window, answer, speaker.attempt);
         if pull {
@@ -250,6 +162,50 @@ impl Control {
             Turn::behind(&mut self.tail, terms.stops),
             Answer { stop: self.stops(), ..answer },
         ))
+    }
+
+    /// Fails unless a window is the worker's next one and finite; gives the answer of one that was applied before.
+    fn examine(
+        &mut self,
+        terms: &Terms,
+        speaker: Speaker,
+        entry: &Entry<'_>,
+        now: Instant,
+    ) -> Result<Option<Answer>, PsError> {
+        let Entry { deed, window, finite, .. } = entry;
+        let worker = self.holder(speaker, now)?;
+        let refused = |problem: String| {
+            PsError::Protocol(format!(
+                "worker {}: window {}: {problem}",
+                speaker.worker, window.sequence
+            ))
+        };
+        let (last, recorded) = worker.last;
+        if window.sequence == last && last > 0 {
+            return Ok(Some(Answer { stop: self.stops(), ..recorded }));
+        }
+        if window.sequence != last + 1 {
+            return Err(refused(format!("the next one is {}", last + 1)));
+        }
+        let (wanted, does) = match terms.rhythm {
+            Rhythm::Window(_) => (Deed::Commit, "commits"),
+            Rhythm::Round(_) => (Deed::Contribute, "contributes to rounds"),
+            Rhythm::Save => (Deed::Save, "saves"),
+        };
+        if *deed != wanted {
+            return Err(refused(format!("strategy '{}' {does}, and nothing else", terms.strategy)));
+        }
+        worker.check(window, terms.epochs)?;
+        if let Err(problem) = finite {
+            let Window { span, sequence, .. } = window;
+            let error = PsError::Diverged(format!(
+                "worker {}, epoch {}, window {sequence} from mini-batch {}: {problem}",
+                speaker.worker, span.start.epoch, span.start.batch
+            ));
+            self.fail(error.code(), &error.to_string());
+            return Err(error);
+        }
+        Ok(None)
     }
 
     fn count(&mut self, window: &Window, staleness: u64) {
@@ -315,6 +271,7 @@ impl Control {
         }
         worker.finished = true;
         worker.lease = None;
+        worker.pending = None;
         Ok(())
     }
 
@@ -326,28 +283,6 @@ impl Control {
     /// Tells all workers to stop.
     pub(crate) fn stop(&mut self) {
         self.stop = true;
-    }
-
-    /// Ends the leases of an attempt that Spark reported ended.
-    pub(crate) fn attempt_ended(&mut self, partition: u32, attempt: i64) {
-        self.ended.entry(partition).or_default().insert(attempt);
-        let of_partition =
-            WorkerId { partition, index: 0 }..=WorkerId { partition, index: u32::MAX };
-        for (_, worker) in self.workers.range_mut(of_partition) {
-            if worker.lease.as_ref().is_some_and(|lease| lease.attempt == attempt) {
-                worker.lease = None;
-            }
-        }
-    }
-
-    /// Starts the grace of the lease whose connection was closed.
-    pub(crate) fn disconnected(&mut self, speaker: Speaker, now: Instant) {
-        if let Some(lease) =
-            self.workers.get_mut(&speaker.worker).and_then(|worker| worker.lease.as_mut())
-            && lease.session == speaker.session
-        {
-            lease.closed = Some(now);
-        }
     }
 
     /// The worker of a speaker that holds its lease, which is renewed.

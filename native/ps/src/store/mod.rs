@@ -6,6 +6,10 @@
 mod center;
 mod control;
 mod finite;
+mod members;
+mod open;
+mod round;
+mod snapshot;
 pub(crate) mod status;
 mod turn;
 mod worker;
@@ -15,24 +19,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::spec::ServerSpec;
-use firesteel_core::strategy::{self, CommitContext};
-use firesteel_core::{
-    Answer, Buffers, Element, ErrorCode, ParamLayout, Position, Registration, Tally,
-};
+use firesteel_core::strategy::CommitContext;
+use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::PsError;
 use crate::metrics;
-use crate::store::center::Center;
+use crate::store::center::{Center, Tee};
 use crate::store::control::{Admission, Control, Entry, Grant, Terms};
-use crate::store::status::{ServerStatus, ServerSummary};
-use crate::store::worker::LeaseTerms;
+use crate::store::members::Members;
+use crate::store::round::Kept;
 use crate::wire::{Shape, Window};
 
 pub(crate) use center::{Contribution, Reader, View};
 pub(crate) use control::{Deed, Speaker};
 pub(crate) use finite::Finite;
+pub(crate) use round::ClosedRound;
 pub(crate) use worker::Activity;
 
 /// How long a lease outlives its connection, so that a worker may reconnect.
@@ -61,67 +63,20 @@ pub(crate) struct Store {
     shape: Shape,
     center: Center,
     control: Mutex<Control>,
-    /// Signalled when a lease ends and when the server closes.
+    /// The center variable of every worker's last pull is kept; this is what one that has not pulled saw.
+    initial: Option<Arc<View>>,
+    /// Where every worker trains a model of its own: those saved last.
+    members: Option<Members>,
+    /// Whether a round gives the center variable from before it.
+    former: bool,
+    /// Memory for contributions.
+    spare: Mutex<Vec<Kept>>,
+    /// Signalled when a lease ends, when a round closes and when the server closes.
     released: Condvar,
     bytes: AtomicU64,
 }
 
 impl Store {
-    /// A store that starts with this center variable.
-    pub(crate) fn new(
-        spec: &ServerSpec,
-        layout: ParamLayout,
-        center: &[f32],
-        buffers: Buffers,
-    ) -> Result<Self, PsError> {
-        let strategy = strategy::resolve(&spec.strategy)?;
-        let shape = Shape {
-            parameters: layout.parameters(),
-            floats: layout.len_of(Element::FloatBuffer),
-            integers: layout.len_of(Element::IntegerBuffer),
-        };
-        let given = Shape {
-            parameters: center.len(),
-            floats: buffers.floats.len(),
-            integers: buffers.integers.len(),
-        };
-        if given != shape {
-            return Err(PsError::Spec(format!(
-                "the initial weights are {given:?}, the network's layout is {shape:?}"
-            )));
-        }
-        if spec.workers == 0 || spec.lease_millis == 0 {
-            return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
-        }
-        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
-            return Err(PsError::Spec(format!(
-                "strategy '{}' takes at most {most} workers, not {}",
-                strategy.name(),
-                spec.workers
-            )));
-        }
-        let silence = Duration::from_millis(spec.lease_millis);
-        let center = Center::new(center, buffers, strategy.server(), strategy.rhythm());
-        let store = Self {
-            terms: Terms {
-                fit: spec.fit.clone(),
-                workers: spec.workers,
-                epochs: spec.epochs,
-                rhythm: strategy.rhythm(),
-                lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
-                stops: center.stops(),
-            },
-            layout,
-            shape,
-            center,
-            control: Mutex::default(),
-            released: Condvar::new(),
-            bytes: AtomicU64::new(0),
-        };
-        store.view().2?;
-        Ok(store)
-    }
-
     /// The fit.
     pub(crate) fn fit(&self) -> &str {
         &self.terms.fit
@@ -188,10 +143,23 @@ impl Store {
         reader: impl FnOnce(Answer) -> R,
     ) -> Result<R, PsError> {
         let start = Instant::now();
-        let (turn, answer) = self.open()?.pull(&self.terms, speaker, start)?;
+        let (mut turn, answer) = self.open()?.pull(&self.terms, speaker, start)?;
         metrics::count_pull();
         let mut reader = reader(answer);
-        let waited = self.center.read(turn, &mut reader);
+        let own = self.members.as_ref().and_then(|members| {
+            // In turn, so that what this worker's last attempt saved is there.
+            turn.wait();
+            members.find(speaker.worker)
+        });
+        let waited = match own {
+            Some(own) => {
+                own.read(&mut reader);
+                turn.waited()
+            }
+            None => self.watched(activity, answer.version, &mut reader, |reader| {
+                self.center.read(turn, reader)
+            }),
+        };
         activity.add_times(waited, start.elapsed());
         Ok(reader)
     }
@@ -225,11 +193,47 @@ impl Store {
         let context = CommitContext { staleness: answer.staleness, workers: self.terms.workers };
         let mut reader = reader.map(|reader| reader(answer));
         let failure = FailOnPanic(self);
-        let target = reader.as_mut().map(|reader| reader as &mut dyn Reader);
-        let waited = self.center.apply(turn, *contribution, context, target);
+        let waited = match (&self.members, &mut reader) {
+            (Some(members), _) => {
+                Center::in_turn(turn, || members.save(speaker.worker, *contribution));
+                Duration::ZERO
+            }
+            (None, reader) => {
+                let seen = self
+                    .initial
+                    .as_ref()
+                    .map(|initial| activity.seen().unwrap_or_else(|| Arc::clone(initial)));
+                let apply = |target: Option<&mut dyn Reader>| {
+                    self.center.apply(turn, *contribution, context, seen.as_deref(), target)
+                };
+                match reader {
+                    Some(reader) => {
+                        self.watched(activity, answer.version, reader, |reader| apply(Some(reader)))
+                    }
+                    None => apply(None),
+                }
+            }
+        };
         drop(failure);
         activity.add_times(waited, start.elapsed());
         Ok((answer, reader))
+    }
+
+    /// Reads by `read`, and keeps what was read where the strategy wants the worker's last pull.
+    fn watched<R: Reader>(
+        &self,
+        activity: &Activity,
+        version: u64,
+        reader: &mut R,
+        read: impl FnOnce(&mut dyn Reader) -> Duration,
+    ) -> Duration {
+        if self.initial.is_none() {
+            return read(reader);
+        }
+        let mut view = View::default();
+        let waited = read(&mut Tee { reader, view: &mut view });
+        activity.see(version, view);
+        waited
     }
 
     /// Names the first number of a contribution that is NaN or infinite.
@@ -315,40 +319,6 @@ impl Store {
         self.released.notify_all();
     }
 
-    /// The trained center variable, its buffers and its version.
-    pub(crate) fn trained(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
-        self.control.lock().check_trained(&self.terms)?;
-        let (view, version, finite) = self.view();
-        finite?;
-        Ok((view.to_center(), view.to_buffers(), version))
-    }
-
-    /// One version of the center variable, and whether it is finite.
-    fn view(&self) -> (View, u64, Result<(), PsError>) {
-        let (turn, version) = self.control.lock().view(&self.terms);
-        let mut view = View::default();
-        self.center.read(turn, &mut view);
-        let finite = match view.first_not_finite() {
-            Some((index, value)) => {
-                let name = name_of(&self.layout, Element::Parameter, index);
-                Err(PsError::Diverged(format!(
-                    "after {version} updates the center variable's '{name}' is {value}"
-                )))
-            }
-            None => Ok(()),
-        };
-        (view, version, finite)
-    }
-
-    pub(crate) fn status(&self, port: u16) -> ServerStatus {
-        let bytes = self.bytes.load(Ordering::Relaxed);
-        self.control.lock().status(&self.terms, port, bytes, Instant::now())
-    }
-
-    pub(crate) fn summary(&self) -> ServerSummary {
-        self.control.lock().summary()
-    }
-
     /// Adds bytes sent or received over sockets.
     pub(crate) fn add_bytes(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -381,7 +351,7 @@ impl Drop for FailOnPanic<'_> {
         if thread::panicking() {
             self.0.fail(
                 ErrorCode::Panic,
-                "a commit was applied in part: the strategy's server rule panicked",
+                "an update was applied in part: the strategy's server rule panicked",
             );
         }
     }

@@ -92,6 +92,11 @@ impl Turn {
         Some(self.left)
     }
 
+    /// Waits until those ahead have left the first stripe at least.
+    pub(crate) fn wait(&mut self) {
+        self.enter();
+    }
+
     /// Leaves the stripe entered last.
     pub(crate) fn leave(&mut self) {
         self.left += 1;

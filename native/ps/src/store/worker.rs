@@ -6,8 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use firesteel_core::{Answer, Position, Registration, Tally};
+use parking_lot::Mutex;
 
 use crate::error::PsError;
+use crate::store::center::View;
+use crate::store::round::Kept;
 use crate::store::status::{LedgerStatus, SpanStatus, WorkerState, WorkerStatus};
 use crate::wire::Window;
 
@@ -45,9 +48,24 @@ pub(crate) struct Activity {
     wait_nanos: AtomicU64,
     apply_nanos: AtomicU64,
     bytes: AtomicU64,
+    /// The version of the last pull and what was pulled, where the strategy wants it.
+    seen: Mutex<Option<(u64, Arc<View>)>>,
 }
 
 impl Activity {
+    /// Keeps what was pulled, unless a later pull is known.
+    pub(crate) fn see(&self, version: u64, view: View) {
+        let mut seen = self.seen.lock();
+        if seen.as_ref().is_none_or(|(known, _)| *known <= version) {
+            *seen = Some((version, Arc::new(view)));
+        }
+    }
+
+    /// What was pulled last.
+    pub(crate) fn seen(&self) -> Option<Arc<View>> {
+        self.seen.lock().as_ref().map(|(_, view)| Arc::clone(view))
+    }
+
     /// Adds an operation that waited `wait` of the `total` that it took.
     pub(crate) fn add_times(&self, wait: Duration, total: Duration) {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -71,6 +89,13 @@ struct Epoch {
     superseded_rows: u64,
 }
 
+/// A window in an open round.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) window: Window,
+    pub(crate) kept: Kept,
+}
+
 /// One worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
@@ -86,6 +111,8 @@ pub(crate) struct Worker {
     pub(crate) pulled: u64,
     /// What heartbeats told of the open window.
     pub(crate) open: (u64, Tally),
+    /// What it has given to the open round.
+    pub(crate) pending: Option<Pending>,
     latest: Option<Tally>,
     ledger: Vec<Epoch>,
     commits: u64,
@@ -108,6 +135,7 @@ impl Worker {
             last: (0, Answer::default()),
             pulled: 0,
             open: (0, Tally::default()),
+            pending: None,
             latest: None,
             ledger: Vec::new(),
             commits: 0,

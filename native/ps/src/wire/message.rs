@@ -1,7 +1,7 @@
 //! Requests and replies, without their payloads.
 
 use firesteel_core::{
-    Answer, Commit, ErrorCode, Position, Registration, Save, Span, Tally, WorkerId,
+    Answer, Commit, ErrorCode, Granted, Position, Registration, Save, Span, Tally, WorkerId,
 };
 
 use crate::error::PsError;
@@ -76,6 +76,10 @@ pub(crate) enum Request {
     Abort { code: ErrorCode, message: String },
     /// Gives the lease back.
     Finish,
+    /// Gives the payload to the open round.
+    Contribute(Window),
+    /// Wants what the round gives that the contribution of this number belongs to, once it is closed.
+    CloseRound { sequence: u64 },
 }
 
 impl Request {
@@ -87,13 +91,18 @@ impl Request {
     const HEARTBEAT: u8 = 6;
     const ABORT: u8 = 7;
     const FINISH: u8 = 8;
+    const CONTRIBUTE: u8 = 9;
+    const CLOSE_ROUND: u8 = 10;
 
     /// What follows the header of this kind of request; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
             Self::REGISTER => Body::fixed(36, Payload::None),
             Self::PULL | Self::FINISH => Body::fixed(0, Payload::None),
-            Self::COMMIT | Self::EXCHANGE | Self::SAVE => Body::fixed(Window::LEN, Payload::Always),
+            Self::COMMIT | Self::EXCHANGE | Self::SAVE | Self::CONTRIBUTE => {
+                Body::fixed(Window::LEN, Payload::Always)
+            }
+            Self::CLOSE_ROUND => Body::fixed(u64::LEN, Payload::None),
             Self::HEARTBEAT => Body::fixed(32, Payload::None),
             Self::ABORT => Body::text(),
             _ => return None,
@@ -111,6 +120,8 @@ impl Request {
             Self::Heartbeat { .. } => Self::HEARTBEAT,
             Self::Abort { .. } => Self::ABORT,
             Self::Finish => Self::FINISH,
+            Self::Contribute(_) => Self::CONTRIBUTE,
+            Self::CloseRound { .. } => Self::CLOSE_ROUND,
         };
         frame(kind, payload, out, |out| match self {
             Self::Register(registration) => {
@@ -121,7 +132,11 @@ impl Request {
                 registration.content.put(out);
                 registration.batches.put(out);
             }
-            Self::Commit(window) | Self::Exchange(window) | Self::Save(window) => window.put(out),
+            Self::Commit(window)
+            | Self::Exchange(window)
+            | Self::Save(window)
+            | Self::Contribute(window) => window.put(out),
+            Self::CloseRound { sequence } => sequence.put(out),
             Self::Heartbeat { position, rows, tally } => {
                 position.epoch.put(out);
                 position.batch.put(out);
@@ -159,6 +174,8 @@ impl Request {
                 Self::Abort { code, message }
             }
             Self::FINISH => Self::Finish,
+            Self::CONTRIBUTE => Self::Contribute(Window::take(&mut fields)?),
+            Self::CLOSE_ROUND => Self::CloseRound { sequence: fields.take()? },
             other => return Err(unknown(other)),
         };
         fields.end()?;
@@ -171,8 +188,8 @@ impl Request {
 pub(crate) enum Reply {
     /// The peers know each other and agree in the layout, which has these many buffers.
     Welcome { floats: u64, integers: u64 },
-    /// The lease is granted; go on here.
-    Registered(Position),
+    /// The lease is granted.
+    Registered(Granted),
     /// The state after the request; the center variable follows if `payload`.
     Answer { answer: Answer, payload: bool },
     /// Done.
@@ -195,7 +212,7 @@ impl Reply {
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
             Self::WELCOME => Body::fixed(16, Payload::None),
-            Self::REGISTERED => Body::fixed(8, Payload::None),
+            Self::REGISTERED => Body::fixed(12, Payload::None),
             Self::ANSWER => Body::fixed(18, Payload::Optional),
             Self::DONE | Self::WAITING => Body::fixed(0, Payload::None),
             Self::FAILURE => Body::text(),
@@ -218,9 +235,10 @@ impl Reply {
                 floats.put(out);
                 integers.put(out);
             }
-            Self::Registered(position) => {
+            Self::Registered(Granted { position, workers }) => {
                 position.epoch.put(out);
                 position.batch.put(out);
+                workers.put(out);
             }
             Self::Answer { answer, payload } => {
                 answer.version.put(out);
@@ -238,9 +256,10 @@ impl Reply {
         let mut fields = Fields(fields);
         let reply = match kind {
             Self::WELCOME => Self::Welcome { floats: fields.take()?, integers: fields.take()? },
-            Self::REGISTERED => {
-                Self::Registered(Position { epoch: fields.take()?, batch: fields.take()? })
-            }
+            Self::REGISTERED => Self::Registered(Granted {
+                position: Position { epoch: fields.take()?, batch: fields.take()? },
+                workers: fields.take()?,
+            }),
             Self::ANSWER => Self::Answer {
                 answer: Answer {
                     version: fields.take()?,

@@ -28,13 +28,15 @@
 //! | 6 | `Heartbeat` | epoch u32, batch u32, rows u64, loss f64, weight f64 | | `Answer` |
 //! | 7 | `Abort` | code u16, text (UTF-8) | | `Done` |
 //! | 8 | `Finish` | | | `Done` |
+//! | 9 | `Contribute` | window | yes | `Answer` |
+//! | 10 | `CloseRound` | sequence u64 | | `Answer` with payload |
 //!
 //! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64.
 //!
 //! | kind | reply | fields | payload |
 //! | --- | --- | --- | --- |
 //! | 129 | `Welcome` | floating buffers u64, integer buffers u64 | |
-//! | 130 | `Registered` | epoch u32, batch u32 | |
+//! | 130 | `Registered` | epoch u32, batch u32, workers u32 | |
 //! | 131 | `Answer` | version u64, staleness u64, stop u8, payload u8 | if the last field is 1 |
 //! | 132 | `Done` | | |
 //! | 133 | `Waiting` | | |
@@ -54,6 +56,6 @@ pub(crate) use frame::{Header, Shape};
 pub(crate) use message::{Reply, Request, Window};
 
 /// The version of the protocol that this library speaks. Peers must agree in it.
-pub(crate) const PROTOCOL_VERSION: u16 = 1;
+pub(crate) const PROTOCOL_VERSION: u16 = 2;
 
 const _: () = assert!(cfg!(target_endian = "little"), "payloads are moved as little-endian memory");

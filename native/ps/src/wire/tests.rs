@@ -1,6 +1,6 @@
 //! Properties of frames and messages.
 
-use firesteel_core::{Answer, ErrorCode, Position, Registration, Span, Tally, WorkerId};
+use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId};
 use proptest::prelude::*;
 
 use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
@@ -47,6 +47,8 @@ fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(position, rows, tally)| Request::Heartbeat { position, rows, tally }),
         (code(), ".{0,50}").prop_map(|(code, message)| Request::Abort { code, message }),
         Just(Request::Finish),
+        window().prop_map(Request::Contribute),
+        any::<u64>().prop_map(|sequence| Request::CloseRound { sequence }),
     ]
 }
 
@@ -59,7 +61,8 @@ fn reply() -> impl Strategy<Value = Reply> {
     );
     prop_oneof![
         any::<[u64; 2]>().prop_map(|[floats, integers]| Reply::Welcome { floats, integers }),
-        position().prop_map(Reply::Registered),
+        (position(), any::<u32>())
+            .prop_map(|(position, workers)| Reply::Registered(Granted { position, workers })),
         answer,
         Just(Reply::Done),
         Just(Reply::Waiting),
@@ -76,7 +79,10 @@ fn split(bytes: &[u8]) -> (Header, &[u8]) {
 proptest! {
     #[test]
     fn a_request_comes_back_as_it_was_and_its_header_announces_it(request in request()) {
-        let payload = matches!(request, Request::Commit(_) | Request::Exchange(_) | Request::Save(_));
+        let payload = matches!(
+            request,
+            Request::Commit(_) | Request::Exchange(_) | Request::Save(_) | Request::Contribute(_)
+        );
         let mut bytes = vec![1, 2, 3];
         request.encode(if payload { SHAPE.payload_len() } else { 0 }, &mut bytes);
         let (header, fields) = split(&bytes);

@@ -40,7 +40,8 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         fit: format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed)),
         network,
         data: DataSpec { inputs: vec![], labels: vec![], weight: None },
-        strategy: StrategySpec { name: "downpour".to_owned(), window: Some(1) },
+        strategy: StrategySpec { window: Some(1), ..StrategySpec::named("downpour") },
+        optimizer: None,
         workers,
         epochs,
         seed: 0,
@@ -50,6 +51,7 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         secret: SECRET.to_owned(),
         lease_millis: 30_000,
         tls: None,
+        start_timeout_millis: 30_000,
     }
 }
 
@@ -119,7 +121,7 @@ impl Peer {
             Road::Socket => connect_remote(client, hash, parameters, cancel)?,
             Road::Memory => connect(client, hash, parameters, cancel)?,
         };
-        let position = channel.register(&registration)?;
+        let position = channel.register(&registration)?.position;
         Ok(Self {
             channel,
             registration,
@@ -160,6 +162,28 @@ impl Peer {
         })?;
         self.advance();
         Ok(answer)
+    }
+
+    pub fn contribute(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        let message = vec![value; self.center.len()];
+        let answer = self.channel.contribute(&Commit {
+            sequence: self.sequence + 1,
+            message: &message,
+            buffers: &self.buffers,
+            span: self.span(),
+            tally: TALLY,
+        })?;
+        self.advance();
+        Ok(answer)
+    }
+
+    pub fn close_round(&mut self) -> Result<Answer, ChannelError> {
+        self.channel.close_round(&mut self.center, &mut self.buffers)
+    }
+
+    pub fn round(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        self.contribute(value)?;
+        self.close_round()
     }
 
     pub fn save(&mut self, value: f32) -> Result<Answer, ChannelError> {

@@ -48,6 +48,7 @@ impl Engine {
             network: network(),
             data: data(),
             strategy: serde_json::from_value(json!({"name": strategy})).unwrap(),
+            optimizer: Some(optimizer),
             workers,
             epochs,
             seed: 1,
@@ -57,6 +58,7 @@ impl Engine {
             secret: SECRET.to_owned(),
             lease_millis: 60_000,
             tls: None,
+            start_timeout_millis: 60_000,
         };
         let spec = |partition| WorkerSpec {
             server: client(&server, 0),

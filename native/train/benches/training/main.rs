@@ -21,8 +21,8 @@ mod pytorch;
 use std::hint::black_box;
 use std::time::Instant;
 
+use firesteel_core::optimizer;
 use firesteel_core::spec::OptimizerSpec;
-use firesteel_train::optimizer;
 use serde_json::json;
 
 use self::engine::{Engine, Setting};

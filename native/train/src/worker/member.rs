@@ -1,22 +1,22 @@
 //! One of the workers that share a task.
 
-use firesteel_core::channel::Registration;
+use firesteel_core::strategy::Window as WindowFacts;
 use firesteel_core::{
-    Answer, Buffers, Commit, ParamChannel, ParamLayout, Position, Rhythm, Save, Span, Tally,
+    Answer, Buffers, Commit, Optimizer, ParamLayout, Position, Rhythm, Save, Span, Strategy, Tally,
     WorkerId, WorkerRule,
 };
 use firesteel_data::Shard;
 
 use super::finite::first_not_finite;
+use super::link::Link;
 use super::report::MemberReport;
 use crate::error::TrainError;
 use crate::network::Replica;
-use crate::optimizer::Optimizer;
 
 /// A worker with its replica, its optimizer and its place in the training.
 pub(super) struct Member {
     pub(super) id: WorkerId,
-    pub(super) channel: Box<dyn ParamChannel>,
+    pub(super) link: Link,
     pub(super) replica: Replica,
     pub(super) optimizer: Box<dyn Optimizer>,
     pub(super) rule: Box<dyn WorkerRule>,
@@ -27,7 +27,7 @@ pub(super) struct Member {
     pub(super) position: Position,
     /// The rows of the epoch in their order, once it has begun.
     pub(super) order: Option<(u32, Vec<u32>)>,
-    /// Commits and saves so far.
+    /// Commits, contributions and saves so far.
     pub(super) sequence: u64,
     pub(super) state: State,
     pub(super) report: MemberReport,
@@ -37,6 +37,8 @@ pub(super) struct Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Training,
+    /// It has contributed to a round and does not know yet that it is closed.
+    InRound,
     Finished,
 }
 
@@ -55,6 +57,13 @@ pub(super) struct Window {
     pub(super) tally: Tally,
 }
 
+/// What all windows of a task have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'a> {
+    pub(super) strategy: &'a dyn Strategy,
+    pub(super) epochs: u32,
+}
+
 impl Scratch {
     pub(super) fn new(layout: &ParamLayout, buffers: &Buffers) -> Self {
         Self {
@@ -67,27 +76,25 @@ impl Scratch {
 }
 
 impl Member {
-    /// Takes the lease and, if there is anything left to train, the center variable.
+    /// Takes the center variable, if there is anything left to train. `own` makes the first weights of a worker that has its own.
     pub(super) fn join(
         &mut self,
-        attempt: i64,
         epochs: u32,
         scratch: &mut Scratch,
+        own: Option<(Vec<f32>, Buffers)>,
     ) -> Result<(), TrainError> {
-        self.position = self.channel.register(&Registration {
-            worker: self.id,
-            attempt,
-            rows: self.shard.len() as u64,
-            content: self.shard.content(),
-            batches: self.batches,
-        })?;
         if self.position.batch >= self.batches {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0 };
         }
         if self.batches == 0 || self.position.epoch >= epochs {
             return self.finish();
         }
-        let answer = self.channel.pull(&mut scratch.center, &mut scratch.buffers)?;
+        let (channel, _) = self.link.here()?;
+        let answer = channel.pull(&mut scratch.center, &mut scratch.buffers)?;
+        if let Some((parameters, buffers)) = own {
+            scratch.center.copy_from_slice(&parameters);
+            scratch.buffers.clone_from(&buffers);
+        }
         self.replica.parameters_mut().copy_from_slice(&scratch.center);
         self.replica.set_buffers(&scratch.buffers);
         self.rule.start(&scratch.center);
@@ -105,12 +112,11 @@ impl Member {
         order
     }
 
-    /// Commits or saves a window and goes on behind it.
+    /// Commits, contributes or saves a window and goes on behind it.
     pub(super) fn close(
         &mut self,
         window: Window,
-        rhythm: Rhythm,
-        epochs: u32,
+        terms: Terms<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), TrainError> {
         self.sequence += 1;
@@ -123,21 +129,18 @@ impl Member {
         } else {
             Position { epoch: next.epoch + 1, batch: 0 }
         };
-        let last = self.position.epoch >= epochs;
-        self.replica.copy_buffers(&mut scratch.buffers);
-        let answer = match rhythm {
-            Rhythm::Save => self.channel.save(&Save {
-                sequence: self.sequence,
-                replica: self.replica.parameters(),
-                buffers: &scratch.buffers,
-                span: window.span,
-                tally: window.tally,
-            })?,
-            Rhythm::Batches(_) => self.commit(window, last, scratch)?,
+        let last = self.position.epoch >= terms.epochs;
+        let answer = match terms.strategy.rhythm() {
+            Rhythm::Save => self.save(window, scratch)?,
+            Rhythm::Round(_) => self.contribute(window, scratch)?,
+            Rhythm::Window(_) if terms.strategy.overlaps() => self.send(window, last)?,
+            Rhythm::Window(_) => self.commit(window, last, terms.strategy, scratch)?,
         };
         self.report.commits += 1;
         self.report.staleness += answer.staleness;
-        if last {
+        if self.state == State::InRound {
+            Ok(())
+        } else if last {
             self.finish()
         } else if answer.stop {
             self.stop()
@@ -146,15 +149,39 @@ impl Member {
         }
     }
 
-    /// Commits, and takes the center variable unless this was the last window.
+    fn save(&mut self, window: Window, scratch: &mut Scratch) -> Result<Answer, TrainError> {
+        self.replica.copy_buffers(&mut scratch.buffers);
+        let (channel, _) = self.link.here()?;
+        Ok(channel.save(&Save {
+            sequence: self.sequence,
+            replica: self.replica.parameters(),
+            buffers: &scratch.buffers,
+            span: window.span,
+            tally: window.tally,
+        })?)
+    }
+
+    fn facts(&self, window: Window) -> WindowFacts {
+        WindowFacts { batches: window.span.batches, learning_rate: self.optimizer.learning_rate() }
+    }
+
+    /// Commits, and takes the center variable: before where the strategy wants that, else after, unless this was the last window.
     fn commit(
         &mut self,
         window: Window,
         last: bool,
+        strategy: &dyn Strategy,
         scratch: &mut Scratch,
     ) -> Result<Answer, TrainError> {
+        let facts = self.facts(window);
         let Scratch { center, message, buffers, pulled } = scratch;
-        self.rule.commit(self.replica.parameters_mut(), window.span.batches, message);
+        let (channel, _) = self.link.here()?;
+        if strategy.pulls_first() {
+            channel.pull(center, pulled)?;
+            self.rule.receive(center, self.replica.parameters_mut());
+        }
+        self.rule.commit(self.replica.parameters_mut(), facts, message);
+        self.replica.copy_buffers(buffers);
         let commit = Commit {
             sequence: self.sequence,
             message,
@@ -162,13 +189,70 @@ impl Member {
             span: window.span,
             tally: window.tally,
         };
-        if last {
-            return Ok(self.channel.commit(&commit)?);
+        if last || strategy.pulls_first() {
+            return Ok(channel.commit(&commit)?);
         }
         // The worker keeps its own buffers; the server averages.
-        let answer = self.channel.exchange(&commit, center, pulled)?;
+        let answer = channel.exchange(&commit, center, pulled)?;
         self.rule.receive(center, self.replica.parameters_mut());
         Ok(answer)
+    }
+
+    /// Merges what the last exchange brought and begins the next one, or commits the last window. Gives the last exchange's answer.
+    fn send(&mut self, window: Window, last: bool) -> Result<Answer, TrainError> {
+        let facts = self.facts(window);
+        let merged = self.link.answer()?;
+        let (channel, exchange) = self.link.here()?;
+        if merged.is_some() {
+            self.rule.merge(&exchange.center, self.replica.parameters_mut());
+        }
+        self.rule.commit(self.replica.parameters_mut(), facts, &mut exchange.message);
+        self.replica.copy_buffers(&mut exchange.buffers);
+        (exchange.sequence, exchange.span, exchange.tally) =
+            (self.sequence, window.span, window.tally);
+        let mut answer = merged.unwrap_or_default();
+        if last {
+            let committed = channel.commit(&exchange.commit())?;
+            answer.staleness += committed.staleness;
+        } else {
+            self.link.send()?;
+        }
+        Ok(answer)
+    }
+
+    fn contribute(&mut self, window: Window, scratch: &mut Scratch) -> Result<Answer, TrainError> {
+        let facts = self.facts(window);
+        self.rule.commit(self.replica.parameters_mut(), facts, &mut scratch.message);
+        self.replica.copy_buffers(&mut scratch.buffers);
+        let (channel, _) = self.link.here()?;
+        let answer = channel.contribute(&Commit {
+            sequence: self.sequence,
+            message: &scratch.message,
+            buffers: &scratch.buffers,
+            span: window.span,
+            tally: window.tally,
+        })?;
+        self.state = State::InRound;
+        Ok(answer)
+    }
+
+    /// Waits until the round is closed and takes what it gives.
+    pub(super) fn close_round(
+        &mut self,
+        terms: Terms<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<(), TrainError> {
+        let (channel, _) = self.link.here()?;
+        let answer = channel.close_round(&mut scratch.center, &mut scratch.pulled)?;
+        self.state = State::Training;
+        if answer.stop {
+            return self.stop();
+        }
+        self.rule.receive(&scratch.center, self.replica.parameters_mut());
+        if !terms.strategy.gives_former_center() {
+            self.replica.set_buffers(&scratch.pulled);
+        }
+        if self.position.epoch >= terms.epochs { self.finish() } else { Ok(()) }
     }
 
     /// Ends early, as the driver asked.
@@ -178,7 +262,10 @@ impl Member {
     }
 
     fn finish(&mut self) -> Result<(), TrainError> {
-        self.channel.finish()?;
+        if let Some(answer) = self.link.answer()? {
+            self.report.staleness += answer.staleness;
+        }
+        self.link.here()?.0.finish()?;
         self.state = State::Finished;
         Ok(())
     }

@@ -1,29 +1,31 @@
-//! The training of one task: its workers in turn over the task's rows, a window each.
+//! The training of one task: its workers in turn over the task's rows, a window each. In a strategy with rounds all of them
+//! contribute before any waits.
 
 mod fill;
 mod finite;
+mod link;
 mod member;
 mod report;
 
 use firesteel_core::spec::WorkerSpec;
-use firesteel_core::strategy;
 use firesteel_core::{
     Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, ParamChannel, ParamLayout,
-    Position, Rhythm, Span, Strategy, Tally, WorkerId,
+    Position, Registration, Rhythm, Span, Strategy, Tally, WorkerId, optimizer, strategy,
 };
 use firesteel_data::Partition;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::fill::Filler;
-use self::member::{Member, Scratch, State, Window};
+use self::link::{Exchange, Link};
+use self::member::{Member, Scratch, State, Terms, Window};
 use self::report::Clock;
 pub use self::report::{MemberReport, Seconds, WorkerReport};
 use crate::error::TrainError;
 use crate::graph::Graph;
+use crate::initialise::initialise;
 use crate::inspect::Inspection;
 use crate::loss::Loss;
 use crate::network::{Autograd, Batch, Gradient, Network, Replica};
-use crate::optimizer;
 use crate::raw::FlushDenormals;
 use crate::torch;
 
@@ -81,7 +83,8 @@ impl Worker {
         }
         clock.computed();
         for member in members.iter_mut() {
-            member.join(self.spec.attempt, self.spec.epochs, &mut training.scratch)?;
+            let own = training.own_weights(member)?;
+            member.join(self.spec.epochs, &mut training.scratch, own)?;
         }
         clock.waited();
         while members.iter().any(|member| member.state == State::Training) {
@@ -89,6 +92,9 @@ impl Worker {
                 if members[index].state == State::Training {
                     training.window(members, index, &mut clock)?;
                 }
+            }
+            for member in members.iter_mut().filter(|member| member.state == State::InRound) {
+                training.close_round(member, &mut clock)?;
             }
         }
         Ok(WorkerReport {
@@ -108,8 +114,8 @@ impl Worker {
             return;
         }
         let message = error.to_string();
-        let told = match member {
-            Some(member) => member.channel.abort(error.code(), &message),
+        let told = match member.and_then(|member| member.link.here().ok()) {
+            Some((channel, _)) => channel.abort(error.code(), &message),
             None => connect(WorkerId { partition: self.spec.partition, index: 0 })
                 .and_then(|mut channel| channel.abort(error.code(), &message)),
         };
@@ -150,7 +156,7 @@ impl<'a> Training<'a> {
                 return Err(TrainError::InvalidSpec(format!("{name} must be at least 1")));
             }
         }
-        let strategy = strategy::resolve(&spec.strategy)?;
+        let strategy = strategy::resolve(&spec.strategy, Some(&spec.optimizer))?;
         let graph = Graph::of_data(&spec.network, &spec.data)?;
         let loss = Loss::resolve(&spec.loss, &Inspection::of(&graph), &spec.data.labels)?;
         // A mini-batch never has more rows than there are.
@@ -179,7 +185,12 @@ impl<'a> Training<'a> {
         &self.graph.layout
     }
 
-    fn member(&self, id: WorkerId, channel: Box<dyn ParamChannel>) -> Result<Member, TrainError> {
+    /// A worker with its lease.
+    fn member(
+        &self,
+        id: WorkerId,
+        mut channel: Box<dyn ParamChannel>,
+    ) -> Result<Member, TrainError> {
         let shard = self.partition.shard(id.index, self.spec.workers_in_task)?;
         let batches = u32::try_from(shard.len().div_ceil(self.spec.batch_size)).map_err(|_| {
             TrainError::Internal("more mini-batches than a position counts".to_owned())
@@ -191,15 +202,25 @@ impl<'a> Training<'a> {
             content: format!("{:016x}", shard.content()),
             ..MemberReport::default()
         };
+        let optimizer = optimizer::build(&self.spec.optimizer, parameters)?;
+        let granted = channel.register(&Registration {
+            worker: id,
+            attempt: self.spec.attempt,
+            rows: shard.len() as u64,
+            content: shard.content(),
+            batches,
+        })?;
+        let overlap = self.strategy.overlaps();
+        let exchange = Exchange::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
         Ok(Member {
             id,
-            channel,
+            link: Link::new(channel, exchange, overlap)?,
             replica: Replica::new(&self.graph)?,
-            optimizer: optimizer::build(&self.spec.optimizer, parameters)?,
-            rule: self.strategy.worker(parameters),
+            optimizer,
+            rule: self.strategy.worker(parameters, granted.workers),
             shard,
             batches,
-            position: Position::default(),
+            position: granted.position,
             order: None,
             sequence: 0,
             state: State::Training,
@@ -217,7 +238,9 @@ impl<'a> Training<'a> {
         let start = members[index].position;
         let batches = members[index].batches;
         let end = match self.strategy.rhythm() {
-            Rhythm::Batches(window) => start.batch.saturating_add(window.get()).min(batches),
+            Rhythm::Window(window) | Rhythm::Round(window) => {
+                start.batch.saturating_add(window.get()).min(batches)
+            }
             Rhythm::Save => batches,
         };
         let mut window =
@@ -249,12 +272,33 @@ impl<'a> Training<'a> {
         let last = window.span.start.batch + window.span.batches - 1;
         member.check_finite(&self.graph.layout, last)?;
         clock.computed();
-        member.close(window, self.strategy.rhythm(), self.spec.epochs, &mut self.scratch)?;
+        let terms = Terms { strategy: &*self.strategy, epochs: self.spec.epochs };
+        member.close(window, terms, &mut self.scratch)?;
         if stop && member.state == State::Training {
             member.stop()?;
         }
         clock.waited();
         Ok(())
+    }
+
+    /// Waits until the round of a worker is closed.
+    fn close_round(&mut self, member: &mut Member, clock: &mut Clock) -> Result<(), TrainError> {
+        let terms = Terms { strategy: &*self.strategy, epochs: self.spec.epochs };
+        member.close_round(terms, &mut self.scratch)?;
+        clock.waited();
+        Ok(())
+    }
+
+    /// The first weights of a worker that trains a model of its own and has not begun.
+    fn own_weights(&self, member: &Member) -> Result<Option<(Vec<f32>, Buffers)>, TrainError> {
+        if !self.strategy.keeps_members() || member.position != Position::default() {
+            return Ok(None);
+        }
+        // A number that no other worker has, however many share a task.
+        let number = u64::from(member.id.partition) + (u64::from(member.id.index) << 32);
+        let seed = self.spec.seed.wrapping_add(number);
+        let (_, parameters, buffers) = initialise(&self.spec.network, &self.spec.data, seed)?;
+        Ok(Some((parameters, buffers)))
     }
 
     /// Trains one mini-batch; gives its rows and their losses.
@@ -271,6 +315,7 @@ impl<'a> Training<'a> {
         self.filler.fill(&mut self.batch, self.partition, rows)?;
         clock.gathered();
         let trained = rows.len() as u64;
+        member.rule.look_ahead(member.replica.parameters_mut());
         member.replica.seed(self.seed_of(member.id, member.position.epoch, batch));
         let tally = self.network.forward_backward(
             &mut member.replica,
@@ -281,7 +326,8 @@ impl<'a> Training<'a> {
         if !tally.loss.is_finite() {
             return Err(member.diverged("the loss", tally.loss, batch));
         }
-        member.optimizer.step(member.replica.parameters_mut(), self.gradient.flat());
+        let Member { rule, replica, optimizer, .. } = member;
+        rule.step(replica.parameters_mut(), self.gradient.flat(), &mut **optimizer);
         member.report.batches += 1;
         member.report.rows_trained += trained;
         clock.computed();
@@ -307,9 +353,14 @@ fn beat(members: &mut [Member], index: usize, window: &Window) -> Result<bool, T
         if other == index {
             let start = window.span.start;
             let next = Position { epoch: start.epoch, batch: start.batch + window.span.batches };
-            stop = member.channel.heartbeat(next, window.span.rows, window.tally)?.stop;
-        } else if member.state == State::Training {
-            member.channel.heartbeat(member.position, 0, Tally::default())?;
+            if let Some(channel) = member.link.idle()? {
+                stop = channel.heartbeat(next, window.span.rows, window.tally)?.stop;
+            }
+        } else if member.state != State::Finished {
+            let position = member.position;
+            if let Some(channel) = member.link.idle()? {
+                channel.heartbeat(position, 0, Tally::default())?;
+            }
         }
     }
     Ok(stop)

@@ -16,8 +16,8 @@ use firesteel_core::spec::{
     NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec, WorkerSpec,
 };
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, ParamChannel, Position, Save,
-    Tally, WorkerId,
+    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
+    Save, Tally, WorkerId,
 };
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
@@ -165,7 +165,7 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
         data,
         loss: LossSpec::CrossEntropy {},
         optimizer: sgd(0.1),
-        strategy: StrategySpec { name: strategy.to_owned(), window: None },
+        strategy: StrategySpec::named(strategy),
         batch_size: 32,
         epochs: 3,
         seed: 11,
@@ -182,6 +182,12 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
 impl Fit {
     /// Opens a server for a task, with the network's initial weights.
     pub fn open(worker: WorkerSpec) -> Self {
+        let workers = worker.workers_in_task;
+        Self::open_for(worker, workers)
+    }
+
+    /// Opens a server for that many workers, of this task and others.
+    pub fn open_for(worker: WorkerSpec, workers: u32) -> Self {
         let (layout, center, buffers) =
             initialise(&worker.network, &worker.data, worker.seed).unwrap();
         let spec = ServerSpec {
@@ -189,7 +195,8 @@ impl Fit {
             network: worker.network.clone(),
             data: worker.data.clone(),
             strategy: worker.strategy.clone(),
-            workers: worker.workers_in_task,
+            optimizer: Some(worker.optimizer),
+            workers,
             epochs: worker.epochs,
             seed: worker.seed,
             bind_address: "127.0.0.1".to_owned(),
@@ -198,6 +205,7 @@ impl Fit {
             secret: SECRET.to_owned(),
             lease_millis: 30_000,
             tls: None,
+            start_timeout_millis: 30_000,
         };
         let server = Server::open(&spec, layout, center, buffers).unwrap();
         Self { worker, server }
@@ -239,9 +247,52 @@ impl Fit {
         Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
     }
 
+    /// Runs one of several tasks: `workers` workers over these rows, the first attempt at partition `partition`, cancelled after that
+    /// many commits, rounds or saves of its workers.
+    pub fn run_task(&self, task: Task, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+        let mut spec = self.worker.clone();
+        (spec.partition, spec.workers_in_task, spec.attempt) =
+            (task.partition, task.workers, task.attempt);
+        spec.server.port = self.server.port();
+        let cancel = CancelFlag::new();
+        let layout = layout(&spec.network, &spec.data).unwrap();
+        let client = spec.server.clone();
+        let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
+            let (hash, parameters) = (layout.hash(), layout.parameters());
+            let channel = match task.sockets {
+                true => firesteel_ps::connect_remote(&client, hash, parameters, &cancel)?,
+                false => firesteel_ps::connect(&client, hash, parameters, &cancel)?,
+            };
+            Ok(match task.commits {
+                Some(left) => Box::new(Cancelling { channel, left, cancel: cancel.clone() }),
+                None => channel,
+            })
+        };
+        let partition = partition(&spec.data, rows);
+        Worker::new(spec, partition).run(&mut connect, &cancel)
+    }
+
     pub fn weights(&self) -> (Vec<f32>, Buffers) {
         let (center, buffers, _) = self.server.snapshot().unwrap();
         (center, buffers)
+    }
+}
+
+/// One of the tasks of a fit.
+#[derive(Clone, Copy)]
+pub struct Task {
+    pub partition: u32,
+    pub workers: u32,
+    pub attempt: i64,
+    /// Whether it talks over sockets.
+    pub sockets: bool,
+    /// When it is cancelled.
+    pub commits: Option<u32>,
+}
+
+impl Task {
+    pub fn of(partition: u32, workers: u32, sockets: bool) -> Self {
+        Self { partition, workers, attempt: 1, sockets, commits: None }
     }
 }
 
@@ -262,7 +313,7 @@ impl Cancelling {
 }
 
 impl ParamChannel for Cancelling {
-    fn register(&mut self, registration: &Registration) -> Result<Position, ChannelError> {
+    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.channel.register(registration)
     }
 
@@ -285,6 +336,24 @@ impl ParamChannel for Cancelling {
         let answer = self.channel.exchange(commit, center, buffers);
         self.count();
         answer
+    }
+
+    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        self.channel.contribute(commit)
+    }
+
+    fn close_round(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        let answer = self.channel.close_round(center, buffers);
+        self.count();
+        answer
+    }
+
+    fn is_remote(&self) -> bool {
+        self.channel.is_remote()
     }
 
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {

@@ -24,6 +24,7 @@ private[firesteel] object Strategy {
   val all: Seq[Strategy] = Seq(
     Strategy(Single, Nil),
     Strategy("averaging", Nil),
+    Strategy("ensemble", Nil),
     Strategy("downpour", delta),
     Strategy("adag", delta),
     Strategy("agn-adaptive", window ++ overlap :+ ("adaptiveGamma" -> "gamma")),

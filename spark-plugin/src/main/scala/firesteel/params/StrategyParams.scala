@@ -8,7 +8,7 @@ import org.json4s.JsonAST.{JBool, JDouble, JField, JInt, JObject, JString, JValu
   */
 trait StrategyParams extends ServerOptimizerParams {
 
-  /** The training strategy: `single`; asynchronous `downpour`, `adag` (alias `agn`), `agn-adaptive`, `dynsgd`, `aeasgd`,
+  /** The training strategy: `single`; `ensemble`, whose members' predictions are averaged; asynchronous `downpour`, `adag` (alias `agn`), `agn-adaptive`, `dynsgd`, `aeasgd`,
     * `eamsgd`; in rounds `averaging`, `easgd`, `sync`, `diloco`. Default: adag.
     */
   final val strategy: Param[String] = new Param[String](

@@ -150,7 +150,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
   }
 
   test("unknown names are refused with the names that are known") {
-    refused("unknown strategy 'adagg'; known are single, averaging, downpour, adag")(
+    refused("unknown strategy 'adagg'; known are single, averaging, ensemble, downpour, adag")(
       new NetworkClassifier().setStrategy("adagg")
     )
     refused("unknown optimizer 'adams'; known are sgd, adam")(

@@ -1,8 +1,7 @@
 //! The ranges of the optimizers' options: PyTorch's, and every value finite as an f32.
 
-use firesteel_core::spec::OptimizerSpec;
-
-use crate::error::TrainError;
+use super::OptimizerError;
+use crate::spec::OptimizerSpec;
 
 /// Which values an option may take.
 #[derive(Clone, Copy)]
@@ -37,7 +36,7 @@ impl Range {
 use Range::{AtLeastZero, BelowOne, Finite, UpToOne};
 
 /// Checks every option of an optimizer.
-pub(super) fn check(spec: &OptimizerSpec) -> Result<(), TrainError> {
+pub(super) fn check(spec: &OptimizerSpec) -> Result<(), OptimizerError> {
     let (name, options) = options(spec);
     for (option, value, range) in options {
         if !range.holds(value) {
@@ -58,8 +57,8 @@ pub(super) fn check(spec: &OptimizerSpec) -> Result<(), TrainError> {
     }
 }
 
-fn invalid(optimizer: &str, option: &str, problem: &str) -> TrainError {
-    TrainError::InvalidSpec(format!("optimizer '{optimizer}': option '{option}' {problem}"))
+fn invalid(optimizer: &'static str, option: &'static str, problem: &str) -> OptimizerError {
+    OptimizerError { optimizer, option, problem: problem.to_owned() }
 }
 
 /// An optimizer's name in the specification and its numeric options with their ranges.
@@ -82,6 +81,9 @@ fn options(spec: &OptimizerSpec) -> (&'static str, Vec<(&'static str, f64, Range
         }
         OptimizerSpec::Adamax { learning_rate, beta1, beta2, epsilon, weight_decay } => {
             ("adamax", moments(learning_rate, beta1, beta2, epsilon, weight_decay))
+        }
+        OptimizerSpec::Yogi { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+            ("yogi", moments(learning_rate, beta1, beta2, epsilon, weight_decay))
         }
         OptimizerSpec::NAdam {
             learning_rate,
@@ -159,9 +161,10 @@ fn moments(
 
 #[cfg(test)]
 mod tests {
-    use firesteel_core::spec::OptimizerSpec;
-    use firesteel_core::{Coded, ErrorCode};
     use serde_json::{Value, json};
+
+    use crate::error::{Coded, ErrorCode};
+    use crate::spec::OptimizerSpec;
 
     use super::check;
 
@@ -184,6 +187,8 @@ mod tests {
                    "epsilon": 1e-8, "weightDecay": 0.0}),
             json!({"name": "nadam", "learningRate": 2e-3, "beta1": 0.9, "beta2": 0.999,
                    "epsilon": 1e-8, "weightDecay": 0.0, "momentumDecay": 4e-3}),
+            json!({"name": "yogi", "learningRate": 1e-2, "beta1": 0.9, "beta2": 0.999,
+                   "epsilon": 1e-3, "weightDecay": 0.0}),
         ]
     }
 
@@ -230,7 +235,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(checked, 85);
+        assert_eq!(checked, 97);
     }
 
     #[test]

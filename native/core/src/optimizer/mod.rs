@@ -1,4 +1,4 @@
-//! Worker optimizers: PyTorch's formulas, each as one pass over flat slices of parameters, gradients and state.
+//! The optimizers of workers and of the server: PyTorch's formulas, each as one pass over flat slices of parameters, gradients and state.
 //!
 //! An optimizer is a [`Method`]: its hyperparameters, from which it makes the constants of a step, and the arithmetic of
 //! one element as a [`Rule`]. [`Fused`] holds the state and runs the pass.
@@ -12,8 +12,10 @@ mod nadam;
 mod options;
 mod rmsprop;
 mod sgd;
+mod yogi;
 
-use firesteel_core::spec::OptimizerSpec;
+use crate::error::{Coded, ErrorCode};
+use crate::spec::OptimizerSpec;
 
 use self::adadelta::Adadelta;
 use self::adagrad::Adagrad;
@@ -23,7 +25,124 @@ use self::fused::{Fused, Method};
 use self::nadam::NAdam;
 use self::rmsprop::RmsProp;
 use self::sgd::Sgd;
-use crate::error::TrainError;
+use self::yogi::Yogi;
+
+/// An option of an optimizer that is out of its range.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("optimizer '{optimizer}': option '{option}' {problem}")]
+pub struct OptimizerError {
+    /// The optimizer's name in the specification.
+    pub optimizer: &'static str,
+    /// The option's name.
+    pub option: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+impl Coded for OptimizerError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidSpec
+    }
+}
+
+/// A specification whose options have been checked, from which any number of optimizers are built.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recipe(OptimizerSpec);
+
+impl Recipe {
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// As [`build`].
+    pub fn new(spec: &OptimizerSpec) -> Result<Self, OptimizerError> {
+        options::check(spec)?;
+        Ok(Self(*spec))
+    }
+
+    /// The learning rate of the first step.
+    #[must_use]
+    pub fn learning_rate(&self) -> f64 {
+        self.0.learning_rate()
+    }
+
+    /// An optimizer for a flat buffer of `parameters` elements.
+    #[must_use]
+    pub fn build(&self, parameters: usize) -> Box<dyn Optimizer> {
+        match self.0 {
+            OptimizerSpec::Sgd { learning_rate, momentum, dampening, nesterov, weight_decay } => {
+                let method = Sgd { momentum, dampening, nesterov, weight_decay };
+                if momentum == 0.0 {
+                    fused::<_, 0>(method, learning_rate, parameters)
+                } else {
+                    fused::<_, 1>(method, learning_rate, parameters)
+                }
+            }
+            OptimizerSpec::Adam { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad } => {
+                let method = Adam { beta1, beta2, epsilon, weight_decay, decoupled: false };
+                adam(method, amsgrad, learning_rate, parameters)
+            }
+            OptimizerSpec::AdamW {
+                learning_rate,
+                beta1,
+                beta2,
+                epsilon,
+                weight_decay,
+                amsgrad,
+            } => {
+                let method = Adam { beta1, beta2, epsilon, weight_decay, decoupled: true };
+                adam(method, amsgrad, learning_rate, parameters)
+            }
+            OptimizerSpec::RmsProp {
+                learning_rate,
+                alpha,
+                epsilon,
+                weight_decay,
+                momentum,
+                centered,
+            } => {
+                let method = RmsProp { alpha, epsilon, weight_decay, momentum };
+                if centered {
+                    fused::<_, 3>(method, learning_rate, parameters)
+                } else if momentum > 0.0 {
+                    fused::<_, 2>(method, learning_rate, parameters)
+                } else {
+                    fused::<_, 1>(method, learning_rate, parameters)
+                }
+            }
+            OptimizerSpec::Adagrad {
+                learning_rate,
+                learning_rate_decay,
+                epsilon,
+                weight_decay,
+                initial_accumulator,
+            } => {
+                let method =
+                    Adagrad { learning_rate_decay, epsilon, weight_decay, initial_accumulator };
+                fused(method, learning_rate, parameters)
+            }
+            OptimizerSpec::Adadelta { learning_rate, rho, epsilon, weight_decay } => {
+                fused(Adadelta { rho, epsilon, weight_decay }, learning_rate, parameters)
+            }
+            OptimizerSpec::Adamax { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+                fused(Adamax { beta1, beta2, epsilon, weight_decay }, learning_rate, parameters)
+            }
+            OptimizerSpec::NAdam {
+                learning_rate,
+                beta1,
+                beta2,
+                epsilon,
+                weight_decay,
+                momentum_decay,
+            } => {
+                let method = NAdam::new(beta1, beta2, epsilon, weight_decay, momentum_decay);
+                fused(method, learning_rate, parameters)
+            }
+            OptimizerSpec::Yogi { learning_rate, beta1, beta2, epsilon, weight_decay } => {
+                fused(Yogi { beta1, beta2, epsilon, weight_decay }, learning_rate, parameters)
+            }
+        }
+    }
+}
 
 /// Moves a flat buffer of parameters against their gradients and keeps what it needs to from step to step.
 pub trait Optimizer: Send {
@@ -46,73 +165,13 @@ pub trait Optimizer: Send {
 /// The optimizer of this specification for a flat buffer of `parameters` elements.
 ///
 /// # Errors
-/// [`TrainError::InvalidSpec`] naming the optimizer, the option, its range and its value, where an option is outside the
-/// range that PyTorch accepts, not finite, or too large for an f32.
-pub fn build(spec: &OptimizerSpec, parameters: usize) -> Result<Box<dyn Optimizer>, TrainError> {
-    options::check(spec)?;
-    Ok(match *spec {
-        OptimizerSpec::Sgd { learning_rate, momentum, dampening, nesterov, weight_decay } => {
-            let method = Sgd { momentum, dampening, nesterov, weight_decay };
-            if momentum == 0.0 {
-                fused::<_, 0>(method, learning_rate, parameters)
-            } else {
-                fused::<_, 1>(method, learning_rate, parameters)
-            }
-        }
-        OptimizerSpec::Adam { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad } => {
-            let method = Adam { beta1, beta2, epsilon, weight_decay, decoupled: false };
-            adam(method, amsgrad, learning_rate, parameters)
-        }
-        OptimizerSpec::AdamW { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad } => {
-            let method = Adam { beta1, beta2, epsilon, weight_decay, decoupled: true };
-            adam(method, amsgrad, learning_rate, parameters)
-        }
-        OptimizerSpec::RmsProp {
-            learning_rate,
-            alpha,
-            epsilon,
-            weight_decay,
-            momentum,
-            centered,
-        } => {
-            let method = RmsProp { alpha, epsilon, weight_decay, momentum };
-            if centered {
-                fused::<_, 3>(method, learning_rate, parameters)
-            } else if momentum > 0.0 {
-                fused::<_, 2>(method, learning_rate, parameters)
-            } else {
-                fused::<_, 1>(method, learning_rate, parameters)
-            }
-        }
-        OptimizerSpec::Adagrad {
-            learning_rate,
-            learning_rate_decay,
-            epsilon,
-            weight_decay,
-            initial_accumulator,
-        } => {
-            let method =
-                Adagrad { learning_rate_decay, epsilon, weight_decay, initial_accumulator };
-            fused(method, learning_rate, parameters)
-        }
-        OptimizerSpec::Adadelta { learning_rate, rho, epsilon, weight_decay } => {
-            fused(Adadelta { rho, epsilon, weight_decay }, learning_rate, parameters)
-        }
-        OptimizerSpec::Adamax { learning_rate, beta1, beta2, epsilon, weight_decay } => {
-            fused(Adamax { beta1, beta2, epsilon, weight_decay }, learning_rate, parameters)
-        }
-        OptimizerSpec::NAdam {
-            learning_rate,
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay,
-            momentum_decay,
-        } => {
-            let method = NAdam::new(beta1, beta2, epsilon, weight_decay, momentum_decay);
-            fused(method, learning_rate, parameters)
-        }
-    })
+/// [`OptimizerError`] naming the optimizer, the option, its range and its value, where an option is outside the range that
+/// PyTorch accepts, not finite, or too large for an f32.
+pub fn build(
+    spec: &OptimizerSpec,
+    parameters: usize,
+) -> Result<Box<dyn Optimizer>, OptimizerError> {
+    Ok(Recipe::new(spec)?.build(parameters))
 }
 
 fn adam(method: Adam, amsgrad: bool, learning_rate: f64, parameters: usize) -> Box<dyn Optimizer> {
@@ -133,7 +192,7 @@ fn fused<M: Method<STATES> + 'static, const STATES: usize>(
 
 #[cfg(test)]
 mod tests {
-    use firesteel_core::spec::OptimizerSpec;
+    use crate::spec::OptimizerSpec;
 
     use super::{Optimizer, build};
 
@@ -169,6 +228,7 @@ mod tests {
                 weight_decay,
                 momentum_decay,
             },
+            OptimizerSpec::Yogi { learning_rate, beta1, beta2, epsilon, weight_decay },
             OptimizerSpec::Adagrad {
                 learning_rate,
                 learning_rate_decay: 0.1,

@@ -1,0 +1,64 @@
+//! `aeasgd`: `e = alpha (x - c)` with the center variable pulled at the window's end, `x -= e`, `c += e` (Zhang et al., 2015).
+
+use super::elastic::{Elastic, Pulling};
+use super::{CommitContext, CommitRule, Rhythm, ServerRule, Strategy, Window, WorkerRule};
+
+#[derive(Debug)]
+pub(super) struct Aeasgd(pub(super) Elastic);
+
+impl Strategy for Aeasgd {
+    fn name(&self) -> &'static str {
+        "aeasgd"
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        Rhythm::Window(self.0.window)
+    }
+
+    fn overlaps(&self) -> bool {
+        self.0.overlap
+    }
+
+    fn pulls_first(&self) -> bool {
+        true
+    }
+
+    fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule> {
+        Box::new(Worker(Pulling::new(self.0.alpha, parameters, workers)))
+    }
+
+    fn server(&self, _: usize, _: u32) -> ServerRule {
+        ServerRule::Commit(Box::new(Add))
+    }
+
+    fn warning(&self, workers: u32) -> Option<String> {
+        self.0.warning(self.name(), workers)
+    }
+}
+
+struct Worker(Pulling);
+
+impl WorkerRule for Worker {
+    fn start(&mut self, center: &[f32]) {
+        self.0.see(center);
+    }
+
+    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+        self.0.step(replica, window, message);
+    }
+
+    fn receive(&mut self, center: &[f32], _: &mut [f32]) {
+        self.0.see(center);
+    }
+}
+
+/// `c += e`.
+pub(super) struct Add;
+
+impl CommitRule for Add {
+    fn apply(&mut self, center: &mut [f32], message: &[f32], _: &[f32], _: CommitContext) {
+        for (c, e) in center.iter_mut().zip(message) {
+            *c += e;
+        }
+    }
+}

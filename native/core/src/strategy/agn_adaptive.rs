@@ -1,0 +1,74 @@
+//! `agn-adaptive`: `d` as in `adag`, `c += d / (1 + (c - c_at_pull)^2 / gamma)` for each parameter: an update counts the less the
+//! farther the center variable has moved since the worker saw it (Hermans, 2017, chapter 4).
+
+use std::num::NonZeroU32;
+
+use super::{
+    CommitContext, CommitRule, Displacement, Rhythm, ServerRule, Strategy, Window, WorkerRule,
+};
+
+#[derive(Debug)]
+pub(super) struct AgnAdaptive {
+    pub(super) window: NonZeroU32,
+    pub(super) gamma: f64,
+    pub(super) overlap: bool,
+}
+
+impl Strategy for AgnAdaptive {
+    fn name(&self) -> &'static str {
+        "agn-adaptive"
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        Rhythm::Window(self.window)
+    }
+
+    fn overlaps(&self) -> bool {
+        self.overlap
+    }
+
+    fn remembers_pulls(&self) -> bool {
+        true
+    }
+
+    fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
+        Box::new(Worker(Displacement::new(parameters)))
+    }
+
+    fn server(&self, _: usize, _: u32) -> ServerRule {
+        ServerRule::Commit(Box::new(Server { gamma: self.gamma as f32 }))
+    }
+}
+
+struct Worker(Displacement);
+
+impl WorkerRule for Worker {
+    fn start(&mut self, center: &[f32]) {
+        self.0.start(center);
+    }
+
+    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+        self.0.take(replica, 1.0 / window.batches.max(1) as f32, message);
+    }
+
+    fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
+        self.0.receive(center, replica);
+    }
+
+    fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
+        self.0.merge(center, replica);
+    }
+}
+
+struct Server {
+    gamma: f32,
+}
+
+impl CommitRule for Server {
+    fn apply(&mut self, center: &mut [f32], message: &[f32], seen: &[f32], _: CommitContext) {
+        for ((c, d), seen) in center.iter_mut().zip(message).zip(seen) {
+            let moved = *c - seen;
+            *c += d / (1.0 + moved * moved / self.gamma);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What the strategies that commit a displacement share.
+
+use std::num::NonZeroU32;
+
+use super::{CommitContext, CommitRule};
+use crate::optimizer::{Optimizer, Recipe};
+
+/// Their options.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Delta {
+    pub(super) window: NonZeroU32,
+    pub(super) overlap: bool,
+    /// Takes `-d` as its gradient, in place of `c += d`.
+    pub(super) optimizer: Option<Recipe>,
+}
+
+impl Delta {
+    /// The server's rule for a stripe: `d` times what `scale` says is added, or its opposite is the server optimizer's gradient.
+    pub(super) fn server(
+        &self,
+        parameters: usize,
+        scale: fn(CommitContext) -> f32,
+    ) -> Box<dyn CommitRule> {
+        match self.optimizer {
+            None => Box::new(Add { scale }),
+            Some(recipe) => Box::new(Step {
+                scale,
+                gradient: vec![0.0; parameters],
+                optimizer: recipe.build(parameters),
+            }),
+        }
+    }
+}
+
+/// `c += scale d`.
+struct Add {
+    scale: fn(CommitContext) -> f32,
+}
+
+impl CommitRule for Add {
+    fn apply(&mut self, center: &mut [f32], message: &[f32], _: &[f32], context: CommitContext) {
+        let scale = (self.scale)(context);
+        for (c, d) in center.iter_mut().zip(message) {
+            *c += scale * d;
+        }
+    }
+}
+
+/// A step of the server optimizer with the gradient `-scale d`.
+struct Step {
+    scale: fn(CommitContext) -> f32,
+    gradient: Vec<f32>,
+    optimizer: Box<dyn Optimizer>,
+}
+
+impl CommitRule for Step {
+    fn apply(&mut self, center: &mut [f32], message: &[f32], _: &[f32], context: CommitContext) {
+        let scale = (self.scale)(context);
+        for (g, d) in self.gradient.iter_mut().zip(message) {
+            *g = -scale * d;
+        }
+        self.optimizer.step(center, &self.gradient);
+    }
+}
+
+/// What has been learnt since the last commit or pull: `d = x_now - x_at_pull`, with `x_at_pull` kept here.
+#[derive(Debug)]
+pub struct Displacement {
+    anchor: Vec<f32>,
+}
+
+impl Displacement {
+    /// Over `parameters` flat parameters.
+    #[must_use]
+    pub fn new(parameters: usize) -> Self {
+        Self { anchor: vec![0.0; parameters] }
+    }
+
+    /// Counts from `center` on.
+    pub fn start(&mut self, center: &[f32]) {
+        self.anchor.copy_from_slice(center);
+    }
+
+    /// Writes `scale (x - x_at_pull)` and counts from `x` on.
+    pub fn take(&mut self, replica: &[f32], scale: f32, message: &mut [f32]) {
+        for ((d, x), anchor) in message.iter_mut().zip(replica).zip(&mut self.anchor) {
+            *d = (x - *anchor) * scale;
+            *anchor = *x;
+        }
+    }
+
+    /// `x = c`, and `x_at_pull = c`.
+    pub fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
+        replica.copy_from_slice(center);
+        self.anchor.copy_from_slice(center);
+    }
+
+    /// `x = c + (x - x_sent)`, where `x_sent` is the replica of the last commit, and `x_at_pull = c`.
+    pub fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
+        for ((c, x), anchor) in center.iter().zip(replica).zip(&mut self.anchor) {
+            *x = c + (*x - *anchor);
+            *anchor = *c;
+        }
+    }
+}

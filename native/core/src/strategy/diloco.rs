@@ -1,0 +1,52 @@
+//! `diloco`: rounds of `w` mini-batches; the mean of `x_at_start - x_now` is the gradient of an outer SGD with Nesterov's momentum on
+//! the server, and `x = c` (Douillard et al., 2023, DiLoCo: Distributed Low-Communication Training of Language Models).
+
+use std::num::NonZeroU32;
+
+use super::mean::MeanGradient;
+use super::{Displacement, Rhythm, ServerRule, Strategy, Weight, Window, WorkerRule};
+use crate::optimizer::Recipe;
+
+#[derive(Debug)]
+pub(super) struct Diloco {
+    pub(super) window: NonZeroU32,
+    pub(super) outer: Recipe,
+}
+
+impl Strategy for Diloco {
+    fn name(&self) -> &'static str {
+        "diloco"
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        Rhythm::Round(self.window)
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::Worker
+    }
+
+    fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
+        Box::new(Worker(Displacement::new(parameters)))
+    }
+
+    fn server(&self, parameters: usize, _: u32) -> ServerRule {
+        ServerRule::Round(Box::new(MeanGradient::new(self.outer, parameters)))
+    }
+}
+
+struct Worker(Displacement);
+
+impl WorkerRule for Worker {
+    fn start(&mut self, center: &[f32]) {
+        self.0.start(center);
+    }
+
+    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
+        self.0.take(replica, -1.0, message);
+    }
+
+    fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
+        self.0.receive(center, replica);
+    }
+}

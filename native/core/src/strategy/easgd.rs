@@ -1,0 +1,86 @@
+//! `easgd`: the synchronous form of `aeasgd`, in rounds: `x -= alpha (x - c_old)`, `c = c_old + alpha sum_k (x_k - c_old)` (Zhang et
+//! al., 2015).
+
+use super::elastic::{Alpha, Elastic};
+use super::{Part, Rhythm, RoundRule, ServerRule, Strategy, Weight, Window, WorkerRule};
+
+#[derive(Debug)]
+pub(super) struct Easgd {
+    pub(super) elastic: Elastic,
+    /// The fit's, of which `rho` makes the server's moving rate.
+    pub(super) learning_rate: f64,
+}
+
+impl Strategy for Easgd {
+    fn name(&self) -> &'static str {
+        "easgd"
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        Rhythm::Round(self.elastic.window)
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::Worker
+    }
+
+    fn gives_former_center(&self) -> bool {
+        true
+    }
+
+    fn worker(&self, _: usize, workers: u32) -> Box<dyn WorkerRule> {
+        Box::new(Worker { alpha: self.elastic.alpha, workers, rate: self.learning_rate })
+    }
+
+    fn server(&self, parameters: usize, workers: u32) -> ServerRule {
+        let alpha = self.elastic.alpha.at(workers, self.learning_rate) as f32;
+        ServerRule::Round(Box::new(Server { alpha, sum: vec![0.0; parameters] }))
+    }
+
+    fn warning(&self, workers: u32) -> Option<String> {
+        self.elastic.warning(self.name(), workers)
+    }
+}
+
+struct Worker {
+    alpha: Alpha,
+    workers: u32,
+    /// The learning rate of the window sent last.
+    rate: f64,
+}
+
+impl WorkerRule for Worker {
+    fn start(&mut self, _: &[f32]) {}
+
+    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+        self.rate = window.learning_rate;
+        message.copy_from_slice(replica);
+    }
+
+    /// `x -= alpha (x - c_old)`.
+    fn receive(&mut self, former: &[f32], replica: &mut [f32]) {
+        let alpha = self.alpha.at(self.workers, self.rate) as f32;
+        for (x, c) in replica.iter_mut().zip(former) {
+            *x -= alpha * (*x - c);
+        }
+    }
+}
+
+struct Server {
+    alpha: f32,
+    sum: Vec<f32>,
+}
+
+impl RoundRule for Server {
+    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]) {
+        self.sum.fill(0.0);
+        for part in parts {
+            for ((sum, x), c) in self.sum.iter_mut().zip(part.message).zip(&*center) {
+                *sum += x - c;
+            }
+        }
+        for (c, sum) in center.iter_mut().zip(&self.sum) {
+            *c += self.alpha * sum;
+        }
+    }
+}

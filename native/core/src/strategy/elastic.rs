@@ -1,0 +1,84 @@
+//! What the elastic strategies share (Zhang, Choromanska and LeCun, 2015, Deep learning with Elastic Averaging SGD).
+
+use std::num::NonZeroU32;
+
+use super::Window;
+
+/// `beta` of the default moving rate `beta / p`.
+const BETA: f64 = 0.9;
+
+/// Where the moving rate comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Alpha {
+    /// `0.9 / p`.
+    ByWorkers,
+    /// Given.
+    Fixed(f64),
+    /// `rho` times the learning rate.
+    ByRate(f64),
+}
+
+impl Alpha {
+    /// The moving rate with that many workers at that learning rate.
+    pub(super) fn at(self, workers: u32, learning_rate: f64) -> f64 {
+        match self {
+            Self::ByWorkers => BETA / f64::from(workers.max(1)),
+            Self::Fixed(alpha) => alpha,
+            Self::ByRate(rho) => rho * learning_rate,
+        }
+    }
+}
+
+/// Their options.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Elastic {
+    pub(super) window: NonZeroU32,
+    pub(super) overlap: bool,
+    pub(super) alpha: Alpha,
+    /// The fit's, where it is known.
+    pub(super) learning_rate: Option<f64>,
+}
+
+impl Elastic {
+    /// That the center variable overshoots, if it does.
+    pub(super) fn warning(&self, name: &str, workers: u32) -> Option<String> {
+        if matches!(self.alpha, Alpha::ByRate(_)) && self.learning_rate.is_none() {
+            return None;
+        }
+        let alpha = self.alpha.at(workers, self.learning_rate.unwrap_or_default());
+        let product = alpha * f64::from(workers);
+        (product > 1.0).then(|| {
+            format!(
+                "strategy '{name}': the moving rate alpha is {alpha} and {workers} workers make {product}, which is above 1: the \
+                 center variable overshoots; lower 'alpha' or 'rho', or leave both out"
+            )
+        })
+    }
+}
+
+/// A worker's elastic step against the center variable that it saw last.
+pub(super) struct Pulling {
+    center: Vec<f32>,
+    alpha: Alpha,
+    workers: u32,
+}
+
+impl Pulling {
+    pub(super) fn new(alpha: Alpha, parameters: usize, workers: u32) -> Self {
+        Self { center: vec![0.0; parameters], alpha, workers }
+    }
+
+    /// Keeps the center variable for the next elastic step.
+    pub(super) fn see(&mut self, center: &[f32]) {
+        self.center.copy_from_slice(center);
+    }
+
+    /// `e = alpha (x - c)`, `x -= e`; the message is `e`.
+    pub(super) fn step(&self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+        let alpha = self.alpha.at(self.workers, window.learning_rate) as f32;
+        for ((e, x), c) in message.iter_mut().zip(replica).zip(&self.center) {
+            *e = alpha * (*x - c);
+            *x -= *e;
+        }
+    }
+}

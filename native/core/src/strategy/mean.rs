@@ -1,0 +1,36 @@
+//! The mean over a round, and a server optimizer's step with it.
+
+use super::{Part, RoundRule};
+use crate::optimizer::{Optimizer, Recipe};
+
+/// Writes the weighted mean of the parts' messages to `mean`.
+pub fn weighted_mean(parts: &[Part<'_>], mean: &mut [f32]) {
+    let total: f64 = parts.iter().map(|part| part.weight).sum();
+    mean.fill(0.0);
+    for part in parts {
+        let share = (part.weight / total) as f32;
+        for (mean, value) in mean.iter_mut().zip(part.message) {
+            *mean += share * value;
+        }
+    }
+}
+
+/// Takes the mean message as the gradient of a server optimizer.
+pub(super) struct MeanGradient {
+    mean: Vec<f32>,
+    optimizer: Box<dyn Optimizer>,
+}
+
+impl MeanGradient {
+    /// For a stripe of `parameters` parameters.
+    pub(super) fn new(recipe: Recipe, parameters: usize) -> Self {
+        Self { mean: vec![0.0; parameters], optimizer: recipe.build(parameters) }
+    }
+}
+
+impl RoundRule for MeanGradient {
+    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]) {
+        weighted_mean(parts, &mut self.mean);
+        self.optimizer.step(center, &self.mean);
+    }
+}

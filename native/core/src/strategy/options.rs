@@ -1,0 +1,155 @@
+//! The options of strategies, checked one by one.
+
+use std::num::NonZeroU32;
+
+use super::StrategyError;
+use super::delta::Delta;
+use super::elastic::{Alpha, Elastic};
+use crate::optimizer::Recipe;
+use crate::spec::{OptimizerSpec, StrategySpec};
+
+/// What a strategy is made of.
+pub(super) struct Options<'a> {
+    pub(super) spec: &'a StrategySpec,
+    /// The fit's optimizer, where it is known.
+    pub(super) optimizer: Option<&'a OptimizerSpec>,
+}
+
+impl Options<'_> {
+    /// The error that an option does not fit.
+    pub(super) fn error(&self, option: &'static str, problem: impl Into<String>) -> StrategyError {
+        StrategyError::Option { strategy: self.spec.name.clone(), option, problem: problem.into() }
+    }
+
+    /// The communication window, or the strategy's default.
+    pub(super) fn window(&self, default: u32) -> Result<NonZeroU32, StrategyError> {
+        NonZeroU32::new(self.spec.window.unwrap_or(default))
+            .ok_or_else(|| self.error("window", "must be at least 1"))
+    }
+
+    /// Whether exchanges overlap with training; by default they do.
+    pub(super) fn overlap(&self) -> bool {
+        self.spec.overlap.unwrap_or(true)
+    }
+
+    /// An option above 0.
+    pub(super) fn positive(
+        &self,
+        option: &'static str,
+        given: Option<f64>,
+        default: f64,
+    ) -> Result<f64, StrategyError> {
+        let value = given.unwrap_or(default);
+        if value > 0.0 && (value as f32).is_finite() && value as f32 > 0.0 {
+            return Ok(value);
+        }
+        Err(self.error(option, format!("must be above 0 and finite, is {value}")))
+    }
+
+    /// An option in [0, 1).
+    pub(super) fn below_one(
+        &self,
+        option: &'static str,
+        given: Option<f64>,
+        default: f64,
+    ) -> Result<f64, StrategyError> {
+        let value = given.unwrap_or(default);
+        if (0.0..1.0).contains(&value) {
+            return Ok(value);
+        }
+        Err(self.error(option, format!("must be in [0, 1), is {value}")))
+    }
+
+    /// What the strategies that commit a displacement have.
+    pub(super) fn delta(&self, window: u32) -> Result<Delta, StrategyError> {
+        let optimizer =
+            self.spec.server_optimizer.as_ref().map(|spec| self.recipe(spec)).transpose()?;
+        Ok(Delta { window: self.window(window)?, overlap: self.overlap(), optimizer })
+    }
+
+    fn recipe(&self, spec: &OptimizerSpec) -> Result<Recipe, StrategyError> {
+        Recipe::new(spec)
+            .map_err(|error| self.error("serverOptimizer", format!("is no good: {error}")))
+    }
+
+    /// What the elastic strategies have.
+    pub(super) fn elastic(&self, window: u32) -> Result<Elastic, StrategyError> {
+        let alpha = match (self.spec.alpha, self.spec.rho) {
+            (None, None) => Alpha::ByWorkers,
+            (given @ Some(_), None) => Alpha::Fixed(self.positive("alpha", given, 0.0)?),
+            (None, given @ Some(_)) => Alpha::ByRate(self.positive("rho", given, 0.0)?),
+            (Some(_), Some(_)) => return Err(self.error("rho", "is given beside 'alpha'")),
+        };
+        let learning_rate = self.optimizer.map(OptimizerSpec::learning_rate);
+        Ok(Elastic { window: self.window(window)?, overlap: self.overlap(), alpha, learning_rate })
+    }
+
+    /// The fit's learning rate, which the server needs where the moving rate depends on it.
+    pub(super) fn learning_rate_of_rho(&self) -> Result<f64, StrategyError> {
+        match (self.optimizer, self.spec.rho) {
+            (Some(optimizer), _) => Ok(optimizer.learning_rate()),
+            (None, None) => Ok(0.0),
+            (None, Some(_)) => Err(self.error("rho", "needs the fit's optimizer")),
+        }
+    }
+
+    /// The optimizer that `sync` steps with on the server.
+    pub(super) fn fits_optimizer(&self) -> Result<Recipe, StrategyError> {
+        let spec = self.spec.server_optimizer.as_ref().or(self.optimizer);
+        let spec = spec.ok_or_else(|| {
+            self.error("serverOptimizer", "must be given where the fit's optimizer is not")
+        })?;
+        self.recipe(spec)
+    }
+
+    /// DiLoCo's outer optimizer: SGD with Nesterov's momentum.
+    pub(super) fn outer(&self) -> Result<Recipe, StrategyError> {
+        let learning_rate = self.spec.outer_learning_rate.unwrap_or(0.7);
+        let momentum = self.below_one("outerMomentum", self.spec.outer_momentum, 0.9)?;
+        let spec = OptimizerSpec::Sgd {
+            learning_rate,
+            momentum,
+            dampening: 0.0,
+            nesterov: momentum > 0.0,
+            weight_decay: 0.0,
+        };
+        Recipe::new(&spec).map_err(|error| self.error("outerLearningRate", error.problem))
+    }
+}
+
+/// The options of a specification by their names.
+pub(super) struct Given;
+
+impl Given {
+    /// The names of the options that are given.
+    pub(super) fn of(spec: &StrategySpec) -> impl Iterator<Item = &'static str> {
+        [
+            ("window", spec.window.is_some()),
+            ("alpha", spec.alpha.is_some()),
+            ("rho", spec.rho.is_some()),
+            ("momentum", spec.momentum.is_some()),
+            ("gamma", spec.gamma.is_some()),
+            ("outerLearningRate", spec.outer_learning_rate.is_some()),
+            ("outerMomentum", spec.outer_momentum.is_some()),
+            ("serverOptimizer", spec.server_optimizer.is_some()),
+            ("overlap", spec.overlap == Some(true)),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+    }
+
+    /// Takes an option back.
+    pub(super) fn clear(spec: &mut StrategySpec, option: &str) {
+        match option {
+            "window" => spec.window = None,
+            "alpha" => spec.alpha = None,
+            "rho" => spec.rho = None,
+            "momentum" => spec.momentum = None,
+            "gamma" => spec.gamma = None,
+            "outerLearningRate" => spec.outer_learning_rate = None,
+            "outerMomentum" => spec.outer_momentum = None,
+            "serverOptimizer" => spec.server_optimizer = None,
+            _ => spec.overlap = None,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The table of strategies.
+
+use super::options::{Given, Options};
+use super::{Strategy, StrategyError};
+use super::{
+    adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
+    single, sync,
+};
+use crate::spec::{OptimizerSpec, StrategySpec};
+
+/// How a strategy is made of its options.
+type Make = fn(&Options<'_>) -> Result<Box<dyn Strategy>, StrategyError>;
+
+/// One strategy: its name, an alias, the options that it has, and how it is made of them.
+struct Entry(&'static str, Option<&'static str>, &'static [&'static str], Make);
+
+/// The options of the strategies whose update a server optimizer can take.
+const DELTA: &[&str] = &["window", "serverOptimizer", "overlap"];
+
+/// All strategies.
+const STRATEGIES: [Entry; 12] = [
+    Entry("single", None, &[], |_| Ok(Box::new(single::Single))),
+    Entry("averaging", None, &[], |_| Ok(Box::new(averaging::Averaging))),
+    Entry("ensemble", None, &[], |_| Ok(Box::new(ensemble::Ensemble))),
+    Entry("downpour", None, DELTA, |options| Ok(Box::new(downpour::Downpour(options.delta(5)?)))),
+    Entry("adag", Some("agn"), DELTA, |options| Ok(Box::new(adag::Adag(options.delta(12)?)))),
+    Entry("agn-adaptive", None, &["window", "gamma", "overlap"], |options| {
+        Ok(Box::new(agn_adaptive::AgnAdaptive {
+            window: options.window(12)?,
+            gamma: options.positive("gamma", options.spec.gamma, 1e-4)?,
+            overlap: options.overlap(),
+        }))
+    }),
+    Entry("dynsgd", None, DELTA, |options| Ok(Box::new(dynsgd::DynSgd(options.delta(5)?)))),
+    Entry("aeasgd", None, &["window", "alpha", "rho", "overlap"], |options| {
+        Ok(Box::new(aeasgd::Aeasgd(options.elastic(32)?)))
+    }),
+    Entry("eamsgd", None, &["window", "alpha", "rho", "momentum", "overlap"], |options| {
+        Ok(Box::new(eamsgd::Eamsgd {
+            elastic: options.elastic(32)?,
+            momentum: options.below_one("momentum", options.spec.momentum, 0.9)?,
+        }))
+    }),
+    Entry("easgd", None, &["window", "alpha", "rho"], |options| {
+        let elastic = options.elastic(32)?;
+        Ok(Box::new(easgd::Easgd { elastic, learning_rate: options.learning_rate_of_rho()? }))
+    }),
+    Entry("sync", None, &["serverOptimizer"], |options| {
+        Ok(Box::new(sync::Sync { optimizer: options.fits_optimizer()? }))
+    }),
+    Entry("diloco", None, &["window", "outerLearningRate", "outerMomentum"], |options| {
+        Ok(Box::new(diloco::Diloco { window: options.window(50)?, outer: options.outer()? }))
+    }),
+];
+
+/// The names of all strategies.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    STRATEGIES.iter().map(|entry| entry.0)
+}
+
+fn find(name: &str) -> Result<&'static Entry, StrategyError> {
+    STRATEGIES
+        .iter()
+        .find(|entry| entry.0 == name || entry.1 == Some(name))
+        .ok_or_else(|| StrategyError::Unknown(name.to_owned()))
+}
+
+/// The strategy that a specification names. `optimizer` is the fit's, where it is known: `sync` steps with it on the server, and
+/// `easgd` takes its learning rate where `rho` is given.
+///
+/// # Errors
+/// When the name is unknown, or naming the option that the strategy does not have or that does not fit.
+pub fn resolve(
+    spec: &StrategySpec,
+    optimizer: Option<&OptimizerSpec>,
+) -> Result<Box<dyn Strategy>, StrategyError> {
+    let entry = find(&spec.name)?;
+    let options = Options { spec, optimizer };
+    if let Some(stranger) = Given::of(spec).find(|option| !entry.2.contains(option)) {
+        let has = match entry.2 {
+            [] => "it has none".to_owned(),
+            options => format!("it has {}", options.join(", ")),
+        };
+        return Err(options.error(stranger, format!("does not apply: {has}")));
+    }
+    entry.3(&options)
+}
+
+/// The specification without the options that its strategy does not have.
+///
+/// # Errors
+/// When the name is unknown.
+pub fn restrict(spec: &StrategySpec) -> Result<StrategySpec, StrategyError> {
+    let entry = find(&spec.name)?;
+    let mut kept = spec.clone();
+    for stranger in Given::of(spec).filter(|option| !entry.2.contains(option)) {
+        Given::clear(&mut kept, stranger);
+    }
+    Ok(kept)
+}

@@ -1,0 +1,52 @@
+//! `sync`: every mini-batch is a round; the fit's optimizer, which lives here, takes the mean gradient, weighted by rows, and `x = c`.
+//! With `p` workers and batches of `b` it is one worker with batches of `p b`.
+
+use std::num::NonZeroU32;
+
+use super::mean::MeanGradient;
+use super::{Rhythm, ServerRule, Strategy, Window, WorkerRule};
+use crate::optimizer::{Optimizer, Recipe};
+
+#[derive(Debug)]
+pub(super) struct Sync {
+    pub(super) optimizer: Recipe,
+}
+
+impl Strategy for Sync {
+    fn name(&self) -> &'static str {
+        "sync"
+    }
+
+    fn rhythm(&self) -> Rhythm {
+        Rhythm::Round(NonZeroU32::MIN)
+    }
+
+    fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
+        Box::new(Worker { gradient: vec![0.0; parameters] })
+    }
+
+    fn server(&self, parameters: usize, _: u32) -> ServerRule {
+        ServerRule::Round(Box::new(MeanGradient::new(self.optimizer, parameters)))
+    }
+}
+
+struct Worker {
+    gradient: Vec<f32>,
+}
+
+impl WorkerRule for Worker {
+    fn start(&mut self, _: &[f32]) {}
+
+    /// Keeps the gradient; the replica waits for the center variable.
+    fn step(&mut self, _: &mut [f32], gradient: &[f32], _: &mut dyn Optimizer) {
+        self.gradient.copy_from_slice(gradient);
+    }
+
+    fn commit(&mut self, _: &mut [f32], _: Window, message: &mut [f32]) {
+        message.copy_from_slice(&self.gradient);
+    }
+
+    fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
+        replica.copy_from_slice(center);
+    }
+}

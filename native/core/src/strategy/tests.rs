@@ -1,0 +1,256 @@
+//! The table, the options, and the rules one by one.
+
+use super::*;
+use crate::error::{Coded, ErrorCode};
+use crate::spec::{OptimizerSpec, StrategySpec};
+
+const SGD: OptimizerSpec = OptimizerSpec::Sgd {
+    learning_rate: 0.1,
+    momentum: 0.0,
+    dampening: 0.0,
+    nesterov: false,
+    weight_decay: 0.0,
+};
+
+const ONE: Window = Window { batches: 1, learning_rate: 0.1 };
+
+fn made(spec: &StrategySpec) -> Box<dyn Strategy> {
+    resolve(spec, Some(&SGD)).unwrap()
+}
+
+fn refusal(change: impl FnOnce(&mut StrategySpec), name: &str) -> String {
+    let mut spec = StrategySpec::named(name);
+    change(&mut spec);
+    let error = resolve(&spec, Some(&SGD)).unwrap_err();
+    assert_eq!(error.code(), ErrorCode::InvalidSpec);
+    error.to_string()
+}
+
+fn committed(rule: ServerRule, center: &mut [f32], message: &[f32], seen: &[f32], staleness: u64) {
+    let ServerRule::Commit(mut rule) = rule else { panic!("it does not commit") };
+    rule.apply(center, message, seen, CommitContext { staleness, workers: 2 });
+}
+
+#[test]
+fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm() {
+    assert_eq!(names().count(), 12);
+    for name in names() {
+        let strategy = made(&StrategySpec::named(name));
+        assert_eq!(strategy.name(), name);
+        assert!(matches!(
+            (strategy.rhythm(), strategy.server(3, 2)),
+            (Rhythm::Window(_), ServerRule::Commit(_))
+                | (Rhythm::Round(_), ServerRule::Round(_))
+                | (Rhythm::Save, ServerRule::Save)
+        ));
+    }
+    assert_eq!(made(&StrategySpec::named("agn")).name(), "adag");
+}
+
+#[test]
+fn the_six_asynchronous_strategies_overlap_unless_told_otherwise() {
+    for name in names() {
+        let strategy = made(&StrategySpec::named(name));
+        assert_eq!(strategy.overlaps(), matches!(strategy.rhythm(), Rhythm::Window(_)), "{name}");
+        let spec = StrategySpec { overlap: Some(false), ..StrategySpec::named(name) };
+        assert!(!made(&spec).overlaps());
+    }
+}
+
+#[test]
+fn an_unknown_strategy_is_refused_with_the_names_that_are_known() {
+    assert_eq!(
+        refusal(|_| {}, "adagg"),
+        "unknown strategy 'adagg'; known are single, averaging, ensemble, downpour, adag, agn-adaptive, dynsgd, aeasgd, \
+         eamsgd, easgd, sync, diloco"
+    );
+}
+
+#[test]
+fn an_option_that_a_strategy_does_not_have_is_refused_by_name() {
+    assert_eq!(
+        refusal(|spec| spec.window = Some(3), "single"),
+        "strategy 'single': option 'window' does not apply: it has none"
+    );
+    assert_eq!(
+        refusal(|spec| spec.gamma = Some(3.0), "aeasgd"),
+        "strategy 'aeasgd': option 'gamma' does not apply: it has window, alpha, rho, overlap"
+    );
+    assert!(refusal(|spec| spec.overlap = Some(true), "sync").contains("option 'overlap'"));
+    let spec = StrategySpec { gamma: Some(1.0), alpha: Some(0.1), ..StrategySpec::named("aeasgd") };
+    let kept = restrict(&spec).unwrap();
+    assert_eq!((kept.gamma, kept.alpha), (None, Some(0.1)));
+}
+
+#[test]
+fn options_outside_their_range_are_refused_by_name() {
+    assert_eq!(
+        refusal(|spec| spec.window = Some(0), "adag"),
+        "strategy 'adag': option 'window' must be at least 1"
+    );
+    assert_eq!(
+        refusal(|spec| spec.momentum = Some(1.0), "eamsgd"),
+        "strategy 'eamsgd': option 'momentum' must be in [0, 1), is 1"
+    );
+    for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert!(
+            refusal(|spec| spec.alpha = Some(value), "easgd").contains("option 'alpha' must be")
+        );
+        assert!(refusal(|spec| spec.rho = Some(value), "easgd").contains("option 'rho' must be"));
+        let text = refusal(|spec| spec.gamma = Some(value), "agn-adaptive");
+        assert!(text.contains("option 'gamma' must be"), "{text}");
+    }
+    assert!(refusal(|spec| spec.outer_momentum = Some(-0.1), "diloco").contains("'outerMomentum'"));
+    let text = refusal(|spec| spec.outer_learning_rate = Some(-0.1), "diloco");
+    assert!(text.contains("option 'outerLearningRate' must be at least 0"), "{text}");
+    let both = |spec: &mut StrategySpec| (spec.alpha, spec.rho) = (Some(0.1), Some(0.1));
+    assert!(refusal(both, "aeasgd").contains("option 'rho' is given beside 'alpha'"));
+}
+
+#[test]
+fn a_server_optimizer_with_a_wrong_option_is_refused_with_the_optimizers_words() {
+    let mut wrong = SGD;
+    if let OptimizerSpec::Sgd { momentum, .. } = &mut wrong {
+        *momentum = -1.0;
+    }
+    let text = refusal(|spec| spec.server_optimizer = Some(wrong), "downpour");
+    assert!(
+        text.starts_with(
+            "strategy 'downpour': option 'serverOptimizer' is no good: optimizer 'sgd'"
+        )
+    );
+    let error = resolve(&StrategySpec::named("sync"), None).unwrap_err();
+    assert!(error.to_string().contains("option 'serverOptimizer' must be given"), "{error}");
+}
+
+/// One worker's displacement is committed, another's commit lands in between, and the pull takes both.
+#[test]
+fn downpour_adds_the_displacement_and_adag_its_mean_over_the_window() {
+    for (name, scale) in [("downpour", 1.0_f32), ("adag", 0.25)] {
+        let strategy = made(&StrategySpec::named(name));
+        let mut rule = strategy.worker(2, 2);
+        let mut center = vec![1.0_f32, -1.0];
+        let mut replica = center.clone();
+        rule.start(&center);
+        replica[0] += 2.0;
+        replica[1] -= 4.0;
+        let mut message = vec![0.0; 2];
+        let window = Window { batches: 4, ..ONE };
+        rule.commit(&mut replica, window, &mut message);
+        assert_eq!(message, [2.0 * scale, -4.0 * scale]);
+        committed(strategy.server(2, 2), &mut center, &[0.5, 0.5], &[], 0);
+        committed(strategy.server(2, 2), &mut center, &message, &[], 1);
+        rule.receive(&center, &mut replica);
+        assert_eq!(replica, center);
+        rule.commit(&mut replica, window, &mut message);
+        assert_eq!(message, [0.0, 0.0], "nothing was learnt since the pull");
+    }
+}
+
+#[test]
+fn a_commit_without_a_pull_counts_from_the_last_commit() {
+    let mut rule = made(&StrategySpec::named("downpour")).worker(1, 1);
+    let mut message = [0.0];
+    rule.start(&[0.0]);
+    rule.commit(&mut [3.0], ONE, &mut message);
+    rule.commit(&mut [5.0], ONE, &mut message);
+    assert_eq!(message, [2.0]);
+}
+
+#[test]
+fn what_is_learnt_while_a_commit_is_on_its_way_belongs_to_the_next_one() {
+    for name in ["downpour", "adag", "dynsgd", "agn-adaptive"] {
+        let mut rule = made(&StrategySpec::named(name)).worker(1, 1);
+        let mut message = [0.0];
+        let mut replica = [3.0];
+        rule.start(&[0.0]);
+        rule.commit(&mut replica, ONE, &mut message);
+        replica[0] += 0.5;
+        rule.merge(&[10.0], &mut replica);
+        assert_eq!(replica, [10.5]);
+        rule.commit(&mut replica, ONE, &mut message);
+        assert_eq!(message, [0.5]);
+    }
+}
+
+#[test]
+fn dynsgd_divides_by_the_updates_since_the_pull_and_one() {
+    let mut center = [1.0];
+    committed(made(&StrategySpec::named("dynsgd")).server(1, 2), &mut center, &[6.0], &[], 2);
+    assert_eq!(center, [3.0]);
+}
+
+#[test]
+fn agn_adaptive_halves_an_update_where_the_center_has_moved_by_the_root_of_gamma() {
+    let spec = StrategySpec { gamma: Some(4.0), ..StrategySpec::named("agn-adaptive") };
+    let mut center = [1.0, 3.0];
+    committed(made(&spec).server(2, 2), &mut center, &[6.0, 6.0], &[1.0, 1.0], 0);
+    assert_eq!(center, [7.0, 6.0]);
+}
+
+#[test]
+fn a_server_optimizer_takes_the_opposite_of_the_update_as_its_gradient() {
+    let spec = StrategySpec { server_optimizer: Some(SGD), ..StrategySpec::named("dynsgd") };
+    let mut center = [1.0];
+    committed(made(&spec).server(1, 2), &mut center, &[30.0], &[], 2);
+    assert_eq!(center, [2.0]);
+}
+
+#[test]
+fn the_elastic_force_is_a_share_of_the_workers_unless_it_is_given() {
+    let given = |alpha, rho| StrategySpec { alpha, rho, ..StrategySpec::named("aeasgd") };
+    for (spec, alpha) in [
+        (given(None, None), 0.9_f32 / 3.0),
+        (given(Some(0.5), None), 0.5),
+        (given(None, Some(2.0)), 0.2),
+    ] {
+        let mut rule = made(&spec).worker(1, 3);
+        let (mut replica, mut message) = ([2.0], [0.0]);
+        rule.start(&[0.0]);
+        rule.receive(&[1.0], &mut replica);
+        assert_eq!(replica, [2.0], "only the next commit uses it");
+        rule.commit(&mut replica, ONE, &mut message);
+        assert!((message[0] - alpha).abs() < 1e-6 && (replica[0] - 2.0 + alpha).abs() < 1e-6);
+    }
+    assert_eq!(made(&given(None, None)).warning(8), None);
+    let warning = made(&given(Some(0.5), None)).warning(4).unwrap();
+    assert!(warning.contains("'aeasgd'") && warning.contains("4 workers make 2"), "{warning}");
+    assert!(made(&given(None, Some(5.0))).warning(4).is_some());
+}
+
+#[test]
+fn eamsgd_looks_ahead_by_its_momentum_and_steps_from_where_it_stood() {
+    let spec = StrategySpec { momentum: Some(0.5), ..StrategySpec::named("eamsgd") };
+    let mut rule = made(&spec).worker(1, 1);
+    let mut optimizer = crate::optimizer::build(&SGD, 1).unwrap();
+    let mut replica = [1.0];
+    rule.start(&[1.0]);
+    rule.look_ahead(&mut replica);
+    rule.step(&mut replica, &[2.0], &mut *optimizer);
+    assert!((replica[0] - 0.8).abs() < 1e-6);
+    rule.look_ahead(&mut replica);
+    assert!((replica[0] - 0.7).abs() < 1e-6, "x + mu v = 0.8 - 0.5 * 0.2");
+    rule.step(&mut replica, &[1.0], &mut *optimizer);
+    assert!((replica[0] - 0.6).abs() < 1e-6, "v = -0.1 - 0.1");
+}
+
+#[test]
+fn a_round_rule_weighs_its_parts() {
+    let parts =
+        [Part { message: &[1.0, 0.0], weight: 3.0 }, Part { message: &[5.0, -4.0], weight: 1.0 }];
+    let closed = |name: &str| {
+        let ServerRule::Round(mut rule) = made(&StrategySpec::named(name)).server(2, 2) else {
+            panic!("no rounds")
+        };
+        let mut center = [1.0, 1.0];
+        rule.close(&mut center, &parts);
+        center
+    };
+    assert_eq!(closed("averaging"), [2.0, -1.0]);
+    let near = |center: [f32; 2], expected: [f32; 2]| {
+        assert!(center.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{center:?}");
+    };
+    near(closed("sync"), [0.8, 1.1]);
+    near(closed("easgd"), [1.0 + 0.45 * 4.0, 1.0 - 0.45 * 6.0]);
+    near(closed("diloco"), [1.0 - 0.7 * 1.9 * 2.0, 1.0 + 0.7 * 1.9]);
+}

@@ -1,0 +1,131 @@
+//! The document: the strategy, its options, where it starts, and the events.
+
+use firesteel_core::spec::{OptimizerSpec, StrategySpec};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::ReplayError;
+
+/// Firesteel's learning rate for SGD.
+const LEARNING_RATE: f64 = 1e-3;
+
+/// A replay.
+pub(super) struct Document {
+    pub(super) strategy: StrategySpec,
+    learning_rate: f64,
+    pub(super) workers: u32,
+    pub(super) center: Vec<f32>,
+    /// Each is read when it is its turn, so that an error has an index.
+    pub(super) events: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    strategy: String,
+    workers: u32,
+    center: Vec<f32>,
+    #[serde(default)]
+    options: Map<String, Value>,
+    events: Vec<Value>,
+}
+
+/// One event.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Event {
+    pub(super) worker: u32,
+    pub(super) op: Op,
+    pub(super) gradient: Option<Vec<f32>>,
+    pub(super) rows: Option<u64>,
+}
+
+/// What a worker does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Op {
+    Pull,
+    Step,
+    Commit,
+    Leave,
+}
+
+impl Document {
+    /// Reads a document.
+    pub(super) fn parse(json: &str) -> Result<Self, ReplayError> {
+        let refused = |error: serde_json::Error| ReplayError::Document(error.to_string());
+        let Raw { strategy, workers, center, mut options, events } =
+            serde_json::from_str(json).map_err(refused)?;
+        if workers == 0 {
+            return Err(ReplayError::Document("workers must be at least 1".to_owned()));
+        }
+        if let Some(index) = center.iter().position(|value| !value.is_finite()) {
+            return Err(ReplayError::Document(format!("center[{index}] is not finite")));
+        }
+        let learning_rate = match options.remove("learningRate") {
+            None | Some(Value::Null) => LEARNING_RATE,
+            Some(value) => value.as_f64().ok_or_else(|| {
+                ReplayError::Document("options: learningRate is no number".to_owned())
+            })?,
+        };
+        if let Some(given) = options.get_mut("serverOptimizer") {
+            *given = complete(given.take());
+        }
+        options.insert("name".to_owned(), Value::String(strategy));
+        let strategy = serde_json::from_value(Value::Object(options))
+            .map_err(|error| ReplayError::Document(format!("options: {error}")))?;
+        Ok(Self { strategy, learning_rate, workers, center, events })
+    }
+
+    /// Plain SGD at the document's learning rate.
+    pub(super) fn worker_optimizer(&self) -> OptimizerSpec {
+        OptimizerSpec::Sgd {
+            learning_rate: self.learning_rate,
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+        }
+    }
+}
+
+/// An optimizer with PyTorch's defaults for what is absent; `none` is none.
+fn complete(given: Value) -> Value {
+    let Value::Object(given) = given else { return given };
+    let moments = [("beta1", 0.9), ("beta2", 0.999)];
+    let (rate, options): (f64, Vec<(&str, f64)>) = match given.get("name").and_then(Value::as_str) {
+        Some("none") => return Value::Null,
+        Some("sgd") => (1e-3, vec![("momentum", 0.0), ("dampening", 0.0)]),
+        Some("adam") => (1e-3, [&moments[..], &[("epsilon", 1e-8)]].concat()),
+        Some("adamw") => {
+            (1e-3, [&moments[..], &[("epsilon", 1e-8), ("weightDecay", 0.01)]].concat())
+        }
+        Some("yogi") => (1e-2, [&moments[..], &[("epsilon", 1e-3)]].concat()),
+        Some("rmsprop") => (1e-2, vec![("alpha", 0.99), ("epsilon", 1e-8), ("momentum", 0.0)]),
+        Some("adagrad") => {
+            let rest = [("learningRateDecay", 0.0), ("initialAccumulator", 0.0)];
+            (1e-2, [&[("epsilon", 1e-10)], &rest[..]].concat())
+        }
+        Some("adadelta") => (1.0, vec![("rho", 0.9), ("epsilon", 1e-6)]),
+        Some("adamax") => (2e-3, [&moments[..], &[("epsilon", 1e-8)]].concat()),
+        Some("nadam") => {
+            (2e-3, [&moments[..], &[("epsilon", 1e-8), ("momentumDecay", 4e-3)]].concat())
+        }
+        _ => return Value::Object(given),
+    };
+    let mut whole = Map::new();
+    whole.insert("weightDecay".to_owned(), 0.0.into());
+    whole.insert("learningRate".to_owned(), rate.into());
+    for (option, value) in options {
+        whole.insert(option.to_owned(), value.into());
+    }
+    for (flag, of) in
+        [("nesterov", &["sgd"][..]), ("amsgrad", &["adam", "adamw"]), ("centered", &["rmsprop"])]
+    {
+        if given.get("name").and_then(Value::as_str).is_some_and(|name| of.contains(&name)) {
+            whole.insert(flag.to_owned(), false.into());
+        }
+    }
+    whole.extend(given);
+    Value::Object(whole)
+}

@@ -1,0 +1,94 @@
+//! Replay: the real store and the real worker rules over the events of one JSON document, without sockets and without libtorch, so that
+//! every strategy can be checked against an independent implementation of its equations.
+//!
+//! The format is the section "Replay" of `docs/algorithms.md`. The worker optimizer is plain SGD.
+
+mod document;
+mod run;
+
+use std::io::{self, Write};
+
+use firesteel_core::Strategy;
+use firesteel_core::spec::OptimizerSpec;
+use firesteel_core::strategy::{resolve, restrict};
+use serde::Serialize;
+
+use self::document::Document;
+use self::run::Run;
+
+/// Why a replay ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The document is none, or its strategy or options do not fit.
+    #[error("{0}")]
+    Document(String),
+    /// An event that cannot be.
+    #[error("event {index}: {problem}")]
+    Event {
+        /// Its index, counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The lines could not be written.
+    #[error("writing: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// The state after an event.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Line {
+    /// The event's index.
+    pub event: usize,
+    /// How often the center variable has been updated.
+    pub version: u64,
+    /// The staleness of a commit that was applied.
+    pub staleness: Option<u64>,
+    /// The center variable.
+    pub center: Vec<f32>,
+    /// The event's worker's replica, unless it has left.
+    pub replica: Option<Vec<f32>>,
+}
+
+/// Replays a document and writes one line of JSON for each event.
+///
+/// # Errors
+/// [`ReplayError::Document`] before the first event, [`ReplayError::Event`] at the first event that cannot be; the lines of those before
+/// it have been written.
+pub fn replay(json: &str, out: &mut dyn Write) -> Result<(), ReplayError> {
+    let document = Document::parse(json)?;
+    let refused = |error: &dyn ToString| ReplayError::Document(error.to_string());
+    let spec = restrict(&document.strategy).map_err(|error| refused(&error))?;
+    let optimizer = document.worker_optimizer();
+    let strategy = resolve(&spec, Some(&optimizer)).map_err(|error| refused(&error))?;
+    write(&document, &*strategy, &optimizer, out)
+}
+
+/// Replays a document with a strategy that it need not name: one that is being tried out.
+///
+/// # Errors
+/// As [`replay`].
+pub fn replay_with(
+    strategy: &dyn Strategy,
+    json: &str,
+    out: &mut dyn Write,
+) -> Result<(), ReplayError> {
+    let document = Document::parse(json)?;
+    write(&document, strategy, &document.worker_optimizer(), out)
+}
+
+fn write(
+    document: &Document,
+    strategy: &dyn Strategy,
+    optimizer: &OptimizerSpec,
+    out: &mut dyn Write,
+) -> Result<(), ReplayError> {
+    let mut run = Run::new(document, strategy, optimizer)?;
+    for (index, event) in document.events.iter().enumerate() {
+        let line =
+            run.event(index, event).map_err(|problem| ReplayError::Event { index, problem })?;
+        serde_json::to_writer(&mut *out, &line).map_err(io::Error::from)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! The workers of a replay, each with a session of its own, and what an event does.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use firesteel_core::spec::{DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
+use firesteel_core::strategy::Window as WindowFacts;
+use firesteel_core::{
+    Answer, Buffers, Element, Optimizer, ParamLayout, Position, Registration, Rhythm, Span,
+    Strategy, Tally, WorkerId, WorkerRule, optimizer,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::document::{Document, Event, Op};
+use super::{Line, ReplayError};
+use crate::error::PsError;
+use crate::session::Session;
+use crate::store::{Contribution, Deed, Finite, Offer, Store, View};
+use crate::wire::Window;
+
+/// Every worker's attempt.
+const ATTEMPT: i64 = 1;
+
+/// Longer than any replay.
+const DAY_MILLIS: u64 = 86_400_000;
+
+/// A replay under way.
+pub(super) struct Run {
+    store: Arc<Store>,
+    rhythm: Rhythm,
+    /// Whether a window may have more than one mini-batch.
+    long: bool,
+    workers: Vec<Option<Worker>>,
+}
+
+/// A live worker.
+struct Worker {
+    id: WorkerId,
+    session: Session,
+    rule: Box<dyn WorkerRule>,
+    optimizer: Box<dyn Optimizer>,
+    replica: Vec<f32>,
+    /// What has been trained since the last commit.
+    batches: u32,
+    rows: u64,
+    /// All mini-batches committed before.
+    position: Position,
+    sequence: u64,
+    waiting: bool,
+}
+
+impl Run {
+    pub(super) fn new(
+        document: &Document,
+        strategy: &dyn Strategy,
+        spec: &OptimizerSpec,
+    ) -> Result<Self, ReplayError> {
+        let refused = |error: &dyn ToString| ReplayError::Document(error.to_string());
+        let center = &document.center;
+        let mut layout = ParamLayout::new();
+        layout.push("center", &[center.len()], Element::Parameter);
+        let server = server_spec(document);
+        let store = Store::with(strategy, &server, layout, center, Buffers::default())
+            .map_err(|error| refused(&error))?;
+        let store = Arc::new(store);
+        let mut workers = Vec::new();
+        for partition in 0..document.workers {
+            let id = WorkerId { partition, index: 0 };
+            let mut session = Session::new(Arc::clone(&store));
+            let registration = Registration {
+                worker: id,
+                attempt: ATTEMPT,
+                rows: u64::MAX,
+                content: 0,
+                batches: u32::MAX,
+            };
+            session.register(&registration, &mut || Ok(())).map_err(|error| refused(&error))?;
+            let mut rule = strategy.worker(center.len(), document.workers);
+            rule.start(center);
+            let optimizer =
+                optimizer::build(spec, center.len()).map_err(|error| refused(&error))?;
+            workers.push(Some(Worker {
+                id,
+                session,
+                rule,
+                optimizer,
+                replica: center.clone(),
+                batches: 0,
+                rows: 0,
+                position: Position::default(),
+                sequence: 0,
+                waiting: false,
+            }));
+        }
+        let rhythm = strategy.rhythm();
+        let long = rhythm != Rhythm::Round(NonZeroU32::MIN);
+        Ok(Self { store, rhythm, long, workers })
+    }
+
+    /// Does what an event says; gives the state after it.
+    pub(super) fn event(&mut self, index: usize, event: &Value) -> Result<Line, String> {
+        let event = Event::deserialize(event).map_err(|error| error.to_string())?;
+        let number = event.worker as usize;
+        let all = self.workers.len();
+        let worker = match self.workers.get_mut(number) {
+            None => return Err(format!("there is no worker {number} of {all}")),
+            Some(None) => return Err(format!("worker {number} has left")),
+            Some(Some(worker)) => worker,
+        };
+        let staleness = match event.op {
+            Op::Pull => worker.pull(self.rhythm).map(|()| None),
+            Op::Step => worker.step(&event, self.long).map(|()| None),
+            Op::Commit => worker.commit(self.rhythm),
+            Op::Leave => {
+                self.store.attempt_ended(worker.id.partition, ATTEMPT);
+                self.workers[number] = None;
+                Ok(None)
+            }
+        }?;
+        self.settle()?;
+        let (center, version) = self.store.now();
+        let worker = self.workers[number].as_ref();
+        let closed = worker.is_some_and(|worker| !worker.waiting);
+        let contributed = matches!((self.rhythm, event.op), (Rhythm::Round(_), Op::Commit));
+        Ok(Line {
+            event: index,
+            version,
+            staleness: if contributed { closed.then_some(0) } else { staleness },
+            center,
+            replica: worker.map(|worker| worker.replica.clone()),
+        })
+    }
+
+    /// Gives those who wait what their round gave, if it has closed.
+    fn settle(&mut self) -> Result<(), String> {
+        for worker in self.workers.iter_mut().flatten().filter(|worker| worker.waiting) {
+            worker.try_receive().map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// Delta strategies continue from the center variable, elastic ones keep it.
+    fn pull(&mut self, rhythm: Rhythm) -> Result<(), String> {
+        if matches!(rhythm, Rhythm::Window(_)) {
+            let view = self.session.pull(view).map_err(text)?;
+            self.rule.receive(&view.to_center(), &mut self.replica);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, event: &Event, long: bool) -> Result<(), String> {
+        if self.waiting {
+            return Err("a step while the worker waits in a round".to_owned());
+        }
+        if self.batches > 0 && !long {
+            return Err("a second step before the commit".to_owned());
+        }
+        let gradient = event.gradient.as_ref().ok_or("a step without a gradient")?;
+        let rows = event.rows.ok_or("a step without rows")?;
+        if gradient.len() != self.replica.len() {
+            let (given, wanted) = (gradient.len(), self.replica.len());
+            return Err(format!("{given} numbers of gradient for {wanted} parameters"));
+        }
+        self.rule.look_ahead(&mut self.replica);
+        self.rule.step(&mut self.replica, gradient, &mut *self.optimizer);
+        self.batches += 1;
+        self.rows = self.rows.checked_add(rows).ok_or("more rows than can be counted")?;
+        Ok(())
+    }
+
+    /// Ends the window; gives the staleness of a commit that is applied at once.
+    fn commit(&mut self, rhythm: Rhythm) -> Result<Option<u64>, String> {
+        if self.waiting {
+            return Err("a second commit while the worker waits in a round".to_owned());
+        }
+        let (batches, rows) = (std::mem::take(&mut self.batches), std::mem::take(&mut self.rows));
+        if rhythm == Rhythm::Save {
+            return Ok(None);
+        }
+        let learning_rate = self.optimizer.learning_rate();
+        let mut message = vec![0.0; self.replica.len()];
+        self.rule.commit(&mut self.replica, WindowFacts { batches, learning_rate }, &mut message);
+        self.sequence += 1;
+        let window = Window {
+            sequence: self.sequence,
+            span: Span { start: self.position, batches, rows },
+            tally: Tally::default(),
+        };
+        self.position.batch += batches;
+        let buffers = Buffers::default();
+        let round = matches!(rhythm, Rhythm::Round(_));
+        let offer = Offer {
+            deed: if round { Deed::Contribute } else { Deed::Commit },
+            window: &window,
+            contribution: Contribution { message: &message, buffers: &buffers },
+            finite: Finite::of(&message),
+        };
+        if round {
+            self.session.contribute(&offer).map_err(text)?;
+            self.waiting = true;
+            return Ok(None);
+        }
+        let answer = self.session.apply(&offer).map_err(text)?;
+        Ok(Some(answer.staleness))
+    }
+
+    fn try_receive(&mut self) -> Result<(), PsError> {
+        if let Some(closed) = self.session.round(self.sequence)? {
+            let view = self.session.take_round(closed, view)?;
+            self.rule.receive(&view.to_center(), &mut self.replica);
+            self.waiting = false;
+        }
+        Ok(())
+    }
+}
+
+fn view(_: Answer) -> View {
+    View::default()
+}
+
+fn text(error: PsError) -> String {
+    error.to_string()
+}
+
+fn server_spec(document: &Document) -> ServerSpec {
+    ServerSpec {
+        fit: "replay".to_owned(),
+        network: NetworkSpec {
+            format: String::new(),
+            inputs: vec![],
+            nodes: vec![],
+            outputs: vec![],
+        },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        strategy: document.strategy.clone(),
+        optimizer: None,
+        workers: document.workers,
+        epochs: 1,
+        seed: 0,
+        bind_address: String::new(),
+        port: 0,
+        port_max_retries: 0,
+        secret: String::new(),
+        lease_millis: DAY_MILLIS,
+        start_timeout_millis: DAY_MILLIS,
+        tls: None,
+    }
+}

@@ -1,0 +1,114 @@
+//! Who holds which lease.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use firesteel_core::{Answer, Registration, Tally, WorkerId};
+
+use super::{Control, Grant, Speaker, Terms, fenced};
+use crate::error::PsError;
+use crate::store::worker::{Lease, Worker};
+
+impl Control {
+    /// Grants the lease if nobody else holds it.
+    pub(crate) fn register(
+        &mut self,
+        terms: &Terms,
+        registration: &Registration,
+        session: u64,
+        now: Instant,
+    ) -> Result<Grant, PsError> {
+        let Registration { worker: id, attempt, .. } = *registration;
+        if self.ended.get(&id.partition).is_some_and(|ended| ended.contains(&attempt)) {
+            return Err(fenced(id, attempt, "Spark reported it ended"));
+        }
+        if !self.workers.contains_key(&id) {
+            if self.workers.len() >= terms.workers as usize {
+                return Err(PsError::Protocol(format!(
+                    "worker {id} is one more than the fit's {}",
+                    terms.workers
+                )));
+            }
+            self.workers.insert(id, Worker::new(*registration, terms.epochs));
+        }
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return Err(PsError::Internal(format!("worker {id} was not entered")));
+        };
+        if worker.registration.attempt > attempt {
+            return Err(fenced(
+                id,
+                attempt,
+                &format!("attempt {} has taken over", worker.registration.attempt),
+            ));
+        }
+        let newer = worker.registration.attempt < attempt;
+        if newer
+            && (worker.is_live(now, terms.lease)
+                || worker.waiting.last().is_some_and(|&last| last > attempt))
+        {
+            worker.waiting.insert(attempt);
+            return Ok(Grant::Held);
+        }
+        let known = worker.registration;
+        if !newer && known != *registration {
+            return Err(PsError::Protocol(format!(
+                "worker {id}: attempt {attempt} registers again with other rows"
+            )));
+        }
+        let mut changed = None;
+        worker.waiting.remove(&attempt);
+        worker.lease = Some(Lease { attempt, session, seen: now, closed: None });
+        if newer {
+            worker.last = (0, Answer::default());
+            worker.open = (0, Tally::default());
+            worker.pending = None;
+            if let Some((position, rows, tally)) = worker.replace(*registration, terms.epochs) {
+                if let Some(total) = self.epochs.get_mut(position.epoch as usize) {
+                    total.rows -= rows;
+                    total.tally.add(Tally { loss: -tally.loss, weight: -tally.weight });
+                }
+                let warning = format!(
+                    "worker {id}: attempt {attempt} reads other rows than attempt {} did ({} instead of {}): epoch {} of this \
+                     worker starts again, after {rows} rows had been applied",
+                    known.attempt, registration.rows, known.rows, position.epoch
+                );
+                changed = Some(warning);
+            }
+        }
+        let granted = Grant::Granted(worker.position, Arc::clone(&worker.activity));
+        if let Some(warning) = changed {
+            self.warn(warning);
+        }
+        Ok(granted)
+    }
+
+    /// Forgets that an attempt waits for a lease.
+    pub(crate) fn leave(&mut self, worker: WorkerId, attempt: i64) {
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.waiting.remove(&attempt);
+        }
+    }
+
+    /// Ends the leases of an attempt that Spark reported ended.
+    pub(crate) fn attempt_ended(&mut self, partition: u32, attempt: i64) {
+        self.ended.entry(partition).or_default().insert(attempt);
+        let of_partition =
+            WorkerId { partition, index: 0 }..=WorkerId { partition, index: u32::MAX };
+        for (_, worker) in self.workers.range_mut(of_partition) {
+            if worker.lease.as_ref().is_some_and(|lease| lease.attempt == attempt) {
+                worker.lease = None;
+                worker.pending = None;
+            }
+        }
+    }
+
+    /// Starts the grace of the lease whose connection was closed.
+    pub(crate) fn disconnected(&mut self, speaker: Speaker, now: Instant) {
+        if let Some(lease) =
+            self.workers.get_mut(&speaker.worker).and_then(|worker| worker.lease.as_mut())
+            && lease.session == speaker.session
+        {
+            lease.closed = Some(now);
+        }
+    }
+}

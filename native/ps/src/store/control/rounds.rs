@@ -1,0 +1,165 @@
+//! Rounds: what has been contributed, and when a round closes.
+//!
+//! A contribution stays with its worker until the round closes over all live leases; only then are its mini-batches trained. So what a
+//! worker that died has contributed is simply not there, and its retry goes on before it.
+
+use std::time::Instant;
+
+use firesteel_core::strategy::{Rhythm, Weight};
+use firesteel_core::{Answer, ErrorCode, WorkerId};
+
+use super::{Control, Entry, Speaker, Terms};
+use crate::error::PsError;
+use crate::store::round::Kept;
+use crate::store::turn::Turn;
+use crate::store::worker::Pending;
+use crate::wire::Window;
+
+/// A round to be applied in its turn.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) turn: Turn,
+    /// The contributions in the order of the workers.
+    pub(crate) kept: Vec<Kept>,
+}
+
+impl Control {
+    /// Enters a contribution, once.
+    pub(crate) fn contribute(
+        &mut self,
+        terms: &Terms,
+        speaker: Speaker,
+        entry: Entry<'_>,
+        mut kept: Kept,
+        now: Instant,
+    ) -> Result<Answer, PsError> {
+        let window = *entry.window;
+        if let Some(pending) = &self.holder(speaker, now)?.pending {
+            if pending.window.sequence == window.sequence {
+                return Ok(self.answer(0));
+            }
+            return Err(PsError::Protocol(format!(
+                "worker {}: window {} before the round of window {} is closed",
+                speaker.worker, window.sequence, pending.window.sequence
+            )));
+        }
+        if let Some(answer) = self.examine(terms, speaker, &entry, now)? {
+            return Ok(answer);
+        }
+        kept.rows = window.span.rows;
+        kept.weight = weight(&window, terms.weight);
+        self.holder(speaker, now)?.pending = Some(Pending { window, kept });
+        Ok(self.answer(0))
+    }
+
+    /// Closes the open round if every live worker has contributed, and all of the fit's have started.
+    pub(crate) fn close_round(&mut self, terms: &Terms, now: Instant) -> Option<Closing> {
+        self.check_start(terms, now);
+        if self.failure.is_some() || self.workers.len() < terms.workers as usize {
+            return None;
+        }
+        let mut live = self
+            .workers
+            .values()
+            .filter(|worker| !worker.finished && worker.is_live(now, terms.lease))
+            .peekable();
+        live.peek()?;
+        if live.any(|worker| worker.pending.is_none()) {
+            return None;
+        }
+        let (mut windows, mut kept) = (Vec::new(), Vec::new());
+        for (id, worker) in &mut self.workers {
+            let Some(pending) = worker.pending.take() else { continue };
+            if worker.is_live(now, terms.lease) {
+                windows.push((*id, pending.window));
+                kept.push(pending.kept);
+            } else {
+                // It fell silent: should it come back, it must not go on behind a window that nobody applied.
+                worker.lease = None;
+                let attempt = worker.registration.attempt;
+                self.ended.entry(id.partition).or_default().insert(attempt);
+            }
+        }
+        self.record(&windows, kept.iter().any(|kept| kept.weight > 0.0));
+        Some(Closing { turn: Turn::behind(&mut self.tail, terms.stops), kept })
+    }
+
+    /// Writes the windows of a closed round down; one in which nobody trained is no update.
+    fn record(&mut self, windows: &[(WorkerId, Window)], trained: bool) {
+        self.version += u64::from(trained);
+        let answer = Answer { version: self.version, staleness: 0, stop: false };
+        for (id, window) in windows {
+            if let Some(worker) = self.workers.get_mut(id) {
+                worker.record(window, answer, worker.registration.attempt);
+            }
+            self.commits += 1;
+            self.count(window, 0);
+        }
+    }
+
+    /// Takes a turn for reading what the round of a contribution gave; `None` while the round is open.
+    pub(crate) fn round(
+        &mut self,
+        terms: &Terms,
+        speaker: Speaker,
+        sequence: u64,
+        now: Instant,
+    ) -> Result<Option<(Turn, Answer)>, PsError> {
+        let (version, stop) = (self.version, self.stops());
+        let worker = self.holder(speaker, now)?;
+        let waits =
+            worker.pending.as_ref().is_some_and(|pending| pending.window.sequence == sequence);
+        if !waits && (sequence == 0 || worker.last.0 != sequence) {
+            return Err(PsError::Protocol(format!(
+                "worker {}: window {sequence} is in no round",
+                speaker.worker
+            )));
+        }
+        if waits && !stop {
+            self.renew_task(speaker, now);
+            return Ok(None);
+        }
+        worker.pulled = version;
+        self.pulls += 1;
+        Ok(Some((Turn::behind(&mut self.tail, terms.stops), self.answer(0))))
+    }
+
+    /// Renews the leases of all workers of a task: they share its thread, and one of them waits.
+    fn renew_task(&mut self, speaker: Speaker, now: Instant) {
+        let partition = speaker.worker.partition;
+        let task = WorkerId { partition, index: 0 }..=WorkerId { partition, index: u32::MAX };
+        for (_, worker) in self.workers.range_mut(task) {
+            if let Some(lease) = &mut worker.lease
+                && lease.attempt == speaker.attempt
+            {
+                lease.seen = now;
+            }
+        }
+    }
+
+    /// Fails the fit if its strategy has rounds and not all workers have started in time.
+    pub(crate) fn check_start(&mut self, terms: &Terms, now: Instant) {
+        let (there, all) = (self.workers.len(), terms.workers);
+        if !matches!(terms.rhythm, Rhythm::Round(_)) || there >= all as usize {
+            return;
+        }
+        if now.saturating_duration_since(terms.opened) >= terms.start_timeout {
+            let message = format!(
+                "{there} of {all} workers have started within {:.1} s, but strategy '{}' trains in rounds of all of them: \
+                 give the fit {all} slots at a time, or fewer workers",
+                terms.start_timeout.as_secs_f64(),
+                terms.strategy
+            );
+            self.fail(ErrorCode::StartTimeout, &message);
+        }
+    }
+}
+
+/// What a window counts in its round: nothing if nothing was trained.
+fn weight(window: &Window, weight: Weight) -> f64 {
+    match weight {
+        _ if window.span.batches == 0 => 0.0,
+        Weight::Rows => window.span.rows as f64,
+        Weight::Worker => 1.0,
+    }
+}

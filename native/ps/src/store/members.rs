@@ -1,0 +1,49 @@
+//! The replicas of strategies whose workers train models of their own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use firesteel_core::{Buffers, WorkerId};
+use parking_lot::Mutex;
+
+use crate::store::center::{Contribution, Reader};
+
+/// One worker's model.
+#[derive(Clone, Debug)]
+pub(crate) struct Replica {
+    pub(crate) parameters: Arc<Vec<f32>>,
+    pub(crate) buffers: Arc<Buffers>,
+}
+
+impl Replica {
+    /// Gives all of it.
+    pub(crate) fn read(&self, reader: &mut dyn Reader) {
+        reader.stripe(&self.parameters);
+        reader.buffers(&self.buffers);
+    }
+}
+
+/// The replica that each worker saved last.
+#[derive(Debug, Default)]
+pub(crate) struct Members(Mutex<BTreeMap<WorkerId, Replica>>);
+
+impl Members {
+    /// Keeps a replica in place of the worker's last one.
+    pub(crate) fn save(&self, worker: WorkerId, saved: Contribution<'_>) {
+        let replica = Replica {
+            parameters: Arc::new(saved.message.to_vec()),
+            buffers: Arc::new(saved.buffers.clone()),
+        };
+        self.0.lock().insert(worker, replica);
+    }
+
+    /// A worker's replica.
+    pub(crate) fn find(&self, worker: WorkerId) -> Option<Replica> {
+        self.0.lock().get(&worker).cloned()
+    }
+
+    /// All replicas in the order of the workers.
+    pub(crate) fn all(&self) -> Vec<(WorkerId, Replica)> {
+        self.0.lock().iter().map(|(worker, replica)| (*worker, replica.clone())).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! How a store begins.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use firesteel_core::spec::ServerSpec;
+use firesteel_core::{Buffers, Element, ParamLayout, Strategy, strategy};
+use parking_lot::{Condvar, Mutex};
+
+use super::center::Center;
+use super::control::Terms;
+use super::members::Members;
+use super::worker::LeaseTerms;
+use super::{RECONNECT_GRACE, Store};
+use crate::error::PsError;
+use crate::wire::Shape;
+
+impl Store {
+    /// A store that starts with this center variable.
+    pub(crate) fn new(
+        spec: &ServerSpec,
+        layout: ParamLayout,
+        center: &[f32],
+        buffers: Buffers,
+    ) -> Result<Self, PsError> {
+        let strategy = strategy::resolve(&spec.strategy, spec.optimizer.as_ref())?;
+        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
+            return Err(PsError::Spec(format!(
+                "strategy '{}' takes at most {most} workers, not {}",
+                strategy.name(),
+                spec.workers
+            )));
+        }
+        Self::with(&*strategy, spec, layout, center, buffers)
+    }
+
+    /// A store for a strategy, whatever the specification names.
+    pub(crate) fn with(
+        strategy: &dyn Strategy,
+        spec: &ServerSpec,
+        layout: ParamLayout,
+        center: &[f32],
+        buffers: Buffers,
+    ) -> Result<Self, PsError> {
+        let shape = Shape {
+            parameters: layout.parameters(),
+            floats: layout.len_of(Element::FloatBuffer),
+            integers: layout.len_of(Element::IntegerBuffer),
+        };
+        let given = Shape {
+            parameters: center.len(),
+            floats: buffers.floats.len(),
+            integers: buffers.integers.len(),
+        };
+        if given != shape {
+            return Err(PsError::Spec(format!(
+                "the initial weights are {given:?}, the network's layout is {shape:?}"
+            )));
+        }
+        if spec.workers == 0 || spec.lease_millis == 0 {
+            return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
+        }
+        let silence = Duration::from_millis(spec.lease_millis);
+        let center = Center::new(center, buffers, strategy, spec.workers);
+        let mut store = Self {
+            terms: Terms {
+                fit: spec.fit.clone(),
+                workers: spec.workers,
+                epochs: spec.epochs,
+                rhythm: strategy.rhythm(),
+                weight: strategy.weight(),
+                opened: Instant::now(),
+                start_timeout: Duration::from_millis(spec.start_timeout_millis),
+                strategy: strategy.name(),
+                lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
+                stops: center.stops(),
+            },
+            layout,
+            shape,
+            center,
+            control: Mutex::default(),
+            initial: None,
+            members: strategy.keeps_members().then(Members::default),
+            former: strategy.gives_former_center(),
+            spare: Mutex::default(),
+            released: Condvar::new(),
+            bytes: AtomicU64::new(0),
+        };
+        let (view, _, finite) = store.view();
+        finite?;
+        store.initial = strategy.remembers_pulls().then(|| Arc::new(view));
+        if let Some(warning) = strategy.warning(spec.workers) {
+            store.control.lock().warn(warning);
+        }
+        Ok(store)
+    }
+}

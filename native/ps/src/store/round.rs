@@ -1,0 +1,116 @@
+//! Contributions to rounds, and the waiting for their end.
+
+use std::time::{Duration, Instant};
+
+use firesteel_core::{Answer, Buffers};
+
+use super::{Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
+use crate::error::PsError;
+use crate::metrics;
+use crate::store::center::Reader;
+use crate::store::turn::Turn;
+use crate::store::worker::Activity;
+
+/// A contribution that is kept until its round closes.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) message: Vec<f32>,
+    pub(crate) buffers: Buffers,
+    pub(crate) rows: u64,
+    /// What the message counts; 0 if nothing was trained.
+    pub(crate) weight: f64,
+}
+
+/// A round that is closed for one worker, who has taken its turn to read what it gave.
+#[derive(Debug)]
+pub(crate) struct ClosedRound {
+    turn: Turn,
+    answer: Answer,
+}
+
+impl Store {
+    /// Gives a window to the open round, exactly once, and closes the round if it was the last one missing.
+    pub(crate) fn contribute(
+        &self,
+        speaker: Speaker,
+        activity: &Activity,
+        offer: &Offer<'_>,
+    ) -> Result<Answer, PsError> {
+        let start = Instant::now();
+        let Offer { deed, window, contribution, .. } = offer;
+        let mut kept = self.spare.lock().pop().unwrap_or_default();
+        kept.message.clear();
+        kept.message.extend_from_slice(contribution.message);
+        kept.buffers.clone_from(contribution.buffers);
+        let entry = Entry { deed: *deed, window, finite: self.judge(offer), pull: false };
+        let answer = self.open()?.contribute(&self.terms, speaker, entry, kept, Instant::now())?;
+        metrics::count_commit(0, window.span.rows, false);
+        self.settle()?;
+        activity.add_times(Duration::ZERO, start.elapsed());
+        Ok(answer)
+    }
+
+    /// Waits until the round of a contribution is closed, while `patience` agrees.
+    pub(crate) fn await_round(
+        &self,
+        speaker: Speaker,
+        activity: &Activity,
+        sequence: u64,
+        patience: &mut dyn FnMut() -> Result<(), PsError>,
+    ) -> Result<ClosedRound, PsError> {
+        let start = Instant::now();
+        loop {
+            self.settle()?;
+            let mut control = self.open()?;
+            if let Some((turn, answer)) =
+                control.round(&self.terms, speaker, sequence, Instant::now())?
+            {
+                activity.add_times(start.elapsed(), start.elapsed());
+                return Ok(ClosedRound { turn, answer });
+            }
+            self.released.wait_for(&mut control, WAIT_SLICE);
+            drop(control);
+            patience()?;
+        }
+    }
+
+    /// What has become of the round of a contribution by now: `None` while it is open.
+    pub(crate) fn round(
+        &self,
+        speaker: Speaker,
+        sequence: u64,
+    ) -> Result<Option<ClosedRound>, PsError> {
+        self.settle()?;
+        let closed = self.open()?.round(&self.terms, speaker, sequence, Instant::now())?;
+        Ok(closed.map(|(turn, answer)| ClosedRound { turn, answer }))
+    }
+
+    /// Gives what a closed round gives to `reader`, which is told the answer first.
+    pub(crate) fn take_round<R: Reader>(
+        &self,
+        round: ClosedRound,
+        activity: &Activity,
+        reader: impl FnOnce(Answer) -> R,
+    ) -> R {
+        let start = Instant::now();
+        metrics::count_pull();
+        let mut reader = reader(round.answer);
+        let waited = self.center.read_round(round.turn, self.former, &mut reader);
+        activity.add_times(waited, start.elapsed());
+        reader
+    }
+
+    /// Closes the open round if nobody is missing any longer.
+    fn settle(&self) -> Result<(), PsError> {
+        let Some(closing) = self.open()?.close_round(&self.terms, Instant::now()) else {
+            return Ok(());
+        };
+        // Those who wait take their turns behind the round's.
+        self.released.notify_all();
+        let failure = FailOnPanic(self);
+        self.center.close_round(closing.turn, &closing.kept, self.former);
+        drop(failure);
+        self.spare.lock().extend(closing.kept);
+        Ok(())
+    }
+}

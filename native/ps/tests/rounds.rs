@@ -1,0 +1,362 @@
+//! Rounds over live leases.
+
+#![allow(clippy::unwrap_used, reason = "tests may be blunt")]
+
+mod support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use firesteel_core::spec::{ClientSpec, ServerSpec, StrategySpec};
+use firesteel_core::{CancelFlag, Coded, ErrorCode, WorkerId};
+use firesteel_ps::Server;
+use support::proxy::Proxy;
+use support::*;
+
+const PARAMETERS: usize = 40_000;
+
+fn opened(name: &str, workers: u32, change: impl FnOnce(&mut ServerSpec)) -> (Server, ClientSpec) {
+    let mut spec = server_spec(workers, 3);
+    spec.strategy = StrategySpec::named(name);
+    change(&mut spec);
+    let server = open(&spec, PARAMETERS);
+    let client = client_spec(&spec, server.port());
+    (server, client)
+}
+
+fn peer(road: Road, client: &ClientSpec, partition: u32) -> Peer {
+    Peer::connect(road, client, PARAMETERS, registration(partition, 1, 4))
+}
+
+/// What the last pull gave, which must be one value.
+fn value(peer: &Peer) -> f32 {
+    assert!(peer.center.iter().all(|&c| c == peer.center[0]));
+    peer.center[0]
+}
+
+#[test]
+fn a_round_closes_when_all_have_contributed_and_weighs_by_rows_in_the_order_of_the_workers() {
+    let mut centers = Vec::new();
+    for road in ROADS {
+        for order in [[0, 1, 2], [2, 0, 1]] {
+            let (server, client) = opened("averaging", 3, |_| {});
+            let mut peers: Vec<_> =
+                (0..3).map(|partition| peer(road, &client, partition)).collect();
+            for worker in order {
+                peers[worker].buffers.floats = vec![worker as f32, 1.0];
+                peers[worker].buffers.integers = vec![worker as i64];
+                let answer = peers[worker].contribute(0.1 + worker as f32).unwrap();
+                assert_eq!((answer.staleness, answer.stop), (0, false));
+            }
+            for peer in &mut peers {
+                assert_eq!(peer.close_round().unwrap().version, 1);
+                centers.push(value(peer));
+                assert!((peer.buffers.floats[0] - 1.0).abs() < 1e-6);
+                assert_eq!(peer.buffers.integers, [2]);
+            }
+            assert_eq!(server.status().commits, 3);
+            assert_eq!(server.summary().staleness_histogram, [3]);
+        }
+    }
+    assert!((centers[0] - 1.1).abs() < 1e-6);
+    assert!(centers.iter().all(|center| center.to_bits() == centers[0].to_bits()), "{centers:?}");
+}
+
+#[test]
+fn one_who_is_awaited_holds_the_round_up_and_the_wait_keeps_the_leases() {
+    for road in ROADS {
+        let (server, client) = opened("averaging", 3, |spec| spec.lease_millis = 400);
+        let registered = |partition, index| {
+            let mut registration = registration(partition, 1, 4);
+            registration.worker = WorkerId { partition, index };
+            Peer::connect(road, &client, PARAMETERS, registration)
+        };
+        let (mut first, mut second) = (registered(0, 0), registered(0, 1));
+        let mut late = registered(1, 0);
+        first.contribute(1.0).unwrap();
+        second.contribute(2.0).unwrap();
+        thread::scope(|scope| {
+            // Both are of one task, whose thread waits for the one and then for the other.
+            let task = scope.spawn(|| {
+                first.close_round().unwrap();
+                second.close_round().unwrap();
+                (value(&first), value(&second))
+            });
+            for _ in 0..12 {
+                late.channel.heartbeat(late.position, 0, TALLY).unwrap();
+                thread::sleep(Duration::from_millis(100));
+                assert!(!task.is_finished());
+            }
+            late.round(6.0).unwrap();
+            assert_eq!(task.join().unwrap(), (3.0, 3.0));
+        });
+        assert_eq!(server.status().version, 1);
+    }
+}
+
+#[test]
+fn a_worker_that_dies_leaves_the_round_and_its_retry_joins_at_the_next() {
+    for road in ROADS {
+        let (server, client) = opened("averaging", 2, |_| {});
+        let (mut stays, mut dies) = (peer(road, &client, 0), peer(road, &client, 1));
+        dies.contribute(100.0).unwrap();
+        server.attempt_ended(1, 1);
+        stays.round(1.0).unwrap();
+        assert_eq!(value(&stays), 1.0, "what the dead contributed is dropped");
+        assert_eq!(dies.close_round().unwrap_err().code(), ErrorCode::Fenced);
+
+        let mut retry = Peer::connect(road, &client, PARAMETERS, registration(1, 2, 4));
+        assert_eq!(retry.position.batch, 0, "its window was never applied");
+        retry.pull();
+        assert_eq!(value(&retry), 1.0);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| stays.round(2.0).map(|_| value(&stays)));
+            thread::sleep(Duration::from_millis(100));
+            assert!(!waiting.is_finished(), "the retry is awaited");
+            retry.round(4.0).unwrap();
+            assert_eq!(waiting.join().unwrap().unwrap(), 3.0);
+        });
+        assert_eq!(server.status().rows_trained, 30);
+    }
+}
+
+#[test]
+fn one_who_falls_silent_is_left_out_and_fenced_when_it_comes_back() {
+    for road in ROADS {
+        let (_server, client) = opened("averaging", 2, |spec| spec.lease_millis = 300);
+        let (mut stays, mut silent) = (peer(road, &client, 0), peer(road, &client, 1));
+        silent.contribute(100.0).unwrap();
+        thread::sleep(Duration::from_millis(400));
+        stays.round(1.0).unwrap();
+        assert_eq!(value(&stays), 1.0);
+        assert_eq!(silent.close_round().unwrap_err().code(), ErrorCode::Fenced);
+    }
+}
+
+#[test]
+fn the_last_one_missing_may_finish_and_the_round_closes_without_it() {
+    for road in ROADS {
+        let (server, client) = opened("averaging", 2, |spec| spec.epochs = 1);
+        let mut long = peer(road, &client, 0);
+        let mut short = Peer::connect(road, &client, PARAMETERS, registration(1, 1, 1));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                (0..4).map(|_| long.round(1.0).map(|_| value(&long)).unwrap()).collect::<Vec<_>>()
+            });
+            short.round(3.0).unwrap();
+            assert_eq!(value(&short), 2.0);
+            thread::sleep(Duration::from_millis(100));
+            short.channel.finish().unwrap();
+            assert_eq!(waiting.join().unwrap(), [2.0, 1.0, 1.0, 1.0]);
+        });
+        long.channel.finish().unwrap();
+        assert_eq!(server.snapshot().unwrap().2, 4);
+    }
+}
+
+#[test]
+fn a_fit_without_slots_for_all_workers_fails_and_says_how_many_there_are() {
+    for road in ROADS {
+        let (server, client) = opened("sync", 3, |spec| {
+            spec.strategy.server_optimizer = Some(SGD);
+            spec.start_timeout_millis = 400;
+        });
+        let mut peers = [peer(road, &client, 0), peer(road, &client, 1)];
+        let start = Instant::now();
+        for peer in &mut peers {
+            peer.contribute(1.0).unwrap();
+        }
+        for peer in &mut peers {
+            assert!(peer.close_round().unwrap().stop);
+            peer.channel.finish().unwrap();
+        }
+        assert!(start.elapsed() < Duration::from_secs(3));
+        let failure = server.status().failure.unwrap();
+        assert_eq!(failure.code, ErrorCode::StartTimeout.number());
+        assert!(
+            failure
+                .message
+                .starts_with("2 of 3 workers have started within 0.4 s, but strategy 'sync'"),
+            "{}",
+            failure.message
+        );
+        assert_eq!(server.snapshot().unwrap_err().code(), ErrorCode::StartTimeout);
+    }
+    let (server, _) = opened("averaging", 1, |spec| spec.start_timeout_millis = 0);
+    assert!(server.status().failure.unwrap().message.starts_with("0 of 1 workers"));
+    let (server, _) = opened("downpour", 1, |spec| spec.start_timeout_millis = 0);
+    assert_eq!(server.status().failure, None, "nobody waits for the others there");
+}
+
+const SGD: firesteel_core::spec::OptimizerSpec = firesteel_core::spec::OptimizerSpec::Sgd {
+    learning_rate: 0.5,
+    momentum: 0.9,
+    dampening: 0.0,
+    nesterov: false,
+    weight_decay: 0.0,
+};
+
+#[test]
+fn the_optimizers_state_of_sync_stays_on_the_server() {
+    for road in ROADS {
+        let (_server, client) =
+            opened("sync", 1, |spec| spec.strategy.server_optimizer = Some(SGD));
+        let mut peer = peer(road, &client, 0);
+        peer.round(1.0).unwrap();
+        assert_eq!(value(&peer), -0.5);
+        peer.round(1.0).unwrap();
+        assert!((value(&peer) + 1.45).abs() < 1e-6, "0.9 of the velocity is kept");
+    }
+}
+
+#[test]
+fn easgd_gives_the_center_variable_from_before_the_round() {
+    for road in ROADS {
+        let (_server, client) = opened("easgd", 2, |spec| spec.strategy.alpha = Some(0.25));
+        let mut peers = [peer(road, &client, 0), peer(road, &client, 1)];
+        for (round, former) in [(1, 0.0), (2, 2.0)] {
+            for peer in &mut peers {
+                peer.contribute(4.0 * round as f32).unwrap();
+            }
+            for peer in &mut peers {
+                peer.close_round().unwrap();
+                assert_eq!(value(peer), former);
+                peer.close_round().unwrap();
+                assert_eq!(value(peer), former, "asked again");
+            }
+        }
+        peers[0].pull();
+        assert_eq!(value(&peers[0]), 5.0);
+    }
+}
+
+#[test]
+fn a_contribution_and_a_wait_whose_connection_is_cut_are_sent_again_and_counted_once() {
+    let (server, client) = opened("averaging", 2, |_| {});
+    let proxy = Proxy::new(server.port());
+    let mut cut = peer(Road::Socket, &ClientSpec { port: proxy.port, ..client.clone() }, 0);
+    let mut other = peer(Road::Memory, &client, 1);
+    let payload = 4 * PARAMETERS as u64;
+    for (round, bytes) in [(1.0, 3), (2.0, payload / 2), (3.0, payload + 10)] {
+        proxy.cut_up(bytes);
+        cut.contribute(round).unwrap();
+        thread::scope(|scope| {
+            proxy.cut_down(if round == 3.0 { payload } else { 3 });
+            let waiting = scope.spawn(|| cut.close_round().unwrap());
+            thread::sleep(Duration::from_millis(150));
+            other.round(round + 2.0).unwrap();
+            waiting.join().unwrap();
+        });
+        assert_eq!((value(&cut), value(&other)), (round + 1.0, round + 1.0));
+    }
+    proxy.cut_down(5);
+    cut.contribute(1.0).unwrap();
+    other.round(3.0).unwrap();
+    cut.close_round().unwrap();
+    assert_eq!(value(&cut), 2.0);
+    assert_eq!((server.status().version, server.status().rows_trained), (4, 80));
+    assert!(proxy.connections() > 6);
+}
+
+#[test]
+fn one_who_waits_sees_a_failed_fit_a_stop_a_cancellation_and_a_closed_server() {
+    for road in ROADS {
+        for ending in 0..4 {
+            let (server, mut client) = opened("averaging", 2, |_| {});
+            client.timeout_millis = 500;
+            let cancel = CancelFlag::new();
+            let mut waits =
+                Peer::try_connect(road, &client, PARAMETERS, registration(0, 1, 4), &cancel)
+                    .unwrap();
+            let mut other = peer(Road::Memory, &client, 1);
+            waits.contribute(1.0).unwrap();
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| waits.close_round());
+                thread::sleep(Duration::from_millis(100));
+                let start = Instant::now();
+                match ending {
+                    0 => other.channel.abort(ErrorCode::InvalidData, "bad row").unwrap(),
+                    1 => server.stop(),
+                    2 => cancel.cancel(),
+                    _ => server.close(),
+                }
+                let ended = waiting.join().unwrap();
+                match ending {
+                    0 | 1 => assert!(ended.unwrap().stop),
+                    2 => assert_eq!(ended.unwrap_err().code(), ErrorCode::Cancelled),
+                    _ => assert_eq!(ended.unwrap_err().code(), ErrorCode::ServerUnreachable),
+                }
+                assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+            });
+        }
+    }
+}
+
+#[test]
+fn what_does_not_belong_to_a_round_is_refused() {
+    for road in ROADS {
+        let (_server, client) = opened("averaging", 2, |_| {});
+        let mut peer = peer(road, &client, 0);
+        assert_eq!(peer.close_round().unwrap_err().code(), ErrorCode::Protocol);
+        assert_eq!(peer.commit(1.0).unwrap_err().code(), ErrorCode::Protocol);
+        assert_eq!(peer.save(1.0).unwrap_err().code(), ErrorCode::Protocol);
+        peer.contribute(1.0).unwrap();
+        assert_eq!(peer.contribute(1.0).unwrap_err().code(), ErrorCode::Protocol, "it must wait");
+        assert_eq!(peer.channel.finish().unwrap_err().code(), ErrorCode::Protocol);
+        let (_server, client) = opened("downpour", 2, |_| {});
+        let mut peer = self::peer(road, &client, 0);
+        assert_eq!(peer.contribute(1.0).unwrap_err().code(), ErrorCode::Protocol);
+    }
+}
+
+#[test]
+fn a_contribution_with_nan_fails_the_fit_and_names_the_tensor() {
+    for road in ROADS {
+        let (server, client) = opened("averaging", 1, |_| {});
+        let mut peer = peer(road, &client, 0);
+        let error = peer.contribute(f32::NAN).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Diverged);
+        assert!(error.to_string().contains("'0.weight'"), "{error}");
+        assert!(server.status().failure.is_some());
+    }
+}
+
+#[test]
+fn every_member_of_an_ensemble_is_kept_and_its_retry_goes_on_with_it() {
+    for road in ROADS {
+        let (server, client) = opened("ensemble", 2, |spec| spec.epochs = 1);
+        let registered = |partition, attempt| {
+            Peer::connect(road, &client, PARAMETERS, registration(partition, attempt, 2))
+        };
+        let (mut first, mut second) = (registered(0, 1), registered(1, 1));
+        second.save(5.0).unwrap();
+        first.save(1.0).unwrap();
+        server.attempt_ended(1, 1);
+        let mut retry = registered(1, 2);
+        retry.pull();
+        assert_eq!((value(&retry), retry.position.batch), (5.0, 1));
+        retry.save(6.0).unwrap();
+        first.save(2.0).unwrap();
+        assert!(server.members().is_err(), "they have not finished");
+        retry.channel.finish().unwrap();
+        first.channel.finish().unwrap();
+        let members = server.members().unwrap();
+        let kept: Vec<_> =
+            members.iter().map(|(id, center, _)| (id.partition, center[0], center.len())).collect();
+        assert_eq!(kept, [(0, 2.0, PARAMETERS), (1, 6.0, PARAMETERS)]);
+        assert_eq!(server.snapshot().unwrap().0[0], 2.0, "the first member's");
+        let (server, _) = opened("downpour", 1, |_| {});
+        assert!(server.members().is_err());
+    }
+}
+
+#[test]
+fn a_moving_rate_that_overshoots_is_warned_of() {
+    let (server, _) = opened("easgd", 4, |spec| spec.strategy.alpha = Some(0.5));
+    assert!(
+        server.status().warnings[0].contains("4 workers make 2"),
+        "{:?}",
+        server.status().warnings
+    );
+    assert!(opened("easgd", 4, |_| {}).0.status().warnings.is_empty());
+}
