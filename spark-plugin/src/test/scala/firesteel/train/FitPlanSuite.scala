@@ -39,7 +39,15 @@ final class FitPlanSuite extends AnyFunSuite {
   test("the server's document has exactly the fields that the native library reads") {
     val server = fields(plan(1).server(FitIdentity.random(), 2, conf))
     assert(
-      server.keySet === Set("fit", "network", "data", "strategy", "optimizer", "workers", "epochs") ++
+      server.keySet === Set(
+        "fit",
+        "network",
+        "data",
+        "strategy",
+        "optimizer",
+        "workers",
+        "epochs"
+      ) ++
         Set("seed", "bindAddress", "port", "portMaxRetries", "secret", "leaseMillis") +
         "startTimeoutMillis"
     )

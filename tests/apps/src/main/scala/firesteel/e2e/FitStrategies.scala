@@ -1,0 +1,43 @@
+package firesteel.e2e
+
+import firesteel.classification.NetworkClassifier
+import firesteel.network._
+import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
+import org.apache.spark.sql.SparkSession
+
+/** Trains on MNIST with one strategy after the other and tells of each the accuracy and the rows of each epoch.
+  *
+  * Arguments: `data`, `strategies` (comma-separated), and optionally `epochs`, `workers`, `batch`.
+  */
+object FitStrategies {
+  def main(args: Array[String]): Unit = {
+    val options = new Options(args)
+    val spark = SparkSession.builder().getOrCreate()
+    val data = options.text("data")
+    val train = spark.read.parquet(s"$data/mnist-train.parquet").cache()
+    val test = spark.read.parquet(s"$data/mnist-test.parquet").cache()
+    val results = options.text("strategies").split(',').toSeq.map { strategy =>
+      val classifier = new NetworkClassifier()
+        .setNetwork(Network.sequential(Linear(300), ReLU, Linear(10), Softmax))
+        .setStrategy(strategy)
+        .setNumWorkers(options.int("workers", 2))
+        .setBatchSize(options.int("batch", 64))
+        .setEpochs(options.int("epochs", 1))
+        .setSeed(1)
+        .setShowProgress(false)
+      val model = classifier.fit(train)
+      val accuracy = new MulticlassClassificationEvaluator()
+        .setMetricName("accuracy")
+        .evaluate(model.transform(test))
+      strategy -> Map(
+        "accuracy" -> accuracy,
+        "rows" -> model.summary.epochs.map(_.rows),
+        "losses" -> model.summary.losses,
+        "seconds" -> model.summary.seconds,
+        "commits" -> model.summary.commits
+      )
+    }
+    Report.print(results: _*)
+    spark.stop()
+  }
+}
