@@ -46,7 +46,7 @@ const STRATEGIES: [Entry; 12] = [
         Ok(Box::new(easgd::Easgd { elastic, learning_rate: options.learning_rate_of_rho()? }))
     }),
     Entry("sync", None, &["serverOptimizer"], |options| {
-        Ok(Box::new(sync::Sync { optimizer: options.fits_optimizer()? }))
+        Ok(Box::new(sync::SyncSgd { optimizer: options.fits_optimizer()? }))
     }),
     Entry("diloco", None, &["window", "outerLearningRate", "outerMomentum"], |options| {
         Ok(Box::new(diloco::Diloco { window: options.window(50)?, outer: options.outer()? }))

@@ -8,11 +8,11 @@ use super::{Rhythm, ServerRule, Strategy, Window, WorkerRule};
 use crate::optimizer::{Optimizer, Recipe};
 
 #[derive(Debug)]
-pub(super) struct Sync {
+pub(super) struct SyncSgd {
     pub(super) optimizer: Recipe,
 }
 
-impl Strategy for Sync {
+impl Strategy for SyncSgd {
     fn name(&self) -> &'static str {
         "sync"
     }
