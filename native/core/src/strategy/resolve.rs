@@ -65,8 +65,8 @@ fn find(name: &str) -> Result<&'static Entry, StrategyError> {
         .ok_or_else(|| StrategyError::Unknown(name.to_owned()))
 }
 
-/// The strategy that a specification names. `optimizer` is the fit's, where it is known: `sync` steps with it on the server, and
-/// `easgd` takes its learning rate where `rho` is given.
+/// The strategy that a specification names. `optimizer` is the fit's, where it is known: `sync` steps with it on the server,
+/// and `easgd` takes its learning rate where `rho` is given.
 ///
 /// # Errors
 /// When the name is unknown, or naming the option that the strategy does not have or that does not fit.

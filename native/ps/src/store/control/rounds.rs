@@ -1,7 +1,7 @@
 //! Rounds: what has been contributed, and when a round closes.
 //!
-//! A contribution stays with its worker until the round closes over all live leases; only then are its mini-batches trained. So what a
-//! worker that died has contributed is simply not there, and its retry goes on before it.
+//! A contribution stays with its worker until the round closes over all live leases; only then are its mini-batches trained.
+//! So what a worker that died has contributed is simply not there, and its retry goes on before it.
 
 use std::time::Instant;
 
