@@ -195,15 +195,16 @@ pub trait ParamChannel: Send {
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError>;
 
-    /// Gives a window to the open round, exactly once and without waiting for the others. The window counts as trained once the
-    /// round closes, so the next call but heartbeats must be [`close_round`](Self::close_round).
+    /// Gives a window to the open round, exactly once and without waiting for the others. The window counts as trained once
+    /// the round closes, so the next call but heartbeats must be [`close_round`](Self::close_round).
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
     fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError>;
 
-    /// Waits until the round that this worker contributed to last is closed, and copies what it gives: the center variable, or that
-    /// from before the round where the strategy says so. The leases of all workers of the task are renewed meanwhile.
+    /// Waits until the round that this worker contributed to last is closed, and copies what it gives: the center variable,
+    /// or that from before the round where the strategy says so. The leases of all workers of the task are renewed
+    /// meanwhile.
     ///
     /// # Errors
     /// [`ErrorCode::Fenced`] when the lease ended and the round was closed without the contribution.

@@ -1,5 +1,5 @@
-//! Replays a document of events through the real store and the real worker rules: `replay FILE.json`, or `-` for standard input.
-//! Prints one JSON object a line for each event; an event that cannot be ends it with exit status 2.
+//! Replays a document of events through the real store and the real worker rules: `replay FILE.json`, or `-` for standard
+//! input. Prints one JSON object a line for each event; an event that cannot be ends it with exit status 2.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;

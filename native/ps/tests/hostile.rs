@@ -220,6 +220,48 @@ fn a_commit_cut_off_in_its_middle_leaves_no_trace() {
 }
 
 #[test]
+fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
+    let mut spec = server_spec(1, 3);
+    spec.strategy = firesteel_core::spec::StrategySpec::named("averaging");
+    let server = open(&spec, PARAMETERS);
+    let bytes = payload(PARAMETERS, 1.0);
+    for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {
+        let mut raw = welcomed(&spec, &server);
+        raw.register(0, 1, 4);
+        raw.reply().unwrap();
+        raw.header(44 + bytes.len() as u64, 9);
+        raw.send(&window(1, 0, 0));
+        raw.send(&bytes[..cut]);
+        raw.stream.shutdown(Shutdown::Write).unwrap();
+        assert!(raw.is_closed());
+        assert_eq!(server.status().version, 0);
+    }
+    let mut raw = welcomed(&spec, &server);
+    raw.register(0, 1, 4);
+    raw.reply().unwrap();
+    let mut ask = |kind: u8, parts: &[&[u8]]| {
+        raw.frame(kind, parts);
+        let (kind, body) = raw.reply().unwrap();
+        (kind, body.len())
+    };
+    let whole = (131, 18 + 4 * PARAMETERS + 16);
+    for sequence in [0_u64, 1, u64::MAX] {
+        assert_eq!(ask(10, &[&sequence.to_le_bytes()]).0, 134, "nothing has been contributed");
+    }
+    assert_eq!(ask(9, &[&window(2, 0, 0), &bytes]).0, 134, "one is left out");
+    for _ in 0..2 {
+        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 18));
+    }
+    for _ in 0..2 {
+        assert_eq!(ask(10, &[&1_u64.to_le_bytes()]), whole);
+        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 18), "after its round");
+    }
+    assert_eq!(ask(3, &[&window(2, 0, 1), &bytes]).0, 134, "a commit is no contribution");
+    let status = server.status();
+    assert_eq!((status.version, status.commits, status.rows_trained), (1, 1, 10));
+}
+
+#[test]
 fn an_abort_in_no_known_code_or_no_text_is_refused() {
     let (spec, server) = opened();
     for (code, text) in [(0_u16, &b"zero"[..]), (999, b"unknown"), (2, b"\xff\xfe")] {

@@ -1,4 +1,5 @@
-//! The optimizers of workers and of the server: PyTorch's formulas, each as one pass over flat slices of parameters, gradients and state.
+//! The optimizers of workers and of the server: PyTorch's formulas, each as one pass over flat slices of parameters,
+//! gradients and state.
 //!
 //! An optimizer is a [`Method`]: its hyperparameters, from which it makes the constants of a step, and the arithmetic of
 //! one element as a [`Rule`]. [`Fused`] holds the state and runs the pass.

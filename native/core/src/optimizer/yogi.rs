@@ -2,8 +2,8 @@
 
 use super::fused::{Method, Rule, lerp, multiply_add};
 
-/// Yogi (Zaheer et al., 2018) with Adam's bias correction: the mean of squares moves by no more than the new square, however far
-/// off it is, so that a few large gradients do not raise the step at once when they have gone.
+/// Yogi (Zaheer et al., 2018) with Adam's bias correction: the mean of squares moves by no more than the new square, however
+/// far off it is, so that a few large gradients do not raise the step at once when they have gone.
 pub(super) struct Yogi {
     pub beta1: f64,
     pub beta2: f64,

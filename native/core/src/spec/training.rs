@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The strategy and its options. An absent option takes the strategy's default; one that the strategy does not have is refused.
+/// The strategy and its options. An absent option takes the strategy's default; one that the strategy does not have is
+/// refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StrategySpec {

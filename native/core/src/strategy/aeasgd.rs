@@ -1,4 +1,5 @@
-//! `aeasgd`: `e = alpha (x - c)` with the center variable pulled at the window's end, `x -= e`, `c += e` (Zhang et al., 2015).
+//! `aeasgd`: `e = alpha (x - c)` with the center variable pulled at the window's end, `x -= e`, `c += e` (Zhang et al.,
+//! 2015).
 
 use super::elastic::{Elastic, Pulling};
 use super::{CommitContext, CommitRule, Rhythm, ServerRule, Strategy, Window, WorkerRule};

@@ -1,5 +1,5 @@
-//! `agn-adaptive`: `d` as in `adag`, `c += d / (1 + (c - c_at_pull)^2 / gamma)` for each parameter: an update counts the less the
-//! farther the center variable has moved since the worker saw it (Hermans, 2017, chapter 4).
+//! `agn-adaptive`: `d` as in `adag`, `c += d / (1 + (c - c_at_pull)^2 / gamma)` for each parameter: an update counts the
+//! less the farther the center variable has moved since the worker saw it (Hermans, 2017, chapter 4).
 
 use std::num::NonZeroU32;
 

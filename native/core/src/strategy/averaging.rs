@@ -1,5 +1,5 @@
-//! `averaging`: once an epoch `c = sum(n_k x_k) / sum(n_k)` over the live workers, `n_k` the rows that worker `k` saw, and `x = c`, as
-//! dist-keras's AveragingTrainer.
+//! `averaging`: once an epoch `c = sum(n_k x_k) / sum(n_k)` over the live workers, `n_k` the rows that worker `k` saw, and
+//! `x = c`, as dist-keras's AveragingTrainer.
 
 use super::{Part, Rhythm, RoundRule, ServerRule, Strategy, Window, WorkerRule, weighted_mean};
 

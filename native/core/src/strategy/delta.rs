@@ -15,7 +15,8 @@ pub(super) struct Delta {
 }
 
 impl Delta {
-    /// The server's rule for a stripe: `d` times what `scale` says is added, or its opposite is the server optimizer's gradient.
+    /// The server's rule for a stripe: `d` times what `scale` says is added, or its opposite is the server optimizer's
+    /// gradient.
     pub(super) fn server(
         &self,
         parameters: usize,

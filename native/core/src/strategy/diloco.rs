@@ -1,5 +1,6 @@
-//! `diloco`: rounds of `w` mini-batches; the mean of `x_at_start - x_now` is the gradient of an outer SGD with Nesterov's momentum on
-//! the server, and `x = c` (Douillard et al., 2023, DiLoCo: Distributed Low-Communication Training of Language Models).
+//! `diloco`: rounds of `w` mini-batches; the mean of `x_at_start - x_now` is the gradient of an outer SGD with Nesterov's
+//! momentum on the server, and `x = c` (Douillard et al., 2023, DiLoCo: Distributed Low-Communication Training of Language
+//! Models).
 
 use std::num::NonZeroU32;
 

@@ -1,5 +1,5 @@
-//! `dynsgd`: `d = x_now - x_at_pull`, `c += d / (tau + 1)` with `tau` the updates since that worker's pull (Jiang et al., 2017,
-//! Heterogeneity-aware Distributed Parameter Servers, in the form of Hermans' thesis).
+//! `dynsgd`: `d = x_now - x_at_pull`, `c += d / (tau + 1)` with `tau` the updates since that worker's pull (Jiang et al.,
+//! 2017, Heterogeneity-aware Distributed Parameter Servers, in the form of Hermans' thesis).
 
 use super::delta::Delta;
 use super::{Displacement, Rhythm, ServerRule, Strategy, Window, WorkerRule};

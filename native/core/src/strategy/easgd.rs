@@ -1,5 +1,5 @@
-//! `easgd`: the synchronous form of `aeasgd`, in rounds: `x -= alpha (x - c_old)`, `c = c_old + alpha sum_k (x_k - c_old)` (Zhang et
-//! al., 2015).
+//! `easgd`: the synchronous form of `aeasgd`, in rounds: `x -= alpha (x - c_old)`, `c = c_old + alpha sum_k (x_k - c_old)`
+//! (Zhang et al., 2015).
 
 use super::elastic::{Alpha, Elastic};
 use super::{Part, Rhythm, RoundRule, ServerRule, Strategy, Weight, Window, WorkerRule};

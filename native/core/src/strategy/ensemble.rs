@@ -1,5 +1,5 @@
-//! `ensemble`: workers that train alone, each from weights of its own, as dist-keras's EnsembleTrainer. The server keeps every
-//! member's replica; a model combines what they predict.
+//! `ensemble`: workers that train alone, each from weights of its own, as dist-keras's EnsembleTrainer. The server keeps
+//! every member's replica; a model combines what they predict.
 
 use super::single::Alone;
 use super::{Rhythm, ServerRule, Strategy, WorkerRule};

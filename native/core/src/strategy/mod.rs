@@ -1,8 +1,8 @@
 //! The training strategies: what a worker sends at a window's end and what the server does with it.
 //!
-//! A strategy is one short file that reads like its equations and one line in the table of [`mod@resolve`]. The rules work on flat
-//! slices and know neither sockets nor libtorch; `docs/strategies.md` shows how to add one. Notation: `c` center variable, `x`
-//! replica, `d` what is committed, `p` workers.
+//! A strategy is one short file that reads like its equations and one line in the table of [`resolve`]. The rules work
+//! on flat slices and know neither sockets nor libtorch; `docs/strategies.md` shows how to add one. Notation: `c` center
+//! variable, `x` replica, `d` what is committed, `p` workers.
 
 mod adag;
 mod aeasgd;

@@ -46,7 +46,7 @@ const STRATEGIES: [Entry; 12] = [
         Ok(Box::new(easgd::Easgd { elastic, learning_rate: options.learning_rate_of_rho()? }))
     }),
     Entry("sync", None, &["serverOptimizer"], |options| {
-        Ok(Box::new(sync::Sync { optimizer: options.fits_optimizer()? }))
+        Ok(Box::new(sync::SyncSgd { optimizer: options.fits_optimizer()? }))
     }),
     Entry("diloco", None, &["window", "outerLearningRate", "outerMomentum"], |options| {
         Ok(Box::new(diloco::Diloco { window: options.window(50)?, outer: options.outer()? }))
@@ -65,8 +65,8 @@ fn find(name: &str) -> Result<&'static Entry, StrategyError> {
         .ok_or_else(|| StrategyError::Unknown(name.to_owned()))
 }
 
-/// The strategy that a specification names. `optimizer` is the fit's, where it is known: `sync` steps with it on the server, and
-/// `easgd` takes its learning rate where `rho` is given.
+/// The strategy that a specification names. `optimizer` is the fit's, where it is known: `sync` steps with it on the server,
+/// and `easgd` takes its learning rate where `rho` is given.
 ///
 /// # Errors
 /// When the name is unknown, or naming the option that the strategy does not have or that does not fit.

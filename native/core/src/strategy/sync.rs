@@ -1,5 +1,5 @@
-//! `sync`: every mini-batch is a round; the fit's optimizer, which lives here, takes the mean gradient, weighted by rows, and `x = c`.
-//! With `p` workers and batches of `b` it is one worker with batches of `p b`.
+//! `sync`: every mini-batch is a round; the fit's optimizer, which lives here, takes the mean gradient, weighted by rows,
+//! and `x = c`. With `p` workers and batches of `b` it is one worker with batches of `p b`.
 
 use std::num::NonZeroU32;
 
@@ -8,11 +8,11 @@ use super::{Rhythm, ServerRule, Strategy, Window, WorkerRule};
 use crate::optimizer::{Optimizer, Recipe};
 
 #[derive(Debug)]
-pub(super) struct Sync {
+pub(super) struct SyncSgd {
     pub(super) optimizer: Recipe,
 }
 
-impl Strategy for Sync {
+impl Strategy for SyncSgd {
     fn name(&self) -> &'static str {
         "sync"
     }

@@ -1,5 +1,5 @@
-//! Replay: the real store and the real worker rules over the events of one JSON document, without sockets and without libtorch, so that
-//! every strategy can be checked against an independent implementation of its equations.
+//! Replay: the real store and the real worker rules over the events of one JSON document, without sockets and without
+//! libtorch, so that every strategy can be checked against an independent implementation of its equations.
 //!
 //! The format is the section "Replay" of `docs/algorithms.md`. The worker optimizer is plain SGD.
 
@@ -53,8 +53,8 @@ pub struct Line {
 /// Replays a document and writes one line of JSON for each event.
 ///
 /// # Errors
-/// [`ReplayError::Document`] before the first event, [`ReplayError::Event`] at the first event that cannot be; the lines of those before
-/// it have been written.
+/// [`ReplayError::Document`] before the first event, [`ReplayError::Event`] at the first event that cannot be; the lines of
+/// those before it have been written.
 pub fn replay(json: &str, out: &mut dyn Write) -> Result<(), ReplayError> {
     let document = Document::parse(json)?;
     let refused = |error: &dyn ToString| ReplayError::Document(error.to_string());

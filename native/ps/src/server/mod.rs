@@ -108,8 +108,8 @@ impl Server {
         self.0.store.trained()
     }
 
-    /// The trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and buffers, in the order
-    /// of the workers. Empty for every other strategy. [`snapshot`](Self::snapshot) gives the first of them.
+    /// The trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and buffers, in
+    /// the order of the workers. Empty for every other strategy. [`snapshot`](Self::snapshot) gives the first of them.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).

@@ -284,7 +284,8 @@ impl Center {
     }
 }
 
-/// Moves floating buffers by `b += share (b_k - b)` and keeps the maximum of integer ones; replaces both where there is no share.
+/// Moves floating buffers by `b += share (b_k - b)` and keeps the maximum of integer ones; replaces both where there is no
+/// share.
 fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
     let Some(share) = share else {
         buffers.floats.copy_from_slice(&theirs.floats);

@@ -43,8 +43,11 @@ impl Store {
         kept.message.extend_from_slice(contribution.message);
         kept.buffers.clone_from(contribution.buffers);
         let entry = Entry { deed: *deed, window, finite: self.judge(offer), pull: false };
-        let answer = self.open()?.contribute(&self.terms, speaker, entry, kept, Instant::now())?;
-        metrics::count_commit(0, window.span.rows, false);
+        let (answer, new) =
+            self.open()?.contribute(&self.terms, speaker, entry, kept, Instant::now())?;
+        if new {
+            metrics::count_commit(0, window.span.rows, false);
+        }
         self.settle()?;
         activity.add_times(Duration::ZERO, start.elapsed());
         Ok(answer)

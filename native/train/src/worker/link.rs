@@ -108,7 +108,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A channel that is here. `overlap` says whether exchanges run on a thread, which they do only where they wait for a network.
+    /// A channel that is here. `overlap` says whether exchanges run on a thread, which they do only where they wait for a
+    /// network.
     pub(super) fn new(
         channel: Box<dyn ParamChannel>,
         exchange: Exchange,

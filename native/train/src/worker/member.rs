@@ -76,7 +76,8 @@ impl Scratch {
 }
 
 impl Member {
-    /// Takes the center variable, if there is anything left to train. `own` makes the first weights of a worker that has its own.
+    /// Takes the center variable, if there is anything left to train. `own` makes the first weights of a worker that has its
+    /// own.
     pub(super) fn join(
         &mut self,
         epochs: u32,
@@ -165,7 +166,8 @@ impl Member {
         WindowFacts { batches: window.span.batches, learning_rate: self.optimizer.learning_rate() }
     }
 
-    /// Commits, and takes the center variable: before where the strategy wants that, else after, unless this was the last window.
+    /// Commits, and takes the center variable: before where the strategy wants that, else after, unless this was the last
+    /// window.
     fn commit(
         &mut self,
         window: Window,
@@ -198,7 +200,8 @@ impl Member {
         Ok(answer)
     }
 
-    /// Merges what the last exchange brought and begins the next one, or commits the last window. Gives the last exchange's answer.
+    /// Merges what the last exchange brought and begins the next one, or commits the last window. Gives the last exchange's
+    /// answer.
     fn send(&mut self, window: Window, last: bool) -> Result<Answer, TrainError> {
         let facts = self.facts(window);
         let merged = self.link.answer()?;

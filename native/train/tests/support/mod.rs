@@ -247,8 +247,8 @@ impl Fit {
         Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
     }
 
-    /// Runs one of several tasks: `workers` workers over these rows, the first attempt at partition `partition`, cancelled after that
-    /// many commits, rounds or saves of its workers.
+    /// Runs one of several tasks: `workers` workers over these rows, the first attempt at partition `partition`, cancelled
+    /// after that many commits, rounds or saves of its workers.
     pub fn run_task(&self, task: Task, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
         let mut spec = self.worker.clone();
         (spec.partition, spec.workers_in_task, spec.attempt) =

@@ -1,7 +1,7 @@
 //! Rounds: what has been contributed, and when a round closes.
 //!
-//! A contribution stays with its worker until the round closes over all live leases; only then are its mini-batches trained. So what a
-//! worker that died has contributed is simply not there, and its retry goes on before it.
+//! A contribution stays with its worker until the round closes over all live leases; only then are its mini-batches trained.
+//! So what a worker that died has contributed is simply not there, and its retry goes on before it.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub(crate) struct Closing {
 }
 
 impl Control {
-    /// Enters a contribution, once.
+    /// Enters a contribution, once. Tells whether it is new.
     pub(crate) fn contribute(
         &mut self,
         terms: &Terms,
@@ -32,11 +32,11 @@ impl Control {
         entry: Entry<'_>,
         mut kept: Kept,
         now: Instant,
-    ) -> Result<Answer, PsError> {
+    ) -> Result<(Answer, bool), PsError> {
         let window = *entry.window;
         if let Some(pending) = &self.holder(speaker, now)?.pending {
             if pending.window.sequence == window.sequence {
-                return Ok(self.answer(0));
+                return Ok((self.answer(0), false));
             }
             return Err(PsError::Protocol(format!(
                 "worker {}: window {} before the round of window {} is closed",
@@ -44,12 +44,12 @@ impl Control {
             )));
         }
         if let Some(answer) = self.examine(terms, speaker, &entry, now)? {
-            return Ok(answer);
+            return Ok((answer, false));
         }
         kept.rows = window.span.rows;
         kept.weight = weight(&window, terms.weight);
         self.holder(speaker, now)?.pending = Some(Pending { window, kept });
-        Ok(self.answer(0))
+        Ok((self.answer(0), true))
     }
 
     /// Closes the open round if every live worker has contributed, and all of the fit's have started.
