@@ -29,7 +29,7 @@ object FitStrategies {
       val accuracy = new MulticlassClassificationEvaluator()
         .setMetricName("accuracy")
         .evaluate(model.transform(test))
-      strategy -> Map(
+      strategy -> Map[String, Any](
         "accuracy" -> accuracy,
         "rows" -> model.summary.epochs.map(_.rows),
         "losses" -> model.summary.losses,
