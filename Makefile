@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # cargo, sbt and pytest each take all cores: never two at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist demo test lint lint-rust lint-python \
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist demo learn test lint lint-rust lint-python \
         lint-scala test-rust test-scala test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
@@ -43,6 +43,7 @@ stamps := build/.stamps
 gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv/.complete),,venv) \
         $(if $(wildcard build/venv-test/.complete),,venv-test) \
+        $(if $(wildcard build/venv-plots/.complete),,venv-plots) \
         $(if $(wildcard build/venv-spark41/.complete),,venv-spark41) \
         $(if $(wildcard build/stubs/libcudart.so.13),,stubs)
 $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
@@ -75,6 +76,10 @@ $(stamps)/venv-test: scripts/venv.sh scripts/requirements/test.txt | $(stamps)/p
 	@$(step) "Spark and PyTorch for the tests (4.7 GB, once)" scripts/venv.sh test venv-test
 	@touch $@
 
+$(stamps)/venv-plots: scripts/venv.sh scripts/requirements/plots.txt | $(stamps)/prerequisites
+	@$(step) "Plots" scripts/venv.sh plots venv-plots
+	@touch $@
+
 ## ---------------------------------------------------------------------------------------------- build
 
 native: $(library) ## Build libfiresteel.so
@@ -99,6 +104,9 @@ dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates 
 
 demo: setup-demo $(plugin_jar) $(examples_jar) ## Train MNIST inside Spark on two executors
 	@$(step) "MNIST on two executors" scripts/demo.sh
+
+learn: setup-demo $(stamps)/venv-plots $(plugin_jar) $(examples_jar) ## Train MNIST with every strategy; table and plot in docs/
+	@$(step) "MNIST with every strategy" scripts/learn.sh
 
 bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of ratios
 	@$(step) "Benchmarks" scripts/bench.sh

@@ -1,0 +1,158 @@
+"""Draws what StrategyTable measured: `learning.py CSV MARKDOWN SVG` writes table and picture."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+
+# Gradients of one worker count are shades of one colour.
+COLOURS = {1: "#1b4965", 2: "#2a9d8f", 4: "#8ab17d", 8: "#e9a23b", 16: "#d1495b", 20: "#7b2d8b"}
+
+PUBLISHED = [
+    # dist-keras's notebooks: strategy, workers, window, accuracy.
+    ("single", 1, 0, 0.9630),
+    ("downpour", 20, 5, 0.9641),
+    ("adag", 20, 15, 0.9739),
+    ("aeasgd", 20, 35, 0.9488),
+    ("downpour", 10, 5, 0.9662),
+    ("adag", 10, 5, 0.9765),
+    ("aeasgd", 10, 32, 0.9600),
+]
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """The lines of the CSV file."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def number(row: dict[str, str]) -> float | None:
+    """A line's accuracy; none if its fit failed."""
+    return float(row["accuracy"]) if row["accuracy"] else None
+
+
+def of_batch(rows: list[dict[str, str]], batch: int) -> list[dict[str, str]]:
+    """The lines of a batch size."""
+    return [row for row in rows if int(row["batch"]) == batch]
+
+
+def cell(row: dict[str, str] | None) -> str:
+    """A line as a cell of the table: accuracy in percent and seconds."""
+    if row is None:
+        return "-"
+    accuracy = number(row)
+    return "failed" if accuracy is None else f"{100 * accuracy:.2f} ({float(row['seconds']):.0f})"
+
+
+def grid(rows: list[dict[str, str]]) -> str:
+    """A table in Markdown: strategies and windows down, workers across."""
+    workers = sorted({int(row["workers"]) for row in rows})
+    lines = [
+        "| strategy | window | " + " | ".join(f"{count} workers" for count in workers) + " |",
+        "| --- | --- |" + " --- |" * len(workers),
+    ]
+    by_place = {(r["strategy"], int(r["window"]), int(r["workers"])): r for r in rows}
+    for strategy in dict.fromkeys(row["strategy"] for row in rows):
+        for window in sorted({w for s, w, _ in by_place if s == strategy}):
+            cells = [cell(by_place.get((strategy, window, count))) for count in workers]
+            lines.append(f"| `{strategy}` | {window or '-'} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def published(rows: list[dict[str, str]]) -> str:
+    """Ours beside dist-keras's notebooks."""
+    found = {(r["strategy"], int(r["workers"]), int(r["window"])): r for r in rows}
+    lines = [
+        "| strategy | workers | window | dist-keras | Firesteel |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for strategy, workers, window, theirs in PUBLISHED:
+        row = found.get((strategy, workers, window))
+        accuracy = number(row) if row else None
+        ours = "not run" if accuracy is None else f"{100 * accuracy:.2f}"
+        name = f"| `{strategy}` | {workers} | {window or '-'} "
+        lines.append(f"{name}| {100 * theirs:.2f} | {ours} |")
+    return "\n".join(lines)
+
+
+def draw(rows: list[dict[str, str]], path: Path) -> None:
+    """A small plot for each strategy: accuracy over the window, a line a number of workers."""
+    strategies = list(dict.fromkeys(row["strategy"] for row in rows))
+    columns = 4
+    figure, axes = plt.subplots(
+        -(-len(strategies) // columns), columns, figsize=(13, 8), sharey=True, squeeze=False
+    )
+    for axis in axes.flat[len(strategies) :]:
+        axis.set_visible(False)
+    for axis, strategy in zip(axes.flat, strategies, strict=False):
+        series: dict[int, list[tuple[int, float]]] = defaultdict(list)
+        for row in rows:
+            accuracy = number(row)
+            if row["strategy"] == strategy and accuracy is not None:
+                series[int(row["workers"])].append((int(row["window"]), 100 * accuracy))
+        for workers, points in sorted(series.items()):
+            xs, ys = zip(*sorted(points), strict=True)
+            places = range(len(xs)) if xs[0] else [workers]
+            axis.plot(places, ys, "o-", color=COLOURS.get(workers, "black"), label=f"{workers}")
+            if xs[0]:
+                axis.set_xticks(range(len(xs)), [str(x) for x in xs])
+                axis.set_xlabel("window")
+            else:
+                axis.set_xlabel("workers")
+        axis.set_title(strategy)
+        axis.set_ylim(85, 99)
+        axis.grid(alpha=0.3)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("test accuracy, %")
+    handles, labels = axes.flat[min(2, len(strategies) - 1)].get_legend_handles_labels()
+    figure.legend(handles, labels, title="workers", loc="lower right", ncols=5)
+    figure.suptitle("MNIST, 784-1000-250-10, default settings, two passes")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+PAGE = """# Does it learn?
+
+MNIST, the perceptron 784-1000-250-10 of dist-keras's notebooks, two passes, every strategy at
+its default settings. Made by `make learn`, which keeps what it measured in `{source}` and draws `{picture}`.
+
+![accuracy by strategy, window and workers]({picture})
+
+## Every strategy, number of workers and window, batches of 32
+
+Test accuracy in percent, and in brackets the seconds of the training job on two cores, where more
+than two workers take turns.
+
+{grid}
+
+## Beside the published figures: Adam, batches of 4
+
+{published}
+"""
+
+
+def main() -> int:
+    """Writes the page and the picture."""
+    source, markdown, picture = (Path(argument) for argument in sys.argv[1:4])
+    rows = read(source)
+    table = of_batch(rows, 32)
+    page = PAGE.format(
+        source=source.name,
+        picture=picture.name,
+        grid=grid(table),
+        published=published(of_batch(rows, 4)),
+    )
+    markdown.write_text(page)
+    draw(table, picture)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
