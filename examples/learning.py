@@ -121,7 +121,8 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
 PAGE = """# Does it learn?
 
 MNIST, the perceptron 784-1000-250-10 of dist-keras's notebooks, two passes, every strategy at
-its default settings. Made by `make learn`, which keeps what it measured in `{source}` and draws `{picture}`.
+its default settings. Made by `make learn`, which keeps what it measured in `{source}` and draws
+`{picture}`.
 
 ![accuracy by strategy, window and workers]({picture})
 
