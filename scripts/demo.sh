@@ -2,25 +2,8 @@
 # Trains MNIST inside Spark: a driver and two executor JVMs on this machine. Arguments go to the example.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$ROOT/scripts/spark.sh"
 
-export PATH="$ROOT/build/venv/bin:$PATH"
-SPARK_HOME="$(cd "$(dirname "$(readlink -f "$ROOT/build/venv/bin/pyspark")")"/../lib/python*/site-packages/pyspark && pwd)"
-export SPARK_HOME
-# Executors get it through the configuration; a value for another installation must not get in between.
-unset LIBTORCH
-export SPARK_LOCAL_IP=127.0.0.1
-# The JVM's options are split at spaces, which the path of a checkout may have.
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
-cp "$ROOT/scripts/log4j2.properties" "$work"
-java_options="-Dlog4j2.configurationFile=file:$work/log4j2.properties"
-# From JDK 22 on, loading a native library warns unless it is allowed.
-if [ "$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -1)" -ge 22 ]; then
-  java_options+=" --enable-native-access=ALL-UNNAMED"
-fi
-# Executors leave their working folders and logs behind.
-export SPARK_WORKER_DIR="$work" SPARK_LOCAL_DIRS="$work/local"
-mkdir "$SPARK_LOCAL_DIRS"
 spark-submit \
   --master 'local-cluster[2,1,2048]' \
   --driver-memory 1g \

@@ -3,22 +3,28 @@
 # that docs/learning.md shows. What docs/learning.csv has already is not trained again. Arguments go to the program.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+source "$ROOT/scripts/spark.sh"
 cd "$ROOT"
 
-unset LIBTORCH SPARK_HOME
-export SPARK_LOCAL_IP=127.0.0.1
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
-cp scripts/log4j2.properties "$work"
-build/venv/bin/spark-submit \
-  --master 'local[2]' \
-  --driver-memory 3g \
-  --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
-  --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
-  --conf spark.ui.enabled=false \
-  --conf spark.local.dir="$work" \
-  --conf spark.driver.extraJavaOptions="-Dlog4j2.configurationFile=file:$work/log4j2.properties" \
-  --jars build/firesteel.jar \
-  --class firesteel.examples.StrategyTable \
-  build/firesteel-examples.jar data=examples/data out=docs/learning.csv "$@"
+table() {
+  spark-submit \
+    --master 'local[2]' \
+    --driver-memory 3g \
+    --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
+    --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
+    --conf spark.ui.enabled=false \
+    --conf spark.driver.extraJavaOptions="$java_options" \
+    --jars build/firesteel.jar \
+    --class firesteel.examples.StrategyTable \
+    build/firesteel-examples.jar data=examples/data out=docs/learning.csv "$@"
+}
+
+table "$@"
+# What dist-keras published, as far as it tells its settings.
+table batch=4 strategies=single "$@"
+table batch=4 strategies=downpour workers=10,20 windows=5 "$@"
+table batch=4 strategies=adag workers=10 windows=5 "$@"
+table batch=4 strategies=adag workers=20 windows=15 "$@"
+table batch=4 strategies=aeasgd workers=10 windows=32 "$@"
+table batch=4 strategies=aeasgd workers=20 windows=35 "$@"
 build/venv-plots/bin/python examples/learning.py docs/learning.csv docs/learning.md docs/learning.svg

@@ -15,6 +15,8 @@ pub struct StrategySpec {
     pub alpha: Option<f64>,
     /// The elastic strategies' force, above 0: the moving rate is `rho` times the learning rate.
     pub rho: Option<f64>,
+    /// What `downpour`, `adag` and `agn-adaptive` multiply their commits with, above 0; 1 unless given.
+    pub scale: Option<f64>,
     /// EAMSGD's momentum in [0, 1).
     pub momentum: Option<f64>,
     /// The squared distance at which `agn-adaptive` halves an update, above 0.

@@ -10,6 +10,8 @@ use crate::optimizer::{Optimizer, Recipe};
 pub(super) struct Delta {
     pub(super) window: NonZeroU32,
     pub(super) overlap: bool,
+    /// What commits are multiplied with.
+    pub(super) scale: f32,
     /// Takes `-d` as its gradient, in place of `c += d`.
     pub(super) optimizer: Option<Recipe>,
 }

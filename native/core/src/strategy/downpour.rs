@@ -20,7 +20,7 @@ impl Strategy for Downpour {
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
-        Box::new(Worker(Displacement::new(parameters)))
+        Box::new(Worker { displacement: Displacement::new(parameters), scale: self.0.scale })
     }
 
     fn server(&self, parameters: usize, _: u32) -> ServerRule {
@@ -28,22 +28,25 @@ impl Strategy for Downpour {
     }
 }
 
-struct Worker(Displacement);
+struct Worker {
+    displacement: Displacement,
+    scale: f32,
+}
 
 impl WorkerRule for Worker {
     fn start(&mut self, center: &[f32]) {
-        self.0.start(center);
+        self.displacement.start(center);
     }
 
     fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
-        self.0.take(replica, 1.0, message);
+        self.displacement.take(replica, self.scale, message);
     }
 
     fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
-        self.0.receive(center, replica);
+        self.displacement.receive(center, replica);
     }
 
     fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
-        self.0.merge(center, replica);
+        self.displacement.merge(center, replica);
     }
 }

@@ -60,11 +60,17 @@ impl Options<'_> {
         Err(self.error(option, format!("must be in [0, 1), is {value}")))
     }
 
+    /// What commits are multiplied with.
+    pub(super) fn scale(&self) -> Result<f32, StrategyError> {
+        Ok(self.positive("scale", self.spec.scale, 1.0)? as f32)
+    }
+
     /// What the strategies that commit a displacement have.
     pub(super) fn delta(&self, window: u32) -> Result<Delta, StrategyError> {
         let optimizer =
             self.spec.server_optimizer.as_ref().map(|spec| self.recipe(spec)).transpose()?;
-        Ok(Delta { window: self.window(window)?, overlap: self.overlap(), optimizer })
+        let scale = self.scale()?;
+        Ok(Delta { window: self.window(window)?, overlap: self.overlap(), scale, optimizer })
     }
 
     fn recipe(&self, spec: &OptimizerSpec) -> Result<Recipe, StrategyError> {
@@ -127,6 +133,7 @@ impl Given {
             ("window", spec.window.is_some()),
             ("alpha", spec.alpha.is_some()),
             ("rho", spec.rho.is_some()),
+            ("scale", spec.scale.is_some()),
             ("momentum", spec.momentum.is_some()),
             ("gamma", spec.gamma.is_some()),
             ("outerLearningRate", spec.outer_learning_rate.is_some()),
@@ -144,6 +151,7 @@ impl Given {
             "window" => spec.window = None,
             "alpha" => spec.alpha = None,
             "rho" => spec.rho = None,
+            "scale" => spec.scale = None,
             "momentum" => spec.momentum = None,
             "gamma" => spec.gamma = None,
             "outerLearningRate" => spec.outer_learning_rate = None,

@@ -17,16 +17,20 @@ struct Entry(&'static str, Option<&'static str>, &'static [&'static str], Make);
 /// The options of the strategies whose update a server optimizer can take.
 const DELTA: &[&str] = &["window", "serverOptimizer", "overlap"];
 
+/// Those of which the commits can be scaled as well.
+const SCALED: &[&str] = &["window", "scale", "serverOptimizer", "overlap"];
+
 /// All strategies.
 const STRATEGIES: [Entry; 12] = [
     Entry("single", None, &[], |_| Ok(Box::new(single::Single))),
     Entry("averaging", None, &[], |_| Ok(Box::new(averaging::Averaging))),
     Entry("ensemble", None, &[], |_| Ok(Box::new(ensemble::Ensemble))),
-    Entry("downpour", None, DELTA, |options| Ok(Box::new(downpour::Downpour(options.delta(5)?)))),
-    Entry("adag", Some("agn"), DELTA, |options| Ok(Box::new(adag::Adag(options.delta(12)?)))),
-    Entry("agn-adaptive", None, &["window", "gamma", "overlap"], |options| {
+    Entry("downpour", None, SCALED, |options| Ok(Box::new(downpour::Downpour(options.delta(5)?)))),
+    Entry("adag", Some("agn"), SCALED, |options| Ok(Box::new(adag::Adag(options.delta(12)?)))),
+    Entry("agn-adaptive", None, &["window", "scale", "gamma", "overlap"], |options| {
         Ok(Box::new(agn_adaptive::AgnAdaptive {
             window: options.window(12)?,
+            scale: options.scale()?,
             gamma: options.positive("gamma", options.spec.gamma, 1e-4)?,
             overlap: options.overlap(),
         }))

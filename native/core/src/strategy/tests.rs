@@ -148,6 +148,23 @@ fn downpour_adds_the_displacement_and_adag_its_mean_over_the_window() {
 }
 
 #[test]
+fn a_scale_multiplies_what_is_committed() {
+    for (name, expected) in [("downpour", 3.0), ("adag", 0.75), ("agn-adaptive", 0.75)] {
+        let spec = StrategySpec { scale: Some(0.5), ..StrategySpec::named(name) };
+        let mut rule = made(&spec).worker(1, 16);
+        let mut message = [0.0];
+        rule.start(&[1.0]);
+        rule.commit(&mut [7.0], Window { batches: 4, ..ONE }, &mut message);
+        assert_eq!(message, [expected], "{name}");
+    }
+    assert_eq!(
+        refusal(|spec| spec.scale = Some(0.0), "downpour"),
+        "strategy 'downpour': option 'scale' must be above 0 and finite, is 0"
+    );
+    assert!(refusal(|spec| spec.scale = Some(0.5), "dynsgd").contains("does not apply"));
+}
+
+#[test]
 fn a_commit_without_a_pull_counts_from_the_last_commit() {
     let mut rule = made(&StrategySpec::named("downpour")).worker(1, 1);
     let mut message = [0.0];

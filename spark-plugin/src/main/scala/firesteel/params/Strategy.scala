@@ -6,8 +6,15 @@ package firesteel.params
   *   as users select it
   * @param options
   *   the parameters of [[StrategyParams]] that it has, each with its name in the `StrategySpec`
+  * @param reach
+  *   where commits can be scaled: how far the center variable moves by one commit, given the window, when the replica has
+  *   moved by 1
   */
-private[firesteel] final case class Strategy(name: String, options: Seq[(String, String)]) {
+private[firesteel] final case class Strategy(
+    name: String,
+    options: Seq[(String, String)],
+    reach: Option[Int => Double] = None
+) {
   def has(option: String): Boolean = options.exists(_._1 == option)
 }
 
@@ -19,15 +26,20 @@ private[firesteel] object Strategy {
   private val window = Seq("window" -> "window")
   private val overlap = Seq("overlap" -> "overlap")
   private val delta = window ++ overlap :+ ("serverOptimizer" -> "serverOptimizer")
+  private val scale = Seq("serverScale" -> "scale")
   private val elastic = window ++ Seq("elasticAlpha" -> "alpha", "elasticRho" -> "rho")
 
   val all: Seq[Strategy] = Seq(
     Strategy(Single, Nil),
     Strategy("averaging", Nil),
     Strategy("ensemble", Nil),
-    Strategy("downpour", delta),
-    Strategy("adag", delta),
-    Strategy("agn-adaptive", window ++ overlap :+ ("adaptiveGamma" -> "gamma")),
+    Strategy("downpour", delta ++ scale, Some(_ => 1.0)),
+    Strategy("adag", delta ++ scale, Some(1.0 / _)),
+    Strategy(
+      "agn-adaptive",
+      window ++ overlap ++ scale :+ ("adaptiveGamma" -> "gamma"),
+      Some(1.0 / _)
+    ),
     Strategy("dynsgd", delta),
     Strategy("aeasgd", elastic ++ overlap),
     Strategy(Eamsgd, elastic ++ overlap :+ ("elasticMomentum" -> "momentum")),
@@ -41,6 +53,16 @@ private[firesteel] object Strategy {
       )
     )
   )
+
+  /** The window of adag and agn-adaptive where none is set; the native library has those of all strategies. */
+  val AdagWindow = 12
+
+  /** How far the workers together may move the center variable while one of them moves its replica by 1, by default. */
+  private val Together = 2.0
+
+  /** The default scale of commits: 1 for few workers, and for many what keeps them from overshooting together. */
+  def scale(reach: Int => Double, window: Int, workers: Int): Double =
+    math.min(1.0, Together / (workers * reach(window)))
 
   private val aliases = Map("agn" -> "adag")
 

@@ -88,6 +88,19 @@ trait StrategyParams extends ServerOptimizerParams {
     Validators.fraction("outerMomentum")
   )
 
+  /** What the commits of downpour, adag and agn-adaptive are multiplied with, positive. Default: 1 as long as all workers
+    * together move the center variable at most twice as far as one of them moves its replica; above that, which is from
+    * more than 2 workers on for downpour and more than twice the window for the others, what keeps it there, where the
+    * plain rules fall to chance. 1 gives the plain rules.
+    */
+  final val serverScale: DoubleParam = new DoubleParam(
+    this,
+    "serverScale",
+    "what commits of downpour, adag and agn-adaptive are multiplied with (> 0); unless set, what keeps many workers " +
+      "from overshooting",
+    Validators.positive("serverScale")
+  )
+
   /** Whether a worker of an asynchronous strategy trains on while it exchanges; what it learns meanwhile belongs to the
     * next window. Default: true.
     */
@@ -103,12 +116,12 @@ trait StrategyParams extends ServerOptimizerParams {
   final def getWindow: Int = $(window)
   final def getNumWorkers: Int = $(numWorkers)
 
-  /** The strategy with its options; an absent one is the strategy's default.
+  /** The strategy of a fit with this many workers, with its options; an absent one is the strategy's default.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that the strategy does not have
     */
-  private[firesteel] final def strategySpec: JObject = {
+  private[firesteel] final def strategySpec(workers: Int): JObject = {
     val chosen = Strategy($(strategy))
     strategyOptions.filter(option => isSet(option) && !chosen.has(option.name)).foreach { option =>
       val has = chosen.options.map(_._1)
@@ -123,6 +136,7 @@ trait StrategyParams extends ServerOptimizerParams {
     )
     val options = chosen.options.flatMap {
       case ("serverOptimizer", key) => serverOptimizerSpec.map(JField(key, _))
+      case ("serverScale", key) => scale(chosen, workers).map(value => JField(key, JDouble(value)))
       case (name, key) => get(getParam(name)).map(value => JField(key, toJson(value)))
     }
     JObject(JField("name", JString(chosen.name)) :: options.toList)
@@ -139,8 +153,16 @@ trait StrategyParams extends ServerOptimizerParams {
     workers
   }
 
+  /** The scale of commits, unless it is 1. A server optimizer has a learning rate for that. */
+  private def scale(chosen: Strategy, workers: Int): Option[Double] =
+    get(serverScale)
+      .orElse(chosen.reach.filter(_ => !isSet(serverOptimizer)).map { reach =>
+        Strategy.scale(reach, get(window).getOrElse(Strategy.AdagWindow), workers)
+      })
+      .filter(_ != 1.0)
+
   private def strategyOptions: Seq[Param[_]] =
-    Seq(window, elasticAlpha, elasticRho, elasticMomentum, adaptiveGamma, outerLearningRate) ++
+    Seq(window, serverScale, elasticAlpha, elasticRho, elasticMomentum, adaptiveGamma, outerLearningRate) ++
       Seq(outerMomentum, overlap, serverOptimizer)
 
   private def toJson(value: Any): JValue = value match {
@@ -163,5 +185,6 @@ trait StrategySetters extends StrategyParams with ServerOptimizerSetters {
   def setAdaptiveGamma(value: Double): this.type = set(adaptiveGamma, value)
   def setOuterLearningRate(value: Double): this.type = set(outerLearningRate, value)
   def setOuterMomentum(value: Double): this.type = set(outerMomentum, value)
+  def setServerScale(value: Double): this.type = set(serverScale, value)
   def setOverlap(value: Boolean): this.type = set(overlap, value)
 }

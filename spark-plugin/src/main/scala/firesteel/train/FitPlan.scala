@@ -20,7 +20,7 @@ import org.json4s.jackson.JsonMethods.{compact, render}
   * @param optimizer
   *   the `OptimizerSpec`
   * @param strategy
-  *   the `StrategySpec`
+  *   the `StrategySpec` of a fit with this many workers
   * @param workers
   *   how many workers a cluster with this many slots gets
   * @param requestedWorkers
@@ -41,7 +41,7 @@ private[firesteel] final case class FitPlan(
     data: DataPlan,
     loss: JObject,
     optimizer: JObject,
-    strategy: JObject,
+    strategy: Int => JObject,
     workers: Int => Int,
     requestedWorkers: Option[Int],
     batchSize: Int,
@@ -58,7 +58,7 @@ private[firesteel] final case class FitPlan(
       "fit" -> JString(identity.fit),
       "network" -> network,
       "data" -> data.json,
-      "strategy" -> strategy,
+      "strategy" -> strategy(workers),
       "optimizer" -> optimizer,
       "workers" -> JInt(workers),
       "epochs" -> JInt(epochs),
@@ -74,7 +74,7 @@ private[firesteel] final case class FitPlan(
   )
 
   /** What the `WorkerSpec`s of all tasks have in common. */
-  def worker(identity: FitIdentity, port: Int, conf: SparkConf): String = FitPlan.text(
+  def worker(identity: FitIdentity, workers: Int, port: Int, conf: SparkConf): String = FitPlan.text(
     JObject(
       "server" -> JObject(
         "fit" -> JString(identity.fit),
@@ -88,7 +88,7 @@ private[firesteel] final case class FitPlan(
       "data" -> data.json,
       "loss" -> loss,
       "optimizer" -> optimizer,
-      "strategy" -> strategy,
+      "strategy" -> strategy(workers),
       "batchSize" -> JInt(batchSize),
       "epochs" -> JInt(epochs),
       "seed" -> unsignedSeed,

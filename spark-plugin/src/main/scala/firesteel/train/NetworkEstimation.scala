@@ -42,7 +42,8 @@ private[firesteel] trait NetworkEstimation
   protected final def trainNetwork(df: DataFrame)(target: Inspection => Target): FittedNetwork = {
     val network = requiredNetwork
     // First what needs neither data nor a cluster.
-    val (optimizer, strategy) = (fitOptimizerSpec, strategySpec)
+    val optimizer = fitOptimizerSpec
+    val _ = strategySpec(workers = 1)
     val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
     val learnt = target(Inspection.of(network, inputs))
     val data = DataPlan(inputs, Seq(learnt.label), weightColumn)
@@ -52,7 +53,7 @@ private[firesteel] trait NetworkEstimation
       data,
       learnt.loss,
       optimizer,
-      strategy,
+      strategySpec(_),
       workersOn,
       get(numWorkers),
       getBatchSize,

@@ -3,7 +3,7 @@ package firesteel.params
 import firesteel.classification.NetworkClassifier
 import firesteel.network._
 import org.apache.spark.ml.param.{ParamMap, ParamsSuite}
-import org.json4s.JsonAST.{JBool, JDouble, JObject, JString}
+import org.json4s.JsonAST.{JBool, JDouble, JNothing, JObject, JString}
 import org.json4s.jackson.JsonMethods.{compact, render}
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -189,10 +189,10 @@ final class NetworkParamsSuite extends AnyFunSuite {
 
   test("the strategy single has no window") {
     refused("has no window")(
-      new NetworkClassifier().setStrategy("single").setWindow(2).strategySpec
+      new NetworkClassifier().setStrategy("single").setWindow(2).strategySpec(workers = 2)
     )
     assert(
-      new NetworkClassifier().setWindow(2).strategySpec === JObject(
+      new NetworkClassifier().setWindow(2).strategySpec(workers = 2) === JObject(
         "name" -> JString("adag"),
         "window" -> org.json4s.JsonAST.JInt(2)
       )
@@ -202,17 +202,17 @@ final class NetworkParamsSuite extends AnyFunSuite {
   test("an option that the strategy does not have is refused with those that it has") {
     val classifier = new NetworkClassifier().setStrategy("aeasgd").setElasticMomentum(0.5)
     refused("the strategy 'aeasgd' has no elasticMomentum; it has window, elasticAlpha")(
-      classifier.strategySpec
+      classifier.strategySpec(workers = 2)
     )
     refused("the strategy 'sync' has no window; it has no options")(
-      new NetworkClassifier().setStrategy("sync").setWindow(3).strategySpec
+      new NetworkClassifier().setStrategy("sync").setWindow(3).strategySpec(workers = 2)
     )
     refused("both give the moving rate")(
       new NetworkClassifier()
         .setStrategy("easgd")
         .setElasticAlpha(0.1)
         .setElasticRho(5)
-        .strategySpec
+        .strategySpec(workers = 2)
     )
     refused("unknown strategy 'adagg'; known are single, averaging")(
       new NetworkClassifier().setStrategy("adagg")
@@ -226,7 +226,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
       .setElasticMomentum(0.8)
       .setOverlap(false)
     assert(
-      eamsgd.strategySpec === JObject(
+      eamsgd.strategySpec(workers = 2) === JObject(
         "name" -> JString("eamsgd"),
         "rho" -> JDouble(5),
         "overlap" -> JBool(false),
@@ -234,27 +234,44 @@ final class NetworkParamsSuite extends AnyFunSuite {
       )
     )
     val agn = new NetworkClassifier().setStrategy("agn-adaptive").setAdaptiveGamma(1e-3)
-    assert((agn.strategySpec \ "gamma") === JDouble(1e-3))
+    assert((agn.strategySpec(workers = 2) \ "gamma") === JDouble(1e-3))
     assert(
-      new NetworkClassifier().setStrategy("agn").strategySpec === JObject("name" -> JString("adag"))
+      new NetworkClassifier().setStrategy("agn").strategySpec(workers = 2) === JObject("name" -> JString("adag"))
+    )
+  }
+
+  test("many workers do not overshoot together, unless the plain rule is asked for") {
+    def scale(classifier: NetworkClassifier, workers: Int): Any =
+      classifier.strategySpec(workers) \ "scale"
+    val downpour = new NetworkClassifier().setStrategy("downpour")
+    assert(scale(downpour, 2) === JNothing)
+    assert(scale(downpour, 16) === JDouble(0.125))
+    assert(scale(new NetworkClassifier(), 24) === JNothing)
+    assert(scale(new NetworkClassifier(), 48) === JDouble(0.5))
+    assert(scale(new NetworkClassifier().setWindow(1), 16) === JDouble(0.125))
+    assert(scale(new NetworkClassifier().setWindow(1).setServerScale(1), 16) === JNothing)
+    assert(scale(new NetworkClassifier().setServerScale(0.5), 1) === JDouble(0.5))
+    assert(scale(downpour.setServerOptimizer("adagrad"), 16) === JNothing)
+    refused("the strategy 'dynsgd' has no serverScale")(
+      new NetworkClassifier().setStrategy("dynsgd").setServerScale(0.5).strategySpec(2)
     )
   }
 
   test("the server's optimizer has PyTorch's defaults, and a learning rate of 1 for sgd") {
     val adagrad = new NetworkClassifier().setStrategy("downpour").setServerOptimizer("adagrad")
-    val spec = adagrad.setServerLearningRate(0.05).strategySpec \ "serverOptimizer"
+    val spec = adagrad.setServerLearningRate(0.05).strategySpec(workers = 2) \ "serverOptimizer"
     assert((spec \ "name") === JString("adagrad"))
     assert((spec \ "learningRate") === JDouble(0.05))
     assert((spec \ "epsilon") === JDouble(1e-10))
     val sgd = new NetworkClassifier().setServerOptimizer("sgd").setServerMomentum(0.9)
-    assert((sgd.strategySpec \ "serverOptimizer" \ "learningRate") === JDouble(1))
-    assert((sgd.strategySpec \ "serverOptimizer" \ "momentum") === JDouble(0.9))
-    refused("'adagrad' has no serverBeta1")(adagrad.setServerBeta1(0.5).strategySpec)
+    assert((sgd.strategySpec(workers = 2) \ "serverOptimizer" \ "learningRate") === JDouble(1))
+    assert((sgd.strategySpec(workers = 2) \ "serverOptimizer" \ "momentum") === JDouble(0.9))
+    refused("'adagrad' has no serverBeta1")(adagrad.setServerBeta1(0.5).strategySpec(workers = 2))
     refused("serverMomentum needs a serverOptimizer")(
-      new NetworkClassifier().setServerMomentum(0.9).strategySpec
+      new NetworkClassifier().setServerMomentum(0.9).strategySpec(workers = 2)
     )
     refused("the strategy 'diloco' has no serverOptimizer")(
-      new NetworkClassifier().setStrategy("diloco").setServerOptimizer("adam").strategySpec
+      new NetworkClassifier().setStrategy("diloco").setServerOptimizer("adam").strategySpec(workers = 2)
     )
   }
 

@@ -21,7 +21,7 @@ final class FitPlanSuite extends AnyFunSuite {
     data,
     JObject("name" -> JString("cross_entropy")),
     JObject("name" -> JString("sgd")),
-    JObject("name" -> JString("adag")),
+    _ => JObject("name" -> JString("adag")),
     identity,
     None,
     32,
@@ -55,7 +55,7 @@ final class FitPlanSuite extends AnyFunSuite {
   }
 
   test("a worker's document has exactly the fields that the native library reads") {
-    val common = fields(plan(1).worker(FitIdentity.random(), 1234, conf))
+    val common = fields(plan(1).worker(FitIdentity.random(), 2, 1234, conf))
     val own = FitPlan.ofTask(0, 7, 2, 1, 1L << 33, Seq("/tmp")).obj.toMap
     assert(common.keySet.intersect(own.keySet).isEmpty)
     assert(
@@ -96,12 +96,12 @@ final class FitPlanSuite extends AnyFunSuite {
       case other => fail(other.toString)
     }
     def worker(conf: SparkConf): Map[String, Any] =
-      fields(plan(1).worker(FitIdentity.random(), 1234, conf))
+      fields(plan(1).worker(FitIdentity.random(), 2, 1234, conf))
     assert(tls(worker(conf)).isEmpty)
     assert(
       tls(worker(ssl(serverFiles: _*))).contains(parse("""{"trustedCertificates":"/etc/ca.pem"}"""))
     )
-    val both = plan(1).worker(FitIdentity.random(), 1234, ssl(serverFiles ++ workerFiles: _*))
+    val both = plan(1).worker(FitIdentity.random(), 2, 1234, ssl(serverFiles ++ workerFiles: _*))
     def expected(certificate: String): JValue = parse(
       s"""{"trustedCertificates":"/etc/ca.pem",
          |"identity":{"certificate":"$certificate","privateKey":"/etc/worker-key.pem"}}""".stripMargin
