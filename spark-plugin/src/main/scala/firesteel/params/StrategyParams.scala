@@ -162,7 +162,15 @@ trait StrategyParams extends ServerOptimizerParams {
       .filter(_ != 1.0)
 
   private def strategyOptions: Seq[Param[_]] =
-    Seq(window, serverScale, elasticAlpha, elasticRho, elasticMomentum, adaptiveGamma, outerLearningRate) ++
+    Seq(
+      window,
+      serverScale,
+      elasticAlpha,
+      elasticRho,
+      elasticMomentum,
+      adaptiveGamma,
+      outerLearningRate
+    ) ++
       Seq(outerMomentum, overlap, serverOptimizer)
 
   private def toJson(value: Any): JValue = value match {

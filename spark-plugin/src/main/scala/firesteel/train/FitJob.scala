@@ -43,7 +43,8 @@ private[firesteel] object FitJob {
     val server = NativeServer.open(plan.server(identity, workers, context.getConf), null)
     try {
       val port = ServerStatus.parseStatus(server.status()).port
-      val task = new WorkerTask(plan.worker(identity, workers, port, context.getConf), workers, tasks)
+      val task =
+        new WorkerTask(plan.worker(identity, workers, port, context.getConf), workers, tasks)
       val start = System.nanoTime()
       val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
       val progress = progressOf(plan, workers, context)

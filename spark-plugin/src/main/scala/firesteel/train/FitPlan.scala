@@ -74,27 +74,28 @@ private[firesteel] final case class FitPlan(
   )
 
   /** What the `WorkerSpec`s of all tasks have in common. */
-  def worker(identity: FitIdentity, workers: Int, port: Int, conf: SparkConf): String = FitPlan.text(
-    JObject(
-      "server" -> JObject(
-        "fit" -> JString(identity.fit),
-        "host" -> JString(FitPlan.host(conf)),
-        "port" -> JInt(port),
-        "secret" -> JString(identity.secret),
-        "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf)),
-        "tls" -> TlsFiles.worker(conf)
-      ),
-      "network" -> network,
-      "data" -> data.json,
-      "loss" -> loss,
-      "optimizer" -> optimizer,
-      "strategy" -> strategy(workers),
-      "batchSize" -> JInt(batchSize),
-      "epochs" -> JInt(epochs),
-      "seed" -> unsignedSeed,
-      "shuffle" -> JBool(shuffle)
+  def worker(identity: FitIdentity, workers: Int, port: Int, conf: SparkConf): String =
+    FitPlan.text(
+      JObject(
+        "server" -> JObject(
+          "fit" -> JString(identity.fit),
+          "host" -> JString(FitPlan.host(conf)),
+          "port" -> JInt(port),
+          "secret" -> JString(identity.secret),
+          "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf)),
+          "tls" -> TlsFiles.worker(conf)
+        ),
+        "network" -> network,
+        "data" -> data.json,
+        "loss" -> loss,
+        "optimizer" -> optimizer,
+        "strategy" -> strategy(workers),
+        "batchSize" -> JInt(batchSize),
+        "epochs" -> JInt(epochs),
+        "seed" -> unsignedSeed,
+        "shuffle" -> JBool(shuffle)
+      )
     )
-  )
 }
 
 private[firesteel] object FitPlan {

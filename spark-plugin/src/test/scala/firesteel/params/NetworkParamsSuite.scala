@@ -236,7 +236,9 @@ final class NetworkParamsSuite extends AnyFunSuite {
     val agn = new NetworkClassifier().setStrategy("agn-adaptive").setAdaptiveGamma(1e-3)
     assert((agn.strategySpec(workers = 2) \ "gamma") === JDouble(1e-3))
     assert(
-      new NetworkClassifier().setStrategy("agn").strategySpec(workers = 2) === JObject("name" -> JString("adag"))
+      new NetworkClassifier().setStrategy("agn").strategySpec(workers = 2) === JObject(
+        "name" -> JString("adag")
+      )
     )
   }
 
@@ -271,7 +273,10 @@ final class NetworkParamsSuite extends AnyFunSuite {
       new NetworkClassifier().setServerMomentum(0.9).strategySpec(workers = 2)
     )
     refused("the strategy 'diloco' has no serverOptimizer")(
-      new NetworkClassifier().setStrategy("diloco").setServerOptimizer("adam").strategySpec(workers = 2)
+      new NetworkClassifier()
+        .setStrategy("diloco")
+        .setServerOptimizer("adam")
+        .strategySpec(workers = 2)
     )
   }
 
