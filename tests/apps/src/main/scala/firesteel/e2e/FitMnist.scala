@@ -7,7 +7,8 @@ import org.apache.spark.sql.SparkSession
 
 /** Trains on MNIST and tells what came out: accuracy, and the ledger of what was trained.
   *
-  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `model` (where to save it).
+  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `model` (where to save it). An
+  * empty `window` is the strategy's own.
   */
 object FitMnist {
   def main(args: Array[String]): Unit = {
@@ -23,7 +24,7 @@ object FitMnist {
       .setLearningRate(2e-3)
       .setSeed(1)
       .setShowProgress(true)
-    if (options.text("strategy", "adag") != "single") classifier.setWindow(options.int("window", 4))
+    if (options.text("window", "4").nonEmpty) classifier.setWindow(options.int("window", 4))
     val model = classifier.fit(spark.read.parquet(s"$data/mnist-train.parquet"))
     if (options.text("model", "").nonEmpty) model.write.overwrite().save(options.text("model"))
     val scored = model.transform(spark.read.parquet(s"$data/mnist-test.parquet"))

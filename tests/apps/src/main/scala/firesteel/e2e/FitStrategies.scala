@@ -25,6 +25,7 @@ object FitStrategies {
         .setEpochs(options.int("epochs", 1))
         .setSeed(1)
         .setShowProgress(false)
+      println(s"FIT $strategy")
       val model = classifier.fit(train)
       val accuracy = new MulticlassClassificationEvaluator()
         .setMetricName("accuracy")

@@ -1,0 +1,130 @@
+"""Clusters that grow, shrink, stall and copy tasks while they train."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from conftest import LOCAL_CLUSTER, ROOT, Spark
+from test_fit import check_ledger
+
+DATA = f"data={ROOT / 'examples' / 'data'}"
+EXECUTOR = "CoarseGrainedExecutorBackend"
+ASYNCHRONOUS = "downpour,adag,agn-adaptive,dynsgd,aeasgd,eamsgd"
+
+
+def attempts(result: dict[str, Any]) -> set[tuple[int, int]]:
+    """Partition and attempt of all that was applied."""
+    return {
+        (entry["partition"], span["attempt"])
+        for entry in result["ledger"]
+        for span in entry["spans"]
+    }
+
+
+@pytest.mark.parametrize(("strategy", "window"), [("easgd", "4"), ("sync", ""), ("averaging", "")])
+def test_a_worker_that_dies_leaves_the_rounds_and_its_retry_joins_them(
+    spark: Spark, strategy: str, window: str
+) -> None:
+    arguments = [DATA, "epochs=5", f"strategy={strategy}", f"window={window}", "batch=128"]
+    run = spark.submit("firesteel.e2e.FitMnist", *arguments, master=LOCAL_CLUSTER)
+    run.until("epoch 2/5")
+    os.kill(run.descendants(EXECUTOR)[0], signal.SIGKILL)
+    result = run.succeed()
+    check_ledger(result, 5)
+    assert len(attempts(result)) > 2, "nothing was retried"
+    assert result["accuracy"] > 0.96
+
+
+def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(spark: Spark) -> None:
+    conf = {
+        "spark.speculation": "true",
+        "spark.speculation.quantile": "0.5",
+        "spark.speculation.multiplier": "1.1",
+        "spark.speculation.minTaskRuntime": "100ms",
+        "spark.speculation.interval": "100ms",
+        "spark.firesteel.server.lease": "3s",
+    }
+    run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=4", master=LOCAL_CLUSTER, conf=conf)
+    run.until("epoch 2/4")
+    stalled = run.descendants(EXECUTOR)[0]
+    os.kill(stalled, signal.SIGSTOP)
+    try:
+        result = run.succeed()
+    finally:
+        os.kill(stalled, signal.SIGCONT)
+    check_ledger(result, 4)
+    assert len(attempts(result)) > 2, "no copy took over"
+    assert result["accuracy"] > 0.96
+
+
+def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
+    conf = {
+        "spark.dynamicAllocation.enabled": "true",
+        "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        "spark.dynamicAllocation.minExecutors": "0",
+        "spark.dynamicAllocation.initialExecutors": "1",
+        "spark.dynamicAllocation.maxExecutors": "3",
+        "spark.dynamicAllocation.executorIdleTimeout": "1s",
+        "spark.dynamicAllocation.cachedExecutorIdleTimeout": "1s",
+        "spark.executor.cores": "1",
+    }
+    run = spark.submit(
+        "firesteel.e2e.FitStrategies",
+        DATA,
+        "strategies=adag,easgd",
+        "workers=3",
+        "epochs=2",
+        master="local-cluster[3,1,1024]",
+        conf=conf,
+    )
+    result = run.succeed()
+    for strategy in ("adag", "easgd"):
+        assert result[strategy]["rows"] == [60_000, 60_000]
+        assert result[strategy]["accuracy"] > 0.9
+
+
+@contextmanager
+def slowed(pid: int, share: float) -> Iterator[None]:
+    """Lets a process run for a share of the time."""
+    period = 0.2
+    end = threading.Event()
+
+    def pulse() -> None:
+        while not end.is_set():
+            os.kill(pid, signal.SIGSTOP)
+            end.wait(period * (1 - share))
+            os.kill(pid, signal.SIGCONT)
+            end.wait(period * share)
+
+    thread = threading.Thread(target=pulse, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def test_a_worker_ten_times_slower_costs_no_accuracy_in_any_asynchronous_strategy(
+    spark: Spark,
+) -> None:
+    arguments = [DATA, f"strategies={ASYNCHRONOUS}", "epochs=2", "batch=128"]
+    undisturbed = spark.submit(
+        "firesteel.e2e.FitStrategies", *arguments, master=LOCAL_CLUSTER
+    ).succeed()
+    run = spark.submit("firesteel.e2e.FitStrategies", *arguments, master=LOCAL_CLUSTER)
+    run.until("FIT downpour")
+    with slowed(run.descendants(EXECUTOR)[0], 0.1):
+        code = run.wait(600)
+    assert code == 0, run.output[-6000:]
+    result = run.result()
+    for strategy in ASYNCHRONOUS.split(","):
+        assert result[strategy]["rows"] == [60_000, 60_000], strategy
+        lost = undisturbed[strategy]["accuracy"] - result[strategy]["accuracy"]
+        assert lost < 0.005, f"{strategy}: {undisturbed[strategy]} {result[strategy]}"
