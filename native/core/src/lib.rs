@@ -6,6 +6,7 @@
 
 pub mod cancel;
 pub mod channel;
+pub mod compression;
 pub mod error;
 pub mod layout;
 pub mod optimizer;

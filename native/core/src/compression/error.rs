@@ -1,0 +1,51 @@
+//! What can be wrong with a compression's options and with its bytes.
+
+use crate::error::{Coded, ErrorCode};
+
+/// A compression whose options do not fit, or bytes that no encoder writes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CompressionError {
+    /// An option is out of its range.
+    #[error("compression '{compression}': option '{option}' {problem}")]
+    Option {
+        /// The compression's name.
+        compression: &'static str,
+        /// The option's name.
+        option: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// More values than the compression's code can number.
+    #[error("compression '{compression}' takes at most {most} parameters, not {elements}")]
+    TooLong {
+        /// The compression's name.
+        compression: &'static str,
+        /// The most values that it takes.
+        most: u64,
+        /// How many there are.
+        elements: usize,
+    },
+    /// Bytes that are no code of a message of this length.
+    #[error("a message compressed by '{compression}' is malformed: {problem}")]
+    Malformed {
+        /// The compression's name.
+        compression: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl CompressionError {
+    pub(super) fn malformed(compression: &'static str, problem: impl Into<String>) -> Self {
+        Self::Malformed { compression, problem: problem.into() }
+    }
+}
+
+impl Coded for CompressionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Option { .. } | Self::TooLong { .. } => ErrorCode::InvalidSpec,
+            Self::Malformed { .. } => ErrorCode::Protocol,
+        }
+    }
+}

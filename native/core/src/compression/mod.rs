@@ -1,0 +1,71 @@
+//! Compressed messages: what a worker's commit becomes on its way to the server, and what the server reads from it.
+//!
+//! A codec turns a slice of f32 into bytes, as many as the number of values says, and back. It knows neither sockets nor
+//! strategies. What it loses is not lost to the training: [`ErrorFeedback`] adds it to the next message.
+//!
+//! No codec depends on whether a thread flushes denormals or multiplies and adds in one instruction, so every machine decodes the
+//! same bytes to the same bits.
+
+mod bf16;
+mod error;
+mod f16;
+mod feedback;
+mod half;
+mod int8;
+mod none;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod topk;
+
+pub use error::CompressionError;
+pub use feedback::{CompressionTally, ErrorFeedback};
+pub use spec::CompressionSpec;
+
+/// A pair of functions between f32 values and bytes. Numbers are little-endian.
+pub trait Codec: Send + Sync + std::fmt::Debug {
+    /// The name by which users select it.
+    fn name(&self) -> &'static str;
+
+    /// The bytes that `elements` values become, so that the length of a message is known before it is read.
+    fn encoded_len(&self, elements: usize) -> usize;
+
+    /// The number of values that are coded without regard to others: slices which begin at a multiple of it may be coded one by
+    /// one, to the same bytes as all at once. `None` where a value's code depends on all others.
+    fn grain(&self) -> Option<usize>;
+
+    /// Writes the code of `values` to `out`, all of it. NaN and infinity are coded so that what is decoded is not finite.
+    ///
+    /// # Panics
+    /// When the length of `out` is not [`encoded_len`](Self::encoded_len) of the values'.
+    fn encode(&mut self, values: &[f32], out: &mut [u8]);
+
+    /// Writes the values that `bytes` stand for to `out`, all of it. Nothing is allocated.
+    ///
+    /// # Errors
+    /// [`CompressionError::Malformed`] where no encoder writes these bytes; `out` then holds anything.
+    fn decode(&self, bytes: &[u8], out: &mut [f32]) -> Result<(), CompressionError>;
+}
+
+/// Encodes `values` into `out`, whose memory is used again: once it has grown to a message's length, nothing is allocated.
+pub fn encode_into(codec: &mut dyn Codec, values: &[f32], out: &mut Vec<u8>) {
+    out.resize(codec.encoded_len(values.len()), 0);
+    codec.encode(values, out);
+}
+
+/// Fails unless there are as many bytes as an encoder writes for `elements` values.
+fn check_len(codec: &dyn Codec, bytes: &[u8], elements: usize) -> Result<(), CompressionError> {
+    let expected = codec.encoded_len(elements);
+    if bytes.len() == expected {
+        return Ok(());
+    }
+    Err(CompressionError::malformed(
+        codec.name(),
+        format!("{} bytes for {elements} values, which take {expected}", bytes.len()),
+    ))
+}
+
+/// Panics unless `out` has the length of the code of `values`.
+fn assert_len(codec: &dyn Codec, values: &[f32], out: &[u8]) {
+    assert_eq!(out.len(), codec.encoded_len(values.len()), "bytes of another length than the code's");
+}
