@@ -67,5 +67,9 @@ fn check_len(codec: &dyn Codec, bytes: &[u8], elements: usize) -> Result<(), Com
 
 /// Panics unless `out` has the length of the code of `values`.
 fn assert_len(codec: &dyn Codec, values: &[f32], out: &[u8]) {
-    assert_eq!(out.len(), codec.encoded_len(values.len()), "bytes of another length than the code's");
+    assert_eq!(
+        out.len(),
+        codec.encoded_len(values.len()),
+        "bytes of another length than the code's"
+    );
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Codec;
 use super::bf16::Bf16;
 use super::error::CompressionError;
 use super::f16::F16;
@@ -9,7 +10,6 @@ use super::half::HalfPrecision;
 use super::int8::Int8;
 use super::none::Uncompressed;
 use super::topk::TopK;
-use super::Codec;
 
 /// How a message is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

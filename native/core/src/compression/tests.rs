@@ -60,7 +60,8 @@ fn bound(spec: CompressionSpec, values: &[f32], index: usize) -> f64 {
         CompressionSpec::F16 {} if size > 65504.0 => size - 65504.0,
         CompressionSpec::F16 {} => (size / 2048.0).max(2.0_f64.powi(-25)),
         CompressionSpec::Int8 {} => {
-            let block = &values[index / BLOCK * BLOCK..values.len().min((index / BLOCK + 1) * BLOCK)];
+            let block =
+                &values[index / BLOCK * BLOCK..values.len().min((index / BLOCK + 1) * BLOCK)];
             let largest = block.iter().fold(0.0_f64, |most, x| most.max(f64::from(x.abs())));
             (largest / 253.9).max(127.0 * f64::from(f32::MIN_POSITIVE))
         }
@@ -183,7 +184,8 @@ fn sorted_top(values: &[f32], kept: usize) -> Vec<f32> {
 fn noise(length: usize, seed: u64) -> impl Iterator<Item = f32> {
     let mut state = seed;
     std::iter::repeat_with(move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     })
     .take(length)
