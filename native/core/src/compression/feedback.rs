@@ -3,7 +3,7 @@
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
-use super::Codec;
+use super::{Codec, CompressionError};
 
 /// Values that go through all steps together, while they are in a core's cache.
 const PIECE: usize = 4096;
@@ -19,13 +19,22 @@ const LANES: usize = 16;
 pub struct ErrorFeedback {
     codec: Box<dyn Codec>,
     residual: Vec<f32>,
+    scratch: Vec<f32>,
+    bytes: Vec<u8>,
 }
 
 impl ErrorFeedback {
     /// Nothing lost yet, for messages of `elements` values.
     #[must_use]
     pub fn new(codec: Box<dyn Codec>, elements: usize) -> Self {
-        Self { codec, residual: vec![0.0; elements] }
+        let bytes = vec![0; codec.encoded_len(elements)];
+        Self { codec, residual: vec![0.0; elements], scratch: Vec::new(), bytes }
+    }
+
+    /// The codec.
+    #[must_use]
+    pub fn codec(&self) -> &dyn Codec {
+        &*self.codec
     }
 
     /// What has not been sent yet, `r`.
@@ -34,43 +43,39 @@ impl ErrorFeedback {
         &self.residual
     }
 
-    /// Forgets what has not been sent.
-    pub fn reset(&mut self) {
-        self.residual.fill(0.0);
+    /// The code of the last message: what is sent, and sent again where that fails. Before the first message it is not one.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
-    /// Compresses `message` with what earlier ones lost: writes its code to `bytes`, and to `message` what the receiver decodes. The
-    /// memory of `bytes` is used again; once it has grown to a message's length, nothing is allocated.
+    /// Compresses a message with what earlier ones lost into [`bytes`](Self::bytes). From the second message on nothing is allocated.
+    ///
+    /// # Errors
+    /// Never: a codec reads what it wrote.
     ///
     /// # Panics
     /// When the message has another length than the ones it was built for.
-    pub fn compress(&mut self, message: &mut [f32], bytes: &mut Vec<u8>) -> CompressionTally {
-        let elements = self.residual.len();
-        assert_eq!(message.len(), elements, "a message of another length than built for");
-        let codec = &mut *self.codec;
-        bytes.resize(codec.encoded_len(elements), 0);
+    pub fn compress(&mut self, message: &[f32]) -> Result<CompressionTally, CompressionError> {
+        let Self { codec, residual, scratch, bytes } = self;
+        assert_eq!(message.len(), residual.len(), "a message of another length than built for");
         let piece = match codec.grain() {
             Some(grain) => PIECE.next_multiple_of(grain),
-            None => elements.max(1),
+            None => message.len().max(1),
         };
         let mut tally = CompressionTally {
             original: size_of_val(message) as u64,
             compressed: bytes.len() as u64,
             ..CompressionTally::default()
         };
-        let bytes = bytes.chunks_mut(codec.encoded_len(piece).max(1));
-        let pieces = message.chunks_mut(piece).zip(self.residual.chunks_mut(piece));
-        for ((message, residual), bytes) in pieces.zip(bytes) {
-            add(residual, message);
-            codec.encode(residual, bytes);
-            // A codec reads what it wrote.
-            let decoded = codec.decode(bytes, message);
-            debug_assert_eq!(decoded, Ok(()));
-            let (signal, error) = settle(residual, message);
-            tally.signal += signal;
-            tally.error += error;
+        let codes = bytes.chunks_mut(codec.encoded_len(piece).max(1));
+        let pieces = residual.chunks_mut(piece).zip(message.chunks(piece));
+        for ((residual, message), code) in pieces.zip(codes) {
+            tally.signal += add(residual, message);
+            codec.encode(residual, code);
+            tally.error += codec.settle(code, residual, scratch)?;
         }
-        tally
+        Ok(tally)
     }
 }
 
@@ -110,33 +115,47 @@ impl CompressionTally {
     }
 }
 
-/// `r = d + r`.
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn add(residual: &mut [f32], message: &[f32]) {
-    for (r, d) in residual.iter_mut().zip(message) {
-        *r += d;
-    }
+/// `r = d + r`; gives the sum of the squares of `r`.
+fn add(residual: &mut [f32], message: &[f32]) -> f64 {
+    combine(residual, message, |r, d| r + d)
 }
 
-/// `r = s - C(s)` of `s`, which `residual` holds; gives the sums of the squares of `s` and of `r`, added in the same order everywhere.
+/// `s = s - c`; gives the sum of the squares of `s`.
+pub(super) fn subtract(sums: &mut [f32], decoded: &[f32]) -> f64 {
+    combine(sums, decoded, |s, c| s - c)
+}
+
+/// Replaces each left value by what `new` makes of both; gives the sum of the squares, added in the same order everywhere.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
-fn settle(residual: &mut [f32], decoded: &[f32]) -> (f64, f64) {
-    let (mut signal, mut error) = ([0.0_f64; LANES], [0.0_f64; LANES]);
-    let mut lane = |residual: &mut f32, decoded: f32, lane: usize| {
-        let sum = *residual;
-        *residual = sum - decoded;
-        signal[lane] += f64::from(sum) * f64::from(sum);
-        error[lane] += f64::from(*residual) * f64::from(*residual);
-    };
-    let (residual, last_residual) = residual.as_chunks_mut::<LANES>();
-    let (decoded, last_decoded) = decoded.as_chunks::<LANES>();
-    for (residual, decoded) in residual.iter_mut().zip(decoded) {
-        for index in 0..LANES {
-            lane(&mut residual[index], decoded[index], index);
+fn combine<F: Fn(f32, f32) -> f32>(left: &mut [f32], right: &[f32], new: F) -> f64 {
+    let mut sums = [0.0_f64; LANES];
+    let (left, last_left) = left.as_chunks_mut::<LANES>();
+    let (right, last_right) = right.as_chunks::<LANES>();
+    for (left, right) in left.iter_mut().zip(right) {
+        for lane in 0..LANES {
+            left[lane] = new(left[lane], right[lane]);
+            sums[lane] += f64::from(left[lane]) * f64::from(left[lane]);
         }
     }
-    for (index, (residual, decoded)) in last_residual.iter_mut().zip(last_decoded).enumerate() {
-        lane(residual, *decoded, index);
+    for (lane, (left, right)) in last_left.iter_mut().zip(last_right).enumerate() {
+        *left = new(*left, *right);
+        sums[lane] += f64::from(*left) * f64::from(*left);
     }
-    (signal.iter().sum(), error.iter().sum())
+    sums.iter().sum()
+}
+
+/// The sum of the squares of `values`, added in the same order everywhere.
+#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
+pub(super) fn square_sum(values: &[f32]) -> f64 {
+    let mut sums = [0.0_f64; LANES];
+    let (values, last) = values.as_chunks::<LANES>();
+    for values in values {
+        for lane in 0..LANES {
+            sums[lane] += f64::from(values[lane]) * f64::from(values[lane]);
+        }
+    }
+    for (lane, value) in last.iter().enumerate() {
+        sums[lane] += f64::from(*value) * f64::from(*value);
+    }
+    sums.iter().sum()
 }

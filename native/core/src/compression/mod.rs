@@ -45,6 +45,22 @@ pub trait Codec: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`CompressionError::Malformed`] where no encoder writes these bytes; `out` then holds anything.
     fn decode(&self, bytes: &[u8], out: &mut [f32]) -> Result<(), CompressionError>;
+
+    /// Takes from `values` what the receiver of `bytes`, their code, decodes; gives the sum of the squares of what is left.
+    /// `scratch` is memory to use again.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), which is never where [`encode`](Self::encode) wrote the bytes.
+    fn settle(
+        &self,
+        bytes: &[u8],
+        values: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) -> Result<f64, CompressionError> {
+        scratch.resize(values.len(), 0.0);
+        self.decode(bytes, scratch)?;
+        Ok(feedback::subtract(values, scratch))
+    }
 }
 
 /// Encodes `values` into `out`, whose memory is used again: once it has grown to a message's length, nothing is allocated.

@@ -6,6 +6,7 @@
 
 use multiversion::multiversion;
 
+use super::feedback::square_sum;
 use super::half::MAGNITUDE;
 use super::{Codec, CompressionError, assert_len, check_len};
 
@@ -89,6 +90,29 @@ impl TopK {
         }));
     }
 
+    /// Replaces those of `values` that `bytes` hold by what `new` makes of a value and the one sent for it.
+    fn place(
+        &self,
+        bytes: &[u8],
+        values: &mut [f32],
+        new: impl Fn(f32, f32) -> f32,
+    ) -> Result<(), CompressionError> {
+        let (indices, sent) = bytes.split_at(bytes.len() / 2);
+        let mut next = 0;
+        for (index, sent) in indices.as_chunks().0.iter().zip(sent.as_chunks().0) {
+            let index = u32::from_le_bytes(*index) as usize;
+            let Some(value) = values.get_mut(index).filter(|_| index >= next) else {
+                return Err(CompressionError::malformed(
+                    NAME,
+                    format!("index {index} is out of order or beyond the parameters"),
+                ));
+            };
+            *value = new(*value, f32::from_le_bytes(*sent));
+            next = index + 1;
+        }
+        Ok(())
+    }
+
     fn gather(&mut self, values: &[f32], floor: u32) {
         self.candidates.clear();
         gather(values, floor, &mut self.candidates);
@@ -137,21 +161,20 @@ impl Codec for TopK {
 
     fn decode(&self, bytes: &[u8], out: &mut [f32]) -> Result<(), CompressionError> {
         check_len(self, bytes, out.len())?;
-        let (indices, values) = bytes.split_at(bytes.len() / 2);
         out.fill(0.0);
-        let mut next = 0;
-        for (index, value) in indices.as_chunks().0.iter().zip(values.as_chunks().0) {
-            let index = u32::from_le_bytes(*index) as usize;
-            let Some(place) = out.get_mut(index).filter(|_| index >= next) else {
-                return Err(CompressionError::malformed(
-                    NAME,
-                    format!("index {index} is out of order or beyond the parameters"),
-                ));
-            };
-            *place = f32::from_le_bytes(*value);
-            next = index + 1;
-        }
-        Ok(())
+        self.place(bytes, out, |_, sent| sent)
+    }
+
+    /// What is sent is sent exactly, so that only the rest is left.
+    fn settle(
+        &self,
+        bytes: &[u8],
+        values: &mut [f32],
+        _: &mut Vec<f32>,
+    ) -> Result<f64, CompressionError> {
+        check_len(self, bytes, values.len())?;
+        self.place(bytes, values, |value, sent| value - sent)?;
+        Ok(square_sum(values))
     }
 }
 
