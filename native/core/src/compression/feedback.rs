@@ -1,7 +1,6 @@
 //! Error feedback: what a message lost on its way is added to the next one.
 
 use multiversion::multiversion;
-use serde::{Deserialize, Serialize};
 
 use super::{Codec, CompressionError};
 
@@ -37,6 +36,12 @@ impl ErrorFeedback {
         &*self.codec
     }
 
+    /// Bytes of a message as f32 by those of its code.
+    #[must_use]
+    pub fn ratio(&self) -> f64 {
+        ratio(&*self.codec, self.residual.len())
+    }
+
     /// What has not been sent yet, `r`.
     #[must_use]
     pub fn residual(&self) -> &[f32] {
@@ -56,62 +61,54 @@ impl ErrorFeedback {
     ///
     /// # Panics
     /// When the message has another length than the ones it was built for.
-    pub fn compress(&mut self, message: &[f32]) -> Result<CompressionTally, CompressionError> {
+    pub fn compress(&mut self, message: &[f32]) -> Result<Distortion, CompressionError> {
         let Self { codec, residual, scratch, bytes } = self;
         assert_eq!(message.len(), residual.len(), "a message of another length than built for");
         let piece = match codec.grain() {
             Some(grain) => PIECE.next_multiple_of(grain),
             None => message.len().max(1),
         };
-        let mut tally = CompressionTally {
-            original: size_of_val(message) as u64,
-            compressed: bytes.len() as u64,
-            ..CompressionTally::default()
-        };
+        let mut distortion = Distortion::default();
         let codes = bytes.chunks_mut(codec.encoded_len(piece).max(1));
         let pieces = residual.chunks_mut(piece).zip(message.chunks(piece));
         for ((residual, message), code) in pieces.zip(codes) {
-            tally.signal += add(residual, message);
+            distortion.signal += add(residual, message);
             codec.encode(residual, code);
-            tally.error += codec.settle(code, residual, scratch)?;
+            distortion.error += codec.settle(code, residual, scratch)?;
         }
-        Ok(tally)
+        Ok(distortion)
     }
 }
 
-/// What compression saved and what it cost, summed over messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CompressionTally {
-    /// Bytes of the messages as f32.
-    pub original: u64,
-    /// Bytes of their codes.
-    pub compressed: u64,
+/// Bytes of a message of `elements` f32 by those of its code; 1 where both are 0.
+#[must_use]
+pub fn ratio(codec: &dyn Codec, elements: usize) -> f64 {
+    match codec.encoded_len(elements) {
+        0 => 1.0,
+        bytes => (elements * size_of::<f32>()) as f64 / bytes as f64,
+    }
+}
+
+/// What compression lost, summed over messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Distortion {
     /// The sum of the squares of what was to be sent, `|d + r|^2`.
     pub signal: f64,
     /// The sum of the squares of what was not, `|d + r - C(d + r)|^2`.
     pub error: f64,
 }
 
-impl CompressionTally {
-    /// Adds another tally to this one.
+impl Distortion {
+    /// Adds another message's.
     pub fn add(&mut self, other: Self) {
-        self.original += other.original;
-        self.compressed += other.compressed;
         self.signal += other.signal;
         self.error += other.error;
     }
 
-    /// Bytes before by bytes after; 1 where nothing was sent.
+    /// The relative error `|d + r - C(d + r)| / |d + r|`, its root mean square over the messages; 0 where nothing was to be sent.
     #[must_use]
-    pub fn ratio(&self) -> f64 {
-        if self.compressed == 0 { 1.0 } else { self.original as f64 / self.compressed as f64 }
-    }
-
-    /// The relative error `|d + r - C(d + r)| / |d + r|`, its root mean square over the messages; 0 where nothing was sent.
-    #[must_use]
-    pub fn relative_error(&self) -> f64 {
-        if self.signal == 0.0 { 0.0 } else { (self.error / self.signal).sqrt() }
+    pub fn relative_error(self) -> f64 {
+        if self.signal > 0.0 { (self.error / self.signal).sqrt() } else { 0.0 }
     }
 }
 

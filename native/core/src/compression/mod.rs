@@ -7,6 +7,7 @@
 //! same bytes to the same bits.
 
 mod bf16;
+mod coding;
 mod error;
 mod f16;
 mod feedback;
@@ -18,8 +19,9 @@ mod spec;
 mod tests;
 mod topk;
 
+pub use coding::Coding;
 pub use error::CompressionError;
-pub use feedback::{CompressionTally, ErrorFeedback};
+pub use feedback::{Distortion, ErrorFeedback, ratio};
 pub use spec::CompressionSpec;
 
 /// A pair of functions between f32 values and bytes. Numbers are little-endian.

@@ -43,6 +43,14 @@ impl CompressionSpec {
         }
     }
 
+    /// Checks the options.
+    ///
+    /// # Errors
+    /// When one is out of its range.
+    pub fn check(&self) -> Result<(), CompressionError> {
+        self.codec(0).map(|_| ())
+    }
+
     /// The codec, for messages of `elements` values.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::compression::CompressionSpec;
+
 /// The strategy and its options. An absent option takes the strategy's default; one that the strategy does not have is
 /// refused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,10 @@ pub struct StrategySpec {
     pub server_optimizer: Option<OptimizerSpec>,
     /// Whether a worker goes on training while it exchanges.
     pub overlap: Option<bool>,
+    /// How what a worker commits is compressed, with error feedback; it is not unless given.
+    pub compression: Option<CompressionSpec>,
+    /// Whether the center variable goes to the workers as `compression` says, too, which must be `bf16` or `f16` then.
+    pub compress_pull: Option<bool>,
 }
 
 impl StrategySpec {

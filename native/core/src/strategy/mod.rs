@@ -8,6 +8,7 @@ mod adag;
 mod aeasgd;
 mod agn_adaptive;
 mod averaging;
+mod coding;
 mod delta;
 mod diloco;
 mod downpour;
@@ -28,9 +29,11 @@ mod tests;
 use std::fmt;
 use std::num::NonZeroU32;
 
+pub use self::coding::coding;
 pub use self::delta::Displacement;
 pub use self::error::StrategyError;
 pub use self::mean::weighted_mean;
+use self::options::Options;
 pub use self::resolve::{names, resolve, restrict};
 use crate::optimizer::Optimizer;
 

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use super::StrategyError;
 use super::delta::Delta;
 use super::elastic::{Alpha, Elastic};
+use crate::compression::CompressionSpec;
 use crate::optimizer::Recipe;
 use crate::spec::{OptimizerSpec, StrategySpec};
 
@@ -140,6 +141,8 @@ impl Given {
             ("outerMomentum", spec.outer_momentum.is_some()),
             ("serverOptimizer", spec.server_optimizer.is_some()),
             ("overlap", spec.overlap == Some(true)),
+            ("compression", spec.compression.is_some_and(|spec| spec != CompressionSpec::None {})),
+            ("compressPull", spec.compress_pull == Some(true)),
         ]
         .into_iter()
         .filter_map(|(name, given)| given.then_some(name))
@@ -157,6 +160,8 @@ impl Given {
             "outerLearningRate" => spec.outer_learning_rate = None,
             "outerMomentum" => spec.outer_momentum = None,
             "serverOptimizer" => spec.server_optimizer = None,
+            "compression" => spec.compression = None,
+            "compressPull" => spec.compress_pull = None,
             _ => spec.overlap = None,
         }
     }

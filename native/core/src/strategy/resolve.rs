@@ -1,5 +1,6 @@
 //! The table of strategies.
 
+use super::coding::coding;
 use super::options::{Given, Options};
 use super::{Strategy, StrategyError};
 use super::{
@@ -15,19 +16,31 @@ type Make = fn(&Options<'_>) -> Result<Box<dyn Strategy>, StrategyError>;
 struct Entry(&'static str, Option<&'static str>, &'static [&'static str], Make);
 
 /// The options of the strategies whose update a server optimizer can take.
-const DELTA: &[&str] = &["window", "serverOptimizer", "overlap"];
+const DELTA: &[&str] = &["window", "serverOptimizer", "overlap", "compression", "compressPull"];
 
 /// Those of which the commits can be scaled as well.
-const SCALED: &[&str] = &["window", "scale", "serverOptimizer", "overlap"];
+const SCALED: &[&str] =
+    &["window", "scale", "serverOptimizer", "overlap", "compression", "compressPull"];
 
-/// All strategies.
+const AGN_ADAPTIVE: &[&str] =
+    &["window", "scale", "gamma", "overlap", "compression", "compressPull"];
+
+/// The elastic strategies subtract the center variable itself, so it is not compressed.
+const AEASGD: &[&str] = &["window", "alpha", "rho", "overlap", "compression"];
+
+const EAMSGD: &[&str] = &["window", "alpha", "rho", "momentum", "overlap", "compression"];
+
+const DILOCO: &[&str] =
+    &["window", "outerLearningRate", "outerMomentum", "compression", "compressPull"];
+
+/// All strategies. Those that send replicas do not compress: a replica's small digits are what has been learnt.
 const STRATEGIES: [Entry; 12] = [
     Entry("single", None, &[], |_| Ok(Box::new(single::Single))),
     Entry("averaging", None, &[], |_| Ok(Box::new(averaging::Averaging))),
     Entry("ensemble", None, &[], |_| Ok(Box::new(ensemble::Ensemble))),
     Entry("downpour", None, SCALED, |options| Ok(Box::new(downpour::Downpour(options.delta(5)?)))),
     Entry("adag", Some("agn"), SCALED, |options| Ok(Box::new(adag::Adag(options.delta(12)?)))),
-    Entry("agn-adaptive", None, &["window", "scale", "gamma", "overlap"], |options| {
+    Entry("agn-adaptive", None, AGN_ADAPTIVE, |options| {
         Ok(Box::new(agn_adaptive::AgnAdaptive {
             window: options.window(12)?,
             scale: options.scale()?,
@@ -36,10 +49,8 @@ const STRATEGIES: [Entry; 12] = [
         }))
     }),
     Entry("dynsgd", None, DELTA, |options| Ok(Box::new(dynsgd::DynSgd(options.delta(5)?)))),
-    Entry("aeasgd", None, &["window", "alpha", "rho", "overlap"], |options| {
-        Ok(Box::new(aeasgd::Aeasgd(options.elastic(32)?)))
-    }),
-    Entry("eamsgd", None, &["window", "alpha", "rho", "momentum", "overlap"], |options| {
+    Entry("aeasgd", None, AEASGD, |options| Ok(Box::new(aeasgd::Aeasgd(options.elastic(32)?)))),
+    Entry("eamsgd", None, EAMSGD, |options| {
         Ok(Box::new(eamsgd::Eamsgd {
             elastic: options.elastic(32)?,
             momentum: options.below_one("momentum", options.spec.momentum, 0.9)?,
@@ -49,10 +60,10 @@ const STRATEGIES: [Entry; 12] = [
         let elastic = options.elastic(32)?;
         Ok(Box::new(easgd::Easgd { elastic, learning_rate: options.learning_rate_of_rho()? }))
     }),
-    Entry("sync", None, &["serverOptimizer"], |options| {
+    Entry("sync", None, &["serverOptimizer", "compression", "compressPull"], |options| {
         Ok(Box::new(sync::SyncSgd { optimizer: options.fits_optimizer()? }))
     }),
-    Entry("diloco", None, &["window", "outerLearningRate", "outerMomentum"], |options| {
+    Entry("diloco", None, DILOCO, |options| {
         Ok(Box::new(diloco::Diloco { window: options.window(50)?, outer: options.outer()? }))
     }),
 ];
@@ -87,6 +98,7 @@ pub fn resolve(
         };
         return Err(options.error(stranger, format!("does not apply: {has}")));
     }
+    coding(spec)?;
     entry.3(&options)
 }
 

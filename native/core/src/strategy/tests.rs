@@ -1,6 +1,7 @@
 //! The table, the options, and the rules one by one.
 
 use super::*;
+use crate::compression::{Coding, CompressionSpec};
 use crate::error::{Coded, ErrorCode};
 use crate::spec::{OptimizerSpec, StrategySpec};
 
@@ -74,7 +75,8 @@ fn an_option_that_a_strategy_does_not_have_is_refused_by_name() {
     );
     assert_eq!(
         refusal(|spec| spec.gamma = Some(3.0), "aeasgd"),
-        "strategy 'aeasgd': option 'gamma' does not apply: it has window, alpha, rho, overlap"
+        "strategy 'aeasgd': option 'gamma' does not apply: it has window, alpha, rho, overlap, \
+         compression"
     );
     assert!(refusal(|spec| spec.overlap = Some(true), "sync").contains("option 'overlap'"));
     let spec = StrategySpec { gamma: Some(1.0), alpha: Some(0.1), ..StrategySpec::named("aeasgd") };
@@ -270,4 +272,61 @@ fn a_round_rule_weighs_its_parts() {
     near(closed("sync"), [0.8, 1.1]);
     near(closed("easgd"), [1.0 + 0.45 * 4.0, 1.0 - 0.45 * 6.0]);
     near(closed("diloco"), [1.0 - 0.7 * 1.9 * 2.0, 1.0 + 0.7 * 1.9]);
+}
+
+const BF16: Option<CompressionSpec> = Some(CompressionSpec::Bf16 {});
+
+#[test]
+fn strategies_that_send_replicas_are_not_compressed_and_elastic_ones_only_one_way() {
+    for name in names() {
+        let compressed = StrategySpec { compression: BF16, ..StrategySpec::named(name) };
+        let both = StrategySpec { compress_pull: Some(true), ..compressed.clone() };
+        let neither = StrategySpec {
+            compression: Some(CompressionSpec::None {}),
+            compress_pull: Some(false),
+            ..StrategySpec::named(name)
+        };
+        made(&neither);
+        let ways = match name {
+            "single" | "averaging" | "ensemble" | "easgd" => 0,
+            "aeasgd" | "eamsgd" => 1,
+            _ => 2,
+        };
+        let resolved = [&compressed, &both].map(|spec| resolve(spec, Some(&SGD)).map(|_| ()));
+        assert_eq!(resolved.iter().filter(|resolved| resolved.is_ok()).count(), ways, "{name}");
+        let kept = restrict(&both).unwrap();
+        assert_eq!(
+            (kept.compression.is_some(), kept.compress_pull),
+            (ways > 0, (ways > 1).then_some(true))
+        );
+    }
+    let text = refusal(|spec| spec.compression = BF16, "averaging");
+    assert_eq!(text, "strategy 'averaging': option 'compression' does not apply: it has none");
+}
+
+#[test]
+fn the_options_of_compression_are_checked_by_name() {
+    let topk = |ratio| Some(CompressionSpec::TopK { ratio });
+    assert_eq!(
+        refusal(|spec| spec.compression = topk(2.0), "adag"),
+        "strategy 'adag': option 'compression' is no good: compression 'topk': option 'ratio' must be in (0, 1], is 2"
+    );
+    let pull = |compression| {
+        refusal(|spec| (spec.compression, spec.compress_pull) = (compression, Some(true)), "adag")
+    };
+    let start =
+        "strategy 'adag': option 'compressPull' needs the compression 'bf16' or 'f16', not ";
+    assert_eq!(pull(topk(0.1)), format!("{start}'topk'"));
+    assert_eq!(pull(None), format!("{start}'none'"));
+    let spec = StrategySpec {
+        compression: BF16,
+        compress_pull: Some(true),
+        ..StrategySpec::named("adag")
+    };
+    let coding = coding(&spec).unwrap();
+    assert_eq!(
+        (coding.message, coding.center),
+        (CompressionSpec::Bf16 {}, CompressionSpec::Bf16 {})
+    );
+    assert_eq!(super::coding(&StrategySpec::named("adag")).unwrap(), Coding::PLAIN);
 }
