@@ -2,6 +2,7 @@
 
 use std::io;
 
+use firesteel_core::compression::CompressionError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 
@@ -133,6 +134,17 @@ impl Coded for PsError {
             Self::Cancelled => ErrorCode::Cancelled,
             Self::Internal(_) => ErrorCode::Internal,
             Self::Reported { code, .. } => *code,
+        }
+    }
+}
+
+impl From<CompressionError> for PsError {
+    fn from(error: CompressionError) -> Self {
+        match error {
+            CompressionError::Malformed { .. } => Self::Protocol(error.to_string()),
+            CompressionError::Option { .. } | CompressionError::TooLong { .. } => {
+                Self::Spec(error.to_string())
+            }
         }
     }
 }

@@ -2,7 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use firesteel_core::compression::Distortion;
+use parking_lot::Mutex;
 use serde::Serialize;
+
+use crate::wire::Codecs;
 
 static COMMITS: AtomicU64 = AtomicU64::new(0);
 static PULLS: AtomicU64 = AtomicU64::new(0);
@@ -11,9 +15,23 @@ static BYTES_RECEIVED: AtomicU64 = AtomicU64::new(0);
 static STALENESS_SUM: AtomicU64 = AtomicU64::new(0);
 static STALENESS_MAX: AtomicU64 = AtomicU64::new(0);
 static ROWS: AtomicU64 = AtomicU64::new(0);
+static COMPRESSED: Mutex<Compressed> = Mutex::new(Compressed {
+    original: 0,
+    bytes: 0,
+    distortion: Distortion { signal: 0.0, error: 0.0 },
+});
+
+/// The compressed messages.
+struct Compressed {
+    /// Their bytes as f32.
+    original: u64,
+    /// The bytes of their code.
+    bytes: u64,
+    distortion: Distortion,
+}
 
 /// Counters since the process began. A server counts what it applies, a worker of another process what it has had applied.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metrics {
     /// Commits and saves.
@@ -30,12 +48,17 @@ pub struct Metrics {
     pub staleness_max: u64,
     /// Rows trained in what was committed or saved.
     pub rows: u64,
+    /// Bytes of the compressed messages as f32 by those of their code; 1 before the first.
+    pub compression_ratio: f64,
+    /// Their relative error, the root mean square.
+    pub compression_error: f64,
 }
 
 /// The counters as they are now.
 #[must_use]
 pub fn metrics() -> Metrics {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let compressed = COMPRESSED.lock();
     Metrics {
         commits: read(&COMMITS),
         pulls: read(&PULLS),
@@ -44,6 +67,11 @@ pub fn metrics() -> Metrics {
         staleness_sum: read(&STALENESS_SUM),
         staleness_max: read(&STALENESS_MAX),
         rows: read(&ROWS),
+        compression_ratio: match compressed.bytes {
+            0 => 1.0,
+            bytes => compressed.original as f64 / bytes as f64,
+        },
+        compression_error: compressed.distortion.relative_error(),
     }
 }
 
@@ -57,6 +85,15 @@ pub(crate) fn count_commit(staleness: u64, rows: u64, pull: bool) {
     STALENESS_SUM.fetch_add(staleness, Ordering::Relaxed);
     STALENESS_MAX.fetch_max(staleness, Ordering::Relaxed);
     ROWS.fetch_add(rows, Ordering::Relaxed);
+}
+
+pub(crate) fn count_compression(codecs: &Codecs, distortion: Distortion) {
+    if codecs.message().is_some() {
+        let mut compressed = COMPRESSED.lock();
+        compressed.original += codecs.parameters() as u64 * 4;
+        compressed.bytes += codecs.message_len() as u64;
+        compressed.distortion.add(distortion);
+    }
 }
 
 pub(crate) fn count_sent(bytes: u64) {

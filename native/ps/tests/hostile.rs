@@ -29,7 +29,7 @@ fn welcomed(spec: &ServerSpec, server: &Server) -> Raw {
     let hash = layout(PARAMETERS).hash();
     let mut raw = Raw::open(server.port(), &spec.fit, SECRET, hash, PARAMETERS as u64);
     let (kind, body) = raw.reply().unwrap();
-    assert_eq!((kind, body.len()), (129, 16));
+    assert_eq!((kind, body.len()), (129, 34));
     assert_eq!(body[0], 2, "two floating buffers");
     raw
 }
@@ -110,7 +110,7 @@ fn another_version_is_answered_with_ours_and_nothing_else() {
 
 #[test]
 fn a_worker_tells_a_server_of_another_version_from_one_that_is_no_server() {
-    for (answer, words) in [(*b"FSPS\x03\0\0\0", "version 3"), (*b"HTTP/1.1", "no Firesteel")] {
+    for (answer, words) in [(*b"FSPS\x09\0\0\0", "version 9"), (*b"HTTP/1.1", "no Firesteel")] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = client_spec(&server_spec(1, 1), listener.local_addr().unwrap().port());
         let answering = thread::spawn(move || {
@@ -142,17 +142,17 @@ fn another_layout_is_refused_by_name_and_not_tried_again() {
 #[test]
 fn a_frame_of_a_length_that_the_layout_does_not_allow_is_refused_before_it_is_sent() {
     let (spec, server) = opened();
-    let commit = 44 + 4 * PARAMETERS as u64 + 16;
+    let commit = 60 + 4 * PARAMETERS as u64 + 16;
     let forbidden = [
         (3, u64::MAX),
         (3, 1 << 40),
         (3, commit - 1),
         (3, commit + 4),
-        (3, 44),
+        (3, 60),
         (2, 1),
         (7, 1 << 20),
         (9, commit - 4),
-        (9, 44),
+        (9, 60),
         (10, 0),
         (10, 9),
     ];
@@ -210,7 +210,7 @@ fn a_commit_cut_off_in_its_middle_leaves_no_trace() {
         let mut raw = welcomed(&spec, &server);
         raw.register(0, 1, 4);
         raw.reply().unwrap();
-        raw.header(44 + bytes.len() as u64, 3);
+        raw.header(60 + bytes.len() as u64, 3);
         raw.send(&window(1, 0, 0));
         raw.send(&bytes[..cut]);
         raw.stream.shutdown(Shutdown::Write).unwrap();

@@ -99,10 +99,12 @@ pub struct Distortion {
 }
 
 impl Distortion {
-    /// Adds another message's.
+    /// Adds another message's, unless it measures nothing, as where the message held NaN.
     pub fn add(&mut self, other: Self) {
-        self.signal += other.signal;
-        self.error += other.error;
+        if [other.signal, other.error].iter().all(|sum| sum.is_finite() && *sum >= 0.0) {
+            self.signal += other.signal;
+            self.error += other.error;
+        }
     }
 
     /// The relative error `|d + r - C(d + r)| / |d + r|`, its root mean square over the messages; 0 where nothing was to be sent.

@@ -347,6 +347,9 @@ fn the_relative_error_is_that_of_all_messages() {
     assert_eq!(distortion.relative_error(), 3.0 / 13.0);
     distortion.add(feedback.compress(&[0.0; 8]).unwrap());
     assert_eq!(distortion.relative_error(), 3.0 / 178.0_f64.sqrt());
+    let before = distortion;
+    distortion.add(feedback.compress(&[f32::NAN; 8]).unwrap());
+    assert_eq!(distortion, before, "what is not finite is for the receiver to refuse");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use firesteel_core::compression::Coding;
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{Buffers, CancelFlag};
 use socket2::{Domain, Socket, Type};
@@ -17,7 +18,7 @@ use crate::secret::{Role, Secret, Transcript, nonce};
 use crate::tls::{self, ALERT_LEN, Connector};
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
-use crate::wire::{Header, PROTOCOL_VERSION, Reply, Request, Shape};
+use crate::wire::{self, Codecs, Header, PROTOCOL_VERSION, Reply, Request, Shape};
 
 /// How often a worker that waits looks whether it has been cancelled.
 const POLL: Duration = Duration::from_millis(50);
@@ -79,8 +80,26 @@ impl Peer {
 /// What a request sends beside its fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Payload<'a> {
-    pub(super) message: &'a [f32],
+    pub(super) parameters: Parameters<'a>,
     pub(super) buffers: &'a Buffers,
+}
+
+/// The parameters of a payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parameters<'a> {
+    /// A commit's message in the fit's code.
+    Coded(&'a [u8]),
+    /// A commit's message where the fit does not compress, or a replica.
+    Plain(&'a [f32]),
+}
+
+impl<'a> Parameters<'a> {
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Coded(bytes) => bytes,
+            Self::Plain(values) => bytemuck::cast_slice(values),
+        }
+    }
 }
 
 /// Where the center variable of a reply goes.
@@ -95,8 +114,11 @@ pub(super) struct Target<'a> {
 pub(super) struct Connection {
     link: Link,
     shape: Shape,
+    codecs: Codecs,
     patience: Patience,
     scratch: Vec<u8>,
+    /// A piece of a center variable's code.
+    code: Vec<u8>,
 }
 
 impl Connection {
@@ -105,8 +127,10 @@ impl Connection {
         let stream = dial(&peer.spec.host, peer.spec.port, cancel, limit)?;
         let link = Link::new(Arc::new(stream), cancel.clone(), POLL)?;
         let patience = Patience { first: Some(limit), stall: limit };
-        let shape = Shape { parameters: peer.parameters, floats: 0, integers: 0 };
-        let mut connection = Self { link, shape, patience, scratch: Vec::with_capacity(256) };
+        let shape = Shape::plain(peer.parameters, 0, 0);
+        let codecs = Codecs::new(Coding::PLAIN, peer.parameters).map_err(PsError::from)?;
+        let scratch = Vec::with_capacity(256);
+        let mut connection = Self { link, shape, codecs, patience, scratch, code: Vec::new() };
         // TLS lets a worker begin before the server has looked at its certificate: a refusal may come at any of the steps.
         connection.secure(peer, limit).and_then(|()| connection.handshake(peer)).map_err(
             |failed| match failed {
@@ -168,11 +192,13 @@ impl Connection {
         response.encode(&mut out);
         self.write(&out)?;
         match self.reply(None)? {
-            Reply::Welcome { floats, integers } => {
+            Reply::Welcome { floats, integers, coding } => {
                 let count =
                     |count| usize::try_from(count).map_err(|_| unexpected("buffers beyond memory"));
-                self.shape.floats = count(floats)?;
-                self.shape.integers = count(integers)?;
+                self.codecs = Codecs::new(coding, peer.parameters)
+                    .map_err(|error| unexpected(&error.to_string()))?;
+                self.shape = Shape::plain(peer.parameters, count(floats)?, count(integers)?)
+                    .coded(&self.codecs);
                 Ok(())
             }
             Reply::Failure { code, message } => Err(PsError::Reported { code, message }.into()),
@@ -185,6 +211,11 @@ impl Connection {
         self.shape
     }
 
+    /// The codes of what is exchanged.
+    pub(super) fn codecs(&self) -> &Codecs {
+        &self.codecs
+    }
+
     /// Sends a request and waits for its reply, however long the server says that it is still at it.
     pub(super) fn call(
         &mut self,
@@ -192,18 +223,18 @@ impl Connection {
         payload: Option<Payload<'_>>,
         mut target: Option<Target<'_>>,
     ) -> Result<Reply, Failed> {
-        let length = payload.map_or(0, |_| self.shape.payload_len());
-        let mut head = std::mem::take(&mut self.scratch);
-        request.encode(length, &mut head);
-        let sent = head.len() as u64 + length;
         let empty: &[u8] = &[];
         let (message, floats, integers) = payload.map_or((empty, empty, empty), |payload| {
             (
-                bytemuck::cast_slice(payload.message),
+                payload.parameters.bytes(),
                 bytemuck::cast_slice(&payload.buffers.floats),
                 bytemuck::cast_slice(&payload.buffers.integers),
             )
         });
+        let length = (message.len() + floats.len() + integers.len()) as u64;
+        let mut head = std::mem::take(&mut self.scratch);
+        request.encode(length, &mut head);
+        let sent = head.len() as u64 + length;
         let mut slices = [&head, message, floats, integers].map(IoSlice::new);
         let written = self.link.write_all(&mut slices, self.patience.stall);
         self.scratch = head;
@@ -232,7 +263,16 @@ impl Connection {
         let says = matches!(reply, Reply::Answer { payload: true, .. });
         match target {
             Some(target) if says => {
-                self.link.read_exact(bytemuck::cast_slice_mut(target.center), self.patience)?;
+                let Self { link, codecs, code, patience, .. } = self;
+                match codecs.center() {
+                    Some(codec) => {
+                        let center = &mut *target.center;
+                        wire::receive::<Failed>(link, *patience, codec, code, center, |_| {})?;
+                    }
+                    None => {
+                        link.read_exact(bytemuck::cast_slice_mut(target.center), *patience)?;
+                    }
+                }
                 self.link.read_exact(
                     bytemuck::cast_slice_mut(&mut target.buffers.floats),
                     self.patience,

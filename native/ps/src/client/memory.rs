@@ -1,12 +1,15 @@
-//! The channel to a server of the same process: the session itself, without a copy of what is committed.
+//! The channel to a server of the same process: the session itself, without a copy of what is committed. Where the fit compresses, the
+//! server and the worker get what the other end of a socket would decode.
 
 use std::sync::Arc;
 
+use firesteel_core::compression::{Codec, encode_into};
 use firesteel_core::{
     Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
     Registration, Save, Tally,
 };
 
+use crate::client::outgoing::Outgoing;
 use crate::client::{Pulse, check_len};
 use crate::error::PsError;
 use crate::session::Session;
@@ -20,12 +23,23 @@ pub(super) struct Memory {
     pulse: Pulse,
     /// The number of the last contribution.
     contributed: u64,
+    outgoing: Outgoing,
+    /// What the server gets of a compressed message.
+    decoded: Vec<f32>,
 }
 
 impl Memory {
     /// A session in which nobody has registered yet.
-    pub(super) fn new(store: Arc<Store>, cancel: CancelFlag) -> Self {
-        Self { session: Session::new(store), cancel, pulse: Pulse::new(), contributed: 0 }
+    pub(super) fn new(store: Arc<Store>, cancel: CancelFlag) -> Result<Self, PsError> {
+        let outgoing = Outgoing::new(store.codecs())?;
+        Ok(Self {
+            session: Session::new(store),
+            cancel,
+            pulse: Pulse::new(),
+            contributed: 0,
+            outgoing,
+            decoded: Vec::new(),
+        })
     }
 
     fn check_cancel(&self) -> Result<(), PsError> {
@@ -40,15 +54,26 @@ impl Memory {
         check_len("integer buffers", buffers.integers.len(), shape.integers)
     }
 
-    fn apply(
+    /// Does something with the fields of a commit and what the server gets of it.
+    fn send<T>(
         &mut self,
+        commit: &Commit<'_>,
         deed: Deed,
-        window: &Window,
-        contribution: Contribution<'_>,
-    ) -> Result<Answer, ChannelError> {
-        self.check(contribution.message.len(), contribution.buffers)?;
-        let answer = self.session.apply(&offer(deed, window, contribution))?;
-        Ok(self.pulse.note(answer))
+        send: impl FnOnce(&Session, &Offer<'_>) -> Result<T, PsError>,
+    ) -> Result<T, PsError> {
+        self.check(commit.message.len(), commit.buffers)?;
+        let Self { session, outgoing, decoded, .. } = self;
+        let (window, code) = outgoing.window(commit)?;
+        let message = match (code, session.store().codecs().message()) {
+            (Some(code), Some(codec)) => {
+                decoded.resize(commit.message.len(), 0.0);
+                codec.decode(code, decoded)?;
+                decoded
+            }
+            _ => commit.message,
+        };
+        let contribution = Contribution { message, buffers: commit.buffers };
+        send(session, &offer(deed, &window, contribution))
     }
 }
 
@@ -62,13 +87,14 @@ impl ParamChannel for Memory {
 
     fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
         self.check(center.len(), buffers)?;
-        let target = self.session.pull(|answer| Target::new(answer, center, buffers))?;
+        let writer = writer(&self.session)?;
+        let target = self.session.pull(|answer| Target::new(answer, writer, center, buffers))?;
         Ok(self.pulse.note(target.answer))
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        let contribution = Contribution { message: commit.message, buffers: commit.buffers };
-        self.apply(Deed::Commit, &commit.into(), contribution)
+        let answer = self.send(commit, Deed::Commit, Session::apply)?;
+        Ok(self.pulse.note(answer))
     }
 
     fn exchange(
@@ -78,20 +104,16 @@ impl ParamChannel for Memory {
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError> {
         self.check(center.len(), buffers)?;
-        self.check(commit.message.len(), commit.buffers)?;
-        let (window, contribution) =
-            (commit.into(), Contribution { message: commit.message, buffers: commit.buffers });
-        let offer = offer(Deed::Commit, &window, contribution);
-        let target =
-            self.session.exchange(&offer, |answer| Target::new(answer, center, buffers))?;
-        Ok(self.pulse.note(target.answer))
+        let writer = writer(&self.session)?;
+        let target = self.send(commit, Deed::Commit, |session, offer| {
+            session.exchange(offer, |answer| Target::new(answer, writer, center, buffers))
+        })?;
+        let answer = target.answer;
+        Ok(self.pulse.note(answer))
     }
 
     fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        self.check(commit.message.len(), commit.buffers)?;
-        let (window, contribution) =
-            (commit.into(), Contribution { message: commit.message, buffers: commit.buffers });
-        let answer = self.session.contribute(&offer(Deed::Contribute, &window, contribution))?;
+        let answer = self.send(commit, Deed::Contribute, Session::contribute)?;
         self.contributed = commit.sequence;
         Ok(self.pulse.note(answer))
     }
@@ -105,8 +127,10 @@ impl ParamChannel for Memory {
         let cancel = &self.cancel;
         let mut patience = || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
         let closed = self.session.await_round(self.contributed, &mut patience)?;
-        let target =
-            self.session.take_round(closed, |answer| Target::new(answer, center, buffers))?;
+        let writer = writer(&self.session)?;
+        let target = self
+            .session
+            .take_round(closed, |answer| Target::new(answer, writer, center, buffers))?;
         Ok(self.pulse.note(target.answer))
     }
 
@@ -115,8 +139,10 @@ impl ParamChannel for Memory {
     }
 
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
+        self.check(save.replica.len(), save.buffers)?;
         let contribution = Contribution { message: save.replica, buffers: save.buffers };
-        self.apply(Deed::Save, &save.into(), contribution)
+        let answer = self.session.apply(&offer(Deed::Save, &save.into(), contribution))?;
+        Ok(self.pulse.note(answer))
     }
 
     fn heartbeat(
@@ -149,24 +175,42 @@ fn offer<'a>(deed: Deed, window: &'a Window, contribution: Contribution<'a>) -> 
     Offer { deed, window, contribution, finite: Finite::of(contribution.message) }
 }
 
-/// Copies the center variable to where the worker wants it.
+/// What compresses the center variable, if it is.
+fn writer(session: &Session) -> Result<Option<Box<dyn Codec>>, PsError> {
+    Ok(session.store().codecs().center_writer()?)
+}
+
+/// Copies the center variable to where the worker wants it, through its code if it has one.
 struct Target<'a> {
     answer: Answer,
+    writer: Option<Box<dyn Codec>>,
+    code: Vec<u8>,
     center: &'a mut [f32],
     filled: usize,
     buffers: &'a mut Buffers,
 }
 
 impl<'a> Target<'a> {
-    fn new(answer: Answer, center: &'a mut [f32], buffers: &'a mut Buffers) -> Self {
-        Self { answer, center, filled: 0, buffers }
+    fn new(
+        answer: Answer,
+        writer: Option<Box<dyn Codec>>,
+        center: &'a mut [f32],
+        buffers: &'a mut Buffers,
+    ) -> Self {
+        Self { answer, writer, code: Vec::new(), center, filled: 0, buffers }
     }
 }
 
 impl Reader for Target<'_> {
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
         let end = self.filled + stripe.len();
-        self.center[self.filled..end].copy_from_slice(stripe);
+        let target = &mut self.center[self.filled..end];
+        target.copy_from_slice(stripe);
+        if let Some(writer) = &mut self.writer {
+            encode_into(&mut **writer, stripe, &mut self.code);
+            // A codec reads what it wrote.
+            let _read = writer.decode(&self.code, target);
+        }
         self.filled = end;
     }
 

@@ -2,6 +2,7 @@
 
 mod connection;
 mod memory;
+mod outgoing;
 mod remote;
 
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ pub fn connect(
         return Err(PsError::Authentication("the worker".to_owned()));
     }
     store.check_layout(layout_hash, parameters as u64)?;
-    Ok(Box::new(Memory::new(store, cancel.clone())))
+    Ok(Box::new(Memory::new(store, cancel.clone())?))
 }
 
 /// Connects over a socket wherever the server is.

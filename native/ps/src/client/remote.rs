@@ -3,19 +3,23 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use firesteel_core::compression::Coding;
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{
     Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
     Registration, Save, Tally,
 };
 
-use crate::client::connection::{Connection, Failed, Payload, Peer, Target, unexpected};
+use crate::client::connection::{
+    Connection, Failed, Parameters, Payload, Peer, Target, unexpected,
+};
+use crate::client::outgoing::Outgoing;
 use crate::client::{Pulse, check_len};
 use crate::error::PsError;
 use crate::metrics;
 use crate::secret::Secret;
 use crate::tls::Connector;
-use crate::wire::{Reply, Request};
+use crate::wire::{Reply, Request, Shape, Window};
 
 /// The pause after the first failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -39,6 +43,9 @@ pub(super) struct Remote {
     pulse: Pulse,
     /// The number of the last contribution.
     contributed: u64,
+    /// What the server exchanges, once it has said so.
+    terms: Option<(Shape, Coding)>,
+    outgoing: Outgoing,
 }
 
 impl Remote {
@@ -58,8 +65,10 @@ impl Remote {
             registration: None,
             pulse: Pulse::new(),
             contributed: 0,
+            terms: None,
+            outgoing: Outgoing::default(),
         };
-        remote.retry(|_| Ok(()))?;
+        remote.outgoing = remote.retry(|connection| Ok(Outgoing::new(connection.codecs())?))?;
         Ok(remote)
     }
 
@@ -117,6 +126,10 @@ impl Remote {
             return deed(connection);
         }
         let mut connection = Connection::open(&self.peer, &self.cancel, limit)?;
+        let terms = (connection.shape(), connection.codecs().coding());
+        if *self.terms.get_or_insert(terms) != terms {
+            return Err(unexpected("other terms than over the last connection").into());
+        }
         if let Some(registration) = self.registration {
             registered(connection.call(&Request::Register(registration), None, None)?)?;
         }
@@ -142,7 +155,6 @@ impl Remote {
         mut target: Option<(&mut [f32], &mut Buffers)>,
     ) -> Result<Answer, ChannelError> {
         let answer = self.retry(|connection| {
-            check(connection, payload.as_ref(), target.as_ref())?;
             let target = target.as_mut().map(|(center, buffers)| Target { center, buffers });
             let wanted = target.is_some();
             match connection.call(request, payload, target)? {
@@ -151,6 +163,39 @@ impl Remote {
             }
         })?;
         Ok(self.pulse.note(answer))
+    }
+
+    /// Sends a commit, its message in the fit's code for it.
+    fn send(
+        &mut self,
+        commit: &Commit<'_>,
+        request: impl FnOnce(Window) -> Request,
+        target: Option<(&mut [f32], &mut Buffers)>,
+    ) -> Result<Answer, ChannelError> {
+        self.check(commit.message.len(), commit.buffers)?;
+        if let Some((center, buffers)) = &target {
+            self.check(center.len(), buffers)?;
+        }
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        let answer =
+            outgoing.window(commit).map_err(ChannelError::from).and_then(|(window, code)| {
+                let parameters = match code {
+                    Some(code) => Parameters::Coded(code),
+                    None => Parameters::Plain(commit.message),
+                };
+                let payload = Payload { parameters, buffers: commit.buffers };
+                self.ask(&request(window), Some(payload), target)
+            });
+        self.outgoing = outgoing;
+        answer
+    }
+
+    /// Fails unless lengths are those of the server's layout.
+    fn check(&self, parameters: usize, buffers: &Buffers) -> Result<(), PsError> {
+        let Some((shape, _)) = self.terms else { return Ok(()) };
+        check_len("parameters", parameters, shape.parameters)?;
+        check_len("floating buffers", buffers.floats.len(), shape.floats)?;
+        check_len("integer buffers", buffers.integers.len(), shape.integers)
     }
 
     /// Sends a request that is answered with nothing.
@@ -173,14 +218,14 @@ impl ParamChannel for Remote {
     }
 
     fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
+        self.check(center.len(), buffers)?;
         let answer = self.ask(&Request::Pull, None, Some((center, buffers)))?;
         metrics::count_pull();
         Ok(answer)
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        let payload = Payload { message: commit.message, buffers: commit.buffers };
-        let answer = self.ask(&Request::Commit(commit.into()), Some(payload), None)?;
+        let answer = self.send(commit, Request::Commit, None)?;
         metrics::count_commit(answer.staleness, commit.span.rows, false);
         Ok(answer)
     }
@@ -191,16 +236,13 @@ impl ParamChannel for Remote {
         center: &mut [f32],
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError> {
-        let payload = Payload { message: commit.message, buffers: commit.buffers };
-        let answer =
-            self.ask(&Request::Exchange(commit.into()), Some(payload), Some((center, buffers)))?;
+        let answer = self.send(commit, Request::Exchange, Some((center, buffers)))?;
         metrics::count_commit(answer.staleness, commit.span.rows, true);
         Ok(answer)
     }
 
     fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        let payload = Payload { message: commit.message, buffers: commit.buffers };
-        let answer = self.ask(&Request::Contribute(commit.into()), Some(payload), None)?;
+        let answer = self.send(commit, Request::Contribute, None)?;
         self.contributed = commit.sequence;
         metrics::count_commit(0, commit.span.rows, false);
         Ok(answer)
@@ -211,6 +253,7 @@ impl ParamChannel for Remote {
         center: &mut [f32],
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError> {
+        self.check(center.len(), buffers)?;
         let request = Request::CloseRound { sequence: self.contributed };
         let answer = self.ask(&request, None, Some((center, buffers)))?;
         metrics::count_pull();
@@ -222,7 +265,9 @@ impl ParamChannel for Remote {
     }
 
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
-        let payload = Payload { message: save.replica, buffers: save.buffers };
+        self.check(save.replica.len(), save.buffers)?;
+        let parameters = Parameters::Plain(save.replica);
+        let payload = Payload { parameters, buffers: save.buffers };
         let answer = self.ask(&Request::Save(save.into()), Some(payload), None)?;
         metrics::count_commit(answer.staleness, save.span.rows, false);
         Ok(answer)
@@ -257,26 +302,6 @@ fn registered(reply: Reply) -> Result<Granted, Failed> {
         Reply::Registered(granted) => Ok(granted),
         other => Err(unexpected(&format!("{other:?} instead of a lease")).into()),
     }
-}
-
-/// Fails unless all lengths are those of the server's layout; nothing has been sent yet then.
-fn check(
-    connection: &Connection,
-    payload: Option<&Payload<'_>>,
-    target: Option<&(&mut [f32], &mut Buffers)>,
-) -> Result<(), Failed> {
-    let shape = connection.shape();
-    let lengths = payload
-        .map(|payload| (payload.message.len(), payload.buffers))
-        .into_iter()
-        .chain(target.map(|(center, buffers)| (center.len(), &**buffers)));
-    for (parameters, buffers) in lengths {
-        let checked = check_len("parameters", parameters, shape.parameters)
-            .and_then(|()| check_len("floating buffers", buffers.floats.len(), shape.floats))
-            .and_then(|()| check_len("integer buffers", buffers.integers.len(), shape.integers));
-        checked.map_err(|error| Failed::Final { error, usable: true })?;
-    }
-    Ok(())
 }
 
 /// Between half a pause and a whole one, so that workers that lost the same server do not come back at the same moment.

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use firesteel_core::compression::Distortion;
 use firesteel_core::spec::{DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
 use firesteel_core::strategy::Window as WindowFacts;
 use firesteel_core::{
@@ -188,6 +189,7 @@ impl Worker {
             sequence: self.sequence,
             span: Span { start: self.position, batches, rows },
             tally: Tally::default(),
+            distortion: Distortion::default(),
         };
         self.position.batch += batches;
         let buffers = Buffers::default();

@@ -4,6 +4,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use firesteel_core::compression::Codec;
 use firesteel_core::{Answer, Coded, ErrorCode};
 
 use crate::error::PsError;
@@ -19,7 +20,7 @@ use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{
     CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
 };
-use crate::wire::{Header, PROTOCOL_VERSION, Reply, Request, Window};
+use crate::wire::{self, Header, PROTOCOL_VERSION, Payload, Reply, Request, Window};
 
 /// How long a peer may take for each message of the handshake.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -132,6 +133,7 @@ impl Handler<'_> {
         self.reply(&Reply::Welcome {
             floats: shape.floats as u64,
             integers: shape.integers as u64,
+            coding: self.service.store.codecs().coding(),
         })?;
         Ok(())
     }
@@ -183,8 +185,8 @@ impl Handler<'_> {
 
     fn pull(&mut self) -> Result<Result<(), PsError>, End> {
         let Self { service, link, session, .. } = self;
-        let payload = service.store.shape().payload_len();
-        let sent = match session.pull(|answer| Outbox::new(link, head(answer, payload))) {
+        let start = Start::of(&service.store)?;
+        let sent = match session.pull(|answer| start.outbox(link, answer)) {
             Ok(outbox) => outbox.flush(STALL)?,
             Err(error) => return Ok(Err(error)),
         };
@@ -195,7 +197,8 @@ impl Handler<'_> {
     fn window(&mut self, deed: Deed, window: &Window) -> Result<Result<Reply, PsError>, End> {
         let Self { service, link, session, .. } = self;
         let mut lent = service.pool.take(|| service.store.check_open())?;
-        let finite = receive(link, &mut lent.inbox)?;
+        let codec = service.store.codecs().message().filter(|_| deed != Deed::Save);
+        let finite = receive(link, &mut lent.inbox, codec)?;
         let offer = offer(deed, window, &lent.inbox, finite);
         let answer = match deed {
             Deed::Contribute => session.contribute(&offer),
@@ -206,11 +209,10 @@ impl Handler<'_> {
 
     fn close_round(&mut self, sequence: u64) -> Result<Result<(), PsError>, End> {
         let Self { service, link, session, .. } = self;
-        let payload = service.store.shape().payload_len();
+        let start = Start::of(&service.store)?;
         let closed = session.await_round(sequence, &mut patience(link));
-        let outbox = closed.and_then(|closed| {
-            session.take_round(closed, |answer| Outbox::new(link, head(answer, payload)))
-        });
+        let outbox = closed
+            .and_then(|closed| session.take_round(closed, |answer| start.outbox(link, answer)));
         let sent = match outbox {
             Ok(outbox) => outbox.flush(STALL)?,
             Err(error) => return Ok(Err(error)),
@@ -221,11 +223,11 @@ impl Handler<'_> {
 
     fn exchange(&mut self, window: &Window) -> Result<Result<(), PsError>, End> {
         let Self { service, link, session, .. } = self;
-        let payload = service.store.shape().payload_len();
+        let start = Start::of(&service.store)?;
         let mut lent = service.pool.take(|| service.store.check_open())?;
-        let finite = receive(link, &mut lent.inbox)?;
+        let finite = receive(link, &mut lent.inbox, service.store.codecs().message())?;
         let offer = offer(Deed::Commit, window, &lent.inbox, finite);
-        let outbox = session.exchange(&offer, |answer| Outbox::new(link, head(answer, payload)));
+        let outbox = session.exchange(&offer, |answer| start.outbox(link, answer));
         drop(lent);
         let sent = match outbox {
             Ok(outbox) => outbox.flush(STALL)?,
@@ -269,12 +271,20 @@ impl Handler<'_> {
     }
 }
 
-/// Receives a payload and looks at its parameters piece by piece.
-fn receive(link: &mut Link, inbox: &mut Inbox) -> Result<Finite, LinkError> {
+/// Receives a payload, by `codec` if its parameters are compressed, and looks at them piece by piece.
+fn receive(link: &mut Link, inbox: &mut Inbox, codec: Option<&dyn Codec>) -> Result<Finite, End> {
     let mut finite = Finite::new();
-    for piece in inbox.message.chunks_mut(PIECE / size_of::<f32>()) {
-        link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
-        finite.see(piece);
+    let Inbox { message, code, .. } = inbox;
+    match codec {
+        Some(codec) => wire::receive::<End>(link, WITHIN_FRAME, codec, code, message, |piece| {
+            finite.see(piece);
+        })?,
+        None => {
+            for piece in message.chunks_mut(PIECE / size_of::<f32>()) {
+                link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
+                finite.see(piece);
+            }
+        }
     }
     link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.floats), WITHIN_FRAME)?;
     link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.integers), WITHIN_FRAME)?;
@@ -286,11 +296,23 @@ fn offer<'a>(deed: Deed, window: &'a Window, inbox: &'a Inbox, finite: Finite) -
     Offer { deed, window, contribution, finite }
 }
 
-/// Header and fields of an answer that carries the center variable.
-fn head(answer: Answer, payload: u64) -> Vec<u8> {
-    let mut head = Vec::with_capacity(64);
-    Reply::Answer { answer, payload: true }.encode(payload, &mut head);
-    head
+/// What a reply that carries the center variable begins with.
+struct Start {
+    payload: u64,
+    writer: Option<Box<dyn Codec>>,
+}
+
+impl Start {
+    fn of(store: &Store) -> Result<Self, PsError> {
+        let payload = store.shape().payload_len(Payload::Center);
+        Ok(Self { payload, writer: store.codecs().center_writer()? })
+    }
+
+    fn outbox(self, link: &mut Link, answer: Answer) -> Outbox<'_> {
+        let mut head = Vec::with_capacity(64);
+        Reply::Answer { answer, payload: true }.encode(self.payload, &mut head);
+        Outbox::new(link, head, self.writer)
+    }
 }
 
 fn plain(answer: Answer) -> Reply {

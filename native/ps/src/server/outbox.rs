@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_core::Buffers;
+use firesteel_core::compression::{Codec, encode_into};
 
 use crate::link::{Link, LinkError};
 use crate::store::Reader;
@@ -17,9 +18,10 @@ const MAX_SLICES: usize = 16;
 /// again costs more than the overlap gains.
 const EAGER: u64 = 4 << 20;
 
-/// One piece of the reply; the store's own memory, not a copy of it.
+/// One piece of the reply; the store's own memory, not a copy of it, unless the center variable is compressed.
 enum Part {
-    Head(Vec<u8>),
+    /// The head, or a stripe in the fit's code.
+    Bytes(Vec<u8>),
     Stripe(Arc<Vec<f32>>),
     Floats(Arc<Buffers>),
     Integers(Arc<Buffers>),
@@ -28,7 +30,7 @@ enum Part {
 impl Part {
     fn bytes(&self) -> &[u8] {
         match self {
-            Self::Head(bytes) => bytes,
+            Self::Bytes(bytes) => bytes,
             Self::Stripe(values) => bytemuck::cast_slice(values),
             Self::Floats(buffers) => bytemuck::cast_slice(&buffers.floats),
             Self::Integers(buffers) => bytemuck::cast_slice(&buffers.integers),
@@ -40,6 +42,7 @@ impl Part {
 /// holds up nobody but itself.
 pub(crate) struct Outbox<'a> {
     link: &'a mut Link,
+    writer: Option<Box<dyn Codec>>,
     parts: VecDeque<Part>,
     /// The bytes of the first piece that have been sent.
     sent: usize,
@@ -51,11 +54,11 @@ pub(crate) struct Outbox<'a> {
 }
 
 impl<'a> Outbox<'a> {
-    /// A reply that begins with these bytes.
-    pub(crate) fn new(link: &'a mut Link, head: Vec<u8>) -> Self {
-        let mut outbox =
-            Self { link, parts: VecDeque::new(), sent: 0, unsent: 0, total: 0, failed: None };
-        outbox.push(Part::Head(head));
+    /// A reply that begins with these bytes; `writer` compresses the center variable.
+    pub(crate) fn new(link: &'a mut Link, head: Vec<u8>, writer: Option<Box<dyn Codec>>) -> Self {
+        let parts = VecDeque::new();
+        let mut outbox = Self { link, writer, parts, sent: 0, unsent: 0, total: 0, failed: None };
+        outbox.push(Part::Bytes(head));
         outbox
     }
 
@@ -116,7 +119,15 @@ fn slices(parts: &VecDeque<Part>, sent: usize) -> Vec<IoSlice<'_>> {
 
 impl Reader for Outbox<'_> {
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
-        self.push(Part::Stripe(Arc::clone(stripe)));
+        let part = match &mut self.writer {
+            Some(writer) => {
+                let mut code = Vec::new();
+                encode_into(&mut **writer, stripe, &mut code);
+                Part::Bytes(code)
+            }
+            None => Part::Stripe(Arc::clone(stripe)),
+        };
+        self.push(part);
         self.offer();
     }
 

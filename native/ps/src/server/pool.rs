@@ -4,7 +4,7 @@ use firesteel_core::Buffers;
 use parking_lot::{Condvar, Mutex};
 use std::time::Duration;
 
-use crate::wire::Shape;
+use crate::wire::{Payload, Shape};
 
 /// The memory that payloads on their way may take together, unless a few payloads alone are larger.
 const BUDGET: u64 = 256 << 20;
@@ -19,6 +19,8 @@ const WAIT_SLICE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(crate) message: Vec<f32>,
+    /// The message's code, or a piece of it.
+    pub(crate) code: Vec<u8>,
     pub(crate) buffers: Buffers,
 }
 
@@ -40,7 +42,8 @@ struct State {
 impl Pool {
     /// A pool of inboxes for payloads of this shape, made as they are needed.
     pub(crate) fn new(shape: Shape) -> Self {
-        let fitting = usize::try_from(BUDGET / shape.payload_len().max(1)).unwrap_or(usize::MAX);
+        let plain = shape.payload_len(Payload::Replica);
+        let fitting = usize::try_from(BUDGET / plain.max(1)).unwrap_or(usize::MAX);
         let state = State { free: Vec::new(), unmade: fitting.max(FEWEST) };
         Self { shape, state: Mutex::new(state), returned: Condvar::new() }
     }
@@ -68,6 +71,7 @@ impl Pool {
     fn make(&self) -> Inbox {
         Inbox {
             message: vec![0.0; self.shape.parameters],
+            code: Vec::new(),
             buffers: Buffers {
                 floats: vec![0.0; self.shape.floats],
                 integers: vec![0; self.shape.integers],
@@ -85,7 +89,7 @@ pub(crate) struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        let empty = Inbox { message: Vec::new(), buffers: Buffers::default() };
+        let empty = Inbox { message: Vec::new(), code: Vec::new(), buffers: Buffers::default() };
         let inbox = std::mem::replace(&mut self.inbox, empty);
         self.pool.state.lock().free.push(inbox);
         self.pool.returned.notify_one();
@@ -98,7 +102,7 @@ mod tests {
 
     #[test]
     fn no_more_inboxes_are_lent_than_memory_is_set_aside_for_and_they_are_used_again() {
-        let pool = Pool::new(Shape { parameters: 32 << 20, floats: 1, integers: 1 });
+        let pool = Pool::new(Shape::plain(32 << 20, 1, 1));
         let ready = || Ok::<(), ()>(());
         let mut lent: Vec<_> = (0..FEWEST).map(|_| pool.take(ready).unwrap()).collect();
         assert!(pool.take(|| Err(())).is_err(), "the fifth would exceed the memory");

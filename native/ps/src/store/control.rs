@@ -36,6 +36,8 @@ pub(crate) struct Terms {
     pub(crate) lease: LeaseTerms,
     /// The stops of a [`Turn`].
     pub(crate) stops: usize,
+    /// Bytes of a message as f32 by those that are sent.
+    pub(crate) compression_ratio: f64,
 }
 
 /// Who speaks: an attempt of a worker over a connection.

@@ -29,7 +29,7 @@ use crate::store::center::{Center, Tee};
 use crate::store::control::{Admission, Control, Entry, Grant, Terms};
 use crate::store::members::Members;
 use crate::store::round::Kept;
-use crate::wire::{Shape, Window};
+use crate::wire::{Codecs, Shape, Window};
 
 pub(crate) use center::{Contribution, Reader, View};
 pub(crate) use control::{Deed, Speaker};
@@ -61,6 +61,7 @@ pub(crate) struct Store {
     terms: Terms,
     layout: ParamLayout,
     shape: Shape,
+    codecs: Codecs,
     center: Center,
     control: Mutex<Control>,
     /// The center variable of every worker's last pull is kept; this is what one that has not pulled saw.
@@ -90,6 +91,11 @@ impl Store {
     /// The lengths of what is exchanged.
     pub(crate) fn shape(&self) -> Shape {
         self.shape
+    }
+
+    /// The codes of what is exchanged.
+    pub(crate) fn codecs(&self) -> &Codecs {
+        &self.codecs
     }
 
     /// Fails unless a peer means the same layout.
@@ -190,6 +196,7 @@ impl Store {
             }
         };
         metrics::count_commit(answer.staleness, window.span.rows, reader.is_some());
+        metrics::count_compression(&self.codecs, window.distortion);
         let context = CommitContext { staleness: answer.staleness, workers: self.terms.workers };
         let mut reader = reader.map(|reader| reader(answer));
         let failure = FailOnPanic(self);

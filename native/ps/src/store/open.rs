@@ -14,7 +14,7 @@ use super::members::Members;
 use super::worker::LeaseTerms;
 use super::{RECONNECT_GRACE, Store};
 use crate::error::PsError;
-use crate::wire::Shape;
+use crate::wire::{Codecs, Shape};
 
 impl Store {
     /// A store that starts with this center variable.
@@ -43,16 +43,12 @@ impl Store {
         center: &[f32],
         buffers: Buffers,
     ) -> Result<Self, PsError> {
-        let shape = Shape {
-            parameters: layout.parameters(),
-            floats: layout.len_of(Element::FloatBuffer),
-            integers: layout.len_of(Element::IntegerBuffer),
-        };
-        let given = Shape {
-            parameters: center.len(),
-            floats: buffers.floats.len(),
-            integers: buffers.integers.len(),
-        };
+        let shape = Shape::plain(
+            layout.parameters(),
+            layout.len_of(Element::FloatBuffer),
+            layout.len_of(Element::IntegerBuffer),
+        );
+        let given = Shape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
         if given != shape {
             return Err(PsError::Spec(format!(
                 "the initial weights are {given:?}, the network's layout is {shape:?}"
@@ -61,6 +57,7 @@ impl Store {
         if spec.workers == 0 || spec.lease_millis == 0 {
             return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
         }
+        let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
         let silence = Duration::from_millis(spec.lease_millis);
         let center = Center::new(center, buffers, strategy, spec.workers);
         let mut store = Self {
@@ -75,9 +72,11 @@ impl Store {
                 strategy: strategy.name(),
                 lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
                 stops: center.stops(),
+                compression_ratio: codecs.ratio(),
             },
             layout,
-            shape,
+            shape: shape.coded(&codecs),
+            codecs,
             center,
             control: Mutex::default(),
             initial: None,

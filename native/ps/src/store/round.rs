@@ -47,6 +47,7 @@ impl Store {
             self.open()?.contribute(&self.terms, speaker, entry, kept, Instant::now())?;
         if new {
             metrics::count_commit(0, window.span.rows, false);
+            metrics::count_compression(&self.codecs, window.distortion);
         }
         self.settle()?;
         activity.add_times(Duration::ZERO, start.elapsed());

@@ -64,6 +64,6 @@ impl Store {
     }
 
     pub(crate) fn summary(&self) -> ServerSummary {
-        self.control.lock().summary()
+        self.control.lock().summary(&self.terms)
     }
 }

@@ -64,6 +64,10 @@ pub struct WorkerStatus {
     pub wait_seconds: f64,
     /// How long its commits and pulls were worked on, the waiting not included, in seconds.
     pub apply_seconds: f64,
+    /// Bytes of one of its messages as f32 by those that are sent for it; 1 without compression.
+    pub compression_ratio: f64,
+    /// The relative error of its messages, the root mean square: what compression kept back for the next one by what was to be sent.
+    pub compression_error: f64,
 }
 
 /// Whether somebody trains a worker.
@@ -110,6 +114,10 @@ pub struct ServerSummary {
     pub staleness_histogram: Vec<u64>,
     /// Which mini-batches of which epoch were applied, by worker and epoch.
     pub ledger: Vec<LedgerStatus>,
+    /// As [`WorkerStatus::compression_ratio`].
+    pub compression_ratio: f64,
+    /// As [`WorkerStatus::compression_error`], over all workers.
+    pub compression_error: f64,
 }
 
 /// The most entries of [`ServerSummary::staleness_histogram`].

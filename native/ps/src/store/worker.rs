@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use firesteel_core::compression::Distortion;
 use firesteel_core::{Answer, Position, Registration, Tally};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
 use crate::store::center::View;
+use crate::store::control::Terms;
 use crate::store::round::Kept;
 use crate::store::status::{LedgerStatus, SpanStatus, WorkerState, WorkerStatus};
 use crate::wire::Window;
@@ -118,6 +120,7 @@ pub(crate) struct Worker {
     commits: u64,
     staleness_sum: u64,
     staleness_max: u64,
+    distortion: Distortion,
     pub(crate) activity: Arc<Activity>,
 }
 
@@ -141,6 +144,7 @@ impl Worker {
             commits: 0,
             staleness_sum: 0,
             staleness_max: 0,
+            distortion: Distortion::default(),
             activity: Arc::default(),
         }
     }
@@ -220,7 +224,7 @@ impl Worker {
 
     /// Writes a checked window down and moves on.
     pub(crate) fn record(&mut self, window: &Window, answer: Answer, attempt: i64) {
-        let Window { span, tally, sequence } = *window;
+        let Window { span, tally, sequence, distortion } = *window;
         let epoch = span.start.epoch;
         if self.ledger.last().is_none_or(|open| open.epoch != epoch) {
             self.ledger.push(Epoch { epoch, ..Epoch::default() });
@@ -253,6 +257,7 @@ impl Worker {
         self.commits += 1;
         self.staleness_sum += answer.staleness;
         self.staleness_max = self.staleness_max.max(answer.staleness);
+        self.distortion.add(distortion);
     }
 
     /// The losses of the latest and the open window.
@@ -267,10 +272,15 @@ impl Worker {
         self.ledger.iter().map(|epoch| epoch.rows).sum::<u64>() + self.open.0
     }
 
-    pub(crate) fn status(&self, now: Instant, terms: LeaseTerms) -> WorkerStatus {
+    /// What compression has lost of its messages.
+    pub(crate) fn distortion(&self) -> Distortion {
+        self.distortion
+    }
+
+    pub(crate) fn status(&self, now: Instant, terms: &Terms) -> WorkerStatus {
         let state = if self.finished {
             WorkerState::Finished
-        } else if self.is_live(now, terms) {
+        } else if self.is_live(now, terms.lease) {
             WorkerState::Live
         } else {
             WorkerState::Lost
@@ -292,6 +302,8 @@ impl Worker {
             bytes: self.activity.bytes.load(Ordering::Relaxed),
             wait_seconds: seconds(&self.activity.wait_nanos),
             apply_seconds: seconds(&self.activity.apply_nanos),
+            compression_ratio: terms.compression_ratio,
+            compression_error: self.distortion.relative_error(),
         }
     }
 

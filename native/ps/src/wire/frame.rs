@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::error::PsError;
+use crate::wire::codecs::Codecs;
 use crate::wire::fields::{Field, Fields};
 
 /// The bytes of a frame's header.
@@ -11,7 +12,7 @@ pub(crate) const HEADER_LEN: usize = 12;
 /// The longest text of an `Abort` or a `Failure`, in bytes.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
-/// The numbers of elements that a payload holds; the layout fixes them.
+/// The sizes of what a payload holds; the layout and the strategy's compression fix them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Trained parameters.
@@ -20,33 +21,56 @@ pub(crate) struct Shape {
     pub(crate) floats: usize,
     /// Integer buffers.
     pub(crate) integers: usize,
+    /// The bytes of a commit's message.
+    pub(crate) message: usize,
+    /// The bytes of a center variable.
+    pub(crate) center: usize,
 }
 
 impl Shape {
-    /// The bytes of a payload.
-    pub(crate) fn payload_len(&self) -> u64 {
-        4 * (self.parameters as u64 + self.floats as u64) + 8 * self.integers as u64
+    /// Nothing is compressed.
+    pub(crate) const fn plain(parameters: usize, floats: usize, integers: usize) -> Self {
+        let bytes = parameters * size_of::<f32>();
+        Self { parameters, floats, integers, message: bytes, center: bytes }
+    }
+
+    /// Compressed by these codecs.
+    pub(crate) fn coded(self, codecs: &Codecs) -> Self {
+        Self { message: codecs.message_len(), center: codecs.center_len(), ..self }
+    }
+
+    /// The bytes of a payload, if there is one.
+    pub(crate) fn payload_len(&self, payload: Payload) -> u64 {
+        let parameters = match payload {
+            Payload::None => return 0,
+            Payload::Message => self.message,
+            Payload::Replica => self.parameters * size_of::<f32>(),
+            Payload::Center => self.center,
+        };
+        parameters as u64 + 4 * self.floats as u64 + 8 * self.integers as u64
     }
 }
 
-/// What follows a header: the fields' length, and whether a payload comes after them.
+/// What follows a header: the fields' length, and which payload comes after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
     /// The bytes that the kind's fields may take.
     pub(crate) fields: RangeInclusive<usize>,
-    /// Whether a payload may follow.
+    /// The payload that follows.
     pub(crate) payload: Payload,
 }
 
-/// Whether a payload follows a kind's fields.
+/// What follows a kind's fields: a flat buffer of parameters, and the buffers beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
-    /// Never.
+    /// Nothing.
     None,
-    /// Always.
-    Always,
-    /// The length tells.
-    Optional,
+    /// What a worker commits, in the fit's code for it.
+    Message,
+    /// A replica, as it is.
+    Replica,
+    /// Nothing, or the center variable in the fit's code for it: the length tells.
+    Center,
 }
 
 impl Body {
@@ -67,11 +91,11 @@ impl Body {
             self.fields.contains(&fields).then_some(fields)
         };
         let without = || with(0).map(|fields| (fields, false));
-        let all = || with(shape.payload_len()).map(|fields| (fields, true));
+        let all = || with(shape.payload_len(self.payload)).map(|fields| (fields, true));
         match self.payload {
             Payload::None => without(),
-            Payload::Always => all(),
-            Payload::Optional => without().or_else(all),
+            Payload::Message | Payload::Replica => all(),
+            Payload::Center => without().or_else(all),
         }
     }
 }
@@ -113,7 +137,7 @@ impl Header {
                 "a frame of kind {} has {} bytes, which this network's layout (payload {} bytes) does not allow",
                 self.kind,
                 self.length,
-                shape.payload_len()
+                shape.payload_len(body.payload)
             ))
         })
     }

@@ -1,5 +1,6 @@
 //! Requests and replies, without their payloads.
 
+use firesteel_core::compression::{Coding, CompressionSpec, Distortion};
 use firesteel_core::{
     Answer, Commit, ErrorCode, Granted, Position, Registration, Save, Span, Tally, WorkerId,
 };
@@ -17,10 +18,12 @@ pub(crate) struct Window {
     pub(crate) span: Span,
     /// Their losses.
     pub(crate) tally: Tally,
+    /// What compression lost of the message.
+    pub(crate) distortion: Distortion,
 }
 
 impl Window {
-    const LEN: usize = 8 + 4 + 4 + 4 + 8 + 8 + 8;
+    const LEN: usize = 8 + 4 + 4 + 4 + 8 + 8 + 8 + 8 + 8;
 
     fn put(&self, out: &mut Vec<u8>) {
         self.sequence.put(out);
@@ -30,6 +33,8 @@ impl Window {
         self.span.rows.put(out);
         self.tally.loss.put(out);
         self.tally.weight.put(out);
+        self.distortion.signal.put(out);
+        self.distortion.error.put(out);
     }
 
     fn take(fields: &mut Fields<'_>) -> Result<Self, PsError> {
@@ -41,19 +46,30 @@ impl Window {
                 rows: fields.take()?,
             },
             tally: Tally { loss: fields.take()?, weight: fields.take()? },
+            distortion: Distortion { signal: fields.take()?, error: fields.take()? },
         })
     }
 }
 
 impl From<&Commit<'_>> for Window {
     fn from(commit: &Commit<'_>) -> Self {
-        Self { sequence: commit.sequence, span: commit.span, tally: commit.tally }
+        Self {
+            sequence: commit.sequence,
+            span: commit.span,
+            tally: commit.tally,
+            distortion: Distortion::default(),
+        }
     }
 }
 
 impl From<&Save<'_>> for Window {
     fn from(save: &Save<'_>) -> Self {
-        Self { sequence: save.sequence, span: save.span, tally: save.tally }
+        Self {
+            sequence: save.sequence,
+            span: save.span,
+            tally: save.tally,
+            distortion: Distortion::default(),
+        }
     }
 }
 
@@ -99,9 +115,10 @@ impl Request {
         Some(match kind {
             Self::REGISTER => Body::fixed(36, Payload::None),
             Self::PULL | Self::FINISH => Body::fixed(0, Payload::None),
-            Self::COMMIT | Self::EXCHANGE | Self::SAVE | Self::CONTRIBUTE => {
-                Body::fixed(Window::LEN, Payload::Always)
+            Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
+                Body::fixed(Window::LEN, Payload::Message)
             }
+            Self::SAVE => Body::fixed(Window::LEN, Payload::Replica),
             Self::CLOSE_ROUND => Body::fixed(u64::LEN, Payload::None),
             Self::HEARTBEAT => Body::fixed(32, Payload::None),
             Self::ABORT => Body::text(),
@@ -184,10 +201,10 @@ impl Request {
 }
 
 /// What the server answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The peers know each other and agree in the layout, which has these many buffers.
-    Welcome { floats: u64, integers: u64 },
+    /// The peers know each other and agree in the layout, which has these many buffers; parameters go in these codes.
+    Welcome { floats: u64, integers: u64, coding: Coding },
     /// The lease is granted.
     Registered(Granted),
     /// The state after the request; the center variable follows if `payload`.
@@ -211,9 +228,9 @@ impl Reply {
     /// What follows the header of this kind of reply; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
-            Self::WELCOME => Body::fixed(16, Payload::None),
+            Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
             Self::REGISTERED => Body::fixed(12, Payload::None),
-            Self::ANSWER => Body::fixed(18, Payload::Optional),
+            Self::ANSWER => Body::fixed(18, Payload::Center),
             Self::DONE | Self::WAITING => Body::fixed(0, Payload::None),
             Self::FAILURE => Body::text(),
             _ => return None,
@@ -231,9 +248,11 @@ impl Reply {
             Self::Failure { .. } => Self::FAILURE,
         };
         frame(kind, payload, out, |out| match self {
-            Self::Welcome { floats, integers } => {
+            Self::Welcome { floats, integers, coding } => {
                 floats.put(out);
                 integers.put(out);
+                put_code(coding.message, out);
+                put_code(coding.center, out);
             }
             Self::Registered(Granted { position, workers }) => {
                 position.epoch.put(out);
@@ -255,7 +274,14 @@ impl Reply {
     pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
         let mut fields = Fields(fields);
         let reply = match kind {
-            Self::WELCOME => Self::Welcome { floats: fields.take()?, integers: fields.take()? },
+            Self::WELCOME => Self::Welcome {
+                floats: fields.take()?,
+                integers: fields.take()?,
+                coding: Coding {
+                    message: take_code(&mut fields)?,
+                    center: take_code(&mut fields)?,
+                },
+            },
             Self::REGISTERED => Self::Registered(Granted {
                 position: Position { epoch: fields.take()?, batch: fields.take()? },
                 workers: fields.take()?,
@@ -303,6 +329,33 @@ fn take_text(fields: &mut Fields<'_>) -> Result<(ErrorCode, String), PsError> {
     let code = ErrorCode::from_number(number)
         .ok_or_else(|| PsError::Protocol(format!("unknown error code {number}")))?;
     Ok((code, fields.take_text()?))
+}
+
+/// The bytes of a code.
+const CODE_LEN: usize = u8::LEN + f64::LEN;
+
+fn put_code(spec: CompressionSpec, out: &mut Vec<u8>) {
+    let (number, ratio): (u8, f64) = match spec {
+        CompressionSpec::None {} => (0, 1.0),
+        CompressionSpec::Bf16 {} => (1, 1.0),
+        CompressionSpec::F16 {} => (2, 1.0),
+        CompressionSpec::Int8 {} => (3, 1.0),
+        CompressionSpec::TopK { ratio } => (4, ratio),
+    };
+    number.put(out);
+    ratio.put(out);
+}
+
+fn take_code(fields: &mut Fields<'_>) -> Result<CompressionSpec, PsError> {
+    let (number, ratio): (u8, f64) = (fields.take()?, fields.take()?);
+    Ok(match number {
+        0 => CompressionSpec::None {},
+        1 => CompressionSpec::Bf16 {},
+        2 => CompressionSpec::F16 {},
+        3 => CompressionSpec::Int8 {},
+        4 => CompressionSpec::TopK { ratio },
+        _ => return Err(PsError::Protocol(format!("unknown compression {number}"))),
+    })
 }
 
 fn unknown(kind: u8) -> PsError {

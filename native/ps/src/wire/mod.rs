@@ -16,35 +16,41 @@
 //!
 //! From then on the client sends requests, one at a time, and the server answers each with one reply, which any number of
 //! `Waiting` may precede. Both are frames: a header of 12 bytes (length u64 of what follows it, kind u8, zero\[3\]), the fields of the kind,
-//! and for some kinds a payload, whose length the layout fixes: parameters f32\[\], floating buffers f32\[\], integer buffers i64\[\].
+//! and for some kinds a payload: parameters, floating buffers f32\[\], integer buffers i64\[\]. Parameters are f32\[\], or in the code that
+//! `Welcome` names: one for what workers commit (message), one for the center variable. Layout and code fix a payload's length.
 //!
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |
 //! | 1 | `Register` | partition u32, index u32, attempt i64, rows u64, content u64, batches u32 | | `Registered` |
 //! | 2 | `Pull` | | | `Answer` with payload |
-//! | 3 | `Commit` | window | yes | `Answer` |
-//! | 4 | `Exchange` | window | yes | `Answer` with payload |
-//! | 5 | `Save` | window | yes | `Answer` |
+//! | 3 | `Commit` | window | message | `Answer` |
+//! | 4 | `Exchange` | window | message | `Answer` with payload |
+//! | 5 | `Save` | window | replica f32\[\] | `Answer` |
 //! | 6 | `Heartbeat` | epoch u32, batch u32, rows u64, loss f64, weight f64 | | `Answer` |
 //! | 7 | `Abort` | code u16, text (UTF-8) | | `Done` |
 //! | 8 | `Finish` | | | `Done` |
-//! | 9 | `Contribute` | window | yes | `Answer` |
+//! | 9 | `Contribute` | window | message | `Answer` |
 //! | 10 | `CloseRound` | sequence u64 | | `Answer` with payload |
 //!
-//! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64.
+//! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64, signal f64, error f64; the last two are
+//! the squares of what was to be sent and of what compression kept back.
 //!
 //! | kind | reply | fields | payload |
 //! | --- | --- | --- | --- |
-//! | 129 | `Welcome` | floating buffers u64, integer buffers u64 | |
+//! | 129 | `Welcome` | floating buffers u64, integer buffers u64, message's code, center's code | |
 //! | 130 | `Registered` | epoch u32, batch u32, workers u32 | |
-//! | 131 | `Answer` | version u64, staleness u64, stop u8, payload u8 | if the last field is 1 |
+//! | 131 | `Answer` | version u64, staleness u64, stop u8, payload u8 | center, if the last field is 1 |
 //! | 132 | `Done` | | |
 //! | 133 | `Waiting` | | |
 //! | 134 | `Failure` | code u16, text (UTF-8) | |
 //!
+//! A code is its number u8 (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`) and the share that is kept f64, 1 but for `topk`; its bytes are
+//! described in [`firesteel_core::compression`].
+//!
 //! A frame whose length is not the one that its kind and the layout allow is refused before anything is allocated for it.
 //! Whoever meets bytes that break these rules closes the connection, the server after a `Failure`.
 
+mod codecs;
 mod fields;
 pub(crate) mod frame;
 pub(crate) mod handshake;
@@ -52,10 +58,11 @@ pub(crate) mod message;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use frame::{Header, Shape};
+pub(crate) use codecs::{Codecs, receive};
+pub(crate) use frame::{Header, Payload, Shape};
 pub(crate) use message::{Reply, Request, Window};
 
 /// The version of the protocol that this library speaks. Peers must agree in it.
-pub(crate) const PROTOCOL_VERSION: u16 = 2;
+pub(crate) const PROTOCOL_VERSION: u16 = 3;
 
 const _: () = assert!(cfg!(target_endian = "little"), "payloads are moved as little-endian memory");

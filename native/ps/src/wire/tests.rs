@@ -1,12 +1,13 @@
 //! Properties of frames and messages.
 
+use firesteel_core::compression::{Coding, CompressionSpec, Distortion};
 use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId};
 use proptest::prelude::*;
 
 use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
 use crate::wire::{Header, Reply, Request, Shape, Window};
 
-const SHAPE: Shape = Shape { parameters: 1000, floats: 3, integers: 2 };
+const SHAPE: Shape = Shape { message: 2031, center: 2000, ..Shape::plain(1000, 3, 2) };
 
 fn position() -> impl Strategy<Value = Position> {
     (any::<u32>(), any::<u32>()).prop_map(|(epoch, batch)| Position { epoch, batch })
@@ -17,11 +18,12 @@ fn tally() -> impl Strategy<Value = Tally> {
 }
 
 fn window() -> impl Strategy<Value = Window> {
-    (any::<u64>(), position(), any::<u32>(), any::<u64>(), tally()).prop_map(
-        |(sequence, start, batches, rows, tally)| Window {
+    (any::<u64>(), position(), any::<u32>(), any::<u64>(), tally(), tally()).prop_map(
+        |(sequence, start, batches, rows, tally, other)| Window {
             sequence,
             span: Span { start, batches, rows },
             tally,
+            distortion: Distortion { signal: other.loss, error: other.weight },
         },
     )
 }
@@ -52,6 +54,16 @@ fn request() -> impl Strategy<Value = Request> {
     ]
 }
 
+fn compression() -> impl Strategy<Value = CompressionSpec> {
+    prop_oneof![
+        Just(CompressionSpec::None {}),
+        Just(CompressionSpec::Bf16 {}),
+        Just(CompressionSpec::F16 {}),
+        Just(CompressionSpec::Int8 {}),
+        (0.001..=1.0).prop_map(|ratio| CompressionSpec::TopK { ratio }),
+    ]
+}
+
 fn reply() -> impl Strategy<Value = Reply> {
     let answer = (any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
         |([version, staleness], [stop, payload])| Reply::Answer {
@@ -60,7 +72,13 @@ fn reply() -> impl Strategy<Value = Reply> {
         },
     );
     prop_oneof![
-        any::<[u64; 2]>().prop_map(|[floats, integers]| Reply::Welcome { floats, integers }),
+        (any::<[u64; 2]>(), compression(), compression()).prop_map(
+            |([floats, integers], message, center)| Reply::Welcome {
+                floats,
+                integers,
+                coding: Coding { message, center },
+            }
+        ),
         (position(), any::<u32>())
             .prop_map(|(position, workers)| Reply::Registered(Granted { position, workers })),
         answer,
@@ -79,14 +97,15 @@ fn split(bytes: &[u8]) -> (Header, &[u8]) {
 proptest! {
     #[test]
     fn a_request_comes_back_as_it_was_and_its_header_announces_it(request in request()) {
-        let payload = matches!(
-            request,
-            Request::Commit(_) | Request::Exchange(_) | Request::Save(_) | Request::Contribute(_)
-        );
+        let payload = match request {
+            Request::Commit(_) | Request::Exchange(_) | Request::Contribute(_) => 2031 + 28,
+            Request::Save(_) => 4000 + 28,
+            _ => 0,
+        };
         let mut bytes = vec![1, 2, 3];
-        request.encode(if payload { SHAPE.payload_len() } else { 0 }, &mut bytes);
+        request.encode(payload, &mut bytes);
         let (header, fields) = split(&bytes);
-        prop_assert_eq!(header.split(Request::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload));
+        prop_assert_eq!(header.split(Request::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload > 0));
         prop_assert_eq!(Request::decode(header.kind, fields).unwrap(), request);
     }
 
@@ -94,7 +113,7 @@ proptest! {
     fn a_reply_comes_back_as_it_was_and_its_header_announces_it(reply in reply()) {
         let payload = matches!(reply, Reply::Answer { payload: true, .. });
         let mut bytes = Vec::new();
-        reply.encode(if payload { SHAPE.payload_len() } else { 0 }, &mut bytes);
+        reply.encode(if payload { 2000 + 28 } else { 0 }, &mut bytes);
         let (header, fields) = split(&bytes);
         prop_assert_eq!(header.split(Reply::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload));
         prop_assert_eq!(Reply::decode(header.kind, fields).unwrap(), reply);

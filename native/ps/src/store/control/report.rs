@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use firesteel_core::Tally;
+use firesteel_core::compression::Distortion;
 
 use super::{Control, Terms};
 use crate::error::PsError;
@@ -68,7 +69,7 @@ impl Control {
             commits: self.commits,
             pulls: self.pulls,
             bytes,
-            workers: self.workers.values().map(|worker| worker.status(now, terms.lease)).collect(),
+            workers: self.workers.values().map(|worker| worker.status(now, terms)).collect(),
             epochs: epochs.collect(),
             rows_trained: self.workers.values().map(Worker::rows).sum(),
             recent_loss: mean(recent),
@@ -80,8 +81,12 @@ impl Control {
         }
     }
 
-    pub(crate) fn summary(&self) -> ServerSummary {
+    pub(crate) fn summary(&self, terms: &Terms) -> ServerSummary {
+        let mut distortion = Distortion::default();
+        self.workers.values().for_each(|worker| distortion.add(worker.distortion()));
         ServerSummary {
+            compression_ratio: terms.compression_ratio,
+            compression_error: distortion.relative_error(),
             staleness_histogram: self.histogram.clone(),
             ledger: self.workers.values().flat_map(Worker::ledger).collect(),
         }
