@@ -127,7 +127,8 @@ mod tests {
         Preamble { version: PROTOCOL_VERSION + 1 }.encode(&mut bytes);
         let mut bytes: [u8; PREAMBLE_LEN] = bytes.try_into().unwrap();
         let error = Preamble::decode(&bytes).unwrap().check().unwrap_err();
-        assert!(error.to_string().contains("speaks version 2"), "{error}");
+        let text = format!("speaks version {}", PROTOCOL_VERSION + 1);
+        assert!(error.to_string().contains(&text), "{error}");
         bytes[0] = b'G';
         let error = Preamble::decode(&bytes).unwrap_err();
         assert!(error.to_string().contains("no Firesteel"), "{error}");
