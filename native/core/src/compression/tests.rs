@@ -353,6 +353,22 @@ fn the_relative_error_is_that_of_all_messages() {
 }
 
 #[test]
+fn denormal_numbers_are_neither_sent_nor_kept() {
+    let tiny = f32::MIN_POSITIVE / 2.0;
+    for spec in DENSE.into_iter().chain([CompressionSpec::TopK { ratio: 0.5 }]) {
+        let mut feedback = ErrorFeedback::new(codec(spec, 3), 3);
+        let mut received = [1.0; 3];
+        for message in [[tiny, -tiny, 0.0], [f32::MIN_POSITIVE * 1.25, -f32::MIN_POSITIVE, tiny]] {
+            feedback.compress(&message).unwrap();
+            feedback.codec().decode(feedback.bytes(), &mut received).unwrap();
+            for value in received.iter().chain(feedback.residual()) {
+                assert!(value.is_normal() || *value == 0.0, "{spec:?}: {value}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_empty_message_is_coded_as_nothing() {
     for spec in DENSE.into_iter().chain([CompressionSpec::TopK { ratio: 0.5 }]) {
         let mut feedback = ErrorFeedback::new(codec(spec, 0), 0);
