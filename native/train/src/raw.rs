@@ -195,6 +195,8 @@ fn set_control(_: u32) {}
 
 #[cfg(test)]
 mod tests {
+    use firesteel_core::compression::{CompressionSpec, Distortion, ErrorFeedback};
+
     use super::*;
 
     #[test]
@@ -220,6 +222,40 @@ mod tests {
         }
         let restored = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
         assert_eq!(restored, denormal);
+    }
+
+    /// A worker flushes denormals on its own thread, and neither on the one that exchanges nor on the server.
+    #[test]
+    fn compression_is_the_same_whether_denormals_are_flushed() {
+        let messages = [1e-39_f32, 1e-37, 1.0].map(|size| {
+            let values = (0..999_u16).map(|index| size * (f32::from(index) - 500.0) / 499.0);
+            values.collect::<Vec<_>>()
+        });
+        let compressed =
+            |spec: CompressionSpec| {
+                let mut feedback = ErrorFeedback::new(spec.codec(999).unwrap(), 999);
+                let mut decoded = vec![0.0; 999];
+                let mut seen = Vec::new();
+                for message in &messages {
+                    let distortion = feedback.compress(message).unwrap();
+                    feedback.codec().decode(feedback.bytes(), &mut decoded).unwrap();
+                    seen.push((feedback.bytes().to_vec(), distortion));
+                    seen.extend(decoded.iter().chain(feedback.residual()).map(|value| {
+                        (value.to_bits().to_le_bytes().to_vec(), Distortion::default())
+                    }));
+                }
+                seen
+            };
+        for spec in [
+            CompressionSpec::Bf16 {},
+            CompressionSpec::F16 {},
+            CompressionSpec::Int8 {},
+            CompressionSpec::TopK { ratio: 0.3 },
+        ] {
+            let plain = compressed(spec);
+            let _guard = FlushDenormals::new();
+            assert!(compressed(spec) == plain, "{spec:?}");
+        }
     }
 
     #[test]
