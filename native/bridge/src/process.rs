@@ -53,13 +53,13 @@ fn describe<'local>(
 
 native!(metrics() -> [jlong]);
 
-/// In the order of `NativeMetrics.java`.
+/// In the order of `NativeMetrics.java`; what is no count goes as the bits of a double.
 fn metrics<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
 ) -> Result<JLongArray<'local>, BridgeError> {
     let metrics = firesteel_ps::metrics();
-    let values = [
+    let counts = [
         metrics.commits,
         metrics.pulls,
         metrics.bytes_sent,
@@ -69,6 +69,9 @@ fn metrics<'local>(
         metrics.rows,
     ]
     .map(|count| jlong::try_from(count).unwrap_or(jlong::MAX));
+    let numbers = [metrics.compression_ratio, metrics.compression_error]
+        .map(|number| number.to_bits().cast_signed());
+    let values = [&counts[..], &numbers].concat();
     let array = env.new_long_array(values.len())?;
     array.set_region(env, 0, &values)?;
     Ok(array)

@@ -11,6 +11,8 @@ package firesteel.bridge;
  * @param stalenessSum the sum of the staleness of all these commits
  * @param stalenessMax the largest staleness of one of them
  * @param rows the rows trained in them
+ * @param compressionRatio the bytes of compressed messages before by those after; 1 before the first
+ * @param compressionError what compression kept back of them by what was to be sent, the root mean square
  */
 public record NativeMetrics(
     long commits,
@@ -19,14 +21,24 @@ public record NativeMetrics(
     long bytesReceived,
     long stalenessSum,
     long stalenessMax,
-    long rows) {
+    long rows,
+    double compressionRatio,
+    double compressionError) {
 
   /** Before the library is loaded. */
-  static final NativeMetrics NONE = new NativeMetrics(0, 0, 0, 0, 0, 0, 0);
+  static final NativeMetrics NONE = new NativeMetrics(0, 0, 0, 0, 0, 0, 0, 1, 0);
 
   static NativeMetrics of(long[] values) {
     return new NativeMetrics(
-        values[0], values[1], values[2], values[3], values[4], values[5], values[6]);
+        values[0],
+        values[1],
+        values[2],
+        values[3],
+        values[4],
+        values[5],
+        values[6],
+        Double.longBitsToDouble(values[7]),
+        Double.longBitsToDouble(values[8]));
   }
 
   /**

@@ -25,7 +25,9 @@ private[firesteel] object Strategy {
 
   private val window = Seq("window" -> "window")
   private val overlap = Seq("overlap" -> "overlap")
-  private val delta = window ++ overlap :+ ("serverOptimizer" -> "serverOptimizer")
+  private val compression = Seq("compression" -> "compression")
+  private val bothWays = compression :+ ("compressPull" -> "compressPull")
+  private val delta = (window ++ overlap :+ ("serverOptimizer" -> "serverOptimizer")) ++ bothWays
   private val scale = Seq("serverScale" -> "scale")
   private val elastic = window ++ Seq("elasticAlpha" -> "alpha", "elasticRho" -> "rho")
 
@@ -37,20 +39,20 @@ private[firesteel] object Strategy {
     Strategy("adag", delta ++ scale, Some(1.0 / _)),
     Strategy(
       "agn-adaptive",
-      window ++ overlap ++ scale :+ ("adaptiveGamma" -> "gamma"),
+      (window ++ overlap ++ scale :+ ("adaptiveGamma" -> "gamma")) ++ bothWays,
       Some(1.0 / _)
     ),
     Strategy("dynsgd", delta),
-    Strategy("aeasgd", elastic ++ overlap),
-    Strategy(Eamsgd, elastic ++ overlap :+ ("elasticMomentum" -> "momentum")),
+    Strategy("aeasgd", elastic ++ overlap ++ compression),
+    Strategy(Eamsgd, (elastic ++ overlap :+ ("elasticMomentum" -> "momentum")) ++ compression),
     Strategy("easgd", elastic),
-    Strategy(Sync, Nil),
+    Strategy(Sync, bothWays),
     Strategy(
       "diloco",
       window ++ Seq(
         "outerLearningRate" -> "outerLearningRate",
         "outerMomentum" -> "outerMomentum"
-      )
+      ) ++ bothWays
     )
   )
 

@@ -6,7 +6,7 @@ import org.json4s.JsonAST.{JBool, JDouble, JField, JInt, JObject, JString, JValu
 /** How many workers train, and how their replicas become one model. An option that is not set has the strategy's default;
   * one that is set and that the strategy does not have is refused by `fit`. docs/algorithms.md has the equations.
   */
-trait StrategyParams extends ServerOptimizerParams {
+trait StrategyParams extends ServerOptimizerParams with CompressionParams {
 
   /** The training strategy: `single`; `ensemble`, whose members' predictions are averaged; asynchronous `downpour`, `adag` (alias `agn`), `agn-adaptive`, `dynsgd`, `aeasgd`,
     * `eamsgd`; in rounds `averaging`, `easgd`, `sync`, `diloco`. Default: adag.
@@ -134,9 +134,11 @@ trait StrategyParams extends ServerOptimizerParams {
       !isSet(elasticAlpha) || !isSet(elasticRho),
       "elasticAlpha and elasticRho both give the moving rate; set one of them"
     )
+    val compressed = compressionSpec
     val options = chosen.options.flatMap {
       case ("serverOptimizer", key) => serverOptimizerSpec.map(JField(key, _))
       case ("serverScale", key) => scale(chosen, workers).map(value => JField(key, JDouble(value)))
+      case ("compression", key) => compressed.map(JField(key, _))
       case (name, key) => get(getParam(name)).map(value => JField(key, toJson(value)))
     }
     JObject(JField("name", JString(chosen.name)) :: options.toList)
@@ -171,7 +173,7 @@ trait StrategyParams extends ServerOptimizerParams {
       adaptiveGamma,
       outerLearningRate
     ) ++
-      Seq(outerMomentum, overlap, serverOptimizer)
+      Seq(outerMomentum, overlap, serverOptimizer, compression, compressPull)
 
   private def toJson(value: Any): JValue = value match {
     case flag: Boolean => JBool(flag)
@@ -183,7 +185,7 @@ trait StrategyParams extends ServerOptimizerParams {
 }
 
 /** Setters of [[StrategyParams]], for estimators. */
-trait StrategySetters extends StrategyParams with ServerOptimizerSetters {
+trait StrategySetters extends StrategyParams with ServerOptimizerSetters with CompressionSetters {
   def setStrategy(value: String): this.type = set(strategy, value)
   def setWindow(value: Int): this.type = set(window, value)
   def setNumWorkers(value: Int): this.type = set(numWorkers, value)

@@ -23,6 +23,9 @@ private[params] object Validators {
   def fraction(name: String): Double => Boolean =
     number(name, "a number from 0 to below 1")(value => value >= 0 && value < 1)
 
+  def share(name: String): Double => Boolean =
+    number(name, "a number above 0 and at most 1")(value => value > 0 && value <= 1)
+
   def atLeastOne(name: String): Int => Boolean = { value =>
     require(value >= 1, s"$name must be at least 1, not $value")
     true

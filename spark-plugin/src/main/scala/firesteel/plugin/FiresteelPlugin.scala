@@ -49,7 +49,9 @@ private[plugin] object PluginMetrics {
     "bytesReceived" -> (_.bytesReceived),
     "stalenessMean" -> (_.stalenessMean),
     "stalenessMax" -> (_.stalenessMax),
-    "rows" -> (_.rows)
+    "rows" -> (_.rows),
+    "compressionRatio" -> (_.compressionRatio),
+    "compressionError" -> (_.compressionError)
   )
 
   /** Adds one gauge for each counter, named after it. */

@@ -82,9 +82,10 @@ class NativeBridgeSuite extends AnyFunSuite with BeforeAndAfterAll {
 
   test("the counters have the order of NativeMetrics") {
     assert(NativeBridge.metrics().length == classOf[NativeMetrics].getRecordComponents.length)
-    val metrics = NativeMetrics.of(Array(1, 2, 3, 4, 5, 6, 7))
-    assert(metrics == new NativeMetrics(1, 2, 3, 4, 5, 6, 7))
-    assert(new NativeMetrics(4, 0, 0, 0, 6, 3, 0).stalenessMean == 1.5)
+    val bits = Seq(3.5, 0.25).map(java.lang.Double.doubleToLongBits)
+    val metrics = NativeMetrics.of(Array[Long](1, 2, 3, 4, 5, 6, 7) ++ bits)
+    assert(metrics == new NativeMetrics(1, 2, 3, 4, 5, 6, 7, 3.5, 0.25))
+    assert(new NativeMetrics(4, 0, 0, 0, 6, 3, 0, 1, 0).stalenessMean == 1.5)
     assert(NativeMetrics.NONE.stalenessMean == 0)
   }
 }

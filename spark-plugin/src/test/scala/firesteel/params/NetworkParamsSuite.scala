@@ -204,7 +204,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     refused("the strategy 'aeasgd' has no elasticMomentum; it has window, elasticAlpha")(
       classifier.strategySpec(workers = 2)
     )
-    refused("the strategy 'sync' has no window; it has no options")(
+    refused("the strategy 'sync' has no window; it has compression, compressPull")(
       new NetworkClassifier().setStrategy("sync").setWindow(3).strategySpec(workers = 2)
     )
     refused("both give the moving rate")(

@@ -43,10 +43,11 @@ class FiresteelPluginSuite extends AnyFunSuite {
       )(_.parallelize(1 to 4, 2).count())
       val files =
         Using.resource(Files.list(folder))(_.iterator.asScala.map(_.getFileName.toString).toSeq)
-      Seq("commits", "pulls", "bytesSent", "bytesReceived", "stalenessMean", "stalenessMax", "rows")
-        .foreach { name =>
-          assert(files.exists(_.endsWith(s"FiresteelPlugin.$name.csv")), files.mkString("\n"))
-        }
+      val counters = Seq("commits", "pulls", "bytesSent", "bytesReceived", "rows") ++
+        Seq("stalenessMean", "stalenessMax", "compressionRatio", "compressionError")
+      counters.foreach { name =>
+        assert(files.exists(_.endsWith(s"FiresteelPlugin.$name.csv")), files.mkString("\n"))
+      }
     }
   }
 
