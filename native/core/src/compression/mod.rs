@@ -3,6 +3,16 @@
 //! A codec turns a slice of f32 into bytes, as many as the number of values says, and back. It knows neither sockets nor
 //! strategies. What it loses is not lost to the training: [`ErrorFeedback`] adds it to the next message.
 //!
+//! | name | the code of `n` values | bytes |
+//! | --- | --- | --- |
+//! | `none` | f32 each | `4 n` |
+//! | `bf16` | the upper half of an f32 each | `2 n` |
+//! | `f16` | IEEE half precision each | `2 n` |
+//! | `int8` | for each 256 values, and for what is left: scale f32, above 0 and normal or 0; i8 each, from -127 | `n + 4 ceil(n / 256)` |
+//! | `topk` | indices u32, ascending; then the values f32 | `8 ceil(ratio n)` |
+//!
+//! Numbers are little-endian. A scale that is not finite stands for a block of NaN.
+//!
 //! No codec depends on whether a thread flushes denormals or multiplies and adds in one instruction, so every machine decodes the
 //! same bytes to the same bits.
 

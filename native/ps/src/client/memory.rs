@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use firesteel_core::compression::{Codec, encode_into};
+use firesteel_core::compression::{Codec, CompressionError, encode_into};
 use firesteel_core::{
     Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
     Registration, Save, Tally,
@@ -89,7 +89,7 @@ impl ParamChannel for Memory {
         self.check(center.len(), buffers)?;
         let writer = writer(&self.session)?;
         let target = self.session.pull(|answer| Target::new(answer, writer, center, buffers))?;
-        Ok(self.pulse.note(target.answer))
+        Ok(self.pulse.note(target.filled()?))
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
@@ -108,7 +108,7 @@ impl ParamChannel for Memory {
         let target = self.send(commit, Deed::Commit, |session, offer| {
             session.exchange(offer, |answer| Target::new(answer, writer, center, buffers))
         })?;
-        let answer = target.answer;
+        let answer = target.filled()?;
         Ok(self.pulse.note(answer))
     }
 
@@ -131,7 +131,7 @@ impl ParamChannel for Memory {
         let target = self
             .session
             .take_round(closed, |answer| Target::new(answer, writer, center, buffers))?;
-        Ok(self.pulse.note(target.answer))
+        Ok(self.pulse.note(target.filled()?))
     }
 
     fn is_remote(&self) -> bool {
@@ -188,6 +188,7 @@ struct Target<'a> {
     center: &'a mut [f32],
     filled: usize,
     buffers: &'a mut Buffers,
+    failed: Option<CompressionError>,
 }
 
 impl<'a> Target<'a> {
@@ -197,7 +198,15 @@ impl<'a> Target<'a> {
         center: &'a mut [f32],
         buffers: &'a mut Buffers,
     ) -> Self {
-        Self { answer, writer, code: Vec::new(), center, filled: 0, buffers }
+        Self { answer, writer, code: Vec::new(), center, filled: 0, buffers, failed: None }
+    }
+
+    /// The answer, once everything has been copied.
+    fn filled(self) -> Result<Answer, PsError> {
+        match self.failed {
+            None => Ok(self.answer),
+            Some(error) => Err(error.into()),
+        }
     }
 }
 
@@ -205,11 +214,12 @@ impl Reader for Target<'_> {
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
         let end = self.filled + stripe.len();
         let target = &mut self.center[self.filled..end];
-        target.copy_from_slice(stripe);
-        if let Some(writer) = &mut self.writer {
-            encode_into(&mut **writer, stripe, &mut self.code);
-            // A codec reads what it wrote.
-            let _read = writer.decode(&self.code, target);
+        match &mut self.writer {
+            Some(writer) => {
+                encode_into(&mut **writer, stripe, &mut self.code);
+                self.failed = self.failed.take().or(writer.decode(&self.code, target).err());
+            }
+            None => target.copy_from_slice(stripe),
         }
         self.filled = end;
     }
