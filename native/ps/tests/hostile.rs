@@ -229,7 +229,7 @@ fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
         let mut raw = welcomed(&spec, &server);
         raw.register(0, 1, 4);
         raw.reply().unwrap();
-        raw.header(44 + bytes.len() as u64, 9);
+        raw.header(60 + bytes.len() as u64, 9);
         raw.send(&window(1, 0, 0));
         raw.send(&bytes[..cut]);
         raw.stream.shutdown(Shutdown::Write).unwrap();

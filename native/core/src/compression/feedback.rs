@@ -13,8 +13,8 @@ const EXPONENT: u32 = 0x7f80_0000;
 /// Sums that run side by side.
 const LANES: usize = 16;
 
-/// A worker's compression of its messages: sends `C(d + r)` and keeps `r = d + r - C(d + r)` (Seide et al., 1-Bit Stochastic Gradient
-/// Descent, 2014; Karimireddy et al., Error Feedback Fixes SignSGD, 2019).
+/// A worker's compression of its messages: sends `C(d + r)` and keeps `r = d + r - C(d + r)` (Seide et al., 1-Bit
+/// Stochastic Gradient Descent, 2014; Karimireddy et al., Error Feedback Fixes SignSGD, 2019).
 ///
 /// `r` is taken from what the receiver decodes, bit for bit.
 #[derive(Debug)]
@@ -57,7 +57,8 @@ impl ErrorFeedback {
         &self.bytes
     }
 
-    /// Compresses a message with what earlier ones lost into [`bytes`](Self::bytes). From the second message on nothing is allocated.
+    /// Compresses a message with what earlier ones lost into [`bytes`](Self::bytes). From the second message on
+    /// nothing is allocated.
     ///
     /// # Errors
     /// Never: a codec reads what it wrote.
@@ -110,7 +111,8 @@ impl Distortion {
         }
     }
 
-    /// The relative error `|d + r - C(d + r)| / |d + r|`, its root mean square over the messages; 0 where nothing was to be sent.
+    /// The relative error `|d + r - C(d + r)| / |d + r|`, its root mean square over the messages; 0 where nothing was
+    /// to be sent.
     #[must_use]
     pub fn relative_error(self) -> f64 {
         if self.signal > 0.0 { (self.error / self.signal).sqrt() } else { 0.0 }
@@ -127,8 +129,8 @@ pub(super) fn subtract(sums: &mut [f32], decoded: &[f32]) -> f64 {
     combine(sums, decoded, |s, c| s - c)
 }
 
-/// Replaces each left value by what `new` makes of both; gives the sum of the squares. Denormal numbers are 0, whatever the thread
-/// does with them.
+/// Replaces each left value by what `new` makes of both; gives the sum of the squares. Denormal numbers are 0,
+/// whatever the thread does with them.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn combine<F: Fn(f32, f32) -> f32>(left: &mut [f32], right: &[f32], new: F) -> f64 {
     let mut sum = 0.0;

@@ -1,8 +1,9 @@
-//! `int8`: blocks of whole numbers with one scale each, symmetric about 0 (as in Dettmers, 8-Bit Approximations for Parallelism in Deep
-//! Learning, 2016, with a linear code).
+//! `int8`: blocks of whole numbers with one scale each, symmetric about 0 (as in Dettmers, 8-Bit Approximations for
+//! Parallelism in Deep Learning, 2016, with a linear code).
 //!
-//! A block of up to 256 values is its scale, an f32, and one signed byte for each value: `scale = max|x| / 127`, `q = round(x / scale)`,
-//! ties to even. A block whose scale would be a denormal number is 0 throughout, so that flushing them changes nothing.
+//! A block of up to 256 values is its scale, an f32, and one signed byte for each value: `scale = max|x| / 127`,
+//! `q = round(x / scale)`, ties to even. A block whose scale would be a denormal number is 0 throughout, so that flushing
+//! them changes nothing.
 
 use multiversion::multiversion;
 

@@ -8,13 +8,13 @@
 //! | `none` | f32 each | `4 n` |
 //! | `bf16` | the upper half of an f32 each | `2 n` |
 //! | `f16` | IEEE half precision each | `2 n` |
-//! | `int8` | for each 256 values, and for what is left: scale f32, above 0 and normal or 0; i8 each, from -127 | `n + 4 ceil(n / 256)` |
+//! | `int8` | for each 256 values and for the rest: scale f32, 0 or normal and above; i8 each, from -127 | `n + 4 ceil(n / 256)` |
 //! | `topk` | indices u32, ascending; then the values f32 | `8 ceil(ratio n)` |
 //!
 //! Numbers are little-endian. A scale that is not finite stands for a block of NaN.
 //!
-//! No codec depends on whether a thread flushes denormals or multiplies and adds in one instruction, so every machine decodes the
-//! same bytes to the same bits.
+//! No codec depends on whether a thread flushes denormals or multiplies and adds in one instruction, so every machine
+//! decodes the same bytes to the same bits.
 
 mod bf16;
 mod coding;
@@ -42,8 +42,8 @@ pub trait Codec: Send + Sync + std::fmt::Debug {
     /// The bytes that `elements` values become, so that the length of a message is known before it is read.
     fn encoded_len(&self, elements: usize) -> usize;
 
-    /// The number of values that are coded without regard to others: slices which begin at a multiple of it may be coded one by
-    /// one, to the same bytes as all at once. `None` where a value's code depends on all others.
+    /// The number of values that are coded without regard to others: slices which begin at a multiple of it may be
+    /// coded one by one, to the same bytes as all at once. `None` where a value's code depends on all others.
     fn grain(&self) -> Option<usize>;
 
     /// Writes the code of `values` to `out`, all of it. NaN and infinity are coded so that what is decoded is not finite.

@@ -1,8 +1,9 @@
-//! `topk`: only the values of largest magnitude, with their places (Aji and Heafield, Sparse Communication for Distributed Gradient
-//! Descent, 2017).
+//! `topk`: only the values of largest magnitude, with their places (Aji and Heafield, Sparse Communication for
+//! Distributed Gradient Descent, 2017).
 //!
-//! Of `n` values `k = ceil(ratio n)` are kept: first their indices as u32, ascending, then the values as f32. Of equal magnitudes the
-//! earlier ones are kept; NaN is the largest magnitude of all, then infinity, so that neither is ever left out unseen.
+//! Of `n` values `k = ceil(ratio n)` are kept: first their indices as u32, ascending, then the values as f32. Of equal
+//! magnitudes the earlier ones are kept; NaN is the largest magnitude of all, then infinity, so that neither is ever
+//! left out unseen.
 
 use multiversion::multiversion;
 
@@ -79,8 +80,8 @@ impl TopK {
         self.gather(values, 0);
     }
 
-    /// Draws magnitudes, one at a place of its own in each of as many equal parts, always the same ones: an even stride would meet the
-    /// rows of a matrix always at the same column.
+    /// Draws magnitudes, one at a place of its own in each of as many equal parts, always the same ones: an even
+    /// stride would meet the rows of a matrix always at the same column.
     fn sample(&mut self, values: &[f32], samples: usize) {
         let part = values.len() / samples;
         self.magnitudes.clear();

@@ -1,5 +1,5 @@
-//! The channel to a server of the same process: the session itself, without a copy of what is committed. Where the fit compresses, the
-//! server and the worker get what the other end of a socket would decode.
+//! The channel to a server of the same process: the session itself, without a copy of what is committed. Where the fit
+//! compresses, the server and the worker get what the other end of a socket would decode.
 
 use std::sync::Arc;
 

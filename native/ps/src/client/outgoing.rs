@@ -16,8 +16,9 @@ impl Outgoing {
         Ok(Self(codecs.feedback()?))
     }
 
-    /// The fields of a commit and, where it is compressed, the code of its message. To be called once a commit: it takes what
-    /// earlier ones lost along, so a resend sends what this gave. The message must have the network's length.
+    /// The fields of a commit and, where it is compressed, the code of its message. To be called once a commit: it
+    /// takes what earlier ones lost along, so a resend sends what this gave. The message must have the network's
+    /// length.
     pub(super) fn window(
         &mut self,
         commit: &Commit<'_>,

@@ -66,7 +66,8 @@ pub struct WorkerStatus {
     pub apply_seconds: f64,
     /// Bytes of one of its messages as f32 by those that are sent for it; 1 without compression.
     pub compression_ratio: f64,
-    /// The relative error of its messages, the root mean square: what compression kept back for the next one by what was to be sent.
+    /// The relative error of its messages, the root mean square: what compression kept back for the next one by what
+    /// was to be sent.
     pub compression_error: f64,
 }
 

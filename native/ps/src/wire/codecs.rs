@@ -80,8 +80,8 @@ fn compressed(spec: CompressionSpec) -> bool {
     spec != CompressionSpec::None {}
 }
 
-/// Receives values in their code, piece by piece where the code has pieces; `see` is shown each of them. `code` is memory to use
-/// again.
+/// Receives values in their code, piece by piece where the code has pieces; `see` is shown each of them. `code` is
+/// memory to use again.
 pub(crate) fn receive<E: From<LinkError> + From<PsError>>(
     link: &mut Link,
     patience: Patience,

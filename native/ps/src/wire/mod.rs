@@ -14,10 +14,11 @@
 //! first 8 bytes of message 2 and closes. So it answers a peer that begins with TLS where it does not speak it; where it does, all of
 //! this goes within TLS.
 //!
-//! From then on the client sends requests, one at a time, and the server answers each with one reply, which any number of
-//! `Waiting` may precede. Both are frames: a header of 12 bytes (length u64 of what follows it, kind u8, zero\[3\]), the fields of the kind,
-//! and for some kinds a payload: parameters, floating buffers f32\[\], integer buffers i64\[\]. Parameters are f32\[\], or in the code that
-//! `Welcome` names: one for what workers commit (message), one for the center variable. Layout and code fix a payload's length.
+//! From then on the client sends requests, one at a time, and the server answers each with one reply, which any number
+//! of `Waiting` may precede. Both are frames: a header of 12 bytes (length u64 of what follows it, kind u8,
+//! zero\[3\]), the fields of the kind, and for some kinds a payload: parameters, floating buffers f32\[\], integer
+//! buffers i64\[\]. Parameters are f32\[\], or in the code that `Welcome` names: one for what workers commit
+//! (message), one for the center variable. Layout and code fix a payload's length.
 //!
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |
@@ -32,8 +33,8 @@
 //! | 9 | `Contribute` | window | message | `Answer` |
 //! | 10 | `CloseRound` | sequence u64 | | `Answer` with payload |
 //!
-//! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64, signal f64, error f64; the last two are
-//! the squares of what was to be sent and of what compression kept back.
+//! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64, signal f64, error f64;
+//! the last two are the squares of what was to be sent and of what compression kept back.
 //!
 //! | kind | reply | fields | payload |
 //! | --- | --- | --- | --- |
@@ -44,8 +45,8 @@
 //! | 133 | `Waiting` | | |
 //! | 134 | `Failure` | code u16, text (UTF-8) | |
 //!
-//! A code is its number u8 (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`) and the share that is kept f64, 1 but for `topk`; its bytes are
-//! described in [`firesteel_core::compression`].
+//! A code is its number u8 (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`) and the share that is kept f64, 1 but for
+//! `topk`; its bytes are described in [`firesteel_core::compression`].
 //!
 //! A frame whose length is not the one that its kind and the layout allow is refused before anything is allocated for it.
 //! Whoever meets bytes that break these rules closes the connection, the server after a `Failure`.
