@@ -11,21 +11,22 @@ final class CompressionParamsSuite extends AnyFunSuite {
     ()
   }
 
+  private def spec(classifier: NetworkClassifier): JObject = classifier.strategySpec(workers = 2)
+
   test("nothing is compressed unless it is asked for") {
-    assert((new NetworkClassifier().strategySpec(workers = 2) \ "compression") === JNothing)
-    val none = new NetworkClassifier().setCompression("none")
-    assert((none.strategySpec(workers = 2) \ "compression") === JNothing)
+    val classifier = new NetworkClassifier()
+    assert((spec(classifier) \ "compression") === JNothing)
+    assert((spec(classifier.setCompression("none")) \ "compression") === JNothing)
   }
 
   test("a compression reaches the strategy's specification with its options") {
-    val half = new NetworkClassifier().setCompression("bf16").setCompressPull(true).strategySpec(workers = 2)
+    val half = spec(new NetworkClassifier().setCompression("bf16").setCompressPull(true))
     assert((half \ "compression") === JObject("name" -> JString("bf16")))
     assert((half \ "compressPull") === JBool(true))
     val topk = new NetworkClassifier().setStrategy("aeasgd").setCompression("topk")
-    def spec = topk.strategySpec(workers = 2) \ "compression"
-    assert(spec === JObject("name" -> JString("topk"), "ratio" -> JDouble(0.01)))
-    topk.setCompressionRatio(0.2)
-    assert(spec === JObject("name" -> JString("topk"), "ratio" -> JDouble(0.2)))
+    assert((spec(topk) \ "compression" \ "name") === JString("topk"))
+    assert((spec(topk) \ "compression" \ "ratio") === JDouble(0.01))
+    assert((spec(topk.setCompressionRatio(0.2)) \ "compression" \ "ratio") === JDouble(0.2))
   }
 
   test("names and numbers are checked when they are set") {
@@ -41,28 +42,23 @@ final class CompressionParamsSuite extends AnyFunSuite {
 
   test("an option of another compression is refused") {
     refused("compressionRatio is an option of the compression 'topk', not of 'int8'")(
-      new NetworkClassifier().setCompression("int8").setCompressionRatio(0.1).strategySpec(workers = 2)
+      spec(new NetworkClassifier().setCompression("int8").setCompressionRatio(0.1))
     )
     refused("compressionRatio is an option of the compression 'topk', not of 'none'")(
-      new NetworkClassifier().setCompressionRatio(0.1).strategySpec(workers = 2)
+      spec(new NetworkClassifier().setCompressionRatio(0.1))
     )
     refused("compressPull needs the compression 'bf16' or 'f16', not 'int8'")(
-      new NetworkClassifier().setCompression("int8").setCompressPull(true).strategySpec(workers = 2)
+      spec(new NetworkClassifier().setCompression("int8").setCompressPull(true))
     )
   }
 
   test("strategies that send replicas are not compressed, and elastic ones only one way") {
     for (strategy <- Seq("single", "averaging", "ensemble", "easgd")) {
       refused(s"the strategy '$strategy' has no compression")(
-        new NetworkClassifier().setStrategy(strategy).setCompression("bf16").strategySpec(workers = 2)
+        spec(new NetworkClassifier().setStrategy(strategy).setCompression("bf16"))
       )
     }
-    refused("the strategy 'eamsgd' has no compressPull")(
-      new NetworkClassifier()
-        .setStrategy("eamsgd")
-        .setCompression("bf16")
-        .setCompressPull(true)
-        .strategySpec(workers = 2)
-    )
+    val eamsgd = new NetworkClassifier().setStrategy("eamsgd").setCompression("bf16")
+    refused("the strategy 'eamsgd' has no compressPull")(spec(eamsgd.setCompressPull(true)))
   }
 }
