@@ -59,12 +59,11 @@ private[firesteel] object Strategy {
   /** The window of adag and agn-adaptive where none is set; the native library has those of all strategies. */
   val AdagWindow = 12
 
-  /** How far the workers together may move the center variable while one of them moves its replica by 1, by default. */
-  private val Together = 2.0
-
-  /** The default scale of commits: 1 for few workers, and for many what keeps them from overshooting together. */
+  /** The default scale of commits: 1, unless all workers together would move the center variable farther than each of
+    * them moves its replica, which with late updates overshoots.
+    */
   def scale(reach: Int => Double, window: Int, workers: Int): Double =
-    math.min(1.0, Together / (workers * reach(window)))
+    math.min(1.0, 1.0 / (workers * reach(window)))
 
   private val aliases = Map("agn" -> "adag")
 

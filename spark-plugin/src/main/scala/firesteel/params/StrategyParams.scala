@@ -88,10 +88,10 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     Validators.fraction("outerMomentum")
   )
 
-  /** What the commits of downpour, adag and agn-adaptive are multiplied with, positive. Default: 1 as long as all workers
-    * together move the center variable at most twice as far as one of them moves its replica; above that, which is from
-    * more than 2 workers on for downpour and more than twice the window for the others, what keeps it there, where the
-    * plain rules fall to chance. 1 gives the plain rules.
+  /** What the commits of downpour, adag and agn-adaptive are multiplied with, positive. Default: what keeps all
+    * workers together from moving the center variable farther than each of them moves its replica, where the plain rules
+    * fall to chance: 1 divided by the workers for downpour, and for the others the window divided by the workers, at most
+    * 1. A scale of 1 gives the plain rules.
     */
   final val serverScale: DoubleParam = new DoubleParam(
     this,

@@ -33,11 +33,10 @@ final class CompressionParamsSuite extends AnyFunSuite {
     refused("unknown compression 'zip'; known are none, bf16, f16, int8, topk")(
       new NetworkClassifier().setCompression("zip")
     )
-    for (ratio <- Seq(0.0, -1.0, 1.5, Double.NaN)) {
+    for (ratio <- Seq(0.0, -1.0, 1.5, Double.NaN))
       refused(s"compressionRatio must be a number above 0 and at most 1, not $ratio")(
         new NetworkClassifier().setCompressionRatio(ratio)
       )
-    }
   }
 
   test("an option of another compression is refused") {
@@ -53,11 +52,10 @@ final class CompressionParamsSuite extends AnyFunSuite {
   }
 
   test("strategies that send replicas are not compressed, and elastic ones only one way") {
-    for (strategy <- Seq("single", "averaging", "ensemble", "easgd")) {
+    for (strategy <- Seq("single", "averaging", "ensemble", "easgd"))
       refused(s"the strategy '$strategy' has no compression")(
         spec(new NetworkClassifier().setStrategy(strategy).setCompression("bf16"))
       )
-    }
     val eamsgd = new NetworkClassifier().setStrategy("eamsgd").setCompression("bf16")
     refused("the strategy 'eamsgd' has no compressPull")(spec(eamsgd.setCompressPull(true)))
   }

@@ -246,11 +246,11 @@ final class NetworkParamsSuite extends AnyFunSuite {
     def scale(classifier: NetworkClassifier, workers: Int): Any =
       classifier.strategySpec(workers) \ "scale"
     val downpour = new NetworkClassifier().setStrategy("downpour")
-    assert(scale(downpour, 2) === JNothing)
-    assert(scale(downpour, 16) === JDouble(0.125))
-    assert(scale(new NetworkClassifier(), 24) === JNothing)
-    assert(scale(new NetworkClassifier(), 48) === JDouble(0.5))
-    assert(scale(new NetworkClassifier().setWindow(1), 16) === JDouble(0.125))
+    assert(scale(downpour, 1) === JNothing)
+    assert(scale(downpour, 16) === JDouble(1.0 / 16))
+    assert(scale(new NetworkClassifier(), 12) === JNothing)
+    assert(scale(new NetworkClassifier(), 24) === JDouble(0.5))
+    assert(scale(new NetworkClassifier().setWindow(1), 16) === JDouble(1.0 / 16))
     assert(scale(new NetworkClassifier().setWindow(1).setServerScale(1), 16) === JNothing)
     assert(scale(new NetworkClassifier().setServerScale(0.5), 1) === JDouble(0.5))
     assert(scale(downpour.setServerOptimizer("adagrad"), 16) === JNothing)
