@@ -26,5 +26,6 @@ mod handles;
 mod predictor;
 mod process;
 mod server;
+mod shard;
 mod weights;
 mod worker;

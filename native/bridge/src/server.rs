@@ -9,7 +9,7 @@ use jni::Env;
 use jni::objects::{JByteArray, JClass, JString};
 use jni::sys::{jint, jlong};
 
-use crate::arguments::{bytes, document, json};
+use crate::arguments::{bytes, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
@@ -82,6 +82,22 @@ fn server_attempt_ended<'local>(
     let partition = u32::try_from(partition)
         .map_err(|_| BridgeError::new(ErrorCode::Internal, format!("partition {partition}")))?;
     SERVERS.get(server)?.server.attempt_ended(partition, attempt);
+    Ok(())
+}
+
+native!(server_fail(server: jlong, code: jint, message: JString));
+
+fn server_fail<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    server: jlong,
+    code: jint,
+    message: JString<'local>,
+) -> Result<(), BridgeError> {
+    let message = text(env, &message)?;
+    let code =
+        u16::try_from(code).ok().and_then(ErrorCode::from_number).unwrap_or(ErrorCode::Internal);
+    SERVERS.get(server)?.server.fail(code, &message);
     Ok(())
 }
 

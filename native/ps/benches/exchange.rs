@@ -225,6 +225,7 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
         secret: secret.clone(),
         lease_millis: 60_000,
         tls: None,
+        shards: None,
         start_timeout_millis: 60_000,
     };
     let server =
@@ -236,6 +237,7 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
         secret,
         timeout_millis: 10_000,
         tls: None,
+        shards: vec![],
     };
     (server, client)
 }

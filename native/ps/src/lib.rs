@@ -9,6 +9,7 @@
 //! the store's own memory while later stripes are still being applied.
 
 mod client;
+mod cut;
 mod error;
 mod link;
 mod metrics;
@@ -17,6 +18,7 @@ pub mod runtime;
 mod secret;
 mod server;
 mod session;
+mod shard;
 mod store;
 mod tls;
 mod wire;
@@ -25,6 +27,7 @@ pub use client::{connect, connect_remote};
 pub use error::PsError;
 pub use metrics::{Metrics, metrics};
 pub use server::Server;
+pub use shard::ShardServer;
 pub use store::status::{
     EpochStatus, FailureStatus, LedgerStatus, STALENESS_BINS, ServerStatus, ServerSummary,
     SpanStatus, WorkerState, WorkerStatus,

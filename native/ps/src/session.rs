@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Tally};
 
 use crate::error::PsError;
-use crate::store::{Activity, ClosedRound, Offer, Reader, Speaker, Store};
+use crate::store::{Activity, ClosedRound, Decided, Offer, Reader, Speaker, Store};
+use crate::wire::{Flaw, Window};
 
 /// A connection of a worker to the store. When it is dropped, the worker has a short time to come back over another one.
 pub(crate) struct Session {
@@ -50,7 +51,7 @@ impl Session {
     }
 
     /// Gives the center variable to the reader that `reader` makes of the answer.
-    pub(crate) fn pull<R: Reader>(&self, reader: impl FnOnce(Answer) -> R) -> Result<R, PsError> {
+    pub(crate) fn pull<R: Reader>(&self, reader: impl FnOnce(Decided) -> R) -> Result<R, PsError> {
         let (speaker, activity) = self.holder()?;
         self.store.pull(speaker, activity, reader)
     }
@@ -58,7 +59,7 @@ impl Session {
     /// Applies a window once.
     pub(crate) fn apply(&self, offer: &Offer<'_>) -> Result<Answer, PsError> {
         let (speaker, activity) = self.holder()?;
-        let reader = None::<fn(Answer) -> crate::store::View>;
+        let reader = None::<fn(Decided) -> crate::store::View>;
         self.store.apply(speaker, activity, offer, reader).map(|(answer, _)| answer)
     }
 
@@ -66,7 +67,7 @@ impl Session {
     pub(crate) fn exchange<R: Reader>(
         &self,
         offer: &Offer<'_>,
-        reader: impl FnOnce(Answer) -> R,
+        reader: impl FnOnce(Decided) -> R,
     ) -> Result<R, PsError> {
         let (speaker, activity) = self.holder()?;
         let (_, reader) = self.store.apply(speaker, activity, offer, Some(reader))?;
@@ -98,7 +99,7 @@ impl Session {
     pub(crate) fn take_round<R: Reader>(
         &self,
         round: ClosedRound,
-        reader: impl FnOnce(Answer) -> R,
+        reader: impl FnOnce(Decided) -> R,
     ) -> Result<R, PsError> {
         let (_, activity) = self.holder()?;
         Ok(self.store.take_round(round, activity, reader))
@@ -112,6 +113,11 @@ impl Session {
         tally: Tally,
     ) -> Result<Answer, PsError> {
         self.store.heartbeat(self.holder()?.0, position, rows, tally)
+    }
+
+    /// Fails the fit with a number of a window's message that a shard has met.
+    pub(crate) fn flawed(&self, window: &Window, flaw: Flaw) -> Result<(), PsError> {
+        self.store.flawed(self.holder()?.0, window, flaw)
     }
 
     /// Fails the fit.

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataSpec, LossSpec, NetworkSpec, OptimizerSpec, StrategySpec};
+use super::{
+    DataSpec, LossSpec, NetworkSpec, OptimizerSpec, ServerShards, ShardAddress, StrategySpec,
+};
 
 /// What the driver opens a parameter server with.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,9 @@ pub struct ServerSpec {
     /// How connections are encrypted; not at all if absent.
     #[serde(default)]
     pub tls: Option<ServerTls>,
+    /// The servers that hold the rest of the center variable; this one holds all of it if absent.
+    #[serde(default)]
+    pub shards: Option<ServerShards>,
 }
 
 /// What a worker connects with.
@@ -59,6 +64,9 @@ pub struct ClientSpec {
     /// How the connection is encrypted; not at all if absent. The server's certificate must be valid for `host`.
     #[serde(default)]
     pub tls: Option<ClientTls>,
+    /// Shards 1, 2 and so on of the center variable; none where the server holds all of it.
+    #[serde(default)]
+    pub shards: Vec<ShardAddress>,
 }
 
 /// What a server proves itself with over TLS, and what it wants of workers.

@@ -4,6 +4,7 @@
 mod data;
 mod fit;
 mod network;
+mod shards;
 mod training;
 
 pub use data::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
@@ -12,4 +13,5 @@ pub use fit::{
     TlsIdentity, WorkerSpec,
 };
 pub use network::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
+pub use shards::{ServerShards, ShardAddress, ShardSpec};
 pub use training::{LossSpec, OptimizerSpec, StrategySpec};

@@ -63,18 +63,16 @@ impl From<PsError> for Failed {
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) spec: ClientSpec,
+    /// What errors call it.
+    pub(super) name: String,
+    /// What the server proves itself by.
     pub(super) secret: Secret,
+    /// What the client does.
+    pub(super) own: Secret,
     /// None where the connection is not encrypted.
     pub(super) tls: Option<Connector>,
     pub(super) layout_hash: u64,
     pub(super) parameters: usize,
-}
-
-impl Peer {
-    /// Host and port.
-    pub(super) fn name(&self) -> String {
-        format!("{}:{}", self.spec.host, self.spec.port)
-    }
 }
 
 /// What a request sends beside its fields.
@@ -134,7 +132,7 @@ impl Connection {
         // TLS lets a worker begin before the server has looked at its certificate: a refusal may come at any of the steps.
         connection.secure(peer, limit).and_then(|()| connection.handshake(peer)).map_err(
             |failed| match failed {
-                Failed::Broken(error) => match tls::refusal(&error, &peer.name()) {
+                Failed::Broken(error) => match tls::refusal(&error, &peer.name) {
                     Some(refusal) => refusal.into(),
                     None => Failed::Broken(error),
                 },
@@ -163,7 +161,7 @@ impl Connection {
         let mut preamble = [0; PREAMBLE_LEN];
         self.link.read_exact(&mut preamble[..ALERT_LEN], self.patience)?;
         if let Some(error) =
-            preamble.first_chunk().and_then(|alert| tls::alerted(alert, &peer.name()))
+            preamble.first_chunk().and_then(|alert| tls::alerted(alert, &peer.name))
         {
             return Err(error.into());
         }
@@ -179,13 +177,11 @@ impl Connection {
             server: &challenge.nonce,
         };
         if !peer.secret.verify(Role::Server, &transcript, &challenge.proof)? {
-            return Err(PsError::Authentication(format!(
-                "the parameter server at {}",
-                peer.name()
-            ))
-            .into());
+            return Err(
+                PsError::Authentication(format!("the parameter server at {}", peer.name)).into()
+            );
         }
-        let proof = peer.secret.prove(Role::Client, &transcript)?;
+        let proof = peer.own.prove(Role::Client, &transcript)?;
         let response =
             Response { proof, layout_hash: peer.layout_hash, parameters: peer.parameters as u64 };
         out.clear();
@@ -260,16 +256,22 @@ impl Connection {
         self.scratch.resize(length, 0);
         self.link.read_exact(&mut self.scratch, self.patience)?;
         let reply = Reply::decode(header.kind, &self.scratch)?;
-        let says = matches!(reply, Reply::Answer { payload: true, .. });
+        let says = matches!(
+            reply,
+            Reply::Answer { payload: true, .. }
+                | Reply::Decided { .. }
+                | Reply::Slice
+                | Reply::Exact
+        );
         match target {
-            Some(target) if says => {
+            Some(target) if says && carries => {
                 let Self { link, codecs, code, patience, .. } = self;
                 match codecs.center() {
-                    Some(codec) => {
+                    Some(codec) if reply != Reply::Exact => {
                         let center = &mut *target.center;
                         wire::receive::<Failed>(link, *patience, codec, code, center, |_| {})?;
                     }
-                    None => {
+                    _ => {
                         link.read_exact(bytemuck::cast_slice_mut(target.center), *patience)?;
                     }
                 }

@@ -88,7 +88,8 @@ impl ParamChannel for Memory {
     fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
         self.check(center.len(), buffers)?;
         let writer = writer(&self.session)?;
-        let target = self.session.pull(|answer| Target::new(answer, writer, center, buffers))?;
+        let target =
+            self.session.pull(|decided| Target::new(decided.answer, writer, center, buffers))?;
         Ok(self.pulse.note(target.filled()?))
     }
 
@@ -106,7 +107,7 @@ impl ParamChannel for Memory {
         self.check(center.len(), buffers)?;
         let writer = writer(&self.session)?;
         let target = self.send(commit, Deed::Commit, |session, offer| {
-            session.exchange(offer, |answer| Target::new(answer, writer, center, buffers))
+            session.exchange(offer, |decided| Target::new(decided.answer, writer, center, buffers))
         })?;
         let answer = target.filled()?;
         Ok(self.pulse.note(answer))
@@ -130,7 +131,7 @@ impl ParamChannel for Memory {
         let writer = writer(&self.session)?;
         let target = self
             .session
-            .take_round(closed, |answer| Target::new(answer, writer, center, buffers))?;
+            .take_round(closed, |decided| Target::new(decided.answer, writer, center, buffers))?;
         Ok(self.pulse.note(target.filled()?))
     }
 

@@ -3,7 +3,9 @@
 mod connection;
 mod memory;
 mod outgoing;
+mod part;
 mod remote;
+mod sharded;
 
 use std::time::{Duration, Instant};
 
@@ -11,12 +13,15 @@ use firesteel_core::spec::ClientSpec;
 use firesteel_core::{Answer, CancelFlag, ParamChannel};
 
 use crate::client::memory::Memory;
-use crate::client::remote::Remote;
+use crate::client::sharded::Sharded;
 use crate::error::PsError;
 use crate::secret::Secret;
 use crate::server;
 
-/// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise.
+pub(crate) use crate::client::remote::Remote;
+
+/// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise. Where there are
+/// shards, over a socket to each of them.
 ///
 /// # Errors
 /// `ServerUnreachable` after the specification's timeout, `Authentication` when the secrets differ or a certificate is not accepted,
@@ -28,7 +33,8 @@ pub fn connect(
     parameters: usize,
     cancel: &CancelFlag,
 ) -> Result<Box<dyn ParamChannel>, PsError> {
-    let Some((store, secret)) = server::local(&spec.fit) else {
+    let local = if spec.shards.is_empty() { server::local(&spec.fit) } else { None };
+    let Some((store, secret)) = local else {
         return connect_remote(spec, layout_hash, parameters, cancel);
     };
     if !Secret::parse(&spec.secret)?.matches(&secret) {
@@ -48,7 +54,10 @@ pub fn connect_remote(
     parameters: usize,
     cancel: &CancelFlag,
 ) -> Result<Box<dyn ParamChannel>, PsError> {
-    Ok(Box::new(Remote::connect(spec, layout_hash, parameters, cancel)?))
+    if spec.shards.is_empty() {
+        return Ok(Box::new(Remote::connect(spec, layout_hash, parameters, cancel)?));
+    }
+    Ok(Box::new(Sharded::connect(spec, layout_hash, parameters, cancel)?))
 }
 
 /// How long the server may hear nothing of a worker that calls `heartbeat` at every step.

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::compression::Coding;
+use firesteel_core::compression::{Coding, Distortion};
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{
     Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
@@ -34,7 +34,7 @@ const STEP: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
 /// A worker's connection to a server elsewhere, made anew when it breaks.
-pub(super) struct Remote {
+pub(crate) struct Remote {
     peer: Peer,
     cancel: CancelFlag,
     connection: Option<Connection>,
@@ -45,7 +45,11 @@ pub(super) struct Remote {
     contributed: u64,
     /// What the server exchanges, once it has said so.
     terms: Option<(Shape, Coding)>,
-    outgoing: Outgoing,
+    pub(super) outgoing: Outgoing,
+    /// What compression lost of those parts of the next message that went to other shards.
+    pub(super) elsewhere: Distortion,
+    /// The number of the decision that gave the last center variable, where there are shards.
+    ticket: u64,
 }
 
 impl Remote {
@@ -56,10 +60,24 @@ impl Remote {
         parameters: usize,
         cancel: &CancelFlag,
     ) -> Result<Self, PsError> {
+        let name = format!("{}:{}", spec.host, spec.port);
+        Self::connect_as(spec, None, name, layout_hash, parameters, cancel)
+    }
+
+    /// Connects to what errors call `name`, and proves itself by `own` in place of the fit's secret.
+    pub(super) fn connect_as(
+        spec: &ClientSpec,
+        own: Option<&Secret>,
+        name: String,
+        layout_hash: u64,
+        parameters: usize,
+        cancel: &CancelFlag,
+    ) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
+        let own = own.unwrap_or(&secret).clone();
         let tls = spec.tls.as_ref().map(|tls| Connector::new(tls, &spec.host)).transpose()?;
         let mut remote = Self {
-            peer: Peer { spec: spec.clone(), secret, tls, layout_hash, parameters },
+            peer: Peer { spec: spec.clone(), name, secret, own, tls, layout_hash, parameters },
             cancel: cancel.clone(),
             connection: None,
             registration: None,
@@ -67,13 +85,15 @@ impl Remote {
             contributed: 0,
             terms: None,
             outgoing: Outgoing::default(),
+            elsewhere: Distortion::default(),
+            ticket: 0,
         };
         remote.outgoing = remote.retry(|connection| Ok(Outgoing::new(connection.codecs())?))?;
         Ok(remote)
     }
 
     /// Does something over a connection, and again over a new one when it breaks, for as long as the specification allows.
-    fn retry<T>(
+    pub(super) fn retry<T>(
         &mut self,
         mut deed: impl FnMut(&mut Connection) -> Result<T, Failed>,
     ) -> Result<T, PsError> {
@@ -106,7 +126,7 @@ impl Remote {
             let begun = *start.get_or_insert_with(Instant::now);
             if begun.elapsed() + pause >= limit {
                 return Err(PsError::Unreachable {
-                    server: self.peer.name(),
+                    server: self.peer.name.clone(),
                     seconds: begun.elapsed().as_secs_f64(),
                     cause: cause.to_string(),
                 });
@@ -154,14 +174,18 @@ impl Remote {
         payload: Option<Payload<'_>>,
         mut target: Option<(&mut [f32], &mut Buffers)>,
     ) -> Result<Answer, ChannelError> {
-        let answer = self.retry(|connection| {
+        let (answer, ticket) = self.retry(|connection| {
             let target = target.as_mut().map(|(center, buffers)| Target { center, buffers });
             let wanted = target.is_some();
             match connection.call(request, payload, target)? {
-                Reply::Answer { answer, payload } if payload == wanted => Ok(answer),
+                Reply::Answer { answer, payload } if payload == wanted => Ok((answer, 0)),
+                Reply::Decided { answer, ticket } if wanted => Ok((answer, ticket)),
                 other => Err(unexpected(&format!("{other:?} instead of an answer")).into()),
             }
         })?;
+        if target.is_some() {
+            self.ticket = ticket;
+        }
         Ok(self.pulse.note(answer))
     }
 
@@ -178,7 +202,8 @@ impl Remote {
         }
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let answer =
-            outgoing.window(commit).map_err(ChannelError::from).and_then(|(window, code)| {
+            outgoing.window(commit).map_err(ChannelError::from).and_then(|(mut window, code)| {
+                window.distortion.add(std::mem::take(&mut self.elsewhere));
                 let parameters = match code {
                     Some(code) => Parameters::Coded(code),
                     None => Parameters::Plain(commit.message),
@@ -198,8 +223,16 @@ impl Remote {
         check_len("integer buffers", buffers.integers.len(), shape.integers)
     }
 
+    /// The number under which the other shards give the rest of what was answered last.
+    pub(super) fn ticket(&self) -> Result<u64, PsError> {
+        match self.ticket {
+            0 => Err(unexpected("a center variable without the number of its decision")),
+            ticket => Ok(ticket),
+        }
+    }
+
     /// Sends a request that is answered with nothing.
-    fn tell(&mut self, request: &Request) -> Result<(), ChannelError> {
+    pub(super) fn tell(&mut self, request: &Request) -> Result<(), ChannelError> {
         Ok(self.retry(|connection| match connection.call(request, None, None)? {
             Reply::Done => Ok(()),
             other => Err(unexpected(&format!("{other:?} instead of an acknowledgement")).into()),

@@ -7,8 +7,8 @@ use firesteel_core::compression::Distortion;
 use firesteel_core::spec::{DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
 use firesteel_core::strategy::Window as WindowFacts;
 use firesteel_core::{
-    Answer, Buffers, Element, Optimizer, ParamLayout, Position, Registration, Rhythm, Span,
-    Strategy, Tally, WorkerId, WorkerRule, optimizer,
+    Buffers, Element, Optimizer, ParamLayout, Position, Registration, Rhythm, Span, Strategy,
+    Tally, WorkerId, WorkerRule, optimizer,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use super::document::{Document, Event, Op};
 use super::{Line, ReplayError};
 use crate::error::PsError;
 use crate::session::Session;
-use crate::store::{Contribution, Deed, Finite, Offer, Store, View};
+use crate::store::{Contribution, Decided, Deed, Finite, Offer, Store, View};
 use crate::wire::Window;
 
 /// Every worker's attempt.
@@ -219,7 +219,7 @@ impl Worker {
     }
 }
 
-fn view(_: Answer) -> View {
+fn view(_: Decided) -> View {
     View::default()
 }
 
@@ -249,5 +249,6 @@ fn server_spec(document: &Document) -> ServerSpec {
         lease_millis: DAY_MILLIS,
         start_timeout_millis: DAY_MILLIS,
         tls: None,
+        shards: None,
     }
 }

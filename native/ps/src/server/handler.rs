@@ -10,56 +10,27 @@ use firesteel_core::{Answer, Coded, ErrorCode};
 use crate::error::PsError;
 use crate::link::{Link, LinkError, Patience};
 use crate::metrics;
-use crate::secret::{Role, Secret, Transcript, nonce};
+use crate::secret::Secret;
+use crate::server::greeting::{End, Gate, LINGER};
+use crate::server::listener::Host;
 use crate::server::outbox::Outbox;
 use crate::server::pool::{Inbox, Pool};
 use crate::session::Session;
-use crate::store::{Contribution, Deed, Finite, Offer, Store};
-use crate::tls;
+use crate::store::{Contribution, Decided, Deed, Finite, Offer, Store};
 use crate::wire::frame::HEADER_LEN;
-use crate::wire::handshake::{
-    CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
-};
-use crate::wire::{self, Header, PROTOCOL_VERSION, Payload, Reply, Request, Window};
-
-/// How long a peer may take for each message of the handshake.
-pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
+use crate::wire::{self, Header, Payload, Reply, Request, Window};
 
 /// How long a peer may stop in the middle of a frame, or not take what it is sent.
-const STALL: Duration = Duration::from_secs(30);
+pub(crate) const STALL: Duration = Duration::from_secs(30);
 
 /// How often a worker that waits is told so.
 const WAITING_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a refused peer gets to read why.
-pub(crate) const LINGER: Duration = Duration::from_secs(1);
-
 /// Bytes of a payload that are received before they are looked at, while they are in the cache.
-const PIECE: usize = 256 * 1024;
+pub(crate) const PIECE: usize = 256 * 1024;
 
-const IN_HANDSHAKE: Patience = Patience { first: Some(HANDSHAKE), stall: HANDSHAKE };
-const BETWEEN_FRAMES: Patience = Patience { first: None, stall: STALL };
-const WITHIN_FRAME: Patience = Patience { first: Some(STALL), stall: STALL };
-
-/// Why a connection ends.
-enum End {
-    /// The peer left, fell silent or may be anyone, or the server closes: nothing is said.
-    Silent,
-    /// The peer broke the rules, or the server cannot go on.
-    Error(PsError),
-}
-
-impl From<LinkError> for End {
-    fn from(_: LinkError) -> Self {
-        Self::Silent
-    }
-}
-
-impl From<PsError> for End {
-    fn from(error: PsError) -> Self {
-        Self::Error(error)
-    }
-}
+pub(crate) const BETWEEN_FRAMES: Patience = Patience { first: None, stall: STALL };
+pub(crate) const WITHIN_FRAME: Patience = Patience { first: Some(STALL), stall: STALL };
 
 /// What the connections of a server share.
 pub(crate) struct Service {
@@ -68,14 +39,24 @@ pub(crate) struct Service {
     pub(crate) pool: Pool,
 }
 
-/// Serves one connection until it ends. `proved` is called once the peer has shown that it knows the secret.
-pub(crate) fn serve(service: &Service, link: Link, proved: impl FnOnce()) {
-    let session = Session::new(Arc::clone(&service.store));
-    let mut handler = Handler { service, link, session, scratch: Vec::with_capacity(256) };
-    if let Err(End::Error(error)) = handler.run(proved)
-        && handler.refuse(&error).is_ok()
-    {
-        handler.link.linger(LINGER);
+impl Host for Service {
+    fn serve(&self, link: Link, proved: impl FnOnce()) {
+        let session = Session::new(Arc::clone(&self.store));
+        let mut handler =
+            Handler { service: self, link, session, scratch: Vec::with_capacity(256) };
+        if let Err(End::Error(error)) = handler.run(proved)
+            && handler.refuse(&error).is_ok()
+        {
+            handler.link.linger(LINGER);
+        }
+    }
+
+    fn workers(&self) -> u32 {
+        self.store.workers()
+    }
+
+    fn panicked(&self, text: &str) {
+        self.store.fail(ErrorCode::Panic, text);
     }
 }
 
@@ -96,40 +77,15 @@ impl Handler<'_> {
 
     /// Refuses a peer of another version or without the secret, and one with another network.
     fn handshake(&mut self, proved: impl FnOnce()) -> Result<(), End> {
-        let mut preamble = [0; PREAMBLE_LEN];
-        self.link.read_exact(&mut preamble, IN_HANDSHAKE)?;
-        let version = match Preamble::decode(&preamble) {
-            Ok(preamble) => Some(preamble.version),
-            // A worker that speaks TLS learns from the answer that this server does not.
-            Err(_) if tls::is_hello(&preamble) => None,
-            Err(_) => return Err(End::Silent),
-        };
-        let mut out = Vec::with_capacity(PREAMBLE_LEN + CHALLENGE_LEN);
-        Preamble::OURS.encode(&mut out);
-        if version != Some(PROTOCOL_VERSION) {
-            self.write(&out)?;
-            self.link.linger(LINGER);
-            return Err(End::Silent);
-        }
-        let mut client = [0; OPENING_LEN];
-        self.link.read_exact(&mut client, IN_HANDSHAKE)?;
-        let server = nonce()?;
-        let fit = self.service.store.fit();
-        let transcript =
-            Transcript { version: PROTOCOL_VERSION, fit, client: &client, server: &server };
-        let proof = self.service.secret.prove(Role::Server, &transcript)?;
-        Challenge { nonce: server, proof }.encode(&mut out);
-        self.write(&out)?;
-
-        let mut response = [0; RESPONSE_LEN];
-        self.link.read_exact(&mut response, IN_HANDSHAKE)?;
-        let response = Response::decode(&response)?;
-        if !self.service.secret.verify(Role::Client, &transcript, &response.proof)? {
-            return Err(PsError::Authentication("the worker".to_owned()).into());
-        }
+        let store = &self.service.store;
+        let gate = Gate { fit: store.fit(), secret: &self.service.secret, driver: None };
+        let (response, _) = gate.greet(&mut self.link, &mut |bytes| {
+            metrics::count_sent(bytes);
+            self.session.add_bytes(bytes);
+        })?;
         proved();
-        self.service.store.check_layout(response.layout_hash, response.parameters)?;
-        let shape = self.service.store.shape();
+        store.check_layout(response.layout_hash, response.parameters)?;
+        let shape = store.shape();
         self.reply(&Reply::Welcome {
             floats: shape.floats as u64,
             integers: shape.integers as u64,
@@ -176,6 +132,17 @@ impl Handler<'_> {
                 Ok(()) => return Ok(()),
                 Err(error) => Err(error),
             },
+            Request::Flawed { window, flaw } => {
+                self.session.flawed(&window, flaw).map(|()| Reply::Done)
+            }
+            Request::Stage { .. }
+            | Request::Fetch { .. }
+            | Request::Load
+            | Request::Decide { .. }
+            | Request::End => {
+                // A payload may follow that nobody takes.
+                return Err(PsError::Protocol("a request that is for a shard".to_owned()).into());
+            }
         };
         match done {
             Ok(reply) => Ok(self.reply(&reply)?),
@@ -186,7 +153,7 @@ impl Handler<'_> {
     fn pull(&mut self) -> Result<Result<(), PsError>, End> {
         let Self { service, link, session, .. } = self;
         let start = Start::of(&service.store)?;
-        let sent = match session.pull(|answer| start.outbox(link, answer)) {
+        let sent = match session.pull(|decided| start.outbox(link, decided)) {
             Ok(outbox) => outbox.flush(STALL)?,
             Err(error) => return Ok(Err(error)),
         };
@@ -212,7 +179,7 @@ impl Handler<'_> {
         let start = Start::of(&service.store)?;
         let closed = session.await_round(sequence, &mut patience(link));
         let outbox = closed
-            .and_then(|closed| session.take_round(closed, |answer| start.outbox(link, answer)));
+            .and_then(|closed| session.take_round(closed, |decided| start.outbox(link, decided)));
         let sent = match outbox {
             Ok(outbox) => outbox.flush(STALL)?,
             Err(error) => return Ok(Err(error)),
@@ -227,7 +194,7 @@ impl Handler<'_> {
         let mut lent = service.pool.take(|| service.store.check_open())?;
         let finite = receive(link, &mut lent.inbox, service.store.codecs().message())?;
         let offer = offer(Deed::Commit, window, &lent.inbox, finite);
-        let outbox = session.exchange(&offer, |answer| start.outbox(link, answer));
+        let outbox = session.exchange(&offer, |decided| start.outbox(link, decided));
         drop(lent);
         let sent = match outbox {
             Ok(outbox) => outbox.flush(STALL)?,
@@ -308,9 +275,14 @@ impl Start {
         Ok(Self { payload, writer: store.codecs().center_writer()? })
     }
 
-    fn outbox(self, link: &mut Link, answer: Answer) -> Outbox<'_> {
+    fn outbox(self, link: &mut Link, decided: Decided) -> Outbox<'_> {
         let mut head = Vec::with_capacity(64);
-        Reply::Answer { answer, payload: true }.encode(self.payload, &mut head);
+        let Decided { answer, ticket } = decided;
+        let reply = match ticket {
+            0 => Reply::Answer { answer, payload: true },
+            ticket => Reply::Decided { answer, ticket },
+        };
+        reply.encode(self.payload, &mut head);
         Outbox::new(link, head, self.writer)
     }
 }
@@ -320,7 +292,7 @@ fn plain(answer: Answer) -> Reply {
 }
 
 /// Tells a peer every now and then that it is waited for.
-fn patience(link: &mut Link) -> impl FnMut() -> Result<(), PsError> {
+pub(crate) fn patience(link: &mut Link) -> impl FnMut() -> Result<(), PsError> {
     let mut told = Instant::now();
     move || {
         if told.elapsed() >= WAITING_INTERVAL {

@@ -9,17 +9,17 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use firesteel_core::{CancelFlag, ErrorCode};
+use firesteel_core::CancelFlag;
 use parking_lot::Mutex;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::error::PsError;
 use crate::link::Link;
-use crate::server::handler::{HANDSHAKE, LINGER, Service, serve};
+use crate::server::greeting::{HANDSHAKE, LINGER};
 use crate::tls::Acceptor;
 
 /// The name of the server's threads.
-const THREAD: &str = "firesteel-ps";
+pub(crate) const THREAD: &str = "firesteel-ps";
 
 /// Connections that have not proved yet that they know the secret. More are closed at once; a worker tries again.
 const MAX_UNPROVED: usize = 128;
@@ -69,16 +69,28 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// What a listener's connections are served by.
+pub(crate) trait Host: Send + Sync + 'static {
+    /// Serves one connection until it ends. `proved` is called once the peer has shown that it knows the secret.
+    fn serve(&self, link: Link, proved: impl FnOnce());
+
+    /// How many workers may connect.
+    fn workers(&self) -> u32;
+
+    /// Notes that one of its threads panicked.
+    fn panicked(&self, text: &str);
+}
+
 /// The threads of a server.
-pub(crate) struct Listener {
+pub(crate) struct Listener<H> {
     listener: Arc<TcpListener>,
     port: u16,
     acceptor: JoinHandle<()>,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<H>>,
 }
 
-struct Shared {
-    service: Service,
+struct Shared<H> {
+    service: H,
     /// None where connections are not encrypted.
     tls: Option<Acceptor>,
     /// Set when connections must end whatever they are at.
@@ -93,11 +105,11 @@ struct Connection {
     thread: JoinHandle<()>,
 }
 
-impl Listener {
+impl<H: Host> Listener<H> {
     /// Starts to accept connections, which `tls` encrypts.
     pub(crate) fn start(
         listener: TcpListener,
-        service: Service,
+        service: H,
         tls: Option<Acceptor>,
     ) -> Result<Self, PsError> {
         let failed = |action| move |cause| PsError::System { action, cause };
@@ -151,7 +163,7 @@ impl Listener {
     }
 }
 
-impl Shared {
+impl<H: Host> Shared<H> {
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for id in 0.. {
             match listener.accept() {
@@ -166,7 +178,7 @@ impl Shared {
 
     /// Gives a new connection a thread, unless there are too many.
     fn admit(self: &Arc<Self>, id: u64, stream: TcpStream) {
-        let proved = 2 * self.service.store.workers() as usize + 16;
+        let proved = 2 * self.service.workers() as usize + 16;
         if self.unproved.load(Ordering::Relaxed) >= MAX_UNPROVED
             || self.connections.lock().len() >= MAX_UNPROVED + proved
         {
@@ -187,7 +199,7 @@ impl Shared {
                 if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
                     shared.guarded(|| {
                         if let Some(link) = shared.secured(link) {
-                            serve(&shared.service, link, || drop(unproved));
+                            shared.service.serve(link, || drop(unproved));
                         }
                     });
                 }
@@ -216,9 +228,7 @@ impl Shared {
                 .map(String::as_str)
                 .or_else(|| payload.downcast_ref::<&str>().copied())
                 .unwrap_or("a panic without a text");
-            self.service
-                .store
-                .fail(ErrorCode::Panic, &format!("the parameter server panicked: {text}"));
+            self.service.panicked(&format!("the parameter server panicked: {text}"));
         }
     }
 
@@ -229,16 +239,16 @@ impl Shared {
 }
 
 /// Counts a connection whose peer has not proved itself yet.
-struct Unproved(Arc<Shared>);
+struct Unproved<H: Host>(Arc<Shared<H>>);
 
-impl Unproved {
-    fn new(shared: &Arc<Shared>) -> Self {
+impl<H: Host> Unproved<H> {
+    fn new(shared: &Arc<Shared<H>>) -> Self {
         shared.unproved.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(shared))
     }
 }
 
-impl Drop for Unproved {
+impl<H: Host> Drop for Unproved<H> {
     fn drop(&mut self) {
         self.0.unproved.fetch_sub(1, Ordering::Relaxed);
     }
@@ -251,8 +261,8 @@ fn shut(connections: &HashMap<u64, Connection>, how: Shutdown) {
     }
 }
 
-fn join(thread: JoinHandle<()>, service: &Service) {
+fn join(thread: JoinHandle<()>, service: &impl Host) {
     if thread.join().is_err() {
-        service.store.fail(ErrorCode::Panic, "a thread of the parameter server panicked");
+        service.panicked("a thread of the parameter server panicked");
     }
 }

@@ -1,15 +1,16 @@
 //! The server of one fit.
 
-mod handler;
-mod listener;
-mod outbox;
+pub(crate) mod greeting;
+pub(crate) mod handler;
+pub(crate) mod listener;
+pub(crate) mod outbox;
 mod pool;
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Weak};
 
 use firesteel_core::spec::ServerSpec;
-use firesteel_core::{Buffers, ParamLayout, WorkerId};
+use firesteel_core::{Buffers, ErrorCode, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
@@ -17,8 +18,9 @@ use crate::secret::Secret;
 use crate::server::handler::Service;
 use crate::server::listener::Listener;
 use crate::server::pool::Pool;
-use crate::store::Store;
+use crate::shard::Shards;
 use crate::store::status::{ServerStatus, ServerSummary};
+use crate::store::{Store, Trained};
 use crate::tls::Acceptor;
 
 /// The open servers of this process, by fit.
@@ -32,7 +34,9 @@ struct Inner {
     secret: Secret,
     port: u16,
     /// None once the server is closed.
-    listener: Mutex<Option<Listener>>,
+    listener: Mutex<Option<Listener<Service>>>,
+    /// The other servers, where there are any.
+    shards: Option<Shards>,
 }
 
 impl Server {
@@ -49,7 +53,7 @@ impl Server {
     ) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
         let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
-        let store = Arc::new(Store::new(spec, layout, &center, buffers)?);
+        let store = Arc::new(Store::new(spec, layout.clone(), &center, buffers)?);
         let mut open = OPEN.lock();
         if open.contains_key(&spec.fit) {
             return Err(PsError::Spec(format!(
@@ -58,6 +62,16 @@ impl Server {
             )));
         }
         let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
+        let shards = match &spec.shards {
+            Some(shards) if store.is_sharded() => {
+                Some(Shards::connect(spec, shards, &layout, &center)?)
+            }
+            _ => None,
+        };
+        if let Some(shards) = &shards {
+            store.keep_journal(shards.feeds());
+            shards.start(&store)?;
+        }
         let pool = Pool::new(store.shape());
         let service = Service { store: Arc::clone(&store), secret: secret.clone(), pool };
         let listener = Listener::start(listener, service, tls)?;
@@ -66,6 +80,7 @@ impl Server {
             secret,
             port: listener.port(),
             listener: Mutex::new(Some(listener)),
+            shards,
         });
         open.insert(spec.fit.clone(), Arc::downgrade(&inner));
         Ok(Self(inner))
@@ -99,13 +114,23 @@ impl Server {
         self.0.store.stop();
     }
 
+    /// Notes why the fit must fail, which the driver knows: one of its shards is lost.
+    pub fn fail(&self, code: ErrorCode, message: &str) {
+        self.0.store.fail(code, message);
+    }
+
     /// The trained center variable, its buffers and the number of updates that led to it.
     ///
     /// # Errors
     /// What a worker aborted the fit with; `Untrained` when nothing was committed or a worker has not finished; `Diverged` when
     /// a value is not finite.
     pub fn snapshot(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
-        self.0.store.trained()
+        loop {
+            let trained = self.0.store.trained()?;
+            if let Some((_, center, buffers, version)) = self.0.complete(trained)? {
+                return Ok((center, buffers, version));
+            }
+        }
     }
 
     /// The trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and buffers, in
@@ -114,7 +139,14 @@ impl Server {
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
     pub fn members(&self) -> Result<Vec<(WorkerId, Vec<f32>, Buffers)>, PsError> {
-        self.0.store.members()
+        loop {
+            let members = self.0.store.members()?;
+            let members = members.into_iter().map(|member| self.0.complete(member));
+            if let Some(members) = members.collect::<Result<Option<Vec<_>>, _>>()? {
+                let member = |(id, center, buffers, _)| (id, center, buffers);
+                return Ok(members.into_iter().map(member).collect());
+            }
+        }
     }
 
     /// Ends all connections and frees the port; no thread is left when it returns. Closing twice is the same as once.
@@ -130,12 +162,28 @@ impl Drop for Server {
 }
 
 impl Inner {
+    /// A trained model with what the other shards hold of it; `None` if one of them gave it to a connection that broke.
+    #[expect(clippy::type_complexity, reason = "what the two callers take apart")]
+    fn complete(
+        &self,
+        trained: Trained,
+    ) -> Result<Option<(WorkerId, Vec<f32>, Buffers, u64)>, PsError> {
+        let Trained { worker, ticket, mut center, buffers, version } = trained;
+        if let Some(shards) = &self.shards {
+            let Some(rest) = shards.fetch(worker, ticket)? else { return Ok(None) };
+            center.extend_from_slice(&rest);
+            self.store.check_finite(&center, version)?;
+        }
+        Ok(Some((worker, center, buffers, version)))
+    }
+
     fn close(&self) {
         self.store.close();
         // Held until the threads are gone, so that whoever closes at the same time returns no sooner.
         let mut listener = self.listener.lock();
         if let Some(listener) = listener.take() {
             listener.close();
+            self.shards.iter().for_each(Shards::close);
             OPEN.lock().remove(self.store.fit());
         }
     }

@@ -10,7 +10,6 @@ use firesteel_core::Buffers;
 use firesteel_core::strategy::{CommitContext, Part, Rhythm, ServerRule, Strategy};
 use parking_lot::Mutex;
 
-use crate::store::finite::Finite;
 use crate::store::round::Kept;
 use crate::store::turn::Turn;
 
@@ -39,16 +38,10 @@ impl View {
         self.stripes.iter().flat_map(|stripe| stripe.iter().copied()).collect()
     }
 
-    /// The index and value of the first parameter that is NaN or infinite.
-    pub(crate) fn first_not_finite(&self) -> Option<(usize, f32)> {
-        let mut offset = 0;
-        for stripe in &self.stripes {
-            if let Some(index) = Finite::of(stripe).first_other(stripe) {
-                return Some((offset + index, stripe[index]));
-            }
-            offset += stripe.len();
-        }
-        None
+    /// Gives all of it to a reader.
+    pub(crate) fn give(&self, reader: &mut dyn Reader) {
+        self.stripes.iter().for_each(|stripe| reader.stripe(stripe));
+        reader.buffers(&self.buffers);
     }
 
     /// One stripe; empty where there is none.

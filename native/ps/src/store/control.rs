@@ -12,10 +12,11 @@ use firesteel_core::strategy::{Rhythm, Weight};
 use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
 use crate::error::PsError;
+use crate::store::journal::Journal;
 use crate::store::status::STALENESS_BINS;
 use crate::store::turn::{Progress, Turn};
 use crate::store::worker::{Activity, LeaseTerms, Worker};
-use crate::wire::Window;
+use crate::wire::{Decision, Window};
 
 /// The most warnings that are kept.
 const MAX_WARNINGS: usize = 100;
@@ -76,11 +77,18 @@ pub(crate) enum Grant {
     Held,
 }
 
+/// An answer, and the number of the decision by which the other shards give what belongs to it; 0 where there are none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decided {
+    pub(crate) answer: Answer,
+    pub(crate) ticket: u64,
+}
+
 /// What became of a window.
 #[derive(Debug)]
 pub(crate) enum Admission {
     /// It is to be applied in this turn.
-    Apply(Turn, Answer),
+    Apply(Turn, Decided),
     /// It was applied before and answered so.
     Repeat(Answer),
 }
@@ -106,6 +114,8 @@ pub(crate) struct Control {
     warnings: Vec<String>,
     failure: Option<(ErrorCode, String)>,
     stop: bool,
+    /// What the other shards are to follow, where there are any.
+    pub(crate) journal: Option<Journal>,
     /// The server is closing: nobody waits any longer.
     pub(crate) closed: bool,
 }
@@ -124,16 +134,24 @@ impl Control {
         terms: &Terms,
         speaker: Speaker,
         now: Instant,
-    ) -> Result<(Turn, Answer), PsError> {
+    ) -> Result<(Turn, Decided), PsError> {
         let version = self.version;
         self.holder(speaker, now)?.pulled = version;
         self.pulls += 1;
-        Ok((Turn::behind(&mut self.tail, terms.stops), self.answer(0)))
+        let ticket = self.decide(|| Decision::Read { worker: speaker.worker, round: false });
+        let answer = self.answer(0);
+        Ok((Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket }))
     }
 
-    /// Takes a turn for reading the center variable outside of any worker.
-    pub(crate) fn view(&mut self, terms: &Terms) -> (Turn, u64) {
-        (Turn::behind(&mut self.tail, terms.stops), self.version)
+    /// Takes a turn for reading the center variable outside of any worker, or on behalf of one.
+    pub(crate) fn view(&mut self, terms: &Terms, worker: WorkerId) -> (Turn, u64, u64) {
+        let ticket = self.decide(|| Decision::Read { worker, round: false });
+        (Turn::behind(&mut self.tail, terms.stops), self.version, ticket)
+    }
+
+    /// Has the other shards follow a decision, in the order of turns. Returns its number; 0 where there are none.
+    fn decide(&mut self, decision: impl FnOnce() -> Decision) -> u64 {
+        self.journal.as_mut().map_or(0, |journal| journal.append(decision()))
     }
 
     /// Enters a window, once, and takes the turn in which it is to be applied.
@@ -160,10 +178,28 @@ impl Control {
         self.version += 1;
         self.commits += 1;
         self.count(window, staleness);
-        Ok(Admission::Apply(
-            Turn::behind(&mut self.tail, terms.stops),
-            Answer { stop: self.stops(), ..answer },
-        ))
+        let Speaker { worker, attempt, .. } = speaker;
+        let sequence = window.sequence;
+        let mut ticket = self.decide(|| Decision::Apply { worker, attempt, sequence, staleness });
+        if pull {
+            ticket = self.decide(|| Decision::Read { worker, round: false });
+        }
+        let answer = Answer { stop: self.stops(), ..answer };
+        Ok(Admission::Apply(Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket }))
+    }
+
+    /// Fails the fit with what a shard found in the worker's next window.
+    pub(crate) fn flawed(
+        &mut self,
+        terms: &Terms,
+        speaker: Speaker,
+        window: &Window,
+        problem: String,
+        now: Instant,
+    ) -> Result<(), PsError> {
+        let deed = deed_of(terms.rhythm).0;
+        let entry = Entry { deed, window, finite: Err(problem), pull: false };
+        self.examine(terms, speaker, &entry, now).map(|_| ())
     }
 
     /// Fails unless a window is the worker's next one and finite; gives the answer of one that was applied before.
@@ -189,11 +225,7 @@ impl Control {
         if window.sequence != last + 1 {
             return Err(refused(format!("the next one is {}", last + 1)));
         }
-        let (wanted, does) = match terms.rhythm {
-            Rhythm::Window(_) => (Deed::Commit, "commits"),
-            Rhythm::Round(_) => (Deed::Contribute, "contributes to rounds"),
-            Rhythm::Save => (Deed::Save, "saves"),
-        };
+        let (wanted, does) = deed_of(terms.rhythm);
         if *deed != wanted {
             return Err(refused(format!("strategy '{}' {does}, and nothing else", terms.strategy)));
         }
@@ -316,6 +348,15 @@ impl Control {
 
     fn stops(&self) -> bool {
         self.stop || self.failure.is_some()
+    }
+}
+
+/// What the workers of a strategy do with their windows.
+fn deed_of(rhythm: Rhythm) -> (Deed, &'static str) {
+    match rhythm {
+        Rhythm::Window(_) => (Deed::Commit, "commits"),
+        Rhythm::Round(_) => (Deed::Contribute, "contributes to rounds"),
+        Rhythm::Save => (Deed::Save, "saves"),
     }
 }
 

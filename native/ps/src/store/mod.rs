@@ -6,6 +6,7 @@
 mod center;
 mod control;
 mod finite;
+mod journal;
 mod members;
 mod open;
 mod round;
@@ -23,18 +24,21 @@ use firesteel_core::strategy::CommitContext;
 use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
 
+use crate::cut::Cut;
 use crate::error::PsError;
 use crate::metrics;
-use crate::store::center::{Center, Tee};
+use crate::store::center::Tee;
 use crate::store::control::{Admission, Control, Entry, Grant, Terms};
-use crate::store::members::Members;
-use crate::store::round::Kept;
-use crate::wire::{Codecs, Shape, Window};
+use crate::wire::{Codecs, Flaw, Shape, Window};
 
-pub(crate) use center::{Contribution, Reader, View};
-pub(crate) use control::{Deed, Speaker};
+pub(crate) use center::{Center, Contribution, Reader, STRIPE, View};
+pub(crate) use control::{Decided, Deed, Speaker};
 pub(crate) use finite::Finite;
-pub(crate) use round::ClosedRound;
+pub(crate) use journal::{Feed, Journal};
+pub(crate) use members::Members;
+pub(crate) use round::{ClosedRound, Kept};
+pub(crate) use snapshot::{DRIVER, Trained};
+pub(crate) use turn::{Progress, Turn};
 pub(crate) use worker::Activity;
 
 /// How long a lease outlives its connection, so that a worker may reconnect.
@@ -62,6 +66,8 @@ pub(crate) struct Store {
     layout: ParamLayout,
     shape: Shape,
     codecs: Codecs,
+    /// The part of the center variable that is here: the first shard, or all of it.
+    cut: Cut,
     center: Center,
     control: Mutex<Control>,
     /// The center variable of every worker's last pull is kept; this is what one that has not pulled saw.
@@ -100,14 +106,24 @@ impl Store {
 
     /// Fails unless a peer means the same layout.
     pub(crate) fn check_layout(&self, hash: u64, parameters: u64) -> Result<(), PsError> {
-        if hash == self.layout.hash() && parameters == self.shape.parameters as u64 {
+        let own = self.cut.hash(self.layout.hash());
+        if hash == own && parameters == self.shape.parameters as u64 {
             return Ok(());
         }
         Err(PsError::Protocol(format!(
-            "the worker's network ({parameters} parameters, layout {hash:016x}) is not the server's ({} parameters, layout {:016x})",
-            self.shape.parameters,
-            self.layout.hash()
+            "the worker's network ({parameters} parameters, layout {hash:016x}) is not the server's ({} parameters, layout {own:016x})",
+            self.shape.parameters
         )))
+    }
+
+    /// Whether other servers hold the rest of the center variable.
+    pub(crate) fn is_sharded(&self) -> bool {
+        self.cut.is_part()
+    }
+
+    /// From now on the other shards follow what is decided here.
+    pub(crate) fn keep_journal(&self, feeds: Vec<Arc<Feed>>) {
+        self.control.lock().journal = Some(Journal::new(feeds));
     }
 
     /// Takes a worker's lease, waiting while another attempt holds it and `patience` agrees.
@@ -146,12 +162,12 @@ impl Store {
         &self,
         speaker: Speaker,
         activity: &Activity,
-        reader: impl FnOnce(Answer) -> R,
+        reader: impl FnOnce(Decided) -> R,
     ) -> Result<R, PsError> {
         let start = Instant::now();
-        let (mut turn, answer) = self.open()?.pull(&self.terms, speaker, start)?;
+        let (mut turn, decided) = self.open()?.pull(&self.terms, speaker, start)?;
         metrics::count_pull();
-        let mut reader = reader(answer);
+        let mut reader = reader(decided);
         let own = self.members.as_ref().and_then(|members| {
             // In turn, so that what this worker's last attempt saved is there.
             turn.wait();
@@ -162,7 +178,7 @@ impl Store {
                 own.read(&mut reader);
                 turn.waited()
             }
-            None => self.watched(activity, answer.version, &mut reader, |reader| {
+            None => self.watched(activity, decided.answer.version, &mut reader, |reader| {
                 self.center.read(turn, reader)
             }),
         };
@@ -176,29 +192,31 @@ impl Store {
         speaker: Speaker,
         activity: &Activity,
         offer: &Offer<'_>,
-        reader: Option<impl FnOnce(Answer) -> R>,
+        reader: Option<impl FnOnce(Decided) -> R>,
     ) -> Result<(Answer, Option<R>), PsError> {
         let Offer { deed, window, contribution, .. } = offer;
         let start = Instant::now();
         let entry =
             Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
         let admission = self.open()?.admit(&self.terms, speaker, entry, start)?;
-        let (turn, answer) = match admission {
-            Admission::Apply(turn, answer) => (turn, answer),
+        let (turn, decided) = match admission {
+            Admission::Apply(turn, decided) => (turn, decided),
             Admission::Repeat(answer) => {
                 let reader = match reader {
                     Some(reader) => Some(self.pull(speaker, activity, |now| {
-                        reader(Answer { version: now.version, ..answer })
+                        let answer = Answer { version: now.answer.version, ..answer };
+                        reader(Decided { answer, ..now })
                     })?),
                     None => None,
                 };
                 return Ok((answer, reader));
             }
         };
+        let answer = decided.answer;
         metrics::count_commit(answer.staleness, window.span.rows, reader.is_some());
         metrics::count_compression(&self.codecs, window.distortion);
         let context = CommitContext { staleness: answer.staleness, workers: self.terms.workers };
-        let mut reader = reader.map(|reader| reader(answer));
+        let mut reader = reader.map(|reader| reader(decided));
         let failure = FailOnPanic(self);
         let waited = match (&self.members, &mut reader) {
             (Some(members), _) => {
@@ -250,20 +268,34 @@ impl Store {
             return Err(format!("the loss is {}", window.tally.loss));
         }
         let name = |index, values: &[f32], element| {
-            let name = name_of(&self.layout, element, index);
-            format!("'{name}' is {}", values.get(index).copied().unwrap_or(f32::NAN))
+            self.says(element, index, values.get(index).copied().unwrap_or(f32::NAN))
         };
         if let Some(index) = finite.first_other(contribution.message) {
-            return Err(format!(
-                "the update of {}",
-                name(index, contribution.message, Element::Parameter)
-            ));
+            let name = name(index, contribution.message, Element::Parameter);
+            return Err(format!("the update of {name}"));
         }
         let floats = &contribution.buffers.floats;
         match Finite::of(floats).first_other(floats) {
             Some(index) => Err(format!("the buffer {}", name(index, floats, Element::FloatBuffer))),
             None => Ok(()),
         }
+    }
+
+    /// The element of a flat buffer by its name, and its value.
+    fn says(&self, element: Element, index: usize, value: f32) -> String {
+        format!("'{}' is {value}", name_of(&self.layout, element, index))
+    }
+
+    /// Fails the fit with a number of a window's message that a shard has met.
+    pub(crate) fn flawed(
+        &self,
+        speaker: Speaker,
+        window: &Window,
+        flaw: Flaw,
+    ) -> Result<(), PsError> {
+        let index = usize::try_from(flaw.index).unwrap_or(usize::MAX);
+        let problem = format!("the update of {}", self.says(Element::Parameter, index, flaw.value));
+        self.open()?.flawed(&self.terms, speaker, window, problem, Instant::now())
     }
 
     /// Renews the lease and notes the progress of the open window.

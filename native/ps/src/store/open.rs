@@ -11,8 +11,10 @@ use parking_lot::{Condvar, Mutex};
 use super::center::Center;
 use super::control::Terms;
 use super::members::Members;
+use super::snapshot::DRIVER;
 use super::worker::LeaseTerms;
 use super::{RECONNECT_GRACE, Store};
+use crate::cut::Cut;
 use crate::error::PsError;
 use crate::wire::{Codecs, Shape};
 
@@ -43,20 +45,25 @@ impl Store {
         center: &[f32],
         buffers: Buffers,
     ) -> Result<Self, PsError> {
-        let shape = Shape::plain(
+        let whole = Shape::plain(
             layout.parameters(),
             layout.len_of(Element::FloatBuffer),
             layout.len_of(Element::IntegerBuffer),
         );
         let given = Shape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
-        if given != shape {
+        if given != whole {
             return Err(PsError::Spec(format!(
-                "the initial weights are {given:?}, the network's layout is {shape:?}"
+                "the initial weights are {given:?}, the network's layout is {whole:?}"
             )));
         }
         if spec.workers == 0 || spec.lease_millis == 0 {
             return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
         }
+        let shards = spec.shards.as_ref().map_or(0, |shards| shards.servers.len());
+        let shards = u32::try_from(shards).unwrap_or(u32::MAX).saturating_add(1);
+        let cut = Cut::new(whole.parameters.max(1), 0, shards)?;
+        let (all, center) = (center, &center[..cut.range().end.min(center.len())]);
+        let shape = Shape::plain(center.len(), whole.floats, whole.integers);
         let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
         let silence = Duration::from_millis(spec.lease_millis);
         let center = Center::new(center, buffers, strategy, spec.workers);
@@ -77,6 +84,7 @@ impl Store {
             layout,
             shape: shape.coded(&codecs),
             codecs,
+            cut,
             center,
             control: Mutex::default(),
             initial: None,
@@ -86,7 +94,8 @@ impl Store {
             released: Condvar::new(),
             bytes: AtomicU64::new(0),
         };
-        let (view, _, finite) = store.view();
+        let (view, _, _) = store.view(DRIVER);
+        let finite = store.check_finite(all, 0);
         finite?;
         store.initial = strategy.remembers_pulls().then(|| Arc::new(view));
         if let Some(warning) = strategy.warning(spec.workers) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use firesteel_core::{Answer, Buffers};
 
-use super::{Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
+use super::{Decided, Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
 use crate::error::PsError;
 use crate::metrics;
 use crate::store::center::Reader;
@@ -25,7 +25,7 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 pub(crate) struct ClosedRound {
     turn: Turn,
-    answer: Answer,
+    decided: Decided,
 }
 
 impl Store {
@@ -66,11 +66,11 @@ impl Store {
         loop {
             self.settle()?;
             let mut control = self.open()?;
-            if let Some((turn, answer)) =
+            if let Some((turn, decided)) =
                 control.round(&self.terms, speaker, sequence, Instant::now())?
             {
                 activity.add_times(start.elapsed(), start.elapsed());
-                return Ok(ClosedRound { turn, answer });
+                return Ok(ClosedRound { turn, decided });
             }
             self.released.wait_for(&mut control, WAIT_SLICE);
             drop(control);
@@ -86,7 +86,7 @@ impl Store {
     ) -> Result<Option<ClosedRound>, PsError> {
         self.settle()?;
         let closed = self.open()?.round(&self.terms, speaker, sequence, Instant::now())?;
-        Ok(closed.map(|(turn, answer)| ClosedRound { turn, answer }))
+        Ok(closed.map(|(turn, decided)| ClosedRound { turn, decided }))
     }
 
     /// Gives what a closed round gives to `reader`, which is told the answer first.
@@ -94,11 +94,11 @@ impl Store {
         &self,
         round: ClosedRound,
         activity: &Activity,
-        reader: impl FnOnce(Answer) -> R,
+        reader: impl FnOnce(Decided) -> R,
     ) -> R {
         let start = Instant::now();
         metrics::count_pull();
-        let mut reader = reader(round.answer);
+        let mut reader = reader(round.decided);
         let waited = self.center.read_round(round.turn, self.former, &mut reader);
         activity.add_times(waited, start.elapsed());
         reader

@@ -7,53 +7,76 @@ use firesteel_core::{Buffers, Element, WorkerId};
 
 use super::members::{Members, Replica};
 use super::status::{ServerStatus, ServerSummary};
-use super::{Store, View, name_of};
+use super::{Finite, Store, View};
 use crate::error::PsError;
 
+/// For whom the other shards keep what the driver itself reads; no worker is called so.
+pub(crate) const DRIVER: WorkerId = WorkerId { partition: u32::MAX, index: u32::MAX };
+
+/// A trained model, as much of it as is here.
+#[derive(Debug)]
+pub(crate) struct Trained {
+    /// For whom the other shards keep the rest, by the decision of this number.
+    pub(crate) worker: WorkerId,
+    pub(crate) ticket: u64,
+    pub(crate) center: Vec<f32>,
+    pub(crate) buffers: Buffers,
+    pub(crate) version: u64,
+}
+
 impl Store {
-    /// The trained center variable, its buffers and its version.
-    pub(crate) fn trained(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
+    /// The trained center variable, or the first worker's where each trains its own; as much of it as is here.
+    pub(crate) fn trained(&self) -> Result<Trained, PsError> {
         self.control.lock().check_trained(&self.terms)?;
-        let (view, version, finite) = self.view();
-        finite?;
-        if let Some((_, first)) = self.members.as_ref().and_then(|all| all.all().into_iter().next())
+        if let Some((id, first)) =
+            self.members.as_ref().and_then(|all| all.all().into_iter().next())
         {
-            return Ok((first.parameters.to_vec(), Buffers::clone(&first.buffers), version));
+            let (_, version, _) = self.view(DRIVER);
+            return Ok(Trained { version, ..self.member(id, &first) });
         }
-        Ok((view.to_center(), view.to_buffers(), version))
+        let (view, version, ticket) = self.view(DRIVER);
+        let center = view.to_center();
+        self.check_finite(&center, version)?;
+        Ok(Trained { worker: DRIVER, center, buffers: view.to_buffers(), version, ticket })
     }
 
-    /// The trained models of strategies whose workers train their own, in the order of the workers; none for all others.
-    pub(crate) fn members(&self) -> Result<Vec<(WorkerId, Vec<f32>, Buffers)>, PsError> {
+    /// The trained models of strategies whose workers train their own, in the order of the workers; none for all others. As
+    /// much of them as is here.
+    pub(crate) fn members(&self) -> Result<Vec<Trained>, PsError> {
         self.control.lock().check_trained(&self.terms)?;
         let all = self.members.as_ref().map(Members::all).unwrap_or_default();
-        let member = |(id, replica): (WorkerId, Replica)| {
-            (id, replica.parameters.to_vec(), Buffers::clone(&replica.buffers))
-        };
-        Ok(all.into_iter().map(member).collect())
+        Ok(all.iter().map(|(id, replica)| self.member(*id, replica)).collect())
+    }
+
+    fn member(&self, worker: WorkerId, replica: &Replica) -> Trained {
+        let (_, version, ticket) = self.view(worker);
+        let (center, buffers) = (replica.parameters.to_vec(), Buffers::clone(&replica.buffers));
+        Trained { worker, center, buffers, version, ticket }
     }
 
     /// The center variable and its version, trained or not.
     pub(crate) fn now(&self) -> (Vec<f32>, u64) {
-        let (view, version, _) = self.view();
+        let (view, version, _) = self.view(DRIVER);
         (view.to_center(), version)
     }
 
-    /// One version of the center variable, and whether it is finite.
-    pub(super) fn view(&self) -> (View, u64, Result<(), PsError>) {
-        let (turn, version) = self.control.lock().view(&self.terms);
+    /// One version of the center variable and the number of the decision by which the other shards keep it for `worker`.
+    pub(super) fn view(&self, worker: WorkerId) -> (View, u64, u64) {
+        let (turn, version, ticket) = self.control.lock().view(&self.terms, worker);
         let mut view = View::default();
         self.center.read(turn, &mut view);
-        let finite = match view.first_not_finite() {
-            Some((index, value)) => {
-                let name = name_of(&self.layout, Element::Parameter, index);
-                Err(PsError::Diverged(format!(
-                    "after {version} updates the center variable's '{name}' is {value}"
-                )))
-            }
+        (view, version, ticket)
+    }
+
+    /// Fails unless all parameters are finite.
+    pub(crate) fn check_finite(&self, center: &[f32], version: u64) -> Result<(), PsError> {
+        match Finite::of(center).first_other(center) {
+            Some(index) => Err(PsError::Diverged(format!(
+                "after {version} updates the center variable's {}",
+                self.says(Element::Parameter, index, center[index])
+            ))),
             None => Ok(()),
-        };
-        (view, version, finite)
+        }
     }
 
     pub(crate) fn status(&self, port: u16) -> ServerStatus {

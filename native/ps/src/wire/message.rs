@@ -6,6 +6,7 @@ use firesteel_core::{
 };
 
 use crate::error::PsError;
+use crate::wire::decision::{Decision, Flaw, MAX_DECISIONS};
 use crate::wire::fields::{Field, Fields};
 use crate::wire::frame::{Body, HEADER_LEN, Header, MAX_TEXT, Payload};
 
@@ -96,6 +97,18 @@ pub(crate) enum Request {
     Contribute(Window),
     /// Wants what the round gives that the contribution of this number belongs to, once it is closed.
     CloseRound { sequence: u64 },
+    /// Says that a shard found a number in this window's message that is NaN or infinite.
+    Flawed { window: Window, flaw: Flaw },
+    /// Leaves the payload, a part of a message, with a shard until the driver decides.
+    Stage { worker: WorkerId, attempt: i64, sequence: u64 },
+    /// Wants a shard's part of the center variable that the driver's decision of this number gives this worker.
+    Fetch { worker: WorkerId, ticket: u64 },
+    /// Gives a shard the payload as the beginning of its part.
+    Load,
+    /// Tells a shard decisions in order, of which the first has this number.
+    Decide { first: u64, decisions: Vec<Decision> },
+    /// Closes a shard: the fit is over.
+    End,
 }
 
 impl Request {
@@ -109,12 +122,18 @@ impl Request {
     const FINISH: u8 = 8;
     const CONTRIBUTE: u8 = 9;
     const CLOSE_ROUND: u8 = 10;
+    const FLAWED: u8 = 11;
+    const STAGE: u8 = 12;
+    const FETCH: u8 = 13;
+    const LOAD: u8 = 14;
+    const DECIDE: u8 = 15;
+    const END: u8 = 16;
 
     /// What follows the header of this kind of request; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
             Self::REGISTER => Body::fixed(36, Payload::None),
-            Self::PULL | Self::FINISH => Body::fixed(0, Payload::None),
+            Self::PULL | Self::FINISH | Self::END => Body::fixed(0, Payload::None),
             Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
                 Body::fixed(Window::LEN, Payload::Message)
             }
@@ -122,6 +141,13 @@ impl Request {
             Self::CLOSE_ROUND => Body::fixed(u64::LEN, Payload::None),
             Self::HEARTBEAT => Body::fixed(32, Payload::None),
             Self::ABORT => Body::text(),
+            Self::FLAWED => Body::fixed(Window::LEN + Flaw::LEN, Payload::None),
+            Self::STAGE => Body::fixed(24, Payload::Message),
+            Self::FETCH => Body::fixed(16, Payload::None),
+            Self::LOAD => Body::fixed(0, Payload::Replica),
+            Self::DECIDE => {
+                Body { fields: u64::LEN..=u64::LEN + MAX_DECISIONS, payload: Payload::None }
+            }
             _ => return None,
         })
     }
@@ -139,6 +165,12 @@ impl Request {
             Self::Finish => Self::FINISH,
             Self::Contribute(_) => Self::CONTRIBUTE,
             Self::CloseRound { .. } => Self::CLOSE_ROUND,
+            Self::Flawed { .. } => Self::FLAWED,
+            Self::Stage { .. } => Self::STAGE,
+            Self::Fetch { .. } => Self::FETCH,
+            Self::Load => Self::LOAD,
+            Self::Decide { .. } => Self::DECIDE,
+            Self::End => Self::END,
         };
         frame(kind, payload, out, |out| match self {
             Self::Register(registration) => {
@@ -162,7 +194,26 @@ impl Request {
                 tally.weight.put(out);
             }
             Self::Abort { code, message } => put_text(*code, message, out),
-            Self::Pull | Self::Finish => {}
+            Self::Flawed { window, flaw } => {
+                window.put(out);
+                flaw.put(out);
+            }
+            Self::Stage { worker, attempt, sequence } => {
+                worker.partition.put(out);
+                worker.index.put(out);
+                attempt.put(out);
+                sequence.put(out);
+            }
+            Self::Fetch { worker, ticket } => {
+                worker.partition.put(out);
+                worker.index.put(out);
+                ticket.put(out);
+            }
+            Self::Decide { first, decisions } => {
+                first.put(out);
+                decisions.iter().for_each(|decision| decision.put(out));
+            }
+            Self::Pull | Self::Finish | Self::Load | Self::End => {}
         });
     }
 
@@ -193,6 +244,28 @@ impl Request {
             Self::FINISH => Self::Finish,
             Self::CONTRIBUTE => Self::Contribute(Window::take(&mut fields)?),
             Self::CLOSE_ROUND => Self::CloseRound { sequence: fields.take()? },
+            Self::FLAWED => {
+                Self::Flawed { window: Window::take(&mut fields)?, flaw: Flaw::take(&mut fields)? }
+            }
+            Self::STAGE => Self::Stage {
+                worker: WorkerId { partition: fields.take()?, index: fields.take()? },
+                attempt: fields.take()?,
+                sequence: fields.take()?,
+            },
+            Self::FETCH => Self::Fetch {
+                worker: WorkerId { partition: fields.take()?, index: fields.take()? },
+                ticket: fields.take()?,
+            },
+            Self::LOAD => Self::Load,
+            Self::DECIDE => {
+                let first = fields.take()?;
+                let mut decisions = Vec::new();
+                while !fields.0.is_empty() {
+                    decisions.push(Decision::take(&mut fields)?);
+                }
+                Self::Decide { first, decisions }
+            }
+            Self::END => Self::End,
             other => return Err(unknown(other)),
         };
         fields.end()?;
@@ -213,6 +286,16 @@ pub(crate) enum Reply {
     Done,
     /// Still at it: the reply comes later.
     Waiting,
+    /// As an answer with a payload, from a server with shards: they give the rest under this number.
+    Decided { answer: Answer, ticket: u64 },
+    /// A part of a message is there; the first of its numbers that is NaN or infinite, if there is one.
+    Staged { flaw: Option<Flaw> },
+    /// The payload is what a worker fetched.
+    Slice,
+    /// The payload is what the driver fetched, never compressed.
+    Exact,
+    /// What is to be fetched has been given already, or a later decision gives it anew.
+    Gone,
     /// Refused.
     Failure { code: ErrorCode, message: String },
 }
@@ -224,6 +307,11 @@ impl Reply {
     const DONE: u8 = 132;
     const WAITING: u8 = 133;
     const FAILURE: u8 = 134;
+    const DECIDED: u8 = 135;
+    const STAGED: u8 = 136;
+    const SLICE: u8 = 137;
+    const GONE: u8 = 138;
+    const EXACT: u8 = 139;
 
     /// What follows the header of this kind of reply; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
@@ -231,7 +319,11 @@ impl Reply {
             Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
             Self::REGISTERED => Body::fixed(12, Payload::None),
             Self::ANSWER => Body::fixed(18, Payload::Center),
-            Self::DONE | Self::WAITING => Body::fixed(0, Payload::None),
+            Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, Payload::None),
+            Self::DECIDED => Body::fixed(25, Payload::Center),
+            Self::STAGED => Body { fields: 0..=Flaw::LEN, payload: Payload::None },
+            Self::SLICE => Body::fixed(0, Payload::Center),
+            Self::EXACT => Body::fixed(0, Payload::Replica),
             Self::FAILURE => Body::text(),
             _ => return None,
         })
@@ -246,6 +338,11 @@ impl Reply {
             Self::Done => Self::DONE,
             Self::Waiting => Self::WAITING,
             Self::Failure { .. } => Self::FAILURE,
+            Self::Decided { .. } => Self::DECIDED,
+            Self::Staged { .. } => Self::STAGED,
+            Self::Slice => Self::SLICE,
+            Self::Gone => Self::GONE,
+            Self::Exact => Self::EXACT,
         };
         frame(kind, payload, out, |out| match self {
             Self::Welcome { floats, integers, coding } => {
@@ -266,7 +363,14 @@ impl Reply {
                 u8::from(*payload).put(out);
             }
             Self::Failure { code, message } => put_text(*code, message, out),
-            Self::Done | Self::Waiting => {}
+            Self::Decided { answer, ticket } => {
+                answer.version.put(out);
+                answer.staleness.put(out);
+                u8::from(answer.stop).put(out);
+                ticket.put(out);
+            }
+            Self::Staged { flaw } => flaw.iter().for_each(|flaw| flaw.put(out)),
+            Self::Done | Self::Waiting | Self::Slice | Self::Exact | Self::Gone => {}
         });
     }
 
@@ -300,6 +404,19 @@ impl Reply {
                 let (code, message) = take_text(&mut fields)?;
                 Self::Failure { code, message }
             }
+            Self::DECIDED => Self::Decided {
+                answer: Answer {
+                    version: fields.take()?,
+                    staleness: fields.take()?,
+                    stop: fields.take_bool()?,
+                },
+                ticket: fields.take()?,
+            },
+            Self::STAGED if fields.0.is_empty() => Self::Staged { flaw: None },
+            Self::STAGED => Self::Staged { flaw: Some(Flaw::take(&mut fields)?) },
+            Self::SLICE => Self::Slice,
+            Self::GONE => Self::Gone,
+            Self::EXACT => Self::Exact,
             other => return Err(unknown(other)),
         };
         fields.end()?;

@@ -32,6 +32,28 @@
 //! | 8 | `Finish` | | | `Done` |
 //! | 9 | `Contribute` | window | message | `Answer` |
 //! | 10 | `CloseRound` | sequence u64 | | `Answer` with payload |
+//! | 11 | `Flawed` | window, flaw | | `Failure` |
+//!
+//! Where the center variable is spread over several servers, shard 0 is the driver's and answers with `Decided` where it would answer
+//! with a payload; the payload is its part. Hash and length of message 3 are those of the part that the peer means. The other shards
+//! understand these requests, of which `Load`, `Decide` and `End` are the driver's, whose proof is made with a secret of its own:
+//!
+//! | kind | request | fields | payload | reply |
+//! | --- | --- | --- | --- | --- |
+//! | 12 | `Stage` | partition u32, index u32, attempt i64, sequence u64 | message | `Staged` |
+//! | 13 | `Fetch` | partition u32, index u32, ticket u64 | | `Slice`, to the driver `Exact`, or `Gone` |
+//! | 14 | `Load` | | f32\[\] | `Done` |
+//! | 15 | `Decide` | number of the first u64, decisions (1 MiB at most) | | `Done` |
+//! | 16 | `End` | | | `Done` |
+//!
+//! A flaw is index u64, bits u32: a number of the message that is not finite, and where it is. A decision is kind u8 and
+//!
+//! | kind | decision | fields |
+//! | --- | --- | --- |
+//! | 1 | apply | partition u32, index u32, attempt i64, sequence u64, staleness u64 |
+//! | 2 | close a round | count u32, then for each partition u32, index u32, attempt i64, sequence u64, weight f64 |
+//! | 3 | read | partition u32, index u32, of the round u8 |
+//! | 4 | forget | partition u32, index u32, attempt i64 |
 //!
 //! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64, signal f64, error f64;
 //! the last two are the squares of what was to be sent and of what compression kept back.
@@ -44,6 +66,11 @@
 //! | 132 | `Done` | | |
 //! | 133 | `Waiting` | | |
 //! | 134 | `Failure` | code u16, text (UTF-8) | |
+//! | 135 | `Decided` | version u64, staleness u64, stop u8, ticket u64 | center |
+//! | 136 | `Staged` | flaw, if there is one | |
+//! | 137 | `Slice` | | center |
+//! | 138 | `Gone` | | |
+//! | 139 | `Exact` | | f32\[\] |
 //!
 //! A code is its number u8 (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`) and the share that is kept f64, 1 but for
 //! `topk`; its bytes are described in [`firesteel_core::compression`].
@@ -52,6 +79,7 @@
 //! Whoever meets bytes that break these rules closes the connection, the server after a `Failure`.
 
 mod codecs;
+mod decision;
 mod fields;
 pub(crate) mod frame;
 pub(crate) mod handshake;
@@ -60,10 +88,11 @@ pub(crate) mod message;
 mod tests;
 
 pub(crate) use codecs::{Codecs, receive};
+pub(crate) use decision::{Decision, Flaw, MAX_DECISIONS, Share};
 pub(crate) use frame::{Header, Payload, Shape};
 pub(crate) use message::{Reply, Request, Window};
 
 /// The version of the protocol that this library speaks. Peers must agree in it.
-pub(crate) const PROTOCOL_VERSION: u16 = 3;
+pub(crate) const PROTOCOL_VERSION: u16 = 4;
 
 const _: () = assert!(cfg!(target_endian = "little"), "payloads are moved as little-endian memory");

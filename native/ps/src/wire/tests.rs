@@ -5,7 +5,7 @@ use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Span, T
 use proptest::prelude::*;
 
 use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
-use crate::wire::{Header, Reply, Request, Shape, Window};
+use crate::wire::{Decision, Flaw, Header, MAX_DECISIONS, Reply, Request, Shape, Share, Window};
 
 const SHAPE: Shape = Shape { message: 2031, center: 2000, ..Shape::plain(1000, 3, 2) };
 
@@ -51,6 +51,46 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::Finish),
         window().prop_map(Request::Contribute),
         any::<u64>().prop_map(|sequence| Request::CloseRound { sequence }),
+        shard_request(),
+    ]
+}
+
+fn worker() -> impl Strategy<Value = WorkerId> {
+    any::<[u32; 2]>().prop_map(|[partition, index]| WorkerId { partition, index })
+}
+
+fn flaw() -> impl Strategy<Value = Flaw> {
+    (any::<u64>(), any::<u32>())
+        .prop_map(|(index, bits)| Flaw { index, value: f32::from_bits(bits) })
+}
+
+fn decision() -> impl Strategy<Value = Decision> {
+    let share = (worker(), any::<i64>(), any::<u64>(), 0.0..1e300).prop_map(
+        |(worker, attempt, sequence, weight)| Share { worker, attempt, sequence, weight },
+    );
+    prop_oneof![
+        (worker(), any::<i64>(), any::<[u64; 2]>()).prop_map(
+            |(worker, attempt, [sequence, staleness])| {
+                Decision::Apply { worker, attempt, sequence, staleness }
+            }
+        ),
+        proptest::collection::vec(share, 0..4).prop_map(Decision::Close),
+        (worker(), any::<bool>()).prop_map(|(worker, round)| Decision::Read { worker, round }),
+        (worker(), any::<i64>()).prop_map(|(worker, attempt)| Decision::Forget { worker, attempt }),
+    ]
+}
+
+fn shard_request() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        (window(), flaw()).prop_map(|(window, flaw)| Request::Flawed { window, flaw }),
+        (worker(), any::<i64>(), any::<u64>()).prop_map(|(worker, attempt, sequence)| {
+            Request::Stage { worker, attempt, sequence }
+        }),
+        (worker(), any::<u64>()).prop_map(|(worker, ticket)| Request::Fetch { worker, ticket }),
+        Just(Request::Load),
+        (any::<u64>(), proptest::collection::vec(decision(), 0..5))
+            .prop_map(|(first, decisions)| Request::Decide { first, decisions }),
+        Just(Request::End),
     ]
 }
 
@@ -85,6 +125,13 @@ fn reply() -> impl Strategy<Value = Reply> {
         Just(Reply::Done),
         Just(Reply::Waiting),
         (code(), ".{0,50}").prop_map(|(code, message)| Reply::Failure { code, message }),
+        (any::<[u64; 3]>(), any::<bool>()).prop_map(|([version, staleness, ticket], stop)| {
+            Reply::Decided { answer: Answer { version, staleness, stop }, ticket }
+        }),
+        proptest::option::of(flaw()).prop_map(|flaw| Reply::Staged { flaw }),
+        Just(Reply::Slice),
+        Just(Reply::Exact),
+        Just(Reply::Gone),
     ]
 }
 
@@ -98,8 +145,11 @@ proptest! {
     #[test]
     fn a_request_comes_back_as_it_was_and_its_header_announces_it(request in request()) {
         let payload = match request {
-            Request::Commit(_) | Request::Exchange(_) | Request::Contribute(_) => 2031 + 28,
-            Request::Save(_) => 4000 + 28,
+            Request::Commit(_)
+            | Request::Exchange(_)
+            | Request::Contribute(_)
+            | Request::Stage { .. } => 2031 + 28,
+            Request::Save(_) | Request::Load => 4000 + 28,
             _ => 0,
         };
         let mut bytes = vec![1, 2, 3];
@@ -111,11 +161,15 @@ proptest! {
 
     #[test]
     fn a_reply_comes_back_as_it_was_and_its_header_announces_it(reply in reply()) {
-        let payload = matches!(reply, Reply::Answer { payload: true, .. });
+        let payload = match reply {
+            Reply::Answer { payload: true, .. } | Reply::Decided { .. } | Reply::Slice => 2000 + 28,
+            Reply::Exact => 4000 + 28,
+            _ => 0,
+        };
         let mut bytes = Vec::new();
-        reply.encode(if payload { 2000 + 28 } else { 0 }, &mut bytes);
+        reply.encode(payload, &mut bytes);
         let (header, fields) = split(&bytes);
-        prop_assert_eq!(header.split(Reply::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload));
+        prop_assert_eq!(header.split(Reply::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload > 0));
         prop_assert_eq!(Reply::decode(header.kind, fields).unwrap(), reply);
     }
 
@@ -141,7 +195,7 @@ proptest! {
         if let Ok(header) = Header::decode(&header) {
             for body in [Request::body(header.kind), Reply::body(header.kind)] {
                 if let Ok((length, _)) = header.split(body.as_ref(), SHAPE) {
-                    prop_assert!(length <= 2 + MAX_TEXT, "more than a text is never allocated");
+                    prop_assert!(length <= 8 + MAX_DECISIONS, "more than a text or decisions is never allocated");
                 }
             }
         }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 pub mod certificates;
+pub mod cluster;
 pub mod proxy;
 pub mod raw;
 
@@ -51,6 +52,7 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         secret: SECRET.to_owned(),
         lease_millis: 30_000,
         tls: None,
+        shards: None,
         start_timeout_millis: 30_000,
     }
 }
@@ -67,6 +69,7 @@ pub fn client_spec(spec: &ServerSpec, port: u16) -> ClientSpec {
         secret: spec.secret.clone(),
         timeout_millis: 5_000,
         tls: None,
+        shards: vec![],
     }
 }
 

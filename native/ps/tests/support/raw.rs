@@ -7,7 +7,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// A bare connection.
 pub struct Raw {
@@ -49,7 +49,7 @@ impl Raw {
         self.send(&nonce);
         let mut preamble = [0; 8];
         self.stream.read_exact(&mut preamble).unwrap();
-        assert_eq!(preamble, [b'F', b'S', b'P', b'S', 3, 0, 0, 0]);
+        assert_eq!(preamble, [b'F', b'S', b'P', b'S', 4, 0, 0, 0]);
         let mut challenge = [0; 64];
         if version == VERSION {
             self.stream.read_exact(&mut challenge).unwrap();

@@ -58,6 +58,7 @@ impl Engine {
             secret: SECRET.to_owned(),
             lease_millis: 60_000,
             tls: None,
+            shards: None,
             start_timeout_millis: 60_000,
         };
         let spec = |partition| WorkerSpec {
@@ -116,6 +117,7 @@ fn client(server: &ServerSpec, port: u16) -> ClientSpec {
         secret: server.secret.clone(),
         timeout_millis: 10_000,
         tls: None,
+        shards: vec![],
     }
 }
 

@@ -160,6 +160,7 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
             secret: SECRET.to_owned(),
             timeout_millis: 5_000,
             tls: None,
+            shards: vec![],
         },
         network,
         data,
@@ -205,6 +206,7 @@ impl Fit {
             secret: SECRET.to_owned(),
             lease_millis: 30_000,
             tls: None,
+            shards: None,
             start_timeout_millis: 30_000,
         };
         let server = Server::open(&spec, layout, center, buffers).unwrap();

@@ -8,6 +8,7 @@ use firesteel_core::{Answer, Registration, Tally, WorkerId};
 use super::{Control, Grant, Speaker, Terms, fenced};
 use crate::error::PsError;
 use crate::store::worker::{Lease, Worker};
+use crate::wire::Decision;
 
 impl Control {
     /// Grants the lease if nobody else holds it.
@@ -76,6 +77,9 @@ impl Control {
             }
         }
         let granted = Grant::Granted(worker.position, Arc::clone(&worker.activity));
+        if newer {
+            self.decide(|| Decision::Forget { worker: id, attempt: known.attempt });
+        }
         if let Some(warning) = changed {
             self.warn(warning);
         }
@@ -94,11 +98,16 @@ impl Control {
         self.ended.entry(partition).or_default().insert(attempt);
         let of_partition =
             WorkerId { partition, index: 0 }..=WorkerId { partition, index: u32::MAX };
-        for (_, worker) in self.workers.range_mut(of_partition) {
+        let mut ended = Vec::new();
+        for (id, worker) in self.workers.range_mut(of_partition) {
             if worker.lease.as_ref().is_some_and(|lease| lease.attempt == attempt) {
                 worker.lease = None;
                 worker.pending = None;
+                ended.push(*id);
             }
+        }
+        for worker in ended {
+            self.decide(|| Decision::Forget { worker, attempt });
         }
     }
 

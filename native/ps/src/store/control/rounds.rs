@@ -8,12 +8,12 @@ use std::time::Instant;
 use firesteel_core::strategy::{Rhythm, Weight};
 use firesteel_core::{Answer, ErrorCode, WorkerId};
 
-use super::{Control, Entry, Speaker, Terms};
+use super::{Control, Decided, Entry, Speaker, Terms};
 use crate::error::PsError;
 use crate::store::round::Kept;
 use crate::store::turn::Turn;
 use crate::store::worker::Pending;
-use crate::wire::Window;
+use crate::wire::{Decision, Share, Window};
 
 /// A round to be applied in its turn.
 #[derive(Debug)]
@@ -68,17 +68,25 @@ impl Control {
             return None;
         }
         let (mut windows, mut kept) = (Vec::new(), Vec::new());
+        let (mut shares, mut silent) = (Vec::new(), Vec::new());
         for (id, worker) in &mut self.workers {
             let Some(pending) = worker.pending.take() else { continue };
+            let attempt = worker.registration.attempt;
             if worker.is_live(now, terms.lease) {
+                let (sequence, weight) = (pending.window.sequence, pending.kept.weight);
+                shares.push(Share { worker: *id, attempt, sequence, weight });
                 windows.push((*id, pending.window));
                 kept.push(pending.kept);
             } else {
                 // It fell silent: should it come back, it must not go on behind a window that nobody applied.
                 worker.lease = None;
-                let attempt = worker.registration.attempt;
+                silent.push((*id, attempt));
                 self.ended.entry(id.partition).or_default().insert(attempt);
             }
+        }
+        self.decide(|| Decision::Close(shares));
+        for (worker, attempt) in silent {
+            self.decide(|| Decision::Forget { worker, attempt });
         }
         self.record(&windows, kept.iter().any(|kept| kept.weight > 0.0));
         Some(Closing { turn: Turn::behind(&mut self.tail, terms.stops), kept })
@@ -104,7 +112,7 @@ impl Control {
         speaker: Speaker,
         sequence: u64,
         now: Instant,
-    ) -> Result<Option<(Turn, Answer)>, PsError> {
+    ) -> Result<Option<(Turn, Decided)>, PsError> {
         let (version, stop) = (self.version, self.stops());
         let worker = self.holder(speaker, now)?;
         let waits =
@@ -121,7 +129,9 @@ impl Control {
         }
         worker.pulled = version;
         self.pulls += 1;
-        Ok(Some((Turn::behind(&mut self.tail, terms.stops), self.answer(0))))
+        let ticket = self.decide(|| Decision::Read { worker: speaker.worker, round: true });
+        let answer = self.answer(0);
+        Ok(Some((Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket })))
     }
 
     /// Renews the leases of all workers of a task: they share its thread, and one of them waits.

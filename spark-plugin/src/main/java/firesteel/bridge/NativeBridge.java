@@ -3,8 +3,8 @@ package firesteel.bridge;
 /**
  * The natives of {@code libfiresteel.so}. A handle is an id in a native registry, never an address: a stale one is an
  * {@link InternalException}. Documents are JSON texts in which every field is present. Each native throws one of the
- * exceptions of {@link NativeErrors}. Use the wrappers {@link NativeServer}, {@link NativeWorker},
- * {@link NativePredictor} and {@link NativeRuntime}, which load the library first.
+ * exceptions of {@link NativeErrors}. Use the wrappers {@link NativeServer}, {@link NativeShard},
+ * {@link NativeWorker}, {@link NativePredictor} and {@link NativeRuntime}, which load the library first.
  */
 final class NativeBridge {
   private NativeBridge() {}
@@ -45,9 +45,15 @@ final class NativeBridge {
 
   static native void serverAttemptEnded(long server, int partition, long attempt);
 
+  static native void serverFail(long server, int code, String message);
+
   static native byte[] serverWeights(long server);
 
   static native void serverClose(long server);
+
+  // ---- a shard of the center variable, in an executor
+
+  static native int shardOpen(String spec);
 
   // ---- the workers of a task
 

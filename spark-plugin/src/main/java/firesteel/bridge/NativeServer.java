@@ -51,6 +51,15 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
+   * Notes why the fit must fail, unless it must already: a shard server is lost.
+   *
+   * @param message the text of the {@link ServerUnreachableException} that the fit fails with
+   */
+  public void shardLost(String message) {
+    handle.ifOpen(id -> NativeBridge.serverFail(id, ServerUnreachableException.CODE, message));
+  }
+
+  /**
    * The trained center variable and its buffers.
    *
    * @return safetensors, named as in PyTorch's {@code state_dict}

@@ -110,11 +110,22 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     "whether a worker of an asynchronous strategy trains on while it exchanges; unless set, it does"
   )
 
-  setDefault(strategy -> "adag")
+  /** How many servers the center variable is spread over: the driver's, and one in each of as many executors as that takes,
+    * which need Firesteel's plugin. At most one for 32768 parameters. Default: 1.
+    */
+  final val serverShards: IntParam = new IntParam(
+    this,
+    "serverShards",
+    "how many servers, in the driver and in executors, hold the network's parameters (>= 1)",
+    Validators.atLeastOne("serverShards")
+  )
+
+  setDefault(strategy -> "adag", serverShards -> 1)
 
   final def getStrategy: String = $(strategy)
   final def getWindow: Int = $(window)
   final def getNumWorkers: Int = $(numWorkers)
+  final def getServerShards: Int = $(serverShards)
 
   /** The strategy of a fit with this many workers, with its options; an absent one is the strategy's default.
     *
@@ -189,6 +200,7 @@ trait StrategySetters extends StrategyParams with ServerOptimizerSetters with Co
   def setStrategy(value: String): this.type = set(strategy, value)
   def setWindow(value: Int): this.type = set(window, value)
   def setNumWorkers(value: Int): this.type = set(numWorkers, value)
+  def setServerShards(value: Int): this.type = set(serverShards, value)
   def setElasticAlpha(value: Double): this.type = set(elasticAlpha, value)
   def setElasticRho(value: Double): this.type = set(elasticRho, value)
   def setElasticMomentum(value: Double): this.type = set(elasticMomentum, value)

@@ -40,15 +40,19 @@ private[firesteel] object FitJob {
     val tasks = math.min(workers, slots)
     val identity = FitIdentity.random()
     log.info(s"Fit ${identity.fit}: $workers workers in $tasks tasks on $slots slots")
-    val server = NativeServer.open(plan.server(identity, workers, context.getConf), null)
+    val shards = ShardServers.open(context, plan, identity, workers)
+    val server = NativeServer.open(plan.server(identity, workers, context.getConf, shards), null)
     try {
       val port = ServerStatus.parseStatus(server.status()).port
-      val task =
-        new WorkerTask(plan.worker(identity, workers, port, context.getConf), workers, tasks)
+      val task = new WorkerTask(
+        plan.worker(identity, workers, port, context.getConf, shards),
+        workers,
+        tasks
+      )
       val start = System.nanoTime()
       val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
       val progress = progressOf(plan, workers, context)
-      new Run(context, server, rdd, tasks, slots, progress).await()
+      new Run(context, server, shards, rdd, tasks, slots, progress).await()
       val seconds = (System.nanoTime() - start).toDouble / 1e9
       result(server, workers, tasks, seconds)
     } finally server.close()
@@ -78,6 +82,7 @@ private[firesteel] object FitJob {
   private final class Run(
       context: SparkContext,
       server: NativeServer,
+      shards: Seq[ShardServer],
       rdd: RDD[Unit],
       tasks: Int,
       slots: Int,
@@ -85,6 +90,7 @@ private[firesteel] object FitJob {
   ) {
     private val listener =
       new FitListener(rdd.id, (partition, attempt) => server.attemptEnded(partition, attempt))
+    private val losses = new ShardListener(shards, server)
     private val startTimeout = Configuration.StartTimeout.get(context.getConf)
     private var warned = 0
     private var warnedOfStart = false
@@ -92,6 +98,7 @@ private[firesteel] object FitJob {
 
     def await(): Unit = {
       context.addSparkListener(listener)
+      context.addSparkListener(losses)
       try {
         // Not runJob: this thread watches the fit meanwhile. The job has this thread's group, tags and pool.
         val action = rdd.collectAsync()
@@ -104,7 +111,10 @@ private[firesteel] object FitJob {
             }
             throw failure.getOrElse(typed(error))
         } finally progress.finish(last)
-      } finally context.removeSparkListener(listener)
+      } finally {
+        context.removeSparkListener(listener)
+        context.removeSparkListener(losses)
+      }
     }
 
     @tailrec

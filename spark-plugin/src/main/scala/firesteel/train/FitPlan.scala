@@ -6,8 +6,8 @@ import java.util.UUID
 import firesteel.data.DataPlan
 import firesteel.plugin.Configuration
 import org.apache.spark.SparkConf
-import org.json4s.JsonAST.{JArray, JBool, JInt, JObject, JString, JValue}
-import org.json4s.jackson.JsonMethods.{compact, render}
+import org.json4s.JsonAST.{JArray, JBool, JInt, JNothing, JObject, JString, JValue}
+import org.json4s.jackson.JsonMethods.{compact, parse, render}
 
 /** One fit with every option resolved: what the server's and the workers' documents are made of.
   *
@@ -35,6 +35,8 @@ import org.json4s.jackson.JsonMethods.{compact, render}
   *   whether each epoch has a new order of rows
   * @param showProgress
   *   whether a progress line is drawn; by the configuration if not given
+  * @param serverShards
+  *   how many servers hold the center variable
   */
 private[firesteel] final case class FitPlan(
     network: JObject,
@@ -48,12 +50,18 @@ private[firesteel] final case class FitPlan(
     epochs: Int,
     seed: Long,
     shuffle: Boolean,
-    showProgress: Option[Boolean]
+    showProgress: Option[Boolean],
+    serverShards: Int = 1
 ) {
   private val unsignedSeed: JInt = JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
 
   /** The `ServerSpec`. */
-  def server(identity: FitIdentity, workers: Int, conf: SparkConf): String = FitPlan.text(
+  def server(
+      identity: FitIdentity,
+      workers: Int,
+      conf: SparkConf,
+      shards: Seq[ShardServer] = Nil
+  ): String = FitPlan.text(
     JObject(
       "fit" -> JString(identity.fit),
       "network" -> network,
@@ -69,12 +77,53 @@ private[firesteel] final case class FitPlan(
       "secret" -> JString(identity.secret),
       "leaseMillis" -> JInt(Configuration.ServerLease.get(conf)),
       "startTimeoutMillis" -> JInt(Configuration.StartTimeout.get(conf)),
-      "tls" -> TlsFiles.server(conf)
+      "tls" -> TlsFiles.server(conf),
+      "shards" -> driversShards(identity, conf, shards)
     )
   )
 
+  private def driversShards(
+      identity: FitIdentity,
+      conf: SparkConf,
+      shards: Seq[ShardServer]
+  ): JValue =
+    if (shards.isEmpty) JNothing
+    else
+      JObject(
+        "servers" -> JArray(shards.map(_.json).toList),
+        "driverSecret" -> JString(identity.driverSecret),
+        "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf)),
+        "tls" -> TlsFiles.driver(conf)
+      )
+
+  /** The `ShardSpec` of one shard, but for what only its executor knows: see [[FitPlan.withLocal]]. */
+  def shard(identity: FitIdentity, number: Int, workers: Int, conf: SparkConf): String =
+    FitPlan.text(
+      JObject(
+        "fit" -> JString(identity.fit),
+        "shard" -> JInt(number),
+        "shards" -> JInt(serverShards),
+        "network" -> network,
+        "data" -> data.json,
+        "strategy" -> strategy(workers),
+        "optimizer" -> optimizer,
+        "workers" -> JInt(workers),
+        "port" -> JInt(Configuration.ServerPort.get(conf)),
+        "portMaxRetries" -> JInt(conf.getInt("spark.port.maxRetries", 16)),
+        "secret" -> JString(identity.secret),
+        "driverSecret" -> JString(identity.driverSecret),
+        "silenceMillis" -> JInt(2 * Configuration.ServerTimeout.get(conf))
+      )
+    )
+
   /** What the `WorkerSpec`s of all tasks have in common. */
-  def worker(identity: FitIdentity, workers: Int, port: Int, conf: SparkConf): String =
+  def worker(
+      identity: FitIdentity,
+      workers: Int,
+      port: Int,
+      conf: SparkConf,
+      shards: Seq[ShardServer] = Nil
+  ): String =
     FitPlan.text(
       JObject(
         "server" -> JObject(
@@ -83,7 +132,8 @@ private[firesteel] final case class FitPlan(
           "port" -> JInt(port),
           "secret" -> JString(identity.secret),
           "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf)),
-          "tls" -> TlsFiles.worker(conf)
+          "tls" -> TlsFiles.worker(conf),
+          "shards" -> (if (shards.isEmpty) JNothing else JArray(shards.map(_.json).toList))
         ),
         "network" -> network,
         "data" -> data.json,
@@ -106,7 +156,16 @@ private[firesteel] object FitPlan {
   private def host(conf: SparkConf): String = address(conf.get("spark.driver.host"))
 
   /** Without the brackets that Spark puts around an address of IPv6. */
-  private def address(host: String): String = host.stripPrefix("[").stripSuffix("]")
+  def address(host: String): String = host.stripPrefix("[").stripSuffix("]")
+
+  /** A `ShardSpec` with what only the executor knows: its address, and its files for TLS. */
+  def withLocal(specification: String, host: String, conf: SparkConf): String =
+    parse(specification) match {
+      case shared: JObject =>
+        val own = JObject("bindAddress" -> JString(host), "tls" -> TlsFiles.server(conf))
+        text(JObject(shared.obj ++ own.obj))
+      case _ => throw new IllegalStateException("the specification of a shard is no object")
+    }
 
   def text(json: JValue): String = compact(render(json))
 
@@ -128,18 +187,27 @@ private[firesteel] object FitPlan {
   )
 }
 
-/** A fit's name and the secret by which its server and its workers know each other. */
-private[train] final class FitIdentity private (val fit: String, val secret: String) {
+/** A fit's name, the secret by which its servers and its workers know each other, and the one by which its shards know the
+  * driver.
+  */
+private[train] final class FitIdentity private (
+    val fit: String,
+    val secret: String,
+    val driverSecret: String
+) {
   override def toString: String = s"FitIdentity($fit)"
 }
 
 private[train] object FitIdentity {
   private val SecretBytes = 32
 
-  /** A new one, with 256 random bits as 64 hexadecimal digits. */
-  def random(): FitIdentity = {
+  /** A new one; a secret is 256 random bits as 64 hexadecimal digits. */
+  def random(): FitIdentity =
+    new FitIdentity(UUID.randomUUID().toString, secret(), secret())
+
+  private def secret(): String = {
     val bytes = new Array[Byte](SecretBytes)
     new SecureRandom().nextBytes(bytes)
-    new FitIdentity(UUID.randomUUID().toString, bytes.map(byte => f"$byte%02x").mkString)
+    bytes.map(byte => f"$byte%02x").mkString
   }
 }

@@ -45,7 +45,8 @@ private[firesteel] trait NetworkEstimation
     val optimizer = fitOptimizerSpec
     val _ = strategySpec(workers = 1)
     val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
-    val learnt = target(Inspection.of(network, inputs))
+    val inspection = Inspection.of(network, inputs)
+    val learnt = target(inspection)
     val data = DataPlan(inputs, Seq(learnt.label), weightColumn)
     Inspection.check(network, data, learnt.loss)
     val plan = FitPlan(
@@ -60,7 +61,8 @@ private[firesteel] trait NetworkEstimation
       getEpochs,
       getSeed,
       getShuffle,
-      get(showProgress)
+      get(showProgress),
+      ShardServers.within(getServerShards, inspection.parameters)
     )
     val trained = FitJob.run(df, plan)
     new FittedNetwork(network, inputs, learnt.output, trained.weights, trained.summary)

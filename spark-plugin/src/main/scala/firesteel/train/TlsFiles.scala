@@ -30,6 +30,9 @@ private[train] object TlsFiles {
     else JObject(trusted, "identity" -> identity(own, Configuration.SslClientPrivateKey, conf))
   }
 
+  /** The `ClientTls` of the driver, which connects to shards, with paths of this machine. */
+  def driver(conf: SparkConf): JValue = located(worker(conf))
+
   /** What all `WorkerSpec`s have in common, with paths of this machine. */
   def locatedIn(common: JObject): JObject = within(common, "server") {
     case server: JObject => within(server, "tls")(located)

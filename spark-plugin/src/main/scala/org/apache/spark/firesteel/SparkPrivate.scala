@@ -9,6 +9,13 @@ object SparkPrivate {
   def slots(context: SparkContext): Int =
     context.maxNumConcurrentTasks(context.resourceProfileManager.defaultResourceProfile)
 
+  /** The executors of now by id and host, in the order of their ids; none but the driver's own in local mode. */
+  def executors(context: SparkContext): Seq[(String, String)] =
+    context.env.blockManager.master.getMemoryStatus.keys.toSeq
+      .filterNot(_.isDriver)
+      .map(manager => manager.executorId -> manager.host)
+      .sortBy { case (id, _) => (id.length, id) }
+
   /** Ends the task with Spark's own exception if it was killed. */
   def killIfInterrupted(context: TaskContext): Unit = context.killTaskIfInterrupted()
 

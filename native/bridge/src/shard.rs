@@ -1,0 +1,26 @@
+//! The native that opens a shard server in an executor.
+
+use firesteel_core::spec::ShardSpec;
+use firesteel_ps::ShardServer;
+use firesteel_train::layout;
+use jni::Env;
+use jni::objects::{JClass, JString};
+use jni::sys::jint;
+
+use crate::arguments::document;
+use crate::calls::CALLS;
+use crate::errors::{BridgeError, ThrowCoded};
+
+native!(shard_open(spec: JString) -> jint);
+
+/// Needs no handle: the shard ends with the driver's server, or with the process.
+fn shard_open<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    spec: JString<'local>,
+) -> Result<jint, BridgeError> {
+    let _call = CALLS.enter()?;
+    let spec: ShardSpec = document(env, &spec, "shard specification")?;
+    let layout = layout(&spec.network, &spec.data)?;
+    Ok(jint::from(ShardServer::open(&spec, &layout)?.port()))
+}

@@ -1,0 +1,94 @@
+//! A connection to one shard.
+
+use firesteel_core::compression::Distortion;
+use firesteel_core::spec::ClientSpec;
+use firesteel_core::{Buffers, CancelFlag, Commit, WorkerId};
+
+use crate::client::connection::{Parameters, Payload, Target};
+use crate::client::outgoing::Outgoing;
+use crate::client::remote::Remote;
+use crate::cut::Cut;
+use crate::error::PsError;
+use crate::secret::Secret;
+use crate::wire::{Flaw, Reply, Request};
+
+impl Remote {
+    /// Connects to shard `number`; `spec` has its host and port. The driver has a secret of its own.
+    pub(crate) fn connect_to_shard(
+        spec: &ClientSpec,
+        own: Option<&Secret>,
+        number: u32,
+        cut: &Cut,
+        layout_hash: u64,
+        cancel: &CancelFlag,
+    ) -> Result<Self, PsError> {
+        let name = format!("{}:{} (shard {number})", spec.host, spec.port);
+        Self::connect_as(spec, own, name, cut.hash(layout_hash), cut.range().len(), cancel)
+    }
+
+    /// Sends a request to a shard, again over a new connection when one breaks.
+    pub(crate) fn call(
+        &mut self,
+        request: &Request,
+        payload: Option<Parameters<'_>>,
+        mut target: Option<&mut [f32]>,
+    ) -> Result<Reply, PsError> {
+        let (none, mut nothing) = (Buffers::default(), Buffers::default());
+        self.retry(|connection| {
+            let payload = payload.map(|parameters| Payload { parameters, buffers: &none });
+            let target = target.as_mut().map(|center| Target { center, buffers: &mut nothing });
+            connection.call(request, payload, target)
+        })
+    }
+
+    /// Sends the driver's request to a shard, which is answered with nothing; `payload` goes as it is.
+    pub(crate) fn order(
+        &mut self,
+        request: &Request,
+        payload: Option<&[f32]>,
+    ) -> Result<(), PsError> {
+        match self.call(request, payload.map(Parameters::Plain), None)? {
+            Reply::Done => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Leaves a part of a message with the shard, in the fit's code for it; tells what compression lost, and which of its
+    /// numbers is not finite, if one is.
+    pub(super) fn stage(
+        &mut self,
+        worker: WorkerId,
+        attempt: i64,
+        part: &Commit<'_>,
+    ) -> Result<(Distortion, Option<Flaw>), PsError> {
+        let mut outgoing: Outgoing = std::mem::take(&mut self.outgoing);
+        let staged = outgoing.window(part).and_then(|(window, code)| {
+            let parameters = code.map_or(Parameters::Plain(part.message), Parameters::Coded);
+            let request = Request::Stage { worker, attempt, sequence: window.sequence };
+            Ok((window.distortion, self.call(&request, Some(parameters), None)?))
+        });
+        self.outgoing = outgoing;
+        match staged? {
+            (distortion, Reply::Staged { flaw }) => Ok((distortion, flaw)),
+            (_, other) => Err(unexpected(&other)),
+        }
+    }
+
+    /// Reads what a decision has the shard keep for a worker; false if it is gone.
+    pub(crate) fn fetch(
+        &mut self,
+        worker: WorkerId,
+        ticket: u64,
+        part: &mut [f32],
+    ) -> Result<bool, PsError> {
+        match self.call(&Request::Fetch { worker, ticket }, None, Some(part))? {
+            Reply::Slice | Reply::Exact => Ok(true),
+            Reply::Gone => Ok(false),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+fn unexpected(reply: &Reply) -> PsError {
+    PsError::Protocol(format!("a shard answered {reply:?}"))
+}

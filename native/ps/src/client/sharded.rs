@@ -1,0 +1,222 @@
+//! The channel to several servers, each of which holds a part of the center variable.
+//!
+//! A message is cut without a copy and staged on all other shards at the same time; the first part goes with the commit to the
+//! driver's server, which decides for all. What a decision gives is read from all of them under its number.
+
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
+
+use firesteel_core::spec::ClientSpec;
+use firesteel_core::{
+    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
+    Registration, Save, Tally,
+};
+
+use crate::client::check_len;
+use crate::client::remote::Remote;
+use crate::cut::Cut;
+use crate::error::PsError;
+use crate::wire::{Flaw, Request, Window};
+
+/// A worker's connections to the servers of its fit.
+pub(super) struct Sharded {
+    driver: Remote,
+    /// The end of the driver's part.
+    first: usize,
+    shards: Vec<Shard>,
+    parameters: usize,
+    registration: Option<Registration>,
+}
+
+struct Shard {
+    remote: Remote,
+    range: Range<usize>,
+}
+
+impl Sharded {
+    /// Connects to all servers.
+    pub(super) fn connect(
+        spec: &ClientSpec,
+        layout_hash: u64,
+        parameters: usize,
+        cancel: &CancelFlag,
+    ) -> Result<Self, PsError> {
+        let count = u32::try_from(spec.shards.len() + 1).unwrap_or(u32::MAX);
+        let cut = Cut::new(parameters, 0, count)?;
+        let first = cut.range().end;
+        let driver = Remote::connect(spec, cut.hash(layout_hash), first, cancel)?;
+        let shards = (1..).zip(&spec.shards).map(|(number, shard)| {
+            let cut = Cut::new(parameters, number, count)?;
+            let spec = ClientSpec {
+                host: shard.host.clone(),
+                port: shard.port,
+                shards: vec![],
+                ..spec.clone()
+            };
+            let remote = Remote::connect_to_shard(&spec, None, number, &cut, layout_hash, cancel)?;
+            Ok(Shard { remote, range: cut.range() })
+        });
+        let shards = shards.collect::<Result<_, PsError>>()?;
+        Ok(Self { driver, first, shards, parameters, registration: None })
+    }
+
+    fn registration(&self) -> Result<Registration, PsError> {
+        self.registration
+            .ok_or_else(|| PsError::Protocol("a request before the registration".to_owned()))
+    }
+
+    /// Leaves a message with all shards but the driver's, or fails the fit with the first number that is not finite.
+    fn stage(&mut self, commit: &Commit<'_>) -> Result<(), ChannelError> {
+        check_len("parameters", commit.message.len(), self.parameters)?;
+        let Registration { worker, attempt, .. } = self.registration()?;
+        let parts = self.shards.iter_mut().map(|Shard { remote, range }| {
+            let part = Commit { message: &commit.message[range.clone()], ..*commit };
+            move || remote.stage(worker, attempt, &part)
+        });
+        let mut flaw = None;
+        for (distortion, found) in at_once(parts.collect())? {
+            self.driver.elsewhere.add(distortion);
+            flaw = flaw.or(found);
+        }
+        match flaw {
+            None => Ok(()),
+            // Answered with a failure, unless the window was applied before: then it cannot be the same.
+            Some(Flaw { index, value }) => {
+                let window = Window::from(commit);
+                self.driver.tell(&Request::Flawed { window, flaw: Flaw { index, value } })?;
+                let text = format!("parameter {index} of an applied window is {value}");
+                Err(PsError::Protocol(text).into())
+            }
+        }
+    }
+
+    /// Reads what the driver's last answer gives; false if a shard has given it already, to a connection that broke.
+    fn fetch(&mut self, center: &mut [f32]) -> Result<bool, ChannelError> {
+        let worker = self.registration()?.worker;
+        let ticket = self.driver.ticket()?;
+        let (_, mut left) = center.split_at_mut(self.first);
+        let mut parts = Vec::with_capacity(self.shards.len());
+        for Shard { remote, range } in &mut self.shards {
+            let (part, others) = left.split_at_mut(range.len());
+            left = others;
+            parts.push(move || remote.fetch(worker, ticket, part));
+        }
+        Ok(at_once(parts)?.into_iter().all(|there| there))
+    }
+
+    /// Asks the driver until all parts of what it answers have come.
+    fn read(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+        ask: fn(&mut Remote, &mut [f32], &mut Buffers) -> Result<Answer, ChannelError>,
+    ) -> Result<Answer, ChannelError> {
+        check_len("parameters", center.len(), self.parameters)?;
+        loop {
+            let answer = ask(&mut self.driver, &mut center[..self.first], buffers)?;
+            if self.fetch(center)? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+/// Does all of it at the same time, the last one on this thread. The first failure stands.
+fn at_once<T: Send>(
+    mut deeds: Vec<impl FnOnce() -> Result<T, PsError> + Send>,
+) -> Result<Vec<T>, PsError> {
+    let Some(last) = deeds.pop() else { return Ok(Vec::new()) };
+    thread::scope(|scope| {
+        let others: Vec<_> = deeds.into_iter().map(|deed| scope.spawn(deed)).collect();
+        let last = last();
+        let joined = others
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        let mut done: Vec<_> = joined.collect();
+        done.push(last);
+        done.into_iter().collect()
+    })
+}
+
+impl ParamChannel for Sharded {
+    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
+        self.registration = None;
+        let granted = self.driver.register(registration)?;
+        self.registration = Some(*registration);
+        Ok(granted)
+    }
+
+    fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
+        self.read(center, buffers, Remote::pull)
+    }
+
+    fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        self.stage(commit)?;
+        self.driver.commit(&self.first_part(commit))
+    }
+
+    fn exchange(
+        &mut self,
+        commit: &Commit<'_>,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        check_len("parameters", center.len(), self.parameters)?;
+        self.stage(commit)?;
+        let first = self.first_part(commit);
+        let answer = self.driver.exchange(&first, &mut center[..self.first], buffers)?;
+        if self.fetch(center)? {
+            return Ok(answer);
+        }
+        let now = self.read(center, buffers, Remote::pull)?;
+        Ok(Answer { staleness: answer.staleness, ..now })
+    }
+
+    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
+        self.stage(commit)?;
+        self.driver.contribute(&self.first_part(commit))
+    }
+
+    fn close_round(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, ChannelError> {
+        self.read(center, buffers, Remote::close_round)
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
+        let Save { sequence, replica: message, buffers, span, tally } = *save;
+        self.stage(&Commit { sequence, message, buffers, span, tally })?;
+        self.driver.save(&Save { replica: &save.replica[..self.first], ..*save })
+    }
+
+    fn heartbeat(
+        &mut self,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+    ) -> Result<Answer, ChannelError> {
+        self.driver.heartbeat(position, rows, tally)
+    }
+
+    fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {
+        self.driver.abort(code, message)
+    }
+
+    fn finish(&mut self) -> Result<(), ChannelError> {
+        self.driver.finish()
+    }
+}
+
+impl Sharded {
+    /// A commit with what the driver's server takes of its message.
+    fn first_part<'a>(&self, commit: &Commit<'a>) -> Commit<'a> {
+        Commit { message: &commit.message[..self.first], ..*commit }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a shard holds for one worker: parts of messages that wait for the driver's decision, and what is there to be fetched.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use firesteel_core::WorkerId;
+
+use crate::error::PsError;
+use crate::store::View;
+
+/// How many parts of one worker's messages wait at a time: one on its way, and one that is decided but not yet known to be.
+const MOST_STAGED: usize = 2;
+
+/// A window by its attempt and its sequence number.
+pub(super) type Key = (i64, u64);
+
+/// What became of a part that was to be staged.
+#[derive(Debug, PartialEq)]
+pub(super) enum Staging {
+    /// It is there, or is no longer needed: it was there before, and has been decided.
+    Done,
+    /// Others must be decided first.
+    Wait(Vec<f32>),
+}
+
+/// The desk of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    staged: BTreeMap<Key, Vec<f32>>,
+    /// The last window that was decided.
+    decided: Option<Key>,
+    /// The newest attempt of which nothing is wanted any more.
+    forgotten: Option<i64>,
+    /// What the worker can fetch, and the number of the decision that gave it.
+    kept: Option<(u64, Arc<View>)>,
+    /// What it read last, where the strategy wants it.
+    pub(super) seen: Option<Arc<View>>,
+}
+
+impl Desk {
+    /// Stages a part, in place of one of the same window.
+    pub(super) fn stage(
+        &mut self,
+        worker: WorkerId,
+        key: Key,
+        part: Vec<f32>,
+        spare: &mut Vec<Vec<f32>>,
+    ) -> Result<Staging, PsError> {
+        let (attempt, _) = key;
+        if self.forgotten.is_some_and(|forgotten| attempt <= forgotten) {
+            spare.push(part);
+            let reason = "a newer attempt has taken over, or Spark reported it ended".to_owned();
+            return Err(PsError::Fenced { worker, attempt, reason });
+        }
+        if self.decided.is_some_and(|decided| key <= decided) {
+            spare.push(part);
+            return Ok(Staging::Done);
+        }
+        let others = self.staged.keys().filter(|other| other.0 == attempt && **other != key);
+        if others.count() >= MOST_STAGED {
+            return Ok(Staging::Wait(part));
+        }
+        spare.extend(self.staged.insert(key, part));
+        Ok(Staging::Done)
+    }
+
+    /// Takes the part of a window that has been decided.
+    pub(super) fn decide(&mut self, key: Key) -> Option<Vec<f32>> {
+        self.decided = self.decided.max(Some(key));
+        self.staged.remove(&key)
+    }
+
+    /// Drops what an attempt and older ones have staged.
+    pub(super) fn forget(&mut self, attempt: i64, spare: &mut Vec<Vec<f32>>) {
+        self.forgotten = self.forgotten.max(Some(attempt));
+        let newer = self.staged.split_off(&(attempt.saturating_add(1), 0));
+        spare.extend(std::mem::replace(&mut self.staged, newer).into_values());
+    }
+
+    /// Keeps what a decision gives for the worker to fetch.
+    pub(super) fn keep(&mut self, ticket: u64, view: Arc<View>) {
+        self.kept = Some((ticket, view));
+    }
+
+    /// Takes what the decision of this number gave; `None` if it is gone.
+    pub(super) fn take(&mut self, ticket: u64) -> Option<Arc<View>> {
+        self.kept.take_if(|(kept, _)| *kept == ticket).map(|(_, view)| view)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKER: WorkerId = WorkerId { partition: 0, index: 0 };
+
+    fn stage(desk: &mut Desk, key: Key) -> Result<Staging, PsError> {
+        desk.stage(WORKER, key, vec![key.1 as f32], &mut Vec::new())
+    }
+
+    #[test]
+    fn a_part_waits_for_its_decision_and_comes_late_without_harm() {
+        let mut desk = Desk::default();
+        assert_eq!(stage(&mut desk, (1, 1)).unwrap(), Staging::Done);
+        assert_eq!(stage(&mut desk, (1, 1)).unwrap(), Staging::Done, "sent again");
+        assert_eq!(desk.decide((1, 1)), Some(vec![1.0]));
+        assert_eq!(stage(&mut desk, (1, 1)).unwrap(), Staging::Done, "a resend that was under way");
+        assert_eq!(desk.decide((1, 1)), None);
+    }
+
+    #[test]
+    fn a_worker_that_runs_ahead_of_the_decisions_waits() {
+        let mut desk = Desk::default();
+        for sequence in 1..=2 {
+            assert_eq!(stage(&mut desk, (1, sequence)).unwrap(), Staging::Done);
+        }
+        assert_eq!(stage(&mut desk, (1, 3)).unwrap(), Staging::Wait(vec![3.0]));
+        assert_eq!(stage(&mut desk, (2, 1)).unwrap(), Staging::Done, "a newer attempt does not");
+        desk.decide((1, 1));
+        assert_eq!(stage(&mut desk, (1, 3)).unwrap(), Staging::Done);
+    }
+
+    #[test]
+    fn what_an_attempt_staged_is_dropped_when_it_is_forgotten_and_not_before() {
+        let (mut desk, mut spare) = (Desk::default(), Vec::new());
+        stage(&mut desk, (1, 5)).unwrap();
+        stage(&mut desk, (2, 1)).unwrap();
+        assert_eq!(desk.decide((1, 5)), Some(vec![5.0]), "decided before the newer attempt came");
+        stage(&mut desk, (1, 6)).unwrap();
+        desk.forget(1, &mut spare);
+        assert_eq!(spare, [[6.0]]);
+        assert!(matches!(stage(&mut desk, (1, 7)), Err(PsError::Fenced { attempt: 1, .. })));
+        assert_eq!(desk.decide((2, 1)), Some(vec![1.0]));
+    }
+
+    #[test]
+    fn what_is_kept_is_given_once_and_only_by_its_number() {
+        let mut desk = Desk::default();
+        desk.keep(3, Arc::default());
+        assert!(desk.take(2).is_none());
+        assert!(desk.take(3).is_some());
+        assert!(desk.take(3).is_none());
+        desk.keep(4, Arc::default());
+        desk.keep(6, Arc::default());
+        assert!(desk.take(4).is_none() && desk.take(6).is_some());
+    }
+}

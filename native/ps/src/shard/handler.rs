@@ -1,0 +1,189 @@
+//! One connection to a shard: of a worker, which stages and fetches, or of the driver, which decides.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use firesteel_core::compression::Codec;
+use firesteel_core::{Coded, WorkerId};
+
+use super::store::ShardStore;
+use crate::error::PsError;
+use crate::link::{Link, LinkError};
+use crate::metrics;
+use crate::secret::Secret;
+use crate::server::greeting::{Caller, End, Gate, LINGER};
+use crate::server::handler::{BETWEEN_FRAMES, PIECE, STALL, WITHIN_FRAME, patience};
+use crate::server::listener::Host;
+use crate::server::outbox::Outbox;
+use crate::store::{Finite, View};
+use crate::wire::frame::HEADER_LEN;
+use crate::wire::{self, Header, Payload, Reply, Request};
+
+/// What the connections of a shard share.
+pub(super) struct ShardService {
+    pub(super) store: Arc<ShardStore>,
+    pub(super) secret: Secret,
+    pub(super) driver: Secret,
+}
+
+impl Host for ShardService {
+    fn serve(&self, link: Link, proved: impl FnOnce()) {
+        let mut handler =
+            Handler { service: self, link, scratch: Vec::with_capacity(256), code: Vec::new() };
+        if let Err(End::Error(error)) = handler.run(proved)
+            && handler.refuse(&error).is_ok()
+        {
+            handler.link.linger(LINGER);
+        }
+    }
+
+    fn workers(&self) -> u32 {
+        self.store.workers()
+    }
+
+    fn panicked(&self, text: &str) {
+        self.store.fail(text);
+    }
+}
+
+struct Handler<'a> {
+    service: &'a ShardService,
+    link: Link,
+    scratch: Vec<u8>,
+    /// A piece of a message's code.
+    code: Vec<u8>,
+}
+
+impl Handler<'_> {
+    fn run(&mut self, proved: impl FnOnce()) -> Result<(), End> {
+        let ShardService { store, secret, driver } = self.service;
+        let gate = Gate { fit: store.fit(), secret, driver: Some(driver) };
+        let (response, caller) = gate.greet(&mut self.link, &mut metrics::count_sent)?;
+        proved();
+        store.check_part(response.layout_hash, response.parameters)?;
+        self.reply(&Reply::Welcome { floats: 0, integers: 0, coding: store.codecs().coding() })?;
+        loop {
+            self.request(caller)?;
+        }
+    }
+
+    /// Reads one request and answers it.
+    fn request(&mut self, caller: Caller) -> Result<(), End> {
+        let store = &self.service.store;
+        let mut header = [0; HEADER_LEN];
+        self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
+        let header = Header::decode(&header)?;
+        let (length, _) = header.split(Request::body(header.kind).as_ref(), store.shape())?;
+        self.scratch.resize(length, 0);
+        self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
+        let request = Request::decode(header.kind, &self.scratch)?;
+        metrics::count_received(HEADER_LEN as u64 + header.length);
+        let done = match (caller, request) {
+            (Caller::Worker, Request::Stage { worker, attempt, sequence }) => {
+                let (part, finite) = self.receive(store.codecs().message())?;
+                let mut patience = patience(&mut self.link);
+                store
+                    .stage(worker, attempt, sequence, part, finite, &mut patience)
+                    .map(|flaw| Reply::Staged { flaw })
+            }
+            (_, Request::Fetch { worker, ticket }) => match self.fetch(caller, worker, ticket)? {
+                Ok(true) => return Ok(()),
+                Ok(false) => Ok(Reply::Gone),
+                Err(error) => Err(error),
+            },
+            (Caller::Driver, Request::Load) => {
+                let (values, _) = self.receive(None)?;
+                store.load(&values);
+                store.hear();
+                Ok(Reply::Done)
+            }
+            (Caller::Driver, Request::Decide { first, decisions }) => {
+                store.follow(first, decisions).map(|()| Reply::Done)
+            }
+            (Caller::Driver, Request::End) => {
+                self.reply(&Reply::Done)?;
+                store.end();
+                return Err(End::Silent);
+            }
+            // A payload may follow that nobody takes.
+            _ => {
+                let text = "a request that is not for a shard, or not of this peer".to_owned();
+                return Err(PsError::Protocol(text).into());
+            }
+        };
+        match done {
+            Ok(reply) => Ok(self.reply(&reply)?),
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// Receives a part of all parameters, by `codec` if it is compressed, and looks at it piece by piece.
+    fn receive(&mut self, codec: Option<&dyn Codec>) -> Result<(Vec<f32>, Finite), End> {
+        let mut part = self.service.store.memory();
+        let mut finite = Finite::new();
+        let Self { link, code, .. } = self;
+        match codec {
+            Some(codec) => {
+                wire::receive::<End>(link, WITHIN_FRAME, codec, code, &mut part, |piece| {
+                    finite.see(piece);
+                })?;
+            }
+            None => {
+                for piece in part.chunks_mut(PIECE / size_of::<f32>()) {
+                    link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
+                    finite.see(piece);
+                }
+            }
+        }
+        Ok((part, finite))
+    }
+
+    fn fetch(
+        &mut self,
+        caller: Caller,
+        worker: WorkerId,
+        ticket: u64,
+    ) -> Result<Result<bool, PsError>, End> {
+        let store = &self.service.store;
+        let view: Option<Arc<View>> =
+            match store.fetch(worker, ticket, &mut patience(&mut self.link)) {
+                Ok(view) => view,
+                Err(error) => return Ok(Err(error)),
+            };
+        let Some(view) = view else { return Ok(Ok(false)) };
+        let (reply, payload, writer) = match caller {
+            Caller::Worker => (
+                Reply::Slice,
+                Payload::Center,
+                store.codecs().center_writer().map_err(PsError::from)?,
+            ),
+            Caller::Driver => (Reply::Exact, Payload::Replica, None),
+        };
+        let mut head = Vec::with_capacity(HEADER_LEN);
+        reply.encode(store.shape().payload_len(payload), &mut head);
+        let mut outbox = Outbox::new(&mut self.link, head, writer);
+        view.give(&mut outbox);
+        // What is on its way keeps what it needs: decisions that follow need not go round the rest.
+        drop(view);
+        metrics::count_sent(outbox.flush(STALL)?);
+        Ok(Ok(true))
+    }
+
+    /// Says why a request is refused. A closing shard says nothing: its peers see the connection end.
+    fn refuse(&mut self, error: &PsError) -> Result<(), End> {
+        if matches!(error, PsError::Closed(_)) {
+            return Err(End::Silent);
+        }
+        self.reply(&Reply::Failure { code: error.code(), message: error.to_string() })?;
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: &Reply) -> Result<(), LinkError> {
+        let mut out = std::mem::take(&mut self.scratch);
+        reply.encode(0, &mut out);
+        let written = self.link.write_all(&mut [IoSlice::new(&out)], STALL);
+        metrics::count_sent(out.len() as u64);
+        self.scratch = out;
+        written
+    }
+}

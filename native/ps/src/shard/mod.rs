@@ -1,0 +1,145 @@
+//! A server of one shard of a center variable: it holds its part, and what is applied is decided by the driver's server.
+//!
+//! The way of a commit through shards: the worker stages each shard's part of its message there, then commits the first part to the
+//! driver's server, which decides under its control lock and writes the decision to a journal. The driver's own
+//! connections (`feeder`) bring the journal to the shards, which follow it in order. So the death of a worker leaves a
+//! window either undecided everywhere or applied everywhere. ADR 7 says why not otherwise.
+
+mod desk;
+mod feeder;
+mod handler;
+mod store;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use firesteel_core::ParamLayout;
+use firesteel_core::spec::ShardSpec;
+use parking_lot::Mutex;
+
+use self::handler::ShardService;
+use self::store::ShardStore;
+use crate::error::PsError;
+use crate::secret::Secret;
+use crate::server::listener::{self, Listener, THREAD};
+use crate::tls::Acceptor;
+
+pub(crate) use feeder::Shards;
+
+/// The open shards of this process, by fit and number.
+static OPEN: LazyLock<Mutex<HashMap<(String, u32), Arc<Inner>>>> = LazyLock::new(Mutex::default);
+
+/// How often a shard looks whether its driver has fallen silent.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// A server of one shard. It outlives this handle: it is open until the driver's server closes, has been silent for the specification's
+/// time, or [`close`](Self::close) is called.
+pub struct ShardServer(Arc<Inner>);
+
+struct Inner {
+    store: Arc<ShardStore>,
+    secret: Secret,
+    driver: Secret,
+    port: u16,
+    /// The thread that waits for the end. None once somebody waits for it.
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl ShardServer {
+    /// Listens on the first free port, for the driver to load it. A shard of this fit and number that is open in this process
+    /// already is given in its place: Spark may run a task twice.
+    ///
+    /// # Errors
+    /// When the specification does not fit the layout, a file of certificates or keys is no use, or no port can be bound.
+    pub fn open(spec: &ShardSpec, layout: &ParamLayout) -> Result<Self, PsError> {
+        let secret = Secret::parse(&spec.secret)?;
+        let driver = Secret::parse(&spec.driver_secret)?;
+        let key = (spec.fit.clone(), spec.shard);
+        let mut open = OPEN.lock();
+        if let Some(known) = open.get(&key).filter(|known| !known.store.has_ended()) {
+            if !(known.secret.matches(&secret) && known.driver.matches(&driver)) {
+                return Err(PsError::Authentication("who opens a shard a second time".to_owned()));
+            }
+            return Ok(Self(Arc::clone(known)));
+        }
+        let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
+        let store = Arc::new(ShardStore::new(spec, layout)?);
+        let socket = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
+        let service = ShardService {
+            store: Arc::clone(&store),
+            secret: secret.clone(),
+            driver: driver.clone(),
+        };
+        let listener = Listener::start(socket, service, tls)?;
+        let port = listener.port();
+        let silence = Duration::from_millis(spec.silence_millis);
+        let inner = Arc::new(Inner {
+            store: Arc::clone(&store),
+            secret,
+            driver,
+            port,
+            keeper: Mutex::new(None),
+        });
+        let kept = key.clone();
+        let keeper = thread::Builder::new()
+            .name(THREAD.to_owned())
+            .spawn(move || keep(&store, listener, &kept, silence))
+            .map_err(|cause| PsError::System { action: "starting a shard's thread", cause })?;
+        *inner.keeper.lock() = Some(keeper);
+        open.insert(key, Arc::clone(&inner));
+        Ok(Self(inner))
+    }
+
+    /// The port that the shard listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// Ends all connections and frees the port; no thread is left when it returns. Closing twice is the same as once.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Inner {
+    fn close(&self) {
+        self.store.end();
+        // Held until the thread is gone, so that whoever closes at the same time returns no sooner.
+        let mut keeper = self.keeper.lock();
+        if let Some(keeper) = keeper.take() {
+            // A panic in there leaves nothing to close.
+            let _panicked = keeper.join();
+        }
+    }
+}
+
+/// Waits until a shard is of no use any more, and closes it.
+fn keep(
+    store: &ShardStore,
+    listener: Listener<ShardService>,
+    key: &(String, u32),
+    silence: Duration,
+) {
+    let opened = Instant::now();
+    while !store.has_ended() && store.silence(opened) < silence {
+        store.await_end(WATCH);
+    }
+    store.end();
+    listener.close();
+    let mut open = OPEN.lock();
+    // It may have been opened again meanwhile.
+    if open.get(key).is_some_and(|other| std::ptr::eq(&raw const *other.store, store)) {
+        open.remove(key);
+    }
+}
+
+/// Closes every shard of this process.
+pub(crate) fn close_all() {
+    let open: Vec<_> = OPEN.lock().values().cloned().collect();
+    for shard in open {
+        shard.close();
+    }
+}

@@ -1,0 +1,155 @@
+//! What the driver decides, in the order in which every shard must follow.
+
+use firesteel_core::WorkerId;
+
+use crate::error::PsError;
+use crate::wire::fields::{Field, Fields};
+
+/// The most bytes of the decisions that are told at once.
+pub(crate) const MAX_DECISIONS: usize = 1 << 20;
+
+/// A number of a message that is NaN or infinite.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flaw {
+    /// Its index among all parameters.
+    pub(crate) index: u64,
+    /// The number.
+    pub(crate) value: f32,
+}
+
+impl PartialEq for Flaw {
+    fn eq(&self, other: &Self) -> bool {
+        (self.index, self.value.to_bits()) == (other.index, other.value.to_bits())
+    }
+}
+
+impl Eq for Flaw {}
+
+impl Flaw {
+    pub(super) const LEN: usize = 12;
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        self.index.put(out);
+        self.value.to_bits().put(out);
+    }
+
+    pub(super) fn take(fields: &mut Fields<'_>) -> Result<Self, PsError> {
+        Ok(Self { index: fields.take()?, value: f32::from_bits(fields.take()?) })
+    }
+}
+
+/// A worker's part in a round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Share {
+    pub(crate) worker: WorkerId,
+    pub(crate) attempt: i64,
+    pub(crate) sequence: u64,
+    /// What it counts; 0 if nothing was trained.
+    pub(crate) weight: f64,
+}
+
+impl Share {
+    const LEN: usize = 32;
+}
+
+/// One decision of the driver.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Decision {
+    /// The staged part of this window is applied, or saved.
+    Apply { worker: WorkerId, attempt: i64, sequence: u64, staleness: u64 },
+    /// A round closes over the staged parts of these windows, in the order of the workers.
+    Close(Vec<Share>),
+    /// The center variable of this moment is kept for a worker to fetch; what the last round gave if `round`.
+    Read { worker: WorkerId, round: bool },
+    /// What this attempt of a worker and older ones have staged is dropped; nothing of theirs is staged any more.
+    Forget { worker: WorkerId, attempt: i64 },
+}
+
+impl Decision {
+    const APPLY: u8 = 1;
+    const CLOSE: u8 = 2;
+    const READ: u8 = 3;
+    const FORGET: u8 = 4;
+
+    /// Appends its bytes.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Apply { worker, attempt, sequence, staleness } => {
+                Self::APPLY.put(out);
+                put_worker(*worker, out);
+                attempt.put(out);
+                sequence.put(out);
+                staleness.put(out);
+            }
+            Self::Close(shares) => {
+                Self::CLOSE.put(out);
+                u32::try_from(shares.len()).unwrap_or(u32::MAX).put(out);
+                for share in shares {
+                    put_worker(share.worker, out);
+                    share.attempt.put(out);
+                    share.sequence.put(out);
+                    share.weight.put(out);
+                }
+            }
+            Self::Read { worker, round } => {
+                Self::READ.put(out);
+                put_worker(*worker, out);
+                u8::from(*round).put(out);
+            }
+            Self::Forget { worker, attempt } => {
+                Self::FORGET.put(out);
+                put_worker(*worker, out);
+                attempt.put(out);
+            }
+        }
+    }
+
+    /// The number of its bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Apply { .. } => 33,
+            Self::Close(shares) => 5 + Share::LEN * shares.len(),
+            Self::Read { .. } => 10,
+            Self::Forget { .. } => 17,
+        }
+    }
+
+    /// Reads the next one.
+    pub(super) fn take(fields: &mut Fields<'_>) -> Result<Self, PsError> {
+        Ok(match fields.take::<u8>()? {
+            Self::APPLY => Self::Apply {
+                worker: take_worker(fields)?,
+                attempt: fields.take()?,
+                sequence: fields.take()?,
+                staleness: fields.take()?,
+            },
+            Self::CLOSE => {
+                let count = fields.take::<u32>()?;
+                // What is announced is only believed as far as it is there.
+                let mut shares =
+                    Vec::with_capacity((count as usize).min(fields.0.len() / Share::LEN));
+                for _ in 0..count {
+                    shares.push(Share {
+                        worker: take_worker(fields)?,
+                        attempt: fields.take()?,
+                        sequence: fields.take()?,
+                        weight: fields.take()?,
+                    });
+                }
+                Self::Close(shares)
+            }
+            Self::READ => Self::Read { worker: take_worker(fields)?, round: fields.take_bool()? },
+            Self::FORGET => Self::Forget { worker: take_worker(fields)?, attempt: fields.take()? },
+            other => return Err(PsError::Protocol(format!("unknown kind of decision: {other}"))),
+        })
+    }
+}
+
+fn put_worker(worker: WorkerId, out: &mut Vec<u8>) {
+    worker.partition.put(out);
+    worker.index.put(out);
+}
+
+fn take_worker(fields: &mut Fields<'_>) -> Result<WorkerId, PsError> {
+    Ok(WorkerId { partition: fields.take()?, index: fields.take()? })
+}
