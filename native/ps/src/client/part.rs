@@ -27,7 +27,7 @@ impl Remote {
     }
 
     /// Sends a request to a shard, again over a new connection when one breaks.
-    pub(crate) fn call(
+    pub(super) fn call(
         &mut self,
         request: &Request,
         payload: Option<Parameters<'_>>,

@@ -54,14 +54,6 @@ impl Server {
         let secret = Secret::parse(&spec.secret)?;
         let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
         let store = Arc::new(Store::new(spec, layout.clone(), &center, buffers)?);
-        let mut open = OPEN.lock();
-        if open.contains_key(&spec.fit) {
-            return Err(PsError::Spec(format!(
-                "fit {} has a server in this process already",
-                spec.fit
-            )));
-        }
-        let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
         let shards = match &spec.shards {
             Some(shards) if store.is_sharded() => {
                 Some(Shards::connect(spec, shards, &layout, &center)?)
@@ -72,6 +64,14 @@ impl Server {
             store.keep_journal(shards.feeds());
             shards.start(&store)?;
         }
+        let mut open = OPEN.lock();
+        if open.contains_key(&spec.fit) {
+            return Err(PsError::Spec(format!(
+                "fit {} has a server in this process already",
+                spec.fit
+            )));
+        }
+        let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
         let pool = Pool::new(store.shape());
         let service = Service { store: Arc::clone(&store), secret: secret.clone(), pool };
         let listener = Listener::start(listener, service, tls)?;

@@ -136,6 +136,12 @@ impl Shards {
     }
 }
 
+impl Drop for Shards {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// What the connections to all shards are made from.
 struct Fit<'a> {
     spec: &'a ServerSpec,

@@ -33,8 +33,8 @@ object Configuration {
     Prefix + "server.port",
     0 to 65535,
     0,
-    "The driver's port for the parameter server of a fit; 0 lets the system choose. If it is taken, up to " +
-      "`spark.port.maxRetries` further ones are tried."
+    "The port for the parameter server of a fit, on the driver and on executors with a shard; 0 lets the system choose. If it " +
+      "is taken, up to `spark.port.maxRetries` further ones are tried."
   )
 
   val ServerLease: ConfigurationKey[Long] = ConfigurationKey.millis(
@@ -47,7 +47,8 @@ object Configuration {
   val ServerTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "server.timeout",
     "60s",
-    "How long a worker tries to reach the parameter server again before its task fails."
+    "How long a worker tries to reach the parameter server again before its task fails, and the driver a shard before " +
+      "the fit does."
   )
 
   val StartTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(

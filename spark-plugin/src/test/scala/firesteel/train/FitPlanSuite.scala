@@ -66,6 +66,22 @@ final class FitPlanSuite extends AnyFunSuite {
     )
   }
 
+  test("with shards all documents name them, and no worker gets the driver's secret") {
+    val (sharded, identity) = (plan(1).copy(serverShards = 2), FitIdentity.random())
+    val shards = Seq(ShardServer(1, "executor-host", 4711, "3"))
+    val server = sharded.server(identity, 2, conf, shards)
+    assert(server.contains(identity.driverSecret) && server.contains("executor-host"))
+    val worker = sharded.worker(identity, 2, 1234, conf, shards)
+    assert(worker.contains("4711") && !worker.contains(identity.driverSecret))
+    val own = fields(FitPlan.withLocal(sharded.shard(identity, 1, 2, conf), "here", conf))
+    assert(
+      own.keySet === Set("fit", "shard", "shards", "network", "data", "strategy", "optimizer") ++
+        Set("workers", "bindAddress", "port", "portMaxRetries", "secret", "driverSecret") +
+        "silenceMillis"
+    )
+    assert(own("shards") === JInt(2))
+  }
+
   private def ssl(settings: (String, String)*): SparkConf =
     conf.clone.setAll(settings.map { case (key, value) => s"spark.firesteel.ssl.$key" -> value })
 

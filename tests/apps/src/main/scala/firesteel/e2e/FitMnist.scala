@@ -7,7 +7,7 @@ import org.apache.spark.sql.SparkSession
 
 /** Trains on MNIST and tells what came out: accuracy, and the ledger of what was trained.
   *
-  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `model` (where to save it). An
+  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `shards`, `model` (where to save it). An
   * empty `window` is the strategy's own.
   */
 object FitMnist {
@@ -21,6 +21,7 @@ object FitMnist {
       .setNumWorkers(options.int("workers", 2))
       .setBatchSize(options.int("batch", 64))
       .setEpochs(options.int("epochs", 3))
+      .setServerShards(options.int("shards", 1))
       .setLearningRate(2e-3)
       .setSeed(1)
       .setShowProgress(true)

@@ -1,0 +1,188 @@
+//! Replies, without their payloads.
+
+use firesteel_core::compression::{Coding, CompressionSpec};
+use firesteel_core::{Answer, ErrorCode, Granted, Position};
+
+use crate::error::PsError;
+use crate::wire::decision::Flaw;
+use crate::wire::fields::{Field, Fields};
+use crate::wire::frame::{Body, Payload};
+use crate::wire::message::{frame, put_text, take_text, unknown};
+
+/// What the server answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Reply {
+    /// The peers know each other and agree in the layout, which has these many buffers; parameters go in these codes.
+    Welcome { floats: u64, integers: u64, coding: Coding },
+    /// The lease is granted.
+    Registered(Granted),
+    /// The state after the request; the center variable follows if `payload`.
+    Answer { answer: Answer, payload: bool },
+    /// Done.
+    Done,
+    /// Still at it: the reply comes later.
+    Waiting,
+    /// As an answer with a payload, from a server with shards: they give the rest under this number.
+    Decided { answer: Answer, ticket: u64 },
+    /// A part of a message is there; the first of its numbers that is NaN or infinite, if there is one.
+    Staged { flaw: Option<Flaw> },
+    /// The payload is what a worker fetched.
+    Slice,
+    /// The payload is what the driver fetched, never compressed.
+    Exact,
+    /// What is to be fetched has been given already, or a later decision gives it anew.
+    Gone,
+    /// Refused.
+    Failure { code: ErrorCode, message: String },
+}
+
+impl Reply {
+    const WELCOME: u8 = 129;
+    const REGISTERED: u8 = 130;
+    const ANSWER: u8 = 131;
+    const DONE: u8 = 132;
+    const WAITING: u8 = 133;
+    const FAILURE: u8 = 134;
+    const DECIDED: u8 = 135;
+    const STAGED: u8 = 136;
+    const SLICE: u8 = 137;
+    const GONE: u8 = 138;
+    const EXACT: u8 = 139;
+
+    /// What follows the header of this kind of reply; `None` if there is no such kind.
+    pub(crate) fn body(kind: u8) -> Option<Body> {
+        Some(match kind {
+            Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
+            Self::REGISTERED => Body::fixed(12, Payload::None),
+            Self::ANSWER => Body::fixed(18, Payload::Center),
+            Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, Payload::None),
+            Self::DECIDED => Body::fixed(25, Payload::Center),
+            Self::STAGED => Body { fields: 0..=Flaw::LEN, payload: Payload::None },
+            Self::SLICE => Body::fixed(0, Payload::Center),
+            Self::EXACT => Body::fixed(0, Payload::Replica),
+            Self::FAILURE => Body::text(),
+            _ => return None,
+        })
+    }
+
+    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
+    pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
+        let kind = match self {
+            Self::Welcome { .. } => Self::WELCOME,
+            Self::Registered(_) => Self::REGISTERED,
+            Self::Answer { .. } => Self::ANSWER,
+            Self::Done => Self::DONE,
+            Self::Waiting => Self::WAITING,
+            Self::Failure { .. } => Self::FAILURE,
+            Self::Decided { .. } => Self::DECIDED,
+            Self::Staged { .. } => Self::STAGED,
+            Self::Slice => Self::SLICE,
+            Self::Gone => Self::GONE,
+            Self::Exact => Self::EXACT,
+        };
+        frame(kind, payload, out, |out| match self {
+            Self::Welcome { floats, integers, coding } => {
+                floats.put(out);
+                integers.put(out);
+                put_code(coding.message, out);
+                put_code(coding.center, out);
+            }
+            Self::Registered(Granted { position, workers }) => {
+                position.epoch.put(out);
+                position.batch.put(out);
+                workers.put(out);
+            }
+            Self::Answer { answer, payload } => {
+                answer.version.put(out);
+                answer.staleness.put(out);
+                u8::from(answer.stop).put(out);
+                u8::from(*payload).put(out);
+            }
+            Self::Failure { code, message } => put_text(*code, message, out),
+            Self::Decided { answer, ticket } => {
+                answer.version.put(out);
+                answer.staleness.put(out);
+                u8::from(answer.stop).put(out);
+                ticket.put(out);
+            }
+            Self::Staged { flaw } => flaw.iter().for_each(|flaw| flaw.put(out)),
+            Self::Done | Self::Waiting | Self::Slice | Self::Exact | Self::Gone => {}
+        });
+    }
+
+    /// Reads the fields of a reply.
+    pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
+        let mut fields = Fields(fields);
+        let reply = match kind {
+            Self::WELCOME => Self::Welcome {
+                floats: fields.take()?,
+                integers: fields.take()?,
+                coding: Coding {
+                    message: take_code(&mut fields)?,
+                    center: take_code(&mut fields)?,
+                },
+            },
+            Self::REGISTERED => Self::Registered(Granted {
+                position: Position { epoch: fields.take()?, batch: fields.take()? },
+                workers: fields.take()?,
+            }),
+            Self::ANSWER => Self::Answer {
+                answer: Answer {
+                    version: fields.take()?,
+                    staleness: fields.take()?,
+                    stop: fields.take_bool()?,
+                },
+                payload: fields.take_bool()?,
+            },
+            Self::DONE => Self::Done,
+            Self::WAITING => Self::Waiting,
+            Self::FAILURE => {
+                let (code, message) = take_text(&mut fields)?;
+                Self::Failure { code, message }
+            }
+            Self::DECIDED => Self::Decided {
+                answer: Answer {
+                    version: fields.take()?,
+                    staleness: fields.take()?,
+                    stop: fields.take_bool()?,
+                },
+                ticket: fields.take()?,
+            },
+            Self::STAGED if fields.0.is_empty() => Self::Staged { flaw: None },
+            Self::STAGED => Self::Staged { flaw: Some(Flaw::take(&mut fields)?) },
+            Self::SLICE => Self::Slice,
+            Self::GONE => Self::Gone,
+            Self::EXACT => Self::Exact,
+            other => return Err(unknown(other)),
+        };
+        fields.end()?;
+        Ok(reply)
+    }
+}
+
+/// The bytes of a code.
+const CODE_LEN: usize = u8::LEN + f64::LEN;
+
+fn put_code(spec: CompressionSpec, out: &mut Vec<u8>) {
+    let (number, ratio): (u8, f64) = match spec {
+        CompressionSpec::None {} => (0, 1.0),
+        CompressionSpec::Bf16 {} => (1, 1.0),
+        CompressionSpec::F16 {} => (2, 1.0),
+        CompressionSpec::Int8 {} => (3, 1.0),
+        CompressionSpec::TopK { ratio } => (4, ratio),
+    };
+    number.put(out);
+    ratio.put(out);
+}
+
+fn take_code(fields: &mut Fields<'_>) -> Result<CompressionSpec, PsError> {
+    let (number, ratio): (u8, f64) = (fields.take()?, fields.take()?);
+    Ok(match number {
+        0 => CompressionSpec::None {},
+        1 => CompressionSpec::Bf16 {},
+        2 => CompressionSpec::F16 {},
+        3 => CompressionSpec::Int8 {},
+        4 => CompressionSpec::TopK { ratio },
+        _ => return Err(PsError::Protocol(format!("unknown compression {number}"))),
+    })
+}
