@@ -76,7 +76,7 @@ mod tests {
                 let range = Cut::new(parameters, shard, shards).unwrap().range();
                 prop_assert_eq!(range.start, end);
                 prop_assert_eq!(range.start % STRIPE, 0);
-                prop_assert!(range.len() > 0);
+                prop_assert!(!range.is_empty());
                 prop_assert!(range.len() <= STRIPE * stripes.div_ceil(shards as usize));
                 end = range.end;
             }

@@ -28,8 +28,11 @@ use crate::tls::Acceptor;
 
 pub(crate) use feeder::Shards;
 
-/// The open shards of this process, by fit and number.
-static OPEN: LazyLock<Mutex<HashMap<(String, u32), Arc<Inner>>>> = LazyLock::new(Mutex::default);
+/// A fit and the number of one of its shards.
+type Key = (String, u32);
+
+/// The open shards of this process.
+static OPEN: LazyLock<Mutex<HashMap<Key, Arc<Inner>>>> = LazyLock::new(Mutex::default);
 
 /// How often a shard looks whether its driver has fallen silent.
 const WATCH: Duration = Duration::from_millis(200);
@@ -117,12 +120,7 @@ impl Inner {
 }
 
 /// Waits until a shard is of no use any more, and closes it.
-fn keep(
-    store: &ShardStore,
-    listener: Listener<ShardService>,
-    key: &(String, u32),
-    silence: Duration,
-) {
+fn keep(store: &ShardStore, listener: Listener<ShardService>, key: &Key, silence: Duration) {
     let opened = Instant::now();
     while !store.has_ended() && store.silence(opened) < silence {
         store.await_end(WATCH);

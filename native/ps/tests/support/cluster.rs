@@ -27,7 +27,7 @@ pub fn shard_spec(spec: &ServerSpec, shard: u32, shards: u32) -> ShardSpec {
         network: spec.network.clone(),
         data: spec.data.clone(),
         strategy: spec.strategy.clone(),
-        optimizer: spec.optimizer.clone(),
+        optimizer: spec.optimizer,
         workers: spec.workers,
         bind_address: "127.0.0.1".to_owned(),
         port: 0,
