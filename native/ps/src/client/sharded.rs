@@ -1,7 +1,7 @@
 //! The channel to several servers, each of which holds a part of the center variable.
 //!
-//! A message is cut without a copy and staged on all other shards at the same time; the first part goes with the commit to the
-//! driver's server, which decides for all. What a decision gives is read from all of them under its number.
+//! A message is cut without a copy and staged on all other shards at the same time; the first part goes with the commit
+//! to the driver's server, which decides for all. What a decision gives is read from all of them under its number.
 
 use std::ops::Range;
 use std::panic::resume_unwind;

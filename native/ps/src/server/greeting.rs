@@ -59,8 +59,8 @@ pub(crate) struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// Refuses a peer of another version or without a secret; gives what it means to exchange. `sent` gets the bytes of every
-    /// message that is sent.
+    /// Refuses a peer of another version or without a secret; gives what it means to exchange. `sent` gets the bytes of
+    /// every message that is sent.
     pub(crate) fn greet(
         &self,
         link: &mut Link,

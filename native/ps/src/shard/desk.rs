@@ -1,4 +1,5 @@
-//! What a shard holds for one worker: parts of messages that wait for the driver's decision, and what is there to be fetched.
+//! What a shard holds for one worker: parts of messages that wait for the driver's decision, and what is there to be
+//! fetched.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

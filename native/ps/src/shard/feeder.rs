@@ -103,8 +103,8 @@ impl Shards {
         Ok(())
     }
 
-    /// What a decision had the shards keep for `worker`, in order: the center variable but its first part. `None` if a shard has
-    /// given it before.
+    /// What a decision had the shards keep for `worker`, in order: the center variable but its first part. `None` if a
+    /// shard has given it before.
     pub(crate) fn fetch(&self, worker: WorkerId, ticket: u64) -> Result<Option<Vec<f32>>, PsError> {
         let _one = self.reading.lock();
         let mut rest = vec![0.0; self.shards.iter().map(|shard| shard.parameters).sum()];

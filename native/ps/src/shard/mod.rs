@@ -1,9 +1,9 @@
 //! A server of one shard of a center variable: it holds its part, and what is applied is decided by the driver's server.
 //!
-//! The way of a commit through shards: the worker stages each shard's part of its message there, then commits the first part to the
-//! driver's server, which decides under its control lock and writes the decision to a journal. The driver's own
-//! connections (`feeder`) bring the journal to the shards, which follow it in order. So the death of a worker leaves a
-//! window either undecided everywhere or applied everywhere. ADR 7 says why not otherwise.
+//! The way of a commit through shards: the worker stages each shard's part of its message there, then commits the first
+//! part to the driver's server, which decides under its control lock and writes the decision to a journal. The driver's
+//! own connections (`feeder`) bring the journal to the shards, which follow it in order. So the death of a worker
+//! leaves a window either undecided everywhere or applied everywhere. ADR 7 says why not otherwise.
 
 mod desk;
 mod feeder;
@@ -37,8 +37,8 @@ static OPEN: LazyLock<Mutex<HashMap<Key, Arc<Inner>>>> = LazyLock::new(Mutex::de
 /// How often a shard looks whether its driver has fallen silent.
 const WATCH: Duration = Duration::from_millis(200);
 
-/// A server of one shard. It outlives this handle: it is open until the driver's server closes, has been silent for the specification's
-/// time, or [`close`](Self::close) is called.
+/// A server of one shard. It outlives this handle: it is open until the driver's server closes, has been silent for the
+/// specification's time, or [`close`](Self::close) is called.
 pub struct ShardServer(Arc<Inner>);
 
 struct Inner {
@@ -51,8 +51,8 @@ struct Inner {
 }
 
 impl ShardServer {
-    /// Listens on the first free port, for the driver to load it. A shard of this fit and number that is open in this process
-    /// already is given in its place: Spark may run a task twice.
+    /// Listens on the first free port, for the driver to load it. A shard of this fit and number that is open in this
+    /// process already is given in its place: Spark may run a task twice.
     ///
     /// # Errors
     /// When the specification does not fit the layout, a file of certificates or keys is no use, or no port can be bound.

@@ -1,8 +1,8 @@
 //! What the driver has decided and the other shards have not yet followed.
 //!
-//! A decision is appended under the control lock, where its turn is taken, so that all shards do the same in the same order. What
-//! becomes of the worker that asked for it does not matter any more from then on: the driver's own connections bring it
-//! to the shards.
+//! A decision is appended under the control lock, where its turn is taken, so that all shards do the same in the same
+//! order. What becomes of the worker that asked for it does not matter any more from then on: the driver's own
+//! connections bring it to the shards.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

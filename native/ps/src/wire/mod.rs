@@ -10,9 +10,9 @@
 //! | 3 | client | 48 | client proof\[32\], layout hash u64, parameters u64 |
 //! | 4 | server | frame | `Welcome`, or `Failure` |
 //!
-//! A proof is HMAC-SHA256, keyed by the secret, over role, version, fit and both nonces. Where the versions differ, the server sends the
-//! first 8 bytes of message 2 and closes. So it answers a peer that begins with TLS where it does not speak it; where it does, all of
-//! this goes within TLS.
+//! A proof is HMAC-SHA256, keyed by the secret, over role, version, fit and both nonces. Where the versions differ, the
+//! server sends the first 8 bytes of message 2 and closes. So it answers a peer that begins with TLS where it does not
+//! speak it; where it does, all of this goes within TLS.
 //!
 //! From then on the client sends requests, one at a time, and the server answers each with one reply, which any number
 //! of `Waiting` may precede. Both are frames: a header of 12 bytes (length u64 of what follows it, kind u8,
@@ -34,9 +34,10 @@
 //! | 10 | `CloseRound` | sequence u64 | | `Answer` with payload |
 //! | 11 | `Flawed` | window, flaw | | `Failure` |
 //!
-//! Where the center variable is spread over several servers, shard 0 is the driver's and answers with `Decided` where it would answer
-//! with a payload; the payload is its part. Hash and length of message 3 are those of the part that the peer means. The other shards
-//! understand these requests, of which `Load`, `Decide` and `End` are the driver's, whose proof is made with a secret of its own:
+//! Where the center variable is spread over several servers, shard 0 is the driver's and answers with `Decided` where
+//! it would answer with a payload; the payload is its part. Hash and length of message 3 are those of the part that the
+//! peer means. The other shards understand these requests, of which `Load`, `Decide` and `End` are the driver's, whose
+//! proof is made with a secret of its own:
 //!
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |

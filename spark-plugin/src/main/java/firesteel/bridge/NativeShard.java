@@ -1,8 +1,9 @@
 package firesteel.bridge;
 
 /**
- * Opens servers of shards of a center variable, in executors. A shard outlives the task that opened it: it ends when the
- * fit's {@link NativeServer} is closed or has been silent for long, and when this process calls {@link NativeRuntime#release}.
+ * Opens servers of shards of a center variable, in executors. A shard outlives the task that opened it: it ends when
+ * the fit's {@link NativeServer} is closed or has been silent for long, and when this process calls {@link
+ * NativeRuntime#release}.
  */
 public final class NativeShard {
   private NativeShard() {}

@@ -33,8 +33,8 @@ object Configuration {
     Prefix + "server.port",
     0 to 65535,
     0,
-    "The port for the parameter server of a fit, on the driver and on executors with a shard; 0 lets the system choose. If it " +
-      "is taken, up to `spark.port.maxRetries` further ones are tried."
+    "The port for the parameter server of a fit, on the driver and on executors with a shard; 0 lets the system choose. " +
+      "If it is taken, up to `spark.port.maxRetries` further ones are tried."
   )
 
   val ServerLease: ConfigurationKey[Long] = ConfigurationKey.millis(

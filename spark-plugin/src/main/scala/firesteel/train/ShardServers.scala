@@ -32,8 +32,8 @@ private[train] final case class ShardServer(
   )
 }
 
-/** Opens shard servers in the JVMs of executors, by a short job with a task for each. They outlive their tasks and end when the
-  * driver's server is closed.
+/** Opens shard servers in the JVMs of executors, by a short job with a task for each. They outlive their tasks and end
+  * when the driver's server is closed.
   */
 private[train] object ShardServers {
   private val log = LoggerFactory.getLogger("firesteel.train.ShardServers")
@@ -48,8 +48,8 @@ private[train] object ShardServers {
     if (wanted <= most) wanted
     else {
       log.warn(
-        s"The fit has $most server shards instead of $wanted: a shard has at least $Stripe parameters, and the network has " +
-          s"$parameters"
+        s"The fit has $most server shards instead of $wanted: a shard has at least $Stripe parameters, " +
+          s"and the network has $parameters"
       )
       most.toInt
     }
@@ -72,8 +72,8 @@ private[train] object ShardServers {
       val conf = context.getConf
       require(
         conf.get("spark.plugins", "").split(',').map(_.trim).contains(Plugin),
-        s"serverShards is ${plan.serverShards}: shards live in executors that have Firesteel's plugin, but spark.plugins does " +
-          s"not name $Plugin"
+        s"serverShards is ${plan.serverShards}: shards live in executors that have Firesteel's plugin, " +
+          s"but spark.plugins does not name $Plugin"
       )
       if (conf.getBoolean("spark.dynamicAllocation.enabled", defaultValue = false)) {
         log.warn(
@@ -112,8 +112,8 @@ private[train] object ShardServers {
       if (missing.nonEmpty) {
         if (System.nanoTime() > end) {
           throw new StartTimeoutException(
-            s"${missing.size} of ${left.size + opened.size} shard servers could not be opened in time: their executors are busy " +
-              "with other tasks"
+            s"${missing.size} of ${left.size + opened.size} shard servers could not be opened in time: " +
+              "their executors are busy with other tasks"
           )
         }
         Thread.sleep(PauseMillis)

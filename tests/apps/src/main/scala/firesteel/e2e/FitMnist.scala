@@ -7,7 +7,8 @@ import org.apache.spark.sql.SparkSession
 
 /** Trains on MNIST and tells what came out: accuracy, and the ledger of what was trained.
   *
-  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `shards`, `model` (where to save it). An
+  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `shards`,
+  * `model` (where to save it). An
   * empty `window` is the strategy's own.
   */
 object FitMnist {
