@@ -41,7 +41,7 @@ def test_a_worker_that_dies_leaves_the_rounds_and_its_retry_joins_them(
     assert result["accuracy"] > 0.96
 
 
-def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(spark: Spark) -> None:
+def test_another_attempt_takes_over_from_a_worker_that_stalls(spark: Spark) -> None:
     conf = {
         "spark.speculation": "true",
         "spark.speculation.quantile": "0.5",
@@ -60,7 +60,7 @@ def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(spark: Spark) -
         with suppress(ProcessLookupError):  # the application's end ends it as well
             os.kill(stalled, signal.SIGCONT)
     check_ledger(result, 4)
-    assert len(attempts(result)) > 2, "no copy took over"
+    assert len(attempts(result)) > 2, "no other attempt took over"
     assert result["accuracy"] > 0.96
 
 
