@@ -1,9 +1,9 @@
 //! The natives of the parameter server.
 
 use firesteel_core::ErrorCode;
+use firesteel_core::ParamLayout;
 use firesteel_core::spec::ServerSpec;
-use firesteel_core::{Buffers, ParamLayout};
-use firesteel_ps::Server;
+use firesteel_ps::{Checkpoint, Server};
 use firesteel_train::{initialise, members_to_bytes, weights_from_bytes, weights_to_bytes};
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JString};
@@ -22,32 +22,61 @@ struct OpenServer {
     layout: ParamLayout,
 }
 
-native!(server_open(spec: JString, initial_weights: [jbyte]) -> jlong);
+native!(server_open(spec: JString, initial_weights: [jbyte], checkpoint: [jbyte]) -> jlong);
 
 fn server_open<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     spec: JString<'local>,
     initial_weights: JByteArray<'local>,
+    checkpoint: JByteArray<'local>,
 ) -> Result<jlong, BridgeError> {
     let _call = CALLS.enter()?;
     let spec: ServerSpec = document(env, &spec, "server specification")?;
     let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed)?;
-    let (center, buffers) = match bytes(env, &initial_weights)? {
-        Some(given) => weights_from_bytes(&given, &layout)?,
-        None => (center, buffers),
+    let server = if let Some(checkpoint) = bytes(env, &checkpoint)? {
+        Server::resume(&spec, layout.clone(), &Checkpoint::read(&checkpoint)?)?
+    } else {
+        let (center, buffers) = match bytes(env, &initial_weights)? {
+            Some(given) => weights_from_bytes(&given, &layout)?,
+            None => (center, buffers),
+        };
+        Server::open(&spec, layout.clone(), center, buffers)?
     };
-    open(&spec, layout, center, buffers)
+    Ok(SERVERS.insert(OpenServer { server, layout }))
 }
 
-fn open(
-    spec: &ServerSpec,
-    layout: ParamLayout,
-    center: Vec<f32>,
-    buffers: Buffers,
-) -> Result<jlong, BridgeError> {
-    let server = Server::open(spec, layout.clone(), center, buffers)?;
-    Ok(SERVERS.insert(OpenServer { server, layout }))
+native!(server_checkpoint(server: jlong, fingerprint: JString) -> [jbyte]);
+
+fn server_checkpoint<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    server: jlong,
+    fingerprint: JString<'local>,
+) -> Result<JByteArray<'local>, BridgeError> {
+    let _call = CALLS.enter()?;
+    let fingerprint = text(env, &fingerprint)?;
+    let checkpoint = SERVERS.get(server)?.server.checkpoint(&fingerprint)?.to_bytes()?;
+    if jint::try_from(checkpoint.len()).is_err() {
+        let message = format!(
+            "a checkpoint of {} bytes is larger than an array of the JVM, whose limit is 2 GiB",
+            checkpoint.len()
+        );
+        return Err(BridgeError::new(ErrorCode::Memory, message));
+    }
+    Ok(env.byte_array_from_slice(&checkpoint)?)
+}
+
+native!(checkpoint_status(checkpoint: [jbyte]) -> JString);
+
+fn checkpoint_status<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    checkpoint: JByteArray<'local>,
+) -> Result<JString<'local>, BridgeError> {
+    let _call = CALLS.enter()?;
+    let checkpoint = bytes(env, &checkpoint)?.unwrap_or_default();
+    json(env, &Checkpoint::read(&checkpoint)?.status())
 }
 
 native!(server_status(server: jlong) -> JString);

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
-use firesteel_core::spec::WorkerSpec;
+use firesteel_core::spec::{DataSpec, WorkerSpec};
 use firesteel_core::{CancelFlag, ChannelError, ErrorCode, ParamChannel, ParamLayout};
-use firesteel_data::{CacheBudget, Partition, import_stream};
+use firesteel_data::{CacheBudget, Digest, Partition, import_stream};
 use firesteel_train::{Worker, layout};
 use jni::Env;
 use jni::objects::{JClass, JString};
@@ -74,6 +74,22 @@ fn worker_load<'local>(
     let rows = Partition::load(stream, &spec.data, budget(spec.cache_bytes), &spill, &open.cancel)?;
     *open.rows.lock() = Some(rows);
     Ok(())
+}
+
+native!(data_digest(spec: JString, arrow_stream: jlong) -> JString);
+
+/// What the rows of a stream hold, whose pulling a killed task ends from its side.
+fn data_digest<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    spec: JString<'local>,
+    arrow_stream: jlong,
+) -> Result<JString<'local>, BridgeError> {
+    // SAFETY: as in `worker_load`.
+    let stream = unsafe { import_stream(address(arrow_stream)) }?;
+    let _call = CALLS.enter()?;
+    let spec: DataSpec = document(env, &spec, "data specification")?;
+    json(env, &Digest::of(stream, &spec, &CancelFlag::new())?)
 }
 
 native!(worker_run(worker: jlong) -> JString);

@@ -42,11 +42,13 @@ pub enum ErrorCode {
     Stream = 16,
     /// An invariant of Firesteel does not hold.
     Internal = 17,
+    /// A checkpoint that is damaged, or of another fit.
+    Checkpoint = 18,
 }
 
 impl ErrorCode {
     /// Every code, in the order of its number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidSpec,
         Self::InvalidData,
         Self::Diverged,
@@ -64,6 +66,7 @@ impl ErrorCode {
         Self::StartTimeout,
         Self::Stream,
         Self::Internal,
+        Self::Checkpoint,
     ];
 
     /// The stable number of this code.
@@ -96,6 +99,6 @@ mod tests {
             assert_eq!(ErrorCode::from_number(code.number()), Some(code));
         }
         assert_eq!(ErrorCode::from_number(0), None);
-        assert_eq!(ErrorCode::from_number(18), None);
+        assert_eq!(ErrorCode::from_number(19), None);
     }
 }

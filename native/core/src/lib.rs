@@ -11,6 +11,7 @@ pub mod error;
 pub mod layout;
 pub mod optimizer;
 pub mod spec;
+pub mod state;
 pub mod strategy;
 
 pub use cancel::CancelFlag;
@@ -21,4 +22,5 @@ pub use channel::{
 pub use error::{Coded, ErrorCode};
 pub use layout::{Element, ParamLayout, TensorEntry};
 pub use optimizer::Optimizer;
+pub use state::{State, StateError};
 pub use strategy::{Rhythm, ServerRule, Strategy, WorkerRule};

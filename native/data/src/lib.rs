@@ -10,6 +10,7 @@ mod batch;
 mod blocks;
 mod budget;
 mod dense;
+mod digest;
 mod element;
 mod error;
 mod hash;
@@ -30,6 +31,7 @@ mod testing;
 
 pub use batch::Batch;
 pub use budget::CacheBudget;
+pub use digest::Digest;
 pub use error::{DataError, Place, Scope};
 pub use import::{BatchAddress, export_batch, import_batch, import_stream};
 pub use order::Shard;

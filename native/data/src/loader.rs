@@ -23,6 +23,8 @@ pub(crate) struct Loader<'a> {
     weights: Option<WeightWriter>,
     /// The hash of each row.
     hashes: Vec<u64>,
+    /// The rows of the partition that went before, for errors.
+    before: usize,
 }
 
 impl<'a> Loader<'a> {
@@ -34,7 +36,19 @@ impl<'a> Loader<'a> {
             labels: spec.labels.iter().map(|label| LabelWriter::new(label.kind)).collect(),
             weights: spec.weight.as_ref().map(|_| WeightWriter::new()),
             hashes: Vec::new(),
+            before: 0,
         }
+    }
+
+    /// Takes only the rows behind the first `before` ones.
+    pub(crate) fn behind(mut self, before: u64) -> Self {
+        self.before = usize::try_from(before).unwrap_or(usize::MAX);
+        self
+    }
+
+    /// The hashes of the rows so far.
+    pub(crate) fn hashes(&self) -> &[u64] {
+        &self.hashes
     }
 
     /// Checks and copies the rows of a record batch, whose schema is that of the specification.
@@ -45,6 +59,7 @@ impl<'a> Loader<'a> {
         }
         self.hashes.resize(first_row + batch.num_rows(), 0);
         let (hashes, keeper) = (&mut self.hashes[first_row..], &self.keeper);
+        let first_row = self.before.saturating_add(first_row);
         let source = |column| Source { column, scope: Scope::Partition, first_row };
         let mut column = 0;
         for (writer, spec) in self.inputs.iter_mut().zip(&self.spec.inputs) {
@@ -62,7 +77,7 @@ impl<'a> Loader<'a> {
     }
 
     pub(crate) fn finish(self) -> Result<Partition, DataError> {
-        let Self { spec, keeper, inputs, labels, weights, hashes } = self;
+        let Self { spec, keeper, inputs, labels, weights, hashes, .. } = self;
         let rows = hashes.len();
         let mut footprint = Footprint::default();
         let mut finished = Vec::with_capacity(inputs.len());

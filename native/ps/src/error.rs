@@ -106,6 +106,9 @@ pub enum PsError {
     /// The task was cancelled.
     #[error("cancelled while talking to the parameter server")]
     Cancelled,
+    /// Bytes that are no checkpoint, or one of another fit.
+    #[error("{0}")]
+    Checkpoint(String),
     /// An invariant does not hold.
     #[error("parameter server: {0}")]
     Internal(String),
@@ -132,6 +135,7 @@ impl Coded for PsError {
             Self::Diverged(_) => ErrorCode::Diverged,
             Self::Untrained(_) => ErrorCode::Untrained,
             Self::Cancelled => ErrorCode::Cancelled,
+            Self::Checkpoint(_) => ErrorCode::Checkpoint,
             Self::Internal(_) => ErrorCode::Internal,
             Self::Reported { code, .. } => *code,
         }

@@ -8,6 +8,7 @@
 //! lock; `store::center` applies it stripe by stripe in that turn, and the center variable that results goes out from
 //! the store's own memory while later stripes are still being applied.
 
+mod checkpoint;
 mod client;
 mod cut;
 mod error;
@@ -23,12 +24,13 @@ mod store;
 mod tls;
 mod wire;
 
+pub use checkpoint::{Checkpoint, CheckpointStatus};
 pub use client::{connect, connect_remote};
 pub use error::PsError;
 pub use metrics::{Metrics, metrics};
 pub use server::Server;
 pub use shard::ShardServer;
 pub use store::status::{
-    EpochStatus, FailureStatus, LedgerStatus, STALENESS_BINS, ServerStatus, ServerSummary,
-    SpanStatus, WorkerState, WorkerStatus,
+    EpochStatus, FailureStatus, LedgerStatus, ResumedStatus, STALENESS_BINS, ServerStatus,
+    ServerSummary, SpanStatus, WorkerState, WorkerStatus,
 };

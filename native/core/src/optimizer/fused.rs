@@ -4,6 +4,7 @@ use multiversion::multiversion;
 use multiversion::target::target_cfg_f;
 
 use super::Optimizer;
+use crate::state::{State, StateError};
 
 /// The arithmetic of one step for one element, with the step's constants. `STATES` values of state belong to an element;
 /// where a rule is there for several numbers of states, the number chooses the variant.
@@ -32,6 +33,14 @@ pub(super) trait Method<const STATES: usize>: Send {
     fn initial_state(&self) -> f32 {
         0.0
     }
+
+    /// What the method itself carries from step to step, if it does.
+    fn carried(&self) -> Option<f32> {
+        None
+    }
+
+    /// Takes what [`carried`](Self::carried) gave.
+    fn carry(&mut self, _carried: f32) {}
 }
 
 /// An optimizer that runs its method's rule over flat slices.
@@ -77,7 +86,34 @@ impl<M: Method<STATES>, const STATES: usize> Optimizer for Fused<M, STATES> {
         self.steps = 0;
         self.state.fill(self.method.initial_state());
     }
+
+    fn state(&self) -> State {
+        let mut numbers = vec![self.learning_rate, self.steps as f64];
+        numbers.extend(self.method.carried().map(f64::from));
+        State { numbers, values: self.state.clone() }
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        state.check_shape(&self.state())?;
+        let (learning_rate, steps) = (state.numbers[0], state.numbers[1]);
+        if !learning_rate.is_finite() || learning_rate < 0.0 {
+            return Err(StateError(format!("its learning rate is {learning_rate}")));
+        }
+        if !(0.0..MOST_STEPS).contains(&steps) || steps.fract() != 0.0 {
+            return Err(StateError(format!("it has made {steps} steps")));
+        }
+        self.learning_rate = learning_rate;
+        self.steps = steps as u64;
+        if let Some(&carried) = state.numbers.get(2) {
+            self.method.carry(carried as f32);
+        }
+        self.state.copy_from_slice(&state.values);
+        Ok(())
+    }
 }
+
+/// Steps are whole numbers as f64 below this.
+const MOST_STEPS: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
 /// Applies a rule to every element. Slices cut to one length leave no bounds check in the loop, which compiles to 16, 8 or
 /// 4 lanes by what the processor has.

@@ -17,6 +17,7 @@ mod yogi;
 
 use crate::error::{Coded, ErrorCode};
 use crate::spec::OptimizerSpec;
+use crate::state::{State, StateError};
 
 use self::adadelta::Adadelta;
 use self::adagrad::Adagrad;
@@ -161,6 +162,15 @@ pub trait Optimizer: Send {
 
     /// Forgets all steps: the state is that of a new optimizer. The learning rate stays.
     fn reset(&mut self);
+
+    /// The learning rate and all that the steps so far have left.
+    fn state(&self) -> State;
+
+    /// Goes on from the state of an optimizer of the same specification and length.
+    ///
+    /// # Errors
+    /// When the state is another optimizer's; this one is as it was then.
+    fn restore(&mut self, state: &State) -> Result<(), StateError>;
 }
 
 /// The optimizer of this specification for a flat buffer of `parameters` elements.
@@ -281,6 +291,44 @@ mod tests {
             let mut optimizer = build(spec, 40).unwrap();
             let first = walk(&mut *optimizer, 40);
             assert_ne!(walk(&mut *optimizer, 40), first, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn an_optimizer_goes_on_from_the_state_of_another_as_that_one_does() {
+        for spec in specs() {
+            let mut first = build(&spec, 40).unwrap();
+            walk(&mut *first, 40);
+            first.set_learning_rate(0.25);
+            let state = first.state();
+            let mut second = build(&spec, 40).unwrap();
+            second.restore(&state).unwrap();
+            assert_eq!(second.state(), state, "{spec:?}");
+            assert_eq!(walk(&mut *second, 40), walk(&mut *first, 40), "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_of_another_optimizer_or_length_is_refused_and_changes_nothing() {
+        let specs = specs();
+        for (index, spec) in specs.iter().enumerate() {
+            let mut optimizer = build(spec, 40).unwrap();
+            walk(&mut *optimizer, 40);
+            let state = optimizer.state();
+            let mut refused = vec![build(&specs[(index + 1) % 3], 40).unwrap().state()];
+            if index > 0 {
+                refused.push(build(spec, 41).unwrap().state());
+            }
+            refused.retain(|other| other.check_shape(&state).is_err());
+            for (place, number) in [(0, f64::NAN), (0, -1.0), (1, 0.5), (1, f64::INFINITY)] {
+                let mut other = state.clone();
+                other.numbers[place] = number;
+                refused.push(other);
+            }
+            for other in refused {
+                optimizer.restore(&other).unwrap_err();
+                assert_eq!(optimizer.state(), state, "{spec:?}");
+            }
         }
     }
 

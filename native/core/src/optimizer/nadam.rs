@@ -47,6 +47,14 @@ pub(super) struct NAdamRule {
 impl Method<2> for NAdam {
     type Rule = NAdamRule;
 
+    fn carried(&self) -> Option<f32> {
+        Some(self.momenta)
+    }
+
+    fn carry(&mut self, carried: f32) {
+        self.momenta = carried;
+    }
+
     fn rule(&mut self, step: u64, learning_rate: f64) -> NAdamRule {
         if step == 1 {
             self.momenta = 1.0;

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{CommitContext, CommitRule};
 use crate::optimizer::{Optimizer, Recipe};
+use crate::state::{State, StateError};
 
 /// Their options.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +64,14 @@ impl CommitRule for Step {
             *g = -scale * d;
         }
         self.optimizer.step(center, &self.gradient);
+    }
+
+    fn state(&self) -> State {
+        self.optimizer.state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.optimizer.restore(state)
     }
 }
 

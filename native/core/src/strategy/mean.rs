@@ -2,6 +2,7 @@
 
 use super::{Part, RoundRule};
 use crate::optimizer::{Optimizer, Recipe};
+use crate::state::{State, StateError};
 
 /// Writes the weighted mean of the parts' messages to `mean`.
 pub fn weighted_mean(parts: &[Part<'_>], mean: &mut [f32]) {
@@ -32,5 +33,13 @@ impl RoundRule for MeanGradient {
     fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]) {
         weighted_mean(parts, &mut self.mean);
         self.optimizer.step(center, &self.mean);
+    }
+
+    fn state(&self) -> State {
+        self.optimizer.state()
+    }
+
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        self.optimizer.restore(state)
     }
 }

@@ -36,6 +36,7 @@ pub use self::mean::weighted_mean;
 use self::options::Options;
 pub use self::resolve::{names, resolve, restrict};
 use crate::optimizer::Optimizer;
+use crate::state::{State, StateError};
 
 /// When a worker's communication window ends. An epoch's end always ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,19 @@ pub trait CommitRule: Send {
     /// Applies `message` to `center`. `seen` is the center variable of the worker's last pull where
     /// [`Strategy::remembers_pulls`], else empty. All are the same stripe.
     fn apply(&mut self, center: &mut [f32], message: &[f32], seen: &[f32], context: CommitContext);
+
+    /// What the rule keeps from commit to commit, for a checkpoint.
+    fn state(&self) -> State {
+        State::default()
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// When the state is another rule's.
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        state.check_shape(&self.state())
+    }
 }
 
 /// One worker's part in a round: the same stripe of its message.
@@ -116,6 +130,19 @@ pub struct Part<'a> {
 pub trait RoundRule: Send {
     /// Closes a round over the parts of all workers that trained, at least one, in the order of the workers.
     fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]);
+
+    /// What the rule keeps from round to round, for a checkpoint.
+    fn state(&self) -> State {
+        State::default()
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// When the state is another rule's.
+    fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        state.check_shape(&self.state())
+    }
 }
 
 /// The server's side of a strategy for one stripe, by its rhythm.
@@ -126,6 +153,30 @@ pub enum ServerRule {
     Round(Box<dyn RoundRule>),
     /// Of [`Rhythm::Save`]: `c = x`.
     Save,
+}
+
+impl ServerRule {
+    /// What the rule keeps, for a checkpoint.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self {
+            Self::Commit(rule) => rule.state(),
+            Self::Round(rule) => rule.state(),
+            Self::Save => State::default(),
+        }
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    ///
+    /// # Errors
+    /// When the state is another rule's.
+    pub fn restore(&mut self, state: &State) -> Result<(), StateError> {
+        match self {
+            Self::Commit(rule) => rule.restore(state),
+            Self::Round(rule) => rule.restore(state),
+            Self::Save => state.check_shape(&State::default()),
+        }
+    }
 }
 
 /// What a worker counts in a round in which it trained.

@@ -13,6 +13,7 @@ use firesteel_core::spec::ServerSpec;
 use firesteel_core::{Buffers, ErrorCode, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
+use crate::checkpoint::Checkpoint;
 use crate::error::PsError;
 use crate::secret::Secret;
 use crate::server::handler::Service;
@@ -51,19 +52,44 @@ impl Server {
         center: Vec<f32>,
         buffers: Buffers,
     ) -> Result<Self, PsError> {
+        Self::serve(spec, || {
+            let store = Arc::new(Store::new(spec, layout.clone(), &center, buffers)?);
+            let shards = match &spec.shards {
+                Some(shards) if store.is_sharded() => {
+                    Some(Shards::connect(spec, shards, &layout, &center)?)
+                }
+                _ => None,
+            };
+            if let Some(shards) = &shards {
+                store.keep_journal(shards.feeds());
+                shards.start(&store)?;
+            }
+            Ok((store, shards))
+        })
+    }
+
+    /// As [`open`](Self::open), but goes on where the fit of a checkpoint was: with its center variable, the server's state and
+    /// the progress of every worker. No worker holds its lease, and attempts of the earlier application count as older than
+    /// any. The workers' optimizers start anew, as in a retry.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`PsError::Checkpoint`] when the checkpoint is of another network, strategy, number of workers
+    /// or epochs, or the specification has shards. Whether it is of the same settings and data, its fingerprint tells.
+    pub fn resume(
+        spec: &ServerSpec,
+        layout: ParamLayout,
+        checkpoint: &Checkpoint,
+    ) -> Result<Self, PsError> {
+        Self::serve(spec, || Ok((Arc::new(Store::resume(spec, layout, checkpoint)?), None)))
+    }
+
+    fn serve(
+        spec: &ServerSpec,
+        store: impl FnOnce() -> Result<(Arc<Store>, Option<Shards>), PsError>,
+    ) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
         let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
-        let store = Arc::new(Store::new(spec, layout.clone(), &center, buffers)?);
-        let shards = match &spec.shards {
-            Some(shards) if store.is_sharded() => {
-                Some(Shards::connect(spec, shards, &layout, &center)?)
-            }
-            _ => None,
-        };
-        if let Some(shards) = &shards {
-            store.keep_journal(shards.feeds());
-            shards.start(&store)?;
-        }
+        let (store, shards) = store()?;
         let mut open = OPEN.lock();
         if open.contains_key(&spec.fit) {
             return Err(PsError::Spec(format!(
@@ -147,6 +173,16 @@ impl Server {
                 return Ok(members.into_iter().map(member).collect());
             }
         }
+    }
+
+    /// One version of all that another process needs to go on with this fit, while workers go on with it here: every commit
+    /// before it is in it as a whole, and no later one. Rounds that are open are not.
+    ///
+    /// # Errors
+    /// What a worker aborted the fit with; `Diverged` when a value is not finite; `Closed`; `Checkpoint` where there are shards,
+    /// whose state is not here.
+    pub fn checkpoint(&self, fingerprint: &str) -> Result<Checkpoint, PsError> {
+        self.0.store.checkpoint(fingerprint)
     }
 
     /// Ends all connections and frees the port; no thread is left when it returns. Closing twice is the same as once.

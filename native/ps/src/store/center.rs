@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_core::Buffers;
 use firesteel_core::strategy::{CommitContext, Part, Rhythm, ServerRule, Strategy};
+use firesteel_core::{Buffers, State};
 use parking_lot::Mutex;
 
+use crate::error::PsError;
 use crate::store::round::Kept;
 use crate::store::turn::Turn;
 
@@ -165,6 +166,29 @@ impl Center {
     /// Returns how long it waited for those ahead.
     pub(crate) fn read(&self, turn: Turn, reader: &mut dyn Reader) -> Duration {
         self.walk(turn, |_, _| {}, |_| {}, Some(reader), false)
+    }
+
+    /// Reads the version of this turn, and what the rules keep at it.
+    pub(crate) fn capture(&self, turn: Turn, reader: &mut dyn Reader) -> Vec<State> {
+        let mut states = Vec::with_capacity(self.stripes.len());
+        self.walk(turn, |_, slot| states.push(slot.rule.state()), |_| {}, Some(reader), false);
+        states
+    }
+
+    /// Gives every stripe's rule what it kept.
+    pub(crate) fn restore(&self, states: &[State]) -> Result<(), PsError> {
+        if states.len() != self.stripes.len() {
+            return Err(PsError::Checkpoint(format!(
+                "it has {} stripes, not {}",
+                states.len(),
+                self.stripes.len()
+            )));
+        }
+        for (index, (stripe, state)) in self.stripes.iter().zip(states).enumerate() {
+            let restored = stripe.lock().rule.restore(state);
+            restored.map_err(|error| PsError::Checkpoint(format!("stripe {index}: {error}")))?;
+        }
+        Ok(())
     }
 
     /// Reads what the last round gave: the version of this turn, or that from before the round if `former`.

@@ -3,6 +3,7 @@
 mod leases;
 mod report;
 mod rounds;
+mod saved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
 use crate::error::PsError;
 use crate::store::journal::Journal;
-use crate::store::status::STALENESS_BINS;
+use crate::store::status::{ResumedStatus, STALENESS_BINS};
 use crate::store::turn::{Progress, Turn};
 use crate::store::worker::{Activity, LeaseTerms, Worker};
 use crate::wire::{Decision, Window};
@@ -116,6 +117,8 @@ pub(crate) struct Control {
     stop: bool,
     /// What the other shards are to follow, where there are any.
     pub(crate) journal: Option<Journal>,
+    /// Where an interrupted fit had got to, if this one goes on from it.
+    resumed: Option<ResumedStatus>,
     /// The server is closing: nobody waits any longer.
     pub(crate) closed: bool,
 }

@@ -10,6 +10,7 @@ mod journal;
 mod members;
 mod open;
 mod round;
+mod saved;
 mod snapshot;
 pub(crate) mod status;
 mod turn;

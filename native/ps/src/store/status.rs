@@ -1,6 +1,6 @@
 //! What the driver sees of a server, as documents for the JVM.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The state of a server, cheap enough to be read several times a second.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,8 +28,20 @@ pub struct ServerStatus {
     pub recent_loss: Option<f64>,
     /// What the user should know, in order.
     pub warnings: Vec<String>,
+    /// Where an interrupted fit had got to, if this one goes on from its checkpoint.
+    pub resumed: Option<ResumedStatus>,
     /// Why the fit must fail, if it must.
     pub failure: Option<FailureStatus>,
+}
+
+/// What a fit that goes on from a checkpoint found there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumedStatus {
+    /// The epoch of the worker that was behind the others, counted from 0.
+    pub epoch: u32,
+    /// How long the fit had run until then, in milliseconds.
+    pub millis: u64,
 }
 
 /// The state of one worker.
@@ -143,10 +155,10 @@ pub struct LedgerStatus {
 }
 
 /// Consecutive mini-batches applied by one attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SpanStatus {
-    /// The attempt.
+    /// The attempt; -1 for all those of a fit that was interrupted and has been resumed.
     pub attempt: i64,
     /// The first mini-batch.
     pub start: u32,

@@ -1,5 +1,7 @@
 //! What the server knows of one worker: its lease, its progress and its ledger.
 
+mod saved;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,6 +107,8 @@ pub(crate) struct Worker {
     pub(crate) lease: Option<Lease>,
     /// Attempts that wait for the lease.
     pub(crate) waiting: BTreeSet<i64>,
+    /// Whether an attempt has registered since the server was opened.
+    pub(crate) started: bool,
     pub(crate) finished: bool,
     pub(crate) position: Position,
     /// The number of this attempt's last commit or save and what it was answered.
@@ -133,6 +137,7 @@ impl Worker {
             registration,
             lease: None,
             waiting: BTreeSet::new(),
+            started: true,
             finished: false,
             position,
             last: (0, Answer::default()),

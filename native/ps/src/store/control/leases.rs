@@ -6,6 +6,7 @@ use std::time::Instant;
 use firesteel_core::{Answer, Registration, Tally, WorkerId};
 
 use super::{Control, Grant, Speaker, Terms, fenced};
+use crate::checkpoint::EARLIER;
 use crate::error::PsError;
 use crate::store::worker::{Lease, Worker};
 use crate::wire::Decision;
@@ -58,6 +59,7 @@ impl Control {
         }
         let mut changed = None;
         worker.waiting.remove(&attempt);
+        worker.started = true;
         worker.lease = Some(Lease { attempt, session, seen: now, closed: None });
         if newer {
             worker.last = (0, Answer::default());
@@ -68,10 +70,14 @@ impl Control {
                     total.rows -= rows;
                     total.tally.add(Tally { loss: -tally.loss, weight: -tally.weight });
                 }
+                let before = match known.attempt {
+                    EARLIER => "the interrupted fit".to_owned(),
+                    attempt => format!("attempt {attempt}"),
+                };
                 let warning = format!(
-                    "worker {id}: attempt {attempt} reads other rows than attempt {} did ({} instead of {}): epoch {} of this \
+                    "worker {id}: attempt {attempt} reads other rows than {before} did ({} instead of {}): epoch {} of this \
                      worker starts again, after {rows} rows had been applied",
-                    known.attempt, registration.rows, known.rows, position.epoch
+                    registration.rows, known.rows, position.epoch
                 );
                 changed = Some(warning);
             }

@@ -74,6 +74,7 @@ impl Control {
             rows_trained: self.workers.values().map(Worker::rows).sum(),
             recent_loss: mean(recent),
             warnings: self.warnings.clone(),
+            resumed: self.resumed,
             failure: self.failure.as_ref().map(|(code, message)| FailureStatus {
                 code: code.number(),
                 message: message.clone(),

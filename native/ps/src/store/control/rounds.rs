@@ -55,7 +55,7 @@ impl Control {
     /// Closes the open round if every live worker has contributed, and all of the fit's have started.
     pub(crate) fn close_round(&mut self, terms: &Terms, now: Instant) -> Option<Closing> {
         self.check_start(terms, now);
-        if self.failure.is_some() || self.workers.len() < terms.workers as usize {
+        if self.failure.is_some() || self.started() < terms.workers as usize {
             return None;
         }
         let mut live = self
@@ -149,7 +149,7 @@ impl Control {
 
     /// Fails the fit if its strategy has rounds and not all workers have started in time.
     pub(crate) fn check_start(&mut self, terms: &Terms, now: Instant) {
-        let (there, all) = (self.workers.len(), terms.workers);
+        let (there, all) = (self.started(), terms.workers);
         if !matches!(terms.rhythm, Rhythm::Round(_)) || there >= all as usize {
             return;
         }

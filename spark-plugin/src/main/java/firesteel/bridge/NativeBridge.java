@@ -37,7 +37,11 @@ final class NativeBridge {
 
   // ---- the parameter server of a fit, on the driver
 
-  static native long serverOpen(String spec, byte[] initialWeights);
+  static native long serverOpen(String spec, byte[] initialWeights, byte[] checkpoint);
+
+  static native byte[] serverCheckpoint(long server, String fingerprint);
+
+  static native String checkpointStatus(byte[] checkpoint);
 
   static native String serverStatus(long server);
 
@@ -54,6 +58,10 @@ final class NativeBridge {
   // ---- a shard of the center variable, in an executor
 
   static native int shardOpen(String spec);
+
+  // ---- the rows of a task
+
+  static native String dataDigest(String spec, long arrowStream);
 
   // ---- the workers of a task
 

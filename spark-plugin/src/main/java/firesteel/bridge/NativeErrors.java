@@ -30,6 +30,7 @@ public final class NativeErrors {
       case StartTimeoutException.CODE -> new StartTimeoutException(message);
       case StreamException.CODE -> new StreamException(message);
       case InternalException.CODE -> new InternalException(message);
+      case CheckpointException.CODE -> new CheckpointException(message);
       default -> new InternalException("unknown error code " + code + ": " + message);
     };
   }

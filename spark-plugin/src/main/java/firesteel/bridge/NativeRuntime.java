@@ -36,6 +36,19 @@ public final class NativeRuntime {
   }
 
   /**
+   * Counts and hashes the rows of a stream, which is pulled to its end and not kept.
+   *
+   * @param spec the {@code DataSpec} as JSON
+   * @param arrowStream the address of an exported {@code ArrowArrayStream}, which this call takes over
+   * @return JSON with {@code rows} and {@code content}; those of the parts of a whole add up modulo 2^64
+   * @throws InvalidDataException naming the column and row of a value that cannot be trained on
+   */
+  public static String digest(String spec, long arrowStream) {
+    NativeLibrary.ensureLoaded();
+    return NativeBridge.dataDigest(spec, arrowStream);
+  }
+
+  /**
    * Raises a failure inside native code, to check that errors of a deployment arrive as they should. The code of a
    * panic is raised by a real one.
    *

@@ -19,7 +19,32 @@ public final class NativeServer implements AutoCloseable {
    */
   public static NativeServer open(String spec, byte[] initialWeights) {
     NativeLibrary.ensureLoaded();
-    return new NativeServer(NativeBridge.serverOpen(spec, initialWeights));
+    return new NativeServer(NativeBridge.serverOpen(spec, initialWeights, null));
+  }
+
+  /**
+   * Binds a port and goes on where the fit of a checkpoint was.
+   *
+   * @param spec the {@code ServerSpec} as JSON
+   * @param checkpoint what {@link #checkpoint} gave
+   * @return the running server
+   * @throws CheckpointException when the checkpoint is damaged or of another network, strategy or number of workers
+   */
+  public static NativeServer resume(String spec, byte[] checkpoint) {
+    NativeLibrary.ensureLoaded();
+    return new NativeServer(NativeBridge.serverOpen(spec, null, checkpoint));
+  }
+
+  /**
+   * What a checkpoint says of itself.
+   *
+   * @param checkpoint what {@link #checkpoint} gave
+   * @return JSON with {@code fingerprint}, {@code version}, {@code epoch} and {@code rowsTrained}
+   * @throws CheckpointException saying what is damaged
+   */
+  public static String checkpointStatus(byte[] checkpoint) {
+    NativeLibrary.ensureLoaded();
+    return NativeBridge.checkpointStatus(checkpoint);
   }
 
   /**
@@ -67,6 +92,16 @@ public final class NativeServer implements AutoCloseable {
    */
   public byte[] weights() {
     return NativeBridge.serverWeights(handle.get());
+  }
+
+  /**
+   * One version of all that another server needs to go on with this fit; workers go on meanwhile.
+   *
+   * @param fingerprint whose checkpoint it is, for {@link #checkpointStatus}
+   * @return the checkpoint, of less than 2 GiB
+   */
+  public byte[] checkpoint(String fingerprint) {
+    return NativeBridge.serverCheckpoint(handle.get(), fingerprint);
   }
 
   /** Closes the port and ends the threads before it returns; idempotent. */

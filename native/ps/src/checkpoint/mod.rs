@@ -1,0 +1,216 @@
+//! A fit's state as bytes, from which another process goes on.
+//!
+//! Little-endian: the magic, the version of the format (u32), the header's length (u64), the header as JSON, the arrays that it
+//! counts, and the xxh3 hash (u64) of everything before it. `docs/checkpoints.md` tells what is kept and what is not.
+
+mod arrays;
+mod header;
+
+use firesteel_core::{Buffers, State, WorkerId};
+use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64;
+
+use self::arrays::{Source, put_f32, put_f64, put_i64};
+pub(crate) use self::header::{EpochProgress, Progress, WorkerEpoch, WorkerProgress};
+use self::header::{Header, RuleShape};
+use crate::error::PsError;
+use crate::wire::Shape;
+
+const MAGIC: [u8; 8] = *b"FSTLCKPT";
+
+/// The version of the format that is written, and the only one that is read.
+const VERSION: u32 = 1;
+
+/// Magic, version and header's length.
+const PREFIX: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
+
+/// The attempt that stands for all those of the fit that was interrupted: older than any of Spark's.
+pub(crate) const EARLIER: i64 = -1;
+
+/// Whose checkpoint it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The caller's fingerprint of settings and data.
+    pub(crate) fingerprint: String,
+    /// The hash of the network's layout.
+    pub(crate) layout: u64,
+    pub(crate) strategy: String,
+    pub(crate) workers: u32,
+    pub(crate) epochs: u32,
+}
+
+/// One worker's model, where every worker trains its own.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Member {
+    pub(crate) worker: WorkerId,
+    pub(crate) parameters: Vec<f32>,
+    pub(crate) buffers: Buffers,
+}
+
+/// The state of a fit at one version of its center variable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    pub(crate) owner: Owner,
+    pub(crate) progress: Progress,
+    pub(crate) center: Vec<f32>,
+    pub(crate) buffers: Buffers,
+    /// What the server's rule keeps for each stripe, and how many parameters a stripe has.
+    pub(crate) rules: Vec<State>,
+    pub(crate) stripe: usize,
+    pub(crate) members: Vec<Member>,
+}
+
+/// What a checkpoint says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckpointStatus {
+    /// The fingerprint that it was written with.
+    pub fingerprint: String,
+    /// How often the center variable had been updated.
+    pub version: u64,
+    /// The epoch of the worker that was behind the others, counted from 0.
+    pub epoch: u32,
+    /// The rows that had been trained in all epochs.
+    pub rows_trained: u64,
+}
+
+impl Checkpoint {
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    ///
+    /// # Errors
+    /// [`PsError::Checkpoint`] saying what is damaged; nothing is allocated that the bytes do not hold.
+    pub fn read(bytes: &[u8]) -> Result<Self, PsError> {
+        let (header, arrays) = split(bytes)?;
+        let Header { owner, progress, shape, stripe, rules, members } = Header::parse(header)?;
+        let mut arrays = Source::new(arrays);
+        let checkpoint = Self {
+            owner,
+            center: arrays.f32s(shape.parameters)?,
+            buffers: arrays.buffers(shape)?,
+            rules: rules
+                .into_iter()
+                .map(|RuleShape { numbers, values }| {
+                    Ok(State { numbers: arrays.f64s(numbers)?, values: arrays.f32s(values)? })
+                })
+                .collect::<Result<_, PsError>>()?,
+            stripe,
+            members: members
+                .into_iter()
+                .map(|worker| {
+                    Ok(Member {
+                        worker,
+                        parameters: arrays.f32s(shape.parameters)?,
+                        buffers: arrays.buffers(shape)?,
+                    })
+                })
+                .collect::<Result<_, PsError>>()?,
+            progress,
+        };
+        arrays.finish()?;
+        checkpoint.progress.check(&checkpoint.owner)?;
+        Ok(checkpoint)
+    }
+
+    /// All of it in the format of this module.
+    ///
+    /// # Errors
+    /// [`PsError::Internal`] if the header cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, PsError> {
+        let header = Header {
+            owner: self.owner.clone(),
+            progress: self.progress.clone(),
+            shape: self.shape(),
+            stripe: self.stripe,
+            rules: self.rules.iter().map(RuleShape::of).collect(),
+            members: self.members.iter().map(|member| member.worker).collect(),
+        };
+        let header = header.to_json()?;
+        let mut out = Vec::with_capacity(PREFIX + header.len() + self.array_bytes() + 8);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&(header.len() as u64).to_le_bytes());
+        out.extend_from_slice(&header);
+        put_f32(&mut out, &self.center);
+        put_buffers(&mut out, &self.buffers);
+        for rule in &self.rules {
+            put_f64(&mut out, &rule.numbers);
+            put_f32(&mut out, &rule.values);
+        }
+        for member in &self.members {
+            put_f32(&mut out, &member.parameters);
+            put_buffers(&mut out, &member.buffers);
+        }
+        let hash = xxh3_64(&out);
+        out.extend_from_slice(&hash.to_le_bytes());
+        Ok(out)
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn status(&self) -> CheckpointStatus {
+        CheckpointStatus {
+            fingerprint: self.owner.fingerprint.clone(),
+            version: self.progress.version,
+            epoch: self.progress.epoch(&self.owner),
+            rows_trained: self.progress.rows_trained(),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        Shape {
+            parameters: self.center.len(),
+            floats: self.buffers.floats.len(),
+            integers: self.buffers.integers.len(),
+        }
+    }
+
+    fn array_bytes(&self) -> usize {
+        let buffers = 4 * self.buffers.floats.len() + 8 * self.buffers.integers.len();
+        let model = 4 * self.center.len() + buffers;
+        let rule = |state: &State| 8 * state.numbers.len() + 4 * state.values.len();
+        model * (1 + self.members.len()) + self.rules.iter().map(rule).sum::<usize>()
+    }
+}
+
+fn put_buffers(out: &mut Vec<u8>, buffers: &Buffers) {
+    put_f32(out, &buffers.floats);
+    put_i64(out, &buffers.integers);
+}
+
+/// Header and arrays of bytes that are whole.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
+    let Some((magic, rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(damaged(format!("it has only {} bytes", bytes.len())));
+    };
+    if *magic != MAGIC {
+        return Err(damaged("it is no checkpoint of Firesteel: it begins with other bytes"));
+    }
+    let Some((version, _)) = rest.split_first_chunk::<4>() else {
+        return Err(damaged(format!("it has only {} bytes", bytes.len())));
+    };
+    let version = u32::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(damaged(format!(
+            "its format has the version {version}, this Firesteel reads {VERSION}"
+        )));
+    }
+    let Some((whole, hash)) =
+        bytes.split_last_chunk::<8>().filter(|(whole, _)| whole.len() >= PREFIX)
+    else {
+        return Err(damaged(format!("it has only {} bytes", bytes.len())));
+    };
+    if xxh3_64(whole) != u64::from_le_bytes(*hash) {
+        return Err(damaged("it is cut short or changed: its checksum is another one"));
+    }
+    let (prefix, rest) = whole.split_at(PREFIX);
+    let length = prefix.last_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
+    usize::try_from(length)
+        .ok()
+        .and_then(|length| rest.split_at_checked(length))
+        .ok_or_else(|| damaged(format!("its header of {length} bytes is longer than all of it")))
+}
+
+/// The error that bytes are no checkpoint.
+pub(crate) fn damaged(problem: impl Into<String>) -> PsError {
+    PsError::Checkpoint(problem.into())
+}

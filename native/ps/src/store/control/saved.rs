@@ -1,0 +1,78 @@
+//! What of the state under the control lock a checkpoint keeps.
+
+use std::time::Instant;
+
+use super::{Control, EpochTotal, MAX_WARNINGS, Terms};
+use crate::checkpoint::{EpochProgress, Owner, Progress};
+use crate::error::PsError;
+use crate::store::status::ResumedStatus;
+use crate::store::turn::Turn;
+use crate::store::worker::Worker;
+
+impl Control {
+    /// The progress of the fit, and the turn in which the center variable is of its version.
+    pub(crate) fn saved(
+        &mut self,
+        terms: &Terms,
+        bytes: u64,
+        now: Instant,
+    ) -> Result<(Progress, Turn), PsError> {
+        if let Some((code, message)) = &self.failure {
+            return Err(PsError::Reported { code: *code, message: message.clone() });
+        }
+        let millis = now.saturating_duration_since(terms.opened).as_millis();
+        let earlier = self.resumed.as_ref().map_or(0, |resumed| resumed.millis);
+        let progress = Progress {
+            version: self.version,
+            commits: self.commits,
+            pulls: self.pulls,
+            bytes,
+            millis: earlier.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)),
+            stop: self.stop,
+            histogram: self.histogram.clone(),
+            warnings: self.warnings.clone(),
+            epochs: self
+                .epochs
+                .iter()
+                .map(|total| EpochProgress { rows: total.rows, tally: total.tally })
+                .collect(),
+            workers: self.workers.values().map(Worker::saved).collect(),
+        };
+        Ok((progress, Turn::behind(&mut self.tail, terms.stops)))
+    }
+
+    /// Goes on from there: no worker has a lease, and each waits for its first attempt.
+    pub(crate) fn restore(&mut self, progress: &Progress, owner: &Owner) {
+        let epoch = progress.epoch(owner);
+        self.version = progress.version;
+        self.commits = progress.commits;
+        self.pulls = progress.pulls;
+        self.stop = progress.stop;
+        self.histogram.clone_from(&progress.histogram);
+        // The strategy's own, which are here already, were in the checkpoint as well.
+        self.warnings = progress.warnings.iter().take(MAX_WARNINGS - 1).cloned().collect();
+        self.warnings.push(format!(
+            "resumed in epoch {} of {} from a checkpoint after {} updates and {} trained rows",
+            (epoch + 1).min(owner.epochs),
+            owner.epochs,
+            progress.version,
+            progress.rows_trained()
+        ));
+        self.epochs = progress
+            .epochs
+            .iter()
+            .map(|total| EpochTotal { rows: total.rows, tally: total.tally })
+            .collect();
+        self.workers = progress
+            .workers
+            .iter()
+            .map(|saved| (saved.worker, Worker::restored(saved, progress.version)))
+            .collect();
+        self.resumed = Some(ResumedStatus { epoch, millis: progress.millis });
+    }
+
+    /// The workers that have started since the server was opened, or have nothing left to do.
+    pub(super) fn started(&self) -> usize {
+        self.workers.values().filter(|worker| worker.started || worker.finished).count()
+    }
+}

@@ -1,0 +1,109 @@
+//! The whole store as a checkpoint, and back.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use firesteel_core::spec::ServerSpec;
+use firesteel_core::{Buffers, ParamLayout};
+
+use super::center::STRIPE;
+use super::members::Members;
+use super::{Contribution, Store, View};
+use crate::checkpoint::{Checkpoint, Member, Owner};
+use crate::error::PsError;
+
+impl Store {
+    /// One version of everything that another process needs to go on. Workers go on meanwhile: the center variable is not
+    /// copied in its turn, only the rules' state is.
+    pub(crate) fn checkpoint(&self, fingerprint: &str) -> Result<Checkpoint, PsError> {
+        self.check_whole()?;
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        let (progress, mut turn) = self.open()?.saved(&self.terms, bytes, Instant::now())?;
+        turn.wait();
+        let members = self.members.as_ref().map(Members::all).unwrap_or_default();
+        let mut view = View::default();
+        let rules = self.center.capture(turn, &mut view);
+        let center = view.to_center();
+        self.check_finite(&center, progress.version)?;
+        let member = |(worker, replica): (_, super::members::Replica)| Member {
+            worker,
+            parameters: replica.parameters.to_vec(),
+            buffers: Buffers::clone(&replica.buffers),
+        };
+        Ok(Checkpoint {
+            owner: self.owner(fingerprint),
+            progress,
+            center,
+            buffers: view.to_buffers(),
+            rules,
+            stripe: STRIPE,
+            members: members.into_iter().map(member).collect(),
+        })
+    }
+
+    /// A store that goes on from a checkpoint, whose fingerprint is the caller's business.
+    pub(crate) fn resume(
+        spec: &ServerSpec,
+        layout: ParamLayout,
+        checkpoint: &Checkpoint,
+    ) -> Result<Self, PsError> {
+        let Checkpoint { owner, progress, members, .. } = checkpoint;
+        if layout.hash() != owner.layout {
+            return Err(PsError::Checkpoint("it is of another network".to_owned()));
+        }
+        let store = Self::new(spec, layout, &checkpoint.center, checkpoint.buffers.clone())?;
+        store.check_whole()?;
+        let wanted = store.owner(&owner.fingerprint);
+        if *owner != wanted {
+            return Err(PsError::Checkpoint(format!(
+                "it is of another fit: strategy '{}', {} workers, {} epochs, not '{}', {}, {}",
+                owner.strategy,
+                owner.workers,
+                owner.epochs,
+                wanted.strategy,
+                wanted.workers,
+                wanted.epochs
+            )));
+        }
+        if checkpoint.stripe != STRIPE {
+            return Err(PsError::Checkpoint(format!(
+                "its stripes have {} parameters, those of this Firesteel {STRIPE}",
+                checkpoint.stripe
+            )));
+        }
+        store.center.restore(&checkpoint.rules)?;
+        match &store.members {
+            Some(all) => members.iter().for_each(|member| {
+                let Member { worker, parameters, buffers } = member;
+                all.save(*worker, Contribution { message: parameters, buffers });
+            }),
+            None if members.is_empty() => {}
+            None => {
+                return Err(PsError::Checkpoint("it has models of single workers".to_owned()));
+            }
+        }
+        store.control.lock().restore(progress, owner);
+        store.bytes.store(progress.bytes, Ordering::Relaxed);
+        Ok(store)
+    }
+
+    /// Fails where other servers hold a part of the center variable, and the state that belongs to it.
+    fn check_whole(&self) -> Result<(), PsError> {
+        if self.is_sharded() {
+            return Err(PsError::Checkpoint(
+                "the center variable lies on several servers, of which checkpoints hold only the first".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn owner(&self, fingerprint: &str) -> Owner {
+        Owner {
+            fingerprint: fingerprint.to_owned(),
+            layout: self.layout.hash(),
+            strategy: self.terms.strategy.to_owned(),
+            workers: self.terms.workers,
+            epochs: self.terms.epochs,
+        }
+    }
+}
