@@ -5,7 +5,11 @@ import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
 import org.json4s.JsonAST.JObject
 
 /** What every way of training has: how long, in what batches, in what order, on which loss. */
-trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
+trait TrainingParams
+    extends StrategyParams
+    with OptimizerParams
+    with CheckpointParams
+    with HasSeed {
 
   /** The losses that this kind of estimator can train on. */
   protected def losses: Seq[String]
@@ -73,7 +77,11 @@ trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
 }
 
 /** Setters of [[TrainingParams]], for estimators. */
-trait TrainingSetters extends TrainingParams with StrategySetters with OptimizerSetters {
+trait TrainingSetters
+    extends TrainingParams
+    with StrategySetters
+    with OptimizerSetters
+    with CheckpointSetters {
   def setBatchSize(value: Int): this.type = set(batchSize, value)
   def setEpochs(value: Int): this.type = set(epochs, value)
   def setShuffle(value: Boolean): this.type = set(shuffle, value)

@@ -26,6 +26,16 @@ private[params] object Validators {
   def share(name: String): Double => Boolean =
     number(name, "a number above 0 and at most 1")(value => value > 0 && value <= 1)
 
+  def notEmpty(name: String): String => Boolean = { value =>
+    require(value.nonEmpty, s"$name must not be empty")
+    true
+  }
+
+  def atLeast(least: Long, name: String): Long => Boolean = { value =>
+    require(value >= least, s"$name must be at least $least, not $value")
+    true
+  }
+
   def atLeastOne(name: String): Int => Boolean = { value =>
     require(value >= 1, s"$name must be at least 1, not $value")
     true

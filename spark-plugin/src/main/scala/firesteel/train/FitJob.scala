@@ -8,7 +8,7 @@ import scala.concurrent.duration.DurationInt
 import scala.util.Try
 
 import firesteel.bridge._
-import firesteel.data.DataRoad
+import firesteel.data.{Closing, DataRoad}
 import firesteel.plugin.{Configuration, NativeSetup}
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
@@ -40,22 +40,28 @@ private[firesteel] object FitJob {
     val tasks = math.min(workers, slots)
     val identity = FitIdentity.random()
     log.info(s"Fit ${identity.fit}: $workers workers in $tasks tasks on $slots slots")
-    val shards = ShardServers.open(context, plan, identity, workers)
-    val server = NativeServer.open(plan.server(identity, workers, context.getConf, shards), null)
-    try {
-      val port = ServerStatus.parseStatus(server.status()).port
-      val task = new WorkerTask(
-        plan.worker(identity, workers, port, context.getConf, shards),
-        workers,
-        tasks
-      )
-      val start = System.nanoTime()
-      val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
-      val progress = progressOf(plan, workers, context)
-      new Run(context, server, shards, rdd, tasks, slots, progress).await()
-      val seconds = (System.nanoTime() - start).toDouble / 1e9
-      result(server, workers, tasks, seconds)
-    } finally server.close()
+    Closing(Checkpoints.of(df, plan, workers, tasks)) { checkpoints =>
+      val shards = ShardServers.open(context, plan, identity, workers)
+      val spec = plan.server(identity, workers, context.getConf, shards)
+      val trained = Closing(checkpoints.open(spec)) { server =>
+        val port = ServerStatus.parseStatus(server.status()).port
+        val task = new WorkerTask(
+          plan.worker(identity, workers, port, context.getConf, shards),
+          workers,
+          tasks
+        )
+        val start = System.nanoTime()
+        val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
+        val progress = progressOf(plan, workers, context)
+        Closing(checkpoints.writer(server)) { writer =>
+          new Run(context, server, shards, rdd, tasks, slots, progress, writer).await()
+        }
+        val seconds = (System.nanoTime() - start).toDouble / 1e9
+        result(server, workers, tasks, seconds)
+      }
+      checkpoints.complete()
+      trained
+    }
   }
 
   private def progressOf(plan: FitPlan, workers: Int, context: SparkContext): Progress =
@@ -86,7 +92,8 @@ private[firesteel] object FitJob {
       rdd: RDD[Unit],
       tasks: Int,
       slots: Int,
-      progress: Progress
+      progress: Progress,
+      checkpoints: CheckpointWriter
   ) {
     private val listener =
       new FitListener(rdd.id, (partition, attempt) => server.attemptEnded(partition, attempt))
@@ -131,6 +138,7 @@ private[firesteel] object FitJob {
         Await.result(action, Poll)
         ()
       } else {
+        checkpoints.update(last)
         checkStart()
         watch(action)
       }

@@ -37,6 +37,8 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   whether a progress line is drawn; by the configuration if not given
   * @param serverShards
   *   how many servers hold the center variable
+  * @param checkpoint
+  *   where checkpoints are written, if they are
   */
 private[firesteel] final case class FitPlan(
     network: JObject,
@@ -51,7 +53,8 @@ private[firesteel] final case class FitPlan(
     seed: Long,
     shuffle: Boolean,
     showProgress: Option[Boolean],
-    serverShards: Int = 1
+    serverShards: Int = 1,
+    checkpoint: Option[CheckpointPlan] = None
 ) {
   private val unsignedSeed: JInt = JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
 

@@ -62,7 +62,8 @@ private[firesteel] trait NetworkEstimation
       getSeed,
       getShuffle,
       get(showProgress),
-      ShardServers.within(getServerShards, inspection.parameters)
+      ShardServers.within(getServerShards, inspection.parameters),
+      get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits)))
     )
     val trained = FitJob.run(df, plan)
     new FittedNetwork(network, inputs, learnt.output, trained.weights, trained.summary)

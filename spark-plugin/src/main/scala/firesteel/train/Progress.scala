@@ -106,6 +106,7 @@ private[train] object ProgressLine {
       status.recentLoss.map(loss => f"loss $loss%.4f"),
       rate.perSecond.map(rows => f"$rows%,.0f rows/s"),
       Some(s"$live/$workers workers"),
+      status.resumed.map(from => s"resumed in epoch ${math.min(epochs, from.epoch + 1)}"),
       left(status, done, rate).map(seconds => s"${clock(seconds)} left")
     )
     parts.flatten.mkString("  ")

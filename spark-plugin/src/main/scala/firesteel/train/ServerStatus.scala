@@ -15,8 +15,12 @@ private[train] final case class ServerStatus(
     rowsTrained: Long,
     recentLoss: Option[Double],
     warnings: Seq[String],
-    failure: Option[FailureStatus]
+    failure: Option[FailureStatus],
+    resumed: Option[ResumedStatus] = None
 )
+
+/** Where an interrupted fit had got to that this one goes on from: an epoch counted from 0, and how long it had run. */
+private[train] final case class ResumedStatus(epoch: Int, millis: Long)
 
 private[train] final case class WorkerStatus(
     partition: Int,

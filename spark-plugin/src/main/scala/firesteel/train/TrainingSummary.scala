@@ -10,7 +10,7 @@ import org.json4s.{DefaultFormats, Formats}
   * @param rowsTrained
   *   rows trained in all epochs
   * @param seconds
-  *   how long the training job ran, reading the data included
+  *   how long the training job ran, reading the data included, and that of an interrupted fit which this one went on from
   * @param workers
   *   the workers of the fit
   * @param tasks
@@ -92,7 +92,7 @@ final case class LedgerEntry(
 /** Consecutive mini-batches that one attempt of a task applied.
   *
   * @param attempt
-  *   Spark's `taskAttemptId`
+  *   Spark's `taskAttemptId`; -1 stands for those of an interrupted fit which this one went on from
   * @param start
   *   the first mini-batch, counted from 0
   * @param batches
@@ -117,7 +117,7 @@ private[firesteel] object TrainingSummary {
   ): TrainingSummary = TrainingSummary(
     status.epochs.map(e => EpochSummary(e.epoch, e.loss.getOrElse(Double.NaN), e.rows)),
     status.rowsTrained,
-    seconds,
+    seconds + status.resumed.fold(0.0)(_.millis.toDouble / 1e3),
     workers,
     tasks,
     status.commits,

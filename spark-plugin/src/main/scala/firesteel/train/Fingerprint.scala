@@ -1,0 +1,111 @@
+package firesteel.train
+
+import java.nio.charset.StandardCharsets.UTF_8
+import java.security.MessageDigest
+
+import firesteel.bridge.NativeRuntime
+import firesteel.data.{DataPlan, DataRoad, PartitionStream}
+import firesteel.plugin.NativeSetup
+import org.apache.spark.SparkConf
+import org.apache.spark.sql.DataFrame
+import org.json4s.JsonAST.{JArray, JInt, JObject, JValue}
+import org.json4s.jackson.JsonMethods.parse
+
+/** What a fit is: everything that decides its result. Two fits of one fingerprint are the same fit.
+  *
+  * @param settings
+  *   the documents of server and workers without what differs from run to run, and the rows and content of the data
+  */
+private[train] final case class Fingerprint(settings: JObject) {
+
+  /** 32 hexadecimal digits. */
+  val text: String = {
+    val canonical = FitPlan.text(Fingerprint.sorted(settings)).getBytes(UTF_8)
+    val hash = MessageDigest.getInstance("SHA-256").digest(canonical)
+    hash.take(Fingerprint.Bytes).map(byte => f"$byte%02x").mkString
+  }
+}
+
+private[train] object Fingerprint {
+  private val Bytes = 16
+
+  /** What of the documents says how a run is done, and not what comes out. */
+  private val OfTheRun = Set(
+    "fit",
+    "bindAddress",
+    "host",
+    "port",
+    "portMaxRetries",
+    "secret",
+    "leaseMillis",
+    "startTimeoutMillis",
+    "timeoutMillis",
+    "tls",
+    "server"
+  )
+
+  /** The fingerprint of a fit; reads its data once, in one job.
+    *
+    * @param workers
+    *   the workers of the fit
+    * @param tasks
+    *   the tasks that they are spread over, which decides which rows each gets
+    */
+  def of(df: DataFrame, plan: FitPlan, workers: Int, tasks: Int): Fingerprint = {
+    val conf = df.sparkSession.sparkContext.getConf
+    Fingerprint(
+      JObject(
+        settings(plan, workers, conf).obj ++
+          List("tasks" -> JInt(tasks), "content" -> content(df, plan.data, tasks))
+      )
+    )
+  }
+
+  /** The settings of a fit, without its data. */
+  def settings(plan: FitPlan, workers: Int, conf: SparkConf): JObject = {
+    val identity = FitIdentity.random()
+    JObject(
+      "server" -> lasting(plan.server(identity, workers, conf, Nil)),
+      "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil))
+    )
+  }
+
+  private def lasting(document: String): JObject = parse(document) match {
+    case JObject(fields) => JObject(fields.filterNot { case (name, _) => OfTheRun(name) })
+    case _ => throw new IllegalStateException("a specification is no object")
+  }
+
+  /** The rows and what they hold, whatever their order and their partitions. */
+  private def content(df: DataFrame, data: DataPlan, tasks: Int): JObject = {
+    val digests =
+      try DataRoad.runTasks(df, data, tasks)(new DigestTask(data.toJson)).rdd.collect()
+      catch { case error: Throwable => throw FitJob.typed(error) }
+    def total(field: String): BigInt = digests.map(text => parse(text) \ field).collect {
+      case JInt(value) => value
+    }.sum
+    JObject("rows" -> JInt(total("rows")), "hash" -> JInt(total("content").mod(BigInt(2).pow(64))))
+  }
+
+  private def sorted(json: JValue): JValue = json match {
+    case JObject(fields) => JObject(fields.map { case (n, v) => n -> sorted(v) }.sortBy(_._1))
+    case JArray(values) => JArray(values.map(sorted))
+    case other => other
+  }
+}
+
+/** What a task does to tell what its rows hold.
+  *
+  * @param data
+  *   the `DataSpec`
+  */
+private[train] final class DigestTask(data: String)
+    extends (PartitionStream => String)
+    with Serializable {
+
+  override def apply(stream: PartitionStream): String = {
+    NativeSetup.ensureLoaded()
+    var digest = ""
+    stream.feed(address => digest = NativeRuntime.digest(data, address))
+    digest
+  }
+}
