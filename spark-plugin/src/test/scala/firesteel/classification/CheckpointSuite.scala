@@ -1,0 +1,240 @@
+package firesteel.classification
+
+import java.nio.file.{Files, Path}
+import java.util.Comparator
+
+import scala.concurrent.ExecutionContext.Implicits.global
+import scala.concurrent.duration.DurationInt
+import scala.concurrent.{Await, Future}
+import scala.jdk.CollectionConverters._
+
+import firesteel.bridge.{CheckpointException, InvalidDataException}
+import firesteel.data.LocalSpark
+import org.apache.spark.SparkException
+import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
+import org.apache.spark.ml.linalg.Vectors
+import org.apache.spark.ml.tuning.{CrossValidator, ParamGridBuilder}
+import org.apache.spark.sql.DataFrame
+import org.apache.spark.sql.functions.{col, udf}
+import org.scalatest.concurrent.Eventually
+import org.scalatest.funsuite.AnyFunSuite
+import org.scalatest.time.{Seconds, Span}
+
+/** Fits that are interrupted, and the same fits again. */
+final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually {
+  override implicit val patienceConfig: PatienceConfig = PatienceConfig(Span(60, Seconds))
+
+  private lazy val data: DataFrame = Blobs.frame(spark)
+  private lazy val rows: Long = data.count()
+
+  private def folder(): Path = Files.createTempDirectory("firesteel")
+
+  private def files(folder: Path, suffix: String): Seq[Path] = {
+    val entries = Files.walk(folder)
+    try entries.iterator().asScala.filter(_.getFileName.toString.endsWith(suffix)).toSeq
+    finally entries.close()
+  }
+
+  private def checkpoints(folder: Path): Seq[Path] =
+    files(folder, ".bin").filterNot(_.getFileName.toString.startsWith("."))
+
+  /** A classifier with checkpoints as often as possible. */
+  private def classifier(folder: Path, epochs: Int): NetworkClassifier =
+    Blobs
+      .classifier()
+      .setEpochs(epochs)
+      .setCheckpointDir(folder.toString)
+      .setCheckpointSeconds(3600)
+      .setCheckpointCommits(1)
+
+  /** Cancels a fit once it has left its second checkpoint. */
+  private def interrupt(classifier: NetworkClassifier, folder: Path, df: DataFrame): Unit = {
+    val context = spark.sparkContext
+    val fit = Future {
+      context.setJobGroup("interrupted", "a fit", interruptOnCancel = false)
+      try intercept[SparkException](classifier.fit(df))
+      finally context.clearJobGroup()
+    }
+    eventually(assert(checkpoints(folder).exists(_.getFileName.toString > "checkpoint-000002")))
+    context.cancelJobGroup("interrupted")
+    Await.result(fit, 30.seconds)
+    ()
+  }
+
+  private val Epochs = 3000
+  private val Endless = 10000000
+
+  private lazy val interrupted: Path = {
+    val path = folder()
+    interrupt(classifier(path, Epochs), path, data)
+    path
+  }
+
+  /** A copy of what an interrupted fit has left. */
+  private def left(): Path = {
+    val copy = folder().resolve("copy")
+    new ProcessBuilder("cp", "-r", interrupted.toString, copy.toString).start().waitFor()
+    copy
+  }
+
+  test("a fit that was cancelled goes on where it was, trains every row once, and leaves nothing") {
+    val path = left()
+    assert(checkpoints(path).size === 1)
+    assert(files(path, "lock").isEmpty, "given back")
+    val model = classifier(path, Epochs).fit(data)
+    val summary = model.summary
+    assert(Blobs.accuracy(model.transform(data)) > 0.95)
+    assert(summary.epochs.map(_.rows) === Seq.fill(Epochs)(rows))
+    assert(summary.rowsTrained === Epochs * rows)
+    val attempts = summary.ledger.flatMap(_.spans).map(_.attempt)
+    assert(attempts.count(_ == -1) > 0, "what the first had trained is not trained again")
+    assert(attempts.count(_ >= 0) > 0)
+    summary.ledger.foreach { entry =>
+      assert(entry.supersededRows === 0)
+      assert(entry.spans.map(_.start) === entry.spans.scanLeft(0)(_ + _.batches).init)
+    }
+    val told = summary.warnings.filter(_.contains("resumed in epoch"))
+    assert(told.size === 1, summary.warnings)
+    assert(told.head.contains(s"of $Epochs from a checkpoint after"))
+    assert(Files.list(path).count() === 0, "removed on success")
+  }
+
+  test("a fit that is not interrupted leaves nothing and resumes nothing") {
+    val path = folder()
+    val model = classifier(path, 4).fit(data)
+    assert(model.summary.warnings.isEmpty)
+    assert(Files.list(path).count() === 0)
+    assert(Blobs.classifier().setEpochs(4).fit(data).summary.rowsTrained === 4 * rows)
+  }
+
+  test("a fit with other settings or other data does not resume it") {
+    val other = udf((v: org.apache.spark.ml.linalg.Vector) => Vectors.dense(v.toArray.map(-_)))
+    val path = left()
+    def resumes(classifier: NetworkClassifier, df: DataFrame): Boolean =
+      classifier.fit(df).summary.warnings.exists(_.contains("resumed"))
+    assert(!resumes(classifier(path, 2), data), "other epochs")
+    assert(!resumes(classifier(path, Epochs).setSeed(8).setEpochs(2), data))
+    val few = classifier(path, 3)
+    interrupt(classifier(path, Endless).setSeed(9), path, data)
+    assert(!resumes(few, data.withColumn("features", other(col("features")))))
+    assert(checkpoints(path).size === 2, "both are still there")
+  }
+
+  test("the same rows in another order and in other partitions are the same data") {
+    val path = left()
+    val again = data.orderBy(col("id").desc).repartition(2)
+    val summary = classifier(path, Epochs).fit(again).summary
+    assert(summary.warnings.exists(_.contains("resumed in epoch")), summary.warnings)
+    assert(summary.epochs.map(_.rows).distinct === Seq(rows))
+  }
+
+  test("a second writer is refused by the name of the lock, and the first goes on") {
+    val path = folder()
+    val context = spark.sparkContext
+    val first = Future {
+      context.setJobGroup("first", "a fit", interruptOnCancel = false)
+      try intercept[SparkException](classifier(path, Endless).fit(data))
+      finally context.clearJobGroup()
+    }
+    eventually(assert(checkpoints(path).nonEmpty))
+    val error = intercept[CheckpointException](classifier(path, Endless).fit(data))
+    assert(error.getMessage.contains("lock"), error.getMessage)
+    assert(!first.isCompleted)
+    context.cancelJobGroup("first")
+    Await.result(first, 30.seconds)
+  }
+
+  private def refused(path: Path, texts: String*): Unit = {
+    val error = intercept[CheckpointException](classifier(path, Epochs).fit(data))
+    texts.foreach(text => assert(error.getMessage.contains(text), error.getMessage))
+    assert(files(path, "lock").isEmpty)
+    ()
+  }
+
+  private def rewrite(path: Path)(change: Array[Byte] => Array[Byte]): String = {
+    val file = checkpoints(path).last
+    // Hadoop's checksums would notice first.
+    Files.deleteIfExists(file.resolveSibling(s".${file.getFileName}.crc"))
+    Files.write(file, change(Files.readAllBytes(file)))
+    file.toString
+  }
+
+  test("a damaged checkpoint is refused by the name of its file") {
+    val cut = left()
+    refused(cut, rewrite(cut)(bytes => bytes.take(bytes.length / 2)), "checksum")
+    val flipped = left()
+    val name = rewrite(flipped) { bytes =>
+      bytes(bytes.length - 50) = (bytes(bytes.length - 50) ^ 1).toByte
+      bytes
+    }
+    refused(flipped, name, "checksum", "delete it")
+    val foreign = left()
+    refused(foreign, rewrite(foreign)(_ => "weights".getBytes), "no checkpoint of Firesteel")
+    val unread = left()
+    val file = checkpoints(unread).last
+    Files.write(file, Array[Byte](1, 2, 3))
+    refused(unread, file.toString, "cannot be read")
+  }
+
+  test("a checkpoint of another fit in the folder of this one is refused by the name of its file") {
+    val path = left()
+    val others = folder()
+    interrupt(classifier(others, Endless).setSeed(9), others, data)
+    val stranger = Files.readAllBytes(checkpoints(others).last)
+    refused(path, rewrite(path)(_ => stranger), "of another fit", others.toFile.list().head)
+  }
+
+  test("data that cannot be trained on is refused before anything is trained, and nothing is left") {
+    val path = folder()
+    val nulls = data.withColumn("label", col("label") - 1)
+    val error = intercept[InvalidDataException](classifier(path, 2).fit(nulls))
+    assert(error.getMessage.contains("label"), error.getMessage)
+    assert(Files.list(path).count() === 0)
+  }
+
+  test("a folder that cannot be made fails the fit with its name") {
+    val file = Files.createTempFile("firesteel", "")
+    val error = intercept[java.io.IOException](classifier(file, 2).fit(data))
+    assert(error.getMessage.contains(file.toString), error.getMessage)
+  }
+
+  test("a folder that vanishes in the middle of a fit costs warnings, and no model") {
+    val path = folder()
+    val warnings = LoggedWarnings.of("firesteel.train.Checkpoints") { heard =>
+      val fit = Future(classifier(path, 400).fit(data))
+      eventually(assert(checkpoints(path).nonEmpty))
+      val own = path.toFile.listFiles().head.toPath
+      Files.walk(own).sorted(Comparator.reverseOrder[Path]()).forEach { entry =>
+        Files.deleteIfExists(entry)
+        ()
+      }
+      Files.deleteIfExists(own)
+      Files.deleteIfExists(path)
+      Files.write(path, Array[Byte](0))
+      assert(Await.result(fit, 60.seconds).summary.epochs.size === 400)
+      val _ = heard()
+    }
+    assert(warnings.forall(_.contains("the fit goes on")))
+  }
+
+  test("the folds of a CrossValidator in parallel do not resume each other") {
+    val path = folder()
+    def validator(epochs: Int): CrossValidator = {
+      val estimator = classifier(path, epochs).setNumWorkers(1)
+      new CrossValidator()
+        .setEstimator(estimator)
+        .setEstimatorParamMaps(
+          new ParamGridBuilder().addGrid(estimator.learningRate, Array(1e-6, 0.02)).build()
+        )
+        .setEvaluator(new MulticlassClassificationEvaluator().setMetricName("accuracy"))
+        .setNumFolds(3)
+        .setParallelism(2)
+        .setSeed(3)
+    }
+    val model = validator(8).fit(data)
+    assert(model.avgMetrics(1) > 0.9 && model.avgMetrics(0) < 0.8, model.avgMetrics.toSeq)
+    val best = model.bestModel.asInstanceOf[NetworkClassificationModel]
+    assert(best.summary.warnings.isEmpty)
+    assert(Files.list(path).count() === 0)
+  }
+}

@@ -1,0 +1,60 @@
+"""Fits whose driver dies, and the same fits again."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import LOCAL_CLUSTER, ROOT, Run, Spark
+from test_fit import check_ledger
+
+DATA = f"data={ROOT / 'examples' / 'data'}"
+EPOCHS = 6
+
+
+def kill_driver(run: Run) -> None:
+    """Leaves the executors to themselves, and no chance to the driver."""
+    for pid in [*run.descendants("SparkSubmit"), run.process.pid]:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    assert run.wait() != 0
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/checkpoint-*.bin"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "window", "master"),
+    [("adag", "4", LOCAL_CLUSTER), ("sync", "", "local[2]"), ("downpour", "4", "local[2]")],
+)
+def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
+    spark: Spark, eventually: Callable[..., None], strategy: str, window: str, master: str
+) -> None:
+    folder = spark.folder / "checkpoints"
+    arguments = [DATA, f"epochs={EPOCHS}", f"strategy={strategy}", f"window={window}"]
+    arguments += ["batch=128", f"checkpoints={folder}"]
+    run = spark.submit("firesteel.e2e.FitMnist", *arguments, master=master)
+    run.until(f"epoch 3/{EPOCHS}")
+    before = checkpoints(folder)
+    eventually(lambda: checkpoints(folder) != before, "no checkpoint of the third epoch", 60)
+    kill_driver(run)
+    assert len(list(folder.iterdir())) == 1
+    assert checkpoints(folder)
+
+    result = spark.submit("firesteel.e2e.FitMnist", *arguments, master=master).succeed()
+    check_ledger(result, EPOCHS)
+    spans = [(entry["epoch"], span) for entry in result["ledger"] for span in entry["spans"]]
+    earlier = [epoch for epoch, span in spans if span["attempt"] == -1]
+    later = [epoch for epoch, span in spans if span["attempt"] >= 0]
+    assert set(earlier) >= {0, 1}, "two epochs were behind the first driver"
+    assert max(later) == EPOCHS - 1
+    assert min(later) >= 2, "an epoch that was done is not trained again"
+    assert [text for text in result["warnings"] if "resumed in epoch 3 of 6" in text]
+    assert result["accuracy"] > 0.96
+    assert list(folder.iterdir()) == [], "removed on success"
