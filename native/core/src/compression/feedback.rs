@@ -1,6 +1,7 @@
 //! Error feedback: what a message lost on its way is added to the next one.
 
 use multiversion::multiversion;
+use serde::{Deserialize, Serialize};
 
 use super::{Codec, CompressionError};
 
@@ -94,7 +95,8 @@ pub fn ratio(codec: &dyn Codec, elements: usize) -> f64 {
 }
 
 /// What compression lost, summed over messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Distortion {
     /// The sum of the squares of what was to be sent, `|d + r|^2`.
     pub signal: f64,

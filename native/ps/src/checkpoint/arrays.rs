@@ -2,9 +2,8 @@
 
 use firesteel_core::Buffers;
 
-use super::damaged;
+use super::{Lengths, damaged};
 use crate::error::PsError;
-use crate::wire::Shape;
 
 /// What is left to be read.
 pub(super) struct Source<'a>(&'a [u8]);
@@ -22,9 +21,9 @@ impl<'a> Source<'a> {
         self.take(count, f64::from_le_bytes)
     }
 
-    pub(super) fn buffers(&mut self, shape: Shape) -> Result<Buffers, PsError> {
-        let floats = self.f32s(shape.floats)?;
-        Ok(Buffers { floats, integers: self.take(shape.integers, i64::from_le_bytes)? })
+    pub(super) fn buffers(&mut self, lengths: Lengths) -> Result<Buffers, PsError> {
+        let floats = self.f32s(lengths.floats)?;
+        Ok(Buffers { floats, integers: self.take(lengths.integers, i64::from_le_bytes)? })
     }
 
     /// Fails unless everything has been read.

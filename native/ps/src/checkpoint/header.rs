@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use firesteel_core::compression::Distortion;
 use firesteel_core::{Position, State, Tally, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::{EARLIER, Owner, damaged};
+use super::{EARLIER, Lengths, Owner, damaged};
 use crate::error::PsError;
 use crate::store::status::{STALENESS_BINS, SpanStatus};
-use crate::wire::Shape;
 
 /// Counters stay below this, so that sums of several do not overflow.
 const MOST: u64 = 1 << 53;
@@ -17,7 +17,7 @@ const MOST: u64 = 1 << 53;
 pub(super) struct Header {
     pub(super) owner: Owner,
     pub(super) progress: Progress,
-    pub(super) shape: Shape,
+    pub(super) lengths: Lengths,
     pub(super) stripe: usize,
     pub(super) rules: Vec<RuleShape>,
     pub(super) members: Vec<WorkerId>,
@@ -97,6 +97,7 @@ pub(crate) struct WorkerProgress {
     pub(crate) bytes: u64,
     pub(crate) wait_nanos: u64,
     pub(crate) apply_nanos: u64,
+    pub(crate) distortion: Distortion,
     pub(crate) ledger: Vec<WorkerEpoch>,
 }
 
@@ -119,7 +120,7 @@ impl Header {
         let Document { parameters, floats, integers, rules, members, progress, .. } = document;
         Ok(Self {
             owner: Owner { fingerprint, layout, strategy, workers, epochs },
-            shape: Shape { parameters, floats, integers },
+            lengths: Lengths { parameters, floats, integers },
             stripe,
             rules,
             members,
@@ -127,10 +128,10 @@ impl Header {
         })
     }
 
-    pub(super) fn to_json(self) -> Result<Vec<u8>, PsError> {
-        let Self { owner, progress, shape, stripe, rules, members } = self;
+    pub(super) fn into_json(self) -> Result<Vec<u8>, PsError> {
+        let Self { owner, progress, lengths, stripe, rules, members } = self;
         let Owner { fingerprint, layout, strategy, workers, epochs } = owner;
-        let Shape { parameters, floats, integers } = shape;
+        let Lengths { parameters, floats, integers } = lengths;
         let document = Document {
             fingerprint,
             layout,

@@ -14,7 +14,6 @@ use self::arrays::{Source, put_f32, put_f64, put_i64};
 pub(crate) use self::header::{EpochProgress, Progress, WorkerEpoch, WorkerProgress};
 use self::header::{Header, RuleShape};
 use crate::error::PsError;
-use crate::wire::Shape;
 
 const MAGIC: [u8; 8] = *b"FSTLCKPT";
 
@@ -37,6 +36,14 @@ pub(crate) struct Owner {
     pub(crate) strategy: String,
     pub(crate) workers: u32,
     pub(crate) epochs: u32,
+}
+
+/// The lengths of a model's arrays.
+#[derive(Clone, Copy, Debug)]
+struct Lengths {
+    parameters: usize,
+    floats: usize,
+    integers: usize,
 }
 
 /// One worker's model, where every worker trains its own.
@@ -81,12 +88,12 @@ impl Checkpoint {
     /// [`PsError::Checkpoint`] saying what is damaged; nothing is allocated that the bytes do not hold.
     pub fn read(bytes: &[u8]) -> Result<Self, PsError> {
         let (header, arrays) = split(bytes)?;
-        let Header { owner, progress, shape, stripe, rules, members } = Header::parse(header)?;
+        let Header { owner, progress, lengths, stripe, rules, members } = Header::parse(header)?;
         let mut arrays = Source::new(arrays);
         let checkpoint = Self {
             owner,
-            center: arrays.f32s(shape.parameters)?,
-            buffers: arrays.buffers(shape)?,
+            center: arrays.f32s(lengths.parameters)?,
+            buffers: arrays.buffers(lengths)?,
             rules: rules
                 .into_iter()
                 .map(|RuleShape { numbers, values }| {
@@ -99,8 +106,8 @@ impl Checkpoint {
                 .map(|worker| {
                     Ok(Member {
                         worker,
-                        parameters: arrays.f32s(shape.parameters)?,
-                        buffers: arrays.buffers(shape)?,
+                        parameters: arrays.f32s(lengths.parameters)?,
+                        buffers: arrays.buffers(lengths)?,
                     })
                 })
                 .collect::<Result<_, PsError>>()?,
@@ -119,12 +126,12 @@ impl Checkpoint {
         let header = Header {
             owner: self.owner.clone(),
             progress: self.progress.clone(),
-            shape: self.shape(),
+            lengths: self.lengths(),
             stripe: self.stripe,
             rules: self.rules.iter().map(RuleShape::of).collect(),
             members: self.members.iter().map(|member| member.worker).collect(),
         };
-        let header = header.to_json()?;
+        let header = header.into_json()?;
         let mut out = Vec::with_capacity(PREFIX + header.len() + self.array_bytes() + 8);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
@@ -156,8 +163,8 @@ impl Checkpoint {
         }
     }
 
-    pub(crate) fn shape(&self) -> Shape {
-        Shape {
+    fn lengths(&self) -> Lengths {
+        Lengths {
             parameters: self.center.len(),
             floats: self.buffers.floats.len(),
             integers: self.buffers.integers.len(),

@@ -27,6 +27,7 @@ impl Worker {
             bytes: read(&self.activity.bytes),
             wait_nanos: read(&self.activity.wait_nanos),
             apply_nanos: read(&self.activity.apply_nanos),
+            distortion: self.distortion,
             ledger: self.ledger.iter().map(Epoch::saved).collect(),
         }
     }
@@ -50,6 +51,7 @@ impl Worker {
             commits: saved.commits,
             staleness_sum: saved.staleness_sum,
             staleness_max: saved.staleness_max,
+            distortion: saved.distortion,
             activity: Activity {
                 wait_nanos: saved.wait_nanos.into(),
                 apply_nanos: saved.apply_nanos.into(),
