@@ -201,7 +201,8 @@ private[train] object CheckpointLock {
       true
     } catch {
       case _: FileAlreadyExistsException => false
-      case error: IOException => if (Try(files.exists(file)).getOrElse(false)) false else throw error
+      case error: IOException =>
+        if (Try(files.exists(file)).getOrElse(false)) false else throw error
     }
 
   /** Whether the file is this one's after a moment: not every file system creates exclusively, so that of two who created

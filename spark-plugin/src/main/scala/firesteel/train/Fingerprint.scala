@@ -80,9 +80,12 @@ private[train] object Fingerprint {
     val digests =
       try DataRoad.runTasks(df, data, tasks)(new DigestTask(data.toJson)).rdd.collect()
       catch { case error: Throwable => throw FitJob.typed(error) }
-    def total(field: String): BigInt = digests.map(text => parse(text) \ field).collect {
-      case JInt(value) => value
-    }.sum
+    def total(field: String): BigInt = digests
+      .map(text => parse(text) \ field)
+      .collect { case JInt(value) =>
+        value
+      }
+      .sum
     JObject("rows" -> JInt(total("rows")), "hash" -> JInt(total("content").mod(BigInt(2).pow(64))))
   }
 

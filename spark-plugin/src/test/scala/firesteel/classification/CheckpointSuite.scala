@@ -174,7 +174,11 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     }
     refused(flipped, name, "checksum", "delete it")
     val foreign = left()
-    refused(foreign, rewrite(foreign)(_ => "the weights of another program".getBytes), "no checkpoint of Firesteel")
+    refused(
+      foreign,
+      rewrite(foreign)(_ => "the weights of another program".getBytes),
+      "no checkpoint of Firesteel"
+    )
     val unread = left()
     val file = checkpoints(unread).last
     Files.write(file, Array[Byte](1, 2, 3))
@@ -189,7 +193,9 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     refused(path, rewrite(path)(_ => stranger), "of another fit", others.toFile.list().head)
   }
 
-  test("data that cannot be trained on is refused before anything is trained, and nothing is left") {
+  test(
+    "data that cannot be trained on is refused before anything is trained, and nothing is left"
+  ) {
     val path = folder()
     val nulls = data.withColumn("label", col("label") - 1)
     val error = intercept[InvalidDataException](classifier(path, 2).fit(nulls))
