@@ -13,6 +13,7 @@ use firesteel_core::strategy::{self, Rhythm, Window};
 use firesteel_core::{Coded, Commit, ErrorCode, Position, Registration, Save, Span, Strategy};
 use firesteel_ps::{Checkpoint, PsError, Server, WorkerState};
 use proptest::prelude::*;
+use support::cluster::{self, Cluster};
 use support::*;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -408,6 +409,24 @@ fn a_checkpoint_of_another_fit_is_refused_and_says_of_which() {
     let mut other = spec.clone();
     other.strategy.server_optimizer = Some(server_optimizers()[1]);
     refused(&other, SMALL, "stripe 0: a state of another rule");
+}
+
+#[test]
+fn where_the_center_variable_lies_on_several_servers_there_are_no_checkpoints() {
+    let mut spec = server_spec(1, 2);
+    let bytes = {
+        let whole = open(&spec, PARAMETERS);
+        written(&whole)
+    };
+    spec.fit = format!("{}-sharded", spec.fit);
+    let cluster = Cluster::open(&spec, 2, &start(PARAMETERS));
+    let error = cluster.server.checkpoint("").unwrap_err();
+    assert_eq!(error.code(), ErrorCode::Checkpoint);
+    assert!(error.to_string().contains("several servers"), "{error}");
+    let (_opened, servers) = cluster::shards(&again(&spec), 2, PARAMETERS, |_| {});
+    spec.shards = Some(servers);
+    let error = resumed(&spec, PARAMETERS, &bytes).err().unwrap();
+    assert!(error.to_string().contains("several servers"), "{error}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ import scala.jdk.CollectionConverters._
 
 import firesteel.bridge.{CheckpointException, InvalidDataException}
 import firesteel.data.LocalSpark
+import firesteel.network.{Linear, Network}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.linalg.Vectors
@@ -200,6 +201,16 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     val nulls = data.withColumn("label", col("label") - 1)
     val error = intercept[InvalidDataException](classifier(path, 2).fit(nulls))
     assert(error.getMessage.contains("label"), error.getMessage)
+    assert(Files.list(path).count() === 0)
+  }
+
+  test("shards and checkpoints together are refused before any job") {
+    val path = folder()
+    val wide = Network.sequential(Linear(10000), Linear(3))
+    val error = intercept[IllegalArgumentException](
+      classifier(path, 2).setNetwork(wide).setServerShards(2).fit(data)
+    )
+    assert(error.getMessage.contains("serverShards is 2"), error.getMessage)
     assert(Files.list(path).count() === 0)
   }
 
