@@ -6,10 +6,14 @@
 
 pub mod cancel;
 pub mod channel;
+pub mod clipping;
 pub mod compression;
 pub mod error;
+pub mod judge;
 pub mod layout;
+pub mod metrics;
 pub mod optimizer;
+pub mod schedule;
 pub mod spec;
 pub mod strategy;
 
