@@ -213,7 +213,7 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
             nodes: vec![],
             outputs: vec![],
         },
-        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         strategy: StrategySpec::named("downpour"),
         optimizer: None,
         workers: 1,

@@ -236,7 +236,7 @@ fn server_spec(document: &Document) -> ServerSpec {
             nodes: vec![],
             outputs: vec![],
         },
-        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         strategy: document.strategy.clone(),
         optimizer: None,
         workers: document.workers,

@@ -39,7 +39,7 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
     ServerSpec {
         fit: format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed)),
         network,
-        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         strategy: StrategySpec { window: Some(1), ..StrategySpec::named("downpour") },
         optimizer: None,
         workers,

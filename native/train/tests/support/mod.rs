@@ -74,6 +74,7 @@ pub fn data_spec(shape: &[usize], kind: LabelKind) -> DataSpec {
         inputs: vec![dense("x", shape, ElementType::F32)],
         labels: vec![label],
         weight: None,
+        validation: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{ClippingSpec, ControlSpec, Metric, Monitor, ScheduleSpec, StoppingSpec};
 use crate::error::{Coded, ErrorCode};
-use crate::spec::{LabelKind, LabelSpec};
+use crate::spec::{DataSpec, LabelKind, LabelSpec, ValidationSpec};
 
 /// The most classes of a confusion matrix.
 const MAX_CONFUSION: usize = 512;
@@ -82,13 +82,15 @@ fn at_least_one(option: &str, value: u32) -> Result<(), ControlError> {
 }
 
 impl ControlSpec {
-    /// Checks every option.
-    ///
-    /// `labels` are the data's, `validated` tells whether rows are held out for validation.
+    /// Checks every option, and which of the data's rows are held out.
     ///
     /// # Errors
     /// Names the option, its range and its value.
-    pub fn check(&self, labels: &[LabelSpec], validated: bool) -> Result<(), ControlError> {
+    pub fn check(&self, data: &DataSpec) -> Result<(), ControlError> {
+        let (labels, validated) = (data.labels.as_slice(), data.validation.is_some());
+        if let Some(ValidationSpec::Fraction { fraction, .. }) = data.validation {
+            Range::Fraction.check("validation.fraction", fraction)?;
+        }
         self.schedule.check()?;
         if let Some(warmup) = &self.warmup {
             at_least_one("warmup.steps", warmup.steps)?;
@@ -275,7 +277,10 @@ mod tests {
     }
 
     fn check(document: Value, labels: &[LabelSpec], validated: bool) -> Result<(), ControlError> {
-        serde_json::from_value::<ControlSpec>(document).unwrap().check(labels, validated)
+        let validation =
+            validated.then(|| ValidationSpec::Column { column: "held out".to_owned() });
+        let data = DataSpec { inputs: vec![], labels: labels.to_vec(), weight: None, validation };
+        serde_json::from_value::<ControlSpec>(document).unwrap().check(&data)
     }
 
     #[test]
@@ -366,6 +371,18 @@ mod tests {
         );
         assert!(check(json!({"stopping": {"monitor": "loss"}}), &class(3), false).is_err());
         assert!(check(json!({"stopping": {"monitor": "trainingLoss"}}), &class(3), false).is_ok());
+    }
+
+    #[test]
+    fn a_fraction_holds_out_some_rows_and_not_all() {
+        for fraction in [0.0, 1.0, f64::NAN] {
+            let validation = Some(ValidationSpec::Fraction { fraction, seed: 1 });
+            let data = DataSpec { inputs: vec![], labels: class(3), weight: None, validation };
+            let error = ControlSpec::default().check(&data).unwrap_err().to_string();
+            let expected =
+                format!("option 'validation.fraction' must be above 0 and below 1, is {fraction}");
+            assert_eq!(error, expected);
+        }
     }
 
     #[test]
