@@ -45,7 +45,8 @@ impl Loss {
         }
         let terms =
             outputs.iter().zip(labels).map(|(output, label)| Fit { loss, output, label }.term());
-        Ok(Self { terms: terms.collect::<Result<_, _>>()? })
+        let terms = terms.collect::<Result<_, _>>()?;
+        Ok(Self { terms, class_weights: Vec::new(), weighs_inside: false })
     }
 }
 
@@ -61,13 +62,17 @@ impl Fit<'_> {
         let (formula, activation, target) = match *self.loss {
             LossSpec::CrossEntropy {} => {
                 self.includes(Activation::Softmax)?;
-                (Formula::CrossEntropy, Activation::None, self.distribution(true)?)
+                (
+                    Formula::CrossEntropy { smoothing: 0.0 },
+                    Activation::None,
+                    self.distribution(true)?,
+                )
             }
             LossSpec::NllLoss {} => {
                 self.includes(Activation::Softmax)?;
                 let formula = match self.output.activation {
-                    Activation::None => Formula::Likelihood,
-                    _ => Formula::CrossEntropy,
+                    Activation::None => Formula::Likelihood { smoothing: 0.0 },
+                    _ => Formula::CrossEntropy { smoothing: 0.0 },
                 };
                 (formula, Activation::None, self.class()?)
             }
@@ -181,7 +186,7 @@ impl Fit<'_> {
     }
 }
 
-fn name(loss: &LossSpec) -> &'static str {
+pub(super) fn name(loss: &LossSpec) -> &'static str {
     match loss {
         LossSpec::CrossEntropy {} => "cross_entropy",
         LossSpec::BinaryCrossEntropyWithLogits {} => "binary_cross_entropy_with_logits",

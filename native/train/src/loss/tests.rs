@@ -183,3 +183,27 @@ fn the_target_is_what_the_formula_wants() {
     assert_eq!(target(LossSpec::Hinge {}, &[1], none, class(2)), signs);
     assert_eq!(target(LossSpec::Hinge {}, &[2], none, class(2)), Target::Class);
 }
+
+#[test]
+fn class_weights_and_smoothing_are_refused_where_they_mean_nothing() {
+    let controlled = |loss: LossSpec, shape: &[usize], kind, weights: &[f64], smoothing| {
+        let resolved = resolve(&loss, shape, Activation::None, kind).unwrap();
+        resolved
+            .with_classes(&loss, weights, smoothing)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let square = LossSpec::MseLoss {};
+    assert_eq!(
+        controlled(square, &[1], numbers(1), &[], 0.1).unwrap_err(),
+        "labelSmoothing is for the classes of cross_entropy, nll_loss and binary_cross_entropy_with_logits, not for \
+         'mse_loss' of this label"
+    );
+    assert_eq!(
+        controlled(square, &[1], numbers(1), &[1.0], 0.0).unwrap_err(),
+        "classWeights need a label that is a class"
+    );
+    assert!(controlled(LossSpec::KlDiv {}, &[3], class(3), &[], 0.1).is_err());
+    assert!(controlled(LossSpec::MseLoss {}, &[3], class(3), &[1.0, 2.0, 3.0], 0.0).is_ok());
+    assert!(controlled(LossSpec::Hinge {}, &[1], class(2), &[1.0, 2.0], 0.0).is_ok());
+}
