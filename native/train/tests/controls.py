@@ -44,7 +44,7 @@ def scheduler(spec: dict[str, Any], stepper: SGD) -> lr_scheduler.LRScheduler:
 
 
 def rates(case: dict[str, Any]) -> list[float]:
-    """The learning rate of every mini-batch; the warm-up is stepped at each, the schedule at each epoch."""
+    """The rate of every mini-batch; the warm-up is stepped at each, the schedule at each epoch."""
     stepper, warm = optimizer(case["base"]), optimizer(1.0)
     schedule = scheduler(case["schedule"], stepper)
     warmup = case["warmup"]
