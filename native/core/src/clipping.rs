@@ -19,6 +19,37 @@ impl ClippingSpec {
     }
 }
 
+/// How a gradient is bounded once its norm is known, so that it can be done stripe by stripe.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    value: Option<f32>,
+    scale: f32,
+}
+
+impl Bound {
+    /// Nothing is bounded.
+    pub const NONE: Self = Self { value: None, scale: 1.0 };
+
+    /// The bound of a whole gradient, whose stripes `stripes` gives.
+    #[must_use]
+    pub fn of<'a>(spec: &ClippingSpec, stripes: impl Iterator<Item = &'a mut [f32]>) -> Self {
+        let value = spec.value.map(|value| value as f32);
+        let Some(norm) = spec.norm else { return Self { value, scale: 1.0 } };
+        let squares: f64 = stripes.map(|stripe| bounded_squares(stripe, value)).sum();
+        Self { value, scale: scale(norm, squares) }
+    }
+
+    /// Bounds a stripe.
+    pub fn apply(&self, stripe: &mut [f32]) {
+        if let Some(value) = self.value {
+            clamp(stripe, value);
+        }
+        if self.scale < 1.0 {
+            stripe.iter_mut().for_each(|g| *g *= self.scale);
+        }
+    }
+}
+
 /// Bounds a flat gradient by value, then by norm, in place: one pass over it to clamp and to find the norm, and a second one
 /// only where it has to be scaled.
 pub fn clip(spec: &ClippingSpec, gradient: &mut [f32]) {
@@ -28,18 +59,30 @@ pub fn clip(spec: &ClippingSpec, gradient: &mut [f32]) {
         }
         return;
     };
+    let squares = bounded_squares(gradient, spec.value.map(|value| value as f32));
+    let scale = scale(norm, squares);
+    if scale < 1.0 {
+        gradient.iter_mut().for_each(|g| *g *= scale);
+    }
+}
+
+/// Bounds by value and sums the squares in one pass.
+fn bounded_squares(gradient: &mut [f32], value: Option<f32>) -> f64 {
     let mut squares = 0.0;
     for block in gradient.chunks_mut(BLOCK) {
-        if let Some(value) = spec.value {
-            clamp(block, value as f32);
+        if let Some(value) = value {
+            clamp(block, value);
         }
         squares += sum_of_squares(block);
     }
+    squares
+}
+
+/// What a gradient with these squares is multiplied with.
+fn scale(norm: f64, squares: f64) -> f32 {
+    // NaN stays: the gradient that it comes from is found later.
     let scale = norm / (squares.sqrt() + EPSILON);
-    if scale < 1.0 {
-        let scale = scale as f32;
-        gradient.iter_mut().for_each(|g| *g *= scale);
-    }
+    if scale < 1.0 { scale as f32 } else { 1.0 }
 }
 
 /// NaN stays NaN, so that it is found.
@@ -115,6 +158,24 @@ mod tests {
     fn what_is_not_finite_stays_not_finite() {
         let spec = ClippingSpec { value: Some(1.0), norm: Some(1.0) };
         assert!(clipped(spec, &[f32::NAN, 1.0])[0].is_nan());
+    }
+
+    #[test]
+    fn a_bound_found_over_all_stripes_bounds_each_as_the_whole() {
+        let whole: Vec<f32> = (0..100).map(|i| ((i * 37) % 19) as f32 - 9.0).collect();
+        for spec in [
+            ClippingSpec { value: Some(3.0), norm: Some(4.0) },
+            ClippingSpec { value: None, norm: Some(4.0) },
+            ClippingSpec { value: Some(3.0), norm: None },
+            ClippingSpec::default(),
+        ] {
+            let bound = Bound::of(&spec, whole.clone().chunks_mut(7));
+            let mut stripes = whole.clone();
+            stripes.chunks_mut(13).for_each(|stripe| bound.apply(stripe));
+            for (found, expected) in stripes.iter().zip(clipped(spec, &whole)) {
+                assert!((found - expected).abs() <= 1e-6 * expected.abs(), "{spec:?}");
+            }
+        }
     }
 
     proptest! {

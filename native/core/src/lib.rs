@@ -19,8 +19,8 @@ pub mod strategy;
 
 pub use cancel::CancelFlag;
 pub use channel::{
-    Answer, Buffers, ChannelError, Commit, Granted, ParamChannel, Position, Registration, Save,
-    Span, Tally, WorkerId,
+    Answer, Assignment, Buffers, ChannelError, Commit, Granted, ParamChannel, Position,
+    Registration, Save, Span, Tally, WorkerId,
 };
 pub use error::{Coded, ErrorCode};
 pub use layout::{Element, ParamLayout, TensorEntry};

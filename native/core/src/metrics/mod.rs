@@ -104,7 +104,7 @@ impl MetricSet {
         self.metrics.is_empty()
     }
 
-    /// The sums of these numbers, as [`MetricSums::encode`] wrote them; `None` where they are not those of this set or not finite.
+    /// The sums of these numbers, as [`MetricSums::encode`] wrote them; `None` where they are not those of this set.
     #[must_use]
     pub fn decode(&self, numbers: &[f64]) -> Option<MetricSums> {
         let mut sums = self.empty();
@@ -114,8 +114,7 @@ impl MetricSet {
         for slot in sums.slots() {
             *slot = numbers.next()?;
         }
-        let finite = sums.slots().all(|slot| slot.is_finite());
-        (finite && numbers.next().is_none()).then_some(sums)
+        numbers.next().is_none().then_some(sums)
     }
 
     /// How many numbers the sums of this set take.

@@ -213,10 +213,7 @@ fn numbers_that_are_not_those_of_the_set_are_refused() {
     assert!(set.decode(&good).is_some());
     assert!(set.decode(&good[1..]).is_none());
     assert!(set.decode(&[good.clone(), vec![0.0]].concat()).is_none());
-    let mut wrong = good.clone();
-    wrong[4] = f64::NAN;
-    assert!(set.decode(&wrong).is_none());
-    wrong = good;
+    let mut wrong = good;
     wrong[0] = 0.5;
     assert!(set.decode(&wrong).is_none());
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataSpec, LossSpec, NetworkSpec, OptimizerSpec, StrategySpec};
+use super::{ControlSpec, DataSpec, LossSpec, NetworkSpec, OptimizerSpec, StrategySpec};
 
 /// What the driver opens a parameter server with.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct ServerSpec {
     /// The fit's optimizer, which `sync` keeps on the server and whose learning rate `rho` is multiplied with.
     #[serde(default)]
     pub optimizer: Option<OptimizerSpec>,
+    /// What steers the training.
+    #[serde(default)]
+    pub controls: ControlSpec,
     /// All workers of the fit, `p`.
     pub workers: u32,
     /// The epochs each worker trains.
@@ -110,6 +113,9 @@ pub struct WorkerSpec {
     pub optimizer: OptimizerSpec,
     /// The strategy.
     pub strategy: StrategySpec,
+    /// What steers the training.
+    #[serde(default)]
+    pub controls: ControlSpec,
     /// Rows of a mini-batch.
     pub batch_size: usize,
     /// Passes over the data.

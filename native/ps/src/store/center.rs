@@ -7,7 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_core::Buffers;
-use firesteel_core::strategy::{CommitContext, Part, Rhythm, ServerRule, Strategy};
+use firesteel_core::clipping::Bound;
+use firesteel_core::spec::ClippingSpec;
+use firesteel_core::strategy::{
+    CommitContext, Part, Rhythm, Round, ServerRule, Strategy, weighted_mean,
+};
 use parking_lot::Mutex;
 
 use crate::store::finite::Finite;
@@ -54,6 +58,12 @@ impl View {
     /// One stripe; empty where there is none.
     fn stripe_at(&self, index: usize) -> &[f32] {
         self.stripes.get(index).map_or(&[], |stripe| stripe.as_slice())
+    }
+
+    /// Gives all of it.
+    pub(crate) fn read(&self, reader: &mut dyn Reader) {
+        self.stripes.iter().for_each(|stripe| reader.stripe(stripe));
+        reader.buffers(&self.buffers);
     }
 
     /// The buffers.
@@ -180,7 +190,7 @@ impl Center {
     }
 
     /// Closes a round over these contributions in its turn, and keeps what was before it if `former`.
-    pub(crate) fn close_round(&self, turn: Turn, kept: &[Kept], former: bool) {
+    pub(crate) fn close_round(&self, turn: Turn, kept: &[Kept], round: &Round, former: bool) {
         let trained = || kept.iter().filter(|kept| kept.weight > 0.0);
         let mut messages: Vec<_> =
             trained().map(|kept| (kept.message.chunks(STRIPE), kept.weight)).collect();
@@ -196,13 +206,31 @@ impl Center {
                     *before = Some(Arc::clone(&stripe.current));
                 }
                 if let (ServerRule::Round(rule), false) = (rule, parts.is_empty()) {
-                    rule.close(stripe.write(), &parts);
+                    rule.close(stripe.write(), &parts, round);
                 }
             },
             |buffers| mean(Arc::make_mut(buffers), kept),
             None,
             false,
         );
+    }
+
+    /// How the mean of a round's gradients is bounded.
+    pub(crate) fn bound(&self, clipping: &ClippingSpec, kept: &[Kept]) -> Bound {
+        let trained: Vec<_> = kept.iter().filter(|kept| kept.weight > 0.0).collect();
+        let Some(first) = trained.first().filter(|_| !clipping.is_none()) else {
+            return Bound::NONE;
+        };
+        let mut mean = vec![0.0; first.message.len()];
+        for (index, mean) in mean.chunks_mut(STRIPE).enumerate() {
+            let mut parts = Vec::with_capacity(trained.len());
+            for kept in &trained {
+                let message = kept.message.chunks(STRIPE).nth(index).unwrap_or_default();
+                parts.push(Part { message, weight: kept.weight });
+            }
+            weighted_mean(&parts, mean);
+        }
+        Bound::of(clipping, mean.chunks_mut(STRIPE))
     }
 
     /// Does something in a turn, between what comes before and after it.

@@ -5,6 +5,7 @@
 
 mod center;
 mod control;
+mod evaluation;
 mod finite;
 mod members;
 mod open;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use firesteel_core::judge::StopReason;
 use firesteel_core::strategy::CommitContext;
 use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
@@ -183,8 +185,8 @@ impl Store {
         let entry =
             Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
         let admission = self.open()?.admit(&self.terms, speaker, entry, start)?;
-        let (turn, answer) = match admission {
-            Admission::Apply(turn, answer) => (turn, answer),
+        let (turn, answer, freeze) = match admission {
+            Admission::Apply(turn, answer, freeze) => (turn, answer, freeze),
             Admission::Repeat(answer) => {
                 let reader = match reader {
                     Some(reader) => Some(self.pull(speaker, activity, |now| {
@@ -222,6 +224,9 @@ impl Store {
             }
         };
         drop(failure);
+        if let Some(freeze) = freeze {
+            self.freeze(freeze);
+        }
         activity.add_times(waited, start.elapsed());
         Ok((answer, reader))
     }
@@ -281,7 +286,7 @@ impl Store {
     pub(crate) fn finish(&self, speaker: Speaker) -> Result<(), PsError> {
         self.open()?.finish(&self.terms, speaker, Instant::now())?;
         self.released.notify_all();
-        Ok(())
+        self.advance()
     }
 
     /// Notes why the fit must fail, on behalf of a worker that must hold its lease if it has one.
@@ -306,7 +311,7 @@ impl Store {
 
     /// Tells all workers to stop.
     pub(crate) fn stop(&self) {
-        self.control.lock().stop();
+        self.control.lock().stop_for(StopReason::Driver);
     }
 
     /// Ends the leases of an attempt that Spark reported ended.

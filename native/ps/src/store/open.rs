@@ -9,7 +9,7 @@ use firesteel_core::{Buffers, Element, ParamLayout, Strategy, strategy};
 use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
-use super::control::Terms;
+use super::control::{Control, Evaluations, Schedule, Terms};
 use super::members::Members;
 use super::worker::LeaseTerms;
 use super::{RECONNECT_GRACE, Store};
@@ -54,6 +54,7 @@ impl Store {
                 "the initial weights are {given:?}, the network's layout is {shape:?}"
             )));
         }
+        spec.controls.check(&spec.data)?;
         if spec.workers == 0 || spec.lease_millis == 0 {
             return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
         }
@@ -70,6 +71,15 @@ impl Store {
                 opened: Instant::now(),
                 start_timeout: Duration::from_millis(spec.start_timeout_millis),
                 strategy: strategy.name(),
+                keeps_members: strategy.keeps_members(),
+                steps: strategy.steps_on_server(),
+                schedule: Schedule {
+                    base: spec.optimizer.map(|optimizer| optimizer.learning_rate()),
+                    schedule: spec.controls.schedule.clone(),
+                    warmup: spec.controls.warmup,
+                },
+                clipping: spec.controls.clipping,
+                most: spec.controls.stopping.max_seconds.map(seconds),
                 lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
                 stops: center.stops(),
                 compression_ratio: codecs.ratio(),
@@ -78,7 +88,7 @@ impl Store {
             shape: shape.coded(&codecs),
             codecs,
             center,
-            control: Mutex::default(),
+            control: Mutex::new(Control::new(Evaluations::new(&spec.controls, &spec.data))),
             initial: None,
             members: strategy.keeps_members().then(Members::default),
             former: strategy.gives_former_center(),
@@ -94,4 +104,9 @@ impl Store {
         }
         Ok(store)
     }
+}
+
+/// A number of seconds, at most what a duration holds.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use firesteel_core::strategy::Round;
 use firesteel_core::{Answer, Buffers};
 
 use super::{Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
 use crate::error::PsError;
 use crate::metrics;
 use crate::store::center::Reader;
+use crate::store::control::Closing;
 use crate::store::turn::Turn;
 use crate::store::worker::Activity;
 
@@ -112,9 +114,17 @@ impl Store {
         // Those who wait take their turns behind the round's.
         self.released.notify_all();
         let failure = FailOnPanic(self);
-        self.center.close_round(closing.turn, &closing.kept, self.former);
+        let Closing { turn, kept, learning_rate, freeze } = closing;
+        let round = match self.terms.steps {
+            true => Round { learning_rate, bound: self.center.bound(&self.terms.clipping, &kept) },
+            false => Round::PLAIN,
+        };
+        self.center.close_round(turn, &kept, &round, self.former);
         drop(failure);
-        self.spare.lock().extend(closing.kept);
+        if let Some(freeze) = freeze {
+            self.freeze(freeze);
+        }
+        self.spare.lock().extend(kept);
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! What the store shows of itself: the model and the state of the fit.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use firesteel_core::{Buffers, Element, WorkerId};
 
+use super::evaluation::Frozen;
 use super::members::{Members, Replica};
 use super::status::{ServerStatus, ServerSummary};
 use super::{Store, View, name_of};
@@ -13,7 +15,11 @@ use crate::error::PsError;
 impl Store {
     /// The trained center variable, its buffers and its version.
     pub(crate) fn trained(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
-        self.control.lock().check_trained(&self.terms)?;
+        if let Some((frozen, version)) = self.restored()?
+            && let Some((center, buffers)) = frozen.model()
+        {
+            return Ok((center, buffers, version));
+        }
         let (view, version, finite) = self.view();
         finite?;
         if let Some((_, first)) = self.members.as_ref().and_then(|all| all.all().into_iter().next())
@@ -25,12 +31,19 @@ impl Store {
 
     /// The trained models of strategies whose workers train their own, in the order of the workers; none for all others.
     pub(crate) fn members(&self) -> Result<Vec<(WorkerId, Vec<f32>, Buffers)>, PsError> {
-        self.control.lock().check_trained(&self.terms)?;
-        let all = self.members.as_ref().map(Members::all).unwrap_or_default();
+        let best = self.restored()?.and_then(|(frozen, _)| frozen.members());
+        let all = best.or_else(|| self.members.as_ref().map(Members::all)).unwrap_or_default();
         let member = |(id, replica): (WorkerId, Replica)| {
             (id, replica.parameters.to_vec(), Buffers::clone(&replica.buffers))
         };
         Ok(all.into_iter().map(member).collect())
+    }
+
+    /// The best epoch's model and its version, where that is to be given and there is one.
+    fn restored(&self) -> Result<Option<(Arc<Frozen>, u64)>, PsError> {
+        let control = self.control.lock();
+        control.check_trained(&self.terms)?;
+        Ok(control.restored())
     }
 
     /// The center variable and its version, trained or not.
@@ -58,6 +71,8 @@ impl Store {
 
     pub(crate) fn status(&self, port: u16) -> ServerStatus {
         let bytes = self.bytes.load(Ordering::Relaxed);
+        // A closed server's state is shown all the same.
+        let _closed = self.advance();
         let mut control = self.control.lock();
         control.check_start(&self.terms, Instant::now());
         control.status(&self.terms, port, bytes, Instant::now())

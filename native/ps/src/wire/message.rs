@@ -2,7 +2,8 @@
 
 use firesteel_core::compression::{Coding, CompressionSpec, Distortion};
 use firesteel_core::{
-    Answer, Commit, ErrorCode, Granted, Position, Registration, Save, Span, Tally, WorkerId,
+    Answer, Assignment, Commit, ErrorCode, Granted, Position, Registration, Save, Span, Tally,
+    WorkerId,
 };
 
 use crate::error::PsError;
@@ -96,6 +97,10 @@ pub(crate) enum Request {
     Contribute(Window),
     /// Wants what the round gives that the contribution of this number belongs to, once it is closed.
     CloseRound { sequence: u64 },
+    /// Asks what is to be done with the held-out rows.
+    Evaluate,
+    /// Gives the sums over the held-out rows.
+    Score { epoch: u32, sums: Vec<f64> },
 }
 
 impl Request {
@@ -109,12 +114,14 @@ impl Request {
     const FINISH: u8 = 8;
     const CONTRIBUTE: u8 = 9;
     const CLOSE_ROUND: u8 = 10;
+    const EVALUATE: u8 = 11;
+    const SCORE: u8 = 12;
 
     /// What follows the header of this kind of request; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
-            Self::REGISTER => Body::fixed(36, Payload::None),
-            Self::PULL | Self::FINISH => Body::fixed(0, Payload::None),
+            Self::REGISTER => Body::fixed(44, Payload::None),
+            Self::PULL | Self::FINISH | Self::EVALUATE => Body::fixed(0, Payload::None),
             Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
                 Body::fixed(Window::LEN, Payload::Message)
             }
@@ -122,6 +129,7 @@ impl Request {
             Self::CLOSE_ROUND => Body::fixed(u64::LEN, Payload::None),
             Self::HEARTBEAT => Body::fixed(32, Payload::None),
             Self::ABORT => Body::text(),
+            Self::SCORE => Body::sums(),
             _ => return None,
         })
     }
@@ -136,6 +144,8 @@ impl Request {
             Self::Save(_) => Self::SAVE,
             Self::Heartbeat { .. } => Self::HEARTBEAT,
             Self::Abort { .. } => Self::ABORT,
+            Self::Evaluate => Self::EVALUATE,
+            Self::Score { .. } => Self::SCORE,
             Self::Finish => Self::FINISH,
             Self::Contribute(_) => Self::CONTRIBUTE,
             Self::CloseRound { .. } => Self::CLOSE_ROUND,
@@ -148,6 +158,7 @@ impl Request {
                 registration.rows.put(out);
                 registration.content.put(out);
                 registration.batches.put(out);
+                registration.held_out.put(out);
             }
             Self::Commit(window)
             | Self::Exchange(window)
@@ -162,7 +173,11 @@ impl Request {
                 tally.weight.put(out);
             }
             Self::Abort { code, message } => put_text(*code, message, out),
-            Self::Pull | Self::Finish => {}
+            Self::Score { epoch, sums } => {
+                epoch.put(out);
+                sums.iter().for_each(|sum| sum.put(out));
+            }
+            Self::Pull | Self::Finish | Self::Evaluate => {}
         });
     }
 
@@ -176,6 +191,7 @@ impl Request {
                 rows: fields.take()?,
                 content: fields.take()?,
                 batches: fields.take()?,
+                held_out: fields.take()?,
             }),
             Self::PULL => Self::Pull,
             Self::COMMIT => Self::Commit(Window::take(&mut fields)?),
@@ -191,6 +207,8 @@ impl Request {
                 Self::Abort { code, message }
             }
             Self::FINISH => Self::Finish,
+            Self::EVALUATE => Self::Evaluate,
+            Self::SCORE => Self::Score { epoch: fields.take()?, sums: fields.take_all()? },
             Self::CONTRIBUTE => Self::Contribute(Window::take(&mut fields)?),
             Self::CLOSE_ROUND => Self::CloseRound { sequence: fields.take()? },
             other => return Err(unknown(other)),
@@ -215,6 +233,8 @@ pub(crate) enum Reply {
     Waiting,
     /// Refused.
     Failure { code: ErrorCode, message: String },
+    /// What is asked of the held-out rows; the frozen center variable follows if they are to be scored.
+    Assigned { answer: Answer, assignment: Assignment },
 }
 
 impl Reply {
@@ -224,13 +244,15 @@ impl Reply {
     const DONE: u8 = 132;
     const WAITING: u8 = 133;
     const FAILURE: u8 = 134;
+    const ASSIGNED: u8 = 135;
 
     /// What follows the header of this kind of reply; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
             Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
             Self::REGISTERED => Body::fixed(12, Payload::None),
-            Self::ANSWER => Body::fixed(18, Payload::Center),
+            Self::ANSWER => Body::fixed(ANSWER_LEN + 1, Payload::Center),
+            Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, Payload::Frozen),
             Self::DONE | Self::WAITING => Body::fixed(0, Payload::None),
             Self::FAILURE => Body::text(),
             _ => return None,
@@ -246,6 +268,7 @@ impl Reply {
             Self::Done => Self::DONE,
             Self::Waiting => Self::WAITING,
             Self::Failure { .. } => Self::FAILURE,
+            Self::Assigned { .. } => Self::ASSIGNED,
         };
         frame(kind, payload, out, |out| match self {
             Self::Welcome { floats, integers, coding } => {
@@ -260,10 +283,18 @@ impl Reply {
                 workers.put(out);
             }
             Self::Answer { answer, payload } => {
-                answer.version.put(out);
-                answer.staleness.put(out);
-                u8::from(answer.stop).put(out);
+                put_answer(answer, out);
                 u8::from(*payload).put(out);
+            }
+            Self::Assigned { answer, assignment } => {
+                put_answer(answer, out);
+                let (kind, epoch) = match assignment {
+                    Assignment::Score { epoch } => (1_u8, *epoch),
+                    Assignment::Wait => (2, 0),
+                    Assignment::Over => (3, 0),
+                };
+                kind.put(out);
+                epoch.put(out);
             }
             Self::Failure { code, message } => put_text(*code, message, out),
             Self::Done | Self::Waiting => {}
@@ -286,14 +317,23 @@ impl Reply {
                 position: Position { epoch: fields.take()?, batch: fields.take()? },
                 workers: fields.take()?,
             }),
-            Self::ANSWER => Self::Answer {
-                answer: Answer {
-                    version: fields.take()?,
-                    staleness: fields.take()?,
-                    stop: fields.take_bool()?,
-                },
-                payload: fields.take_bool()?,
-            },
+            Self::ANSWER => {
+                Self::Answer { answer: take_answer(&mut fields)?, payload: fields.take_bool()? }
+            }
+            Self::ASSIGNED => {
+                let answer = take_answer(&mut fields)?;
+                let (kind, epoch) = (fields.take::<u8>()?, fields.take()?);
+                let assignment = match kind {
+                    1 => Assignment::Score { epoch },
+                    2 => Assignment::Wait,
+                    3 => Assignment::Over,
+                    other => {
+                        let text = format!("unknown assignment: {other}");
+                        return Err(PsError::Protocol(text));
+                    }
+                };
+                Self::Assigned { answer, assignment }
+            }
             Self::DONE => Self::Done,
             Self::WAITING => Self::Waiting,
             Self::FAILURE => {
@@ -305,6 +345,27 @@ impl Reply {
         fields.end()?;
         Ok(reply)
     }
+}
+
+/// The bytes of an answer.
+const ANSWER_LEN: usize = 8 + 8 + 1 + 1 + 4;
+
+fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
+    answer.version.put(out);
+    answer.staleness.put(out);
+    u8::from(answer.stop).put(out);
+    u8::from(answer.evaluation).put(out);
+    answer.reductions.put(out);
+}
+
+fn take_answer(fields: &mut Fields<'_>) -> Result<Answer, PsError> {
+    Ok(Answer {
+        version: fields.take()?,
+        staleness: fields.take()?,
+        stop: fields.take_bool()?,
+        evaluation: fields.take_bool()?,
+        reductions: fields.take()?,
+    })
 }
 
 /// Writes a header with the right length, and the fields.

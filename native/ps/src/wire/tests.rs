@@ -1,7 +1,9 @@
 //! Properties of frames and messages.
 
 use firesteel_core::compression::{Coding, CompressionSpec, Distortion};
-use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId};
+use firesteel_core::{
+    Answer, Assignment, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId,
+};
 use proptest::prelude::*;
 
 use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
@@ -33,10 +35,10 @@ fn code() -> impl Strategy<Value = ErrorCode> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let registration = (any::<[u32; 3]>(), any::<i64>(), any::<[u64; 2]>()).prop_map(
-        |([partition, index, batches], attempt, [rows, content])| {
+    let registration = (any::<[u32; 3]>(), any::<i64>(), any::<[u64; 3]>()).prop_map(
+        |([partition, index, batches], attempt, [rows, content, held_out])| {
             let worker = WorkerId { partition, index };
-            Request::Register(Registration { worker, attempt, rows, content, batches })
+            Request::Register(Registration { worker, attempt, rows, content, batches, held_out })
         },
     );
     prop_oneof![
@@ -51,6 +53,9 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::Finish),
         window().prop_map(Request::Contribute),
         any::<u64>().prop_map(|sequence| Request::CloseRound { sequence }),
+        Just(Request::Evaluate),
+        (any::<u32>(), proptest::collection::vec(-1e9_f64..1e9, 0..20))
+            .prop_map(|(epoch, sums)| Request::Score { epoch, sums }),
     ]
 }
 
@@ -65,12 +70,26 @@ fn compression() -> impl Strategy<Value = CompressionSpec> {
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
-    let answer = (any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
-        |([version, staleness], [stop, payload])| Reply::Answer {
-            answer: Answer { version, staleness, stop },
-            payload,
-        },
-    );
+    let any_answer = || {
+        (any::<[u64; 2]>(), any::<[bool; 2]>(), any::<u32>()).prop_map(
+            |([version, staleness], [stop, evaluation], reductions)| Answer {
+                version,
+                staleness,
+                stop,
+                evaluation,
+                reductions,
+            },
+        )
+    };
+    let answer = (any_answer(), any::<bool>())
+        .prop_map(|(answer, payload)| Reply::Answer { answer, payload });
+    let assignment = prop_oneof![
+        any::<u32>().prop_map(|epoch| Assignment::Score { epoch }),
+        Just(Assignment::Wait),
+        Just(Assignment::Over),
+    ];
+    let assigned = (any_answer(), assignment)
+        .prop_map(|(answer, assignment)| Reply::Assigned { answer, assignment });
     prop_oneof![
         (any::<[u64; 2]>(), compression(), compression()).prop_map(
             |([floats, integers], message, center)| Reply::Welcome {
@@ -82,6 +101,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         (position(), any::<u32>())
             .prop_map(|(position, workers)| Reply::Registered(Granted { position, workers })),
         answer,
+        assigned,
         Just(Reply::Done),
         Just(Reply::Waiting),
         (code(), ".{0,50}").prop_map(|(code, message)| Reply::Failure { code, message }),

@@ -58,6 +58,7 @@ impl Control {
         let mut changed = None;
         worker.waiting.remove(&attempt);
         worker.lease = Some(Lease { attempt, session, seen: now, closed: None });
+        worker.absent = None;
         if newer {
             worker.last = (0, Answer::default());
             worker.open = (0, Tally::default());
@@ -79,6 +80,7 @@ impl Control {
         if let Some(warning) = changed {
             self.warn(warning);
         }
+        self.start_clock(terms.most, now);
         Ok(granted)
     }
 
