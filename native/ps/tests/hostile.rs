@@ -42,9 +42,9 @@ fn a_worker_written_from_the_documented_table_is_understood() {
     assert_eq!(raw.reply().unwrap(), (130, [vec![0; 8], vec![2, 0, 0, 0]].concat()));
     raw.frame(4, &[&window(1, 0, 0), &payload(PARAMETERS, 2.5)]);
     let (kind, body) = raw.reply().unwrap();
-    assert_eq!((kind, body.len()), (131, 18 + 4 * PARAMETERS + 16));
+    assert_eq!((kind, body.len()), (131, 23 + 4 * PARAMETERS + 16));
     assert_eq!(body[..8], 1_u64.to_le_bytes());
-    assert_eq!(body[18..22], 2.5_f32.to_le_bytes());
+    assert_eq!(body[23..27], 2.5_f32.to_le_bytes());
     raw.frame(7, &[&2_u16.to_le_bytes(), b"bad row"]);
     assert_eq!(raw.reply().unwrap().0, 132);
     assert_eq!(server.status().failure.unwrap().message, "bad row");
@@ -157,7 +157,7 @@ fn a_frame_of_a_length_that_the_layout_does_not_allow_is_refused_before_it_is_se
         (10, 9),
     ];
     for (kind, length) in
-        forbidden.into_iter().chain([(1, 35), (6, 33), (99, 0), (0, 0), (131, 18)])
+        forbidden.into_iter().chain([(1, 43), (6, 33), (99, 0), (0, 0), (131, 18)])
     {
         let mut raw = welcomed(&spec, &server);
         raw.header(length, kind);

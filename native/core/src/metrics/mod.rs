@@ -178,6 +178,12 @@ impl MetricSums {
         self.loss.add(tally);
     }
 
+    /// Adds rows of which nothing but the loss is wanted.
+    pub fn add_rows(&mut self, weights: &[f32]) {
+        self.rows += weights.len() as u64;
+        self.weight += weights.iter().copied().map(f64::from).sum::<f64>();
+    }
+
     /// Adds rows whose label is a class: `width` scores a row, one number for each class or a single one that is above 0 for
     /// class 1 of two; the class of each; the weight of each.
     pub fn add_classes(&mut self, scores: &[f32], width: usize, classes: &[i64], weights: &[f32]) {

@@ -6,7 +6,7 @@ use firesteel_core::{
 };
 use proptest::prelude::*;
 
-use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
+use crate::wire::frame::{HEADER_LEN, MAX_SUMS, MAX_TEXT};
 use crate::wire::{Header, Reply, Request, Shape, Window};
 
 const SHAPE: Shape = Shape { message: 2031, center: 2000, ..Shape::plain(1000, 3, 2) };
@@ -131,7 +131,11 @@ proptest! {
 
     #[test]
     fn a_reply_comes_back_as_it_was_and_its_header_announces_it(reply in reply()) {
-        let payload = matches!(reply, Reply::Answer { payload: true, .. });
+        let payload = matches!(
+            reply,
+            Reply::Answer { payload: true, .. }
+                | Reply::Assigned { assignment: Assignment::Score { .. }, .. }
+        );
         let mut bytes = Vec::new();
         reply.encode(if payload { 2000 + 28 } else { 0 }, &mut bytes);
         let (header, fields) = split(&bytes);
@@ -144,7 +148,7 @@ proptest! {
         let mut bytes = Vec::new();
         request.encode(0, &mut bytes);
         let (header, fields) = split(&bytes);
-        if !matches!(request, Request::Abort { .. }) {
+        if !matches!(request, Request::Abort { .. } | Request::Score { .. }) {
             let longer = [fields, &vec![0; cut]].concat();
             prop_assert!(Request::decode(header.kind, &longer).is_err());
             if let Some(shorter) = fields.len().checked_sub(cut) {
@@ -161,7 +165,8 @@ proptest! {
         if let Ok(header) = Header::decode(&header) {
             for body in [Request::body(header.kind), Reply::body(header.kind)] {
                 if let Ok((length, _)) = header.split(body.as_ref(), SHAPE) {
-                    prop_assert!(length <= 2 + MAX_TEXT, "more than a text is never allocated");
+                    let most = MAX_TEXT.max(8 * MAX_SUMS) + 4;
+                    prop_assert!(length <= most, "more than a text or a metric's sums is never allocated");
                 }
             }
         }

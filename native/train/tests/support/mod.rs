@@ -12,12 +12,13 @@ use arrow_array::{
 use arrow_schema::{Field, Schema};
 use firesteel_core::channel::Registration;
 use firesteel_core::spec::{
-    ClientSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, LossSpec,
-    NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec, WorkerSpec,
+    ClientSpec, ControlSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec,
+    LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec,
+    WorkerSpec,
 };
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
-    Save, Tally, WorkerId,
+    Answer, Assignment, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted,
+    ParamChannel, Position, Save, Tally, WorkerId,
 };
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
@@ -167,6 +168,7 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
         loss: LossSpec::CrossEntropy {},
         optimizer: sgd(0.1),
         strategy: StrategySpec::named(strategy),
+        controls: ControlSpec::default(),
         batch_size: 32,
         epochs: 3,
         seed: 11,
@@ -197,6 +199,7 @@ impl Fit {
             data: worker.data.clone(),
             strategy: worker.strategy.clone(),
             optimizer: Some(worker.optimizer),
+            controls: worker.controls.clone(),
             workers,
             epochs: worker.epochs,
             seed: worker.seed,
@@ -370,6 +373,18 @@ impl ParamChannel for Cancelling {
         tally: Tally,
     ) -> Result<Answer, ChannelError> {
         self.channel.heartbeat(position, rows, tally)
+    }
+
+    fn evaluate(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<(Answer, Assignment), ChannelError> {
+        self.channel.evaluate(center, buffers)
+    }
+
+    fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
+        self.channel.score(epoch, sums)
     }
 
     fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {
