@@ -27,5 +27,5 @@ pub use metrics::{Metrics, metrics};
 pub use server::Server;
 pub use store::status::{
     EpochStatus, FailureStatus, LedgerStatus, STALENESS_BINS, ServerStatus, ServerSummary,
-    SpanStatus, WorkerState, WorkerStatus,
+    SpanStatus, ValidationStatus, WorkerState, WorkerStatus,
 };
