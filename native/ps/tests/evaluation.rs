@@ -169,10 +169,8 @@ fn patience_ends_the_training_and_the_best_epochs_model_is_given() {
             }
             for peer in &mut peers {
                 assert_eq!(peer.ask().1, Assignment::Score { epoch: epoch as u32 });
-                assert_eq!(
-                    peer.score(epoch as u32, 2, loss).stop,
-                    epoch == 3 && peer.registration.worker.partition == 1
-                );
+                let last = epoch == 3 && peer.registration.worker.partition == 1;
+                assert_eq!(peer.score(epoch as u32, 2, loss).stop, last);
             }
         }
         let [mut one, mut two] = peers;

@@ -245,7 +245,8 @@ impl Fit {
         let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
             let spec = &self.worker.server;
             let channel = firesteel_ps::connect(spec, layout.hash(), layout.parameters(), &cancel)?;
-            Ok(Box::new(Cancelling { channel, left: commits, cancel: cancel.clone() }))
+            let cancel = cancel.clone();
+            Ok(Box::new(Cancelling { channel, commits: Some(commits), scores: None, cancel }))
         };
         let partition = partition(&self.worker.data, rows);
         Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
@@ -267,10 +268,8 @@ impl Fit {
                 true => firesteel_ps::connect_remote(&client, hash, parameters, &cancel)?,
                 false => firesteel_ps::connect(&client, hash, parameters, &cancel)?,
             };
-            Ok(match task.commits {
-                Some(left) => Box::new(Cancelling { channel, left, cancel: cancel.clone() }),
-                None => channel,
-            })
+            let Task { commits, scores, .. } = task;
+            Ok(Box::new(Cancelling { channel, commits, scores, cancel: cancel.clone() }))
         };
         let partition = partition(&spec.data, rows);
         Worker::new(spec, partition).run(&mut connect, &cancel)
@@ -290,27 +289,37 @@ pub struct Task {
     pub attempt: i64,
     /// Whether it talks over sockets.
     pub sockets: bool,
-    /// When it is cancelled.
+    /// After how many commits it is cancelled.
     pub commits: Option<u32>,
+    /// At which of its scores it is cancelled.
+    pub scores: Option<u32>,
 }
 
 impl Task {
     pub fn of(partition: u32, workers: u32, sockets: bool) -> Self {
-        Self { partition, workers, attempt: 1, sockets, commits: None }
+        Self { partition, workers, attempt: 1, sockets, commits: None, scores: None }
     }
 }
 
-/// A channel whose task is cancelled after some commits or saves.
+/// A channel whose task is cancelled after some commits or saves, or instead of giving its scores.
 struct Cancelling {
     channel: Box<dyn ParamChannel>,
-    left: u32,
+    commits: Option<u32>,
+    scores: Option<u32>,
     cancel: CancelFlag,
+}
+
+/// Counts down; tells whether it has come to 0.
+fn down(left: &mut Option<u32>) -> bool {
+    if let Some(left) = left {
+        *left = left.saturating_sub(1);
+    }
+    *left == Some(0)
 }
 
 impl Cancelling {
     fn count(&mut self) {
-        self.left -= 1;
-        if self.left == 0 {
+        if down(&mut self.commits) {
             self.cancel.cancel();
         }
     }
@@ -384,6 +393,9 @@ impl ParamChannel for Cancelling {
     }
 
     fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
+        if down(&mut self.scores) {
+            self.cancel.cancel();
+        }
         self.channel.score(epoch, sums)
     }
 
