@@ -399,7 +399,9 @@ fn sync_clips_the_mean_gradient_and_follows_the_schedule_on_the_server() {
     let mut spec = server_spec(2, 3);
     spec.strategy.name = "sync".to_owned();
     spec.strategy.window = None;
-    spec.optimizer = Some(sgd(1.0));
+    // The server's own takes the place of the fit's.
+    spec.optimizer = Some(sgd(9.0));
+    spec.strategy.server_optimizer = Some(sgd(1.0));
     spec.controls = serde_json::from_value(json!({
         "schedule": {"name": "exponential", "gamma": 0.5}, "clipping": {"value": 4.0, "norm": 50.0},
     }))

@@ -59,6 +59,8 @@ impl Store {
             return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
         }
         let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
+        let on_server = spec.strategy.server_optimizer.filter(|_| strategy.steps_on_server());
+        let optimizer = on_server.or(spec.optimizer);
         let silence = Duration::from_millis(spec.lease_millis);
         let center = Center::new(center, buffers, strategy, spec.workers);
         let mut store = Self {
@@ -74,7 +76,7 @@ impl Store {
                 keeps_members: strategy.keeps_members(),
                 steps: strategy.steps_on_server(),
                 schedule: Schedule {
-                    base: spec.optimizer.map(|optimizer| optimizer.learning_rate()),
+                    base: optimizer.map(|optimizer| optimizer.learning_rate()),
                     schedule: spec.controls.schedule.clone(),
                     warmup: spec.controls.warmup,
                 },

@@ -1,6 +1,6 @@
 //! Whether a loss fits a network's outputs and the labels.
 
-use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec};
+use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec};
 
 use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
@@ -14,14 +14,18 @@ use crate::inspect::{Activation, Inspection, OutputInspection};
 /// activation. A class label becomes a class index for `cross_entropy`, `nll_loss` and `hinge`, and one number for each
 /// output (1 for the class, else 0) for the others; a single output stands for class 1 of 2.
 ///
+/// Class weights and label smoothing must fit as well.
+///
 /// # Errors
-/// [`TrainError::InvalidSpec`] naming the output, its shape and the label.
+/// [`TrainError::InvalidSpec`] naming the output, its shape and the label, or the option.
 pub fn check_loss(
     inspection: &Inspection,
     loss: &LossSpec,
     labels: &[LabelSpec],
+    controls: &ControlSpec,
 ) -> Result<(), TrainError> {
-    Loss::resolve(loss, inspection, labels).map(|_| ())
+    let resolved = Loss::resolve(loss, inspection, labels)?;
+    resolved.with_classes(loss, &controls.class_weights, controls.label_smoothing).map(|_| ())
 }
 
 impl Loss {

@@ -5,7 +5,11 @@ import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
 import org.json4s.JsonAST.JObject
 
 /** What every way of training has: how long, in what batches, in what order, on which loss. */
-trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
+trait TrainingParams
+    extends StrategyParams
+    with OptimizerParams
+    with ControlParams
+    with HasSeed {
 
   /** The losses that this kind of estimator can train on. */
   protected def losses: Seq[String]
@@ -66,6 +70,10 @@ trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
         !isSet(momentum),
         "the strategy 'eamsgd' has a momentum of its own: set elasticMomentum in place of momentum"
       )
+      require(
+        !isSet(weightDecay) || $(weightDecay) == 0,
+        "the strategy 'eamsgd' has its own step, which has no weight decay"
+      )
       val plain = copy(ParamMap(optimizer -> "sgd")).asInstanceOf[TrainingParams]
       if (isSet(learningRate)) plain.optimizerSpec
       else plain.copy(ParamMap(learningRate -> 0.1)).asInstanceOf[TrainingParams].optimizerSpec
@@ -73,7 +81,11 @@ trait TrainingParams extends StrategyParams with OptimizerParams with HasSeed {
 }
 
 /** Setters of [[TrainingParams]], for estimators. */
-trait TrainingSetters extends TrainingParams with StrategySetters with OptimizerSetters {
+trait TrainingSetters
+    extends TrainingParams
+    with StrategySetters
+    with OptimizerSetters
+    with ControlSetters {
   def setBatchSize(value: Int): this.type = set(batchSize, value)
   def setEpochs(value: Int): this.type = set(epochs, value)
   def setShuffle(value: Boolean): this.type = set(shuffle, value)

@@ -26,6 +26,14 @@ private[params] object Validators {
   def share(name: String): Double => Boolean =
     number(name, "a number above 0 and at most 1")(value => value > 0 && value <= 1)
 
+  def finite(name: String): Double => Boolean =
+    number(name, "a finite number")(value => !value.isNaN && !value.isInfinite)
+
+  def atLeastZero(name: String): Int => Boolean = { value =>
+    require(value >= 0, s"$name must be at least 0, not $value")
+    true
+  }
+
   def atLeastOne(name: String): Int => Boolean = { value =>
     require(value >= 1, s"$name must be at least 1, not $value")
     true

@@ -21,6 +21,8 @@ import org.json4s.jackson.JsonMethods.{compact, render}
   *   the `OptimizerSpec`
   * @param strategy
   *   the `StrategySpec` of a fit with this many workers
+  * @param controls
+  *   the `ControlSpec`
   * @param workers
   *   how many workers a cluster with this many slots gets
   * @param requestedWorkers
@@ -42,6 +44,7 @@ private[firesteel] final case class FitPlan(
     loss: JObject,
     optimizer: JObject,
     strategy: Int => JObject,
+    controls: JObject,
     workers: Int => Int,
     requestedWorkers: Option[Int],
     batchSize: Int,
@@ -60,6 +63,7 @@ private[firesteel] final case class FitPlan(
       "data" -> data.json,
       "strategy" -> strategy(workers),
       "optimizer" -> optimizer,
+      "controls" -> controls,
       "workers" -> JInt(workers),
       "epochs" -> JInt(epochs),
       "seed" -> unsignedSeed,
@@ -90,6 +94,7 @@ private[firesteel] final case class FitPlan(
         "loss" -> loss,
         "optimizer" -> optimizer,
         "strategy" -> strategy(workers),
+        "controls" -> controls,
         "batchSize" -> JInt(batchSize),
         "epochs" -> JInt(epochs),
         "seed" -> unsignedSeed,

@@ -29,7 +29,8 @@ private[firesteel] trait NetworkEstimation
       schema,
       Seq(inputRequest(network = requiredNetwork, schema)),
       Seq(label),
-      weightColumn
+      weightColumn,
+      validationRows
     )
 
   /** Trains the network on a DataFrame.
@@ -46,14 +47,16 @@ private[firesteel] trait NetworkEstimation
     val _ = strategySpec(workers = 1)
     val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
     val learnt = target(Inspection.of(network, inputs))
-    val data = DataPlan(inputs, Seq(learnt.label), weightColumn)
-    Inspection.check(network, data, learnt.loss)
+    val data = DataPlan(inputs, Seq(learnt.label), weightColumn, validationRows)
+    val controls = controlSpec(getEpochs, learnt.metrics)
+    Inspection.check(network, data, learnt.loss, controls)
     val plan = FitPlan(
       NetworkJson.specification(network),
       data,
       learnt.loss,
       optimizer,
       strategySpec(_),
+      controls,
       workersOn,
       get(numWorkers),
       getBatchSize,
@@ -79,9 +82,12 @@ private[firesteel] trait NetworkEstimation
   *   the `LossSpec`
   * @param output
   *   the network's output that is compared with it
+  * @param metrics
+  *   what is computed of it on validation rows unless the user says otherwise
   */
 private[firesteel] final case class Target(
     label: LabelColumn,
     loss: JObject,
-    output: OutputInspection
+    output: OutputInspection,
+    metrics: Seq[String]
 )

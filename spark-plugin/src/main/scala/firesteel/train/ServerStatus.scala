@@ -15,7 +15,9 @@ private[train] final case class ServerStatus(
     rowsTrained: Long,
     recentLoss: Option[Double],
     warnings: Seq[String],
-    failure: Option[FailureStatus]
+    failure: Option[FailureStatus],
+    stopped: Option[String] = None,
+    bestEpoch: Option[Int] = None
 )
 
 private[train] final case class WorkerStatus(
@@ -35,7 +37,9 @@ private[train] final case class EpochStatus(
     epoch: Int,
     loss: Option[Double],
     rows: Long,
-    finishedWorkers: Int
+    finishedWorkers: Int,
+    learningRate: Option[Double] = None,
+    validation: Option[ValidationSummary] = None
 )
 
 private[train] final case class FailureStatus(code: Int, message: String)
@@ -43,7 +47,8 @@ private[train] final case class FailureStatus(code: Int, message: String)
 /** What the server keeps for the end of a fit. */
 private[train] final case class ServerSummary(
     stalenessHistogram: Seq[Long],
-    ledger: Seq[LedgerEntry]
+    ledger: Seq[LedgerEntry],
+    evaluations: Seq[ValidationSummary] = Nil
 )
 
 private[train] object ServerStatus {
