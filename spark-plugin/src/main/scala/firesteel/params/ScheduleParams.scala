@@ -164,11 +164,12 @@ trait ScheduleParams extends Params {
       case _ => Nil
     }
     val has = options.map(_._1.name)
-    scheduleOptions.filter(option => isSet(option) && !has.contains(option.name)).foreach { option =>
-      val list = if (has.isEmpty) "no options" else has.mkString(", ")
-      throw new IllegalArgumentException(
-        s"the schedule '${$(schedule)}' has no ${option.name}; it has $list"
-      )
+    scheduleOptions.filter(option => isSet(option) && !has.contains(option.name)).foreach {
+      option =>
+        val list = if (has.isEmpty) "no options" else has.mkString(", ")
+        throw new IllegalArgumentException(
+          s"the schedule '${$(schedule)}' has no ${option.name}; it has $list"
+        )
     }
     val fields = options.map { case (_, key, value) => JField(key, value) }
     JObject(JField("name", JString($(schedule))) :: fields.toList)

@@ -5,11 +5,7 @@ import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
 import org.json4s.JsonAST.JObject
 
 /** What every way of training has: how long, in what batches, in what order, on which loss. */
-trait TrainingParams
-    extends StrategyParams
-    with OptimizerParams
-    with ControlParams
-    with HasSeed {
+trait TrainingParams extends StrategyParams with OptimizerParams with ControlParams with HasSeed {
 
   /** The losses that this kind of estimator can train on. */
   protected def losses: Seq[String]

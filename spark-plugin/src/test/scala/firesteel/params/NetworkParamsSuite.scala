@@ -378,9 +378,11 @@ final class NetworkParamsSuite extends AnyFunSuite {
     val share = new NetworkClassifier().setValidationFraction(0.2).setSeed(-1)
     assert(share.validationRows.contains(ValidationRows.Fraction(0.2, -1)))
     assert(
-      share.validationRows.map(rows => compact(render(rows.json))).contains(
-        """{"type":"fraction","fraction":0.2,"seed":18446744073709551615}"""
-      )
+      share.validationRows
+        .map(rows => compact(render(rows.json)))
+        .contains(
+          """{"type":"fraction","fraction":0.2,"seed":18446744073709551615}"""
+        )
     )
     refused("are both set; set only one of them")(
       share.setValidationIndicatorCol("isVal").validationRows
@@ -392,9 +394,10 @@ final class NetworkParamsSuite extends AnyFunSuite {
 
   test("weight decay is an option of every optimizer, and eamsgd's own step has none") {
     val decayed = new NetworkClassifier().setWeightDecay(0.01)
-    Seq("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam").foreach { name =>
-      val spec = decayed.copy(ParamMap.empty).setOptimizer(name).optimizerSpec
-      assert((spec \ "weightDecay") === JDouble(0.01), name)
+    Seq("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam").foreach {
+      name =>
+        val spec = decayed.copy(ParamMap.empty).setOptimizer(name).optimizerSpec
+        assert((spec \ "weightDecay") === JDouble(0.01), name)
     }
     refused("'eamsgd' has its own step, which has no weight decay")(
       decayed.setStrategy("eamsgd").fitOptimizerSpec
