@@ -7,6 +7,7 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use firesteel_core::compression::CompressionSpec;
 use firesteel_core::judge::StopReason;
 use firesteel_core::spec::{LabelKind, LabelSpec, OptimizerSpec, ServerSpec, ValidationSpec};
 use firesteel_core::{Answer, Assignment, Coded, ErrorCode, Registration};
@@ -107,6 +108,26 @@ fn an_epoch_is_scored_on_the_version_that_its_last_window_made_whatever_comes_af
         assert_eq!(server.summary().evaluations.len(), 2);
         assert_eq!(server.status().warnings, Vec::<String>::new());
         server.snapshot().unwrap();
+    }
+}
+
+#[test]
+fn a_frozen_center_variable_is_exact_where_others_are_compressed() {
+    for road in ROADS {
+        let mut spec = spec(1, 1, json!({}));
+        spec.strategy.compression = Some(CompressionSpec::Bf16 {});
+        spec.strategy.compress_pull = Some(true);
+        let server = open(&spec, PARAMETERS);
+        let mut peer = join(road, &spec, &server, holding(0, 1, 3, 2));
+        // Sums of numbers of 8 bits that take more.
+        peer.exchange(1.0).unwrap();
+        peer.exchange(1.0 / 64.0).unwrap();
+        peer.commit(1.0 / 2048.0).unwrap();
+        assert_eq!(peer.ask().1, Assignment::Score { epoch: 0 });
+        let exact = 1.0 + 1.0 / 64.0 + 1.0 / 2048.0;
+        assert!(peer.center.iter().all(|&c| c == exact), "{road:?}: {}", peer.center[0]);
+        peer.pull();
+        assert!(peer.center.iter().all(|&c| c != exact), "{road:?}: {}", peer.center[0]);
     }
 }
 

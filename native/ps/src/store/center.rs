@@ -7,11 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_core::Buffers;
-use firesteel_core::clipping::Bound;
-use firesteel_core::spec::ClippingSpec;
-use firesteel_core::strategy::{
-    CommitContext, Part, Rhythm, Round, ServerRule, Strategy, weighted_mean,
-};
+use firesteel_core::strategy::{CommitContext, Part, Rhythm, Round, ServerRule, Strategy};
 use parking_lot::Mutex;
 
 use crate::store::finite::Finite;
@@ -213,24 +209,6 @@ impl Center {
             None,
             false,
         );
-    }
-
-    /// How the mean of a round's gradients is bounded.
-    pub(crate) fn bound(&self, clipping: &ClippingSpec, kept: &[Kept]) -> Bound {
-        let trained: Vec<_> = kept.iter().filter(|kept| kept.weight > 0.0).collect();
-        let Some(first) = trained.first().filter(|_| !clipping.is_none()) else {
-            return Bound::NONE;
-        };
-        let mut mean = vec![0.0; first.message.len()];
-        for (index, mean) in mean.chunks_mut(STRIPE).enumerate() {
-            let mut parts = Vec::with_capacity(trained.len());
-            for kept in &trained {
-                let message = kept.message.chunks(STRIPE).nth(index).unwrap_or_default();
-                parts.push(Part { message, weight: kept.weight });
-            }
-            weighted_mean(&parts, mean);
-        }
-        Bound::of(clipping, mean.chunks_mut(STRIPE))
     }
 
     /// Does something in a turn, between what comes before and after it.

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use firesteel_core::strategy::Round;
+use firesteel_core::clipping::Bound;
+use firesteel_core::spec::ClippingSpec;
+use firesteel_core::strategy::{Part, Round, weighted_mean};
 use firesteel_core::{Answer, Buffers};
 
 use super::{Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
@@ -116,7 +118,7 @@ impl Store {
         let failure = FailOnPanic(self);
         let Closing { turn, kept, learning_rate, freeze } = closing;
         let round = match self.terms.steps {
-            true => Round { learning_rate, bound: self.center.bound(&self.terms.clipping, &kept) },
+            true => Round { learning_rate, bound: bound(&self.terms.clipping, &kept) },
             false => Round::PLAIN,
         };
         self.center.close_round(turn, &kept, &round, self.former);
@@ -127,4 +129,17 @@ impl Store {
         self.spare.lock().extend(kept);
         Ok(())
     }
+}
+
+/// How the mean of a round's gradients is bounded. By norm, the whole mean must be known before a stripe of it can be.
+fn bound(clipping: &ClippingSpec, kept: &[Kept]) -> Bound {
+    let trained = kept.iter().filter(|kept| kept.weight > 0.0);
+    let parts: Vec<Part<'_>> =
+        trained.map(|kept| Part { message: &kept.message, weight: kept.weight }).collect();
+    let length = parts.first().filter(|_| clipping.norm.is_some()).map(|part| part.message.len());
+    let mut mean = vec![0.0; length.unwrap_or(0)];
+    if !mean.is_empty() {
+        weighted_mean(&parts, &mut mean);
+    }
+    Bound::of(clipping, std::iter::once(mean.as_mut_slice()))
 }

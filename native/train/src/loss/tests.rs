@@ -117,7 +117,9 @@ fn the_loss_of_several_outputs_is_the_sum_of_theirs() {
     let labels = [row(0.0), row(0.0)];
     let sum = loss.of(&[row(1.0), row(2.5)], labels.iter(), None).unwrap();
     near(values(&sum).unwrap()[0], 3.5);
-    let error = check_loss(&inspection, &LossSpec::L1Loss {}, &[label()], &ControlSpec::default()).unwrap_err().to_string();
+    let error = check_loss(&inspection, &LossSpec::L1Loss {}, &[label()], &ControlSpec::default())
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         error,
         "the network has 2 output(s), but there are 1 label(s); each output needs one"
@@ -163,7 +165,8 @@ fn a_network_without_parameters_is_not_trained() {
     let mut inspection = inspection(&[("out", &[1], Activation::None)]);
     inspection.parameters = 0;
     let label = LabelSpec { column: "label".to_owned(), kind: numbers(1) };
-    let error = check_loss(&inspection, &LossSpec::MseLoss {}, &[label], &ControlSpec::default()).unwrap_err();
+    let error = check_loss(&inspection, &LossSpec::MseLoss {}, &[label], &ControlSpec::default())
+        .unwrap_err();
     assert_eq!(error.to_string(), "the network has no parameters to train");
 }
 

@@ -7,30 +7,28 @@ mod finite;
 mod link;
 mod member;
 mod report;
+mod start;
 
 use firesteel_core::clipping::clip;
 use firesteel_core::schedule::{Moment, learning_rate};
 use firesteel_core::spec::WorkerSpec;
 use firesteel_core::{
     Answer, Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, ParamChannel,
-    ParamLayout, Position, Registration, Rhythm, Span, Strategy, Tally, WorkerId, optimizer,
-    strategy,
+    ParamLayout, Position, Rhythm, Span, Strategy, Tally, WorkerId, strategy,
 };
 use firesteel_data::Partition;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::evaluate::Evaluator;
 use self::fill::Filler;
-use self::link::{Exchange, Link};
 use self::member::{Member, Scratch, State, Terms, Window};
 use self::report::Clock;
 pub use self::report::{MemberReport, Seconds, WorkerReport};
 use crate::error::TrainError;
 use crate::graph::Graph;
-use crate::initialise::initialise;
 use crate::inspect::Inspection;
 use crate::loss::Loss;
-use crate::network::{Autograd, Batch, Gradient, Network, Replica};
+use crate::network::{Autograd, Batch, Gradient, Network};
 use crate::raw::FlushDenormals;
 use crate::torch;
 
@@ -201,53 +199,6 @@ impl<'a> Training<'a> {
         &self.graph.layout
     }
 
-    /// A worker with its lease.
-    fn member(
-        &self,
-        id: WorkerId,
-        mut channel: Box<dyn ParamChannel>,
-    ) -> Result<Member, TrainError> {
-        let shard = self.partition.shard(id.index, self.spec.workers_in_task)?;
-        let batches = u32::try_from(shard.len().div_ceil(self.spec.batch_size)).map_err(|_| {
-            TrainError::Internal("more mini-batches than a position counts".to_owned())
-        })?;
-        let held_out = self.partition.held_out(id.index, self.spec.workers_in_task)?;
-        let parameters = self.layout().parameters();
-        let report = report::MemberReport {
-            index: id.index,
-            rows: shard.len() as u64,
-            content: format!("{:016x}", shard.content()),
-            ..MemberReport::default()
-        };
-        let optimizer = optimizer::build(&self.spec.optimizer, parameters)?;
-        let granted = channel.register(&Registration {
-            worker: id,
-            attempt: self.spec.attempt,
-            rows: shard.len() as u64,
-            content: shard.content(),
-            batches,
-            held_out: held_out.len() as u64,
-        })?;
-        let overlap = self.strategy.overlaps();
-        let exchange = Exchange::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
-        Ok(Member {
-            id,
-            link: Link::new(channel, exchange, overlap)?,
-            replica: Replica::new(&self.graph)?,
-            optimizer,
-            rule: self.strategy.worker(parameters, granted.workers),
-            shard,
-            held_out,
-            batches,
-            position: granted.position,
-            order: None,
-            sequence: 0,
-            reductions: 0,
-            state: State::Training,
-            report,
-        })
-    }
-
     /// Trains one window of a worker and commits it.
     fn window(
         &mut self,
@@ -323,18 +274,6 @@ impl<'a> Training<'a> {
         member.close_round(terms, &mut self.scratch)?;
         clock.waited();
         Ok(())
-    }
-
-    /// The first weights of a worker that trains a model of its own and has not begun.
-    fn own_weights(&self, member: &Member) -> Result<Option<(Vec<f32>, Buffers)>, TrainError> {
-        if !self.strategy.keeps_members() || member.position != Position::default() {
-            return Ok(None);
-        }
-        // A number that no other worker has, however many share a task.
-        let number = u64::from(member.id.partition) + (u64::from(member.id.index) << 32);
-        let seed = self.spec.seed.wrapping_add(number);
-        let (_, parameters, buffers) = initialise(&self.spec.network, &self.spec.data, seed)?;
-        Ok(Some((parameters, buffers)))
     }
 
     /// Trains one mini-batch; gives its rows and their losses.
