@@ -1,10 +1,7 @@
-//! Requests and replies, without their payloads.
+//! Requests, without their payloads.
 
-use firesteel_core::compression::{Coding, CompressionSpec, Distortion};
-use firesteel_core::{
-    Answer, Assignment, Commit, ErrorCode, Granted, Position, Registration, Save, Span, Tally,
-    WorkerId,
-};
+use firesteel_core::compression::Distortion;
+use firesteel_core::{Commit, ErrorCode, Position, Registration, Save, Span, Tally, WorkerId};
 
 use crate::error::PsError;
 use crate::wire::fields::{Field, Fields};
@@ -218,158 +215,8 @@ impl Request {
     }
 }
 
-/// What the server answers.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Reply {
-    /// The peers know each other and agree in the layout, which has these many buffers; parameters go in these codes.
-    Welcome { floats: u64, integers: u64, coding: Coding },
-    /// The lease is granted.
-    Registered(Granted),
-    /// The state after the request; the center variable follows if `payload`.
-    Answer { answer: Answer, payload: bool },
-    /// Done.
-    Done,
-    /// Still at it: the reply comes later.
-    Waiting,
-    /// Refused.
-    Failure { code: ErrorCode, message: String },
-    /// What is asked of the held-out rows; the frozen center variable follows if they are to be scored.
-    Assigned { answer: Answer, assignment: Assignment },
-}
-
-impl Reply {
-    const WELCOME: u8 = 129;
-    const REGISTERED: u8 = 130;
-    const ANSWER: u8 = 131;
-    const DONE: u8 = 132;
-    const WAITING: u8 = 133;
-    const FAILURE: u8 = 134;
-    const ASSIGNED: u8 = 135;
-
-    /// What follows the header of this kind of reply; `None` if there is no such kind.
-    pub(crate) fn body(kind: u8) -> Option<Body> {
-        Some(match kind {
-            Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
-            Self::REGISTERED => Body::fixed(12, Payload::None),
-            Self::ANSWER => Body::fixed(ANSWER_LEN + 1, Payload::Center),
-            Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, Payload::Frozen),
-            Self::DONE | Self::WAITING => Body::fixed(0, Payload::None),
-            Self::FAILURE => Body::text(),
-            _ => return None,
-        })
-    }
-
-    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
-    pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
-        let kind = match self {
-            Self::Welcome { .. } => Self::WELCOME,
-            Self::Registered(_) => Self::REGISTERED,
-            Self::Answer { .. } => Self::ANSWER,
-            Self::Done => Self::DONE,
-            Self::Waiting => Self::WAITING,
-            Self::Failure { .. } => Self::FAILURE,
-            Self::Assigned { .. } => Self::ASSIGNED,
-        };
-        frame(kind, payload, out, |out| match self {
-            Self::Welcome { floats, integers, coding } => {
-                floats.put(out);
-                integers.put(out);
-                put_code(coding.message, out);
-                put_code(coding.center, out);
-            }
-            Self::Registered(Granted { position, workers }) => {
-                position.epoch.put(out);
-                position.batch.put(out);
-                workers.put(out);
-            }
-            Self::Answer { answer, payload } => {
-                put_answer(answer, out);
-                u8::from(*payload).put(out);
-            }
-            Self::Assigned { answer, assignment } => {
-                put_answer(answer, out);
-                let (kind, epoch) = match assignment {
-                    Assignment::Score { epoch } => (1_u8, *epoch),
-                    Assignment::Wait => (2, 0),
-                    Assignment::Over => (3, 0),
-                };
-                kind.put(out);
-                epoch.put(out);
-            }
-            Self::Failure { code, message } => put_text(*code, message, out),
-            Self::Done | Self::Waiting => {}
-        });
-    }
-
-    /// Reads the fields of a reply.
-    pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
-        let mut fields = Fields(fields);
-        let reply = match kind {
-            Self::WELCOME => Self::Welcome {
-                floats: fields.take()?,
-                integers: fields.take()?,
-                coding: Coding {
-                    message: take_code(&mut fields)?,
-                    center: take_code(&mut fields)?,
-                },
-            },
-            Self::REGISTERED => Self::Registered(Granted {
-                position: Position { epoch: fields.take()?, batch: fields.take()? },
-                workers: fields.take()?,
-            }),
-            Self::ANSWER => {
-                Self::Answer { answer: take_answer(&mut fields)?, payload: fields.take_bool()? }
-            }
-            Self::ASSIGNED => {
-                let answer = take_answer(&mut fields)?;
-                let (kind, epoch) = (fields.take::<u8>()?, fields.take()?);
-                let assignment = match kind {
-                    1 => Assignment::Score { epoch },
-                    2 => Assignment::Wait,
-                    3 => Assignment::Over,
-                    other => {
-                        let text = format!("unknown assignment: {other}");
-                        return Err(PsError::Protocol(text));
-                    }
-                };
-                Self::Assigned { answer, assignment }
-            }
-            Self::DONE => Self::Done,
-            Self::WAITING => Self::Waiting,
-            Self::FAILURE => {
-                let (code, message) = take_text(&mut fields)?;
-                Self::Failure { code, message }
-            }
-            other => return Err(unknown(other)),
-        };
-        fields.end()?;
-        Ok(reply)
-    }
-}
-
-/// The bytes of an answer.
-const ANSWER_LEN: usize = 8 + 8 + 1 + 1 + 4;
-
-fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
-    answer.version.put(out);
-    answer.staleness.put(out);
-    u8::from(answer.stop).put(out);
-    u8::from(answer.evaluation).put(out);
-    answer.reductions.put(out);
-}
-
-fn take_answer(fields: &mut Fields<'_>) -> Result<Answer, PsError> {
-    Ok(Answer {
-        version: fields.take()?,
-        staleness: fields.take()?,
-        stop: fields.take_bool()?,
-        evaluation: fields.take_bool()?,
-        reductions: fields.take()?,
-    })
-}
-
 /// Writes a header with the right length, and the fields.
-fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOnce(&mut Vec<u8>)) {
     out.clear();
     out.resize(HEADER_LEN, 0);
     fields(out);
@@ -380,45 +227,18 @@ fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOnce(&mut Vec
 }
 
 /// Writes a code and as much of a text as a frame takes.
-fn put_text(code: ErrorCode, text: &str, out: &mut Vec<u8>) {
+pub(super) fn put_text(code: ErrorCode, text: &str, out: &mut Vec<u8>) {
     code.number().put(out);
     out.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(MAX_TEXT)]);
 }
 
-fn take_text(fields: &mut Fields<'_>) -> Result<(ErrorCode, String), PsError> {
+pub(super) fn take_text(fields: &mut Fields<'_>) -> Result<(ErrorCode, String), PsError> {
     let number = fields.take()?;
     let code = ErrorCode::from_number(number)
         .ok_or_else(|| PsError::Protocol(format!("unknown error code {number}")))?;
     Ok((code, fields.take_text()?))
 }
 
-/// The bytes of a code.
-const CODE_LEN: usize = u8::LEN + f64::LEN;
-
-fn put_code(spec: CompressionSpec, out: &mut Vec<u8>) {
-    let (number, ratio): (u8, f64) = match spec {
-        CompressionSpec::None {} => (0, 1.0),
-        CompressionSpec::Bf16 {} => (1, 1.0),
-        CompressionSpec::F16 {} => (2, 1.0),
-        CompressionSpec::Int8 {} => (3, 1.0),
-        CompressionSpec::TopK { ratio } => (4, ratio),
-    };
-    number.put(out);
-    ratio.put(out);
-}
-
-fn take_code(fields: &mut Fields<'_>) -> Result<CompressionSpec, PsError> {
-    let (number, ratio): (u8, f64) = (fields.take()?, fields.take()?);
-    Ok(match number {
-        0 => CompressionSpec::None {},
-        1 => CompressionSpec::Bf16 {},
-        2 => CompressionSpec::F16 {},
-        3 => CompressionSpec::Int8 {},
-        4 => CompressionSpec::TopK { ratio },
-        _ => return Err(PsError::Protocol(format!("unknown compression {number}"))),
-    })
-}
-
-fn unknown(kind: u8) -> PsError {
+pub(super) fn unknown(kind: u8) -> PsError {
     PsError::Protocol(format!("unknown kind of frame: {kind}"))
 }

@@ -61,12 +61,14 @@ mod fields;
 pub(crate) mod frame;
 pub(crate) mod handshake;
 pub(crate) mod message;
+mod reply;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use codecs::{Codecs, receive};
 pub(crate) use frame::{Header, Payload, Shape};
-pub(crate) use message::{Reply, Request, Window};
+pub(crate) use message::{Request, Window};
+pub(crate) use reply::Reply;
 
 /// The version of the protocol that this library speaks. Peers must agree in it.
 pub(crate) const PROTOCOL_VERSION: u16 = 3;

@@ -5,6 +5,7 @@
 pub mod certificates;
 pub mod proxy;
 pub mod raw;
+pub mod scoring;
 
 use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec,

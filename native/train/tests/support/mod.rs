@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub mod cancelling;
+pub mod held_out;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,20 +13,18 @@ use arrow_array::{
     RecordBatchIterator,
 };
 use arrow_schema::{Field, Schema};
-use firesteel_core::channel::Registration;
 use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec,
     LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec,
     WorkerSpec,
 };
-use firesteel_core::{
-    Answer, Assignment, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted,
-    ParamChannel, Position, Save, Tally, WorkerId,
-};
+use firesteel_core::{Buffers, CancelFlag, ChannelError, ParamChannel, WorkerId};
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
 use firesteel_train::{TrainError, Worker, WorkerReport, initialise, layout};
 use serde_json::{Value, json};
+
+use self::cancelling::Cancelling;
 
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -298,112 +299,5 @@ pub struct Task {
 impl Task {
     pub fn of(partition: u32, workers: u32, sockets: bool) -> Self {
         Self { partition, workers, attempt: 1, sockets, commits: None, scores: None }
-    }
-}
-
-/// A channel whose task is cancelled after some commits or saves, or instead of giving its scores.
-struct Cancelling {
-    channel: Box<dyn ParamChannel>,
-    commits: Option<u32>,
-    scores: Option<u32>,
-    cancel: CancelFlag,
-}
-
-/// Counts down; tells whether it has come to 0.
-fn down(left: &mut Option<u32>) -> bool {
-    if let Some(left) = left {
-        *left = left.saturating_sub(1);
-    }
-    *left == Some(0)
-}
-
-impl Cancelling {
-    fn count(&mut self) {
-        if down(&mut self.commits) {
-            self.cancel.cancel();
-        }
-    }
-}
-
-impl ParamChannel for Cancelling {
-    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
-        self.channel.register(registration)
-    }
-
-    fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
-        self.channel.pull(center, buffers)
-    }
-
-    fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        let answer = self.channel.commit(commit);
-        self.count();
-        answer
-    }
-
-    fn exchange(
-        &mut self,
-        commit: &Commit<'_>,
-        center: &mut [f32],
-        buffers: &mut Buffers,
-    ) -> Result<Answer, ChannelError> {
-        let answer = self.channel.exchange(commit, center, buffers);
-        self.count();
-        answer
-    }
-
-    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        self.channel.contribute(commit)
-    }
-
-    fn close_round(
-        &mut self,
-        center: &mut [f32],
-        buffers: &mut Buffers,
-    ) -> Result<Answer, ChannelError> {
-        let answer = self.channel.close_round(center, buffers);
-        self.count();
-        answer
-    }
-
-    fn is_remote(&self) -> bool {
-        self.channel.is_remote()
-    }
-
-    fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
-        let answer = self.channel.save(save);
-        self.count();
-        answer
-    }
-
-    fn heartbeat(
-        &mut self,
-        position: Position,
-        rows: u64,
-        tally: Tally,
-    ) -> Result<Answer, ChannelError> {
-        self.channel.heartbeat(position, rows, tally)
-    }
-
-    fn evaluate(
-        &mut self,
-        center: &mut [f32],
-        buffers: &mut Buffers,
-    ) -> Result<(Answer, Assignment), ChannelError> {
-        self.channel.evaluate(center, buffers)
-    }
-
-    fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
-        if down(&mut self.scores) {
-            self.cancel.cancel();
-        }
-        self.channel.score(epoch, sums)
-    }
-
-    fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {
-        self.channel.abort(code, message)
-    }
-
-    fn finish(&mut self) -> Result<(), ChannelError> {
-        self.channel.finish()
     }
 }
