@@ -79,7 +79,8 @@ fn metrics<'local>(
 
 native!(inspect(request: JString) -> JString);
 
-/// A network and the shapes of one row of its inputs; with a loss, whether it fits the outputs, these labels and the controls.
+/// A network and the shapes of one row of its inputs; with a loss, whether it fits the outputs, these labels and the
+/// controls.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InspectRequest {

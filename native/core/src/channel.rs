@@ -148,7 +148,8 @@ pub struct Answer {
 /// What is asked of a worker's held-out rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignment {
-    /// They are to be scored on the center variable that has been copied, which was frozen when all workers had trained this epoch.
+    /// They are to be scored on the center variable that has been copied, which was frozen when all workers had trained
+    /// this epoch.
     Score {
         /// The epoch, counted from 0.
         epoch: u32,
@@ -255,10 +256,11 @@ pub trait ParamChannel: Send {
         tally: Tally,
     ) -> Result<Answer, ChannelError>;
 
-    /// Asks what is to be done with the held-out rows, and copies the frozen center variable and its buffers if they are to be scored.
+    /// Asks what is to be done with the held-out rows, and copies the frozen center variable and its buffers if they are to
+    /// be scored.
     ///
-    /// A worker asks at the end of each of its epochs and whenever an answer says so. One that has trained all of its epochs asks
-    /// again and again until it is over, and only then finishes.
+    /// A worker asks at the end of each of its epochs and whenever an answer says so. One that has trained all of its
+    /// epochs asks again and again until it is over, and only then finishes.
     ///
     /// # Errors
     /// As [`pull`](Self::pull).
@@ -268,8 +270,8 @@ pub trait ParamChannel: Send {
         buffers: &mut Buffers,
     ) -> Result<(Answer, Assignment), ChannelError>;
 
-    /// Gives the sums over the held-out rows, as [`MetricSums::encode`](crate::metrics::MetricSums::encode) writes them; once for each
-    /// epoch, a resend changes nothing.
+    /// Gives the sums over the held-out rows, as [`MetricSums::encode`](crate::metrics::MetricSums::encode) writes them;
+    /// once for each epoch, a resend changes nothing.
     ///
     /// # Errors
     /// [`ErrorCode::Protocol`] when the numbers are not those of the fit's metrics.

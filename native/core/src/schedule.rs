@@ -17,8 +17,8 @@ pub struct Moment {
     pub reductions: u32,
 }
 
-/// The learning rate of a mini-batch: what the schedule makes of the optimizer's rate `base` in this epoch, times the warm-up's
-/// factor, which counts mini-batches over all epochs.
+/// The learning rate of a mini-batch: what the schedule makes of the optimizer's rate `base` in this epoch, times the
+/// warm-up's factor, which counts mini-batches over all epochs.
 #[must_use]
 pub fn learning_rate(
     schedule: &ScheduleSpec,

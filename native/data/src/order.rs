@@ -17,8 +17,8 @@ pub(crate) struct Keys {
 
 impl Keys {
     /// Keys from the hashes of rows. Rows that hold the same get keys of their own by counting them, so that shuffling does
-    /// not bring them together; which of them gets which does not matter, as they hold the same. `is_held_out` tells of a row and
-    /// its hash whether it is for validation.
+    /// not bring them together; which of them gets which does not matter, as they hold the same. `is_held_out` tells of a
+    /// row and its hash whether it is for validation.
     pub(crate) fn new(mut hashes: Vec<u64>, is_held_out: impl Fn(usize, u64) -> bool) -> Self {
         let held: Vec<bool> =
             hashes.iter().enumerate().map(|(row, &hash)| is_held_out(row, hash)).collect();

@@ -109,8 +109,8 @@ impl Partition {
         Ok(self.keys.shard(index as usize, of as usize))
     }
 
-    /// The rows held out for validation that worker `index` of `of` scores, by their numbers in the partition, in an order of
-    /// contents.
+    /// The rows held out for validation that worker `index` of `of` scores, by their numbers in the partition, in an order
+    /// of contents.
     ///
     /// # Errors
     /// As [`Self::shard`].

@@ -104,8 +104,8 @@ impl Session {
         Ok(self.store.take_round(round, activity, reader))
     }
 
-    /// Says what is asked of the held-out rows, and gives the frozen center variable to the reader that `reader` makes of it where they
-    /// are to be scored.
+    /// Says what is asked of the held-out rows, and gives the frozen center variable to the reader that `reader` makes of
+    /// it where they are to be scored.
     pub(crate) fn evaluate<R: Reader>(
         &self,
         reader: impl FnOnce(Answer, Assignment) -> R,

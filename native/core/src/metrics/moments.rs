@@ -1,7 +1,7 @@
 //! The variance of a label and the squared errors of its predictions.
 
-/// Weight, mean and squared deviations of a label, and the squared errors of its predictions. Deviations are from the mean and
-/// not from 0, so that labels far from 0 lose no digits (Chan, Golub and LeVeque, 1979).
+/// Weight, mean and squared deviations of a label, and the squared errors of its predictions. Deviations are from the mean
+/// and not from 0, so that labels far from 0 lose no digits (Chan, Golub and LeVeque, 1979).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Moments {
     weight: f64,

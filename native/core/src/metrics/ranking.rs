@@ -1,10 +1,10 @@
 //! The area under the receiver operating characteristic from histograms.
 //!
-//! The area is the share of pairs of a row of class 1 and one of class 0 in which the first has the larger score, a tie counting
-//! half. Only the order of the scores matters, so the bins need not be of equal width: they are those of a floating-point
-//! number with [`MANTISSA`] bits, which tell scores apart by their share and not by their distance, whatever the scale of the
-//! network's outputs. What falls into one bin counts as a tie, so the area is wrong by at most half the share of the pairs in
-//! one bin, and that bound is known from the histograms.
+//! The area is the share of pairs of a row of class 1 and one of class 0 in which the first has the larger score, a tie
+//! counting half. Only the order of the scores matters, so the bins need not be of equal width: they are those of a
+//! floating-point number with [`MANTISSA`] bits, which tell scores apart by their share and not by their distance, whatever
+//! the scale of the network's outputs. What falls into one bin counts as a tie, so the area is wrong by at most half the
+//! share of the pairs in one bin, and that bound is known from the histograms.
 
 /// Bits behind the leading one: scores of a bin differ by less than a 256th of their size.
 const MANTISSA: u32 = 8;

@@ -59,6 +59,10 @@ fn near(found: f64, expected: f64, tolerance: f64) {
     assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
 }
 
+fn pair() -> impl Strategy<Value = [f32; 2]> {
+    prop::array::uniform2(-5.0_f32..5.0)
+}
+
 const CLASSES: [Metric; 4] = [Metric::Accuracy, Metric::Top(2), Metric::Top(4), Metric::Confusion];
 const VALUES: [Metric; 3] = [Metric::Mse, Metric::Mae, Metric::R2];
 
@@ -92,7 +96,10 @@ proptest! {
         one in rows(2, 1), two in rows(2, 2), squeeze in 1e-4_f32..1.0,
     ) {
         let set = set(&[Metric::Auc], LabelKind::Class { classes: 2 });
-        let squeezed = one.iter().map(|(scores, class, weight)| (vec![3.0 + scores[0] * squeeze], *class, *weight)).collect();
+        let squeezed = one
+            .iter()
+            .map(|(scores, class, weight)| (vec![3.0 + scores[0] * squeeze], *class, *weight))
+            .collect();
         for (rows, apart) in [(one, true), (two, true), (squeezed, false)] {
             let sums = of_classes(&set, &rows);
             let found = &set.values(&sums)[0];
@@ -105,11 +112,13 @@ proptest! {
 
     #[test]
     fn errors_are_those_of_the_plain_sums(
-        rows in prop::collection::vec((prop::array::uniform2(-5.0_f32..5.0), prop::array::uniform2(-5.0_f32..5.0), 0.25_f32..4.0), 3..60),
+        rows in prop::collection::vec((pair(), pair(), 0.25_f32..4.0), 3..60),
         offset in prop::sample::select(vec![0.0_f32, 100.0]),
     ) {
         let set = set(&VALUES, LabelKind::Values { size: 2 });
-        let rows: Vec<_> = rows.into_iter().map(|(x, y, w)| (x.map(|x| x + offset), y.map(|y| y + offset), f64::from(w))).collect();
+        let far = |numbers: [f32; 2]| numbers.map(|number| number + offset);
+        let rows: Vec<_> =
+            rows.into_iter().map(|(x, y, w)| (far(x), far(y), f64::from(w))).collect();
         let mut sums = set.empty();
         for (x, y, w) in &rows {
             sums.add_values(x, y, 2, &[*w as f32]);

@@ -34,8 +34,8 @@ pub enum ValidationSpec {
         /// The user's name of the column.
         column: String,
     },
-    /// About this share of all rows. Whether a row belongs to it follows from its content and the seed, so it does not depend
-    /// on the order, the partitions and the other rows, and copies of a row stay together.
+    /// About this share of all rows. Whether a row belongs to it follows from its content and the seed, so it does not
+    /// depend on the order, the partitions and the other rows, and copies of a row stay together.
     Fraction {
         /// The share, above 0 and below 1.
         fraction: f64,

@@ -186,8 +186,8 @@ pub trait Strategy: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Whether workers send gradients, which an optimizer on the server steps on: their mean is clipped and the learning rate
-    /// scheduled there, and not by the workers.
+    /// Whether workers send gradients, which an optimizer on the server steps on: their mean is clipped and the learning
+    /// rate scheduled there, and not by the workers.
     fn steps_on_server(&self) -> bool {
         false
     }

@@ -210,7 +210,8 @@ impl Control {
         self.commits += 1;
         self.count(window, staleness, rate);
         let turn = Turn::behind(&mut self.tail, terms.stops);
-        // Right behind the window that ended the epoch, so that nothing of the next one is in it but what others have committed.
+        // Right behind the window that ended the epoch, so that nothing of the next one is in it but what others have
+        // committed.
         let freeze = if ended { self.advance(terms, now) } else { None };
         let answer = self.complete(speaker.worker, answer);
         Ok(Admission::Apply(turn, answer, freeze))

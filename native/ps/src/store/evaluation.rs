@@ -56,8 +56,8 @@ impl Frozen {
 }
 
 impl Store {
-    /// Says what is asked of a worker's held-out rows, and gives the frozen center variable to the reader that `reader` makes of
-    /// the answer where they are to be scored.
+    /// Says what is asked of a worker's held-out rows, and gives the frozen center variable to the reader that `reader`
+    /// makes of the answer where they are to be scored.
     pub(crate) fn evaluate<R: Reader>(
         &self,
         speaker: Speaker,

@@ -22,7 +22,7 @@
 //!
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |
-//! | 1 | `Register` | partition u32, index u32, attempt i64, rows u64, content u64, batches u32, held out u64 | | `Registered` |
+//! | 1 | `Register` | registration | | `Registered` |
 //! | 2 | `Pull` | | | `Answer` with payload |
 //! | 3 | `Commit` | window | message | `Answer` |
 //! | 4 | `Exchange` | window | message | `Answer` with payload |
@@ -35,6 +35,7 @@
 //! | 11 | `Evaluate` | | | `Assigned` |
 //! | 12 | `Score` | epoch u32, sums f64\[\] | | `Answer` |
 //!
+//! A registration is partition u32, index u32, attempt i64, rows u64, content u64, batches u32, held-out rows u64.
 //! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64, signal f64, error f64;
 //! the last two are the squares of what was to be sent and of what compression kept back.
 //!
@@ -46,9 +47,10 @@
 //! | 132 | `Done` | | |
 //! | 133 | `Waiting` | | |
 //! | 134 | `Failure` | code u16, text (UTF-8) | |
-//! | 135 | `Assigned` | answer, assignment u8 (1 score, 2 wait, 3 over), epoch u32 | frozen center f32\[\], if the assignment is 1 |
+//! | 135 | `Assigned` | answer, assignment u8, epoch u32 | center f32\[\], if the assignment is 1 |
 //!
-//! An answer is version u64, staleness u64, stop u8, evaluation u8, reductions u32.
+//! An answer is version u64, staleness u64, stop u8, evaluation u8, reductions u32. An assignment is 1 to score, 2 to wait,
+//! 3 if nothing is left.
 //!
 //! A code is its number u8 (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`) and the share that is kept f64, 1 but for
 //! `topk`; its bytes are described in [`firesteel_core::compression`].

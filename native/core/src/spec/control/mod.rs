@@ -31,8 +31,8 @@ pub struct ControlSpec {
     pub stopping: StoppingSpec,
 }
 
-/// A learning-rate schedule with the formula of `torch.optim.lr_scheduler`, stepped at each worker's epochs as PyTorch's users
-/// step theirs: an epoch means the same whatever the batch size, the strategy and the number of workers.
+/// A learning-rate schedule with the formula of `torch.optim.lr_scheduler`, stepped at each worker's epochs as PyTorch's
+/// users step theirs: an epoch means the same whatever the batch size, the strategy and the number of workers.
 ///
 /// `base` is the optimizer's learning rate, `e` the epoch counted from 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,8 +57,8 @@ pub enum ScheduleSpec {
         /// What the rate is multiplied with each epoch.
         gamma: f64,
     },
-    /// `minimum + (base - minimum) (1 + cos(pi e / epochs)) / 2` (`CosineAnnealingLR`; Loshchilov and Hutter, 2017). It rises
-    /// again after `epochs`.
+    /// `minimum + (base - minimum) (1 + cos(pi e / epochs)) / 2` (`CosineAnnealingLR`; Loshchilov and Hutter, 2017). It
+    /// rises again after `epochs`.
     Cosine {
         /// Epochs from `base` to `minimum`, PyTorch's `T_max`.
         epochs: u32,
@@ -102,8 +102,8 @@ pub enum ThresholdMode {
     Absolute,
 }
 
-/// A linear rise of the learning rate at the start (`LinearLR`), stepped by mini-batches, since it guards against the first few
-/// of them. The factor multiplies what the schedule says, which counts its epochs from the start all the same.
+/// A linear rise of the learning rate at the start (`LinearLR`), stepped by mini-batches, since it guards against the first
+/// few of them. The factor multiplies what the schedule says, which counts its epochs from the start all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WarmupSpec {
@@ -127,8 +127,8 @@ pub struct ClippingSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StoppingSpec {
-    /// What patience, best weights and the target metric watch; absent for the loss of the validation rows, or of the training
-    /// where there are none.
+    /// What patience, best weights and the target metric watch; absent for the loss of the validation rows, or of the
+    /// training where there are none.
     pub monitor: Option<Monitor>,
     /// Which values are better; absent for what the monitor means.
     pub mode: Option<Direction>,
@@ -138,7 +138,8 @@ pub struct StoppingSpec {
     pub min_delta: f64,
     /// Whether the model is that of the best epoch rather than of the last one.
     pub restore_best: bool,
-    /// The training ends once the loss is at most this: that of the validation rows, or of the training where there are none.
+    /// The training ends once the loss is at most this: that of the validation rows, or of the training where there are
+    /// none.
     pub target_loss: Option<f64>,
     /// The training ends once the monitor is at least this good.
     pub target_metric: Option<f64>,

@@ -1,11 +1,11 @@
 //! The epochs' ends: held-out rows are scored on a frozen center variable, and what follows is decided.
 //!
-//! When every worker has trained an epoch, the center variable and its buffers are frozen: a reference, not a copy. Workers that hold rows
-//! out score them on it and send sums; with the last of them the epoch is judged. Training goes on meanwhile, and a worker that has
-//! trained all of its epochs stays until all are judged.
+//! When every worker has trained an epoch, the center variable and its buffers are frozen: a reference, not a copy. Workers
+//! that hold rows out score them on it and send sums; with the last of them the epoch is judged. Training goes on
+//! meanwhile, and a worker that has trained all of its epochs stays until all are judged.
 //!
-//! Nobody is waited for who may not come: a worker that lost its lease, or never started, holds an epoch's end up for as long
-//! as a lease lasts, and the others go on without it. Its retry scores what is still open.
+//! Nobody is waited for who may not come: a worker that lost its lease, or never started, holds an epoch's end up for as
+//! long as a lease lasts, and the others go on without it. Its retry scores what is still open.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
