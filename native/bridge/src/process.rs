@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::Duration;
 
 use firesteel_core::ErrorCode;
-use firesteel_core::spec::{LabelSpec, LossSpec, NetworkSpec};
+use firesteel_core::spec::{ControlSpec, LabelSpec, LossSpec, NetworkSpec};
 use firesteel_train::check_loss;
 use firesteel_train::inspect::inspect as inspect_network;
 use jni::Env;
@@ -79,7 +79,8 @@ fn metrics<'local>(
 
 native!(inspect(request: JString) -> JString);
 
-/// A network and the shapes of one row of its inputs; with a loss, whether it fits the outputs and these labels.
+/// A network and the shapes of one row of its inputs; with a loss, whether it fits the outputs, these labels and the
+/// controls.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InspectRequest {
@@ -88,6 +89,8 @@ struct InspectRequest {
     loss: Option<LossSpec>,
     #[serde(default)]
     labels: Vec<LabelSpec>,
+    #[serde(default)]
+    controls: ControlSpec,
 }
 
 #[derive(Deserialize)]
@@ -107,7 +110,7 @@ fn inspect<'local>(
         request.inputs.into_iter().map(|input| (input.name, input.shape)).collect();
     let inspection = inspect_network(&request.network, &inputs)?;
     if let Some(loss) = &request.loss {
-        check_loss(&inspection, loss, &request.labels)?;
+        check_loss(&inspection, loss, &request.labels, &request.controls)?;
     }
     json(env, &inspection)
 }

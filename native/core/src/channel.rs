@@ -36,6 +36,8 @@ pub struct Registration {
     pub content: u64,
     /// The mini-batches of one epoch over these rows.
     pub batches: u32,
+    /// The number of this worker's rows that are held out for validation.
+    pub held_out: u64,
 }
 
 /// The next mini-batch of a worker: everything before it is applied.
@@ -135,8 +137,27 @@ pub struct Answer {
     pub version: u64,
     /// Updates applied between this worker's last pull and its commit; 0 where nothing was committed.
     pub staleness: u64,
-    /// Whether the fit is over for this worker (stopped early by the driver).
+    /// Whether the fit is over for this worker (stopped early).
     pub stop: bool,
+    /// Whether this worker's held-out rows are to be scored now, by [`ParamChannel::evaluate`].
+    pub evaluation: bool,
+    /// How often a plateau has reduced the learning rate so far.
+    pub reductions: u32,
+}
+
+/// What is asked of a worker's held-out rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assignment {
+    /// They are to be scored on the center variable that has been copied, which was frozen when all workers had trained
+    /// this epoch.
+    Score {
+        /// The epoch, counted from 0.
+        epoch: u32,
+    },
+    /// Nothing for now.
+    Wait,
+    /// Nothing any more.
+    Over,
 }
 
 /// A failed exchange with the server: a code to decide by and a text for people.
@@ -234,6 +255,27 @@ pub trait ParamChannel: Send {
         rows: u64,
         tally: Tally,
     ) -> Result<Answer, ChannelError>;
+
+    /// Asks what is to be done with the held-out rows, and copies the frozen center variable and its buffers if they are to
+    /// be scored.
+    ///
+    /// A worker asks at the end of each of its epochs and whenever an answer says so. One that has trained all of its
+    /// epochs asks again and again until it is over, and only then finishes.
+    ///
+    /// # Errors
+    /// As [`pull`](Self::pull).
+    fn evaluate(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<(Answer, Assignment), ChannelError>;
+
+    /// Gives the sums over the held-out rows, as [`MetricSums::encode`](crate::metrics::MetricSums::encode) writes them;
+    /// once for each epoch, a resend changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorCode::Protocol`] when the numbers are not those of the fit's metrics.
+    fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError>;
 
     /// Tells the driver that the whole fit must fail with this error, which a retry would meet again.
     ///

@@ -6,18 +6,22 @@
 
 pub mod cancel;
 pub mod channel;
+pub mod clipping;
 pub mod compression;
 pub mod error;
+pub mod judge;
 pub mod layout;
+pub mod metrics;
 pub mod optimizer;
+pub mod schedule;
 pub mod spec;
 pub mod state;
 pub mod strategy;
 
 pub use cancel::CancelFlag;
 pub use channel::{
-    Answer, Buffers, ChannelError, Commit, Granted, ParamChannel, Position, Registration, Save,
-    Span, Tally, WorkerId,
+    Answer, Assignment, Buffers, ChannelError, Commit, Granted, ParamChannel, Position,
+    Registration, Save, Span, Tally, WorkerId,
 };
 pub use error::{Coded, ErrorCode};
 pub use layout::{Element, ParamLayout, TensorEntry};

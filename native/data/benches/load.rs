@@ -134,7 +134,7 @@ fn spec(element: ElementType) -> DataSpec {
         scale: if element == ElementType::U8 { 1.0 / 255.0 } else { 1.0 },
     };
     let label = LabelSpec { column: "label".to_owned(), kind: LabelKind::Class { classes: 10 } };
-    DataSpec { inputs: vec![input], labels: vec![label], weight: None }
+    DataSpec { inputs: vec![input], labels: vec![label], weight: None, validation: None }
 }
 
 fn batches(element: ElementType) -> Vec<RecordBatch> {

@@ -28,6 +28,7 @@ mod sparse;
 mod table;
 #[cfg(test)]
 mod testing;
+mod validation;
 
 pub use batch::Batch;
 pub use budget::CacheBudget;

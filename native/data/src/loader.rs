@@ -1,7 +1,7 @@
 //! Fills a partition, record batch by record batch.
 
 use arrow_array::RecordBatch;
-use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
+use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, ValidationSpec};
 
 use crate::blocks::{Footprint, Keeper};
 use crate::dense::DenseWriter;
@@ -13,6 +13,7 @@ use crate::partition::Partition;
 use crate::schema;
 use crate::source::Source;
 use crate::sparse::SparseWriter;
+use crate::validation::HoldOut;
 
 /// A partition in the making.
 pub(crate) struct Loader<'a> {
@@ -21,6 +22,7 @@ pub(crate) struct Loader<'a> {
     inputs: Vec<Box<dyn InputWriter>>,
     labels: Vec<LabelWriter>,
     weights: Option<WeightWriter>,
+    hold_out: HoldOut,
     /// The hash of each row.
     hashes: Vec<u64>,
     /// The rows of the partition that went before, for errors.
@@ -35,6 +37,7 @@ impl<'a> Loader<'a> {
             inputs: spec.inputs.iter().map(writer).collect(),
             labels: spec.labels.iter().map(|label| LabelWriter::new(label.kind)).collect(),
             weights: spec.weight.as_ref().map(|_| WeightWriter::new()),
+            hold_out: HoldOut::new(spec.validation.as_ref()),
             hashes: Vec::new(),
             before: 0,
         }
@@ -72,12 +75,16 @@ impl<'a> Loader<'a> {
         }
         if let (Some(writer), Some(name)) = (&mut self.weights, &self.spec.weight) {
             writer.append(&source(name), batch.column(column), hashes, keeper)?;
+            column += 1;
+        }
+        if let Some(ValidationSpec::Column { column: name }) = &self.spec.validation {
+            self.hold_out.append(&source(name), batch.column(column), hashes)?;
         }
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Result<Partition, DataError> {
-        let Self { spec, keeper, inputs, labels, weights, hashes, .. } = self;
+        let Self { spec, keeper, inputs, labels, weights, hold_out, hashes, .. } = self;
         let rows = hashes.len();
         let mut footprint = Footprint::default();
         let mut finished = Vec::with_capacity(inputs.len());
@@ -103,7 +110,7 @@ impl<'a> Loader<'a> {
             labels,
             weights,
             keys_reservation: keeper.budget.force(Keys::bytes(rows)),
-            keys: Keys::new(hashes),
+            keys: Keys::new(hashes, |row, hash| hold_out.holds(row, hash)),
             footprint,
         })
     }

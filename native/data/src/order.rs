@@ -9,14 +9,19 @@ use crate::hash::{content, mix};
 pub(crate) struct Keys {
     /// The key of each row.
     keys: Arc<[u64]>,
-    /// All rows, by key.
-    ranked: Arc<[u32]>,
+    /// The rows to train, by key.
+    trained: Arc<[u32]>,
+    /// The rows held out for validation, by key.
+    held_out: Arc<[u32]>,
 }
 
 impl Keys {
     /// Keys from the hashes of rows. Rows that hold the same get keys of their own by counting them, so that shuffling does
-    /// not bring them together; which of them gets which does not matter, as they hold the same.
-    pub(crate) fn new(mut hashes: Vec<u64>) -> Self {
+    /// not bring them together; which of them gets which does not matter, as they hold the same. `is_held_out` tells of a
+    /// row and its hash whether it is for validation.
+    pub(crate) fn new(mut hashes: Vec<u64>, is_held_out: impl Fn(usize, u64) -> bool) -> Self {
+        let held: Vec<bool> =
+            hashes.iter().enumerate().map(|(row, &hash)| is_held_out(row, hash)).collect();
         let rows: Vec<u32> = (0..hashes.len() as u32).collect();
         let mut ranked = sorted(&rows, |row| hashes[row as usize]);
         let mut repeats = false;
@@ -34,7 +39,9 @@ impl Keys {
         if repeats {
             ranked = sorted(&rows, |row| hashes[row as usize]);
         }
-        Self { keys: hashes.into(), ranked: ranked.into() }
+        let (held_out, trained): (Vec<u32>, Vec<u32>) =
+            ranked.into_iter().partition(|&row| held[row as usize]);
+        Self { keys: hashes.into(), trained: trained.into(), held_out: held_out.into() }
     }
 
     /// The bytes of a partition's keys.
@@ -42,10 +49,20 @@ impl Keys {
         rows as u64 * (size_of::<u64>() + size_of::<u32>()) as u64
     }
 
-    /// Every `of`-th row in the order of keys, from the `index`-th on.
+    /// Every `of`-th row to train in the order of keys, from the `index`-th on.
     pub(crate) fn shard(&self, index: usize, of: usize) -> Shard {
-        let rows = self.ranked.iter().copied().skip(index).step_by(of).collect();
+        let rows = self.trained.iter().copied().skip(index).step_by(of).collect();
         Shard { keys: Arc::clone(&self.keys), rows }
+    }
+
+    /// Every `of`-th row held out in the order of keys, from the `index`-th on.
+    pub(crate) fn held_out(&self, index: usize, of: usize) -> Vec<u32> {
+        self.held_out.iter().copied().skip(index).step_by(of).collect()
+    }
+
+    /// The number of rows to train.
+    pub(crate) fn trained(&self) -> usize {
+        self.trained.len()
     }
 
     /// A hash of all rows.
@@ -111,13 +128,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn keys(hashes: Vec<u64>) -> Keys {
+        Keys::new(hashes, |_, _| false)
+    }
+
     fn contents(hashes: &[u64], shard: &Shard, seed: u64, epoch: u32, shuffle: bool) -> Vec<u64> {
         shard.order(seed, epoch, shuffle).iter().map(|&row| hashes[row as usize]).collect()
     }
 
     #[test]
     fn epochs_and_seeds_give_different_orders_and_the_same_one_gives_the_same() {
-        let shard = Keys::new((0..1000).map(mix).collect()).shard(0, 1);
+        let shard = keys((0..1000).map(mix).collect()).shard(0, 1);
         assert_eq!(shard.order(7, 3, true), shard.order(7, 3, true));
         assert_ne!(shard.order(7, 3, true), shard.order(7, 4, true));
         assert_ne!(shard.order(7, 3, true), shard.order(8, 3, true));
@@ -127,7 +148,7 @@ mod tests {
     #[test]
     fn copies_of_a_row_are_spread_by_shuffling() {
         let hashes: Vec<u64> = (0..1000).map(|row| if row < 100 { 42 } else { mix(row) }).collect();
-        let order = Keys::new(hashes).shard(0, 1).order(1, 0, true);
+        let order = keys(hashes).shard(0, 1).order(1, 0, true);
         let copies_first = order[..500].iter().filter(|&&row| row < 100).count();
         assert!((25..75).contains(&copies_first), "{copies_first} of 100 copies in the first half");
     }
@@ -140,7 +161,7 @@ mod tests {
 
     #[test]
     fn more_workers_than_rows_leave_some_without_rows() {
-        let keys = Keys::new(vec![1, 2, 3]);
+        let keys = keys(vec![1, 2, 3]);
         assert_eq!(
             (0..5).map(|index| keys.shard(index, 5).len()).collect::<Vec<_>>(),
             [1, 1, 1, 0, 0]
@@ -154,7 +175,7 @@ mod tests {
                 .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
             seed: u64, epoch: u32, shuffle: bool, of in 1_usize..4,
         ) {
-            let (first, second) = (Keys::new(arrived.clone()), Keys::new(shuffled.clone()));
+            let (first, second) = (keys(arrived.clone()), keys(shuffled.clone()));
             prop_assert_eq!(first.content(), second.content());
             let mut seen = 0;
             for index in 0..of {
@@ -177,7 +198,7 @@ mod tests {
             let mut changed = hashes.clone();
             let row = row % hashes.len();
             changed[row] ^= 1;
-            prop_assert_ne!(Keys::new(hashes).content(), Keys::new(changed).content());
+            prop_assert_ne!(keys(hashes).content(), keys(changed).content());
         }
     }
 }

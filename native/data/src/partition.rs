@@ -93,17 +93,30 @@ impl Partition {
         self.footprint.spilled
     }
 
-    /// The rows of worker `index` of the `of` workers that share this partition: every `of`-th row in an order of contents.
+    /// The number of rows to train, those held out for validation not counted.
+    #[must_use]
+    pub fn rows_to_train(&self) -> usize {
+        self.keys.trained()
+    }
+
+    /// The rows that worker `index` of the `of` workers that share this partition trains: every `of`-th one in an order of
+    /// contents, those held out for validation not counted.
     ///
     /// # Errors
     /// [`DataError::Internal`] if `index` is not below `of`.
     pub fn shard(&self, index: u32, of: u32) -> Result<Shard, DataError> {
-        if index >= of {
-            return Err(DataError::Internal(format!(
-                "worker {index} of {of} in a task was asked for"
-            )));
-        }
+        check_worker(index, of)?;
         Ok(self.keys.shard(index as usize, of as usize))
+    }
+
+    /// The rows held out for validation that worker `index` of `of` scores, by their numbers in the partition, in an order
+    /// of contents.
+    ///
+    /// # Errors
+    /// As [`Self::shard`].
+    pub fn held_out(&self, index: u32, of: u32) -> Result<Vec<u32>, DataError> {
+        check_worker(index, of)?;
+        Ok(self.keys.held_out(index as usize, of as usize))
     }
 
     /// The rows' values of an input, scaled, row after row: `out` holds `rows.len() * size` values.
@@ -188,6 +201,13 @@ impl Partition {
         }
         self.inputs.get(input)?.contiguous_f32(rows)
     }
+}
+
+fn check_worker(index: u32, of: u32) -> Result<(), DataError> {
+    if index < of {
+        return Ok(());
+    }
+    Err(DataError::Internal(format!("worker {index} of {of} in a task was asked for")))
 }
 
 #[cfg(test)]

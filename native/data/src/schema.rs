@@ -1,7 +1,9 @@
 //! The Arrow columns that a specification asks for.
 
 use arrow_schema::{DataType, Schema};
-use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind};
+use firesteel_core::spec::{
+    DataSpec, ElementType, InputFormat, InputSpec, LabelKind, ValidationSpec,
+};
 
 use crate::error::DataError;
 
@@ -78,6 +80,8 @@ struct Wanted<'a> {
 
 enum Kind {
     One(DataType),
+    /// Boolean, or UInt8 of 0 and 1.
+    Flag,
     Fixed(DataType, usize),
     List(DataType),
 }
@@ -87,6 +91,7 @@ impl Kind {
     fn accepts(&self, found: &DataType) -> bool {
         match (self, found) {
             (Self::One(wanted), found) => wanted == found,
+            (Self::Flag, found) => matches!(found, DataType::Boolean | DataType::UInt8),
             (Self::Fixed(element, size), DataType::FixedSizeList(field, length)) => {
                 field.data_type() == element && usize::try_from(*length) == Ok(*size)
             }
@@ -98,6 +103,7 @@ impl Kind {
     fn describe(&self) -> String {
         match self {
             Self::One(one) => one.to_string(),
+            Self::Flag => "Boolean or UInt8".to_owned(),
             Self::Fixed(element, size) => format!("a fixed-size list of {size} {element}"),
             Self::List(element) => format!("a list of {element}"),
         }
@@ -135,6 +141,9 @@ fn columns(spec: &DataSpec) -> Vec<Wanted<'_>> {
     }
     if let Some(name) = &spec.weight {
         columns.push(Wanted { name, kind: Kind::One(DataType::Float32) });
+    }
+    if let Some(ValidationSpec::Column { column: name }) = &spec.validation {
+        columns.push(Wanted { name, kind: Kind::Flag });
     }
     columns
 }

@@ -37,7 +37,7 @@ pub(crate) fn spec(
     labels: Vec<LabelSpec>,
     weight: Option<&str>,
 ) -> DataSpec {
-    DataSpec { inputs, labels, weight: weight.map(str::to_owned) }
+    DataSpec { inputs, labels, weight: weight.map(str::to_owned), validation: None }
 }
 
 /// Rows of `size` values.

@@ -11,7 +11,9 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::spec::{ClientSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec};
+use firesteel_core::spec::{
+    ClientSpec, ControlSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec,
+};
 use firesteel_core::{
     Buffers, CancelFlag, Commit, Element, ParamChannel, ParamLayout, Position, Registration, Span,
     Tally, WorkerId,
@@ -43,7 +45,14 @@ impl Worker {
         let worker = WorkerId { partition: 0, index: 0 };
         let rows = u64::from(u32::MAX);
         channel
-            .register(&Registration { worker, attempt: 1, rows, content: 0, batches: u32::MAX })
+            .register(&Registration {
+                worker,
+                attempt: 1,
+                rows,
+                content: 0,
+                batches: u32::MAX,
+                held_out: 0,
+            })
             .unwrap();
         let (message, center) = (vec![1e-9; parameters], vec![0.0; parameters]);
         Self { channel, sequence: 0, message, center, buffers: Buffers::default() }
@@ -213,9 +222,10 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
             nodes: vec![],
             outputs: vec![],
         },
-        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         strategy: StrategySpec::named("downpour"),
         optimizer: None,
+        controls: ControlSpec::default(),
         workers: 1,
         epochs: 1,
         seed: 0,

@@ -3,6 +3,7 @@
 use std::io;
 
 use firesteel_core::compression::CompressionError;
+use firesteel_core::spec::ControlError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 
@@ -15,6 +16,9 @@ pub enum PsError {
     /// The strategy is unknown or its options do not fit.
     #[error(transparent)]
     Strategy(#[from] StrategyError),
+    /// An option of the training controls that does not fit.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The address to listen on is not one of this host's.
     #[error("the parameter server cannot listen on {address}: {cause}")]
     Bind {
@@ -125,7 +129,9 @@ pub enum PsError {
 impl Coded for PsError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Spec(_) | Self::Strategy(_) | Self::Pem { .. } => ErrorCode::InvalidSpec,
+            Self::Spec(_) | Self::Strategy(_) | Self::Control(_) | Self::Pem { .. } => {
+                ErrorCode::InvalidSpec
+            }
             Self::Port { .. } => ErrorCode::PortInUse,
             Self::Bind { .. } | Self::System { .. } | Self::PemFile { .. } => ErrorCode::Io,
             Self::Unreachable { .. } | Self::Closed(_) => ErrorCode::ServerUnreachable,

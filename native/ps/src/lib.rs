@@ -32,5 +32,5 @@ pub use server::Server;
 pub use shard::ShardServer;
 pub use store::status::{
     EpochStatus, FailureStatus, LedgerStatus, ResumedStatus, STALENESS_BINS, ServerStatus,
-    ServerSummary, SpanStatus, WorkerState, WorkerStatus,
+    ServerSummary, SpanStatus, ValidationStatus, WorkerState, WorkerStatus,
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Tally};
+use firesteel_core::{Answer, Assignment, ErrorCode, Granted, Position, Registration, Tally};
 
 use crate::error::PsError;
 use crate::store::{Activity, ClosedRound, Decided, Offer, Reader, Speaker, Store};
@@ -103,6 +103,20 @@ impl Session {
     ) -> Result<R, PsError> {
         let (_, activity) = self.holder()?;
         Ok(self.store.take_round(round, activity, reader))
+    }
+
+    /// Says what is asked of the held-out rows, and gives the frozen center variable to the reader that `reader` makes of
+    /// it where they are to be scored.
+    pub(crate) fn evaluate<R: Reader>(
+        &self,
+        reader: impl FnOnce(Answer, Assignment) -> R,
+    ) -> Result<R, PsError> {
+        self.store.evaluate(self.holder()?.0, reader)
+    }
+
+    /// Takes the sums over the held-out rows.
+    pub(crate) fn score(&self, epoch: u32, sums: &[f64]) -> Result<Answer, PsError> {
+        self.store.score(self.holder()?.0, epoch, sums)
     }
 
     /// Renews the lease and notes the progress of the open window.

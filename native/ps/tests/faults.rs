@@ -221,5 +221,5 @@ fn a_worker_that_stops_reading_holds_up_nobody() {
     assert!(peer.center.iter().all(|&c| c == 5.0));
     let (kind, body) = stuck.reply().unwrap();
     assert_eq!(kind, 131);
-    assert!(body[18..].iter().all(|&byte| byte == 0), "what it pulled is the version of its pull");
+    assert!(body[23..].iter().all(|&byte| byte == 0), "what it pulled is the version of its pull");
 }

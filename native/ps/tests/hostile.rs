@@ -42,9 +42,9 @@ fn a_worker_written_from_the_documented_table_is_understood() {
     assert_eq!(raw.reply().unwrap(), (130, [vec![0; 8], vec![2, 0, 0, 0]].concat()));
     raw.frame(4, &[&window(1, 0, 0), &payload(PARAMETERS, 2.5)]);
     let (kind, body) = raw.reply().unwrap();
-    assert_eq!((kind, body.len()), (131, 18 + 4 * PARAMETERS + 16));
+    assert_eq!((kind, body.len()), (131, 23 + 4 * PARAMETERS + 16));
     assert_eq!(body[..8], 1_u64.to_le_bytes());
-    assert_eq!(body[18..22], 2.5_f32.to_le_bytes());
+    assert_eq!(body[23..27], 2.5_f32.to_le_bytes());
     raw.frame(7, &[&2_u16.to_le_bytes(), b"bad row"]);
     assert_eq!(raw.reply().unwrap().0, 132);
     assert_eq!(server.status().failure.unwrap().message, "bad row");
@@ -157,7 +157,7 @@ fn a_frame_of_a_length_that_the_layout_does_not_allow_is_refused_before_it_is_se
         (10, 9),
     ];
     for (kind, length) in
-        forbidden.into_iter().chain([(1, 35), (6, 33), (99, 0), (0, 0), (131, 18)])
+        forbidden.into_iter().chain([(1, 43), (6, 33), (99, 0), (0, 0), (131, 23)])
     {
         let mut raw = welcomed(&spec, &server);
         raw.header(length, kind);
@@ -244,17 +244,17 @@ fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
         let (kind, body) = raw.reply().unwrap();
         (kind, body.len())
     };
-    let whole = (131, 18 + 4 * PARAMETERS + 16);
+    let whole = (131, 23 + 4 * PARAMETERS + 16);
     for sequence in [0_u64, 1, u64::MAX] {
         assert_eq!(ask(10, &[&sequence.to_le_bytes()]).0, 134, "nothing has been contributed");
     }
     assert_eq!(ask(9, &[&window(2, 0, 0), &bytes]).0, 134, "one is left out");
     for _ in 0..2 {
-        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 18));
+        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 23));
     }
     for _ in 0..2 {
         assert_eq!(ask(10, &[&1_u64.to_le_bytes()]), whole);
-        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 18), "after its round");
+        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 23), "after its round");
     }
     assert_eq!(ask(3, &[&window(2, 0, 1), &bytes]).0, 134, "a commit is no contribution");
     let status = server.status();

@@ -1,6 +1,7 @@
 //! What can go wrong while a network is checked, trained or asked for predictions.
 
 use firesteel_core::optimizer::OptimizerError;
+use firesteel_core::spec::ControlError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 use firesteel_data::DataError;
@@ -15,6 +16,9 @@ pub enum TrainError {
     /// The strategy is unknown or an option of it does not fit.
     #[error(transparent)]
     Strategy(#[from] StrategyError),
+    /// An option of the training controls that does not fit.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// An option of the optimizer does not fit.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
@@ -65,7 +69,7 @@ pub enum TrainError {
 impl Coded for TrainError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::InvalidSpec(_) | Self::Layer { .. } => ErrorCode::InvalidSpec,
+            Self::InvalidSpec(_) | Self::Layer { .. } | Self::Control(_) => ErrorCode::InvalidSpec,
             Self::Strategy(error) => error.code(),
             Self::Optimizer(error) => error.code(),
             Self::Data(error) => error.code(),

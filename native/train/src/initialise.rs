@@ -63,7 +63,7 @@ mod tests {
             shape: shape.to_vec(),
             scale: 1.0,
         };
-        DataSpec { inputs: vec![input], labels: vec![], weight: None }
+        DataSpec { inputs: vec![input], labels: vec![], weight: None, validation: None }
     }
 
     fn chain(layers: &[(&str, &str, Value)]) -> NetworkSpec {

@@ -21,7 +21,7 @@ fn spec(network: NetworkSpec, input: InputSpec) -> PredictorSpec {
     PredictorSpec {
         weights: "a hash".to_owned(),
         network,
-        data: DataSpec { inputs: vec![input], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![input], labels: vec![], weight: None, validation: None },
         task: PredictionTask::Classification,
         outputs: vec![
             PredictionColumn::RawPrediction,

@@ -86,6 +86,36 @@ def row_losses(name: str, value: Tensor, label: Tensor) -> Tensor:
     return losses.flatten(1).mean(-1) if losses.dim() > 1 else losses
 
 
+def class_loss(case: dict[str, Any], name: str, value: Tensor, label: Tensor) -> Tensor:
+    """The loss with class weights and label smoothing, by PyTorch's own where it has them."""
+    smoothing = case["labelSmoothing"]
+    ones = torch.ones(label.shape[0])
+    rows = tensor(case["weights"]) if "weights" in case else ones
+    if name == "binary_cross_entropy_with_logits":
+        classes = label.flatten().long()
+        smoothed = label * (1 - smoothing) + smoothing / 2
+        if not case["classWeights"]:
+            losses = functional.binary_cross_entropy_with_logits(
+                value, smoothed, reduction="none"
+            ).flatten()
+            return (losses * rows).sum() / rows.sum()
+        zero, one = case["classWeights"]
+        losses = functional.binary_cross_entropy_with_logits(
+            value, smoothed, reduction="none", pos_weight=torch.tensor(one / zero)
+        ).flatten()
+        assert smoothing == 0, "pos_weight weighs the smoothed label's parts, not the row"
+        return (losses * zero * rows).sum() / (torch.tensor([zero, one])[classes] * rows).sum()
+    weight = torch.tensor(case["classWeights"]) if case["classWeights"] else None
+    if label.dtype == torch.int64 and "weights" not in case:
+        # On log-probabilities cross-entropy is the likelihood loss, which knows no smoothing.
+        return functional.cross_entropy(value, label, weight, label_smoothing=smoothing)
+    losses = functional.cross_entropy(
+        value, label, weight, label_smoothing=smoothing, reduction="none"
+    )
+    of_class = rows if weight is None else rows * weight[label]
+    return (losses * rows).sum() / of_class.sum()
+
+
 def numbers(value: Tensor) -> list[float]:
     """The values of a tensor, flat."""
     return value.detach().to(torch.float64).flatten().tolist()
@@ -105,6 +135,10 @@ def answer(case: dict[str, Any]) -> dict[str, Any]:
     trained = network(inputs)
     total = torch.zeros(())
     for term in case["terms"]:
+        if "labelSmoothing" in case:
+            value, label = trained[term["value"]], tensor(term["label"])
+            total = total + class_loss(case, term["loss"], value, label)
+            continue
         rows = row_losses(term["loss"], trained[term["value"]], tensor(term["label"]))
         weights = tensor(case["weights"]) if "weights" in case else torch.ones_like(rows)
         total = total + (rows * weights).sum() / weights.sum()

@@ -252,8 +252,12 @@ fn token_ids_outside_the_embedding_are_refused_and_the_driver_is_told() {
         ("Linear", json!({"out_features": 3})),
     ]);
     let label = data_spec(&[1], CLASSES).labels;
-    let data =
-        DataSpec { inputs: vec![dense("x", &[2], ElementType::I64)], labels: label, weight: None };
+    let data = DataSpec {
+        inputs: vec![dense("x", &[2], ElementType::I64)],
+        labels: label,
+        weight: None,
+        validation: None,
+    };
     let mut spec = worker_spec(network, data, "adag");
     spec.epochs = 40;
     spec.optimizer = sgd(0.5);

@@ -1,7 +1,7 @@
 //! The columns of an Arrow stream and what they become.
 //!
 //! The stream's columns come in this order: each input (one column if dense, two if sparse), each label, the weight if there
-//! is one. No column holds nulls.
+//! is one, the validation indicator if there is one. No column holds nulls.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,33 @@ pub struct DataSpec {
     pub labels: Vec<LabelSpec>,
     /// The user's name of the row-weight column, a Float32 column of the stream, if there is one.
     pub weight: Option<String>,
+    /// Which rows are held out for validation, if any.
+    #[serde(default)]
+    pub validation: Option<ValidationSpec>,
+}
+
+/// Which rows are held out: they are not trained, but scored after each epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    tag = "type",
+    deny_unknown_fields
+)]
+pub enum ValidationSpec {
+    /// Those that a column of the stream marks: Boolean, or UInt8 of 0 and 1.
+    Column {
+        /// The user's name of the column.
+        column: String,
+    },
+    /// About this share of all rows. Whether a row belongs to it follows from its content and the seed, so it does not
+    /// depend on the order, the partitions and the other rows, and copies of a row stay together.
+    Fraction {
+        /// The share, above 0 and below 1.
+        fraction: f64,
+        /// Which rows they are.
+        seed: u64,
+    },
 }
 
 /// One input of the network.

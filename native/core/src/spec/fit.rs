@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DataSpec, LossSpec, NetworkSpec, OptimizerSpec, ServerShards, ShardAddress, StrategySpec,
+    ControlSpec, DataSpec, LossSpec, NetworkSpec, OptimizerSpec, ServerShards, ShardAddress,
+    StrategySpec,
 };
 
 /// What the driver opens a parameter server with.
@@ -21,6 +22,9 @@ pub struct ServerSpec {
     /// The fit's optimizer, which `sync` keeps on the server and whose learning rate `rho` is multiplied with.
     #[serde(default)]
     pub optimizer: Option<OptimizerSpec>,
+    /// What steers the training.
+    #[serde(default)]
+    pub controls: ControlSpec,
     /// All workers of the fit, `p`.
     pub workers: u32,
     /// The epochs each worker trains.
@@ -118,6 +122,9 @@ pub struct WorkerSpec {
     pub optimizer: OptimizerSpec,
     /// The strategy.
     pub strategy: StrategySpec,
+    /// What steers the training.
+    #[serde(default)]
+    pub controls: ControlSpec,
     /// Rows of a mini-batch.
     pub batch_size: usize,
     /// Passes over the data.

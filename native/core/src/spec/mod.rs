@@ -1,13 +1,20 @@
 //! The resolved documents that cross the boundary from the JVM, each as one JSON text. The JVM resolves every default, so
 //! each field is present and an unknown one is an error.
 
+mod control;
 mod data;
 mod fit;
 mod network;
 mod shards;
 mod training;
 
-pub use data::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
+pub use control::{
+    ClippingSpec, ControlError, ControlSpec, Direction, Metric, Monitor, ScheduleSpec,
+    StoppingSpec, ThresholdMode, WarmupSpec,
+};
+pub use data::{
+    DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, ValidationSpec,
+};
 pub use fit::{
     ClientSpec, ClientTls, PredictionColumn, PredictionTask, PredictorSpec, ServerSpec, ServerTls,
     TlsIdentity, WorkerSpec,

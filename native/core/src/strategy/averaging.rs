@@ -1,7 +1,9 @@
 //! `averaging`: once an epoch `c = sum(n_k x_k) / sum(n_k)` over the live workers, `n_k` the rows that worker `k` saw, and
 //! `x = c`, as dist-keras's AveragingTrainer.
 
-use super::{Part, Rhythm, RoundRule, ServerRule, Strategy, Window, WorkerRule, weighted_mean};
+use super::{
+    Part, Rhythm, Round, RoundRule, ServerRule, Strategy, Window, WorkerRule, weighted_mean,
+};
 
 #[derive(Debug)]
 pub(super) struct Averaging;
@@ -41,7 +43,7 @@ impl WorkerRule for Worker {
 struct Mean;
 
 impl RoundRule for Mean {
-    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]) {
+    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>], _: &Round) {
         weighted_mean(parts, center);
     }
 }

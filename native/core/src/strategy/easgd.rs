@@ -2,7 +2,7 @@
 //! (Zhang et al., 2015).
 
 use super::elastic::{Alpha, Elastic};
-use super::{Part, Rhythm, RoundRule, ServerRule, Strategy, Weight, Window, WorkerRule};
+use super::{Part, Rhythm, Round, RoundRule, ServerRule, Strategy, Weight, Window, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Easgd {
@@ -72,7 +72,7 @@ struct Server {
 }
 
 impl RoundRule for Server {
-    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]) {
+    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>], _: &Round) {
         self.sum.fill(0.0);
         for part in parts {
             for ((sum, x), c) in self.sum.iter_mut().zip(part.message).zip(&*center) {

@@ -1,6 +1,6 @@
 //! The mean over a round, and a server optimizer's step with it.
 
-use super::{Part, RoundRule};
+use super::{Part, Round, RoundRule};
 use crate::optimizer::{Optimizer, Recipe};
 use crate::state::{State, StateError};
 
@@ -30,8 +30,12 @@ impl MeanGradient {
 }
 
 impl RoundRule for MeanGradient {
-    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]) {
+    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>], round: &Round) {
         weighted_mean(parts, &mut self.mean);
+        round.bound.apply(&mut self.mean);
+        if let Some(learning_rate) = round.learning_rate {
+            self.optimizer.set_learning_rate(learning_rate);
+        }
         self.optimizer.step(center, &self.mean);
     }
 

@@ -35,6 +35,7 @@ pub use self::error::StrategyError;
 pub use self::mean::weighted_mean;
 use self::options::Options;
 pub use self::resolve::{names, resolve, restrict};
+use crate::clipping::Bound;
 use crate::optimizer::Optimizer;
 use crate::state::{State, StateError};
 
@@ -126,10 +127,24 @@ pub struct Part<'a> {
     pub weight: f64,
 }
 
+/// What a server that steps on gradients knows of a round beside its parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Round {
+    /// What the schedule makes of the optimizer's learning rate; `None` where the rate stays as it is.
+    pub learning_rate: Option<f64>,
+    /// How the mean gradient is bounded.
+    pub bound: Bound,
+}
+
+impl Round {
+    /// A round with nothing to know.
+    pub const PLAIN: Self = Self { learning_rate: None, bound: Bound::NONE };
+}
+
 /// The server's side of a strategy with rounds for one stripe of the center variable, with its state.
 pub trait RoundRule: Send {
     /// Closes a round over the parts of all workers that trained, at least one, in the order of the workers.
-    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>]);
+    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>], round: &Round);
 
     /// What the rule keeps from round to round, for a checkpoint.
     fn state(&self) -> State {
@@ -219,6 +234,12 @@ pub trait Strategy: Send + Sync + fmt::Debug {
 
     /// Whether the server keeps the center variable of every worker's last pull for [`CommitRule::apply`].
     fn remembers_pulls(&self) -> bool {
+        false
+    }
+
+    /// Whether workers send gradients, which an optimizer on the server steps on: their mean is clipped and the learning
+    /// rate scheduled there, and not by the workers.
+    fn steps_on_server(&self) -> bool {
         false
     }
 

@@ -21,6 +21,10 @@ impl Strategy for SyncSgd {
         Rhythm::Round(NonZeroU32::MIN)
     }
 
+    fn steps_on_server(&self) -> bool {
+        true
+    }
+
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
         Box::new(Worker { gradient: vec![0.0; parameters] })
     }

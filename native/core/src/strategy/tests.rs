@@ -262,7 +262,7 @@ fn a_round_rule_weighs_its_parts() {
             panic!("no rounds")
         };
         let mut center = [1.0, 1.0];
-        rule.close(&mut center, &parts);
+        rule.close(&mut center, &parts, &Round::PLAIN);
         center
     };
     assert_eq!(closed("averaging"), [2.0, -1.0]);

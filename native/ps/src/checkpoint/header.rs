@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use firesteel_core::compression::Distortion;
+use firesteel_core::judge::{JudgeState, StopReason};
 use firesteel_core::{Position, State, Tally, WorkerId};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,8 @@ pub(super) struct Header {
     pub(super) stripe: usize,
     pub(super) rules: Vec<RuleShape>,
     pub(super) members: Vec<WorkerId>,
+    pub(super) best: Vec<WorkerId>,
+    pub(super) sums: usize,
 }
 
 /// The lengths of a rule's state.
@@ -52,6 +55,8 @@ struct Document {
     stripe: usize,
     rules: Vec<RuleShape>,
     members: Vec<WorkerId>,
+    best: Vec<WorkerId>,
+    sums: usize,
     progress: Progress,
 }
 
@@ -65,10 +70,11 @@ pub(crate) struct Progress {
     pub(crate) bytes: u64,
     /// How long the fit had run, in milliseconds.
     pub(crate) millis: u64,
-    pub(crate) stop: bool,
+    pub(crate) stop: Option<StopReason>,
     pub(crate) histogram: Vec<u64>,
     pub(crate) warnings: Vec<String>,
     pub(crate) epochs: Vec<EpochProgress>,
+    pub(crate) evaluations: Option<EvaluationProgress>,
     pub(crate) workers: Vec<WorkerProgress>,
 }
 
@@ -78,6 +84,30 @@ pub(crate) struct Progress {
 pub(crate) struct EpochProgress {
     pub(crate) rows: u64,
     pub(crate) tally: Tally,
+    /// The sum of the learning rates with which workers ended it, and their number.
+    pub(crate) rates: (f64, u32),
+}
+
+/// The ends of epochs, where anything follows from them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EvaluationProgress {
+    /// The next epoch to end.
+    pub(crate) next: u32,
+    pub(crate) judge: JudgeState,
+    /// The best epoch and its version.
+    pub(crate) best: Option<(u32, u64)>,
+    pub(crate) ended: Vec<EndedProgress>,
+}
+
+/// An epoch that has been judged. The numbers of its metrics are in the arrays: those over all workers, where rows are held
+/// out, then those of each worker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EndedProgress {
+    pub(crate) version: u64,
+    pub(crate) validated: bool,
+    pub(crate) workers: Vec<WorkerId>,
 }
 
 /// One worker, without any attempt of it.
@@ -88,6 +118,7 @@ pub(crate) struct WorkerProgress {
     pub(crate) rows: u64,
     pub(crate) content: u64,
     pub(crate) batches: u32,
+    pub(crate) held_out: u64,
     pub(crate) position: Position,
     pub(crate) finished: bool,
     pub(crate) latest: Option<Tally>,
@@ -108,6 +139,7 @@ pub(crate) struct WorkerEpoch {
     pub(crate) epoch: u32,
     pub(crate) rows: u64,
     pub(crate) tally: Tally,
+    pub(crate) learning_rate: Option<f64>,
     pub(crate) spans: Vec<SpanStatus>,
     pub(crate) superseded_rows: u64,
 }
@@ -117,19 +149,22 @@ impl Header {
         let document: Document = serde_json::from_slice(bytes)
             .map_err(|error| damaged(format!("its header cannot be read: {error}")))?;
         let Document { fingerprint, layout, strategy, workers, epochs, stripe, .. } = document;
-        let Document { parameters, floats, integers, rules, members, progress, .. } = document;
+        let Document { parameters, floats, integers, rules, members, best, sums, progress, .. } =
+            document;
         Ok(Self {
             owner: Owner { fingerprint, layout, strategy, workers, epochs },
             lengths: Lengths { parameters, floats, integers },
             stripe,
             rules,
             members,
+            best,
+            sums,
             progress,
         })
     }
 
     pub(super) fn into_json(self) -> Result<Vec<u8>, PsError> {
-        let Self { owner, progress, lengths, stripe, rules, members } = self;
+        let Self { owner, progress, lengths, stripe, rules, members, best, sums } = self;
         let Owner { fingerprint, layout, strategy, workers, epochs } = owner;
         let Lengths { parameters, floats, integers } = lengths;
         let document = Document {
@@ -144,6 +179,8 @@ impl Header {
             stripe,
             rules,
             members,
+            best,
+            sums,
             progress,
         };
         serde_json::to_vec(&document)
@@ -189,10 +226,25 @@ impl Progress {
         if self.rows_trained() >= MOST {
             return refused("it has trained too many rows".to_owned());
         }
+        if let Some(evaluations) = &self.evaluations {
+            evaluations.check(owner.epochs)?;
+        }
         if rows.iter().ne(self.epochs.iter().map(|epoch| &epoch.rows)) {
             return refused("the workers' rows do not add up to those of the epochs".to_owned());
         }
         Ok(())
+    }
+}
+
+impl EvaluationProgress {
+    fn check(&self, epochs: u32) -> Result<(), PsError> {
+        let JudgeState { waited, bad, cooling, reductions, .. } = self.judge;
+        let counted = [self.next, waited, bad, reductions].iter().all(|&count| count <= epochs);
+        let judged = self.ended.len() == self.next as usize && cooling < u32::MAX;
+        if counted && judged && self.best.is_none_or(|(epoch, _)| epoch < self.next) {
+            return Ok(());
+        }
+        Err(damaged("its progress cannot be: it has judged other epochs than it has trained"))
     }
 }
 

@@ -11,7 +11,9 @@ use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::arrays::{Source, put_f32, put_f64, put_i64};
-pub(crate) use self::header::{EpochProgress, Progress, WorkerEpoch, WorkerProgress};
+pub(crate) use self::header::{
+    EndedProgress, EpochProgress, EvaluationProgress, Progress, WorkerEpoch, WorkerProgress,
+};
 use self::header::{Header, RuleShape};
 use crate::error::PsError;
 
@@ -65,6 +67,10 @@ pub struct Checkpoint {
     pub(crate) rules: Vec<State>,
     pub(crate) stripe: usize,
     pub(crate) members: Vec<Member>,
+    /// The model of the best epoch, where it is kept: that of every worker, or one.
+    pub(crate) best: Vec<Member>,
+    /// The numbers of all epochs' metrics.
+    pub(crate) sums: Vec<f64>,
 }
 
 /// What a checkpoint says of itself.
@@ -88,7 +94,8 @@ impl Checkpoint {
     /// [`PsError::Checkpoint`] saying what is damaged; nothing is allocated that the bytes do not hold.
     pub fn read(bytes: &[u8]) -> Result<Self, PsError> {
         let (header, arrays) = split(bytes)?;
-        let Header { owner, progress, lengths, stripe, rules, members } = Header::parse(header)?;
+        let Header { owner, progress, lengths, stripe, rules, members, best, sums } =
+            Header::parse(header)?;
         let mut arrays = Source::new(arrays);
         let checkpoint = Self {
             owner,
@@ -101,16 +108,9 @@ impl Checkpoint {
                 })
                 .collect::<Result<_, PsError>>()?,
             stripe,
-            members: members
-                .into_iter()
-                .map(|worker| {
-                    Ok(Member {
-                        worker,
-                        parameters: arrays.f32s(lengths.parameters)?,
-                        buffers: arrays.buffers(lengths)?,
-                    })
-                })
-                .collect::<Result<_, PsError>>()?,
+            members: models(&mut arrays, lengths, members)?,
+            best: models(&mut arrays, lengths, best)?,
+            sums: arrays.f64s(sums)?,
             progress,
         };
         arrays.finish()?;
@@ -130,6 +130,8 @@ impl Checkpoint {
             stripe: self.stripe,
             rules: self.rules.iter().map(RuleShape::of).collect(),
             members: self.members.iter().map(|member| member.worker).collect(),
+            best: self.best.iter().map(|member| member.worker).collect(),
+            sums: self.sums.len(),
         };
         let header = header.into_json()?;
         let mut out = Vec::with_capacity(PREFIX + header.len() + self.array_bytes() + 8);
@@ -143,10 +145,11 @@ impl Checkpoint {
             put_f64(&mut out, &rule.numbers);
             put_f32(&mut out, &rule.values);
         }
-        for member in &self.members {
+        for member in self.members.iter().chain(&self.best) {
             put_f32(&mut out, &member.parameters);
             put_buffers(&mut out, &member.buffers);
         }
+        put_f64(&mut out, &self.sums);
         let hash = xxh3_64(&out);
         out.extend_from_slice(&hash.to_le_bytes());
         Ok(out)
@@ -175,8 +178,25 @@ impl Checkpoint {
         let buffers = 4 * self.buffers.floats.len() + 8 * self.buffers.integers.len();
         let model = 4 * self.center.len() + buffers;
         let rule = |state: &State| 8 * state.numbers.len() + 4 * state.values.len();
-        model * (1 + self.members.len()) + self.rules.iter().map(rule).sum::<usize>()
+        let models = 1 + self.members.len() + self.best.len();
+        model * models + 8 * self.sums.len() + self.rules.iter().map(rule).sum::<usize>()
     }
+}
+
+/// The models of these workers.
+fn models(
+    arrays: &mut Source<'_>,
+    lengths: Lengths,
+    workers: Vec<WorkerId>,
+) -> Result<Vec<Member>, PsError> {
+    let model = |worker| {
+        Ok(Member {
+            worker,
+            parameters: arrays.f32s(lengths.parameters)?,
+            buffers: arrays.buffers(lengths)?,
+        })
+    };
+    workers.into_iter().map(model).collect()
 }
 
 fn put_buffers(out: &mut Vec<u8>, buffers: &Buffers) {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use firesteel_core::compression::Coding;
 use firesteel_core::spec::ClientSpec;
-use firesteel_core::{Buffers, CancelFlag};
+use firesteel_core::{Assignment, Buffers, CancelFlag};
 use socket2::{Domain, Socket, Type};
 
 use crate::error::PsError;
@@ -256,18 +256,18 @@ impl Connection {
         self.scratch.resize(length, 0);
         self.link.read_exact(&mut self.scratch, self.patience)?;
         let reply = Reply::decode(header.kind, &self.scratch)?;
-        let says = matches!(
-            reply,
-            Reply::Answer { payload: true, .. }
-                | Reply::Decided { .. }
-                | Reply::Slice
-                | Reply::Exact
-        );
+        let frozen = matches!(reply, Reply::Assigned { assignment: Assignment::Score { .. }, .. });
+        let exact = frozen || reply == Reply::Exact;
+        let says = exact
+            || matches!(
+                reply,
+                Reply::Answer { payload: true, .. } | Reply::Decided { .. } | Reply::Slice
+            );
         match target {
             Some(target) if says && carries => {
                 let Self { link, codecs, code, patience, .. } = self;
-                match codecs.center() {
-                    Some(codec) if reply != Reply::Exact => {
+                match codecs.center().filter(|_| !exact) {
+                    Some(codec) => {
                         let center = &mut *target.center;
                         wire::receive::<Failed>(link, *patience, codec, code, center, |_| {})?;
                     }

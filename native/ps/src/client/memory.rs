@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use firesteel_core::compression::{Codec, CompressionError, encode_into};
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
-    Registration, Save, Tally,
+    Answer, Assignment, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted,
+    ParamChannel, Position, Registration, Save, Tally,
 };
 
 use crate::client::outgoing::Outgoing;
@@ -160,6 +160,26 @@ impl ParamChannel for Memory {
                 Ok(self.pulse.note(answer))
             }
         }
+    }
+
+    fn evaluate(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<(Answer, Assignment), ChannelError> {
+        self.check(center.len(), buffers)?;
+        let mut asked = Assignment::Wait;
+        let target = self.session.evaluate(|answer, assignment| {
+            asked = assignment;
+            Target::new(answer, None, center, buffers)
+        })?;
+        Ok((self.pulse.note(target.filled()?), asked))
+    }
+
+    fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
+        self.check_cancel()?;
+        let answer = self.session.score(epoch, sums)?;
+        Ok(self.pulse.note(answer))
     }
 
     fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use firesteel_core::compression::{Coding, Distortion};
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
-    Registration, Save, Tally,
+    Answer, Assignment, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted,
+    ParamChannel, Position, Registration, Save, Tally,
 };
 
 use crate::client::connection::{
@@ -319,6 +319,26 @@ impl ParamChannel for Remote {
             Some(answer) => Ok(answer),
             None => self.ask(&Request::Heartbeat { position, rows, tally }, None, None),
         }
+    }
+
+    fn evaluate(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<(Answer, Assignment), ChannelError> {
+        self.check(center.len(), buffers)?;
+        let (answer, assignment) = self.retry(|connection| {
+            let target = Target { center: &mut *center, buffers: &mut *buffers };
+            match connection.call(&Request::Evaluate, None, Some(target))? {
+                Reply::Assigned { answer, assignment } => Ok((answer, assignment)),
+                other => Err(unexpected(&format!("{other:?} instead of an assignment")).into()),
+            }
+        })?;
+        Ok((self.pulse.note(answer), assignment))
+    }
+
+    fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
+        self.ask(&Request::Score { epoch, sums: sums.to_vec() }, None, None)
     }
 
     fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {

@@ -9,8 +9,8 @@ use std::thread;
 
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
-    Registration, Save, Tally,
+    Answer, Assignment, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted,
+    ParamChannel, Position, Registration, Save, Tally,
 };
 
 use crate::client::check_len;
@@ -203,6 +203,26 @@ impl ParamChannel for Sharded {
         tally: Tally,
     ) -> Result<Answer, ChannelError> {
         self.driver.heartbeat(position, rows, tally)
+    }
+
+    /// Nothing is scored on a center variable that lies on several servers; the driver's says whether all is over.
+    fn evaluate(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<(Answer, Assignment), ChannelError> {
+        check_len("parameters", center.len(), self.parameters)?;
+        match self.driver.evaluate(&mut center[..self.first], buffers)? {
+            (_, Assignment::Score { .. }) => {
+                let text = "a part of a frozen center variable is to be scored".to_owned();
+                Err(PsError::Protocol(text).into())
+            }
+            asked => Ok(asked),
+        }
+    }
+
+    fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
+        self.driver.score(epoch, sums)
     }
 
     fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {

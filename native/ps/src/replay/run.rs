@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use firesteel_core::compression::Distortion;
-use firesteel_core::spec::{DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
+use firesteel_core::spec::{ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
 use firesteel_core::strategy::Window as WindowFacts;
 use firesteel_core::{
     Buffers, Element, Optimizer, ParamLayout, Position, Registration, Rhythm, Span, Strategy,
@@ -75,6 +75,7 @@ impl Run {
                 rows: u64::MAX,
                 content: 0,
                 batches: u32::MAX,
+                held_out: 0,
             };
             session.register(&registration, &mut || Ok(())).map_err(|error| refused(&error))?;
             let mut rule = strategy.worker(center.len(), document.workers);
@@ -236,7 +237,8 @@ fn server_spec(document: &Document) -> ServerSpec {
             nodes: vec![],
             outputs: vec![],
         },
-        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
+        controls: ControlSpec::default(),
         strategy: document.strategy.clone(),
         optimizer: None,
         workers: document.workers,

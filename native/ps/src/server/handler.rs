@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_core::compression::Codec;
-use firesteel_core::{Answer, Coded, ErrorCode};
+use firesteel_core::{Answer, Assignment, Coded, ErrorCode};
 
 use crate::error::PsError;
 use crate::link::{Link, LinkError, Patience};
@@ -120,6 +120,11 @@ impl Handler<'_> {
                 Ok(()) => return Ok(()),
                 Err(error) => Err(error),
             },
+            Request::Evaluate => match self.evaluate()? {
+                Ok(()) => return Ok(()),
+                Err(error) => Err(error),
+            },
+            Request::Score { epoch, sums } => self.session.score(epoch, &sums).map(plain),
             Request::Heartbeat { position, rows, tally } => {
                 self.session.heartbeat(position, rows, tally).map(plain)
             }
@@ -154,6 +159,24 @@ impl Handler<'_> {
         let Self { service, link, session, .. } = self;
         let start = Start::of(&service.store)?;
         let sent = match session.pull(|decided| start.outbox(link, decided)) {
+            Ok(outbox) => outbox.flush(STALL)?,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.sent(sent);
+        Ok(Ok(()))
+    }
+
+    fn evaluate(&mut self) -> Result<Result<(), PsError>, End> {
+        let Self { service, link, session, .. } = self;
+        let payload = service.store.shape().payload_len(Payload::Frozen);
+        let outbox = session.evaluate(|answer, assignment| {
+            let follows = matches!(assignment, Assignment::Score { .. });
+            let mut head = Vec::with_capacity(64);
+            Reply::Assigned { answer, assignment }
+                .encode(if follows { payload } else { 0 }, &mut head);
+            Outbox::new(link, head, None)
+        });
+        let sent = match outbox {
             Ok(outbox) => outbox.flush(STALL)?,
             Err(error) => return Ok(Err(error)),
         };

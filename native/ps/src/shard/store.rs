@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use firesteel_core::clipping::Bound;
 use firesteel_core::spec::ShardSpec;
-use firesteel_core::strategy::{CommitContext, coding, resolve};
+use firesteel_core::strategy::{CommitContext, Round, coding, resolve};
 use firesteel_core::{Buffers, Element, ParamLayout, Strategy, WorkerId};
 use parking_lot::{Condvar, Mutex};
 
@@ -229,13 +230,14 @@ impl ShardStore {
                 self.spare.lock().push(message);
                 Ok(())
             }
-            Decision::Close(shares) => {
+            Decision::Close { shares, learning_rate } => {
                 let kept =
                     shares.iter().map(|share| self.share(share)).collect::<Result<Vec<_>, _>>();
                 let kept = kept?;
                 let former = self.strategy.gives_former_center();
                 let turn = part.turn();
-                part.center.close_round(turn, &kept, former);
+                let round = Round { learning_rate, bound: Bound::NONE };
+                part.center.close_round(turn, &kept, &round, former);
                 self.spare.lock().extend(kept.into_iter().map(|kept| kept.message));
                 Ok(())
             }

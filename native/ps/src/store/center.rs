@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_core::strategy::{CommitContext, Part, Rhythm, ServerRule, Strategy};
+use firesteel_core::strategy::{CommitContext, Part, Rhythm, Round, ServerRule, Strategy};
 use firesteel_core::{Buffers, State};
 use parking_lot::Mutex;
 
@@ -34,6 +34,14 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// A view of a flat center variable.
+    pub(crate) fn of(center: &[f32], buffers: &Buffers) -> Self {
+        Self {
+            stripes: center.chunks(STRIPE).map(|stripe| Arc::new(stripe.to_vec())).collect(),
+            buffers: Arc::new(buffers.clone()),
+        }
+    }
+
     /// The flat center variable.
     pub(crate) fn to_center(&self) -> Vec<f32> {
         self.stripes.iter().flat_map(|stripe| stripe.iter().copied()).collect()
@@ -197,7 +205,7 @@ impl Center {
     }
 
     /// Closes a round over these contributions in its turn, and keeps what was before it if `former`.
-    pub(crate) fn close_round(&self, turn: Turn, kept: &[Kept], former: bool) {
+    pub(crate) fn close_round(&self, turn: Turn, kept: &[Kept], round: &Round, former: bool) {
         let trained = || kept.iter().filter(|kept| kept.weight > 0.0);
         let mut messages: Vec<_> =
             trained().map(|kept| (kept.message.chunks(STRIPE), kept.weight)).collect();
@@ -213,7 +221,7 @@ impl Center {
                     *before = Some(Arc::clone(&stripe.current));
                 }
                 if let (ServerRule::Round(rule), false) = (rule, parts.is_empty()) {
-                    rule.close(stripe.write(), &parts);
+                    rule.close(stripe.write(), &parts, round);
                 }
             },
             |buffers| mean(Arc::make_mut(buffers), kept),

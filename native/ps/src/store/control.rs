@@ -1,5 +1,6 @@
 //! Everything that changes under the control lock: leases, sequence numbers, progress, versions and turns.
 
+mod evaluations;
 mod leases;
 mod report;
 mod rounds;
@@ -9,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use firesteel_core::judge::StopReason;
+use firesteel_core::schedule::{Moment, learning_rate};
+use firesteel_core::spec::{ClippingSpec, ScheduleSpec, WarmupSpec};
 use firesteel_core::strategy::{Rhythm, Weight};
 use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
@@ -18,6 +22,9 @@ use crate::store::status::{ResumedStatus, STALENESS_BINS};
 use crate::store::turn::{Progress, Turn};
 use crate::store::worker::{Activity, LeaseTerms, Worker};
 use crate::wire::{Decision, Window};
+
+pub(crate) use evaluations::{Evaluations, Freeze, SavedEvaluations};
+pub(crate) use rounds::Closing;
 
 /// The most warnings that are kept.
 const MAX_WARNINGS: usize = 100;
@@ -35,11 +42,38 @@ pub(crate) struct Terms {
     pub(crate) start_timeout: Duration,
     /// The strategy's name.
     pub(crate) strategy: &'static str,
+    /// Whether every worker trains a model of its own.
+    pub(crate) keeps_members: bool,
+    /// Whether the optimizer is here, and steps on the mean gradient.
+    pub(crate) steps: bool,
+    pub(crate) schedule: Schedule,
+    pub(crate) clipping: ClippingSpec,
+    /// How long the training may take.
+    pub(crate) most: Option<Duration>,
     pub(crate) lease: LeaseTerms,
     /// The stops of a [`Turn`].
     pub(crate) stops: usize,
     /// Bytes of a message as f32 by those that are sent.
     pub(crate) compression_ratio: f64,
+}
+
+/// What the learning rate of a mini-batch follows from.
+#[derive(Clone, Debug)]
+pub(crate) struct Schedule {
+    /// The optimizer's rate, if the fit's optimizer is known here.
+    pub(crate) base: Option<f64>,
+    pub(crate) schedule: ScheduleSpec,
+    pub(crate) warmup: Option<WarmupSpec>,
+}
+
+impl Schedule {
+    /// The learning rate of a window's last mini-batch.
+    fn rate(&self, window: &Window, batches: u32, reductions: u32) -> Option<f64> {
+        let Window { span, .. } = window;
+        let batch = (span.start.batch + span.batches).saturating_sub(1);
+        let moment = Moment { epoch: span.start.epoch, batch, batches, reductions };
+        Some(learning_rate(&self.schedule, self.warmup.as_ref(), self.base?, moment))
+    }
 }
 
 /// Who speaks: an attempt of a worker over a connection.
@@ -89,7 +123,7 @@ pub(crate) struct Decided {
 #[derive(Debug)]
 pub(crate) enum Admission {
     /// It is to be applied in this turn.
-    Apply(Turn, Decided),
+    Apply(Turn, Decided, Option<Freeze>),
     /// It was applied before and answered so.
     Repeat(Answer),
 }
@@ -98,6 +132,8 @@ pub(crate) enum Admission {
 struct EpochTotal {
     rows: u64,
     tally: Tally,
+    /// The sum of the learning rates with which workers ended it, and their number.
+    rates: (f64, u32),
 }
 
 /// The state under the control lock.
@@ -114,7 +150,11 @@ pub(crate) struct Control {
     pulls: u64,
     warnings: Vec<String>,
     failure: Option<(ErrorCode, String)>,
-    stop: bool,
+    stop: Option<StopReason>,
+    /// When the training's time is over, once it has begun.
+    deadline: Option<Instant>,
+    /// What follows from the epochs' ends, where anything does.
+    evaluations: Option<Evaluations>,
     /// What the other shards are to follow, where there are any.
     pub(crate) journal: Option<Journal>,
     /// Where an interrupted fit had got to, if this one goes on from it.
@@ -124,6 +164,11 @@ pub(crate) struct Control {
 }
 
 impl Control {
+    /// Nothing has happened yet.
+    pub(crate) fn new(evaluations: Option<Evaluations>) -> Self {
+        Self { evaluations, ..Self::default() }
+    }
+
     /// Keeps a warning for the user, unless there are too many.
     pub(crate) fn warn(&mut self, warning: String) {
         if self.warnings.len() < MAX_WARNINGS {
@@ -142,7 +187,7 @@ impl Control {
         self.holder(speaker, now)?.pulled = version;
         self.pulls += 1;
         let ticket = self.decide(|| Decision::Read { worker: speaker.worker, round: false });
-        let answer = self.answer(0);
+        let answer = self.answer(speaker.worker, 0);
         Ok((Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket }))
     }
 
@@ -172,23 +217,30 @@ impl Control {
         let version = self.version;
         let worker = self.holder(speaker, now)?;
         let staleness = if deed == Deed::Save { 0 } else { version - worker.pulled };
-        let answer = Answer { version: version + 1, staleness, stop: false };
-        worker.record(window, answer, speaker.attempt);
+        let answer = Answer { version: version + 1, staleness, ..Answer::default() };
+        let rate = terms.schedule.rate(window, worker.registration.batches, worker.told);
+        worker.record(window, answer, speaker.attempt, rate);
+        let ended = worker.position.batch == 0;
+        let rate = rate.filter(|_| ended);
         if pull {
             worker.pulled = version + 1;
             self.pulls += 1;
         }
         self.version += 1;
         self.commits += 1;
-        self.count(window, staleness);
+        self.count(window, staleness, rate);
         let Speaker { worker, attempt, .. } = speaker;
         let sequence = window.sequence;
         let mut ticket = self.decide(|| Decision::Apply { worker, attempt, sequence, staleness });
         if pull {
             ticket = self.decide(|| Decision::Read { worker, round: false });
         }
-        let answer = Answer { stop: self.stops(), ..answer };
-        Ok(Admission::Apply(Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket }))
+        let turn = Turn::behind(&mut self.tail, terms.stops);
+        // Right behind the window that ended the epoch, so that nothing of the next one is in it but what others have
+        // committed.
+        let freeze = if ended { self.advance(terms, now) } else { None };
+        let answer = self.complete(worker, answer);
+        Ok(Admission::Apply(turn, Decided { answer, ticket }, freeze))
     }
 
     /// Fails the fit with what a shard found in the worker's next window.
@@ -223,7 +275,7 @@ impl Control {
         };
         let (last, recorded) = worker.last;
         if window.sequence == last && last > 0 {
-            return Ok(Some(Answer { stop: self.stops(), ..recorded }));
+            return Ok(Some(self.complete(speaker.worker, recorded)));
         }
         if window.sequence != last + 1 {
             return Err(refused(format!("the next one is {}", last + 1)));
@@ -245,7 +297,8 @@ impl Control {
         Ok(None)
     }
 
-    fn count(&mut self, window: &Window, staleness: u64) {
+    /// Adds a window to the totals, with the learning rate of its last mini-batch where that ends an epoch.
+    fn count(&mut self, window: &Window, staleness: u64, rate: Option<f64>) {
         let bin = usize::try_from(staleness).unwrap_or(usize::MAX).min(STALENESS_BINS - 1);
         if self.histogram.len() <= bin {
             self.histogram.resize(bin + 1, 0);
@@ -257,6 +310,10 @@ impl Control {
         }
         self.epochs[epoch].rows += window.span.rows;
         self.epochs[epoch].tally.add(window.tally);
+        if let Some(rate) = rate {
+            self.epochs[epoch].rates.0 += rate;
+            self.epochs[epoch].rates.1 += 1;
+        }
     }
 
     /// Renews the lease and notes the progress of the open window.
@@ -276,7 +333,7 @@ impl Control {
             )));
         }
         worker.open = (rows, tally);
-        Ok(self.answer(0))
+        Ok(self.answer(speaker.worker, 0))
     }
 
     /// Renews the lease while its holder waits inside the server.
@@ -317,14 +374,10 @@ impl Control {
         self.failure.get_or_insert_with(|| (code, message.to_owned()));
     }
 
-    /// Tells all workers to stop.
-    pub(crate) fn stop(&mut self) {
-        self.stop = true;
-    }
-
     /// The worker of a speaker that holds its lease, which is renewed.
     fn holder(&mut self, speaker: Speaker, now: Instant) -> Result<&mut Worker, PsError> {
         let Speaker { worker: id, attempt, session } = speaker;
+        self.check_time(now);
         let Some(worker) = self.workers.get_mut(&id) else {
             return Err(PsError::Internal(format!("worker {id} speaks without having registered")));
         };
@@ -345,12 +398,28 @@ impl Control {
         }
     }
 
-    fn answer(&self, staleness: u64) -> Answer {
-        Answer { version: self.version, staleness, stop: self.stops() }
+    /// What a worker that holds its lease is answered.
+    pub(crate) fn answer_to(&mut self, speaker: Speaker, now: Instant) -> Result<Answer, PsError> {
+        self.holder(speaker, now)?;
+        Ok(self.answer(speaker.worker, 0))
+    }
+
+    fn answer(&mut self, worker: WorkerId, staleness: u64) -> Answer {
+        let answer = Answer { version: self.version, staleness, ..Answer::default() };
+        self.complete(worker, answer)
+    }
+
+    /// An answer with what is asked of the worker by now.
+    fn complete(&mut self, worker: WorkerId, answer: Answer) -> Answer {
+        let (evaluation, reductions) = self.asks(worker);
+        if let Some(worker) = self.workers.get_mut(&worker) {
+            worker.told = reductions;
+        }
+        Answer { stop: self.stops(), evaluation, reductions, ..answer }
     }
 
     fn stops(&self) -> bool {
-        self.stop || self.failure.is_some()
+        self.stop.is_some() || self.failure.is_some()
     }
 }
 

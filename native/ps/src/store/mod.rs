@@ -5,6 +5,7 @@
 
 mod center;
 mod control;
+mod evaluation;
 mod finite;
 mod journal;
 mod members;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use firesteel_core::judge::StopReason;
 use firesteel_core::strategy::CommitContext;
 use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
@@ -200,8 +202,8 @@ impl Store {
         let entry =
             Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
         let admission = self.open()?.admit(&self.terms, speaker, entry, start)?;
-        let (turn, decided) = match admission {
-            Admission::Apply(turn, decided) => (turn, decided),
+        let (turn, decided, freeze) = match admission {
+            Admission::Apply(turn, decided, freeze) => (turn, decided, freeze),
             Admission::Repeat(answer) => {
                 let reader = match reader {
                     Some(reader) => Some(self.pull(speaker, activity, |now| {
@@ -241,6 +243,9 @@ impl Store {
             }
         };
         drop(failure);
+        if let Some(freeze) = freeze {
+            self.freeze(freeze);
+        }
         activity.add_times(waited, start.elapsed());
         Ok((answer, reader))
     }
@@ -314,7 +319,7 @@ impl Store {
     pub(crate) fn finish(&self, speaker: Speaker) -> Result<(), PsError> {
         self.open()?.finish(&self.terms, speaker, Instant::now())?;
         self.released.notify_all();
-        Ok(())
+        self.advance()
     }
 
     /// Notes why the fit must fail, on behalf of a worker that must hold its lease if it has one.
@@ -339,7 +344,7 @@ impl Store {
 
     /// Tells all workers to stop.
     pub(crate) fn stop(&self) {
-        self.control.lock().stop();
+        self.control.lock().stop_for(StopReason::Driver);
     }
 
     /// Ends the leases of an attempt that Spark reported ended.

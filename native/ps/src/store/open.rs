@@ -9,7 +9,7 @@ use firesteel_core::{Buffers, Element, ParamLayout, Strategy, strategy};
 use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
-use super::control::Terms;
+use super::control::{Control, Evaluations, Schedule, Terms};
 use super::members::Members;
 use super::snapshot::DRIVER;
 use super::worker::LeaseTerms;
@@ -56,15 +56,21 @@ impl Store {
                 "the initial weights are {given:?}, the network's layout is {whole:?}"
             )));
         }
+        spec.controls.check(&spec.data)?;
         if spec.workers == 0 || spec.lease_millis == 0 {
             return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
         }
         let shards = spec.shards.as_ref().map_or(0, |shards| shards.servers.len());
         let shards = u32::try_from(shards).unwrap_or(u32::MAX).saturating_add(1);
         let cut = Cut::new(whole.parameters.max(1), 0, shards)?;
+        if cut.is_part() {
+            check_apart(spec, strategy)?;
+        }
         let (all, center) = (center, &center[..cut.range().end.min(center.len())]);
         let shape = Shape::plain(center.len(), whole.floats, whole.integers);
         let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
+        let on_server = spec.strategy.server_optimizer.filter(|_| strategy.steps_on_server());
+        let optimizer = on_server.or(spec.optimizer);
         let silence = Duration::from_millis(spec.lease_millis);
         let center = Center::new(center, buffers, strategy, spec.workers);
         let mut store = Self {
@@ -77,6 +83,15 @@ impl Store {
                 opened: Instant::now(),
                 start_timeout: Duration::from_millis(spec.start_timeout_millis),
                 strategy: strategy.name(),
+                keeps_members: strategy.keeps_members(),
+                steps: strategy.steps_on_server(),
+                schedule: Schedule {
+                    base: optimizer.map(|optimizer| optimizer.learning_rate()),
+                    schedule: spec.controls.schedule.clone(),
+                    warmup: spec.controls.warmup,
+                },
+                clipping: spec.controls.clipping,
+                most: spec.controls.stopping.max_seconds.map(seconds),
                 lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
                 stops: center.stops(),
                 compression_ratio: codecs.ratio(),
@@ -86,7 +101,7 @@ impl Store {
             codecs,
             cut,
             center,
-            control: Mutex::default(),
+            control: Mutex::new(Control::new(Evaluations::new(&spec.controls, &spec.data))),
             initial: None,
             members: strategy.keeps_members().then(Members::default),
             former: strategy.gives_former_center(),
@@ -103,4 +118,26 @@ impl Store {
         }
         Ok(store)
     }
+}
+
+/// Fails where a control needs the center variable in one place, and it is spread over several servers.
+fn check_apart(spec: &ServerSpec, strategy: &dyn Strategy) -> Result<(), PsError> {
+    let controls = &spec.controls;
+    let needs = if spec.data.validation.is_some() {
+        "held-out rows are scored on"
+    } else if controls.stopping.restore_best {
+        "the best weights are kept of"
+    } else if strategy.steps_on_server() && !controls.clipping.is_none() {
+        "the server clips the mean gradient of"
+    } else {
+        return Ok(());
+    };
+    Err(PsError::Spec(format!(
+        "{needs} a whole model, but serverShards spreads it over several servers: use one server"
+    )))
+}
+
+/// A number of seconds, at most what a duration holds.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

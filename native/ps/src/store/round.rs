@@ -2,12 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use firesteel_core::clipping::Bound;
+use firesteel_core::spec::ClippingSpec;
+use firesteel_core::strategy::{Part, Round, weighted_mean};
 use firesteel_core::{Answer, Buffers};
 
 use super::{Decided, Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
 use crate::error::PsError;
 use crate::metrics;
 use crate::store::center::Reader;
+use crate::store::control::Closing;
 use crate::store::turn::Turn;
 use crate::store::worker::Activity;
 
@@ -112,9 +116,30 @@ impl Store {
         // Those who wait take their turns behind the round's.
         self.released.notify_all();
         let failure = FailOnPanic(self);
-        self.center.close_round(closing.turn, &closing.kept, self.former);
+        let Closing { turn, kept, learning_rate, freeze } = closing;
+        let round = match self.terms.steps {
+            true => Round { learning_rate, bound: bound(&self.terms.clipping, &kept) },
+            false => Round::PLAIN,
+        };
+        self.center.close_round(turn, &kept, &round, self.former);
         drop(failure);
-        self.spare.lock().extend(closing.kept);
+        if let Some(freeze) = freeze {
+            self.freeze(freeze);
+        }
+        self.spare.lock().extend(kept);
         Ok(())
     }
+}
+
+/// How the mean of a round's gradients is bounded. By norm, the whole mean must be known before a stripe of it can be.
+fn bound(clipping: &ClippingSpec, kept: &[Kept]) -> Bound {
+    let trained = kept.iter().filter(|kept| kept.weight > 0.0);
+    let parts: Vec<Part<'_>> =
+        trained.map(|kept| Part { message: &kept.message, weight: kept.weight }).collect();
+    let length = parts.first().filter(|_| clipping.norm.is_some()).map(|part| part.message.len());
+    let mut mean = vec![0.0; length.unwrap_or(0)];
+    if !mean.is_empty() {
+        weighted_mean(&parts, &mut mean);
+    }
+    Bound::of(clipping, std::iter::once(mean.as_mut_slice()))
 }

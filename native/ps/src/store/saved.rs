@@ -1,5 +1,6 @@
 //! The whole store as a checkpoint, and back.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -7,6 +8,8 @@ use firesteel_core::spec::ServerSpec;
 use firesteel_core::{Buffers, ParamLayout};
 
 use super::center::STRIPE;
+use super::control::SavedEvaluations;
+use super::evaluation::Frozen;
 use super::members::Members;
 use super::{Contribution, Store, View};
 use crate::checkpoint::{Checkpoint, Member, Owner};
@@ -18,7 +21,8 @@ impl Store {
     pub(crate) fn checkpoint(&self, fingerprint: &str) -> Result<Checkpoint, PsError> {
         self.check_whole()?;
         let bytes = self.bytes.load(Ordering::Relaxed);
-        let (progress, mut turn) = self.open()?.saved(&self.terms, bytes, Instant::now())?;
+        let (progress, evaluations, mut turn) =
+            self.open()?.saved(&self.terms, bytes, Instant::now())?;
         turn.wait();
         let members = self.members.as_ref().map(Members::all).unwrap_or_default();
         let mut view = View::default();
@@ -38,6 +42,8 @@ impl Store {
             rules,
             stripe: STRIPE,
             members: members.into_iter().map(member).collect(),
+            best: evaluations.best.map(|best| best.saved()).unwrap_or_default(),
+            sums: evaluations.sums,
         })
     }
 
@@ -82,7 +88,12 @@ impl Store {
                 return Err(PsError::Checkpoint("it has models of single workers".to_owned()));
             }
         }
-        store.control.lock().restore(progress, owner);
+        let evaluations = SavedEvaluations {
+            progress: progress.evaluations.clone(),
+            sums: checkpoint.sums.clone(),
+            best: Frozen::of(&checkpoint.best).map(Arc::new),
+        };
+        store.control.lock().restore(progress, &evaluations, owner)?;
         store.bytes.store(progress.bytes, Ordering::Relaxed);
         Ok(store)
     }

@@ -1,10 +1,12 @@
 //! What the store shows of itself: the model and the state of the fit.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use firesteel_core::{Buffers, Element, WorkerId};
 
+use super::evaluation::Frozen;
 use super::members::{Members, Replica};
 use super::status::{ServerStatus, ServerSummary};
 use super::{Finite, Store, View};
@@ -27,7 +29,12 @@ pub(crate) struct Trained {
 impl Store {
     /// The trained center variable, or the first worker's where each trains its own; as much of it as is here.
     pub(crate) fn trained(&self) -> Result<Trained, PsError> {
-        self.control.lock().check_trained(&self.terms)?;
+        if let Some((frozen, version)) = self.restored()?
+            && let Some((center, buffers)) = frozen.model()
+        {
+            // Nothing is restored where there are shards.
+            return Ok(Trained { worker: DRIVER, ticket: 0, center, buffers, version });
+        }
         if let Some((id, first)) =
             self.members.as_ref().and_then(|all| all.all().into_iter().next())
         {
@@ -43,8 +50,8 @@ impl Store {
     /// The trained models of strategies whose workers train their own, in the order of the workers; none for all others. As
     /// much of them as is here.
     pub(crate) fn members(&self) -> Result<Vec<Trained>, PsError> {
-        self.control.lock().check_trained(&self.terms)?;
-        let all = self.members.as_ref().map(Members::all).unwrap_or_default();
+        let best = self.restored()?.and_then(|(frozen, _)| frozen.members());
+        let all = best.or_else(|| self.members.as_ref().map(Members::all)).unwrap_or_default();
         Ok(all.iter().map(|(id, replica)| self.member(*id, replica)).collect())
     }
 
@@ -52,6 +59,13 @@ impl Store {
         let (_, version, ticket) = self.view(worker);
         let (center, buffers) = (replica.parameters.to_vec(), Buffers::clone(&replica.buffers));
         Trained { worker, center, buffers, version, ticket }
+    }
+
+    /// The best epoch's model and its version, where that is to be given and there is one.
+    fn restored(&self) -> Result<Option<(Arc<Frozen>, u64)>, PsError> {
+        let control = self.control.lock();
+        control.check_trained(&self.terms)?;
+        Ok(control.restored())
     }
 
     /// The center variable and its version, trained or not.
@@ -81,6 +95,8 @@ impl Store {
 
     pub(crate) fn status(&self, port: u16) -> ServerStatus {
         let bytes = self.bytes.load(Ordering::Relaxed);
+        // A closed server's state is shown all the same.
+        let _closed = self.advance();
         let mut control = self.control.lock();
         control.check_start(&self.terms, Instant::now());
         control.status(&self.terms, port, bytes, Instant::now())

@@ -1,5 +1,7 @@
 //! What the driver sees of a server, as documents for the JVM.
 
+use firesteel_core::judge::StopReason;
+use firesteel_core::metrics::MetricValue;
 use serde::{Deserialize, Serialize};
 
 /// The state of a server, cheap enough to be read several times a second.
@@ -32,6 +34,12 @@ pub struct ServerStatus {
     pub resumed: Option<ResumedStatus>,
     /// Why the fit must fail, if it must.
     pub failure: Option<FailureStatus>,
+    /// Why the training ends before its last epoch, if it does.
+    pub stopped: Option<StopReason>,
+    /// The best epoch so far by what is monitored; null where nothing is judged.
+    pub best_epoch: Option<u32>,
+    /// How often a plateau has reduced the learning rate.
+    pub reductions: u32,
 }
 
 /// What a fit that goes on from a checkpoint found there.
@@ -96,7 +104,7 @@ pub enum WorkerState {
 }
 
 /// One epoch over all workers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EpochStatus {
     /// The epoch.
@@ -107,6 +115,24 @@ pub struct EpochStatus {
     pub rows: u64,
     /// The workers that are through with it.
     pub finished_workers: u32,
+    /// The mean of the workers' learning rates at its end; null before the first, or where they are not known here.
+    pub learning_rate: Option<f64>,
+    /// What the held-out rows came to; null before they are scored.
+    pub validation: Option<ValidationStatus>,
+}
+
+/// What held-out rows came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ValidationStatus {
+    /// The version of the center variable that was scored.
+    pub version: u64,
+    /// The rows.
+    pub rows: u64,
+    /// The weighted mean of their losses.
+    pub loss: Option<f64>,
+    /// The metrics, in the order in which they were asked for; a confusion matrix only in [`ServerSummary::evaluations`].
+    pub metrics: Vec<MetricValue>,
 }
 
 /// Why a fit must fail.
@@ -131,13 +157,15 @@ pub struct ServerSummary {
     pub compression_ratio: f64,
     /// As [`WorkerStatus::compression_error`], over all workers.
     pub compression_error: f64,
+    /// What the held-out rows of all workers came to, by epoch, confusion matrices included; empty where none are held out.
+    pub evaluations: Vec<ValidationStatus>,
 }
 
 /// The most entries of [`ServerSummary::staleness_histogram`].
 pub const STALENESS_BINS: usize = 257;
 
 /// One epoch of one worker in the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerStatus {
     /// The worker's partition.
@@ -148,6 +176,12 @@ pub struct LedgerStatus {
     pub epoch: u32,
     /// The rows applied.
     pub rows: u64,
+    /// The weighted mean of their losses; null where they weigh nothing.
+    pub loss: Option<f64>,
+    /// The learning rate of the last mini-batch; null where it is not known here.
+    pub learning_rate: Option<f64>,
+    /// What this worker's held-out rows came to; null where it scored none.
+    pub validation: Option<ValidationStatus>,
     /// The consecutive mini-batches that each attempt applied, in order.
     pub spans: Vec<SpanStatus>,
     /// Rows that had been applied when a retry brought other rows and the epoch started again.

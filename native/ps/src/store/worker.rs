@@ -89,6 +89,8 @@ struct Epoch {
     epoch: u32,
     rows: u64,
     tally: Tally,
+    /// The learning rate of the last mini-batch, where it is known.
+    learning_rate: Option<f64>,
     spans: Vec<SpanStatus>,
     superseded_rows: u64,
 }
@@ -119,6 +121,10 @@ pub(crate) struct Worker {
     pub(crate) open: (u64, Tally),
     /// What it has given to the open round.
     pub(crate) pending: Option<Pending>,
+    /// Since when it has had no lease, as far as that has been noticed.
+    pub(crate) absent: Option<Instant>,
+    /// The reductions of the learning rate that it has been told of.
+    pub(crate) told: u32,
     latest: Option<Tally>,
     ledger: Vec<Epoch>,
     commits: u64,
@@ -144,6 +150,8 @@ impl Worker {
             pulled: 0,
             open: (0, Tally::default()),
             pending: None,
+            absent: None,
+            told: 0,
             latest: None,
             ledger: Vec::new(),
             commits: 0,
@@ -228,7 +236,13 @@ impl Worker {
     }
 
     /// Writes a checked window down and moves on.
-    pub(crate) fn record(&mut self, window: &Window, answer: Answer, attempt: i64) {
+    pub(crate) fn record(
+        &mut self,
+        window: &Window,
+        answer: Answer,
+        attempt: i64,
+        learning_rate: Option<f64>,
+    ) {
         let Window { span, tally, sequence, distortion } = *window;
         let epoch = span.start.epoch;
         if self.ledger.last().is_none_or(|open| open.epoch != epoch) {
@@ -237,6 +251,7 @@ impl Worker {
         if let Some(open) = self.ledger.last_mut() {
             open.rows += span.rows;
             open.tally.add(tally);
+            open.learning_rate = learning_rate;
             match open.spans.last_mut().filter(|last| last.attempt == attempt) {
                 Some(last) => {
                     last.batches += span.batches;
@@ -318,8 +333,16 @@ impl Worker {
             index: self.registration.worker.index,
             epoch: epoch.epoch,
             rows: epoch.rows,
+            loss: mean(epoch.tally),
+            learning_rate: epoch.learning_rate,
+            validation: None,
             spans: epoch.spans.clone(),
             superseded_rows: epoch.superseded_rows,
         })
     }
+}
+
+/// The mean loss of a tally; `None` where nothing weighs.
+pub(crate) fn mean(tally: Tally) -> Option<f64> {
+    (tally.weight > 0.0).then(|| tally.loss / tally.weight)
 }

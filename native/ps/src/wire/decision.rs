@@ -57,8 +57,9 @@ impl Share {
 pub(crate) enum Decision {
     /// The staged part of this window is applied, or saved.
     Apply { worker: WorkerId, attempt: i64, sequence: u64, staleness: u64 },
-    /// A round closes over the staged parts of these windows, in the order of the workers.
-    Close(Vec<Share>),
+    /// A round closes over the staged parts of these windows, in the order of the workers; an optimizer on the server
+    /// steps with this learning rate, or with the one that it has.
+    Close { shares: Vec<Share>, learning_rate: Option<f64> },
     /// The center variable of this moment is kept for a worker to fetch; what the last round gave if `round`.
     Read { worker: WorkerId, round: bool },
     /// What this attempt of a worker and older ones have staged is dropped; nothing of theirs is staged any more.
@@ -81,8 +82,9 @@ impl Decision {
                 sequence.put(out);
                 staleness.put(out);
             }
-            Self::Close(shares) => {
+            Self::Close { shares, learning_rate } => {
                 Self::CLOSE.put(out);
+                learning_rate.unwrap_or(0.0).put(out);
                 u32::try_from(shares.len()).unwrap_or(u32::MAX).put(out);
                 for share in shares {
                     put_worker(share.worker, out);
@@ -108,7 +110,7 @@ impl Decision {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Apply { .. } => 33,
-            Self::Close(shares) => 5 + Share::LEN * shares.len(),
+            Self::Close { shares, .. } => 13 + Share::LEN * shares.len(),
             Self::Read { .. } => 10,
             Self::Forget { .. } => 17,
         }
@@ -124,6 +126,7 @@ impl Decision {
                 staleness: fields.take()?,
             },
             Self::CLOSE => {
+                let learning_rate = Some(fields.take::<f64>()?).filter(|rate| *rate != 0.0);
                 let count = fields.take::<u32>()?;
                 // What is announced is only believed as far as it is there.
                 let mut shares =
@@ -136,7 +139,7 @@ impl Decision {
                         weight: fields.take()?,
                     });
                 }
-                Self::Close(shares)
+                Self::Close { shares, learning_rate }
             }
             Self::READ => Self::Read { worker: take_worker(fields)?, round: fields.take_bool()? },
             Self::FORGET => Self::Forget { worker: take_worker(fields)?, attempt: fields.take()? },

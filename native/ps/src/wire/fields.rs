@@ -53,6 +53,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// All that is left, as numbers.
+    pub(crate) fn take_all<T: Field>(&mut self) -> Result<Vec<T>, PsError> {
+        let mut all = Vec::with_capacity(self.0.len() / T::LEN);
+        while !self.0.is_empty() {
+            all.push(self.take()?);
+        }
+        Ok(all)
+    }
+
     /// All that is left, as text.
     pub(crate) fn take_text(&mut self) -> Result<String, PsError> {
         let text = str::from_utf8(self.0)

@@ -12,6 +12,9 @@ pub(crate) const HEADER_LEN: usize = 12;
 /// The longest text of an `Abort` or a `Failure`, in bytes.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
+/// The most numbers of a `Score`: a confusion matrix of 512 classes, and all else.
+pub(crate) const MAX_SUMS: usize = 320 * 1024;
+
 /// The sizes of what a payload holds; the layout and the strategy's compression fix them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -44,7 +47,7 @@ impl Shape {
         let parameters = match payload {
             Payload::None => return 0,
             Payload::Message => self.message,
-            Payload::Replica => self.parameters * size_of::<f32>(),
+            Payload::Replica | Payload::Frozen => self.parameters * size_of::<f32>(),
             Payload::Center => self.center,
         };
         parameters as u64 + 4 * self.floats as u64 + 8 * self.integers as u64
@@ -71,6 +74,8 @@ pub(crate) enum Payload {
     Replica,
     /// Nothing, or the center variable in the fit's code for it: the length tells.
     Center,
+    /// Nothing, or a frozen center variable as it is: the length tells.
+    Frozen,
 }
 
 impl Body {
@@ -84,6 +89,12 @@ impl Body {
         Self { fields: u16::LEN..=u16::LEN + MAX_TEXT, payload: Payload::None }
     }
 
+    /// An epoch and the sums over its held-out rows.
+    pub(crate) fn sums() -> Self {
+        let most = u32::LEN + MAX_SUMS * f64::LEN;
+        Self { fields: u32::LEN..=most, payload: Payload::None }
+    }
+
     /// Splits a frame's length into the bytes of its fields and whether a payload follows.
     fn split(&self, length: u64, shape: Shape) -> Option<(usize, bool)> {
         let with = |payload: u64| {
@@ -95,7 +106,7 @@ impl Body {
         match self.payload {
             Payload::None => without(),
             Payload::Message | Payload::Replica => all(),
-            Payload::Center => without().or_else(all),
+            Payload::Center | Payload::Frozen => without().or_else(all),
         }
     }
 }

@@ -107,6 +107,10 @@ pub(crate) enum Request {
     Decide { first: u64, decisions: Vec<Decision> },
     /// Closes a shard: the fit is over.
     End,
+    /// Asks what is to be done with the held-out rows.
+    Evaluate,
+    /// Gives the sums over the held-out rows.
+    Score { epoch: u32, sums: Vec<f64> },
 }
 
 impl Request {
@@ -126,12 +130,14 @@ impl Request {
     const LOAD: u8 = 14;
     const DECIDE: u8 = 15;
     const END: u8 = 16;
+    const EVALUATE: u8 = 17;
+    const SCORE: u8 = 18;
 
     /// What follows the header of this kind of request; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
-            Self::REGISTER => Body::fixed(36, Payload::None),
-            Self::PULL | Self::FINISH | Self::END => Body::fixed(0, Payload::None),
+            Self::REGISTER => Body::fixed(44, Payload::None),
+            Self::PULL | Self::FINISH | Self::EVALUATE | Self::END => Body::fixed(0, Payload::None),
             Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
                 Body::fixed(Window::LEN, Payload::Message)
             }
@@ -146,6 +152,7 @@ impl Request {
             Self::DECIDE => {
                 Body { fields: u64::LEN..=u64::LEN + MAX_DECISIONS, payload: Payload::None }
             }
+            Self::SCORE => Body::sums(),
             _ => return None,
         })
     }
@@ -160,6 +167,8 @@ impl Request {
             Self::Save(_) => Self::SAVE,
             Self::Heartbeat { .. } => Self::HEARTBEAT,
             Self::Abort { .. } => Self::ABORT,
+            Self::Evaluate => Self::EVALUATE,
+            Self::Score { .. } => Self::SCORE,
             Self::Finish => Self::FINISH,
             Self::Contribute(_) => Self::CONTRIBUTE,
             Self::CloseRound { .. } => Self::CLOSE_ROUND,
@@ -178,6 +187,7 @@ impl Request {
                 registration.rows.put(out);
                 registration.content.put(out);
                 registration.batches.put(out);
+                registration.held_out.put(out);
             }
             Self::Commit(window)
             | Self::Exchange(window)
@@ -211,7 +221,11 @@ impl Request {
                 first.put(out);
                 decisions.iter().for_each(|decision| decision.put(out));
             }
-            Self::Pull | Self::Finish | Self::Load | Self::End => {}
+            Self::Score { epoch, sums } => {
+                epoch.put(out);
+                sums.iter().for_each(|sum| sum.put(out));
+            }
+            Self::Pull | Self::Finish | Self::Evaluate | Self::Load | Self::End => {}
         });
     }
 
@@ -225,6 +239,7 @@ impl Request {
                 rows: fields.take()?,
                 content: fields.take()?,
                 batches: fields.take()?,
+                held_out: fields.take()?,
             }),
             Self::PULL => Self::Pull,
             Self::COMMIT => Self::Commit(Window::take(&mut fields)?),
@@ -240,6 +255,8 @@ impl Request {
                 Self::Abort { code, message }
             }
             Self::FINISH => Self::Finish,
+            Self::EVALUATE => Self::Evaluate,
+            Self::SCORE => Self::Score { epoch: fields.take()?, sums: fields.take_all()? },
             Self::CONTRIBUTE => Self::Contribute(Window::take(&mut fields)?),
             Self::CLOSE_ROUND => Self::CloseRound { sequence: fields.take()? },
             Self::FLAWED => {

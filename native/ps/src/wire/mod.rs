@@ -22,7 +22,7 @@
 //!
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |
-//! | 1 | `Register` | partition u32, index u32, attempt i64, rows u64, content u64, batches u32 | | `Registered` |
+//! | 1 | `Register` | registration | | `Registered` |
 //! | 2 | `Pull` | | | `Answer` with payload |
 //! | 3 | `Commit` | window | message | `Answer` |
 //! | 4 | `Exchange` | window | message | `Answer` with payload |
@@ -33,6 +33,8 @@
 //! | 9 | `Contribute` | window | message | `Answer` |
 //! | 10 | `CloseRound` | sequence u64 | | `Answer` with payload |
 //! | 11 | `Flawed` | window, flaw | | `Failure` |
+//! | 17 | `Evaluate` | | | `Assigned` |
+//! | 18 | `Score` | epoch u32, sums f64\[\] | | `Answer` |
 //!
 //! Where the center variable is spread over several servers, shard 0 is the driver's and answers with `Decided` where
 //! it would answer with a payload; the payload is its part. Hash and length of message 3 are those of the part that the
@@ -52,10 +54,11 @@
 //! | kind | decision | fields |
 //! | --- | --- | --- |
 //! | 1 | apply | partition u32, index u32, attempt i64, sequence u64, staleness u64 |
-//! | 2 | close a round | count u32, then for each partition u32, index u32, attempt i64, sequence u64, weight f64 |
+//! | 2 | close a round | learning rate f64 (0: as before), count u32, then for each partition u32, index u32, attempt i64, sequence u64, weight f64 |
 //! | 3 | read | partition u32, index u32, of the round u8 |
 //! | 4 | forget | partition u32, index u32, attempt i64 |
 //!
+//! A registration is partition u32, index u32, attempt i64, rows u64, content u64, batches u32, held-out rows u64.
 //! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64, signal f64, error f64;
 //! the last two are the squares of what was to be sent and of what compression kept back.
 //!
@@ -63,15 +66,19 @@
 //! | --- | --- | --- | --- |
 //! | 129 | `Welcome` | floating buffers u64, integer buffers u64, message's code, center's code | |
 //! | 130 | `Registered` | epoch u32, batch u32, workers u32 | |
-//! | 131 | `Answer` | version u64, staleness u64, stop u8, payload u8 | center, if the last field is 1 |
+//! | 131 | `Answer` | answer, payload u8 | center, if the last field is 1 |
 //! | 132 | `Done` | | |
 //! | 133 | `Waiting` | | |
 //! | 134 | `Failure` | code u16, text (UTF-8) | |
-//! | 135 | `Decided` | version u64, staleness u64, stop u8, ticket u64 | center |
+//! | 135 | `Decided` | answer, ticket u64 | center |
 //! | 136 | `Staged` | flaw, if there is one | |
 //! | 137 | `Slice` | | center |
 //! | 138 | `Gone` | | |
 //! | 139 | `Exact` | | f32\[\] |
+//! | 140 | `Assigned` | answer, assignment u8, epoch u32 | center f32\[\], if the assignment is 1 |
+//!
+//! An answer is version u64, staleness u64, stop u8, evaluation u8, reductions u32. An assignment is 1 to score, 2 to wait,
+//! 3 if nothing is left.
 //!
 //! A code is its number u8 (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`) and the share that is kept f64, 1 but for
 //! `topk`; its bytes are described in [`firesteel_core::compression`].

@@ -1,7 +1,7 @@
 //! Replies, without their payloads.
 
 use firesteel_core::compression::{Coding, CompressionSpec};
-use firesteel_core::{Answer, ErrorCode, Granted, Position};
+use firesteel_core::{Answer, Assignment, ErrorCode, Granted, Position};
 
 use crate::error::PsError;
 use crate::wire::decision::Flaw;
@@ -34,6 +34,8 @@ pub(crate) enum Reply {
     Gone,
     /// Refused.
     Failure { code: ErrorCode, message: String },
+    /// What is asked of the held-out rows; the frozen center variable follows if they are to be scored.
+    Assigned { answer: Answer, assignment: Assignment },
 }
 
 impl Reply {
@@ -48,15 +50,17 @@ impl Reply {
     const SLICE: u8 = 137;
     const GONE: u8 = 138;
     const EXACT: u8 = 139;
+    const ASSIGNED: u8 = 140;
 
     /// What follows the header of this kind of reply; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
             Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
             Self::REGISTERED => Body::fixed(12, Payload::None),
-            Self::ANSWER => Body::fixed(18, Payload::Center),
+            Self::ANSWER => Body::fixed(ANSWER_LEN + 1, Payload::Center),
+            Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, Payload::Frozen),
             Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, Payload::None),
-            Self::DECIDED => Body::fixed(25, Payload::Center),
+            Self::DECIDED => Body::fixed(ANSWER_LEN + u64::LEN, Payload::Center),
             Self::STAGED => Body { fields: 0..=Flaw::LEN, payload: Payload::None },
             Self::SLICE => Body::fixed(0, Payload::Center),
             Self::EXACT => Body::fixed(0, Payload::Replica),
@@ -79,6 +83,7 @@ impl Reply {
             Self::Slice => Self::SLICE,
             Self::Gone => Self::GONE,
             Self::Exact => Self::EXACT,
+            Self::Assigned { .. } => Self::ASSIGNED,
         };
         frame(kind, payload, out, |out| match self {
             Self::Welcome { floats, integers, coding } => {
@@ -93,16 +98,22 @@ impl Reply {
                 workers.put(out);
             }
             Self::Answer { answer, payload } => {
-                answer.version.put(out);
-                answer.staleness.put(out);
-                u8::from(answer.stop).put(out);
+                put_answer(answer, out);
                 u8::from(*payload).put(out);
+            }
+            Self::Assigned { answer, assignment } => {
+                put_answer(answer, out);
+                let (kind, epoch) = match assignment {
+                    Assignment::Score { epoch } => (1_u8, *epoch),
+                    Assignment::Wait => (2, 0),
+                    Assignment::Over => (3, 0),
+                };
+                kind.put(out);
+                epoch.put(out);
             }
             Self::Failure { code, message } => put_text(*code, message, out),
             Self::Decided { answer, ticket } => {
-                answer.version.put(out);
-                answer.staleness.put(out);
-                u8::from(answer.stop).put(out);
+                put_answer(answer, out);
                 ticket.put(out);
             }
             Self::Staged { flaw } => flaw.iter().for_each(|flaw| flaw.put(out)),
@@ -126,28 +137,32 @@ impl Reply {
                 position: Position { epoch: fields.take()?, batch: fields.take()? },
                 workers: fields.take()?,
             }),
-            Self::ANSWER => Self::Answer {
-                answer: Answer {
-                    version: fields.take()?,
-                    staleness: fields.take()?,
-                    stop: fields.take_bool()?,
-                },
-                payload: fields.take_bool()?,
-            },
+            Self::ANSWER => {
+                Self::Answer { answer: take_answer(&mut fields)?, payload: fields.take_bool()? }
+            }
+            Self::ASSIGNED => {
+                let answer = take_answer(&mut fields)?;
+                let (kind, epoch) = (fields.take::<u8>()?, fields.take()?);
+                let assignment = match kind {
+                    1 => Assignment::Score { epoch },
+                    2 => Assignment::Wait,
+                    3 => Assignment::Over,
+                    other => {
+                        let text = format!("unknown assignment: {other}");
+                        return Err(PsError::Protocol(text));
+                    }
+                };
+                Self::Assigned { answer, assignment }
+            }
             Self::DONE => Self::Done,
             Self::WAITING => Self::Waiting,
             Self::FAILURE => {
                 let (code, message) = take_text(&mut fields)?;
                 Self::Failure { code, message }
             }
-            Self::DECIDED => Self::Decided {
-                answer: Answer {
-                    version: fields.take()?,
-                    staleness: fields.take()?,
-                    stop: fields.take_bool()?,
-                },
-                ticket: fields.take()?,
-            },
+            Self::DECIDED => {
+                Self::Decided { answer: take_answer(&mut fields)?, ticket: fields.take()? }
+            }
             Self::STAGED if fields.0.is_empty() => Self::Staged { flaw: None },
             Self::STAGED => Self::Staged { flaw: Some(Flaw::take(&mut fields)?) },
             Self::SLICE => Self::Slice,
@@ -158,6 +173,27 @@ impl Reply {
         fields.end()?;
         Ok(reply)
     }
+}
+
+/// The bytes of an answer.
+const ANSWER_LEN: usize = 8 + 8 + 1 + 1 + 4;
+
+fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
+    answer.version.put(out);
+    answer.staleness.put(out);
+    u8::from(answer.stop).put(out);
+    u8::from(answer.evaluation).put(out);
+    answer.reductions.put(out);
+}
+
+fn take_answer(fields: &mut Fields<'_>) -> Result<Answer, PsError> {
+    Ok(Answer {
+        version: fields.take()?,
+        staleness: fields.take()?,
+        stop: fields.take_bool()?,
+        evaluation: fields.take_bool()?,
+        reductions: fields.take()?,
+    })
 }
 
 /// The bytes of a code.

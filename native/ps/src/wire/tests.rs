@@ -1,10 +1,12 @@
 //! Properties of frames and messages.
 
 use firesteel_core::compression::{Coding, CompressionSpec, Distortion};
-use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId};
+use firesteel_core::{
+    Answer, Assignment, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId,
+};
 use proptest::prelude::*;
 
-use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
+use crate::wire::frame::{HEADER_LEN, MAX_SUMS, MAX_TEXT};
 use crate::wire::{Decision, Flaw, Header, MAX_DECISIONS, Reply, Request, Shape, Share, Window};
 
 const SHAPE: Shape = Shape { message: 2031, center: 2000, ..Shape::plain(1000, 3, 2) };
@@ -33,10 +35,10 @@ fn code() -> impl Strategy<Value = ErrorCode> {
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let registration = (any::<[u32; 3]>(), any::<i64>(), any::<[u64; 2]>()).prop_map(
-        |([partition, index, batches], attempt, [rows, content])| {
+    let registration = (any::<[u32; 3]>(), any::<i64>(), any::<[u64; 3]>()).prop_map(
+        |([partition, index, batches], attempt, [rows, content, held_out])| {
             let worker = WorkerId { partition, index };
-            Request::Register(Registration { worker, attempt, rows, content, batches })
+            Request::Register(Registration { worker, attempt, rows, content, batches, held_out })
         },
     );
     prop_oneof![
@@ -51,6 +53,9 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::Finish),
         window().prop_map(Request::Contribute),
         any::<u64>().prop_map(|sequence| Request::CloseRound { sequence }),
+        Just(Request::Evaluate),
+        (any::<u32>(), proptest::collection::vec(-1e9_f64..1e9, 0..20))
+            .prop_map(|(epoch, sums)| Request::Score { epoch, sums }),
         shard_request(),
     ]
 }
@@ -68,13 +73,16 @@ fn decision() -> impl Strategy<Value = Decision> {
     let share = (worker(), any::<i64>(), any::<u64>(), 0.0..1e300).prop_map(
         |(worker, attempt, sequence, weight)| Share { worker, attempt, sequence, weight },
     );
+    let rate = proptest::option::of(1e-9..1e3);
+    let close = (proptest::collection::vec(share, 0..4), rate)
+        .prop_map(|(shares, learning_rate)| Decision::Close { shares, learning_rate });
     prop_oneof![
         (worker(), any::<i64>(), any::<[u64; 2]>()).prop_map(
             |(worker, attempt, [sequence, staleness])| {
                 Decision::Apply { worker, attempt, sequence, staleness }
             }
         ),
-        proptest::collection::vec(share, 0..4).prop_map(Decision::Close),
+        close,
         (worker(), any::<bool>()).prop_map(|(worker, round)| Decision::Read { worker, round }),
         (worker(), any::<i64>()).prop_map(|(worker, attempt)| Decision::Forget { worker, attempt }),
     ]
@@ -105,12 +113,26 @@ fn compression() -> impl Strategy<Value = CompressionSpec> {
 }
 
 fn reply() -> impl Strategy<Value = Reply> {
-    let answer = (any::<[u64; 2]>(), any::<[bool; 2]>()).prop_map(
-        |([version, staleness], [stop, payload])| Reply::Answer {
-            answer: Answer { version, staleness, stop },
-            payload,
-        },
-    );
+    let any_answer = || {
+        (any::<[u64; 2]>(), any::<[bool; 2]>(), any::<u32>()).prop_map(
+            |([version, staleness], [stop, evaluation], reductions)| Answer {
+                version,
+                staleness,
+                stop,
+                evaluation,
+                reductions,
+            },
+        )
+    };
+    let answer = (any_answer(), any::<bool>())
+        .prop_map(|(answer, payload)| Reply::Answer { answer, payload });
+    let assignment = prop_oneof![
+        any::<u32>().prop_map(|epoch| Assignment::Score { epoch }),
+        Just(Assignment::Wait),
+        Just(Assignment::Over),
+    ];
+    let assigned = (any_answer(), assignment)
+        .prop_map(|(answer, assignment)| Reply::Assigned { answer, assignment });
     prop_oneof![
         (any::<[u64; 2]>(), compression(), compression()).prop_map(
             |([floats, integers], message, center)| Reply::Welcome {
@@ -122,6 +144,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         (position(), any::<u32>())
             .prop_map(|(position, workers)| Reply::Registered(Granted { position, workers })),
         answer,
+        assigned,
         Just(Reply::Done),
         Just(Reply::Waiting),
         (code(), ".{0,50}").prop_map(|(code, message)| Reply::Failure { code, message }),
@@ -163,7 +186,9 @@ proptest! {
     fn a_reply_comes_back_as_it_was_and_its_header_announces_it(reply in reply()) {
         let payload = match reply {
             Reply::Answer { payload: true, .. } | Reply::Decided { .. } | Reply::Slice => 2000 + 28,
-            Reply::Exact => 4000 + 28,
+            Reply::Exact | Reply::Assigned { assignment: Assignment::Score { .. }, .. } => {
+                4000 + 28
+            }
             _ => 0,
         };
         let mut bytes = Vec::new();
@@ -178,7 +203,7 @@ proptest! {
         let mut bytes = Vec::new();
         request.encode(0, &mut bytes);
         let (header, fields) = split(&bytes);
-        if !matches!(request, Request::Abort { .. }) {
+        if !matches!(request, Request::Abort { .. } | Request::Score { .. }) {
             let longer = [fields, &vec![0; cut]].concat();
             prop_assert!(Request::decode(header.kind, &longer).is_err());
             if let Some(shorter) = fields.len().checked_sub(cut) {
@@ -195,7 +220,8 @@ proptest! {
         if let Ok(header) = Header::decode(&header) {
             for body in [Request::body(header.kind), Reply::body(header.kind)] {
                 if let Ok((length, _)) = header.split(body.as_ref(), SHAPE) {
-                    prop_assert!(length <= 8 + MAX_DECISIONS, "more than a text or decisions is never allocated");
+                    let most = MAX_TEXT.max(8 * MAX_SUMS).max(MAX_DECISIONS) + 8;
+                    prop_assert!(length <= most, "more than a text, sums or decisions is never allocated");
                 }
             }
         }

@@ -6,8 +6,11 @@ pub mod certificates;
 pub mod cluster;
 pub mod proxy;
 pub mod raw;
+pub mod scoring;
 
-use firesteel_core::spec::{ClientSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec};
+use firesteel_core::spec::{
+    ClientSpec, ControlSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec,
+};
 use firesteel_core::{
     Answer, Buffers, CancelFlag, ChannelError, Commit, Element, ParamChannel, ParamLayout,
     Position, Registration, Save, Span, Tally, WorkerId,
@@ -40,9 +43,10 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
     ServerSpec {
         fit: format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed)),
         network,
-        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         strategy: StrategySpec { window: Some(1), ..StrategySpec::named("downpour") },
         optimizer: None,
+        controls: ControlSpec::default(),
         workers,
         epochs,
         seed: 0,
@@ -99,6 +103,7 @@ pub fn registration(partition: u32, attempt: i64, batches: u32) -> Registration 
         rows: 10 * u64::from(batches),
         content: 7,
         batches,
+        held_out: 0,
     }
 }
 

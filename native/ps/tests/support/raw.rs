@@ -101,6 +101,7 @@ impl Raw {
                 &rows.to_le_bytes(),
                 &7_u64.to_le_bytes(),
                 &batches.to_le_bytes(),
+                &0_u64.to_le_bytes(),
             ],
         );
     }

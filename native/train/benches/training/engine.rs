@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_schema::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{
-    ClientSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
+    ClientSpec, ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
 };
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::{Server, connect};
@@ -48,6 +48,7 @@ impl Engine {
             network: network(),
             data: data(),
             strategy: serde_json::from_value(json!({"name": strategy})).unwrap(),
+            controls: ControlSpec::default(),
             optimizer: Some(optimizer),
             workers,
             epochs,
@@ -68,6 +69,7 @@ impl Engine {
             loss: serde_json::from_value(json!({"name": "cross_entropy"})).unwrap(),
             optimizer,
             strategy: server.strategy.clone(),
+            controls: ControlSpec::default(),
             batch_size,
             epochs,
             seed: server.seed,

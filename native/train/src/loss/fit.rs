@@ -1,6 +1,6 @@
 //! Whether a loss fits a network's outputs and the labels.
 
-use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec};
+use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec};
 
 use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
@@ -14,14 +14,18 @@ use crate::inspect::{Activation, Inspection, OutputInspection};
 /// activation. A class label becomes a class index for `cross_entropy`, `nll_loss` and `hinge`, and one number for each
 /// output (1 for the class, else 0) for the others; a single output stands for class 1 of 2.
 ///
+/// Class weights and label smoothing must fit as well.
+///
 /// # Errors
-/// [`TrainError::InvalidSpec`] naming the output, its shape and the label.
+/// [`TrainError::InvalidSpec`] naming the output, its shape and the label, or the option.
 pub fn check_loss(
     inspection: &Inspection,
     loss: &LossSpec,
     labels: &[LabelSpec],
+    controls: &ControlSpec,
 ) -> Result<(), TrainError> {
-    Loss::resolve(loss, inspection, labels).map(|_| ())
+    let resolved = Loss::resolve(loss, inspection, labels)?;
+    resolved.with_classes(loss, &controls.class_weights, controls.label_smoothing).map(|_| ())
 }
 
 impl Loss {
@@ -45,7 +49,8 @@ impl Loss {
         }
         let terms =
             outputs.iter().zip(labels).map(|(output, label)| Fit { loss, output, label }.term());
-        Ok(Self { terms: terms.collect::<Result<_, _>>()? })
+        let terms = terms.collect::<Result<_, _>>()?;
+        Ok(Self { terms, class_weights: Vec::new(), weighs_inside: false })
     }
 }
 
@@ -61,13 +66,17 @@ impl Fit<'_> {
         let (formula, activation, target) = match *self.loss {
             LossSpec::CrossEntropy {} => {
                 self.includes(Activation::Softmax)?;
-                (Formula::CrossEntropy, Activation::None, self.distribution(true)?)
+                (
+                    Formula::CrossEntropy { smoothing: 0.0 },
+                    Activation::None,
+                    self.distribution(true)?,
+                )
             }
             LossSpec::NllLoss {} => {
                 self.includes(Activation::Softmax)?;
                 let formula = match self.output.activation {
-                    Activation::None => Formula::Likelihood,
-                    _ => Formula::CrossEntropy,
+                    Activation::None => Formula::Likelihood { smoothing: 0.0 },
+                    _ => Formula::CrossEntropy { smoothing: 0.0 },
                 };
                 (formula, Activation::None, self.class()?)
             }
@@ -181,7 +190,7 @@ impl Fit<'_> {
     }
 }
 
-fn name(loss: &LossSpec) -> &'static str {
+pub(super) fn name(loss: &LossSpec) -> &'static str {
     match loss {
         LossSpec::CrossEntropy {} => "cross_entropy",
         LossSpec::BinaryCrossEntropyWithLogits {} => "binary_cross_entropy_with_logits",

@@ -5,6 +5,7 @@
 //! number of classes. So a mini-batch without weights gets PyTorch's `reduction="mean"` (`"batchmean"` for `kl_div`).
 //! A network with several outputs has as many labels, and its loss is the sum of theirs.
 
+mod classes;
 mod fit;
 
 use firesteel_core::Tally;
@@ -22,6 +23,10 @@ const IGNORED_CLASS: i64 = -100;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Loss {
     terms: Vec<Term>,
+    /// What a row counts by its class; empty where all count alike.
+    class_weights: Vec<f32>,
+    /// Whether the formula takes the class weights itself, rather than the rows' weights.
+    weighs_inside: bool,
 }
 
 /// The loss of one output.
@@ -48,7 +53,9 @@ pub(crate) enum Target {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Formula {
-    CrossEntropy,
+    CrossEntropy {
+        smoothing: f64,
+    },
     BinaryCrossEntropy,
     Square,
     Absolute,
@@ -59,11 +66,14 @@ enum Formula {
     Margin,
     MultiMargin,
     Divergence,
-    Likelihood,
+    Likelihood {
+        smoothing: f64,
+    },
     Poisson,
 }
 
-/// The rows' weights of a mini-batch and their sum.
+/// The rows' weights of a mini-batch, and what the sum of their losses is divided by: the sum of the weights, class weights
+/// included.
 #[derive(Clone, Copy)]
 pub(crate) struct Weights<'a> {
     pub(crate) tensor: &'a Tensor,
@@ -83,8 +93,9 @@ impl Loss {
         weights: Option<Weights<'_>>,
     ) -> Result<Tensor, TrainError> {
         let mut sum: Option<Tensor> = None;
+        let class_weights = self.weights_inside()?;
         for ((term, output), label) in self.terms.iter().zip(outputs).zip(labels) {
-            let loss = term.of(output, label, weights)?;
+            let loss = term.of(output, label, weights, class_weights.as_ref())?;
             sum = Some(match sum {
                 None => loss,
                 Some(sum) => sum.f_add(&loss)?,
@@ -100,28 +111,30 @@ impl Term {
         output: &Tensor,
         label: &Tensor,
         weights: Option<Weights<'_>>,
+        class_weights: Option<&Tensor>,
     ) -> Result<Tensor, TrainError> {
-        let activated;
-        let output = match self.activation {
-            Activation::None => output,
-            Activation::Softmax => {
-                activated = output.f_softmax(-1, None)?;
-                &activated
-            }
-            Activation::Sigmoid => {
-                activated = output.f_sigmoid()?;
-                &activated
-            }
-        };
+        let activated = self.activation.apply(output)?;
+        let output = activated.as_ref().unwrap_or(output);
         match weights {
             None => self.formula.mean(output, label, self.size),
             Some(weights) => {
-                let rows = self.formula.rows(output, label, self.size)?;
+                let rows = self.formula.rows(output, label, self.size, class_weights)?;
                 // Rows that all weigh nothing teach nothing.
                 let scale = if weights.sum > 0.0 { 1.0 / weights.sum } else { 0.0 };
                 Ok(rows.f_dot(weights.tensor)?.f_mul_scalar(scale)?)
             }
         }
+    }
+}
+
+impl Activation {
+    /// What comes out of a folded activation; `None` where there is none.
+    pub(crate) fn apply(self, output: &Tensor) -> Result<Option<Tensor>, TrainError> {
+        Ok(match self {
+            Self::None => None,
+            Self::Softmax => Some(output.f_softmax(-1, None)?),
+            Self::Sigmoid => Some(output.f_sigmoid()?),
+        })
     }
 }
 
@@ -131,17 +144,24 @@ impl Formula {
         match self {
             Self::Divergence => {
                 let rows = output.size().first().copied().unwrap_or(1) as f64;
-                Ok(self.reduced(output, label, size, Reduction::Sum)?.f_div_scalar(rows)?)
+                let sum = self.reduced(output, label, size, Reduction::Sum, None)?;
+                Ok(sum.f_div_scalar(rows)?)
             }
-            _ => self.reduced(output, label, size, Reduction::Mean),
+            _ => self.reduced(output, label, size, Reduction::Mean, None),
         }
     }
 
     /// Each row's loss.
-    fn rows(self, output: &Tensor, label: &Tensor, size: usize) -> Result<Tensor, TrainError> {
-        let losses = self.reduced(output, label, size, Reduction::None)?;
+    fn rows(
+        self,
+        output: &Tensor,
+        label: &Tensor,
+        size: usize,
+        class_weights: Option<&Tensor>,
+    ) -> Result<Tensor, TrainError> {
+        let losses = self.reduced(output, label, size, Reduction::None, class_weights)?;
         Ok(match self {
-            Self::CrossEntropy | Self::Likelihood | Self::MultiMargin => losses,
+            Self::CrossEntropy { .. } | Self::Likelihood { .. } | Self::MultiMargin => losses,
             Self::Divergence => losses.f_sum_dim_intlist(-1, false, None)?,
             _ => losses.f_mean_dim(-1, false, None)?,
         })
@@ -153,14 +173,26 @@ impl Formula {
         label: &Tensor,
         size: usize,
         reduction: Reduction,
+        class_weights: Option<&Tensor>,
     ) -> Result<Tensor, TrainError> {
         let none = None::<&Tensor>;
         let flat = || output.f_reshape([-1, dimension(size)?]).map_err(TrainError::from);
         Ok(match self {
-            Self::CrossEntropy => {
-                output.f_cross_entropy_loss(label, none, reduction, IGNORED_CLASS, 0.0)?
+            Self::CrossEntropy { smoothing } => output.f_cross_entropy_loss(
+                label,
+                class_weights,
+                reduction,
+                IGNORED_CLASS,
+                smoothing,
+            )?,
+            Self::Likelihood { smoothing } => {
+                let losses = output.f_nll_loss(label, class_weights, reduction, IGNORED_CLASS)?;
+                if smoothing == 0.0 {
+                    losses
+                } else {
+                    classes::smooth(&losses, output, class_weights, smoothing, reduction)?
+                }
             }
-            Self::Likelihood => output.f_nll_loss(label, none, reduction, IGNORED_CLASS)?,
             Self::BinaryCrossEntropy => {
                 flat()?.f_binary_cross_entropy_with_logits(label, none, none, reduction)?
             }

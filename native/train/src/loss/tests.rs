@@ -1,4 +1,4 @@
-use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec};
+use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec};
 
 use super::*;
 use crate::inspect::{Inspection, OutputInspection};
@@ -117,7 +117,9 @@ fn the_loss_of_several_outputs_is_the_sum_of_theirs() {
     let labels = [row(0.0), row(0.0)];
     let sum = loss.of(&[row(1.0), row(2.5)], labels.iter(), None).unwrap();
     near(values(&sum).unwrap()[0], 3.5);
-    let error = check_loss(&inspection, &LossSpec::L1Loss {}, &[label()]).unwrap_err().to_string();
+    let error = check_loss(&inspection, &LossSpec::L1Loss {}, &[label()], &ControlSpec::default())
+        .unwrap_err()
+        .to_string();
     assert_eq!(
         error,
         "the network has 2 output(s), but there are 1 label(s); each output needs one"
@@ -163,7 +165,8 @@ fn a_network_without_parameters_is_not_trained() {
     let mut inspection = inspection(&[("out", &[1], Activation::None)]);
     inspection.parameters = 0;
     let label = LabelSpec { column: "label".to_owned(), kind: numbers(1) };
-    let error = check_loss(&inspection, &LossSpec::MseLoss {}, &[label]).unwrap_err();
+    let error = check_loss(&inspection, &LossSpec::MseLoss {}, &[label], &ControlSpec::default())
+        .unwrap_err();
     assert_eq!(error.to_string(), "the network has no parameters to train");
 }
 
@@ -182,4 +185,28 @@ fn the_target_is_what_the_formula_wants() {
     let signs = Target::Indicator { off: -1.0, on: 1.0 };
     assert_eq!(target(LossSpec::Hinge {}, &[1], none, class(2)), signs);
     assert_eq!(target(LossSpec::Hinge {}, &[2], none, class(2)), Target::Class);
+}
+
+#[test]
+fn class_weights_and_smoothing_are_refused_where_they_mean_nothing() {
+    let controlled = |loss: LossSpec, shape: &[usize], kind, weights: &[f64], smoothing| {
+        let resolved = resolve(&loss, shape, Activation::None, kind).unwrap();
+        resolved
+            .with_classes(&loss, weights, smoothing)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    let square = LossSpec::MseLoss {};
+    assert_eq!(
+        controlled(square, &[1], numbers(1), &[], 0.1).unwrap_err(),
+        "labelSmoothing is for the classes of cross_entropy, nll_loss and binary_cross_entropy_with_logits, not for \
+         'mse_loss' of this label"
+    );
+    assert_eq!(
+        controlled(square, &[1], numbers(1), &[1.0], 0.0).unwrap_err(),
+        "classWeights need a label that is a class"
+    );
+    assert!(controlled(LossSpec::KlDiv {}, &[3], class(3), &[], 0.1).is_err());
+    assert!(controlled(LossSpec::MseLoss {}, &[3], class(3), &[1.0, 2.0, 3.0], 0.0).is_ok());
+    assert!(controlled(LossSpec::Hinge {}, &[1], class(2), &[1.0, 2.0], 0.0).is_ok());
 }

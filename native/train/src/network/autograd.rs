@@ -10,7 +10,7 @@ use super::forward::{Plan, Product, Tape};
 use super::{Batch, Gradient, Network, Replica, Views};
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer};
-use crate::loss::{self, Loss, Weights};
+use crate::loss::{self, Loss};
 
 /// A network that autograd differentiates.
 pub(crate) struct Autograd {
@@ -49,10 +49,7 @@ impl Network for Autograd {
         let Replica { views, random, integers, .. } = replica;
         let mut tape = Tape { random, integers, products: Vec::new() };
         let outputs = self.plan.run(views, &inputs, Some(&mut tape))?;
-        let weights = batch.weights.as_ref().map(|block| Weights {
-            tensor: block.tensor(),
-            sum: block.rows(batch.rows()).iter().copied().map(f64::from).sum(),
-        });
+        let weights = batch.weights();
         let labels = batch.labels.iter().map(|column| column.tensor());
         let loss = loss.of(&outputs, labels, weights)?;
         let products = tape.products;

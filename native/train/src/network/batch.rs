@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use crate::error::TrainError;
 use crate::graph::Graph;
-use crate::loss::{Loss, Target};
+use crate::loss::{Loss, Target, Weights};
 use crate::raw::{Element, Memory, dimension, lengths};
 
 /// A mini-batch: inputs, labels and weights in tensors' memory.
@@ -14,7 +14,10 @@ pub(crate) struct Batch {
     rows: usize,
     pub(crate) inputs: Vec<Column>,
     pub(crate) labels: Vec<Column>,
+    /// The rows' weights.
     pub(crate) weights: Option<Block<f32>>,
+    /// What the sum of the rows' losses is divided by, where that is not the sum of the weights.
+    pub(crate) divisor: Option<f64>,
 }
 
 /// One column of a mini-batch.
@@ -111,8 +114,19 @@ impl Batch {
             rows: capacity,
             inputs: inputs.collect::<Result<_, TrainError>>()?,
             labels: labels.collect::<Result<_, TrainError>>()?,
-            weights: if weighted { Some(Block::new(capacity, &[])?) } else { None },
+            weights: match weighted || loss.weighs_classes() {
+                true => Some(Block::new(capacity, &[])?),
+                false => None,
+            },
+            divisor: None,
         })
+    }
+
+    /// What the rows count for; `None` where all count alike.
+    pub(crate) fn weights(&self) -> Option<Weights<'_>> {
+        let block = self.weights.as_ref()?;
+        let sum = || block.rows(self.rows).iter().copied().map(f64::from).sum();
+        Some(Weights { tensor: block.tensor(), sum: self.divisor.unwrap_or_else(sum) })
     }
 
     /// The rows that it holds now.

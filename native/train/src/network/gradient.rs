@@ -27,6 +27,11 @@ impl Gradient {
     }
 
     /// The flat gradient.
+    pub(crate) fn flat_mut(&mut self) -> &mut [f32] {
+        self.memory.slice_mut()
+    }
+
+    /// The flat gradient.
     pub(crate) fn flat(&self) -> &[f32] {
         self.memory.slice()
     }

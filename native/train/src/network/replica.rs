@@ -46,6 +46,11 @@ impl Replica {
         self.parameters.slice_mut()
     }
 
+    /// The tensors.
+    pub(crate) fn views(&self) -> &Views {
+        &self.views
+    }
+
     /// The flat floating buffers.
     pub(crate) fn floats(&self) -> &[f32] {
         self.floats.slice()

@@ -12,18 +12,14 @@ use crate::source::Source;
 /// Where the columns of a mini-batch come from.
 pub(super) struct Filler {
     inputs: Vec<Source>,
-    targets: Vec<Target>,
+    loss: Loss,
     /// Class indices on their way to numbers.
     classes: Vec<i64>,
 }
 
 impl Filler {
     pub(super) fn new(graph: &Graph, data: &DataSpec, loss: &Loss) -> Result<Self, TrainError> {
-        Ok(Self {
-            inputs: Source::of(graph, data)?,
-            targets: loss.terms().iter().map(|term| term.target).collect(),
-            classes: Vec::new(),
-        })
+        Ok(Self { inputs: Source::of(graph, data)?, loss: loss.clone(), classes: Vec::new() })
     }
 
     /// Makes `batch` the mini-batch of these rows of the partition.
@@ -46,8 +42,8 @@ impl Filler {
                 }
             }
         }
-        for (label, (target, column)) in self.targets.iter().zip(&mut batch.labels).enumerate() {
-            match (target, column) {
+        for (label, (term, column)) in self.loss.terms().iter().zip(&mut batch.labels).enumerate() {
+            match (&term.target, column) {
                 (_, Column::Integers(block)) => {
                     partition.gather_classes(label, rows, block.rows_mut(rows.len()))?;
                 }
@@ -61,10 +57,15 @@ impl Filler {
                 }
             }
         }
-        match &mut batch.weights {
-            Some(block) => Ok(partition.gather_weights(rows, block.rows_mut(rows.len()))?),
-            None => Ok(()),
+        let Some(block) = &mut batch.weights else { return Ok(()) };
+        let weights = block.rows_mut(rows.len());
+        partition.gather_weights(rows, weights)?;
+        if self.loss.weighs_classes() {
+            self.classes.resize(rows.len(), 0);
+            partition.gather_classes(0, rows, &mut self.classes)?;
+            batch.divisor = self.loss.weigh(&self.classes, weights);
         }
+        Ok(())
     }
 }
 

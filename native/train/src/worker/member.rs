@@ -21,6 +21,8 @@ pub(super) struct Member {
     pub(super) optimizer: Box<dyn Optimizer>,
     pub(super) rule: Box<dyn WorkerRule>,
     pub(super) shard: Shard,
+    /// The partition's rows that it scores.
+    pub(super) held_out: Vec<u32>,
     /// The mini-batches of an epoch.
     pub(super) batches: u32,
     /// The next mini-batch.
@@ -29,6 +31,8 @@ pub(super) struct Member {
     pub(super) order: Option<(u32, Vec<u32>)>,
     /// Commits, contributions and saves so far.
     pub(super) sequence: u64,
+    /// How often a plateau has reduced the learning rate, as far as it knows.
+    pub(super) reductions: u32,
     pub(super) state: State,
     pub(super) report: MemberReport,
 }
@@ -39,6 +43,8 @@ pub(super) enum State {
     Training,
     /// It has contributed to a round and does not know yet that it is closed.
     InRound,
+    /// It has trained everything, and scores held-out rows until that is over.
+    Serving,
     Finished,
 }
 
@@ -88,7 +94,7 @@ impl Member {
             self.position = Position { epoch: self.position.epoch + 1, batch: 0 };
         }
         if self.batches == 0 || self.position.epoch >= epochs {
-            return self.finish();
+            return self.end();
         }
         let (channel, _) = self.link.here()?;
         let answer = channel.pull(&mut scratch.center, &mut scratch.buffers)?;
@@ -137,12 +143,13 @@ impl Member {
             Rhythm::Window(_) if terms.strategy.overlaps() => self.send(window, last)?,
             Rhythm::Window(_) => self.commit(window, last, terms.strategy, scratch)?,
         };
+        self.hear(answer);
         self.report.commits += 1;
         self.report.staleness += answer.staleness;
         if self.state == State::InRound {
             Ok(())
         } else if last {
-            self.finish()
+            self.end()
         } else if answer.stop {
             self.stop()
         } else {
@@ -247,6 +254,7 @@ impl Member {
     ) -> Result<(), TrainError> {
         let (channel, _) = self.link.here()?;
         let answer = channel.close_round(&mut scratch.center, &mut scratch.pulled)?;
+        self.hear(answer);
         self.state = State::Training;
         if answer.stop {
             return self.stop();
@@ -255,16 +263,30 @@ impl Member {
         if !terms.strategy.gives_former_center() {
             self.replica.set_buffers(&scratch.pulled);
         }
-        if self.position.epoch >= terms.epochs { self.finish() } else { Ok(()) }
+        if self.position.epoch >= terms.epochs { self.end() } else { Ok(()) }
     }
 
-    /// Ends early, as the driver asked.
+    /// Takes to heart what an answer says.
+    pub(super) fn hear(&mut self, answer: Answer) {
+        self.reductions = self.reductions.max(answer.reductions);
+    }
+
+    /// Ends the training: everything is trained.
+    fn end(&mut self) -> Result<(), TrainError> {
+        if self.held_out.is_empty() {
+            return self.finish();
+        }
+        self.state = State::Serving;
+        Ok(())
+    }
+
+    /// Ends early, as the server asked.
     pub(super) fn stop(&mut self) -> Result<(), TrainError> {
         self.report.stopped = true;
         self.finish()
     }
 
-    fn finish(&mut self) -> Result<(), TrainError> {
+    pub(super) fn finish(&mut self) -> Result<(), TrainError> {
         if let Some(answer) = self.link.answer()? {
             self.report.staleness += answer.staleness;
         }

@@ -1,31 +1,34 @@
 //! The training of one task: its workers in turn over the task's rows, a window each. In a strategy with rounds all of them
 //! contribute before any waits.
 
+mod evaluate;
 mod fill;
 mod finite;
 mod link;
 mod member;
 mod report;
+mod start;
 
+use firesteel_core::clipping::clip;
+use firesteel_core::schedule::{Moment, learning_rate};
 use firesteel_core::spec::WorkerSpec;
 use firesteel_core::{
-    Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, ParamChannel, ParamLayout,
-    Position, Registration, Rhythm, Span, Strategy, Tally, WorkerId, optimizer, strategy,
+    Answer, Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, ParamChannel,
+    ParamLayout, Position, Rhythm, Span, Strategy, Tally, WorkerId, strategy,
 };
 use firesteel_data::Partition;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use self::evaluate::Evaluator;
 use self::fill::Filler;
-use self::link::{Exchange, Link};
 use self::member::{Member, Scratch, State, Terms, Window};
 use self::report::Clock;
 pub use self::report::{MemberReport, Seconds, WorkerReport};
 use crate::error::TrainError;
 use crate::graph::Graph;
-use crate::initialise::initialise;
 use crate::inspect::Inspection;
 use crate::loss::Loss;
-use crate::network::{Autograd, Batch, Gradient, Network, Replica};
+use crate::network::{Autograd, Batch, Gradient, Network};
 use crate::raw::FlushDenormals;
 use crate::torch;
 
@@ -87,15 +90,20 @@ impl Worker {
             member.join(self.spec.epochs, &mut training.scratch, own)?;
         }
         clock.waited();
-        while members.iter().any(|member| member.state == State::Training) {
+        while members.iter().any(|member| member.state != State::Finished) {
             for index in 0..members.len() {
                 if members[index].state == State::Training {
                     training.window(members, index, &mut clock)?;
+                    training.after_window(members, index, &mut clock)?;
                 }
             }
-            for member in members.iter_mut().filter(|member| member.state == State::InRound) {
-                training.close_round(member, &mut clock)?;
+            for index in 0..members.len() {
+                if members[index].state == State::InRound {
+                    training.close_round(&mut members[index], &mut clock)?;
+                    training.after_window(members, index, &mut clock)?;
+                }
             }
+            training.serve_all(members, &mut clock)?;
         }
         Ok(WorkerReport {
             partition: self.spec.partition,
@@ -139,6 +147,8 @@ struct Training<'a> {
     filler: Filler,
     batch: Batch,
     scratch: Scratch,
+    /// Where something follows from the end of an epoch.
+    evaluator: Option<Evaluator>,
 }
 
 impl<'a> Training<'a> {
@@ -158,9 +168,12 @@ impl<'a> Training<'a> {
         }
         let strategy = strategy::resolve(&spec.strategy, Some(&spec.optimizer))?;
         let graph = Graph::of_data(&spec.network, &spec.data)?;
-        let loss = Loss::resolve(&spec.loss, &Inspection::of(&graph), &spec.data.labels)?;
+        let controls = &spec.controls;
+        controls.check(&spec.data)?;
+        let loss = Loss::resolve(&spec.loss, &Inspection::of(&graph), &spec.data.labels)?
+            .with_classes(&spec.loss, &controls.class_weights, controls.label_smoothing)?;
         // A mini-batch never has more rows than there are.
-        let capacity = spec.batch_size.min(partition.rows()).max(1);
+        let capacity = spec.batch_size.min(partition.rows_to_train()).max(1);
         let batch = Batch::new(&graph, &loss, spec.data.weight.is_some(), capacity)?;
         let buffers = Buffers {
             floats: vec![0.0; graph.layout.len_of(Element::FloatBuffer)],
@@ -175,6 +188,7 @@ impl<'a> Training<'a> {
             scratch: Scratch::new(&graph.layout, &buffers),
             network: Box::new(Autograd::new(&graph)),
             gradient: Gradient::new(&graph)?,
+            evaluator: Evaluator::new(spec, &graph, &loss, partition.rows())?,
             loss,
             batch,
             graph,
@@ -183,49 +197,6 @@ impl<'a> Training<'a> {
 
     fn layout(&self) -> &ParamLayout {
         &self.graph.layout
-    }
-
-    /// A worker with its lease.
-    fn member(
-        &self,
-        id: WorkerId,
-        mut channel: Box<dyn ParamChannel>,
-    ) -> Result<Member, TrainError> {
-        let shard = self.partition.shard(id.index, self.spec.workers_in_task)?;
-        let batches = u32::try_from(shard.len().div_ceil(self.spec.batch_size)).map_err(|_| {
-            TrainError::Internal("more mini-batches than a position counts".to_owned())
-        })?;
-        let parameters = self.layout().parameters();
-        let report = report::MemberReport {
-            index: id.index,
-            rows: shard.len() as u64,
-            content: format!("{:016x}", shard.content()),
-            ..MemberReport::default()
-        };
-        let optimizer = optimizer::build(&self.spec.optimizer, parameters)?;
-        let granted = channel.register(&Registration {
-            worker: id,
-            attempt: self.spec.attempt,
-            rows: shard.len() as u64,
-            content: shard.content(),
-            batches,
-        })?;
-        let overlap = self.strategy.overlaps();
-        let exchange = Exchange::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
-        Ok(Member {
-            id,
-            link: Link::new(channel, exchange, overlap)?,
-            replica: Replica::new(&self.graph)?,
-            optimizer,
-            rule: self.strategy.worker(parameters, granted.workers),
-            shard,
-            batches,
-            position: granted.position,
-            order: None,
-            sequence: 0,
-            state: State::Training,
-            report,
-        })
     }
 
     /// Trains one window of a worker and commits it.
@@ -253,13 +224,29 @@ impl<'a> Training<'a> {
             window.span.batches += 1;
             window.span.rows += rows;
             window.tally.add(tally);
-            let stop = beat(members, index, &window)?;
+            let answer = beat(members, index, &window)?;
             clock.waited();
-            if stop {
+            members[index].hear(answer);
+            if answer.stop || (answer.evaluation && self.serve(members, index, clock)?) {
                 return self.close(&mut members[index], window, clock, true);
             }
         }
         self.close(&mut members[index], window, clock, false)
+    }
+
+    /// Scores held-out rows if an epoch has ended.
+    fn after_window(
+        &mut self,
+        members: &mut [Member],
+        index: usize,
+        clock: &mut Clock,
+    ) -> Result<(), TrainError> {
+        let member = &members[index];
+        let ended = member.position.batch == 0 && member.state == State::Training;
+        if ended && self.serve(members, index, clock)? {
+            members[index].stop()?;
+        }
+        Ok(())
     }
 
     fn close(
@@ -289,18 +276,6 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// The first weights of a worker that trains a model of its own and has not begun.
-    fn own_weights(&self, member: &Member) -> Result<Option<(Vec<f32>, Buffers)>, TrainError> {
-        if !self.strategy.keeps_members() || member.position != Position::default() {
-            return Ok(None);
-        }
-        // A number that no other worker has, however many share a task.
-        let number = u64::from(member.id.partition) + (u64::from(member.id.index) << 32);
-        let seed = self.spec.seed.wrapping_add(number);
-        let (_, parameters, buffers) = initialise(&self.spec.network, &self.spec.data, seed)?;
-        Ok(Some((parameters, buffers)))
-    }
-
     /// Trains one mini-batch; gives its rows and their losses.
     fn step(
         &mut self,
@@ -326,12 +301,25 @@ impl<'a> Training<'a> {
         if !tally.loss.is_finite() {
             return Err(member.diverged("the loss", tally.loss, batch));
         }
+        if !self.strategy.steps_on_server() {
+            clip(&self.spec.controls.clipping, self.gradient.flat_mut());
+            member.optimizer.set_learning_rate(self.rate(member, batch));
+        }
         let Member { rule, replica, optimizer, .. } = member;
         rule.step(replica.parameters_mut(), self.gradient.flat(), &mut **optimizer);
         member.report.batches += 1;
         member.report.rows_trained += trained;
         clock.computed();
         Ok((trained, tally))
+    }
+
+    /// The learning rate of a mini-batch.
+    fn rate(&self, member: &Member, batch: u32) -> f64 {
+        let WorkerSpec { controls, optimizer, .. } = self.spec;
+        let Member { position, batches, reductions, .. } = *member;
+        let moment = Moment { epoch: position.epoch, batch, batches, reductions };
+        let base = optimizer.learning_rate();
+        learning_rate(&controls.schedule, controls.warmup.as_ref(), base, moment)
     }
 
     /// The seed of a mini-batch's dropout: a retry that comes back to it draws the same masks.
@@ -346,15 +334,15 @@ impl<'a> Training<'a> {
     }
 }
 
-/// Renews the leases of all workers of the task while one of them trains; gives whether that one is to stop.
-fn beat(members: &mut [Member], index: usize, window: &Window) -> Result<bool, TrainError> {
-    let mut stop = false;
+/// Renews the leases of all workers of the task while one of them trains; gives what that one was answered.
+fn beat(members: &mut [Member], index: usize, window: &Window) -> Result<Answer, TrainError> {
+    let mut answer = Answer::default();
     for (other, member) in members.iter_mut().enumerate() {
         if other == index {
             let start = window.span.start;
             let next = Position { epoch: start.epoch, batch: start.batch + window.span.batches };
             if let Some(channel) = member.link.idle()? {
-                stop = channel.heartbeat(next, window.span.rows, window.tally)?.stop;
+                answer = channel.heartbeat(next, window.span.rows, window.tally)?;
             }
         } else if member.state != State::Finished {
             let position = member.position;
@@ -363,5 +351,16 @@ fn beat(members: &mut [Member], index: usize, window: &Window) -> Result<bool, T
             }
         }
     }
-    Ok(stop)
+    Ok(answer)
+}
+
+/// Renews the leases of all workers of the task.
+fn heartbeats(members: &mut [Member]) -> Result<(), TrainError> {
+    for member in members.iter_mut().filter(|member| member.state != State::Finished) {
+        let position = member.position;
+        if let Some(channel) = member.link.idle()? {
+            channel.heartbeat(position, 0, Tally::default())?;
+        }
+    }
+    Ok(())
 }

@@ -36,7 +36,9 @@ pub struct MemberReport {
     pub commits: u64,
     /// The sum of the commits' staleness.
     pub staleness: u64,
-    /// Whether the driver stopped it before its last epoch.
+    /// How often its held-out rows were scored.
+    pub evaluations: u64,
+    /// Whether it was stopped before its last epoch.
     pub stopped: bool,
 }
 
@@ -50,6 +52,8 @@ pub struct Seconds {
     pub compute: f64,
     /// Putting mini-batches together.
     pub gather: f64,
+    /// Scoring held-out rows.
+    pub evaluate: f64,
     /// Calls to the parameter server.
     pub wait: f64,
 }
@@ -59,6 +63,7 @@ pub(super) struct Clock {
     mark: Instant,
     pub(super) compute: Duration,
     pub(super) gather: Duration,
+    pub(super) evaluate: Duration,
     pub(super) wait: Duration,
     start: Instant,
 }
@@ -67,7 +72,7 @@ impl Clock {
     pub(super) fn start() -> Self {
         let now = Instant::now();
         let zero = Duration::ZERO;
-        Self { mark: now, compute: zero, gather: zero, wait: zero, start: now }
+        Self { mark: now, compute: zero, gather: zero, evaluate: zero, wait: zero, start: now }
     }
 
     fn lap(&mut self) -> Duration {
@@ -85,6 +90,11 @@ impl Clock {
         self.gather += lap;
     }
 
+    pub(super) fn evaluated(&mut self) {
+        let lap = self.lap();
+        self.evaluate += lap;
+    }
+
     pub(super) fn waited(&mut self) {
         let lap = self.lap();
         self.wait += lap;
@@ -95,6 +105,7 @@ impl Clock {
             total: self.start.elapsed().as_secs_f64(),
             compute: self.compute.as_secs_f64(),
             gather: self.gather.as_secs_f64(),
+            evaluate: self.evaluate.as_secs_f64(),
             wait: self.wait.as_secs_f64(),
         }
     }

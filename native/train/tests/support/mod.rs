@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub mod cancelling;
+pub mod held_out;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,19 +13,18 @@ use arrow_array::{
     RecordBatchIterator,
 };
 use arrow_schema::{Field, Schema};
-use firesteel_core::channel::Registration;
 use firesteel_core::spec::{
-    ClientSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, LossSpec,
-    NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec, WorkerSpec,
+    ClientSpec, ControlSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec,
+    LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec,
+    WorkerSpec,
 };
-use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, ErrorCode, Granted, ParamChannel, Position,
-    Save, Tally, WorkerId,
-};
+use firesteel_core::{Buffers, CancelFlag, ChannelError, ParamChannel, WorkerId};
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
 use firesteel_train::{TrainError, Worker, WorkerReport, initialise, layout};
 use serde_json::{Value, json};
+
+use self::cancelling::Cancelling;
 
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -74,6 +76,7 @@ pub fn data_spec(shape: &[usize], kind: LabelKind) -> DataSpec {
         inputs: vec![dense("x", shape, ElementType::F32)],
         labels: vec![label],
         weight: None,
+        validation: None,
     }
 }
 
@@ -167,6 +170,7 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
         loss: LossSpec::CrossEntropy {},
         optimizer: sgd(0.1),
         strategy: StrategySpec::named(strategy),
+        controls: ControlSpec::default(),
         batch_size: 32,
         epochs: 3,
         seed: 11,
@@ -197,6 +201,7 @@ impl Fit {
             data: worker.data.clone(),
             strategy: worker.strategy.clone(),
             optimizer: Some(worker.optimizer),
+            controls: worker.controls.clone(),
             workers,
             epochs: worker.epochs,
             seed: worker.seed,
@@ -243,7 +248,8 @@ impl Fit {
         let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
             let spec = &self.worker.server;
             let channel = firesteel_ps::connect(spec, layout.hash(), layout.parameters(), &cancel)?;
-            Ok(Box::new(Cancelling { channel, left: commits, cancel: cancel.clone() }))
+            let cancel = cancel.clone();
+            Ok(Box::new(Cancelling { channel, commits: Some(commits), scores: None, cancel }))
         };
         let partition = partition(&self.worker.data, rows);
         Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
@@ -265,10 +271,8 @@ impl Fit {
                 true => firesteel_ps::connect_remote(&client, hash, parameters, &cancel)?,
                 false => firesteel_ps::connect(&client, hash, parameters, &cancel)?,
             };
-            Ok(match task.commits {
-                Some(left) => Box::new(Cancelling { channel, left, cancel: cancel.clone() }),
-                None => channel,
-            })
+            let Task { commits, scores, .. } = task;
+            Ok(Box::new(Cancelling { channel, commits, scores, cancel: cancel.clone() }))
         };
         let partition = partition(&spec.data, rows);
         Worker::new(spec, partition).run(&mut connect, &cancel)
@@ -288,96 +292,14 @@ pub struct Task {
     pub attempt: i64,
     /// Whether it talks over sockets.
     pub sockets: bool,
-    /// When it is cancelled.
+    /// After how many commits it is cancelled.
     pub commits: Option<u32>,
+    /// At which of its scores it is cancelled.
+    pub scores: Option<u32>,
 }
 
 impl Task {
     pub fn of(partition: u32, workers: u32, sockets: bool) -> Self {
-        Self { partition, workers, attempt: 1, sockets, commits: None }
-    }
-}
-
-/// A channel whose task is cancelled after some commits or saves.
-struct Cancelling {
-    channel: Box<dyn ParamChannel>,
-    left: u32,
-    cancel: CancelFlag,
-}
-
-impl Cancelling {
-    fn count(&mut self) {
-        self.left -= 1;
-        if self.left == 0 {
-            self.cancel.cancel();
-        }
-    }
-}
-
-impl ParamChannel for Cancelling {
-    fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
-        self.channel.register(registration)
-    }
-
-    fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
-        self.channel.pull(center, buffers)
-    }
-
-    fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        let answer = self.channel.commit(commit);
-        self.count();
-        answer
-    }
-
-    fn exchange(
-        &mut self,
-        commit: &Commit<'_>,
-        center: &mut [f32],
-        buffers: &mut Buffers,
-    ) -> Result<Answer, ChannelError> {
-        let answer = self.channel.exchange(commit, center, buffers);
-        self.count();
-        answer
-    }
-
-    fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        self.channel.contribute(commit)
-    }
-
-    fn close_round(
-        &mut self,
-        center: &mut [f32],
-        buffers: &mut Buffers,
-    ) -> Result<Answer, ChannelError> {
-        let answer = self.channel.close_round(center, buffers);
-        self.count();
-        answer
-    }
-
-    fn is_remote(&self) -> bool {
-        self.channel.is_remote()
-    }
-
-    fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
-        let answer = self.channel.save(save);
-        self.count();
-        answer
-    }
-
-    fn heartbeat(
-        &mut self,
-        position: Position,
-        rows: u64,
-        tally: Tally,
-    ) -> Result<Answer, ChannelError> {
-        self.channel.heartbeat(position, rows, tally)
-    }
-
-    fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {
-        self.channel.abort(code, message)
-    }
-
-    fn finish(&mut self) -> Result<(), ChannelError> {
-        self.channel.finish()
+        Self { partition, workers, attempt: 1, sockets, commits: None, scores: None }
     }
 }

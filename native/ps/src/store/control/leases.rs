@@ -61,6 +61,7 @@ impl Control {
         worker.waiting.remove(&attempt);
         worker.started = true;
         worker.lease = Some(Lease { attempt, session, seen: now, closed: None });
+        worker.absent = None;
         if newer {
             worker.last = (0, Answer::default());
             worker.open = (0, Tally::default());
@@ -89,6 +90,7 @@ impl Control {
         if let Some(warning) = changed {
             self.warn(warning);
         }
+        self.start_clock(terms.most, now);
         Ok(granted)
     }
 

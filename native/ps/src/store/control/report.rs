@@ -1,14 +1,20 @@
 //! What the state under the control lock says of the fit.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use firesteel_core::Tally;
 use firesteel_core::compression::Distortion;
+use firesteel_core::metrics::MetricSums;
 
-use super::{Control, Terms};
+use super::evaluations::Ended;
+use super::{Control, EpochTotal, Evaluations, Terms};
 use crate::error::PsError;
-use crate::store::status::{EpochStatus, FailureStatus, ServerStatus, ServerSummary};
-use crate::store::worker::Worker;
+use crate::store::evaluation::Frozen;
+use crate::store::status::{
+    EpochStatus, FailureStatus, LedgerStatus, ServerStatus, ServerSummary, ValidationStatus,
+};
+use crate::store::worker::{Worker, mean};
 
 impl Control {
     /// Fails unless there is a trained model to give.
@@ -58,10 +64,18 @@ impl Control {
             let done = through.len().min(worker.position.epoch as usize);
             through[..done].iter_mut().for_each(|count| *count += 1);
         }
+        let ended = self.evaluations.as_ref().map_or(&[][..], Evaluations::ended);
+        let status = |epoch: usize, total: &EpochTotal, finished_workers| EpochStatus {
+            epoch: epoch as u32,
+            loss: mean(total.tally),
+            rows: total.rows,
+            finished_workers,
+            learning_rate: (total.rates.1 > 0).then(|| total.rates.0 / f64::from(total.rates.1)),
+            validation: ended.get(epoch).and_then(|ended| self.validation(ended, false)),
+        };
+        let epochs = self.epochs.iter().zip(through).enumerate();
         let epochs =
-            self.epochs.iter().zip(through).zip(0..).map(|((total, finished_workers), epoch)| {
-                EpochStatus { epoch, loss: mean(total.tally), rows: total.rows, finished_workers }
-            });
+            epochs.map(|(epoch, (total, finished_workers))| status(epoch, total, finished_workers));
         ServerStatus {
             fit: terms.fit.clone(),
             port,
@@ -79,21 +93,53 @@ impl Control {
                 code: code.number(),
                 message: message.clone(),
             }),
+            stopped: self.stop,
+            best_epoch: self
+                .evaluations
+                .as_ref()
+                .and_then(Evaluations::best)
+                .map(|best| best.epoch),
+            reductions: self.evaluations.as_ref().map_or(0, Evaluations::reductions),
         }
     }
 
     pub(crate) fn summary(&self, terms: &Terms) -> ServerSummary {
         let mut distortion = Distortion::default();
         self.workers.values().for_each(|worker| distortion.add(worker.distortion()));
+        let ended = self.evaluations.as_ref().map_or(&[][..], Evaluations::ended);
+        let ledger = self.workers.iter().flat_map(|(id, worker)| {
+            worker.ledger().map(|epoch| {
+                let ended = ended.get(epoch.epoch as usize);
+                let validation = ended
+                    .and_then(|ended| self.scores(ended.version, ended.by_worker.get(id)?, false));
+                LedgerStatus { validation, ..epoch }
+            })
+        });
         ServerSummary {
             compression_ratio: terms.compression_ratio,
             compression_error: distortion.relative_error(),
             staleness_histogram: self.histogram.clone(),
-            ledger: self.workers.values().flat_map(Worker::ledger).collect(),
+            ledger: ledger.collect(),
+            evaluations: ended.iter().filter_map(|ended| self.validation(ended, true)).collect(),
         }
     }
-}
 
-fn mean(tally: Tally) -> Option<f64> {
-    (tally.weight > 0.0).then(|| tally.loss / tally.weight)
+    /// The model that is to be restored and its version, where one is.
+    pub(crate) fn restored(&self) -> Option<(Arc<Frozen>, u64)> {
+        let best = self.evaluations.as_ref()?.best()?;
+        Some((Arc::clone(best.frozen.as_ref()?), best.version))
+    }
+
+    /// What an epoch's held-out rows came to over all workers.
+    fn validation(&self, ended: &Ended, matrices: bool) -> Option<ValidationStatus> {
+        self.scores(ended.version, ended.sums.as_ref()?, matrices)
+    }
+
+    fn scores(&self, version: u64, sums: &MetricSums, matrices: bool) -> Option<ValidationStatus> {
+        let mut metrics = self.evaluations.as_ref()?.set().values(sums);
+        if !matrices {
+            metrics.retain(|metric| metric.matrix.is_none());
+        }
+        Some(ValidationStatus { version, rows: sums.rows(), loss: sums.loss(), metrics })
+    }
 }

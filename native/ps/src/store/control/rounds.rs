@@ -8,7 +8,7 @@ use std::time::Instant;
 use firesteel_core::strategy::{Rhythm, Weight};
 use firesteel_core::{Answer, ErrorCode, WorkerId};
 
-use super::{Control, Decided, Entry, Speaker, Terms};
+use super::{Control, Decided, Entry, Evaluations, Freeze, Speaker, Terms};
 use crate::error::PsError;
 use crate::store::round::Kept;
 use crate::store::turn::Turn;
@@ -21,6 +21,10 @@ pub(crate) struct Closing {
     pub(crate) turn: Turn,
     /// The contributions in the order of the workers.
     pub(crate) kept: Vec<Kept>,
+    /// The learning rate of the optimizer on the server: that of the least advanced contributor.
+    pub(crate) learning_rate: Option<f64>,
+    /// Comes right behind the round.
+    pub(crate) freeze: Option<Freeze>,
 }
 
 impl Control {
@@ -36,7 +40,7 @@ impl Control {
         let window = *entry.window;
         if let Some(pending) = &self.holder(speaker, now)?.pending {
             if pending.window.sequence == window.sequence {
-                return Ok((self.answer(0), false));
+                return Ok((self.answer(speaker.worker, 0), false));
             }
             return Err(PsError::Protocol(format!(
                 "worker {}: window {} before the round of window {} is closed",
@@ -49,7 +53,7 @@ impl Control {
         kept.rows = window.span.rows;
         kept.weight = weight(&window, terms.weight);
         self.holder(speaker, now)?.pending = Some(Pending { window, kept });
-        Ok((self.answer(0), true))
+        Ok((self.answer(speaker.worker, 0), true))
     }
 
     /// Closes the open round if every live worker has contributed, and all of the fit's have started.
@@ -62,6 +66,8 @@ impl Control {
             .workers
             .values()
             .filter(|worker| !worker.finished && worker.is_live(now, terms.lease))
+            // One that has trained everything only waits for the epochs to be judged.
+            .filter(|worker| worker.position.epoch < terms.epochs)
             .peekable();
         live.peek()?;
         if live.any(|worker| worker.pending.is_none()) {
@@ -84,25 +90,43 @@ impl Control {
                 self.ended.entry(id.partition).or_default().insert(attempt);
             }
         }
-        self.decide(|| Decision::Close(shares));
+        let learning_rate = self.rate_of_round(terms, &windows);
+        self.decide(|| Decision::Close { shares, learning_rate });
         for (worker, attempt) in silent {
             self.decide(|| Decision::Forget { worker, attempt });
         }
-        self.record(&windows, kept.iter().any(|kept| kept.weight > 0.0));
-        Some(Closing { turn: Turn::behind(&mut self.tail, terms.stops), kept })
+        let ended = self.record(terms, &windows, kept.iter().any(|kept| kept.weight > 0.0));
+        let turn = Turn::behind(&mut self.tail, terms.stops);
+        let freeze = if ended { self.advance(terms, now) } else { None };
+        Some(Closing { turn, kept, learning_rate, freeze })
+    }
+
+    fn rate_of_round(&self, terms: &Terms, windows: &[(WorkerId, Window)]) -> Option<f64> {
+        let (id, window) = windows.iter().min_by_key(|(_, window)| window.span.start)?;
+        let reductions = self.evaluations.as_ref().map_or(0, Evaluations::reductions);
+        terms.schedule.rate(window, self.workers.get(id)?.registration.batches, reductions)
     }
 
     /// Writes the windows of a closed round down; one in which nobody trained is no update.
-    fn record(&mut self, windows: &[(WorkerId, Window)], trained: bool) {
+    /// Tells whether an epoch ended for anybody.
+    fn record(&mut self, terms: &Terms, windows: &[(WorkerId, Window)], trained: bool) -> bool {
         self.version += u64::from(trained);
-        let answer = Answer { version: self.version, staleness: 0, stop: false };
+        let answer = Answer { version: self.version, ..Answer::default() };
+        let mut ended = false;
         for (id, window) in windows {
+            let mut last = None;
             if let Some(worker) = self.workers.get_mut(id) {
-                worker.record(window, answer, worker.registration.attempt);
+                let rate = terms.schedule.rate(window, worker.registration.batches, worker.told);
+                worker.record(window, answer, worker.registration.attempt, rate);
+                if worker.position.batch == 0 {
+                    ended = true;
+                    last = rate;
+                }
             }
             self.commits += 1;
-            self.count(window, 0);
+            self.count(window, 0, last);
         }
+        ended
     }
 
     /// Takes a turn for reading what the round of a contribution gave; `None` while the round is open.
@@ -130,7 +154,7 @@ impl Control {
         worker.pulled = version;
         self.pulls += 1;
         let ticket = self.decide(|| Decision::Read { worker: speaker.worker, round: true });
-        let answer = self.answer(0);
+        let answer = self.answer(speaker.worker, 0);
         Ok(Some((Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket })))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Control, EpochTotal, MAX_WARNINGS, Terms};
+use super::{Control, EpochTotal, Evaluations, MAX_WARNINGS, SavedEvaluations, Terms};
 use crate::checkpoint::{EpochProgress, Owner, Progress};
 use crate::error::PsError;
 use crate::store::status::ResumedStatus;
@@ -16,12 +16,13 @@ impl Control {
         terms: &Terms,
         bytes: u64,
         now: Instant,
-    ) -> Result<(Progress, Turn), PsError> {
+    ) -> Result<(Progress, SavedEvaluations, Turn), PsError> {
         if let Some((code, message)) = &self.failure {
             return Err(PsError::Reported { code: *code, message: message.clone() });
         }
         let millis = now.saturating_duration_since(terms.opened).as_millis();
         let earlier = self.resumed.as_ref().map_or(0, |resumed| resumed.millis);
+        let evaluations = self.evaluations.as_ref().map(Evaluations::saved).unwrap_or_default();
         let progress = Progress {
             version: self.version,
             commits: self.commits,
@@ -34,15 +35,24 @@ impl Control {
             epochs: self
                 .epochs
                 .iter()
-                .map(|total| EpochProgress { rows: total.rows, tally: total.tally })
+                .map(|&EpochTotal { rows, tally, rates }| EpochProgress { rows, tally, rates })
                 .collect(),
+            evaluations: evaluations.progress.clone(),
             workers: self.workers.values().map(Worker::saved).collect(),
         };
-        Ok((progress, Turn::behind(&mut self.tail, terms.stops)))
+        Ok((progress, evaluations, Turn::behind(&mut self.tail, terms.stops)))
     }
 
     /// Goes on from there: no worker has a lease, and each waits for its first attempt.
-    pub(crate) fn restore(&mut self, progress: &Progress, owner: &Owner) {
+    pub(crate) fn restore(
+        &mut self,
+        progress: &Progress,
+        evaluations: &SavedEvaluations,
+        owner: &Owner,
+    ) -> Result<(), PsError> {
+        if let Some(own) = &mut self.evaluations {
+            own.restore(evaluations)?;
+        }
         let epoch = progress.epoch(owner);
         self.version = progress.version;
         self.commits = progress.commits;
@@ -61,7 +71,7 @@ impl Control {
         self.epochs = progress
             .epochs
             .iter()
-            .map(|total| EpochTotal { rows: total.rows, tally: total.tally })
+            .map(|&EpochProgress { rows, tally, rates }| EpochTotal { rows, tally, rates })
             .collect();
         self.workers = progress
             .workers
@@ -69,6 +79,7 @@ impl Control {
             .map(|saved| (saved.worker, Worker::restored(saved, progress.version)))
             .collect();
         self.resumed = Some(ResumedStatus { epoch, millis: progress.millis });
+        Ok(())
     }
 
     /// The workers that have started since the server was opened, or have nothing left to do.

@@ -11,13 +11,14 @@ use crate::store::status::SpanStatus;
 impl Worker {
     /// Its progress; the mini-batches of all attempts so far belong to the same one.
     pub(crate) fn saved(&self) -> WorkerProgress {
-        let Registration { worker, rows, content, batches, .. } = self.registration;
+        let Registration { worker, rows, content, batches, held_out, .. } = self.registration;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         WorkerProgress {
             worker,
             rows,
             content,
             batches,
+            held_out,
             position: self.position,
             finished: self.finished,
             latest: self.latest,
@@ -40,6 +41,7 @@ impl Worker {
             rows: saved.rows,
             content: saved.content,
             batches: saved.batches,
+            held_out: saved.held_out,
         };
         Self {
             position: saved.position,
@@ -76,6 +78,7 @@ impl Epoch {
             epoch: self.epoch,
             rows: self.rows,
             tally: self.tally,
+            learning_rate: self.learning_rate,
             spans: all.into_iter().collect(),
             superseded_rows: self.superseded_rows,
         }
@@ -86,6 +89,7 @@ impl Epoch {
             epoch: saved.epoch,
             rows: saved.rows,
             tally: saved.tally,
+            learning_rate: saved.learning_rate,
             spans: saved.spans.clone(),
             superseded_rows: saved.superseded_rows,
         }

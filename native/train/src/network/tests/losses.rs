@@ -5,18 +5,60 @@ use serde_json::json;
 
 use super::{Case, check_all, layer, noise};
 
+/// A Linear layer with this many outputs, and what follows it.
+fn ends(outputs: usize, ops: &[&str]) -> Case {
+    let args = json!({"in_features": 4, "out_features": outputs});
+    let mut nodes = vec![layer("0", "Linear", &["x"], args)];
+    for (index, op) in ops.iter().enumerate() {
+        let args = if op.ends_with("Softmax") { json!({"dim": -1}) } else { json!({}) };
+        nodes.push(layer(&(index + 1).to_string(), op, &[&index.to_string()], args));
+    }
+    Case::new(&format!("{outputs} outputs, {ops:?}"), &[("x", &[4])], nodes, 6)
+}
+
+#[test]
+fn class_weights_and_label_smoothing_compute_and_differentiate_as_pytorch() {
+    let (class, classes) = (LabelKind::Class { classes: 3 }, [0.0, 2.0, 1.0, 1.0, 0.0, 2.0]);
+    let (two, bits) = (LabelKind::Class { classes: 2 }, [0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+    let shares: Vec<f64> = [0.2, 0.3, 0.5].repeat(6);
+    let (entropy, likelihood) = (LossSpec::CrossEntropy {}, LossSpec::NllLoss {});
+    let binary = LossSpec::BinaryCrossEntropyWithLogits {};
+    let cases = || {
+        let mut cases = Vec::new();
+        for (weights, smoothing) in
+            [(vec![], 0.1), (vec![0.5, 2.0, 1.25], 0.0), (vec![0.5, 0.0, 1.25], 0.2)]
+        {
+            let of = |ends: Case, spec: &LossSpec, name, at| {
+                ends.with_loss(spec, class, (name, at), &[6], &classes)
+                    .with_classes(spec, &weights, smoothing)
+            };
+            cases.push(of(ends(3, &["Softmax"]), &entropy, "cross_entropy", "0"));
+            cases.push(of(ends(3, &["Softmax"]), &likelihood, "cross_entropy", "0"));
+            cases.push(of(ends(3, &["LogSoftmax"]), &likelihood, "nll_loss", "1"));
+        }
+        let name = ("cross_entropy", "0");
+        cases.push(
+            ends(3, &[])
+                .with_loss(&entropy, LabelKind::Values { size: 3 }, name, &[6, 3], &shares)
+                .with_classes(&entropy, &[], 0.1),
+        );
+        for (weights, smoothing) in [(vec![], 0.1), (vec![0.5, 2.0], 0.0)] {
+            let name = ("binary_cross_entropy_with_logits", "0");
+            cases.push(
+                ends(1, &["Sigmoid"])
+                    .with_loss(&binary, two, name, &[6, 1], &bits)
+                    .with_classes(&binary, &weights, smoothing),
+            );
+        }
+        cases
+    };
+    let mut all = cases();
+    all.extend(cases().into_iter().map(Case::with_weights));
+    check_all(&all);
+}
+
 #[test]
 fn every_loss_computes_and_differentiates_as_pytorch() {
-    /// A Linear layer with this many outputs, and what follows it.
-    fn ends(outputs: usize, ops: &[&str]) -> Case {
-        let args = json!({"in_features": 4, "out_features": outputs});
-        let mut nodes = vec![layer("0", "Linear", &["x"], args)];
-        for (index, op) in ops.iter().enumerate() {
-            let args = if op.ends_with("Softmax") { json!({"dim": -1}) } else { json!({}) };
-            nodes.push(layer(&(index + 1).to_string(), op, &[&index.to_string()], args));
-        }
-        Case::new(&format!("{outputs} outputs, {ops:?}"), &[("x", &[4])], nodes, 6)
-    }
     let (class, classes) = (LabelKind::Class { classes: 3 }, [0.0, 2.0, 1.0, 1.0, 0.0, 2.0]);
     let two = LabelKind::Class { classes: 2 };
     let bits = [0.0, 1.0, 1.0, 0.0, 1.0, 1.0];

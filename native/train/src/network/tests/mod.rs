@@ -67,6 +67,8 @@ struct Case {
     /// The name of each term's loss in PyTorch, the value it is of, its label's shape and numbers.
     terms: Vec<(&'static str, String, Vec<usize>, Vec<f64>)>,
     weights: Option<Vec<f32>>,
+    /// Class weights and label smoothing.
+    classes: Option<(Vec<f64>, f64)>,
 }
 
 fn layer(name: &str, op: &str, inputs: &[&str], args: Value) -> NodeSpec {
@@ -118,6 +120,7 @@ impl Case {
                 .unwrap(),
             terms: Vec::new(),
             weights: None,
+            classes: None,
             graph,
             spec: None,
         };
@@ -141,6 +144,14 @@ impl Case {
         let labels = [LabelSpec { column: "label".to_owned(), kind }];
         self.loss = Loss::resolve(spec, &Inspection::of(&self.graph), &labels).unwrap();
         self.terms = vec![(name, of.to_owned(), shape.to_vec(), label.to_vec())];
+        self
+    }
+
+    /// The same case with class weights and label smoothing; `spec` is its loss.
+    fn with_classes(mut self, spec: &LossSpec, weights: &[f64], smoothing: f64) -> Self {
+        self.about.push_str(&format!(", class weights {weights:?}, smoothing {smoothing}"));
+        self.loss = self.loss.with_classes(spec, weights, smoothing).unwrap();
+        self.classes = Some((weights.to_vec(), smoothing));
         self
     }
 
@@ -205,6 +216,10 @@ impl Case {
         if let Some(weights) = &self.weights {
             request["weights"] = json!({"shape": [self.rows], "values": weights});
         }
+        if let Some((weights, smoothing)) = &self.classes {
+            request["classWeights"] = json!(weights);
+            request["labelSmoothing"] = json!(smoothing);
+        }
         request
     }
 
@@ -214,11 +229,26 @@ impl Case {
         for (column, numbers) in batch.inputs.iter_mut().zip(&self.inputs) {
             fill(column, self.rows, numbers);
         }
-        for (column, (_, _, _, label)) in batch.labels.iter_mut().zip(&self.terms) {
-            fill(column, self.rows, label);
+        let terms = self.loss.terms().iter().zip(&self.terms);
+        for (column, (term, (_, _, _, label))) in batch.labels.iter_mut().zip(terms) {
+            match term.target {
+                crate::loss::Target::Indicator { off, on } if self.classes.is_some() => {
+                    let drawn = |&y: &f64| f64::from(if y > 0.0 { on } else { off });
+                    fill(column, self.rows, &label.iter().map(drawn).collect::<Vec<_>>());
+                }
+                _ => fill(column, self.rows, label),
+            }
         }
-        if let (Some(block), Some(weights)) = (&mut batch.weights, &self.weights) {
-            block.rows_mut(self.rows).copy_from_slice(weights);
+        if let Some(block) = &mut batch.weights {
+            let weights = block.rows_mut(self.rows);
+            match &self.weights {
+                Some(given) => weights.copy_from_slice(given),
+                None => weights.fill(1.0),
+            }
+            if self.loss.weighs_classes() {
+                let classes: Vec<i64> = self.terms[0].3.iter().map(|&class| class as i64).collect();
+                batch.divisor = self.loss.weigh(&classes, weights);
+            }
         }
         batch
     }

@@ -14,7 +14,7 @@ fn spec(task: PredictionTask, thresholds: &[f64]) -> PredictorSpec {
             nodes: vec![],
             outputs: vec![],
         },
-        data: DataSpec { inputs: vec![], labels: vec![], weight: None },
+        data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         task,
         outputs: vec![PredictionColumn::Prediction],
         thresholds: thresholds.to_vec(),

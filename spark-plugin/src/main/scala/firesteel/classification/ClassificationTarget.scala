@@ -38,7 +38,8 @@ private[classification] object ClassificationTarget {
     Target(
       LabelColumn(label.name, LabelKind.Class(classes)),
       JObject("name" -> JString(chosen)),
-      output
+      output,
+      if (classes == 2) Seq("accuracy", "auc") else Seq("accuracy")
     )
   }
 

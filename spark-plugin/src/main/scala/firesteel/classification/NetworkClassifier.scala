@@ -69,7 +69,7 @@ final class NetworkClassifier(override val uid: String)
 
   private def logged: Seq[Param[_]] =
     Seq(labelCol, featuresCol, weightCol, strategy, window, numWorkers, optimizer, learningRate) ++
-      Seq(batchSize, epochs, loss, seed)
+      Seq(batchSize, epochs, loss, seed, schedule, validationIndicatorCol, validationFraction)
 }
 
 object NetworkClassifier extends MLReadable[NetworkClassifier] {

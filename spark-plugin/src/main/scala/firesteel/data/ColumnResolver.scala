@@ -83,7 +83,8 @@ object ColumnResolver {
       schema: StructType,
       inputs: Seq[InputRequest],
       labels: Seq[LabelColumn],
-      weight: Option[String] = None
+      weight: Option[String] = None,
+      validation: Option[ValidationRows] = None
   ): Unit = {
     inputs.foreach { input =>
       demand(input.columns.nonEmpty, s"the network's input '${input.name}' has no column")
@@ -102,6 +103,13 @@ object ColumnResolver {
       demand(
         dataType.isInstanceOf[NumericType],
         s"the weight column '$name' has type ${named(dataType)}; accepted is a numeric type"
+      )
+    }
+    validation.flatMap(_.column).foreach { name =>
+      val dataType = field(schema, name).dataType
+      demand(
+        dataType == BooleanType,
+        s"the validation column '$name' has type ${named(dataType)}; accepted is boolean"
       )
     }
   }

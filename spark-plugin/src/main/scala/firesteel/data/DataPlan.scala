@@ -4,8 +4,8 @@ import org.json4s._
 import org.json4s.jackson.JsonMethods.{compact, render}
 
 /** The columns of an Arrow stream, in order: each input (one Arrow column if dense, two if sparse),
-  * each label, the weight if there is one. No column of the stream holds nulls. Its JSON is the
-  * `DataSpec` of `native/core`.
+  * each label, the weight if there is one, the validation indicator if there is one. No column of
+  * the stream holds nulls. Its JSON is the `DataSpec` of `native/core`.
   *
   * @param inputs
   *   the network's inputs
@@ -13,27 +13,75 @@ import org.json4s.jackson.JsonMethods.{compact, render}
   *   the labels; none in prediction
   * @param weight
   *   the user's row-weight column, if there is one
+  * @param validation
+  *   which rows are held out for validation, if any are
   */
 final case class DataPlan(
     inputs: Seq[InputColumn],
     labels: Seq[LabelColumn] = Nil,
-    weight: Option[String] = None
+    weight: Option[String] = None,
+    validation: Option[ValidationRows] = None
 ) {
 
   /** The user's columns that are read, each once, in the order of their first use. */
   def columns: Seq[String] =
-    (inputs.flatMap(_.columns) ++ labels.map(_.column) ++ weight).distinct
+    (inputs.flatMap(_.columns) ++ labels.map(_.column) ++ weight ++ indicator).distinct
+
+  /** The user's column that marks the rows held out, if there is one. */
+  def indicator: Option[String] = validation.flatMap(_.column)
 
   /** The `DataSpec` as a JSON value. */
   def json: JObject =
     JObject(
       "inputs" -> JArray(inputs.map(_.json).toList),
       "labels" -> JArray(labels.map(_.json).toList),
-      "weight" -> weight.fold[JValue](JNull)(JString(_))
+      "weight" -> weight.fold[JValue](JNull)(JString(_)),
+      "validation" -> validation.fold[JValue](JNothing)(_.json)
     )
 
   /** The `DataSpec` as JSON text. */
   def toJson: String = compact(render(json))
+}
+
+/** Which rows are held out for validation. */
+sealed trait ValidationRows extends Serializable {
+
+  /** The user's column that marks them, if there is one. */
+  def column: Option[String]
+
+  /** The `ValidationSpec` as a JSON value. */
+  def json: JObject
+}
+
+object ValidationRows {
+
+  /** Those that a boolean column marks.
+    *
+    * @param indicator
+    *   the user's column
+    */
+  final case class Marked(indicator: String) extends ValidationRows {
+    override def column: Option[String] = Some(indicator)
+    override def json: JObject =
+      JObject("type" -> JString("column"), "column" -> JString(indicator))
+  }
+
+  /** A share of all rows, chosen by their contents.
+    *
+    * @param fraction
+    *   the share, between 0 and 1
+    * @param seed
+    *   decides which rows they are
+    */
+  final case class Fraction(fraction: Double, seed: Long) extends ValidationRows {
+    override def column: Option[String] = None
+    override def json: JObject =
+      JObject(
+        "type" -> JString("fraction"),
+        "fraction" -> JDouble(fraction),
+        "seed" -> JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
+      )
+  }
 }
 
 /** One input of the network.

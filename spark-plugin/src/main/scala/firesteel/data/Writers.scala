@@ -27,7 +27,8 @@ private[data] final class Writers(
 
   /** A writer for each column of the plan, in the order of the stream. */
   def apply(plan: DataPlan): Seq[Writer] =
-    plan.inputs.map(input) ++ plan.labels.map(label) ++ plan.weight.map(weight)
+    plan.inputs.map(input) ++ plan.labels.map(label) ++ plan.weight.map(weight) ++
+      plan.indicator.map(indicator)
 
   private def cell(column: String): Cell = new Cell(column, source.columns(column)._1, position)
 
@@ -68,6 +69,12 @@ private[data] final class Writers(
   private def weight(column: String): Writer = {
     val builder = new ScalarBuilder(allocator, column, ColumnBuilder.Float32, 4)
     numbers(Seq(column), builder, _ * 4L + builder.address, NumberStore.Floats)
+  }
+
+  private def indicator(column: String): Writer = {
+    val arrow = ColumnBuilder.arrowType(ElementType.U8)
+    val builder = new ScalarBuilder(allocator, column, arrow, 1)
+    numbers(Seq(column), builder, _ + builder.address, NumberStore(ElementType.U8))
   }
 
   private def vectors(cell: Cell, builder: DenseBuilder, wide: Boolean): Writer = {

@@ -8,6 +8,7 @@ import org.json4s.JsonAST.JObject
 trait TrainingParams
     extends StrategyParams
     with OptimizerParams
+    with ControlParams
     with CheckpointParams
     with HasSeed {
 
@@ -70,6 +71,10 @@ trait TrainingParams
         !isSet(momentum),
         "the strategy 'eamsgd' has a momentum of its own: set elasticMomentum in place of momentum"
       )
+      require(
+        !isSet(weightDecay) || $(weightDecay) == 0,
+        "the strategy 'eamsgd' has its own step, which has no weight decay"
+      )
       val plain = copy(ParamMap(optimizer -> "sgd")).asInstanceOf[TrainingParams]
       if (isSet(learningRate)) plain.optimizerSpec
       else plain.copy(ParamMap(learningRate -> 0.1)).asInstanceOf[TrainingParams].optimizerSpec
@@ -81,6 +86,7 @@ trait TrainingSetters
     extends TrainingParams
     with StrategySetters
     with OptimizerSetters
+    with ControlSetters
     with CheckpointSetters {
   def setBatchSize(value: Int): this.type = set(batchSize, value)
   def setEpochs(value: Int): this.type = set(epochs, value)

@@ -36,6 +36,14 @@ private[params] object Validators {
     true
   }
 
+  def finite(name: String): Double => Boolean =
+    number(name, "a finite number")(value => !value.isNaN && !value.isInfinite)
+
+  def atLeastZero(name: String): Int => Boolean = { value =>
+    require(value >= 0, s"$name must be at least 0, not $value")
+    true
+  }
+
   def atLeastOne(name: String): Int => Boolean = { value =>
     require(value >= 1, s"$name must be at least 1, not $value")
     true

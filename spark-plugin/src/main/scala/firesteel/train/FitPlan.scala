@@ -21,6 +21,8 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   the `OptimizerSpec`
   * @param strategy
   *   the `StrategySpec` of a fit with this many workers
+  * @param controls
+  *   the `ControlSpec`
   * @param workers
   *   how many workers a cluster with this many slots gets
   * @param requestedWorkers
@@ -46,6 +48,7 @@ private[firesteel] final case class FitPlan(
     loss: JObject,
     optimizer: JObject,
     strategy: Int => JObject,
+    controls: JObject,
     workers: Int => Int,
     requestedWorkers: Option[Int],
     batchSize: Int,
@@ -71,6 +74,7 @@ private[firesteel] final case class FitPlan(
       "data" -> data.json,
       "strategy" -> strategy(workers),
       "optimizer" -> optimizer,
+      "controls" -> controls,
       "workers" -> JInt(workers),
       "epochs" -> JInt(epochs),
       "seed" -> unsignedSeed,
@@ -143,6 +147,7 @@ private[firesteel] final case class FitPlan(
         "loss" -> loss,
         "optimizer" -> optimizer,
         "strategy" -> strategy(workers),
+        "controls" -> controls,
         "batchSize" -> JInt(batchSize),
         "epochs" -> JInt(epochs),
         "seed" -> unsignedSeed,

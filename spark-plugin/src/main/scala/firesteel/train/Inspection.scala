@@ -47,14 +47,15 @@ private[firesteel] object Inspection {
   def of(network: Network, inputs: Seq[InputColumn]): Inspection =
     parse(ask(network, inputs)).extract[Inspection]
 
-  /** Checks that a loss fits the network's outputs and their labels.
+  /** Checks that a loss fits the network's outputs, their labels and the controls.
     *
     * @throws firesteel.bridge.InvalidSpecException
-    *   naming the output, its shape and the label
+    *   naming the output, its shape and the label, or the option
     */
-  def check(network: Network, data: DataPlan, loss: JObject): Unit = {
+  def check(network: Network, data: DataPlan, loss: JObject, controls: JObject): Unit = {
     val labels = JArray(data.labels.map(_.json).toList)
-    val _ = ask(network, data.inputs, "loss" -> loss, "labels" -> labels)
+    val more = Seq[JField]("loss" -> loss, "labels" -> labels, "controls" -> controls)
+    val _ = ask(network, data.inputs, more: _*)
   }
 
   private def ask(network: Network, inputs: Seq[InputColumn], more: JField*): String = {

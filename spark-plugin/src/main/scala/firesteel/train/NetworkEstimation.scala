@@ -29,7 +29,8 @@ private[firesteel] trait NetworkEstimation
       schema,
       Seq(inputRequest(network = requiredNetwork, schema)),
       Seq(label),
-      weightColumn
+      weightColumn,
+      validationRows
     )
 
   /** Trains the network on a DataFrame.
@@ -47,14 +48,16 @@ private[firesteel] trait NetworkEstimation
     val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
     val inspection = Inspection.of(network, inputs)
     val learnt = target(inspection)
-    val data = DataPlan(inputs, Seq(learnt.label), weightColumn)
-    Inspection.check(network, data, learnt.loss)
+    val data = DataPlan(inputs, Seq(learnt.label), weightColumn, validationRows)
+    val controls = controlSpec(getEpochs, learnt.metrics)
+    Inspection.check(network, data, learnt.loss, controls)
     val plan = FitPlan(
       NetworkJson.specification(network),
       data,
       learnt.loss,
       optimizer,
       strategySpec(_),
+      controls,
       workersOn,
       get(numWorkers),
       getBatchSize,
@@ -82,9 +85,12 @@ private[firesteel] trait NetworkEstimation
   *   the `LossSpec`
   * @param output
   *   the network's output that is compared with it
+  * @param metrics
+  *   what is computed of it on validation rows unless the user says otherwise
   */
 private[firesteel] final case class Target(
     label: LabelColumn,
     loss: JObject,
-    output: OutputInspection
+    output: OutputInspection,
+    metrics: Seq[String]
 )

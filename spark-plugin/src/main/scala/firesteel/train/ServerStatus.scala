@@ -16,7 +16,9 @@ private[train] final case class ServerStatus(
     recentLoss: Option[Double],
     warnings: Seq[String],
     failure: Option[FailureStatus],
-    resumed: Option[ResumedStatus] = None
+    resumed: Option[ResumedStatus] = None,
+    stopped: Option[String] = None,
+    bestEpoch: Option[Int] = None
 )
 
 /** Where an interrupted fit had got to that this one goes on from: an epoch counted from 0, and how long it had run. */
@@ -39,7 +41,9 @@ private[train] final case class EpochStatus(
     epoch: Int,
     loss: Option[Double],
     rows: Long,
-    finishedWorkers: Int
+    finishedWorkers: Int,
+    learningRate: Option[Double] = None,
+    validation: Option[ValidationSummary] = None
 )
 
 private[train] final case class FailureStatus(code: Int, message: String)
@@ -47,7 +51,8 @@ private[train] final case class FailureStatus(code: Int, message: String)
 /** What the server keeps for the end of a fit. */
 private[train] final case class ServerSummary(
     stalenessHistogram: Seq[Long],
-    ledger: Seq[LedgerEntry]
+    ledger: Seq[LedgerEntry],
+    evaluations: Seq[ValidationSummary] = Nil
 )
 
 private[train] object ServerStatus {

@@ -29,6 +29,10 @@ import org.json4s.{DefaultFormats, Formats}
   *   which mini-batches were applied, by worker and epoch
   * @param warnings
   *   what the user should know
+  * @param bestEpoch
+  *   the best epoch by what early stopping watches, counted from 0; none where nothing is judged
+  * @param stopped
+  *   why the training ended before its last epoch, if it did: `patience`, `targetLoss`, `targetMetric`, `maxSeconds`
   */
 final case class TrainingSummary(
     epochs: Seq[EpochSummary],
@@ -42,11 +46,20 @@ final case class TrainingSummary(
     stalenessMax: Long,
     stalenessHistogram: Seq[Long],
     ledger: Seq[LedgerEntry],
-    warnings: Seq[String]
+    warnings: Seq[String],
+    bestEpoch: Option[Int] = None,
+    stopped: Option[String] = None
 ) {
 
   /** The mean loss of each epoch. */
   def losses: Seq[Double] = epochs.map(_.loss)
+
+  /** The mean loss of the validation rows after each epoch that was scored. */
+  def validationLosses: Seq[Double] = epochs.flatMap(_.validation).flatMap(_.loss)
+
+  /** A metric of the validation rows after each epoch for which it is defined. */
+  def validationMetric(name: String): Seq[Double] =
+    epochs.flatMap(_.validation).flatMap(_.metric(name))
 
   /** The rows trained in a second. */
   def rowsPerSecond: Double = rowsTrained.toDouble / seconds
@@ -62,8 +75,58 @@ final case class TrainingSummary(
   *   the mean of the rows' losses by their weights, each taken when the row was trained
   * @param rows
   *   the rows trained
+  * @param learningRate
+  *   the mean of the workers' learning rates at its end
+  * @param validation
+  *   what the validation rows came to at its end, if there are any
   */
-final case class EpochSummary(epoch: Int, loss: Double, rows: Long)
+final case class EpochSummary(
+    epoch: Int,
+    loss: Double,
+    rows: Long,
+    learningRate: Option[Double] = None,
+    validation: Option[ValidationSummary] = None
+)
+
+/** What validation rows came to.
+  *
+  * @param version
+  *   how often the center variable that was scored had been updated
+  * @param rows
+  *   the rows
+  * @param loss
+  *   the mean of their losses by their weights; none where they weigh nothing
+  * @param metrics
+  *   the metrics that were asked for
+  */
+final case class ValidationSummary(
+    version: Long,
+    rows: Long,
+    loss: Option[Double],
+    metrics: Seq[MetricSummary]
+) {
+
+  /** The value of a metric, if it was asked for and is defined. */
+  def metric(name: String): Option[Double] = metrics.find(_.name == name).flatMap(_.value)
+}
+
+/** What a metric came to.
+  *
+  * @param name
+  *   as it was asked for
+  * @param value
+  *   none where it is undefined, such as the AUC of rows of one class, and for a confusion matrix
+  * @param errorBound
+  *   how far the value may be from the exact one, of the AUC
+  * @param matrix
+  *   the rows' weights by class and predicted class, of the confusion matrix
+  */
+final case class MetricSummary(
+    name: String,
+    value: Option[Double],
+    errorBound: Option[Double] = None,
+    matrix: Option[Seq[Seq[Double]]] = None
+)
 
 /** What of one epoch of one worker was applied.
   *
@@ -79,6 +142,12 @@ final case class EpochSummary(epoch: Int, loss: Double, rows: Long)
   *   the mini-batches that each attempt applied, in order
   * @param supersededRows
   *   rows that had been applied when a retry brought other rows and the epoch started again
+  * @param loss
+  *   the mean of the rows' losses by their weights
+  * @param learningRate
+  *   that of the last mini-batch
+  * @param validation
+  *   what this worker's validation rows came to, if it has any
   */
 final case class LedgerEntry(
     partition: Int,
@@ -86,7 +155,10 @@ final case class LedgerEntry(
     epoch: Int,
     rows: Long,
     spans: Seq[LedgerSpan],
-    supersededRows: Long
+    supersededRows: Long,
+    loss: Option[Double] = None,
+    learningRate: Option[Double] = None,
+    validation: Option[ValidationSummary] = None
 )
 
 /** Consecutive mini-batches that one attempt of a task applied.
@@ -115,7 +187,11 @@ private[firesteel] object TrainingSummary {
       tasks: Int,
       seconds: Double
   ): TrainingSummary = TrainingSummary(
-    status.epochs.map(e => EpochSummary(e.epoch, e.loss.getOrElse(Double.NaN), e.rows)),
+    status.epochs.zipWithIndex.map { case (e, index) =>
+      // Those of the end hold the confusion matrices as well.
+      val validation = kept.evaluations.lift(index).orElse(e.validation)
+      EpochSummary(e.epoch, e.loss.getOrElse(Double.NaN), e.rows, e.learningRate, validation)
+    },
     status.rowsTrained,
     seconds + status.resumed.fold(0.0)(_.millis.toDouble / 1e3),
     workers,
@@ -126,6 +202,8 @@ private[firesteel] object TrainingSummary {
     status.workers.map(_.stalenessMax).maxOption.getOrElse(0L),
     kept.stalenessHistogram,
     kept.ledger,
-    status.warnings
+    status.warnings,
+    status.bestEpoch,
+    status.stopped
   )
 }

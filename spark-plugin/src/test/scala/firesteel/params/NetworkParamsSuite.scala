@@ -1,9 +1,19 @@
 package firesteel.params
 
 import firesteel.classification.NetworkClassifier
+import firesteel.data.ValidationRows
 import firesteel.network._
 import org.apache.spark.ml.param.{ParamMap, ParamsSuite}
-import org.json4s.JsonAST.{JBool, JDouble, JNothing, JObject, JString}
+import org.json4s.JsonAST.{
+  JArray,
+  JBool,
+  JDouble,
+  JInt,
+  JNothing,
+  JNull,
+  JObject,
+  JString
+}
 import org.json4s.jackson.JsonMethods.{compact, render}
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -194,7 +204,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     assert(
       new NetworkClassifier().setWindow(2).strategySpec(workers = 2) === JObject(
         "name" -> JString("adag"),
-        "window" -> org.json4s.JsonAST.JInt(2)
+        "window" -> JInt(2)
       )
     )
   }
@@ -288,6 +298,109 @@ final class NetworkParamsSuite extends AnyFunSuite {
     refused("'eamsgd' has its own step")(eamsgd.setOptimizer("adam").fitOptimizerSpec)
     refused("set elasticMomentum in place of momentum")(
       new NetworkClassifier().setStrategy("eamsgd").setMomentum(0.9).fitOptimizerSpec
+    )
+  }
+
+  test("without any control nothing is steered") {
+    val spec = new NetworkClassifier().controlSpec(3, Seq("accuracy"))
+    assert((spec \ "schedule") === JObject("name" -> JString("constant")))
+    assert((spec \ "warmup") === JNull)
+    assert((spec \ "clipping") === JObject("value" -> JNull, "norm" -> JNull))
+    assert((spec \ "classWeights") === JArray(Nil))
+    assert((spec \ "labelSmoothing") === JDouble(0))
+    assert((spec \ "metrics") === JArray(Nil), "no rows are held out")
+    assert((spec \ "stopping" \ "patience") === JNull)
+    assert((spec \ "stopping" \ "restoreBest") === JBool(false))
+    assert(new NetworkClassifier().validationRows.isEmpty)
+  }
+
+  test("controls that are set reach their specification") {
+    val classifier = new NetworkClassifier()
+      .setSchedule("plateau")
+      .setPlateauPatience(0)
+      .setPlateauMonitor("auc")
+      .setWarmupSteps(100)
+      .setClipNorm(1)
+      .setClassWeights(Array(1, 2))
+      .setLabelSmoothing(0.1)
+      .setValidationIndicatorCol("isVal")
+      .setMonitor("accuracy")
+      .setMonitorMode("max")
+      .setPatience(3)
+      .setRestoreBest(true)
+      .setMaxSeconds(60)
+    val spec = classifier.controlSpec(3, Seq("accuracy", "auc"))
+    assert(
+      compact(render(spec \ "schedule")) === """{"name":"plateau","factor":0.1,"patience":0,""" +
+        """"threshold":1.0E-4,"thresholdMode":"relative","cooldown":0,"minimum":0.0,"monitor":"auc"}"""
+    )
+    assert((spec \ "warmup" \ "steps") === JInt(100))
+    assert((spec \ "clipping" \ "norm") === JDouble(1))
+    assert((spec \ "classWeights") === JArray(List(JDouble(1), JDouble(2))))
+    assert((spec \ "metrics") === JArray(List(JString("accuracy"), JString("auc"))))
+    assert((spec \ "stopping" \ "monitor") === JString("accuracy"))
+    assert((spec \ "stopping" \ "mode") === JString("max"))
+    assert((spec \ "stopping" \ "patience") === JInt(3))
+    assert((spec \ "stopping" \ "maxSeconds") === JDouble(60))
+    assert(classifier.validationRows.contains(ValidationRows.Marked("isVal")))
+    val own = classifier.setMetrics(Array("top2")).controlSpec(3, Seq("accuracy"))
+    assert((own \ "metrics") === JArray(List(JString("top2"))))
+  }
+
+  test("each schedule has its options and no other") {
+    def schedule(classifier: NetworkClassifier): String =
+      compact(render(classifier.scheduleSpec(7)))
+    assert(
+      schedule(new NetworkClassifier().setSchedule("step").setScheduleStep(2)) ===
+        """{"name":"step","stepSize":2,"gamma":0.1}"""
+    )
+    assert(
+      schedule(new NetworkClassifier().setSchedule("exponential").setScheduleGamma(0.5)) ===
+        """{"name":"exponential","gamma":0.5}"""
+    )
+    assert(
+      schedule(new NetworkClassifier().setSchedule("cosine")) ===
+        """{"name":"cosine","epochs":7,"minimum":0.0}"""
+    )
+    refused("the schedule 'cosine' has no scheduleGamma; it has scheduleEpochs, scheduleMinimum")(
+      new NetworkClassifier().setSchedule("cosine").setScheduleGamma(0.5).scheduleSpec(7)
+    )
+    refused("the schedule 'constant' has no plateauPatience; it has no options")(
+      new NetworkClassifier().setPlateauPatience(2).scheduleSpec(7)
+    )
+    refused("warmupStart is set, but not warmupSteps")(
+      new NetworkClassifier().setWarmupStart(0.5).warmupSpec
+    )
+    refused("unknown schedule 'linear'")(new NetworkClassifier().setSchedule("linear"))
+  }
+
+  test("rows are held out by a column or by a share, not by both") {
+    val share = new NetworkClassifier().setValidationFraction(0.2).setSeed(-1)
+    assert(share.validationRows.contains(ValidationRows.Fraction(0.2, -1)))
+    assert(
+      share.validationRows
+        .map(rows => compact(render(rows.json)))
+        .contains(
+          """{"type":"fraction","fraction":0.2,"seed":18446744073709551615}"""
+        )
+    )
+    refused("are both set; set only one of them")(
+      share.setValidationIndicatorCol("isVal").validationRows
+    )
+    refused("validationFraction must be a number between 0 and 1, not 1.0")(
+      new NetworkClassifier().setValidationFraction(1)
+    )
+  }
+
+  test("weight decay is an option of every optimizer, and eamsgd's own step has none") {
+    val decayed = new NetworkClassifier().setWeightDecay(0.01)
+    Seq("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "adamax", "nadam").foreach {
+      name =>
+        val spec = decayed.copy(ParamMap.empty).setOptimizer(name).optimizerSpec
+        assert((spec \ "weightDecay") === JDouble(0.01), name)
+    }
+    refused("'eamsgd' has its own step, which has no weight decay")(
+      decayed.setStrategy("eamsgd").fitOptimizerSpec
     )
   }
 

@@ -5,7 +5,7 @@ import java.nio.file.Path
 import firesteel.bridge.{InvalidDataException, UntrainedModelException}
 import firesteel.data._
 import org.apache.spark.{SparkConf, SparkException}
-import org.json4s.JsonAST.{JInt, JObject, JString, JValue}
+import org.json4s.JsonAST.{JDouble, JInt, JObject, JString, JValue}
 import org.json4s.jackson.JsonMethods.parse
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -22,6 +22,7 @@ final class FitPlanSuite extends AnyFunSuite {
     JObject("name" -> JString("cross_entropy")),
     JObject("name" -> JString("sgd")),
     _ => JObject("name" -> JString("adag")),
+    JObject("labelSmoothing" -> JDouble(0.1)),
     identity,
     None,
     32,
@@ -45,6 +46,7 @@ final class FitPlanSuite extends AnyFunSuite {
         "data",
         "strategy",
         "optimizer",
+        "controls",
         "workers",
         "epochs"
       ) ++
@@ -62,8 +64,9 @@ final class FitPlanSuite extends AnyFunSuite {
       common.keySet ++ own.keySet ===
         Set("server", "network", "data", "loss", "optimizer", "strategy", "batchSize", "epochs") ++
         Set("seed", "shuffle", "partition", "attempt", "workersInTask", "threads", "cacheBytes") +
-        "spillDirectories"
+        "spillDirectories" + "controls"
     )
+    assert(common("controls") === JObject("labelSmoothing" -> JDouble(0.1)))
   }
 
   test("with shards all documents name them, and no worker gets the driver's secret") {

@@ -1,0 +1,358 @@
+//! Metrics of validation rows as sums that merge: each worker adds up its own rows, the server adds up the workers.
+//!
+//! All sums are f64 and weighted by the rows' weights. Merging is associative and commutative to rounding, so neither the
+//! number of workers nor their order matters.
+
+mod moments;
+mod ranking;
+
+use serde::Serialize;
+
+use self::moments::Moments;
+use self::ranking::Ranking;
+use crate::channel::Tally;
+use crate::spec::{LabelKind, LabelSpec, Metric, Monitor};
+
+/// Which metrics are computed of which kind of label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricSet {
+    metrics: Vec<Metric>,
+    /// The classes or the numbers of a label.
+    size: usize,
+}
+
+/// What the metrics of some rows add up to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricSums {
+    rows: u64,
+    /// The sum of the rows' weights.
+    weight: f64,
+    loss: Tally,
+    parts: Vec<Part>,
+}
+
+/// One metric's sums.
+#[derive(Clone, Debug, PartialEq)]
+enum Part {
+    /// The weight of the rows whose class is among the `k` largest scores.
+    Hits { k: usize, hits: f64 },
+    /// Scores of two classes.
+    Ranking(Ranking),
+    /// Weights by class and predicted class, row by row.
+    Confusion { classes: usize, counts: Vec<f64> },
+    /// The sum of the rows' mean squared errors.
+    Squares(f64),
+    /// The sum of the rows' mean absolute errors.
+    Absolutes(f64),
+    /// Each output's variance, and what of it is not explained.
+    Explained(Vec<Moments>),
+}
+
+/// What a metric came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricValue {
+    /// The metric's name.
+    pub name: String,
+    /// Its value; null where it is undefined, such as the AUC of rows of one class.
+    pub value: Option<f64>,
+    /// How far the value may be from the exact one, for the AUC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_bound: Option<f64>,
+    /// The rows' weights by class and predicted class, for the confusion matrix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matrix: Option<Vec<Vec<f64>>>,
+}
+
+impl MetricSet {
+    /// The metrics that [`ControlSpec::check`](crate::spec::ControlSpec::check) has found to fit the labels.
+    #[must_use]
+    pub fn new(metrics: &[Metric], labels: &[LabelSpec]) -> Self {
+        let size = match labels.first().map(|label| label.kind) {
+            Some(LabelKind::Class { classes }) => classes,
+            Some(LabelKind::Values { size }) => size,
+            None => 0,
+        };
+        Self { metrics: metrics.to_vec(), size }
+    }
+
+    /// The sums over no rows.
+    #[must_use]
+    pub fn empty(&self) -> MetricSums {
+        let part = |metric: &Metric| match *metric {
+            Metric::Accuracy => Part::Hits { k: 1, hits: 0.0 },
+            Metric::Top(k) => Part::Hits { k: k as usize, hits: 0.0 },
+            Metric::Auc => Part::Ranking(Ranking::new()),
+            Metric::Confusion => {
+                Part::Confusion { classes: self.size, counts: vec![0.0; self.size * self.size] }
+            }
+            Metric::Mse => Part::Squares(0.0),
+            Metric::Mae => Part::Absolutes(0.0),
+            Metric::R2 => Part::Explained(vec![Moments::default(); self.size]),
+        };
+        MetricSums {
+            rows: 0,
+            weight: 0.0,
+            loss: Tally::default(),
+            parts: self.metrics.iter().map(part).collect(),
+        }
+    }
+
+    /// Whether anything but the loss is computed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.metrics.is_empty()
+    }
+
+    /// The sums of these numbers, as [`MetricSums::encode`] wrote them; `None` where they are not those of this set.
+    #[must_use]
+    pub fn decode(&self, numbers: &[f64]) -> Option<MetricSums> {
+        let mut sums = self.empty();
+        let mut numbers = numbers.iter().copied();
+        let rows = numbers.next().filter(|rows| *rows >= 0.0 && rows.fract() == 0.0)?;
+        sums.rows = rows as u64;
+        for slot in sums.slots() {
+            *slot = numbers.next()?;
+        }
+        numbers.next().is_none().then_some(sums)
+    }
+
+    /// How many numbers the sums of this set take.
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        1 + self.empty().slots().count()
+    }
+
+    /// What the sums come to, metric by metric.
+    #[must_use]
+    pub fn values(&self, sums: &MetricSums) -> Vec<MetricValue> {
+        let value = |(metric, part): (&Metric, &Part)| {
+            let mut found = MetricValue {
+                name: metric.to_string(),
+                value: part.value(sums.weight),
+                error_bound: None,
+                matrix: None,
+            };
+            match part {
+                Part::Ranking(ranking) => found.error_bound = ranking.error_bound(),
+                Part::Confusion { classes, counts } => {
+                    let rows = counts.chunks_exact((*classes).max(1));
+                    found.matrix = Some(rows.map(<[f64]>::to_vec).collect());
+                }
+                _ => {}
+            }
+            found
+        };
+        self.metrics.iter().zip(&sums.parts).map(value).collect()
+    }
+
+    /// What the sums come to for a monitor; `None` where it is undefined, not of validation rows or not computed.
+    #[must_use]
+    pub fn monitored(&self, sums: &MetricSums, monitor: Monitor) -> Option<f64> {
+        match monitor {
+            Monitor::TrainingLoss => None,
+            Monitor::Loss => sums.loss(),
+            Monitor::Metric(metric) => {
+                let at = self.metrics.iter().position(|&known| known == metric)?;
+                sums.parts.get(at)?.value(sums.weight)
+            }
+        }
+    }
+}
+
+impl MetricSums {
+    /// The number of rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The mean loss; `None` where nothing weighs.
+    #[must_use]
+    pub fn loss(&self) -> Option<f64> {
+        (self.loss.weight > 0.0).then(|| self.loss.loss / self.loss.weight)
+    }
+
+    /// Adds the losses of rows.
+    pub fn add_loss(&mut self, tally: Tally) {
+        self.loss.add(tally);
+    }
+
+    /// Adds rows of which nothing but the loss is wanted.
+    pub fn add_rows(&mut self, weights: &[f32]) {
+        self.rows += weights.len() as u64;
+        self.weight += weights.iter().copied().map(f64::from).sum::<f64>();
+    }
+
+    /// Adds rows whose label is a class: `width` scores a row, one number for each class or a single one that is above 0 for
+    /// class 1 of two; the class of each; the weight of each.
+    pub fn add_classes(&mut self, scores: &[f32], width: usize, classes: &[i64], weights: &[f32]) {
+        for ((row, &class), &weight) in scores.chunks_exact(width.max(1)).zip(classes).zip(weights)
+        {
+            let weight = f64::from(weight);
+            self.rows += 1;
+            self.weight += weight;
+            let class = usize::try_from(class).unwrap_or(usize::MAX);
+            for part in &mut self.parts {
+                match part {
+                    Part::Hits { k, hits } => {
+                        *hits += if place(row, class) < *k { weight } else { 0.0 };
+                    }
+                    Part::Ranking(ranking) => {
+                        let score = match *row {
+                            [score] => score,
+                            [zero, one, ..] => one - zero,
+                            [] => f32::NAN,
+                        };
+                        ranking.add(score, class == 1, weight);
+                    }
+                    Part::Confusion { classes, counts } => {
+                        if let Some(count) = counts.get_mut(class * *classes + predicted(row)) {
+                            *count += weight;
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Adds rows whose label is `size` numbers: the predictions and the labels, row after row; the weight of each row.
+    pub fn add_values(
+        &mut self,
+        predictions: &[f32],
+        labels: &[f32],
+        size: usize,
+        weights: &[f32],
+    ) {
+        let rows = predictions.chunks_exact(size.max(1)).zip(labels.chunks_exact(size.max(1)));
+        for ((predicted, labels), &weight) in rows.zip(weights) {
+            let weight = f64::from(weight);
+            self.rows += 1;
+            self.weight += weight;
+            let errors = predicted.iter().zip(labels).map(|(&x, &y)| f64::from(x) - f64::from(y));
+            let count = size.max(1) as f64;
+            for part in &mut self.parts {
+                match part {
+                    Part::Squares(sum) => {
+                        *sum +=
+                            weight * errors.clone().map(|error| error * error).sum::<f64>() / count;
+                    }
+                    Part::Absolutes(sum) => {
+                        *sum += weight * errors.clone().map(f64::abs).sum::<f64>() / count;
+                    }
+                    Part::Explained(outputs) => {
+                        for ((output, &label), error) in
+                            outputs.iter_mut().zip(labels).zip(errors.clone())
+                        {
+                            output.add(f64::from(label), error, weight);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Adds the sums of other rows, which must be of the same set.
+    pub fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.weight += other.weight;
+        self.loss.add(other.loss);
+        for (part, other) in self.parts.iter_mut().zip(&other.parts) {
+            part.merge(other);
+        }
+    }
+
+    /// The sums as numbers.
+    #[must_use]
+    pub fn encode(&self) -> Vec<f64> {
+        let mut copy = self.clone();
+        let mut numbers = vec![self.rows as f64];
+        numbers.extend(copy.slots().map(|slot| *slot));
+        numbers
+    }
+
+    /// Every number but the rows, in a fixed order.
+    fn slots(&mut self) -> impl Iterator<Item = &mut f64> {
+        let Self { weight, loss, parts, .. } = self;
+        [weight, &mut loss.loss, &mut loss.weight]
+            .into_iter()
+            .chain(parts.iter_mut().flat_map(Part::slots))
+    }
+}
+
+impl Part {
+    fn merge(&mut self, other: &Self) {
+        match (self, other) {
+            (Self::Hits { hits, .. }, Self::Hits { hits: theirs, .. }) => *hits += theirs,
+            (Self::Ranking(ranking), Self::Ranking(theirs)) => ranking.merge(theirs),
+            (Self::Confusion { counts, .. }, Self::Confusion { counts: theirs, .. }) => {
+                counts.iter_mut().zip(theirs).for_each(|(count, theirs)| *count += theirs);
+            }
+            (Self::Squares(sum), Self::Squares(theirs))
+            | (Self::Absolutes(sum), Self::Absolutes(theirs)) => *sum += theirs,
+            (Self::Explained(outputs), Self::Explained(theirs)) => {
+                outputs.iter_mut().zip(theirs).for_each(|(output, theirs)| output.merge(theirs));
+            }
+            // Sums of different sets: `decode` and `empty` of one set never give them.
+            _ => {}
+        }
+    }
+
+    /// The single number, where there is one and it is defined.
+    fn value(&self, weight: f64) -> Option<f64> {
+        let mean = |sum: f64| (weight > 0.0).then(|| sum / weight);
+        match self {
+            Self::Hits { hits, .. } => mean(*hits),
+            Self::Ranking(ranking) => ranking.area(),
+            Self::Confusion { .. } => None,
+            Self::Squares(sum) | Self::Absolutes(sum) => mean(*sum),
+            Self::Explained(outputs) => {
+                let shares: Option<Vec<f64>> = outputs.iter().map(Moments::explained).collect();
+                let shares = shares.filter(|shares| !shares.is_empty())?;
+                Some(shares.iter().sum::<f64>() / shares.len() as f64)
+            }
+        }
+    }
+
+    fn slots(&mut self) -> Box<dyn Iterator<Item = &mut f64> + '_> {
+        match self {
+            Self::Hits { hits: sum, .. } | Self::Squares(sum) | Self::Absolutes(sum) => {
+                Box::new(std::iter::once(sum))
+            }
+            Self::Ranking(ranking) => Box::new(ranking.slots()),
+            Self::Confusion { counts, .. } => Box::new(counts.iter_mut()),
+            Self::Explained(outputs) => Box::new(outputs.iter_mut().flat_map(Moments::slots)),
+        }
+    }
+}
+
+/// How many classes have a larger score than a class, or the same one and come before it; NaN is larger than all others.
+fn place(scores: &[f32], class: usize) -> usize {
+    if let &[score] = scores {
+        return usize::from((class == 1) != (score > 0.0));
+    }
+    let Some(&own) = scores.get(class) else { return usize::MAX };
+    let ahead = |(other, &score): (usize, &f32)| {
+        other != class && !(score < own || (score == own && other > class))
+    };
+    scores.iter().enumerate().filter(|&entry| ahead(entry)).count()
+}
+
+/// The class of the largest score, the first of equals.
+fn predicted(scores: &[f32]) -> usize {
+    if let &[score] = scores {
+        return usize::from(score > 0.0);
+    }
+    let mut found = (0, f32::NEG_INFINITY);
+    for (class, &score) in scores.iter().enumerate() {
+        if score > found.1 {
+            found = (class, score);
+        }
+    }
+    found.0
+}
+
+#[cfg(test)]
+mod tests;

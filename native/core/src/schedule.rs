@@ -1,0 +1,123 @@
+//! The learning rate of a mini-batch.
+
+use std::f64::consts::PI;
+
+use crate::spec::{ScheduleSpec, WarmupSpec};
+
+/// Where in its training a worker is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The epoch, counted from 0.
+    pub epoch: u32,
+    /// The mini-batch within the epoch, counted from 0.
+    pub batch: u32,
+    /// The mini-batches of the worker's epochs.
+    pub batches: u32,
+    /// How often a plateau has reduced the rate so far.
+    pub reductions: u32,
+}
+
+/// The learning rate of a mini-batch: what the schedule makes of the optimizer's rate `base` in this epoch, times the
+/// warm-up's factor, which counts mini-batches over all epochs.
+#[must_use]
+pub fn learning_rate(
+    schedule: &ScheduleSpec,
+    warmup: Option<&WarmupSpec>,
+    base: f64,
+    moment: Moment,
+) -> f64 {
+    scheduled(schedule, base, moment) * warmup.map_or(1.0, |warmup| warmup.factor(moment))
+}
+
+fn scheduled(schedule: &ScheduleSpec, base: f64, moment: Moment) -> f64 {
+    let epoch = f64::from(moment.epoch);
+    match *schedule {
+        ScheduleSpec::Constant {} => base,
+        ScheduleSpec::Step { step_size, gamma } => {
+            base * gamma.powf(f64::from(moment.epoch / step_size.max(1)))
+        }
+        ScheduleSpec::Exponential { gamma } => base * gamma.powf(epoch),
+        ScheduleSpec::Cosine { epochs, minimum } => {
+            let turn = PI * epoch / f64::from(epochs.max(1));
+            minimum + (base - minimum) * (1.0 + turn.cos()) / 2.0
+        }
+        ScheduleSpec::Plateau { factor, minimum, .. } => {
+            // A rate below the minimum from the start stays as it is.
+            let lowest = minimum.min(base);
+            (base * factor.powf(f64::from(moment.reductions))).max(lowest)
+        }
+    }
+}
+
+impl WarmupSpec {
+    fn factor(&self, moment: Moment) -> f64 {
+        let trained = u64::from(moment.epoch) * u64::from(moment.batches) + u64::from(moment.batch);
+        let share = (trained as f64 / f64::from(self.steps.max(1))).min(1.0);
+        self.start_factor + (1.0 - self.start_factor) * share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::ThresholdMode;
+
+    fn at(epoch: u32, batch: u32) -> Moment {
+        Moment { epoch, batch, batches: 10, reductions: 0 }
+    }
+
+    fn near(found: f64, expected: f64) {
+        assert!(
+            (found - expected).abs() <= 1e-15 * expected.abs().max(1.0),
+            "{found}, not {expected}"
+        );
+    }
+
+    #[test]
+    fn schedules_step_at_epochs_whatever_the_mini_batch() {
+        let step = ScheduleSpec::Step { step_size: 2, gamma: 0.5 };
+        let cosine = ScheduleSpec::Cosine { epochs: 4, minimum: 0.1 };
+        for batch in [0, 9] {
+            near(learning_rate(&ScheduleSpec::default(), None, 0.3, at(7, batch)), 0.3);
+            near(learning_rate(&step, None, 1.0, at(3, batch)), 0.5);
+            near(learning_rate(&step, None, 1.0, at(4, batch)), 0.25);
+            near(
+                learning_rate(&ScheduleSpec::Exponential { gamma: 0.5 }, None, 1.0, at(3, batch)),
+                0.125,
+            );
+            near(learning_rate(&cosine, None, 1.1, at(2, batch)), 0.6);
+            near(learning_rate(&cosine, None, 1.1, at(4, batch)), 0.1);
+        }
+    }
+
+    #[test]
+    fn warm_up_rises_by_mini_batches_over_epochs_and_multiplies_the_schedule() {
+        let warmup = WarmupSpec { steps: 20, start_factor: 0.5 };
+        let schedule = ScheduleSpec::Exponential { gamma: 0.1 };
+        near(learning_rate(&schedule, Some(&warmup), 1.0, at(0, 0)), 0.5);
+        near(learning_rate(&schedule, Some(&warmup), 1.0, at(0, 5)), 0.625);
+        near(learning_rate(&schedule, Some(&warmup), 1.0, at(1, 0)), 0.075);
+        near(learning_rate(&schedule, Some(&warmup), 1.0, at(2, 0)), 0.01);
+        near(learning_rate(&schedule, Some(&warmup), 1.0, at(3, 0)), 0.001);
+    }
+
+    #[test]
+    fn a_plateau_stops_at_its_minimum_and_never_raises_the_rate() {
+        let plateau = ScheduleSpec::Plateau {
+            factor: 0.1,
+            patience: 0,
+            threshold: 0.0,
+            threshold_mode: ThresholdMode::Relative,
+            cooldown: 0,
+            minimum: 0.05,
+            monitor: None,
+        };
+        let reduced = |base, reductions| {
+            learning_rate(&plateau, None, base, Moment { reductions, ..at(5, 0) })
+        };
+        near(reduced(1.0, 0), 1.0);
+        near(reduced(1.0, 1), 0.1);
+        near(reduced(1.0, 9), 0.05);
+        near(reduced(0.01, 3), 0.01);
+    }
+}

@@ -1,0 +1,399 @@
+//! The ranges of the training controls.
+
+use std::collections::HashSet;
+
+use super::{ClippingSpec, ControlSpec, Metric, Monitor, ScheduleSpec, StoppingSpec};
+use crate::error::{Coded, ErrorCode};
+use crate::spec::{DataSpec, LabelKind, LabelSpec, ValidationSpec};
+
+/// The most classes of a confusion matrix.
+const MAX_CONFUSION: usize = 512;
+
+/// An option of the training controls that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("option '{option}' {problem}")]
+pub struct ControlError {
+    option: String,
+    problem: String,
+}
+
+impl ControlError {
+    /// The option by its name in the document, and what is wrong with it.
+    #[must_use]
+    pub fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { option: option.into(), problem: problem.into() }
+    }
+}
+
+impl Coded for ControlError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidSpec
+    }
+}
+
+/// The range of a number.
+#[derive(Clone, Copy)]
+enum Range {
+    Finite,
+    Positive,
+    NotNegative,
+    /// Above 0 and at most 1.
+    Share,
+    /// Above 0 and below 1.
+    Fraction,
+    /// From 0 to below 1.
+    BelowOne,
+}
+
+impl Range {
+    fn holds(self, value: f64) -> bool {
+        value.is_finite()
+            && match self {
+                Self::Finite => true,
+                Self::Positive => value > 0.0,
+                Self::NotNegative => value >= 0.0,
+                Self::Share => value > 0.0 && value <= 1.0,
+                Self::Fraction => value > 0.0 && value < 1.0,
+                Self::BelowOne => (0.0..1.0).contains(&value),
+            }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Finite => "finite",
+            Self::Positive => "above 0 and finite",
+            Self::NotNegative => "at least 0 and finite",
+            Self::Share => "above 0 and at most 1",
+            Self::Fraction => "above 0 and below 1",
+            Self::BelowOne => "from 0 to below 1",
+        }
+    }
+
+    fn check(self, option: &str, value: f64) -> Result<(), ControlError> {
+        if self.holds(value) {
+            return Ok(());
+        }
+        Err(ControlError::new(option, format!("must be {}, is {value}", self.text())))
+    }
+}
+
+fn at_least_one(option: &str, value: u32) -> Result<(), ControlError> {
+    if value > 0 { Ok(()) } else { Err(ControlError::new(option, "must be at least 1, is 0")) }
+}
+
+impl ControlSpec {
+    /// Checks every option, and which of the data's rows are held out.
+    ///
+    /// # Errors
+    /// Names the option, its range and its value.
+    pub fn check(&self, data: &DataSpec) -> Result<(), ControlError> {
+        let (labels, validated) = (data.labels.as_slice(), data.validation.is_some());
+        if let Some(ValidationSpec::Fraction { fraction, .. }) = data.validation {
+            Range::Fraction.check("validation.fraction", fraction)?;
+        }
+        self.schedule.check()?;
+        if let Some(warmup) = &self.warmup {
+            at_least_one("warmup.steps", warmup.steps)?;
+            Range::Share.check("warmup.startFactor", warmup.start_factor)?;
+        }
+        self.clipping.check()?;
+        self.check_class_weights(labels)?;
+        Range::BelowOne.check("labelSmoothing", self.label_smoothing)?;
+        self.check_metrics(labels, validated)?;
+        self.stopping.check()?;
+        let mut monitors = vec![("stopping.monitor", self.stopping.monitor)];
+        if let ScheduleSpec::Plateau { monitor, .. } = self.schedule {
+            monitors.push(("schedule.monitor", monitor));
+        }
+        for (option, monitor) in monitors {
+            self.check_monitor(option, monitor, validated)?;
+        }
+        Ok(())
+    }
+
+    fn check_class_weights(&self, labels: &[LabelSpec]) -> Result<(), ControlError> {
+        const OPTION: &str = "classWeights";
+        let weights = &self.class_weights;
+        if weights.is_empty() {
+            return Ok(());
+        }
+        let [LabelSpec { kind: LabelKind::Class { classes }, .. }] = labels else {
+            return Err(ControlError::new(OPTION, "needs one label that is a class"));
+        };
+        if weights.len() != *classes {
+            let (given, classes) = (weights.len(), *classes);
+            let problem = format!("needs {classes} numbers, one for each class, has {given}");
+            return Err(ControlError::new(OPTION, problem));
+        }
+        for (class, &weight) in weights.iter().enumerate() {
+            Range::NotNegative.check(&format!("{OPTION}[{class}]"), weight)?;
+        }
+        if weights.iter().all(|&weight| weight == 0.0) {
+            return Err(ControlError::new(OPTION, "must have a number above 0, all are 0"));
+        }
+        Ok(())
+    }
+
+    fn check_metrics(&self, labels: &[LabelSpec], validated: bool) -> Result<(), ControlError> {
+        const OPTION: &str = "metrics";
+        let Some(first) = self.metrics.first() else { return Ok(()) };
+        if !validated {
+            let problem = format!("asks for {first}, but no rows are held out for validation");
+            return Err(ControlError::new(OPTION, problem));
+        }
+        let [label] = labels else {
+            let problem =
+                format!("asks for {first}, which needs one label; there are {}", labels.len());
+            return Err(ControlError::new(OPTION, problem));
+        };
+        let mut seen = HashSet::new();
+        for metric in &self.metrics {
+            if !seen.insert(metric) {
+                return Err(ControlError::new(OPTION, format!("names {metric} twice")));
+            }
+            let refused = |needs: String| {
+                let holds = match label.kind {
+                    LabelKind::Class { classes } => format!("{classes} classes"),
+                    LabelKind::Values { size } => format!("{size} number(s)"),
+                };
+                Err(ControlError::new(
+                    OPTION,
+                    format!(
+                        "asks for {metric}, which needs {needs}; label '{}' holds {holds}",
+                        label.column
+                    ),
+                ))
+            };
+            match (metric, label.kind) {
+                (Metric::Accuracy, LabelKind::Class { .. }) => {}
+                (Metric::Auc, LabelKind::Class { classes: 2 }) => {}
+                (Metric::Auc, _) => return refused("two classes".to_owned()),
+                (&Metric::Top(k), LabelKind::Class { classes }) => {
+                    if k as usize > classes {
+                        return refused(format!("at least {k} classes"));
+                    }
+                }
+                (Metric::Confusion, LabelKind::Class { classes }) => {
+                    if classes > MAX_CONFUSION {
+                        return refused(format!("at most {MAX_CONFUSION} classes"));
+                    }
+                }
+                (
+                    Metric::Accuracy | Metric::Top(_) | Metric::Confusion,
+                    LabelKind::Values { .. },
+                ) => {
+                    return refused("a class".to_owned());
+                }
+                (Metric::Mse | Metric::Mae | Metric::R2, LabelKind::Values { .. }) => {}
+                (Metric::Mse | Metric::Mae | Metric::R2, LabelKind::Class { .. }) => {
+                    return refused("numbers".to_owned());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_monitor(
+        &self,
+        option: &str,
+        monitor: Option<Monitor>,
+        validated: bool,
+    ) -> Result<(), ControlError> {
+        let problem = match monitor {
+            None | Some(Monitor::TrainingLoss) => return Ok(()),
+            Some(monitor) if !validated => {
+                format!("is {monitor}, but no rows are held out for validation")
+            }
+            Some(monitor) if monitor.direction().is_none() => {
+                format!("is {monitor}, which is no single number")
+            }
+            Some(Monitor::Metric(metric)) if !self.metrics.contains(&metric) => {
+                format!("is {metric}, which is not among the metrics")
+            }
+            Some(_) => return Ok(()),
+        };
+        Err(ControlError::new(option, problem))
+    }
+}
+
+impl ScheduleSpec {
+    fn check(&self) -> Result<(), ControlError> {
+        match *self {
+            Self::Constant {} => Ok(()),
+            Self::Step { step_size, gamma } => {
+                at_least_one("schedule.stepSize", step_size)?;
+                Range::Positive.check("schedule.gamma", gamma)
+            }
+            Self::Exponential { gamma } => Range::Positive.check("schedule.gamma", gamma),
+            Self::Cosine { epochs, minimum } => {
+                at_least_one("schedule.epochs", epochs)?;
+                Range::NotNegative.check("schedule.minimum", minimum)
+            }
+            Self::Plateau { factor, threshold, minimum, .. } => {
+                Range::Fraction.check("schedule.factor", factor)?;
+                Range::NotNegative.check("schedule.threshold", threshold)?;
+                Range::NotNegative.check("schedule.minimum", minimum)
+            }
+        }
+    }
+}
+
+impl ClippingSpec {
+    fn check(&self) -> Result<(), ControlError> {
+        for (option, limit) in [("clipping.value", self.value), ("clipping.norm", self.norm)] {
+            limit.map_or(Ok(()), |limit| Range::Positive.check(option, limit))?;
+        }
+        Ok(())
+    }
+}
+
+impl StoppingSpec {
+    fn check(&self) -> Result<(), ControlError> {
+        Range::NotNegative.check("stopping.minDelta", self.min_delta)?;
+        let optional = [
+            ("stopping.targetLoss", self.target_loss, Range::Finite),
+            ("stopping.targetMetric", self.target_metric, Range::Finite),
+            ("stopping.maxSeconds", self.max_seconds, Range::Positive),
+        ];
+        for (option, value, range) in optional {
+            value.map_or(Ok(()), |value| range.check(option, value))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn class(classes: usize) -> Vec<LabelSpec> {
+        vec![LabelSpec { column: "digit".to_owned(), kind: LabelKind::Class { classes } }]
+    }
+
+    fn number() -> Vec<LabelSpec> {
+        vec![LabelSpec { column: "price".to_owned(), kind: LabelKind::Values { size: 1 } }]
+    }
+
+    fn check(document: Value, labels: &[LabelSpec], validated: bool) -> Result<(), ControlError> {
+        let validation =
+            validated.then(|| ValidationSpec::Column { column: "held out".to_owned() });
+        let data = DataSpec { inputs: vec![], labels: labels.to_vec(), weight: None, validation };
+        serde_json::from_value::<ControlSpec>(document).unwrap().check(&data)
+    }
+
+    #[test]
+    fn an_option_outside_of_its_range_is_named_with_range_and_value() {
+        let plateau = |factor: f64, threshold: f64| {
+            json!({"schedule": {"name": "plateau", "factor": factor, "patience": 1, "threshold": threshold,
+                                "thresholdMode": "absolute", "cooldown": 0, "minimum": 0.0}})
+        };
+        let cases = [
+            (
+                json!({"schedule": {"name": "step", "stepSize": 0, "gamma": 0.1}}),
+                "option 'schedule.stepSize' must be at least 1, is 0",
+            ),
+            (
+                json!({"schedule": {"name": "exponential", "gamma": -1.0}}),
+                "option 'schedule.gamma' must be above 0 and finite, is -1",
+            ),
+            (
+                json!({"schedule": {"name": "cosine", "epochs": 3, "minimum": -0.5}}),
+                "option 'schedule.minimum' must be at least 0 and finite, is -0.5",
+            ),
+            (plateau(1.0, 0.0), "option 'schedule.factor' must be above 0 and below 1, is 1"),
+            (
+                plateau(0.5, -1.0),
+                "option 'schedule.threshold' must be at least 0 and finite, is -1",
+            ),
+            (
+                json!({"warmup": {"steps": 5, "startFactor": 1.5}}),
+                "option 'warmup.startFactor' must be above 0 and at most 1, is 1.5",
+            ),
+            (
+                json!({"clipping": {"norm": 0.0}}),
+                "option 'clipping.norm' must be above 0 and finite, is 0",
+            ),
+            (
+                json!({"labelSmoothing": 1.0}),
+                "option 'labelSmoothing' must be from 0 to below 1, is 1",
+            ),
+            (
+                json!({"classWeights": [1.0, 2.0]}),
+                "option 'classWeights' needs 3 numbers, one for each class, has 2",
+            ),
+            (
+                json!({"classWeights": [1.0, -2.0, 0.0]}),
+                "option 'classWeights[1]' must be at least 0 and finite, is -2",
+            ),
+            (
+                json!({"classWeights": [0.0, 0.0, 0.0]}),
+                "option 'classWeights' must have a number above 0, all are 0",
+            ),
+            (
+                json!({"stopping": {"maxSeconds": 0.0}}),
+                "option 'stopping.maxSeconds' must be above 0 and finite, is 0",
+            ),
+            (
+                json!({"metrics": ["top4"]}),
+                "option 'metrics' asks for top4, which needs at least 4 classes; label 'digit' holds 3 classes",
+            ),
+            (json!({"metrics": ["accuracy", "accuracy"]}), "option 'metrics' names accuracy twice"),
+            (
+                json!({"metrics": ["auc"]}),
+                "option 'metrics' asks for auc, which needs two classes; label 'digit' holds 3 classes",
+            ),
+            (
+                json!({"metrics": ["r2"]}),
+                "option 'metrics' asks for r2, which needs numbers; label 'digit' holds 3 classes",
+            ),
+            (
+                json!({"stopping": {"monitor": "accuracy"}}),
+                "option 'stopping.monitor' is accuracy, which is not among the metrics",
+            ),
+            (
+                json!({"metrics": ["confusion"], "stopping": {"monitor": "confusion"}}),
+                "option 'stopping.monitor' is confusion, which is no single number",
+            ),
+        ];
+        for (document, expected) in cases {
+            assert_eq!(check(document, &class(3), true).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn what_needs_validation_rows_is_refused_without_them() {
+        let error = check(json!({"metrics": ["accuracy"]}), &class(3), false).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "option 'metrics' asks for accuracy, but no rows are held out for validation"
+        );
+        assert!(check(json!({"stopping": {"monitor": "loss"}}), &class(3), false).is_err());
+        assert!(check(json!({"stopping": {"monitor": "trainingLoss"}}), &class(3), false).is_ok());
+    }
+
+    #[test]
+    fn a_fraction_holds_out_some_rows_and_not_all() {
+        for fraction in [0.0, 1.0, f64::NAN] {
+            let validation = Some(ValidationSpec::Fraction { fraction, seed: 1 });
+            let data = DataSpec { inputs: vec![], labels: class(3), weight: None, validation };
+            let error = ControlSpec::default().check(&data).unwrap_err().to_string();
+            let expected =
+                format!("option 'validation.fraction' must be above 0 and below 1, is {fraction}");
+            assert_eq!(error, expected);
+        }
+    }
+
+    #[test]
+    fn each_metric_fits_its_kind_of_label() {
+        let all = json!({"metrics": ["accuracy", "top2", "auc", "confusion"]});
+        assert!(check(all, &class(2), true).is_ok());
+        let all = json!({"metrics": ["mse", "mae", "r2"]});
+        assert!(check(all, &number(), true).is_ok());
+        assert!(check(json!({"metrics": ["accuracy"]}), &number(), true).is_err());
+        assert!(check(json!({"metrics": ["mse"]}), &[number(), number()].concat(), true).is_err());
+        assert!(check(json!({"classWeights": [1.0]}), &number(), true).is_err());
+        assert!(check(json!({"metrics": ["confusion"]}), &class(1000), true).is_err());
+    }
+}

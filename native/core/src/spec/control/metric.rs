@@ -1,0 +1,189 @@
+//! The metrics' names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::ControlError;
+
+/// What is computed on validation rows, by its name in documents and for users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Metric {
+    /// `accuracy`: the share of rows whose largest score is that of their class.
+    Accuracy,
+    /// `top<k>`, such as `top5`: the share of rows whose class is among the `k` largest scores.
+    Top(u32),
+    /// `auc`: the area under the receiver operating characteristic, of two classes.
+    Auc,
+    /// `confusion`: how many rows of each class were taken for each.
+    Confusion,
+    /// `mse`: the mean of squared errors.
+    Mse,
+    /// `mae`: the mean of absolute errors.
+    Mae,
+    /// `r2`: the coefficient of determination, the mean over the outputs.
+    R2,
+}
+
+impl Metric {
+    /// The names, for errors.
+    pub const NAMES: &'static str = "accuracy, top<k>, auc, confusion, mse, mae, r2";
+
+    /// Which values are better; `None` where there is no order.
+    #[must_use]
+    pub fn direction(self) -> Option<Direction> {
+        match self {
+            Self::Accuracy | Self::Top(_) | Self::Auc | Self::R2 => Some(Direction::Max),
+            Self::Mse | Self::Mae => Some(Direction::Min),
+            Self::Confusion => None,
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accuracy => f.write_str("accuracy"),
+            Self::Top(k) => write!(f, "top{k}"),
+            Self::Auc => f.write_str("auc"),
+            Self::Confusion => f.write_str("confusion"),
+            Self::Mse => f.write_str("mse"),
+            Self::Mae => f.write_str("mae"),
+            Self::R2 => f.write_str("r2"),
+        }
+    }
+}
+
+impl FromStr for Metric {
+    type Err = ControlError;
+
+    fn from_str(name: &str) -> Result<Self, ControlError> {
+        Ok(match name {
+            "accuracy" => Self::Accuracy,
+            "auc" => Self::Auc,
+            "confusion" => Self::Confusion,
+            "mse" => Self::Mse,
+            "mae" => Self::Mae,
+            "r2" => Self::R2,
+            _ => {
+                let k = name.strip_prefix("top").and_then(|k| k.parse().ok()).filter(|&k| k > 0);
+                Self::Top(k.ok_or_else(|| {
+                    ControlError::new("metrics", format!("knows no '{name}', but {}", Self::NAMES))
+                })?)
+            }
+        })
+    }
+}
+
+impl TryFrom<String> for Metric {
+    type Error = ControlError;
+
+    fn try_from(name: String) -> Result<Self, ControlError> {
+        name.parse()
+    }
+}
+
+impl From<Metric> for String {
+    fn from(metric: Metric) -> Self {
+        metric.to_string()
+    }
+}
+
+/// What an epoch is judged by, by its name in documents and for users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Monitor {
+    /// `trainingLoss`: the mean loss of the epoch's rows while they were trained.
+    TrainingLoss,
+    /// `loss`: the mean loss of the validation rows.
+    Loss,
+    /// A metric of the validation rows, which must be among those that are computed.
+    Metric(Metric),
+}
+
+impl Monitor {
+    /// Which values are better; `None` where there is no order.
+    #[must_use]
+    pub fn direction(self) -> Option<Direction> {
+        match self {
+            Self::TrainingLoss | Self::Loss => Some(Direction::Min),
+            Self::Metric(metric) => metric.direction(),
+        }
+    }
+}
+
+impl fmt::Display for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TrainingLoss => f.write_str("trainingLoss"),
+            Self::Loss => f.write_str("loss"),
+            Self::Metric(metric) => metric.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for Monitor {
+    type Error = ControlError;
+
+    fn try_from(name: String) -> Result<Self, ControlError> {
+        Ok(match name.as_str() {
+            "trainingLoss" => Self::TrainingLoss,
+            "loss" => Self::Loss,
+            _ => Self::Metric(name.parse().map_err(|_| {
+                let known = Metric::NAMES;
+                ControlError::new(
+                    "monitor",
+                    format!("knows no '{name}', but trainingLoss, loss, {known}"),
+                )
+            })?),
+        })
+    }
+}
+
+impl From<Monitor> for String {
+    fn from(monitor: Monitor) -> Self {
+        monitor.to_string()
+    }
+}
+
+/// Which values are better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Direction {
+    /// Smaller ones.
+    Min,
+    /// Larger ones.
+    Max,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_reads_back() {
+        for name in ["accuracy", "top1", "top5", "auc", "confusion", "mse", "mae", "r2"] {
+            assert_eq!(name.parse::<Metric>().unwrap().to_string(), name);
+            assert_eq!(Monitor::try_from(name.to_owned()).unwrap().to_string(), name);
+        }
+        for name in ["loss", "trainingLoss"] {
+            assert_eq!(Monitor::try_from(name.to_owned()).unwrap().to_string(), name);
+            assert!(name.parse::<Metric>().is_err());
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused_with_those_that_are_known() {
+        for name in ["acc", "top", "top0", "top-1", "topk"] {
+            let error = name.parse::<Metric>().unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "option 'metrics' knows no '{name}', but accuracy, top<k>, auc, confusion, mse, mae, r2"
+                )
+            );
+        }
+    }
+}

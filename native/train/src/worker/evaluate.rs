@@ -1,0 +1,224 @@
+//! Scoring held-out rows on a frozen center variable, in evaluation mode: no dropout, batch norm by its running statistics.
+
+use std::thread;
+use std::time::Duration;
+
+use firesteel_core::metrics::{MetricSet, MetricSums};
+use firesteel_core::spec::WorkerSpec;
+use firesteel_core::{Answer, Assignment, Buffers, Element, Tally};
+use firesteel_data::Partition;
+use tch::no_grad_guard;
+
+use super::fill::Filler;
+use super::member::{Member, State};
+use super::report::Clock;
+use super::{Training, heartbeats};
+use crate::error::TrainError;
+use crate::graph::Graph;
+use crate::inspect::{Activation, Inspection};
+use crate::loss::{self, Loss, Target};
+use crate::network::{Batch, Network, Replica};
+use crate::raw::values;
+
+/// Rows that are scored at a time, unless mini-batches are larger.
+const ROWS: usize = 256;
+
+/// How often a worker that has trained everything asks whether there is something to score.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What scores rows.
+pub(super) struct Evaluator {
+    set: MetricSet,
+    /// The label of the one output whose metrics are wanted.
+    measured: Option<Measured>,
+    replica: Replica,
+    buffers: Buffers,
+    batch: Batch,
+    capacity: usize,
+    weights: Vec<f32>,
+}
+
+/// The labels and predictions that metrics compare.
+enum Measured {
+    /// Scores with class indices.
+    Classes(Vec<i64>),
+    /// Numbers behind the output's activation.
+    Values { activation: Activation, size: usize, labels: Vec<f32> },
+}
+
+impl Evaluator {
+    /// `None` where nothing follows from the end of an epoch.
+    pub(super) fn new(
+        spec: &WorkerSpec,
+        graph: &Graph,
+        loss: &Loss,
+        rows: usize,
+    ) -> Result<Option<Self>, TrainError> {
+        if spec.data.validation.is_none() && !spec.controls.judges_epochs() {
+            return Ok(None);
+        }
+        let set = MetricSet::new(&spec.controls.metrics, &spec.data.labels);
+        let inspection = Inspection::of(graph);
+        let measured = match (loss.terms(), inspection.outputs.as_slice()) {
+            ([term], [output]) if !set.is_empty() => Some(match term.target {
+                Target::Values => Measured::Values {
+                    activation: output.activation,
+                    size: term.size,
+                    labels: Vec::new(),
+                },
+                Target::Class | Target::Indicator { .. } => Measured::Classes(Vec::new()),
+            }),
+            _ => None,
+        };
+        let capacity = spec.batch_size.max(ROWS).min(rows).max(1);
+        Ok(Some(Self {
+            set,
+            measured,
+            replica: Replica::new(graph)?,
+            buffers: Buffers {
+                floats: vec![0.0; graph.layout.len_of(Element::FloatBuffer)],
+                integers: vec![0; graph.layout.len_of(Element::IntegerBuffer)],
+            },
+            batch: Batch::new(graph, loss, spec.data.weight.is_some(), capacity)?,
+            capacity,
+            weights: Vec::new(),
+        }))
+    }
+
+    /// Adds some rows of the partition to the sums.
+    fn score(
+        &mut self,
+        network: &dyn Network,
+        loss: &Loss,
+        filler: &mut Filler,
+        partition: &Partition,
+        rows: &[u32],
+        sums: &mut MetricSums,
+    ) -> Result<(), TrainError> {
+        let _guard = no_grad_guard();
+        filler.fill(&mut self.batch, partition, rows)?;
+        let inputs: Vec<_> = self.batch.inputs.iter().map(|column| column.tensor()).collect();
+        let outputs = network.forward(self.replica.views(), &inputs)?;
+        let weights = self.batch.weights();
+        let labels = self.batch.labels.iter().map(|column| column.tensor());
+        let mean = loss.of(&outputs, labels, weights)?;
+        let weight = weights.map_or(rows.len() as f64, |weights| weights.sum);
+        let tally = loss::tally(&mean, weight)?;
+        // Rows that weigh nothing have no loss, whatever their mean is.
+        sums.add_loss(if weight > 0.0 { tally } else { Tally::default() });
+        self.weights.resize(rows.len(), 0.0);
+        partition.gather_weights(rows, &mut self.weights)?;
+        match (&mut self.measured, outputs.first()) {
+            (Some(Measured::Classes(classes)), Some(output)) => {
+                classes.resize(rows.len(), 0);
+                partition.gather_classes(0, rows, classes)?;
+                let output = output.f_contiguous()?;
+                let scores = values(&output)?;
+                sums.add_classes(scores, scores.len() / rows.len().max(1), classes, &self.weights);
+            }
+            (Some(Measured::Values { activation, size, labels }), Some(output)) => {
+                labels.resize(rows.len() * *size, 0.0);
+                partition.gather_values(0, rows, labels)?;
+                let activated = activation.apply(output)?;
+                let output = activated.as_ref().unwrap_or(output).f_contiguous()?;
+                sums.add_values(values(&output)?, labels, *size, &self.weights);
+            }
+            _ => sums.add_rows(&self.weights),
+        }
+        Ok(())
+    }
+}
+
+impl Training<'_> {
+    /// Scores a worker's held-out rows as often as that is asked of it now; gives whether the fit is over for it.
+    pub(super) fn serve(
+        &mut self,
+        members: &mut [Member],
+        index: usize,
+        clock: &mut Clock,
+    ) -> Result<bool, TrainError> {
+        loop {
+            let Some(evaluator) = &mut self.evaluator else { return Ok(false) };
+            let member = &mut members[index];
+            let (channel, _) = member.link.here()?;
+            let target = evaluator.replica.parameters_mut();
+            let (answer, assignment) = channel.evaluate(target, &mut evaluator.buffers)?;
+            member.hear(answer);
+            clock.waited();
+            match assignment {
+                Assignment::Score { epoch } => {
+                    let answer = self.score(members, index, epoch, clock)?;
+                    members[index].hear(answer);
+                    clock.waited();
+                    if answer.stop {
+                        return Ok(true);
+                    }
+                }
+                Assignment::Wait => return Ok(answer.stop),
+                Assignment::Over => {
+                    if member.state == State::Serving {
+                        member.finish()?;
+                    }
+                    return Ok(answer.stop);
+                }
+            }
+        }
+    }
+
+    /// Scores a worker's held-out rows on what the evaluator has been given.
+    fn score(
+        &mut self,
+        members: &mut [Member],
+        index: usize,
+        epoch: u32,
+        clock: &mut Clock,
+    ) -> Result<Answer, TrainError> {
+        let Self { evaluator, network, loss, filler, partition, cancel, .. } = self;
+        let Some(evaluator) = evaluator else {
+            return Err(TrainError::Internal("nothing scores rows".to_owned()));
+        };
+        evaluator.replica.set_buffers(&evaluator.buffers);
+        let mut sums = evaluator.set.empty();
+        let rows = std::mem::take(&mut members[index].held_out);
+        for rows in rows.chunks(evaluator.capacity) {
+            if cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            evaluator.score(&**network, loss, filler, partition, rows, &mut sums)?;
+            heartbeats(members)?;
+        }
+        clock.evaluated();
+        let member = &mut members[index];
+        member.held_out = rows;
+        member.report.evaluations += 1;
+        let (channel, _) = member.link.here()?;
+        Ok(channel.score(epoch, &sums.encode())?)
+    }
+
+    /// Lets the workers that have trained everything score what is asked of them; pauses if no other worker trains.
+    pub(super) fn serve_all(
+        &mut self,
+        members: &mut [Member],
+        clock: &mut Clock,
+    ) -> Result<(), TrainError> {
+        for index in 0..members.len() {
+            if members[index].state != State::Serving {
+                continue;
+            }
+            let over = self.serve(members, index, clock)?;
+            if over && members[index].state == State::Serving {
+                members[index].finish()?;
+            }
+        }
+        let trains = |member: &Member| matches!(member.state, State::Training | State::InRound);
+        let waits = |member: &Member| member.state == State::Serving;
+        if members.iter().any(waits) && !members.iter().any(trains) {
+            if self.cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            thread::sleep(PAUSE);
+            clock.waited();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! How the workers of a task begin.
+
+use firesteel_core::{Buffers, ParamChannel, Position, Registration, WorkerId, optimizer};
+
+use super::Training;
+use super::link::{Exchange, Link};
+use super::member::{Member, State};
+use super::report::MemberReport;
+use crate::error::TrainError;
+use crate::initialise::initialise;
+use crate::network::Replica;
+
+impl Training<'_> {
+    /// A worker with its lease.
+    pub(super) fn member(
+        &self,
+        id: WorkerId,
+        mut channel: Box<dyn ParamChannel>,
+    ) -> Result<Member, TrainError> {
+        let shard = self.partition.shard(id.index, self.spec.workers_in_task)?;
+        let batches = u32::try_from(shard.len().div_ceil(self.spec.batch_size)).map_err(|_| {
+            TrainError::Internal("more mini-batches than a position counts".to_owned())
+        })?;
+        let held_out = self.partition.held_out(id.index, self.spec.workers_in_task)?;
+        let parameters = self.layout().parameters();
+        let report = MemberReport {
+            index: id.index,
+            rows: shard.len() as u64,
+            content: format!("{:016x}", shard.content()),
+            ..MemberReport::default()
+        };
+        let optimizer = optimizer::build(&self.spec.optimizer, parameters)?;
+        let granted = channel.register(&Registration {
+            worker: id,
+            attempt: self.spec.attempt,
+            rows: shard.len() as u64,
+            content: shard.content(),
+            batches,
+            held_out: held_out.len() as u64,
+        })?;
+        let overlap = self.strategy.overlaps();
+        let exchange = Exchange::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
+        Ok(Member {
+            id,
+            link: Link::new(channel, exchange, overlap)?,
+            replica: Replica::new(&self.graph)?,
+            optimizer,
+            rule: self.strategy.worker(parameters, granted.workers),
+            shard,
+            held_out,
+            batches,
+            position: granted.position,
+            order: None,
+            sequence: 0,
+            reductions: 0,
+            state: State::Training,
+            report,
+        })
+    }
+
+    /// The first weights of a worker that trains a model of its own and has not begun.
+    pub(super) fn own_weights(
+        &self,
+        member: &Member,
+    ) -> Result<Option<(Vec<f32>, Buffers)>, TrainError> {
+        if !self.strategy.keeps_members() || member.position != Position::default() {
+            return Ok(None);
+        }
+        // A number that no other worker has, however many share a task.
+        let number = u64::from(member.id.partition) + (u64::from(member.id.index) << 32);
+        let seed = self.spec.seed.wrapping_add(number);
+        let (_, parameters, buffers) = initialise(&self.spec.network, &self.spec.data, seed)?;
+        Ok(Some((parameters, buffers)))
+    }
+}
