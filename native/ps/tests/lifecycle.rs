@@ -214,3 +214,25 @@ fn a_second_fit_in_the_same_process_is_a_server_of_its_own() {
     }
     assert!(servers.iter().all(|server| server.status().version == 1));
 }
+
+#[test]
+fn a_worker_that_comes_after_its_server_was_closed_in_this_process_is_told_so_at_once() {
+    let _alone = alone();
+    let spec = server_spec(1, 1);
+    let server = open(&spec, PARAMETERS);
+    let mut client = client_spec(&spec, server.port());
+    client.timeout_millis = 60_000;
+    drop(server);
+    let start = Instant::now();
+    let late =
+        firesteel_ps::connect(&client, layout(PARAMETERS).hash(), PARAMETERS, &Default::default());
+    let error = late.err().unwrap();
+    assert_eq!(error.code(), ErrorCode::ServerUnreachable);
+    assert!(error.to_string().contains("has been closed"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+    let _reopened = open(&spec, PARAMETERS);
+    assert!(
+        firesteel_ps::connect(&client, layout(PARAMETERS).hash(), PARAMETERS, &Default::default())
+            .is_ok()
+    );
+}

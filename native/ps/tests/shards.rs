@@ -4,13 +4,15 @@
 
 mod support;
 
+use std::num::NonZeroU32;
 use std::thread;
 
 use firesteel_core::compression::CompressionSpec;
 use firesteel_core::spec::{OptimizerSpec, ServerSpec, StrategySpec};
 use firesteel_core::{Coded, Commit, ErrorCode, Rhythm, Save, WorkerId, strategy};
+use serde_json::json;
 use support::certificates::Trust;
-use support::cluster::{Cluster, STRIPE};
+use support::cluster::{self, Cluster, STRIPE};
 use support::*;
 
 const PARAMETERS: usize = 4 * STRIPE + 77;
@@ -305,4 +307,55 @@ fn cluster_shards(
     spec: &ServerSpec,
 ) -> (Vec<firesteel_ps::ShardServer>, firesteel_core::spec::ServerShards) {
     support::cluster::shards(spec, 2, PARAMETERS, |_| {})
+}
+
+#[test]
+fn a_scheduled_learning_rate_of_the_server_is_that_of_every_shard() {
+    let mut chosen = StrategySpec::named("sync");
+    chosen.server_optimizer = Some(ADAM);
+    let mut spec = fit(chosen, 1);
+    spec.controls =
+        serde_json::from_value(json!({"schedule": {"name": "exponential", "gamma": 0.1}})).unwrap();
+    let outcome = |count: u32| {
+        let cluster = Cluster::open(&spec, count, &noise(99, 1.0));
+        let mut peer = cluster.peer(registration(0, 1, 1));
+        peer.pull();
+        (0..3).for_each(|seed| step(&mut peer, Rhythm::Round(NonZeroU32::MIN), seed));
+        peer.channel.finish().unwrap();
+        bits(&cluster.server.snapshot().unwrap().0)
+    };
+    assert!(outcome(1) == outcome(3));
+}
+
+#[test]
+fn what_ends_an_epoch_without_a_whole_model_works_and_what_needs_one_is_refused() {
+    let mut early = fit(StrategySpec::named("downpour"), 1);
+    early.controls.stopping.target_loss = Some(0.5);
+    let cluster = Cluster::open(&early, 2, &noise(99, 1.0));
+    let mut peer = cluster.peer(registration(0, 1, 1));
+    assert!(peer.commit(1.0).unwrap().stop, "the loss of every window of these tests is 0.5");
+    peer.channel.finish().unwrap();
+    cluster.server.snapshot().unwrap();
+
+    let validated = ServerSpec {
+        data: scoring::spec(1, 1, json!({})).data,
+        ..fit(StrategySpec::named("downpour"), 1)
+    };
+    let mut restored = fit(StrategySpec::named("downpour"), 1);
+    restored.controls.stopping.restore_best = true;
+    restored.controls.stopping.patience = Some(1);
+    let mut clipped = fit(StrategySpec::named("sync"), 1);
+    clipped.controls.clipping.norm = Some(1.0);
+    for (spec, what) in
+        [(validated, "held-out rows"), (restored, "best weights"), (clipped, "clips")]
+    {
+        let (_shards, servers) = cluster::shards(&spec, 2, PARAMETERS, |_| {});
+        let spec = ServerSpec { shards: Some(servers), ..spec };
+        let opened =
+            firesteel_ps::Server::open(&spec, layout(PARAMETERS), noise(99, 1.0), buffers());
+        let error = opened.err().unwrap();
+        assert_eq!(error.code(), ErrorCode::InvalidSpec);
+        let text = error.to_string();
+        assert!(text.contains(what) && text.contains("serverShards"), "{text}");
+    }
 }

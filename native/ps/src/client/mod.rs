@@ -33,7 +33,7 @@ pub fn connect(
     parameters: usize,
     cancel: &CancelFlag,
 ) -> Result<Box<dyn ParamChannel>, PsError> {
-    let local = if spec.shards.is_empty() { server::local(&spec.fit) } else { None };
+    let local = server::local(&spec.fit)?.filter(|_| spec.shards.is_empty());
     let Some((store, secret)) = local else {
         return connect_remote(spec, layout_hash, parameters, cancel);
     };

@@ -6,7 +6,7 @@ pub(crate) mod listener;
 pub(crate) mod outbox;
 mod pool;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Weak};
 
 use firesteel_core::spec::ServerSpec;
@@ -24,8 +24,18 @@ use crate::store::status::{ServerStatus, ServerSummary};
 use crate::store::{Store, Trained};
 use crate::tls::Acceptor;
 
-/// The open servers of this process, by fit.
-static OPEN: LazyLock<Mutex<HashMap<String, Weak<Inner>>>> = LazyLock::new(Mutex::default);
+/// The servers of this process.
+static FITS: LazyLock<Mutex<Fits>> = LazyLock::new(Mutex::default);
+
+/// How many closed fits are remembered: more than one process has tasks that have not yet noticed.
+const CLOSED: usize = 256;
+
+#[derive(Default)]
+struct Fits {
+    open: HashMap<String, Weak<Inner>>,
+    /// The fits whose servers were closed last.
+    closed: VecDeque<String>,
+}
 
 /// The parameter server of one fit. Dropping it closes it.
 pub struct Server(Arc<Inner>);
@@ -90,8 +100,8 @@ impl Server {
         let secret = Secret::parse(&spec.secret)?;
         let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
         let (store, shards) = store()?;
-        let mut open = OPEN.lock();
-        if open.contains_key(&spec.fit) {
+        let mut fits = FITS.lock();
+        if fits.open.contains_key(&spec.fit) {
             return Err(PsError::Spec(format!(
                 "fit {} has a server in this process already",
                 spec.fit
@@ -108,7 +118,7 @@ impl Server {
             listener: Mutex::new(Some(listener)),
             shards,
         });
-        open.insert(spec.fit.clone(), Arc::downgrade(&inner));
+        fits.open.insert(spec.fit.clone(), Arc::downgrade(&inner));
         Ok(Self(inner))
     }
 
@@ -220,20 +230,34 @@ impl Inner {
         if let Some(listener) = listener.take() {
             listener.close();
             self.shards.iter().for_each(Shards::close);
-            OPEN.lock().remove(self.store.fit());
+            let mut fits = FITS.lock();
+            fits.open.remove(self.store.fit());
+            if fits.closed.len() == CLOSED {
+                fits.closed.pop_front();
+            }
+            fits.closed.push_back(self.store.fit().to_owned());
         }
     }
 }
 
-/// The store of a fit's server in this process, and its secret.
-pub(crate) fn local(fit: &str) -> Option<(Arc<Store>, Secret)> {
-    let inner = OPEN.lock().get(fit).and_then(Weak::upgrade)?;
-    Some((Arc::clone(&inner.store), inner.secret.clone()))
+/// The store of a fit's server in this process, and its secret; `None` if its server is elsewhere.
+///
+/// # Errors
+/// `Closed` if it was here: nobody answers at its port any more, so a worker that comes late need not try.
+pub(crate) fn local(fit: &str) -> Result<Option<(Arc<Store>, Secret)>, PsError> {
+    let fits = FITS.lock();
+    if let Some(inner) = fits.open.get(fit).and_then(Weak::upgrade) {
+        return Ok(Some((Arc::clone(&inner.store), inner.secret.clone())));
+    }
+    if fits.closed.iter().any(|closed| closed == fit) {
+        return Err(PsError::Closed(fit.to_owned()));
+    }
+    Ok(None)
 }
 
 /// Closes every server of this process; servers can be opened again afterwards.
 pub(crate) fn close_all() {
-    let open: Vec<_> = OPEN.lock().values().filter_map(Weak::upgrade).collect();
+    let open: Vec<_> = FITS.lock().open.values().filter_map(Weak::upgrade).collect();
     for server in open {
         server.close();
     }

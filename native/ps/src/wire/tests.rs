@@ -148,9 +148,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         Just(Reply::Done),
         Just(Reply::Waiting),
         (code(), ".{0,50}").prop_map(|(code, message)| Reply::Failure { code, message }),
-        (any::<[u64; 3]>(), any::<bool>()).prop_map(|([version, staleness, ticket], stop)| {
-            Reply::Decided { answer: Answer { version, staleness, stop }, ticket }
-        }),
+        (any_answer(), any::<u64>()).prop_map(|(answer, ticket)| Reply::Decided { answer, ticket }),
         proptest::option::of(flaw()).prop_map(|flaw| Reply::Staged { flaw }),
         Just(Reply::Slice),
         Just(Reply::Exact),

@@ -1,0 +1,154 @@
+//! What follows from the ends of epochs survives an interruption.
+
+#![allow(clippy::unwrap_used, reason = "tests may be blunt")]
+
+mod support;
+
+use std::thread;
+use std::time::Duration;
+
+use firesteel_core::spec::ServerSpec;
+use firesteel_core::{Assignment, Coded, ErrorCode};
+use firesteel_ps::{Checkpoint, EpochStatus, Server};
+use serde_json::{Value, json};
+use support::scoring::*;
+use support::*;
+
+/// A server in another process would have this specification as well, but it would not be in this one.
+fn again(spec: &ServerSpec) -> ServerSpec {
+    ServerSpec { fit: format!("{}-resumed", spec.fit), ..spec.clone() }
+}
+
+fn resumed(spec: &ServerSpec, server: Server) -> (ServerSpec, Server) {
+    let bytes = server.checkpoint("of this test").unwrap().to_bytes().unwrap();
+    drop(server);
+    let spec = again(spec);
+    let read = Checkpoint::read(&bytes).unwrap();
+    assert_eq!(read.to_bytes().unwrap(), bytes);
+    let server = Server::resume(&spec, layout(PARAMETERS), &read).unwrap();
+    (spec, server)
+}
+
+fn controls() -> Value {
+    json!({
+        "stopping": {"patience": 3, "restoreBest": true},
+        "schedule": {"name": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.1, "thresholdMode": "absolute",
+            "cooldown": 0, "minimum": 0.0},
+    })
+}
+
+#[test]
+fn the_best_model_the_patience_the_plateau_and_the_metrics_are_those_of_an_undisturbed_fit() {
+    const LOSSES: [f64; 5] = [2.0, 1.0, 1.5, 1.25, 1.75];
+    for strategy in ["downpour", "ensemble"] {
+        let outcome = |interrupted: Option<usize>| {
+            let mut spec = spec(2, 9, controls());
+            spec.optimizer = Some(sgd(0.8));
+            spec.strategy.name = strategy.to_owned();
+            let mut server = open(&spec, PARAMETERS);
+            let join = |spec: &ServerSpec, server: &Server, attempt| {
+                [0, 1].map(|worker| {
+                    scoring::join(Road::Memory, spec, server, holding(worker, attempt, 1, 2))
+                })
+            };
+            let mut peers = join(&spec, &server, 5);
+            for (epoch, loss) in LOSSES.into_iter().enumerate() {
+                if interrupted == Some(epoch) {
+                    drop(peers);
+                    (spec, server) = resumed(&spec, server);
+                    // Another application counts its attempts anew.
+                    peers = join(&spec, &server, 0);
+                }
+                for peer in &mut peers {
+                    match strategy {
+                        "ensemble" => peer.save(epoch as f32 + 1.0).unwrap(),
+                        _ => peer.commit(1.0).unwrap(),
+                    };
+                }
+                for peer in &mut peers {
+                    assert_eq!(peer.ask_on(), Assignment::Score { epoch: epoch as u32 });
+                    peer.score(epoch as u32, 2, loss);
+                }
+            }
+            for peer in &mut peers {
+                assert!(peer.ask().0.stop);
+                peer.channel.finish().unwrap();
+            }
+            let status = server.status();
+            let epochs: Vec<EpochStatus> = status.epochs;
+            let validations: Vec<_> = server
+                .summary()
+                .ledger
+                .iter()
+                .map(|entry| (entry.epoch, entry.learning_rate, entry.validation.clone()))
+                .collect();
+            (
+                (status.stopped, status.best_epoch, status.reductions),
+                epochs,
+                validations,
+                server.snapshot().unwrap(),
+                server.members().unwrap(),
+            )
+        };
+        let straight = outcome(None);
+        assert_eq!(straight.0.1, Some(1), "{strategy}");
+        assert_eq!(straight.0.2, 3, "{strategy}");
+        for epoch in 1..LOSSES.len() {
+            assert_eq!(outcome(Some(epoch)), straight, "{strategy}, interrupted in epoch {epoch}");
+        }
+    }
+}
+
+#[test]
+fn an_epoch_that_was_being_scored_is_scored_anew() {
+    let spec = spec(2, 2, controls());
+    let server = open(&spec, PARAMETERS);
+    let mut peers =
+        [0, 1].map(|worker| join(Road::Memory, &spec, &server, holding(worker, 5, 1, 2)));
+    for peer in &mut peers {
+        peer.commit(1.0).unwrap();
+    }
+    assert_eq!(peers[0].ask().1, Assignment::Score { epoch: 0 });
+    peers[0].score(0, 2, 1.0);
+    drop(peers);
+    let (spec, server) = resumed(&spec, server);
+    let mut peers =
+        [0, 1].map(|worker| join(Road::Memory, &spec, &server, holding(worker, 0, 1, 2)));
+    for peer in &mut peers {
+        assert_eq!(peer.ask_on(), Assignment::Score { epoch: 0 });
+    }
+    for peer in &mut peers {
+        peer.score(0, 2, 3.0);
+    }
+    assert_eq!(epoch(&server, 0).validation.unwrap().loss, Some(3.0));
+}
+
+#[test]
+fn the_time_before_the_interruption_counts() {
+    let spec = spec(1, 9, json!({"stopping": {"maxSeconds": 0.4}}));
+    let server = open(&spec, PARAMETERS);
+    let mut peer = join(Road::Memory, &spec, &server, holding(0, 5, 1, 2));
+    assert!(!peer.commit(1.0).unwrap().stop);
+    drop(peer);
+    thread::sleep(Duration::from_millis(500));
+    let (spec, server) = resumed(&spec, server);
+    let mut peer = join(Road::Memory, &spec, &server, holding(0, 0, 1, 2));
+    assert!(peer.commit(1.0).unwrap().stop);
+}
+
+#[test]
+fn a_fit_with_other_metrics_refuses_the_checkpoint() {
+    let spec = spec(1, 3, json!({"stopping": {"patience": 3}}));
+    let server = open(&spec, PARAMETERS);
+    let mut peer = join(Road::Memory, &spec, &server, holding(0, 5, 1, 2));
+    peer.commit(1.0).unwrap();
+    peer.score(0, 2, 1.0);
+    let bytes = server.checkpoint("of this test").unwrap().to_bytes().unwrap();
+    let mut other = again(&spec);
+    other.controls = serde_json::from_value(json!({"metrics": ["accuracy"]})).unwrap();
+    let error = Server::resume(&other, layout(PARAMETERS), &Checkpoint::read(&bytes).unwrap())
+        .err()
+        .unwrap();
+    assert_eq!(error.code(), ErrorCode::Checkpoint);
+    assert!(error.to_string().contains("metrics"), "{error}");
+}
