@@ -53,11 +53,11 @@ private[firesteel] object FitJob {
         val start = System.nanoTime()
         val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
         val progress = progressOf(plan, workers, context)
-        Closing(checkpoints.writer(server)) { writer =>
+        val reports = Closing(checkpoints.writer(server)) { writer =>
           new Run(context, server, shards, rdd, tasks, slots, progress, writer).await()
         }
         val seconds = (System.nanoTime() - start).toDouble / 1e9
-        result(server, workers, tasks, seconds)
+        result(server, reports.map(ServerStatus.parseReport), workers, seconds)
       }
       checkpoints.complete()
       trained
@@ -71,8 +71,8 @@ private[firesteel] object FitJob {
 
   private def result(
       server: NativeServer,
+      reports: Seq[TaskReport],
       workers: Int,
-      tasks: Int,
       seconds: Double
   ): TrainedNetwork = {
     val status = ServerStatus.parseStatus(server.status())
@@ -80,7 +80,7 @@ private[firesteel] object FitJob {
       throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
     }
     val kept = ServerStatus.parseSummary(server.summary())
-    val summary = TrainingSummary.of(status, kept, workers, tasks, seconds)
+    val summary = TrainingSummary.of(status, kept, reports, workers, seconds)
     TrainedNetwork(server.weights(), summary)
   }
 
@@ -89,7 +89,7 @@ private[firesteel] object FitJob {
       context: SparkContext,
       server: NativeServer,
       shards: Seq[ShardServer],
-      rdd: RDD[Unit],
+      rdd: RDD[String],
       tasks: Int,
       slots: Int,
       progress: Progress,
@@ -103,7 +103,8 @@ private[firesteel] object FitJob {
     private var warnedOfStart = false
     private var last = status
 
-    def await(): Unit = {
+    /** Gives the reports of all tasks. */
+    def await(): Seq[String] = {
       context.addSparkListener(listener)
       context.addSparkListener(losses)
       try {
@@ -125,7 +126,7 @@ private[firesteel] object FitJob {
     }
 
     @tailrec
-    private def watch(action: FutureAction[Seq[Unit]]): Unit = {
+    private def watch(action: FutureAction[Seq[String]]): Seq[String] = {
       val ended =
         try {
           Await.ready(action, Poll)
@@ -136,7 +137,6 @@ private[firesteel] object FitJob {
       last.failure.foreach(reason => throw NativeErrors.create(reason.code, reason.message))
       if (ended) {
         Await.result(action, Poll)
-        ()
       } else {
         checkpoints.update(last)
         checkStart()

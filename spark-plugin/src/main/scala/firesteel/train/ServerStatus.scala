@@ -34,7 +34,12 @@ private[train] final case class WorkerStatus(
     rows: Long,
     commits: Long,
     stalenessSum: Long,
-    stalenessMax: Long
+    stalenessMax: Long,
+    bytes: Long,
+    waitSeconds: Double,
+    applySeconds: Double,
+    compressionRatio: Double,
+    compressionError: Double
 )
 
 private[train] final case class EpochStatus(
@@ -52,13 +57,27 @@ private[train] final case class FailureStatus(code: Int, message: String)
 private[train] final case class ServerSummary(
     stalenessHistogram: Seq[Long],
     ledger: Seq[LedgerEntry],
+    compressionRatio: Double,
+    compressionError: Double,
     evaluations: Seq[ValidationSummary] = Nil
 )
+
+/** What a task's workers say at their end; the fields are those of the worker's JSON. */
+private[train] final case class TaskReport(
+    partition: Int,
+    attempt: Long,
+    workers: Seq[MemberReport],
+    seconds: Map[String, Double]
+)
+
+private[train] final case class MemberReport(index: Int, rows: Long)
 
 private[train] object ServerStatus {
   private implicit val formats: DefaultFormats.type = DefaultFormats
 
   def parseStatus(json: String): ServerStatus = parse(json).extract[ServerStatus]
+
+  def parseReport(json: String): TaskReport = parse(json).extract[TaskReport]
 
   def parseSummary(json: String): ServerSummary = parse(json).extract[ServerSummary]
 }

@@ -1,9 +1,10 @@
 package firesteel.train
 
+import org.apache.spark.sql.{DataFrame, SparkSession}
 import org.json4s.jackson.{JsonMethods, Serialization}
 import org.json4s.{DefaultFormats, Formats}
 
-/** What happened in a fit.
+/** What happened in a fit: as values, and as DataFrames of the active session.
   *
   * @param epochs
   *   loss and rows of each epoch
@@ -33,6 +34,15 @@ import org.json4s.{DefaultFormats, Formats}
   *   the best epoch by what early stopping watches, counted from 0; none where nothing is judged
   * @param stopped
   *   why the training ended before its last epoch, if it did: `patience`, `targetLoss`, `targetMetric`, `maxSeconds`
+  * @param byWorker
+  *   what each worker exchanged with the parameter server
+  * @param byTask
+  *   where the time of each task went
+  * @param compressionRatio
+  *   bytes of a commit's parameters as f32 by those that were sent; 1 without compression
+  * @param compressionError
+  *   the relative error of the commits' messages, the root mean square: what compression kept back for the next one by
+  *   what was to be sent
   */
 final case class TrainingSummary(
     epochs: Seq[EpochSummary],
@@ -48,7 +58,11 @@ final case class TrainingSummary(
     ledger: Seq[LedgerEntry],
     warnings: Seq[String],
     bestEpoch: Option[Int] = None,
-    stopped: Option[String] = None
+    stopped: Option[String] = None,
+    byWorker: Seq[WorkerSummary] = Nil,
+    byTask: Seq[TaskSummary] = Nil,
+    compressionRatio: Double = 1,
+    compressionError: Double = 0
 ) {
 
   /** The mean loss of each epoch. */
@@ -63,6 +77,20 @@ final case class TrainingSummary(
 
   /** The rows trained in a second. */
   def rowsPerSecond: Double = rowsTrained.toDouble / seconds
+
+  /** The averaged history, a row for each epoch: `epoch`, `loss`, `rows`, `learningRate`, `validationLoss`,
+    * `validationRows`, and `metrics`, a map from a metric's name to its value. What is not known is null.
+    */
+  def history: DataFrame = SummaryFrames.history(this, SparkSession.active)
+
+  /** The history of each worker, a row for each epoch of each: `partition`, `index`, then the columns of [[history]]. */
+  def workerHistory: DataFrame = SummaryFrames.workerHistory(this, SparkSession.active)
+
+  /** [[byWorker]], a row for each worker with the names of its fields. */
+  def workerTotals: DataFrame = SummaryFrames.workerTotals(this, SparkSession.active)
+
+  /** [[byTask]], a row for each task with the names of its fields. */
+  def taskTotals: DataFrame = SummaryFrames.taskTotals(this, SparkSession.active)
 
   private[firesteel] def toJson: String = Serialization.write(this)(TrainingSummary.formats)
 }
@@ -86,6 +114,75 @@ final case class EpochSummary(
     rows: Long,
     learningRate: Option[Double] = None,
     validation: Option[ValidationSummary] = None
+)
+
+/** What one worker exchanged with the parameter server, over all of its attempts.
+  *
+  * @param partition
+  *   the worker's partition
+  * @param index
+  *   which of the workers that share the partition's task
+  * @param rows
+  *   the rows trained in all epochs
+  * @param commits
+  *   its updates, or the replicas it saved
+  * @param stalenessMean
+  *   how many updates of others a commit came after, at the mean
+  * @param stalenessMax
+  *   and at most
+  * @param bytes
+  *   what it sent and received over sockets
+  * @param waitSeconds
+  *   how long its commits and pulls waited in the server for those of others
+  * @param applySeconds
+  *   how long the server worked on them
+  * @param compressionRatio
+  *   as [[TrainingSummary.compressionRatio]]
+  * @param compressionError
+  *   as [[TrainingSummary.compressionError]]
+  */
+final case class WorkerSummary(
+    partition: Int,
+    index: Int,
+    rows: Long,
+    commits: Long,
+    stalenessMean: Double,
+    stalenessMax: Long,
+    bytes: Long,
+    waitSeconds: Double,
+    applySeconds: Double,
+    compressionRatio: Double,
+    compressionError: Double
+)
+
+/** Where the time of one task went: of the attempt that finished, from the rows in native memory to the end.
+  *
+  * @param partition
+  *   the partition
+  * @param attempt
+  *   Spark's `taskAttemptId`
+  * @param workers
+  *   the workers that it ran
+  * @param seconds
+  *   all of it
+  * @param computeSeconds
+  *   forward and backward passes, optimizer steps and update rules
+  * @param gatherSeconds
+  *   putting mini-batches together
+  * @param evaluateSeconds
+  *   scoring validation rows
+  * @param waitSeconds
+  *   waiting for the parameter server
+  */
+final case class TaskSummary(
+    partition: Int,
+    attempt: Long,
+    workers: Int,
+    seconds: Double,
+    computeSeconds: Double,
+    gatherSeconds: Double,
+    evaluateSeconds: Double,
+    waitSeconds: Double
 )
 
 /** What validation rows came to.
@@ -183,8 +280,8 @@ private[firesteel] object TrainingSummary {
   private[train] def of(
       status: ServerStatus,
       kept: ServerSummary,
+      reports: Seq[TaskReport],
       workers: Int,
-      tasks: Int,
       seconds: Double
   ): TrainingSummary = TrainingSummary(
     status.epochs.zipWithIndex.map { case (e, index) =>
@@ -195,15 +292,46 @@ private[firesteel] object TrainingSummary {
     status.rowsTrained,
     seconds + status.resumed.fold(0.0)(_.millis.toDouble / 1e3),
     workers,
-    tasks,
+    reports.size,
     status.commits,
     status.bytes,
-    status.workers.map(_.stalenessSum).sum.toDouble / math.max(1L, status.commits).toDouble,
+    mean(status.workers.map(_.stalenessSum).sum, status.commits),
     status.workers.map(_.stalenessMax).maxOption.getOrElse(0L),
     kept.stalenessHistogram,
     kept.ledger,
     status.warnings,
     status.bestEpoch,
-    status.stopped
+    status.stopped,
+    status.workers.map(worker),
+    reports.map(task).sortBy(_.partition),
+    kept.compressionRatio,
+    kept.compressionError
   )
+
+  private def worker(status: WorkerStatus): WorkerSummary = WorkerSummary(
+    status.partition,
+    status.index,
+    status.rows,
+    status.commits,
+    mean(status.stalenessSum, status.commits),
+    status.stalenessMax,
+    status.bytes,
+    status.waitSeconds,
+    status.applySeconds,
+    status.compressionRatio,
+    status.compressionError
+  )
+
+  private def task(report: TaskReport): TaskSummary = TaskSummary(
+    report.partition,
+    report.attempt,
+    report.workers.size,
+    report.seconds("total"),
+    report.seconds("compute"),
+    report.seconds("gather"),
+    report.seconds("evaluate"),
+    report.seconds("wait")
+  )
+
+  private def mean(sum: Long, count: Long): Double = sum.toDouble / math.max(1L, count).toDouble
 }

@@ -20,10 +20,11 @@ import org.json4s.jackson.JsonMethods.parse
   *   the tasks that they are spread over
   */
 private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
-    extends (PartitionStream => Unit)
+    extends (PartitionStream => String)
     with Serializable {
 
-  override def apply(stream: PartitionStream): Unit = {
+  /** Gives the workers' report. */
+  override def apply(stream: PartitionStream): String = {
     NativeSetup.ensureLoaded()
     val context = TaskContext.get()
     val worker = NativeWorker.open(specification(stream.partition, context))
@@ -34,7 +35,6 @@ private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
           stream.feed(address => worker.load(address))
           loaded = true
           worker.run()
-          ()
         } catch {
           case error: Throwable => throw outcome(error, context, worker, loaded)
         }

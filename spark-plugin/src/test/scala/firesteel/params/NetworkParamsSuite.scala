@@ -4,16 +4,7 @@ import firesteel.classification.NetworkClassifier
 import firesteel.data.ValidationRows
 import firesteel.network._
 import org.apache.spark.ml.param.{ParamMap, ParamsSuite}
-import org.json4s.JsonAST.{
-  JArray,
-  JBool,
-  JDouble,
-  JInt,
-  JNothing,
-  JNull,
-  JObject,
-  JString
-}
+import org.json4s.JsonAST.{JArray, JBool, JDouble, JInt, JNothing, JNull, JObject, JString}
 import org.json4s.jackson.JsonMethods.{compact, render}
 import org.scalatest.funsuite.AnyFunSuite
 

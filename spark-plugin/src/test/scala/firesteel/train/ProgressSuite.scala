@@ -6,7 +6,7 @@ import org.scalatest.funsuite.AnyFunSuite
 
 final class ProgressSuite extends AnyFunSuite {
   private def worker(epoch: Int, batch: Int, state: String = "live"): WorkerStatus =
-    WorkerStatus(0, 0, state, epoch, batch, 100, 0, 0, 0, 0)
+    WorkerStatus(0, 0, state, epoch, batch, 100, 0, 0, 0, 0, 0, 0, 0, 1, 0)
 
   private def status(rows: Long, workers: WorkerStatus*): ServerStatus =
     ServerStatus(1, 0, 0, 0, 0, workers, Nil, rows, Some(0.25), Nil, None)

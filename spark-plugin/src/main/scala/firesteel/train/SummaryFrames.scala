@@ -1,0 +1,66 @@
+package firesteel.train
+
+import org.apache.spark.sql.{DataFrame, SparkSession}
+
+/** The parts of a summary as DataFrames. */
+private[train] object SummaryFrames {
+
+  def history(summary: TrainingSummary, spark: SparkSession): DataFrame =
+    spark.createDataFrame(summary.epochs.map { epoch =>
+      HistoryRow(
+        epoch.epoch,
+        Some(epoch.loss).filterNot(_.isNaN),
+        epoch.rows,
+        epoch.learningRate,
+        epoch.validation.flatMap(_.loss),
+        epoch.validation.map(_.rows),
+        metrics(epoch.validation)
+      )
+    })
+
+  def workerHistory(summary: TrainingSummary, spark: SparkSession): DataFrame =
+    spark.createDataFrame(summary.ledger.map { entry =>
+      WorkerHistoryRow(
+        entry.partition,
+        entry.index,
+        entry.epoch,
+        entry.loss,
+        entry.rows,
+        entry.learningRate,
+        entry.validation.flatMap(_.loss),
+        entry.validation.map(_.rows),
+        metrics(entry.validation)
+      )
+    })
+
+  def workerTotals(summary: TrainingSummary, spark: SparkSession): DataFrame =
+    spark.createDataFrame(summary.byWorker)
+
+  def taskTotals(summary: TrainingSummary, spark: SparkSession): DataFrame =
+    spark.createDataFrame(summary.byTask)
+
+  private def metrics(validation: Option[ValidationSummary]): Map[String, Double] =
+    validation.toSeq.flatMap(_.metrics).flatMap(m => m.value.map(m.name -> _)).toMap
+}
+
+private[train] final case class HistoryRow(
+    epoch: Int,
+    loss: Option[Double],
+    rows: Long,
+    learningRate: Option[Double],
+    validationLoss: Option[Double],
+    validationRows: Option[Long],
+    metrics: Map[String, Double]
+)
+
+private[train] final case class WorkerHistoryRow(
+    partition: Int,
+    index: Int,
+    epoch: Int,
+    loss: Option[Double],
+    rows: Long,
+    learningRate: Option[Double],
+    validationLoss: Option[Double],
+    validationRows: Option[Long],
+    metrics: Map[String, Double]
+)
