@@ -7,7 +7,7 @@ mod support;
 use std::thread;
 use std::time::Duration;
 
-use firesteel_core::spec::ServerSpec;
+use firesteel_core::spec::{ServerSpec, StrategySpec};
 use firesteel_core::{Assignment, Coded, ErrorCode};
 use firesteel_ps::{Checkpoint, EpochStatus, Server};
 use serde_json::{Value, json};
@@ -44,7 +44,9 @@ fn the_best_model_the_patience_the_plateau_and_the_metrics_are_those_of_an_undis
         let outcome = |interrupted: Option<usize>| {
             let mut spec = spec(2, 9, controls());
             spec.optimizer = Some(sgd(0.8));
-            spec.strategy.name = strategy.to_owned();
+            if strategy == "ensemble" {
+                spec.strategy = StrategySpec::named(strategy);
+            }
             let mut server = open(&spec, PARAMETERS);
             let join = |spec: &ServerSpec, server: &Server, attempt| {
                 [0, 1].map(|worker| {

@@ -333,7 +333,8 @@ fn what_ends_an_epoch_without_a_whole_model_works_and_what_needs_one_is_refused(
     early.controls.stopping.target_loss = Some(0.5);
     let cluster = Cluster::open(&early, 2, &noise(99, 1.0));
     let mut peer = cluster.peer(registration(0, 1, 1));
-    assert!(peer.commit(1.0).unwrap().stop, "the loss of every window of these tests is 0.5");
+    peer.commit(1.0).unwrap();
+    assert!(peer.ask().0.stop, "the loss of every window of these tests is 0.5");
     peer.channel.finish().unwrap();
     cluster.server.snapshot().unwrap();
 

@@ -90,7 +90,7 @@ impl Control {
                 self.ended.entry(id.partition).or_default().insert(attempt);
             }
         }
-        let learning_rate = self.rate_of_round(terms, &windows);
+        let learning_rate = terms.steps.then(|| self.rate_of_round(terms, &windows)).flatten();
         self.decide(|| Decision::Close { shares, learning_rate });
         for (worker, attempt) in silent {
             self.decide(|| Decision::Forget { worker, attempt });
