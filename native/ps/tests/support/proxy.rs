@@ -1,4 +1,4 @@
-//! A TCP proxy that cuts connections where a test wants it.
+//! A TCP proxy that cuts connections and holds them up where a test wants it.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -19,6 +19,11 @@ struct Shared {
     /// Bytes that go up (to the server) and down before the connection is cut; each cut uses its value up.
     up: AtomicU64,
     down: AtomicU64,
+    /// What each of them begins with anew after a cut.
+    up_again: AtomicU64,
+    down_again: AtomicU64,
+    /// How long every piece is on its way, in microseconds.
+    delay: AtomicU64,
     connections: AtomicUsize,
     refusing: AtomicBool,
     /// Whether a connection is held up where it would be cut, for as long as this is set.
@@ -35,6 +40,8 @@ impl Proxy {
         let shared = Arc::new(Shared {
             up: AtomicU64::new(NEVER),
             down: AtomicU64::new(NEVER),
+            up_again: AtomicU64::new(NEVER),
+            down_again: AtomicU64::new(NEVER),
             ..Shared::default()
         });
         let state = Arc::clone(&shared);
@@ -67,6 +74,20 @@ impl Proxy {
     /// Cuts the connection after that many further bytes from the server.
     pub fn cut_down(&self, bytes: u64) {
         self.shared.down.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Cuts a connection whenever that many further bytes have gone to the server, or from it.
+    pub fn cut_every(&self, up: u64, down: u64) {
+        self.shared.up_again.store(up, Ordering::SeqCst);
+        self.shared.down_again.store(down, Ordering::SeqCst);
+        self.cut_up(up);
+        self.cut_down(down);
+    }
+
+    /// Lets every piece of up to 8 KiB take that long, either way.
+    pub fn delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap();
+        self.shared.delay.store(micros, Ordering::SeqCst);
     }
 
     /// Holds the connection up after that many further bytes to the server, until [`Proxy::go_on`].
@@ -109,10 +130,12 @@ impl Drop for Proxy {
 
 /// Copies bytes one way until an end closes or what is left for this way runs out, which cuts both ways or holds this one up.
 fn relay(mut from: TcpStream, mut to: TcpStream, state: &Shared, up: bool) {
-    let left = if up { &state.up } else { &state.down };
+    let (left, again) =
+        if up { (&state.up, &state.up_again) } else { (&state.down, &state.down_again) };
     let mut bytes = [0; 8192];
     from.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     while let Ok(count) = from.read(&mut bytes) {
+        thread::sleep(Duration::from_micros(state.delay.load(Ordering::SeqCst)));
         let allowed = left.load(Ordering::SeqCst);
         let passed = count.min(usize::try_from(allowed).unwrap_or(usize::MAX));
         if count == 0 || to.write_all(&bytes[..passed]).is_err() {
@@ -122,7 +145,7 @@ fn relay(mut from: TcpStream, mut to: TcpStream, state: &Shared, up: bool) {
             left.store(allowed - passed as u64, Ordering::SeqCst);
         }
         if passed < count {
-            left.store(NEVER, Ordering::SeqCst);
+            left.store(again.load(Ordering::SeqCst), Ordering::SeqCst);
             if !state.holding.load(Ordering::SeqCst) {
                 break;
             }

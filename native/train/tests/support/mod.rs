@@ -261,7 +261,7 @@ impl Fit {
         let mut spec = self.worker.clone();
         (spec.partition, spec.workers_in_task, spec.attempt) =
             (task.partition, task.workers, task.attempt);
-        spec.server.port = self.server.port();
+        spec.server.port = task.port.unwrap_or_else(|| self.server.port());
         let cancel = CancelFlag::new();
         let layout = layout(&spec.network, &spec.data).unwrap();
         let client = spec.server.clone();
@@ -292,6 +292,8 @@ pub struct Task {
     pub attempt: i64,
     /// Whether it talks over sockets.
     pub sockets: bool,
+    /// Where it finds the server, if not at its own port.
+    pub port: Option<u16>,
     /// After how many commits it is cancelled.
     pub commits: Option<u32>,
     /// At which of its scores it is cancelled.
@@ -300,6 +302,6 @@ pub struct Task {
 
 impl Task {
     pub fn of(partition: u32, workers: u32, sockets: bool) -> Self {
-        Self { partition, workers, attempt: 1, sockets, commits: None, scores: None }
+        Self { partition, workers, attempt: 1, sockets, port: None, commits: None, scores: None }
     }
 }

@@ -25,8 +25,8 @@ object StrategyTable {
   private val Windowless = Set("single", "averaging", "ensemble", "sync")
 
   private val Strategies =
-    Seq("single", "averaging", "downpour", "adag", "agn-adaptive", "dynsgd", "aeasgd", "eamsgd") ++
-      Seq("easgd", "sync", "diloco")
+    Seq("single", "averaging", "ensemble", "downpour", "adag", "agn-adaptive", "dynsgd") ++
+      Seq("aeasgd", "eamsgd", "easgd", "sync", "diloco")
 
   private final case class Run(
       strategy: String,
