@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -85,7 +86,7 @@ class Run:
 
     def descendants(self, pattern: str = "") -> list[int]:
         """Processes below this one whose command line contains `pattern`."""
-        return [pid for pid in _descendants(self.process.pid) if pattern in _command_line(pid)]
+        return descendants(self.process.pid, pattern)
 
     def crash_reports(self) -> list[str]:
         """What a JVM that crashed leaves behind."""
@@ -102,6 +103,11 @@ def _command_line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def descendants(root: int, pattern: str = "") -> list[int]:
+    """Processes below a process whose command line contains `pattern`."""
+    return [pid for pid in _descendants(root) if pattern in _command_line(pid)]
 
 
 def _descendants(root: int) -> list[int]:
@@ -201,6 +207,25 @@ def spark(tmp_path: Path) -> Iterator[Spark]:
     for run in started.started:
         if run.process.poll() is None:
             run.kill()
+
+
+Undisturbed = Callable[..., float]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """The accuracy that `FitMnist` reaches when nothing happens to it; trained once a session."""
+
+    @functools.cache
+    def accuracy(*arguments: str) -> float:
+        data = f"data={ROOT / 'examples' / 'data'}"
+        spark = Spark(tmp_path_factory.mktemp("undisturbed"))
+        run = spark.submit("firesteel.e2e.FitMnist", data, *arguments, master=LOCAL_CLUSTER)
+        found = run.succeed()["accuracy"]
+        assert found > 0.96, f"{arguments}: {found}"
+        return found
+
+    return accuracy
 
 
 @pytest.fixture(scope="session", autouse=True)

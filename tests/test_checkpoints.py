@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import LOCAL_CLUSTER, ROOT, Run, Spark
+from conftest import LOCAL_CLUSTER, ROOT, Run, Spark, Undisturbed
 from test_fit import check_ledger
 
 DATA = f"data={ROOT / 'examples' / 'data'}"
@@ -34,11 +34,17 @@ def checkpoints(folder: Path) -> list[Path]:
     [("adag", "4", LOCAL_CLUSTER), ("sync", "", "local[2]"), ("downpour", "4", "local[2]")],
 )
 def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
-    spark: Spark, eventually: Callable[..., None], strategy: str, window: str, master: str
+    spark: Spark,
+    eventually: Callable[..., None],
+    undisturbed: Undisturbed,
+    strategy: str,
+    window: str,
+    master: str,
 ) -> None:
     folder = spark.folder / "checkpoints"
-    arguments = [DATA, f"epochs={EPOCHS}", f"strategy={strategy}", f"window={window}"]
-    arguments += ["batch=128", f"checkpoints={folder}"]
+    plain = [f"epochs={EPOCHS}", f"strategy={strategy}", f"window={window}", "batch=128"]
+    whole = undisturbed(*plain)
+    arguments = [DATA, *plain, f"checkpoints={folder}"]
     run = spark.submit("firesteel.e2e.FitMnist", *arguments, master=master)
     run.until(f"epoch 3/{EPOCHS}")
     before = checkpoints(folder)
@@ -56,5 +62,5 @@ def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
     assert max(later) == EPOCHS - 1
     assert min(later) >= 2, "an epoch that was done is not trained again"
     assert [text for text in result["warnings"] if "resumed in epoch 3 of 6" in text]
-    assert result["accuracy"] > 0.96
+    assert result["accuracy"] >= whole - 0.005
     assert list(folder.iterdir()) == [], "removed on success"

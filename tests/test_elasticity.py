@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from conftest import LOCAL_CLUSTER, ROOT, Spark
+from conftest import LOCAL_CLUSTER, ROOT, Spark, Undisturbed
+from standalone import standalone_cluster
 from test_fit import check_ledger
 
 DATA = f"data={ROOT / 'examples' / 'data'}"
@@ -29,19 +31,24 @@ def attempts(result: dict[str, Any]) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize(("strategy", "window"), [("easgd", "4"), ("sync", ""), ("averaging", "")])
 def test_a_worker_that_dies_leaves_the_rounds_and_its_retry_joins_them(
-    spark: Spark, strategy: str, window: str
+    spark: Spark, undisturbed: Undisturbed, strategy: str, window: str
 ) -> None:
-    arguments = [DATA, "epochs=5", f"strategy={strategy}", f"window={window}", "batch=128"]
-    run = spark.submit("firesteel.e2e.FitMnist", *arguments, master=LOCAL_CLUSTER)
-    run.until("epoch 2/5")
+    arguments = ["epochs=6", f"strategy={strategy}", f"window={window}", "batch=128"]
+    whole = undisturbed(*arguments)
+    run = spark.submit("firesteel.e2e.FitMnist", DATA, *arguments, master=LOCAL_CLUSTER)
+    run.until("epoch 2/6")
     os.kill(run.descendants(EXECUTOR)[0], signal.SIGKILL)
     result = run.succeed()
-    check_ledger(result, 5)
+    check_ledger(result, 6)
     assert len(attempts(result)) > 2, "nothing was retried"
-    assert result["accuracy"] > 0.96
+    assert result["accuracy"] >= whole - 0.005
 
 
-def test_another_attempt_takes_over_from_a_worker_that_stalls(spark: Spark) -> None:
+def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(
+    spark: Spark, undisturbed: Undisturbed
+) -> None:
+    arguments = ("epochs=4",)
+    whole = undisturbed(*arguments)
     conf = {
         "spark.speculation": "true",
         "spark.speculation.quantile": "0.5",
@@ -50,18 +57,24 @@ def test_another_attempt_takes_over_from_a_worker_that_stalls(spark: Spark) -> N
         "spark.speculation.interval": "100ms",
         "spark.firesteel.server.lease": "3s",
     }
-    run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=4", master=LOCAL_CLUSTER, conf=conf)
-    run.until("epoch 2/4")
-    stalled = run.descendants(EXECUTOR)[0]
-    os.kill(stalled, signal.SIGSTOP)
-    try:
-        result = run.succeed()
-    finally:
-        with suppress(ProcessLookupError):  # the application's end ends it as well
-            os.kill(stalled, signal.SIGCONT)
+    # Spark copies a task only to another host.
+    with standalone_cluster(spark.folder / "cluster") as cluster:
+        run = spark.submit(
+            "firesteel.e2e.FitMnist", DATA, *arguments, master=cluster.master, conf=conf
+        )
+        run.until("epoch 2/4")
+        stalled = cluster.executors()[0]
+        os.kill(stalled, signal.SIGSTOP)
+        begun = time.monotonic()
+        try:
+            result = run.succeed()
+        finally:
+            with suppress(ProcessLookupError):  # the application's end ends it as well
+                os.kill(stalled, signal.SIGCONT)
+    assert time.monotonic() - begun < 100, "an executor that is given up on takes 120 s"
     check_ledger(result, 4)
     assert len(attempts(result)) > 2, "no other attempt took over"
-    assert result["accuracy"] > 0.96
+    assert result["accuracy"] >= whole - 0.005
 
 
 def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:

@@ -9,14 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import LOCAL_CLUSTER, ROOT, Spark
+from conftest import LOCAL_CLUSTER, ROOT, Spark, Undisturbed
 from test_fit import check_ledger
 
 DATA = f"data={ROOT / 'examples' / 'data'}"
 EXECUTOR = "CoarseGrainedExecutorBackend"
 
 
-def test_an_executor_killed_in_the_middle_costs_no_row_and_no_accuracy(spark: Spark) -> None:
+def test_an_executor_killed_in_the_middle_costs_no_row_and_no_accuracy(
+    spark: Spark, undisturbed: Undisturbed
+) -> None:
+    whole = undisturbed("epochs=6")
     run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=6", master=LOCAL_CLUSTER)
     run.until("epoch 2/6")
     victim = run.descendants(EXECUTOR)[0]
@@ -29,7 +32,7 @@ def test_an_executor_killed_in_the_middle_costs_no_row_and_no_accuracy(spark: Sp
         for span in entry["spans"]
     }
     assert len(attempts) > 2, "nothing was retried: the executor died too late or too early"
-    assert result["accuracy"] > 0.97
+    assert result["accuracy"] >= whole - 0.005
 
 
 @pytest.mark.parametrize("master", ["local[2]", LOCAL_CLUSTER])

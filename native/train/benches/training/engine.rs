@@ -13,11 +13,12 @@ use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
 };
 use firesteel_data::{CacheBudget, Partition};
-use firesteel_ps::{Server, connect};
+use firesteel_ps::{Server, connect, connect_remote};
 use firesteel_train::{Worker, initialise};
 use serde_json::json;
 
 use crate::pytorch::{Images, SIZE};
+use crate::relay::gigabit;
 
 const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
@@ -31,23 +32,40 @@ pub struct Setting {
     pub optimizer: OptimizerSpec,
     pub batch_size: usize,
     pub epochs: u32,
+    pub road: Road,
+}
+
+/// How workers and server exchange.
+#[derive(Clone, Copy)]
+pub enum Road {
+    /// In memory.
+    Memory,
+    /// Over a network of 1 Gbit/s, after windows of this length, which overlap with the next one if so.
+    Gigabit { window: u32, overlap: bool },
 }
 
 /// Workers that train over their rows again and again, one thread each.
 pub struct Engine {
     server: ServerSpec,
     workers: Vec<Worker>,
+    road: Road,
 }
 
 impl Engine {
     /// Workers with their rows.
     pub fn new(images: &Images, setting: Setting) -> Self {
-        let Setting { workers, rows, strategy, optimizer, batch_size, epochs } = setting;
+        let Setting { workers, rows, strategy, optimizer, batch_size, epochs, road } = setting;
+        let strategy = match road {
+            Road::Memory => json!({"name": strategy}),
+            Road::Gigabit { window, overlap } => {
+                json!({"name": strategy, "window": window, "overlap": overlap})
+            }
+        };
         let server = ServerSpec {
             fit: "bench".to_owned(),
             network: network(),
             data: data(),
-            strategy: serde_json::from_value(json!({"name": strategy})).unwrap(),
+            strategy: serde_json::from_value(strategy).unwrap(),
             controls: ControlSpec::default(),
             optimizer: Some(optimizer),
             workers,
@@ -84,19 +102,27 @@ impl Engine {
         let workers = (0..workers)
             .map(|index| Worker::new(spec(index), partition(images, index as usize * rows, rows)))
             .collect();
-        Self { server, workers }
+        Self { server, workers, road }
     }
 
     /// Trains all epochs from the start; gives the seconds that it took.
     pub fn train(&self) -> f64 {
-        let Self { server: spec, workers } = self;
+        let Self { server: spec, workers, road } = self;
         let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed).unwrap();
         let (hash, parameters) = (layout.hash(), layout.parameters());
         let server = Server::open(spec, layout, center, buffers).unwrap();
-        let client = client(spec, server.port());
         let cancel = CancelFlag::new();
+        let port = match road {
+            Road::Memory => server.port(),
+            Road::Gigabit { .. } => gigabit(server.port()),
+        };
+        let client = client(spec, port);
+        let connect = || match road {
+            Road::Memory => connect(&client, hash, parameters, &cancel),
+            Road::Gigabit { .. } => connect_remote(&client, hash, parameters, &cancel),
+        };
         let run = |worker: &Worker| {
-            worker.run(&mut |_| Ok(connect(&client, hash, parameters, &cancel)?), &cancel).unwrap();
+            worker.run(&mut |_| Ok(connect()?), &cancel).unwrap();
         };
         let start = Instant::now();
         thread::scope(|scope| {

@@ -8,6 +8,7 @@
 //! - `train-<optimizer>-<batch>`: an epoch, beside PyTorch with `set_flush_denormal(True)`;
 //! - `train-<optimizer>-<batch>-denormals`: the same beside PyTorch as it is by default;
 //! - `two-workers`: two workers in two threads beside one, rows of all workers;
+//! - `overlap-<window>`: two workers whose exchanges overlap with training, beside the same without, over 1 Gbit/s;
 //! - `step-<optimizer>`: an optimizer's pass over the network's parameters beside PyTorch's fused one, in the bytes that the
 //!   pass reads and writes; `step-<optimizer>-memcpy`: beside a copy.
 //!
@@ -17,6 +18,7 @@
 
 mod engine;
 mod pytorch;
+mod relay;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -25,7 +27,7 @@ use firesteel_core::optimizer;
 use firesteel_core::spec::OptimizerSpec;
 use serde_json::json;
 
-use self::engine::{Engine, Setting};
+use self::engine::{Engine, Road, Setting};
 use self::pytorch::{Images, PyTorch};
 
 const ROWS: usize = 20_000;
@@ -44,6 +46,7 @@ fn main() {
         train(&mut pytorch, &images, name, batch, [aim, aim_with_denormals]);
     }
     two_workers(&images);
+    overlap(&images);
     for (name, accesses) in [("sgd", 3), ("momentum", 5), ("adam", 7), ("adagrad", 5)] {
         step(&mut pytorch, name, accesses);
     }
@@ -64,6 +67,7 @@ fn train(pytorch: &mut PyTorch, images: &Images, optimizer: &str, batch: usize, 
             optimizer: spec(optimizer),
             batch_size: batch,
             epochs: 1,
+            road: Road::Memory,
         },
     );
     let command = |flush| json!({"optimizer": optimizer, "batch": batch, "flush": flush});
@@ -89,6 +93,23 @@ fn two_workers(images: &Images) {
     report(name, ROWS as f64 / two, (ROWS / 2) as f64 / one, Some(1.9));
 }
 
+/// Two workers and a network of 1 Gbit/s: exchanges that overlap with training beside those that do not.
+fn overlap(images: &Images) {
+    for window in [5, 15, 50] {
+        let name = format!("overlap-{window}");
+        if !asked(&name) {
+            continue;
+        }
+        let engine = |overlap| {
+            let road = Road::Gigabit { window, overlap };
+            Engine::new(images, Setting { road, batch_size: 32, ..adag(2, ROWS / 2, 1) })
+        };
+        let (on, off) = (engine(true), engine(false));
+        let [on, off] = medians(|turn| if turn == 0 { on.train() } else { off.train() });
+        report(&name, ROWS as f64 / on, ROWS as f64 / off, Some(1.0));
+    }
+}
+
 /// The time for the steps of a whole fit: two workers that share MNIST. Prints the seconds.
 fn engine() {
     const EPOCHS: u32 = 5;
@@ -98,7 +119,15 @@ fn engine() {
 
 /// SGD with mini-batches of 128 rows under `adag`.
 fn adag(workers: u32, rows: usize, epochs: u32) -> Setting {
-    Setting { workers, rows, strategy: "adag", optimizer: spec("sgd"), batch_size: 128, epochs }
+    Setting {
+        workers,
+        rows,
+        strategy: "adag",
+        optimizer: spec("sgd"),
+        batch_size: 128,
+        epochs,
+        road: Road::Memory,
+    }
 }
 
 /// An optimizer's pass, which reads and writes an f32 `accesses` times for each parameter.

@@ -1,14 +1,16 @@
 //! Commits and pulls beside a plain copy of as many bytes, measured alternately.
 //!
 //! `cargo bench -p firesteel-ps --bench exchange` prints a line for each measure:
-//! `bench <name> ours <GB/s> beside <GB/s> ratio <ours/beside>`, the medians over the rounds. The plain copy has the
-//! congestion control that the server asks for: some kernels' default paces the loopback, which would flatter ours.
+//! `bench <name> ours <GB/s> beside <GB/s> ratio <ours/beside>`, the medians over the rounds; `-p99` lines are in
+//! milliseconds, `-commits` lines in commits a second beside those of one worker. With `--quick`, many workers at once
+//! are left out. Further arguments are parts of the names of the measures to run.
 #![allow(clippy::unwrap_used, reason = "a benchmark ends at the first failure")]
 
+mod plain;
+mod scale;
+
 use std::hint::black_box;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_core::spec::{
@@ -19,7 +21,8 @@ use firesteel_core::{
     Tally, WorkerId,
 };
 use firesteel_ps::{Server, connect, connect_remote};
-use socket2::SockRef;
+
+use self::plain::Plain;
 
 const ROUNDS: usize = 21;
 const ROUND: Duration = Duration::from_millis(120);
@@ -29,20 +32,32 @@ fn main() {
         sockets(name, parameters);
         memory(name, parameters);
     }
+    for (name, parameters) in [("0.5MB", 125_000), ("4MB", 1_000_000), ("100MB", 25_000_000)] {
+        scale::apply(name, parameters);
+        if !std::env::args().any(|argument| argument == "--quick") {
+            scale::scale(name, parameters);
+        }
+    }
 }
 
 /// A worker whose next window is always one mini-batch of one endless epoch.
 struct Worker {
     channel: Box<dyn ParamChannel>,
     sequence: u64,
-    message: Vec<f32>,
+    message: Arc<Vec<f32>>,
     center: Vec<f32>,
     buffers: Buffers,
 }
 
 impl Worker {
-    fn new(mut channel: Box<dyn ParamChannel>, parameters: usize) -> Self {
-        let worker = WorkerId { partition: 0, index: 0 };
+    /// Registers a worker that commits this message, and has memory for a center variable of that many parameters.
+    fn new(
+        mut channel: Box<dyn ParamChannel>,
+        partition: u32,
+        message: Arc<Vec<f32>>,
+        parameters: usize,
+    ) -> Self {
+        let worker = WorkerId { partition, index: 0 };
         let rows = u64::from(u32::MAX);
         channel
             .register(&Registration {
@@ -54,7 +69,7 @@ impl Worker {
                 held_out: 0,
             })
             .unwrap();
-        let (message, center) = (vec![1e-9; parameters], vec![0.0; parameters]);
+        let center = vec![0.0; parameters];
         Self { channel, sequence: 0, message, center, buffers: Buffers::default() }
     }
 
@@ -80,56 +95,14 @@ impl Worker {
     }
 }
 
-/// The other end of a plain copy: takes as many bytes as it is told, gives as many as it is told.
-struct Plain {
-    stream: TcpStream,
-    bytes: Vec<u8>,
-}
-
-impl Plain {
-    fn new(len: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            tune(&stream);
-            let mut bytes = vec![1_u8; len];
-            let mut lengths = [0_u8; 16];
-            while stream.read_exact(&mut lengths).is_ok() {
-                let length = |half: &[u8]| {
-                    usize::try_from(u64::from_le_bytes(half.try_into().unwrap())).unwrap()
-                };
-                stream.read_exact(&mut bytes[..length(&lengths[..8])]).unwrap();
-                stream.write_all(&bytes[..length(&lengths[8..])]).unwrap();
-            }
-        });
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        tune(&stream);
-        Self { stream, bytes: vec![2; len] }
-    }
-
-    fn copy(&mut self, there: usize, back: usize) {
-        let mut lengths = [0; 16];
-        lengths[..8].copy_from_slice(&(there as u64).to_le_bytes());
-        lengths[8..].copy_from_slice(&(back as u64).to_le_bytes());
-        self.stream.write_all(&lengths).unwrap();
-        self.stream.write_all(&self.bytes[..there]).unwrap();
-        self.stream.read_exact(&mut self.bytes[..back]).unwrap();
-    }
-}
-
-fn tune(stream: &TcpStream) {
-    stream.set_nodelay(true).unwrap();
-    SockRef::from(stream).set_tcp_congestion(b"reno").unwrap();
-}
-
 fn sockets(name: &str, parameters: usize) {
-    let (server, client) = open(parameters);
+    let (server, client) = open(parameters, 1);
     let hash = layout(parameters).hash();
     let channel = connect_remote(&client, hash, parameters, &CancelFlag::new()).unwrap();
-    let mut worker = Worker::new(channel, parameters);
+    let message = Arc::new(vec![1e-9; parameters]);
+    let mut worker = Worker::new(channel, 0, message, parameters);
     let bytes = 4 * parameters;
-    let mut plain = Plain::new(bytes);
+    let mut plain = Plain::new(Arc::new(vec![2; bytes]), bytes, bytes);
     compare(
         &format!("exchange-{name}"),
         2 * bytes,
@@ -154,10 +127,11 @@ fn sockets(name: &str, parameters: usize) {
 
 /// Commits through memory beside `y += a*x` over the same memory.
 fn memory(name: &str, parameters: usize) {
-    let (server, client) = open(parameters);
+    let (server, client) = open(parameters, 1);
     let channel =
         connect(&client, layout(parameters).hash(), parameters, &CancelFlag::new()).unwrap();
-    let mut worker = Worker::new(channel, parameters);
+    let message = Arc::new(vec![1e-9; parameters]);
+    let mut worker = Worker::new(channel, 0, message, parameters);
     let (mut y, x) = (vec![0.0_f32; parameters], vec![1e-9_f32; parameters]);
     compare(
         &format!("memory-commit-axpy-{name}"),
@@ -175,9 +149,7 @@ fn memory(name: &str, parameters: usize) {
 
 /// Measures both alternately and prints the medians in GB/s, unless the command line names other measures.
 fn compare<T>(name: &str, bytes: usize, mut ours: impl FnMut() -> T, mut beside: impl FnMut()) {
-    let mut filters =
-        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
-    if filters.peek().is_some() && !filters.any(|filter| name.contains(&filter)) {
+    if !asked(name) {
         return;
     }
     let (mut mine, mut others) = (Vec::new(), Vec::new());
@@ -187,6 +159,13 @@ fn compare<T>(name: &str, bytes: usize, mut ours: impl FnMut() -> T, mut beside:
     }
     let (ours, beside) = (median(mine), median(others));
     println!("bench {name} ours {ours:.3} beside {beside:.3} ratio {:.3}", ours / beside);
+}
+
+/// Whether the command line names a measure, or none.
+fn asked(name: &str) -> bool {
+    let mut filters =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    filters.peek().is_none() || filters.any(|filter| name.contains(&filter))
 }
 
 /// GB/s of one round.
@@ -212,7 +191,7 @@ fn layout(parameters: usize) -> ParamLayout {
     layout
 }
 
-fn open(parameters: usize) -> (Server, ClientSpec) {
+fn open(parameters: usize, workers: u32) -> (Server, ClientSpec) {
     let secret = "5a".repeat(32);
     let spec = ServerSpec {
         fit: "bench".to_owned(),
@@ -226,17 +205,17 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
         strategy: StrategySpec::named("downpour"),
         optimizer: None,
         controls: ControlSpec::default(),
-        workers: 1,
+        workers,
         epochs: 1,
         seed: 0,
         bind_address: "127.0.0.1".to_owned(),
         port: 0,
         port_max_retries: 0,
         secret: secret.clone(),
-        lease_millis: 60_000,
+        lease_millis: 600_000,
         tls: None,
         shards: None,
-        start_timeout_millis: 60_000,
+        start_timeout_millis: 600_000,
     };
     let server =
         Server::open(&spec, layout(parameters), vec![0.0; parameters], Buffers::default()).unwrap();
@@ -245,7 +224,7 @@ fn open(parameters: usize) -> (Server, ClientSpec) {
         host: "127.0.0.1".to_owned(),
         port: server.port(),
         secret,
-        timeout_millis: 10_000,
+        timeout_millis: 120_000,
         tls: None,
         shards: vec![],
     };

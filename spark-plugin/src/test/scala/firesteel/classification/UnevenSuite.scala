@@ -1,0 +1,52 @@
+package firesteel.classification
+
+import firesteel.data.LocalSpark
+import firesteel.params.Strategy
+import org.apache.spark.sql.{DataFrame, SparkSession}
+import org.scalatest.funsuite.AnyFunSuite
+
+/** Partitions without rows, with one row, and with nearly all of them. */
+final class UnevenSuite extends AnyFunSuite with LocalSpark {
+  override protected lazy val spark: SparkSession = SparkSession
+    .builder()
+    .master("local[4]")
+    .appName("firesteel")
+    .config("spark.ui.enabled", false)
+    .getOrCreate()
+
+  private val sizes = Seq(0, 1, 200, 39)
+
+  /** The rows of the blobs in partitions of these sizes. */
+  private lazy val uneven: DataFrame = {
+    val even = Blobs.frame(spark)
+    val rows = even.orderBy("id").collect()
+    val ends = sizes.scanLeft(0)(_ + _)
+    val parts = sizes.indices.map(index => rows.slice(ends(index), ends(index + 1)).toSeq)
+    val rdd = spark.sparkContext.parallelize(parts, sizes.size).flatMap(identity)
+    spark.createDataFrame(rdd, even.schema)
+  }
+
+  private def accuracy(strategy: String, data: DataFrame): Double = {
+    val estimator = Blobs.classifier().setStrategy(strategy).setEpochs(20)
+    estimator.clear(estimator.window)
+    if (strategy == "eamsgd") estimator.clear(estimator.learningRate)
+    val model = estimator.setNumWorkers(if (strategy == "single") 1 else sizes.size).fit(data)
+    val summary = model.summary
+    val rows = summary.ledger.groupMapReduce(_.epoch)(_.rows)(_ + _)
+    assert(rows === (0 until 20).map(_ -> 240L).toMap)
+    assert(summary.ledger.forall(_.supersededRows == 0))
+    Blobs.accuracy(model.transform(data))
+  }
+
+  test("the partitions are as uneven as they are said to be, and workers take them as they are") {
+    assert(uneven.rdd.mapPartitions(rows => Iterator(rows.size)).collect() === sizes)
+    val summary = Blobs.classifier().setNumWorkers(sizes.size).fit(uneven).summary
+    assert(summary.byWorker.map(_.rows).sorted === sizes.map(_ * 8L).sorted)
+  }
+
+  for (strategy <- Strategy.names)
+    test(s"$strategy trains every row once an epoch, as well as over even partitions") {
+      val even = uneven.repartition(sizes.size)
+      assert(accuracy(strategy, uneven) >= accuracy(strategy, even) - 0.005)
+    }
+}
