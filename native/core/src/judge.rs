@@ -102,12 +102,6 @@ impl Judge {
         Self { stopping, plateau }
     }
 
-    /// The monitors whose values decide something.
-    pub fn monitors(&self) -> impl Iterator<Item = Monitor> {
-        let Stopping { monitor, loss, .. } = self.stopping;
-        [monitor, loss].into_iter().chain(self.plateau.as_ref().map(|plateau| plateau.monitor))
-    }
-
     /// How often the learning rate has been reduced.
     #[must_use]
     pub fn reductions(&self) -> u32 {
@@ -296,7 +290,6 @@ mod tests {
         let mut training = judge(json!({"stopping": {"targetLoss": 0.5}}), false);
         let only = |monitor| (monitor == Monitor::TrainingLoss).then_some(0.4);
         assert_eq!(training.judge(only).stop, Some(StopReason::TargetLoss));
-        assert!(training.monitors().all(|monitor| monitor == Monitor::TrainingLoss));
     }
 
     #[test]

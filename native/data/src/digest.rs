@@ -20,7 +20,7 @@ use crate::schema;
 pub struct Digest {
     /// The number of rows.
     pub rows: u64,
-    /// The sum of the hashes of the rows' features, labels and weights, modulo 2^64.
+    /// The sum of the hashes of the rows' features, labels, weights and marks of validation rows, modulo 2^64.
     pub content: u64,
 }
 

@@ -43,7 +43,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Takes only the rows behind the first `before` ones.
+    /// Counts the rows from the first one behind `before` others of the partition, for errors.
     pub(crate) fn behind(mut self, before: u64) -> Self {
         self.before = usize::try_from(before).unwrap_or(usize::MAX);
         self

@@ -163,3 +163,51 @@ fn a_fit_with_other_metrics_refuses_the_checkpoint() {
     assert_eq!(error.code(), ErrorCode::Checkpoint);
     assert!(error.to_string().contains("metrics"), "{error}");
 }
+
+#[test]
+fn the_time_for_an_epoch_to_be_scored_begins_when_somebody_is_back() {
+    let mut spec = spec(2, 3, controls());
+    spec.lease_millis = 400;
+    let server = open(&spec, PARAMETERS);
+    let mut peers =
+        [0, 1].map(|worker| join(Road::Memory, &spec, &server, holding(worker, 5, 1, 2)));
+    for peer in &mut peers {
+        peer.commit(1.0).unwrap();
+    }
+    drop(peers);
+    let (spec, server) = resumed(&spec, server);
+    // The driver looks at the state while executors start and read their rows.
+    for _ in 0..6 {
+        thread::sleep(Duration::from_millis(100));
+        assert!(server.status().failure.is_none());
+    }
+    let mut one = join(Road::Memory, &spec, &server, holding(0, 0, 1, 2));
+    assert_eq!(one.ask().1, Assignment::Wait);
+    let mut two = join(Road::Memory, &spec, &server, holding(1, 0, 1, 2));
+    assert_eq!(one.ask_on(), Assignment::Score { epoch: 0 });
+    one.score(0, 2, 1.0);
+    assert_eq!(two.ask_on(), Assignment::Score { epoch: 0 });
+    two.score(0, 2, 3.0);
+    let validation = epoch(&server, 0).validation.unwrap();
+    assert_eq!((validation.rows, validation.loss), (4, Some(2.0)));
+    assert_eq!(
+        server.status().warnings.iter().filter(|text| text.contains("judged without")).count(),
+        0
+    );
+}
+
+#[test]
+fn a_worker_that_had_no_rows_and_has_some_after_a_resume_trains_them() {
+    let spec = ServerSpec { epochs: 3, ..server_spec(2, 3) };
+    let server = open(&spec, PARAMETERS);
+    let mut one = join(Road::Memory, &spec, &server, registration(0, 5, 1));
+    let mut two = join(Road::Memory, &spec, &server, registration(1, 5, 0));
+    assert_eq!(two.position.epoch, 3);
+    two.channel.finish().unwrap();
+    one.commit(1.0).unwrap();
+    drop((one, two));
+    let (spec, server) = resumed(&spec, server);
+    let one = join(Road::Memory, &spec, &server, registration(0, 0, 1));
+    let two = join(Road::Memory, &spec, &server, registration(1, 0, 1));
+    assert_eq!((one.position.epoch, two.position.epoch), (1, 1));
+}

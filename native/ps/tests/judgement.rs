@@ -118,13 +118,16 @@ fn time_ends_the_training_with_the_model_so_far() {
         two.contribute(2.0).unwrap();
         assert!(!one.round(2.0).unwrap().stop, "time counts from the first worker on");
         two.close_round().unwrap();
-        // One waits in a round that the other never joins.
-        assert!(one.round(2.0).unwrap().stop);
-        assert!(two.ask().0.stop);
-        for mut peer in [one, two] {
-            assert_eq!(peer.ask().1, Assignment::Over);
-            peer.channel.finish().unwrap();
-        }
+        // One waits in a round that the other, who has heard of the end, leaves.
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| one.round(2.0).unwrap());
+            thread::sleep(Duration::from_millis(500));
+            assert!(two.ask().0.stop);
+            two.channel.finish().unwrap();
+            assert!(waits.join().unwrap().stop);
+        });
+        assert_eq!(one.ask().1, Assignment::Over);
+        one.channel.finish().unwrap();
         assert_eq!(server.status().stopped, Some(StopReason::MaxSeconds));
         assert!(server.snapshot().unwrap().0.iter().all(|&c| c == 2.0));
     }
@@ -199,4 +202,34 @@ fn controls_that_do_not_fit_are_refused_on_the_driver() {
         error.to_string(),
         "option 'metrics' asks for mse, which needs numbers; label 'y' holds 2 classes"
     );
+}
+
+#[test]
+fn a_best_model_that_is_not_finite_is_not_given() {
+    let controls =
+        json!({"stopping": {"patience": 5, "restoreBest": true, "monitor": "trainingLoss"}});
+    let spec = spec(1, 1, controls);
+    let server = open(&spec, PARAMETERS);
+    let mut peer = join(Road::Memory, &spec, &server, holding(0, 1, 2, 2));
+    peer.commit(3e38).unwrap();
+    peer.commit(3e38).unwrap();
+    assert_eq!(peer.ask_on(), Assignment::Score { epoch: 0 });
+    peer.score(0, 2, 1.0);
+    peer.channel.finish().unwrap();
+    assert_eq!(server.status().best_epoch, Some(0));
+    assert_eq!(server.snapshot().unwrap_err().code(), ErrorCode::Diverged);
+}
+
+#[test]
+fn when_everything_is_trained_the_time_to_judge_it_does_not_count() {
+    let spec = spec(1, 1, json!({"stopping": {"maxSeconds": 0.3}}));
+    let server = open(&spec, PARAMETERS);
+    let mut peer = join(Road::Memory, &spec, &server, holding(0, 1, 1, 2));
+    peer.commit(1.0).unwrap();
+    thread::sleep(Duration::from_millis(400));
+    assert_eq!(peer.ask_on(), Assignment::Score { epoch: 0 });
+    assert!(!peer.score(0, 2, 1.0).stop);
+    peer.channel.finish().unwrap();
+    assert_eq!(server.status().stopped, None);
+    assert_eq!(epoch(&server, 0).validation.unwrap().rows, 2);
 }

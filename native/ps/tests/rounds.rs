@@ -276,7 +276,10 @@ fn one_who_waits_sees_a_failed_fit_a_stop_a_cancellation_and_a_closed_server() {
                 let start = Instant::now();
                 match ending {
                     0 => other.channel.abort(ErrorCode::InvalidData, "bad row").unwrap(),
-                    1 => server.stop(),
+                    1 => {
+                        server.stop();
+                        other.channel.finish().unwrap();
+                    }
                     2 => cancel.cancel(),
                     _ => server.close(),
                 }
@@ -289,6 +292,35 @@ fn one_who_waits_sees_a_failed_fit_a_stop_a_cancellation_and_a_closed_server() {
                 assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
             });
         }
+    }
+}
+
+#[test]
+fn the_round_that_ends_a_training_early_closes_over_what_all_have_given() {
+    for road in ROADS {
+        let (server, client) = opened("averaging", 3, |_| {});
+        let mut peers = [0, 1, 2].map(|partition| peer(road, &client, partition));
+        server.stop();
+        thread::scope(|scope| {
+            let ends: Vec<_> = peers
+                .iter_mut()
+                .zip([1.0, 2.0, 6.0])
+                .map(|(peer, value)| {
+                    let end = scope.spawn(move || {
+                        assert!(peer.contribute(value).unwrap().stop);
+                        assert!(peer.close_round().unwrap().stop);
+                        peer.channel.finish().unwrap();
+                    });
+                    // One after the other: nobody leaves before the last one has contributed.
+                    thread::sleep(Duration::from_millis(60));
+                    end
+                })
+                .collect();
+            ends.into_iter().for_each(|end| end.join().unwrap());
+        });
+        let (center, _, version) = server.snapshot().unwrap();
+        assert!(center.iter().all(|&c| c == 3.0), "{}", center[0]);
+        assert_eq!(version, 1);
     }
 }
 

@@ -123,6 +123,37 @@ fn with_several_workers_an_answer_is_merged_a_window_later() {
 }
 
 #[test]
+fn workers_without_rows_with_one_and_with_nearly_all_of_them_train_each_row_once_an_epoch() {
+    for name in strategy::names().filter(|name| *name != "single") {
+        let fit = Fit::open_for(spec(name), 4);
+        thread::scope(|scope| {
+            let parts = [0..0, 0..1, 1..561, 561..600].into_iter().enumerate();
+            let tasks: Vec<_> = parts
+                .map(|(partition, part)| {
+                    let task = Task::of(partition as u32, 1, true);
+                    let fit = &fit;
+                    scope.spawn(move || fit.run_task(task, rows(part)))
+                })
+                .collect();
+            for task in tasks {
+                task.join().unwrap().unwrap();
+            }
+        });
+        let status = fit.server.status();
+        assert!(status.epochs.iter().all(|epoch| epoch.rows == 600), "{name}: {:?}", status.epochs);
+        assert_eq!((status.failure, status.warnings.len()), (None, 0), "{name}");
+        for entry in fit.server.summary().ledger {
+            assert_eq!(entry.rows, [0, 1, 560, 39][entry.partition as usize], "{name}");
+        }
+        // One row says nothing of the others: of an ensemble it is a member, of all others a part.
+        if name != "ensemble" {
+            let losses: Vec<f64> = status.epochs.iter().map(|epoch| epoch.loss.unwrap()).collect();
+            assert!(losses[11] < 0.6, "{name}: {losses:?}");
+        }
+    }
+}
+
+#[test]
 fn sync_with_many_workers_is_one_worker_with_as_many_times_the_batch() {
     let trained = |workers: u32, batch_size| {
         let mut spec = spec("sync");

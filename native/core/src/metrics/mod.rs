@@ -6,7 +6,7 @@
 mod moments;
 mod ranking;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::moments::Moments;
 use self::ranking::Ranking;
@@ -49,18 +49,18 @@ enum Part {
 }
 
 /// What a metric came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricValue {
     /// The metric's name.
     pub name: String,
     /// Its value; null where it is undefined, such as the AUC of rows of one class.
     pub value: Option<f64>,
     /// How far the value may be from the exact one, for the AUC.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_bound: Option<f64>,
     /// The rows' weights by class and predicted class, for the confusion matrix.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matrix: Option<Vec<Vec<f64>>>,
 }
 

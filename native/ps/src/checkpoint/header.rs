@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EARLIER, Lengths, Owner, damaged};
 use crate::error::PsError;
-use crate::store::status::{STALENESS_BINS, SpanStatus};
+use crate::store::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
 
 /// Counters stay below this, so that sums of several do not overflow.
 const MOST: u64 = 1 << 53;
@@ -23,7 +23,6 @@ pub(super) struct Header {
     pub(super) rules: Vec<RuleShape>,
     pub(super) members: Vec<WorkerId>,
     pub(super) best: Vec<WorkerId>,
-    pub(super) sums: usize,
 }
 
 /// The lengths of a rule's state.
@@ -56,7 +55,6 @@ struct Document {
     rules: Vec<RuleShape>,
     members: Vec<WorkerId>,
     best: Vec<WorkerId>,
-    sums: usize,
     progress: Progress,
 }
 
@@ -70,6 +68,8 @@ pub(crate) struct Progress {
     pub(crate) bytes: u64,
     /// How long the fit had run, in milliseconds.
     pub(crate) millis: u64,
+    /// How long its training had, from the first worker on.
+    pub(crate) trained_millis: u64,
     pub(crate) stop: Option<StopReason>,
     pub(crate) histogram: Vec<u64>,
     pub(crate) warnings: Vec<String>,
@@ -100,14 +100,13 @@ pub(crate) struct EvaluationProgress {
     pub(crate) ended: Vec<EndedProgress>,
 }
 
-/// An epoch that has been judged. The numbers of its metrics are in the arrays: those over all workers, where rows are held
-/// out, then those of each worker.
+/// An epoch that has been judged, and what the held-out rows of all workers and of each came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EndedProgress {
     pub(crate) version: u64,
-    pub(crate) validated: bool,
-    pub(crate) workers: Vec<WorkerId>,
+    pub(crate) all: Option<ValidationStatus>,
+    pub(crate) by_worker: Vec<(WorkerId, ValidationStatus)>,
 }
 
 /// One worker, without any attempt of it.
@@ -149,7 +148,7 @@ impl Header {
         let document: Document = serde_json::from_slice(bytes)
             .map_err(|error| damaged(format!("its header cannot be read: {error}")))?;
         let Document { fingerprint, layout, strategy, workers, epochs, stripe, .. } = document;
-        let Document { parameters, floats, integers, rules, members, best, sums, progress, .. } =
+        let Document { parameters, floats, integers, rules, members, best, progress, .. } =
             document;
         Ok(Self {
             owner: Owner { fingerprint, layout, strategy, workers, epochs },
@@ -158,13 +157,13 @@ impl Header {
             rules,
             members,
             best,
-            sums,
+
             progress,
         })
     }
 
     pub(super) fn into_json(self) -> Result<Vec<u8>, PsError> {
-        let Self { owner, progress, lengths, stripe, rules, members, best, sums } = self;
+        let Self { owner, progress, lengths, stripe, rules, members, best } = self;
         let Owner { fingerprint, layout, strategy, workers, epochs } = owner;
         let Lengths { parameters, floats, integers } = lengths;
         let document = Document {
@@ -180,7 +179,7 @@ impl Header {
             rules,
             members,
             best,
-            sums,
+
             progress,
         };
         serde_json::to_vec(&document)
@@ -204,7 +203,8 @@ impl Progress {
     /// Fails unless it can be the progress of such a fit: the store relies on what is checked here.
     pub(super) fn check(&self, owner: &Owner) -> Result<(), PsError> {
         let refused = |problem: String| Err(damaged(format!("its progress cannot be: {problem}")));
-        let counters = [self.version, self.commits, self.pulls, self.bytes, self.millis];
+        let counters =
+            [self.version, self.commits, self.pulls, self.bytes, self.millis, self.trained_millis];
         if counters.iter().chain(&self.histogram).any(|&counter| counter >= MOST) {
             return refused("a counter is too large".to_owned());
         }

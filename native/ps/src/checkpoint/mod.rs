@@ -69,8 +69,6 @@ pub struct Checkpoint {
     pub(crate) members: Vec<Member>,
     /// The model of the best epoch, where it is kept: that of every worker, or one.
     pub(crate) best: Vec<Member>,
-    /// The numbers of all epochs' metrics.
-    pub(crate) sums: Vec<f64>,
 }
 
 /// What a checkpoint says of itself.
@@ -94,7 +92,7 @@ impl Checkpoint {
     /// [`PsError::Checkpoint`] saying what is damaged; nothing is allocated that the bytes do not hold.
     pub fn read(bytes: &[u8]) -> Result<Self, PsError> {
         let (header, arrays) = split(bytes)?;
-        let Header { owner, progress, lengths, stripe, rules, members, best, sums } =
+        let Header { owner, progress, lengths, stripe, rules, members, best } =
             Header::parse(header)?;
         let mut arrays = Source::new(arrays);
         let checkpoint = Self {
@@ -110,7 +108,6 @@ impl Checkpoint {
             stripe,
             members: models(&mut arrays, lengths, members)?,
             best: models(&mut arrays, lengths, best)?,
-            sums: arrays.f64s(sums)?,
             progress,
         };
         arrays.finish()?;
@@ -131,7 +128,6 @@ impl Checkpoint {
             rules: self.rules.iter().map(RuleShape::of).collect(),
             members: self.members.iter().map(|member| member.worker).collect(),
             best: self.best.iter().map(|member| member.worker).collect(),
-            sums: self.sums.len(),
         };
         let header = header.into_json()?;
         let mut out = Vec::with_capacity(PREFIX + header.len() + self.array_bytes() + 8);
@@ -149,7 +145,6 @@ impl Checkpoint {
             put_f32(&mut out, &member.parameters);
             put_buffers(&mut out, &member.buffers);
         }
-        put_f64(&mut out, &self.sums);
         let hash = xxh3_64(&out);
         out.extend_from_slice(&hash.to_le_bytes());
         Ok(out)
@@ -179,7 +174,7 @@ impl Checkpoint {
         let model = 4 * self.center.len() + buffers;
         let rule = |state: &State| 8 * state.numbers.len() + 4 * state.values.len();
         let models = 1 + self.members.len() + self.best.len();
-        model * models + 8 * self.sums.len() + self.rules.iter().map(rule).sum::<usize>()
+        model * models + self.rules.iter().map(rule).sum::<usize>()
     }
 }
 

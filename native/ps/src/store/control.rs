@@ -151,6 +151,9 @@ pub(crate) struct Control {
     warnings: Vec<String>,
     failure: Option<(ErrorCode, String)>,
     stop: Option<StopReason>,
+    /// Since when the training runs, and how long it had run before it was interrupted.
+    clock: Option<Instant>,
+    earlier: Duration,
     /// When the training's time is over, once it has begun.
     deadline: Option<Instant>,
     /// What follows from the epochs' ends, where anything does.
@@ -236,6 +239,9 @@ impl Control {
             ticket = self.decide(|| Decision::Read { worker, round: false });
         }
         let turn = Turn::behind(&mut self.tail, terms.stops);
+        if ended {
+            self.check_trained_all(terms);
+        }
         // Right behind the window that ended the epoch, so that nothing of the next one is in it but what others have
         // committed.
         let freeze = if ended { self.advance(terms, now) } else { None };

@@ -36,6 +36,14 @@ impl Frozen {
         }
     }
 
+    /// Whether there is a model for a worker to score.
+    pub(super) fn has(&self, worker: WorkerId) -> bool {
+        match self {
+            Self::Center(_) => true,
+            Self::Members(members) => members.contains_key(&worker),
+        }
+    }
+
     /// The models of every worker, or the one that the driver reads, for a checkpoint.
     pub(super) fn saved(&self) -> Vec<Member> {
         match self {

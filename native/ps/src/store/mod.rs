@@ -202,8 +202,9 @@ impl Store {
         let entry =
             Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
         let admission = self.open()?.admit(&self.terms, speaker, entry, start)?;
-        let (turn, decided, freeze) = match admission {
-            Admission::Apply(turn, decided, freeze) => (turn, decided, freeze),
+        // What is bound last is dropped first: the turn goes before the one behind it, whatever happens.
+        let (freeze, decided, turn) = match admission {
+            Admission::Apply(turn, decided, freeze) => (freeze, decided, turn),
             Admission::Repeat(answer) => {
                 let reader = match reader {
                     Some(reader) => Some(self.pull(speaker, activity, |now| {

@@ -116,11 +116,9 @@ impl Store {
         // Those who wait take their turns behind the round's.
         self.released.notify_all();
         let failure = FailOnPanic(self);
+        let bound = self.terms.steps.then(|| bound(&self.terms.clipping, &closing.kept));
         let Closing { turn, kept, learning_rate, freeze } = closing;
-        let round = match self.terms.steps {
-            true => Round { learning_rate, bound: bound(&self.terms.clipping, &kept) },
-            false => Round::PLAIN,
-        };
+        let round = bound.map_or(Round::PLAIN, |bound| Round { learning_rate, bound });
         self.center.close_round(turn, &kept, &round, self.former);
         drop(failure);
         if let Some(freeze) = freeze {

@@ -43,7 +43,6 @@ impl Store {
             stripe: STRIPE,
             members: members.into_iter().map(member).collect(),
             best: evaluations.best.map(|best| best.saved()).unwrap_or_default(),
-            sums: evaluations.sums,
         })
     }
 
@@ -90,10 +89,9 @@ impl Store {
         }
         let evaluations = SavedEvaluations {
             progress: progress.evaluations.clone(),
-            sums: checkpoint.sums.clone(),
             best: Frozen::of(&checkpoint.best).map(Arc::new),
         };
-        store.control.lock().restore(progress, &evaluations, owner)?;
+        store.control.lock().restore(progress, evaluations, owner)?;
         store.bytes.store(progress.bytes, Ordering::Relaxed);
         Ok(store)
     }

@@ -32,6 +32,7 @@ impl Store {
         if let Some((frozen, version)) = self.restored()?
             && let Some((center, buffers)) = frozen.model()
         {
+            self.check_finite(&center, version)?;
             // Nothing is restored where there are shards.
             return Ok(Trained { worker: DRIVER, ticket: 0, center, buffers, version });
         }

@@ -1,7 +1,7 @@
 //! What the driver sees of a server, as documents for the JVM.
 
 use firesteel_core::judge::StopReason;
-use firesteel_core::metrics::MetricValue;
+use firesteel_core::metrics::{MetricSet, MetricSums, MetricValue};
 use serde::{Deserialize, Serialize};
 
 /// The state of a server, cheap enough to be read several times a second.
@@ -122,8 +122,8 @@ pub struct EpochStatus {
 }
 
 /// What held-out rows came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ValidationStatus {
     /// The version of the center variable that was scored.
     pub version: u64,
@@ -133,6 +133,19 @@ pub struct ValidationStatus {
     pub loss: Option<f64>,
     /// The metrics, in the order in which they were asked for; a confusion matrix only in [`ServerSummary::evaluations`].
     pub metrics: Vec<MetricValue>,
+}
+
+impl ValidationStatus {
+    /// What these sums come to.
+    pub(crate) fn of(set: &MetricSet, version: u64, sums: &MetricSums) -> Self {
+        Self { version, rows: sums.rows(), loss: sums.loss(), metrics: set.values(sums) }
+    }
+
+    /// All but the confusion matrix, which is large.
+    pub(crate) fn without_matrices(&self) -> Self {
+        let metrics = self.metrics.iter().filter(|metric| metric.matrix.is_none());
+        Self { metrics: metrics.cloned().collect(), ..*self }
+    }
 }
 
 /// Why a fit must fail.

@@ -100,6 +100,8 @@ struct Epoch {
 pub(crate) struct Pending {
     pub(crate) window: Window,
     pub(crate) kept: Kept,
+    /// The reductions of the learning rate that the worker knew of when it trained it.
+    pub(crate) told: u32,
 }
 
 /// One worker.
@@ -168,15 +170,21 @@ impl Worker {
     }
 
     /// Takes up what a new attempt says of its rows. If they are not those of the attempt before, the epoch starts again, and its
-    /// rows and losses so far are returned.
+    /// rows and losses so far are returned. One that had no rows begins with the `others`' epoch.
     pub(crate) fn replace(
         &mut self,
         registration: Registration,
         epochs: u32,
+        others: u32,
     ) -> Option<(Position, u64, Tally)> {
         let known = std::mem::replace(&mut self.registration, registration);
         let changed = (known.rows, known.content, known.batches)
             != (registration.rows, registration.content, registration.batches);
+        if changed && known.batches == 0 && others < epochs {
+            self.finished = false;
+            self.position = Position { epoch: others, batch: 0 };
+            return Some((self.position, 0, Tally::default()));
+        }
         if !changed || self.position.epoch >= epochs {
             return None;
         }

@@ -21,6 +21,7 @@ use firesteel_core::{Answer, Assignment, ErrorCode, WorkerId};
 use super::{Control, Speaker, Terms};
 use crate::error::PsError;
 use crate::store::evaluation::Frozen;
+use crate::store::status::ValidationStatus;
 use crate::store::turn::Turn;
 
 pub(crate) use self::saved::SavedEvaluations;
@@ -61,9 +62,10 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) version: u64,
-    /// Over all workers; `None` where no rows are held out.
-    pub(crate) sums: Option<MetricSums>,
-    pub(crate) by_worker: BTreeMap<WorkerId, MetricSums>,
+    /// Over all workers, confusion matrices included; `None` where no rows are held out.
+    pub(crate) all: Option<ValidationStatus>,
+    /// Without matrices.
+    pub(crate) by_worker: BTreeMap<WorkerId, ValidationStatus>,
 }
 
 /// The best epoch so far.
@@ -110,10 +112,6 @@ impl Evaluations {
         })
     }
 
-    pub(crate) fn set(&self) -> &MetricSet {
-        &self.set
-    }
-
     /// The epochs that have been judged, in order.
     pub(crate) fn ended(&self) -> &[Ended] {
         &self.ended
@@ -149,7 +147,7 @@ impl Control {
         for worker in self.workers.values_mut() {
             if worker.finished || worker.is_live(now, terms.lease) {
                 worker.absent = None;
-            } else {
+            } else if worker.started {
                 worker.absent.get_or_insert(now);
             }
         }
@@ -157,6 +155,7 @@ impl Control {
 
     /// Takes the turn in which the center variable is frozen, if all workers have trained the next epoch.
     pub(crate) fn freeze(&mut self, terms: &Terms, now: Instant) -> Option<Freeze> {
+        let started = self.started();
         let evaluations = self.evaluations.as_mut()?;
         let epoch = evaluations.next;
         if evaluations.open.is_some() || epoch >= terms.epochs {
@@ -169,6 +168,8 @@ impl Control {
             let here = worker.finished || worker.is_live(now, terms.lease);
             if worker.position.epoch > epoch {
                 through |= here;
+            } else if !worker.started {
+                // Of a fit that was interrupted, and not back yet.
             } else if here || worker.absent.is_none_or(patient) {
                 return None;
             } else {
@@ -178,7 +179,7 @@ impl Control {
         if !through {
             return None;
         }
-        let unstarted = terms.workers as usize - self.workers.len();
+        let unstarted = terms.workers as usize - started;
         if unstarted > 0 {
             if patient(*evaluations.unstarted.get_or_insert(now)) {
                 return None;
@@ -189,7 +190,7 @@ impl Control {
             // A worker without rows to train has no model of its own.
             let model = !terms.keeps_members || worker.registration.batches > 0;
             let scores = worker.registration.held_out > 0 && model;
-            scores && !worker.finished && worker.position.epoch > epoch
+            scores && worker.started && !worker.finished && worker.position.epoch > epoch
         });
         evaluations.open = Some(Open {
             epoch,
@@ -211,6 +212,8 @@ impl Control {
     pub(crate) fn frozen(&mut self, epoch: u32, frozen: Frozen) {
         let open = self.evaluations.as_mut().and_then(|evaluations| evaluations.open.as_mut());
         if let Some(open) = open.filter(|open| open.epoch == epoch) {
+            // Of an ensemble, a worker may not have saved a model yet.
+            open.waiting.retain(|worker| frozen.has(*worker));
             open.frozen = Some(Arc::new(frozen));
         }
         self.judge_open();
@@ -254,11 +257,18 @@ impl Control {
         open.scores.values().for_each(|scores| sums.merge(scores));
         let validated = evaluations.validated;
         let empty = validated && sums.rows() == 0;
-        evaluations.ended.push(Ended {
-            version: open.version,
-            sums: validated.then(|| sums.clone()),
-            by_worker: open.scores,
+        let by_worker = open.scores.iter().map(|(worker, scores)| {
+            (
+                *worker,
+                ValidationStatus::of(&evaluations.set, open.version, scores).without_matrices(),
+            )
         });
+        let ended = Ended {
+            version: open.version,
+            all: validated.then(|| ValidationStatus::of(&evaluations.set, open.version, &sums)),
+            by_worker: by_worker.collect(),
+        };
+        evaluations.ended.push(ended);
         if empty {
             self.judge_nothing(open.epoch);
             return;
@@ -377,12 +387,28 @@ impl Control {
         }
     }
 
+    /// How long the training has run, before an interruption and since.
+    pub(super) fn trained_for(&self, now: Instant) -> Duration {
+        let since = self.clock.map(|start| now.saturating_duration_since(start));
+        self.earlier.saturating_add(since.unwrap_or_default())
+    }
+
+    /// Stops the clock when every worker has trained everything: what is left is to judge it.
+    pub(super) fn check_trained_all(&mut self, terms: &Terms) {
+        let all = self.workers.len() == terms.workers as usize;
+        if all && self.workers.values().all(|worker| worker.position.epoch >= terms.epochs) {
+            self.deadline = None;
+        }
+    }
+
     /// Starts the clock with the first worker. What it took before it was interrupted counts.
     pub(super) fn start_clock(&mut self, most: Option<Duration>, now: Instant) {
-        if let (None, Some(most)) = (self.deadline, most) {
-            let earlier = self.resumed.map_or(0, |resumed| resumed.millis);
-            let left = most.saturating_sub(Duration::from_millis(earlier));
-            self.deadline = now.checked_add(left);
+        if self.clock.is_some() {
+            return;
+        }
+        self.clock = Some(now);
+        if let Some(most) = most {
+            self.deadline = now.checked_add(most.saturating_sub(self.earlier));
         }
     }
 }

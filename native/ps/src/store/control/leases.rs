@@ -33,6 +33,7 @@ impl Control {
             }
             self.workers.insert(id, Worker::new(*registration, terms.epochs));
         }
+        let others = self.epoch_of_others(id);
         let Some(worker) = self.workers.get_mut(&id) else {
             return Err(PsError::Internal(format!("worker {id} was not entered")));
         };
@@ -66,7 +67,9 @@ impl Control {
             worker.last = (0, Answer::default());
             worker.open = (0, Tally::default());
             worker.pending = None;
-            if let Some((position, rows, tally)) = worker.replace(*registration, terms.epochs) {
+            if let Some((position, rows, tally)) =
+                worker.replace(*registration, terms.epochs, others)
+            {
                 if let Some(total) = self.epochs.get_mut(position.epoch as usize) {
                     total.rows -= rows;
                     total.tally.add(Tally { loss: -tally.loss, weight: -tally.weight });
@@ -92,6 +95,15 @@ impl Control {
         }
         self.start_clock(terms.most, now);
         Ok(granted)
+    }
+
+    /// The epoch of the least advanced of the other workers that have rows.
+    fn epoch_of_others(&self, id: WorkerId) -> u32 {
+        let others = self
+            .workers
+            .iter()
+            .filter(|(other, worker)| **other != id && worker.registration.batches > 0);
+        others.map(|(_, worker)| worker.position.epoch).min().unwrap_or(0)
     }
 
     /// Forgets that an attempt waits for a lease.

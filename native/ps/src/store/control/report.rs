@@ -5,9 +5,7 @@ use std::time::Instant;
 
 use firesteel_core::Tally;
 use firesteel_core::compression::Distortion;
-use firesteel_core::metrics::MetricSums;
 
-use super::evaluations::Ended;
 use super::{Control, EpochTotal, Evaluations, Terms};
 use crate::error::PsError;
 use crate::store::evaluation::Frozen;
@@ -71,7 +69,10 @@ impl Control {
             rows: total.rows,
             finished_workers,
             learning_rate: (total.rates.1 > 0).then(|| total.rates.0 / f64::from(total.rates.1)),
-            validation: ended.get(epoch).and_then(|ended| self.validation(ended, false)),
+            validation: ended
+                .get(epoch)
+                .and_then(|ended| ended.all.as_ref())
+                .map(ValidationStatus::without_matrices),
         };
         let epochs = self.epochs.iter().zip(through).enumerate();
         let epochs =
@@ -110,8 +111,7 @@ impl Control {
         let ledger = self.workers.iter().flat_map(|(id, worker)| {
             worker.ledger().map(|epoch| {
                 let ended = ended.get(epoch.epoch as usize);
-                let validation = ended
-                    .and_then(|ended| self.scores(ended.version, ended.by_worker.get(id)?, false));
+                let validation = ended.and_then(|ended| ended.by_worker.get(id)).cloned();
                 LedgerStatus { validation, ..epoch }
             })
         });
@@ -120,7 +120,7 @@ impl Control {
             compression_error: distortion.relative_error(),
             staleness_histogram: self.histogram.clone(),
             ledger: ledger.collect(),
-            evaluations: ended.iter().filter_map(|ended| self.validation(ended, true)).collect(),
+            evaluations: ended.iter().filter_map(|ended| ended.all.clone()).collect(),
         }
     }
 
@@ -128,18 +128,5 @@ impl Control {
     pub(crate) fn restored(&self) -> Option<(Arc<Frozen>, u64)> {
         let best = self.evaluations.as_ref()?.best()?;
         Some((Arc::clone(best.frozen.as_ref()?), best.version))
-    }
-
-    /// What an epoch's held-out rows came to over all workers.
-    fn validation(&self, ended: &Ended, matrices: bool) -> Option<ValidationStatus> {
-        self.scores(ended.version, ended.sums.as_ref()?, matrices)
-    }
-
-    fn scores(&self, version: u64, sums: &MetricSums, matrices: bool) -> Option<ValidationStatus> {
-        let mut metrics = self.evaluations.as_ref()?.set().values(sums);
-        if !matrices {
-            metrics.retain(|metric| metric.matrix.is_none());
-        }
-        Some(ValidationStatus { version, rows: sums.rows(), loss: sums.loss(), metrics })
     }
 }

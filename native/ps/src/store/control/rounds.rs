@@ -27,6 +27,9 @@ pub(crate) struct Closing {
     pub(crate) freeze: Option<Freeze>,
 }
 
+/// A worker's window, and the reductions of the learning rate that it knew of.
+type Told = (WorkerId, Window, u32);
+
 impl Control {
     /// Enters a contribution, once. Tells whether it is new.
     pub(crate) fn contribute(
@@ -52,7 +55,8 @@ impl Control {
         }
         kept.rows = window.span.rows;
         kept.weight = weight(&window, terms.weight);
-        self.holder(speaker, now)?.pending = Some(Pending { window, kept });
+        let worker = self.holder(speaker, now)?;
+        worker.pending = Some(Pending { window, kept, told: worker.told });
         Ok((self.answer(speaker.worker, 0), true))
     }
 
@@ -81,7 +85,7 @@ impl Control {
             if worker.is_live(now, terms.lease) {
                 let (sequence, weight) = (pending.window.sequence, pending.kept.weight);
                 shares.push(Share { worker: *id, attempt, sequence, weight });
-                windows.push((*id, pending.window));
+                windows.push((*id, pending.window, pending.told));
                 kept.push(pending.kept);
             } else {
                 // It fell silent: should it come back, it must not go on behind a window that nobody applied.
@@ -97,26 +101,29 @@ impl Control {
         }
         let ended = self.record(terms, &windows, kept.iter().any(|kept| kept.weight > 0.0));
         let turn = Turn::behind(&mut self.tail, terms.stops);
+        if ended {
+            self.check_trained_all(terms);
+        }
         let freeze = if ended { self.advance(terms, now) } else { None };
         Some(Closing { turn, kept, learning_rate, freeze })
     }
 
-    fn rate_of_round(&self, terms: &Terms, windows: &[(WorkerId, Window)]) -> Option<f64> {
-        let (id, window) = windows.iter().min_by_key(|(_, window)| window.span.start)?;
+    fn rate_of_round(&self, terms: &Terms, windows: &[Told]) -> Option<f64> {
+        let (id, window, _) = windows.iter().min_by_key(|(_, window, _)| window.span.start)?;
         let reductions = self.evaluations.as_ref().map_or(0, Evaluations::reductions);
         terms.schedule.rate(window, self.workers.get(id)?.registration.batches, reductions)
     }
 
     /// Writes the windows of a closed round down; one in which nobody trained is no update.
     /// Tells whether an epoch ended for anybody.
-    fn record(&mut self, terms: &Terms, windows: &[(WorkerId, Window)], trained: bool) -> bool {
+    fn record(&mut self, terms: &Terms, windows: &[Told], trained: bool) -> bool {
         self.version += u64::from(trained);
         let answer = Answer { version: self.version, ..Answer::default() };
         let mut ended = false;
-        for (id, window) in windows {
+        for (id, window, told) in windows {
             let mut last = None;
             if let Some(worker) = self.workers.get_mut(id) {
-                let rate = terms.schedule.rate(window, worker.registration.batches, worker.told);
+                let rate = terms.schedule.rate(window, worker.registration.batches, *told);
                 worker.record(window, answer, worker.registration.attempt, rate);
                 if worker.position.batch == 0 {
                     ended = true;
@@ -137,7 +144,7 @@ impl Control {
         sequence: u64,
         now: Instant,
     ) -> Result<Option<(Turn, Decided)>, PsError> {
-        let (version, stop) = (self.version, self.stops());
+        let (version, failed) = (self.version, self.failure.is_some());
         let worker = self.holder(speaker, now)?;
         let waits =
             worker.pending.as_ref().is_some_and(|pending| pending.window.sequence == sequence);
@@ -147,7 +154,8 @@ impl Control {
                 speaker.worker
             )));
         }
-        if waits && !stop {
+        // A fit that ends early closes its last round as any other: over what all live workers have given.
+        if waits && !failed {
             self.renew_task(speaker, now);
             return Ok(None);
         }

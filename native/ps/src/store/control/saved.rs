@@ -1,6 +1,6 @@
 //! What of the state under the control lock a checkpoint keeps.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Control, EpochTotal, Evaluations, MAX_WARNINGS, SavedEvaluations, Terms};
 use crate::checkpoint::{EpochProgress, Owner, Progress};
@@ -29,6 +29,7 @@ impl Control {
             pulls: self.pulls,
             bytes,
             millis: earlier.saturating_add(u64::try_from(millis).unwrap_or(u64::MAX)),
+            trained_millis: u64::try_from(self.trained_for(now).as_millis()).unwrap_or(u64::MAX),
             stop: self.stop,
             histogram: self.histogram.clone(),
             warnings: self.warnings.clone(),
@@ -47,7 +48,7 @@ impl Control {
     pub(crate) fn restore(
         &mut self,
         progress: &Progress,
-        evaluations: &SavedEvaluations,
+        evaluations: SavedEvaluations,
         owner: &Owner,
     ) -> Result<(), PsError> {
         if let Some(own) = &mut self.evaluations {
@@ -57,6 +58,7 @@ impl Control {
         self.version = progress.version;
         self.commits = progress.commits;
         self.pulls = progress.pulls;
+        self.earlier = Duration::from_millis(progress.trained_millis);
         self.stop = progress.stop;
         self.histogram.clone_from(&progress.histogram);
         // The strategy's own, which are here already, were in the checkpoint as well.

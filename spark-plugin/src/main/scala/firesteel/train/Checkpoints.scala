@@ -173,6 +173,9 @@ private final class FolderWriter(
   private var commits = -1L
   @volatile private var writing = false
 
+  /** A checkpoint that is written too late must not appear: the fit may have succeeded. */
+  @volatile private var givenUp = false
+
   override def update(status: ServerStatus): Unit = {
     if (commits < 0) commits = status.commits
     if (!writing && status.failure.isEmpty && isDue(status)) {
@@ -194,7 +197,7 @@ private final class FolderWriter(
 
   private def write(): Unit =
     try
-      if (lock.held) folder.write(server.checkpoint(fingerprint))(lock.held)
+      if (lock.held) folder.write(server.checkpoint(fingerprint))(lock.held && !givenUp)
     catch {
       case NonFatal(error) =>
         log.warn(s"A checkpoint could not be written to ${folder.path}; the fit goes on", error)
@@ -206,6 +209,7 @@ private final class FolderWriter(
     val interrupted = Thread.interrupted()
     try
       if (!executor.awaitTermination(EndSeconds, TimeUnit.SECONDS)) {
+        givenUp = true
         log.warn(s"A checkpoint is still being written to ${folder.path} and is given up")
         executor.shutdownNow()
         ()

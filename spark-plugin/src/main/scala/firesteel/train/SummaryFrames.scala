@@ -9,7 +9,7 @@ private[train] object SummaryFrames {
     spark.createDataFrame(summary.epochs.map { epoch =>
       HistoryRow(
         epoch.epoch,
-        Some(epoch.loss).filterNot(_.isNaN),
+        Some(epoch.loss),
         epoch.rows,
         epoch.learningRate,
         epoch.validation.flatMap(_.loss),

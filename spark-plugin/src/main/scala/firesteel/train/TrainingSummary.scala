@@ -284,10 +284,14 @@ private[firesteel] object TrainingSummary {
       workers: Int,
       seconds: Double
   ): TrainingSummary = TrainingSummary(
-    status.epochs.zipWithIndex.map { case (e, index) =>
+    for {
+      (e, index) <- status.epochs.zipWithIndex
+      // An epoch whose rows weigh nothing, as one that was cut short may, has no loss.
+      loss <- e.loss
+    } yield {
       // Those of the end hold the confusion matrices as well.
       val validation = kept.evaluations.lift(index).orElse(e.validation)
-      EpochSummary(e.epoch, e.loss.getOrElse(Double.NaN), e.rows, e.learningRate, validation)
+      EpochSummary(e.epoch, loss, e.rows, e.learningRate, validation)
     },
     status.rowsTrained,
     seconds + status.resumed.fold(0.0)(_.millis.toDouble / 1e3),
