@@ -40,7 +40,8 @@ final class UnevenSuite extends AnyFunSuite with LocalSpark {
 
   test("rows are spread evenly over the workers, however uneven the partitions are") {
     assert(uneven.rdd.mapPartitions(rows => Iterator(rows.size)).collect() === sizes)
-    val workers = Blobs.classifier().setEpochs(1).setNumWorkers(sizes.size).fit(uneven).summary.byWorker
+    val workers =
+      Blobs.classifier().setEpochs(1).setNumWorkers(sizes.size).fit(uneven).summary.byWorker
     assert(workers.map(_.rows).sum === 240)
     assert(workers.forall(worker => math.abs(worker.rows - 60) <= 1))
   }
