@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -33,7 +32,10 @@ def attempts(result: dict[str, Any]) -> set[tuple[int, int]]:
 def test_a_worker_that_dies_leaves_the_rounds_and_its_retry_joins_them(
     spark: Spark, undisturbed: Undisturbed, strategy: str, window: str
 ) -> None:
+    # Until the retry starts the others train without it, and it trains the rest without them, on
+    # half of the rows: that costs little where the learning rate is low by then.
     arguments = ["epochs=6", f"strategy={strategy}", f"window={window}", "batch=128"]
+    arguments.append("schedule=cosine")
     whole = undisturbed(*arguments)
     run = spark.submit("firesteel.e2e.FitMnist", DATA, *arguments, master=LOCAL_CLUSTER)
     run.until("epoch 2/6")
@@ -65,13 +67,12 @@ def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(
         run.until("epoch 2/4")
         stalled = cluster.executors()[0]
         os.kill(stalled, signal.SIGSTOP)
-        begun = time.monotonic()
         try:
-            result = run.succeed()
+            # It is given up on after 120 s; what follows the fit may want blocks of it.
+            run.until("TRAINED", 60)
         finally:
-            with suppress(ProcessLookupError):  # the application's end ends it as well
-                os.kill(stalled, signal.SIGCONT)
-    assert time.monotonic() - begun < 100, "an executor that is given up on takes 120 s"
+            os.kill(stalled, signal.SIGCONT)
+        result = run.succeed()
     check_ledger(result, 4)
     assert len(attempts(result)) > 2, "no other attempt took over"
     assert result["accuracy"] >= whole - 0.005

@@ -7,7 +7,7 @@ import org.apache.spark.sql.SparkSession
 
 /** Trains on MNIST and tells what came out: accuracy, and the ledger of what was trained.
   *
-  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `shards`, `model` (where to save
+  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `schedule`, `shards`, `model` (where to save
   * it), `checkpoints` (a folder, in which one is written every half second). An empty `window` is the strategy's own.
   */
 object FitMnist {
@@ -26,10 +26,12 @@ object FitMnist {
       .setSeed(1)
       .setShowProgress(true)
     if (options.text("window", "4").nonEmpty) classifier.setWindow(options.int("window", 4))
+    if (options.text("schedule", "").nonEmpty) classifier.setSchedule(options.text("schedule"))
     if (options.text("checkpoints", "").nonEmpty) {
       classifier.setCheckpointDir(options.text("checkpoints")).setCheckpointSeconds(0.5)
     }
     val model = classifier.fit(spark.read.parquet(s"$data/mnist-train.parquet"))
+    println("TRAINED")
     if (options.text("model", "").nonEmpty) model.write.overwrite().save(options.text("model"))
     val scored = model.transform(spark.read.parquet(s"$data/mnist-test.parquet"))
     val accuracy =
