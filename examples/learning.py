@@ -10,6 +10,9 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
+# The same numbers give the same file.
+matplotlib.rcParams["svg.hashsalt"] = "firesteel"
+matplotlib.rcParams["svg.fonttype"] = "none"
 import matplotlib.pyplot as plt
 
 # Gradients of one worker count are shades of one colour.
@@ -55,7 +58,9 @@ def grid(rows: list[dict[str, str]]) -> str:
     """A table in Markdown: strategies and windows down, workers across."""
     workers = sorted({int(row["workers"]) for row in rows})
     lines = [
-        "| strategy | window | " + " | ".join(f"{count} workers" for count in workers) + " |",
+        "| strategy | window | "
+        + " | ".join(f"{count} worker{'s' if count > 1 else ''}" for count in workers)
+        + " |",
         "| --- | --- |" + " --- |" * len(workers),
     ]
     by_place = {(r["strategy"], int(r["window"]), int(r["workers"])): r for r in rows}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Does it learn? Trains MNIST with every strategy, number of workers and window (hours on two cores), and draws the table
-# that docs/learning.md shows. What docs/learning.csv has already is not trained again. Arguments go to the program.
+# Does it learn? Trains MNIST with every strategy, number of workers and window (half an hour on two cores), and draws the
+# table that docs/learning.md shows. What docs/learning.csv has already is not trained again. Arguments go to the program.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$ROOT/scripts/spark.sh"

@@ -7,10 +7,13 @@ import sys
 from tests.bench.table import Line, parse, show
 from tests.bench.where import ROOT
 
+EXCHANGE = ["cargo", "bench", "--quiet", "-p", "firesteel-ps", "--bench", "exchange", "--"]
+
 # Each prints lines of the measures whose names begin so.
 PROGRAMS = {
     "train": ["cargo", "bench", "--quiet", "-p", "firesteel-train", "--bench", "training"],
-    "exchange": ["cargo", "bench", "--quiet", "-p", "firesteel-ps", "--bench", "exchange"],
+    "exchange": [*EXCHANGE, "--quick"],
+    "scale": [*EXCHANGE, "workers"],
     "load": ["cargo", "bench", "--quiet", "-p", "firesteel-data", "--bench", "load"],
     "fit": [sys.executable, "-m", "tests.bench.fit"],
     "memory": [sys.executable, "-m", "tests.bench.memory"],
