@@ -10,10 +10,11 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("svg")
+import matplotlib.pyplot as plt
+
 # The same numbers give the same file.
 matplotlib.rcParams["svg.hashsalt"] = "firesteel"
 matplotlib.rcParams["svg.fonttype"] = "none"
-import matplotlib.pyplot as plt
 
 # Gradients of one worker count are shades of one colour.
 COLOURS = {1: "#1b4965", 2: "#2a9d8f", 4: "#8ab17d", 8: "#e9a23b", 16: "#d1495b", 20: "#7b2d8b"}
