@@ -103,24 +103,27 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
             accuracy = number(row)
             if row["strategy"] == strategy and accuracy is not None:
                 series[int(row["workers"])].append((int(row["window"]), 100 * accuracy))
-        for workers, points in sorted(series.items()):
-            xs, ys = zip(*sorted(points), strict=True)
-            places = range(len(xs)) if xs[0] else [workers]
+        counts = sorted(series)
+        for place, workers in enumerate(counts):
+            xs, ys = zip(*sorted(series[workers]), strict=True)
+            places = range(len(xs)) if xs[0] else [place]
             axis.plot(places, ys, "o-", color=COLOURS.get(workers, "black"), label=f"{workers}")
             if xs[0]:
                 axis.set_xticks(range(len(xs)), [str(x) for x in xs])
                 axis.set_xlabel("window")
-            else:
-                axis.set_xlabel("workers")
+        if not axis.get_xlabel():
+            axis.set_xticks(range(len(counts)), [str(count) for count in counts])
+            axis.set_xlabel("workers")
         axis.set_title(strategy)
         axis.set_ylim(85, 99)
         axis.grid(alpha=0.3)
     for axis in axes[:, 0]:
         axis.set_ylabel("test accuracy, %")
-    handles, labels = axes.flat[min(2, len(strategies) - 1)].get_legend_handles_labels()
-    figure.legend(handles, labels, title="workers", loc="lower right", ncols=5)
+    most = max(axes.flat, key=lambda axis: len(axis.lines))
+    handles, labels = most.get_legend_handles_labels()
     figure.suptitle("MNIST, 784-1000-250-10, default settings, two passes")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
+    figure.legend(handles, labels, title="workers", loc="lower center", ncols=len(labels))
     figure.savefig(path, metadata={"Date": None})
 
 
