@@ -96,11 +96,15 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
         ()
       }
     } {
-      val summary = Blobs.classifier().setEpochs(epochs).fit(data).summary
+      val model = Blobs.classifier().setEpochs(epochs).fit(data)
+      val summary = model.summary
       assert(killed.await(1, TimeUnit.SECONDS), "the fit was over before its task was killed")
       assert(summary.ledger.map(_.rows).sum === epochs * 240L)
       assert(summary.ledger.flatMap(_.spans.map(_.attempt)).distinct.size === 3)
       assert(summary.ledger.forall(_.supersededRows == 0))
+      val undisturbed = Blobs.classifier().setEpochs(epochs).fit(data)
+      val lost = Blobs.accuracy(undisturbed.transform(data)) - Blobs.accuracy(model.transform(data))
+      assert(lost <= 0.005)
     }
   }
 
