@@ -123,6 +123,8 @@ pub(crate) struct Worker {
     pub(crate) open: (u64, Tally),
     /// What it has given to the open round.
     pub(crate) pending: Option<Pending>,
+    /// Whether the round of its last contribution is closed and it has not yet read what that gave.
+    pub(crate) owed: bool,
     /// Since when it has had no lease, as far as that has been noticed.
     pub(crate) absent: Option<Instant>,
     /// The reductions of the learning rate that it has been told of.
@@ -152,6 +154,7 @@ impl Worker {
             pulled: 0,
             open: (0, Tally::default()),
             pending: None,
+            owed: false,
             absent: None,
             told: 0,
             latest: None,

@@ -67,6 +67,7 @@ impl Control {
             worker.last = (0, Answer::default());
             worker.open = (0, Tally::default());
             worker.pending = None;
+            worker.owed = false;
             if let Some((position, rows, tally)) =
                 worker.replace(*registration, terms.epochs, others)
             {

@@ -70,8 +70,8 @@ impl Control {
             .workers
             .values()
             .filter(|worker| !worker.finished && worker.is_live(now, terms.lease))
-            // One that has trained everything only waits for the epochs to be judged.
-            .filter(|worker| worker.position.epoch < terms.epochs)
+            // One that has trained everything, and read what its last round gave, only waits for the epochs to be judged.
+            .filter(|worker| worker.position.epoch < terms.epochs || worker.owed)
             .peekable();
         live.peek()?;
         if live.any(|worker| worker.pending.is_none()) {
@@ -124,6 +124,7 @@ impl Control {
             let mut last = None;
             if let Some(worker) = self.workers.get_mut(id) {
                 let rate = terms.schedule.rate(window, worker.registration.batches, *told);
+                worker.owed = true;
                 worker.record(window, answer, worker.registration.attempt, rate);
                 if worker.position.batch == 0 {
                     ended = true;
@@ -159,6 +160,7 @@ impl Control {
             self.renew_task(speaker, now);
             return Ok(None);
         }
+        worker.owed = false;
         worker.pulled = version;
         self.pulls += 1;
         let ticket = self.decide(|| Decision::Read { worker: speaker.worker, round: true });
