@@ -3,6 +3,7 @@
 use firesteel_core::ErrorCode;
 use jni::Env;
 use jni::objects::{JByteArray, JString};
+use jni::sys::jint;
 use serde::de::DeserializeOwned;
 
 use crate::errors::BridgeError;
@@ -13,6 +14,11 @@ pub(crate) fn text(env: &Env<'_>, string: &JString<'_>) -> Result<String, Bridge
         return Err(BridgeError::new(ErrorCode::Internal, "a text is null"));
     }
     Ok(string.try_to_string(env)?)
+}
+
+/// The code of this number, if there is one.
+pub(crate) fn code(number: jint) -> Option<ErrorCode> {
+    u16::try_from(number).ok().and_then(ErrorCode::from_number)
 }
 
 /// A document of the boundary. `name` is what it is, for the error.

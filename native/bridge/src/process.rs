@@ -12,7 +12,7 @@ use jni::objects::{JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
 use serde::{Deserialize, Serialize};
 
-use crate::arguments::{document, json, text};
+use crate::arguments::{self, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::{server, worker};
@@ -125,7 +125,7 @@ fn self_test<'local>(
     message: JString<'local>,
 ) -> Result<(), BridgeError> {
     let message = text(env, &message)?;
-    match u16::try_from(code).ok().and_then(ErrorCode::from_number) {
+    match arguments::code(code) {
         Some(ErrorCode::Panic) => panic!("{message}"),
         Some(code) => Err(BridgeError::new(code, message)),
         None => Err(BridgeError::new(ErrorCode::Internal, format!("no error has the code {code}"))),

@@ -9,7 +9,7 @@ use jni::Env;
 use jni::objects::{JByteArray, JClass, JString};
 use jni::sys::{jint, jlong};
 
-use crate::arguments::{bytes, document, json, text};
+use crate::arguments::{bytes, code, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
@@ -120,12 +120,11 @@ fn server_fail<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     server: jlong,
-    code: jint,
+    number: jint,
     message: JString<'local>,
 ) -> Result<(), BridgeError> {
     let message = text(env, &message)?;
-    let code =
-        u16::try_from(code).ok().and_then(ErrorCode::from_number).unwrap_or(ErrorCode::Internal);
+    let code = code(number).unwrap_or(ErrorCode::Internal);
     SERVERS.get(server)?.server.fail(code, &message);
     Ok(())
 }

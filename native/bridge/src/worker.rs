@@ -12,7 +12,7 @@ use jni::objects::{JClass, JString};
 use jni::sys::{jint, jlong};
 use parking_lot::Mutex;
 
-use crate::arguments::{address, document, json, text};
+use crate::arguments::{address, code, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
@@ -116,14 +116,13 @@ fn worker_abort<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     worker: jlong,
-    code: jint,
+    number: jint,
     message: JString<'local>,
 ) -> Result<(), BridgeError> {
     let _call = CALLS.enter()?;
     let open = WORKERS.get(worker)?;
     let message = text(env, &message)?;
-    let code =
-        u16::try_from(code).ok().and_then(ErrorCode::from_number).unwrap_or(ErrorCode::Internal);
+    let code = code(number).unwrap_or(ErrorCode::Internal);
     let layout = layout(&open.spec.network, &open.spec.data)?;
     Ok(connect(&open, &layout)?.abort(code, &message)?)
 }

@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::env;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "support/pytorch.rs"]
+mod python;
 
 use firesteel_core::clipping::clip;
 use firesteel_core::judge::Judge;
@@ -13,28 +11,8 @@ use firesteel_core::schedule::{Moment, learning_rate};
 use firesteel_core::spec::{ClippingSpec, ControlSpec};
 use serde_json::{Value, json};
 
-/// The interpreter that has PyTorch: `FIRESTEEL_PYTHON`, or that of the test environment.
-fn python() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let python = env::var_os("FIRESTEEL_PYTHON")
-        .map_or_else(|| workspace.join("build/venv-test/bin/python"), PathBuf::from);
-    assert!(python.exists(), "no Python with PyTorch at {}: run `make setup`", python.display());
-    python
-}
-
 fn pytorch(cases: &[Value]) -> Vec<Vec<f64>> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controls.py");
-    let mut child = Command::new(python())
-        .arg(script)
-        .env_remove("LD_LIBRARY_PATH") // PyTorch brings its own libtorch
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(json!(cases).to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "PyTorch failed: {}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice(&python::answer("controls.py", &json!(cases))).unwrap()
 }
 
 const EPOCHS: u32 = 24;

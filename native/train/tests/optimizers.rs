@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::env;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "support/pytorch.rs"]
+mod python;
 
 use firesteel_core::optimizer::build;
 use firesteel_core::spec::OptimizerSpec;
@@ -14,30 +12,9 @@ use serde_json::{Value, json};
 const STEPS: usize = 50;
 const TOLERANCE: f64 = 1e-6;
 
-/// The interpreter that has PyTorch: `FIRESTEEL_PYTHON`, or that of the test environment.
-fn python() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let python = env::var_os("FIRESTEEL_PYTHON")
-        .map_or_else(|| workspace.join("build/venv-test/bin/python"), PathBuf::from);
-    assert!(python.exists(), "no Python with PyTorch at {}: run `make setup`", python.display());
-    python
-}
-
 /// Sends cases to PyTorch and gives all numbers it answers with.
 fn pytorch(cases: &Value) -> Vec<f32> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/optimizers.py");
-    let mut child = Command::new(python())
-        .arg(script)
-        .env_remove("LD_LIBRARY_PATH") // PyTorch brings its own libtorch
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(cases.to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "PyTorch failed: {}", output.status);
-    output
-        .stdout
+    python::answer("optimizers.py", cases)
         .chunks_exact(4)
         .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
         .collect()

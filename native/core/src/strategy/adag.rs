@@ -2,8 +2,8 @@
 //! and Parallelizing Gradient Descent, 2017, chapter 3). `w` counts the mini-batches really in the window, so that a short
 //! last window counts in full.
 
-use super::delta::Delta;
-use super::{Displacement, Rhythm, ServerRule, Strategy, Window, WorkerRule};
+use super::delta::{Delta, Displaced};
+use super::{Rhythm, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Adag(pub(super) Delta);
@@ -22,33 +22,11 @@ impl Strategy for Adag {
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
-        Box::new(Worker { displacement: Displacement::new(parameters), scale: self.0.scale })
+        let scale = self.0.scale;
+        Box::new(Displaced::new(parameters, move |window| scale / window.batches.max(1) as f32))
     }
 
     fn server(&self, parameters: usize, _: u32) -> ServerRule {
         ServerRule::Commit(self.0.server(parameters, |_| 1.0))
-    }
-}
-
-struct Worker {
-    displacement: Displacement,
-    scale: f32,
-}
-
-impl WorkerRule for Worker {
-    fn start(&mut self, center: &[f32]) {
-        self.displacement.start(center);
-    }
-
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
-        self.displacement.take(replica, self.scale / window.batches.max(1) as f32, message);
-    }
-
-    fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
-        self.displacement.receive(center, replica);
-    }
-
-    fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
-        self.displacement.merge(center, replica);
     }
 }

@@ -3,9 +3,8 @@
 
 use std::num::NonZeroU32;
 
-use super::{
-    CommitContext, CommitRule, Displacement, Rhythm, ServerRule, Strategy, Window, WorkerRule,
-};
+use super::delta::Displaced;
+use super::{CommitContext, CommitRule, Rhythm, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct AgnAdaptive {
@@ -34,34 +33,12 @@ impl Strategy for AgnAdaptive {
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
-        Box::new(Worker { displacement: Displacement::new(parameters), scale: self.scale })
+        let scale = self.scale;
+        Box::new(Displaced::new(parameters, move |window| scale / window.batches.max(1) as f32))
     }
 
     fn server(&self, _: usize, _: u32) -> ServerRule {
         ServerRule::Commit(Box::new(Server { gamma: self.gamma as f32 }))
-    }
-}
-
-struct Worker {
-    displacement: Displacement,
-    scale: f32,
-}
-
-impl WorkerRule for Worker {
-    fn start(&mut self, center: &[f32]) {
-        self.displacement.start(center);
-    }
-
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
-        self.displacement.take(replica, self.scale / window.batches.max(1) as f32, message);
-    }
-
-    fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
-        self.displacement.receive(center, replica);
-    }
-
-    fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
-        self.displacement.merge(center, replica);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{CommitContext, CommitRule};
+use super::{CommitContext, CommitRule, Window, WorkerRule};
 use crate::optimizer::{Optimizer, Recipe};
 use crate::state::{State, StateError};
 
@@ -113,5 +113,35 @@ impl Displacement {
             *x = c + (*x - *anchor);
             *anchor = *c;
         }
+    }
+}
+
+/// The worker's rule of what commits `d` times what `scale` says of the window.
+pub(super) struct Displaced<F> {
+    displacement: Displacement,
+    scale: F,
+}
+
+impl<F: Fn(Window) -> f32> Displaced<F> {
+    pub(super) fn new(parameters: usize, scale: F) -> Self {
+        Self { displacement: Displacement::new(parameters), scale }
+    }
+}
+
+impl<F: Fn(Window) -> f32 + Send> WorkerRule for Displaced<F> {
+    fn start(&mut self, center: &[f32]) {
+        self.displacement.start(center);
+    }
+
+    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+        self.displacement.take(replica, (self.scale)(window), message);
+    }
+
+    fn receive(&mut self, center: &[f32], replica: &mut [f32]) {
+        self.displacement.receive(center, replica);
+    }
+
+    fn merge(&mut self, center: &[f32], replica: &mut [f32]) {
+        self.displacement.merge(center, replica);
     }
 }

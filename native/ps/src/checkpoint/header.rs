@@ -157,7 +157,6 @@ impl Header {
             rules,
             members,
             best,
-
             progress,
         })
     }
@@ -179,7 +178,6 @@ impl Header {
             rules,
             members,
             best,
-
             progress,
         };
         serde_json::to_vec(&document)

@@ -3,14 +3,16 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
+use firesteel_core::Coded;
+
 use crate::error::PsError;
 use crate::link::{Link, LinkError, Patience};
 use crate::secret::{Role, Secret, Transcript, nonce};
 use crate::tls;
-use crate::wire::PROTOCOL_VERSION;
 use crate::wire::handshake::{
     CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
 };
+use crate::wire::{PROTOCOL_VERSION, Reply};
 
 /// How long a peer may take for each message of the handshake.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -37,6 +39,14 @@ impl From<LinkError> for End {
 impl From<PsError> for End {
     fn from(error: PsError) -> Self {
         Self::Error(error)
+    }
+}
+
+/// Why a request is refused, as a reply. A server that closes says nothing: its peers see the connection end.
+pub(crate) fn refusal(error: &PsError) -> Result<Reply, End> {
+    match error {
+        PsError::Closed(_) => Err(End::Silent),
+        _ => Ok(Reply::Failure { code: error.code(), message: error.to_string() }),
     }
 }
 

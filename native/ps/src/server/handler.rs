@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_core::compression::Codec;
-use firesteel_core::{Answer, Assignment, Coded, ErrorCode};
+use firesteel_core::{Answer, Assignment, ErrorCode};
 
 use crate::error::PsError;
 use crate::link::{Link, LinkError, Patience};
 use crate::metrics;
 use crate::secret::Secret;
-use crate::server::greeting::{End, Gate, LINGER};
+use crate::server::greeting::{End, Gate, LINGER, refusal};
 use crate::server::listener::Host;
 use crate::server::outbox::Outbox;
 use crate::server::pool::{Inbox, Pool};
@@ -227,13 +227,8 @@ impl Handler<'_> {
         Ok(Ok(()))
     }
 
-    /// Says why a request is refused. A closing server says nothing: its workers see the connection end.
     fn refuse(&mut self, error: &PsError) -> Result<(), End> {
-        if matches!(error, PsError::Closed(_)) {
-            return Err(End::Silent);
-        }
-        self.reply(&Reply::Failure { code: error.code(), message: error.to_string() })?;
-        Ok(())
+        Ok(self.reply(&refusal(error)?)?)
     }
 
     fn reply(&mut self, reply: &Reply) -> Result<(), LinkError> {

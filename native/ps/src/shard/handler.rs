@@ -3,15 +3,15 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use firesteel_core::WorkerId;
 use firesteel_core::compression::Codec;
-use firesteel_core::{Coded, WorkerId};
 
 use super::store::ShardStore;
 use crate::error::PsError;
 use crate::link::{Link, LinkError};
 use crate::metrics;
 use crate::secret::Secret;
-use crate::server::greeting::{Caller, End, Gate, LINGER};
+use crate::server::greeting::{Caller, End, Gate, LINGER, refusal};
 use crate::server::handler::{BETWEEN_FRAMES, PIECE, STALL, WITHIN_FRAME, patience};
 use crate::server::listener::Host;
 use crate::server::outbox::Outbox;
@@ -169,13 +169,8 @@ impl Handler<'_> {
         Ok(Ok(true))
     }
 
-    /// Says why a request is refused. A closing shard says nothing: its peers see the connection end.
     fn refuse(&mut self, error: &PsError) -> Result<(), End> {
-        if matches!(error, PsError::Closed(_)) {
-            return Err(End::Silent);
-        }
-        self.reply(&Reply::Failure { code: error.code(), message: error.to_string() })?;
-        Ok(())
+        Ok(self.reply(&refusal(error)?)?)
     }
 
     fn reply(&mut self, reply: &Reply) -> Result<(), LinkError> {

@@ -2,12 +2,11 @@
 
 mod layers;
 mod losses;
+#[path = "../../../tests/support/pytorch.rs"]
+mod python;
 mod shapes;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
 use firesteel_core::{Buffers, Element};
@@ -20,15 +19,6 @@ use crate::inspect::Inspection;
 use crate::random::Generator;
 use crate::raw::values;
 
-/// The interpreter that has PyTorch: `FIRESTEEL_PYTHON`, or that of the test environment.
-fn python() -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let python = std::env::var_os("FIRESTEEL_PYTHON")
-        .map_or_else(|| workspace.join("build/venv-test/bin/python"), PathBuf::from);
-    assert!(python.exists(), "no Python with PyTorch at {}: run `make setup`", python.display());
-    python
-}
-
 /// What PyTorch answers to a case.
 #[derive(Deserialize)]
 struct Answer {
@@ -39,18 +29,7 @@ struct Answer {
 }
 
 fn pytorch(cases: &[Value]) -> Vec<Answer> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pytorch.py");
-    let mut child = Command::new(python())
-        .arg(script)
-        .env_remove("LD_LIBRARY_PATH") // PyTorch brings its own libtorch
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(json!(cases).to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "PyTorch failed: {}", output.status);
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice(&python::answer("pytorch.py", &json!(cases))).unwrap()
 }
 
 /// A network and the data of one mini-batch.
