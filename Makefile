@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-test native jar natives-jar dist demo learn test lint lint-rust lint-python \
-        lint-scala test-rust test-scala test-e2e format bench clean
+        lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
@@ -22,6 +22,7 @@ examples_jar := build/firesteel-examples.jar
 e2e_jar := build/firesteel-e2e.jar
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
+python := spark-plugin/python
 
 # $(call files,FOLDERS,NAME-TESTS): every file below the folders that passes find's tests.
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
@@ -113,7 +114,7 @@ bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of r
 
 ## ---------------------------------------------------------------------------------------------- check
 
-test: setup-test jar lint-rust lint-python test-rust test-scala test-e2e ## Every check and every test, as CI runs them
+test: setup-test jar lint-rust lint-python test-rust test-scala test-python test-e2e ## Every check and every test, as CI runs them
 	@echo "==> All checks and tests passed"
 
 lint: setup-test lint-rust lint-python lint-scala ## Check format and lint of Rust, Scala and Python
@@ -125,6 +126,7 @@ lint-rust: $(stamps)/libtorch
 lint-python: $(stamps)/venv-test
 	@$(step) "Lint of Python" $(test_bin)/ruff check --quiet
 	@$(step) "Format of Python" $(test_bin)/ruff format --check --quiet
+	@$(step) "Types of Python" $(test_bin)/mypy --no-error-summary
 
 lint_scala := scalafmtSbtCheck scalafmtCheckAll "scalafixAll --check"
 
@@ -137,6 +139,9 @@ test-rust: $(stamps)/stubs $(stamps)/venv-test
 # One start of sbt for the checks and the suites.
 test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
+
+test-python: setup-test $(plugin_jar)
+	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "Suites of Python" $(test_bin)/pytest -q $(python)/tests
 
 test-e2e: setup-test $(plugin_jar) $(natives_jar)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "End-to-end tests" $(test_bin)/pytest -q tests

@@ -1,0 +1,74 @@
+"""Whether a fit goes on where it was after its driver has died."""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypedDict
+
+from pyspark.ml.param import Param, Params, TypeConverters
+
+
+class CheckpointParams(Params):
+    """Whether a fit goes on where it was after its driver has died."""
+
+    checkpointDir: Param[str] = Param(
+        Params._dummy(),
+        "checkpointDir",
+        "a folder for checkpoints, from which the same fit goes on when its driver has died; "
+        "unless set, there are none",
+        TypeConverters.toString,
+    )
+
+    checkpointSeconds: Param[float] = Param(
+        Params._dummy(),
+        "checkpointSeconds",
+        "the seconds between two checkpoints (> 0)",
+        TypeConverters.toFloat,
+    )
+
+    checkpointCommits: Param[int] = Param(
+        Params._dummy(),
+        "checkpointCommits",
+        "after how many updates of the parameter server a checkpoint is written even before "
+        "its time (>= 1)",
+        TypeConverters.toInt,
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(checkpointSeconds=60.0)
+
+    def getCheckpointDir(self) -> str:
+        """Gives :py:attr:`checkpointDir` or its default."""
+        return self.getOrDefault(self.checkpointDir)
+
+    def getCheckpointSeconds(self) -> float:
+        """Gives :py:attr:`checkpointSeconds` or its default."""
+        return self.getOrDefault(self.checkpointSeconds)
+
+    def getCheckpointCommits(self) -> int:
+        """Gives :py:attr:`checkpointCommits` or its default."""
+        return self.getOrDefault(self.checkpointCommits)
+
+
+class CheckpointSetters(CheckpointParams):
+    """Setters of :class:`CheckpointParams`, for estimators."""
+
+    def setCheckpointDir(self, value: str) -> Self:
+        """Sets :py:attr:`checkpointDir`."""
+        return self._set(checkpointDir=value)
+
+    def setCheckpointSeconds(self, value: float) -> Self:
+        """Sets :py:attr:`checkpointSeconds`."""
+        return self._set(checkpointSeconds=value)
+
+    def setCheckpointCommits(self, value: int) -> Self:
+        """Sets :py:attr:`checkpointCommits`."""
+        return self._set(checkpointCommits=value)
+
+
+class CheckpointOptions(TypedDict, total=False):
+    """Keyword arguments for :class:`CheckpointParams`."""
+
+    checkpointDir: str
+    checkpointSeconds: float
+    checkpointCommits: int

@@ -1,0 +1,55 @@
+"""Where a row's features are."""
+
+from __future__ import annotations
+
+from typing import Self, TypedDict
+
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasFeaturesCol
+
+
+class FeatureParams(HasFeaturesCol):
+    """Where a row's features are."""
+
+    featuresCols: Param[list[str]] = Param(
+        Params._dummy(),
+        "featuresCols",
+        "several numeric columns that together are the features, in place of featuresCol",
+        TypeConverters.toListString,
+    )
+
+    featuresScale: Param[float] = Param(
+        Params._dummy(),
+        "featuresScale",
+        "what each value is multiplied with; unless set, 1/255 for binary features and 1 for "
+        "others",
+        TypeConverters.toFloat,
+    )
+
+    def getFeaturesCols(self) -> list[str]:
+        """Gives :py:attr:`featuresCols` or its default."""
+        return self.getOrDefault(self.featuresCols)
+
+    def getFeaturesScale(self) -> float:
+        """Gives :py:attr:`featuresScale` or its default."""
+        return self.getOrDefault(self.featuresScale)
+
+
+class FeatureSetters(FeatureParams):
+    """Setters of :class:`FeatureParams`, for estimators."""
+
+    def setFeaturesCols(self, value: list[str]) -> Self:
+        """Sets :py:attr:`featuresCols`."""
+        return self._set(featuresCols=value)
+
+    def setFeaturesScale(self, value: float) -> Self:
+        """Sets :py:attr:`featuresScale`."""
+        return self._set(featuresScale=value)
+
+
+class FeatureOptions(TypedDict, total=False):
+    """Keyword arguments for :class:`FeatureParams`."""
+
+    featuresCols: list[str]
+    featuresScale: float
+    featuresCol: str

@@ -1,0 +1,156 @@
+"""When a training ends before its last epoch, and which model it leaves."""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypedDict
+
+from pyspark.ml.param import Param, Params, TypeConverters
+
+
+class StoppingParams(Params):
+    """When a training ends before its last epoch, and which model it leaves."""
+
+    monitor: Param[str] = Param(
+        Params._dummy(),
+        "monitor",
+        "what early stopping watches: loss, trainingLoss or one of the metrics; unless set, "
+        "the loss",
+        TypeConverters.toString,
+    )
+
+    monitorMode: Param[str] = Param(
+        Params._dummy(),
+        "monitorMode",
+        "whether min or max is better; unless set, what the monitor means",
+        TypeConverters.toString,
+    )
+
+    patience: Param[int] = Param(
+        Params._dummy(),
+        "patience",
+        "epochs in a row without an improvement after which the training ends (>= 1); unless "
+        "set, never",
+        TypeConverters.toInt,
+    )
+
+    minDelta: Param[float] = Param(
+        Params._dummy(),
+        "minDelta",
+        "how much better than the best counts as an improvement (>= 0)",
+        TypeConverters.toFloat,
+    )
+
+    restoreBest: Param[bool] = Param(
+        Params._dummy(),
+        "restoreBest",
+        "whether the model is that of the best epoch rather than of the last one",
+        TypeConverters.toBoolean,
+    )
+
+    targetLoss: Param[float] = Param(
+        Params._dummy(),
+        "targetLoss",
+        "the training ends once the loss of the validation rows, or of the training without "
+        "them, is at most this",
+        TypeConverters.toFloat,
+    )
+
+    targetMetric: Param[float] = Param(
+        Params._dummy(),
+        "targetMetric",
+        "the training ends once the monitor is at least this good",
+        TypeConverters.toFloat,
+    )
+
+    maxSeconds: Param[float] = Param(
+        Params._dummy(),
+        "maxSeconds",
+        "the training ends this many seconds after the first worker began (> 0), with the "
+        "model trained so far",
+        TypeConverters.toFloat,
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(minDelta=0.0, restoreBest=False)
+
+    def getMonitor(self) -> str:
+        """Gives :py:attr:`monitor` or its default."""
+        return self.getOrDefault(self.monitor)
+
+    def getMonitorMode(self) -> str:
+        """Gives :py:attr:`monitorMode` or its default."""
+        return self.getOrDefault(self.monitorMode)
+
+    def getPatience(self) -> int:
+        """Gives :py:attr:`patience` or its default."""
+        return self.getOrDefault(self.patience)
+
+    def getMinDelta(self) -> float:
+        """Gives :py:attr:`minDelta` or its default."""
+        return self.getOrDefault(self.minDelta)
+
+    def getRestoreBest(self) -> bool:
+        """Gives :py:attr:`restoreBest` or its default."""
+        return self.getOrDefault(self.restoreBest)
+
+    def getTargetLoss(self) -> float:
+        """Gives :py:attr:`targetLoss` or its default."""
+        return self.getOrDefault(self.targetLoss)
+
+    def getTargetMetric(self) -> float:
+        """Gives :py:attr:`targetMetric` or its default."""
+        return self.getOrDefault(self.targetMetric)
+
+    def getMaxSeconds(self) -> float:
+        """Gives :py:attr:`maxSeconds` or its default."""
+        return self.getOrDefault(self.maxSeconds)
+
+
+class StoppingSetters(StoppingParams):
+    """Setters of :class:`StoppingParams`, for estimators."""
+
+    def setMonitor(self, value: str) -> Self:
+        """Sets :py:attr:`monitor`."""
+        return self._set(monitor=value)
+
+    def setMonitorMode(self, value: str) -> Self:
+        """Sets :py:attr:`monitorMode`."""
+        return self._set(monitorMode=value)
+
+    def setPatience(self, value: int) -> Self:
+        """Sets :py:attr:`patience`."""
+        return self._set(patience=value)
+
+    def setMinDelta(self, value: float) -> Self:
+        """Sets :py:attr:`minDelta`."""
+        return self._set(minDelta=value)
+
+    def setRestoreBest(self, value: bool) -> Self:
+        """Sets :py:attr:`restoreBest`."""
+        return self._set(restoreBest=value)
+
+    def setTargetLoss(self, value: float) -> Self:
+        """Sets :py:attr:`targetLoss`."""
+        return self._set(targetLoss=value)
+
+    def setTargetMetric(self, value: float) -> Self:
+        """Sets :py:attr:`targetMetric`."""
+        return self._set(targetMetric=value)
+
+    def setMaxSeconds(self, value: float) -> Self:
+        """Sets :py:attr:`maxSeconds`."""
+        return self._set(maxSeconds=value)
+
+
+class StoppingOptions(TypedDict, total=False):
+    """Keyword arguments for :class:`StoppingParams`."""
+
+    monitor: str
+    monitorMode: str
+    patience: int
+    minDelta: float
+    restoreBest: bool
+    targetLoss: float
+    targetMetric: float
+    maxSeconds: float

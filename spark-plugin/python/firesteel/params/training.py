@@ -1,0 +1,125 @@
+"""What every way of training has: how long, in what batches, in what order, on which loss."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasSeed
+
+from firesteel.params.checkpoint import CheckpointOptions, CheckpointParams, CheckpointSetters
+from firesteel.params.control import ControlOptions, ControlParams, ControlSetters
+from firesteel.params.optimizer import OptimizerOptions, OptimizerParams, OptimizerSetters
+from firesteel.params.strategy import StrategyOptions, StrategyParams, StrategySetters
+
+
+def loss_param(*losses: str) -> Param[str]:
+    """The param ``loss`` of an estimator that can train on these losses."""
+    return Param(
+        Params._dummy(),
+        "loss",
+        f"the loss: {', '.join(losses)}; unless set, what the network's output calls for",
+        TypeConverters.toString,
+    )
+
+
+class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointParams, HasSeed):
+    """What every way of training has: how long, in what batches, in what order, on which loss."""
+
+    batchSize: Param[int] = Param(
+        Params._dummy(),
+        "batchSize",
+        "rows of a mini-batch of one worker (>= 1)",
+        TypeConverters.toInt,
+    )
+
+    epochs: Param[int] = Param(
+        Params._dummy(),
+        "epochs",
+        "passes over the data (>= 1)",
+        TypeConverters.toInt,
+    )
+
+    shuffle: Param[bool] = Param(
+        Params._dummy(),
+        "shuffle",
+        "whether each epoch takes the rows in a new order",
+        TypeConverters.toBoolean,
+    )
+
+    # The estimators override it, since each has losses of its own.
+    loss: Param[str] = loss_param()
+
+    showProgress: Param[bool] = Param(
+        Params._dummy(),
+        "showProgress",
+        "whether fit draws a progress line; unless set, as spark.firesteel.progress says",
+        TypeConverters.toBoolean,
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(batchSize=32, epochs=10, shuffle=True)
+
+    def getBatchSize(self) -> int:
+        """Gives :py:attr:`batchSize` or its default."""
+        return self.getOrDefault(self.batchSize)
+
+    def getEpochs(self) -> int:
+        """Gives :py:attr:`epochs` or its default."""
+        return self.getOrDefault(self.epochs)
+
+    def getShuffle(self) -> bool:
+        """Gives :py:attr:`shuffle` or its default."""
+        return self.getOrDefault(self.shuffle)
+
+    def getLoss(self) -> str:
+        """Gives :py:attr:`loss` or its default."""
+        return self.getOrDefault(self.loss)
+
+    def getShowProgress(self) -> bool:
+        """Gives :py:attr:`showProgress` or its default."""
+        return self.getOrDefault(self.showProgress)
+
+
+class TrainingSetters(
+    StrategySetters, OptimizerSetters, ControlSetters, CheckpointSetters, TrainingParams
+):
+    """Setters of :class:`TrainingParams`, for estimators."""
+
+    def setBatchSize(self, value: int) -> Self:
+        """Sets :py:attr:`batchSize`."""
+        return self._set(batchSize=value)
+
+    def setEpochs(self, value: int) -> Self:
+        """Sets :py:attr:`epochs`."""
+        return self._set(epochs=value)
+
+    def setShuffle(self, value: bool) -> Self:
+        """Sets :py:attr:`shuffle`."""
+        return self._set(shuffle=value)
+
+    def setLoss(self, value: str) -> Self:
+        """Sets :py:attr:`loss`."""
+        return self._set(loss=value)
+
+    def setShowProgress(self, value: bool) -> Self:
+        """Sets :py:attr:`showProgress`."""
+        return self._set(showProgress=value)
+
+    def setSeed(self, value: int) -> Self:
+        """Sets :py:attr:`seed`."""
+        return self._set(seed=value)
+
+
+class TrainingOptions(
+    StrategyOptions, OptimizerOptions, ControlOptions, CheckpointOptions, total=False
+):
+    """Keyword arguments for :class:`TrainingParams`."""
+
+    batchSize: int
+    epochs: int
+    shuffle: bool
+    loss: str
+    showProgress: bool
+    seed: int

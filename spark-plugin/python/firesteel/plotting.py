@@ -1,0 +1,69 @@
+"""Pictures of a training, with matplotlib, which is optional."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+try:
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+except ImportError as error:
+    raise ImportError(
+        "summary.plot() needs matplotlib: pip install firesteel[plot]", name="matplotlib"
+    ) from error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from firesteel.summary import TrainingSummary
+
+_WIDTH, _HEIGHT = 5.0, 3.5
+
+
+def plot_summary(summary: TrainingSummary) -> Figure:
+    """The curves of a training: losses by epoch, and metrics of validation rows if there are."""
+    metrics = sorted(
+        {
+            metric.name
+            for epoch in summary.epochs
+            if epoch.validation
+            for metric in epoch.validation.metrics
+            if metric.value is not None
+        }
+    )
+    panels = 2 if metrics else 1
+    figure = Figure(figsize=(_WIDTH * panels, _HEIGHT), layout="constrained")
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _draw(axes[0], "training", [(e.epoch, e.loss) for e in summary.epochs])
+    _draw(
+        axes[0],
+        "validation",
+        [(e.epoch, e.validation.loss if e.validation else None) for e in summary.epochs],
+    )
+    _finish(axes[0], "loss", summary.bestEpoch)
+    if metrics:
+        for name in metrics:
+            points = [
+                (e.epoch, e.validation.metric(name) if e.validation else None)
+                for e in summary.epochs
+            ]
+            _draw(axes[1], name, points)
+        _finish(axes[1], "metrics of validation rows", summary.bestEpoch)
+    return figure
+
+
+def _draw(axes: Axes, label: str, points: list[tuple[int, float | None]]) -> None:
+    """Draws what is known, epochs counted from 1 as users count them."""
+    known = [(epoch + 1, value) for epoch, value in points if value is not None]
+    if known:
+        axes.plot([x for x, _ in known], [y for _, y in known], marker=".", label=label)
+
+
+def _finish(axes: Axes, title: str, best: int | None) -> None:
+    if best is not None:
+        axes.axvline(best + 1, color="grey", linestyle=":", label="best epoch")
+    axes.set_xlabel("epoch")
+    axes.set_title(title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()

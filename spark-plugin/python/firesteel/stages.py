@@ -1,0 +1,99 @@
+"""What all estimators have in common, and all models."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self, TypeVar
+
+from numpy.typing import NDArray
+from pyspark.ml.param import Params
+from pyspark.ml.param.shared import HasWeightCol
+from pyspark.ml.util import JavaMLWritable
+from pyspark.ml.wrapper import JavaEstimator, JavaModel, JavaWrapper
+
+from firesteel import safetensors
+from firesteel.network import BaseNetwork
+from firesteel.params.network import NetworkOptions, NetworkSetters
+from firesteel.params.training import TrainingOptions, TrainingParams, TrainingSetters
+from firesteel.summary import TrainingSummary
+
+M = TypeVar("M", bound=JavaModel)
+_INT_BITS = 32
+
+
+class EstimatorOptions(NetworkOptions, TrainingOptions, total=False):
+    """Keyword arguments that all estimators have."""
+
+    weightCol: str
+
+
+class _Seeded(Params):
+    """Gives the seed the default that the JVM gives it, the same in each run.
+
+    PySpark's own is a hash of Python's, which is another one in each process.
+    """
+
+    _java_class: ClassVar[str]
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(seed=_java_hash(self._java_class))
+
+
+class NetworkEstimation(
+    _Seeded,
+    JavaEstimator[M],
+    NetworkSetters,
+    TrainingSetters,
+    HasWeightCol,
+    JavaMLWritable,
+):
+    """An estimator that trains a network in the JVM."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._java_obj = _new_java_object(self._java_class, self.uid)
+
+    def setWeightCol(self, value: str) -> Self:
+        """Sets :py:attr:`weightCol`."""
+        return self._set(weightCol=value)
+
+
+class NetworkModelBase(_Seeded, JavaModel, TrainingParams, HasWeightCol, JavaMLWritable):
+    """A network that an estimator trained."""
+
+    _java_obj: Any
+
+    @property
+    def network(self) -> BaseNetwork:
+        """The trained network, without its weights."""
+        return BaseNetwork.from_json(self._java_obj.network().toJson())
+
+    @property
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """The trained weights: read-only arrays, named as in PyTorch's ``state_dict``."""
+        return safetensors.decode(bytes(self._java_obj.weights()))
+
+    @property
+    def summary(self) -> TrainingSummary:
+        """What happened in the fit."""
+        return TrainingSummary.from_json(self._java_obj.summary().toJson())
+
+
+def _new_java_object(java_class: str, uid: str) -> Any:
+    """An object of the JVM, or what stands for it on a Spark Connect client."""
+    try:
+        return JavaWrapper._new_java_obj(java_class, uid)
+    except TypeError as error:
+        # Py4J takes a class that is not on the class path for a package, which cannot be called.
+        raise RuntimeError(
+            f"the running Spark has no class {java_class}: start it by firesteel.session(), "
+            "or with the jars of firesteel.spark_jars()"
+        ) from error
+
+
+def _java_hash(text: str) -> int:
+    """``String.hashCode``."""
+    value = 0
+    for character in text:
+        value = (31 * value + ord(character)) & ((1 << _INT_BITS) - 1)
+    return value - (1 << _INT_BITS) if value >> (_INT_BITS - 1) else value

@@ -1,0 +1,307 @@
+"""What happened in a fit, as values and as DataFrames of the active session.
+
+Names are those of the JVM's summary, which docs/summary.md of the project explains.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pyspark.sql import DataFrame, SparkSession
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+T = TypeVar("T")
+
+_HISTORY = (
+    "loss double, rows bigint, learningRate double, validationLoss double, "
+    "validationRows bigint, metrics map<string,double>"
+)
+
+
+@dataclass(frozen=True)
+class MetricSummary:
+    """What a metric came to.
+
+    Parameters
+    ----------
+    name : str
+        As it was asked for.
+    value : float, optional
+        None where it is undefined, such as the AUC of rows of one class, and for a confusion
+        matrix.
+    errorBound : float, optional
+        How far the value may be from the exact one, of the AUC.
+    matrix : list of list of float, optional
+        The rows' weights by class and predicted class, of the confusion matrix.
+    """
+
+    name: str
+    value: float | None = None
+    errorBound: float | None = None
+    matrix: list[list[float]] | None = None
+
+
+@dataclass(frozen=True)
+class ValidationSummary:
+    """What validation rows came to: rows, the mean of their losses, and the metrics.
+
+    ``version`` tells how often the center variable that was scored had been updated.
+    """
+
+    version: int
+    rows: int
+    loss: float | None = None
+    metrics: list[MetricSummary] = field(default_factory=list)
+
+    def metric(self, name: str) -> float | None:
+        """The value of a metric, if it was asked for and is defined."""
+        return next((metric.value for metric in self.metrics if metric.name == name), None)
+
+
+@dataclass(frozen=True)
+class EpochSummary:
+    """One pass over the data, counted from 0: loss and learning rate, means over the workers."""
+
+    epoch: int
+    loss: float
+    rows: int
+    learningRate: float | None = None
+    validation: ValidationSummary | None = None
+
+
+@dataclass(frozen=True)
+class WorkerSummary:
+    """What one worker exchanged with the parameter server, over all of its attempts."""
+
+    partition: int
+    index: int
+    rows: int
+    commits: int
+    stalenessMean: float
+    stalenessMax: int
+    bytes: int
+    waitSeconds: float
+    applySeconds: float
+    compressionRatio: float
+    compressionError: float
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """Where the time of one task went: of the attempt that finished."""
+
+    partition: int
+    attempt: int
+    workers: int
+    seconds: float
+    computeSeconds: float
+    gatherSeconds: float
+    evaluateSeconds: float
+    waitSeconds: float
+
+
+@dataclass(frozen=True)
+class LedgerSpan:
+    """Consecutive mini-batches that one attempt of a task applied."""
+
+    attempt: int
+    start: int
+    batches: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """What of one epoch of one worker was applied."""
+
+    partition: int
+    index: int
+    epoch: int
+    rows: int
+    supersededRows: int
+    spans: list[LedgerSpan] = field(default_factory=list)
+    loss: float | None = None
+    learningRate: float | None = None
+    validation: ValidationSummary | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What happened in a fit.
+
+    Parameters
+    ----------
+    epochs : list of EpochSummary
+        Loss and rows of each epoch.
+    rowsTrained : int
+        Rows trained in all epochs.
+    seconds : float
+        How long the training job ran, reading the data included.
+    workers, tasks : int
+        The workers of the fit, and the Spark tasks that they ran in.
+    commits, bytes : int
+        The updates that the parameter server applied, and what it sent and received over sockets.
+    stalenessMean, stalenessMax, stalenessHistogram
+        How many updates of others a commit came after.
+    ledger : list of LedgerEntry
+        Which mini-batches were applied, by worker and epoch.
+    warnings : list of str
+        What the user should know.
+    bestEpoch : int, optional
+        The best epoch by what early stopping watches, counted from 0.
+    stopped : str, optional
+        Why the training ended before its last epoch, if it did.
+    byWorker, byTask : list
+        What each worker exchanged, and where the time of each task went.
+    compressionRatio, compressionError : float
+        What compression saved, and the relative error that it made.
+    """
+
+    rowsTrained: int
+    seconds: float
+    workers: int
+    tasks: int
+    commits: int
+    bytes: int
+    stalenessMean: float
+    stalenessMax: int
+    compressionRatio: float
+    compressionError: float
+    epochs: list[EpochSummary] = field(default_factory=list)
+    stalenessHistogram: list[int] = field(default_factory=list)
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    byWorker: list[WorkerSummary] = field(default_factory=list)
+    byTask: list[TaskSummary] = field(default_factory=list)
+    bestEpoch: int | None = None
+    stopped: str | None = None
+
+    @staticmethod
+    def from_json(text: str) -> TrainingSummary:
+        """Reads the JSON of the JVM's summary."""
+        return _read(TrainingSummary, json.loads(text))
+
+    @property
+    def losses(self) -> list[float]:
+        """The mean loss of each epoch."""
+        return [epoch.loss for epoch in self.epochs]
+
+    @property
+    def validationLosses(self) -> list[float]:
+        """The mean loss of the validation rows after each epoch that was scored."""
+        found = (epoch.validation.loss for epoch in self.epochs if epoch.validation)
+        return [loss for loss in found if loss is not None]
+
+    def validationMetric(self, name: str) -> list[float]:
+        """A metric of the validation rows after each epoch for which it is defined."""
+        found = (epoch.validation.metric(name) for epoch in self.epochs if epoch.validation)
+        return [value for value in found if value is not None]
+
+    @property
+    def rowsPerSecond(self) -> float:
+        """The rows trained in a second."""
+        return self.rowsTrained / self.seconds
+
+    @property
+    def history(self) -> DataFrame:
+        """The averaged history, a row for each epoch.
+
+        Columns: ``epoch``, ``loss``, ``rows``, ``learningRate``, ``validationLoss``,
+        ``validationRows``, and ``metrics``, a map from a metric's name to its value. What is not
+        known is null.
+        """
+        rows = [(entry.epoch, *_history_row(entry)) for entry in self.epochs]
+        return _frame(rows, f"epoch int, {_HISTORY}")
+
+    @property
+    def workerHistory(self) -> DataFrame:
+        """The history of each worker, a row for each epoch of each.
+
+        Columns: ``partition``, ``index``, then those of :attr:`history`.
+        """
+        rows = [
+            (entry.partition, entry.index, entry.epoch, *_history_row(entry))
+            for entry in self.ledger
+        ]
+        return _frame(rows, f"partition int, index int, epoch int, {_HISTORY}")
+
+    @property
+    def workerTotals(self) -> DataFrame:
+        """:attr:`byWorker`, a row for each worker with the names of its fields."""
+        return _frame(
+            [_values(entry) for entry in self.byWorker],
+            "partition int, index int, rows bigint, commits bigint, stalenessMean double, "
+            "stalenessMax bigint, bytes bigint, waitSeconds double, applySeconds double, "
+            "compressionRatio double, compressionError double",
+        )
+
+    @property
+    def taskTotals(self) -> DataFrame:
+        """:attr:`byTask`, a row for each task with the names of its fields."""
+        return _frame(
+            [_values(entry) for entry in self.byTask],
+            "partition int, attempt bigint, workers int, seconds double, computeSeconds double, "
+            "gatherSeconds double, evaluateSeconds double, waitSeconds double",
+        )
+
+    def plot(self) -> Figure:
+        """Draws loss and validation loss by epoch, and the metrics of validation rows beside them.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Which a notebook shows.
+
+        Raises
+        ------
+        ImportError
+            When matplotlib is not installed: ``pip install firesteel[plot]``.
+        """
+        from firesteel.plotting import plot_summary
+
+        return plot_summary(self)
+
+
+def _history_row(entry: EpochSummary | LedgerEntry) -> tuple[Any, ...]:
+    validation = entry.validation
+    metrics = validation.metrics if validation else []
+    return (
+        entry.loss,
+        entry.rows,
+        entry.learningRate,
+        validation.loss if validation else None,
+        validation.rows if validation else None,
+        {metric.name: metric.value for metric in metrics if metric.value is not None},
+    )
+
+
+def _values(entry: WorkerSummary | TaskSummary) -> tuple[Any, ...]:
+    return tuple(getattr(entry, column.name) for column in fields(entry))
+
+
+def _frame(rows: Sequence[tuple[Any, ...]], schema: str) -> DataFrame:
+    return SparkSession.active().createDataFrame(list(rows), schema)
+
+
+def _read(kind: type[T], document: dict[str, Any]) -> T:
+    """A dataclass from JSON, in which what is not known is absent."""
+    hints = get_type_hints(kind)
+    return kind(**{name: _value(hints[name], value) for name, value in document.items()})
+
+
+def _value(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if get_origin(kind) is UnionType:
+        kind = next(option for option in get_args(kind) if option is not type(None))
+    if get_origin(kind) is list:
+        return [_value(get_args(kind)[0], element) for element in value]
+    if is_dataclass(kind) and isinstance(kind, type):
+        return _read(kind, value)
+    return float(value) if kind is float else value

@@ -1,0 +1,100 @@
+"""TorchScript modules as networks."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Self
+
+from firesteel.network import BaseNetwork
+
+ELEMENT_TYPES = ("float32", "int64")
+"""The element types of a module's inputs."""
+
+
+class TorchScriptNetwork(BaseNetwork):
+    """A TorchScript module, which has its weights.
+
+    Parameters
+    ----------
+    inputs : dict
+        The names of the module's inputs in their order, with their element types: ``float32`` or
+        ``int64``.
+    outputs : sequence of str
+        The names of its outputs.
+    module : bytes
+        The archive that ``torch.jit.save`` writes.
+    input_shapes : dict, optional
+        As of :class:`Network`.
+    """
+
+    FORMAT = "firesteel.torchscript/1"
+
+    def __init__(
+        self,
+        inputs: Mapping[str, str],
+        outputs: Sequence[str],
+        module: bytes,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        for name, element in inputs.items():
+            if element not in ELEMENT_TYPES:
+                raise ValueError(
+                    f"input '{name}' has elements of type '{element}', "
+                    f"not {' or '.join(ELEMENT_TYPES)}"
+                )
+        if not inputs or not outputs:
+            raise ValueError("a TorchScript network needs at least one input and one output")
+        self._types = MappingProxyType(dict(inputs))
+        self._outputs = tuple(outputs)
+        self._module = module
+        super().__init__(input_shapes)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the module's inputs, in order."""
+        return tuple(self._types)
+
+    @property
+    def input_types(self) -> Mapping[str, str]:
+        """The element types of the inputs."""
+        return self._types
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the module's outputs, in order."""
+        return self._outputs
+
+    @property
+    def module(self) -> bytes:
+        """The archive that ``torch.jit.load`` reads."""
+        return self._module
+
+    def with_input_shape(self, *shape: int) -> TorchScriptNetwork:
+        """The same module over rows of this shape, for modules of one input."""
+        if len(self._types) != 1:
+            raise ValueError("with_input_shape is for networks of one input; use input_shapes")
+        shapes = {next(iter(self._types)): shape}
+        return TorchScriptNetwork(self._types, self._outputs, self._module, shapes)
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "inputs": [{"name": name, "type": element} for name, element in self._types.items()],
+            "outputs": self._outputs,
+            "module": base64.b64encode(self._module).decode(),
+        }
+
+    @classmethod
+    def _from_document(
+        cls, document: dict[str, Any], input_shapes: Mapping[str, Sequence[int]] | None
+    ) -> Self:
+        inputs = {entry["name"]: entry["type"] for entry in document["inputs"]}
+        module = base64.b64decode(document["module"])
+        return cls(inputs, document["outputs"], module, input_shapes)
+
+    def __repr__(self) -> str:
+        return (
+            f"TorchScriptNetwork: {', '.join(self._types)} -> {', '.join(self._outputs)}, "
+            f"{len(self._module)} bytes"
+        )

@@ -1,0 +1,83 @@
+"""The params of the Python stages are those of the JVM's, by name, text and default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from firesteel import Network
+from firesteel.classification import NetworkClassifier
+from firesteel.layers import Linear
+from pyspark.ml.param import Param, Params
+from pyspark.sql import SparkSession
+
+ESTIMATORS = [NetworkClassifier]
+# Spark's own, whose texts PySpark writes in its own way.
+SHARED = ("seed", "thresholds")
+
+
+def value_of(param: Param[Any]) -> Any:
+    """Some value of a param's type, as the converter tells it."""
+    if param.name == "network":
+        return Network.sequential(Linear(2))
+    name = param.typeConverter.__name__
+    found = {"toInt": 3, "toFloat": 0.5, "toBoolean": True, "toString": "text"}
+    lists = {"toListString": ["a", "b"], "toListFloat": [0.25, 0.75]}
+    return {**found, **lists}[name]
+
+
+def java_params(stage: Any) -> dict[str, tuple[str, Any]]:
+    """The JVM's params: text and default, if there is one."""
+    found = {}
+    for param in stage._java_obj.params():
+        default = stage._java_obj.getDefault(param)
+        found[param.name()] = (param.doc(), default.get() if default.isDefined() else None)
+    return found
+
+
+def python_params(stage: Params) -> dict[str, tuple[str, Any]]:
+    return {param.name: (param.doc, stage._defaultParamMap.get(param)) for param in stage.params}
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_an_estimator_has_the_params_of_the_jvms(spark: SparkSession, make: type) -> None:
+    stage = make()
+    expected, found = java_params(stage), python_params(stage)
+    assert sorted(found) == sorted(expected)
+    for name, (text, default) in expected.items():
+        assert found[name][1] == default, name
+        if name not in SHARED and not name.endswith("Col"):
+            assert found[name][0] == text, name
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_every_param_has_a_setter_a_getter_and_a_keyword(spark: SparkSession, make: type) -> None:
+    for param in make().params:
+        value = value_of(param)
+        suffix = param.name[0].upper() + param.name[1:]
+        stage = make()
+        assert getattr(stage, f"set{suffix}")(value) is stage
+        assert getattr(stage, f"get{suffix}")() == value, param.name
+        assert getattr(make(**{param.name: value}), f"get{suffix}")() == value
+        assert getattr(make().setParams(**{param.name: value}), f"get{suffix}")() == value
+
+
+def test_an_unknown_keyword_is_refused_by_name(spark: SparkSession) -> None:
+    with pytest.raises((TypeError, AttributeError), match="epoch"):
+        NetworkClassifier(epoch=3)
+    with pytest.raises(TypeError, match="positional"):
+        NetworkClassifier(3)
+
+
+def test_the_network_is_checked_when_it_is_set(spark: SparkSession) -> None:
+    for wrong, message in [(7, "not int"), ("{}", "no 'format'")]:
+        with pytest.raises((TypeError, ValueError), match=message):
+            NetworkClassifier(network=wrong)
+
+
+def test_an_explanation_does_not_print_the_weights(spark: SparkSession) -> None:
+    network = Network.sequential(Linear(1000)).with_weights({"0.weight": np.zeros((1000, 100))})
+    text = NetworkClassifier(network=network).explainParams()
+    assert "network: the network that is trained (current: Network: features -> 0 Linear)" in text
+    assert len(text) < 20_000
