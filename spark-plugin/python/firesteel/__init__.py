@@ -4,8 +4,33 @@
 a :class:`Network`. ``firesteel.session().getOrCreate()`` starts Spark with Firesteel.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from firesteel.network import BaseNetwork, Network, Node
 from firesteel.spark import session, spark_jars
 from firesteel.torchscript import TorchScriptNetwork
 
-__all__ = ["BaseNetwork", "Network", "Node", "TorchScriptNetwork", "session", "spark_jars"]
+if TYPE_CHECKING:
+    from firesteel.torch_import import from_torch
+
+__all__ = [
+    "BaseNetwork",
+    "Network",
+    "Node",
+    "TorchScriptNetwork",
+    "from_torch",
+    "session",
+    "spark_jars",
+]
+
+_OPTIONAL = {"from_torch": "firesteel.torch_import"}
+"""What needs a package that is optional, and the module that imports it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _OPTIONAL:
+        raise AttributeError(f"module 'firesteel' has no attribute '{name}'")
+    return getattr(import_module(_OPTIONAL[name]), name)

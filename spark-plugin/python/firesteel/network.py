@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from firesteel import safetensors
 from firesteel.layers import Layer
 from firesteel.layers.containers import flatten
+
+if TYPE_CHECKING:
+    from torch import nn
 
 DEFAULT_INPUT = "features"
 """The name of the input of a sequential network."""
@@ -56,6 +59,38 @@ class BaseNetwork(ABC):
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """The shapes of one row of those inputs whose features come as a flat list of values."""
         return self._input_shapes
+
+    def to_torch(
+        self,
+        weights: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        logits: bool = False,
+        scale: float = 1.0,
+    ) -> nn.Module:
+        """The network as a module of PyTorch, in evaluation mode.
+
+        Parameters
+        ----------
+        weights : dict, optional
+            Arrays by name, as a model's ``weights``. Unless given, those of the network itself, or
+            else what PyTorch initialises the layers with.
+        logits : bool
+            Whether to leave out the ``Softmax`` or ``Sigmoid`` that an output ends in.
+        scale : float
+            What the values of inputs that hold no token ids are multiplied with first.
+
+        Raises
+        ------
+        ImportError
+            Without PyTorch.
+        ValueError
+            Naming the input whose shape is not known, the layer that does not fit its input, or
+            the tensor that is missing, too many or of another shape; for a module of TorchScript,
+            which is given as it is, where `logits` or `scale` is set.
+        """
+        from firesteel.torch_export import to_module
+
+        return to_module(self, weights, self.input_shapes, logits=logits, scale=scale)
 
     @abstractmethod
     def _document(self) -> dict[str, Any]:
