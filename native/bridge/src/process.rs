@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use firesteel_core::ErrorCode;
 use firesteel_core::spec::{ControlSpec, LabelSpec, LossSpec, NetworkSpec};
-use firesteel_train::check_loss;
+use firesteel_train::{check_loss, check_weights as check_weights_of};
 use firesteel_train::inspect::inspect as inspect_network;
 use jni::Env;
-use jni::objects::{JClass, JLongArray, JString};
+use jni::objects::{JByteArray, JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
 use serde::{Deserialize, Serialize};
 
-use crate::arguments::{self, document, json, text};
+use crate::arguments::{self, bytes, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::{server, worker};
@@ -106,13 +106,28 @@ fn inspect<'local>(
     request: JString<'local>,
 ) -> Result<JString<'local>, BridgeError> {
     let request: InspectRequest = document(env, &request, "network to inspect")?;
-    let inputs: Vec<_> =
-        request.inputs.into_iter().map(|input| (input.name, input.shape)).collect();
-    let inspection = inspect_network(&request.network, &inputs)?;
+    let inspection = inspect_network(&request.network, &shapes(request.inputs))?;
     if let Some(loss) = &request.loss {
         check_loss(&inspection, loss, &request.labels, &request.controls)?;
     }
     json(env, &inspection)
+}
+
+fn shapes(inputs: Vec<InputShape>) -> Vec<(String, Vec<usize>)> {
+    inputs.into_iter().map(|input| (input.name, input.shape)).collect()
+}
+
+native!(check_weights(request: JString, weights: [jbyte]));
+
+fn check_weights<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    request: JString<'local>,
+    weights: JByteArray<'local>,
+) -> Result<(), BridgeError> {
+    let request: InspectRequest = document(env, &request, "network to inspect")?;
+    let weights = bytes(env, &weights)?.unwrap_or_default();
+    Ok(check_weights_of(&request.network, &shapes(request.inputs), &weights)?)
 }
 
 native!(self_test(code: jint, message: JString));

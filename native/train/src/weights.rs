@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use firesteel_core::spec::NetworkSpec;
 use firesteel_core::{Buffers, Element, ParamLayout, TensorEntry};
 use safetensors::tensor::{SafeTensors, View};
 use safetensors::{Dtype, SafeTensorError};
 
 use crate::error::TrainError;
+use crate::graph::Graph;
 
 /// A tensor of the flat buffers as safetensors sees it.
 struct Stored<'a> {
@@ -105,6 +107,37 @@ pub fn weights_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Weights,
             others + 1
         ))),
     }
+}
+
+/// Checks that a safetensors file holds finite weights of exactly the tensors of a network whose inputs have these shapes (of
+/// one row), for training to start from.
+///
+/// # Errors
+/// As [`weights_from_bytes`] and [`inspect`](crate::inspect()); [`TrainError::Weights`] naming the tensor that is not finite.
+pub fn check_weights(
+    spec: &NetworkSpec,
+    inputs: &[(impl AsRef<str>, Vec<usize>)],
+    bytes: &[u8],
+) -> Result<(), TrainError> {
+    let shapes: Vec<(&str, &[usize])> =
+        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
+    let layout = Graph::build(spec, &shapes)?.layout;
+    let (parameters, buffers) = weights_from_bytes(bytes, &layout)?;
+    for entry in layout.entries() {
+        let flat = match entry.element {
+            Element::Parameter => &parameters,
+            Element::FloatBuffer => &buffers.floats,
+            Element::IntegerBuffer => continue,
+        };
+        let values = &flat[entry.offset..entry.offset + entry.len];
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(TrainError::Weights(format!(
+                "tensor '{}' of the weights holds {value}; allowed are finite numbers",
+                entry.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn prefix(member: usize) -> String {
@@ -235,6 +268,33 @@ mod tests {
         assert_eq!(text, "the weights are those of an ensemble of 12; one network is needed");
         let one = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
         assert_eq!(members_from_bytes(&one, &layout()).unwrap(), [(parameters, buffers)]);
+    }
+
+    #[test]
+    fn training_starts_only_from_finite_weights() {
+        let spec: NetworkSpec = serde_json::from_value(serde_json::json!({
+            "format": "firesteel.network/1",
+            "inputs": ["x"],
+            "nodes": [{"name": "0", "op": "Linear", "inputs": ["x"], "args": {"out_features": 1}},
+                {"name": "1", "op": "BatchNorm1d", "inputs": ["0"]}],
+            "outputs": ["1"],
+        }))
+        .unwrap();
+        let inputs = [("x", vec![2])];
+        let layout = Graph::build(&spec, &[("x", &[2])]).unwrap().layout;
+        let check = |parameters: &[f32], floats: &[f32]| {
+            let buffers = Buffers { floats: floats.to_vec(), integers: vec![7] };
+            let bytes = weights_to_bytes(&layout, parameters, &buffers).unwrap();
+            check_weights(&spec, &inputs, &bytes).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&[1.0; 5], &[0.5; 2]), Ok(()));
+        let refused = |tensor, value| {
+            Err(format!(
+                "tensor '{tensor}' of the weights holds {value}; allowed are finite numbers"
+            ))
+        };
+        assert_eq!(check(&[1.0, f32::NAN, 1.0, 1.0, 1.0], &[0.5; 2]), refused("0.weight", "NaN"));
+        assert_eq!(check(&[1.0; 5], &[0.5, f32::INFINITY]), refused("1.running_var", "inf"));
     }
 
     #[test]

@@ -20,6 +20,9 @@ final class NativeBridge {
   /** Shapes, parameters and layout of a network, as JSON. */
   static native String inspect(String request);
 
+  /** Fails unless a safetensors file holds finite weights of exactly the tensors of a network. */
+  static native void checkWeights(String request, byte[] weights);
+
   /** Fails with this code and this text, through a real panic where the code is that of a panic. */
   static native void selfTest(int code, String message);
 

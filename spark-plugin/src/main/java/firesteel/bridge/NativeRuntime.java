@@ -36,6 +36,18 @@ public final class NativeRuntime {
   }
 
   /**
+   * Checks that weights are those of a network, for training to start from.
+   *
+   * @param request as that of {@link #inspect}
+   * @param weights a safetensors file
+   * @throws InvalidDataException naming the tensor that is missing, too many, of another shape or type, or not finite
+   */
+  public static void checkWeights(String request, byte[] weights) {
+    NativeLibrary.ensureLoaded();
+    NativeBridge.checkWeights(request, weights);
+  }
+
+  /**
    * Counts and hashes the rows of a stream, which is pulled to its end and not kept.
    *
    * @param spec the {@code DataSpec} as JSON

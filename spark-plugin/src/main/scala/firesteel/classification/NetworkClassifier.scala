@@ -1,8 +1,7 @@
 package firesteel.classification
 
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
-import firesteel.network.Network
-import firesteel.params.TrainingSetters
+import firesteel.params.{NetworkSetter, TrainingSetters}
 import firesteel.persistence.EstimatorReader
 import firesteel.train.NetworkEstimation
 import org.apache.spark.ml.classification.ProbabilisticClassifier
@@ -32,12 +31,12 @@ final class NetworkClassifier(override val uid: String)
     extends ProbabilisticClassifier[Vector, NetworkClassifier, NetworkClassificationModel]
     with ClassificationParams
     with NetworkEstimation
+    with NetworkSetter
     with TrainingSetters
     with DefaultParamsWritable {
 
   def this() = this(Identifiable.randomUID("networkClassifier"))
 
-  def setNetwork(value: Network): this.type = set(network, value)
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
   def setWeightCol(value: String): this.type = set(weightCol, value)

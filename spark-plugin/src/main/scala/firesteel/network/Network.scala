@@ -29,7 +29,7 @@ object Node {
     Node(name, layer.op, inputs, layer.args.toMap)
 }
 
-/** A neural network as a directed graph of layers, without weights.
+/** A neural network as a directed graph of layers.
   *
   * Most are made by [[Network.sequential]]; any other graph is given by its nodes. Shapes are not known here: they
   * are inferred and checked on the driver when the network meets data.
@@ -43,12 +43,15 @@ object Node {
   * @param inputShapes
   *   the shapes of one row of those inputs whose features come as a flat list of values and are to be reshaped, such
   *   as `[1, 28, 28]` for 784 pixels
+  * @param start
+  *   the weights that training starts from, if they are given; see [[withWeights]]
   */
 final case class Network(
     inputs: Seq[String],
     nodes: Seq[Node],
     outputs: Seq[String],
-    inputShapes: Map[String, Seq[Int]] = Map.empty
+    inputShapes: Map[String, Seq[Int]] = Map.empty,
+    private[firesteel] val start: Option[SafeTensors] = None
 ) {
   check()
 
@@ -60,11 +63,35 @@ final case class Network(
     copy(inputShapes = Map(inputs.head -> shape))
   }
 
-  /** The network as JSON, which [[Network.fromJson]] reads. */
+  /** The same network with weights that training starts from, such as those of a model.
+    *
+    * @param weights
+    *   a safetensors file with exactly the network's tensors, in float32 and PyTorch's shapes, named as in its
+    *   `state_dict`: `<node>.weight` and so on, the buffers of a batch normalisation among them
+    * @throws java.lang.IllegalArgumentException
+    *   when it is no safetensors file; whether its tensors are the network's shows in the fit, where shapes are known
+    */
+  def withWeights(weights: Array[Byte]): Network = copy(start = Some(SafeTensors(weights)))
+
+  /** The same network without weights: training starts from random ones, which the seed decides. */
+  def withoutWeights: Network = copy(start = None)
+
+  /** The weights that training starts from as a safetensors file, if they are given. */
+  def weights: Option[Array[Byte]] = start.map(_.toBytes)
+
+  /** The network as JSON, which [[Network.fromJson]] reads; weights are in it. */
   def toJson: String = NetworkJson.compact(this)
 
   /** [[toJson]] over several lines. */
   def toPrettyJson: String = NetworkJson.pretty(this)
+
+  /** What it is made of, in a line; weights by their size. */
+  override def toString: String = {
+    val shown = nodes.take(Network.Shown).map(_.op).mkString(", ")
+    val more = if (nodes.size > Network.Shown) s" and ${nodes.size - Network.Shown} more" else ""
+    val from = start.fold("")(weights => s", starting from $weights")
+    s"Network(${inputs.mkString(", ")} -> $shown$more -> ${outputs.mkString(", ")}$from)"
+  }
 
   private def check(): Unit = {
     require(inputs.nonEmpty, "a network needs at least one input")
@@ -102,6 +129,9 @@ object Network {
 
   /** The name of the input of a sequential network. */
   val DefaultInput: String = "features"
+
+  /** The layers that `toString` names. */
+  private val Shown = 20
 
   /** A network of layers one after the other, with one input. Layers are named as in a `torch.nn.Sequential`: by
     * their index, and within a container by its name and their index there (`2.0`); those of a residual's shortcut

@@ -1,19 +1,37 @@
 package firesteel.network
 
+import java.util.Base64
+
+import scala.util.Try
 import scala.util.control.NonFatal
 
+import com.fasterxml.jackson.core.StreamReadConstraints
+import com.fasterxml.jackson.databind.ObjectMapper
 import org.json4s.JsonAST.{JArray, JField, JInt, JObject, JString, JValue}
 import org.json4s.jackson.JsonMethods
 
-/** The JSON of a network. `inputShapes` is for the JVM alone; the native library gets the shapes with the data. */
+/** The JSON of a network. `inputShapes` and `weights` are for the JVM alone: the native library gets the shapes with the
+  * data, and weights as bytes.
+  */
 private[firesteel] object NetworkJson {
+
+  /** Jackson without its limit on the length of a text, which weights exceed. */
+  private object Unlimited extends JsonMethods {
+    override val mapper: ObjectMapper = {
+      val own = super.mapper
+      own.getFactory.setStreamReadConstraints(
+        StreamReadConstraints.builder().maxStringLength(Int.MaxValue).build()
+      )
+      own
+    }
+  }
 
   /** The version of the format, which the native library reads as well. */
   val Format = "firesteel.network/1"
 
-  def compact(network: Network): String = JsonMethods.compact(JsonMethods.render(toJson(network)))
+  def compact(network: Network): String = Unlimited.compact(Unlimited.render(toJson(network)))
 
-  def pretty(network: Network): String = JsonMethods.pretty(JsonMethods.render(toJson(network)))
+  def pretty(network: Network): String = Unlimited.pretty(Unlimited.render(toJson(network)))
 
   /** The network as the native library reads it. */
   def specification(network: Network): JObject = JObject(
@@ -27,10 +45,15 @@ private[firesteel] object NetworkJson {
     val shapes = network.inputs.flatMap(input =>
       network.inputShapes.get(input).map(shape => JField(input, Args.ints(shape)))
     )
-    val specified = specification(network)
-    if (shapes.isEmpty) specified
-    else JObject(specified.obj :+ JField("inputShapes", JObject(shapes.toList)))
+    JObject(
+      specification(network).obj ++
+        Option.when(shapes.nonEmpty)(JField("inputShapes", JObject(shapes.toList))) ++
+        network.start.map(file => JField("weights", JString(encode(file))))
+    )
   }
+
+  private def encode(weights: SafeTensors): String =
+    Base64.getEncoder.encodeToString(weights.bytes)
 
   private def nodeToJson(node: Node): JValue = JObject(
     "name" -> JString(node.name),
@@ -45,15 +68,22 @@ private[firesteel] object NetworkJson {
 
   def parse(json: String): Network = {
     val parsed =
-      try JsonMethods.parse(json)
+      try Unlimited.parse(json)
       catch { case NonFatal(e) => fail(s"it is not JSON: ${e.getMessage.linesIterator.next()}") }
-    val root =
-      fields("the network", parsed, Set("format", "inputs", "nodes", "outputs", "inputShapes"))
+    val root = parsed match {
+      case JObject(values) => values.toMap
+      case _ => fail("the network is not an object")
+    }
     root.get("format") match {
-      case Some(JString(Format)) =>
+      case Some(JString(Format)) => parseGraph(parsed)
       case Some(JString(other)) => fail(s"its format is '$other', this version reads '$Format'")
       case _ => fail("it has no 'format'")
     }
+  }
+
+  private def parseGraph(json: JValue): Network = {
+    val known = Set("format", "inputs", "nodes", "outputs", "inputShapes", "weights")
+    val root = fields("the network", json, known)
     Network(
       stringsAt("the network", root, "inputs"),
       required("the network", root, "nodes") match {
@@ -62,8 +92,17 @@ private[firesteel] object NetworkJson {
         case _ => fail("its 'nodes' are not a list")
       },
       stringsAt("the network", root, "outputs"),
-      root.get("inputShapes").map(parseShapes).getOrElse(Map.empty)
+      root.get("inputShapes").map(parseShapes).getOrElse(Map.empty),
+      root.get("weights").map(parseWeights)
     )
+  }
+
+  private def parseWeights(json: JValue): SafeTensors = json match {
+    case JString(text) =>
+      Try(SafeTensors(Base64.getDecoder.decode(text))).recover { case NonFatal(error) =>
+        fail(s"its 'weights' are not a safetensors file in base64: ${error.getMessage}")
+      }.get
+    case _ => fail("its 'weights' are not a text")
   }
 
   private def parseNode(json: JValue, index: Int): Node = {

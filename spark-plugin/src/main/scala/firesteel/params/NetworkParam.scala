@@ -1,20 +1,90 @@
 package firesteel.params
 
-import firesteel.network.Network
-import org.apache.spark.ml.param.{Param, Params}
+import java.util.{Collections, WeakHashMap}
 
-/** A parameter that holds a network; kept as the network's JSON where parameters are saved. */
+import firesteel.network.Network
+import org.apache.spark.ml.param.{Param, ParamPair, Params}
+import org.json4s.JsonAST.{JArray, JString}
+import org.json4s.jackson.JsonMethods.{compact, parse, render}
+
+/** A parameter that holds a network as its JSON, the form in which other languages and Spark Connect carry it. Whatever
+  * valid JSON is set, the value is what `Network.toJson` writes. In a grid of parameters:
+  * `addGrid(estimator.network, networks.map(_.toJson))`.
+  */
 final class NetworkParam(parent: Params, name: String, doc: String)
-    extends Param[Network](parent, name, doc) {
-  override def jsonEncode(value: Network): String = value.toJson
-  override def jsonDecode(json: String): Network = Network.fromJson(json)
+    extends Param[String](parent, name, doc, NetworkParam.isNetwork) {
+
+  override def ->(value: String): ParamPair[String] = super.->(NetworkParam.canonical(value))
+
+  /** The parameter with a network, for a `ParamMap`. */
+  def ->(value: Network): ParamPair[String] = super.->(NetworkParam.textOf(value))
+
+  /** A JSON text; where it is long, because of weights, a list of texts that follow one another, since what Spark reads
+    * metadata with refuses longer ones.
+    */
+  override def jsonEncode(value: String): String =
+    if (value.length <= NetworkParam.PartChars) super.jsonEncode(value)
+    else compact(render(JArray(value.grouped(NetworkParam.PartChars).map(JString(_)).toList)))
+
+  override def jsonDecode(json: String): String = parse(json) match {
+    case JString(text) => text
+    case JArray(parts) => parts.map(part).mkString
+    case other => part(other)
+  }
+
+  private def part(json: org.json4s.JValue): String = json match {
+    case JString(text) => text
+    case _ => throw new IllegalArgumentException(s"the saved parameter $name holds no text")
+  }
+}
+
+private[firesteel] object NetworkParam {
+
+  /** Well below the 20 million that Jackson reads. */
+  private[params] val PartChars = 1 << 23
+
+  /** Networks by their canonical JSON, for as long as somebody has that: it may hold many megabytes of weights. */
+  private val parsed = Collections.synchronizedMap(new WeakHashMap[String, Network])
+
+  /** The network of a JSON text.
+    *
+    * @throws java.lang.IllegalArgumentException
+    *   when it is not the JSON of a network, saying where
+    */
+  private[params] def networkOf(text: String): Network =
+    Option(parsed.get(text)).getOrElse(Network.fromJson(text))
+
+  /** The JSON of a network, remembered. */
+  private[params] def textOf(network: Network): String = {
+    val text = network.toJson
+    parsed.putIfAbsent(text, network)
+    text
+  }
+
+  private def canonical(text: String): String =
+    if (parsed.containsKey(text)) text else textOf(Network.fromJson(text))
+
+  private def isNetwork(text: String): Boolean = {
+    val _ = networkOf(text)
+    true
+  }
 }
 
 /** The network that is trained. */
 trait HasNetwork extends Params {
 
-  /** The network that is trained. Required. */
+  /** The network that is trained, as JSON. Required. */
   final val network: NetworkParam = new NetworkParam(this, "network", "the network that is trained")
 
-  final def getNetwork: Network = $(network)
+  final def getNetwork: Network = NetworkParam.networkOf($(network))
+
+  /** A parameter in a line. The network is not shown as its JSON, which may hold many megabytes of weights. */
+  override def explainParam(param: Param[_]): String =
+    if (param == network && isSet(network)) s"${network.name}: ${network.doc} (current: $getNetwork)"
+    else super.explainParam(param)
+}
+
+/** The setter of [[HasNetwork]], for estimators. */
+trait NetworkSetter extends HasNetwork {
+  def setNetwork(value: Network): this.type = set(network -> value)
 }

@@ -5,6 +5,7 @@ import java.util.concurrent.{ExecutorService, Executors, TimeUnit}
 import scala.util.control.NonFatal
 
 import firesteel.bridge.{CheckpointException, NativeServer}
+import firesteel.network.SafeTensors
 import org.apache.hadoop.fs.Path
 import org.apache.spark.sql.DataFrame
 import org.json4s.DefaultFormats
@@ -51,7 +52,7 @@ private[train] object Checkpoints {
     *   naming the file that is in use by another writer, damaged or foreign
     */
   def of(df: DataFrame, plan: FitPlan, workers: Int, tasks: Int): Checkpoints =
-    plan.checkpoint.fold[Checkpoints](NoCheckpoints) { checkpoint =>
+    plan.checkpoint.fold[Checkpoints](new NoCheckpoints(plan.initialWeights)) { checkpoint =>
       require(
         plan.serverShards == 1,
         s"checkpointDir is set and serverShards is ${plan.serverShards}, but checkpoints hold what is on the driver's " +
@@ -65,17 +66,21 @@ private[train] object Checkpoints {
       val lock = CheckpointLock.acquire(files, folder.lockFile)
       try {
         folder.create(pretty(render(fingerprint.settings)))
-        new FolderCheckpoints(folder, lock, fingerprint.text, checkpoint)
+        new FolderCheckpoints(folder, lock, fingerprint.text, checkpoint, plan.initialWeights)
       } catch {
         case error: Throwable =>
           lock.close()
           throw error
       }
     }
+
+  /** A server at the beginning of a fit. */
+  private[train] def start(spec: String, weights: Option[SafeTensors]): NativeServer =
+    NativeServer.open(spec, weights.map(_.bytes).orNull)
 }
 
-private object NoCheckpoints extends Checkpoints {
-  override def open(spec: String): NativeServer = NativeServer.open(spec, null)
+private final class NoCheckpoints(initialWeights: Option[SafeTensors]) extends Checkpoints {
+  override def open(spec: String): NativeServer = Checkpoints.start(spec, initialWeights)
   override def writer(server: NativeServer): CheckpointWriter = NoWriter
   override def complete(): Unit = ()
   override def close(): Unit = ()
@@ -85,7 +90,8 @@ private final class FolderCheckpoints(
     folder: CheckpointFolder,
     lock: CheckpointLock,
     fingerprint: String,
-    plan: CheckpointPlan
+    plan: CheckpointPlan,
+    initialWeights: Option[SafeTensors]
 ) extends Checkpoints {
   import FolderCheckpoints._
 
@@ -94,7 +100,7 @@ private final class FolderCheckpoints(
   override def open(spec: String): NativeServer = folder.latest() match {
     case None =>
       log.info(s"Checkpoints are written to ${folder.path}, which has none of this fit yet")
-      NativeServer.open(spec, null)
+      Checkpoints.start(spec, initialWeights)
     case Some((file, bytes)) =>
       try resume(spec, file, bytes)
       catch {

@@ -8,13 +8,14 @@ import firesteel.data.{DataPlan, DataRoad, PartitionStream}
 import firesteel.plugin.NativeSetup
 import org.apache.spark.SparkConf
 import org.apache.spark.sql.DataFrame
-import org.json4s.JsonAST.{JArray, JInt, JObject, JValue}
+import org.json4s.JsonAST.{JArray, JInt, JNothing, JObject, JString, JValue}
 import org.json4s.jackson.JsonMethods.parse
 
 /** What a fit is: everything that decides its result. Two fits of one fingerprint are the same fit.
   *
   * @param settings
-  *   the documents of server and workers without what differs from run to run, and the rows and content of the data
+  *   the documents of server and workers without what differs from run to run, the hash of the weights they start from,
+  *   and the rows and content of the data
   */
 private[train] final case class Fingerprint(settings: JObject) {
 
@@ -66,7 +67,8 @@ private[train] object Fingerprint {
     val identity = FitIdentity.random()
     JObject(
       "server" -> lasting(plan.server(identity, workers, conf, Nil)),
-      "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil))
+      "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil)),
+      "initialWeights" -> plan.initialWeights.fold[JValue](JNothing)(file => JString(file.hash))
     )
   }
 

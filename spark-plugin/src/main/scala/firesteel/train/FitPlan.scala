@@ -4,6 +4,7 @@ import java.security.SecureRandom
 import java.util.UUID
 
 import firesteel.data.DataPlan
+import firesteel.network.SafeTensors
 import firesteel.plugin.Configuration
 import org.apache.spark.SparkConf
 import org.json4s.JsonAST.{JArray, JBool, JInt, JNothing, JObject, JString, JValue}
@@ -41,6 +42,8 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   how many servers hold the center variable
   * @param checkpoint
   *   where checkpoints are written, if they are
+  * @param initialWeights
+  *   the weights that training starts from; new ones from the seed if not given
   */
 private[firesteel] final case class FitPlan(
     network: JObject,
@@ -57,7 +60,8 @@ private[firesteel] final case class FitPlan(
     shuffle: Boolean,
     showProgress: Option[Boolean],
     serverShards: Int = 1,
-    checkpoint: Option[CheckpointPlan] = None
+    checkpoint: Option[CheckpointPlan] = None,
+    initialWeights: Option[SafeTensors] = None
 ) {
   private val unsignedSeed: JInt = JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
 

@@ -2,7 +2,7 @@ package firesteel.train
 
 import firesteel.bridge.NativeRuntime
 import firesteel.data.{DataPlan, InputColumn}
-import firesteel.network.{Network, NetworkJson}
+import firesteel.network.{Network, NetworkJson, SafeTensors}
 import firesteel.plugin.NativeSetup
 import org.json4s.DefaultFormats
 import org.json4s.JsonAST.{JArray, JField, JInt, JObject, JString}
@@ -58,18 +58,31 @@ private[firesteel] object Inspection {
     val _ = ask(network, data.inputs, more: _*)
   }
 
+  /** Checks that weights hold exactly the tensors of a network over these inputs.
+    *
+    * @throws firesteel.bridge.InvalidDataException
+    *   naming the tensor that is missing, too many, of another shape or type, or not finite
+    */
+  def checkWeights(network: Network, inputs: Seq[InputColumn], weights: SafeTensors): Unit = {
+    NativeSetup.ensureLoaded()
+    NativeRuntime.checkWeights(FitPlan.text(JObject(request(network, inputs))), weights.bytes)
+  }
+
   private def ask(network: Network, inputs: Seq[InputColumn], more: JField*): String = {
     NativeSetup.ensureLoaded()
+    NativeRuntime.inspect(FitPlan.text(JObject(request(network, inputs) ++ more)))
+  }
+
+  private def request(network: Network, inputs: Seq[InputColumn]): List[JField] = {
     val shapes = inputs.map { input =>
       JObject(
         "name" -> JString(input.name),
         "shape" -> JArray(input.shape.map(JInt(_)).toList)
       )
     }
-    val request = List[JField](
+    List(
       "network" -> NetworkJson.specification(network),
       "inputs" -> JArray(shapes.toList)
     )
-    NativeRuntime.inspect(FitPlan.text(JObject(request ++ more)))
   }
 }

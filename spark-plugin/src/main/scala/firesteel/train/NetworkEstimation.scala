@@ -1,7 +1,7 @@
 package firesteel.train
 
 import firesteel.data.{ColumnResolver, DataPlan, LabelColumn}
-import firesteel.network.NetworkJson
+import firesteel.network.{Network, NetworkJson}
 import firesteel.params.{HasNetwork, InputRequests, TrainingParams}
 import org.apache.spark.ml.param.shared.{HasLabelCol, HasWeightCol}
 import org.apache.spark.sql.DataFrame
@@ -33,7 +33,7 @@ private[firesteel] trait NetworkEstimation
       validationRows
     )
 
-  /** Trains the network on a DataFrame.
+  /** Trains the network on a DataFrame, from its own weights if it has some.
     *
     * @param df
     *   any batch DataFrame
@@ -47,6 +47,7 @@ private[firesteel] trait NetworkEstimation
     val _ = strategySpec(workers = 1)
     val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
     val inspection = Inspection.of(network, inputs)
+    network.start.foreach(weights => Inspection.checkWeights(network, inputs, weights))
     val learnt = target(inspection)
     val data = DataPlan(inputs, Seq(learnt.label), weightColumn, validationRows)
     val controls = controlSpec(getEpochs, learnt.metrics)
@@ -66,15 +67,17 @@ private[firesteel] trait NetworkEstimation
       getShuffle,
       get(showProgress),
       ShardServers.within(getServerShards, inspection.parameters),
-      get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits)))
+      get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits))),
+      network.start
     )
     val trained = FitJob.run(df, plan)
-    new FittedNetwork(network, inputs, learnt.output, trained.weights, trained.summary)
+    val untrained = network.withoutWeights
+    new FittedNetwork(untrained, inputs, learnt.output, trained.weights, trained.summary)
   }
 
-  private def requiredNetwork = get(network).getOrElse(
-    throw new IllegalArgumentException(s"$uid has no network; give it one with setNetwork")
-  )
+  private def requiredNetwork: Network =
+    if (isSet(network)) getNetwork
+    else throw new IllegalArgumentException(s"$uid has no network; give it one with setNetwork")
 }
 
 /** What a network learns.

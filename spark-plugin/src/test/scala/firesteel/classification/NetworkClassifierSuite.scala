@@ -277,7 +277,10 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
     val classifier = Blobs.classifier()
     val grid = new ParamGridBuilder()
       .addGrid(classifier.learningRate, Array(1e-9, 0.02))
-      .addGrid(classifier.network, Seq(Network.sequential(Linear(3)), classifier.getNetwork))
+      .addGrid(
+        classifier.network,
+        Seq(Network.sequential(Linear(3)), classifier.getNetwork).map(_.toJson)
+      )
       .build()
     val evaluator = new MulticlassClassificationEvaluator().setMetricName("accuracy")
     val cross = new CrossValidator()

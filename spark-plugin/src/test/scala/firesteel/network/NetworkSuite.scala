@@ -137,10 +137,49 @@ final class NetworkSuite extends AnyFunSuite {
     assert(Network.fromJson(network.toJson) === network)
   }
 
+  private def file(values: Byte*): Array[Byte] =
+    Array[Byte](2, 0, 0, 0, 0, 0, 0, 0) ++ "{}".getBytes ++ values
+
+  test("weights are a part of a network: of its equality and its JSON, not of what native code reads") {
+    val network = Network.sequential(Linear(2))
+    val from = network.withWeights(file(1, 2, 3))
+    assert(from !== network)
+    assert(from === network.withWeights(file(1, 2, 3)))
+    assert(from.hashCode === network.withWeights(file(1, 2, 3)).hashCode)
+    assert(from !== network.withWeights(file(1, 2, 4)))
+    assert(from.withoutWeights === network)
+    assert(network.weights.isEmpty)
+    assert(Network.fromJson(from.toJson) === from)
+    assert(Network.fromJson(from.toJson).weights.get === file(1, 2, 3))
+    assert(NetworkJson.specification(from) === NetworkJson.specification(network))
+  }
+
+  test("a network's weights cannot be changed from outside") {
+    val given = file(1)
+    val network = Network.sequential(Linear(2)).withWeights(given)
+    given(10) = 7
+    network.weights.get(10) = 8
+    assert(network.weights.get === file(1))
+  }
+
+  test("a network is told in a line: its layers by their kind, its weights by their size") {
+    val network = Network.sequential(Linear(2), ReLU)
+    assert(network.toString === "Network(features -> Linear, ReLU -> 1)")
+    val long = Network.sequential(Seq.fill(30)(ReLU): _*).withWeights(file(1, 2))
+    assert(long.toString.endsWith("ReLU and 10 more -> 29, starting from 12 bytes of weights)"))
+  }
+
   private def refused(text: String)(make: => Any): Unit = {
     val error = intercept[IllegalArgumentException](make)
     assert(error.getMessage.contains(text), error.getMessage)
     ()
+  }
+
+  test("weights that are no safetensors file are refused") {
+    val network = Network.sequential(Linear(2))
+    refused("the weights, 0 bytes, are no safetensors file")(network.withWeights(Array.empty))
+    refused("are no safetensors file")(network.withWeights("a pickled state_dict".getBytes))
+    refused("are no safetensors file")(network.withWeights(file().dropRight(1)))
   }
 
   test("wrong arguments are refused where the layer is made, by name") {
@@ -176,11 +215,15 @@ final class NetworkSuite extends AnyFunSuite {
     val json = Network.sequential(Linear(2)).toJson
     refused("it is not JSON")(Network.fromJson("{"))
     refused("the network is not an object")(Network.fromJson("[]"))
-    refused("unknown field 'layers'")(Network.fromJson("""{"layers": []}"""))
+    refused("unknown field 'layers'")(Network.fromJson(json.replace("\"nodes\"", "\"layers\"")))
     refused("its format is 'firesteel.network/2'")(
       Network.fromJson(json.replace("network/1", "network/2"))
     )
     refused("it has no 'format'")(Network.fromJson("{}"))
+    def weights(value: String): String = s"""${json.dropRight(1)},"weights":$value}"""
+    refused("its 'weights' are not a text")(Network.fromJson(weights("3")))
+    refused("safetensors file in base64")(Network.fromJson(weights("\"*\"")))
+    refused("the weights, 3 bytes, are no safetensors file")(Network.fromJson(weights("\"AAAA\"")))
     refused("node 0 has an unknown field 'kind'")(
       Network.fromJson(json.replace("\"op\"", "\"kind\""))
     )

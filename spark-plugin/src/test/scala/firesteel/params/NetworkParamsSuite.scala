@@ -3,9 +3,9 @@ package firesteel.params
 import firesteel.classification.NetworkClassifier
 import firesteel.data.ValidationRows
 import firesteel.network._
-import org.apache.spark.ml.param.{ParamMap, ParamsSuite}
+import org.apache.spark.ml.param.{ParamMap, ParamPair, ParamsSuite}
 import org.json4s.JsonAST.{JArray, JBool, JDouble, JInt, JNothing, JNull, JObject, JString}
-import org.json4s.jackson.JsonMethods.{compact, render}
+import org.json4s.jackson.JsonMethods.{compact, parse, render}
 import org.scalatest.funsuite.AnyFunSuite
 
 final class NetworkParamsSuite extends AnyFunSuite {
@@ -37,9 +37,42 @@ final class NetworkParamsSuite extends AnyFunSuite {
     assert(copy.getOrDefault(copy.alpha) === 0.9)
   }
 
-  test("the network survives as JSON") {
+  test("the network is set as such or as JSON, and kept as the JSON that it writes") {
+    val classifier = new NetworkClassifier
+    Seq(ParamMap(classifier.network -> network), ParamMap(classifier.network -> network.toPrettyJson))
+      .foreach { map =>
+        val copy = classifier.copy(map)
+        assert(copy.getNetwork === network)
+        assert(copy.getOrDefault(copy.network) === network.toJson)
+      }
+    refused("it is not JSON")(ParamMap(classifier.network -> "Linear"))
+    refused("it has no 'format'")(ParamPair(classifier.network, "{}"))
+  }
+
+  /** As many weights as JSON has to carry more characters for than Jackson reads in one text. */
+  private val large = {
+    val file = new Array[Byte](16 << 20)
+    file(0) = 2
+    file(8) = '{'
+    file(9) = '}'
+    network.withWeights(file)
+  }
+
+  test("the network survives as JSON, with any number of weights") {
     val param = new NetworkClassifier().network
-    assert(param.jsonDecode(param.jsonEncode(network)) === network)
+    Seq(network, large).foreach { kept =>
+      val json = param.jsonEncode(kept.toJson)
+      assert(param.jsonDecode(compact(parse(json))) === kept.toJson)
+      assert(Network.fromJson(param.jsonDecode(json)) === kept)
+    }
+    refused("the saved parameter network holds no text")(param.jsonDecode("3"))
+  }
+
+  test("a parameter's explanation does not show weights") {
+    val explained = new NetworkClassifier().setNetwork(large).explainParams()
+    assert(explained.contains("Linear, Softmax"))
+    assert(explained.contains("16777216 bytes of weights"))
+    assert(explained.length < 20000)
   }
 
   test("the seed's default is a constant of the class") {

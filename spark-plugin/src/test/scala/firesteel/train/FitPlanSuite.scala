@@ -4,6 +4,7 @@ import java.nio.file.Path
 
 import firesteel.bridge.{InvalidDataException, UntrainedModelException}
 import firesteel.data._
+import firesteel.network.{Linear, Network}
 import org.apache.spark.{SparkConf, SparkException}
 import org.json4s.JsonAST.{JDouble, JInt, JObject, JString, JValue}
 import org.json4s.jackson.JsonMethods.parse
@@ -83,6 +84,19 @@ final class FitPlanSuite extends AnyFunSuite {
         "silenceMillis"
     )
     assert(own("shards") === JInt(2))
+  }
+
+  test("two fits that start from other weights are not the same fit") {
+    def from(values: Byte*): FitPlan = plan(1).copy(initialWeights =
+      Network
+        .sequential(Linear(3))
+        .withWeights(Array[Byte](2, 0, 0, 0, 0, 0, 0, 0) ++ "{}".getBytes ++ values)
+        .start
+    )
+    def text(plan: FitPlan): String = Fingerprint(Fingerprint.settings(plan, 2, conf)).text
+    assert(text(from(1)) === text(from(1)))
+    assert(Seq(plan(1), from(1), from(2)).map(text).distinct.size === 3)
+    assert(text(plan(1)) === text(plan(1)))
   }
 
   private def ssl(settings: (String, String)*): SparkConf =
