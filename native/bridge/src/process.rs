@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use firesteel_core::ErrorCode;
 use firesteel_core::spec::{ControlSpec, LabelSpec, LossSpec, NetworkSpec};
-use firesteel_train::{check_loss, check_weights as check_weights_of};
 use firesteel_train::inspect::inspect as inspect_network;
+use firesteel_train::{check_loss, check_weights as check_weights_of};
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};

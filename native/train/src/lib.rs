@@ -26,6 +26,7 @@ pub use inspect::{Inspection, inspect};
 pub use loss::check_loss;
 pub use predictor::{LoadedWeights, Predictor};
 pub use weights::{
-    Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes, weights_to_bytes,
+    Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes,
+    weights_to_bytes,
 };
 pub use worker::{Connect, MemberReport, Seconds, Worker, WorkerReport};

@@ -64,7 +64,7 @@ private[firesteel] object NetworkParam {
   private def canonical(text: String): String =
     if (parsed.containsKey(text)) text else textOf(Network.fromJson(text))
 
-  private def isNetwork(text: String): Boolean = {
+  private val isNetwork: String => Boolean = { text =>
     val _ = networkOf(text)
     true
   }
@@ -80,7 +80,8 @@ trait HasNetwork extends Params {
 
   /** A parameter in a line. The network is not shown as its JSON, which may hold many megabytes of weights. */
   override def explainParam(param: Param[_]): String =
-    if (param == network && isSet(network)) s"${network.name}: ${network.doc} (current: $getNetwork)"
+    if (param == network && isSet(network))
+      s"${network.name}: ${network.doc} (current: $getNetwork)"
     else super.explainParam(param)
 }
 

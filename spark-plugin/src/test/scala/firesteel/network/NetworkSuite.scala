@@ -140,7 +140,9 @@ final class NetworkSuite extends AnyFunSuite {
   private def file(values: Byte*): Array[Byte] =
     Array[Byte](2, 0, 0, 0, 0, 0, 0, 0) ++ "{}".getBytes ++ values
 
-  test("weights are a part of a network: of its equality and its JSON, not of what native code reads") {
+  test(
+    "weights are a part of a network: of its equality and its JSON, not of what native code reads"
+  ) {
     val network = Network.sequential(Linear(2))
     val from = network.withWeights(file(1, 2, 3))
     assert(from !== network)
@@ -155,9 +157,9 @@ final class NetworkSuite extends AnyFunSuite {
   }
 
   test("a network's weights cannot be changed from outside") {
-    val given = file(1)
-    val network = Network.sequential(Linear(2)).withWeights(given)
-    given(10) = 7
+    val bytes = file(1)
+    val network = Network.sequential(Linear(2)).withWeights(bytes)
+    bytes(10) = 7
     network.weights.get(10) = 8
     assert(network.weights.get === file(1))
   }

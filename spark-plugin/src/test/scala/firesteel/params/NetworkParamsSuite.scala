@@ -39,7 +39,10 @@ final class NetworkParamsSuite extends AnyFunSuite {
 
   test("the network is set as such or as JSON, and kept as the JSON that it writes") {
     val classifier = new NetworkClassifier
-    Seq(ParamMap(classifier.network -> network), ParamMap(classifier.network -> network.toPrettyJson))
+    Seq(
+      ParamMap(classifier.network -> network),
+      ParamMap(classifier.network -> network.toPrettyJson)
+    )
       .foreach { map =>
         val copy = classifier.copy(map)
         assert(copy.getNetwork === network)
