@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 DELTA = 0.7
-SHAPED_BY_INPUTS = {"Add", "Concatenate", "Reshape"}
+MERGES = {
+    "Add": lambda read: read.sum(0),
+    "Subtract": lambda read: read[0] - read[1],
+    "Multiply": lambda read: read.prod(0),
+    "Average": lambda read: read.mean(0),
+    "Maximum": lambda read: read.max(0).values,
+    "Minimum": lambda read: read.min(0).values,
+}
+NOT_MODULES = {*MERGES, "Concatenate", "Reshape", "Permute"}
 
 
 def tensor(value: dict[str, Any]) -> Tensor:
@@ -31,10 +39,10 @@ class Network(nn.Module):
         self.spec = spec
         self.layers: dict[str, nn.Module] = {}
         for node in spec["nodes"]:
-            if node["op"] in SHAPED_BY_INPUTS:
+            if node["op"] in NOT_MODULES:
                 continue
             arguments = {key: value for key, value in node["args"].items() if key != "output"}
-            if node["op"] == "LSTM":
+            if node["op"] in ("LSTM", "GRU"):
                 arguments["batch_first"] = True
             layer = getattr(nn, node["op"])(**arguments)
             prefix = node["name"] + "."
@@ -54,14 +62,17 @@ class Network(nn.Module):
             read = [values[name] for name in node["inputs"]]
             arguments = node["args"]
             match node["op"]:
-                case "Add":
-                    value = torch.stack(read).sum(0)
+                case op if op in MERGES:
+                    value = MERGES[op](torch.stack(read))
                 case "Concatenate":
                     value = torch.cat(read, arguments.get("dim", 1))
                 case "Reshape":
                     value = read[0].reshape(read[0].shape[0], *arguments["shape"])
-                case "LSTM":
-                    sequence, (hidden, _) = self.layers[node["name"]](read[0])
+                case "Permute":
+                    value = read[0].permute(0, *arguments["dims"])
+                case "LSTM" | "GRU" as op:
+                    sequence, state = self.layers[node["name"]](read[0])
+                    hidden = state[0] if op == "LSTM" else state
                     directions = 2 if arguments.get("bidirectional") else 1
                     last = torch.cat(list(hidden[-directions:]), 1)
                     value = last if arguments.get("output") == "last" else sequence

@@ -30,17 +30,20 @@ pub struct NetworkSpec {
 pub struct NodeSpec {
     /// The layer's name, unique in the network, such as `0` or `block.conv1`.
     pub name: String,
-    /// The layer's type, named as in `torch.nn`: `Linear`, `Conv2d`, `MaxPool2d`, `AvgPool2d`, `BatchNorm1d`, `BatchNorm2d`,
-    /// `LayerNorm`, `Dropout`, `Flatten`, `ReLU`, `GELU`, `Tanh`, `Sigmoid`, `Softmax`, `LogSoftmax`, `Embedding`, `LSTM`,
-    /// `Identity`; or `Add` (the sum of its inputs), `Concatenate` (its inputs along `dim`, 1 unless given), `Reshape` (to
-    /// `shape`, without the batch, one length -1).
+    /// The layer's type, named as in `torch.nn`: `Linear`, `Conv2d`, `MaxPool2d`, `AvgPool2d`, `AdaptiveMaxPool2d`,
+    /// `AdaptiveAvgPool2d`, `BatchNorm1d`, `BatchNorm2d`, `LayerNorm`, `Dropout`, `Flatten`, `ZeroPad2d` (a negative side is
+    /// cut off), `ReLU`, `ReLU6`, `LeakyReLU`, `ELU`, `SELU`, `GELU`, `SiLU`, `Mish`, `Tanh`, `Hardtanh`, `Sigmoid`,
+    /// `LogSigmoid`, `Hardsigmoid`, `Hardswish`, `Softplus`, `Softsign`, `Softmax`, `LogSoftmax`, `Embedding`, `LSTM`, `GRU`,
+    /// `Identity`; or one that has no module there: `Add`, `Subtract` (of two), `Multiply`, `Average`, `Maximum` and `Minimum`
+    /// of inputs of one shape, `Concatenate` (its inputs along `dim`, 1 unless given), `Reshape` (to `shape`, without the
+    /// batch, one length -1), `Permute` (to the dimensions `dims`, each of 1 to the row's number of them, as 0 is the batch).
     pub op: String,
     /// What it reads.
     pub inputs: Vec<String>,
     /// The layer's arguments, named as in `torch.nn`. An absent one takes PyTorch's default, an absent input size
     /// (`in_features`, `in_channels`, `num_features`, `input_size`, `normalized_shape`) is inferred. `Softmax` and `LogSoftmax`
-    /// take the last dimension unless told; `LSTM` is always `batch_first`, and its `output` is the `sequence` or the `last`
-    /// hidden state.
+    /// take the last dimension unless told; `LSTM` and `GRU` are always `batch_first`, and their `output` is the `sequence` or
+    /// the `last` hidden state. `Hardtanh` and `Softplus` have PyTorch's defaults alone.
     #[serde(default)]
     pub args: Map<String, Value>,
 }

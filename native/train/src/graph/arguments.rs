@@ -126,6 +126,14 @@ impl<'a> Arguments<'a> {
             .ok_or_else(|| self.wrong(name, "a list of integers", value))
     }
 
+    /// A list of integers; one integer is a list of one.
+    pub(super) fn integer_or_list(&self, name: &str) -> Result<Vec<i64>, TrainError> {
+        match self.get(name).and_then(Value::as_i64) {
+            Some(single) => Ok(vec![single]),
+            None => self.integers(name),
+        }
+    }
+
     pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, TrainError> {
         self.get(name).map_or(Ok(default), |value| {
             value.as_bool().ok_or_else(|| self.wrong(name, "true or false", value))

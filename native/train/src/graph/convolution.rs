@@ -1,4 +1,4 @@
-//! Convolution and pooling over `[channels, height, width]`.
+//! Convolution over `[channels, height, width]`.
 
 use super::arguments::{Arguments, show};
 use super::layer::Layer;
@@ -16,10 +16,6 @@ pub(super) const CONVOLUTION_ARGUMENTS: &[&str] = &[
     "bias",
     "padding_mode",
 ];
-pub(super) const MAX_POOL_ARGUMENTS: &[&str] =
-    &["kernel_size", "stride", "padding", "dilation", "ceil_mode"];
-pub(super) const AVERAGE_POOL_ARGUMENTS: &[&str] =
-    &["kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"];
 
 /// A convolution with every size known.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,18 +38,6 @@ pub(crate) enum Padding {
     Same,
 }
 
-/// A pooling with every size known.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Pooling {
-    pub(crate) kernel: [usize; 2],
-    pub(crate) stride: [usize; 2],
-    pub(crate) padding: [usize; 2],
-    pub(crate) dilation: [usize; 2],
-    pub(crate) ceil: bool,
-    pub(crate) count_padding: bool,
-    pub(crate) divisor: Option<usize>,
-}
-
 impl Convolution {
     pub(super) fn tensors(&self) -> Vec<OwnTensor> {
         let per_group = self.inputs / self.groups;
@@ -67,13 +51,13 @@ impl Convolution {
     }
 }
 
-fn image(arguments: &Arguments<'_>, shape: &[usize]) -> Result<[usize; 3], TrainError> {
+pub(super) fn image(arguments: &Arguments<'_>, shape: &[usize]) -> Result<[usize; 3], TrainError> {
     <[usize; 3]>::try_from(shape).map_err(|_| {
         arguments.problem(format!("got the shape {}; needs [channels, height, width]", show(shape)))
     })
 }
 
-fn kernel(arguments: &Arguments<'_>) -> Result<[usize; 2], TrainError> {
+pub(super) fn kernel(arguments: &Arguments<'_>) -> Result<[usize; 2], TrainError> {
     arguments.pair("kernel_size", 1)?.ok_or_else(|| arguments.missing("kernel_size"))
 }
 
@@ -122,51 +106,8 @@ pub(super) fn convolution(
     Ok((Layer::Conv2d(layer), vec![outputs, height, width]))
 }
 
-pub(super) fn max_pool(
-    arguments: &Arguments<'_>,
-    shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
-    let dilation = arguments.pair("dilation", 1)?.unwrap_or([1, 1]);
-    let (pooling, output) = pool(arguments, shape, dilation)?;
-    Ok((Layer::MaxPool2d(pooling), output))
-}
-
-pub(super) fn average_pool(
-    arguments: &Arguments<'_>,
-    shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
-    let (mut pooling, output) = pool(arguments, shape, [1, 1])?;
-    pooling.count_padding = arguments.flag("count_include_pad", true)?;
-    pooling.divisor = arguments.size("divisor_override")?;
-    Ok((Layer::AvgPool2d(pooling), output))
-}
-
-fn pool(
-    arguments: &Arguments<'_>,
-    shape: &[usize],
-    dilation: [usize; 2],
-) -> Result<(Pooling, Vec<usize>), TrainError> {
-    let [channels, height, width] = image(arguments, shape)?;
-    let kernel = kernel(arguments)?;
-    let stride = arguments.pair("stride", 1)?.unwrap_or(kernel);
-    let padding = arguments.pair("padding", 0)?.unwrap_or([0, 0]);
-    let ceil = arguments.flag("ceil_mode", false)?;
-    if (0..2).any(|axis| padding[axis] > kernel[axis] / 2) {
-        return Err(arguments
-            .problem(format!("padding {padding:?} is more than half of kernel_size {kernel:?}")));
-    }
-    let size = |axis: usize, length| {
-        slide(length, kernel[axis], stride[axis], padding[axis], dilation[axis], ceil)
-    };
-    let (out_height, out_width) =
-        size(0, height).zip(size(1, width)).ok_or_else(|| too_large(arguments, shape, kernel))?;
-    let pooling =
-        Pooling { kernel, stride, padding, dilation, ceil, count_padding: true, divisor: None };
-    Ok((pooling, vec![channels, out_height, out_width]))
-}
-
 /// The positions of a window of `kernel` values over `length` values, if there is one.
-fn slide(
+pub(super) fn slide(
     length: usize,
     kernel: usize,
     stride: usize,
@@ -181,7 +122,11 @@ fn slide(
     Some(if starts_outside { positions - 1 } else { positions })
 }
 
-fn too_large(arguments: &Arguments<'_>, shape: &[usize], kernel: [usize; 2]) -> TrainError {
+pub(super) fn too_large(
+    arguments: &Arguments<'_>,
+    shape: &[usize],
+    kernel: [usize; 2],
+) -> TrainError {
     arguments.problem(format!(
         "got the shape {}; kernel_size {kernel:?} with its dilation is larger than the padded image",
         show(shape)

@@ -1,43 +1,66 @@
 //! The layers: their arguments, what shape they give, which tensors they own.
 //!
-//! Shapes are those of one row, without the batch. Names, arguments and defaults are those of `torch.nn`; where a layer has
-//! no module there (`Add`, `Concatenate`, `Reshape`) its arguments are given here.
+//! Shapes are those of one row, without the batch. Names, arguments and defaults are those of `torch.nn`; where
 
 use firesteel_core::spec::NodeSpec;
 
-use super::arguments::{Arguments, layer_error, show};
-use super::convolution::{self, Convolution, Pooling};
-use super::recurrent::{self, Lstm};
+use super::arguments::{Arguments, layer_error};
+use super::convolution::{self, Convolution};
+use super::elementwise::{self, Elementwise};
+use super::merge::{self, Merge};
+use super::norm::{self, BatchNorm};
+use super::pooling::{self, Pooling};
+use super::recurrent::{self, Cell, Recurrent};
+use super::shaping;
 use super::tensors::{Initial, OwnTensor};
 use crate::error::TrainError;
 
 /// Every type of layer with its arguments.
-const KNOWN: [(&str, &[&str]); 21] = [
+const KNOWN: [(&str, &[&str]); 43] = [
     ("Linear", &["in_features", "out_features", "bias"]),
     ("Conv2d", convolution::CONVOLUTION_ARGUMENTS),
-    ("MaxPool2d", convolution::MAX_POOL_ARGUMENTS),
-    ("AvgPool2d", convolution::AVERAGE_POOL_ARGUMENTS),
-    ("BatchNorm1d", NORM_ARGUMENTS),
-    ("BatchNorm2d", NORM_ARGUMENTS),
-    ("LayerNorm", &["normalized_shape", "eps", "elementwise_affine", "bias"]),
+    ("MaxPool2d", pooling::MAX_ARGUMENTS),
+    ("AvgPool2d", pooling::AVERAGE_ARGUMENTS),
+    ("AdaptiveMaxPool2d", &["output_size"]),
+    ("AdaptiveAvgPool2d", &["output_size"]),
+    ("BatchNorm1d", norm::BATCH_ARGUMENTS),
+    ("BatchNorm2d", norm::BATCH_ARGUMENTS),
+    ("LayerNorm", norm::LAYER_ARGUMENTS),
     ("Dropout", &["p", "inplace"]),
     ("Flatten", &["start_dim", "end_dim"]),
     ("Reshape", &["shape"]),
+    ("Permute", &["dims"]),
+    ("ZeroPad2d", &["padding"]),
     ("ReLU", &["inplace"]),
-    ("GELU", &["approximate"]),
+    ("ReLU6", &["inplace"]),
+    ("LeakyReLU", elementwise::LEAKY_ARGUMENTS),
+    ("ELU", elementwise::ELU_ARGUMENTS),
+    ("SELU", &["inplace"]),
+    ("GELU", elementwise::GELU_ARGUMENTS),
+    ("SiLU", &["inplace"]),
+    ("Mish", &["inplace"]),
     ("Tanh", &[]),
+    ("Hardtanh", &["inplace"]),
     ("Sigmoid", &[]),
+    ("LogSigmoid", &[]),
+    ("Hardsigmoid", &["inplace"]),
+    ("Hardswish", &["inplace"]),
+    ("Softplus", &[]),
+    ("Softsign", &[]),
     ("Softmax", &["dim"]),
     ("LogSoftmax", &["dim"]),
     ("Embedding", &["num_embeddings", "embedding_dim", "padding_idx"]),
     ("LSTM", recurrent::ARGUMENTS),
+    ("GRU", recurrent::ARGUMENTS),
     ("Add", &[]),
+    ("Subtract", &[]),
+    ("Multiply", &[]),
+    ("Average", &[]),
+    ("Maximum", &[]),
+    ("Minimum", &[]),
     ("Concatenate", &["dim"]),
     ("Identity", &[]),
 ];
-
-const NORM_ARGUMENTS: &[&str] =
-    &["num_features", "eps", "momentum", "affine", "track_running_stats"];
 
 /// What one layer computes, with every size known.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +74,12 @@ pub(crate) enum Layer {
     Conv2d(Convolution),
     MaxPool2d(Pooling),
     AvgPool2d(Pooling),
+    AdaptiveMaxPool2d {
+        size: [usize; 2],
+    },
+    AdaptiveAvgPool2d {
+        size: [usize; 2],
+    },
     BatchNorm(BatchNorm),
     LayerNorm {
         shape: Vec<usize>,
@@ -64,12 +93,15 @@ pub(crate) enum Layer {
     Reshape {
         shape: Vec<usize>,
     },
-    Relu,
-    Gelu {
-        approximate: &'static str,
+    /// Each dimension of the row given as the one of its input that it is.
+    Permute {
+        order: Vec<usize>,
     },
-    Tanh,
-    Sigmoid,
+    /// Left, right, top and bottom.
+    ZeroPad2d {
+        sides: [i64; 4],
+    },
+    Elementwise(Elementwise),
     /// Over a dimension of the row.
     Softmax {
         dimension: usize,
@@ -83,26 +115,13 @@ pub(crate) enum Layer {
         size: usize,
         padding: Option<usize>,
     },
-    Lstm(Lstm),
-    Add,
+    Recurrent(Recurrent),
+    Merge(Merge),
     /// Along a dimension of the row.
     Concatenate {
         dimension: usize,
     },
     Identity,
-}
-
-/// Batch normalisation over every dimension but the first of the row.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct BatchNorm {
-    pub(crate) features: usize,
-    pub(crate) epsilon: f64,
-    /// `None` averages over all batches.
-    pub(crate) momentum: Option<f64>,
-    pub(crate) affine: bool,
-    pub(crate) track: bool,
-    /// The values of one row that a feature's statistics cover.
-    pub(crate) values: usize,
 }
 
 impl Layer {
@@ -119,10 +138,11 @@ impl Layer {
             ));
         };
         let arguments = Arguments::new(node, known)?;
-        match *op {
-            "Add" => return add(&arguments, inputs),
-            "Concatenate" => return concatenate(&arguments, inputs),
-            _ => {}
+        if let Some(merge) = Merge::of(op) {
+            return merge.read(&arguments, inputs);
+        }
+        if *op == "Concatenate" {
+            return merge::concatenate(&arguments, inputs);
         }
         let [shape] = *inputs else {
             return Err(arguments.problem(format!("reads one input, not {}", inputs.len())));
@@ -154,7 +174,7 @@ impl Layer {
                 let initial = Initial::Normal { zero_row: *padding };
                 vec![OwnTensor::parameter("weight", &[*tokens, *size], initial)]
             }
-            Self::Lstm(lstm) => lstm.tensors(),
+            Self::Recurrent(recurrent) => recurrent.tensors(),
             _ => Vec::new(),
         }
     }
@@ -165,23 +185,6 @@ impl Layer {
     }
 }
 
-impl BatchNorm {
-    fn tensors(&self) -> Vec<OwnTensor> {
-        let shape = &[self.features];
-        let mut tensors = Vec::new();
-        if self.affine {
-            tensors.push(OwnTensor::parameter("weight", shape, Initial::Constant(1.0)));
-            tensors.push(OwnTensor::parameter("bias", shape, Initial::Constant(0.0)));
-        }
-        if self.track {
-            tensors.push(OwnTensor::buffer("running_mean", shape, 0.0));
-            tensors.push(OwnTensor::buffer("running_var", shape, 1.0));
-            tensors.push(OwnTensor::counter("num_batches_tracked"));
-        }
-        tensors
-    }
-}
-
 /// A layer that reads one input.
 fn single(
     op: &str,
@@ -189,14 +192,25 @@ fn single(
     shape: &[usize],
 ) -> Result<(Layer, Vec<usize>), TrainError> {
     let same = |layer: Layer| Ok((layer, shape.to_vec()));
+    if let Some(function) = Elementwise::read(op, arguments)? {
+        return same(Layer::Elementwise(function));
+    }
     match op {
         "Linear" => linear(arguments, shape),
         "Conv2d" => convolution::convolution(arguments, shape),
-        "MaxPool2d" => convolution::max_pool(arguments, shape),
-        "AvgPool2d" => convolution::average_pool(arguments, shape),
-        "BatchNorm1d" => batch_norm(arguments, shape, &[1, 2]),
-        "BatchNorm2d" => batch_norm(arguments, shape, &[3]),
-        "LayerNorm" => layer_norm(arguments, shape),
+        "MaxPool2d" => pooling::max_pool(arguments, shape),
+        "AvgPool2d" => pooling::average_pool(arguments, shape),
+        "AdaptiveMaxPool2d" => {
+            let (size, output) = pooling::adaptive(arguments, shape)?;
+            Ok((Layer::AdaptiveMaxPool2d { size }, output))
+        }
+        "AdaptiveAvgPool2d" => {
+            let (size, output) = pooling::adaptive(arguments, shape)?;
+            Ok((Layer::AdaptiveAvgPool2d { size }, output))
+        }
+        "BatchNorm1d" => norm::batch_norm(arguments, shape, &[1, 2]),
+        "BatchNorm2d" => norm::batch_norm(arguments, shape, &[3]),
+        "LayerNorm" => norm::layer_norm(arguments, shape),
         "Dropout" => {
             arguments.flag("inplace", false)?;
             let accepts = |p| (0.0..=1.0).contains(&p);
@@ -204,23 +218,17 @@ fn single(
                 probability: arguments.number("p", 0.5, "between 0 and 1", accepts)?,
             })
         }
-        "Flatten" => flatten(arguments, shape),
-        "Reshape" => reshape(arguments, shape),
-        "ReLU" => {
-            arguments.flag("inplace", false)?;
-            same(Layer::Relu)
-        }
-        "GELU" => {
-            same(Layer::Gelu { approximate: arguments.word("approximate", &["none", "tanh"])? })
-        }
-        "Tanh" => same(Layer::Tanh),
-        "Sigmoid" => same(Layer::Sigmoid),
+        "Flatten" => shaping::flatten(arguments, shape),
+        "Reshape" => shaping::reshape(arguments, shape),
+        "Permute" => shaping::permute(arguments, shape),
+        "ZeroPad2d" => shaping::zero_pad(arguments, shape),
         "Softmax" => same(Layer::Softmax { dimension: arguments.dimension("dim", -1, shape)? }),
         "LogSoftmax" => {
             same(Layer::LogSoftmax { dimension: arguments.dimension("dim", -1, shape)? })
         }
         "Embedding" => embedding(arguments, shape),
-        "LSTM" => recurrent::lstm(arguments, shape),
+        "LSTM" => recurrent::recurrent(Cell::Lstm, arguments, shape),
+        "GRU" => recurrent::recurrent(Cell::Gru, arguments, shape),
         _ => same(Layer::Identity),
     }
 }
@@ -231,104 +239,6 @@ fn linear(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<usiz
     let mut output = shape.to_vec();
     output[shape.len() - 1] = outputs;
     Ok((Layer::Linear { inputs, outputs, bias: arguments.flag("bias", true)? }, output))
-}
-
-fn batch_norm(
-    arguments: &Arguments<'_>,
-    shape: &[usize],
-    dimensions: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
-    if !dimensions.contains(&shape.len()) {
-        let accepted = if dimensions == [3] {
-            "[channels, height, width]"
-        } else {
-            "[features] or [features, length]"
-        };
-        return Err(arguments.problem(format!("got the shape {}; needs {accepted}", show(shape))));
-    }
-    let momentum = if arguments.is_null("momentum") {
-        None
-    } else {
-        let accepts = |momentum| (0.0..=1.0).contains(&momentum);
-        Some(arguments.number("momentum", 0.1, "between 0 and 1, or null", accepts)?)
-    };
-    let norm = BatchNorm {
-        features: arguments.inferred_size("num_features", shape[0], shape)?,
-        epsilon: epsilon(arguments)?,
-        momentum,
-        affine: arguments.flag("affine", true)?,
-        track: arguments.flag("track_running_stats", true)?,
-        values: shape[1..].iter().product(),
-    };
-    Ok((Layer::BatchNorm(norm), shape.to_vec()))
-}
-
-fn layer_norm(
-    arguments: &Arguments<'_>,
-    shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
-    let normalized =
-        arguments.sizes("normalized_shape")?.unwrap_or_else(|| vec![shape[shape.len() - 1]]);
-    if !shape.ends_with(&normalized) {
-        return Err(arguments.problem(format!(
-            "got the shape {}; normalized_shape {} must be its end",
-            show(shape),
-            show(&normalized)
-        )));
-    }
-    let layer = Layer::LayerNorm {
-        shape: normalized,
-        epsilon: epsilon(arguments)?,
-        affine: arguments.flag("elementwise_affine", true)?,
-        bias: arguments.flag("bias", true)?,
-    };
-    Ok((layer, shape.to_vec()))
-}
-
-fn epsilon(arguments: &Arguments<'_>) -> Result<f64, TrainError> {
-    arguments.number("eps", 1e-5, "a number of at least 0", |epsilon| epsilon >= 0.0)
-}
-
-fn flatten(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<usize>), TrainError> {
-    let start = arguments.dimension("start_dim", 1, shape)?;
-    let end = arguments.dimension("end_dim", -1, shape)?;
-    if start > end {
-        return Err(arguments.problem("start_dim comes after end_dim"));
-    }
-    let mut output = shape[..start].to_vec();
-    output.push(shape[start..=end].iter().product());
-    output.extend(&shape[end + 1..]);
-    Ok((Layer::Reshape { shape: output.clone() }, output))
-}
-
-fn reshape(arguments: &Arguments<'_>, shape: &[usize]) -> Result<(Layer, Vec<usize>), TrainError> {
-    let target = arguments.integers("shape")?;
-    let size: usize = shape.iter().product();
-    let unfit = || {
-        arguments.problem(format!(
-            "got the shape {} of {size} values, which do not fit the shape {target:?}",
-            show(shape)
-        ))
-    };
-    if target.iter().any(|&length| length == 0 || length < -1)
-        || target.iter().filter(|&&length| length == -1).count() > 1
-    {
-        return Err(arguments.problem(format!(
-            "shape {target:?} must hold lengths of at least 1, and -1 at most once"
-        )));
-    }
-    let known = target
-        .iter()
-        .filter(|&&length| length > 0)
-        .try_fold(1_usize, |product, &length| product.checked_mul(usize::try_from(length).ok()?))
-        .ok_or_else(unfit)?;
-    let open = target.contains(&-1);
-    if (open && !size.is_multiple_of(known)) || (!open && size != known) {
-        return Err(unfit());
-    }
-    let output: Vec<usize> =
-        target.iter().map(|&length| usize::try_from(length).unwrap_or(size / known)).collect();
-    Ok((Layer::Reshape { shape: output.clone() }, output))
 }
 
 fn embedding(
@@ -352,49 +262,4 @@ fn embedding(
     let mut output = shape.to_vec();
     output.push(size);
     Ok((Layer::Embedding { tokens, size, padding }, output))
-}
-
-fn add(arguments: &Arguments<'_>, inputs: &[&[usize]]) -> Result<(Layer, Vec<usize>), TrainError> {
-    let [first, rest @ ..] = inputs else {
-        return Err(arguments.problem("reads two inputs or more, not 0"));
-    };
-    if rest.is_empty() {
-        return Err(arguments.problem("reads two inputs or more, not 1"));
-    }
-    if let Some(other) = rest.iter().find(|other| *other != first) {
-        return Err(arguments.problem(format!(
-            "got the shapes {} and {}; needs inputs of one shape",
-            show(first),
-            show(other)
-        )));
-    }
-    Ok((Layer::Add, first.to_vec()))
-}
-
-fn concatenate(
-    arguments: &Arguments<'_>,
-    inputs: &[&[usize]],
-) -> Result<(Layer, Vec<usize>), TrainError> {
-    let [first, rest @ ..] = inputs else {
-        return Err(arguments.problem("reads two inputs or more, not 0"));
-    };
-    if rest.is_empty() {
-        return Err(arguments.problem("reads two inputs or more, not 1"));
-    }
-    let dimension = arguments.dimension("dim", 1, first)?;
-    let mut output = first.to_vec();
-    for other in rest {
-        let fits = other.len() == first.len()
-            && (0..first.len()).all(|d| d == dimension || other[d] == first[d]);
-        if !fits {
-            return Err(arguments.problem(format!(
-                "got the shapes {} and {}; they may differ in dimension {} only",
-                show(first),
-                show(other),
-                dimension + 1
-            )));
-        }
-        output[dimension] += other[dimension];
-    }
-    Ok((Layer::Concatenate { dimension }, output))
 }

@@ -2,8 +2,13 @@
 
 mod arguments;
 mod convolution;
+mod elementwise;
 mod layer;
+mod merge;
+mod norm;
+mod pooling;
 mod recurrent;
+mod shaping;
 mod tensors;
 
 use std::collections::HashMap;
@@ -14,9 +19,13 @@ use firesteel_core::spec::{DataSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
 
 use self::arguments::layer_error;
 pub(crate) use self::arguments::show;
-pub(crate) use self::convolution::{Convolution, Padding, Pooling};
-pub(crate) use self::layer::{BatchNorm, Layer};
-pub(crate) use self::recurrent::Lstm;
+pub(crate) use self::convolution::{Convolution, Padding};
+pub(crate) use self::elementwise::Elementwise;
+pub(crate) use self::layer::Layer;
+pub(crate) use self::merge::Merge;
+pub(crate) use self::norm::BatchNorm;
+pub(crate) use self::pooling::Pooling;
+pub(crate) use self::recurrent::{Cell, Recurrent};
 pub(crate) use self::tensors::Initial;
 use crate::error::TrainError;
 use crate::inspect::Activation;
@@ -264,7 +273,7 @@ impl Builder {
         let activation = match node.layer {
             _ if read => Activation::None,
             Layer::Softmax { dimension } if dimension == last => Activation::Softmax,
-            Layer::Sigmoid => Activation::Sigmoid,
+            Layer::Elementwise(Elementwise::Sigmoid) => Activation::Sigmoid,
             _ => Activation::None,
         };
         let folded = activation != Activation::None;

@@ -1,4 +1,4 @@
-//! The LSTM over `[length, features]`.
+//! The LSTM and the GRU over `[length, features]`.
 
 use super::arguments::{Arguments, show};
 use super::layer::Layer;
@@ -16,9 +16,17 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "output",
 ];
 
-/// A stack of LSTM layers with every size known.
+/// What a step computes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Cell {
+    Lstm,
+    Gru,
+}
+
+/// A stack of recurrent layers with every size known.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Lstm {
+pub(crate) struct Recurrent {
+    pub(crate) cell: Cell,
     pub(crate) inputs: usize,
     pub(crate) hidden: usize,
     pub(crate) layers: usize,
@@ -29,7 +37,7 @@ pub(crate) struct Lstm {
     pub(crate) last: bool,
 }
 
-impl Lstm {
+impl Recurrent {
     pub(crate) fn directions(&self) -> usize {
         1 + usize::from(self.bidirectional)
     }
@@ -41,7 +49,10 @@ impl Lstm {
 
     pub(super) fn tensors(&self) -> Vec<OwnTensor> {
         let initial = Initial::within_root_of(self.hidden as f64);
-        let gates = 4 * self.hidden;
+        let gates = match self.cell {
+            Cell::Lstm => 4 * self.hidden,
+            Cell::Gru => 3 * self.hidden,
+        };
         let mut tensors = Vec::new();
         for layer in 0..self.layers {
             let inputs = if layer == 0 { self.inputs } else { self.hidden * self.directions() };
@@ -66,7 +77,8 @@ impl Lstm {
     }
 }
 
-pub(super) fn lstm(
+pub(super) fn recurrent(
+    cell: Cell,
     arguments: &Arguments<'_>,
     shape: &[usize],
 ) -> Result<(Layer, Vec<usize>), TrainError> {
@@ -78,7 +90,8 @@ pub(super) fn lstm(
     if !arguments.flag("batch_first", true)? {
         return Err(arguments.problem("batch_first must be true: rows come one after the other"));
     }
-    let lstm = Lstm {
+    let recurrent = Recurrent {
+        cell,
         inputs: arguments.inferred_size("input_size", features, shape)?,
         hidden: arguments.required_size("hidden_size")?,
         layers: arguments.size("num_layers")?.unwrap_or(1),
@@ -88,7 +101,7 @@ pub(super) fn lstm(
         bidirectional: arguments.flag("bidirectional", false)?,
         last: arguments.word("output", &["sequence", "last"])? == "last",
     };
-    let size = lstm.hidden * lstm.directions();
-    let output = if lstm.last { vec![size] } else { vec![length, size] };
-    Ok((Layer::Lstm(lstm), output))
+    let size = recurrent.hidden * recurrent.directions();
+    let output = if recurrent.last { vec![size] } else { vec![length, size] };
+    Ok((Layer::Recurrent(recurrent), output))
 }

@@ -81,6 +81,11 @@ fn every_layer_gives_the_shape_that_pytorch_gives() {
         ("Flatten", json!({"start_dim": 1, "end_dim": -2}), &[3, 4, 5], &[12, 5]),
         ("Reshape", json!({"shape": [-1, 5]}), &[3, 4, 5], &[12, 5]),
         ("Reshape", json!({"shape": [60]}), &[3, 4, 5], &[60]),
+        ("Permute", json!({"dims": [3, 1, 2]}), &[4, 5, 6], &[6, 4, 5]),
+        ("ZeroPad2d", json!({"padding": 2}), &[3, 4, 5], &[3, 8, 9]),
+        ("ZeroPad2d", json!({"padding": [1, 0, -2, 3]}), &[3, 4, 5], &[3, 5, 6]),
+        ("AdaptiveMaxPool2d", json!({"output_size": 1}), &[3, 4, 5], &[3, 1, 1]),
+        ("AdaptiveAvgPool2d", json!({"output_size": [2, 7]}), &[3, 4, 5], &[3, 2, 7]),
         ("Embedding", json!({"num_embeddings": 10, "embedding_dim": 4}), &[7], &[7, 4]),
         ("LSTM", json!({"hidden_size": 6}), &[7, 4], &[7, 6]),
         (
@@ -89,7 +94,9 @@ fn every_layer_gives_the_shape_that_pytorch_gives() {
             &[7, 4],
             &[12],
         ),
+        ("GRU", json!({"hidden_size": 6, "bidirectional": true}), &[7, 4], &[7, 12]),
         ("GELU", json!({"approximate": "tanh"}), &[3], &[3]),
+        ("LeakyReLU", json!({"negative_slope": 0.3, "inplace": true}), &[3, 4], &[3, 4]),
         ("Dropout", json!({"p": 0.1, "inplace": true}), &[3], &[3]),
         ("Softmax", json!({"dim": 1}), &[3, 4], &[3, 4]),
     ];
@@ -126,6 +133,14 @@ fn parameters_have_the_names_and_order_of_a_state_dict() {
     let expected: Vec<(String, Vec<usize>)> =
         expected.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect();
     assert_eq!(parameters(&lstm.unwrap()), expected);
+    let gru = single("GRU", json!({"hidden_size": 2}), &[5, 3]).unwrap();
+    let expected = [
+        ("it.weight_ih_l0", vec![6, 3]),
+        ("it.weight_hh_l0", vec![6, 2]),
+        ("it.bias_ih_l0", vec![6]),
+        ("it.bias_hh_l0", vec![6]),
+    ];
+    assert_eq!(parameters(&gru), expected.map(|(name, shape)| (name.to_owned(), shape)));
 }
 
 #[test]
@@ -160,6 +175,30 @@ fn a_shape_that_does_not_fit_names_the_layer_what_it_got_and_what_it_needs() {
             json!({"shape": [3, -1]}),
             &[4, 4],
             "layer 'it' (Reshape): got the shape [4, 4] of 16 values, which do not fit the shape [3, -1]",
+        ),
+        (
+            "Permute",
+            json!({"dims": [1, 1, 2]}),
+            &[4, 4, 4],
+            "layer 'it' (Permute): got the shape [4, 4, 4]; dims [1, 1, 2] must hold each of 1 to 3 once, 0 being the batch",
+        ),
+        (
+            "ZeroPad2d",
+            json!({"padding": [0, 9, 0, -4]}),
+            &[4, 4, 4],
+            "layer 'it' (ZeroPad2d): got the shape [4, 4, 4]; padding [0, 9, 0, -4] leaves nothing of it or is too large",
+        ),
+        (
+            "ZeroPad2d",
+            json!({"padding": [0, 9]}),
+            &[4, 4, 4],
+            "layer 'it' (ZeroPad2d): padding [0, 9] must be one integer or [left, right, top, bottom]",
+        ),
+        (
+            "AdaptiveAvgPool2d",
+            json!({"output_size": 1}),
+            &[4, 4],
+            "layer 'it' (AdaptiveAvgPool2d): got the shape [4, 4]; needs [channels, height, width]",
         ),
         (
             "LSTM",
@@ -223,6 +262,9 @@ fn arguments_of_a_wrong_type_or_range_are_refused() {
         ("Reshape", json!({"shape": []})),
         ("Reshape", json!({"shape": [i64::MAX, i64::MAX, -1]})),
         ("Flatten", json!({"start_dim": 5})),
+        ("Permute", json!({"dims": [0]})),
+        ("Permute", json!({"dims": [i64::MIN]})),
+        ("LeakyReLU", json!({"negative_slope": "steep"})),
         ("Embedding", json!({"num_embeddings": 3, "embedding_dim": 2, "padding_idx": 3})),
         ("LayerNorm", json!({"eps": -1.0})),
         ("Linear", json!({"out_features": i32::MAX})),
@@ -324,6 +366,10 @@ fn a_graph_that_does_not_hang_together_is_refused() {
         (
             build(&["x"], vec![node("a", "Add", &["x"], json!({}))], &["a"]),
             "reads two inputs or more",
+        ),
+        (
+            build(&["x"], vec![node("a", "Subtract", &["x", "x", "x"], json!({}))], &["a"]),
+            "reads two inputs, not 3",
         ),
         (
             build(&["x"], vec![node("a", "ReLU", &["x", "x"], json!({}))], &["a"]),

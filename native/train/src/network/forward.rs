@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use firesteel_core::Element;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
+use super::elementwise;
+use super::recurrent::recur;
 use super::replica::Views;
 use crate::error::TrainError;
-use crate::graph::{BatchNorm, Convolution, Graph, Layer, Lstm, Padding, Pooling, ValueId};
+use crate::graph::{BatchNorm, Convolution, Graph, Layer, Padding, Pooling, ValueId};
 use crate::random::Generator;
 use crate::raw::{Memory, dimension, lengths};
 
@@ -140,6 +142,8 @@ impl Step {
             Layer::Conv2d(convolution) => convolve(convolution, own, x)?,
             Layer::MaxPool2d(pooling) => max_pool(pooling, x)?,
             Layer::AvgPool2d(pooling) => average_pool(pooling, x)?,
+            Layer::AdaptiveMaxPool2d { size } => x.f_adaptive_max_pool2d(lengths(size)?)?.0,
+            Layer::AdaptiveAvgPool2d { size } => x.f_adaptive_avg_pool2d(lengths(size)?)?,
             Layer::BatchNorm(norm) => self.batch_norm(norm, own, x, tape)?,
             Layer::LayerNorm { shape, epsilon, .. } => {
                 x.f_layer_norm(lengths(shape)?, own.first(), own.get(1), *epsilon, false)?
@@ -150,24 +154,23 @@ impl Step {
                 target.extend(lengths(shape)?);
                 x.f_reshape(target)?
             }
-            Layer::Relu => x.f_relu()?,
-            Layer::Gelu { approximate } => x.f_gelu(approximate)?,
-            Layer::Tanh => x.f_tanh()?,
-            Layer::Sigmoid => x.f_sigmoid()?,
+            Layer::Permute { order } => {
+                let mut dims = vec![0];
+                for &dimension in order {
+                    dims.push(axis(dimension)?);
+                }
+                x.f_permute(dims)?
+            }
+            Layer::ZeroPad2d { sides } => x.f_constant_pad_nd(sides)?,
+            Layer::Elementwise(function) => elementwise::apply(*function, x)?,
             Layer::Softmax { dimension } => x.f_softmax(axis(*dimension)?, None)?,
             Layer::LogSoftmax { dimension } => x.f_log_softmax(axis(*dimension)?, None)?,
             Layer::Embedding { padding, .. } => {
                 let padding = padding.map_or(Ok(-1), dimension)?;
                 Tensor::f_embedding(&own[0], x, padding, false, false)?
             }
-            Layer::Lstm(lstm) => recur(lstm, own, x, tape)?,
-            Layer::Add => {
-                let mut sum = x.f_add(inputs[1])?;
-                for other in &inputs[2..] {
-                    sum = sum.f_add(other)?;
-                }
-                sum
-            }
+            Layer::Recurrent(recurrent) => recur(recurrent, own, x, tape)?,
+            Layer::Merge(merge) => elementwise::merge(*merge, x, &inputs[1..])?,
             Layer::Concatenate { dimension } => Tensor::f_cat(inputs, axis(*dimension)?)?,
             Layer::Identity => x.shallow_clone(),
         })
@@ -263,7 +266,7 @@ fn average_pool(layer: &Pooling, x: &Tensor) -> Result<Tensor, TrainError> {
 }
 
 /// Drops values by a mask from the worker's own generator, never from libtorch's, which all threads share.
-fn dropout(
+pub(super) fn dropout(
     x: &Tensor,
     probability: f64,
     tape: Option<&mut Tape<'_>>,
@@ -274,38 +277,8 @@ fn dropout(
     Ok(x.f_mul(&mask.view(0, &x.size())?)?)
 }
 
-/// Layer by layer, for the dropout between them.
-fn recur(
-    lstm: &Lstm,
-    own: &[Tensor],
-    x: &Tensor,
-    mut tape: Option<&mut Tape<'_>>,
-) -> Result<Tensor, TrainError> {
-    let directions = dimension(lstm.directions())?;
-    let shape = [directions, rows(x), dimension(lstm.hidden)?];
-    let start = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
-    let each = lstm.tensors_each() * lstm.directions();
-    let mut sequence = x.shallow_clone();
-    let mut hidden = Tensor::new();
-    for layer in 0..lstm.layers {
-        if layer > 0 {
-            sequence = dropout(&sequence, lstm.dropout, tape.as_deref_mut())?;
-        }
-        let weights: Vec<&Tensor> = own[layer * each..(layer + 1) * each].iter().collect();
-        let training = tape.is_some();
-        let state = [&start, &start];
-        let bidirectional = lstm.bidirectional;
-        (sequence, hidden, _) =
-            sequence.f_lstm(&state, &weights, lstm.bias, 1, 0.0, training, bidirectional, true)?;
-    }
-    if !lstm.last {
-        return Ok(sequence);
-    }
-    Ok(hidden.f_transpose(0, 1)?.f_reshape([rows(x), -1])?)
-}
-
 /// The rows of a tensor.
-fn rows(x: &Tensor) -> i64 {
+pub(super) fn rows(x: &Tensor) -> i64 {
     x.size().first().copied().unwrap_or(0)
 }
 

@@ -2,8 +2,10 @@
 
 mod autograd;
 mod batch;
+mod elementwise;
 mod forward;
 mod gradient;
+mod recurrent;
 mod replica;
 
 use firesteel_core::Tally;

@@ -57,6 +57,10 @@ fn every_layer_computes_and_differentiates_as_pytorch() {
             json!({"kernel_size": 3, "padding": 1, "divisor_override": 5}),
             &[2, 6, 7],
         ),
+        between("AdaptiveMaxPool2d", json!({"output_size": 1}), &[2, 6, 7]),
+        between("AdaptiveAvgPool2d", json!({"output_size": 1}), &[2, 6, 7]),
+        between("AdaptiveMaxPool2d", json!({"output_size": [4, 5]}), &[2, 6, 7]),
+        between("AdaptiveAvgPool2d", json!({"output_size": [4, 9]}), &[2, 6, 7]),
         one("BatchNorm1d", json!({"num_features": 4}), &[4]),
         one("BatchNorm1d", json!({"num_features": 4, "momentum": null, "eps": 0.01}), &[4, 6]),
         between("BatchNorm2d", json!({"num_features": 2, "momentum": 0.3}), &[2, 3, 4]),
@@ -68,7 +72,25 @@ fn every_layer_computes_and_differentiates_as_pytorch() {
         between("Dropout", json!({"p": 0.0}), &[3, 4]),
         between("Flatten", json!({"start_dim": 2}), &[2, 3, 4]),
         between("Reshape", json!({"shape": [-1, 2]}), &[3, 4]),
+        between("Permute", json!({"dims": [3, 1, 2]}), &[2, 3, 4]),
+        between("ZeroPad2d", json!({"padding": 2}), &[2, 3, 4]),
+        between("ZeroPad2d", json!({"padding": [0, 1, 2, 3]}), &[2, 3, 4]),
+        between("ZeroPad2d", json!({"padding": [-1, 2, 3, -2]}), &[2, 3, 4]),
         between("ReLU", json!({}), &[9]),
+        between("ReLU6", json!({}), &[9]),
+        between("LeakyReLU", json!({}), &[9]),
+        between("LeakyReLU", json!({"negative_slope": 0.3}), &[9]),
+        between("ELU", json!({}), &[9]),
+        between("ELU", json!({"alpha": 1.7}), &[9]),
+        between("SELU", json!({}), &[9]),
+        between("SiLU", json!({}), &[9]),
+        between("Mish", json!({}), &[9]),
+        between("Hardtanh", json!({}), &[9]),
+        between("LogSigmoid", json!({}), &[9]),
+        between("Hardsigmoid", json!({}), &[9]),
+        between("Hardswish", json!({}), &[9]),
+        between("Softplus", json!({}), &[9]),
+        between("Softsign", json!({}), &[9]),
         between("GELU", json!({}), &[9]),
         between("GELU", json!({"approximate": "tanh"}), &[9]),
         between("Tanh", json!({}), &[9]),
@@ -98,6 +120,17 @@ fn every_layer_computes_and_differentiates_as_pytorch() {
             json!({"input_size": 3, "hidden_size": 2, "num_layers": 2, "bidirectional": true, "output": "last"}),
             &[6, 3],
         ),
+        one("GRU", json!({"input_size": 3, "hidden_size": 4}), &[6, 3]),
+        one(
+            "GRU",
+            json!({"input_size": 3, "hidden_size": 4, "output": "last", "bias": false}),
+            &[6, 3],
+        ),
+        between(
+            "GRU",
+            json!({"input_size": 3, "hidden_size": 2, "num_layers": 2, "bidirectional": true, "output": "last"}),
+            &[6, 3],
+        ),
     ]);
 }
 
@@ -112,6 +145,29 @@ fn graphs_with_branches_compute_and_differentiate_as_pytorch() {
         linear("inner", "relu", [6, 6]),
         layer("sum", "Add", &["relu", "inner", "in"], json!({})),
         linear("out", "sum", [6, 2]),
+    ];
+    let merged = |op: &str, count: usize| {
+        let names = ["a", "b", "c"];
+        let mut nodes: Vec<_> =
+            names[..count].iter().map(|&name| linear(name, "x", [4, 6])).collect();
+        nodes.push(layer("it", op, &names[..count], json!({})));
+        nodes.push(linear("out", "it", [6, 2]));
+        Case::new(op, &[("x", &[4])], nodes, 7)
+    };
+    // As a convolution over an image whose channels come last is written.
+    let channels_last = vec![
+        layer("first", "Permute", &["x"], json!({"dims": [3, 1, 2]})),
+        layer("pad", "ZeroPad2d", &["first"], json!({"padding": [0, 1, 0, 1]})),
+        layer(
+            "conv",
+            "Conv2d",
+            &["pad"],
+            json!({"in_channels": 2, "out_channels": 3, "kernel_size": 3, "stride": 2}),
+        ),
+        layer("norm", "BatchNorm2d", &["conv"], json!({"num_features": 3})),
+        layer("last", "Permute", &["norm"], json!({"dims": [2, 3, 1]})),
+        layer("flat", "Flatten", &["last"], json!({})),
+        linear("out", "flat", [27, 4]),
     ];
     let two_inputs = vec![
         layer("words", "Embedding", &["ids"], json!({"num_embeddings": 9, "embedding_dim": 3})),
@@ -136,5 +192,11 @@ fn graphs_with_branches_compute_and_differentiate_as_pytorch() {
         Case::new("residual", &[("x", &[4])], residual, 7),
         Case::new("two inputs", &[("x", &[4]), ("ids", &[2])], two_inputs, 7),
         Case::new("images", &[("x", &[1, 6, 6])], images, 7),
+        Case::new("channels last", &[("x", &[6, 6, 2])], channels_last, 7),
+        merged("Subtract", 2),
+        merged("Multiply", 3),
+        merged("Average", 3),
+        merged("Maximum", 3),
+        merged("Minimum", 2),
     ]);
 }

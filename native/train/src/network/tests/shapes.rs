@@ -41,10 +41,21 @@ fn any_layer() -> impl Strategy<Value = (&'static str, Value)> {
             .prop_map(|(start, end)| ("Flatten", json!({"start_dim": start, "end_dim": end}))),
         prop::collection::vec(-1_i64..7, 1..4)
             .prop_map(|shape| ("Reshape", json!({"shape": shape}))),
-        (-4_i64..5).prop_map(|dim| ("Softmax", json!({"dim": dim}))),
-        (1_usize..4, any::<bool>(), 1_usize..3).prop_map(|(hidden, both, layers)| {
-            ("LSTM", json!({"hidden_size": hidden, "bidirectional": both, "num_layers": layers}))
+        prop::collection::vec(0_i64..4, 1..4).prop_map(|dims| ("Permute", json!({"dims": dims}))),
+        prop::collection::vec(-4_i64..5, 4)
+            .prop_map(|sides| ("ZeroPad2d", json!({"padding": sides}))),
+        (pair(), any::<bool>()).prop_map(|(size, largest)| {
+            let op = if largest { "AdaptiveMaxPool2d" } else { "AdaptiveAvgPool2d" };
+            (op, json!({"output_size": size}))
         }),
+        (-4_i64..5).prop_map(|dim| ("Softmax", json!({"dim": dim}))),
+        (any::<bool>(), 1_usize..4, any::<bool>(), 1_usize..3).prop_map(
+            |(gru, hidden, both, layers)| {
+                let args =
+                    json!({"hidden_size": hidden, "bidirectional": both, "num_layers": layers});
+                (if gru { "GRU" } else { "LSTM" }, args)
+            }
+        ),
         (1_usize..4).prop_map(|size| ("Linear", json!({"out_features": size}))),
         (1_usize..4)
             .prop_map(|size| ("Embedding", json!({"num_embeddings": 3, "embedding_dim": size}))),
@@ -105,7 +116,8 @@ proptest! {
             Just("kernel_size"), Just("stride"), Just("padding"), Just("dilation"), Just("groups"), Just("dim"),
             Just("shape"), Just("start_dim"), Just("end_dim"), Just("hidden_size"), Just("num_layers"),
             Just("out_features"), Just("out_channels"), Just("num_embeddings"), Just("padding_idx"), Just("eps"),
-            Just("normalized_shape"), Just("momentum"), Just("output"), Just("in_features"),
+            Just("normalized_shape"), Just("momentum"), Just("output"), Just("in_features"), Just("dims"),
+            Just("output_size"),
         ],
         value in any_value(),
         shape in prop::collection::vec(0_usize..(1 << 20), 0..5),

@@ -89,6 +89,11 @@ final class NetworkSuite extends AnyFunSuite {
       BatchNorm2d(eps = 1e-3, momentum = 0.2, affine = false),
       MaxPool2d(2, padding = 1, dilation = 2, ceilMode = true),
       AvgPool2d(2, stride = Some(1), padding = 1, ceilMode = true, countIncludePad = false),
+      AdaptiveMaxPool2d((3, 4)),
+      AdaptiveAvgPool2d(2),
+      ZeroPad2d(1),
+      ZeroPad2d(0, 1, -1, 2),
+      Permute(2, 3, 1),
       Residual(Conv2d(8, 1), Tanh).withShortcut(Identity),
       Flatten(1, -1),
       Linear(12, bias = false),
@@ -99,7 +104,10 @@ final class NetworkSuite extends AnyFunSuite {
       Dropout(0.1),
       Reshape(3, -1),
       LSTM(7, numLayers = 2, bias = false, dropout = 0.1, bidirectional = true, output = "last"),
+      GRU(7, numLayers = 2, bidirectional = true),
       Embedding(10, 3, paddingIdx = Some(0)),
+      Sequential(ReLU6, LeakyReLU, LeakyReLU(0.2), ELU, ELU(0.5), SELU, SiLU, Mish, Softsign),
+      Sequential(Hardtanh, LogSigmoid, Hardsigmoid, Hardswish, Softplus),
       Sequential(ReLU, Sigmoid, LogSoftmax),
       Softmax
     )
@@ -130,7 +138,12 @@ final class NetworkSuite extends AnyFunSuite {
       Seq(
         Node.of("hidden", Linear(8), "deep"),
         Node.of("joined", Concatenate(), "hidden", "wide"),
-        Node.of("out", Linear(2), "joined")
+        Node.of("squared", Multiply, "joined", "joined"),
+        Node.of("spread", Subtract, "squared", "joined"),
+        Node.of("most", Maximum, "spread", "joined"),
+        Node.of("least", Minimum, "most", "joined"),
+        Node.of("mean", Average, "least", "joined"),
+        Node.of("out", Linear(2), "mean")
       ),
       Seq("out")
     )
@@ -196,6 +209,10 @@ final class NetworkSuite extends AnyFunSuite {
     refused("Embedding: padding_idx 9")(Embedding(9, 2, Some(9)))
     refused("Residual: needs at least one layer")(Residual())
     refused("LSTM: output must be 'sequence' or 'last', not 'first'")(LSTM(1, output = "first"))
+    refused("GRU: num_layers must be at least 1, not 0")(GRU(1, numLayers = 0))
+    refused("Permute: dims [0, 1] must hold each of 1 to 2 once")(Permute(0, 1))
+    refused("AdaptiveAvgPool2d: output_size must be at least 1, not 0")(AdaptiveAvgPool2d(0))
+    refused("LeakyReLU: negative_slope must be finite, not NaN")(LeakyReLU(Double.NaN))
     refused("at least one layer")(Network.sequential())
   }
 
