@@ -243,7 +243,10 @@ def archived(content: bytes) -> torch.jit.ScriptModule:
 
 
 def load(module: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Sets a module's tensors to weights that are exactly its own.
+    """Sets a module's tensors to weights that are its own.
+
+    As in the engine, a tensor that several names share is there under one of them, and a buffer
+    that is not finite, such as the mask of an attention, is a constant of the module.
 
     Raises
     ------
@@ -251,20 +254,28 @@ def load(module: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
         Naming the tensor that is missing, too many or of another shape.
     """
     own = module.state_dict()
+    given = {_place(tensor) for name, tensor in own.items() if name in weights}
     for name, tensor in own.items():
-        if name not in weights:
+        if name in weights:
+            shape = np.shape(weights[name])
+            if shape != tuple(tensor.shape):
+                raise ValueError(
+                    f"tensor '{name}' of the weights has the shape {list(shape)}; "
+                    f"the network needs {list(tensor.shape)}"
+                )
+        elif _place(tensor) not in given and torch.isfinite(tensor).all():
             raise ValueError(f"the weights lack the network's tensor '{name}'")
-        given = tuple(np.shape(weights[name]))
-        if given != tuple(tensor.shape):
-            raise ValueError(
-                f"tensor '{name}' of the weights has the shape {list(given)}; "
-                f"the network needs {list(tensor.shape)}"
-            )
     for name in weights:
         if name not in own:
             raise ValueError(f"the network has no tensor '{name}', which the weights hold")
     # A copy: the weights may be read-only views of a file's bytes.
-    module.load_state_dict({name: torch.tensor(np.asarray(weights[name])) for name in own})
+    tensors = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
+    module.load_state_dict(tensors, strict=False)
+
+
+def _place(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
+    """Equal for tensors that are one."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
 _TAKEN = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))

@@ -7,6 +7,7 @@ import io
 import sys
 
 import firesteel
+import numpy as np
 import pytest
 import torch
 from firesteel import Network, TorchScriptNetwork, from_torch
@@ -207,6 +208,42 @@ def test_a_network_gives_its_module_back_with_other_weights() -> None:
     torch.testing.assert_close(other(x), module.eval()(x))
     with pytest.raises(ValueError, match="logits and scale are for networks of layers"):
         network.to_torch(logits=True)
+
+
+class Tied(nn.Module):
+    """Two layers of one weight, a mask of minus infinities and a mask of truth values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.second.weight = self.first.weight
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+        self.register_buffer("kept", torch.tensor([True, False, True]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.second(torch.relu(self.first(x)))
+        return (x.unsqueeze(1) + self.mask).softmax(-1).mean(1) * self.kept
+
+
+def test_shared_tensors_and_constants_need_not_be_among_the_weights() -> None:
+    module = Tied()
+    network = from_torch(module)
+    # As the engine has them: each tensor once, no constant, whole numbers for truth values.
+    weights = {
+        "first.weight": np.ones((3, 3), np.float32),
+        "first.bias": np.ones(3, np.float32),
+        "second.bias": np.zeros(3, np.float32),
+        "kept": np.array([0, 1, 1]),
+    }
+    back = network.to_torch(weights)
+    module.load_state_dict(
+        {name: torch.tensor(value) for name, value in weights.items()}, strict=False
+    )
+    x = torch.randn(4, 3)
+    torch.testing.assert_close(back(x), module(x))
+    assert torch.equal(back.state_dict()["second.weight"], torch.ones(3, 3))
+    with pytest.raises(ValueError, match=r"the weights lack the network's tensor 'second\.bias'"):
+        network.to_torch({n: w for n, w in weights.items() if n != "second.bias"})
 
 
 def test_an_ensemble_of_a_module_gives_the_mean() -> None:
