@@ -118,5 +118,6 @@ class NetworkClassificationModel(
     """
 
     _java_class = "firesteel.classification.NetworkClassificationModel"
+    _gives_classes = True
 
     loss: Param[str] = loss_param(*_LOSSES)

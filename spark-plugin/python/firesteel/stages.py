@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from pyspark.ml.util import JavaMLWritable
 from pyspark.ml.wrapper import JavaEstimator, JavaModel, JavaWrapper
 
 from firesteel import safetensors
+from firesteel.exports import TorchExports
 from firesteel.network import BaseNetwork
 from firesteel.params.network import NetworkOptions, NetworkSetters
 from firesteel.params.training import TrainingOptions, TrainingParams, TrainingSetters
@@ -58,7 +60,9 @@ class NetworkEstimation(
         return self._set(weightCol=value)
 
 
-class NetworkModelBase(_Seeded, JavaModel, TrainingParams, HasWeightCol, JavaMLWritable):
+class NetworkModelBase(
+    _Seeded, JavaModel, TrainingParams, HasWeightCol, JavaMLWritable, TorchExports
+):
     """A network that an estimator trained."""
 
     _java_obj: Any
@@ -72,6 +76,13 @@ class NetworkModelBase(_Seeded, JavaModel, TrainingParams, HasWeightCol, JavaMLW
     def weights(self) -> dict[str, NDArray[Any]]:
         """The trained weights: read-only arrays, named as in PyTorch's ``state_dict``."""
         return safetensors.decode(bytes(self._java_obj.weights()))
+
+    @property
+    def _row_shapes(self) -> dict[str, Sequence[int]]:
+        network = self.network
+        # An input without a shape of its own takes the features as they come.
+        flat = {name: (self._call_java("numFeatures"),) for name in network.inputs}
+        return {**flat, **network.input_shapes}
 
     @property
     def summary(self) -> TrainingSummary:

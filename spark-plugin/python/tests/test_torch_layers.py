@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -273,6 +274,9 @@ def test_a_layer_is_its_formula_as_a_module_and_in_both_files(case: Case, tmp_pa
     for (given,) in files_give(network, weights, [x], tmp_path):
         assert given.shape == expected.shape
         np.testing.assert_allclose(given, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    if case.op in torch_layers.RECURRENT:
+        graph = onnx.load(tmp_path / "module.onnx").graph
+        assert case.op in {node.op_type for node in graph.node}
 
 
 @pytest.mark.parametrize("op", MERGES)
