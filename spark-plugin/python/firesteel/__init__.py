@@ -14,6 +14,7 @@ from firesteel.spark import session, spark_jars
 from firesteel.torchscript import TorchScriptNetwork
 
 if TYPE_CHECKING:
+    from firesteel.keras import from_keras
     from firesteel.torch_import import from_torch
 
 __all__ = [
@@ -21,12 +22,13 @@ __all__ = [
     "Network",
     "Node",
     "TorchScriptNetwork",
+    "from_keras",
     "from_torch",
     "session",
     "spark_jars",
 ]
 
-_OPTIONAL = {"from_torch": "firesteel.torch_import"}
+_OPTIONAL = {"from_keras": "firesteel.keras", "from_torch": "firesteel.torch_import"}
 """What needs a package that is optional, and the module that imports it."""
 
 

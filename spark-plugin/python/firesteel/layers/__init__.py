@@ -5,18 +5,65 @@ Shapes below leave out the first dimension, the rows of a mini-batch. What a lay
 written down to be checked there.
 """
 
-from firesteel.layers.activation import GELU, Identity, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from firesteel.layers.basic import Add, Concatenate, Dropout, Embedding, Flatten, Linear, Reshape
+from firesteel.layers.activation import (
+    ELU,
+    GELU,
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    Identity,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from firesteel.layers.basic import (
+    Add,
+    Average,
+    Concatenate,
+    Dropout,
+    Embedding,
+    Flatten,
+    Linear,
+    Maximum,
+    Minimum,
+    Multiply,
+    Permute,
+    Reshape,
+    Subtract,
+)
 from firesteel.layers.containers import Residual, Sequential
-from firesteel.layers.convolution import AvgPool2d, Conv2d, MaxPool2d
+from firesteel.layers.convolution import (
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    Conv2d,
+    MaxPool2d,
+    ZeroPad2d,
+)
 from firesteel.layers.layer import Layer
 from firesteel.layers.normalisation import BatchNorm1d, BatchNorm2d, LayerNorm
-from firesteel.layers.recurrent import LSTM
+from firesteel.layers.recurrent import GRU, LSTM
 
 __all__ = [
+    "ELU",
     "GELU",
+    "GRU",
     "LSTM",
+    "SELU",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool2d",
     "Add",
+    "Average",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -25,17 +72,33 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
     "Identity",
     "Layer",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSigmoid",
     "LogSoftmax",
     "MaxPool2d",
+    "Maximum",
+    "Minimum",
+    "Mish",
+    "Multiply",
+    "Permute",
     "ReLU",
+    "ReLU6",
     "Reshape",
     "Residual",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
+    "Softsign",
+    "Subtract",
     "Tanh",
+    "ZeroPad2d",
 ]

@@ -98,9 +98,49 @@ class Reshape(Layer):
             )
 
 
+@dataclass(frozen=True, init=False)
+class Permute(Layer):
+    """Gives the dimensions of each row in another order: those of ``dims``, counted from 1.
+
+    ``Permute(3, 1, 2)`` is for an image whose channels come last; dimension 0 is the rows.
+    """
+
+    dims: tuple[int, ...]
+
+    def __init__(self, *dims: int) -> None:
+        object.__setattr__(self, "dims", dims)
+        if not dims or sorted(dims) != list(range(1, len(dims) + 1)):
+            raise ValueError(f"Permute: dims {dims} must hold each of 1 to {len(dims)} once")
+
+
 @dataclass(frozen=True)
 class Add(Layer):
     """The sum of all that it reads, which has one shape. For graphs; in a sequence, Residual."""
+
+
+@dataclass(frozen=True)
+class Subtract(Layer):
+    """The first of two that it reads, of one shape, less the second. For graphs."""
+
+
+@dataclass(frozen=True)
+class Multiply(Layer):
+    """The product of all that it reads, which has one shape. For graphs."""
+
+
+@dataclass(frozen=True)
+class Average(Layer):
+    """The mean of all that it reads, which has one shape. For graphs."""
+
+
+@dataclass(frozen=True)
+class Maximum(Layer):
+    """The largest value at each place of all that it reads. For graphs."""
+
+
+@dataclass(frozen=True)
+class Minimum(Layer):
+    """The smallest value at each place of all that it reads. For graphs."""
 
 
 @dataclass(frozen=True)

@@ -76,3 +76,49 @@ class AvgPool2d(Layer):
     def __post_init__(self) -> None:
         self._at_least(1, "kernel_size", "stride")
         self._at_least(0, "padding")
+
+
+@dataclass(frozen=True)
+class AdaptiveMaxPool2d(Layer):
+    """The largest value of each of ``output_size`` windows that cover the image.
+
+    ``[c, h, w]`` becomes ``[c, output_size]``.
+    """
+
+    output_size: Size
+
+    def __post_init__(self) -> None:
+        self._at_least(1, "output_size")
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool2d(Layer):
+    """The mean of each of ``output_size`` windows that cover the image.
+
+    ``[c, h, w]`` becomes ``[c, output_size]``.
+    """
+
+    output_size: Size
+
+    def __post_init__(self) -> None:
+        self._at_least(1, "output_size")
+
+
+@dataclass(frozen=True)
+class ZeroPad2d(Layer):
+    """Zeros around an image: ``(left, right, top, bottom)``, or as many at each side.
+
+    ``[c, h, w]`` becomes ``[c, h + top + bottom, w + left + right]``. Where a number is negative,
+    as many values are cut off.
+    """
+
+    padding: int | tuple[int, int, int, int]
+
+    def __post_init__(self) -> None:
+        sides = (self.padding,) if isinstance(self.padding, int) else tuple(self.padding)
+        if len(sides) not in (1, 4) or not all(isinstance(side, int) for side in sides):
+            raise ValueError(
+                "ZeroPad2d: padding must be one whole number or (left, right, top, bottom), "
+                f"not {self.padding}"
+            )
+        object.__setattr__(self, "padding", sides[0] if len(set(sides)) == 1 else sides)

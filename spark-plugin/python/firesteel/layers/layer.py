@@ -9,7 +9,7 @@ from typing import Any
 Size = int | tuple[int, int]
 """A height and a width; one number stands for both."""
 
-_SIZES = ("kernel_size", "stride", "padding", "dilation")
+_SIZES = ("kernel_size", "stride", "padding", "dilation", "output_size")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Layer:
         value = getattr(self, name)
         if not 0 < value < float("inf"):
             raise ValueError(f"{self.op}: {name} must be positive, not {value}")
+
+    def _finite(self, name: str) -> None:
+        value = getattr(self, name)
+        if not abs(value) < float("inf"):
+            raise ValueError(f"{self.op}: {name} must be finite, not {value}")
 
     def _one_of(self, name: str, known: Sequence[str]) -> None:
         value = getattr(self, name)
