@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # cargo, sbt and pytest each take all cores: never two at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist demo learn test lint lint-rust lint-python \
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel demo learn test lint lint-rust lint-python \
         lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
@@ -23,6 +23,7 @@ e2e_jar := build/firesteel-e2e.jar
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
 python := spark-plugin/python
+wheels := build/.stamps/wheels
 
 # $(call files,FOLDERS,NAME-TESTS): every file below the folders that passes find's tests.
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
@@ -31,6 +32,8 @@ rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/bui
 sbt_sources := build.sbt project/build.properties project/plugins.sbt
 jvm_sources := $(call files,spark-plugin/src/main)
 program_sources := $(call files,examples/src/main tests/apps/src/main)
+python_sources := $(call files,$(python)/firesteel $(python)-libtorch-cpu,-not -name '*.pyc') \
+                  $(wildcard $(python)/pyproject.toml $(python)/README.md)
 stub_sources := $(wildcard native/stubs/*)
 
 help: ## List what there is to make
@@ -45,6 +48,8 @@ gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv/.complete),,venv) \
         $(if $(wildcard build/venv-test/.complete),,venv-test) \
         $(if $(wildcard build/venv-plots/.complete),,venv-plots) \
+        $(if $(wildcard build/venv-wheel/.complete),,venv-wheel) \
+        $(if $(wildcard dist/*.whl),,wheels) \
         $(if $(wildcard build/venv-spark41/.complete),,venv-spark41) \
         $(if $(wildcard build/stubs/libcudart.so.13),,stubs)
 $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
@@ -81,6 +86,10 @@ $(stamps)/venv-plots: scripts/venv.sh scripts/requirements/plots.txt | $(stamps)
 	@$(step) "Plots" scripts/venv.sh plots venv-plots
 	@touch $@
 
+$(stamps)/venv-wheel: scripts/venv.sh scripts/requirements/wheel.txt | $(stamps)/prerequisites
+	@$(step) "What builds wheels" scripts/venv.sh wheel venv-wheel
+	@touch $@
+
 ## ---------------------------------------------------------------------------------------------- build
 
 native: $(library) ## Build libfiresteel.so
@@ -100,6 +109,12 @@ $(natives_jar): scripts/natives_jar.py $(stamps)/libtorch $(stamps)/stubs
 
 dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates into dist/
 	@$(step) "Distribution" scripts/dist.sh
+
+wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into dist/
+
+$(wheels): scripts/wheel.sh $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
+	@$(step) "Wheels" scripts/wheel.sh
+	@touch $@
 
 ## ---------------------------------------------------------------------------------------------- run
 
@@ -140,7 +155,7 @@ test-rust: $(stamps)/stubs $(stamps)/venv-test
 test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
 
-test-python: setup-test $(plugin_jar)
+test-python: setup-test $(plugin_jar) $(wheels)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "Suites of Python" $(test_bin)/pytest -q $(python)/tests
 
 test-e2e: setup-test $(plugin_jar) $(natives_jar)

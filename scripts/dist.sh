@@ -58,6 +58,8 @@ pom "$natives" "$version" "libtorch $LIBTORCH_VERSION for the CPU, unpacked by F
   "BSD-3-Clause" "https://github.com/pytorch/pytorch/blob/v$LIBTORCH_VERSION/LICENSE"
 add "$natives" "$version" "" "build/$natives.jar"
 
+# Wheels stay: `make wheel` builds them.
+find dist -maxdepth 1 -name '*.whl' -exec mv -t "$temp" {} + 2>/dev/null || true
 rm -rf dist
 mv -T "$temp" dist
 chmod 755 dist

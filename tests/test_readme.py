@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import LOCAL_CLUSTER, NATIVES_JAR, PLUGIN_JAR, ROOT, VENVS, Spark
+from conftest import BUILD, LOCAL_CLUSTER, NATIVES_JAR, PLUGIN_JAR, ROOT, VENVS, Spark
 
 README = (ROOT / "README.md").read_text()
 # As the README has it: both jars, and nothing else that names libtorch.
@@ -15,7 +16,7 @@ OPTIONS = {"jars": [PLUGIN_JAR, NATIVES_JAR], "conf": {"spark.firesteel.libtorch
 
 
 def snippet(name: str) -> str:
-    found = re.search(rf"<!-- snippet: {name} -->\n```scala\n(.*?)```", README, re.DOTALL)
+    found = re.search(rf"<!-- snippet: {name} -->\n```\w+\n(.*?)```", README, re.DOTALL)
     assert found, f"the README has no snippet '{name}'"
     return found.group(1)
 
@@ -51,6 +52,24 @@ def test_the_scala_program_compiles_and_runs(spark: Spark, tmp_path: Path) -> No
     accuracy = re.search(r"accuracy ([0-9.]+), model in ", run.output)
     assert accuracy and float(accuracy.group(1)) > 0.95
     assert list(model.rglob("*.safetensors"))
+
+
+def test_the_python_program_runs(tmp_path: Path) -> None:
+    program = snippet("python").replace('"examples/data', f'"{ROOT}/examples/data')
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run(
+        [BUILD / "venv-test/bin/python", "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "spark-plugin/python")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    accuracy = re.search(r"^accuracy ([0-9.]+)$", done.stdout, re.MULTILINE)
+    assert accuracy and float(accuracy.group(1)) > 0.95, done.stdout
+    assert re.search(r"\|\s*2\|0\.\d+", done.stdout), "the history of three epochs"
 
 
 @pytest.mark.parametrize("target", re.findall(r"^    make ([a-z-]+)", README, re.MULTILINE))

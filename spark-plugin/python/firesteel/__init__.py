@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from firesteel.network import BaseNetwork, Network, Node
+from firesteel.saved import load_network, load_weights
 from firesteel.spark import session, spark_jars
 from firesteel.torchscript import TorchScriptNetwork
 
@@ -24,6 +25,8 @@ __all__ = [
     "TorchScriptNetwork",
     "from_keras",
     "from_torch",
+    "load_network",
+    "load_weights",
     "session",
     "spark_jars",
 ]

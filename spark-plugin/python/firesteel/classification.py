@@ -14,7 +14,7 @@ from pyspark.ml.util import JavaMLReadable
 
 from firesteel.params.feature import FeatureOptions, FeatureSetters
 from firesteel.params.training import loss_param
-from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase
+from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
 
 __all__ = ["NetworkClassificationModel", "NetworkClassifier"]
 
@@ -39,6 +39,7 @@ class ClassifierOptions(EstimatorOptions, FeatureOptions, total=False):
     thresholds: list[float]
 
 
+@keywords(ClassifierOptions)
 class NetworkClassifier(
     NetworkEstimation["NetworkClassificationModel"],
     _JavaProbabilisticClassifier["NetworkClassificationModel"],

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import Parameter, Signature
 from typing import Any, ClassVar, Self, TypeVar
 
 from numpy.typing import NDArray
-from pyspark.ml.param import Params
+from pyspark.ml.param import Param, Params
 from pyspark.ml.param.shared import HasWeightCol
 from pyspark.ml.util import JavaMLWritable
 from pyspark.ml.wrapper import JavaEstimator, JavaModel, JavaWrapper
+from pyspark.sql import is_remote
 
 from firesteel import safetensors
 from firesteel.exports import TorchExports
 from firesteel.network import BaseNetwork
-from firesteel.params.network import NetworkOptions, NetworkSetters
+from firesteel.params.network import NetworkOptions, NetworkSetters, to_json
 from firesteel.params.training import TrainingOptions, TrainingParams, TrainingSetters
 from firesteel.summary import TrainingSummary
 
+C = TypeVar("C", bound=type)
 M = TypeVar("M", bound=JavaModel)
 _INT_BITS = 32
 
@@ -26,6 +29,18 @@ class EstimatorOptions(NetworkOptions, TrainingOptions, total=False):
     """Keyword arguments that all estimators have."""
 
     weightCol: str
+
+
+def keywords(options: type) -> Callable[[C], C]:
+    """Shows what a class takes, a TypedDict, where notebooks complete and explain arguments."""
+    names = sorted(options.__annotations__)
+    shown = Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in names])
+
+    def show(cls: C) -> C:
+        cls.__signature__ = shown  # type: ignore[attr-defined]
+        return cls
+
+    return show
 
 
 class _Seeded(Params):
@@ -55,6 +70,11 @@ class NetworkEstimation(
         super().__init__()
         self._java_obj = _new_java_object(self._java_class, self.uid)
 
+    def _make_java_param_pair(self, param: Param[Any], value: Any) -> Any:
+        # The values of a grid have not been through the param's converter.
+        converted = to_json(value) if param.name == self.network.name else value
+        return super()._make_java_param_pair(param, converted)
+
     def setWeightCol(self, value: str) -> Self:
         """Sets :py:attr:`weightCol`."""
         return self._set(weightCol=value)
@@ -70,12 +90,12 @@ class NetworkModelBase(
     @property
     def network(self) -> BaseNetwork:
         """The trained network, without its weights."""
-        return BaseNetwork.from_json(self._java_obj.network().toJson())
+        return BaseNetwork.from_json(self._jvm_model("network").network().toJson())
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
         """The trained weights: read-only arrays, named as in PyTorch's ``state_dict``."""
-        return safetensors.decode(bytes(self._java_obj.weights()))
+        return safetensors.decode(bytes(self._jvm_model("weights").weights()))
 
     @property
     def _row_shapes(self) -> dict[str, Sequence[int]]:
@@ -87,7 +107,24 @@ class NetworkModelBase(
     @property
     def summary(self) -> TrainingSummary:
         """What happened in the fit."""
-        return TrainingSummary.from_json(self._java_obj.summary().toJson())
+        if is_remote():
+            # What a server lets clients call, its summary's toString among it, gives JSON.
+            text = JavaWrapper(f"{self._java_obj}.summary")._call_java("toString")
+        else:
+            text = self._java_obj.summary().toJson()
+        return TrainingSummary.from_json(text)
+
+    def hasParam(self, paramName: str) -> bool:
+        """Whether this has a param of that name. The estimator's ``network`` is not one of them."""
+        return paramName != "network" and super().hasParam(paramName)
+
+    def _jvm_model(self, part: str) -> Any:
+        if is_remote():
+            raise NotImplementedError(
+                f"a Spark Connect server does not give out a model's {part}: save the model and "
+                f"use firesteel.load_{part}(path)"
+            )
+        return self._java_obj
 
 
 def _new_java_object(java_class: str, uid: str) -> Any:

@@ -12,6 +12,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import from_json, inline, lit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -286,7 +287,11 @@ def _values(entry: WorkerSummary | TaskSummary) -> tuple[Any, ...]:
 
 
 def _frame(rows: Sequence[tuple[Any, ...]], schema: str) -> DataFrame:
-    return SparkSession.active().createDataFrame(list(rows), schema)
+    """Rows as a DataFrame; a constant of the query, for which Spark starts no Python."""
+    names = [column.split()[0] for column in schema.split(", ")]
+    text = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
+    parsed = from_json(lit(text), f"array<struct<{schema}>>")
+    return SparkSession.active().range(1).select(inline(parsed))
 
 
 def _read(kind: type[T], document: dict[str, Any]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_an_estimator_has_the_params_of_the_jvms(spark: SparkSession, make: type
             assert found[name][0] == text, name
 
 
+def test_a_model_has_the_params_of_the_jvms(model: Any) -> None:
+    made_from_java = [p.name for p in model.params if getattr(p, "created_from_java_param", False)]
+    assert made_from_java == []
+    assert sorted(p.name for p in model.params) == sorted(java_params(model))
+    defaults = {k: v[1] for k, v in java_params(model).items()}
+    assert {p.name: model._defaultParamMap.get(p) for p in model.params} == defaults
+
+
 @pytest.mark.parametrize("make", ESTIMATORS)
 def test_every_param_has_a_setter_a_getter_and_a_keyword(spark: SparkSession, make: type) -> None:
     for param in make().params:
@@ -61,6 +70,11 @@ def test_every_param_has_a_setter_a_getter_and_a_keyword(spark: SparkSession, ma
         assert getattr(stage, f"get{suffix}")() == value, param.name
         assert getattr(make(**{param.name: value}), f"get{suffix}")() == value
         assert getattr(make().setParams(**{param.name: value}), f"get{suffix}")() == value
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_the_signature_names_every_param(spark: SparkSession, make: type) -> None:
+    assert list(inspect.signature(make).parameters) == [param.name for param in make().params]
 
 
 def test_an_unknown_keyword_is_refused_by_name(spark: SparkSession) -> None:
@@ -81,3 +95,9 @@ def test_an_explanation_does_not_print_the_weights(spark: SparkSession) -> None:
     text = NetworkClassifier(network=network).explainParams()
     assert "network: the network that is trained (current: Network: features -> 0 Linear)" in text
     assert len(text) < 20_000
+
+
+def test_a_value_that_the_jvm_refuses_is_named_by_fit(spark: SparkSession, blobs: Any) -> None:
+    classifier = NetworkClassifier(network=Network.sequential(Linear(3)), batchSize=0)
+    with pytest.raises(Exception, match="batchSize must be at least 1, not 0"):
+        classifier.fit(blobs)

@@ -9,7 +9,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from firesteel.network import BaseNetwork
 
 
-def _to_json(value: Any) -> str:
+def to_json(value: Any) -> str:
     """The JSON of a network, or of a text that is one, which is checked."""
     if isinstance(value, BaseNetwork):
         return value.to_json()
@@ -23,7 +23,7 @@ class NetworkParams(Params):
     """The network that is trained. The param's value is the network's JSON."""
 
     network: Param[str] = Param(
-        Params._dummy(), "network", "the network that is trained", typeConverter=_to_json
+        Params._dummy(), "network", "the network that is trained", typeConverter=to_json
     )
 
     def getNetwork(self) -> BaseNetwork:

@@ -8,10 +8,11 @@ import firesteel.plugin.Configuration
 import firesteel.prediction.{OutputColumn, OutputKind, Predictions, Predictor, SingleRow}
 import firesteel.train.{FitPlan, FittedNetwork, OutputInspection, TrainingSummary}
 import org.apache.spark.ml.classification.ProbabilisticClassificationModel
+import org.apache.spark.ml.firesteel.Summarized
 import org.apache.spark.ml.linalg.{DenseVector, Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.param.shared.HasWeightCol
-import org.apache.spark.ml.util.{MLReadable, MLReader, MLWritable, MLWriter}
+import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable, MLWriter}
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
 import org.json4s.JsonAST.{JArray, JDouble, JInt, JObject, JString}
@@ -30,13 +31,17 @@ final class NetworkClassificationModel private[firesteel] (
     with ClassificationParams
     with TrainingParams
     with HasWeightCol
+    with Summarized[TrainingSummary]
     with MLWritable {
+
+  private[firesteel] def this() =
+    this(Identifiable.randomUID("networkClassificationModel"), FittedNetwork.none, None)
 
   /** The trained network, without its weights. */
   def network: Network = fitted.network
 
   /** What happened in the fit. */
-  def summary: TrainingSummary = fitted.summary
+  override def summary: TrainingSummary = fitted.summary
 
   /** The weights as safetensors, named as in PyTorch's `state_dict`. */
   def weights: Array[Byte] = fitted.bytes.clone()

@@ -13,7 +13,7 @@ private[firesteel] final class ModelWriter(
 ) extends MLWriter {
   override protected def saveImpl(path: String): Unit = {
     MlPrivate.saveMetadata(model, path, sparkSession)
-    ModelFiles.write(fitted, labels, path, sc.hadoopConfiguration)
+    ModelFiles.write(fitted, labels, MlPrivate.location(path), sc.hadoopConfiguration)
   }
 }
 
@@ -30,7 +30,7 @@ private[firesteel] final class ModelReader[M <: Params](
 ) extends MLReader[M] {
   override def load(path: String): M = {
     val (uid, setParams) = MlPrivate.loadMetadata(path, sparkSession, className)
-    val (fitted, labels) = ModelFiles.read(path, sc.hadoopConfiguration)
+    val (fitted, labels) = ModelFiles.read(MlPrivate.location(path), sc.hadoopConfiguration)
     val model = make(uid, fitted, labels)
     setParams(model)
     model

@@ -34,3 +34,12 @@ private[firesteel] final class FittedNetwork(
   /** The values of a row, over all inputs. */
   def inputSize: Int = inputs.map(_.size).sum
 }
+
+private[firesteel] object FittedNetwork {
+
+  /** For the constructors of models without arguments, which Java's service loader wants to see and Spark Connect, which
+    * looks models up there, never calls.
+    */
+  def none: FittedNetwork =
+    throw new UnsupportedOperationException("a model is made by fit or by load")
+}

@@ -1,5 +1,6 @@
 package firesteel.train
 
+import org.apache.spark.ml.util.Identifiable
 import org.apache.spark.sql.{DataFrame, SparkSession}
 import org.json4s.jackson.{JsonMethods, Serialization}
 import org.json4s.{DefaultFormats, Formats}
@@ -63,7 +64,15 @@ final case class TrainingSummary(
     byTask: Seq[TaskSummary] = Nil,
     compressionRatio: Double = 1,
     compressionError: Double = 0
-) {
+) extends Identifiable {
+
+  /** The same for all; see [[toString]]. */
+  override val uid: String = "trainingSummary"
+
+  /** The summary as JSON. Clients of Spark Connect read it from here: this is what they may call, of what is
+    * `Identifiable`.
+    */
+  override def toString: String = toJson
 
   /** The mean loss of each epoch. */
   def losses: Seq[Double] = epochs.map(_.loss)

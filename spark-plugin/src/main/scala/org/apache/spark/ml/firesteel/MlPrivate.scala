@@ -1,8 +1,16 @@
 package org.apache.spark.ml.firesteel
 
+import java.io.File
+
 import org.apache.spark.ml.PipelineStage
 import org.apache.spark.ml.param.{Param, Params}
-import org.apache.spark.ml.util.{DefaultParamsReader, DefaultParamsWriter, Instrumentation}
+import org.apache.spark.ml.util.{
+  DefaultParamsReader,
+  DefaultParamsWriter,
+  HasTrainingSummary,
+  Instrumentation,
+  ReadWriteUtils
+}
 import org.apache.spark.sql.{Dataset, SparkSession}
 
 /** All use of what Spark keeps private to its package `ml`. */
@@ -26,6 +34,12 @@ object MlPrivate {
     (metadata.uid, instance => metadata.getAndSetParams(instance))
   }
 
+  /** Where a stage's own files are, given the path that a writer or reader was called with: on the driver's disk while
+    * Spark Connect's cache of models puts one out of memory there or takes it back, else where the path says.
+    */
+  def location(path: String): String =
+    if (ReadWriteUtils.localSavingModeState.get()) new File(path).toURI.toString else path
+
   /** Runs a fit under the log that Spark's own estimators keep: data set, parameters, success or failure. */
   def instrumented[R](stage: PipelineStage, dataset: Dataset[_], params: Seq[Param[_]])(
       body: => R
@@ -36,4 +50,12 @@ object MlPrivate {
       instrumentation.logParams(stage, params: _*)
       body
     }
+}
+
+/** A model whose summary the clients of Spark Connect may ask for. The summary is a part of the model, which is saved and
+  * loaded with it.
+  */
+trait Summarized[T] extends HasTrainingSummary[T] {
+  final override def hasSummary: Boolean = true
+  final override def saveSummary(path: String): Unit = ()
 }

@@ -1,0 +1,61 @@
+"""What a model tells of its training."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from firesteel.classification import NetworkClassificationModel
+from firesteel.summary import EpochSummary, LedgerEntry, TrainingSummary
+from pyspark.sql import DataFrame, SparkSession
+
+
+def test_the_summary_has_typed_values(model: NetworkClassificationModel) -> None:
+    summary = model.summary
+    assert isinstance(summary, TrainingSummary)
+    assert [type(epoch) for epoch in summary.epochs] == [EpochSummary] * 5
+    assert summary.losses[-1] < summary.losses[0]
+    assert (summary.workers, summary.tasks, summary.rowsTrained) == (2, 2, 5 * 240)
+    assert summary.rowsPerSecond == summary.rowsTrained / summary.seconds > 0
+    assert len(summary.validationLosses) == 5 and summary.epochs[0].validation.rows == 60
+    assert summary.validationMetric("accuracy")[-1] > 0.9
+    assert summary.validationMetric("unknown") == []
+    assert all(isinstance(entry, LedgerEntry) and entry.spans for entry in summary.ledger)
+    assert sum(entry.rows for entry in summary.ledger) == summary.rowsTrained
+    assert summary.commits == sum(worker.commits for worker in summary.byWorker)
+    assert summary.stopped is None
+
+
+@pytest.mark.parametrize("name", ["history", "workerHistory", "workerTotals", "taskTotals"])
+def test_the_frames_are_those_of_scala(
+    spark: SparkSession, model: NetworkClassificationModel, name: str
+) -> None:
+    ours = getattr(model.summary, name)
+    theirs = DataFrame(getattr(model._java_obj.summary(), name)(), spark)
+    assert ours.dtypes == theirs.dtypes
+    assert ours.count() > 0 and ours.collect() == theirs.collect()
+
+
+def test_the_plot_shows_losses_and_metrics(
+    model: NetworkClassificationModel, tmp_path: Path
+) -> None:
+    figure = model.summary.plot()
+    losses, metrics = figure.axes
+    assert [line.get_label() for line in losses.lines] == ["training", "validation", "best epoch"]
+    assert [line.get_label() for line in metrics.lines] == ["accuracy", "best epoch"]
+    assert list(losses.lines[0].get_ydata()) == model.summary.losses
+    assert list(losses.lines[0].get_xdata()) == [1, 2, 3, 4, 5]
+    figure.savefig(tmp_path / "plot.png")
+    assert matplotlib.image.imread(tmp_path / "plot.png").std() > 0
+
+
+def test_without_matplotlib_the_plot_says_what_to_install(
+    model: NetworkClassificationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = model.summary
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "firesteel.plotting", raising=False)
+    with pytest.raises(ImportError, match=r"needs matplotlib: pip install firesteel\[plot\]"):
+        summary.plot()
