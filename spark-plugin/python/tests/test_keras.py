@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import torch
 from firesteel import Network, from_keras
+from firesteel.classification import NetworkClassifier
 from firesteel.keras import KerasConversionError, to_keras
 from keras import Input, layers
+from pyspark.ml.linalg import Vectors
+from pyspark.sql import DataFrame, SparkSession
 
 TOKENS = 11
 ROWS = 6
@@ -415,3 +418,64 @@ def test_weights_that_do_not_fit_are_refused_by_name() -> None:
         to_keras(from_keras(model).with_weights(None), model)
     with pytest.raises(TypeError, match=r"needs a keras.Model, not dict"):
         from_keras({})
+
+
+def digits() -> keras.Model:
+    """An image to three classes, by layers whose evaluation mode differs from training too."""
+    return sequence(
+        Input((6, 5, 2)),
+        layers.Conv2D(4, 3, padding="same", activation="relu"),
+        layers.BatchNormalization(),
+        layers.MaxPooling2D(2, padding="same"),
+        layers.Conv2D(3, 2, strides=2, padding="same"),
+        layers.Flatten(),
+        layers.Dropout(0.2),
+        layers.Dense(3, activation="softmax"),
+    )
+
+
+def words() -> keras.Model:
+    return sequence(
+        Input((7,), dtype="int32"),
+        layers.Embedding(TOKENS, 4),
+        layers.Bidirectional(layers.LSTM(5, return_sequences=True)),
+        layers.GRU(4),
+        layers.Dense(3, activation="softmax"),
+    )
+
+
+def frame(spark: SparkSession, values: np.ndarray) -> DataFrame:
+    rows = [
+        (Vectors.dense(row.ravel()), float(index % 3), index) for index, row in enumerate(values)
+    ]
+    return spark.createDataFrame(rows, ["features", "label", "index"]).coalesce(1)
+
+
+def probabilities(model: Any, df: DataFrame) -> np.ndarray:
+    rows = model.transform(df).orderBy("index").select("probability").collect()
+    return np.array([row.probability.toArray() for row in rows])
+
+
+@pytest.mark.parametrize("make", [digits, words])
+def test_a_fit_goes_on_from_keras_s_weights_and_back_into_a_keras_model(
+    spark: SparkSession, make: Callable[[], keras.Model]
+) -> None:
+    model = randomised(make())
+    inputs = data(model, rows=60)
+    df = frame(spark, inputs[0])
+    network = from_keras(model)
+    classifier = NetworkClassifier(
+        network=network, optimizer="sgd", batchSize=20, epochs=1, learningRate=1e-30, seed=5
+    )
+    still = classifier.fit(df)
+    # Steps of 1e-30 leave the weights, but batches change the statistics of batch normalisation.
+    for name, tensor in (network.weights or {}).items():
+        if "running" not in name and "num_batches" not in name:
+            assert np.abs(still.weights[name] - tensor).max() < 1e-25, name
+    moving = {name for name in still.weights if "running" in name}
+    assert bool(moving) == (make is digits)
+    if not moving:
+        assert_close([probabilities(still, df)], kerass(model, inputs))
+    trained = classifier.copy({classifier.learningRate: 0.05, classifier.epochs: 3}).fit(df)
+    assert_close([probabilities(trained, df)], kerass(to_keras(trained, model), inputs))
+    assert np.abs(probabilities(trained, df) - kerass(model, inputs)[0]).max() > 1e-3
