@@ -4,9 +4,9 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::Duration;
 
 use firesteel_core::ErrorCode;
-use firesteel_core::spec::{ControlSpec, LabelSpec, LossSpec, NetworkSpec};
+use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkSpec, TermSpec};
 use firesteel_train::inspect::inspect as inspect_network;
-use firesteel_train::{check_loss, check_weights as check_weights_of};
+use firesteel_train::{check_losses, check_weights as check_weights_of};
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
@@ -79,14 +79,14 @@ fn metrics<'local>(
 
 native!(inspect(request: JString) -> JString);
 
-/// A network and the shapes of one row of its inputs; with a loss, whether it fits the outputs, these labels and the
+/// A network and the shapes of one row of its inputs; with losses, whether they fit the outputs, these labels and the
 /// controls.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InspectRequest {
     network: NetworkSpec,
     inputs: Vec<InputShape>,
-    loss: Option<LossSpec>,
+    losses: Option<Vec<TermSpec>>,
     #[serde(default)]
     labels: Vec<LabelSpec>,
     #[serde(default)]
@@ -107,8 +107,8 @@ fn inspect<'local>(
 ) -> Result<JString<'local>, BridgeError> {
     let request: InspectRequest = document(env, &request, "network to inspect")?;
     let inspection = inspect_network(&request.network, &shapes(request.inputs))?;
-    if let Some(loss) = &request.loss {
-        check_loss(&inspection, loss, &request.labels, &request.controls)?;
+    if let Some(losses) = &request.losses {
+        check_losses(&inspection, losses, &request.labels, &request.controls)?;
     }
     json(env, &inspection)
 }

@@ -23,7 +23,7 @@ mod worker;
 pub use error::TrainError;
 pub use initialise::{initialise, layout};
 pub use inspect::{Inspection, inspect};
-pub use loss::check_loss;
+pub use loss::check_losses;
 pub use predictor::{LoadedWeights, Predictor};
 pub use weights::{
     Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes,

@@ -259,3 +259,55 @@ fn a_regression_predicts_a_number() {
     assert!(numbers(answer.column(0)).iter().all(|value| (0.0..1.0).contains(value)));
     assert_eq!(answer.column(0).data_type(), &arrow_schema::DataType::Float64);
 }
+
+#[test]
+fn a_network_of_several_outputs_gives_those_that_are_wanted_behind_their_activations() {
+    let network: NetworkSpec = serde_json::from_value(json!({
+        "format": "firesteel.network/1",
+        "inputs": ["x"],
+        "nodes": [
+            {"name": "number", "op": "Linear", "inputs": ["x"], "args": {"out_features": 1}},
+            {"name": "class", "op": "Linear", "inputs": ["x"], "args": {"out_features": 3}},
+            {"name": "shares", "op": "Softmax", "inputs": ["class"]},
+        ],
+        "outputs": ["number", "shares"],
+    }))
+    .unwrap();
+    let mut spec = spec(network, dense("x", &[4], ElementType::F32));
+    spec.task = PredictionTask::Outputs;
+    spec.outputs = vec![PredictionColumn::Output(1), PredictionColumn::Output(0)];
+    let rows = floats(noise(4 * 600, 7), 4);
+    let [first, second, both] = ensemble(&spec).map(|mut one| one.predict(rows.clone()).unwrap());
+    assert_eq!(both.schema_ref().field(1).name(), "output0");
+    assert_eq!(both.column(1).data_type(), &arrow_schema::DataType::Float64);
+    for shares in numbers(both.column(0)).chunks(3) {
+        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+    }
+    for column in [0, 1] {
+        let [first, second, both] =
+            [&first, &second, &both].map(|batch| numbers(batch.column(column)));
+        let mean = first.iter().zip(&second).map(|(a, b)| f64::midpoint(*a, *b));
+        assert!(both.iter().zip(mean).all(|(found, mean)| (found - mean).abs() < 1e-6));
+    }
+    spec.outputs = vec![PredictionColumn::Output(0)];
+    let alone = open(&spec).predict(rows).unwrap();
+    assert_eq!(numbers(alone.column(0)), numbers(first.column(1)));
+
+    let refused = |task, wanted| {
+        let mut other = spec.clone();
+        other.task = task;
+        other.outputs = vec![wanted];
+        Predictor::open(&other, loaded(&other)).err().unwrap().to_string()
+    };
+    assert_eq!(
+        refused(PredictionTask::Outputs, PredictionColumn::Output(2)),
+        "output 2 is wanted; the network has 2"
+    );
+    assert_eq!(
+        refused(PredictionTask::Outputs, PredictionColumn::Prediction),
+        "the task Outputs has no column Prediction"
+    );
+    assert!(
+        refused(PredictionTask::Regression, PredictionColumn::Prediction).contains("2 outputs")
+    );
+}

@@ -198,7 +198,7 @@ fn controls_that_do_not_fit_are_refused_before_anything_is_trained() {
         let mut worker = spec("single", json!({}));
         let fit = Fit::open(worker.clone());
         worker.controls = controls(document);
-        worker.loss = loss;
+        worker.losses = vec![loss.into()];
         let fit = Fit { worker, ..fit };
         let error = fit.run(marked(0..60)).unwrap_err();
         assert_eq!(error.code(), ErrorCode::InvalidSpec);

@@ -214,7 +214,7 @@ fn a_parameter_that_becomes_infinite_is_named() {
         data_spec(&[1], LabelKind::Values { size: 1 }),
         "adag",
     );
-    spec.loss = LossSpec::L1Loss {};
+    spec.losses = vec![LossSpec::L1Loss {}.into()];
     spec.optimizer = sgd(f64::from(f32::MAX));
     spec.epochs = 1;
     let fit = Fit::open(spec);

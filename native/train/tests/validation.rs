@@ -55,7 +55,7 @@ fn errors_of_numbers_are_those_of_the_predictions_by_their_weights() {
     let mut spec =
         worker_spec(network, with_marks(data_spec(&[4], LabelKind::Values { size: 1 })), "single");
     spec.data.weight = Some("weight".to_owned());
-    spec.loss = LossSpec::L1Loss {};
+    spec.losses = vec![LossSpec::L1Loss {}.into()];
     spec.controls = controls(json!({"metrics": ["mse", "mae", "r2"]}));
     let fit = Fit::open(spec);
     let labels: Vec<f64> = (0..ROWS).map(target).collect();

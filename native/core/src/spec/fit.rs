@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ControlSpec, DataSpec, LossSpec, NetworkSpec, OptimizerSpec, ServerShards, ShardAddress,
-    StrategySpec,
+    ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerShards, ShardAddress, StrategySpec,
+    TermSpec,
 };
 
 /// What the driver opens a parameter server with.
@@ -116,8 +116,8 @@ pub struct WorkerSpec {
     pub network: NetworkSpec,
     /// The stream's columns.
     pub data: DataSpec,
-    /// The loss.
-    pub loss: LossSpec,
+    /// The loss of each output of the network, in their order.
+    pub losses: Vec<TermSpec>,
     /// The worker's optimizer.
     pub optimizer: OptimizerSpec,
     /// The strategy.
@@ -133,6 +133,9 @@ pub struct WorkerSpec {
     pub seed: u64,
     /// Whether rows are shuffled every epoch.
     pub shuffle: bool,
+    /// Whether the server started from given weights; the members of an ensemble start from them, too, then.
+    #[serde(default)]
+    pub given_weights: bool,
     /// The partition this task reads.
     pub partition: u32,
     /// Spark's `taskAttemptId`.
@@ -175,6 +178,8 @@ pub enum PredictionTask {
     Classification,
     /// The network's output itself.
     Regression,
+    /// The outputs of a network with any number of them.
+    Outputs,
 }
 
 /// A column that a predictor can give.
@@ -187,6 +192,9 @@ pub enum PredictionColumn {
     Probability,
     /// The class, or the network's output where it is one number, as Float64; a fixed-size list of Float64 where it is several.
     Prediction,
+    /// Of the task `outputs`: the output of this index behind its activation, as Float64 where it is one number; a fixed-size
+    /// list of Float64 where it is several.
+    Output(usize),
 }
 
 impl std::fmt::Debug for ServerSpec {

@@ -21,4 +21,4 @@ pub use fit::{
 };
 pub use network::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 pub use shards::{ServerShards, ShardAddress, ShardSpec};
-pub use training::{LossSpec, OptimizerSpec, StrategySpec};
+pub use training::{LossSpec, OptimizerSpec, StrategySpec, TermSpec};

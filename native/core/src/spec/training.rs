@@ -77,6 +77,22 @@ pub enum LossSpec {
     PoissonNllLoss {},
 }
 
+/// The loss of one output of a network. The network's is the sum of its outputs' losses by their weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TermSpec {
+    /// The loss.
+    pub loss: LossSpec,
+    /// What it is multiplied with, above 0.
+    pub weight: f64,
+}
+
+impl From<LossSpec> for TermSpec {
+    fn from(loss: LossSpec) -> Self {
+        Self { loss, weight: 1.0 }
+    }
+}
+
 /// An optimizer of a worker or of the server, with PyTorch's names and formulas.
 ///
 /// `g` is the gradient, `p` the parameter, `t` the step counted from 1, `lr` the learning rate. Where there is a weight decay

@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_schema::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{
-    ClientSpec, ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
+    ClientSpec, ControlSpec, DataSpec, LossSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
 };
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::{Server, connect, connect_remote};
@@ -84,7 +84,7 @@ impl Engine {
             server: client(&server, 0),
             network: server.network.clone(),
             data: server.data.clone(),
-            loss: serde_json::from_value(json!({"name": "cross_entropy"})).unwrap(),
+            losses: vec![LossSpec::CrossEntropy {}.into()],
             optimizer,
             strategy: server.strategy.clone(),
             controls: ControlSpec::default(),
@@ -92,6 +92,7 @@ impl Engine {
             epochs,
             seed: server.seed,
             shuffle: true,
+            given_weights: false,
             partition,
             attempt: 0,
             workers_in_task: 1,

@@ -1,6 +1,6 @@
 //! Class weights and label smoothing.
 
-use firesteel_core::spec::LossSpec;
+use firesteel_core::spec::{LossSpec, TermSpec};
 use tch::{Reduction, Tensor};
 
 use super::fit::name;
@@ -9,7 +9,7 @@ use crate::error::TrainError;
 
 impl Loss {
     /// This loss with a share `smoothing` of each class label spread evenly over the classes, and rows that count by their
-    /// class. `loss` is what it came from.
+    /// class. `losses` are what it came from.
     ///
     /// `cross_entropy` and `nll_loss` smooth as PyTorch's cross-entropy does; `binary_cross_entropy_with_logits` of classes
     /// draws each output's 0 and 1 by half the share towards the middle.
@@ -18,13 +18,13 @@ impl Loss {
     /// [`TrainError::InvalidSpec`] where a loss knows no smoothing, or a label is no class.
     pub(crate) fn with_classes(
         mut self,
-        loss: &LossSpec,
+        losses: &[TermSpec],
         class_weights: &[f64],
         smoothing: f64,
     ) -> Result<Self, TrainError> {
         if smoothing > 0.0 {
-            for term in &mut self.terms {
-                term.smooth(loss, smoothing)?;
+            for (term, of) in self.terms.iter_mut().zip(losses) {
+                term.smooth(&of.loss, smoothing)?;
             }
         }
         if class_weights.is_empty() {

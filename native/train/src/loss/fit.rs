@@ -1,13 +1,13 @@
 //! Whether a loss fits a network's outputs and the labels.
 
-use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec};
+use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec};
 
 use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
 use crate::graph::show;
 use crate::inspect::{Activation, Inspection, OutputInspection};
 
-/// Checks that a loss fits a network and its labels, in the outputs' order.
+/// Checks that losses fit a network and its labels, all in the outputs' order.
 ///
 /// `cross_entropy`, `nll_loss` and `kl_div` include a folded Softmax (for `nll_loss` the network gives log-probabilities
 /// otherwise), `binary_cross_entropy_with_logits` a folded Sigmoid; the other losses are of what comes out of the
@@ -18,20 +18,20 @@ use crate::inspect::{Activation, Inspection, OutputInspection};
 ///
 /// # Errors
 /// [`TrainError::InvalidSpec`] naming the output, its shape and the label, or the option.
-pub fn check_loss(
+pub fn check_losses(
     inspection: &Inspection,
-    loss: &LossSpec,
+    losses: &[TermSpec],
     labels: &[LabelSpec],
     controls: &ControlSpec,
 ) -> Result<(), TrainError> {
-    let resolved = Loss::resolve(loss, inspection, labels)?;
-    resolved.with_classes(loss, &controls.class_weights, controls.label_smoothing).map(|_| ())
+    let resolved = Loss::resolve(losses, inspection, labels)?;
+    resolved.with_classes(losses, &controls.class_weights, controls.label_smoothing).map(|_| ())
 }
 
 impl Loss {
-    /// The loss over these outputs and labels.
+    /// The losses over these outputs and labels.
     pub(crate) fn resolve(
-        loss: &LossSpec,
+        losses: &[TermSpec],
         inspection: &Inspection,
         labels: &[LabelSpec],
     ) -> Result<Self, TrainError> {
@@ -47,8 +47,16 @@ impl Loss {
                 labels.len()
             )));
         }
-        let terms =
-            outputs.iter().zip(labels).map(|(output, label)| Fit { loss, output, label }.term());
+        if outputs.len() != losses.len() {
+            return Err(TrainError::InvalidSpec(format!(
+                "the network has {} output(s), but there are {} loss(es); each output needs one",
+                outputs.len(),
+                losses.len()
+            )));
+        }
+        let terms = outputs.iter().zip(labels).zip(losses).map(|((output, label), term)| {
+            Fit { loss: &term.loss, weight: term.weight, output, label }.term()
+        });
         let terms = terms.collect::<Result<_, _>>()?;
         Ok(Self { terms, class_weights: Vec::new(), weighs_inside: false })
     }
@@ -56,12 +64,19 @@ impl Loss {
 
 struct Fit<'a> {
     loss: &'a LossSpec,
+    weight: f64,
     output: &'a OutputInspection,
     label: &'a LabelSpec,
 }
 
 impl Fit<'_> {
     fn term(&self) -> Result<Term, TrainError> {
+        if !(self.weight.is_finite() && self.weight > 0.0) {
+            return Err(TrainError::InvalidSpec(format!(
+                "the weight of the loss of output '{}' must be above 0 and finite, is {}",
+                self.output.name, self.weight
+            )));
+        }
         let size = self.output.shape.iter().product();
         let (formula, activation, target) = match *self.loss {
             LossSpec::CrossEntropy {} => {
@@ -108,7 +123,7 @@ impl Fit<'_> {
                 (Formula::Poisson, self.output.activation, self.numbers(0.0)?)
             }
         };
-        Ok(Term { formula, activation, target, size })
+        Ok(Term { formula, activation, target, size, weight: self.weight })
     }
 
     fn error(&self, problem: &str) -> TrainError {

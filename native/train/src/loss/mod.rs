@@ -3,7 +3,7 @@
 //! Each gives a row a loss and a mini-batch the mean of its rows' losses by their weights. A row's loss is the mean over
 //! the row's outputs, or their sum for cross-entropy, likelihood and divergence; the multi-class margin divides by the
 //! number of classes. So a mini-batch without weights gets PyTorch's `reduction="mean"` (`"batchmean"` for `kl_div`).
-//! A network with several outputs has as many labels, and its loss is the sum of theirs.
+//! A network with several outputs has as many labels, and its loss is the sum of theirs by the outputs' weights.
 
 mod classes;
 mod fit;
@@ -11,7 +11,7 @@ mod fit;
 use firesteel_core::Tally;
 use tch::{Reduction, Tensor};
 
-pub use self::fit::check_loss;
+pub use self::fit::check_losses;
 use crate::error::TrainError;
 use crate::inspect::Activation;
 use crate::raw::{dimension, values};
@@ -38,6 +38,8 @@ pub(crate) struct Term {
     pub(crate) target: Target,
     /// The values of a row of the output.
     pub(crate) size: usize,
+    /// What the loss is multiplied with.
+    weight: f64,
 }
 
 /// What a label becomes.
@@ -116,11 +118,14 @@ impl Term {
         let activated = self.activation.apply(output)?;
         let output = activated.as_ref().unwrap_or(output);
         match weights {
-            None => self.formula.mean(output, label, self.size),
+            None => {
+                let mean = self.formula.mean(output, label, self.size)?;
+                if self.weight == 1.0 { Ok(mean) } else { Ok(mean.f_mul_scalar(self.weight)?) }
+            }
             Some(weights) => {
                 let rows = self.formula.rows(output, label, self.size, class_weights)?;
                 // Rows that all weigh nothing teach nothing.
-                let scale = if weights.sum > 0.0 { 1.0 / weights.sum } else { 0.0 };
+                let scale = if weights.sum > 0.0 { self.weight / weights.sum } else { 0.0 };
                 Ok(rows.f_dot(weights.tensor)?.f_mul_scalar(scale)?)
             }
         }

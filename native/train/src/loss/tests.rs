@@ -1,4 +1,4 @@
-use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec};
+use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec};
 
 use super::*;
 use crate::inspect::{Inspection, OutputInspection};
@@ -27,7 +27,7 @@ fn resolve(
     kind: LabelKind,
 ) -> Result<Loss, TrainError> {
     let labels = [LabelSpec { column: "label".to_owned(), kind }];
-    Loss::resolve(loss, &inspection(&[("out", shape, activation)]), &labels)
+    Loss::resolve(&[(*loss).into()], &inspection(&[("out", shape, activation)]), &labels)
 }
 
 fn class(classes: usize) -> LabelKind {
@@ -107,22 +107,38 @@ fn a_row_counts_by_its_weight() {
 }
 
 #[test]
-fn the_loss_of_several_outputs_is_the_sum_of_theirs() {
+fn the_loss_of_several_outputs_is_the_sum_of_theirs_by_their_weights() {
     let outputs: [(&str, &[usize], Activation); 2] =
         [("a", &[1], Activation::None), ("b", &[1], Activation::None)];
     let label = || LabelSpec { column: "label".to_owned(), kind: numbers(1) };
     let inspection = inspection(&outputs);
-    let loss = Loss::resolve(&LossSpec::L1Loss {}, &inspection, &[label(), label()]).unwrap();
+    let term = |loss, weight| TermSpec { loss, weight };
+    let (absolute, square) = (LossSpec::L1Loss {}, LossSpec::MseLoss {});
+    let losses = [term(absolute, 1.0), term(square, 2.0)];
+    let loss = Loss::resolve(&losses, &inspection, &[label(), label()]).unwrap();
     let row = |value: f32| Tensor::f_from_slice(&[value]).unwrap().f_reshape([1, 1]).unwrap();
     let labels = [row(0.0), row(0.0)];
     let sum = loss.of(&[row(1.0), row(2.5)], labels.iter(), None).unwrap();
-    near(values(&sum).unwrap()[0], 3.5);
-    let error = check_loss(&inspection, &LossSpec::L1Loss {}, &[label()], &ControlSpec::default())
-        .unwrap_err()
-        .to_string();
+    near(values(&sum).unwrap()[0], 1.0 + 2.0 * 6.25);
+    let half = Tensor::f_from_slice(&[0.5_f32]).unwrap();
+    let weights = Weights { tensor: &half, sum: 0.5 };
+    let weighted = loss.of(&[row(1.0), row(2.5)], labels.iter(), Some(weights)).unwrap();
+    near(values(&weighted).unwrap()[0], 1.0 + 2.0 * 6.25);
+    let refused = |losses: &[TermSpec], labels: &[LabelSpec]| {
+        let controls = ControlSpec::default();
+        check_losses(&inspection, losses, labels, &controls).unwrap_err().to_string()
+    };
     assert_eq!(
-        error,
+        refused(&losses, &[label()]),
         "the network has 2 output(s), but there are 1 label(s); each output needs one"
+    );
+    assert_eq!(
+        refused(&losses[..1], &[label(), label()]),
+        "the network has 2 output(s), but there are 1 loss(es); each output needs one"
+    );
+    assert_eq!(
+        refused(&[term(absolute, 1.0), term(square, 0.0)], &[label(), label()]),
+        "the weight of the loss of output 'b' must be above 0 and finite, is 0"
     );
 }
 
@@ -165,8 +181,8 @@ fn a_network_without_parameters_is_not_trained() {
     let mut inspection = inspection(&[("out", &[1], Activation::None)]);
     inspection.parameters = 0;
     let label = LabelSpec { column: "label".to_owned(), kind: numbers(1) };
-    let error = check_loss(&inspection, &LossSpec::MseLoss {}, &[label], &ControlSpec::default())
-        .unwrap_err();
+    let losses = [LossSpec::MseLoss {}.into()];
+    let error = check_losses(&inspection, &losses, &[label], &ControlSpec::default()).unwrap_err();
     assert_eq!(error.to_string(), "the network has no parameters to train");
 }
 
@@ -192,7 +208,7 @@ fn class_weights_and_smoothing_are_refused_where_they_mean_nothing() {
     let controlled = |loss: LossSpec, shape: &[usize], kind, weights: &[f64], smoothing| {
         let resolved = resolve(&loss, shape, Activation::None, kind).unwrap();
         resolved
-            .with_classes(&loss, weights, smoothing)
+            .with_classes(&[loss.into()], weights, smoothing)
             .map(|_| ())
             .map_err(|error| error.to_string())
     };

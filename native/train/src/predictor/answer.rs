@@ -1,4 +1,4 @@
-//! What a network's outputs say: raw predictions, probabilities, predictions.
+//! What a network's output says: raw predictions, probabilities, predictions.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use crate::error::TrainError;
 use crate::graph::show;
 use crate::inspect::{Activation, Inspection, OutputInspection};
 
-/// The network's outputs for the rows of a batch, and how they are read.
+/// One output of the network for the rows of a batch, and how it is read.
 pub(super) struct Answer {
     reading: Reading,
     /// The numbers that the network gives for a row.
     size: usize,
     thresholds: Vec<f64>,
-    /// The network's outputs, row after row.
+    /// The output, row after row.
     values: Vec<f32>,
 }
 
-/// What the outputs mean.
+/// What the output means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reading {
     /// One logit for each class.
@@ -32,29 +32,34 @@ enum Reading {
 }
 
 impl Answer {
-    pub(super) fn new(inspection: &Inspection, spec: &PredictorSpec) -> Result<Self, TrainError> {
+    /// The answers of a task: one, or one for each output of the network.
+    pub(super) fn of_task(
+        inspection: &Inspection,
+        spec: &PredictorSpec,
+    ) -> Result<Vec<Self>, TrainError> {
+        check_columns(inspection.outputs.len(), spec)?;
+        if spec.task == PredictionTask::Outputs {
+            let outputs = inspection.outputs.iter();
+            return Ok(outputs.map(|output| Self::new(numbers(output), output, &[])).collect());
+        }
         let [output] = inspection.outputs.as_slice() else {
             return Err(TrainError::InvalidSpec(format!(
                 "the network has {} outputs; a prediction needs one",
                 inspection.outputs.len()
             )));
         };
-        let size = output.shape.iter().product();
         let reading = match spec.task {
-            PredictionTask::Regression => Reading::Numbers { activation: output.activation },
             PredictionTask::Classification => classes(output)?,
+            PredictionTask::Regression | PredictionTask::Outputs => numbers(output),
         };
-        if matches!(reading, Reading::Numbers { .. })
-            && (spec.outputs.contains(&PredictionColumn::Probability)
-                || !spec.thresholds.is_empty())
-        {
-            let text = "probabilities and thresholds are for classification";
-            return Err(TrainError::InvalidSpec(text.to_owned()));
-        }
-        let answer =
-            Self { reading, size, thresholds: spec.thresholds.clone(), values: Vec::new() };
+        let answer = Self::new(reading, output, &spec.thresholds);
         answer.check_thresholds()?;
-        Ok(answer)
+        Ok(vec![answer])
+    }
+
+    fn new(reading: Reading, output: &OutputInspection, thresholds: &[f64]) -> Self {
+        let size = output.shape.iter().product();
+        Self { reading, size, thresholds: thresholds.to_vec(), values: Vec::new() }
     }
 
     fn check_thresholds(&self) -> Result<(), TrainError> {
@@ -83,7 +88,7 @@ impl Answer {
         self.values.clear();
     }
 
-    /// Appends the network's outputs for some rows, or what the outputs of an ensemble's members say together.
+    /// Appends the output for some rows, or what the outputs of an ensemble's members say together.
     pub(super) fn push(&mut self, members: &[&[f32]]) {
         match members {
             [only] => self.values.extend_from_slice(only),
@@ -91,7 +96,7 @@ impl Answer {
         }
     }
 
-    /// What turns the outputs into what is averaged over an ensemble: probabilities, or the predicted numbers.
+    /// What turns the output into what is averaged over an ensemble: probabilities, or the predicted numbers.
     fn activation(&self) -> Activation {
         match self.reading {
             Reading::Binary => Activation::Sigmoid,
@@ -181,6 +186,34 @@ fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
         }
     };
     sums.into_iter().map(|sum| inverse(sum * share) as f32).collect()
+}
+
+/// Checks that a task has the columns that are wanted, and the thresholds.
+fn check_columns(outputs: usize, spec: &PredictorSpec) -> Result<(), TrainError> {
+    let invalid = |text: String| Err(TrainError::InvalidSpec(text));
+    let classes = spec.task == PredictionTask::Classification;
+    if !classes
+        && (spec.outputs.contains(&PredictionColumn::Probability) || !spec.thresholds.is_empty())
+    {
+        return invalid("probabilities and thresholds are for classification".to_owned());
+    }
+    for wanted in &spec.outputs {
+        match (wanted, spec.task) {
+            (PredictionColumn::Output(index), PredictionTask::Outputs) if *index < outputs => {}
+            (PredictionColumn::Output(index), PredictionTask::Outputs) => {
+                return invalid(format!("output {index} is wanted; the network has {outputs}"));
+            }
+            (PredictionColumn::Output(_), _) | (_, PredictionTask::Outputs) => {
+                return invalid(format!("the task {:?} has no column {wanted:?}", spec.task));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn numbers(output: &OutputInspection) -> Reading {
+    Reading::Numbers { activation: output.activation }
 }
 
 /// How the output of a classifier is read.

@@ -61,7 +61,8 @@ pub struct Predictor {
     network: Box<dyn Network>,
     sources: Vec<Source>,
     rooms: Vec<Room>,
-    answer: Answer,
+    /// One for each output of the network.
+    answers: Vec<Answer>,
     members: Vec<Member>,
 }
 
@@ -92,7 +93,7 @@ impl Predictor {
         if graph.layout.hash() != weights.layout {
             return Err(TrainError::Weights("the weights are those of another network".to_owned()));
         }
-        let answer = Answer::new(&Inspection::of(&graph), spec)?;
+        let answers = Answer::of_task(&Inspection::of(&graph), spec)?;
         let members = weights.members.iter().map(|member| Member::new(&graph, member));
         Ok(Self {
             members: members.collect::<Result<_, _>>()?,
@@ -100,7 +101,7 @@ impl Predictor {
             rooms: graph.inputs.iter().map(Room::new).collect(),
             network: Box::new(Autograd::new(&graph)),
             spec: spec.clone(),
-            answer,
+            answers,
         })
     }
 
@@ -113,7 +114,7 @@ impl Predictor {
         let _flush = FlushDenormals::new();
         let batch = data::Batch::new(&batch, &self.spec.data)?;
         let rows = batch.rows();
-        self.answer.clear();
+        self.answers.iter_mut().for_each(Answer::clear);
         let inputs = self
             .rooms
             .iter_mut()
@@ -129,13 +130,15 @@ impl Predictor {
                 })
                 .collect::<Result<Vec<Tensor>, TrainError>>()?;
             let chunk: Vec<&Tensor> = chunk.iter().collect();
-            let outputs = self.members.iter().map(|member| {
-                let mut outputs = self.network.forward(&member.views, &chunk)?;
-                Ok(outputs.swap_remove(0).f_contiguous()?)
-            });
-            let outputs = outputs.collect::<Result<Vec<Tensor>, TrainError>>()?;
-            let outputs = outputs.iter().map(values).collect::<Result<Vec<&[f32]>, _>>()?;
-            self.answer.push(&outputs);
+            let members = self.members.iter();
+            let members = members.map(|member| self.network.forward(&member.views, &chunk));
+            let members = members.collect::<Result<Vec<Vec<Tensor>>, TrainError>>()?;
+            for (index, answer) in self.answers.iter_mut().enumerate() {
+                let outputs = members.iter().map(|outputs| Ok(outputs[index].f_contiguous()?));
+                let outputs = outputs.collect::<Result<Vec<Tensor>, TrainError>>()?;
+                let outputs = outputs.iter().map(values).collect::<Result<Vec<&[f32]>, _>>()?;
+                answer.push(&outputs);
+            }
         }
         self.columns(rows)
     }
@@ -144,10 +147,20 @@ impl Predictor {
         let mut fields = Vec::new();
         let mut columns: Vec<ArrayRef> = Vec::new();
         for &wanted in &self.spec.outputs {
+            // The columns and their indices were checked when the answers were made.
             let (name, column) = match wanted {
-                PredictionColumn::RawPrediction => ("rawPrediction", self.answer.raw()?),
-                PredictionColumn::Probability => ("probability", self.answer.probability()?),
-                PredictionColumn::Prediction => ("prediction", self.answer.prediction()?),
+                PredictionColumn::RawPrediction => {
+                    ("rawPrediction".to_owned(), self.answers[0].raw()?)
+                }
+                PredictionColumn::Probability => {
+                    ("probability".to_owned(), self.answers[0].probability()?)
+                }
+                PredictionColumn::Prediction => {
+                    ("prediction".to_owned(), self.answers[0].prediction()?)
+                }
+                PredictionColumn::Output(index) => {
+                    (format!("output{index}"), self.answers[index].prediction()?)
+                }
             };
             fields.push(Field::new(name, column.data_type().clone(), false));
             columns.push(column);

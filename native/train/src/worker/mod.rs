@@ -170,8 +170,8 @@ impl<'a> Training<'a> {
         let graph = Graph::of_data(&spec.network, &spec.data)?;
         let controls = &spec.controls;
         controls.check(&spec.data)?;
-        let loss = Loss::resolve(&spec.loss, &Inspection::of(&graph), &spec.data.labels)?
-            .with_classes(&spec.loss, &controls.class_weights, controls.label_smoothing)?;
+        let loss = Loss::resolve(&spec.losses, &Inspection::of(&graph), &spec.data.labels)?
+            .with_classes(&spec.losses, &controls.class_weights, controls.label_smoothing)?;
         // A mini-batch never has more rows than there are.
         let capacity = spec.batch_size.min(partition.rows_to_train()).max(1);
         let batch = Batch::new(&graph, &loss, spec.data.weight.is_some(), capacity)?;

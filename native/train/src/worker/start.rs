@@ -58,12 +58,13 @@ impl Training<'_> {
         })
     }
 
-    /// The first weights of a worker that trains a model of its own and has not begun.
+    /// The first weights of a worker that trains a model of its own and has not begun, unless all start from given ones.
     pub(super) fn own_weights(
         &self,
         member: &Member,
     ) -> Result<Option<(Vec<f32>, Buffers)>, TrainError> {
-        if !self.strategy.keeps_members() || member.position != Position::default() {
+        let begins = member.position == Position::default();
+        if !self.strategy.keeps_members() || !begins || self.spec.given_weights {
             return Ok(None);
         }
         // A number that no other worker has, however many share a task.

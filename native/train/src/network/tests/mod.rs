@@ -95,8 +95,12 @@ impl Case {
             },
             inputs,
             rows,
-            loss: Loss::resolve(&LossSpec::MseLoss {}, &Inspection::of(&graph), &numbers(&graph))
-                .unwrap(),
+            loss: Loss::resolve(
+                &vec![LossSpec::MseLoss {}.into(); graph.outputs.len()],
+                &Inspection::of(&graph),
+                &numbers(&graph),
+            )
+            .unwrap(),
             terms: Vec::new(),
             weights: None,
             classes: None,
@@ -121,7 +125,8 @@ impl Case {
         label: &[f64],
     ) -> Self {
         let labels = [LabelSpec { column: "label".to_owned(), kind }];
-        self.loss = Loss::resolve(spec, &Inspection::of(&self.graph), &labels).unwrap();
+        self.loss =
+            Loss::resolve(&[(*spec).into()], &Inspection::of(&self.graph), &labels).unwrap();
         self.terms = vec![(name, of.to_owned(), shape.to_vec(), label.to_vec())];
         self
     }
@@ -129,7 +134,7 @@ impl Case {
     /// The same case with class weights and label smoothing; `spec` is its loss.
     fn with_classes(mut self, spec: &LossSpec, weights: &[f64], smoothing: f64) -> Self {
         self.about.push_str(&format!(", class weights {weights:?}, smoothing {smoothing}"));
-        self.loss = self.loss.with_classes(spec, weights, smoothing).unwrap();
+        self.loss = self.loss.with_classes(&[(*spec).into()], weights, smoothing).unwrap();
         self.classes = Some((weights.to_vec(), smoothing));
         self
     }

@@ -33,6 +33,10 @@ fn inspection(shape: &[usize], activation: Activation) -> Inspection {
     }
 }
 
+fn only(inspection: &Inspection, spec: &PredictorSpec) -> Result<Answer, TrainError> {
+    Answer::of_task(inspection, spec).map(|mut answers| answers.remove(0))
+}
+
 fn classifier(
     shape: &[usize],
     activation: Activation,
@@ -40,7 +44,7 @@ fn classifier(
     values: &[f32],
 ) -> Answer {
     let spec = spec(PredictionTask::Classification, thresholds);
-    let mut answer = Answer::new(&inspection(shape, activation), &spec).unwrap();
+    let mut answer = only(&inspection(shape, activation), &spec).unwrap();
     answer.push(&[values]);
     answer
 }
@@ -97,10 +101,10 @@ fn thresholds_divide_probabilities_and_a_zero_rules() {
 #[test]
 fn a_regression_gives_what_comes_out_of_the_activation() {
     let spec = spec(PredictionTask::Regression, &[]);
-    let mut one = Answer::new(&inspection(&[1], Activation::Sigmoid), &spec).unwrap();
+    let mut one = only(&inspection(&[1], Activation::Sigmoid), &spec).unwrap();
     one.push(&[&[0.0]]);
     assert_eq!(flat(&one.prediction().unwrap()), [0.5]);
-    let mut several = Answer::new(&inspection(&[1, 2], Activation::None), &spec).unwrap();
+    let mut several = only(&inspection(&[1, 2], Activation::None), &spec).unwrap();
     several.push(&[&[1.0, 2.0, 3.0, 4.0]]);
     let column = several.prediction().unwrap();
     assert_eq!(column.len(), 2);
@@ -111,7 +115,7 @@ fn a_regression_gives_what_comes_out_of_the_activation() {
 fn what_does_not_fit_is_refused() {
     use PredictionTask::{Classification, Regression};
     let refuse = |shape: &[usize], activation, task, thresholds: &[f64]| {
-        let result = Answer::new(&inspection(shape, activation), &spec(task, thresholds));
+        let result = only(&inspection(shape, activation), &spec(task, thresholds));
         result.err().unwrap().to_string()
     };
     let none = Activation::None;

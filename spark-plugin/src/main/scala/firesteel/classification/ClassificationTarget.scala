@@ -1,6 +1,7 @@
 package firesteel.classification
 
 import firesteel.data.{LabelColumn, LabelKind}
+import firesteel.params.Losses
 import firesteel.train.{Inspection, OutputInspection, Target}
 import org.apache.spark.ml.attribute.{Attribute, BinaryAttribute, NominalAttribute}
 import org.apache.spark.sql.types.StructField
@@ -8,12 +9,12 @@ import org.json4s.JsonAST.{JObject, JString}
 
 /** What a classifier learns from a label: its classes, and the loss. */
 private[classification] object ClassificationTarget {
-  private val CrossEntropy = "cross_entropy"
-  private val Binary = "binary_cross_entropy_with_logits"
 
   /** The losses that fit classes; each is resolved without options. */
-  val losses: Seq[String] =
-    Seq(CrossEntropy, Binary, "nll_loss", "hinge", "kl_div", "mse_loss", "l1_loss")
+  val losses: Seq[String] = {
+    import Losses._
+    Seq(CrossEntropy, Binary, Likelihood, Hinge, Divergence, Square, Absolute)
+  }
 
   /** What the network learns from this label.
     *
@@ -24,7 +25,8 @@ private[classification] object ClassificationTarget {
     */
   def of(inspection: Inspection, label: StructField, loss: Option[String]): Target = {
     val output = onlyOutput(inspection)
-    val size = output.shape.head
+    import Losses.{Binary, CrossEntropy}
+    val size = output.size
     val classes = classesOf(size)
     declaredClasses(label).filter(_ > classes).foreach { declared =>
       throw new IllegalArgumentException(
@@ -38,7 +40,6 @@ private[classification] object ClassificationTarget {
     Target(
       LabelColumn(label.name, LabelKind.Class(classes)),
       JObject("name" -> JString(chosen)),
-      output,
       if (classes == 2) Seq("accuracy", "auc") else Seq("accuracy")
     )
   }
@@ -53,17 +54,15 @@ private[classification] object ClassificationTarget {
     case _ => None
   }
 
-  private def onlyOutput(inspection: Inspection): OutputInspection = inspection.outputs match {
-    case Seq(output) if output.shape.size == 1 => output
-    case Seq(output) =>
+  private def onlyOutput(inspection: Inspection): OutputInspection = {
+    val output = inspection.onlyOutput("a classifier")
+    if (output.shape.size != 1) {
       throw new IllegalArgumentException(
         s"the network's output '${output.name}' has the shape ${output.shape.mkString("[", ", ", "]")}; a classifier " +
           "needs one value for each class, as from a Linear layer after Flatten"
       )
-    case several =>
-      throw new IllegalArgumentException(
-        s"the network has ${several.size} outputs (${several.map(_.name).mkString(", ")}); a classifier needs one"
-      )
+    }
+    output
   }
 
   private def declaredClasses(label: StructField): Option[Int] =

@@ -1,21 +1,17 @@
 package firesteel.classification
 
-import firesteel.data.{ColumnResolver, DataPlan, ElementType}
-import firesteel.network.{Network, NetworkJson}
-import firesteel.params.TrainingParams
+import firesteel.data.ColumnResolver
+import firesteel.params.{LossParams, TrainingParams}
 import firesteel.persistence.{ModelReader, ModelWriter}
-import firesteel.plugin.Configuration
-import firesteel.prediction.{OutputColumn, OutputKind, Predictions, Predictor, SingleRow}
-import firesteel.train.{FitPlan, FittedNetwork, OutputInspection, TrainingSummary}
+import firesteel.prediction.{OutputColumn, OutputKind}
+import firesteel.train.{FittedNetwork, OutputInspection, TrainedModel}
 import org.apache.spark.ml.classification.ProbabilisticClassificationModel
-import org.apache.spark.ml.firesteel.Summarized
 import org.apache.spark.ml.linalg.{DenseVector, Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.param.shared.HasWeightCol
 import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable, MLWriter}
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
-import org.json4s.JsonAST.{JArray, JDouble, JInt, JObject, JString}
 
 /** A network that was trained to tell classes apart, by a [[NetworkClassifier]].
   *
@@ -30,23 +26,17 @@ final class NetworkClassificationModel private[firesteel] (
 ) extends ProbabilisticClassificationModel[Vector, NetworkClassificationModel]
     with ClassificationParams
     with TrainingParams
+    with LossParams
     with HasWeightCol
-    with Summarized[TrainingSummary]
+    with TrainedModel
     with MLWritable {
 
   private[firesteel] def this() =
     this(Identifiable.randomUID("networkClassificationModel"), FittedNetwork.none, None)
 
-  /** The trained network, without its weights. */
-  def network: Network = fitted.network
+  private[firesteel] override def task: String = "classification"
 
-  /** What happened in the fit. */
-  override def summary: TrainingSummary = fitted.summary
-
-  /** The weights as safetensors, named as in PyTorch's `state_dict`. */
-  def weights: Array[Byte] = fitted.bytes.clone()
-
-  override val numClasses: Int = ClassificationTarget.classesOf(fitted.outputSize)
+  override def numClasses: Int = ClassificationTarget.classesOf(fitted.output.size)
 
   override def numFeatures: Int = fitted.inputSize
 
@@ -55,7 +45,7 @@ final class NetworkClassificationModel private[firesteel] (
 
   override protected def losses: Seq[String] = ClassificationTarget.losses
 
-  private val classes = Classes(numClasses, labels)
+  private def classes: Classes = Classes(numClasses, labels)
 
   override def transformSchema(schema: StructType): StructType = {
     ColumnResolver.check(schema, Seq(inputRequest(network, schema)), Nil)
@@ -65,13 +55,8 @@ final class NetworkClassificationModel private[firesteel] (
   override def transform(dataset: Dataset[_]): DataFrame = {
     transformSchema(dataset.schema, logging = true)
     checkThresholds(numClasses)
-    val request = inputRequest(network, dataset.schema)
-    val inputs = fitted.inputs.map(_.copy(columns = request.columns, scale = request.scale))
-    val data = ColumnResolver.forPrediction(dataset.schema, inputs)
-    val columns = outputColumns
-    val threads = Configuration.Threads.get(dataset.sparkSession.sparkContext.getConf)
-    val predictor = Predictor(specification(threads), data, fitted.weights, columns.map(_.kind))
-    Predictions.append(dataset.toDF(), predictor, columns)
+    val requests = Seq(inputRequest(network, dataset.schema))
+    append(dataset, requests, outputColumns, get(thresholds).toSeq.flatten)
   }
 
   private def outputColumns: Seq[OutputColumn] = {
@@ -83,32 +68,12 @@ final class NetworkClassificationModel private[firesteel] (
     outputFields(Some(classes)).map(f => OutputColumn(f.name, kinds(f.name), f.metadata))
   }
 
-  /** The `PredictorSpec` but for weights, data and outputs. */
-  private def specification(threads: Int): String = FitPlan.text(
-    JObject(
-      "network" -> NetworkJson.specification(network),
-      "task" -> JString("classification"),
-      "thresholds" -> JArray(get(thresholds).toList.flatten.map(JDouble(_))),
-      "threads" -> JInt(threads)
-    )
-  )
-
   /** The logits of one row; for many rows `transform` is much faster. The values are those of a column of vectors: a
     * model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
     */
   override def predictRaw(features: Vector): Vector = {
-    require(
-      features.size == numFeatures,
-      s"$uid reads $numFeatures features, not ${features.size}"
-    )
     val scale = get(featuresScale).getOrElse(1.0)
-    // Whatever the fit read, here it is a vector.
-    val inputs = fitted.inputs.map(
-      _.copy(columns = Seq($(featuresCol)), element = ElementType.F32, scale = scale)
-    )
-    val kinds = Seq(OutputKind.RawPrediction)
-    val predictor = Predictor(specification(1), DataPlan(inputs), fitted.weights, kinds)
-    Vectors.dense(SingleRow.predict(predictor, features))
+    Vectors.dense(ofRow(features, $(featuresCol), scale, OutputKind.RawPrediction))
   }
 
   /** Turns logits into probabilities, in place. */
@@ -116,7 +81,7 @@ final class NetworkClassificationModel private[firesteel] (
     rawPrediction match {
       case logits: DenseVector =>
         val sigmoid = fitted.output.activation == OutputInspection.Sigmoid
-        if (sigmoid || fitted.outputSize == 1) Logits.sigmoid(logits.values)
+        if (sigmoid || fitted.output.size == 1) Logits.sigmoid(logits.values)
         else Logits.softmax(logits.values)
         logits
       case other => raw2probabilityInPlace(other.toDense)

@@ -1,13 +1,13 @@
 package firesteel.classification
 
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
-import firesteel.params.{NetworkSetter, TrainingSetters}
+import firesteel.params.{LossSetter, NetworkSetter, TrainingSetters}
 import firesteel.persistence.EstimatorReader
-import firesteel.train.NetworkEstimation
+import firesteel.train.SingleEstimation
 import org.apache.spark.ml.classification.ProbabilisticClassifier
 import org.apache.spark.ml.firesteel.MlPrivate
 import org.apache.spark.ml.linalg.Vector
-import org.apache.spark.ml.param.{Param, ParamMap}
+import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
@@ -30,8 +30,9 @@ import org.apache.spark.sql.types.StructType
 final class NetworkClassifier(override val uid: String)
     extends ProbabilisticClassifier[Vector, NetworkClassifier, NetworkClassificationModel]
     with ClassificationParams
-    with NetworkEstimation
+    with SingleEstimation
     with NetworkSetter
+    with LossSetter
     with TrainingSetters
     with DefaultParamsWritable {
 
@@ -44,7 +45,7 @@ final class NetworkClassifier(override val uid: String)
   override protected def losses: Seq[String] = ClassificationTarget.losses
 
   override def transformSchema(schema: StructType): StructType = {
-    checkColumns(schema, LabelColumn($(labelCol), LabelKind.Class(2)))
+    checkColumns(schema, Seq(LabelColumn($(labelCol), LabelKind.Class(2))))
     outputSchema(schema, None)
   }
 
@@ -58,17 +59,13 @@ final class NetworkClassifier(override val uid: String)
       val label = ColumnResolver.field(dataset.schema, $(labelCol))
       val fitted = trainNetwork(dataset.toDF()) { inspection =>
         val target = ClassificationTarget.of(inspection, label, get(loss))
-        checkThresholds(ClassificationTarget.classesOf(target.output.shape.product))
-        target
+        checkThresholds(ClassificationTarget.classesOf(inspection.outputs.head.size))
+        Seq(target)
       }
       new NetworkClassificationModel(uid, fitted, ClassificationTarget.names(label))
     }
 
   override def copy(extra: ParamMap): NetworkClassifier = defaultCopy(extra)
-
-  private def logged: Seq[Param[_]] =
-    Seq(labelCol, featuresCol, weightCol, strategy, window, numWorkers, optimizer, learningRate) ++
-      Seq(batchSize, epochs, loss, seed, schedule, validationIndicatorCol, validationFraction)
 }
 
 object NetworkClassifier extends MLReadable[NetworkClassifier] {

@@ -125,6 +125,13 @@ object ColumnResolver {
       case _ => throw new IllegalArgumentException(s"there is more than one column '$name'")
     }
 
+  /** Whether a column of this type holds several numbers a row: a vector or an array. */
+  private[firesteel] def holdsSeveral(dataType: DataType): Boolean =
+    ColumnType.of(dataType) match {
+      case Some(ColumnType.Vectors | _: ColumnType.Numbers) => true
+      case _ => false
+    }
+
   private def missing(schema: StructType, name: String): String = {
     val shown = schema.fieldNames.take(20).map(n => s"'$n'").mkString(", ")
     val more = if (schema.length > 20) s" and ${schema.length - 20} more" else ""

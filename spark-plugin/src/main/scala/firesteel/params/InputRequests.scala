@@ -28,7 +28,7 @@ trait InputRequests extends FeatureParams {
     }
 }
 
-private[params] object InputRequests {
+private[firesteel] object InputRequests {
 
   /** Brings bytes into 0 to 1. */
   val ByteScale: Double = 1.0 / 255

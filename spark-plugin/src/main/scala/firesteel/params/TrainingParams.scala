@@ -1,19 +1,16 @@
 package firesteel.params
 
 import org.apache.spark.ml.param.shared.HasSeed
-import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
+import org.apache.spark.ml.param.{BooleanParam, IntParam, ParamMap}
 import org.json4s.JsonAST.JObject
 
-/** What every way of training has: how long, in what batches, in what order, on which loss. */
+/** What every way of training has: how long, in what batches, in what order. */
 trait TrainingParams
     extends StrategyParams
     with OptimizerParams
     with ControlParams
     with CheckpointParams
     with HasSeed {
-
-  /** The losses that this kind of estimator can train on. */
-  protected def losses: Seq[String]
 
   /** Rows of a mini-batch of one worker. Default: 32. */
   final val batchSize: IntParam = new IntParam(
@@ -31,15 +28,6 @@ trait TrainingParams
   final val shuffle: BooleanParam =
     new BooleanParam(this, "shuffle", "whether each epoch takes the rows in a new order")
 
-  /** The loss, averaged over the rows of a mini-batch by their weights. Default: what the network's output calls for.
-    */
-  final val loss: Param[String] = new Param[String](
-    this,
-    "loss",
-    s"the loss: ${losses.mkString(", ")}; unless set, what the network's output calls for",
-    Validators.oneOf("loss", losses)
-  )
-
   /** Whether `fit` draws a progress line on standard error; if not, it logs each epoch. Default:
     * `spark.firesteel.progress`, which is that of `spark.ui.showConsoleProgress`: true in shells.
     */
@@ -54,7 +42,6 @@ trait TrainingParams
   final def getBatchSize: Int = $(batchSize)
   final def getEpochs: Int = $(epochs)
   final def getShuffle: Boolean = $(shuffle)
-  final def getLoss: String = $(loss)
   final def getShowProgress: Boolean = $(showProgress)
 
   /** The optimizer that the fit's workers step with, every option resolved. The strategy eamsgd has its own step, which
@@ -91,7 +78,6 @@ trait TrainingSetters
   def setBatchSize(value: Int): this.type = set(batchSize, value)
   def setEpochs(value: Int): this.type = set(epochs, value)
   def setShuffle(value: Boolean): this.type = set(shuffle, value)
-  def setLoss(value: String): this.type = set(loss, value)
   def setShowProgress(value: Boolean): this.type = set(showProgress, value)
   def setSeed(value: Long): this.type = set(seed, value)
 }

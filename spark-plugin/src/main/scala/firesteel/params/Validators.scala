@@ -1,7 +1,7 @@
 package firesteel.params
 
 /** Checks of parameters whose refusal says what is accepted. */
-private[params] object Validators {
+private[firesteel] object Validators {
 
   def oneOf(what: String, known: Seq[String]): String => Boolean = { value =>
     require(known.contains(value), s"unknown $what '$value'; known are ${known.mkString(", ")}")
@@ -28,6 +28,11 @@ private[params] object Validators {
 
   def notEmpty(name: String): String => Boolean = { value =>
     require(value.nonEmpty, s"$name must not be empty")
+    true
+  }
+
+  def notEmptyArray(name: String): Array[String] => Boolean = { values =>
+    require(values.nonEmpty, s"$name must name at least one column")
     true
   }
 

@@ -29,7 +29,7 @@ private[persistence] object ModelFiles {
   private final case class Document(
       format: String,
       inputs: Seq[Input],
-      output: OutputInspection,
+      outputs: Seq[OutputInspection],
       labels: Option[Seq[String]],
       weightsSha256: String,
       summary: TrainingSummary
@@ -47,7 +47,7 @@ private[persistence] object ModelFiles {
     val document = Document(
       Format,
       fitted.inputs.map(input => Input(input.name, input.shape, input.format.name)),
-      fitted.output,
+      fitted.outputs,
       labels,
       fitted.weights.hash,
       fitted.summary
@@ -73,6 +73,7 @@ private[persistence] object ModelFiles {
         read.format == Format,
         s"its format is '${read.format}', this version reads '$Format'"
       )
+      require(read.outputs.nonEmpty, "it tells of no output")
       read
     }
     val network = intact(new Path(path, NetworkFile)) { file =>
@@ -82,7 +83,7 @@ private[persistence] object ModelFiles {
       document.inputs.map(input => intact(new Path(path, ModelFile))(_ => inputOf(input)))
     val fitted = intact(new Path(path, WeightsFile)) { file =>
       val read =
-        new FittedNetwork(network, inputs, document.output, get(files, file), document.summary)
+        new FittedNetwork(network, inputs, document.outputs, get(files, file), document.summary)
       require(
         read.weights.hash == document.weightsSha256,
         s"its SHA-256 is ${read.weights.hash}, but $ModelFile says ${document.weightsSha256}"

@@ -5,7 +5,7 @@ import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.catalyst.expressions.{Alias, Attribute, AttributeReference}
 import org.apache.spark.sql.catalyst.plans.logical.Project
 import org.apache.spark.sql.firesteel.SqlPrivate
-import org.apache.spark.sql.types.Metadata
+import org.apache.spark.sql.types.{Metadata, StructField}
 
 /** A column that a transform appends.
   *
@@ -16,7 +16,11 @@ import org.apache.spark.sql.types.Metadata
   * @param metadata
   *   the column's metadata, such as its ML attributes
   */
-final case class OutputColumn(name: String, kind: OutputKind, metadata: Metadata = Metadata.empty)
+final case class OutputColumn(name: String, kind: OutputKind, metadata: Metadata = Metadata.empty) {
+
+  /** The column in the schema of the result. */
+  def field: StructField = StructField(name, kind.dataType, nullable = false, metadata)
+}
 
 /** Appends predictions to a DataFrame, batch or streaming, by a physical operator. */
 object Predictions {

@@ -17,7 +17,11 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param dataType
   *   the type of its column
   */
-sealed abstract class OutputKind(val name: String, val dataType: DataType) extends Serializable
+sealed abstract class OutputKind(val name: String, val dataType: DataType) extends Serializable {
+
+  /** The `PredictionColumn` as a JSON value. */
+  def json: JValue = JString(name)
+}
 
 object OutputKind {
 
@@ -32,6 +36,19 @@ object OutputKind {
 
   /** The numbers of a regression with several: a vector. */
   case object Predictions extends OutputKind("prediction", VectorType)
+
+  /** An output of a network of any number of them, behind its activation: a double where it is one number, else a
+    * vector.
+    *
+    * @param index
+    *   which output
+    * @param size
+    *   its numbers
+    */
+  final case class NetworkOutput(index: Int, size: Int)
+      extends OutputKind(s"output$index", if (size == 1) DoubleType else VectorType) {
+    override def json: JValue = JObject("output" -> JInt(index))
+  }
 }
 
 /** A model's weights, shared by all its transforms. They are broadcast when a plan is first
@@ -99,7 +116,7 @@ final class Predictor private (
     val added = JObject(
       "weights" -> JString(hash),
       "data" -> data.json,
-      "outputs" -> JArray(outputs.map(kind => JString(kind.name)).toList)
+      "outputs" -> JArray(outputs.map(_.json).toList)
     )
     compact(render(own.merge(added)))
   }

@@ -16,8 +16,8 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   the `NetworkSpec`
   * @param data
   *   the columns, with the inputs' shapes
-  * @param loss
-  *   the `LossSpec`
+  * @param losses
+  *   the `TermSpec` of each output
   * @param optimizer
   *   the `OptimizerSpec`
   * @param strategy
@@ -48,7 +48,7 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
 private[firesteel] final case class FitPlan(
     network: JObject,
     data: DataPlan,
-    loss: JObject,
+    losses: Seq[JObject],
     optimizer: JObject,
     strategy: Int => JObject,
     controls: JObject,
@@ -148,14 +148,15 @@ private[firesteel] final case class FitPlan(
         ),
         "network" -> network,
         "data" -> data.json,
-        "loss" -> loss,
+        "losses" -> JArray(losses.toList),
         "optimizer" -> optimizer,
         "strategy" -> strategy(workers),
         "controls" -> controls,
         "batchSize" -> JInt(batchSize),
         "epochs" -> JInt(epochs),
         "seed" -> unsignedSeed,
-        "shuffle" -> JBool(shuffle)
+        "shuffle" -> JBool(shuffle),
+        "givenWeights" -> initialWeights.fold[JValue](JNothing)(_ => JBool.True)
       )
     )
 }

@@ -10,8 +10,8 @@ import firesteel.prediction.ModelWeights
   *   the network
   * @param inputs
   *   the network's inputs with their shapes, as they were in the fit
-  * @param output
-  *   the network's output
+  * @param outputs
+  *   the network's outputs
   * @param bytes
   *   its weights as safetensors
   * @param summary
@@ -20,7 +20,7 @@ import firesteel.prediction.ModelWeights
 private[firesteel] final class FittedNetwork(
     val network: Network,
     val inputs: Seq[InputColumn],
-    val output: OutputInspection,
+    val outputs: Seq[OutputInspection],
     val bytes: Array[Byte],
     val summary: TrainingSummary
 ) extends Serializable {
@@ -28,8 +28,8 @@ private[firesteel] final class FittedNetwork(
   /** The weights, as predictors share them. */
   val weights: ModelWeights = new ModelWeights(bytes)
 
-  /** The values that the network puts out for a row. */
-  def outputSize: Int = output.shape.product
+  /** The output of a network that has one. */
+  def output: OutputInspection = outputs.head
 
   /** The values of a row, over all inputs. */
   def inputSize: Int = inputs.map(_.size).sum

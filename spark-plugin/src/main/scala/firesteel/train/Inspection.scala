@@ -15,7 +15,21 @@ import org.json4s.jackson.JsonMethods.parse
   * @param parameters
   *   the number of its trained parameters
   */
-private[firesteel] final case class Inspection(outputs: Seq[OutputInspection], parameters: Long)
+private[firesteel] final case class Inspection(outputs: Seq[OutputInspection], parameters: Long) {
+
+  /** The output, for an estimator of networks that have one.
+    *
+    * @param estimator
+    *   what kind it is, for the error
+    */
+  def onlyOutput(estimator: String): OutputInspection = outputs match {
+    case Seq(only) => only
+    case several =>
+      throw new IllegalArgumentException(
+        s"the network has ${several.size} outputs (${several.map(_.name).mkString(", ")}); $estimator needs one"
+      )
+  }
+}
 
 /** An output of a network.
   *
@@ -30,9 +44,14 @@ private[firesteel] final case class OutputInspection(
     name: String,
     shape: Seq[Int],
     activation: String
-)
+) {
+
+  /** The values of a row. */
+  def size: Int = shape.product
+}
 
 private[firesteel] object OutputInspection {
+  val Softmax = "softmax"
   val Sigmoid = "sigmoid"
 }
 
@@ -47,14 +66,23 @@ private[firesteel] object Inspection {
   def of(network: Network, inputs: Seq[InputColumn]): Inspection =
     parse(ask(network, inputs)).extract[Inspection]
 
-  /** Checks that a loss fits the network's outputs, their labels and the controls.
+  /** Checks that losses fit the network's outputs, their labels and the controls.
+    *
+    * @param losses
+    *   the `TermSpec` of each output
     *
     * @throws firesteel.bridge.InvalidSpecException
     *   naming the output, its shape and the label, or the option
     */
-  def check(network: Network, data: DataPlan, loss: JObject, controls: JObject): Unit = {
+  def check(
+      network: Network,
+      data: DataPlan,
+      losses: Seq[JObject],
+      controls: JObject
+  ): Unit = {
     val labels = JArray(data.labels.map(_.json).toList)
-    val more = Seq[JField]("loss" -> loss, "labels" -> labels, "controls" -> controls)
+    val terms = JArray(losses.toList)
+    val more = Seq[JField]("losses" -> terms, "labels" -> labels, "controls" -> controls)
     val _ = ask(network, data.inputs, more: _*)
   }
 

@@ -1,20 +1,22 @@
 package firesteel.train
 
-import firesteel.data.{ColumnResolver, DataPlan, LabelColumn}
+import firesteel.data.{ColumnResolver, DataPlan, InputRequest, LabelColumn}
 import firesteel.network.{Network, NetworkJson}
-import firesteel.params.{HasNetwork, InputRequests, TrainingParams}
+import firesteel.params.{HasNetwork, InputRequests, LossParams, TrainingParams}
+import org.apache.spark.ml.param.Param
 import org.apache.spark.ml.param.shared.{HasLabelCol, HasWeightCol}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.types.StructType
-import org.json4s.JsonAST.JObject
+import org.json4s.JsonAST.{JDouble, JObject}
 
 /** What every estimator of this library does between its parameters and the training job. */
 private[firesteel] trait NetworkEstimation
-    extends InputRequests
-    with TrainingParams
+    extends TrainingParams
     with HasNetwork
-    with HasLabelCol
     with HasWeightCol {
+
+  /** What the estimator asks of the columns that feed a network, one request for each input. */
+  private[firesteel] def inputRequests(network: Network, schema: StructType): Seq[InputRequest]
 
   /** The weight column, if there is one. */
   private[firesteel] final def weightColumn: Option[String] = get(weightCol).filter(_.nonEmpty)
@@ -24,11 +26,11 @@ private[firesteel] trait NetworkEstimation
     * @throws java.lang.IllegalArgumentException
     *   naming the column, its type and what is accepted
     */
-  protected final def checkColumns(schema: StructType, label: LabelColumn): Unit =
+  protected final def checkColumns(schema: StructType, labels: Seq[LabelColumn]): Unit =
     ColumnResolver.check(
       schema,
-      Seq(inputRequest(network = requiredNetwork, schema)),
-      Seq(label),
+      inputRequests(requiredNetwork, schema),
+      labels,
       weightColumn,
       validationRows
     )
@@ -37,25 +39,34 @@ private[firesteel] trait NetworkEstimation
     *
     * @param df
     *   any batch DataFrame
-    * @param target
-    *   what is learnt, given the network's outputs
+    * @param targets
+    *   what is learnt: one for each of the network's outputs
     */
-  protected final def trainNetwork(df: DataFrame)(target: Inspection => Target): FittedNetwork = {
+  protected final def trainNetwork(df: DataFrame)(
+      targets: Inspection => Seq[Target]
+  ): FittedNetwork = {
     val network = requiredNetwork
     // First what needs neither data nor a cluster.
     val optimizer = fitOptimizerSpec
     val _ = strategySpec(workers = 1)
-    val inputs = ColumnResolver.resolve(df, Seq(inputRequest(network, df.schema)), Nil).inputs
+    val inputs = ColumnResolver.resolve(df, inputRequests(network, df.schema), Nil).inputs
     val inspection = Inspection.of(network, inputs)
     network.start.foreach(weights => Inspection.checkWeights(network, inputs, weights))
-    val learnt = target(inspection)
-    val data = DataPlan(inputs, Seq(learnt.label), weightColumn, validationRows)
-    val controls = controlSpec(getEpochs, learnt.metrics)
-    Inspection.check(network, data, learnt.loss, controls)
+    val learnt = targets(inspection)
+    val labels = learnt.map(_.label)
+    ColumnResolver.check(df.schema, Nil, labels)
+    val data = DataPlan(inputs, labels, weightColumn, validationRows)
+    val metrics = learnt match {
+      case Seq(only) => only.metrics
+      case _ => Nil
+    }
+    val controls = controlSpec(getEpochs, metrics)
+    val losses = learnt.map(_.term)
+    Inspection.check(network, data, losses, controls)
     val plan = FitPlan(
       NetworkJson.specification(network),
       data,
-      learnt.loss,
+      losses,
       optimizer,
       strategySpec(_),
       controls,
@@ -72,28 +83,63 @@ private[firesteel] trait NetworkEstimation
     )
     val trained = FitJob.run(df, plan)
     val untrained = network.withoutWeights
-    new FittedNetwork(untrained, inputs, learnt.output, trained.weights, trained.summary)
+    new FittedNetwork(untrained, inputs, inspection.outputs, trained.weights, trained.summary)
   }
 
-  private def requiredNetwork: Network =
+  /** The network, which must be set. */
+  protected final def requiredNetwork: Network =
     if (isSet(network)) getNetwork
     else throw new IllegalArgumentException(s"$uid has no network; give it one with setNetwork")
+
+  /** What a fit logs of its parameters. */
+  protected def logged: Seq[Param[_]] =
+    Seq(
+      weightCol,
+      strategy,
+      window,
+      numWorkers,
+      optimizer,
+      learningRate,
+      batchSize,
+      epochs,
+      seed
+    ) ++
+      Seq(schedule, validationIndicatorCol, validationFraction)
 }
 
-/** What a network learns.
+/** What the estimators of networks with one input and one output have. */
+private[firesteel] trait SingleEstimation
+    extends NetworkEstimation
+    with InputRequests
+    with HasLabelCol
+    with LossParams {
+
+  private[firesteel] override final def inputRequests(
+      network: Network,
+      schema: StructType
+  ): Seq[InputRequest] = Seq(inputRequest(network, schema))
+
+  override protected def logged: Seq[Param[_]] = Seq(labelCol, featuresCol, loss) ++ super.logged
+}
+
+/** What one output of a network learns.
   *
   * @param label
-  *   the label
+  *   the label that it is compared with
   * @param loss
   *   the `LossSpec`
-  * @param output
-  *   the network's output that is compared with it
   * @param metrics
   *   what is computed of it on validation rows unless the user says otherwise
+  * @param weight
+  *   what the loss is multiplied with
   */
 private[firesteel] final case class Target(
     label: LabelColumn,
     loss: JObject,
-    output: OutputInspection,
-    metrics: Seq[String]
-)
+    metrics: Seq[String],
+    weight: Double = 1.0
+) {
+
+  /** The `TermSpec`. */
+  def term: JObject = JObject("loss" -> loss, "weight" -> JDouble(weight))
+}

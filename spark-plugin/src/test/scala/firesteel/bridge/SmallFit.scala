@@ -45,7 +45,7 @@ final class SmallFit(val epochs: Int) {
   def worker(port: Int): String =
     s"""{"server": {"fit": "$fit", "host": "127.0.0.1", "port": $port, "secret": "$secret",
        |    "timeoutMillis": 5000},
-       |  "network": $network, "data": $trained, "loss": {"name": "cross_entropy"},
+       |  "network": $network, "data": $trained, "losses": [{"loss": {"name": "cross_entropy"}, "weight": 1}],
        |  "optimizer": {"name": "sgd", "learningRate": 0.5, "momentum": 0.0, "dampening": 0.0,
        |    "nesterov": false, "weightDecay": 0.0},
        |  "strategy": $strategy, "batchSize": 8, "epochs": $epochs, "seed": 7, "shuffle": true,

@@ -18,12 +18,13 @@ final class StartingWeightsSuite extends AnyFunSuite with LocalSpark {
   private def standing(network: Network): NetworkClassifier =
     Blobs.classifier().setNetwork(network).setOptimizer("sgd").setLearningRate(1e-30).setEpochs(1)
 
-  test("training starts from the network's weights, with every strategy that has a center variable") {
-    Seq("adag", "sync", "aeasgd").foreach { strategy =>
+  test("training starts from the network's weights, with every kind of strategy") {
+    Seq("adag", "sync", "aeasgd", "ensemble").foreach { strategy =>
       val classifier = standing(started).setStrategy(strategy)
-      if (strategy == "sync") classifier.clear(classifier.window)
+      if (strategy == "sync" || strategy == "ensemble") classifier.clear(classifier.window)
       val model = classifier.fit(data)
-      assert(model.weights === trained.weights)
+      // An ensemble has the weights of each of its members.
+      if (strategy != "ensemble") assert(model.weights === trained.weights)
       assert(Blobs.accuracy(model.transform(data)) === Blobs.accuracy(trained.transform(data)))
     }
     assert(standing(started.withoutWeights).fit(data).weights !== trained.weights)

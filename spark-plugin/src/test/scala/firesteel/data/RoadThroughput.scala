@@ -138,7 +138,7 @@ object RoadThroughput {
       s"""{"server": {"fit": "road", "host": "localhost", "port": 1, "secret": "${"0" * 64}",
          |"timeoutMillis": 1000}, "network": {"format": "firesteel.network/1", "inputs": ["input"],
          |"nodes": [{"name": "0", "op": "Linear", "inputs": ["input"], "args": {"out_features": 10}}],
-         |"outputs": ["0"]}, "data": ${plan.toJson}, "loss": {"name": "cross_entropy"},
+         |"outputs": ["0"]}, "data": ${plan.toJson}, "losses": [{"loss": {"name": "cross_entropy"}, "weight": 1}],
          |"optimizer": {"name": "sgd", "learningRate": 0.1, "momentum": 0, "dampening": 0,
          |"nesterov": false, "weightDecay": 0}, "strategy": {"name": "single"}, "batchSize": 32,
          |"epochs": 1, "seed": 0, "shuffle": true, "partition": 0, "attempt": 0,

@@ -20,7 +20,7 @@ final class FitPlanSuite extends AnyFunSuite {
   private def plan(seed: Long): FitPlan = FitPlan(
     JObject(),
     data,
-    JObject("name" -> JString("cross_entropy")),
+    Seq(JObject("loss" -> JObject("name" -> JString("cross_entropy")), "weight" -> JDouble(1))),
     JObject("name" -> JString("sgd")),
     _ => JObject("name" -> JString("adag")),
     JObject("labelSmoothing" -> JDouble(0.1)),
@@ -63,7 +63,16 @@ final class FitPlanSuite extends AnyFunSuite {
     assert(common.keySet.intersect(own.keySet).isEmpty)
     assert(
       common.keySet ++ own.keySet ===
-        Set("server", "network", "data", "loss", "optimizer", "strategy", "batchSize", "epochs") ++
+        Set(
+          "server",
+          "network",
+          "data",
+          "losses",
+          "optimizer",
+          "strategy",
+          "batchSize",
+          "epochs"
+        ) ++
         Set("seed", "shuffle", "partition", "attempt", "workersInTask", "threads", "cacheBytes") +
         "spillDirectories" + "controls"
     )

@@ -36,7 +36,7 @@ object LoadRows {
     """{"server": {"fit": "none", "host": "127.0.0.1", "port": 1, "secret": "", "timeoutMillis": 1},
       | "network": {"format": "firesteel.network/1", "inputs": ["features"], "outputs": ["0"],
       |             "nodes": [{"name": "0", "op": "Linear", "inputs": ["features"], "args": {"out_features": 10}}]},
-      | "loss": {"name": "cross_entropy"},
+      | "losses": [{"loss": {"name": "cross_entropy"}, "weight": 1}],
       | "optimizer": {"name": "sgd", "learningRate": 0.1, "momentum": 0, "dampening": 0, "nesterov": false,
       |               "weightDecay": 0},
       | "strategy": {"name": "single"}, "batchSize": 32, "epochs": 1, "seed": 0, "shuffle": true, "partition": 0,

@@ -1,0 +1,102 @@
+package firesteel.estimator
+
+import firesteel.data.{ColumnResolver, InputRequest}
+import firesteel.network.Network
+import firesteel.params.{HuberParams, InputRequests, Losses, TrainingParams, Validators}
+import org.apache.spark.ml.param.shared.{HasOutputCols, HasWeightCol}
+import org.apache.spark.ml.param.{DoubleArrayParam, StringArrayParam}
+import org.apache.spark.sql.types.{BinaryType, StructType}
+
+/** The parameters of networks with any number of inputs and outputs. */
+private[estimator] trait EstimatorParams
+    extends TrainingParams
+    with HuberParams
+    with HasOutputCols
+    with HasWeightCol {
+
+  /** One column for each of the network's inputs, in their order: an ML vector (dense or sparse), an array of a numeric
+    * type, binary, whose bytes are scaled to lie between 0 and 1, or one numeric column. Not to be confused with the
+    * parameter of this name of the other estimators, whose columns make up one input together. Required.
+    */
+  final val featuresCols: StringArrayParam = new StringArrayParam(
+    this,
+    "featuresCols",
+    "one column for each of the network's inputs, in their order",
+    Validators.notEmptyArray("featuresCols")
+  )
+
+  /** One column for each of the network's outputs, in their order. A numeric column holds class indices where the output
+    * has several values or the loss is one of classes, else a number; a column of ML vectors or of numeric arrays holds a
+    * number for each value. Required.
+    */
+  final val labelCols: StringArrayParam = new StringArrayParam(
+    this,
+    "labelCols",
+    "one label column for each of the network's outputs, in their order",
+    Validators.notEmptyArray("labelCols")
+  )
+
+  /** The loss of each output, in their order. Default: cross_entropy for an output of several values with class indices
+    * or one that ends in Softmax, binary_cross_entropy_with_logits for one that ends in Sigmoid, mse_loss for others.
+    */
+  final val losses: StringArrayParam = new StringArrayParam(
+    this,
+    "losses",
+    s"the loss of each output: ${Losses.all.mkString(", ")}; unless set, what output and label call for",
+    (names: Array[String]) => names.forall(Validators.oneOf("loss", Losses.all))
+  )
+
+  /** What the loss of each output counts in their sum, positive numbers. Default: 1 for each. */
+  final val lossWeights: DoubleArrayParam = new DoubleArrayParam(
+    this,
+    "lossWeights",
+    "what the loss of each output counts in their sum (> 0); unless set, 1 for each",
+    (weights: Array[Double]) => weights.forall(Validators.positive("lossWeights"))
+  )
+
+  final def getFeaturesCols: Array[String] = $(featuresCols)
+  final def getLabelCols: Array[String] = $(labelCols)
+  final def getLosses: Array[String] = $(losses)
+  final def getLossWeights: Array[Double] = $(lossWeights)
+
+  /** The columns that feed a network, one request for each input. */
+  private[firesteel] final def requests(network: Network, schema: StructType): Seq[InputRequest] = {
+    require(isSet(featuresCols), s"$uid has no featuresCols; name one column for each input")
+    val columns = each("featuresCols", $(featuresCols).toSeq, "inputs", network.inputs)
+    network.inputs.zip(columns).map { case (input, column) =>
+      val bytes = ColumnResolver.field(schema, column).dataType == BinaryType
+      val scale = if (bytes) InputRequests.ByteScale else 1.0
+      InputRequest(input, Seq(column), network.inputShapes.get(input), scale)
+    }
+  }
+
+  /** The columns that are put out, one for each output; by default they are called as the outputs are. */
+  private[estimator] final def outputNames(network: Network): Seq[String] = {
+    val names = each(
+      "outputCols",
+      get(outputCols).fold(network.outputs)(_.toSeq),
+      "outputs",
+      network.outputs
+    )
+    names.filter(_.nonEmpty).groupBy(identity).find(_._2.size > 1).foreach { case (name, _) =>
+      throw new IllegalArgumentException(s"outputCols names the column '$name' twice")
+    }
+    names
+  }
+
+  /** Checks that there is one value for each input or output. */
+  private[estimator] final def each[T](
+      param: String,
+      values: Seq[T],
+      what: String,
+      names: Seq[String]
+  ): Seq[T] = {
+    if (values.size != names.size) {
+      throw new IllegalArgumentException(
+        s"$param has ${values.size} values (${values.mkString(", ")}), but the network has ${names.size} $what " +
+          s"(${names.mkString(", ")}); it needs one for each"
+      )
+    }
+    values
+  }
+}

@@ -1,0 +1,123 @@
+package firesteel.estimator
+
+import firesteel.data.InputRequest
+import firesteel.network.Network
+import firesteel.params.{HuberSetter, NetworkSetter, TrainingSetters}
+import firesteel.persistence.EstimatorReader
+import firesteel.train.{Inspection, NetworkEstimation, Target}
+import org.apache.spark.ml.Estimator
+import org.apache.spark.ml.firesteel.MlPrivate
+import org.apache.spark.ml.param.{Param, ParamMap}
+import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
+import org.apache.spark.sql.Dataset
+import org.apache.spark.sql.types.StructType
+
+/** Trains a neural network of any number of inputs and outputs.
+  *
+  * `featuresCols` names one column for each input and `labelCols` one for each output, in the order that the network has
+  * them. What is minimised is the sum of the outputs' losses by `lossWeights`. A trailing `Softmax` or `Sigmoid` of an
+  * output becomes a part of its loss, and the model applies it.
+  *
+  * {{{
+  * val network = Network(
+  *   Seq("words", "numbers"),
+  *   Seq(
+  *     Node.of("embedding", Embedding(1000, 16), "words"),
+  *     Node.of("flat", Flatten, "embedding"),
+  *     Node.of("both", Concatenate(), "flat", "numbers"),
+  *     Node.of("hidden", Linear(32), "both"),
+  *     Node.of("logits", Linear(5), "hidden"),
+  *     Node.of("topic", Softmax, "logits"),
+  *     Node.of("score", Linear(1), "hidden")
+  *   ),
+  *   Seq("topic", "score")
+  * )
+  * val model = new NetworkEstimator()
+  *   .setNetwork(network)
+  *   .setFeaturesCols(Array("ids", "features"))
+  *   .setLabelCols(Array("topicIndex", "rating"))
+  *   .setOutputCols(Array("topicShares", "predictedRating"))
+  *   .fit(train)
+  * }}}
+  *
+  * With several outputs, validation rows have a loss, which is the sum, and no metrics. `fit` fails as that of a
+  * [[firesteel.classification.NetworkClassifier]] does, rather than return a model that was not trained.
+  */
+final class NetworkEstimator(override val uid: String)
+    extends Estimator[NetworkModel]
+    with EstimatorParams
+    with NetworkEstimation
+    with NetworkSetter
+    with HuberSetter
+    with TrainingSetters
+    with DefaultParamsWritable {
+
+  def this() = this(Identifiable.randomUID("networkEstimator"))
+
+  def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
+  def setLabelCols(value: Array[String]): this.type = set(labelCols, value)
+  def setLosses(value: Array[String]): this.type = set(losses, value)
+  def setLossWeights(value: Array[Double]): this.type = set(lossWeights, value)
+  def setOutputCols(value: Array[String]): this.type = set(outputCols, value)
+  def setWeightCol(value: String): this.type = set(weightCol, value)
+
+  private[firesteel] override def inputRequests(
+      network: Network,
+      schema: StructType
+  ): Seq[InputRequest] = requests(network, schema)
+
+  /** The schema with the output columns. Whether one is a double or a vector is certain only in the model; until then it
+    * is told by the label and the last layer.
+    */
+  override def transformSchema(schema: StructType): StructType = {
+    val network = requiredNetwork
+    checkColumns(schema, Nil)
+    val labels = labelsOf(network)
+    labels.foreach(EstimatorTargets.check(schema, _))
+    val names = outputNames(network)
+    val sizes = network.outputs.zip(labels).map { case (output, label) =>
+      OutputFields.likelySize(network, output, schema, label)
+    }
+    OutputFields.added(schema, OutputFields.of(names, sizes))
+  }
+
+  override def fit(dataset: Dataset[_]): NetworkModel = {
+    transformSchema(dataset.schema, logging = true)
+    MlPrivate.instrumented(this, dataset, logged) {
+      val fitted = trainNetwork(dataset.toDF())(targets(_, dataset.schema))
+      copyValues(new NetworkModel(uid, fitted).setParent(this))
+    }
+  }
+
+  private def labelsOf(network: Network): Seq[String] = {
+    require(isSet(labelCols), s"$uid has no labelCols; name one column for each output")
+    each("labelCols", $(labelCols).toSeq, "outputs", network.outputs)
+  }
+
+  private def targets(inspection: Inspection, schema: StructType): Seq[Target] = {
+    val network = requiredNetwork
+    val outputs = inspection.outputs
+    def chosen[T](param: Param[Array[T]]): Seq[Option[T]] =
+      get(param).fold(outputs.map(_ => Option.empty[T])) { values =>
+        each(param.name, values.toSeq, "outputs", network.outputs).map(Option(_))
+      }
+    val weights = chosen(lossWeights).map(_.getOrElse(1.0))
+    outputs.zip(labelsOf(network)).zip(chosen(losses)).zip(weights).map {
+      case (((output, label), loss), weight) =>
+        val choice = EstimatorTargets.of(output, schema, label, loss)
+        Target(choice.label, lossSpec(choice.loss), choice.metrics, weight)
+    }
+  }
+
+  override def copy(extra: ParamMap): NetworkEstimator = defaultCopy(extra)
+
+  override protected def logged: Seq[Param[_]] =
+    Seq[Param[_]](featuresCols, labelCols, losses, lossWeights, outputCols) ++ super.logged
+}
+
+object NetworkEstimator extends MLReadable[NetworkEstimator] {
+  override def read: MLReader[NetworkEstimator] =
+    new EstimatorReader(classOf[NetworkEstimator].getName, new NetworkEstimator(_))
+
+  override def load(path: String): NetworkEstimator = super.load(path)
+}

@@ -1,0 +1,56 @@
+package firesteel.estimator
+
+import scala.annotation.tailrec
+
+import firesteel.data.ColumnResolver
+import firesteel.network.Network
+import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
+import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
+import org.json4s.JsonAST.JInt
+
+/** The columns that a network of any number of outputs puts out. One whose name is empty is not produced. */
+private[estimator] object OutputFields {
+
+  /** Layers that put out as many values as they read. */
+  private val Keeping =
+    Set("ReLU", "GELU", "Tanh", "Sigmoid", "Softmax", "LogSoftmax", "Identity", "Dropout")
+
+  /** A field for each output of a name and as many values. `None` stands for several, but it is not known how many. */
+  def of(names: Seq[String], sizes: Seq[Option[Int]]): Seq[StructField] =
+    names.zip(sizes).filter(_._1.nonEmpty).map {
+      case (name, Some(1)) =>
+        val metadata = NumericAttribute.defaultAttr.withName(name).toMetadata()
+        StructField(name, DoubleType, nullable = false, metadata)
+      case (name, Some(size)) =>
+        val metadata = new AttributeGroup(name, size).toMetadata()
+        StructField(name, VectorType, nullable = false, metadata)
+      case (name, None) => StructField(name, VectorType, nullable = false)
+    }
+
+  /** The schema with these fields. */
+  def added(schema: StructType, fields: Seq[StructField]): StructType =
+    fields.foldLeft(schema) { (before, field) =>
+      require(!before.fieldNames.contains(field.name), s"Column ${field.name} already exists.")
+      before.add(field)
+    }
+
+  /** The values of an output as far as they show without shapes: by its last `Linear`, else by its label. */
+  def likelySize(
+      network: Network,
+      output: String,
+      schema: StructType,
+      label: String
+  ): Option[Int] = {
+    val nodes = network.nodes.map(node => node.name -> node).toMap
+    @tailrec
+    def last(name: String): Option[Int] = nodes.get(name) match {
+      case Some(node) if Keeping(node.op) => last(node.inputs.head)
+      case Some(node) if node.op == "Linear" =>
+        node.args.get("out_features").collect { case JInt(size) => size.toInt }
+      case _ => None
+    }
+    val several = ColumnResolver.holdsSeveral(ColumnResolver.field(schema, label).dataType)
+    if (several) None else Some(last(output).getOrElse(1))
+  }
+}

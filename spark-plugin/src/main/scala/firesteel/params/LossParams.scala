@@ -1,0 +1,76 @@
+package firesteel.params
+
+import org.apache.spark.ml.param.{DoubleParam, Param, Params}
+import org.json4s.JsonAST.{JDouble, JObject, JString}
+
+/** The loss of a network's one output. */
+trait LossParams extends Params {
+
+  /** The losses that this kind of estimator can train on. */
+  protected def losses: Seq[String]
+
+  /** The loss, averaged over the rows of a mini-batch by their weights. Default: what the network's output calls for.
+    */
+  final val loss: Param[String] = new Param[String](
+    this,
+    "loss",
+    s"the loss: ${losses.mkString(", ")}; unless set, what the network's output calls for",
+    Validators.oneOf("loss", losses)
+  )
+
+  final def getLoss: String = $(loss)
+}
+
+/** The setter of [[LossParams]], for estimators. */
+trait LossSetter extends LossParams {
+  def setLoss(value: String): this.type = set(loss, value)
+}
+
+/** The option of the loss `huber_loss`. */
+trait HuberParams extends Params {
+
+  /** The error at which `huber_loss` turns from a square into a line, positive. Default: 1. */
+  final val huberDelta: DoubleParam = new DoubleParam(
+    this,
+    "huberDelta",
+    "the error at which huber_loss turns from a square into a line (> 0)",
+    Validators.positive("huberDelta")
+  )
+
+  setDefault(huberDelta -> 1.0)
+
+  final def getHuberDelta: Double = $(huberDelta)
+
+  /** The `LossSpec` of a loss by its name. */
+  private[firesteel] final def lossSpec(name: String): JObject = name match {
+    case Losses.Huber => Losses.huber($(huberDelta))
+    // PyTorch's, whose beta is 1 unless it is given: the two are the same then.
+    case Losses.SmoothL1 => Losses.huber(1.0)
+    case plain => JObject("name" -> JString(plain))
+  }
+}
+
+/** The setter of [[HuberParams]], for estimators. */
+trait HuberSetter extends HuberParams {
+  def setHuberDelta(value: Double): this.type = set(huberDelta, value)
+}
+
+/** The losses by their names, which are those of `torch.nn.functional`. */
+private[firesteel] object Losses {
+  val CrossEntropy = "cross_entropy"
+  val Binary = "binary_cross_entropy_with_logits"
+  val Likelihood = "nll_loss"
+  val Hinge = "hinge"
+  val Divergence = "kl_div"
+  val Square = "mse_loss"
+  val Absolute = "l1_loss"
+  val SmoothL1 = "smooth_l1_loss"
+  val Huber = "huber_loss"
+  val Poisson = "poisson_nll_loss"
+
+  val all: Seq[String] = Seq(CrossEntropy, Binary, Likelihood, Hinge, Divergence, Square) ++
+    Seq(Absolute, SmoothL1, Huber, Poisson)
+
+  private[params] def huber(delta: Double): JObject =
+    JObject("name" -> JString(Huber), "delta" -> JDouble(delta))
+}

@@ -1,0 +1,81 @@
+package firesteel.regression
+
+import firesteel.data.{LabelColumn, LabelKind}
+import firesteel.params.{HuberSetter, LossSetter, Losses, NetworkSetter, TrainingSetters}
+import firesteel.persistence.EstimatorReader
+import firesteel.train.{SingleEstimation, Target}
+import org.apache.spark.ml.firesteel.MlPrivate
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
+import org.apache.spark.ml.linalg.Vector
+import org.apache.spark.ml.param.ParamMap
+import org.apache.spark.ml.regression.Regressor
+import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
+import org.apache.spark.sql.Dataset
+import org.apache.spark.sql.types.{DoubleType, StructType}
+
+/** Trains a neural network to come close to numbers.
+  *
+  * Features are one column of ML vectors, of arrays of a numeric type or of binary, or several numeric columns. The label
+  * is a numeric column for a network with one value, and for one with n values a column of ML vectors or of numeric arrays
+  * of n values.
+  *
+  * The losses are `mse_loss`, which is the default, `l1_loss`, `smooth_l1_loss`, `huber_loss` with `huberDelta`;
+  * `poisson_nll_loss` for counts, where the network gives the logarithm of the rate, and so do predictions;
+  * `binary_cross_entropy_with_logits` for shares between 0 and 1, where a trailing `Sigmoid` becomes a part of the loss.
+  *
+  * {{{
+  * val network = Network.sequential(Linear(64), ReLU, Linear(1))
+  * val model = new NetworkRegressor().setNetwork(network).setEpochs(20).fit(train)
+  * }}}
+  *
+  * `fit` fails as that of a [[firesteel.classification.NetworkClassifier]] does, rather than return a model that was not
+  * trained.
+  */
+final class NetworkRegressor(override val uid: String)
+    extends Regressor[Vector, NetworkRegressor, NetworkRegressionModel]
+    with SingleEstimation
+    with NetworkSetter
+    with LossSetter
+    with HuberSetter
+    with TrainingSetters
+    with DefaultParamsWritable {
+
+  def this() = this(Identifiable.randomUID("networkRegressor"))
+
+  def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
+  def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
+  def setWeightCol(value: String): this.type = set(weightCol, value)
+
+  override protected def losses: Seq[String] = RegressionTarget.losses
+
+  override def transformSchema(schema: StructType): StructType = {
+    checkColumns(schema, Seq(RegressionTarget.label(schema, $(labelCol))))
+    val several = RegressionTarget.isSeveral(schema, $(labelCol))
+    RegressionOutput.added(schema, $(predictionCol), if (several) VectorType else DoubleType)
+  }
+
+  override def fit(dataset: Dataset[_]): NetworkRegressionModel = {
+    transformSchema(dataset.schema, logging = true)
+    copyValues(train(dataset).setParent(this))
+  }
+
+  override protected def train(dataset: Dataset[_]): NetworkRegressionModel =
+    MlPrivate.instrumented(this, dataset, logged) {
+      val fitted = trainNetwork(dataset.toDF()) { inspection =>
+        val output = inspection.onlyOutput("a regressor")
+        val label = LabelColumn($(labelCol), LabelKind.Values(output.size))
+        val chosen = lossSpec(get(loss).getOrElse(Losses.Square))
+        Seq(Target(label, chosen, RegressionTarget.metrics))
+      }
+      new NetworkRegressionModel(uid, fitted)
+    }
+
+  override def copy(extra: ParamMap): NetworkRegressor = defaultCopy(extra)
+}
+
+object NetworkRegressor extends MLReadable[NetworkRegressor] {
+  override def read: MLReader[NetworkRegressor] =
+    new EstimatorReader(classOf[NetworkRegressor].getName, new NetworkRegressor(_))
+
+  override def load(path: String): NetworkRegressor = super.load(path)
+}

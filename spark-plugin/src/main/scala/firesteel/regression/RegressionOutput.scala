@@ -1,0 +1,26 @@
+package firesteel.regression
+
+import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
+import org.apache.spark.sql.types.{DataType, Metadata, StructField, StructType}
+
+/** The column that a regressor puts out; not produced if its name is empty. */
+private[regression] object RegressionOutput {
+
+  /** The schema with the column. */
+  def added(
+      schema: StructType,
+      name: String,
+      dataType: DataType,
+      metadata: Metadata = Metadata.empty
+  ): StructType =
+    if (name.isEmpty) schema
+    else {
+      require(!schema.fieldNames.contains(name), s"Column $name already exists.")
+      schema.add(StructField(name, dataType, nullable = false, metadata))
+    }
+
+  /** The metadata of a column of this many numbers. */
+  def metadata(name: String, size: Int): Metadata =
+    if (size == 1) NumericAttribute.defaultAttr.withName(name).toMetadata()
+    else new AttributeGroup(name, size).toMetadata()
+}
