@@ -22,7 +22,7 @@ final class NetworkEstimatorSuite extends MLTest with DefaultReadWriteTest {
     val random = new Random(3)
     val rows = Seq.tabulate(360) { id =>
       val ids = Seq.fill(2)(random.nextInt(Tokens))
-      val Array(x, y) = Array.fill(2)(2 * random.nextDouble() - 1)
+      val (x, y) = (2 * random.nextDouble() - 1, 2 * random.nextDouble() - 1)
       val topic = ids.head / 2
       val score = x - y + (if (ids(1) % 2 == 0) 1.0 else -1.0)
       (id.toLong, ids, Vectors.dense(x, y), topic, score)

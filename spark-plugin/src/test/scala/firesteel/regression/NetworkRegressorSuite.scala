@@ -22,7 +22,8 @@ final class NetworkRegressorSuite extends MLTest with DefaultReadWriteTest {
   private lazy val data: DataFrame = {
     val random = new Random(5)
     val rows = Seq.tabulate(400) { id =>
-      val Array(x, y, z) = Array.fill(3)(2 * random.nextDouble() - 1)
+      def number: Double = 2 * random.nextDouble() - 1
+      val (x, y, z) = (number, number, number)
       val value = math.sin(3 * x) + y * y - z + 0.02 * random.nextGaussian()
       (id.toLong, Vectors.dense(x, y, z), value, Vectors.dense(value, -2 * value + 1))
     }
