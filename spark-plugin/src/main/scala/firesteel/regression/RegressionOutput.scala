@@ -11,7 +11,7 @@ private[regression] object RegressionOutput {
       schema: StructType,
       name: String,
       dataType: DataType,
-      metadata: Metadata = Metadata.empty
+      metadata: => Metadata = Metadata.empty
   ): StructType =
     if (name.isEmpty) schema
     else {

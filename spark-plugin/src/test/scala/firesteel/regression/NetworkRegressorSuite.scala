@@ -169,9 +169,9 @@ final class NetworkRegressorSuite extends MLTest with DefaultReadWriteTest {
       .setEvaluator(new RegressionEvaluator().setMetricName("rmse"))
       .setNumFolds(2)
       .fit(spread.cache())
-    assert(model.avgMetrics(1) < 0.3 && model.avgMetrics(0) > 0.5)
+    assert(model.avgMetrics(1) < 0.6 && model.avgMetrics(1) < 0.7 * model.avgMetrics(0))
     val r2 = this.r2(model.transform(spread))
-    assert(r2 > 0.9)
+    assert(r2 > 0.8)
   }
 
   test("the schema is known without data, and is that of the transform") {
