@@ -1,7 +1,8 @@
 """Deep learning on Apache Spark DataFrames: neural networks as stages of ``pyspark.ml``.
 
-:mod:`firesteel.classification` has the estimators and models, :mod:`firesteel.layers` the layers of
-a :class:`Network`. ``firesteel.session().getOrCreate()`` starts Spark with Firesteel.
+:mod:`firesteel.classification`, :mod:`firesteel.regression` and :mod:`firesteel.estimator` have the
+estimators and models, :mod:`firesteel.layers` the layers of a :class:`Network`.
+``firesteel.session().getOrCreate()`` starts Spark with Firesteel.
 """
 
 from __future__ import annotations

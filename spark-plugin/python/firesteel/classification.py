@@ -13,7 +13,7 @@ from pyspark.ml.param import Param
 from pyspark.ml.util import JavaMLReadable
 
 from firesteel.params.feature import FeatureOptions, FeatureSetters
-from firesteel.params.training import loss_param
+from firesteel.params.loss import LossOptions, LossParams, LossSetters, loss_param
 from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
 
 __all__ = ["NetworkClassificationModel", "NetworkClassifier"]
@@ -29,7 +29,7 @@ _LOSSES = (
 )
 
 
-class ClassifierOptions(EstimatorOptions, FeatureOptions, total=False):
+class ClassifierOptions(EstimatorOptions, FeatureOptions, LossOptions, total=False):
     """Keyword arguments of :class:`NetworkClassifier`, which has a param for each."""
 
     labelCol: str
@@ -44,6 +44,7 @@ class NetworkClassifier(
     NetworkEstimation["NetworkClassificationModel"],
     _JavaProbabilisticClassifier["NetworkClassificationModel"],
     FeatureSetters,
+    LossSetters,
     JavaMLReadable["NetworkClassifier"],
 ):
     """Trains a neural network to tell classes apart.
@@ -109,6 +110,7 @@ class NetworkClassificationModel(
     NetworkModelBase,
     _JavaProbabilisticClassificationModel[Vector],
     FeatureSetters,
+    LossParams,
     JavaMLReadable["NetworkClassificationModel"],
 ):
     """A network that was trained to tell classes apart, by a :class:`NetworkClassifier`.

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from firesteel import Network
 from firesteel.classification import NetworkClassifier
+from firesteel.estimator import NetworkEstimator
 from firesteel.layers import Linear
+from firesteel.regression import NetworkRegressor
 from pyspark.ml.param import Param, Params
 from pyspark.sql import SparkSession
 
-ESTIMATORS = [NetworkClassifier]
+ESTIMATORS = [NetworkClassifier, NetworkRegressor, NetworkEstimator]
 # Spark's own, whose texts PySpark writes in its own way.
-SHARED = ("seed", "thresholds")
+SHARED = ("outputCols", "seed", "thresholds")
 
 
 def value_of(param: Param[Any]) -> Any:

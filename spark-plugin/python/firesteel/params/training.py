@@ -1,4 +1,4 @@
-"""What every way of training has: how long, in what batches, in what order, on which loss."""
+"""What every way of training has: how long, in what batches, in what order."""
 
 from __future__ import annotations
 
@@ -13,18 +13,8 @@ from firesteel.params.optimizer import OptimizerOptions, OptimizerParams, Optimi
 from firesteel.params.strategy import StrategyOptions, StrategyParams, StrategySetters
 
 
-def loss_param(*losses: str) -> Param[str]:
-    """The param ``loss`` of an estimator that can train on these losses."""
-    return Param(
-        Params._dummy(),
-        "loss",
-        f"the loss: {', '.join(losses)}; unless set, what the network's output calls for",
-        TypeConverters.toString,
-    )
-
-
 class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointParams, HasSeed):
-    """What every way of training has: how long, in what batches, in what order, on which loss."""
+    """What every way of training has: how long, in what batches, in what order."""
 
     batchSize: Param[int] = Param(
         Params._dummy(),
@@ -46,9 +36,6 @@ class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointP
         "whether each epoch takes the rows in a new order",
         TypeConverters.toBoolean,
     )
-
-    # The estimators override it, since each has losses of its own.
-    loss: Param[str] = loss_param()
 
     showProgress: Param[bool] = Param(
         Params._dummy(),
@@ -73,10 +60,6 @@ class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointP
         """Gives :py:attr:`shuffle` or its default."""
         return self.getOrDefault(self.shuffle)
 
-    def getLoss(self) -> str:
-        """Gives :py:attr:`loss` or its default."""
-        return self.getOrDefault(self.loss)
-
     def getShowProgress(self) -> bool:
         """Gives :py:attr:`showProgress` or its default."""
         return self.getOrDefault(self.showProgress)
@@ -99,10 +82,6 @@ class TrainingSetters(
         """Sets :py:attr:`shuffle`."""
         return self._set(shuffle=value)
 
-    def setLoss(self, value: str) -> Self:
-        """Sets :py:attr:`loss`."""
-        return self._set(loss=value)
-
     def setShowProgress(self, value: bool) -> Self:
         """Sets :py:attr:`showProgress`."""
         return self._set(showProgress=value)
@@ -120,6 +99,5 @@ class TrainingOptions(
     batchSize: int
     epochs: int
     shuffle: bool
-    loss: str
     showProgress: bool
     seed: int

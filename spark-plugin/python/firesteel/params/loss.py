@@ -1,0 +1,75 @@
+"""The loss of a network's one output, and the option of one of them."""
+
+from __future__ import annotations
+
+from typing import Any, Self, TypedDict
+
+from pyspark.ml.param import Param, Params, TypeConverters
+
+
+def loss_param(*losses: str) -> Param[str]:
+    """The param ``loss`` of an estimator that can train on these losses."""
+    return Param(
+        Params._dummy(),
+        "loss",
+        f"the loss: {', '.join(losses)}; unless set, what the network's output calls for",
+        TypeConverters.toString,
+    )
+
+
+class LossParams(Params):
+    """The loss of a network's one output."""
+
+    # The stages override it, since each has losses of its own.
+    loss: Param[str] = loss_param()
+
+    def getLoss(self) -> str:
+        """Gives :py:attr:`loss` or its default."""
+        return self.getOrDefault(self.loss)
+
+
+class LossSetters(LossParams):
+    """Setters of :class:`LossParams`, for estimators."""
+
+    def setLoss(self, value: str) -> Self:
+        """Sets :py:attr:`loss`."""
+        return self._set(loss=value)
+
+
+class LossOptions(TypedDict, total=False):
+    """Keyword arguments for :class:`LossParams`."""
+
+    loss: str
+
+
+class HuberParams(Params):
+    """The option of the loss ``huber_loss``."""
+
+    huberDelta: Param[float] = Param(
+        Params._dummy(),
+        "huberDelta",
+        "the error at which huber_loss turns from a square into a line (> 0)",
+        TypeConverters.toFloat,
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(huberDelta=1.0)
+
+    def getHuberDelta(self) -> float:
+        """Gives :py:attr:`huberDelta` or its default."""
+        return self.getOrDefault(self.huberDelta)
+
+
+class HuberSetters(HuberParams):
+    """Setters of :class:`HuberParams`, for estimators."""
+
+    def setHuberDelta(self, value: float) -> Self:
+        """Sets :py:attr:`huberDelta`."""
+        return self._set(huberDelta=value)
+
+
+class HuberOptions(TypedDict, total=False):
+    """Keyword arguments for :class:`HuberParams`."""
+
+    huberDelta: float

@@ -1,0 +1,106 @@
+"""The params of networks with any number of inputs and outputs."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import HasOutputCols
+
+from firesteel.params.loss import HuberOptions, HuberParams, HuberSetters
+
+_LOSSES = (
+    "cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "nll_loss",
+    "hinge",
+    "kl_div",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "poisson_nll_loss",
+)
+
+
+class MultipleParams(HuberParams, HasOutputCols):
+    """Columns for each of a network's inputs and outputs, and a loss for each output."""
+
+    featuresCols: Param[list[str]] = Param(
+        Params._dummy(),
+        "featuresCols",
+        "one column for each of the network's inputs, in their order",
+        TypeConverters.toListString,
+    )
+
+    labelCols: Param[list[str]] = Param(
+        Params._dummy(),
+        "labelCols",
+        "one label column for each of the network's outputs, in their order",
+        TypeConverters.toListString,
+    )
+
+    losses: Param[list[str]] = Param(
+        Params._dummy(),
+        "losses",
+        f"the loss of each output: {', '.join(_LOSSES)}; unless set, what output and label call "
+        "for",
+        TypeConverters.toListString,
+    )
+
+    lossWeights: Param[list[float]] = Param(
+        Params._dummy(),
+        "lossWeights",
+        "what the loss of each output counts in their sum (> 0); unless set, 1 for each",
+        TypeConverters.toListFloat,
+    )
+
+    def getFeaturesCols(self) -> list[str]:
+        """Gives :py:attr:`featuresCols` or its default."""
+        return self.getOrDefault(self.featuresCols)
+
+    def getLabelCols(self) -> list[str]:
+        """Gives :py:attr:`labelCols` or its default."""
+        return self.getOrDefault(self.labelCols)
+
+    def getLosses(self) -> list[str]:
+        """Gives :py:attr:`losses` or its default."""
+        return self.getOrDefault(self.losses)
+
+    def getLossWeights(self) -> list[float]:
+        """Gives :py:attr:`lossWeights` or its default."""
+        return self.getOrDefault(self.lossWeights)
+
+    def setFeaturesCols(self, value: list[str]) -> Self:
+        """Sets :py:attr:`featuresCols`."""
+        return self._set(featuresCols=value)
+
+    def setOutputCols(self, value: list[str]) -> Self:
+        """Sets :py:attr:`outputCols`."""
+        return self._set(outputCols=value)
+
+
+class MultipleSetters(HuberSetters, MultipleParams):
+    """Setters of :class:`MultipleParams`, for estimators."""
+
+    def setLabelCols(self, value: list[str]) -> Self:
+        """Sets :py:attr:`labelCols`."""
+        return self._set(labelCols=value)
+
+    def setLosses(self, value: list[str]) -> Self:
+        """Sets :py:attr:`losses`."""
+        return self._set(losses=value)
+
+    def setLossWeights(self, value: list[float]) -> Self:
+        """Sets :py:attr:`lossWeights`."""
+        return self._set(lossWeights=value)
+
+
+class MultipleOptions(HuberOptions, total=False):
+    """Keyword arguments for :class:`MultipleParams`."""
+
+    featuresCols: list[str]
+    labelCols: list[str]
+    losses: list[str]
+    lossWeights: list[float]
+    outputCols: list[str]

@@ -1,0 +1,106 @@
+"""Regressors, and networks of several inputs and outputs, in Python."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import firesteel.estimator
+import firesteel.regression
+import numpy as np
+import pytest
+from firesteel import Network, Node
+from firesteel.estimator import NetworkEstimator, NetworkModel
+from firesteel.layers import Concatenate, Embedding, Flatten, Linear, Sigmoid, Tanh
+from firesteel.regression import NetworkRegressionModel, NetworkRegressor
+from pyspark.ml.evaluation import RegressionEvaluator
+from pyspark.sql import DataFrame, SparkSession
+from test_params import java_params
+
+
+@pytest.fixture(scope="module")
+def curve(spark: SparkSession) -> DataFrame:
+    """The sine from -3 to 3; a word, and whether it is an even one; `held` for every fifth row."""
+    return (
+        spark.range(0, 300, 1, 2)
+        .selectExpr("id", "double(id) / 50 - 3 x")
+        .selectExpr("array(x) features", "sin(x) label", "array(id % 7) word", "id % 5 = 0 held")
+        .selectExpr("*", "double(word[0] % 2 = 0) even")
+        .cache()
+    )
+
+
+def test_a_regressor_learns_a_curve_and_is_saved(curve: DataFrame, tmp_path: Path) -> None:
+    network = Network.sequential(Linear(24), Tanh(), Linear(1))
+    regressor = NetworkRegressor(
+        network=network, epochs=30, batchSize=8, learningRate=0.03, seed=2, loss="huber_loss"
+    ).setHuberDelta(0.5)
+    model = regressor.fit(curve)
+    r2 = RegressionEvaluator(metricName="r2")
+    assert r2.evaluate(model.transform(curve)) > 0.9
+    assert model.getHuberDelta() == 0.5 and len(model.summary.losses) == 30
+    regressor.save(str(tmp_path / "regressor"))
+    assert NetworkRegressor.load(str(tmp_path / "regressor")).getLoss() == "huber_loss"
+    model.save(str(tmp_path / "model"))
+    loaded = NetworkRegressionModel.load(str(tmp_path / "model"))
+    assert loaded.transform(curve).collect() == model.transform(curve).collect()
+    check_params(model)
+
+
+def test_a_network_of_two_inputs_and_two_outputs_is_trained_and_saved(
+    curve: DataFrame, tmp_path: Path
+) -> None:
+    network = Network(
+        ["words", "numbers"],
+        [
+            Node.of("table", Embedding(7, 4), "words"),
+            Node.of("flat", Flatten(), "table"),
+            Node.of("both", Concatenate(), "flat", "numbers"),
+            Node.of("hidden", Linear(24), "both"),
+            Node.of("bent", Tanh(), "hidden"),
+            Node.of("value", Linear(1), "bent"),
+            Node.of("logit", Linear(1), "flat"),
+            Node.of("share", Sigmoid(), "logit"),
+        ],
+        ["value", "share"],
+    )
+    estimator = NetworkEstimator(
+        network=network,
+        featuresCols=["word", "features"],
+        labelCols=["label", "even"],
+        losses=["mse_loss", "binary_cross_entropy_with_logits"],
+        lossWeights=[1.0, 0.5],
+        outputCols=["sine", "evenness"],
+        epochs=30,
+        batchSize=8,
+        learningRate=0.03,
+        seed=2,
+    )
+    model = estimator.fit(curve)
+    scored = model.transform(curve)
+    assert scored.columns[-2:] == ["sine", "evenness"]
+    rows = scored.select("label", "even", "sine", "evenness").collect()
+    label, even, sine, evenness = np.array(rows, float).T
+    assert np.mean((label - sine) ** 2) < 0.1
+    assert np.mean((evenness > 0.5) == (even > 0.5)) > 0.95
+    assert model.weights["table.weight"].shape == (7, 4)
+    model.save(str(tmp_path / "model"))
+    loaded = NetworkModel.load(str(tmp_path / "model"))
+    assert loaded.getOutputCols() == ["sine", "evenness"]
+    assert loaded.transform(curve).collect() == scored.collect()
+    check_params(model)
+    with pytest.raises(Exception, match="labelCols has 1 values"):
+        estimator.copy({estimator.labelCols: ["label"]}).fit(curve)
+
+
+def check_params(model: NetworkModel | NetworkRegressionModel) -> None:
+    """All params of the JVM's model are declared in Python."""
+    made_from_java = [p.name for p in model.params if getattr(p, "created_from_java_param", False)]
+    assert made_from_java == []
+    assert sorted(p.name for p in model.params) == sorted(java_params(model))
+
+
+@pytest.mark.parametrize("module", [firesteel.estimator, firesteel.regression])
+def test_the_examples_of_the_documentation_run(spark: SparkSession, module: object) -> None:
+    done = doctest.testmod(module, extraglobs={"spark": spark})
+    assert done.attempted > 0 and done.failed == 0
