@@ -1,0 +1,71 @@
+"""Losses of Keras as losses of the estimators."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_LOSSES = {
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy_with_logits",
+    "kl_divergence": "kl_div",
+    "hinge": "hinge",
+    "mean_squared_error": "mse_loss",
+    "mean_absolute_error": "l1_loss",
+}
+_ALIASES = {
+    "mse": "mean_squared_error",
+    "mae": "mean_absolute_error",
+    "kld": "kl_divergence",
+    "kullback_leibler_divergence": "kl_divergence",
+    "kldivergence": "kl_divergence",
+}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss.
+
+    Parameters
+    ----------
+    name : str
+        As the estimators call it.
+    signed : bool
+        Whether the classes may be written -1 and 1.
+    smoothing : float
+        Label smoothing.
+    """
+
+    name: str
+    signed: bool = False
+    smoothing: float = 0.0
+
+
+def resolve(loss: Any) -> Loss:
+    """The loss that a name, a function or an object of Keras stands for.
+
+    Raises
+    ------
+    ValueError
+        Naming the loss, or its option, that has no counterpart.
+    """
+    options = loss.get_config() if hasattr(loss, "get_config") else {}
+    given = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    name = _snake(given)
+    if options.get("reduction", "sum_over_batch_size") not in ("sum_over_batch_size", "mean"):
+        raise ValueError(
+            f"loss {given}: reduction='{options['reduction']}'; only the mean is known"
+        )
+    if name not in _LOSSES:
+        known = ", ".join(sorted(_LOSSES))
+        raise ValueError(f"loss '{given}' has no counterpart; known are {known}")
+    smoothing = float(options.get("label_smoothing", 0.0))
+    return Loss(_LOSSES[name], signed=name == "hinge", smoothing=smoothing)
+
+
+def _snake(name: str) -> str:
+    """``CategoricalCrossentropy``, ``MSE`` and ``mse`` as Keras's functions are called."""
+    words = name.lower() if name.isupper() else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    return _ALIASES.get(words, words)

@@ -1,0 +1,69 @@
+"""What is given as a model, and what is given back for it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from firesteel.network import BaseNetwork, Network
+from firesteel.stages import NetworkModelBase
+
+_MEMBER = re.compile(r"member\.(\d+)\.(.*)")
+
+
+def is_keras(model: Any) -> bool:
+    """Whether it is a Keras model."""
+    # Who has one has imported Keras.
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(model, keras.Model)
+
+
+def as_network(model: Any) -> BaseNetwork:
+    """The network of a Keras model, of a fitted model, or the network itself; with its weights.
+
+    Raises
+    ------
+    TypeError
+        When it is something else.
+    firesteel.keras.KerasConversionError
+        When something of a Keras model has no counterpart; it names the layer.
+    """
+    if isinstance(model, BaseNetwork):
+        return model
+    if is_keras(model):
+        from firesteel.keras import from_keras
+
+        return from_keras(model)
+    if isinstance(model, NetworkModelBase):
+        network = model.network
+        return network.with_weights(model.weights) if isinstance(network, Network) else network
+    raise TypeError(
+        "needs a Keras model, a firesteel.Network or a fitted model of Firesteel, "
+        f"not {type(model).__name__}"
+    )
+
+
+def without_weights(network: BaseNetwork) -> BaseNetwork:
+    """The network without weights that training would start from."""
+    return network.with_weights(None) if isinstance(network, Network) else network
+
+
+def like(given: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
+    """A Keras model like the one that was given, with these weights."""
+    from firesteel.keras import to_keras
+
+    return to_keras(weights, given)
+
+
+def members(weights: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+    """The weights of each member of an ensemble."""
+    found: dict[int, dict[str, NDArray[Any]]] = {}
+    for name, tensor in weights.items():
+        match = _MEMBER.fullmatch(name)
+        index, own = (int(match[1]), match[2]) if match else (0, name)
+        found.setdefault(index, {})[own] = tensor
+    return [found[index] for index in sorted(found)]

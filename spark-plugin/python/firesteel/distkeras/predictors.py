@@ -1,0 +1,90 @@
+"""Predictors append what a model predicts."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from pyspark.sql import DataFrame
+
+from firesteel.distkeras.columns import readable, reference
+from firesteel.distkeras.models import as_network
+from firesteel.params.feature import FeatureParams
+
+__all__ = ["ModelPredictor", "Predictor"]
+
+
+class Predictor(ABC):
+    """Appends what a model predicts.
+
+    Parameters
+    ----------
+    keras_model : keras.Model, firesteel.Network or fitted model
+        The model, with its weights.
+    """
+
+    def __init__(self, keras_model: Any) -> None:
+        self.model = keras_model
+
+    @abstractmethod
+    def predict(self, dataframe: DataFrame) -> DataFrame:
+        """The DataFrame with the predictions."""
+
+
+class ModelPredictor(Predictor):
+    """Appends what a model of one output gives for each row, as Keras's ``predict`` would.
+
+    The prediction is a dense vector, of one number where the model gives one; it is computed by the
+    native library on the executors, when the DataFrame is used.
+
+    Parameters
+    ----------
+    keras_model : keras.Model, firesteel.Network or fitted model
+        The model, with its weights.
+    features_col : str or list of str
+        The column of features; a list has one for each input of the model, in its order. Vectors,
+        arrays, flat or nested as ``ReshapeTransformer`` makes them, binary, or one number.
+    output_col : str
+        The new column.
+    """
+
+    def __init__(
+        self,
+        keras_model: Any,
+        features_col: str | Sequence[str] = "features",
+        output_col: str = "prediction",
+    ) -> None:
+        super().__init__(keras_model)
+        if isinstance(keras_model, FeatureParams) and keras_model.isSet("featuresScale"):
+            raise ValueError("a model with featuresScale predicts by its own transform")
+        self.features_column = [features_col] if isinstance(features_col, str) else features_col
+        self.output_column = output_col
+
+    def predict(self, dataframe: DataFrame) -> DataFrame:
+        """The DataFrame with the column of predictions behind the others.
+
+        Raises
+        ------
+        ValueError
+            When a column is missing.
+        pyspark.errors.IllegalArgumentException
+            When a column has another type or size than the model's input, naming it; when the model
+            has no weights, or several outputs.
+        """
+        network = as_network(self.model)
+        mark = f"_{uuid4().hex}"
+        columns, prepared = [], dataframe
+        for index, name in enumerate(self.features_column):
+            flat = readable(dataframe, name)
+            columns.append(name if flat is None else f"{mark}_{index}")
+            if flat is not None:
+                prepared = prepared.withColumn(columns[-1], flat)
+        output = f"{mark}_output"
+        session = dataframe.sparkSession
+        predictor = session._jvm.firesteel.estimator.NetworkPredictor
+        java = predictor.append(prepared._jdf, network.to_json(), columns, output)
+        predicted = DataFrame(java, session).withColumn(self.output_column, reference(output))
+        added = [name for name in (*columns, output) if name.startswith(mark)]
+        return predicted.drop(*added)

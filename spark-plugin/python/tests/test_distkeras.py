@@ -1,0 +1,227 @@
+"""Trainers, the predictor and the evaluator as a script of dist-keras uses them."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+import firesteel
+import keras
+from firesteel.classification import NetworkClassificationModel
+from firesteel.distkeras.evaluators import AccuracyEvaluator
+from firesteel.distkeras.predictors import ModelPredictor
+from firesteel.distkeras.schemes import Emperor
+from firesteel.distkeras.trainers import (
+    ADAG,
+    AEASGD,
+    DOWNPOUR,
+    EAMSGD,
+    AveragingTrainer,
+    DynSGD,
+    EnsembleTrainer,
+    Experimental,
+    SingleTrainer,
+)
+from firesteel.distkeras.transformers import (
+    LabelIndexTransformer,
+    OneHotTransformer,
+    ReshapeTransformer,
+)
+from pyspark.ml.linalg import DenseVector
+from pyspark.sql import DataFrame
+
+ROWS, BATCH, EPOCHS = 300, 8, 4
+ASYNCHRONOUS = [DOWNPOUR, ADAG, DynSGD, AEASGD, EAMSGD, Experimental]
+OPTIMIZER = keras.optimizers.Adam(0.02)
+
+
+def mlp(*shape: int) -> Any:
+    keras.utils.set_random_seed(5)
+    flat = [keras.layers.Flatten()] if len(shape) > 1 else []
+    layers = [keras.layers.Dense(16, activation="relu"), keras.layers.Dense(3)]
+    return keras.Sequential(
+        [keras.Input(shape), *flat, *layers, keras.layers.Activation("softmax")]
+    )
+
+
+@pytest.fixture(scope="module")
+def encoded(blobs: DataFrame) -> DataFrame:
+    """`features`, `label` and `label_encoded`, one-hot."""
+    rows = OneHotTransformer(3, "label", "label_encoded").transform(blobs).cache()
+    assert rows.count() == ROWS
+    return rows
+
+
+def options(**more: Any) -> dict[str, Any]:
+    return {
+        "worker_optimizer": OPTIMIZER,
+        "loss": "categorical_crossentropy",
+        "label_col": "label_encoded",
+        "batch_size": BATCH,
+        "num_epoch": EPOCHS,
+        **more,
+    }
+
+
+def accuracy(model: Any, frame: DataFrame, features: str = "features") -> float:
+    """As the example of dist-keras computes it."""
+    predicted = ModelPredictor(keras_model=model, features_col=features).predict(frame)
+    indexed = LabelIndexTransformer(output_dim=3).transform(predicted)
+    return AccuracyEvaluator(prediction_col="prediction_index", label_col="label").evaluate(indexed)
+
+
+@pytest.mark.parametrize("trainer_class", ASYNCHRONOUS, ids=lambda each: each.__name__)
+def test_a_trainer_with_a_parameter_server_trains_a_keras_model(
+    encoded: DataFrame, trainer_class: type
+) -> None:
+    model = mlp(2)
+    before = model.get_weights()
+    trainer = trainer_class(keras_model=model, communication_window=5, num_workers=2, **options())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "EAMSGD steps by its own rule")
+        trained = trainer.train(encoded)
+    assert isinstance(trained, keras.Model)
+    assert accuracy(trained, encoded) > 0.9
+    for mine, theirs in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+    batches = ROWS // 2 // BATCH + 1
+    history = trainer.get_history()
+    assert [entry["worker_id"] for entry in history] == [0] * EPOCHS + [1] * EPOCHS
+    own = trainer.get_executor_history(1)
+    assert [entry["iteration"] for entry in own] == [batches * n for n in range(1, EPOCHS + 1)]
+    averaged = trainer.get_averaged_history()
+    assert len(averaged) == EPOCHS and all(mean.shape == (2,) for mean in averaged)
+    assert averaged[-1][0] < averaged[0][0] and math.isnan(averaged[0][1])
+    assert averaged[0][0] == pytest.approx(
+        np.mean([entry["history"][0] for entry in history if entry["epoch"] == 0])
+    )
+    # The short window at an epoch's end is committed, too.
+    commits = 2 * EPOCHS * math.ceil(batches / 5)
+    assert trainer.parameter_server.num_updates == commits
+    assert trainer.num_updates() == trainer.parameter_server.get_num_updates() == commits
+    assert trainer.parameter_server.get_model() is trained
+    assert trainer.get_training_time() > 0
+
+
+def test_a_single_trainer_goes_on_from_its_own_model(encoded: DataFrame) -> None:
+    trainer = SingleTrainer(mlp(2), **options(metrics=[], num_epoch=2))
+    first = trainer.train(encoded, shuffle=True)
+    loss = trainer.get_averaged_history()[0]
+    assert loss.shape == (1,)
+    assert trainer.master_model is first
+    trainer.train(encoded)
+    assert trainer.get_averaged_history()[0] < loss
+    assert [entry["worker_id"] for entry in trainer.get_history()] == [0, 0]
+
+
+def test_replicas_are_averaged(encoded: DataFrame) -> None:
+    trainer = AveragingTrainer(mlp(2), num_workers=2, **options())
+    assert accuracy(trainer.train(encoded), encoded) > 0.9
+    assert {entry["worker_id"] for entry in trainer.get_history()} == {0, 1}
+
+
+def test_the_members_of_an_ensemble_are_models_that_differ(encoded: DataFrame) -> None:
+    trainer = EnsembleTrainer(mlp(2), num_ensembles=2, **options())
+    first, second = trainer.train(encoded)
+    for member in (first, second):
+        assert accuracy(member, encoded) > 0.9
+    assert not np.allclose(first.get_weights()[0], second.get_weights()[0], atol=0.01)
+
+
+def test_a_network_gives_a_fitted_model(encoded: DataFrame, network: firesteel.Network) -> None:
+    trainer = ADAG(
+        network,
+        "adam",
+        "sparse_categorical_crossentropy",
+        features_col=["features"],
+        label_col=["label"],
+        batch_size=BATCH,
+        num_workers=1,
+        communication_window=1,
+    )
+    trained = trainer.train(encoded)
+    assert isinstance(trained, NetworkClassificationModel)
+    trainer.set_learning_rate(20.0)
+    trainer.set_model(trained)
+    trained = trainer.train(encoded)
+    assert accuracy(trained, encoded) > 0.9
+    predicted = ModelPredictor(trained).predict(trained.transform(encoded).drop("prediction"))
+    for row in predicted.select("prediction", "probability").take(5):
+        np.testing.assert_allclose(row.prediction.toArray(), row.probability.toArray(), atol=1e-6)
+
+
+def test_the_predictor_gives_what_keras_predicts(encoded: DataFrame) -> None:
+    model = mlp(1, 2, 1)
+    matrix = ReshapeTransformer("features", "matrix", (1, 2, 1)).transform(encoded)
+    found = {}
+    for features in ("features", "matrix"):
+        predicted = ModelPredictor(model, features, "out").predict(matrix)
+        assert predicted.columns == [*matrix.columns, "out"]
+        found[features] = predicted.select("features", "out").collect()
+    assert found["features"] == found["matrix"]
+    assert all(isinstance(row.out, DenseVector) for row in found["matrix"])
+    given = np.array([row.features.toArray() for row in found["matrix"]]).reshape(-1, 1, 2, 1)
+    expected = model.predict(given, verbose=0)
+    np.testing.assert_allclose([row.out.toArray() for row in found["matrix"]], expected, atol=1e-5)
+
+
+def test_a_model_of_one_number_predicts_vectors_of_one(encoded: DataFrame) -> None:
+    two = encoded.where("label < 2")
+    keras.utils.set_random_seed(5)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="sigmoid")])
+    trainer = SingleTrainer(model, OPTIMIZER, "binary_crossentropy", num_epoch=EPOCHS, batch_size=4)
+    trained = trainer.train(two)
+    rows = ModelPredictor(trained).predict(two).select("features", "prediction", "label").collect()
+    given = np.array([row.features.toArray() for row in rows])
+    found = np.array([row.prediction.toArray() for row in rows])
+    assert found.shape == (len(rows), 1)
+    np.testing.assert_allclose(found, trained.predict(given, verbose=0), atol=1e-5)
+    assert np.mean((found[:, 0] > 0.5) == [row.label for row in rows]) > 0.9
+
+
+def test_nested_features_are_trained_on(encoded: DataFrame) -> None:
+    matrix = ReshapeTransformer("features", "matrix", (2, 1)).transform(encoded)
+    trainer = SingleTrainer(mlp(2, 1), **options(features_col="matrix"))
+    assert accuracy(trainer.train(matrix), matrix, "matrix") > 0.9
+
+
+def test_emperor_trains_in_rounds(encoded: DataFrame) -> None:
+    trainer = DOWNPOUR(mlp(2), **options())
+    losses = []
+
+    def loss(model: Any, rows: DataFrame) -> float:
+        losses.append(1 - accuracy(model, rows))
+        return losses[-1]
+
+    scheme = Emperor(trainer, loss, num_epoch=3, evaluation_frequency=3, loss_threshold=1.0)
+    trained = scheme.optimize(encoded, encoded)
+    assert len(losses) == 3
+    assert 1 - losses[-1] == accuracy(trained, encoded) > 0.9
+    assert trainer.get_learning_rate() == pytest.approx(0.01)
+
+
+def test_an_elastic_force_that_overshoots_is_warned_of(encoded: DataFrame) -> None:
+    trainer = AEASGD(mlp(2), rho=9.0, num_workers=2, **options(num_epoch=1))
+    with pytest.warns(UserWarning, match="overshoots"):
+        trainer.train(encoded)
+
+
+def test_what_does_not_fit_is_named(encoded: DataFrame) -> None:
+    with pytest.raises(TypeError, match="not str"):
+        SingleTrainer("model", "sgd", "mse").train(encoded)
+    with pytest.raises(ValueError, match="there is no column 'labels'"):
+        SingleTrainer(mlp(2), **options(label_col="labels")).train(encoded)
+    with pytest.raises(ValueError, match="loss_weights"):
+        SingleTrainer(mlp(2), **options(loss_weights=[0.5])).train(encoded)
+    with pytest.raises(Exception, match="'label_encoded' must hold one-hot vectors"):
+        wrong = encoded.selectExpr("features", "array(0.5, 0.2, 0.3) as label_encoded")
+        SingleTrainer(mlp(2), **options()).train(wrong)
+    with pytest.raises(Exception, match="no weights"):
+        ModelPredictor(firesteel.from_keras(mlp(2)).with_weights(None)).predict(encoded)
