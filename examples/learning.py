@@ -73,18 +73,25 @@ def grid(rows: list[dict[str, str]]) -> str:
 
 
 def published(rows: list[dict[str, str]]) -> str:
-    """Ours beside dist-keras's notebooks."""
-    found = {(r["strategy"], int(r["workers"]), int(r["window"])): r for r in rows}
+    """Ours beside dist-keras's notebooks, at default settings and with others."""
+    found: dict[tuple[str, int, int], list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        found[row["strategy"], int(row["workers"]), int(row["window"])].append(row)
     lines = [
-        "| strategy | workers | window | dist-keras | Firesteel |",
-        "| --- | --- | --- | --- | --- |",
+        "| strategy | workers | window | dist-keras | Firesteel, defaults | with settings |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for strategy, workers, window, theirs in PUBLISHED:
-        row = found.get((strategy, workers, window))
-        accuracy = number(row) if row else None
-        ours = "not run" if accuracy is None else f"{100 * accuracy:.2f}"
+        ours, tuned = "not run", []
+        for row in found[strategy, workers, window]:
+            accuracy = number(row)
+            shown = "failed" if accuracy is None else f"{100 * accuracy:.2f}"
+            if row["settings"]:
+                tuned.append(f"{shown} (`{row['settings'].replace(';', '`, `')}`)")
+            else:
+                ours = shown
         name = f"| `{strategy}` | {workers} | {window or '-'} "
-        lines.append(f"{name}| {100 * theirs:.2f} | {ours} |")
+        lines.append(f"{name}| {100 * theirs:.2f} | {ours} | {'; '.join(tuned) or '-'} |")
     return "\n".join(lines)
 
 

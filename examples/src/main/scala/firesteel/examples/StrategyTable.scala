@@ -9,6 +9,7 @@ import scala.util.control.NonFatal
 import firesteel.classification.NetworkClassifier
 import firesteel.network._
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
+import org.apache.spark.ml.param.Param
 import org.apache.spark.sql.{DataFrame, SparkSession}
 
 /** Does it learn? Trains the perceptron 784-1000-250-10 of dist-keras's notebooks on MNIST with every strategy, numbers of
@@ -16,10 +17,14 @@ import org.apache.spark.sql.{DataFrame, SparkSession}
   * not trained again.
   *
   * Arguments, as `name=value`: `data` (the folder of `mnist-train.parquet` and `mnist-test.parquet`), `out` (the CSV file),
-  * and optionally `strategies`, `workers` and `windows` (comma-separated), `batch`, `epochs`, `rows` (as many training rows).
+  * and optionally `strategies`, `workers` and `windows` (comma-separated), `batch`, `epochs`, `rows` (as many training rows),
+  * `settings` (further parameters of the estimator, such as `serverScale=2.0;overlap=false`).
   */
 object StrategyTable {
-  private val Header = "strategy,workers,window,batch,epochs,accuracy,loss,seconds,staleness"
+  private val Header = "strategy,workers,window,batch,epochs,settings,accuracy,loss,seconds,staleness"
+
+  /** The fields of a line that tell which run it is. */
+  private val KeyFields = 6
 
   /** Strategies without a window of their own. */
   private val Windowless = Set("single", "averaging", "ensemble", "sync")
@@ -33,9 +38,10 @@ object StrategyTable {
       workers: Int,
       window: Int,
       batch: Int,
-      epochs: Int
+      epochs: Int,
+      settings: String
   ) {
-    def key: String = s"$strategy,$workers,$window,$batch,$epochs"
+    def key: String = s"$strategy,$workers,$window,$batch,$epochs,$settings"
   }
 
   def main(args: Array[String]): Unit = {
@@ -68,11 +74,12 @@ object StrategyTable {
       options.getOrElse(name, default).split(',').map(_.toInt).toSeq
     val batch = options.getOrElse("batch", "32").toInt
     val epochs = options.getOrElse("epochs", "2").toInt
+    val settings = options.getOrElse("settings", "")
     for {
       strategy <- options.get("strategies").fold(Strategies)(_.split(',').toSeq)
       workers <- if (strategy == "single") Seq(1) else numbers("workers", "1,2,4,8,16")
       window <- if (Windowless(strategy)) Seq(0) else numbers("windows", "1,5,15,50")
-    } yield Run(strategy, workers, window, batch, epochs)
+    } yield Run(strategy, workers, window, batch, epochs, settings)
   }
 
   private def trained(run: Run, train: DataFrame, test: DataFrame): String = {
@@ -85,6 +92,10 @@ object StrategyTable {
       .setSeed(1)
       .setShowProgress(false)
     if (run.window > 0) classifier.setWindow(run.window)
+    run.settings.split(';').filter(_.nonEmpty).map(_.split("=", 2)).foreach {
+      case Array(name, value) => setDecoded(classifier, classifier.getParam(name), value)
+      case other => throw new IllegalArgumentException(s"settings: '${other.mkString}' is no name=value")
+    }
     val model = classifier.fit(train)
     val accuracy = new MulticlassClassificationEvaluator()
       .setMetricName("accuracy")
@@ -93,9 +104,13 @@ object StrategyTable {
     f"${run.key},$accuracy%.4f,${summary.losses.last}%.4f,${summary.seconds}%.1f,${summary.stalenessMean}%.2f"
   }
 
+  private def setDecoded[T](classifier: NetworkClassifier, param: Param[T], value: String): Unit = {
+    val _ = classifier.set(param, param.jsonDecode(value))
+  }
+
   private def finished(out: Path): Set[String] =
     if (Files.exists(out)) {
-      Files.readAllLines(out, UTF_8).asScala.map(_.split(',').take(5).mkString(",")).toSet
+      Files.readAllLines(out, UTF_8).asScala.map(_.split(',').take(KeyFields).mkString(",")).toSet
     } else {
       append(out, Header)
       Set.empty
