@@ -83,7 +83,8 @@ class ModelPredictor(Predictor):
                 prepared = prepared.withColumn(columns[-1], flat)
         output = f"{mark}_output"
         session = dataframe.sparkSession
-        predictor = session._jvm.firesteel.estimator.NetworkPredictor
+        jvm: Any = session._jvm
+        predictor = jvm.firesteel.estimator.NetworkPredictor
         java = predictor.append(prepared._jdf, network.to_json(), columns, output)
         predicted = DataFrame(java, session).withColumn(self.output_column, reference(output))
         added = [name for name in (*columns, output) if name.startswith(mark)]

@@ -7,6 +7,7 @@ import os
 import pickle
 import pwd
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -97,9 +98,7 @@ def deserialize_keras_model(dictionary: Any) -> Any:
     """The model of such a dictionary; a model is given back as it is."""
     if is_keras(dictionary):
         return dictionary
-    import keras
-
-    model = keras.models.model_from_json(dictionary["model"])
+    model = import_module("keras").models.model_from_json(dictionary["model"])
     model.set_weights(dictionary["weights"])
     return model
 
