@@ -21,7 +21,8 @@ import org.apache.spark.sql.{DataFrame, SparkSession}
   * `settings` (further parameters of the estimator, such as `serverScale=2.0;overlap=false`).
   */
 object StrategyTable {
-  private val Header = "strategy,workers,window,batch,epochs,settings,accuracy,loss,seconds,staleness"
+  private val Header =
+    "strategy,workers,window,batch,epochs,settings,accuracy,loss,seconds,staleness"
 
   /** The fields of a line that tell which run it is. */
   private val KeyFields = 6
@@ -94,7 +95,8 @@ object StrategyTable {
     if (run.window > 0) classifier.setWindow(run.window)
     run.settings.split(';').filter(_.nonEmpty).map(_.split("=", 2)).foreach {
       case Array(name, value) => setDecoded(classifier, classifier.getParam(name), value)
-      case other => throw new IllegalArgumentException(s"settings: '${other.mkString}' is no name=value")
+      case other =>
+        throw new IllegalArgumentException(s"settings: '${other.mkString}' is no name=value")
     }
     val model = classifier.fit(train)
     val accuracy = new MulticlassClassificationEvaluator()
