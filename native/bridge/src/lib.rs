@@ -23,6 +23,7 @@ mod arguments;
 mod calls;
 mod errors;
 mod handles;
+mod modules;
 mod predictor;
 mod process;
 mod server;

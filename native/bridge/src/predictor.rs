@@ -14,13 +14,14 @@ use crate::arguments::{address, bytes, document};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
+use crate::modules::attach_held;
 use crate::weights::SharedByHash;
 
 static SHARED: SharedByHash<LoadedWeights> = SharedByHash::new();
 
 static PREDICTORS: Registry<OpenPredictor> = Registry::new("predictor");
 
-/// What `predictor_open` answers when it is called without weights that this process does not hold.
+/// What `predictor_open` answers when it is called without weights, or without a module, that this process does not hold.
 const WEIGHTS_WANTED: jlong = 0;
 
 struct OpenPredictor {
@@ -30,16 +31,20 @@ struct OpenPredictor {
     predictor: Mutex<Predictor>,
 }
 
-native!(predictor_open(spec: JString, weights: [jbyte]) -> jlong);
+native!(predictor_open(spec: JString, module: [jbyte], weights: [jbyte]) -> jlong);
 
 fn predictor_open<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     spec: JString<'local>,
+    module: JByteArray<'local>,
     weights: JByteArray<'local>,
 ) -> Result<jlong, BridgeError> {
     let _call = CALLS.enter()?;
-    let spec: PredictorSpec = document(env, &spec, "predictor specification")?;
+    let mut spec: PredictorSpec = document(env, &spec, "predictor specification")?;
+    if !attach_held(env, &mut spec.network, &module)? {
+        return Ok(WEIGHTS_WANTED);
+    }
     let loaded = match bytes(env, &weights)? {
         Some(given) => SHARED.share(&spec.weights, || LoadedWeights::open(&spec, &given))?,
         None => match SHARED.find(&spec.weights) {

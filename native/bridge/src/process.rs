@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::Duration;
 
 use firesteel_core::ErrorCode;
-use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkSpec, TermSpec};
+use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkDocument, TermSpec};
 use firesteel_train::inspect::inspect as inspect_network;
 use firesteel_train::{check_losses, check_weights as check_weights_of};
 use jni::Env;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::arguments::{self, bytes, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
+use crate::modules::attach;
 use crate::{server, worker};
 
 /// How long `release` waits for running calls before it takes the I/O threads away.
@@ -77,14 +78,14 @@ fn metrics<'local>(
     Ok(array)
 }
 
-native!(inspect(request: JString) -> JString);
+native!(inspect(request: JString, module: [jbyte]) -> JString);
 
 /// A network and the shapes of one row of its inputs; with losses, whether they fit the outputs, these labels and the
 /// controls.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InspectRequest {
-    network: NetworkSpec,
+    network: NetworkDocument,
     inputs: Vec<InputShape>,
     losses: Option<Vec<TermSpec>>,
     #[serde(default)]
@@ -104,8 +105,11 @@ fn inspect<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     request: JString<'local>,
+    module: JByteArray<'local>,
 ) -> Result<JString<'local>, BridgeError> {
-    let request: InspectRequest = document(env, &request, "network to inspect")?;
+    let _call = CALLS.enter()?;
+    let mut request: InspectRequest = document(env, &request, "network to inspect")?;
+    attach(env, &mut request.network, &module)?;
     let inspection = inspect_network(&request.network, &shapes(request.inputs))?;
     if let Some(losses) = &request.losses {
         check_losses(&inspection, losses, &request.labels, &request.controls)?;
@@ -117,15 +121,18 @@ fn shapes(inputs: Vec<InputShape>) -> Vec<(String, Vec<usize>)> {
     inputs.into_iter().map(|input| (input.name, input.shape)).collect()
 }
 
-native!(check_weights(request: JString, weights: [jbyte]));
+native!(check_weights(request: JString, module: [jbyte], weights: [jbyte]));
 
 fn check_weights<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     request: JString<'local>,
+    module: JByteArray<'local>,
     weights: JByteArray<'local>,
 ) -> Result<(), BridgeError> {
-    let request: InspectRequest = document(env, &request, "network to inspect")?;
+    let _call = CALLS.enter()?;
+    let mut request: InspectRequest = document(env, &request, "network to inspect")?;
+    attach(env, &mut request.network, &module)?;
     let weights = bytes(env, &weights)?.unwrap_or_default();
     Ok(check_weights_of(&request.network, &shapes(request.inputs), &weights)?)
 }

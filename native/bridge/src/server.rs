@@ -13,6 +13,7 @@ use crate::arguments::{bytes, code, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
+use crate::modules::attach;
 
 /// The open servers; usually one.
 static SERVERS: Registry<OpenServer> = Registry::new("parameter server");
@@ -22,17 +23,24 @@ struct OpenServer {
     layout: ParamLayout,
 }
 
-native!(server_open(spec: JString, initial_weights: [jbyte], checkpoint: [jbyte]) -> jlong);
+native!(server_open(
+    spec: JString,
+    module: [jbyte],
+    initial_weights: [jbyte],
+    checkpoint: [jbyte],
+) -> jlong);
 
 fn server_open<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     spec: JString<'local>,
+    module: JByteArray<'local>,
     initial_weights: JByteArray<'local>,
     checkpoint: JByteArray<'local>,
 ) -> Result<jlong, BridgeError> {
     let _call = CALLS.enter()?;
-    let spec: ServerSpec = document(env, &spec, "server specification")?;
+    let mut spec: ServerSpec = document(env, &spec, "server specification")?;
+    attach(env, &mut spec.network, &module)?;
     let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed)?;
     let server = if let Some(checkpoint) = bytes(env, &checkpoint)? {
         Server::resume(&spec, layout.clone(), &Checkpoint::read(&checkpoint)?)?

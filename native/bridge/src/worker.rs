@@ -8,7 +8,7 @@ use firesteel_core::{CancelFlag, ChannelError, ErrorCode, ParamChannel, ParamLay
 use firesteel_data::{CacheBudget, Digest, Partition, import_stream};
 use firesteel_train::{Worker, layout};
 use jni::Env;
-use jni::objects::{JClass, JString};
+use jni::objects::{JByteArray, JClass, JString};
 use jni::sys::{jint, jlong};
 use parking_lot::Mutex;
 
@@ -16,6 +16,7 @@ use crate::arguments::{address, code, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
+use crate::modules::attach;
 
 static WORKERS: Registry<OpenWorker> = Registry::new("worker");
 
@@ -44,15 +45,17 @@ fn connect(open: &OpenWorker, layout: &ParamLayout) -> Result<Box<dyn ParamChann
     Ok(firesteel_ps::connect(&open.spec.server, layout.hash(), layout.parameters(), &open.cancel)?)
 }
 
-native!(worker_open(spec: JString) -> jlong);
+native!(worker_open(spec: JString, module: [jbyte]) -> jlong);
 
 fn worker_open<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     spec: JString<'local>,
+    module: JByteArray<'local>,
 ) -> Result<jlong, BridgeError> {
     let _call = CALLS.enter()?;
-    let spec: WorkerSpec = document(env, &spec, "worker specification")?;
+    let mut spec: WorkerSpec = document(env, &spec, "worker specification")?;
+    attach(env, &mut spec.network, &module)?;
     Ok(WORKERS.insert(OpenWorker { spec, cancel: CancelFlag::new(), rows: Mutex::new(None) }))
 }
 

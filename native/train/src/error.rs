@@ -5,6 +5,7 @@ use firesteel_core::spec::ControlError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 use firesteel_data::DataError;
+use firesteel_script::ScriptError;
 use tch::TchError;
 
 /// A failure of this crate.
@@ -58,6 +59,9 @@ pub enum TrainError {
     /// The task was cancelled.
     #[error("training was cancelled")]
     Cancelled,
+    /// A TorchScript module failed on a mini-batch.
+    #[error("the TorchScript module failed on the data: {0}")]
+    Script(String),
     /// libtorch failed.
     #[error("libtorch: {0}")]
     Libtorch(String),
@@ -73,7 +77,7 @@ impl Coded for TrainError {
             Self::Strategy(error) => error.code(),
             Self::Optimizer(error) => error.code(),
             Self::Data(error) => error.code(),
-            Self::Weights(_) => ErrorCode::InvalidData,
+            Self::Weights(_) | Self::Script(_) => ErrorCode::InvalidData,
             Self::Diverged { .. } => ErrorCode::Diverged,
             Self::Channel(error) => error.code(),
             Self::Cancelled => ErrorCode::Cancelled,
@@ -92,6 +96,12 @@ impl From<TchError> for TrainError {
         };
         tracing::debug!(%text, "libtorch failed");
         Self::Libtorch(text.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+impl From<ScriptError> for TrainError {
+    fn from(error: ScriptError) -> Self {
+        Self::Script(error.to_string())
     }
 }
 

@@ -1,55 +1,43 @@
 //! The first weights of a network.
 
-use firesteel_core::spec::{DataSpec, NetworkSpec};
-use firesteel_core::{Buffers, Element, ParamLayout};
+use firesteel_core::spec::{DataSpec, NetworkDocument};
+use firesteel_core::{Buffers, ParamLayout};
 
+use crate::definition::define_over;
 use crate::error::TrainError;
-use crate::graph::Graph;
-use crate::random::Generator;
 
 /// The layout of a network over these columns.
 ///
 /// # Errors
 /// As [`inspect()`](crate::inspect()).
-pub fn layout(spec: &NetworkSpec, data: &DataSpec) -> Result<ParamLayout, TrainError> {
-    Ok(Graph::of_data(spec, data)?.layout)
+pub fn layout(network: &NetworkDocument, data: &DataSpec) -> Result<ParamLayout, TrainError> {
+    Ok(define_over(network, data)?.layout().clone())
 }
 
-/// The layout of a network over these columns, and its parameters and buffers drawn from PyTorch's distributions.
+/// The layout of a network over these columns, and its first parameters and buffers: those of a TorchScript module as it
+/// was saved, those of layers drawn from PyTorch's distributions.
 ///
-/// Each tensor has its own stream of the seed, named by the tensor: the same seed gives the same weights on every machine,
-/// and a layer keeps its weights when another one is added.
+/// Each tensor of a layer has its own stream of the seed, named by the tensor: the same seed gives the same weights on every
+/// machine, and a layer keeps its weights when another one is added.
 ///
 /// # Errors
 /// As [`inspect()`](crate::inspect()).
 pub fn initialise(
-    spec: &NetworkSpec,
+    network: &NetworkDocument,
     data: &DataSpec,
     seed: u64,
 ) -> Result<(ParamLayout, Vec<f32>, Buffers), TrainError> {
-    let graph = Graph::of_data(spec, data)?;
-    let layout = graph.layout;
-    let mut parameters = vec![0.0; layout.parameters()];
-    let mut buffers = Buffers {
-        floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
-        integers: vec![0; layout.len_of(Element::IntegerBuffer)],
-    };
-    for (entry, initial) in layout.entries().iter().zip(&graph.initial) {
-        let flat = match entry.element {
-            Element::Parameter => &mut parameters,
-            Element::FloatBuffer => &mut buffers.floats,
-            Element::IntegerBuffer => continue,
-        };
-        let values = &mut flat[entry.offset..entry.offset + entry.len];
-        let columns = entry.shape.last().copied().unwrap_or(1);
-        initial.fill(values, columns, &mut Generator::of_stream(seed, entry.name.as_bytes()));
-    }
-    Ok((layout, parameters, buffers))
+    let definition = define_over(network, data)?;
+    let (parameters, buffers) = definition.initial(seed)?;
+    Ok((definition.layout().clone(), parameters, buffers))
 }
 
 #[cfg(test)]
 mod tests {
-    use firesteel_core::spec::{ElementType, InputFormat, InputSpec, NETWORK_FORMAT, NodeSpec};
+    use firesteel_core::Element;
+    use firesteel_core::spec::{
+        ElementType, InputFormat, InputSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec,
+    };
     use serde_json::{Value, json};
 
     use super::*;
@@ -66,7 +54,7 @@ mod tests {
         DataSpec { inputs: vec![input], labels: vec![], weight: None, validation: None }
     }
 
-    fn chain(layers: &[(&str, &str, Value)]) -> NetworkSpec {
+    fn chain(layers: &[(&str, &str, Value)]) -> NetworkDocument {
         let mut input = "x";
         let mut nodes = Vec::new();
         for (name, op, args) in layers {
@@ -79,7 +67,7 @@ mod tests {
             input = name;
         }
         let (inputs, outputs) = (vec!["x".to_owned()], vec![input.to_owned()]);
-        NetworkSpec { format: NETWORK_FORMAT.to_owned(), inputs, nodes, outputs }
+        NetworkSpec { format: NETWORK_FORMAT.to_owned(), inputs, nodes, outputs }.into()
     }
 
     /// The values of one layer's tensor.
@@ -126,7 +114,8 @@ mod tests {
         let first = || ("0", "Linear", json!({"out_features": 3}));
         let short = chain(&[first()]);
         let long = chain(&[first(), ("1", "Linear", json!({"out_features": 3}))]);
-        let of = |network: &NetworkSpec, seed| initialise(network, &data(&[3]), seed).unwrap().1;
+        let of =
+            |network: &NetworkDocument, seed| initialise(network, &data(&[3]), seed).unwrap().1;
         assert_eq!(of(&short, 1), of(&short, 1));
         assert_ne!(of(&short, 1), of(&short, 2));
         let long = of(&long, 1);

@@ -1,17 +1,17 @@
-//! What a network is, for the driver: shapes, parameters, outputs. No libtorch call.
+//! What a network is, for the driver: shapes, parameters, outputs.
 
-use firesteel_core::Element;
-use firesteel_core::spec::NetworkSpec;
+use firesteel_core::spec::NetworkDocument;
 use serde::Serialize;
 
+use crate::definition::define;
 use crate::error::TrainError;
-use crate::graph::Graph;
+use crate::graph::Input;
 
 /// A network with every shape known. Shapes are those of one row, without the batch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inspection {
-    /// The layers in order.
+    /// The layers in order; none for a TorchScript module.
     pub layers: Vec<LayerInspection>,
     /// The inputs in order.
     pub inputs: Vec<InputInspection>,
@@ -45,7 +45,7 @@ pub struct InputInspection {
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Whether it holds token ids.
+    /// Whether it holds whole numbers, such as token ids.
     pub integer: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct InputInspection {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputInspection {
-    /// The name of the layer whose value it is.
+    /// Its name: that of the layer whose value it is, where there are layers.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -73,58 +73,23 @@ pub enum Activation {
     Sigmoid,
 }
 
-/// Infers and checks every shape of a network whose inputs have these shapes (of one row).
+/// Infers and checks every shape of a network whose inputs have these shapes (of one row). A TorchScript module is run on
+/// two rows of zeros.
 ///
 /// # Errors
 /// [`TrainError::Layer`] naming the layer, [`TrainError::InvalidSpec`] where it is no layer's fault.
 pub fn inspect(
-    spec: &NetworkSpec,
+    network: &NetworkDocument,
     inputs: &[(impl AsRef<str>, Vec<usize>)],
 ) -> Result<Inspection, TrainError> {
     let shapes: Vec<(&str, &[usize])> =
         inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
-    Ok(Inspection::of(&Graph::build(spec, &shapes)?))
+    Ok(define(network, &shapes)?.inspect())
 }
 
-impl Inspection {
-    pub(crate) fn of(graph: &Graph) -> Self {
-        let entries = graph.layout.entries();
-        Self {
-            layers: graph
-                .nodes
-                .iter()
-                .map(|node| LayerInspection {
-                    name: node.name.clone(),
-                    op: node.op.clone(),
-                    output_shape: node.shape.clone(),
-                    parameters: entries[node.tensors.clone()]
-                        .iter()
-                        .filter(|entry| entry.element == Element::Parameter)
-                        .map(|entry| entry.len as u64)
-                        .sum(),
-                })
-                .collect(),
-            inputs: graph
-                .inputs
-                .iter()
-                .map(|input| InputInspection {
-                    name: input.name.clone(),
-                    shape: input.shape.clone(),
-                    integer: input.tokens.is_some(),
-                })
-                .collect(),
-            outputs: graph
-                .outputs
-                .iter()
-                .map(|output| OutputInspection {
-                    name: output.name.clone(),
-                    shape: output.shape.clone(),
-                    activation: output.activation,
-                })
-                .collect(),
-            parameters: graph.layout.parameters() as u64,
-            layout_hash: format!("{:016x}", graph.layout.hash()),
-        }
+impl InputInspection {
+    pub(crate) fn of(input: &Input) -> Self {
+        Self { name: input.name.clone(), shape: input.shape.clone(), integer: input.integer }
     }
 }
 
@@ -136,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_network_is_described_as_the_driver_reads_it() {
-        let spec: NetworkSpec = serde_json::from_value(json!({
+        let network: NetworkDocument = serde_json::from_value(json!({
             "format": "firesteel.network/1",
             "inputs": ["ids"],
             "nodes": [
@@ -150,7 +115,7 @@ mod tests {
             "outputs": ["shares"],
         }))
         .unwrap();
-        let inspection = inspect(&spec, &[("ids", vec![2])]).unwrap();
+        let inspection = inspect(&network, &[("ids", vec![2])]).unwrap();
         let hash = inspection.layout_hash.clone();
         assert_eq!(hash.len(), 16);
         assert_eq!(

@@ -1,11 +1,13 @@
 //! Neural networks over flat buffers, trained and asked for predictions with libtorch.
 //!
-//! A [`NetworkSpec`](firesteel_core::spec::NetworkSpec) becomes a graph whose shapes are known ([`inspect()`]), its parameters
-//! one flat buffer ([`initialise()`]), and the graph a network that trains ([`Worker`]) or predicts ([`Predictor`]).
+//! A [`NetworkDocument`](firesteel_core::spec::NetworkDocument) becomes a graph of layers or a TorchScript module whose shapes
+//! are known ([`inspect()`]), its parameters one flat buffer ([`initialise()`]), and this a network that trains
+//! ([`Worker`]) or predicts ([`Predictor`]).
 //!
 //! Everything that computes runs on the calling thread, with denormals flushed and libtorch's threads set for the length of
 //! the call.
 
+mod definition;
 pub mod error;
 mod graph;
 mod initialise;
@@ -15,6 +17,7 @@ mod network;
 mod predictor;
 mod random;
 mod raw;
+mod script;
 mod source;
 mod torch;
 mod weights;

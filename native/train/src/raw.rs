@@ -80,15 +80,21 @@ pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>, TrainError> {
 
 /// The values of a contiguous f32 tensor.
 pub(crate) fn values(tensor: &Tensor) -> Result<&[f32], TrainError> {
-    if tensor.f_kind()? != Kind::Float || !tensor.is_contiguous() {
-        return Err(TrainError::Internal("a tensor is not contiguous or not of f32".to_owned()));
+    elements(tensor)
+}
+
+/// The elements of a contiguous tensor of this type.
+pub(crate) fn elements<T: Element>(tensor: &Tensor) -> Result<&[T], TrainError> {
+    if tensor.f_kind()? != T::KIND || !tensor.is_contiguous() {
+        let text = format!("a tensor is not contiguous or not of {:?}", T::KIND);
+        return Err(TrainError::Internal(text));
     }
     let len = tensor.numel();
     if len == 0 {
         return Ok(&[]);
     }
-    // SAFETY: checked to be contiguous f32, `numel` long, and borrowed as long as the slice.
-    Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<f32>(), len) })
+    // SAFETY: checked to be contiguous, of this type, `numel` long, and borrowed as long as the slice.
+    Ok(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast::<T>(), len) })
 }
 
 /// A tensor over a slice, which it reads and must not outlive.
@@ -112,14 +118,14 @@ impl Deref for Borrowed<'_> {
 }
 
 /// A flat tensor over values that several threads share. Nothing may write to it.
-pub(crate) struct Shared {
+pub(crate) struct Shared<T> {
     tensor: Tensor,
     /// Keeps the memory.
-    _values: Arc<[f32]>,
+    _values: Arc<[T]>,
 }
 
-impl Shared {
-    pub(crate) fn new(values: Arc<[f32]>) -> Result<Self, TrainError> {
+impl<T: Element> Shared<T> {
+    pub(crate) fn new(values: Arc<[T]>) -> Result<Self, TrainError> {
         Ok(Self { tensor: over(&values, &[dimension(values.len())?])?, _values: values })
     }
 
@@ -129,7 +135,7 @@ impl Shared {
     }
 }
 
-fn over(values: &[f32], shape: &[i64]) -> Result<Tensor, TrainError> {
+fn over<T: Element>(values: &[T], shape: &[i64]) -> Result<Tensor, TrainError> {
     if shape.iter().product::<i64>() != dimension(values.len())? {
         return Err(TrainError::Internal(format!("{} values do not fill {shape:?}", values.len())));
     }
@@ -137,9 +143,9 @@ fn over(values: &[f32], shape: &[i64]) -> Result<Tensor, TrainError> {
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis];
     }
-    // SAFETY: the slice holds as many f32 as the shape; `Borrowed` and `Shared` keep it alive and nothing writes to it.
+    // SAFETY: the slice holds as many elements as the shape; `Borrowed` and `Shared` keep it alive and nothing writes to it.
     Ok(unsafe {
-        Tensor::f_from_blob(values.as_ptr().cast(), shape, &strides, Kind::Float, Device::Cpu)?
+        Tensor::f_from_blob(values.as_ptr().cast(), shape, &strides, T::KIND, Device::Cpu)?
     })
 }
 
@@ -260,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_shared_tensor_keeps_its_memory() {
-        let shared = Shared::new(vec![1.0_f32, 2.0].into()).unwrap();
+        let shared = Shared::<f32>::new(vec![1.0, 2.0].into()).unwrap();
         assert_eq!(values(shared.tensor()).unwrap(), [1.0, 2.0]);
         assert!(Borrowed::new(&[1.0, 2.0], &[3]).is_err());
     }

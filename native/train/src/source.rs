@@ -3,8 +3,9 @@
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{DataError, Place, Scope};
 
+use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::{Graph, Input};
+use crate::graph::Input;
 
 /// An input of the network among the data's.
 pub(crate) struct Source {
@@ -16,7 +17,10 @@ pub(crate) struct Source {
 
 impl Source {
     /// The sources of a network's inputs, in their order.
-    pub(crate) fn of(graph: &Graph, data: &DataSpec) -> Result<Vec<Self>, TrainError> {
+    pub(crate) fn of(
+        definition: &dyn Definition,
+        data: &DataSpec,
+    ) -> Result<Vec<Self>, TrainError> {
         let source = |input: &Input| {
             let index = data.inputs.iter().position(|column| column.name == input.name);
             let index = index.ok_or_else(|| {
@@ -29,7 +33,7 @@ impl Source {
                 tokens: input.tokens,
             })
         };
-        graph.inputs.iter().map(source).collect()
+        definition.inputs().iter().map(source).collect()
     }
 
     /// Checks token ids; `row` gives the number of the n-th row.

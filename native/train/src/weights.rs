@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use firesteel_core::spec::NetworkSpec;
+use firesteel_core::spec::NetworkDocument;
 use firesteel_core::{Buffers, Element, ParamLayout, TensorEntry};
 use safetensors::tensor::{SafeTensors, View};
 use safetensors::{Dtype, SafeTensorError};
 
+use crate::definition::define;
 use crate::error::TrainError;
-use crate::graph::Graph;
 
 /// A tensor of the flat buffers as safetensors sees it.
 struct Stored<'a> {
@@ -115,14 +115,15 @@ pub fn weights_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Weights,
 /// # Errors
 /// As [`weights_from_bytes`] and [`inspect`](crate::inspect()); [`TrainError::Weights`] naming the tensor that is not finite.
 pub fn check_weights(
-    spec: &NetworkSpec,
+    network: &NetworkDocument,
     inputs: &[(impl AsRef<str>, Vec<usize>)],
     bytes: &[u8],
 ) -> Result<(), TrainError> {
     let shapes: Vec<(&str, &[usize])> =
         inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
-    let layout = Graph::build(spec, &shapes)?.layout;
-    let (parameters, buffers) = weights_from_bytes(bytes, &layout)?;
+    let definition = define(network, &shapes)?;
+    let layout = definition.layout();
+    let (parameters, buffers) = weights_from_bytes(bytes, layout)?;
     for entry in layout.entries() {
         let flat = match entry.element {
             Element::Parameter => &parameters,
@@ -272,7 +273,7 @@ mod tests {
 
     #[test]
     fn training_starts_only_from_finite_weights() {
-        let spec: NetworkSpec = serde_json::from_value(serde_json::json!({
+        let network: NetworkDocument = serde_json::from_value(serde_json::json!({
             "format": "firesteel.network/1",
             "inputs": ["x"],
             "nodes": [{"name": "0", "op": "Linear", "inputs": ["x"], "args": {"out_features": 1}},
@@ -281,11 +282,11 @@ mod tests {
         }))
         .unwrap();
         let inputs = [("x", vec![2])];
-        let layout = Graph::build(&spec, &[("x", &[2])]).unwrap().layout;
+        let layout = define(&network, &[("x", &[2])]).unwrap().layout().clone();
         let check = |parameters: &[f32], floats: &[f32]| {
             let buffers = Buffers { floats: floats.to_vec(), integers: vec![7] };
             let bytes = weights_to_bytes(&layout, parameters, &buffers).unwrap();
-            check_weights(&spec, &inputs, &bytes).map_err(|error| error.to_string())
+            check_weights(&network, &inputs, &bytes).map_err(|error| error.to_string())
         };
         assert_eq!(check(&[1.0; 5], &[0.5; 2]), Ok(()));
         let refused = |tensor, value| {

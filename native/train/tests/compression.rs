@@ -83,7 +83,8 @@ fn sockets_and_memory_train_to_the_same_bits() {
                     ("BatchNorm1d", json!({})),
                     ("Linear", json!({"out_features": 3})),
                 ]);
-                let spec = WorkerSpec { network, epochs: 3, ..spec(name, compression) };
+                let spec =
+                    WorkerSpec { network: network.into(), epochs: 3, ..spec(name, compression) };
                 let fit = Fit::open_for(spec, 1);
                 fit.run_task(Task::of(0, 1, sockets), rows(0..600)).unwrap();
                 (fit.weights(), fit.server.status().workers[0].compression_error)

@@ -9,18 +9,18 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
 use arrow_array::{Array, ArrayRef, Float32Array, Int64Array, RecordBatch, UInt8Array};
 use firesteel_core::spec::{
-    DataSpec, ElementType, InputFormat, InputSpec, NetworkSpec, PredictionColumn, PredictionTask,
-    PredictorSpec,
+    DataSpec, ElementType, InputFormat, InputSpec, NetworkDocument, PredictionColumn,
+    PredictionTask, PredictorSpec,
 };
 use firesteel_core::{Coded, ErrorCode};
 use firesteel_train::{LoadedWeights, Predictor, initialise, members_to_bytes, weights_to_bytes};
 use serde_json::json;
 use support::{batch, chain, dense, list, noise, perceptron};
 
-fn spec(network: NetworkSpec, input: InputSpec) -> PredictorSpec {
+fn spec(network: impl Into<NetworkDocument>, input: InputSpec) -> PredictorSpec {
     PredictorSpec {
         weights: "a hash".to_owned(),
-        network,
+        network: network.into(),
         data: DataSpec { inputs: vec![input], labels: vec![], weight: None, validation: None },
         task: PredictionTask::Classification,
         outputs: vec![
@@ -262,7 +262,7 @@ fn a_regression_predicts_a_number() {
 
 #[test]
 fn a_network_of_several_outputs_gives_those_that_are_wanted_behind_their_activations() {
-    let network: NetworkSpec = serde_json::from_value(json!({
+    let network: NetworkDocument = serde_json::from_value(json!({
         "format": "firesteel.network/1",
         "inputs": ["x"],
         "nodes": [

@@ -59,7 +59,7 @@ fn the_best_epochs_model_is_restored() {
     for (name, workers) in [("single", 1), ("downpour", 2), ("sync", 2)] {
         let network = regularised();
         let fit = Fit::open_for(
-            WorkerSpec { network, ..spec(name, json!({"stopping": stopping})) },
+            WorkerSpec { network: network.into(), ..spec(name, json!({"stopping": stopping})) },
             workers,
         );
         run(&fit, 1, workers, false);

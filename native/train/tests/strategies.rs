@@ -88,7 +88,7 @@ fn an_exchange_that_overlaps_does_the_same_arithmetic_over_sockets_and_over_memo
                 ("BatchNorm1d", json!({})),
                 ("Linear", json!({"out_features": 3})),
             ]);
-            let mut spec = WorkerSpec { network, epochs: 5, ..spec(name) };
+            let mut spec = WorkerSpec { network: network.into(), epochs: 5, ..spec(name) };
             spec.strategy.overlap = overlap;
             let fit = Fit::open_for(spec, 1);
             run(&fit, 1, 1, sockets);

@@ -23,7 +23,7 @@ fn held_out_rows_are_scored_as_the_model_predicts_them_and_never_trained() {
     let document = json!({"metrics": ["accuracy", "top2"]});
     for (name, tasks, workers) in [("single", 1, 1), ("sync", 2, 4), ("averaging", 2, 2)] {
         let fit = Fit::open_for(
-            WorkerSpec { network: regularised(), ..spec(name, document.clone()) },
+            WorkerSpec { network: regularised().into(), ..spec(name, document.clone()) },
             workers,
         );
         run(&fit, tasks, workers, true);
@@ -142,7 +142,7 @@ fn a_share_of_the_rows_is_held_out_whatever_the_partitions() {
 fn a_network_with_batch_norm_evaluates_as_well_however_many_workers_trained_it() {
     let accuracy = |name: &str, tasks, workers| {
         let mut spec = spec(name, json!({"metrics": ["accuracy"]}));
-        spec.network = regularised();
+        spec.network = regularised().into();
         spec.epochs = 30;
         if name == "adag" {
             spec.optimizer = sgd(1.0);

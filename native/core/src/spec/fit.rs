@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerShards, ShardAddress, StrategySpec,
-    TermSpec,
+    ControlSpec, DataSpec, NetworkDocument, OptimizerSpec, ServerShards, ShardAddress,
+    StrategySpec, TermSpec,
 };
 
 /// What the driver opens a parameter server with.
@@ -14,7 +14,7 @@ pub struct ServerSpec {
     /// The fit's identity.
     pub fit: String,
     /// The network; its initial weights come from `seed` unless given.
-    pub network: NetworkSpec,
+    pub network: NetworkDocument,
     /// The training data's columns; the inputs' shapes fix the network's.
     pub data: DataSpec,
     /// The strategy.
@@ -113,7 +113,7 @@ pub struct WorkerSpec {
     /// Where the server is.
     pub server: ClientSpec,
     /// The network.
-    pub network: NetworkSpec,
+    pub network: NetworkDocument,
     /// The stream's columns.
     pub data: DataSpec,
     /// The loss of each output of the network, in their order.
@@ -157,7 +157,7 @@ pub struct PredictorSpec {
     /// A hash of the weights; predictors of one process that agree in it and in the network share the weights.
     pub weights: String,
     /// The network.
-    pub network: NetworkSpec,
+    pub network: NetworkDocument,
     /// The stream's columns, without labels.
     pub data: DataSpec,
     /// What is predicted.

@@ -3,6 +3,7 @@
 
 mod control;
 mod data;
+mod document;
 mod fit;
 mod network;
 mod shards;
@@ -14,6 +15,9 @@ pub use control::{
 };
 pub use data::{
     DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, ValidationSpec,
+};
+pub use document::{
+    NetworkDocument, TORCHSCRIPT_FORMAT, TensorKind, TorchScriptInput, TorchScriptSpec,
 };
 pub use fit::{
     ClientSpec, ClientTls, PredictionColumn, PredictionTask, PredictorSpec, ServerSpec, ServerTls,

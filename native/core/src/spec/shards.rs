@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientTls, DataSpec, NetworkSpec, OptimizerSpec, ServerTls, StrategySpec};
+use super::{ClientTls, DataSpec, NetworkDocument, OptimizerSpec, ServerTls, StrategySpec};
 
 /// Where a shard server is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct ShardSpec {
     /// All shards of the fit, the driver's included.
     pub shards: u32,
     /// The network.
-    pub network: NetworkSpec,
+    pub network: NetworkDocument,
     /// The training data's columns.
     pub data: DataSpec,
     /// The strategy.

@@ -200,7 +200,8 @@ fn open(parameters: usize, workers: u32) -> (Server, ClientSpec) {
             inputs: vec![],
             nodes: vec![],
             outputs: vec![],
-        },
+        }
+        .into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         strategy: StrategySpec::named("downpour"),
         optimizer: None,

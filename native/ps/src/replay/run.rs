@@ -236,7 +236,8 @@ fn server_spec(document: &Document) -> ServerSpec {
             inputs: vec![],
             nodes: vec![],
             outputs: vec![],
-        },
+        }
+        .into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         controls: ControlSpec::default(),
         strategy: document.strategy.clone(),

@@ -323,17 +323,24 @@ fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
     most(&mut buffers.integers, &theirs.integers);
 }
 
-/// The mean of a round's floating buffers, weighted by rows, and the maximum of integer ones.
+/// The mean of a round's floating buffers, weighted by rows, and the maximum of integer ones. As the first one's and the
+/// differences from it, so that one that all have alike stays as it is to the last bit.
 fn mean(buffers: &mut Buffers, kept: &[Kept]) {
     let rows: u64 = kept.iter().map(|kept| kept.rows).sum();
     if rows == 0 {
         return;
     }
-    buffers.floats.fill(0.0);
-    for kept in kept.iter().filter(|kept| kept.rows > 0) {
+    let mut counted = kept.iter().filter(|kept| kept.rows > 0);
+    let Some(first) = counted.next() else { return };
+    buffers.floats.copy_from_slice(&first.buffers.floats);
+    most(&mut buffers.integers, &first.buffers.integers);
+    for kept in counted {
         let share = (kept.rows as f64 / rows as f64) as f32;
-        for (b, theirs) in buffers.floats.iter_mut().zip(&kept.buffers.floats) {
-            *b += share * theirs;
+        let of_first = &first.buffers.floats;
+        for ((b, theirs), first) in
+            buffers.floats.iter_mut().zip(&kept.buffers.floats).zip(of_first)
+        {
+            *b += share * (theirs - first);
         }
         most(&mut buffers.integers, &kept.buffers.integers);
     }

@@ -42,7 +42,7 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         NetworkSpec { format: String::new(), inputs: vec![], nodes: vec![], outputs: vec![] };
     ServerSpec {
         fit: format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed)),
-        network,
+        network: network.into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         strategy: StrategySpec { window: Some(1), ..StrategySpec::named("downpour") },
         optimizer: None,

@@ -10,7 +10,8 @@ use arrow_array::{
 use arrow_schema::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{
-    ClientSpec, ControlSpec, DataSpec, LossSpec, NetworkSpec, OptimizerSpec, ServerSpec, WorkerSpec,
+    ClientSpec, ControlSpec, DataSpec, LossSpec, NetworkDocument, OptimizerSpec, ServerSpec,
+    WorkerSpec,
 };
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::{Server, connect, connect_remote};
@@ -151,7 +152,7 @@ fn client(server: &ServerSpec, port: u16) -> ClientSpec {
 }
 
 /// The MLP 784-500-300-10.
-fn network() -> NetworkSpec {
+fn network() -> NetworkDocument {
     let layer = |name: &str, input: &str, outputs: usize| json!({"name": name, "op": "Linear", "inputs": [input], "args": {"out_features": outputs}});
     let relu = |name: &str, input: &str| json!({"name": name, "op": "ReLU", "inputs": [input]});
     serde_json::from_value(json!({

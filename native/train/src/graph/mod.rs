@@ -2,6 +2,7 @@
 
 mod arguments;
 mod convolution;
+mod definition;
 mod elementwise;
 mod layer;
 mod merge;
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use firesteel_core::ParamLayout;
-use firesteel_core::spec::{DataSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
+use firesteel_core::spec::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 
 use self::arguments::layer_error;
 pub(crate) use self::arguments::show;
@@ -52,6 +53,8 @@ pub(crate) struct Graph {
 pub(crate) struct Input {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
+    /// Whether it holds whole numbers.
+    pub(crate) integer: bool,
     /// The number of tokens where the input holds token ids for an `Embedding`.
     pub(crate) tokens: Option<usize>,
 }
@@ -98,13 +101,6 @@ impl Graph {
             builder.push(node)?;
         }
         builder.finish(spec)
-    }
-
-    /// The network of a specification over these columns.
-    pub(crate) fn of_data(spec: &NetworkSpec, data: &DataSpec) -> Result<Self, TrainError> {
-        let shapes: Vec<(&str, &[usize])> =
-            data.inputs.iter().map(|input| (input.name.as_str(), input.shape.as_slice())).collect();
-        Self::build(spec, &shapes)
     }
 }
 
@@ -157,6 +153,7 @@ impl Builder {
             builder.graph.inputs.push(Input {
                 name: name.clone(),
                 shape: shape.to_vec(),
+                integer: false,
                 tokens: None,
             });
         }
@@ -322,6 +319,7 @@ impl Builder {
             return Err(TrainError::InvalidSpec(text));
         }
         for (input, tokens) in self.graph.inputs.iter_mut().zip(tokens) {
+            input.integer = tokens.is_some();
             input.tokens = tokens;
         }
         Ok(())

@@ -3,13 +3,14 @@
 //! Autograd is asked for the gradients of the Linear layers' outputs and of the other layers' parameters. A Linear layer's
 //! own gradient is one product, written straight into the flat buffer; the others' are copied there.
 
-use firesteel_core::{Element, Tally};
+use firesteel_core::Tally;
 use tch::{Tensor, no_grad_guard};
 
 use super::forward::{Plan, Product, Tape};
 use super::{Batch, Gradient, Network, Replica, Views};
+use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::{Graph, Layer};
+use crate::graph::Graph;
 use crate::loss::{self, Loss};
 
 /// A network that autograd differentiates.
@@ -21,13 +22,8 @@ pub(crate) struct Autograd {
 
 impl Autograd {
     pub(crate) fn new(graph: &Graph) -> Self {
-        let followed = graph
-            .nodes
-            .iter()
-            .filter(|node| !matches!(node.layer, Layer::Linear { .. }))
-            .flat_map(|node| node.tensors.clone())
-            .filter(|&index| graph.layout.entries()[index].element == Element::Parameter)
-            .collect();
+        let followed = graph.followed().into_iter().enumerate().filter(|(_, followed)| *followed);
+        let followed = followed.map(|(index, _)| index).collect();
         Self { plan: Plan::new(graph), followed }
     }
 }
@@ -47,6 +43,7 @@ impl Network for Autograd {
     ) -> Result<Tally, TrainError> {
         let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
         let Replica { views, random, integers, .. } = replica;
+        let integers = integers.slice_mut();
         let mut tape = Tape { random, integers, products: Vec::new() };
         let outputs = self.plan.run(views, &inputs, Some(&mut tape))?;
         let weights = batch.weights();

@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
+use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::Graph;
 use crate::loss::{Loss, Target, Weights};
 use crate::raw::{Element, Memory, dimension, lengths};
 
@@ -90,15 +90,15 @@ impl Column {
 impl Batch {
     /// Memory for `capacity` rows of a network's inputs and a loss's targets.
     pub(crate) fn new(
-        graph: &Graph,
+        definition: &dyn Definition,
         loss: &Loss,
         weighted: bool,
         capacity: usize,
     ) -> Result<Self, TrainError> {
-        let inputs = graph.inputs.iter().map(|input| {
-            Ok(match input.tokens {
-                Some(_) => Column::Integers(Block::new(capacity, &input.shape)?),
-                None => Column::Values(Block::new(capacity, &input.shape)?),
+        let inputs = definition.inputs().iter().map(|input| {
+            Ok(match input.integer {
+                true => Column::Integers(Block::new(capacity, &input.shape)?),
+                false => Column::Values(Block::new(capacity, &input.shape)?),
             })
         });
         let labels = loss.terms().iter().map(|term| {

@@ -3,26 +3,27 @@
 use firesteel_core::Element;
 use tch::Tensor;
 
+use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::Graph;
 use crate::raw::{Memory, lengths};
 
 /// The gradient of every parameter, in the layout's order, with the tensors that lie in it.
 pub(crate) struct Gradient {
     memory: Memory<f32>,
     /// By the layout's entries; an empty one for each buffer.
-    pub(super) views: Vec<Tensor>,
+    pub(crate) views: Vec<Tensor>,
 }
 
 impl Gradient {
     /// A gradient of zeros.
-    pub(crate) fn new(graph: &Graph) -> Result<Self, TrainError> {
-        let memory = Memory::zeros(graph.layout.parameters())?;
+    pub(crate) fn new(definition: &dyn Definition) -> Result<Self, TrainError> {
+        let layout = definition.layout();
+        let memory = Memory::zeros(layout.parameters())?;
         let view = |entry: &firesteel_core::TensorEntry| match entry.element {
             Element::Parameter => memory.view(entry.offset, &lengths(&entry.shape)?),
             _ => Ok(Tensor::new()),
         };
-        let views = graph.layout.entries().iter().map(view).collect::<Result<_, _>>()?;
+        let views = layout.entries().iter().map(view).collect::<Result<_, _>>()?;
         Ok(Self { memory, views })
     }
 

@@ -3,8 +3,8 @@
 use firesteel_core::{Buffers, Element};
 use tch::Tensor;
 
+use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::{Graph, Layer};
 use crate::random::Generator;
 use crate::raw::{Memory, dimension, lengths, view};
 
@@ -12,27 +12,35 @@ use crate::raw::{Memory, dimension, lengths, view};
 pub(crate) struct Replica {
     parameters: Memory<f32>,
     floats: Memory<f32>,
-    pub(super) integers: Vec<i64>,
+    pub(super) integers: Memory<i64>,
     pub(super) views: Views,
     /// Draws the dropout masks.
     pub(super) random: Generator,
 }
 
-/// The tensors of the layout over flat buffers, an empty one for each integer buffer.
+/// The tensors of the layout over flat buffers.
 pub(crate) struct Views(pub(super) Vec<Tensor>);
+
+/// The flat tensors that views lie in.
+pub(crate) struct Flats<'a> {
+    pub(crate) parameters: &'a Tensor,
+    pub(crate) floats: &'a Tensor,
+    pub(crate) integers: &'a Tensor,
+}
 
 impl Replica {
     /// A replica of zeros.
-    pub(crate) fn new(graph: &Graph) -> Result<Self, TrainError> {
-        let layout = &graph.layout;
+    pub(crate) fn new(definition: &dyn Definition) -> Result<Self, TrainError> {
+        let layout = definition.layout();
         let parameters = Memory::zeros(layout.parameters())?;
         let floats = Memory::zeros(layout.len_of(Element::FloatBuffer))?;
-        let views = Views::new(
-            graph,
-            &parameters.view(0, &[dimension(layout.parameters())?])?,
-            &floats.view(0, &[dimension(layout.len_of(Element::FloatBuffer))?])?,
-        )?;
-        let integers = vec![0; layout.len_of(Element::IntegerBuffer)];
+        let integers = Memory::zeros(layout.len_of(Element::IntegerBuffer))?;
+        let flats = Flats {
+            parameters: &parameters.view(0, &[dimension(layout.parameters())?])?,
+            floats: &floats.view(0, &[dimension(layout.len_of(Element::FloatBuffer))?])?,
+            integers: &integers.view(0, &[dimension(layout.len_of(Element::IntegerBuffer))?])?,
+        };
+        let views = Views::new(definition, &flats)?;
         Ok(Self { parameters, floats, integers, views, random: Generator::new(0) })
     }
 
@@ -59,43 +67,46 @@ impl Replica {
     /// Takes these buffers.
     pub(crate) fn set_buffers(&mut self, buffers: &Buffers) {
         self.floats.slice_mut().copy_from_slice(&buffers.floats);
-        self.integers.copy_from_slice(&buffers.integers);
+        self.integers.slice_mut().copy_from_slice(&buffers.integers);
     }
 
     /// Copies the buffers out.
     pub(crate) fn copy_buffers(&self, buffers: &mut Buffers) {
         buffers.floats.copy_from_slice(self.floats.slice());
-        buffers.integers.copy_from_slice(&self.integers);
+        buffers.integers.copy_from_slice(self.integers.slice());
     }
 
     /// Restarts the stream of dropout masks.
     pub(crate) fn seed(&mut self, seed: u64) {
         self.random = Generator::new(seed);
     }
+
+    /// The next number of the stream of dropout masks.
+    pub(crate) fn draw(&mut self) -> u64 {
+        self.random.next()
+    }
 }
 
 impl Views {
-    /// Views of flat parameters and floating buffers. Autograd follows those parameters whose gradient it has to find: all
-    /// but those of Linear layers, whose gradient is a product of what goes in and what comes back.
-    pub(crate) fn new(
-        graph: &Graph,
-        parameters: &Tensor,
-        floats: &Tensor,
-    ) -> Result<Self, TrainError> {
-        let mut views = Vec::with_capacity(graph.layout.entries().len());
-        for node in &graph.nodes {
-            let followed = !matches!(node.layer, Layer::Linear { .. });
-            for entry in &graph.layout.entries()[node.tensors.clone()] {
-                let shape = lengths(&entry.shape)?;
-                views.push(match entry.element {
-                    Element::Parameter => {
-                        view(parameters, entry.offset, &shape)?.f_set_requires_grad(followed)?
-                    }
-                    Element::FloatBuffer => view(floats, entry.offset, &shape)?,
-                    Element::IntegerBuffer => Tensor::new(),
-                });
-            }
-        }
-        Ok(Self(views))
+    /// Views of flat buffers. Autograd follows those parameters whose gradient it has to find.
+    pub(crate) fn new(definition: &dyn Definition, flats: &Flats<'_>) -> Result<Self, TrainError> {
+        let entries = definition.layout().entries().iter();
+        let views = entries.zip(definition.followed()).map(|(entry, followed)| {
+            let flat = match entry.element {
+                Element::Parameter => flats.parameters,
+                Element::FloatBuffer => flats.floats,
+                Element::IntegerBuffer => flats.integers,
+            };
+            // Autograd counts the changes of a tensor and all its views together. Each of these is on its own: what
+            // changes one buffer in place must not make what others were used for worthless.
+            let own = view(flat, entry.offset, &lengths(&entry.shape)?)?.f_data()?;
+            Ok(own.f_set_requires_grad(followed)?)
+        });
+        Ok(Self(views.collect::<Result<_, TrainError>>()?))
+    }
+
+    /// The tensor of an entry of the layout.
+    pub(crate) fn get(&self, entry: usize) -> &Tensor {
+        &self.0[entry]
     }
 }

@@ -13,10 +13,9 @@ use tch::Tensor;
 
 use self::answer::Answer;
 use self::room::Room;
+use crate::definition::{Definition, define_over};
 use crate::error::TrainError;
-use crate::graph::Graph;
-use crate::inspect::Inspection;
-use crate::network::{Autograd, Network, Views};
+use crate::network::{Flats, Network, Views};
 use crate::raw::{FlushDenormals, Shared, dimension, values};
 use crate::source::Source;
 use crate::torch;
@@ -32,11 +31,12 @@ pub struct LoadedWeights {
     members: Vec<Flat>,
 }
 
-/// Flat parameters and floating buffers.
+/// Flat parameters and buffers.
 #[derive(Debug)]
 struct Flat {
     parameters: Arc<[f32]>,
     floats: Arc<[f32]>,
+    integers: Arc<[i64]>,
 }
 
 impl LoadedWeights {
@@ -45,11 +45,13 @@ impl LoadedWeights {
     /// # Errors
     /// As [`members_from_bytes`] and [`inspect`](crate::inspect()).
     pub fn open(spec: &PredictorSpec, bytes: &[u8]) -> Result<Self, TrainError> {
-        let layout = Graph::of_data(&spec.network, &spec.data)?.layout;
+        let definition = define_over(&spec.network, &spec.data)?;
+        let layout = definition.layout();
         let members =
-            members_from_bytes(bytes, &layout)?.into_iter().map(|(parameters, buffers)| Flat {
+            members_from_bytes(bytes, layout)?.into_iter().map(|(parameters, buffers)| Flat {
                 parameters: parameters.into(),
                 floats: buffers.floats.into(),
+                integers: buffers.integers.into(),
             });
         Ok(Self { layout: layout.hash(), members: members.collect() })
     }
@@ -69,16 +71,23 @@ pub struct Predictor {
 /// One network's weights as tensors.
 struct Member {
     views: Views,
-    _parameters: Shared,
-    _floats: Shared,
+    _parameters: Shared<f32>,
+    _floats: Shared<f32>,
+    _integers: Shared<i64>,
 }
 
 impl Member {
-    fn new(graph: &Graph, weights: &Flat) -> Result<Self, TrainError> {
+    fn new(definition: &dyn Definition, weights: &Flat) -> Result<Self, TrainError> {
         let parameters = Shared::new(Arc::clone(&weights.parameters))?;
         let floats = Shared::new(Arc::clone(&weights.floats))?;
-        let views = Views::new(graph, parameters.tensor(), floats.tensor())?;
-        Ok(Self { views, _parameters: parameters, _floats: floats })
+        let integers = Shared::new(Arc::clone(&weights.integers))?;
+        let flats = Flats {
+            parameters: parameters.tensor(),
+            floats: floats.tensor(),
+            integers: integers.tensor(),
+        };
+        let views = Views::new(definition, &flats)?;
+        Ok(Self { views, _parameters: parameters, _floats: floats, _integers: integers })
     }
 }
 
@@ -89,17 +98,17 @@ impl Predictor {
     /// [`TrainError::InvalidSpec`] or [`TrainError::Layer`] where the network, the columns wanted or the thresholds do not
     /// fit; [`TrainError::Weights`] where the weights are another network's.
     pub fn open(spec: &PredictorSpec, weights: Arc<LoadedWeights>) -> Result<Self, TrainError> {
-        let graph = Graph::of_data(&spec.network, &spec.data)?;
-        if graph.layout.hash() != weights.layout {
+        let definition = define_over(&spec.network, &spec.data)?;
+        if definition.layout().hash() != weights.layout {
             return Err(TrainError::Weights("the weights are those of another network".to_owned()));
         }
-        let answers = Answer::of_task(&Inspection::of(&graph), spec)?;
-        let members = weights.members.iter().map(|member| Member::new(&graph, member));
+        let answers = Answer::of_task(&definition.inspect(), spec)?;
+        let members = weights.members.iter().map(|member| Member::new(&*definition, member));
         Ok(Self {
             members: members.collect::<Result<_, _>>()?,
-            sources: Source::of(&graph, &spec.data)?,
-            rooms: graph.inputs.iter().map(Room::new).collect(),
-            network: Box::new(Autograd::new(&graph)),
+            sources: Source::of(&*definition, &spec.data)?,
+            rooms: definition.inputs().iter().map(Room::new).collect(),
+            network: definition.network()?,
             spec: spec.clone(),
             answers,
         })

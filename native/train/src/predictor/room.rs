@@ -36,7 +36,7 @@ impl Input<'_> {
 
 impl Room {
     pub(super) fn new(input: &graph::Input) -> Self {
-        let (shape, integers) = (input.shape.clone(), input.tokens.is_some());
+        let (shape, integers) = (input.shape.clone(), input.integer);
         Self { shape, integers, capacity: 0, column: None }
     }
 

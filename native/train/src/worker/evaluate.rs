@@ -13,9 +13,9 @@ use super::fill::Filler;
 use super::member::{Member, State};
 use super::report::Clock;
 use super::{Training, heartbeats};
+use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::Graph;
-use crate::inspect::{Activation, Inspection};
+use crate::inspect::Activation;
 use crate::loss::{self, Loss, Target};
 use crate::network::{Batch, Network, Replica};
 use crate::raw::values;
@@ -50,7 +50,7 @@ impl Evaluator {
     /// `None` where nothing follows from the end of an epoch.
     pub(super) fn new(
         spec: &WorkerSpec,
-        graph: &Graph,
+        definition: &dyn Definition,
         loss: &Loss,
         rows: usize,
     ) -> Result<Option<Self>, TrainError> {
@@ -58,7 +58,8 @@ impl Evaluator {
             return Ok(None);
         }
         let set = MetricSet::new(&spec.controls.metrics, &spec.data.labels);
-        let inspection = Inspection::of(graph);
+        let inspection = definition.inspect();
+        let layout = definition.layout();
         let measured = match (loss.terms(), inspection.outputs.as_slice()) {
             ([term], [output]) if !set.is_empty() => Some(match term.target {
                 Target::Values => Measured::Values {
@@ -74,12 +75,12 @@ impl Evaluator {
         Ok(Some(Self {
             set,
             measured,
-            replica: Replica::new(graph)?,
+            replica: Replica::new(definition)?,
             buffers: Buffers {
-                floats: vec![0.0; graph.layout.len_of(Element::FloatBuffer)],
-                integers: vec![0; graph.layout.len_of(Element::IntegerBuffer)],
+                floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
+                integers: vec![0; layout.len_of(Element::IntegerBuffer)],
             },
-            batch: Batch::new(graph, loss, spec.data.weight.is_some(), capacity)?,
+            batch: Batch::new(definition, loss, spec.data.weight.is_some(), capacity)?,
             capacity,
             weights: Vec::new(),
         }))

@@ -3,8 +3,8 @@
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{Partition, Scope};
 
+use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::Graph;
 use crate::loss::{Loss, Target};
 use crate::network::{Batch, Column};
 use crate::source::Source;
@@ -18,8 +18,12 @@ pub(super) struct Filler {
 }
 
 impl Filler {
-    pub(super) fn new(graph: &Graph, data: &DataSpec, loss: &Loss) -> Result<Self, TrainError> {
-        Ok(Self { inputs: Source::of(graph, data)?, loss: loss.clone(), classes: Vec::new() })
+    pub(super) fn new(
+        definition: &dyn Definition,
+        data: &DataSpec,
+        loss: &Loss,
+    ) -> Result<Self, TrainError> {
+        Ok(Self { inputs: Source::of(definition, data)?, loss: loss.clone(), classes: Vec::new() })
     }
 
     /// Makes `batch` the mini-batch of these rows of the partition.

@@ -24,11 +24,10 @@ use self::fill::Filler;
 use self::member::{Member, Scratch, State, Terms, Window};
 use self::report::Clock;
 pub use self::report::{MemberReport, Seconds, WorkerReport};
+use crate::definition::{Definition, define_over};
 use crate::error::TrainError;
-use crate::graph::Graph;
-use crate::inspect::Inspection;
 use crate::loss::Loss;
-use crate::network::{Autograd, Batch, Gradient, Network};
+use crate::network::{Batch, Gradient, Network};
 use crate::raw::FlushDenormals;
 use crate::torch;
 
@@ -139,7 +138,7 @@ struct Training<'a> {
     spec: &'a WorkerSpec,
     partition: &'a Partition,
     cancel: &'a CancelFlag,
-    graph: Graph,
+    definition: Box<dyn Definition>,
     strategy: Box<dyn Strategy>,
     loss: Loss,
     network: Box<dyn Network>,
@@ -167,36 +166,37 @@ impl<'a> Training<'a> {
             }
         }
         let strategy = strategy::resolve(&spec.strategy, Some(&spec.optimizer))?;
-        let graph = Graph::of_data(&spec.network, &spec.data)?;
+        let definition = define_over(&spec.network, &spec.data)?;
+        let layout = definition.layout();
         let controls = &spec.controls;
         controls.check(&spec.data)?;
-        let loss = Loss::resolve(&spec.losses, &Inspection::of(&graph), &spec.data.labels)?
+        let loss = Loss::resolve(&spec.losses, &definition.inspect(), &spec.data.labels)?
             .with_classes(&spec.losses, &controls.class_weights, controls.label_smoothing)?;
         // A mini-batch never has more rows than there are.
         let capacity = spec.batch_size.min(partition.rows_to_train()).max(1);
-        let batch = Batch::new(&graph, &loss, spec.data.weight.is_some(), capacity)?;
+        let batch = Batch::new(&*definition, &loss, spec.data.weight.is_some(), capacity)?;
         let buffers = Buffers {
-            floats: vec![0.0; graph.layout.len_of(Element::FloatBuffer)],
-            integers: vec![0; graph.layout.len_of(Element::IntegerBuffer)],
+            floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
+            integers: vec![0; layout.len_of(Element::IntegerBuffer)],
         };
         Ok(Self {
             spec,
             partition,
             cancel,
             strategy,
-            filler: Filler::new(&graph, &spec.data, &loss)?,
-            scratch: Scratch::new(&graph.layout, &buffers),
-            network: Box::new(Autograd::new(&graph)),
-            gradient: Gradient::new(&graph)?,
-            evaluator: Evaluator::new(spec, &graph, &loss, partition.rows())?,
+            filler: Filler::new(&*definition, &spec.data, &loss)?,
+            scratch: Scratch::new(layout, &buffers),
+            network: definition.network()?,
+            gradient: Gradient::new(&*definition)?,
+            evaluator: Evaluator::new(spec, &*definition, &loss, partition.rows())?,
             loss,
             batch,
-            graph,
+            definition,
         })
     }
 
     fn layout(&self) -> &ParamLayout {
-        &self.graph.layout
+        self.definition.layout()
     }
 
     /// Trains one window of a worker and commits it.
@@ -257,7 +257,7 @@ impl<'a> Training<'a> {
         stop: bool,
     ) -> Result<(), TrainError> {
         let last = window.span.start.batch + window.span.batches - 1;
-        member.check_finite(&self.graph.layout, last)?;
+        member.check_finite(self.layout(), last)?;
         clock.computed();
         let terms = Terms { strategy: &*self.strategy, epochs: self.spec.epochs };
         member.close(window, terms, &mut self.scratch)?;

@@ -7,7 +7,6 @@ use super::link::{Exchange, Link};
 use super::member::{Member, State};
 use super::report::MemberReport;
 use crate::error::TrainError;
-use crate::initialise::initialise;
 use crate::network::Replica;
 
 impl Training<'_> {
@@ -43,7 +42,7 @@ impl Training<'_> {
         Ok(Member {
             id,
             link: Link::new(channel, exchange, overlap)?,
-            replica: Replica::new(&self.graph)?,
+            replica: Replica::new(&*self.definition)?,
             optimizer,
             rule: self.strategy.worker(parameters, granted.workers),
             shard,
@@ -70,7 +69,6 @@ impl Training<'_> {
         // A number that no other worker has, however many share a task.
         let number = u64::from(member.id.partition) + (u64::from(member.id.index) << 32);
         let seed = self.spec.seed.wrapping_add(number);
-        let (_, parameters, buffers) = initialise(&self.spec.network, &self.spec.data, seed)?;
-        Ok(Some((parameters, buffers)))
+        self.definition.initial(seed).map(Some)
     }
 }

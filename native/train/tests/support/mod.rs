@@ -4,6 +4,9 @@
 
 pub mod cancelling;
 pub mod held_out;
+#[path = "pytorch.rs"]
+pub mod python;
+pub mod torchscript;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,8 +18,8 @@ use arrow_array::{
 use arrow_schema::{Field, Schema};
 use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec,
-    LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec, StrategySpec,
-    WorkerSpec,
+    LossSpec, NETWORK_FORMAT, NetworkDocument, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec,
+    StrategySpec, WorkerSpec,
 };
 use firesteel_core::{Buffers, CancelFlag, ChannelError, ParamChannel, WorkerId};
 use firesteel_data::{CacheBudget, Partition};
@@ -152,7 +155,11 @@ pub fn sgd(learning_rate: f64) -> OptimizerSpec {
 }
 
 /// A worker over one input `x`: SGD, cross-entropy, batches of 32, three epochs.
-pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> WorkerSpec {
+pub fn worker_spec(
+    network: impl Into<NetworkDocument>,
+    data: DataSpec,
+    strategy: &str,
+) -> WorkerSpec {
     static FITS: AtomicU32 = AtomicU32::new(0);
     let fit = format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed));
     WorkerSpec {
@@ -165,7 +172,7 @@ pub fn worker_spec(network: NetworkSpec, data: DataSpec, strategy: &str) -> Work
             tls: None,
             shards: vec![],
         },
-        network,
+        network: network.into(),
         data,
         losses: vec![LossSpec::CrossEntropy {}.into()],
         optimizer: sgd(0.1),

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::definition::Definition;
 use crate::graph::Graph;
-use crate::inspect::Inspection;
 use crate::random::Generator;
 use crate::raw::values;
 
@@ -97,7 +97,7 @@ impl Case {
             rows,
             loss: Loss::resolve(
                 &vec![LossSpec::MseLoss {}.into(); graph.outputs.len()],
-                &Inspection::of(&graph),
+                &graph.inspect(),
                 &numbers(&graph),
             )
             .unwrap(),
@@ -125,8 +125,7 @@ impl Case {
         label: &[f64],
     ) -> Self {
         let labels = [LabelSpec { column: "label".to_owned(), kind }];
-        self.loss =
-            Loss::resolve(&[(*spec).into()], &Inspection::of(&self.graph), &labels).unwrap();
+        self.loss = Loss::resolve(&[(*spec).into()], &self.graph.inspect(), &labels).unwrap();
         self.terms = vec![(name, of.to_owned(), shape.to_vec(), label.to_vec())];
         self
     }

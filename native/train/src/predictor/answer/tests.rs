@@ -13,7 +13,8 @@ fn spec(task: PredictionTask, thresholds: &[f64]) -> PredictorSpec {
             inputs: vec![],
             nodes: vec![],
             outputs: vec![],
-        },
+        }
+        .into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         task,
         outputs: vec![PredictionColumn::Prediction],

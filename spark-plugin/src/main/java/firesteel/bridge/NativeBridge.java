@@ -5,6 +5,7 @@ package firesteel.bridge;
  * {@link InternalException}. Documents are JSON texts in which every field is present. Each native throws one of the
  * exceptions of {@link NativeErrors}. Use the wrappers {@link NativeServer}, {@link NativeShard},
  * {@link NativeWorker}, {@link NativePredictor} and {@link NativeRuntime}, which load the library first.
+ * A {@code module} is the archive of a network in TorchScript, null for a graph of layers.
  */
 final class NativeBridge {
   private NativeBridge() {}
@@ -18,10 +19,10 @@ final class NativeBridge {
   static native long[] metrics();
 
   /** Shapes, parameters and layout of a network, as JSON. */
-  static native String inspect(String request);
+  static native String inspect(String request, byte[] module);
 
   /** Fails unless a safetensors file holds finite weights of exactly the tensors of a network. */
-  static native void checkWeights(String request, byte[] weights);
+  static native void checkWeights(String request, byte[] module, byte[] weights);
 
   /** Fails with this code and this text, through a real panic where the code is that of a panic. */
   static native void selfTest(int code, String message);
@@ -40,7 +41,8 @@ final class NativeBridge {
 
   // ---- the parameter server of a fit, on the driver
 
-  static native long serverOpen(String spec, byte[] initialWeights, byte[] checkpoint);
+  static native long serverOpen(
+      String spec, byte[] module, byte[] initialWeights, byte[] checkpoint);
 
   static native byte[] serverCheckpoint(long server, String fingerprint);
 
@@ -60,7 +62,7 @@ final class NativeBridge {
 
   // ---- a shard of the center variable, in an executor
 
-  static native int shardOpen(String spec);
+  static native int shardOpen(String spec, byte[] module);
 
   // ---- the rows of a task
 
@@ -68,7 +70,7 @@ final class NativeBridge {
 
   // ---- the workers of a task
 
-  static native long workerOpen(String spec);
+  static native long workerOpen(String spec, byte[] module);
 
   static native void workerLoad(long worker, long arrowStream);
 
@@ -82,7 +84,7 @@ final class NativeBridge {
 
   // ---- the predictor of a task
 
-  static native long predictorOpen(String spec, byte[] weights);
+  static native long predictorOpen(String spec, byte[] module, byte[] weights);
 
   static native void predictorRun(
       long predictor, long inputArray, long inputSchema, long outputArray, long outputSchema);

@@ -20,10 +20,23 @@ public final class NativePredictor implements AutoCloseable {
    * @return a predictor
    */
   public static NativePredictor open(String spec, Supplier<byte[]> weights) {
+    return open(spec, () -> null, weights);
+  }
+
+  /**
+   * As {@link #open(String, Supplier)}.
+   *
+   * @param spec the {@code PredictorSpec} as JSON
+   * @param module gives the archive of a network in TorchScript, or null; asked as the weights are
+   * @param weights gives the weights as safetensors
+   * @return a predictor
+   */
+  public static NativePredictor open(
+      String spec, Supplier<byte[]> module, Supplier<byte[]> weights) {
     NativeLibrary.ensureLoaded();
-    long id = NativeBridge.predictorOpen(spec, null);
+    long id = NativeBridge.predictorOpen(spec, null, null);
     if (id == WEIGHTS_WANTED) {
-      id = NativeBridge.predictorOpen(spec, weights.get());
+      id = NativeBridge.predictorOpen(spec, module.get(), weights.get());
     }
     return new NativePredictor(id);
   }

@@ -31,20 +31,32 @@ public final class NativeRuntime {
    * @throws InvalidSpecException naming the layer that does not fit
    */
   public static String inspect(String request) {
+    return inspect(request, null);
+  }
+
+  /**
+   * As {@link #inspect(String)}; a module is run on two rows of zeros.
+   *
+   * @param request the network and the shapes of one row of its inputs
+   * @param module the archive of a network in TorchScript, or null
+   * @return JSON, whose {@code layers} are empty for a module
+   */
+  public static String inspect(String request, byte[] module) {
     NativeLibrary.ensureLoaded();
-    return NativeBridge.inspect(request);
+    return NativeBridge.inspect(request, module);
   }
 
   /**
    * Checks that weights are those of a network, for training to start from.
    *
-   * @param request as that of {@link #inspect}
+   * @param request as that of {@link #inspect(String)}
+   * @param module the archive of a network in TorchScript, or null
    * @param weights a safetensors file
    * @throws InvalidDataException naming the tensor that is missing, too many, of another shape or type, or not finite
    */
-  public static void checkWeights(String request, byte[] weights) {
+  public static void checkWeights(String request, byte[] module, byte[] weights) {
     NativeLibrary.ensureLoaded();
-    NativeBridge.checkWeights(request, weights);
+    NativeBridge.checkWeights(request, module, weights);
   }
 
   /**

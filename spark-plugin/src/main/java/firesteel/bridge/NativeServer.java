@@ -18,21 +18,34 @@ public final class NativeServer implements AutoCloseable {
    * @return the running server
    */
   public static NativeServer open(String spec, byte[] initialWeights) {
+    return open(spec, null, initialWeights);
+  }
+
+  /**
+   * As {@link #open(String, byte[])}.
+   *
+   * @param spec the {@code ServerSpec} as JSON
+   * @param module the archive of a network in TorchScript, or null
+   * @param initialWeights where to start, as safetensors, or null for new weights from the spec's seed, or the module's
+   * @return the running server
+   */
+  public static NativeServer open(String spec, byte[] module, byte[] initialWeights) {
     NativeLibrary.ensureLoaded();
-    return new NativeServer(NativeBridge.serverOpen(spec, initialWeights, null));
+    return new NativeServer(NativeBridge.serverOpen(spec, module, initialWeights, null));
   }
 
   /**
    * Binds a port and goes on where the fit of a checkpoint was.
    *
    * @param spec the {@code ServerSpec} as JSON
+   * @param module the archive of a network in TorchScript, or null
    * @param checkpoint what {@link #checkpoint} gave
    * @return the running server
    * @throws CheckpointException when the checkpoint is damaged or of another network, strategy or number of workers
    */
-  public static NativeServer resume(String spec, byte[] checkpoint) {
+  public static NativeServer resume(String spec, byte[] module, byte[] checkpoint) {
     NativeLibrary.ensureLoaded();
-    return new NativeServer(NativeBridge.serverOpen(spec, null, checkpoint));
+    return new NativeServer(NativeBridge.serverOpen(spec, module, null, checkpoint));
   }
 
   /**

@@ -12,10 +12,11 @@ public final class NativeShard {
    * Binds a port and waits for the driver.
    *
    * @param spec the {@code ShardSpec} as JSON
+   * @param module the archive of a network in TorchScript, or null
    * @return the port
    */
-  public static int open(String spec) {
+  public static int open(String spec, byte[] module) {
     NativeLibrary.ensureLoaded();
-    return NativeBridge.shardOpen(spec);
+    return NativeBridge.shardOpen(spec, module);
   }
 }

@@ -18,8 +18,19 @@ public final class NativeWorker implements AutoCloseable {
    * @return a worker without data
    */
   public static NativeWorker open(String spec) {
+    return open(spec, null);
+  }
+
+  /**
+   * As {@link #open(String)}.
+   *
+   * @param spec the {@code WorkerSpec} as JSON
+   * @param module the archive of a network in TorchScript, or null; copied unless this process has it already
+   * @return a worker without data
+   */
+  public static NativeWorker open(String spec, byte[] module) {
     NativeLibrary.ensureLoaded();
-    return new NativeWorker(NativeBridge.workerOpen(spec));
+    return new NativeWorker(NativeBridge.workerOpen(spec, module));
   }
 
   /**

@@ -63,8 +63,8 @@ object NetworkPredictor {
       "thresholds" -> JArray(Nil),
       "threads" -> JInt(threads)
     )
-    val predictor =
-      Predictor(FitPlan.text(specification), data, new ModelWeights(weights.toBytes), Seq(kind))
+    val shared = new ModelWeights(weights.toBytes, network.module.map(_.bytes))
+    val predictor = Predictor(FitPlan.text(specification), data, shared, Seq(kind))
     val predicted = Predictions.append(df, predictor, Seq(OutputColumn(output, kind)))
     if (!one) predicted
     else {

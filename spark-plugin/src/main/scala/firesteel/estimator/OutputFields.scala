@@ -3,7 +3,7 @@ package firesteel.estimator
 import scala.annotation.tailrec
 
 import firesteel.data.ColumnResolver
-import firesteel.network.Network
+import firesteel.network.{LayerGraph, Network, Node, TorchScript}
 import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
@@ -42,7 +42,10 @@ private[estimator] object OutputFields {
       schema: StructType,
       label: String
   ): Option[Int] = {
-    val nodes = network.nodes.map(node => node.name -> node).toMap
+    val nodes = network match {
+      case graph: LayerGraph => graph.nodes.map(node => node.name -> node).toMap
+      case _: TorchScript => Map.empty[String, Node]
+    }
     @tailrec
     def last(name: String): Option[Int] = nodes.get(name) match {
       case Some(node) if Keeping(node.op) => last(node.inputs.head)

@@ -2,6 +2,9 @@ package firesteel.network
 
 import scala.collection.mutable
 
+import org.apache.hadoop.conf.Configuration
+import org.apache.hadoop.fs.Path
+import org.apache.spark.sql.SparkSession
 import org.json4s.JsonAST.JValue
 
 /** A node of a network's graph: one layer of `torch.nn`, or `Add`.
@@ -29,6 +32,80 @@ object Node {
     Node(name, layer.op, inputs, layer.args.toMap)
 }
 
+/** A neural network: a graph of layers ([[LayerGraph]]), or a module of PyTorch ([[TorchScript]]).
+  *
+  * Shapes are not known here: they are checked on the driver when the network meets data.
+  */
+sealed abstract class Network extends Product with Serializable {
+
+  /** The names of the network's inputs. */
+  def inputs: Seq[String]
+
+  /** The names of the network's outputs. */
+  def outputs: Seq[String]
+
+  /** The shapes of one row of those inputs whose features come as a flat list of values and are to be reshaped, such as
+    * `[1, 28, 28]` for 784 pixels.
+    */
+  def inputShapes: Map[String, Seq[Int]]
+
+  private[firesteel] def start: Option[SafeTensors]
+
+  /** The archive of a module in TorchScript, which goes beside what the native library reads of the network. */
+  private[firesteel] def module: Option[Archive]
+
+  private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network
+
+  private[network] def withStart(weights: Option[SafeTensors]): Network
+
+  /** The same network over rows of this shape: features that come as a flat list of values are reshaped. For networks
+    * of one input.
+    */
+  def withInputShape(shape: Int*): Network = {
+    require(inputs.size == 1, "withInputShape is for networks of one input; use withInputShapes")
+    withShapes(Map(inputs.head -> shape))
+  }
+
+  /** The same network over rows of these shapes; see [[inputShapes]]. */
+  def withInputShapes(shapes: Map[String, Seq[Int]]): Network = withShapes(shapes)
+
+  /** The same network with weights that training starts from, such as those of a model.
+    *
+    * @param weights
+    *   a safetensors file with exactly the network's tensors, in float32 and PyTorch's shapes, named as in its
+    *   `state_dict`: `<node>.weight` and so on, the buffers of a batch normalisation among them
+    * @throws java.lang.IllegalArgumentException
+    *   when it is no safetensors file; whether its tensors are the network's shows in the fit, where shapes are known
+    */
+  def withWeights(weights: Array[Byte]): Network = withStart(Some(SafeTensors(weights)))
+
+  /** The same network without such weights: training starts from random ones, which the seed decides, or from those that
+    * a module was saved with.
+    */
+  def withoutWeights: Network = withStart(None)
+
+  /** The weights that training starts from as a safetensors file, if they are given. */
+  def weights: Option[Array[Byte]] = start.map(_.toBytes)
+
+  /** The network as JSON, which [[Network.fromJson]] reads; weights are in it. */
+  def toJson: String = NetworkJson.compact(this)
+
+  /** [[toJson]] over several lines. */
+  def toPrettyJson: String = NetworkJson.pretty(this)
+
+  /** What the start adds to `toString`. */
+  private[network] def from: String = start.fold("")(weights => s", starting from $weights")
+
+  private[network] def checkShapes(): Unit =
+    inputShapes.foreach { case (input, shape) =>
+      require(inputs.contains(input), s"inputShapes names '$input', which is not an input")
+      require(
+        shape.nonEmpty && shape.forall(_ > 0),
+        s"the shape of input '$input' must be of sizes of at least 1, not ${shape.mkString("[", ", ", "]")}"
+      )
+    }
+}
+
 /** A neural network as a directed graph of layers.
   *
   * Most are made by [[Network.sequential]]; any other graph is given by its nodes. Shapes are not known here: they
@@ -41,55 +118,31 @@ object Node {
   * @param outputs
   *   the nodes whose values are the network's outputs
   * @param inputShapes
-  *   the shapes of one row of those inputs whose features come as a flat list of values and are to be reshaped, such
-  *   as `[1, 28, 28]` for 784 pixels
+  *   see [[Network]]
   * @param start
   *   the weights that training starts from, if they are given; see [[withWeights]]
   */
-final case class Network(
+final case class LayerGraph private[network] (
     inputs: Seq[String],
     nodes: Seq[Node],
     outputs: Seq[String],
-    inputShapes: Map[String, Seq[Int]] = Map.empty,
-    private[firesteel] val start: Option[SafeTensors] = None
-) {
+    inputShapes: Map[String, Seq[Int]],
+    private[firesteel] val start: Option[SafeTensors]
+) extends Network {
   check()
 
-  /** The same network over rows of this shape: features that come as a flat list of values are reshaped. For networks
-    * of one input.
-    */
-  def withInputShape(shape: Int*): Network = {
-    require(inputs.size == 1, "withInputShape is for networks of one input; use inputShapes")
-    copy(inputShapes = Map(inputs.head -> shape))
-  }
+  override private[firesteel] def module: Option[Archive] = None
 
-  /** The same network with weights that training starts from, such as those of a model.
-    *
-    * @param weights
-    *   a safetensors file with exactly the network's tensors, in float32 and PyTorch's shapes, named as in its
-    *   `state_dict`: `<node>.weight` and so on, the buffers of a batch normalisation among them
-    * @throws java.lang.IllegalArgumentException
-    *   when it is no safetensors file; whether its tensors are the network's shows in the fit, where shapes are known
-    */
-  def withWeights(weights: Array[Byte]): Network = copy(start = Some(SafeTensors(weights)))
+  override private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network =
+    copy(inputShapes = shapes)
 
-  /** The same network without weights: training starts from random ones, which the seed decides. */
-  def withoutWeights: Network = copy(start = None)
+  override private[network] def withStart(weights: Option[SafeTensors]): Network =
+    copy(start = weights)
 
-  /** The weights that training starts from as a safetensors file, if they are given. */
-  def weights: Option[Array[Byte]] = start.map(_.toBytes)
-
-  /** The network as JSON, which [[Network.fromJson]] reads; weights are in it. */
-  def toJson: String = NetworkJson.compact(this)
-
-  /** [[toJson]] over several lines. */
-  def toPrettyJson: String = NetworkJson.pretty(this)
-
-  /** What it is made of, in a line; weights by their size. */
   override def toString: String = {
-    val shown = nodes.take(Network.Shown).map(_.op).mkString(", ")
-    val more = if (nodes.size > Network.Shown) s" and ${nodes.size - Network.Shown} more" else ""
-    val from = start.fold("")(weights => s", starting from $weights")
+    val shown = nodes.take(LayerGraph.Shown).map(_.op).mkString(", ")
+    val more =
+      if (nodes.size > LayerGraph.Shown) s" and ${nodes.size - LayerGraph.Shown} more" else ""
     s"Network(${inputs.mkString(", ")} -> $shown$more -> ${outputs.mkString(", ")}$from)"
   }
 
@@ -115,13 +168,98 @@ final case class Network(
     }
     val names = nodes.map(_.name).toSet
     outputs.foreach(name => require(names(name), s"the network's output '$name' is not a layer"))
-    inputShapes.foreach { case (input, shape) =>
-      require(inputs.contains(input), s"inputShapes names '$input', which is not an input")
-      require(
-        shape.nonEmpty && shape.forall(_ > 0),
-        s"the shape of input '$input' must be of sizes of at least 1, not ${shape.mkString("[", ", ", "]")}"
-      )
+    checkShapes()
+  }
+}
+
+object LayerGraph {
+
+  /** The layers that `toString` names. */
+  private val Shown = 20
+}
+
+/** A module of PyTorch in TorchScript: what `torch.jit.save` wrote.
+  *
+  * The engine trains the module as it is, from the weights that it was saved with. It must give logits where a loss takes
+  * the softmax in, and take and give tensors whose first dimension is the rows.
+  *
+  * @param arguments
+  *   what its `forward` takes, in order
+  * @param outputs
+  *   names for what its `forward` gives, a tensor or a tuple of them, in order
+  * @param inputShapes
+  *   see [[Network]]
+  */
+final case class TorchScript private[network] (
+    arguments: Seq[TorchScript.Input],
+    outputs: Seq[String],
+    inputShapes: Map[String, Seq[Int]],
+    private[firesteel] val archive: Archive,
+    private[firesteel] val start: Option[SafeTensors]
+) extends Network {
+  check()
+
+  override def inputs: Seq[String] = arguments.map(_.name)
+
+  /** The archive, as `torch.jit.load` reads it; a copy. */
+  def toBytes: Array[Byte] = archive.toBytes
+
+  override private[firesteel] def module: Option[Archive] = Some(archive)
+
+  override private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network =
+    copy(inputShapes = shapes)
+
+  override private[network] def withStart(weights: Option[SafeTensors]): Network =
+    copy(start = weights)
+
+  override def toString: String =
+    s"Network(${inputs.mkString(", ")} -> TorchScript, $archive -> ${outputs.mkString(", ")}$from)"
+
+  private def check(): Unit = {
+    require(arguments.nonEmpty, "a network needs at least one input")
+    require(outputs.nonEmpty, "a network needs at least one output")
+    Seq(inputs, outputs).foreach { names =>
+      require(names.forall(_.nonEmpty), "the inputs and outputs of a network need a name")
+      names.diff(names.distinct).headOption.foreach { twice =>
+        throw new IllegalArgumentException(s"the name '$twice' is used twice in the network")
+      }
     }
+    checkShapes()
+  }
+}
+
+object TorchScript {
+
+  /** A tensor that a module takes.
+    *
+    * @param name
+    *   its name
+    * @param elements
+    *   the type of its elements
+    */
+  final case class Input(name: String, elements: Elements)
+
+  /** The type of a tensor's elements. */
+  sealed abstract class Elements(val name: String) extends Serializable
+
+  /** Numbers. */
+  case object Float32 extends Elements("float32")
+
+  /** Token ids, indices. */
+  case object Int64 extends Elements("int64")
+
+  /** All types. */
+  private[network] val Types: Seq[Elements] = Seq(Float32, Int64)
+
+  /** The bytes of a file that Hadoop's file systems reach, as the active session knows them. */
+  private[network] def read(path: String): Array[Byte] = {
+    val conf = SparkSession.getActiveSession
+      .orElse(SparkSession.getDefaultSession)
+      .fold(new Configuration())(_.sparkContext.hadoopConfiguration)
+    val file = new Path(path)
+    val in = file.getFileSystem(conf).open(file)
+    try in.readAllBytes()
+    finally in.close()
   }
 }
 
@@ -130,14 +268,39 @@ object Network {
   /** The name of the input of a sequential network. */
   val DefaultInput: String = "features"
 
-  /** The layers that `toString` names. */
-  private val Shown = 20
+  /** The name of the output of a module that names none. */
+  val DefaultOutput: String = "output"
+
+  /** A graph of layers; see [[LayerGraph]]. */
+  def apply(
+      inputs: Seq[String],
+      nodes: Seq[Node],
+      outputs: Seq[String],
+      inputShapes: Map[String, Seq[Int]] = Map.empty
+  ): LayerGraph = LayerGraph(inputs, nodes, outputs, inputShapes, None)
+
+  /** A module of PyTorch: what `torch.jit.save` wrote to a file.
+    *
+    * @param path
+    *   where the file is, on any of Hadoop's file systems
+    * @param inputs
+    *   what the module's `forward` takes
+    * @param outputs
+    *   names for what it gives
+    * @throws java.lang.IllegalArgumentException
+    *   when the file is no such archive; whether the module takes the data shows in the fit
+    */
+  def torchScript(
+      path: String,
+      inputs: Seq[TorchScript.Input] = Seq(TorchScript.Input(DefaultInput, TorchScript.Float32)),
+      outputs: Seq[String] = Seq(DefaultOutput)
+  ): TorchScript = TorchScript(inputs, outputs, Map.empty, Archive(TorchScript.read(path)), None)
 
   /** A network of layers one after the other, with one input. Layers are named as in a `torch.nn.Sequential`: by
     * their index, and within a container by its name and their index there (`2.0`); those of a residual's shortcut
     * as `2.shortcut.0`.
     */
-  def sequential(layers: Layer*): Network = {
+  def sequential(layers: Layer*): LayerGraph = {
     val graph = new GraphBuilder
     val output = graph.chain(layers, "", DefaultInput)
     Network(Seq(DefaultInput), graph.nodes, Seq(output))

@@ -33,27 +33,51 @@ private[firesteel] object NetworkJson {
 
   def pretty(network: Network): String = Unlimited.pretty(Unlimited.render(toJson(network)))
 
-  /** The network as the native library reads it. */
-  def specification(network: Network): JObject = JObject(
+  /** The format of modules in TorchScript. */
+  val ScriptFormat = "firesteel.torchscript/1"
+
+  /** The network as the native library reads it; the archive of a module goes beside it. */
+  def specification(network: Network): JObject = network match {
+    case graph: LayerGraph => described(graph)
+    case module: TorchScript =>
+      JObject(described(module).obj :+ JField("sha256", JString(module.archive.hash)))
+  }
+
+  private def described(graph: LayerGraph): JObject = JObject(
     "format" -> JString(Format),
-    "inputs" -> strings(network.inputs),
-    "nodes" -> JArray(network.nodes.map(nodeToJson).toList),
-    "outputs" -> strings(network.outputs)
+    "inputs" -> strings(graph.inputs),
+    "nodes" -> JArray(graph.nodes.map(nodeToJson).toList),
+    "outputs" -> strings(graph.outputs)
   )
 
+  private def described(module: TorchScript): JObject = {
+    val arguments = module.arguments.map { argument =>
+      JObject("name" -> JString(argument.name), "type" -> JString(argument.elements.name))
+    }
+    JObject(
+      "format" -> JString(ScriptFormat),
+      "inputs" -> JArray(arguments.toList),
+      "outputs" -> strings(module.outputs)
+    )
+  }
+
   private def toJson(network: Network): JObject = {
+    val own = network match {
+      case graph: LayerGraph => described(graph).obj
+      case module: TorchScript =>
+        described(module).obj :+ JField("module", JString(encode(module.archive.bytes)))
+    }
     val shapes = network.inputs.flatMap(input =>
       network.inputShapes.get(input).map(shape => JField(input, Args.ints(shape)))
     )
     JObject(
-      specification(network).obj ++
+      own ++
         Option.when(shapes.nonEmpty)(JField("inputShapes", JObject(shapes.toList))) ++
-        network.start.map(file => JField("weights", JString(encode(file))))
+        network.start.map(file => JField("weights", JString(encode(file.bytes))))
     )
   }
 
-  private def encode(weights: SafeTensors): String =
-    Base64.getEncoder.encodeToString(weights.bytes)
+  private def encode(bytes: Array[Byte]): String = Base64.getEncoder.encodeToString(bytes)
 
   private def nodeToJson(node: Node): JValue = JObject(
     "name" -> JString(node.name),
@@ -76,7 +100,9 @@ private[firesteel] object NetworkJson {
     }
     root.get("format") match {
       case Some(JString(Format)) => parseGraph(parsed)
-      case Some(JString(other)) => fail(s"its format is '$other', this version reads '$Format'")
+      case Some(JString(ScriptFormat)) => parseModule(parsed)
+      case Some(JString(other)) =>
+        fail(s"its format is '$other', this version reads '$Format' and '$ScriptFormat'")
       case _ => fail("it has no 'format'")
     }
   }
@@ -84,7 +110,7 @@ private[firesteel] object NetworkJson {
   private def parseGraph(json: JValue): Network = {
     val known = Set("format", "inputs", "nodes", "outputs", "inputShapes", "weights")
     val root = fields("the network", json, known)
-    Network(
+    LayerGraph(
       stringsAt("the network", root, "inputs"),
       required("the network", root, "nodes") match {
         case JArray(nodes) =>
@@ -94,6 +120,39 @@ private[firesteel] object NetworkJson {
       stringsAt("the network", root, "outputs"),
       root.get("inputShapes").map(parseShapes).getOrElse(Map.empty),
       root.get("weights").map(parseWeights)
+    )
+  }
+
+  private def parseModule(json: JValue): Network = {
+    val known = Set("format", "inputs", "outputs", "inputShapes", "module", "weights")
+    val root = fields("the network", json, known)
+    TorchScript(
+      required("the network", root, "inputs") match {
+        case JArray(inputs) =>
+          inputs.zipWithIndex.map { case (input, index) => parseArgument(input, index) }
+        case _ => fail("its 'inputs' are not a list")
+      },
+      stringsAt("the network", root, "outputs"),
+      root.get("inputShapes").map(parseShapes).getOrElse(Map.empty),
+      Try(Archive(Base64.getDecoder.decode(stringAt("the network", root, "module")))).recover {
+        case NonFatal(error) =>
+          fail(s"its 'module' is not an archive in base64: ${error.getMessage}")
+      }.get,
+      root.get("weights").map(parseWeights)
+    )
+  }
+
+  private def parseArgument(json: JValue, index: Int): TorchScript.Input = {
+    val where = s"input $index"
+    val input = fields(where, json, Set("name", "type"))
+    val kind = stringAt(where, input, "type")
+    TorchScript.Input(
+      stringAt(where, input, "name"),
+      TorchScript.Types.find(_.name == kind).getOrElse {
+        fail(
+          s"the type of $where is '$kind', not ${TorchScript.Types.map(_.name).mkString(" or ")}"
+        )
+      }
     )
   }
 

@@ -40,7 +40,11 @@ private[prediction] final class NativeBatches(task: PredictionTask, context: Tas
   def predict(): Outputs = {
     val native = predictor.getOrElse {
       NativeSetup.ensureLoaded()
-      val opened = NativePredictor.open(task.spec, () => task.weights.value)
+      val opened = NativePredictor.open(
+        task.spec,
+        () => task.model.value.module.orNull,
+        () => task.model.value.weights
+      )
       predictor = Some(opened)
       opened
     }

@@ -11,8 +11,8 @@ import org.apache.spark.sql.vectorized.ColumnarBatch
   *
   * @param spec
   *   the `PredictorSpec` as JSON
-  * @param weights
-  *   the weights in safetensors
+  * @param model
+  *   the weights, and the module if there is one
   * @param data
   *   the columns the network reads
   * @param source
@@ -32,7 +32,7 @@ import org.apache.spark.sql.vectorized.ColumnarBatch
   */
 private[prediction] final case class PredictionTask(
     spec: String,
-    weights: Broadcast[Array[Byte]],
+    model: Broadcast[ModelBytes],
     data: DataPlan,
     source: Source,
     input: Seq[Attribute],

@@ -56,30 +56,42 @@ object OutputKind {
   *
   * @param bytes
   *   the weights in safetensors; never changed
+  * @param module
+  *   the archive of a network in TorchScript, which goes with them
   */
-final class ModelWeights(bytes: Array[Byte]) extends Serializable {
+final class ModelWeights(bytes: Array[Byte], module: Option[Array[Byte]] = None)
+    extends Serializable {
 
   /** The SHA-256 of the weights in hexadecimal digits. */
   lazy val hash: String =
     MessageDigest.getInstance("SHA-256").digest(bytes).map(byte => f"$byte%02x").mkString
 
-  @transient private var sent: Option[(SparkContext, Broadcast[Array[Byte]])] = None
+  @transient private var sent: Option[(SparkContext, Broadcast[ModelBytes])] = None
 
   /** The weights in this process. */
-  private[prediction] def local: Array[Byte] = bytes
+  private[prediction] def local: ModelBytes = ModelBytes(bytes, module)
 
   /** The broadcast weights of this context. */
-  private[prediction] def broadcast(context: SparkContext): Broadcast[Array[Byte]] =
+  private[prediction] def broadcast(context: SparkContext): Broadcast[ModelBytes] =
     synchronized {
       sent match {
         case Some((owner, broadcast)) if owner eq context => broadcast
         case _ => // also null, after a copy by serialization
-          val broadcast = context.broadcast(bytes)
+          val broadcast = context.broadcast(local)
           sent = Some(context -> broadcast)
           broadcast
       }
     }
 }
+
+/** What of a model is broadcast.
+  *
+  * @param weights
+  *   in safetensors
+  * @param module
+  *   the archive of a network in TorchScript
+  */
+private[prediction] final case class ModelBytes(weights: Array[Byte], module: Option[Array[Byte]])
 
 /** A predictor as a plan sees it. Two are equal when they give the same values for the same rows:
   * by content, so that a refitted model never answers from another's cached rows.

@@ -21,7 +21,10 @@ private[firesteel] object SingleRow {
   def predict(predictor: Predictor, features: Vector): Array[Double] = {
     NativeSetup.ensureLoaded()
     val source = Source(predictor.data.columns.map(_ -> (0 -> VectorType)).toMap)
-    Closing(NativePredictor.open(predictor.toJson, () => predictor.weights.local)) { native =>
+    val model = predictor.weights.local
+    Closing(
+      NativePredictor.open(predictor.toJson, () => model.module.orNull, () => model.weights)
+    ) { native =>
       Closing(SqlPrivate.allocator("firesteel-single-row")) { allocator =>
         Closing(new BatchFiller(allocator, predictor.data, source, 0, BatchLimits.Default)) {
           filler =>

@@ -5,7 +5,6 @@ import java.util.concurrent.{ExecutorService, Executors, TimeUnit}
 import scala.util.control.NonFatal
 
 import firesteel.bridge.{CheckpointException, NativeServer}
-import firesteel.network.SafeTensors
 import org.apache.hadoop.fs.Path
 import org.apache.spark.sql.DataFrame
 import org.json4s.DefaultFormats
@@ -52,7 +51,7 @@ private[train] object Checkpoints {
     *   naming the file that is in use by another writer, damaged or foreign
     */
   def of(df: DataFrame, plan: FitPlan, workers: Int, tasks: Int): Checkpoints =
-    plan.checkpoint.fold[Checkpoints](new NoCheckpoints(plan.initialWeights)) { checkpoint =>
+    plan.checkpoint.fold[Checkpoints](new NoCheckpoints(plan)) { checkpoint =>
       require(
         plan.serverShards == 1,
         s"checkpointDir is set and serverShards is ${plan.serverShards}, but checkpoints hold what is on the driver's " +
@@ -66,7 +65,7 @@ private[train] object Checkpoints {
       val lock = CheckpointLock.acquire(files, folder.lockFile)
       try {
         folder.create(pretty(render(fingerprint.settings)))
-        new FolderCheckpoints(folder, lock, fingerprint.text, checkpoint, plan.initialWeights)
+        new FolderCheckpoints(folder, lock, fingerprint.text, checkpoint, plan)
       } catch {
         case error: Throwable =>
           lock.close()
@@ -75,12 +74,12 @@ private[train] object Checkpoints {
     }
 
   /** A server at the beginning of a fit. */
-  private[train] def start(spec: String, weights: Option[SafeTensors]): NativeServer =
-    NativeServer.open(spec, weights.map(_.bytes).orNull)
+  private[train] def start(spec: String, fit: FitPlan): NativeServer =
+    NativeServer.open(spec, fit.moduleBytes, fit.initialWeights.map(_.bytes).orNull)
 }
 
-private final class NoCheckpoints(initialWeights: Option[SafeTensors]) extends Checkpoints {
-  override def open(spec: String): NativeServer = Checkpoints.start(spec, initialWeights)
+private final class NoCheckpoints(fit: FitPlan) extends Checkpoints {
+  override def open(spec: String): NativeServer = Checkpoints.start(spec, fit)
   override def writer(server: NativeServer): CheckpointWriter = NoWriter
   override def complete(): Unit = ()
   override def close(): Unit = ()
@@ -91,7 +90,7 @@ private final class FolderCheckpoints(
     lock: CheckpointLock,
     fingerprint: String,
     plan: CheckpointPlan,
-    initialWeights: Option[SafeTensors]
+    fit: FitPlan
 ) extends Checkpoints {
   import FolderCheckpoints._
 
@@ -100,7 +99,7 @@ private final class FolderCheckpoints(
   override def open(spec: String): NativeServer = folder.latest() match {
     case None =>
       log.info(s"Checkpoints are written to ${folder.path}, which has none of this fit yet")
-      Checkpoints.start(spec, initialWeights)
+      Checkpoints.start(spec, fit)
     case Some((file, bytes)) =>
       try resume(spec, file, bytes)
       catch {
@@ -121,7 +120,7 @@ private final class FolderCheckpoints(
       )
     }
     log.info(s"The fit goes on from $file: ${status.rowsTrained} rows have been trained")
-    NativeServer.resume(spec, bytes)
+    NativeServer.resume(spec, fit.moduleBytes, bytes)
   }
 
   override def writer(server: NativeServer): CheckpointWriter =

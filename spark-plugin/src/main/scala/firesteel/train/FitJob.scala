@@ -41,26 +41,29 @@ private[firesteel] object FitJob {
     val identity = FitIdentity.random()
     log.info(s"Fit ${identity.fit}: $workers workers in $tasks tasks on $slots slots")
     Closing(Checkpoints.of(df, plan, workers, tasks)) { checkpoints =>
-      val shards = ShardServers.open(context, plan, identity, workers)
-      val spec = plan.server(identity, workers, context.getConf, shards)
-      val trained = Closing(checkpoints.open(spec)) { server =>
-        val port = ServerStatus.parseStatus(server.status()).port
-        val task = new WorkerTask(
-          plan.worker(identity, workers, port, context.getConf, shards),
-          workers,
-          tasks
-        )
-        val start = System.nanoTime()
-        val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
-        val progress = progressOf(plan, workers, context)
-        val reports = Closing(checkpoints.writer(server)) { writer =>
-          new Run(context, server, shards, rdd, tasks, slots, progress, writer).await()
+      Closing(SentModule.of(context, plan.module)) { module =>
+        val shards = ShardServers.open(context, plan, identity, workers, module)
+        val spec = plan.server(identity, workers, context.getConf, shards)
+        val trained = Closing(checkpoints.open(spec)) { server =>
+          val port = ServerStatus.parseStatus(server.status()).port
+          val task = new WorkerTask(
+            plan.worker(identity, workers, port, context.getConf, shards),
+            module,
+            workers,
+            tasks
+          )
+          val start = System.nanoTime()
+          val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
+          val progress = progressOf(plan, workers, context)
+          val reports = Closing(checkpoints.writer(server)) { writer =>
+            new Run(context, server, shards, rdd, tasks, slots, progress, writer).await()
+          }
+          val seconds = (System.nanoTime() - start).toDouble / 1e9
+          result(server, reports.map(ServerStatus.parseReport), workers, seconds)
         }
-        val seconds = (System.nanoTime() - start).toDouble / 1e9
-        result(server, reports.map(ServerStatus.parseReport), workers, seconds)
+        checkpoints.complete()
+        trained
       }
-      checkpoints.complete()
-      trained
     }
   }
 

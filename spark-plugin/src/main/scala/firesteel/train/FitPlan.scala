@@ -4,7 +4,7 @@ import java.security.SecureRandom
 import java.util.UUID
 
 import firesteel.data.DataPlan
-import firesteel.network.SafeTensors
+import firesteel.network.{Archive, SafeTensors}
 import firesteel.plugin.Configuration
 import org.apache.spark.SparkConf
 import org.json4s.JsonAST.{JArray, JBool, JInt, JNothing, JObject, JString, JValue}
@@ -43,7 +43,9 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param checkpoint
   *   where checkpoints are written, if they are
   * @param initialWeights
-  *   the weights that training starts from; new ones from the seed if not given
+  *   the weights that training starts from; a module's own, or new ones from the seed, if not given
+  * @param module
+  *   the archive of a network in TorchScript
   */
 private[firesteel] final case class FitPlan(
     network: JObject,
@@ -61,8 +63,13 @@ private[firesteel] final case class FitPlan(
     showProgress: Option[Boolean],
     serverShards: Int = 1,
     checkpoint: Option[CheckpointPlan] = None,
-    initialWeights: Option[SafeTensors] = None
+    initialWeights: Option[SafeTensors] = None,
+    module: Option[Archive] = None
 ) {
+
+  /** The archive of a network in TorchScript as native code takes it: null if there is none. */
+  def moduleBytes: Array[Byte] = module.map(_.bytes).orNull
+
   private val unsignedSeed: JInt = JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
 
   /** The `ServerSpec`. */

@@ -26,7 +26,7 @@ private[firesteel] final class FittedNetwork(
 ) extends Serializable {
 
   /** The weights, as predictors share them. */
-  val weights: ModelWeights = new ModelWeights(bytes)
+  val weights: ModelWeights = new ModelWeights(bytes, network.module.map(_.bytes))
 
   /** The output of a network that has one. */
   def output: OutputInspection = outputs.head

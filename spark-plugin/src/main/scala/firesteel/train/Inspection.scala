@@ -34,7 +34,7 @@ private[firesteel] final case class Inspection(outputs: Seq[OutputInspection], p
 /** An output of a network.
   *
   * @param name
-  *   the layer
+  *   the layer, or what the output of a module is called
   * @param shape
   *   of one row
   * @param activation
@@ -61,7 +61,7 @@ private[firesteel] object Inspection {
   /** Infers the shapes of a network over these inputs, on the driver, without training anything.
     *
     * @throws firesteel.bridge.InvalidSpecException
-    *   naming the layer that does not fit
+    *   naming the layer that does not fit, or what a module failed with
     */
   def of(network: Network, inputs: Seq[InputColumn]): Inspection =
     parse(ask(network, inputs)).extract[Inspection]
@@ -93,12 +93,14 @@ private[firesteel] object Inspection {
     */
   def checkWeights(network: Network, inputs: Seq[InputColumn], weights: SafeTensors): Unit = {
     NativeSetup.ensureLoaded()
-    NativeRuntime.checkWeights(FitPlan.text(JObject(request(network, inputs))), weights.bytes)
+    val asked = FitPlan.text(JObject(request(network, inputs)))
+    NativeRuntime.checkWeights(asked, network.module.map(_.bytes).orNull, weights.bytes)
   }
 
   private def ask(network: Network, inputs: Seq[InputColumn], more: JField*): String = {
     NativeSetup.ensureLoaded()
-    NativeRuntime.inspect(FitPlan.text(JObject(request(network, inputs) ++ more)))
+    val asked = FitPlan.text(JObject(request(network, inputs) ++ more))
+    NativeRuntime.inspect(asked, network.module.map(_.bytes).orNull)
   }
 
   private def request(network: Network, inputs: Seq[InputColumn]): List[JField] = {

@@ -79,7 +79,8 @@ private[firesteel] trait NetworkEstimation
       get(showProgress),
       ShardServers.within(getServerShards, inspection.parameters),
       get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits))),
-      network.start
+      network.start,
+      network.module
     )
     val trained = FitJob.run(df, plan)
     val untrained = network.withoutWeights

@@ -65,7 +65,8 @@ private[train] object ShardServers {
       context: SparkContext,
       plan: FitPlan,
       identity: FitIdentity,
-      workers: Int
+      workers: Int,
+      module: SentModule
   ): Seq[ShardServer] =
     if (plan.serverShards == 1) Nil
     else {
@@ -85,7 +86,7 @@ private[train] object ShardServers {
       val specifications = (1 until plan.serverShards).map { number =>
         number -> plan.shard(identity, number, workers, conf)
       }
-      val opened = openRest(context, specifications.toMap, Nil, end)
+      val opened = openRest(context, specifications.toMap, module, Nil, end)
       log.info(s"Fit ${identity.fit}: shards ${opened.mkString(", ")}")
       opened
     }
@@ -96,6 +97,7 @@ private[train] object ShardServers {
   private def openRest(
       context: SparkContext,
       left: Map[Int, String],
+      module: SentModule,
       opened: Seq[ShardServer],
       end: Long
   ): Seq[ShardServer] =
@@ -103,7 +105,7 @@ private[train] object ShardServers {
     else {
       val homes = placesFor(context, left.size, opened)
       val tasks = left.toSeq.sortBy(_._1).zip(homes).map { case ((number, specification), home) =>
-        new ShardTask(number, specification, home.map(_._1)) ->
+        new ShardTask(number, specification, module, home.map(_._1)) ->
           home.map { case (id, host) => s"executor_${host}_$id" }.toSeq
       }
       // A task that Spark gave to another executor than it is for, because that one is busy, opens nothing.
@@ -118,7 +120,7 @@ private[train] object ShardServers {
         }
         Thread.sleep(PauseMillis)
       }
-      openRest(context, missing, opened ++ more, end)
+      openRest(context, missing, module, opened ++ more, end)
     }
 
   /** An executor, by id and host, for each further shard; none where there is but this JVM. */
@@ -146,8 +148,12 @@ private[train] object ShardServers {
   * @param specification
   *   the `ShardSpec` but for what only the executor knows; the fit's secrets are in it
   */
-private[train] final class ShardTask(number: Int, specification: String, executor: Option[String])
-    extends Serializable {
+private[train] final class ShardTask(
+    number: Int,
+    specification: String,
+    module: SentModule,
+    executor: Option[String]
+) extends Serializable {
 
   def open(): Option[ShardServer] = {
     val here = SparkEnv.get.blockManager.blockManagerId
@@ -155,7 +161,8 @@ private[train] final class ShardTask(number: Int, specification: String, executo
     else {
       NativeSetup.ensureLoaded()
       val host = FitPlan.address(here.host)
-      val port = NativeShard.open(FitPlan.withLocal(specification, host, SparkEnv.get.conf))
+      val port = NativeShard
+        .open(FitPlan.withLocal(specification, host, SparkEnv.get.conf), module.bytes)
       Some(ShardServer(number, host, port, here.executorId))
     }
   }

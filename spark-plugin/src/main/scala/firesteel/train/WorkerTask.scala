@@ -14,20 +14,26 @@ import org.json4s.jackson.JsonMethods.parse
   *
   * @param common
   *   what the `WorkerSpec`s of all tasks have in common, the fit's secret among it
+  * @param module
+  *   the archive of a network in TorchScript
   * @param workers
   *   the workers of the fit
   * @param tasks
   *   the tasks that they are spread over
   */
-private[train] final class WorkerTask(common: String, workers: Int, tasks: Int)
-    extends (PartitionStream => String)
+private[train] final class WorkerTask(
+    common: String,
+    module: SentModule,
+    workers: Int,
+    tasks: Int
+) extends (PartitionStream => String)
     with Serializable {
 
   /** Gives the workers' report. */
   override def apply(stream: PartitionStream): String = {
     NativeSetup.ensureLoaded()
     val context = TaskContext.get()
-    val worker = NativeWorker.open(specification(stream.partition, context))
+    val worker = NativeWorker.open(specification(stream.partition, context), module.bytes)
     var loaded = false
     try
       CancelWatch.during(context, worker) {

@@ -78,7 +78,7 @@ final class ShardSuite extends AnyFunSuite {
 
   test("a shard's document that is incomplete is refused by the missing field") {
     withSession(plugin) { _ =>
-      val error = intercept[InvalidSpecException](NativeShard.open("{}"))
+      val error = intercept[InvalidSpecException](NativeShard.open("{}", null))
       assert(error.getMessage.startsWith("shard specification: missing field"), error.getMessage)
     }
   }

@@ -4,7 +4,7 @@ import org.json4s.JsonAST.{JInt, JString}
 import org.scalatest.funsuite.AnyFunSuite
 
 final class NetworkSuite extends AnyFunSuite {
-  private def names(network: Network): Seq[String] = network.nodes.map(_.name)
+  private def names(network: LayerGraph): Seq[String] = network.nodes.map(_.name)
 
   test("layers are named by their index, as in a torch.nn.Sequential") {
     val network = Network.sequential(Linear(500), ReLU, Linear(10), Softmax)

@@ -1,0 +1,10 @@
+//! TorchScript modules whose tensors, parameters and buffers alike, can be put in place.
+//!
+//! tch loads and runs a module but gives no hold of its buffers. [`Module`] does, over a few lines of C++ (`script.cpp`):
+//! it names all tensors as `state_dict` does and puts others in their places, which the module then computes with.
+
+mod error;
+mod module;
+
+pub use error::ScriptError;
+pub use module::{Module, Slot};

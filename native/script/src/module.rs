@@ -1,0 +1,181 @@
+//! A TorchScript module, over `script.cpp`.
+#![allow(unsafe_code)] // calls into C++
+
+use std::ffi::{CStr, c_char, c_void};
+use std::marker::PhantomData;
+use std::ptr::{NonNull, null_mut};
+
+use tch::Tensor;
+
+use crate::error::ScriptError;
+
+/// A loaded module, for one thread at a time.
+#[derive(Debug)]
+pub struct Module {
+    script: NonNull<c_void>,
+    slots: Vec<Slot>,
+    /// It may move to another thread, but two must not use it at once.
+    not_sync: PhantomData<*const ()>,
+}
+
+/// The place of one tensor of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The tensor's name in `state_dict`, such as `layers.0.weight`.
+    pub name: String,
+    /// Whether it is a parameter, not a buffer.
+    pub parameter: bool,
+}
+
+// SAFETY: nothing in a module belongs to a thread, and `Module` is not `Sync`.
+unsafe impl Send for Module {}
+
+impl Module {
+    /// Loads a module from the bytes of an archive that `torch.jit.save` wrote, onto the CPU.
+    ///
+    /// # Errors
+    /// [`ScriptError`] where the bytes are none.
+    pub fn load(archive: &[u8]) -> Result<Self, ScriptError> {
+        let mut script = null_mut();
+        // SAFETY: the bytes are readable for the call, and `script` is written only where there is no error.
+        check(unsafe {
+            firesteel_script_load(archive.as_ptr().cast(), archive.len(), &raw mut script)
+        })?;
+        let script = NonNull::new(script).ok_or_else(|| ScriptError::new("no module"))?;
+        let mut module = Self { script, slots: Vec::new(), not_sync: PhantomData };
+        // SAFETY: the module is alive, and every index is below the count; a name lives as long as the module.
+        unsafe {
+            for index in 0..firesteel_script_count(script.as_ptr()) {
+                let name = CStr::from_ptr(firesteel_script_name(script.as_ptr(), index));
+                module.slots.push(Slot {
+                    name: name.to_string_lossy().into_owned(),
+                    parameter: firesteel_script_is_parameter(script.as_ptr(), index),
+                });
+            }
+        }
+        Ok(module)
+    }
+
+    /// The places of its tensors in the order of `state_dict`. A tensor that several names share is in several places.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The tensor that is in a place now; it shares the module's memory.
+    ///
+    /// # Errors
+    /// [`ScriptError`] where there is no such place.
+    pub fn tensor(&self, slot: usize) -> Result<Tensor, ScriptError> {
+        self.check_slot(slot)?;
+        let mut tensor = null_mut();
+        // SAFETY: the place exists, and what is written is a new tensor that the caller owns.
+        unsafe {
+            check(firesteel_script_get(self.script.as_ptr(), slot, &raw mut tensor))?;
+            Ok(Tensor::from_ptr(tensor.cast()))
+        }
+    }
+
+    /// Puts this tensor, not a copy of it, in a place: the module computes with it from now on.
+    ///
+    /// # Errors
+    /// [`ScriptError`] where there is no such place.
+    pub fn set_tensor(&self, slot: usize, tensor: &Tensor) -> Result<(), ScriptError> {
+        self.check_slot(slot)?;
+        // SAFETY: the place exists, and the module takes a reference of its own.
+        check(unsafe { firesteel_script_set(self.script.as_ptr(), slot, tensor.as_ptr().cast()) })
+    }
+
+    /// Switches it and all modules inside to training mode, or to evaluation mode.
+    ///
+    /// # Errors
+    /// [`ScriptError`] where the module refuses.
+    pub fn set_training(&self, training: bool) -> Result<(), ScriptError> {
+        // SAFETY: the module is alive.
+        check(unsafe { firesteel_script_train(self.script.as_ptr(), training) })
+    }
+
+    /// What its `forward` gives: one tensor, or those of a tuple or a list.
+    ///
+    /// # Errors
+    /// [`ScriptError`] where it fails or gives something else.
+    pub fn forward(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, ScriptError> {
+        let inputs: Vec<*const c_void> = inputs.iter().map(|input| input.as_ptr().cast()).collect();
+        let (mut outputs, mut count) = (null_mut(), 0);
+        // SAFETY: the inputs live for the call. The array that is written holds `count` new tensors, which this call takes
+        // over before it frees the array.
+        unsafe {
+            check(firesteel_script_forward(
+                self.script.as_ptr(),
+                inputs.as_ptr(),
+                inputs.len(),
+                &raw mut outputs,
+                &raw mut count,
+            ))?;
+            let found =
+                (0..count).map(|index| Tensor::from_ptr((*outputs.add(index)).cast())).collect();
+            firesteel_script_free_outputs(outputs);
+            Ok(found)
+        }
+    }
+
+    fn check_slot(&self, slot: usize) -> Result<(), ScriptError> {
+        if slot < self.slots.len() {
+            return Ok(());
+        }
+        let count = self.slots.len();
+        Err(ScriptError::new(&format!("the module has no place {slot}; it has {count}")))
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        // SAFETY: it was loaded by `firesteel_script_load` and is freed once.
+        unsafe { firesteel_script_free(self.script.as_ptr()) }
+    }
+}
+
+/// The failure that a call gave, if it did.
+fn check(text: *mut c_char) -> Result<(), ScriptError> {
+    if text.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a failure is a text that ends with 0 and is this call's to free.
+    unsafe {
+        let error = ScriptError::new(&CStr::from_ptr(text).to_string_lossy());
+        firesteel_script_free_text(text);
+        Err(error)
+    }
+}
+
+unsafe extern "C" {
+    fn firesteel_script_free_text(text: *mut c_char);
+    fn firesteel_script_load(
+        archive: *const c_char,
+        size: usize,
+        script: *mut *mut c_void,
+    ) -> *mut c_char;
+    fn firesteel_script_free(script: *mut c_void);
+    fn firesteel_script_count(script: *const c_void) -> usize;
+    fn firesteel_script_name(script: *const c_void, index: usize) -> *const c_char;
+    fn firesteel_script_is_parameter(script: *const c_void, index: usize) -> bool;
+    fn firesteel_script_get(
+        script: *const c_void,
+        index: usize,
+        tensor: *mut *mut c_void,
+    ) -> *mut c_char;
+    fn firesteel_script_set(
+        script: *mut c_void,
+        index: usize,
+        tensor: *const c_void,
+    ) -> *mut c_char;
+    fn firesteel_script_train(script: *mut c_void, on: bool) -> *mut c_char;
+    fn firesteel_script_forward(
+        script: *mut c_void,
+        inputs: *const *const c_void,
+        count: usize,
+        outputs: *mut *mut *mut c_void,
+        output_count: *mut usize,
+    ) -> *mut c_char;
+    fn firesteel_script_free_outputs(outputs: *mut *mut c_void);
+}

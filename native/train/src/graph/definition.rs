@@ -1,0 +1,81 @@
+//! A graph as the rest of the crate knows a network.
+
+use firesteel_core::{Buffers, Element, ParamLayout};
+
+use super::{Graph, Input, Layer};
+use crate::definition::Definition;
+use crate::error::TrainError;
+use crate::inspect::{InputInspection, Inspection, LayerInspection, OutputInspection};
+use crate::network::{Autograd, Network};
+use crate::random::Generator;
+use crate::weights::Weights;
+
+impl Definition for Graph {
+    fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    fn layout(&self) -> &ParamLayout {
+        &self.layout
+    }
+
+    /// All parameters but those of Linear layers, whose gradient is a product of what goes in and what comes back.
+    fn followed(&self) -> Vec<bool> {
+        let mut followed = vec![false; self.layout.entries().len()];
+        let nodes = self.nodes.iter().filter(|node| !matches!(node.layer, Layer::Linear { .. }));
+        for index in nodes.flat_map(|node| node.tensors.clone()) {
+            followed[index] = self.layout.entries()[index].element == Element::Parameter;
+        }
+        followed
+    }
+
+    /// Drawn from PyTorch's distributions, each tensor from its own stream of the seed.
+    fn initial(&self, seed: u64) -> Result<Weights, TrainError> {
+        let mut parameters = vec![0.0; self.layout.parameters()];
+        let mut buffers = Buffers {
+            floats: vec![0.0; self.layout.len_of(Element::FloatBuffer)],
+            integers: vec![0; self.layout.len_of(Element::IntegerBuffer)],
+        };
+        for (entry, initial) in self.layout.entries().iter().zip(&self.initial) {
+            let flat = match entry.element {
+                Element::Parameter => &mut parameters,
+                Element::FloatBuffer => &mut buffers.floats,
+                Element::IntegerBuffer => continue,
+            };
+            let values = &mut flat[entry.offset..entry.offset + entry.len];
+            let columns = entry.shape.last().copied().unwrap_or(1);
+            initial.fill(values, columns, &mut Generator::of_stream(seed, entry.name.as_bytes()));
+        }
+        Ok((parameters, buffers))
+    }
+
+    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
+        Ok(Box::new(Autograd::new(self)))
+    }
+
+    fn inspect(&self) -> Inspection {
+        let entries = self.layout.entries();
+        let layers = self.nodes.iter().map(|node| LayerInspection {
+            name: node.name.clone(),
+            op: node.op.clone(),
+            output_shape: node.shape.clone(),
+            parameters: entries[node.tensors.clone()]
+                .iter()
+                .filter(|entry| entry.element == Element::Parameter)
+                .map(|entry| entry.len as u64)
+                .sum(),
+        });
+        let outputs = self.outputs.iter().map(|output| OutputInspection {
+            name: output.name.clone(),
+            shape: output.shape.clone(),
+            activation: output.activation,
+        });
+        Inspection {
+            layers: layers.collect(),
+            inputs: self.inputs.iter().map(InputInspection::of).collect(),
+            outputs: outputs.collect(),
+            parameters: self.layout.parameters() as u64,
+            layout_hash: format!("{:016x}", self.layout.hash()),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! A TorchScript module as a network: its tensors, and the shapes that it gives.
+
+mod network;
+mod places;
+
+use std::sync::Arc;
+
+use firesteel_core::ParamLayout;
+use firesteel_core::spec::{TORCHSCRIPT_FORMAT, TensorKind, TorchScriptInput, TorchScriptSpec};
+use firesteel_script::{Module, ScriptError};
+use tch::{Device, Kind, Tensor, no_grad_guard};
+
+use self::network::ScriptNetwork;
+use self::places::Places;
+use crate::definition::Definition;
+use crate::error::TrainError;
+use crate::graph::{Input, show};
+use crate::inspect::{Activation, InputInspection, Inspection, OutputInspection};
+use crate::network::Network;
+use crate::raw::{dimension, lengths};
+use crate::weights::Weights;
+
+/// The rows that a module is run on to see what it gives: more than one, for what takes one row for no batch.
+const PROBE_ROWS: usize = 2;
+
+/// A module with every shape known. It holds the archive, from which each network has a module of its own.
+pub(crate) struct Script {
+    archive: Arc<Vec<u8>>,
+    inputs: Vec<Input>,
+    outputs: Vec<OutputInspection>,
+    places: Places,
+}
+
+impl Script {
+    /// The module of a specification, with the shape of a row of each input.
+    pub(crate) fn load(
+        spec: &TorchScriptSpec,
+        shapes: &[(&str, &[usize])],
+    ) -> Result<Self, TrainError> {
+        if spec.format != TORCHSCRIPT_FORMAT {
+            return Err(TrainError::InvalidSpec(format!(
+                "the network has the format '{}'; this version reads '{TORCHSCRIPT_FORMAT}'",
+                spec.format
+            )));
+        }
+        let archive = spec.module.clone().ok_or_else(|| {
+            TrainError::Internal("the archive of the TorchScript module has not come".to_owned())
+        })?;
+        let inputs = inputs(spec, shapes)?;
+        let module = open(&archive)?;
+        let places = Places::of(&module)?;
+        let outputs = probe(&module, &inputs, &spec.outputs)?;
+        Ok(Self { archive, inputs, outputs, places })
+    }
+}
+
+impl Definition for Script {
+    fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    fn layout(&self) -> &ParamLayout {
+        self.places.layout()
+    }
+
+    /// All trained parameters.
+    fn followed(&self) -> Vec<bool> {
+        let parameter = firesteel_core::Element::Parameter;
+        self.layout().entries().iter().map(|entry| entry.element == parameter).collect()
+    }
+
+    /// Those that the module was saved with, whatever the seed.
+    fn initial(&self, _: u64) -> Result<Weights, TrainError> {
+        self.places.values(&open(&self.archive)?)
+    }
+
+    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
+        let outputs = self.outputs.iter().map(|output| output.name.clone()).collect();
+        Ok(Box::new(ScriptNetwork::new(open(&self.archive)?, self.places.clone(), outputs)))
+    }
+
+    fn inspect(&self) -> Inspection {
+        Inspection {
+            layers: Vec::new(),
+            inputs: self.inputs.iter().map(InputInspection::of).collect(),
+            outputs: self.outputs.clone(),
+            parameters: self.layout().parameters() as u64,
+            layout_hash: format!("{:016x}", self.layout().hash()),
+        }
+    }
+}
+
+fn open(archive: &[u8]) -> Result<Module, TrainError> {
+    Module::load(archive).map_err(|error| {
+        TrainError::InvalidSpec(format!("the TorchScript module cannot be read: {error}"))
+    })
+}
+
+/// The module's inputs with their shapes.
+fn inputs(spec: &TorchScriptSpec, shapes: &[(&str, &[usize])]) -> Result<Vec<Input>, TrainError> {
+    let invalid = |text: String| Err(TrainError::InvalidSpec(text));
+    let names = || spec.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>();
+    for named in [names(), spec.outputs.iter().map(String::as_str).collect()] {
+        let twice =
+            |(index, name): &(usize, &&str)| name.is_empty() || named[..*index].contains(name);
+        if let Some((_, name)) = named.iter().enumerate().find(twice) {
+            return invalid(format!(
+                "the name '{name}' in the TorchScript network is empty or used twice"
+            ));
+        }
+    }
+    if let Some((extra, _)) = shapes.iter().find(|(name, _)| !names().contains(name)) {
+        let known = names().join(", ");
+        return invalid(format!("the network has no input '{extra}'; it has {known}"));
+    }
+    spec.inputs.iter().map(|named| input(named, shapes)).collect()
+}
+
+fn input(
+    TorchScriptInput { name, kind }: &TorchScriptInput,
+    shapes: &[(&str, &[usize])],
+) -> Result<Input, TrainError> {
+    let (_, shape) = shapes.iter().find(|(known, _)| known == name).ok_or_else(|| {
+        TrainError::InvalidSpec(format!("input '{name}' of the network has no column"))
+    })?;
+    if shape.iter().product::<usize>() == 0 {
+        return Err(TrainError::InvalidSpec(format!(
+            "input '{name}' has the shape {}, which holds no usable row",
+            show(shape)
+        )));
+    }
+    let integer = *kind == TensorKind::Int64;
+    Ok(Input { name: name.clone(), shape: shape.to_vec(), integer, tokens: None })
+}
+
+/// Runs a module on zeros to see what it gives.
+fn probe(
+    module: &Module,
+    inputs: &[Input],
+    names: &[String],
+) -> Result<Vec<OutputInspection>, TrainError> {
+    let _guard = no_grad_guard();
+    let zeros = |input: &Input| {
+        let kind = if input.integer { Kind::Int64 } else { Kind::Float };
+        let mut shape = vec![dimension(PROBE_ROWS)?];
+        shape.extend(lengths(&input.shape)?);
+        Ok(Tensor::f_zeros(shape, (kind, Device::Cpu))?)
+    };
+    let zeros = inputs.iter().map(zeros).collect::<Result<Vec<_>, TrainError>>()?;
+    let run = || {
+        module.set_training(false)?;
+        module.forward(&zeros.iter().collect::<Vec<_>>())
+    };
+    let found = run().map_err(|error: ScriptError| {
+        let shapes: Vec<String> = inputs
+            .iter()
+            .zip(&zeros)
+            .map(|(input, zeros)| format!("'{}' {:?}", input.name, zeros.size()))
+            .collect();
+        TrainError::InvalidSpec(format!(
+            "the TorchScript module does not take {PROBE_ROWS} rows of zeros, {}: {error}",
+            shapes.join(", ")
+        ))
+    })?;
+    check_count(found.len(), names)?;
+    names.iter().zip(&found).map(|(name, tensor)| output(name, tensor)).collect()
+}
+
+fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
+    if found == names.len() {
+        return Ok(());
+    }
+    Err(TrainError::InvalidSpec(format!(
+        "the TorchScript module gives {found} tensor(s), but the network has {} output(s): {}",
+        names.len(),
+        names.join(", ")
+    )))
+}
+
+fn output(name: &str, tensor: &Tensor) -> Result<OutputInspection, TrainError> {
+    let (size, kind) = (tensor.size(), tensor.f_kind()?);
+    let rows = dimension(PROBE_ROWS)?;
+    if kind != Kind::Float || size.len() < 2 || size[0] != rows || size.contains(&0) {
+        return Err(TrainError::InvalidSpec(format!(
+            "output '{name}' of the TorchScript module is {kind:?} {size:?} for {rows} rows; it must be Float and have \
+             the shape [rows, values]"
+        )));
+    }
+    let shape = size[1..].iter().map(|&length| length.unsigned_abs() as usize).collect();
+    Ok(OutputInspection { name: name.to_owned(), shape, activation: Activation::None })
+}
