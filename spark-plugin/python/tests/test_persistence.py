@@ -113,11 +113,13 @@ def test_a_search_with_two_fits_at_a_time_finds_the_better_network(
         {"0.weight": np.zeros((3, 2)), "0.bias": np.array([90.0, 0.0, 0.0])}
     )
     networks = [constant, classifier.getNetwork()]
+    # Half of the rows are few: enough passes that the search is about the networks.
+    longer = classifier.copy({classifier.epochs: 20})
     grid = ParamGridBuilder().addGrid(classifier.network, networks).build()
     folds = {"numFolds": 2} if search is CrossValidator else {"trainRatio": 0.5}
     evaluator = MulticlassClassificationEvaluator(metricName="accuracy")
     found = search(
-        estimator=classifier,
+        estimator=longer,
         estimatorParamMaps=grid,
         evaluator=evaluator,
         parallelism=2,
