@@ -99,10 +99,8 @@ class NetworkModelBase(
 
     @property
     def _row_shapes(self) -> dict[str, Sequence[int]]:
-        network = self.network
-        # An input without a shape of its own takes the features as they come.
-        flat = {name: (self._call_java("numFeatures"),) for name in network.inputs}
-        return {**flat, **network.input_shapes}
+        inputs = _items(self._java_obj.fitted().inputs())
+        return {column.name(): _items(column.shape()) for column in inputs}
 
     @property
     def summary(self) -> TrainingSummary:
@@ -137,6 +135,11 @@ def _new_java_object(java_class: str, uid: str) -> Any:
             f"the running Spark has no class {java_class}: start it by firesteel.session(), "
             "or with the jars of firesteel.spark_jars()"
         ) from error
+
+
+def _items(sequence: Any) -> list[Any]:
+    """The items of a sequence of Scala."""
+    return [sequence.apply(index) for index in range(sequence.size())]
 
 
 def _java_hash(text: str) -> int:

@@ -9,6 +9,7 @@ import firesteel.estimator
 import firesteel.regression
 import numpy as np
 import pytest
+import torch
 from firesteel import Network, Node
 from firesteel.estimator import NetworkEstimator, NetworkModel
 from firesteel.layers import Concatenate, Embedding, Flatten, Linear, Sigmoid, Tanh
@@ -84,6 +85,15 @@ def test_a_network_of_two_inputs_and_two_outputs_is_trained_and_saved(
     assert np.mean((label - sine) ** 2) < 0.1
     assert np.mean((evenness > 0.5) == (even > 0.5)) > 0.95
     assert model.weights["table.weight"].shape == (7, 4)
+    inputs = curve.select("word", "features").collect()
+    with torch.no_grad():
+        given = model.to_torch()(
+            torch.tensor([row.word for row in inputs]),
+            torch.tensor([row.features for row in inputs], dtype=torch.float32),
+        )
+    expected = [torch.tensor(sine), torch.tensor(evenness)]
+    for values, transformed in zip(given, expected, strict=True):
+        torch.testing.assert_close(values.flatten().double(), transformed, rtol=1e-5, atol=1e-5)
     model.save(str(tmp_path / "model"))
     loaded = NetworkModel.load(str(tmp_path / "model"))
     assert loaded.getOutputCols() == ["sine", "evenness"]

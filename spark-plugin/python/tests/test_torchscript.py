@@ -86,15 +86,17 @@ def check(
     same(session.run(None, {session.get_inputs()[0].name: features})[0])
 
 
-def test_resnet18_of_torchvision_trains_on_small_images(spark: SparkSession, tmp_path: Path) -> None:
+def test_resnet18_of_torchvision_trains_on_small_images(
+    spark: SparkSession, tmp_path: Path
+) -> None:
     torch.manual_seed(1)
     module = torchvision.models.resnet18(num_classes=3)
     network = from_torch(module, torch.zeros(2, 3, 32, 32))
     generator = np.random.default_rng(2)
-    rows = [
-        ((generator.uniform(0, 0.5, 3072) + 0.5 * (index % 3 == np.arange(3072) % 3)).tolist(), float(index % 3))
-        for index in range(24)
-    ]
+    rows = []
+    for index in range(24):
+        bright = index % 3 == np.arange(3072) % 3
+        rows.append(((generator.uniform(0, 0.5, 3072) + 0.5 * bright).tolist(), float(index % 3)))
     data = spark.createDataFrame(rows, "features array<float>, label double").repartition(2).cache()
     model = classifier(network, epochs=1).fit(data)
     before = module.state_dict()
@@ -129,7 +131,8 @@ def test_a_wide_and_deep_net_trains_on_indexed_categories(
     for index in range(2 * ROWS):
         x, y = generator.normal(size=2)
         city, kind = f"city{index % 5}", f"kind{index % 3}"
-        rows.append((city, kind, float(x), float(y), float(x + (index % 5 - 2) + (index % 3) > 0.5)))
+        late = float(x + (index % 5 - 2) + (index % 3) > 0.5)
+        rows.append((city, kind, float(x), float(y), late))
     raw = spark.createDataFrame(rows, "city string, kind string, x double, y double, label double")
     preparation = Pipeline(
         stages=[
