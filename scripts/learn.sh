@@ -27,4 +27,8 @@ table batch=4 strategies=adag workers=10 windows=5 "$@"
 table batch=4 strategies=adag workers=20 windows=15 "$@"
 table batch=4 strategies=aeasgd workers=10 windows=32 "$@"
 table batch=4 strategies=aeasgd workers=20 windows=35 "$@"
+# With a rate that warms up and falls, and without overlap, which is for networks slower than memory.
+table batch=4 strategies=adag workers=20 windows=15 \
+  'settings=serverScale=1.0;overlap=false;warmupSteps=150;schedule="cosine";learningRate=0.002' "$@"
+table batch=4 strategies=aeasgd workers=20 windows=35 'settings=overlap=false;elasticAlpha=0.1' "$@"
 build/venv-plots/bin/python examples/learning.py docs/learning.csv docs/learning.md docs/learning.svg
