@@ -62,9 +62,13 @@ def classifier(network: TorchScriptNetwork, epochs: int) -> NetworkClassifier:
 
 
 def check(
-    model: NetworkClassificationModel, data: DataFrame, kind: type[np.generic], folder: Path
+    model: NetworkClassificationModel,
+    data: DataFrame,
+    kind: type[np.generic],
+    folder: Path,
+    unwritable: str | None = None,
 ) -> None:
-    """The module, its file and ONNX's predict what Spark does."""
+    """The module, its file and ONNX's predict what Spark does; or ONNX lacks an operator."""
     predicted = model.transform(data).select("features", "rawPrediction").toPandas()
     features = np.stack([np.asarray(list(row), dtype=kind) for row in predicted["features"]])
     shape = model.network.input_shapes.get(model.network.inputs[0])
@@ -81,6 +85,10 @@ def check(
         same(model.to_torch()(torch.from_numpy(features)).numpy())
         model.export_torchscript(folder / "module.pt")
         same(torch.jit.load(folder / "module.pt")(torch.from_numpy(features)).numpy())
+    if unwritable is not None:
+        with pytest.raises(ValueError, match=unwritable):
+            model.export_onnx(folder / "module.onnx")
+        return
     model.export_onnx(folder / "module.onnx")
     session = onnxruntime.InferenceSession(folder / "module.onnx")
     same(session.run(None, {session.get_inputs()[0].name: features})[0])
@@ -100,7 +108,7 @@ def test_resnet18_of_torchvision_trains_on_small_images(
     data = spark.createDataFrame(rows, "features array<float>, label double").repartition(2).cache()
     model = classifier(network, epochs=1).fit(data)
     before = module.state_dict()
-    assert list(model.weights) == list(before)
+    assert model.weights.keys() == before.keys()
     assert model.weights["bn1.num_batches_tracked"] > 0
     assert not np.array_equal(model.weights["conv1.weight"], before["conv1.weight"].numpy())
     assert not np.array_equal(model.weights["bn1.running_mean"], before["bn1.running_mean"].numpy())
@@ -120,7 +128,8 @@ def test_a_transformer_trains_on_token_ids(spark: SparkSession, tmp_path: Path) 
     model = classifier(network, epochs=8).fit(data)
     losses = model.summary.losses
     assert losses[-1] < 0.7 * losses[0], losses
-    check(model, data, np.int64, tmp_path)
+    # PyTorch's own exporter has no counterpart of the test in a scripted encoder's fast path.
+    check(model, data, np.int64, tmp_path, unwritable="as ONNX: .*is_autocast_enabled")
 
 
 def test_a_wide_and_deep_net_trains_on_indexed_categories(
@@ -142,7 +151,7 @@ def test_a_wide_and_deep_net_trains_on_indexed_categories(
     )
     data = preparation.fit(raw).transform(raw).select("features", "label").repartition(2).cache()
     torch.manual_seed(1)
-    network = from_torch(WideAndDeep((5, 3)))
+    network = from_torch(WideAndDeep((5, 3)), input_types=["float32"])
     model = classifier(network, epochs=10).fit(data)
     losses = model.summary.losses
     assert losses[-1] < 0.7 * losses[0], losses
