@@ -10,7 +10,7 @@ use firesteel_core::spec::OptimizerSpec;
 use serde_json::{Value, json};
 
 const STEPS: usize = 50;
-const TOLERANCE: f64 = 1e-6;
+const TOLERANCE: f64 = 3e-7;
 
 /// Sends cases to PyTorch and gives all numbers it answers with.
 fn pytorch(cases: &Value) -> Vec<f32> {
@@ -57,7 +57,8 @@ fn agrees_with_pytorch(defaults: &Value, variants: &[Value]) {
         let mut parameters = take(*length).to_vec();
         for step in 1..=STEPS {
             optimizer.step(&mut parameters, take(*length));
-            for (index, (&ours, &theirs)) in parameters.iter().zip(take(*length)).enumerate() {
+            let after = take(*length);
+            for (index, (&ours, &theirs)) in parameters.iter().zip(after).enumerate() {
                 let (ours, theirs) = (f64::from(ours), f64::from(theirs));
                 assert!(theirs.is_finite(), "PyTorch diverged at step {step} of {case}");
                 assert!(
@@ -65,6 +66,9 @@ fn agrees_with_pytorch(defaults: &Value, variants: &[Value]) {
                     "element {index} is {ours}, PyTorch's {theirs}, after step {step} of {case}"
                 );
             }
+            // From PyTorch's own parameters on: where weight decay brings one through zero, the next steps magnify
+            // rounding, which differs between processors.
+            parameters.copy_from_slice(after);
         }
     }
     assert!(numbers.is_empty(), "{} numbers too many", numbers.len());
