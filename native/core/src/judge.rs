@@ -62,11 +62,11 @@ impl Judge {
     pub fn new(controls: &ControlSpec, validated: bool) -> Self {
         let default = ControlSpec::default_monitor(validated);
         let spec = &controls.stopping;
-        let monitor = spec.monitor.unwrap_or(default);
+        let monitor = spec.monitor.clone().unwrap_or(default.clone());
         let stopping = Stopping {
-            monitor,
-            loss: default,
             direction: spec.mode.or(monitor.direction()).unwrap_or(Direction::Min),
+            monitor,
+            loss: default.clone(),
             patience: spec.patience,
             min_delta: spec.min_delta,
             target_loss: spec.target_loss,
@@ -74,7 +74,7 @@ impl Judge {
             best: None,
             waited: 0,
         };
-        let plateau = match controls.schedule {
+        let plateau = match &controls.schedule {
             ScheduleSpec::Plateau {
                 patience,
                 threshold,
@@ -83,14 +83,14 @@ impl Judge {
                 monitor,
                 ..
             } => {
-                let monitor = monitor.unwrap_or(default);
+                let monitor = monitor.clone().unwrap_or(default);
                 Some(Plateau {
-                    monitor,
                     direction: monitor.direction().unwrap_or(Direction::Min),
-                    patience,
-                    threshold,
-                    mode: threshold_mode,
-                    cooldown,
+                    monitor,
+                    patience: *patience,
+                    threshold: *threshold,
+                    mode: *threshold_mode,
+                    cooldown: *cooldown,
                     best: None,
                     bad: 0,
                     cooling: 0,
@@ -132,10 +132,10 @@ impl Judge {
     }
 
     /// Judges the next epoch. `value` gives what a monitor came to; a value that is missing or NaN betters nothing.
-    pub fn judge(&mut self, value: impl Fn(Monitor) -> Option<f64>) -> Verdict {
-        let value = |monitor| value(monitor).filter(|value| !value.is_nan());
+    pub fn judge(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> Verdict {
+        let value = |monitor: &Monitor| value(monitor).filter(|value| !value.is_nan());
         let reductions = match &mut self.plateau {
-            Some(plateau) => plateau.judge(value(plateau.monitor)),
+            Some(plateau) => plateau.judge(value(&plateau.monitor)),
             None => 0,
         };
         let (best, stop) = self.stopping.judge(value);
@@ -158,8 +158,8 @@ struct Stopping {
 }
 
 impl Stopping {
-    fn judge(&mut self, value: impl Fn(Monitor) -> Option<f64>) -> (bool, Option<StopReason>) {
-        let current = value(self.monitor);
+    fn judge(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> (bool, Option<StopReason>) {
+        let current = value(&self.monitor);
         let improved = current.filter(|&current| {
             self.best.is_none_or(|best| match self.direction {
                 Direction::Min => current < best - self.min_delta,
@@ -179,7 +179,7 @@ impl Stopping {
                 Direction::Max => value >= target,
             })
         };
-        let stop = if reached(self.target_loss, value(self.loss), Direction::Min) {
+        let stop = if reached(self.target_loss, value(&self.loss), Direction::Min) {
             Some(StopReason::TargetLoss)
         } else if reached(self.target_metric, current, self.direction) {
             Some(StopReason::TargetMetric)
@@ -278,8 +278,9 @@ mod tests {
         let document = json!({"metrics": ["auc"],
             "stopping": {"monitor": "auc", "targetLoss": 0.1, "targetMetric": 0.9}});
         let mut both = judge(document, true);
-        let values =
-            |loss, auc| move |monitor| Some(if monitor == Monitor::Loss { loss } else { auc });
+        let values = |loss, auc| {
+            move |monitor: &Monitor| Some(if *monitor == Monitor::Loss { loss } else { auc })
+        };
         assert_eq!(both.judge(values(0.2, 0.8)).stop, None);
         assert_eq!(both.judge(values(0.2, 0.9)).stop, Some(StopReason::TargetMetric));
         assert_eq!(both.judge(values(0.1, 0.8)).stop, Some(StopReason::TargetLoss));
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn without_validation_rows_the_loss_of_the_training_is_watched() {
         let mut training = judge(json!({"stopping": {"targetLoss": 0.5}}), false);
-        let only = |monitor| (monitor == Monitor::TrainingLoss).then_some(0.4);
+        let only = |monitor: &Monitor| (*monitor == Monitor::TrainingLoss).then_some(0.4);
         assert_eq!(training.judge(only).stop, Some(StopReason::TargetLoss));
     }
 

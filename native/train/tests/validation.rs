@@ -7,15 +7,17 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
-use arrow_array::{BooleanArray, Float32Array};
+use arrow_array::{BooleanArray, Float32Array, Float64Array};
+use firesteel_core::judge::StopReason;
 use firesteel_core::spec::{
-    LabelKind, LossSpec, PredictionColumn, PredictionTask, ValidationSpec, WorkerSpec,
+    LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, PredictionColumn, PredictionTask,
+    TermSpec, ValidationSpec, WorkerSpec,
 };
 use firesteel_core::strategy;
 use serde_json::json;
 use support::held_out::*;
 use support::{
-    Fit, Task, batch, chain, clouds, data_spec, labelled, list, noise, sgd, worker_spec,
+    Fit, Task, batch, chain, clouds, data_spec, labelled, list, node, noise, sgd, worker_spec,
 };
 
 #[test]
@@ -84,6 +86,82 @@ fn errors_of_numbers_are_those_of_the_predictions_by_their_weights() {
     near(found.loss.unwrap(), mean(&|x, y| (x - y).abs()));
     let variance = mean(&|_, y| (y - center).powi(2));
     near(metric(&found, "r2"), 1.0 - mean(&|x, y| (x - y).powi(2)) / variance);
+}
+
+#[test]
+fn each_of_two_outputs_has_its_own_loss_and_metrics_and_the_loss_is_their_weighted_sum() {
+    let values = noise(4 * ROWS, 3);
+    let features = |rows: &[usize]| {
+        let of = |&row: &usize| values[4 * row..4 * row + 4].to_vec();
+        list(rows.iter().flat_map(of).collect::<Float32Array>(), 4)
+    };
+    let number = |row: usize| f64::from(values[4 * row]) * 2.0 - f64::from(values[4 * row + 3]);
+    let class = |row: usize| usize::from(number(row) > 0.0) + usize::from(number(row) > 1.0);
+    let weight = |row: usize| (row % 3) as f32 + 0.5;
+    let network = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes: vec![
+            node("hidden", "Linear", &["x"], json!({"out_features": 8})),
+            node("bent", "Tanh", &["hidden"], json!({})),
+            node("logits", "Linear", &["bent"], json!({"out_features": 3})),
+            node("kind", "Softmax", &["logits"], json!({})),
+            node("list_price", "Linear", &["bent"], json!({"out_features": 1})),
+        ],
+        outputs: vec!["kind".to_owned(), "list_price".to_owned()],
+    };
+    let mut data = with_marks(data_spec(&[4], CLASSES));
+    let kind = LabelKind::Values { size: 1 };
+    data.labels.push(LabelSpec { column: "price".to_owned(), kind });
+    data.weight = Some("weight".to_owned());
+    let mut spec = worker_spec(network, data, "single");
+    spec.losses = vec![
+        TermSpec { loss: LossSpec::CrossEntropy {}, weight: 0.25 },
+        TermSpec { loss: LossSpec::L1Loss {}, weight: 3.0 },
+    ];
+    spec.controls = controls(json!({"metrics": ["list_price_mse", "accuracy", "mae"],
+        "stopping": {"monitor": "list_price_mae", "targetMetric": 1000.0}}));
+    let fit = Fit::open(spec);
+    let all: Vec<usize> = (0..ROWS).collect();
+    fit.run(batch(vec![
+        features(&all),
+        Arc::new(all.iter().map(|&row| class(row) as f64).collect::<Float64Array>()),
+        Arc::new(all.iter().map(|&row| number(row)).collect::<Float64Array>()),
+        Arc::new(all.iter().map(|&row| weight(row)).collect::<Float32Array>()),
+        Arc::new(BooleanArray::from(all.iter().map(|&row| is_held_out(row)).collect::<Vec<_>>())),
+    ]))
+    .unwrap();
+    assert_eq!(fit.server.status().stopped, Some(StopReason::TargetMetric));
+    let found = validations(&fit).pop().unwrap();
+    let names: Vec<&str> = found.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["kind_loss", "list_price_loss", "list_price_mse", "kind_accuracy", "list_price_mae"]
+    );
+    let rows: Vec<usize> = (0..ROWS).filter(|&row| is_held_out(row)).collect();
+    let output = |index| {
+        let column = PredictionColumn::Output(index);
+        predicted(&fit, column, PredictionTask::Outputs, batch(vec![features(&rows)]))
+    };
+    let (shares, prices) = (output(0), output(1));
+    let total: f64 = rows.iter().map(|&row| f64::from(weight(row))).sum();
+    let mean = |of: &dyn Fn(usize) -> f64| {
+        let each = rows.iter().enumerate().map(|(at, &row)| f64::from(weight(row)) * of(at));
+        each.sum::<f64>() / total
+    };
+    let error = |at: usize| prices[at][0] - number(rows[at]);
+    let entropy = mean(&|at| -shares[at][class(rows[at])].ln());
+    let absolute = mean(&|at| error(at).abs());
+    near(metric(&found, "kind_loss"), entropy);
+    near(metric(&found, "list_price_loss"), absolute);
+    near(metric(&found, "list_price_mae"), absolute);
+    near(metric(&found, "list_price_mse"), mean(&|at| error(at).powi(2)));
+    near(found.loss.unwrap(), 0.25 * entropy + 3.0 * absolute);
+    let right = |at: usize| {
+        let own = shares[at][class(rows[at])];
+        f64::from(u8::from(shares[at].iter().all(|&share| share <= own)))
+    };
+    near(metric(&found, "kind_accuracy"), mean(&right));
 }
 
 #[test]

@@ -32,7 +32,8 @@ class MetricSummary:
     Parameters
     ----------
     name : str
-        As it was asked for.
+        ``accuracy`` and the like; of several outputs ``<output>_<metric>``, and ``<output>_loss``
+        for the output's own loss.
     value : float, optional
         None where it is undefined, such as the AUC of rows of one class, and for a confusion
         matrix.

@@ -76,6 +76,9 @@ def test_a_network_of_two_inputs_and_two_outputs_is_trained_and_saved(
         batchSize=8,
         learningRate=0.03,
         seed=2,
+        validationIndicatorCol="held",
+        monitor="value_mae",
+        restoreBest=True,
     )
     model = estimator.fit(curve)
     scored = model.transform(curve)
@@ -84,6 +87,7 @@ def test_a_network_of_two_inputs_and_two_outputs_is_trained_and_saved(
     label, even, sine, evenness = np.array(rows, float).T
     assert np.mean((label - sine) ** 2) < 0.1
     assert np.mean((evenness > 0.5) == (even > 0.5)) > 0.95
+    check_metrics(model, scored.where("held"))
     assert model.weights["table.weight"].shape == (7, 4)
     inputs = curve.select("word", "features").collect()
     with torch.no_grad():
@@ -101,6 +105,31 @@ def test_a_network_of_two_inputs_and_two_outputs_is_trained_and_saved(
     check_params(model)
     with pytest.raises(Exception, match="labelCols has 1 values"):
         estimator.copy({estimator.labelCols: ["label"]}).fit(curve)
+
+
+def check_metrics(model: NetworkModel, held: DataFrame) -> None:
+    """Each output has its own loss and metrics of the validation rows, those of the best epoch."""
+    label, even, sine, evenness = np.array(
+        held.select("label", "even", "sine", "evenness").collect(), float
+    ).T
+    expected = {
+        "value_loss": np.mean((label - sine) ** 2),
+        "value_mse": np.mean((label - sine) ** 2),
+        "value_mae": np.mean(np.abs(label - sine)),
+        "value_r2": 1 - np.sum((label - sine) ** 2) / np.sum((label - label.mean()) ** 2),
+        "share_loss": -np.mean(np.log(np.where(even > 0.5, evenness, 1 - evenness))),
+        "share_accuracy": np.mean((evenness > 0.5) == (even > 0.5)),
+    }
+    summary = model.summary
+    best = summary.bestEpoch
+    assert best == int(np.argmin(summary.validationMetric("value_mae")))
+    row = summary.history.where(f"epoch = {best}").first()
+    assert row is not None
+    assert sorted(row.metrics) == sorted([*expected, "share_auc"])
+    for name, value in expected.items():
+        assert row.metrics[name] == pytest.approx(value, rel=1e-4, abs=1e-5), name
+    whole = expected["value_loss"] + 0.5 * expected["share_loss"]
+    assert row.validationLoss == pytest.approx(whole, rel=1e-4, abs=1e-5)
 
 
 def check_params(model: NetworkModel | NetworkRegressionModel) -> None:

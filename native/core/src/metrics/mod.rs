@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 use self::moments::Moments;
 use self::ranking::Ranking;
 use crate::channel::Tally;
-use crate::spec::{LabelKind, LabelSpec, Metric, Monitor};
+use crate::spec::{
+    ControlError, ControlSpec, LabelKind, LabelSpec, Measure, Measured, Metric, Monitor,
+};
 
-/// Which metrics are computed of which kind of label.
+/// Which metrics are computed of which label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricSet {
-    metrics: Vec<Metric>,
-    /// The classes or the numbers of a label.
-    size: usize,
+    measured: Vec<Measured>,
+    /// The classes or the numbers of each label.
+    sizes: Vec<usize>,
 }
 
 /// What the metrics of some rows add up to.
@@ -28,12 +30,15 @@ pub struct MetricSums {
     /// The sum of the rows' weights.
     weight: f64,
     loss: Tally,
-    parts: Vec<Part>,
+    /// Each with its label.
+    parts: Vec<(usize, Part)>,
 }
 
 /// One metric's sums.
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
+    /// The loss of an output.
+    Loss(Tally),
     /// The weight of the rows whose class is among the `k` largest scores.
     Hits { k: usize, hits: f64 },
     /// Scores of two classes.
@@ -65,43 +70,54 @@ pub struct MetricValue {
 }
 
 impl MetricSet {
-    /// The metrics that [`ControlSpec::check`](crate::spec::ControlSpec::check) has found to fit the labels.
-    #[must_use]
-    pub fn new(metrics: &[Metric], labels: &[LabelSpec]) -> Self {
-        let size = match labels.first().map(|label| label.kind) {
-            Some(LabelKind::Class { classes }) => classes,
-            Some(LabelKind::Values { size }) => size,
-            None => 0,
+    /// The metrics of a fit: see [`ControlSpec::measured`].
+    ///
+    /// # Errors
+    /// Those of [`ControlSpec::measured`].
+    pub fn new(
+        controls: &ControlSpec,
+        labels: &[LabelSpec],
+        outputs: &[String],
+    ) -> Result<Self, ControlError> {
+        let size = |label: &LabelSpec| match label.kind {
+            LabelKind::Class { classes } => classes,
+            LabelKind::Values { size } => size,
         };
-        Self { metrics: metrics.to_vec(), size }
+        let measured = controls.measured(labels, outputs)?;
+        Ok(Self { measured, sizes: labels.iter().map(size).collect() })
     }
 
     /// The sums over no rows.
     #[must_use]
     pub fn empty(&self) -> MetricSums {
-        let part = |metric: &Metric| match *metric {
-            Metric::Accuracy => Part::Hits { k: 1, hits: 0.0 },
-            Metric::Top(k) => Part::Hits { k: k as usize, hits: 0.0 },
-            Metric::Auc => Part::Ranking(Ranking::new()),
-            Metric::Confusion => {
-                Part::Confusion { classes: self.size, counts: vec![0.0; self.size * self.size] }
-            }
-            Metric::Mse => Part::Squares(0.0),
-            Metric::Mae => Part::Absolutes(0.0),
-            Metric::R2 => Part::Explained(vec![Moments::default(); self.size]),
+        let part = |measured: &Measured| {
+            let size = self.sizes.get(measured.label).copied().unwrap_or(0);
+            let part = match measured.what {
+                Measure::Loss => Part::Loss(Tally::default()),
+                Measure::Metric(Metric::Accuracy) => Part::Hits { k: 1, hits: 0.0 },
+                Measure::Metric(Metric::Top(k)) => Part::Hits { k: k as usize, hits: 0.0 },
+                Measure::Metric(Metric::Auc) => Part::Ranking(Ranking::new()),
+                Measure::Metric(Metric::Confusion) => {
+                    Part::Confusion { classes: size, counts: vec![0.0; size * size] }
+                }
+                Measure::Metric(Metric::Mse) => Part::Squares(0.0),
+                Measure::Metric(Metric::Mae) => Part::Absolutes(0.0),
+                Measure::Metric(Metric::R2) => Part::Explained(vec![Moments::default(); size]),
+            };
+            (measured.label, part)
         };
         MetricSums {
             rows: 0,
             weight: 0.0,
             loss: Tally::default(),
-            parts: self.metrics.iter().map(part).collect(),
+            parts: self.measured.iter().map(part).collect(),
         }
     }
 
-    /// Whether anything but the loss is computed.
+    /// Whether a label is compared with predictions, for more than a loss.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.metrics.is_empty()
+    pub fn compares(&self, label: usize) -> bool {
+        self.measured.iter().any(|one| one.label == label && one.what != Measure::Loss)
     }
 
     /// The sums of these numbers, as [`MetricSums::encode`] wrote them; `None` where they are not those of this set.
@@ -126,9 +142,9 @@ impl MetricSet {
     /// What the sums come to, metric by metric.
     #[must_use]
     pub fn values(&self, sums: &MetricSums) -> Vec<MetricValue> {
-        let value = |(metric, part): (&Metric, &Part)| {
+        let value = |(measured, (_, part)): (&Measured, &(usize, Part))| {
             let mut found = MetricValue {
-                name: metric.to_string(),
+                name: measured.name.clone(),
                 value: part.value(sums.weight),
                 error_bound: None,
                 matrix: None,
@@ -143,18 +159,19 @@ impl MetricSet {
             }
             found
         };
-        self.metrics.iter().zip(&sums.parts).map(value).collect()
+        self.measured.iter().zip(&sums.parts).map(value).collect()
     }
 
     /// What the sums come to for a monitor; `None` where it is undefined, not of validation rows or not computed.
     #[must_use]
-    pub fn monitored(&self, sums: &MetricSums, monitor: Monitor) -> Option<f64> {
+    pub fn monitored(&self, sums: &MetricSums, monitor: &Monitor) -> Option<f64> {
         match monitor {
             Monitor::TrainingLoss => None,
             Monitor::Loss => sums.loss(),
-            Monitor::Metric(metric) => {
-                let at = self.metrics.iter().position(|&known| known == metric)?;
-                sums.parts.get(at)?.value(sums.weight)
+            Monitor::OutputLoss(_) | Monitor::Metric(_) => {
+                let name = monitor.to_string();
+                let at = self.measured.iter().position(|measured| measured.name == name)?;
+                sums.parts.get(at)?.1.value(sums.weight)
             }
         }
     }
@@ -178,22 +195,40 @@ impl MetricSums {
         self.loss.add(tally);
     }
 
-    /// Adds rows of which nothing but the loss is wanted.
+    /// Adds the losses of rows of one of several outputs.
+    pub fn add_loss_of(&mut self, label: usize, tally: Tally) {
+        for part in self.parts_of(label) {
+            if let Part::Loss(sum) = part {
+                sum.add(tally);
+            }
+        }
+    }
+
+    /// Adds rows by their weights, once for all labels.
     pub fn add_rows(&mut self, weights: &[f32]) {
         self.rows += weights.len() as u64;
         self.weight += weights.iter().copied().map(f64::from).sum::<f64>();
     }
 
-    /// Adds rows whose label is a class: `width` scores a row, one number for each class or a single one that is above 0 for
-    /// class 1 of two; the class of each; the weight of each.
-    pub fn add_classes(&mut self, scores: &[f32], width: usize, classes: &[i64], weights: &[f32]) {
+    fn parts_of(&mut self, label: usize) -> impl Iterator<Item = &mut Part> {
+        self.parts.iter_mut().filter(move |(of, _)| *of == label).map(|(_, part)| part)
+    }
+
+    /// Compares rows whose label is a class: `width` scores a row, one number for each class or a single one that is above 0
+    /// for class 1 of two; the class of each; the weight of each.
+    pub fn add_classes(
+        &mut self,
+        label: usize,
+        scores: &[f32],
+        width: usize,
+        classes: &[i64],
+        weights: &[f32],
+    ) {
         for ((row, &class), &weight) in scores.chunks_exact(width.max(1)).zip(classes).zip(weights)
         {
             let weight = f64::from(weight);
-            self.rows += 1;
-            self.weight += weight;
             let class = usize::try_from(class).unwrap_or(usize::MAX);
-            for part in &mut self.parts {
+            for part in self.parts_of(label) {
                 match part {
                     Part::Hits { k, hits } => {
                         *hits += if place(row, class) < *k { weight } else { 0.0 };
@@ -217,9 +252,10 @@ impl MetricSums {
         }
     }
 
-    /// Adds rows whose label is `size` numbers: the predictions and the labels, row after row; the weight of each row.
+    /// Compares rows whose label is `size` numbers: the predictions and the labels, row after row; the weight of each row.
     pub fn add_values(
         &mut self,
+        label: usize,
         predictions: &[f32],
         labels: &[f32],
         size: usize,
@@ -228,11 +264,9 @@ impl MetricSums {
         let rows = predictions.chunks_exact(size.max(1)).zip(labels.chunks_exact(size.max(1)));
         for ((predicted, labels), &weight) in rows.zip(weights) {
             let weight = f64::from(weight);
-            self.rows += 1;
-            self.weight += weight;
             let errors = predicted.iter().zip(labels).map(|(&x, &y)| f64::from(x) - f64::from(y));
             let count = size.max(1) as f64;
-            for part in &mut self.parts {
+            for part in self.parts_of(label) {
                 match part {
                     Part::Squares(sum) => {
                         *sum +=
@@ -259,7 +293,7 @@ impl MetricSums {
         self.rows += other.rows;
         self.weight += other.weight;
         self.loss.add(other.loss);
-        for (part, other) in self.parts.iter_mut().zip(&other.parts) {
+        for ((_, part), (_, other)) in self.parts.iter_mut().zip(&other.parts) {
             part.merge(other);
         }
     }
@@ -278,13 +312,14 @@ impl MetricSums {
         let Self { weight, loss, parts, .. } = self;
         [weight, &mut loss.loss, &mut loss.weight]
             .into_iter()
-            .chain(parts.iter_mut().flat_map(Part::slots))
+            .chain(parts.iter_mut().flat_map(|(_, part)| part.slots()))
     }
 }
 
 impl Part {
     fn merge(&mut self, other: &Self) {
         match (self, other) {
+            (Self::Loss(sum), Self::Loss(theirs)) => sum.add(*theirs),
             (Self::Hits { hits, .. }, Self::Hits { hits: theirs, .. }) => *hits += theirs,
             (Self::Ranking(ranking), Self::Ranking(theirs)) => ranking.merge(theirs),
             (Self::Confusion { counts, .. }, Self::Confusion { counts: theirs, .. }) => {
@@ -304,6 +339,7 @@ impl Part {
     fn value(&self, weight: f64) -> Option<f64> {
         let mean = |sum: f64| (weight > 0.0).then(|| sum / weight);
         match self {
+            Self::Loss(sum) => (sum.weight > 0.0).then(|| sum.loss / sum.weight),
             Self::Hits { hits, .. } => mean(*hits),
             Self::Ranking(ranking) => ranking.area(),
             Self::Confusion { .. } => None,
@@ -318,6 +354,7 @@ impl Part {
 
     fn slots(&mut self) -> Box<dyn Iterator<Item = &mut f64> + '_> {
         match self {
+            Self::Loss(sum) => Box::new([&mut sum.loss, &mut sum.weight].into_iter()),
             Self::Hits { hits: sum, .. } | Self::Squares(sum) | Self::Absolutes(sum) => {
                 Box::new(std::iter::once(sum))
             }

@@ -3,18 +3,32 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::spec::OutputMetric;
 
 /// A classified row: scores, class, weight.
 type Row = (Vec<f32>, usize, f32);
 
+/// A row with a class and a number: class, its score, prediction and number, weight.
+type Both = (usize, f32, [f32; 2], f32);
+
 fn set(metrics: &[Metric], kind: LabelKind) -> MetricSet {
-    MetricSet::new(metrics, &[LabelSpec { column: "y".to_owned(), kind }])
+    set_of(metrics.iter().map(|&metric| metric.into()).collect(), &[("y", kind)])
+}
+
+/// The metrics of outputs with these names and kinds of labels.
+fn set_of(metrics: Vec<OutputMetric>, outputs: &[(&str, LabelKind)]) -> MetricSet {
+    let label = |&(column, kind): &(&str, LabelKind)| LabelSpec { column: column.to_owned(), kind };
+    let labels: Vec<_> = outputs.iter().map(label).collect();
+    let names: Vec<_> = outputs.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let controls = ControlSpec { metrics, ..ControlSpec::default() };
+    MetricSet::new(&controls, &labels, &names).unwrap()
 }
 
 fn of_classes(set: &MetricSet, rows: &[Row]) -> MetricSums {
     let mut sums = set.empty();
     for (scores, class, weight) in rows {
-        sums.add_classes(scores, scores.len(), &[*class as i64], &[*weight]);
+        sums.add_rows(&[*weight]);
+        sums.add_classes(0, scores, scores.len(), &[*class as i64], &[*weight]);
     }
     sums
 }
@@ -121,7 +135,8 @@ proptest! {
             rows.into_iter().map(|(x, y, w)| (far(x), far(y), f64::from(w))).collect();
         let mut sums = set.empty();
         for (x, y, w) in &rows {
-            sums.add_values(x, y, 2, &[*w as f32]);
+            sums.add_rows(&[*w as f32]);
+            sums.add_values(0, x, y, 2, &[*w as f32]);
         }
         let total: f64 = rows.iter().map(|row| row.2).sum();
         let mean = |of: &dyn Fn(f64, f64) -> f64| {
@@ -138,6 +153,52 @@ proptest! {
             1.0 - left / all
         }).sum::<f64>() / 2.0;
         near(value(&set, &sums, "r2").unwrap(), explained, 1e-5 * explained.abs().max(1.0));
+    }
+
+    #[test]
+    fn each_of_several_outputs_has_its_own_loss_and_metrics(
+        rows in prop::collection::vec((0..2_usize, -3.0_f32..3.0, pair(), 0.25_f32..4.0), 1..40),
+        cut in 0.0_f64..1.0,
+    ) {
+        let metrics = ["accuracy", "mae"].map(|name| name.parse().unwrap()).to_vec();
+        let outputs =
+            [("kind", LabelKind::Class { classes: 2 }), ("a_price", LabelKind::Values { size: 1 })];
+        let set = set_of(metrics, &outputs);
+        let over = |rows: &[Both]| {
+            let mut sums = set.empty();
+            for (class, score, [x, y], w) in rows {
+                sums.add_rows(&[*w]);
+                sums.add_classes(0, &[*score], 1, &[*class as i64], &[*w]);
+                sums.add_values(1, &[*x], &[*y], 1, &[*w]);
+                for (label, loss) in [(0, *score), (1, *x)] {
+                    let weight = f64::from(*w);
+                    sums.add_loss_of(label, Tally { loss: f64::from(loss) * weight, weight });
+                }
+            }
+            set.decode(&sums.encode()).unwrap()
+        };
+        let (before, after) = rows.split_at((cut * rows.len() as f64) as usize);
+        let mut sums = over(before);
+        sums.merge(&over(after));
+        let total: f64 = rows.iter().map(|row| f64::from(row.3)).sum();
+        let mean = |of: &dyn Fn(&Both) -> f64| {
+            rows.iter().map(|row| f64::from(row.3) * of(row)).sum::<f64>() / total
+        };
+        let expected = [
+            ("kind_loss", mean(&|row| f64::from(row.1))),
+            ("a_price_loss", mean(&|row| f64::from(row.2[0]))),
+            ("kind_accuracy", mean(&|row| f64::from(u8::from((row.1 > 0.0) == (row.0 == 1))))),
+            ("a_price_mae", mean(&|row| (f64::from(row.2[0]) - f64::from(row.2[1])).abs())),
+        ];
+        let found = set.values(&sums);
+        prop_assert_eq!(found.len(), expected.len());
+        for (found, (name, value)) in found.iter().zip(expected) {
+            prop_assert_eq!(&found.name, name);
+            near(found.value.unwrap(), value, 1e-9);
+            let monitor = Monitor::try_from(name.to_owned()).unwrap();
+            prop_assert_eq!(set.monitored(&sums, &monitor), found.value);
+        }
+        prop_assert_eq!(sums.rows(), rows.len() as u64);
     }
 
     #[test]
@@ -172,7 +233,7 @@ fn moments_merge_to_those_of_all_rows_however_far_from_0_they_lie() {
     let row = |i: usize| (1.0e6 + (i % 7) as f32, 1.0e6 + (i % 5) as f32);
     let over = |range: std::ops::Range<usize>| {
         let mut sums = set.empty();
-        range.map(row).for_each(|(x, y)| sums.add_values(&[x], &[y], 1, &[1.0]));
+        range.map(row).for_each(|(x, y)| sums.add_values(0, &[x], &[y], 1, &[1.0]));
         sums
     };
     let whole = over(0..700);
@@ -198,7 +259,7 @@ fn what_is_undefined_has_no_value() {
     assert_eq!(value(&classes, &one_class, "accuracy"), Some(1.0));
     let numbers = set(&[Metric::R2], LabelKind::Values { size: 1 });
     let mut alike = numbers.empty();
-    alike.add_values(&[1.0, 2.0], &[3.0, 3.0], 1, &[1.0, 1.0]);
+    alike.add_values(0, &[1.0, 2.0], &[3.0, 3.0], 1, &[1.0, 1.0]);
     assert_eq!(value(&numbers, &alike, "r2"), None);
 }
 
@@ -232,8 +293,8 @@ fn monitors_read_loss_and_metrics() {
     let set = set(&[Metric::Accuracy], LabelKind::Class { classes: 2 });
     let mut sums = of_classes(&set, &[(vec![1.0], 1, 3.0), (vec![1.0], 0, 1.0)]);
     sums.add_loss(Tally { loss: 6.0, weight: 4.0 });
-    assert_eq!(set.monitored(&sums, Monitor::Loss), Some(1.5));
-    assert_eq!(set.monitored(&sums, Monitor::Metric(Metric::Accuracy)), Some(0.75));
-    assert_eq!(set.monitored(&sums, Monitor::Metric(Metric::Auc)), None);
-    assert_eq!(set.monitored(&sums, Monitor::TrainingLoss), None);
+    assert_eq!(set.monitored(&sums, &Monitor::Loss), Some(1.5));
+    assert_eq!(set.monitored(&sums, &Monitor::Metric(Metric::Accuracy.into())), Some(0.75));
+    assert_eq!(set.monitored(&sums, &Monitor::Metric(Metric::Auc.into())), None);
+    assert_eq!(set.monitored(&sums, &Monitor::TrainingLoss), None);
 }

@@ -69,6 +69,15 @@ impl NetworkDocument {
         }
     }
 
+    /// The names of the outputs, in order.
+    #[must_use]
+    pub fn outputs(&self) -> &[String] {
+        match self {
+            Self::Layers(spec) => &spec.outputs,
+            Self::TorchScript(spec) => &spec.outputs,
+        }
+    }
+
     /// Takes the archive that has come with the document.
     pub fn set_module(&mut self, archive: Arc<Vec<u8>>) {
         if let Self::TorchScript(spec) = self {

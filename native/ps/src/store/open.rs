@@ -56,7 +56,7 @@ impl Store {
                 "the initial weights are {given:?}, the network's layout is {whole:?}"
             )));
         }
-        spec.controls.check(&spec.data)?;
+        spec.controls.check(&spec.data, spec.network.outputs())?;
         if spec.workers == 0 || spec.lease_millis == 0 {
             return Err(PsError::Spec("workers and leaseMillis must be at least 1".to_owned()));
         }
@@ -101,7 +101,7 @@ impl Store {
             codecs,
             cut,
             center,
-            control: Mutex::new(Control::new(Evaluations::new(&spec.controls, &spec.data))),
+            control: Mutex::new(Control::new(Evaluations::new(spec)?)),
             initial: None,
             members: strategy.keeps_members().then(Members::default),
             former: strategy.gives_former_center(),

@@ -39,7 +39,7 @@ pub(crate) struct Term {
     /// The values of a row of the output.
     pub(crate) size: usize,
     /// What the loss is multiplied with.
-    weight: f64,
+    pub(crate) weight: f64,
 }
 
 /// What a label becomes.
@@ -95,9 +95,8 @@ impl Loss {
         weights: Option<Weights<'_>>,
     ) -> Result<Tensor, TrainError> {
         let mut sum: Option<Tensor> = None;
-        let class_weights = self.weights_inside()?;
-        for ((term, output), label) in self.terms.iter().zip(outputs).zip(labels) {
-            let loss = term.of(output, label, weights, class_weights.as_ref())?;
+        for (term, mean) in self.terms.iter().zip(self.each(outputs, labels, weights)?) {
+            let loss = if term.weight == 1.0 { mean } else { mean.f_mul_scalar(term.weight)? };
             sum = Some(match sum {
                 None => loss,
                 Some(sum) => sum.f_add(&loss)?,
@@ -105,9 +104,23 @@ impl Loss {
         }
         sum.ok_or_else(|| TrainError::Internal("a loss without terms".to_owned()))
     }
+
+    /// The loss of each output without its weight.
+    pub(crate) fn each<'a>(
+        &self,
+        outputs: &[Tensor],
+        labels: impl Iterator<Item = &'a Tensor>,
+        weights: Option<Weights<'_>>,
+    ) -> Result<Vec<Tensor>, TrainError> {
+        let class_weights = self.weights_inside()?;
+        let each = self.terms.iter().zip(outputs).zip(labels);
+        each.map(|((term, output), label)| term.of(output, label, weights, class_weights.as_ref()))
+            .collect()
+    }
 }
 
 impl Term {
+    /// The mean of the rows' losses by their weights.
     fn of(
         &self,
         output: &Tensor,
@@ -118,14 +131,11 @@ impl Term {
         let activated = self.activation.apply(output)?;
         let output = activated.as_ref().unwrap_or(output);
         match weights {
-            None => {
-                let mean = self.formula.mean(output, label, self.size)?;
-                if self.weight == 1.0 { Ok(mean) } else { Ok(mean.f_mul_scalar(self.weight)?) }
-            }
+            None => self.formula.mean(output, label, self.size),
             Some(weights) => {
                 let rows = self.formula.rows(output, label, self.size, class_weights)?;
                 // Rows that all weigh nothing teach nothing.
-                let scale = if weights.sum > 0.0 { self.weight / weights.sum } else { 0.0 };
+                let scale = if weights.sum > 0.0 { 1.0 / weights.sum } else { 0.0 };
                 Ok(rows.f_dot(weights.tensor)?.f_mul_scalar(scale)?)
             }
         }

@@ -29,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// What scores rows.
 pub(super) struct Evaluator {
     set: MetricSet,
-    /// The label of the one output whose metrics are wanted.
-    measured: Option<Measured>,
+    /// The labels of the outputs whose metrics are wanted, in the outputs' order.
+    measured: Vec<Option<Measured>>,
     replica: Replica,
     buffers: Buffers,
     batch: Batch,
@@ -57,20 +57,21 @@ impl Evaluator {
         if spec.data.validation.is_none() && !spec.controls.judges_epochs() {
             return Ok(None);
         }
-        let set = MetricSet::new(&spec.controls.metrics, &spec.data.labels);
+        let set = MetricSet::new(&spec.controls, &spec.data.labels, spec.network.outputs())?;
         let inspection = definition.inspect();
         let layout = definition.layout();
-        let measured = match (loss.terms(), inspection.outputs.as_slice()) {
-            ([term], [output]) if !set.is_empty() => Some(match term.target {
+        let terms = loss.terms().iter().zip(&inspection.outputs).enumerate();
+        let measured = terms.map(|(label, (term, output))| {
+            set.compares(label).then(|| match term.target {
                 Target::Values => Measured::Values {
                     activation: output.activation,
                     size: term.size,
                     labels: Vec::new(),
                 },
                 Target::Class | Target::Indicator { .. } => Measured::Classes(Vec::new()),
-            }),
-            _ => None,
-        };
+            })
+        });
+        let measured = measured.collect();
         let capacity = spec.batch_size.max(ROWS).min(rows).max(1);
         Ok(Some(Self {
             set,
@@ -101,30 +102,42 @@ impl Evaluator {
         let inputs: Vec<_> = self.batch.inputs.iter().map(|column| column.tensor()).collect();
         let outputs = network.forward(self.replica.views(), &inputs)?;
         let weights = self.batch.weights();
+        let mut whole = Tally::default();
         let labels = self.batch.labels.iter().map(|column| column.tensor());
-        let mean = loss.of(&outputs, labels, weights)?;
         let weight = weights.map_or(rows.len() as f64, |weights| weights.sum);
-        let tally = loss::tally(&mean, weight)?;
         // Rows that weigh nothing have no loss, whatever their mean is.
-        sums.add_loss(if weight > 0.0 { tally } else { Tally::default() });
+        if weight > 0.0 {
+            let means = loss.each(&outputs, labels, weights)?;
+            for (label, (term, mean)) in loss.terms().iter().zip(&means).enumerate() {
+                let own = loss::tally(mean, weight)?;
+                sums.add_loss_of(label, own);
+                whole.loss += own.loss * term.weight;
+            }
+            whole.weight = weight;
+        }
+        sums.add_loss(whole);
         self.weights.resize(rows.len(), 0.0);
         partition.gather_weights(rows, &mut self.weights)?;
-        match (&mut self.measured, outputs.first()) {
-            (Some(Measured::Classes(classes)), Some(output)) => {
-                classes.resize(rows.len(), 0);
-                partition.gather_classes(0, rows, classes)?;
-                let output = output.f_contiguous()?;
-                let scores = values(&output)?;
-                sums.add_classes(scores, scores.len() / rows.len().max(1), classes, &self.weights);
+        sums.add_rows(&self.weights);
+        for (label, (measured, output)) in self.measured.iter_mut().zip(&outputs).enumerate() {
+            match measured {
+                Some(Measured::Classes(classes)) => {
+                    classes.resize(rows.len(), 0);
+                    partition.gather_classes(label, rows, classes)?;
+                    let output = output.f_contiguous()?;
+                    let scores = values(&output)?;
+                    let width = scores.len() / rows.len().max(1);
+                    sums.add_classes(label, scores, width, classes, &self.weights);
+                }
+                Some(Measured::Values { activation, size, labels }) => {
+                    labels.resize(rows.len() * *size, 0.0);
+                    partition.gather_values(label, rows, labels)?;
+                    let activated = activation.apply(output)?;
+                    let output = activated.as_ref().unwrap_or(output).f_contiguous()?;
+                    sums.add_values(label, values(&output)?, labels, *size, &self.weights);
+                }
+                None => {}
             }
-            (Some(Measured::Values { activation, size, labels }), Some(output)) => {
-                labels.resize(rows.len() * *size, 0.0);
-                partition.gather_values(0, rows, labels)?;
-                let activated = activation.apply(output)?;
-                let output = activated.as_ref().unwrap_or(output).f_contiguous()?;
-                sums.add_values(values(&output)?, labels, *size, &self.weights);
-            }
-            _ => sums.add_rows(&self.weights),
         }
         Ok(())
     }

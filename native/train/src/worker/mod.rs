@@ -169,7 +169,7 @@ impl<'a> Training<'a> {
         let definition = define_over(&spec.network, &spec.data)?;
         let layout = definition.layout();
         let controls = &spec.controls;
-        controls.check(&spec.data)?;
+        controls.check(&spec.data, spec.network.outputs())?;
         let loss = Loss::resolve(&spec.losses, &definition.inspect(), &spec.data.labels)?
             .with_classes(&spec.losses, &controls.class_weights, controls.label_smoothing)?;
         // A mini-batch never has more rows than there are.

@@ -13,8 +13,8 @@ class StoppingParams(Params):
     monitor: Param[str] = Param(
         Params._dummy(),
         "monitor",
-        "what early stopping watches: loss, trainingLoss or one of the metrics; unless set, "
-        "the loss",
+        "what early stopping watches: loss, trainingLoss, one of the metrics or, of several "
+        "outputs, <output>_loss; unless set, the loss",
         TypeConverters.toString,
     )
 

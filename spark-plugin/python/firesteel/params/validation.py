@@ -23,7 +23,7 @@ class ValidationParams(HasValidationIndicatorCol):
         Params._dummy(),
         "metrics",
         "what is computed on validation rows after each epoch: accuracy, top<k>, auc, "
-        "confusion; mse, mae, r2",
+        "confusion; mse, mae, r2; <output>_<metric> for one of several outputs",
         TypeConverters.toListString,
     )
 

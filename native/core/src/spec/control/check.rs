@@ -1,13 +1,8 @@
 //! The ranges of the training controls.
 
-use std::collections::HashSet;
-
-use super::{ClippingSpec, ControlSpec, Metric, Monitor, ScheduleSpec, StoppingSpec};
+use super::{ClippingSpec, ControlSpec, Measured, Monitor, ScheduleSpec, StoppingSpec};
 use crate::error::{Coded, ErrorCode};
 use crate::spec::{DataSpec, LabelKind, LabelSpec, ValidationSpec};
-
-/// The most classes of a confusion matrix.
-const MAX_CONFUSION: usize = 512;
 
 /// An option of the training controls that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,11 +77,11 @@ fn at_least_one(option: &str, value: u32) -> Result<(), ControlError> {
 }
 
 impl ControlSpec {
-    /// Checks every option, and which of the data's rows are held out.
+    /// Checks every option, and which of the data's rows are held out. `outputs` are the names of the network's outputs.
     ///
     /// # Errors
     /// Names the option, its range and its value.
-    pub fn check(&self, data: &DataSpec) -> Result<(), ControlError> {
+    pub fn check(&self, data: &DataSpec, outputs: &[String]) -> Result<(), ControlError> {
         let (labels, validated) = (data.labels.as_slice(), data.validation.is_some());
         if let Some(ValidationSpec::Fraction { fraction, .. }) = data.validation {
             Range::Fraction.check("validation.fraction", fraction)?;
@@ -99,14 +94,18 @@ impl ControlSpec {
         self.clipping.check()?;
         self.check_class_weights(labels)?;
         Range::BelowOne.check("labelSmoothing", self.label_smoothing)?;
-        self.check_metrics(labels, validated)?;
+        if let Some(first) = self.metrics.first().filter(|_| !validated) {
+            let problem = format!("asks for {first}, but no rows are held out for validation");
+            return Err(ControlError::new("metrics", problem));
+        }
+        let measured = self.measured(labels, outputs)?;
         self.stopping.check()?;
-        let mut monitors = vec![("stopping.monitor", self.stopping.monitor)];
-        if let ScheduleSpec::Plateau { monitor, .. } = self.schedule {
+        let mut monitors = vec![("stopping.monitor", &self.stopping.monitor)];
+        if let ScheduleSpec::Plateau { monitor, .. } = &self.schedule {
             monitors.push(("schedule.monitor", monitor));
         }
         for (option, monitor) in monitors {
-            self.check_monitor(option, monitor, validated)?;
+            Self::check_monitor(option, monitor.as_ref(), &measured, validated)?;
         }
         Ok(())
     }
@@ -134,83 +133,27 @@ impl ControlSpec {
         Ok(())
     }
 
-    fn check_metrics(&self, labels: &[LabelSpec], validated: bool) -> Result<(), ControlError> {
-        const OPTION: &str = "metrics";
-        let Some(first) = self.metrics.first() else { return Ok(()) };
-        if !validated {
-            let problem = format!("asks for {first}, but no rows are held out for validation");
-            return Err(ControlError::new(OPTION, problem));
-        }
-        let [label] = labels else {
-            let problem =
-                format!("asks for {first}, which needs one label; there are {}", labels.len());
-            return Err(ControlError::new(OPTION, problem));
-        };
-        let mut seen = HashSet::new();
-        for metric in &self.metrics {
-            if !seen.insert(metric) {
-                return Err(ControlError::new(OPTION, format!("names {metric} twice")));
-            }
-            let refused = |needs: String| {
-                let holds = match label.kind {
-                    LabelKind::Class { classes } => format!("{classes} classes"),
-                    LabelKind::Values { size } => format!("{size} number(s)"),
-                };
-                Err(ControlError::new(
-                    OPTION,
-                    format!(
-                        "asks for {metric}, which needs {needs}; label '{}' holds {holds}",
-                        label.column
-                    ),
-                ))
-            };
-            match (metric, label.kind) {
-                (Metric::Accuracy, LabelKind::Class { .. }) => {}
-                (Metric::Auc, LabelKind::Class { classes: 2 }) => {}
-                (Metric::Auc, _) => return refused("two classes".to_owned()),
-                (&Metric::Top(k), LabelKind::Class { classes }) => {
-                    if k as usize > classes {
-                        return refused(format!("at least {k} classes"));
-                    }
-                }
-                (Metric::Confusion, LabelKind::Class { classes }) => {
-                    if classes > MAX_CONFUSION {
-                        return refused(format!("at most {MAX_CONFUSION} classes"));
-                    }
-                }
-                (
-                    Metric::Accuracy | Metric::Top(_) | Metric::Confusion,
-                    LabelKind::Values { .. },
-                ) => {
-                    return refused("a class".to_owned());
-                }
-                (Metric::Mse | Metric::Mae | Metric::R2, LabelKind::Values { .. }) => {}
-                (Metric::Mse | Metric::Mae | Metric::R2, LabelKind::Class { .. }) => {
-                    return refused("numbers".to_owned());
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn check_monitor(
-        &self,
         option: &str,
-        monitor: Option<Monitor>,
+        monitor: Option<&Monitor>,
+        measured: &[Measured],
         validated: bool,
     ) -> Result<(), ControlError> {
-        let problem = match monitor {
-            None | Some(Monitor::TrainingLoss) => return Ok(()),
-            Some(monitor) if !validated => {
-                format!("is {monitor}, but no rows are held out for validation")
-            }
-            Some(monitor) if monitor.direction().is_none() => {
-                format!("is {monitor}, which is no single number")
-            }
-            Some(Monitor::Metric(metric)) if !self.metrics.contains(&metric) => {
-                format!("is {metric}, which is not among the metrics")
-            }
-            Some(_) => return Ok(()),
+        let Some(monitor) = monitor else { return Ok(()) };
+        let of_training = *monitor == Monitor::TrainingLoss;
+        let known = of_training
+            || *monitor == Monitor::Loss
+            || measured.iter().any(|measured| measured.name == monitor.to_string());
+        let problem = if !validated && !of_training {
+            format!("is {monitor}, but no rows are held out for validation")
+        } else if monitor.direction().is_none() {
+            format!("is {monitor}, which is no single number")
+        } else if !known {
+            let names: Vec<&str> = measured.iter().map(|measured| measured.name.as_str()).collect();
+            let names = if names.is_empty() { "none" } else { &names.join(", ") };
+            format!("is {monitor}, which is not among the metrics: {names}")
+        } else {
+            return Ok(());
         };
         Err(ControlError::new(option, problem))
     }
@@ -280,7 +223,10 @@ mod tests {
         let validation =
             validated.then(|| ValidationSpec::Column { column: "held out".to_owned() });
         let data = DataSpec { inputs: vec![], labels: labels.to_vec(), weight: None, validation };
-        serde_json::from_value::<ControlSpec>(document).unwrap().check(&data)
+        let outputs = ["shares", "value"].map(str::to_owned);
+        serde_json::from_value::<ControlSpec>(document)
+            .unwrap()
+            .check(&data, &outputs[..labels.len()])
     }
 
     #[test]
@@ -350,7 +296,7 @@ mod tests {
             ),
             (
                 json!({"stopping": {"monitor": "accuracy"}}),
-                "option 'stopping.monitor' is accuracy, which is not among the metrics",
+                "option 'stopping.monitor' is accuracy, which is not among the metrics: none",
             ),
             (
                 json!({"metrics": ["confusion"], "stopping": {"monitor": "confusion"}}),
@@ -378,7 +324,7 @@ mod tests {
         for fraction in [0.0, 1.0, f64::NAN] {
             let validation = Some(ValidationSpec::Fraction { fraction, seed: 1 });
             let data = DataSpec { inputs: vec![], labels: class(3), weight: None, validation };
-            let error = ControlSpec::default().check(&data).unwrap_err().to_string();
+            let error = ControlSpec::default().check(&data, &[]).unwrap_err().to_string();
             let expected =
                 format!("option 'validation.fraction' must be above 0 and below 1, is {fraction}");
             assert_eq!(error, expected);
@@ -392,8 +338,70 @@ mod tests {
         let all = json!({"metrics": ["mse", "mae", "r2"]});
         assert!(check(all, &number(), true).is_ok());
         assert!(check(json!({"metrics": ["accuracy"]}), &number(), true).is_err());
-        assert!(check(json!({"metrics": ["mse"]}), &[number(), number()].concat(), true).is_err());
         assert!(check(json!({"classWeights": [1.0]}), &number(), true).is_err());
         assert!(check(json!({"metrics": ["confusion"]}), &class(1000), true).is_err());
+    }
+
+    #[test]
+    fn of_several_outputs_each_has_its_loss_and_the_metrics_that_fit_its_label() {
+        let names = |metrics: Value| {
+            let document = json!({"metrics": metrics});
+            let controls: ControlSpec = serde_json::from_value(document).unwrap();
+            let outputs = ["shares", "value", "other"].map(str::to_owned);
+            let labels = [class(3), number(), number()].concat();
+            let measured = controls.measured(&labels, &outputs).unwrap();
+            measured.into_iter().map(|one| (one.name, one.label)).collect::<Vec<_>>()
+        };
+        let losses = [("shares_loss", 0), ("value_loss", 1), ("other_loss", 2)];
+        for (metrics, expected) in [
+            (json!([]), vec![]),
+            (json!(["value_mae", "shares_top2"]), vec![("value_mae", 1), ("shares_top2", 0)]),
+            (
+                json!(["mse", "accuracy", "other_r2"]),
+                vec![("value_mse", 1), ("other_mse", 2), ("shares_accuracy", 0), ("other_r2", 2)],
+            ),
+        ] {
+            let expected: Vec<_> = losses.iter().copied().chain(expected).collect();
+            let found = names(metrics);
+            assert!(found.iter().map(|(name, at)| (name.as_str(), *at)).eq(expected), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_metric_or_a_monitor_of_several_outputs_is_refused_by_its_whole_name() {
+        let both = [class(3), number()].concat();
+        for (document, expected) in [
+            (
+                json!({"metrics": ["price_mae"]}),
+                "option 'metrics' asks for price_mae, but there is no output 'price'; there are shares, value",
+            ),
+            (
+                json!({"metrics": ["shares_mae"]}),
+                "option 'metrics' asks for shares_mae, which needs numbers; label 'digit' holds 3 classes",
+            ),
+            (
+                json!({"metrics": ["auc"]}),
+                "option 'metrics' asks for auc, which needs two classes; label 'digit' holds 3 classes, \
+                 label 'price' holds 1 number(s)",
+            ),
+            (json!({"metrics": ["mae", "value_mae"]}), "option 'metrics' names value_mae twice"),
+            (
+                json!({"metrics": ["mae"], "stopping": {"monitor": "mae"}}),
+                "option 'stopping.monitor' is mae, which is not among the metrics: shares_loss, value_loss, value_mae",
+            ),
+            (
+                json!({"stopping": {"monitor": "price_loss"}}),
+                "option 'stopping.monitor' is price_loss, which is not among the metrics: shares_loss, value_loss",
+            ),
+        ] {
+            assert_eq!(check(document, &both, true).unwrap_err().to_string(), expected);
+        }
+        for monitor in ["value_mae", "shares_loss", "loss", "trainingLoss"] {
+            let document = json!({"metrics": ["mae"], "stopping": {"monitor": monitor}});
+            assert!(check(document, &both, true).is_ok(), "{monitor}");
+        }
+        let error = check(json!({"metrics": ["value_mae"]}), &number(), true).unwrap_err();
+        let expected = "option 'metrics' asks for value_mae, but there is one output, whose metric is called mae";
+        assert_eq!(error.to_string(), expected);
     }
 }

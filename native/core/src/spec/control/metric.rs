@@ -6,6 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::ControlError;
+use crate::spec::LabelKind;
+
+/// The most classes of a confusion matrix.
+const MAX_CONFUSION: usize = 512;
 
 /// What is computed on validation rows, by its name in documents and for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,6 +43,29 @@ impl Metric {
             Self::Mse | Self::Mae => Some(Direction::Min),
             Self::Confusion => None,
         }
+    }
+
+    /// What a label must hold for this metric, where one of this kind does not.
+    pub(crate) fn misfit(self, kind: LabelKind) -> Option<String> {
+        let (needs, fits) = match (self, kind) {
+            (Self::Accuracy, LabelKind::Class { .. }) => return None,
+            (Self::Auc, kind) => {
+                ("two classes".to_owned(), matches!(kind, LabelKind::Class { classes: 2 }))
+            }
+            (Self::Top(k), LabelKind::Class { classes }) => {
+                (format!("at least {k} classes"), k as usize <= classes)
+            }
+            (Self::Confusion, LabelKind::Class { classes }) => {
+                (format!("at most {MAX_CONFUSION} classes"), classes <= MAX_CONFUSION)
+            }
+            (Self::Accuracy | Self::Top(_) | Self::Confusion, LabelKind::Values { .. }) => {
+                ("a class".to_owned(), false)
+            }
+            (Self::Mse | Self::Mae | Self::R2, kind) => {
+                ("numbers".to_owned(), matches!(kind, LabelKind::Values { .. }))
+            }
+        };
+        (!fits).then_some(needs)
     }
 }
 
@@ -91,25 +118,79 @@ impl From<Metric> for String {
     }
 }
 
+/// A metric as it is asked for: by its own name, or as `<output>_<metric>` that of one output of a network of several, such
+/// as `price_mae`. No metric has an underscore in its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OutputMetric {
+    /// The output; absent for the only one, and for every one whose label the metric fits.
+    pub output: Option<String>,
+    /// What is computed of it.
+    pub metric: Metric,
+}
+
+impl From<Metric> for OutputMetric {
+    fn from(metric: Metric) -> Self {
+        Self { output: None, metric }
+    }
+}
+
+impl fmt::Display for OutputMetric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.output {
+            Some(output) => write!(f, "{output}_{}", self.metric),
+            None => self.metric.fmt(f),
+        }
+    }
+}
+
+impl FromStr for OutputMetric {
+    type Err = ControlError;
+
+    fn from_str(name: &str) -> Result<Self, ControlError> {
+        name.parse::<Metric>().map(Self::from).or_else(|unknown| {
+            let (output, metric) = name.rsplit_once('_').ok_or_else(|| unknown.clone())?;
+            let metric = metric.parse().map_err(|_| unknown)?;
+            Ok(Self { output: Some(output.to_owned()), metric })
+        })
+    }
+}
+
+impl TryFrom<String> for OutputMetric {
+    type Error = ControlError;
+
+    fn try_from(name: String) -> Result<Self, ControlError> {
+        name.parse()
+    }
+}
+
+impl From<OutputMetric> for String {
+    fn from(metric: OutputMetric) -> Self {
+        metric.to_string()
+    }
+}
+
 /// What an epoch is judged by, by its name in documents and for users.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Monitor {
     /// `trainingLoss`: the mean loss of the epoch's rows while they were trained.
     TrainingLoss,
     /// `loss`: the mean loss of the validation rows.
     Loss,
+    /// `<output>_loss`: of the validation rows, the mean loss of this output of a network of several.
+    OutputLoss(String),
     /// A metric of the validation rows, which must be among those that are computed.
-    Metric(Metric),
+    Metric(OutputMetric),
 }
 
 impl Monitor {
     /// Which values are better; `None` where there is no order.
     #[must_use]
-    pub fn direction(self) -> Option<Direction> {
+    pub fn direction(&self) -> Option<Direction> {
         match self {
-            Self::TrainingLoss | Self::Loss => Some(Direction::Min),
-            Self::Metric(metric) => metric.direction(),
+            Self::TrainingLoss | Self::Loss | Self::OutputLoss(_) => Some(Direction::Min),
+            Self::Metric(of) => of.metric.direction(),
         }
     }
 }
@@ -119,6 +200,7 @@ impl fmt::Display for Monitor {
         match self {
             Self::TrainingLoss => f.write_str("trainingLoss"),
             Self::Loss => f.write_str("loss"),
+            Self::OutputLoss(output) => write!(f, "{output}_loss"),
             Self::Metric(metric) => metric.fmt(f),
         }
     }
@@ -131,13 +213,16 @@ impl TryFrom<String> for Monitor {
         Ok(match name.as_str() {
             "trainingLoss" => Self::TrainingLoss,
             "loss" => Self::Loss,
-            _ => Self::Metric(name.parse().map_err(|_| {
-                let known = Metric::NAMES;
-                ControlError::new(
-                    "monitor",
-                    format!("knows no '{name}', but trainingLoss, loss, {known}"),
-                )
-            })?),
+            _ => match name.rsplit_once('_') {
+                Some((output, "loss")) => Self::OutputLoss(output.to_owned()),
+                _ => Self::Metric(name.parse().map_err(|_| {
+                    let known = Metric::NAMES;
+                    ControlError::new(
+                        "monitor",
+                        format!("knows no '{name}', but trainingLoss, loss, {known}"),
+                    )
+                })?),
+            },
         })
     }
 }
@@ -172,6 +257,29 @@ mod tests {
             assert_eq!(Monitor::try_from(name.to_owned()).unwrap().to_string(), name);
             assert!(name.parse::<Metric>().is_err());
         }
+    }
+
+    #[test]
+    fn the_metric_of_an_output_is_named_by_both_whatever_the_output_is_called() {
+        for (name, output, metric) in [
+            ("price_mae", "price", Metric::Mae),
+            ("log_price_top5", "log_price", Metric::Top(5)),
+            ("0_r2", "0", Metric::R2),
+            ("mae_mae", "mae", Metric::Mae),
+        ] {
+            let read: OutputMetric = name.parse().unwrap();
+            assert_eq!(read, OutputMetric { output: Some(output.to_owned()), metric });
+            assert_eq!(read.to_string(), name);
+            assert_eq!(Monitor::try_from(name.to_owned()).unwrap(), Monitor::Metric(read));
+        }
+        let loss = Monitor::try_from("log_price_loss".to_owned()).unwrap();
+        assert_eq!(loss, Monitor::OutputLoss("log_price".to_owned()));
+        assert_eq!(
+            (loss.to_string().as_str(), loss.direction()),
+            ("log_price_loss", Some(Direction::Min))
+        );
+        assert!("price_cost".parse::<OutputMetric>().is_err());
+        assert!("price_loss".parse::<OutputMetric>().is_err());
     }
 
     #[test]

@@ -2,12 +2,14 @@
 //! smoothing, metrics and when to stop.
 
 mod check;
+mod measured;
 mod metric;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::ControlError;
-pub use metric::{Direction, Metric, Monitor};
+pub use measured::{Measure, Measured};
+pub use metric::{Direction, Metric, Monitor, OutputMetric};
 
 /// All training controls; what is absent does nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -25,8 +27,9 @@ pub struct ControlSpec {
     /// The share of a class label that is spread evenly over all classes (Szegedy et al., 2016), as in
     /// `torch.nn.CrossEntropyLoss`; 0 for none.
     pub label_smoothing: f64,
-    /// What is computed on the validation rows after each epoch, beside the loss.
-    pub metrics: Vec<Metric>,
+    /// What is computed on the validation rows after each epoch, beside the loss and, of a network of several outputs, the
+    /// loss of each.
+    pub metrics: Vec<OutputMetric>,
     /// When the training ends before its last epoch, and which model it leaves.
     pub stopping: StoppingSpec,
 }
@@ -193,8 +196,8 @@ mod tests {
             "clipping": {"value": null, "norm": 1.0},
             "classWeights": [1.0, 2.0],
             "labelSmoothing": 0.1,
-            "metrics": ["accuracy", "top5", "auc"],
-            "stopping": {"monitor": "accuracy", "mode": "max", "patience": 3, "minDelta": 0.01, "restoreBest": true,
+            "metrics": ["accuracy", "top5", "price_mae"],
+            "stopping": {"monitor": "price_loss", "mode": "max", "patience": 3, "minDelta": 0.01, "restoreBest": true,
                          "targetLoss": null, "targetMetric": 0.99, "maxSeconds": 60.0},
         });
         let spec: ControlSpec = serde_json::from_value(document.clone()).unwrap();

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use firesteel_core::judge::{Judge, StopReason};
 use firesteel_core::metrics::{MetricSet, MetricSums};
-use firesteel_core::spec::{ControlSpec, DataSpec, Monitor};
+use firesteel_core::spec::{ControlError, Monitor, ServerSpec};
 use firesteel_core::{Answer, Assignment, ErrorCode, WorkerId};
 
 use super::{Control, Speaker, Terms};
@@ -94,12 +94,16 @@ pub(crate) struct Asked {
 
 impl Evaluations {
     /// `None` where nothing depends on the end of an epoch.
-    pub(crate) fn new(controls: &ControlSpec, data: &DataSpec) -> Option<Self> {
+    pub(crate) fn new(spec: &ServerSpec) -> Result<Option<Self>, ControlError> {
+        let ServerSpec { controls, data, network, .. } = spec;
         let validated = data.validation.is_some();
         let judged = controls.judges_epochs();
-        (validated || judged).then(|| Self {
+        if !(validated || judged) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             judge: Judge::new(controls, validated),
-            set: MetricSet::new(&controls.metrics, &data.labels),
+            set: MetricSet::new(controls, &data.labels, network.outputs())?,
             validated,
             judged,
             restore_best: controls.stopping.restore_best,
@@ -109,7 +113,7 @@ impl Evaluations {
             best: None,
             reductions: 0,
             ended: Vec::new(),
-        })
+        }))
     }
 
     /// The epochs that have been judged, in order.

@@ -14,7 +14,7 @@ import org.apache.spark.sql.types.StructType
   */
 private[estimator] final case class Choice(label: LabelColumn, loss: String) {
 
-  /** What is computed on validation rows where this is the only output. */
+  /** What is computed on validation rows. */
   def metrics: Seq[String] = label.kind match {
     case LabelKind.Class(2) => Seq("accuracy", "auc")
     case LabelKind.Class(_) => Seq("accuracy")

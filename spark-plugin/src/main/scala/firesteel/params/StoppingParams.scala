@@ -7,12 +7,13 @@ import org.json4s.JsonAST.{JBool, JDouble, JInt, JNull, JObject, JString, JValue
 trait StoppingParams extends Params {
 
   /** What patience, the best weights and the target metric watch: `loss` of the validation rows, `trainingLoss`, or one
-    * of `metrics`. Default: the loss of the validation rows, or of the training where there are none.
+    * of `metrics`; with several outputs the last as `<output>_<metric>`, and `<output>_loss`. Default: the loss of the validation rows, or of the training where there are none.
     */
   final val monitor: Param[String] = new Param[String](
     this,
     "monitor",
-    "what early stopping watches: loss, trainingLoss or one of the metrics; unless set, the loss"
+    "what early stopping watches: loss, trainingLoss, one of the metrics or, of several outputs, <output>_loss; " +
+      "unless set, the loss"
   )
 
   /** Whether smaller (`min`) or larger (`max`) values are better. Default: what the monitor means. */

@@ -22,13 +22,15 @@ trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
   )
 
   /** What is computed on the validation rows after each epoch, beside the loss: accuracy, top<k> such as top5, auc (of
-    * two classes), confusion; mse, mae, r2. Default: accuracy for classes, and auc where they are two; mse, mae and r2
-    * for numbers.
+    * two classes), confusion; mse, mae, r2. Of a network of several outputs a name stands for each output whose label it
+    * fits, and `<output>_<metric>`, such as `price_mae`, for that of one output. Default: of each output accuracy for
+    * classes, and auc where they are two; mse, mae and r2 for numbers.
     */
   final val metrics: StringArrayParam = new StringArrayParam(
     this,
     "metrics",
-    "what is computed on validation rows after each epoch: accuracy, top<k>, auc, confusion; mse, mae, r2"
+    "what is computed on validation rows after each epoch: accuracy, top<k>, auc, confusion; mse, mae, r2; " +
+      "<output>_<metric> for one of several outputs"
   )
 
   final def getValidationFraction: Double = $(validationFraction)

@@ -56,11 +56,7 @@ private[firesteel] trait NetworkEstimation
     val labels = learnt.map(_.label)
     ColumnResolver.check(df.schema, Nil, labels)
     val data = DataPlan(inputs, labels, weightColumn, validationRows)
-    val metrics = learnt match {
-      case Seq(only) => only.metrics
-      case _ => Nil
-    }
-    val controls = controlSpec(getEpochs, metrics)
+    val controls = controlSpec(getEpochs, Target.metrics(network.outputs, learnt))
     val losses = learnt.map(_.term)
     Inspection.check(network, data, losses, controls)
     val plan = FitPlan(
@@ -143,4 +139,16 @@ private[firesteel] final case class Target(
 
   /** The `TermSpec`. */
   def term: JObject = JObject("loss" -> loss, "weight" -> JDouble(weight))
+}
+
+private[firesteel] object Target {
+
+  /** What is computed of these outputs: by the metrics' own names of one, as `<output>_<metric>` of several. */
+  def metrics(outputs: Seq[String], targets: Seq[Target]): Seq[String] = targets match {
+    case Seq(only) => only.metrics
+    case several =>
+      outputs.zip(several).flatMap { case (output, target) =>
+        target.metrics.map(metric => s"${output}_$metric")
+      }
+  }
 }

@@ -219,7 +219,7 @@ final case class ValidationSummary(
 /** What a metric came to.
   *
   * @param name
-  *   as it was asked for
+  *   `accuracy` and the like; of several outputs `<output>_<metric>`, and `<output>_loss` for the output's own loss
   * @param value
   *   none where it is undefined, such as the AUC of rows of one class, and for a confusion matrix
   * @param errorBound
