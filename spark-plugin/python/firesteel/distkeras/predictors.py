@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame
 from firesteel.distkeras.columns import readable, reference
 from firesteel.distkeras.models import as_network
 from firesteel.params.feature import FeatureParams
+from firesteel.params.multiple import MultipleParams
 
 __all__ = ["ModelPredictor", "Predictor"]
 
@@ -34,9 +35,9 @@ class Predictor(ABC):
 
 
 class ModelPredictor(Predictor):
-    """Appends what a model of one output gives for each row, as Keras's ``predict`` would.
+    """Appends what a model gives for each row, as Keras's ``predict`` would.
 
-    The prediction is a dense vector, of one number where the model gives one; it is computed by the
+    A prediction is a dense vector, of one number where the model gives one; it is computed by the
     native library on the executors, when the DataFrame is used.
 
     Parameters
@@ -46,24 +47,25 @@ class ModelPredictor(Predictor):
     features_col : str or list of str
         The column of features; a list has one for each input of the model, in its order. Vectors,
         arrays, flat or nested as ``ReshapeTransformer`` makes them, binary, or one number.
-    output_col : str
-        The new column.
+    output_col : str or list of str
+        The new column; a list has one for each output of the model, in its order.
     """
 
     def __init__(
         self,
         keras_model: Any,
         features_col: str | Sequence[str] = "features",
-        output_col: str = "prediction",
+        output_col: str | Sequence[str] = "prediction",
     ) -> None:
         super().__init__(keras_model)
-        if isinstance(keras_model, FeatureParams) and keras_model.isSet("featuresScale"):
-            raise ValueError("a model with featuresScale predicts by its own transform")
+        for kind, scale in ((FeatureParams, "featuresScale"), (MultipleParams, "featuresScales")):
+            if isinstance(keras_model, kind) and keras_model.isSet(scale):
+                raise ValueError(f"a model with {scale} predicts by its own transform")
         self.features_column = [features_col] if isinstance(features_col, str) else features_col
-        self.output_column = output_col
+        self.output_column = [output_col] if isinstance(output_col, str) else list(output_col)
 
     def predict(self, dataframe: DataFrame) -> DataFrame:
-        """The DataFrame with the column of predictions behind the others.
+        """The DataFrame with the columns of predictions behind the others.
 
         Raises
         ------
@@ -71,7 +73,7 @@ class ModelPredictor(Predictor):
             When a column is missing.
         pyspark.errors.IllegalArgumentException
             When a column has another type or size than the model's input, naming it; when the model
-            has no weights, or several outputs.
+            has no weights, or another number of inputs or outputs.
         """
         network = as_network(self.model)
         mark = f"_{uuid4().hex}"
@@ -81,11 +83,13 @@ class ModelPredictor(Predictor):
             columns.append(name if flat is None else f"{mark}_{index}")
             if flat is not None:
                 prepared = prepared.withColumn(columns[-1], flat)
-        output = f"{mark}_output"
+        outputs = [f"{mark}_output{index}" for index in range(len(self.output_column))]
         session = dataframe.sparkSession
         jvm: Any = session._jvm
         predictor = jvm.firesteel.estimator.NetworkPredictor
-        java = predictor.append(prepared._jdf, network.to_json(), columns, output)
-        predicted = DataFrame(java, session).withColumn(self.output_column, reference(output))
-        added = [name for name in (*columns, output) if name.startswith(mark)]
+        java = predictor.append(prepared._jdf, network.to_json(), columns, outputs)
+        predicted = DataFrame(java, session)
+        for name, output in zip(self.output_column, outputs, strict=True):
+            predicted = predicted.withColumn(name, reference(output))
+        added = [name for name in (*columns, *outputs) if name.startswith(mark)]
         return predicted.drop(*added)

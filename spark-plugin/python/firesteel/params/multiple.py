@@ -33,6 +33,14 @@ class MultipleParams(HuberParams, HasOutputCols):
         TypeConverters.toListString,
     )
 
+    featuresScales: Param[list[float]] = Param(
+        Params._dummy(),
+        "featuresScales",
+        "what each value of an input is multiplied with, a number for each input; unless set, "
+        "1/255 for binary columns and 1 for others",
+        TypeConverters.toListFloat,
+    )
+
     labelCols: Param[list[str]] = Param(
         Params._dummy(),
         "labelCols",
@@ -59,6 +67,10 @@ class MultipleParams(HuberParams, HasOutputCols):
         """Gives :py:attr:`featuresCols` or its default."""
         return self.getOrDefault(self.featuresCols)
 
+    def getFeaturesScales(self) -> list[float]:
+        """Gives :py:attr:`featuresScales` or its default."""
+        return self.getOrDefault(self.featuresScales)
+
     def getLabelCols(self) -> list[str]:
         """Gives :py:attr:`labelCols` or its default."""
         return self.getOrDefault(self.labelCols)
@@ -83,6 +95,10 @@ class MultipleParams(HuberParams, HasOutputCols):
 class MultipleSetters(HuberSetters, MultipleParams):
     """Setters of :class:`MultipleParams`, for estimators."""
 
+    def setFeaturesScales(self, value: list[float]) -> Self:
+        """Sets :py:attr:`featuresScales`."""
+        return self._set(featuresScales=value)
+
     def setLabelCols(self, value: list[str]) -> Self:
         """Sets :py:attr:`labelCols`."""
         return self._set(labelCols=value)
@@ -100,6 +116,7 @@ class MultipleOptions(HuberOptions, total=False):
     """Keyword arguments for :class:`MultipleParams`."""
 
     featuresCols: list[str]
+    featuresScales: list[float]
     labelCols: list[str]
     losses: list[str]
     lossWeights: list[float]

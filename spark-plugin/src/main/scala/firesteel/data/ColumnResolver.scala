@@ -61,6 +61,13 @@ object ColumnResolver {
     DataPlan(resolved, labels, weight)
   }
 
+  /** The inputs of a fit, where their sizes are known without a look at the data. Whether vectors travel sparse is not. */
+  def known(schema: StructType, inputs: Seq[InputRequest]): Option[Seq[InputColumn]] = {
+    check(schema, inputs, Nil)
+    val sizes = inputs.flatMap(sizeWithoutRow(schema, _))
+    if (sizes.size == inputs.size) Some(inputs.map(column(schema, _, None))) else None
+  }
+
   /** The plan of a prediction: the fitted inputs read from the columns of another schema, whose
     * types may differ from those of the fit. Runs no job.
     *
@@ -192,8 +199,13 @@ object ColumnResolver {
 
   private def needsRow(schema: StructType, input: InputRequest): Boolean = {
     val types = input.columns.map(inputType(schema, _, input.columns.size > 1))
-    val size = knownSize(schema, input.columns, types).orElse(input.shape.map(_.product))
+    val size = sizeWithoutRow(schema, input)
     size.forall(_ >= SparseSize && types == Seq(ColumnType.Vectors))
+  }
+
+  private def sizeWithoutRow(schema: StructType, input: InputRequest): Option[Int] = {
+    val types = input.columns.map(inputType(schema, _, input.columns.size > 1))
+    knownSize(schema, input.columns, types).orElse(input.shape.map(_.product))
   }
 
   private def firstRow(df: DataFrame, columns: Seq[String]): Row = {

@@ -1,11 +1,11 @@
 package firesteel.estimator
 
-import firesteel.data.{ColumnResolver, InputRequest}
+import firesteel.data.InputRequest
 import firesteel.network.Network
 import firesteel.params.{HuberParams, InputRequests, Losses, TrainingParams, Validators}
 import org.apache.spark.ml.param.shared.{HasOutputCols, HasWeightCol}
 import org.apache.spark.ml.param.{DoubleArrayParam, StringArrayParam}
-import org.apache.spark.sql.types.{BinaryType, StructType}
+import org.apache.spark.sql.types.StructType
 
 /** The parameters of networks with any number of inputs and outputs. */
 private[estimator] trait EstimatorParams
@@ -23,6 +23,17 @@ private[estimator] trait EstimatorParams
     "featuresCols",
     "one column for each of the network's inputs, in their order",
     Validators.notEmptyArray("featuresCols")
+  )
+
+  /** What each value of an input is multiplied with before it enters the network, a number for each input, in their order.
+    * An input of token ids takes 1. Default: 1, but 1/255 for a binary column, whose bytes then lie between 0 and 1.
+    */
+  final val featuresScales: DoubleArrayParam = new DoubleArrayParam(
+    this,
+    "featuresScales",
+    "what each value of an input is multiplied with, a number for each input; unless set, 1/255 for binary columns " +
+      "and 1 for others",
+    (scales: Array[Double]) => scales.forall(Validators.scale("featuresScales"))
   )
 
   /** One column for each of the network's outputs, in their order. A numeric column holds class indices where the output
@@ -55,6 +66,7 @@ private[estimator] trait EstimatorParams
   )
 
   final def getFeaturesCols: Array[String] = $(featuresCols)
+  final def getFeaturesScales: Array[Double] = $(featuresScales)
   final def getLabelCols: Array[String] = $(labelCols)
   final def getLosses: Array[String] = $(losses)
   final def getLossWeights: Array[Double] = $(lossWeights)
@@ -63,9 +75,10 @@ private[estimator] trait EstimatorParams
   private[firesteel] final def requests(network: Network, schema: StructType): Seq[InputRequest] = {
     require(isSet(featuresCols), s"$uid has no featuresCols; name one column for each input")
     val columns = each("featuresCols", $(featuresCols).toSeq, "inputs", network.inputs)
-    network.inputs.zip(columns).map { case (input, column) =>
-      val bytes = ColumnResolver.field(schema, column).dataType == BinaryType
-      val scale = if (bytes) InputRequests.ByteScale else 1.0
+    val scales = get(featuresScales).fold(columns.map(InputRequests.scaleOf(schema, _))) { set =>
+      each("featuresScales", set.toSeq, "inputs", network.inputs)
+    }
+    network.inputs.zip(columns).zip(scales).map { case ((input, column), scale) =>
       InputRequest(input, Seq(column), network.inputShapes.get(input), scale)
     }
   }

@@ -1,6 +1,6 @@
 package firesteel.estimator
 
-import firesteel.data.InputRequest
+import firesteel.data.{ColumnResolver, InputRequest}
 import firesteel.network.Network
 import firesteel.params.{HuberSetter, NetworkSetter, TrainingSetters}
 import firesteel.persistence.EstimatorReader
@@ -40,7 +40,8 @@ import org.apache.spark.sql.types.StructType
   *   .fit(train)
   * }}}
   *
-  * With several outputs, validation rows have a loss, which is the sum, and no metrics. `fit` fails as that of a
+  * With several outputs, what validation rows come to has the output's name before it: `topic_loss`, which is without the
+  * weight in the sum, `topic_accuracy`, `score_mae`. `fit` fails as that of a
   * [[firesteel.classification.NetworkClassifier]] does, rather than return a model that was not trained.
   */
 final class NetworkEstimator(override val uid: String)
@@ -55,6 +56,7 @@ final class NetworkEstimator(override val uid: String)
   def this() = this(Identifiable.randomUID("networkEstimator"))
 
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
+  def setFeaturesScales(value: Array[Double]): this.type = set(featuresScales, value)
   def setLabelCols(value: Array[String]): this.type = set(labelCols, value)
   def setLosses(value: Array[String]): this.type = set(losses, value)
   def setLossWeights(value: Array[Double]): this.type = set(lossWeights, value)
@@ -66,8 +68,9 @@ final class NetworkEstimator(override val uid: String)
       schema: StructType
   ): Seq[InputRequest] = requests(network, schema)
 
-  /** The schema with the output columns. Whether one is a double or a vector is certain only in the model; until then it
-    * is told by the label and the last layer.
+  /** The schema with the output columns. Whether one is a double or a vector follows from the network where the schema
+    * tells the sizes of its inputs: by the network's `inputShapes`, by the metadata of vectors, of single numbers. Else
+    * it is told by the label and the last layer, and certain only in the model.
     */
   override def transformSchema(schema: StructType): StructType = {
     val network = requiredNetwork
@@ -75,8 +78,12 @@ final class NetworkEstimator(override val uid: String)
     val labels = labelsOf(network)
     labels.foreach(EstimatorTargets.check(schema, _))
     val names = outputNames(network)
-    val sizes = network.outputs.zip(labels).map { case (output, label) =>
-      OutputFields.likelySize(network, output, schema, label)
+    val sizes = ColumnResolver.known(schema, inputRequests(network, schema)) match {
+      case Some(inputs) => Inspection.of(network, inputs).outputs.map(output => Some(output.size))
+      case None =>
+        network.outputs.zip(labels).map { case (output, label) =>
+          OutputFields.likelySize(network, output, schema, label)
+        }
     }
     OutputFields.added(schema, OutputFields.of(names, sizes))
   }
@@ -97,6 +104,13 @@ final class NetworkEstimator(override val uid: String)
   private def targets(inspection: Inspection, schema: StructType): Seq[Target] = {
     val network = requiredNetwork
     val outputs = inspection.outputs
+    get(featuresScales).toSeq.flatMap(_.toSeq).zip(inspection.inputs).foreach {
+      case (scale, input) =>
+        require(
+          scale == 1 || !input.integer,
+          s"featuresScales has $scale for the input '${input.name}', which holds token ids; those are not scaled: it needs 1"
+        )
+    }
     def chosen[T](param: Param[Array[T]]): Seq[Option[T]] =
       get(param).fold(outputs.map(_ => Option.empty[T])) { values =>
         each(param.name, values.toSeq, "outputs", network.outputs).map(Option(_))
@@ -112,7 +126,14 @@ final class NetworkEstimator(override val uid: String)
   override def copy(extra: ParamMap): NetworkEstimator = defaultCopy(extra)
 
   override protected def logged: Seq[Param[_]] =
-    Seq[Param[_]](featuresCols, labelCols, losses, lossWeights, outputCols) ++ super.logged
+    Seq[Param[_]](
+      featuresCols,
+      featuresScales,
+      labelCols,
+      losses,
+      lossWeights,
+      outputCols
+    ) ++ super.logged
 }
 
 object NetworkEstimator extends MLReadable[NetworkEstimator] {

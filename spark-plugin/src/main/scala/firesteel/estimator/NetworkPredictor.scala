@@ -11,29 +11,34 @@ import firesteel.train.{FitPlan, Inspection}
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions.array
-import org.apache.spark.sql.types.BinaryType
 import org.json4s.JsonAST.{JArray, JInt, JObject, JString}
 
 /** Predicts with a network that has its weights, wherever they were trained. */
 object NetworkPredictor {
 
-  /** The DataFrame with what the network gives for each row in a column more, as a vector.
+  /** The DataFrame with what the network gives for each row, a column of vectors for each of its outputs.
     *
     * @param df
     *   any DataFrame, batch or, where the sizes of all columns are known, streaming
     * @param network
-    *   a network of one output, with weights
+    *   a network with weights
     * @param features
     *   a column for each of the network's inputs, in order: a vector, an array of numbers, binary (of which bytes become 0
     *   to 1) or one number
-    * @param output
-    *   the name of the new column
+    * @param outputs
+    *   the names of the new columns, one for each of the network's outputs, in order
     * @throws java.lang.IllegalArgumentException
-    *   naming the column that is missing or has another type or size, or when the network has no weights or several outputs
+    *   naming the column that is missing or has another type or size, or when the network has no weights or another number
+    *   of inputs or outputs
     * @throws firesteel.bridge.InvalidDataException
     *   naming the tensor that is not the network's
     */
-  def append(df: DataFrame, network: Network, features: Seq[String], output: String): DataFrame = {
+  def append(
+      df: DataFrame,
+      network: Network,
+      features: Seq[String],
+      outputs: Seq[String]
+  ): DataFrame = {
     val weights = network.start.getOrElse(
       throw new IllegalArgumentException("the network has no weights to predict with")
     )
@@ -42,34 +47,33 @@ object NetworkPredictor {
       s"the network has ${network.inputs.size} inputs (${network.inputs.mkString(", ")}), but there are " +
         s"${features.size} columns of features (${features.mkString(", ")})"
     )
+    require(
+      outputs.size == network.outputs.size,
+      s"the network has ${network.outputs.size} outputs (${network.outputs.mkString(", ")}), but there are " +
+        s"${outputs.size} columns for them (${outputs.mkString(", ")})"
+    )
     val requests = network.inputs.zip(features).map { case (input, column) =>
-      val bytes = ColumnResolver.field(df.schema, column).dataType == BinaryType
-      val scale = if (bytes) InputRequests.ByteScale else 1.0
+      val scale = InputRequests.scaleOf(df.schema, column)
       InputRequest(input, Seq(column), network.inputShapes.get(input), scale)
     }
     val data = ColumnResolver.resolve(df, requests, Nil)
-    val outputs = Inspection.of(network, data.inputs).outputs
-    require(
-      outputs.size == 1,
-      s"the network has ${outputs.size} outputs (${outputs.map(_.name).mkString(", ")}); a prediction needs one"
-    )
+    val sizes = Inspection.of(network, data.inputs).outputs.map(_.size)
     Inspection.checkWeights(network, data.inputs, weights)
-    val one = outputs.head.shape.product == 1
-    val kind = if (one) OutputKind.Prediction else OutputKind.Predictions
+    val columns = outputs.zip(sizes).zipWithIndex.map { case ((name, size), index) =>
+      OutputColumn(name, OutputKind.NetworkOutput(index, size))
+    }
     val threads = Configuration.Threads.get(df.sparkSession.sparkContext.getConf)
     val specification = JObject(
       "network" -> NetworkJson.specification(network),
-      "task" -> JString("regression"),
+      "task" -> JString("outputs"),
       "thresholds" -> JArray(Nil),
       "threads" -> JInt(threads)
     )
     val shared = new ModelWeights(weights.toBytes, network.module.map(_.bytes))
-    val predictor = Predictor(FitPlan.text(specification), data, shared, Seq(kind))
-    val predicted = Predictions.append(df, predictor, Seq(OutputColumn(output, kind)))
-    if (!one) predicted
-    else {
-      val number = ColumnResolver.quoted(predicted, output)
-      predicted.withColumn(output, array_to_vector(array(number)))
+    val predictor = Predictor(FitPlan.text(specification), data, shared, columns.map(_.kind))
+    val predicted = Predictions.append(df, predictor, columns)
+    outputs.zip(sizes).filter(_._2 == 1).foldLeft(predicted) { case (before, (name, _)) =>
+      before.withColumn(name, array_to_vector(array(ColumnResolver.quoted(before, name))))
     }
   }
 
@@ -82,6 +86,7 @@ object NetworkPredictor {
       df: DataFrame,
       network: String,
       features: java.util.List[String],
-      output: String
-  ): DataFrame = append(df, Network.fromJson(network), features.asScala.toSeq, output)
+      outputs: java.util.List[String]
+  ): DataFrame =
+    append(df, Network.fromJson(network), features.asScala.toSeq, outputs.asScala.toSeq)
 }

@@ -29,9 +29,7 @@ trait FeatureParams extends HasFeaturesCol {
     this,
     "featuresScale",
     "what each value is multiplied with; unless set, 1/255 for binary features and 1 for others",
-    Validators.number("featuresScale", "a finite number other than 0")(value =>
-      value != 0 && !value.isNaN && !value.isInfinite
-    )
+    Validators.scale("featuresScale")
   )
 
   final def getFeaturesCols: Array[String] = $(featuresCols)

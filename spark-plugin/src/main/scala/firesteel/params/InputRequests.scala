@@ -16,20 +16,20 @@ trait InputRequests extends FeatureParams {
     )
     val input = network.inputs.head
     val columns = featureColumns
-    InputRequest(input, columns, network.inputShapes.get(input), scaleOf(columns, schema))
-  }
-
-  /** The scale that is set, or that of the columns' type. */
-  private def scaleOf(columns: Seq[String], schema: StructType): Double =
-    get(featuresScale).getOrElse {
-      val binary = columns.size == 1 &&
-        ColumnResolver.field(schema, columns.head).dataType == BinaryType
-      if (binary) InputRequests.ByteScale else 1.0
+    val scale = get(featuresScale).getOrElse {
+      // Columns that make up an input together are numbers.
+      if (columns.size == 1) InputRequests.scaleOf(schema, columns.head) else 1.0
     }
+    InputRequest(input, columns, network.inputShapes.get(input), scale)
+  }
 }
 
 private[firesteel] object InputRequests {
 
   /** Brings bytes into 0 to 1. */
-  val ByteScale: Double = 1.0 / 255
+  private val ByteScale: Double = 1.0 / 255
+
+  /** What the values of a column are multiplied with unless the user says otherwise. */
+  def scaleOf(schema: StructType, column: String): Double =
+    if (ColumnResolver.field(schema, column).dataType == BinaryType) ByteScale else 1.0
 }

@@ -41,6 +41,11 @@ private[firesteel] object Validators {
     true
   }
 
+  def scale(name: String): Double => Boolean =
+    number(name, "a finite number other than 0")(value =>
+      value != 0 && !value.isNaN && !value.isInfinite
+    )
+
   def finite(name: String): Double => Boolean =
     number(name, "a finite number")(value => !value.isNaN && !value.isInfinite)
 

@@ -10,12 +10,18 @@ import org.json4s.jackson.JsonMethods.parse
 
 /** A network with every shape known, of one row.
   *
+  * @param inputs
+  *   its inputs, in order
   * @param outputs
   *   its outputs, in order
   * @param parameters
   *   the number of its trained parameters
   */
-private[firesteel] final case class Inspection(outputs: Seq[OutputInspection], parameters: Long) {
+private[firesteel] final case class Inspection(
+    inputs: Seq[InputInspection],
+    outputs: Seq[OutputInspection],
+    parameters: Long
+) {
 
   /** The output, for an estimator of networks that have one.
     *
@@ -30,6 +36,15 @@ private[firesteel] final case class Inspection(outputs: Seq[OutputInspection], p
       )
   }
 }
+
+/** An input of a network.
+  *
+  * @param name
+  *   as the network calls it
+  * @param integer
+  *   whether it holds whole numbers, such as token ids, which are not scaled
+  */
+private[firesteel] final case class InputInspection(name: String, integer: Boolean)
 
 /** An output of a network.
   *

@@ -2,10 +2,11 @@ package firesteel.estimator
 
 import scala.util.Random
 
-import firesteel.bridge.InvalidDataException
+import firesteel.bridge.{InvalidDataException, InvalidSpecException}
 import firesteel.network._
 import org.apache.spark.ml.Pipeline
 import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
+import org.apache.spark.ml.feature.VectorAssembler
 import org.apache.spark.ml.linalg.{Vector, Vectors}
 import org.apache.spark.ml.param.{ParamMap, ParamsSuite}
 import org.apache.spark.ml.util.{DefaultReadWriteTest, MLTest}
@@ -186,9 +187,7 @@ final class NetworkEstimatorSuite extends MLTest with DefaultReadWriteTest {
     rows.foreach { case (pair, found) => assert(Vectors.sqdist(pair, found) < 0.05) }
   }
 
-  test(
-    "with one output validation rows have metrics by its label, with several the sum of losses"
-  ) {
+  test("of one output metrics have their own names, of several the outputs' before them") {
     val only = estimator
       .setNetwork(Network.sequential(Flatten, Linear(1), Sigmoid))
       .setFeaturesCols(Array("numbers"))
@@ -199,10 +198,124 @@ final class NetworkEstimatorSuite extends MLTest with DefaultReadWriteTest {
     val df = data.withColumn("positive", ($"score" > 0).cast("int"))
     val metrics = only.fit(df).summary.epochs.last.validation.get.metrics
     assert(metrics.map(_.name) === Seq("accuracy", "auc"))
-    val two = estimator.setEpochs(2).setValidationFraction(0.3).fit(data)
+    val held = data.withColumn("held", $"id" % 4 === 0)
+    val two = estimator
+      .setEpochs(2)
+      .setValidationIndicatorCol("held")
+      .setLossWeights(Array(0.5, 2))
+      .fit(held)
     val validation = two.summary.epochs.last.validation.get
-    assert(validation.metrics.isEmpty)
-    assert(validation.loss.exists(_ > 0))
+    val losses = Seq("shares_loss", "value_loss")
+    assert(
+      validation.metrics.map(_.name) ===
+        losses ++ Seq("shares_accuracy", "value_mse", "value_mae", "value_r2")
+    )
+    val rows = two
+      .transform(held.where("held"))
+      .select("topic", "topicShares", "score", "predictedScore")
+      .as[(Int, Vector, Double, Double)]
+      .collect()
+    def mean(of: ((Int, Vector, Double, Double)) => Double) = rows.map(of).sum / rows.length
+    def near(name: String, expected: Double) =
+      assert(math.abs(validation.metric(name).get - expected) < 1e-5, name)
+    val (right, squares) = quality(two.transform(held.where("held")))
+    val entropy = mean(row => -math.log(row._2(row._1)))
+    near("shares_accuracy", right)
+    near("shares_loss", entropy)
+    near("value_mse", squares)
+    near("value_loss", squares)
+    near("value_mae", mean(row => math.abs(row._3 - row._4)))
+    assert(math.abs(validation.loss.get - 0.5 * entropy - 2 * squares) < 1e-5)
+    assert(two.summary.validationMetric("value_mae").size === 2)
+    val frame = two.summary.history.where("epoch = 1").select("metrics").as[Map[String, Double]]
+    assert(frame.head() === validation.metrics.map(m => m.name -> m.value.get).toMap)
+    assert(fitted.summary.epochs.forall(_.validation.isEmpty))
+  }
+
+  test("one of several outputs ends the training, and names of others are refused") {
+    def judged = estimator.setEpochs(40).setValidationFraction(0.3)
+    val first = judged
+      .setMetrics(Array("mae", "shares_top2"))
+      .setMonitor("value_mae")
+      .setTargetMetric(1000)
+      .fit(data)
+      .summary
+    assert(first.stopped === Some("targetMetric") && first.epochs.size < 40)
+    val names = Seq("shares_loss", "value_loss", "value_mae", "shares_top2")
+    assert(first.epochs.head.validation.get.metrics.map(_.name) === names)
+    val byLoss = judged.setMonitor("shares_loss").setPatience(1).setMinDelta(100).fit(data).summary
+    assert(byLoss.stopped === Some("patience") && byLoss.bestEpoch === Some(0))
+    def refused(text: String)(one: NetworkEstimator): Any = {
+      val error = intercept[InvalidSpecException](one.fit(data))
+      assert(error.getMessage.contains(text), error.getMessage)
+    }
+    refused(
+      "'metrics' asks for score_mae, but there is no output 'score'; there are shares, value"
+    ) {
+      judged.setMetrics(Array("score_mae"))
+    }
+    refused("'stopping.monitor' is mae, which is not among the metrics: ") {
+      judged.setMetrics(Array("mae")).setMonitor("mae")
+    }
+  }
+
+  test("values are multiplied with the scale of their input, in the fit and in transforms") {
+    val large = udf((v: Vector) => Vectors.dense(v.toArray.map(_ * 200)))
+    val df = data.withColumn("numbers", large($"numbers"))
+    val scaled = estimator.setFeaturesScales(Array(1, 0.005)).setEpochs(2)
+    val model = scaled.fit(df)
+    assert(model.getFeaturesScales === Array(1, 0.005))
+    // Twice the values by half the scale are the same numbers.
+    val twice = df.withColumn(
+      "numbers",
+      udf((v: Vector) => Vectors.dense(v.toArray.map(_ * 2)))
+        .apply($"numbers")
+    )
+    val halved = model.copy(ParamMap(model.featuresScales -> Array(1, 0.0025)))
+    def found(of: DataFrame) = of.orderBy("id").select("topicShares", "predictedScore").collect()
+    assert(found(halved.transform(twice)) === found(model.transform(df)))
+    assert(found(model.transform(twice)) !== found(model.transform(df)))
+    refused("featuresScales has 1 values (0.5)", "the network has 2 inputs (words, dense)") {
+      estimator.setFeaturesScales(Array(0.5)).fit(df)
+    }
+    refused("featuresScales must be a finite number other than 0, not 0.0") {
+      estimator.setFeaturesScales(Array(1, 0))
+    }
+    refused("featuresScales has 0.5 for the input 'words', which holds token ids") {
+      estimator.setFeaturesScales(Array(0.5, 1)).fit(df)
+    }
+  }
+
+  test("where sizes are known the schema follows from the network, before the fit") {
+    val network = Network(
+      Seq("x"),
+      Seq(
+        Node.of("one", Linear(1), "x"),
+        Node.of("two", Linear(1), "x"),
+        Node.of("logits", Concatenate(), "one", "two")
+      ),
+      Seq("logits")
+    )
+    val assembled = new VectorAssembler()
+      .setInputCols(Array("score", "topic"))
+      .setOutputCol("both")
+      .transform(data.withColumn("even", $"id" % 2))
+    def of(column: String) = new NetworkEstimator()
+      .setFeaturesCols(Array(column))
+      .setLabelCols(Array("even"))
+      .setStrategy("single")
+      .setEpochs(1)
+    val known = of("both").setNetwork(network)
+    val before = known.transformSchema(assembled.schema)
+    assert(AttributeGroup.fromStructField(before("logits")).size === 2)
+    assert(before === known.fit(assembled).transform(assembled).schema)
+    val shaped =
+      of("numbers").setNetwork(network.withInputShape(2)).transformSchema(assembled.schema)
+    assert(AttributeGroup.fromStructField(shaped("logits")).size === 2)
+    val error = intercept[InvalidSpecException] {
+      of("both").setNetwork(Network.sequential(Linear(3, 1))).transformSchema(assembled.schema)
+    }
+    assert(error.getMessage.contains("'0'"), error.getMessage)
   }
 
   test("it works in a Pipeline, whose schema is known before the fit") {
