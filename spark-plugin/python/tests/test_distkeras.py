@@ -33,8 +33,9 @@ from firesteel.distkeras.transformers import (
     OneHotTransformer,
     ReshapeTransformer,
 )
+from firesteel.estimator import NetworkModel
 from pyspark.ml.linalg import DenseVector
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 ROWS, BATCH, EPOCHS = 300, 8, 4
 ASYNCHRONOUS = [DOWNPOUR, ADAG, DynSGD, AEASGD, EAMSGD, Experimental]
@@ -192,6 +193,123 @@ def test_nested_features_are_trained_on(encoded: DataFrame) -> None:
     assert accuracy(trainer.train(matrix), matrix, "matrix") > 0.9
 
 
+@pytest.fixture(scope="module")
+def offers(spark: SparkSession) -> DataFrame:
+    """Rooms of 0 to 5, an area; the price, in a list as well, and whether it is high."""
+    return (
+        spark.range(0, 300, 1, 2)
+        .selectExpr("id", "array(id % 6) rooms", "array(double(id % 25) / 25 - 0.5) area")
+        .selectExpr("*", "rooms[0] / 5 + area[0] price")
+        .selectExpr("*", "array(price) prices", "price > 0.5 high", "array(price, -price) both")
+        .selectExpr("* except (high)", "int(high) high", "if(high, 1, -1) sign")
+        .cache()
+    )
+
+
+def house() -> Any:
+    """Two inputs, and two outputs: a price, and whether it is high."""
+    keras.utils.set_random_seed(5)
+    rooms, area = keras.Input((1,), name="rooms", dtype="int32"), keras.Input((1,), name="area")
+    table = keras.layers.Flatten()(keras.layers.Embedding(6, 4)(rooms))
+    joined = keras.layers.Concatenate()([table, area])
+    hidden = keras.layers.Dense(16, activation="tanh")(joined)
+    cost = keras.layers.Dense(1, name="cost")(hidden)
+    high = keras.layers.Dense(1, activation="sigmoid", name="dear")(hidden)
+    return keras.Model([rooms, area], [cost, high])
+
+
+@pytest.mark.parametrize(("loss", "label"), [("mse", "price"), ("mae", "prices"), ("mse", "both")])
+def test_a_regression_comes_close_to_numbers(offers: DataFrame, loss: str, label: str) -> None:
+    keras.utils.set_random_seed(5)
+    width = 2 if label == "both" else 1
+    layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(width)]
+    model = keras.Sequential([keras.Input((1,)), *layers])
+    rows = offers.selectExpr("array(rooms[0] / 5 + area[0]) features", "price", "prices", "both")
+    trainer = SingleTrainer(model, OPTIMIZER, loss, label_col=label, num_epoch=8, batch_size=BATCH)
+    trained = trainer.train(rows)
+    predicted = ModelPredictor(trained).predict(rows).select("price", "prediction").collect()
+    found = np.array([row.prediction.toArray() for row in predicted])
+    assert found.shape == (300, width)
+    assert np.mean(np.abs(found[:, 0] - [row.price for row in predicted])) < 0.1
+    losses = [mean[0] for mean in trainer.get_averaged_history()]
+    assert len(losses) == 8 and losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    ("label", "loss", "weights"),
+    [
+        ("high", {"dear": "binary_crossentropy", "cost": "mse"}, {"cost": 2.0, "dear": 0.5}),
+        ("sign", ["mse", "hinge"], None),
+    ],
+)
+def test_a_model_of_several_inputs_and_outputs_is_trained(
+    offers: DataFrame, label: str, loss: Any, weights: Any
+) -> None:
+    trainer = ADAG(
+        house(),
+        OPTIMIZER,
+        loss,
+        features_col=["rooms", "area"],
+        label_col=["price", label],
+        num_epoch=20,
+        batch_size=BATCH,
+        communication_window=4,
+        loss_weights=weights,
+    )
+    trained = trainer.train(offers)
+    assert isinstance(trained, keras.Model) and trainer.num_updates() > 0
+    predictor = ModelPredictor(trained, ["rooms", "area"], ["predicted", "chance"])
+    predicted = predictor.predict(offers)
+    assert predicted.columns == [*offers.columns, "predicted", "chance"]
+    rows = predicted.select("rooms", "area", "price", "high", "predicted", "chance").collect()
+    cost, high = (
+        np.stack([row[name].toArray() for row in rows]) for name in predicted.columns[-2:]
+    )
+    given = [np.array([row[name] for row in rows]) for name in ("rooms", "area")]
+    for found, expected in zip((cost, high), trained.predict(given, verbose=0), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.mean(np.abs(cost[:, 0] - [row.price for row in rows])) < 0.1
+    assert np.mean((high[:, 0] > 0.5) == np.array([row.high for row in rows])) > 0.9
+
+
+def test_the_weight_of_a_loss_counts(offers: DataFrame) -> None:
+    def errors(weights: list[float]) -> np.ndarray:
+        trainer = SingleTrainer(
+            house(),
+            keras.optimizers.SGD(0.1),
+            ["mse", "binary_crossentropy"],
+            features_col=["rooms", "area"],
+            label_col=["price", "high"],
+            num_epoch=3,
+            loss_weights=weights,
+        )
+        predictor = ModelPredictor(trainer.train(offers), ["rooms", "area"], ["cost", "chance"])
+        rows = predictor.predict(offers).select("cost", "chance", "price", "high").collect()
+        found = np.array([(row.cost[0], row.chance[0]) for row in rows])
+        return np.mean(np.abs(found - [(row.price, row.high) for row in rows]), 0)
+
+    cost, chance = errors([1.0, 1e-6]), errors([1e-6, 1.0])
+    assert cost[0] < chance[0] and chance[1] < cost[1]
+
+
+def test_a_network_of_several_outputs_gives_a_fitted_model(offers: DataFrame) -> None:
+    network = firesteel.from_keras(house())
+    trainer = SingleTrainer(
+        network,
+        OPTIMIZER,
+        dict(zip(network.outputs, ("mse", "binary_crossentropy"), strict=True)),
+        features_col=["rooms", "area"],
+        label_col=["price", "high"],
+        batch_size=BATCH,
+    )
+    trained = trainer.train(offers)
+    assert isinstance(trained, NetworkModel)
+    columns = [f"prediction_{name}" for name in network.outputs]
+    assert trained.transform(offers).columns == [*offers.columns, *columns]
+    found = ModelPredictor(trained, ["rooms", "area"], ["a", "b"]).predict(offers).first()
+    assert found is not None and len(found.a) == len(found.b) == 1
+
+
 def test_emperor_trains_in_rounds(encoded: DataFrame) -> None:
     trainer = DOWNPOUR(mlp(2), **options())
     losses = []
@@ -218,8 +336,20 @@ def test_what_does_not_fit_is_named(encoded: DataFrame) -> None:
         SingleTrainer("model", "sgd", "mse").train(encoded)
     with pytest.raises(ValueError, match="there is no column 'labels'"):
         SingleTrainer(mlp(2), **options(label_col="labels")).train(encoded)
-    with pytest.raises(ValueError, match="loss_weights"):
-        SingleTrainer(mlp(2), **options(loss_weights=[0.5])).train(encoded)
+    with pytest.raises(ValueError, match="loss_weights has 2 values; the model has 1 outputs"):
+        SingleTrainer(mlp(2), **options(loss_weights=[0.5, 0.5])).train(encoded)
+    with pytest.raises(ValueError, match="loss is for the outputs digit; the model has"):
+        SingleTrainer(mlp(2), **options(loss={"digit": "mse"})).train(encoded)
+    with pytest.raises(ValueError, match=r"label_col has 1 columns, .*; the model has 2 outputs"):
+        SingleTrainer(house(), **options(features_col=["features"] * 2)).train(encoded)
+    smooth = [keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "mse"]
+    with pytest.raises(ValueError, match=r"label_smoothing must be the same .* cost: 0.1, dear: 0"):
+        SingleTrainer(
+            house(),
+            **options(loss=smooth, features_col=["features"] * 2, label_col=["label"] * 2),
+        ).train(encoded)
+    with pytest.raises(Exception, match=r"2 outputs .*, but there are 1 columns for them"):
+        ModelPredictor(house(), ["features"] * 2).predict(encoded)
     with pytest.raises(Exception, match="'label_encoded' must hold one-hot vectors"):
         wrong = encoded.selectExpr("features", "array(0.5, 0.2, 0.3) as label_encoded")
         SingleTrainer(mlp(2), **options()).train(wrong)

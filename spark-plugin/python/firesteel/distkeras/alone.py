@@ -19,7 +19,8 @@ class SingleTrainer(Trainer):
     keras_model, worker_optimizer, loss, metrics, loss_weights
         As of :class:`Trainer`.
     features_col, label_col : str or list of str
-        The column of features and that of labels; a list has one.
+        The column of features and that of labels; a list has one for each input or output of the
+        model, in their order.
     num_epoch : int
         Passes over the rows.
     batch_size : int

@@ -18,7 +18,7 @@ from firesteel.distkeras.history import (
     history_executors_average,
     history_of,
 )
-from firesteel.distkeras.models import as_network, is_keras, like
+from firesteel.distkeras.models import as_network, is_keras, like, output_names
 from firesteel.distkeras.optimizers import optimizer_params
 from firesteel.distkeras.training import fit
 from firesteel.distkeras.utils import pickle_object
@@ -36,14 +36,14 @@ class Trainer(ABC):
     ----------
     keras_model : keras.Model, firesteel.Network or fitted model
         What is trained, from its weights.
-    loss : str, function or loss of Keras
-        The loss.
+    loss : str, function or loss of Keras, or list or dict of them
+        The loss of all outputs, or of each: in their order, or by their names.
     worker_optimizer : str or optimizer of Keras
         What each worker steps with. A name has Keras 3's defaults.
     metrics : list of str
         How many values an entry of the history has beside the loss; see :meth:`get_history`.
     loss_weights : list of float or dict, optional
-        Refused: models have one output here.
+        What the loss of each output counts in their sum, in the same way; 1 unless given.
     """
 
     def __init__(
@@ -117,8 +117,9 @@ class Trainer(ABC):
         Parameters
         ----------
         dataframe : DataFrame
-            The rows. A label is a class index, or a one-hot vector or list; features are vectors,
-            flat or nested lists, binary, or one number.
+            The rows. A label is a class index, or a one-hot vector or list; for a loss of numbers a
+            number, or a vector or list of as many as the model gives. Features are vectors, flat
+            or nested lists, binary, or one number.
         shuffle : bool
             Whether rows are dealt out to the workers at random, and taken in a new order in each
             epoch; else in the order of the partitions.
@@ -155,6 +156,7 @@ class Trainer(ABC):
             self.loss,
             self.loss_weights,
             params,
+            output_names(given, network),
         )
         self.record_training_end()
         summary = fitted.summary

@@ -15,6 +15,7 @@ _LOSSES = {
     "mean_squared_error": "mse_loss",
     "mean_absolute_error": "l1_loss",
 }
+_OF_NUMBERS = ("mse_loss", "l1_loss")
 _ALIASES = {
     "mse": "mean_squared_error",
     "mae": "mean_absolute_error",
@@ -36,11 +37,14 @@ class Loss:
         Whether the classes may be written -1 and 1.
     smoothing : float
         Label smoothing.
+    numbers : bool
+        Whether labels are numbers to come close to.
     """
 
     name: str
     signed: bool = False
     smoothing: float = 0.0
+    numbers: bool = False
 
 
 def resolve(loss: Any) -> Loss:
@@ -62,7 +66,12 @@ def resolve(loss: Any) -> Loss:
         known = ", ".join(sorted(_LOSSES))
         raise ValueError(f"loss '{given}' has no counterpart; known are {known}")
     smoothing = float(options.get("label_smoothing", 0.0))
-    return Loss(_LOSSES[name], signed=name == "hinge", smoothing=smoothing)
+    return Loss(
+        _LOSSES[name],
+        signed=name == "hinge",
+        smoothing=smoothing,
+        numbers=_LOSSES[name] in _OF_NUMBERS,
+    )
 
 
 def _snake(name: str) -> str:

@@ -47,6 +47,15 @@ def as_network(model: Any) -> BaseNetwork:
     )
 
 
+def output_names(model: Any, network: BaseNetwork) -> list[str]:
+    """What the outputs of a model are called where losses are given by their names.
+
+    To Keras they are called as its layers, also where the network has nodes of its own behind them.
+    """
+    # A Sequential has one, and no name for it.
+    return list(getattr(model, "output_names", network.outputs))
+
+
 def without_weights(network: BaseNetwork) -> BaseNetwork:
     """The network without weights that training would start from."""
     return network.with_weights(None) if isinstance(network, Network) else network
