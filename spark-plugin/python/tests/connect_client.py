@@ -10,12 +10,14 @@ import sys
 from types import TracebackType
 
 import numpy as np
-from firesteel import Network, load_network, load_weights
+from firesteel import Network, Node, load_network, load_weights
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
-from firesteel.layers import Linear, ReLU, Softmax
+from firesteel.estimator import NetworkEstimator, NetworkModel
+from firesteel.layers import Concatenate, Linear, ReLU, Softmax
+from firesteel.regression import NetworkRegressionModel, NetworkRegressor
 from pyspark import SparkContext
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.evaluation import MulticlassClassificationEvaluator
+from pyspark.ml.evaluation import MulticlassClassificationEvaluator, RegressionEvaluator
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.tuning import ParamGridBuilder, TrainValidationSplit
 from pyspark.sql import DataFrame, SparkSession
@@ -100,6 +102,87 @@ found = TrainValidationSplit(
     estimator=classifier, estimatorParamMaps=grid, evaluator=evaluator, parallelism=2, seed=5
 ).fit(blobs)
 told["searched"] = found.validationMetrics
+
+lines = assembler.transform(points).selectExpr(
+    "features", "x - y as line", "x", "y", "held", "label"
+)
+regressor = NetworkRegressor(
+    network=Network.sequential(Linear(1)),
+    labelCol="line",
+    predictionCol="found",
+    epochs=6,
+    batchSize=8,
+    learningRate=0.1,
+    seed=3,
+    validationIndicatorCol="held",
+)
+regression = regressor.fit(lines)
+fitted = regression.transform(lines).orderBy("x").select("found").collect()
+told["r2"] = RegressionEvaluator(labelCol="line", predictionCol="found", metricName="r2").evaluate(
+    regression.transform(lines)
+)
+regressor.save(f"{FOLDER}/regressor")
+told["regressorLabel"] = NetworkRegressor.load(f"{FOLDER}/regressor").getLabelCol()
+regression.save(f"{FOLDER}/regression")
+loaded_regression = NetworkRegressionModel.load(f"{FOLDER}/regression")
+told["regressionSame"] = (
+    loaded_regression.transform(lines).orderBy("x").select("found").collect() == fitted
+)
+told["regressionMetrics"] = sorted(
+    metric.name for metric in loaded_regression.summary.epochs[-1].validation.metrics
+)
+told["regressionLosses"] = [regression.summary.losses, loaded_regression.summary.losses]
+
+two = Network(
+    ["left", "right"],
+    [
+        Node.of("both", Concatenate(), "left", "right"),
+        Node.of("bent", Linear(16), "both"),
+        Node.of("hidden", ReLU(), "bent"),
+        Node.of("logits", Linear(3), "hidden"),
+        Node.of("shares", Softmax(), "logits"),
+        Node.of("line", Linear(1), "both"),
+    ],
+    ["shares", "line"],
+)
+estimator = NetworkEstimator(
+    network=two,
+    featuresCols=["x", "y"],
+    featuresScales=[0.5, 0.5],
+    labelCols=["label", "line"],
+    outputCols=["shares", "found"],
+    strategy="single",
+    optimizer="adam",
+    epochs=6,
+    batchSize=8,
+    learningRate=0.05,
+    seed=3,
+    validationIndicatorCol="held",
+    monitor="line_mae",
+    restoreBest=True,
+)
+several = estimator.fit(lines)
+outputs = several.transform(lines).orderBy("x").select("shares", "found", "label", "line").collect()
+told["outputColumns"] = several.transform(lines).columns
+told["topics"] = float(np.mean([np.argmax(row.shares) == row.label for row in outputs]))
+told["lineError"] = float(np.mean([abs(row.found - row.line) for row in outputs]))
+estimator.save(f"{FOLDER}/several")
+told["estimatorScales"] = NetworkEstimator.load(f"{FOLDER}/several").getFeaturesScales()
+several.save(f"{FOLDER}/severalModel")
+loaded_several = NetworkModel.load(f"{FOLDER}/severalModel")
+told["severalSame"] = (
+    loaded_several.transform(lines)
+    .orderBy("x")
+    .select("shares", "found", "label", "line")
+    .collect()
+    == outputs
+)
+told["severalNetwork"] = two == load_network(f"{FOLDER}/severalModel")
+told["severalMetrics"] = sorted(
+    loaded_several.summary.history.orderBy("epoch").select("metrics").collect()[-1].metrics
+)
+told["bestEpoch"] = [several.summary.bestEpoch, loaded_several.summary.bestEpoch]
+told["lineErrors"] = several.summary.validationMetric("line_mae")
 
 try:
     NetworkClassifier(network=network, batchSize=0).fit(blobs)

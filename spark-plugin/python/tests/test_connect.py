@@ -124,5 +124,24 @@ def test_stages_work_in_pipelines_and_searches_of_a_client(told: dict[str, Any])
     assert len(told["searched"]) == 2 and told["searched"][1] > 0.9
 
 
+def test_a_client_has_regressors(told: dict[str, Any]) -> None:
+    assert told["r2"] > 0.95
+    assert told["regressorLabel"] == "line" and told["regressionSame"]
+    assert told["regressionMetrics"] == ["mae", "mse", "r2"]
+    losses, after_loading = told["regressionLosses"]
+    assert len(losses) == 6 and losses == after_loading
+
+
+def test_a_client_has_networks_of_several_inputs_and_outputs(told: dict[str, Any]) -> None:
+    assert told["outputColumns"][-2:] == ["shares", "found"]
+    assert told["topics"] > 0.9 and told["lineError"] < 0.3
+    assert told["estimatorScales"] == [0.5, 0.5]
+    assert told["severalSame"] and told["severalNetwork"]
+    line = ["line_loss", "line_mae", "line_mse", "line_r2"]
+    assert told["severalMetrics"] == [*line, "shares_accuracy", "shares_loss"]
+    errors = told["lineErrors"]
+    assert told["bestEpoch"] == [errors.index(min(errors))] * 2
+
+
 def test_an_error_of_the_fit_reaches_the_client(told: dict[str, Any]) -> None:
     assert "batchSize must be at least 1, not 0" in told["error"]
