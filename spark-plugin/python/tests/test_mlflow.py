@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from firesteel.classification import NetworkClassifier
+from firesteel.classification import NetworkClassificationModel, NetworkClassifier
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
 from pyspark.sql import DataFrame
 
@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame
 @pytest.fixture
 def tracked(tmp_path: Path) -> Iterator[None]:
     mlflow.set_tracking_uri((tmp_path / "runs").as_uri())
-    mlflow.pyspark.ml.autolog(log_models=False)
     yield
     mlflow.pyspark.ml.autolog(disable=True)
 
@@ -23,6 +22,7 @@ def tracked(tmp_path: Path) -> Iterator[None]:
 def test_autolog_logs_parameters_and_metrics_of_a_fit(
     tracked: None, classifier: NetworkClassifier, blobs: DataFrame
 ) -> None:
+    mlflow.pyspark.ml.autolog(log_models=False)
     with mlflow.start_run() as run:
         model = classifier.fit(blobs)
         accuracy = MulticlassClassificationEvaluator(metricName="accuracy").evaluate(
@@ -34,3 +34,20 @@ def test_autolog_logs_parameters_and_metrics_of_a_fit(
     assert (values["epochs"], values["learningRate"], values["strategy"]) == ("5", "0.02", "adag")
     assert "Softmax" in values["network"]
     assert [logged.metrics[name] for name in logged.metrics if "accuracy" in name] == [accuracy]
+
+
+def test_a_model_that_autolog_has_logged_is_loaded_and_predicts_the_same(
+    tracked: None, classifier: NetworkClassifier, blobs: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Spares the process in which MLflow tries to find out what the model requires.
+    monkeypatch.setenv("MLFLOW_REQUIREMENTS_INFERENCE_TIMEOUT", "1")
+    mlflow.pyspark.ml.autolog(log_model_allowlist=["firesteel.*"])
+    with mlflow.start_run() as run:
+        model = classifier.copy({classifier.epochs: 1}).fit(blobs)
+    uri = f"runs:/{run.info.run_id}/model"
+    (loaded,) = mlflow.spark.load_model(uri).stages
+    assert isinstance(loaded, NetworkClassificationModel)
+    assert loaded.transform(blobs).collect() == model.transform(blobs).collect()
+    assert loaded.summary == model.summary
+    # MLflow infers one where it finds the features, by the text of the error without them.
+    assert mlflow.models.get_model_info(uri).signature is not None

@@ -142,7 +142,8 @@ object ColumnResolver {
   private def missing(schema: StructType, name: String): String = {
     val shown = schema.fieldNames.take(20).map(n => s"'$n'").mkString(", ")
     val more = if (schema.length > 20) s" and ${schema.length - 20} more" else ""
-    s"there is no column '$name'; the columns are $shown$more"
+    // Spark's own words: MLflow finds a model's features by them.
+    s"the column '$name' does not exist; the columns are $shown$more"
   }
 
   private def inputType(schema: StructType, name: String, several: Boolean): ColumnType = {

@@ -44,9 +44,9 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   }
 
   test("a missing column is named, with those there are") {
-    refused("there is no column 'features'", "'label'")(fit(data.drop("features")))
-    refused("there is no column 'label'")(fit(data.drop("label")))
-    refused("there is no column 'w'")(Blobs.classifier().setWeightCol("w").fit(data))
+    refused("the column 'features' does not exist", "'label'")(fit(data.drop("features")))
+    refused("the column 'label' does not exist")(fit(data.drop("label")))
+    refused("the column 'w' does not exist")(Blobs.classifier().setWeightCol("w").fit(data))
   }
 
   test("a column of a wrong type is named, with its type and what is accepted") {

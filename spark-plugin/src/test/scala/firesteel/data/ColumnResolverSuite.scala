@@ -87,7 +87,7 @@ final class ColumnResolverSuite extends AnyFunSuite with LocalSpark {
   test("a column that is missing or of a wrong type is named with what is accepted") {
     assert(
       message(resolve(vectors, "pixels")) ==
-        "there is no column 'pixels'; the columns are 'features', 'label'"
+        "the column 'pixels' does not exist; the columns are 'features', 'label'"
     )
     val text = Seq(("a", Seq("b"))).toDF("text", "texts")
     assert(

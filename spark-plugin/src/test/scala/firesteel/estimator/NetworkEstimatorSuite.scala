@@ -366,7 +366,7 @@ final class NetworkEstimatorSuite extends MLTest with DefaultReadWriteTest {
   }
 
   test("a column that does not fit is named") {
-    refused("there is no column 'words'")(
+    refused("the column 'words' does not exist")(
       estimator.setFeaturesCols(Array("words", "ids")).fit(data)
     )
     refused("'score' has type string") {

@@ -92,7 +92,7 @@ final class NetworkPredictorSuite extends MLTest {
     refused("the network has 2 inputs (words, dense)", "1 columns of features (numbers)") {
       NetworkPredictor.append(data, trained, Seq("numbers"), Seq("a", "b"))
     }
-    refused("there is no column 'number'") {
+    refused("the column 'number' does not exist") {
       NetworkPredictor.append(data, trained, Seq("words", "number"), Seq("a", "b"))
     }
     val further = Network(

@@ -192,7 +192,7 @@ final class NetworkRegressorSuite extends MLTest with DefaultReadWriteTest {
       texts.foreach(text => assert(error.getMessage.contains(text), error.getMessage))
       ()
     }
-    refused[IllegalArgumentException]("there is no column 'price'")(
+    refused[IllegalArgumentException]("the column 'price' does not exist")(
       regressor().setLabelCol("price").fit(data)
     )
     refused[IllegalArgumentException]("'label' has type string", "a numeric type")(
