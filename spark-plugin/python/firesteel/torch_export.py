@@ -20,6 +20,7 @@ except ImportError as error:
 
 from firesteel import torch_graph
 from firesteel.network import BaseNetwork, Network
+from firesteel.torch_straighten import asks_for_kernels, straightened
 from firesteel.torchscript import TorchScriptNetwork
 
 _TYPES = {"float32": torch.float32, "int64": torch.int64}
@@ -113,13 +114,14 @@ def export_onnx(
         ) from error
     input_names = [_onnx_name("input", name) for name in examples]
     output_names = [_onnx_name("output", name) for name in outputs]
+    inputs = tuple(examples.values())
     try:
         with warnings.catch_warnings():
             # The way through TorchScript serves scripted modules too, and keeps an LSTM as one.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                module,
-                tuple(examples.values()),
+                straightened(module, inputs) if asks_for_kernels(module) else module,
+                inputs,
                 fspath(path),
                 input_names=input_names,
                 output_names=output_names,
