@@ -12,6 +12,7 @@ from firesteel.classification import NetworkClassifier
 from firesteel.estimator import NetworkEstimator
 from firesteel.layers import Linear
 from firesteel.regression import NetworkRegressor
+from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.param import Param, Params
 from pyspark.sql import SparkSession
 
@@ -103,3 +104,19 @@ def test_a_value_that_the_jvm_refuses_is_named_by_fit(spark: SparkSession, blobs
     classifier = NetworkClassifier(network=Network.sequential(Linear(3)), batchSize=0)
     with pytest.raises(Exception, match="batchSize must be at least 1, not 0"):
         classifier.fit(blobs)
+
+
+@pytest.mark.parametrize("make", ESTIMATORS)
+def test_the_getter_of_a_param_without_a_value_raises_as_pysparks_do(
+    spark: SparkSession, make: type
+) -> None:
+    with pytest.raises(KeyError) as expected:
+        LogisticRegression().getThresholds()
+    stage = make()
+    without = [param for param in stage.params if not stage.isDefined(param)]
+    assert {"network", "patience", "window"} <= {param.name for param in without}
+    for param in without:
+        with pytest.raises(KeyError) as found:
+            getattr(stage, f"get{param.name[0].upper()}{param.name[1:]}")()
+        assert type(found.value.args[0]) is type(expected.value.args[0])
+        assert found.value.args[0] == param
