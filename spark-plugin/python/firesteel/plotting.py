@@ -18,11 +18,15 @@ if TYPE_CHECKING:
     from firesteel.summary import TrainingSummary
 
 _WIDTH, _HEIGHT = 5.0, 3.5
+_OWN_LOSS = "_loss"
 
 
 def plot_summary(summary: TrainingSummary) -> Figure:
-    """The curves of a training: losses by epoch, and metrics of validation rows if there are."""
-    metrics = sorted(
+    """The curves of a training: losses by epoch, and metrics of validation rows if there are.
+
+    The losses of a network's outputs are drawn beside their sum.
+    """
+    names = sorted(
         {
             metric.name
             for epoch in summary.epochs
@@ -31,6 +35,7 @@ def plot_summary(summary: TrainingSummary) -> Figure:
             if metric.value is not None
         }
     )
+    metrics = [name for name in names if not name.endswith(_OWN_LOSS)]
     panels = 2 if metrics else 1
     figure = Figure(figsize=(_WIDTH * panels, _HEIGHT), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
@@ -40,14 +45,13 @@ def plot_summary(summary: TrainingSummary) -> Figure:
         "validation",
         [(e.epoch, e.validation.loss if e.validation else None) for e in summary.epochs],
     )
+    for name in names:
+        points = [
+            (e.epoch, e.validation.metric(name) if e.validation else None) for e in summary.epochs
+        ]
+        _draw(axes[1 if name in metrics else 0], name, points)
     _finish(axes[0], "loss", summary.bestEpoch)
     if metrics:
-        for name in metrics:
-            points = [
-                (e.epoch, e.validation.metric(name) if e.validation else None)
-                for e in summary.epochs
-            ]
-            _draw(axes[1], name, points)
         _finish(axes[1], "metrics of validation rows", summary.bestEpoch)
     return figure
 

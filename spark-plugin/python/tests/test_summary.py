@@ -8,7 +8,13 @@ from pathlib import Path
 import matplotlib.image
 import pytest
 from firesteel.classification import NetworkClassificationModel
-from firesteel.summary import EpochSummary, LedgerEntry, TrainingSummary
+from firesteel.summary import (
+    EpochSummary,
+    LedgerEntry,
+    MetricSummary,
+    TrainingSummary,
+    ValidationSummary,
+)
 from pyspark.sql import DataFrame, SparkSession
 
 
@@ -49,6 +55,22 @@ def test_the_plot_shows_losses_and_metrics(
     assert list(losses.lines[0].get_xdata()) == [1, 2, 3, 4, 5]
     figure.savefig(tmp_path / "plot.png")
     assert matplotlib.image.imread(tmp_path / "plot.png").std() > 0
+
+
+def test_the_losses_of_several_outputs_are_drawn_with_their_sum() -> None:
+    values = {"kind_loss": 0.5, "price_loss": 2.0, "kind_accuracy": 0.75, "price_mae": 1.5}
+    metrics = [MetricSummary(name, value) for name, value in values.items()]
+    epochs = [
+        EpochSummary(n, 3.0, 8, validation=ValidationSummary(n, 4, 2.5, metrics)) for n in (0, 1)
+    ]
+    figure = TrainingSummary(16, 1.0, 1, 1, 1, 0, 0.0, 0, 1.0, 0.0, epochs=epochs).plot()
+    drawn = [
+        {line.get_label(): line.get_ydata()[-1] for line in axes.lines} for axes in figure.axes
+    ]
+    assert drawn == [
+        {"training": 3.0, "validation": 2.5, "kind_loss": 0.5, "price_loss": 2.0},
+        {"kind_accuracy": 0.75, "price_mae": 1.5},
+    ]
 
 
 def test_without_matplotlib_the_plot_says_what_to_install(
