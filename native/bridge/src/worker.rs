@@ -27,7 +27,7 @@ struct OpenWorker {
     spec: WorkerSpec,
     cancel: CancelFlag,
     /// The rows, from the load to the run.
-    rows: Mutex<Option<Partition>>,
+    rows: Mutex<Option<Arc<Partition>>>,
 }
 
 /// The budget that the running tasks share; its limit is that of the first of them.
@@ -43,6 +43,10 @@ fn budget(bytes: u64) -> Arc<CacheBudget> {
 /// A connection to the fit's server, through memory if it lives in this process.
 fn connect(open: &OpenWorker, layout: &ParamLayout) -> Result<Box<dyn ParamChannel>, ChannelError> {
     Ok(firesteel_ps::connect(&open.spec.server, layout.hash(), layout.parameters(), &open.cancel)?)
+}
+
+fn no_rows() -> BridgeError {
+    BridgeError::new(ErrorCode::Internal, "the worker has no rows: load them first")
 }
 
 native!(worker_open(spec: JString, module: [jbyte]) -> jlong);
@@ -75,6 +79,28 @@ fn worker_load<'local>(
     let spec = &open.spec;
     let spill: Vec<PathBuf> = spec.spill_directories.iter().map(PathBuf::from).collect();
     let rows = Partition::load(stream, &spec.data, budget(spec.cache_bytes), &spill, &open.cancel)?;
+    *open.rows.lock() = Some(Arc::new(rows));
+    Ok(())
+}
+
+native!(worker_share(worker: jlong, other: jlong));
+
+/// Gives a worker the rows that another one has loaded, which stay in memory once.
+fn worker_share<'local>(
+    _: &mut Env<'local>,
+    _: JClass<'local>,
+    worker: jlong,
+    other: jlong,
+) -> Result<(), BridgeError> {
+    let _call = CALLS.enter()?;
+    let (open, other) = (WORKERS.get(worker)?, WORKERS.get(other)?);
+    let rows = other.rows.lock().clone().ok_or_else(no_rows)?;
+    if *rows.spec() != open.spec.data {
+        return Err(BridgeError::new(
+            ErrorCode::Internal,
+            "the worker reads other columns than the one whose rows it is to share",
+        ));
+    }
     *open.rows.lock() = Some(rows);
     Ok(())
 }
@@ -104,9 +130,7 @@ fn worker_run<'local>(
 ) -> Result<JString<'local>, BridgeError> {
     let _call = CALLS.enter()?;
     let open = WORKERS.get(worker)?;
-    let rows = open.rows.lock().take().ok_or_else(|| {
-        BridgeError::new(ErrorCode::Internal, "the worker has no rows: load them first")
-    })?;
+    let rows = open.rows.lock().take().ok_or_else(no_rows)?;
     let layout = layout(&open.spec.network, &open.spec.data)?;
     let mut connect = |_| connect(&open, &layout);
     let report = Worker::new(open.spec.clone(), rows).run(&mut connect, &open.cancel)?;

@@ -9,6 +9,8 @@ mod member;
 mod report;
 mod start;
 
+use std::sync::Arc;
+
 use firesteel_core::clipping::clip;
 use firesteel_core::schedule::{Moment, learning_rate};
 use firesteel_core::spec::WorkerSpec;
@@ -38,14 +40,14 @@ pub type Connect<'a> = &'a mut dyn FnMut(WorkerId) -> Result<Box<dyn ParamChanne
 #[derive(Debug)]
 pub struct Worker {
     spec: WorkerSpec,
-    partition: Partition,
+    partition: Arc<Partition>,
 }
 
 impl Worker {
-    /// The workers that `spec` describes, over the rows of a partition.
+    /// The workers that `spec` describes, over the rows of a partition, which those of other fits may share.
     #[must_use]
-    pub fn new(spec: WorkerSpec, partition: Partition) -> Self {
-        Self { spec, partition }
+    pub fn new(spec: WorkerSpec, partition: impl Into<Arc<Partition>>) -> Self {
+        Self { spec, partition: partition.into() }
     }
 
     /// Trains from where the server says to the last epoch, on the calling thread.

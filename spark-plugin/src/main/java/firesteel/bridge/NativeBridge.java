@@ -74,6 +74,8 @@ final class NativeBridge {
 
   static native void workerLoad(long worker, long arrowStream);
 
+  static native void workerShare(long worker, long other);
+
   static native String workerRun(long worker);
 
   static native void workerAbort(long worker, int code, String message);

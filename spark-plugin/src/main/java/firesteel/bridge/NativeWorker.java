@@ -1,8 +1,8 @@
 package firesteel.bridge;
 
 /**
- * The workers of one task. {@link #load} and {@link #run} belong on the task's thread; {@link #cancel} and
- * {@link #close} may be called from any thread at any time.
+ * The workers of one task. {@link #load} belongs on the task's thread, {@link #run} on that or on one of its own;
+ * {@link #cancel} and {@link #close} may be called from any thread at any time.
  */
 public final class NativeWorker implements AutoCloseable {
   private final Handle handle;
@@ -41,6 +41,16 @@ public final class NativeWorker implements AutoCloseable {
    */
   public void load(long arrowStreamAddress) {
     NativeBridge.workerLoad(handle.get(), arrowStreamAddress);
+  }
+
+  /**
+   * Takes the rows that another worker of this task has loaded and not yet run on, in place of a load; they stay in memory
+   * once, until the last of both is closed or has run.
+   *
+   * @param other workers of another fit over the same columns
+   */
+  public void share(NativeWorker other) {
+    NativeBridge.workerShare(handle.get(), other.handle.get());
   }
 
   /**

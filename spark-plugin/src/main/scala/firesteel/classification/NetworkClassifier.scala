@@ -3,9 +3,8 @@ package firesteel.classification
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
 import firesteel.params.{LossSetter, NetworkSetter, TrainingSetters}
 import firesteel.persistence.EstimatorReader
-import firesteel.train.SingleEstimation
+import firesteel.train.{FitData, Preparation, SingleEstimation}
 import org.apache.spark.ml.classification.ProbabilisticClassifier
-import org.apache.spark.ml.firesteel.MlPrivate
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
@@ -30,7 +29,7 @@ import org.apache.spark.sql.types.StructType
 final class NetworkClassifier(override val uid: String)
     extends ProbabilisticClassifier[Vector, NetworkClassifier, NetworkClassificationModel]
     with ClassificationParams
-    with SingleEstimation
+    with SingleEstimation[NetworkClassificationModel]
     with NetworkSetter
     with LossSetter
     with TrainingSetters
@@ -49,21 +48,16 @@ final class NetworkClassifier(override val uid: String)
     outputSchema(schema, None)
   }
 
-  override def fit(dataset: Dataset[_]): NetworkClassificationModel = {
-    transformSchema(dataset.schema, logging = true)
-    copyValues(train(dataset).setParent(this))
-  }
+  override protected def train(dataset: Dataset[_]): NetworkClassificationModel = trainOne(dataset)
 
-  override protected def train(dataset: Dataset[_]): NetworkClassificationModel =
-    MlPrivate.instrumented(this, dataset, logged) {
-      val label = ColumnResolver.field(dataset.schema, $(labelCol))
-      val fitted = trainNetwork(dataset.toDF()) { inspection =>
-        val target = ClassificationTarget.of(inspection, label, get(loss))
-        checkThresholds(ClassificationTarget.classesOf(inspection.outputs.head.size))
-        Seq(target)
-      }
-      new NetworkClassificationModel(uid, fitted, ClassificationTarget.names(label))
-    }
+  override protected def prepare(data: FitData): Preparation[NetworkClassificationModel] = {
+    val label = ColumnResolver.field(data.df.schema, $(labelCol))
+    prepareNetwork(data) { inspection =>
+      val target = ClassificationTarget.of(inspection, label, get(loss))
+      checkThresholds(ClassificationTarget.classesOf(inspection.outputs.head.size))
+      Seq(target)
+    }(new NetworkClassificationModel(uid, _, ClassificationTarget.names(label)))
+  }
 
   override def copy(extra: ParamMap): NetworkClassifier = defaultCopy(extra)
 }

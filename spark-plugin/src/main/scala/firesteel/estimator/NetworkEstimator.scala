@@ -4,12 +4,10 @@ import firesteel.data.{ColumnResolver, InputRequest}
 import firesteel.network.Network
 import firesteel.params.{HuberSetter, NetworkSetter, TrainingSetters}
 import firesteel.persistence.EstimatorReader
-import firesteel.train.{Inspection, NetworkEstimation, Target}
+import firesteel.train.{FitData, Inspection, NetworkEstimation, Preparation, Target}
 import org.apache.spark.ml.Estimator
-import org.apache.spark.ml.firesteel.MlPrivate
 import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
-import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
 
 /** Trains a neural network of any number of inputs and outputs.
@@ -47,7 +45,7 @@ import org.apache.spark.sql.types.StructType
 final class NetworkEstimator(override val uid: String)
     extends Estimator[NetworkModel]
     with EstimatorParams
-    with NetworkEstimation
+    with NetworkEstimation[NetworkModel]
     with NetworkSetter
     with HuberSetter
     with TrainingSetters
@@ -88,13 +86,8 @@ final class NetworkEstimator(override val uid: String)
     OutputFields.added(schema, OutputFields.of(names, sizes))
   }
 
-  override def fit(dataset: Dataset[_]): NetworkModel = {
-    transformSchema(dataset.schema, logging = true)
-    MlPrivate.instrumented(this, dataset, logged) {
-      val fitted = trainNetwork(dataset.toDF())(targets(_, dataset.schema))
-      copyValues(new NetworkModel(uid, fitted).setParent(this))
-    }
-  }
+  override protected def prepare(data: FitData): Preparation[NetworkModel] =
+    prepareNetwork(data)(targets(_, data.df.schema))(new NetworkModel(uid, _))
 
   private def labelsOf(network: Network): Seq[String] = {
     require(isSet(labelCols), s"$uid has no labelCols; name one column for each output")

@@ -65,6 +65,13 @@ object Configuration {
       "spilled to memory-mapped files in Spark's local directories."
   )(MemoryOverhead.of(_) / 2)
 
+  val CandidatesMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(
+    Prefix + "candidates.memory",
+    "half of the executor's memory overhead",
+    "What the candidates of one `fit(df, paramMaps)` that train side by side may take of an executor's memory outside " +
+      "the Java heap, by an estimate from the size of their networks. More candidates train in several jobs."
+  )(MemoryOverhead.of(_) / 2)
+
   val Threads: ConfigurationKey[Int] = ConfigurationKey.int(
     Prefix + "threads",
     1 to Int.MaxValue,
@@ -139,6 +146,7 @@ object Configuration {
     ServerTimeout,
     StartTimeout,
     CacheMemory,
+    CandidatesMemory,
     Threads,
     Progress,
     SslEnabled,

@@ -3,8 +3,7 @@ package firesteel.regression
 import firesteel.data.{LabelColumn, LabelKind}
 import firesteel.params.{HuberSetter, LossSetter, Losses, NetworkSetter, TrainingSetters}
 import firesteel.persistence.EstimatorReader
-import firesteel.train.{SingleEstimation, Target}
-import org.apache.spark.ml.firesteel.MlPrivate
+import firesteel.train.{FitData, Preparation, SingleEstimation, Target}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap
@@ -33,7 +32,7 @@ import org.apache.spark.sql.types.{DoubleType, StructType}
   */
 final class NetworkRegressor(override val uid: String)
     extends Regressor[Vector, NetworkRegressor, NetworkRegressionModel]
-    with SingleEstimation
+    with SingleEstimation[NetworkRegressionModel]
     with NetworkSetter
     with LossSetter
     with HuberSetter
@@ -54,21 +53,15 @@ final class NetworkRegressor(override val uid: String)
     RegressionOutput.added(schema, $(predictionCol), if (several) VectorType else DoubleType)
   }
 
-  override def fit(dataset: Dataset[_]): NetworkRegressionModel = {
-    transformSchema(dataset.schema, logging = true)
-    copyValues(train(dataset).setParent(this))
-  }
+  override protected def train(dataset: Dataset[_]): NetworkRegressionModel = trainOne(dataset)
 
-  override protected def train(dataset: Dataset[_]): NetworkRegressionModel =
-    MlPrivate.instrumented(this, dataset, logged) {
-      val fitted = trainNetwork(dataset.toDF()) { inspection =>
-        val output = inspection.onlyOutput("a regressor")
-        val label = LabelColumn($(labelCol), LabelKind.Values(output.size))
-        val chosen = lossSpec(get(loss).getOrElse(Losses.Square))
-        Seq(Target(label, chosen, RegressionTarget.metrics))
-      }
-      new NetworkRegressionModel(uid, fitted)
-    }
+  override protected def prepare(data: FitData): Preparation[NetworkRegressionModel] =
+    prepareNetwork(data) { inspection =>
+      val output = inspection.onlyOutput("a regressor")
+      val label = LabelColumn($(labelCol), LabelKind.Values(output.size))
+      val chosen = lossSpec(get(loss).getOrElse(Losses.Square))
+      Seq(Target(label, chosen, RegressionTarget.metrics))
+    }(new NetworkRegressionModel(uid, _))
 
   override def copy(extra: ParamMap): NetworkRegressor = defaultCopy(extra)
 }

@@ -3,19 +3,19 @@ package firesteel.train
 import firesteel.bridge.NativeWorker
 import org.apache.spark.TaskContext
 
-/** Cancels a task's worker when Spark kills the task. Spark 4.1 cannot call back on a kill and interrupts the thread only
-  * where it is told to, and native code does not see either; so a thread looks at the task's flag while the worker runs.
+/** Cancels a task's workers when Spark kills the task. Spark 4.1 cannot call back on a kill and interrupts the thread only
+  * where it is told to, and native code does not see either; so a thread looks at the task's flag while they run.
   */
 private[train] object CancelWatch {
   private val PeriodMillis = 50L
 
   /** Runs the body under watch; the watching thread has ended when this returns. */
-  def during[R](context: TaskContext, worker: NativeWorker)(body: => R): R = {
+  def during[R](context: TaskContext, workers: Seq[NativeWorker])(body: => R): R = {
     val watcher = new Thread(s"firesteel-cancel-watch-${context.taskAttemptId()}") {
       override def run(): Unit =
         try {
           while (!context.isInterrupted()) Thread.sleep(PeriodMillis)
-          worker.cancel()
+          workers.foreach(_.cancel())
         } catch { case _: InterruptedException => () }
     }
     watcher.setDaemon(true)
@@ -27,8 +27,8 @@ private[train] object CancelWatch {
     }
   }
 
-  /** Waits for a thread that is about to end, and keeps an interruption for the caller. */
-  private def joinUninterrupted(thread: Thread): Unit = {
+  /** Waits for a thread, and keeps an interruption for the caller. */
+  def joinUninterrupted(thread: Thread): Unit = {
     var interrupted = false
     while (thread.isAlive)
       try thread.join()

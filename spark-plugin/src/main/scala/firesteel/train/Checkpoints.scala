@@ -6,7 +6,7 @@ import scala.util.control.NonFatal
 
 import firesteel.bridge.{CheckpointException, NativeServer}
 import org.apache.hadoop.fs.Path
-import org.apache.spark.sql.DataFrame
+import org.apache.spark.SparkContext
 import org.json4s.DefaultFormats
 import org.json4s.jackson.JsonMethods.{parse, pretty, render}
 import org.slf4j.LoggerFactory
@@ -45,21 +45,22 @@ private[train] sealed trait Checkpoints extends AutoCloseable {
 
 private[train] object Checkpoints {
 
-  /** The checkpoints of a fit; locked, if there are to be any. Reads the data once then.
+  /** The checkpoints of a fit; locked, if there are to be any. Only then is the content of
+    * the data asked for.
     *
     * @throws firesteel.bridge.CheckpointException
     *   naming the file that is in use by another writer, damaged or foreign
     */
-  def of(df: DataFrame, plan: FitPlan, workers: Int, tasks: Int): Checkpoints =
+  def of(context: SparkContext, plan: FitPlan, workers: Int, content: DataContent): Checkpoints =
     plan.checkpoint.fold[Checkpoints](new NoCheckpoints(plan)) { checkpoint =>
       require(
         plan.serverShards == 1,
         s"checkpointDir is set and serverShards is ${plan.serverShards}, but checkpoints hold what is on the driver's " +
           "server only: leave one of the two out"
       )
-      val fingerprint = Fingerprint.of(df, plan, workers, tasks)
+      val fingerprint = Fingerprint.of(plan, workers, content)
       val path = new Path(new Path(checkpoint.directory), fingerprint.text)
-      val files = path.getFileSystem(df.sparkSession.sparkContext.hadoopConfiguration)
+      val files = path.getFileSystem(context.hadoopConfiguration)
       val folder = new CheckpointFolder(files, files.makeQualified(path))
       files.mkdirs(folder.path)
       val lock = CheckpointLock.acquire(files, folder.lockFile)

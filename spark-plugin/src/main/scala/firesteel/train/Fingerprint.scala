@@ -45,22 +45,19 @@ private[train] object Fingerprint {
     "server"
   )
 
-  /** The fingerprint of a fit; reads its data once, in one job.
+  /** The fingerprint of a fit.
     *
     * @param workers
     *   the workers of the fit
-    * @param tasks
-    *   the tasks that they are spread over, which decides which rows each gets
+    * @param content
+    *   what it trains on
     */
-  def of(df: DataFrame, plan: FitPlan, workers: Int, tasks: Int): Fingerprint = {
-    val conf = df.sparkSession.sparkContext.getConf
-    Fingerprint(
-      JObject(
-        settings(plan, workers, conf).obj ++
-          List("tasks" -> JInt(tasks), "content" -> content(df, plan.data, tasks))
-      )
+  def of(plan: FitPlan, workers: Int, content: DataContent): Fingerprint = Fingerprint(
+    JObject(
+      settings(plan, workers, content.conf).obj ++
+        List("tasks" -> JInt(content.tasks), "content" -> content.json)
     )
-  }
+  )
 
   /** The settings of a fit, without its data. */
   def settings(plan: FitPlan, workers: Int, conf: SparkConf): JObject = {
@@ -77,24 +74,34 @@ private[train] object Fingerprint {
     case _ => throw new IllegalStateException("a specification is no object")
   }
 
-  /** The rows and what they hold, whatever their order and their partitions. */
-  private def content(df: DataFrame, data: DataPlan, tasks: Int): JObject = {
-    val digests =
-      try DataRoad.runTasks(df, data, tasks)(new DigestTask(data.toJson)).rdd.collect()
-      catch { case error: Throwable => throw FitJob.typed(error) }
-    def total(field: String): BigInt = digests
-      .map(text => parse(text) \ field)
-      .collect { case JInt(value) =>
-        value
-      }
-      .sum
-    JObject("rows" -> JInt(total("rows")), "hash" -> JInt(total("content").mod(BigInt(2).pow(64))))
-  }
-
   private def sorted(json: JValue): JValue = json match {
     case JObject(fields) => JObject(fields.map { case (n, v) => n -> sorted(v) }.sortBy(_._1))
     case JArray(values) => JArray(values.map(sorted))
     case other => other
+  }
+}
+
+/** What the rows of a DataFrame hold, whatever their order and their partitions.
+  *
+  * @param df
+  *   the rows, which are read in one job when they are first asked for
+  * @param data
+  *   the columns that count
+  * @param tasks
+  *   the tasks that read them, which decides which rows each worker gets
+  */
+private[train] final class DataContent(df: DataFrame, data: DataPlan, val tasks: Int) {
+
+  def conf: SparkConf = df.sparkSession.sparkContext.getConf
+
+  /** The number of rows and a hash of them. */
+  lazy val json: JObject = {
+    val digests =
+      try DataRoad.runTasks(df, data, tasks)(new DigestTask(data.toJson)).rdd.collect()
+      catch { case error: Throwable => throw FitJob.typed(error) }
+    def total(field: String): BigInt =
+      digests.map(text => parse(text) \ field).collect { case JInt(value) => value }.sum
+    JObject("rows" -> JInt(total("rows")), "hash" -> JInt(total("content").mod(BigInt(2).pow(64))))
   }
 }
 

@@ -18,9 +18,9 @@ import org.slf4j.LoggerFactory
 /** What a fit gives: the trained weights as safetensors, and what happened. */
 private[firesteel] final case class TrainedNetwork(weights: Array[Byte], summary: TrainingSummary)
 
-/** The driver's side of one fit: a parameter server, and one Spark job whose tasks are the workers. */
+/** The Spark job of one fit, or of several over the same rows: its tasks are the workers. */
 private[firesteel] object FitJob {
-  private val log = LoggerFactory.getLogger("firesteel.train.FitJob")
+  private[train] val log = LoggerFactory.getLogger("firesteel.train.FitJob")
   private val Poll = 200.millis
   private val EndMillis = 10000L
 
@@ -31,126 +31,133 @@ private[firesteel] object FitJob {
     * @throws org.apache.spark.SparkException
     *   when Spark failed, or the job was cancelled
     */
-  def run(df: DataFrame, plan: FitPlan): TrainedNetwork = {
+  def run(df: DataFrame, plan: FitPlan): TrainedNetwork =
+    train(df, Seq(SizedPlan.of(plan, prepare(df)))).head
+
+  /** Trains the candidates of a search, those that can side by side. Fails with the first that fails.
+    *
+    * @throws java.lang.RuntimeException
+    *   as [[run]]
+    */
+  def runAll(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] = Candidates.train(df, plans)
+
+  /** What has to be right before anything else is done. */
+  private[train] def prepare(df: DataFrame): SparkContext = {
     NativeSetup.ensureLoaded()
     val context = df.sparkSession.sparkContext
     Configuration.check(context.getConf)
-    val slots = Slots.of(context, plan.requestedWorkers)
-    val workers = plan.workers(slots)
-    val tasks = math.min(workers, slots)
-    val identity = FitIdentity.random()
-    log.info(s"Fit ${identity.fit}: $workers workers in $tasks tasks on $slots slots")
-    Closing(Checkpoints.of(df, plan, workers, tasks)) { checkpoints =>
-      Closing(SentModule.of(context, plan.module)) { module =>
-        val shards = ShardServers.open(context, plan, identity, workers, module)
-        val spec = plan.server(identity, workers, context.getConf, shards)
-        val trained = Closing(checkpoints.open(spec)) { server =>
-          val port = ServerStatus.parseStatus(server.status()).port
-          val task = new WorkerTask(
-            plan.worker(identity, workers, port, context.getConf, shards),
-            module,
-            workers,
-            tasks
-          )
-          val start = System.nanoTime()
-          val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
-          val progress = progressOf(plan, workers, context)
-          val reports = Closing(checkpoints.writer(server)) { writer =>
-            new Run(context, server, shards, rdd, tasks, slots, progress, writer).await()
-          }
-          val seconds = (System.nanoTime() - start).toDouble / 1e9
-          result(server, reports.map(ServerStatus.parseReport), workers, seconds)
+    context
+  }
+
+  /** Trains fits that read the same columns in the same number of tasks, all at the same time. */
+  private[train] def train(df: DataFrame, fits: Seq[SizedPlan]): Seq[TrainedNetwork] = {
+    val SizedPlan(plan, slots, _) = fits.head
+    val tasks = fits.head.tasks
+    val context = df.sparkSession.sparkContext
+    FitSlots.here.during(tasks, slots, fits.exists(_.plan.inRounds)) {
+      OpenFit.all(context, fits, new DataContent(df, plan.data, tasks)) { opened =>
+        val task = new WorkerTask(opened.map(_.job), tasks)
+        val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
+        writers(opened) { checkpoints =>
+          new Run(context, opened, rdd, tasks, slots, progressOf(fits, context), checkpoints)
+            .await()
         }
-        checkpoints.complete()
-        trained
       }
     }
   }
 
-  private def progressOf(plan: FitPlan, workers: Int, context: SparkContext): Progress =
-    if (plan.showProgress.getOrElse(Configuration.Progress.get(context.getConf))) {
-      ProgressLine.onConsole(plan.epochs, workers)
-    } else new LoggedProgress(log, plan.epochs, workers)
+  private def writers[R](fits: Seq[OpenFit])(body: Seq[CheckpointWriter] => R): R = fits match {
+    case first +: rest =>
+      Closing(first.checkpointWriter())(writer => writers(rest)(others => body(writer +: others)))
+    case _ => body(Nil)
+  }
 
-  private def result(
-      server: NativeServer,
-      reports: Seq[TaskReport],
-      workers: Int,
-      seconds: Double
-  ): TrainedNetwork = {
-    val status = ServerStatus.parseStatus(server.status())
-    if (status.rowsTrained == 0) {
-      throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
-    }
-    val kept = ServerStatus.parseSummary(server.summary())
-    val summary = TrainingSummary.of(status, kept, reports, workers, seconds)
-    TrainedNetwork(server.weights(), summary)
+  private def progressOf(fits: Seq[SizedPlan], context: SparkContext): Progress = {
+    val shown =
+      fits.exists(_.plan.showProgress.getOrElse(Configuration.Progress.get(context.getConf)))
+    val sizes = fits.map(_.size)
+    if (shown) ProgressLine.onConsole(sizes) else new LoggedProgress(log, sizes)
   }
 
   /** The job, from its submission to the end of its last task. */
   private final class Run(
       context: SparkContext,
-      server: NativeServer,
-      shards: Seq[ShardServer],
-      rdd: RDD[String],
+      fits: Seq[OpenFit],
+      rdd: RDD[Seq[String]],
       tasks: Int,
       slots: Int,
       progress: Progress,
-      checkpoints: CheckpointWriter
+      checkpoints: Seq[CheckpointWriter]
   ) {
-    private val listener =
-      new FitListener(rdd.id, (partition, attempt) => server.attemptEnded(partition, attempt))
-    private val losses = new ShardListener(shards, server)
+    private val listener = new FitListener(
+      rdd.id,
+      (partition, attempt) => fits.foreach(_.server.attemptEnded(partition, attempt))
+    )
+    private val losses = fits.map(fit => new ShardListener(fit.shards, fit.server))
     private val startTimeout = Configuration.StartTimeout.get(context.getConf)
-    private var warned = 0
+    private val warned = Array.fill(fits.size)(0)
+    private val finished = Array.fill(fits.size)(Option.empty[Double])
     private var warnedOfStart = false
-    private var last = status
+    private var last = statuses
+    private val start = System.nanoTime()
 
-    /** Gives the reports of all tasks. */
-    def await(): Seq[String] = {
+    /** Gives what came of each fit. */
+    def await(): Seq[TrainedNetwork] = {
       context.addSparkListener(listener)
-      context.addSparkListener(losses)
-      try {
-        // Not runJob: this thread watches the fit meanwhile. The job has this thread's group, tags and pool.
-        val action = rdd.collectAsync()
-        try watch(action)
-        catch {
-          case error: Throwable =>
-            action.cancel()
-            if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
-              log.warn("Tasks of a failed fit still run; Spark has been told to kill them")
-            }
-            throw failure.getOrElse(typed(error))
-        } finally progress.finish(last)
-      } finally {
-        context.removeSparkListener(listener)
-        context.removeSparkListener(losses)
+      losses.foreach(context.addSparkListener(_))
+      val reports =
+        try {
+          // Not runJob: this thread watches the fit meanwhile. The job has this thread's group, tags and pool.
+          val action = rdd.collectAsync()
+          try watch(action)
+          catch {
+            case error: Throwable =>
+              action.cancel()
+              if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
+                log.warn("Tasks of a failed fit still run; Spark has been told to kill them")
+              }
+              throw failure.getOrElse(typed(error))
+          } finally progress.finish(last)
+        } finally {
+          context.removeSparkListener(listener)
+          losses.foreach(context.removeSparkListener(_))
+        }
+      val end = seconds
+      fits.indices.map { fit =>
+        val own = reports.map(task => ServerStatus.parseReport(task(fit)))
+        fits(fit).result(own, finished(fit).filter(_ => fits.size > 1).getOrElse(end))
       }
     }
 
+    private def seconds: Double = (System.nanoTime() - start).toDouble / 1e9
+
     @tailrec
-    private def watch(action: FutureAction[Seq[String]]): Seq[String] = {
+    private def watch(action: FutureAction[Seq[Seq[String]]]): Seq[Seq[String]] = {
       val ended =
         try {
           Await.ready(action, Poll)
           true
         } catch { case _: TimeoutException => false }
-      last = status
-      tell(last)
-      last.failure.foreach(reason => throw NativeErrors.create(reason.code, reason.message))
+      last = statuses
+      tell()
+      failureOf(last).foreach(throw _)
       if (ended) {
         Await.result(action, Poll)
       } else {
-        checkpoints.update(last)
+        checkpoints.zip(last).foreach { case (writer, status) => writer.update(status) }
         checkStart()
         watch(action)
       }
     }
 
-    private def tell(now: ServerStatus): Unit = {
-      progress.update(now)
-      now.warnings.drop(warned).foreach(warning => log.warn(warning))
-      warned = now.warnings.size
+    private def tell(): Unit = {
+      progress.update(last)
+      for ((status, fit) <- last.zipWithIndex) {
+        val plan = fits(fit).sized
+        status.warnings.drop(warned(fit)).foreach(warning => log.warn(plan.plan.named(warning)))
+        warned(fit) = status.warnings.size
+        if (finished(fit).isEmpty && status.isFinished(plan.workers)) finished(fit) = Some(seconds)
+      }
     }
 
     /** Says once that workers still wait: with an asynchronous strategy those that have started train meanwhile. */
@@ -167,12 +174,17 @@ private[firesteel] object FitJob {
         }
       }
 
-    private def status: ServerStatus = ServerStatus.parseStatus(server.status())
+    private def statuses: Seq[ServerStatus] = fits.map(_.status)
 
-    /** Why the fit must fail, if the server knows it; a stopped context may have closed the server. */
-    private def failure: Option[RuntimeException] =
-      Try(status).getOrElse(last).failure.map { reason =>
-        NativeErrors.create(reason.code, reason.message)
+    /** Why the job must fail, if a server knows it; a stopped context may have closed the servers. */
+    private def failure: Option[RuntimeException] = failureOf(Try(statuses).getOrElse(last))
+
+    private def failureOf(statuses: Seq[ServerStatus]): Option[RuntimeException] =
+      statuses.zip(fits).collectFirst {
+        case (ServerStatus.Failed(FailureStatus(code, message)), fit) =>
+          // Bad rows are bad for all of them.
+          val shared = code == InvalidDataException.CODE
+          NativeErrors.create(code, if (shared) message else fit.sized.plan.named(message))
       }
   }
 

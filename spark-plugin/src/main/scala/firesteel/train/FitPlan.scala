@@ -46,6 +46,12 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   the weights that training starts from; a module's own, or new ones from the seed, if not given
   * @param module
   *   the archive of a network in TorchScript
+  * @param inRounds
+  *   whether the strategy has rounds of all workers
+  * @param parameters
+  *   the number of the network's trained parameters
+  * @param candidate
+  *   what a user knows the fit by where it is one of several
   */
 private[firesteel] final case class FitPlan(
     network: JObject,
@@ -64,8 +70,14 @@ private[firesteel] final case class FitPlan(
     serverShards: Int = 1,
     checkpoint: Option[CheckpointPlan] = None,
     initialWeights: Option[SafeTensors] = None,
-    module: Option[Archive] = None
+    module: Option[Archive] = None,
+    inRounds: Boolean = false,
+    parameters: Long = 0,
+    candidate: Option[String] = None
 ) {
+
+  /** A message of this fit, which names it where it is one of several. */
+  def named(message: String): String = candidate.fold(message)(name => s"$name: $message")
 
   /** The archive of a network in TorchScript as native code takes it: null if there is none. */
   def moduleBytes: Array[Byte] = module.map(_.bytes).orNull

@@ -1,19 +1,69 @@
 package firesteel.train
 
-import firesteel.data.{ColumnResolver, DataPlan, InputRequest, LabelColumn}
+import scala.collection.mutable
+
+import firesteel.data.{ColumnResolver, DataPlan, InputColumn, InputRequest, LabelColumn}
 import firesteel.network.{Network, NetworkJson}
-import firesteel.params.{HasNetwork, InputRequests, LossParams, TrainingParams}
-import org.apache.spark.ml.param.Param
+import firesteel.params.{HasNetwork, InputRequests, LossParams, Strategy, TrainingParams}
+import org.apache.spark.ml.firesteel.MlPrivate
 import org.apache.spark.ml.param.shared.{HasLabelCol, HasWeightCol}
-import org.apache.spark.sql.DataFrame
+import org.apache.spark.ml.param.{Param, ParamMap}
+import org.apache.spark.ml.{Estimator, Model}
+import org.apache.spark.sql.{DataFrame, Dataset}
 import org.apache.spark.sql.types.StructType
 import org.json4s.JsonAST.{JDouble, JObject}
 
-/** What every estimator of this library does between its parameters and the training job. */
-private[firesteel] trait NetworkEstimation
-    extends TrainingParams
+/** What every estimator of this library does between its parameters and the training job.
+  *
+  * @tparam M
+  *   the model that it gives
+  */
+private[firesteel] trait NetworkEstimation[M <: Model[M]]
+    extends Estimator[M]
+    with TrainingParams
     with HasNetwork
     with HasWeightCol {
+
+  /** What is to be trained, and what becomes of it; fails where columns and parameters do not fit. */
+  protected def prepare(data: FitData): Preparation[M]
+
+  override def copy(extra: ParamMap): NetworkEstimation[M]
+
+  override def fit(dataset: Dataset[_]): M = {
+    transformSchema(dataset.schema, logging = true)
+    finished(trainOne(dataset))
+  }
+
+  /** Fits a model for each map, which has precedence over what is set here.
+    *
+    * Maps that lead to the same columns and the same number of tasks train in one job, side by side: the data is read once
+    * and is in memory once. `spark.firesteel.candidates.memory` bounds how many. The first failure fails all.
+    */
+  override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] = {
+    val candidates = paramMaps.map(copy(_))
+    candidates.foreach(_.transformSchema(dataset.schema, logging = true))
+    MlPrivate.instrumented(this, dataset, logged) {
+      val data = new FitData(dataset.toDF())
+      val prepared = candidates.map(_.prepare(data))
+      val plans = prepared.zip(paramMaps).zipWithIndex.map { case ((one, map), index) =>
+        val name = s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
+        one.plan.copy(candidate = Some(name))
+      }
+      FitJob.runAll(data.df, plans).zip(prepared).zip(candidates).map {
+        case ((trained, one), candidate) => candidate.finished(one.model(trained))
+      }
+    }
+  }
+
+  /** Trains one model, whose parameters are not set yet. */
+  protected final def trainOne(dataset: Dataset[_]): M =
+    MlPrivate.instrumented(this, dataset, logged) {
+      val data = new FitData(dataset.toDF())
+      val prepared = prepare(data)
+      prepared.model(FitJob.run(data.df, prepared.plan))
+    }
+
+  private def finished(model: M): M = copyValues(model.setParent(this))
 
   /** What the estimator asks of the columns that feed a network, one request for each input. */
   private[firesteel] def inputRequests(network: Network, schema: StructType): Seq[InputRequest]
@@ -35,33 +85,34 @@ private[firesteel] trait NetworkEstimation
       validationRows
     )
 
-  /** Trains the network on a DataFrame, from its own weights if it has some.
+  /** Plans to train the network, from its own weights if it has some.
     *
-    * @param df
-    *   any batch DataFrame
     * @param targets
     *   what is learnt: one for each of the network's outputs
+    * @param model
+    *   what the trained network is put into
     */
-  protected final def trainNetwork(df: DataFrame)(
-      targets: Inspection => Seq[Target]
-  ): FittedNetwork = {
+  protected final def prepareNetwork(data: FitData)(targets: Inspection => Seq[Target])(
+      model: FittedNetwork => M
+  ): Preparation[M] = {
     val network = requiredNetwork
     // First what needs neither data nor a cluster.
     val optimizer = fitOptimizerSpec
     val _ = strategySpec(workers = 1)
-    val inputs = ColumnResolver.resolve(df, inputRequests(network, df.schema), Nil).inputs
+    val schema = data.df.schema
+    val inputs = data.inputs(inputRequests(network, schema))
     val inspection = Inspection.of(network, inputs)
     network.start.foreach(weights => Inspection.checkWeights(network, inputs, weights))
     val learnt = targets(inspection)
     val labels = learnt.map(_.label)
-    ColumnResolver.check(df.schema, Nil, labels)
-    val data = DataPlan(inputs, labels, weightColumn, validationRows)
+    ColumnResolver.check(schema, Nil, labels)
+    val columns = DataPlan(inputs, labels, weightColumn, validationRows)
     val controls = controlSpec(getEpochs, Target.metrics(network.outputs, learnt))
     val losses = learnt.map(_.term)
-    Inspection.check(network, data, losses, controls)
+    Inspection.check(network, columns, losses, controls)
     val plan = FitPlan(
       NetworkJson.specification(network),
-      data,
+      columns,
       losses,
       optimizer,
       strategySpec(_),
@@ -76,11 +127,18 @@ private[firesteel] trait NetworkEstimation
       ShardServers.within(getServerShards, inspection.parameters),
       get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits))),
       network.start,
-      network.module
+      network.module,
+      Strategy($(strategy)).inRounds,
+      inspection.parameters
     )
-    val trained = FitJob.run(df, plan)
     val untrained = network.withoutWeights
-    new FittedNetwork(untrained, inputs, inspection.outputs, trained.weights, trained.summary)
+    Preparation(
+      plan,
+      trained =>
+        model(
+          new FittedNetwork(untrained, inputs, inspection.outputs, trained.weights, trained.summary)
+        )
+    )
   }
 
   /** The network, which must be set. */
@@ -104,9 +162,48 @@ private[firesteel] trait NetworkEstimation
       Seq(schedule, validationIndicatorCol, validationFraction)
 }
 
+private[firesteel] object NetworkEstimation {
+  private val ShownCharacters = 40
+
+  /** A map for people: networks and other long values are cut short. */
+  private def text(map: ParamMap): String =
+    map.toSeq
+      .map { pair =>
+        val value = pair.value match {
+          case items: Array[_] => items.mkString("[", ", ", "]")
+          case other => other.toString
+        }
+        val shown =
+          if (value.length <= ShownCharacters) value else value.take(ShownCharacters) + "..."
+        s"${pair.param.name} = $shown"
+      }
+      .sorted
+      .mkString(", ")
+}
+
+/** The rows that fits train on.
+  *
+  * @param df
+  *   any batch DataFrame
+  */
+private[firesteel] final class FitData(val df: DataFrame) {
+  private val known = mutable.Map.empty[Seq[InputRequest], Seq[InputColumn]]
+
+  /** The inputs with their shapes, for which a row is looked at once where the schema does not tell them. */
+  def inputs(requests: Seq[InputRequest]): Seq[InputColumn] =
+    known.getOrElseUpdate(requests, ColumnResolver.resolve(df, requests, Nil).inputs)
+}
+
+/** A fit that is ready to be trained.
+  *
+  * @param model
+  *   makes the model of what was trained
+  */
+private[firesteel] final case class Preparation[M](plan: FitPlan, model: TrainedNetwork => M)
+
 /** What the estimators of networks with one input and one output have. */
-private[firesteel] trait SingleEstimation
-    extends NetworkEstimation
+private[firesteel] trait SingleEstimation[M <: Model[M]]
+    extends NetworkEstimation[M]
     with InputRequests
     with HasLabelCol
     with LossParams {

@@ -4,37 +4,52 @@ import java.io.PrintStream
 
 import org.slf4j.Logger
 
-/** Tells a user how a fit gets on. */
+/** Tells a user how the fits of one job get on. */
 private[train] trait Progress {
 
-  /** Takes the newest state of the fit. */
-  def update(status: ServerStatus): Unit
+  /** Takes the newest state of each fit. */
+  def update(statuses: Seq[ServerStatus]): Unit
 
-  /** Takes the last state. */
-  def finish(status: ServerStatus): Unit
+  /** Takes the last states. */
+  def finish(statuses: Seq[ServerStatus]): Unit
 }
 
-/** A line in the log for each epoch that all workers have trained. */
-private[train] final class LoggedProgress(log: Logger, epochs: Int, workers: Int) extends Progress {
-  private var told = 0
+/** How far a fit has to go.
+  *
+  * @param candidate
+  *   what it is called where it is one of several
+  */
+private[train] final case class FitSize(
+    epochs: Int,
+    workers: Int,
+    candidate: Option[String] = None
+)
 
-  override def update(status: ServerStatus): Unit =
-    status.epochs.filter(e => e.epoch >= told && e.finishedWorkers == workers).foreach { epoch =>
-      log.info(f"Epoch ${epoch.epoch + 1}/$epochs: loss ${epoch.loss.getOrElse(Double.NaN)}%.4f")
-      told = epoch.epoch + 1
+/** A line in the log for each epoch that all workers of a fit have trained. */
+private[train] final class LoggedProgress(log: Logger, fits: Seq[FitSize]) extends Progress {
+  private val told = Array.fill(fits.size)(0)
+
+  override def update(statuses: Seq[ServerStatus]): Unit =
+    for {
+      ((status, fit), index) <- statuses.zip(fits).zipWithIndex
+      epoch <- status.epochs
+      if epoch.epoch >= told(index) && epoch.finishedWorkers == fit.workers
+    } {
+      val name = fit.candidate.fold("")(_ + ": ")
+      val loss = epoch.loss.getOrElse(Double.NaN)
+      log.info(f"${name}Epoch ${epoch.epoch + 1}/${fit.epochs}: loss $loss%.4f")
+      told(index) = epoch.epoch + 1
     }
 
-  override def finish(status: ServerStatus): Unit = update(status)
+  override def finish(statuses: Seq[ServerStatus]): Unit = update(statuses)
 }
 
 /** One line on the console, drawn over and over as Spark draws its own.
   *
   * @param out
   *   the console
-  * @param epochs
-  *   the epochs of the fit
-  * @param workers
-  *   its workers
+  * @param fits
+  *   the fits of the job
   * @param width
   *   the console's columns
   * @param clock
@@ -42,21 +57,20 @@ private[train] final class LoggedProgress(log: Logger, epochs: Int, workers: Int
   */
 private[train] final class ProgressLine(
     out: PrintStream,
-    epochs: Int,
-    workers: Int,
+    fits: Seq[FitSize],
     width: Int,
     clock: () => Long
 ) extends Progress {
   private val rate = new Rate
   private var drawn = false
 
-  override def update(status: ServerStatus): Unit = {
-    rate.add(clock(), status.rowsTrained)
-    draw(ProgressLine.text(status, epochs, workers, rate))
+  override def update(statuses: Seq[ServerStatus]): Unit = {
+    rate.add(clock(), statuses.map(_.rowsTrained).sum)
+    draw(ProgressLine.text(statuses.zip(fits), rate))
   }
 
-  override def finish(status: ServerStatus): Unit = {
-    update(status)
+  override def finish(statuses: Seq[ServerStatus]): Unit = {
+    update(statuses)
     if (drawn) out.println()
   }
 
@@ -92,24 +106,38 @@ private[train] object ProgressLine {
   private val DefaultWidth = 80
 
   /** On standard error, as wide as the console. */
-  def onConsole(epochs: Int, workers: Int): ProgressLine = {
+  def onConsole(fits: Seq[FitSize]): ProgressLine = {
     val width = sys.env.get("COLUMNS").flatMap(_.toIntOption).filter(_ > 1).getOrElse(DefaultWidth)
-    new ProgressLine(System.err, epochs, workers, width, () => System.nanoTime())
+    new ProgressLine(System.err, fits, width, () => System.nanoTime())
   }
 
-  def text(status: ServerStatus, epochs: Int, workers: Int, rate: Rate): String = {
-    val done = fraction(status, epochs, workers)
-    val epoch = math.min(epochs, status.workers.map(_.epoch).minOption.getOrElse(0) + 1)
-    val live = status.workers.count(_.state == "live")
-    val parts = Seq(
-      Some(s"epoch $epoch/$epochs ${bar(done)}"),
-      status.recentLoss.map(loss => f"loss $loss%.4f"),
+  def text(fits: Seq[(ServerStatus, FitSize)], rate: Rate): String = {
+    val done = fits.map { case (status, size) => fraction(status, size) }.sum / fits.size
+    val live = fits.map { case (status, _) => status.workers.count(_.state == "live") }.sum
+    val head = fits match {
+      case Seq((status, size)) =>
+        val epoch = math.min(size.epochs, status.workers.map(_.epoch).minOption.getOrElse(0) + 1)
+        Seq(
+          Some(s"epoch $epoch/${size.epochs} ${bar(done)}"),
+          status.recentLoss.map(loss => f"loss $loss%.4f")
+        )
+      case several =>
+        val finished = several.count { case (status, size) => status.isFinished(size.workers) }
+        Seq(Some(s"$finished/${several.size} candidates ${bar(done)}"))
+    }
+    val tail = Seq(
       rate.perSecond.map(rows => f"$rows%,.0f rows/s"),
-      Some(s"$live/$workers workers"),
-      status.resumed.map(from => s"resumed in epoch ${math.min(epochs, from.epoch + 1)}"),
-      left(status, done, rate).map(seconds => s"${clock(seconds)} left")
+      Some(s"$live/${fits.map(_._2.workers).sum} workers"),
+      resumed(fits),
+      left(fits.map(_._1.rowsTrained).sum, done, rate).map(seconds => s"${clock(seconds)} left")
     )
-    parts.flatten.mkString("  ")
+    (head ++ tail).flatten.mkString("  ")
+  }
+
+  private def resumed(fits: Seq[(ServerStatus, FitSize)]): Option[String] = fits match {
+    case Seq((status, size)) =>
+      status.resumed.map(from => s"resumed in epoch ${math.min(size.epochs, from.epoch + 1)}")
+    case several => Some(several.count(_._1.resumed.nonEmpty)).filter(_ > 0).map(n => s"$n resumed")
   }
 
   private def bar(done: Double): String = {
@@ -119,17 +147,17 @@ private[train] object ProgressLine {
   }
 
   /** How much of all mini-batches is trained; a worker that has not registered has trained none. */
-  private def fraction(status: ServerStatus, epochs: Int, workers: Int): Double = {
+  private def fraction(status: ServerStatus, size: FitSize): Double = {
     val each = status.workers.map { worker =>
       val within = if (worker.batches == 0) 0.0 else worker.batch.toDouble / worker.batches
-      if (worker.state == "finished") 1.0 else (worker.epoch + within) / epochs
+      if (worker.state == "finished") 1.0 else (worker.epoch + within) / size.epochs
     }
-    math.min(1.0, each.sum / workers)
+    math.min(1.0, each.sum / size.workers)
   }
 
-  private def left(status: ServerStatus, done: Double, rate: Rate): Option[Long] =
+  private def left(rows: Long, done: Double, rate: Rate): Option[Long] =
     rate.perSecond.filter(_ => done > 0).map { perSecond =>
-      math.ceil(status.rowsTrained.toDouble * (1 - done) / done / perSecond).toLong
+      math.ceil(rows.toDouble * (1 - done) / done / perSecond).toLong
     }
 
   private def clock(seconds: Long): String =

@@ -19,7 +19,11 @@ private[train] final case class ServerStatus(
     resumed: Option[ResumedStatus] = None,
     stopped: Option[String] = None,
     bestEpoch: Option[Int] = None
-)
+) {
+
+  /** Whether all of so many workers have trained everything. */
+  def isFinished(of: Int): Boolean = workers.count(_.state == "finished") == of
+}
 
 /** Where an interrupted fit had got to that this one goes on from: an epoch counted from 0, and how long it had run. */
 private[train] final case class ResumedStatus(epoch: Int, millis: Long)
@@ -74,6 +78,11 @@ private[train] final case class MemberReport(index: Int, rows: Long)
 
 private[train] object ServerStatus {
   private implicit val formats: DefaultFormats.type = DefaultFormats
+
+  /** Finds the failure of a fit that has failed. */
+  object Failed {
+    def unapply(status: ServerStatus): Option[FailureStatus] = status.failure
+  }
 
   def parseStatus(json: String): ServerStatus = parse(json).extract[ServerStatus]
 

@@ -1,16 +1,18 @@
 package firesteel.train
 
+import java.util.concurrent.atomic.AtomicReference
+
 import scala.util.control.NonFatal
 
 import firesteel.bridge._
-import firesteel.data.PartitionStream
+import firesteel.data.{Closing, PartitionStream}
 import firesteel.plugin.{Configuration, NativeSetup}
 import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.{SparkEnv, TaskContext, TaskKilledException}
 import org.json4s.JsonAST.JObject
 import org.json4s.jackson.JsonMethods.parse
 
-/** What a task of a fit does with its partition: takes the rows into native memory and trains all epochs on them.
+/** What a task trains of one fit.
   *
   * @param common
   *   what the `WorkerSpec`s of all tasks have in common, the fit's secret among it
@@ -18,49 +20,88 @@ import org.json4s.jackson.JsonMethods.parse
   *   the archive of a network in TorchScript
   * @param workers
   *   the workers of the fit
-  * @param tasks
-  *   the tasks that they are spread over
   */
-private[train] final class WorkerTask(
-    common: String,
-    module: SentModule,
-    workers: Int,
-    tasks: Int
-) extends (PartitionStream => String)
+private[train] final class WorkerJob(
+    val common: String,
+    val module: SentModule,
+    val workers: Int
+) extends Serializable
+
+/** What a task does with its partition: takes the rows into native memory and trains all epochs of each fit on them.
+  *
+  * @param jobs
+  *   the fits, which read the same columns
+  * @param tasks
+  *   the tasks that the workers of each are spread over
+  */
+private[train] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
+    extends (PartitionStream => Seq[String])
     with Serializable {
 
-  /** Gives the workers' report. */
-  override def apply(stream: PartitionStream): String = {
+  /** Gives the report of each fit's workers. */
+  override def apply(stream: PartitionStream): Seq[String] = {
     NativeSetup.ensureLoaded()
     val context = TaskContext.get()
-    val worker = NativeWorker.open(specification(stream.partition, context), module.bytes)
-    var loaded = false
-    try
-      CancelWatch.during(context, worker) {
+    open(jobs, stream.partition, context) { workers =>
+      var loaded = false
+      CancelWatch.during(context, workers) {
         try {
-          stream.feed(address => worker.load(address))
+          stream.feed(address => workers.head.load(address))
+          workers.tail.foreach(_.share(workers.head))
           loaded = true
-          worker.run()
+          if (workers.size == 1) workers.map(_.run()) else sideBySide(workers, context)
         } catch {
-          case error: Throwable => throw outcome(error, context, worker, loaded)
+          case error: Throwable => throw outcome(error, context, workers.head, loaded)
         }
       }
-    finally worker.close()
+    }
   }
 
-  override def toString: String = s"WorkerTask($workers workers in $tasks tasks)"
+  override def toString: String = s"WorkerTask(${jobs.size} fits in $tasks tasks)"
 
-  private def specification(partition: Int, context: TaskContext): String = {
+  private def open[R](jobs: Seq[WorkerJob], partition: Int, context: TaskContext)(
+      body: Seq[NativeWorker] => R
+  ): R = jobs match {
+    case first +: rest =>
+      Closing(NativeWorker.open(specification(first, partition, context), first.module.bytes)) {
+        worker => open(rest, partition, context)(others => body(worker +: others))
+      }
+    case _ => body(Nil)
+  }
+
+  /** Runs all workers, each on a thread of its own; when one fails, the others are cancelled, and its error counts. */
+  private def sideBySide(workers: Seq[NativeWorker], context: TaskContext): Seq[String] = {
+    val failure = new AtomicReference[Throwable]
+    val reports = new Array[String](workers.size)
+    val threads = workers.zipWithIndex.map { case (worker, index) =>
+      val thread = new Thread(s"firesteel-candidate-${context.taskAttemptId()}-$index") {
+        override def run(): Unit =
+          try reports(index) = worker.run()
+          catch {
+            case error: Throwable =>
+              if (failure.compareAndSet(null, error)) workers.foreach(_.cancel())
+          }
+      }
+      thread.setDaemon(true)
+      thread.start()
+      thread
+    }
+    threads.foreach(CancelWatch.joinUninterrupted)
+    Option(failure.get).foreach(throw _)
+    reports.toSeq
+  }
+
+  private def specification(job: WorkerJob, partition: Int, context: TaskContext): String = {
     val conf = SparkEnv.get.conf
     val own = FitPlan.ofTask(
       partition,
       context.taskAttemptId(),
-      WorkerTask.workersIn(partition, workers, tasks),
+      WorkerTask.workersIn(partition, job.workers, tasks),
       math.min(Configuration.Threads.get(conf), context.cpus()),
       Configuration.CacheMemory.get(conf),
       SparkPrivate.localDirectories
     )
-    parse(common) match {
+    parse(job.common) match {
       case shared: JObject => FitPlan.text(JObject(TlsFiles.locatedIn(shared).obj ++ own.obj))
       case _ => throw new IllegalStateException("the specification of the workers is no object")
     }

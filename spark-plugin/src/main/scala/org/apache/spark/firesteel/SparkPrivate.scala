@@ -9,6 +9,13 @@ object SparkPrivate {
   def slots(context: SparkContext): Int =
     context.maxNumConcurrentTasks(context.resourceProfileManager.defaultResourceProfile)
 
+  /** How many tasks of the default resource profile an executor runs at once; all of them in local mode. */
+  def slotsOfExecutor(context: SparkContext): Int = {
+    val executors =
+      math.max(1, context.env.blockManager.master.getMemoryStatus.keys.count(!_.isDriver))
+    math.max(1, slots(context) / executors)
+  }
+
   /** The executors of now by id and host, in the order of their ids; none but the driver's own in local mode. */
   def executors(context: SparkContext): Seq[(String, String)] =
     context.env.blockManager.master.getMemoryStatus.keys.toSeq
