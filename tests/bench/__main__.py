@@ -17,6 +17,7 @@ PROGRAMS = {
     "load": ["cargo", "bench", "--quiet", "-p", "firesteel-data", "--bench", "load"],
     "fit": [sys.executable, "-m", "tests.bench.fit"],
     "memory": [sys.executable, "-m", "tests.bench.memory"],
+    "search": [sys.executable, "-m", "tests.bench.search"],
     "road": [sys.executable, "-m", "tests.bench.road"],
     "transform": [sys.executable, "-m", "tests.bench.transform"],
 }

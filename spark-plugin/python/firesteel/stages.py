@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from inspect import Parameter, Signature
-from typing import Any, ClassVar, Self, TypeVar
+from threading import Lock
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from numpy.typing import NDArray
+from pyspark.ml.base import _FitMultipleIterator
 from pyspark.ml.param import Param, Params
 from pyspark.ml.param.shared import HasWeightCol
 from pyspark.ml.util import JavaMLWritable
 from pyspark.ml.wrapper import JavaEstimator, JavaModel, JavaWrapper
-from pyspark.sql import is_remote
+from pyspark.sql import DataFrame, is_remote
 
 from firesteel import safetensors
 from firesteel.exports import TorchExports
@@ -75,9 +78,54 @@ class NetworkEstimation(
         converted = to_json(value) if param.name == self.network.name else value
         return super()._make_java_param_pair(param, converted)
 
+    def fitMultiple(
+        self, dataset: DataFrame, paramMaps: Sequence[dict[Param[Any], Any]]
+    ) -> Iterator[tuple[int, M]]:
+        """Fits a model for each map, side by side over one reading of the data if possible.
+
+        ``fit(dataset, paramMaps)`` and the searches of ``pyspark.ml.tuning`` come here. All models
+        are trained when the first one is asked for. A Spark Connect client fits them one by one.
+        """
+        if is_remote():
+            return super().fitMultiple(dataset, paramMaps)
+        search = _Search(self.copy(), dataset, paramMaps)
+        return _FitMultipleIterator(search.model, len(paramMaps))
+
+    def _fit_all(self, dataset: DataFrame, maps: Sequence[dict[Param[Any], Any]]) -> list[M]:
+        self._transfer_params_to_java()
+        java_maps = dataset.sparkSession._jvm.PythonUtils.toSeq(
+            [self._transfer_param_map_to_java(values) for values in maps]
+        )
+        models = _items(self._java_obj.fit(dataset._jdf, java_maps))
+        candidates = [self.copy(values) for values in maps]
+        return [
+            candidate._copyValues(candidate._create_model(model))
+            for candidate, model in zip(candidates, models, strict=True)
+        ]
+
     def setWeightCol(self, value: str) -> Self:
         """Sets :py:attr:`weightCol`."""
         return self._set(weightCol=value)
+
+
+class _Search(Generic[M]):
+    """The models of several maps, trained when the first of them is asked for, by any thread."""
+
+    def __init__(
+        self,
+        estimator: NetworkEstimation[M],
+        dataset: DataFrame,
+        maps: Sequence[dict[Param[Any], Any]],
+    ) -> None:
+        self._lock = Lock()
+        self._train = partial(estimator._fit_all, dataset, maps)
+        self._models: list[M] | None = None
+
+    def model(self, index: int) -> M:
+        with self._lock:
+            if self._models is None:
+                self._models = self._train()
+            return self._models[index]
 
 
 class NetworkModelBase(

@@ -52,6 +52,21 @@ class NativeRoundTripSuite extends AnyFunSuite with BeforeAndAfterAll {
     }
   }
 
+  test("workers of two fits share rows that were loaded once, and each frees its own hold") {
+    fitting(5) { (_, first, loaded) =>
+      fitting(5) { (_, second, sharing) =>
+        val empty = intercept[InternalException](sharing.share(loaded))
+        assert(empty.getMessage.contains("load them first"))
+        SmallFit.load(loaded, rows)
+        sharing.share(loaded)
+        loaded.run()
+        loaded.close()
+        sharing.run()
+        assert(first.weights().toSeq === second.weights().toSeq)
+      }
+    }
+  }
+
   test("a fit may start from given weights") {
     val weights = trained(5)
     val fit = new SmallFit(1)
