@@ -30,8 +30,8 @@ object FitCandidates {
     println("TRAINED")
     val test = spark.read.parquet(s"$data/mnist-test.parquet").cache()
     val accuracy = new MulticlassClassificationEvaluator().setMetricName("accuracy")
-    val results = models.map { model =>
-      model.getStrategy -> Map(
+    val results: Seq[(String, Any)] = models.map { model =>
+      model.getStrategy -> Map[String, Any](
         "accuracy" -> accuracy.evaluate(model.transform(test)),
         "ledger" -> model.summary.ledger
       )

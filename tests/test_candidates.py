@@ -13,13 +13,13 @@ EPOCHS = 4
 
 
 def test_an_executor_killed_in_the_middle_costs_no_candidate_a_row(spark: Spark) -> None:
-    strategies = "strategies=adag,sync"
+    strategies = "strategies=downpour,sync"
     arguments = [DATA, strategies, f"epochs={EPOCHS}"]
     run = spark.submit("firesteel.e2e.FitCandidates", *arguments, master=LOCAL_CLUSTER)
     run.until("candidates [==")
     os.kill(run.descendants("CoarseGrainedExecutorBackend")[0], signal.SIGKILL)
     result = run.succeed()
-    for strategy in ("adag", "sync"):
+    for strategy in ("downpour", "sync"):
         found = result[strategy]
         check_ledger(found, EPOCHS)
         spans = [span for entry in found["ledger"] for span in entry["spans"]]
