@@ -93,10 +93,10 @@ class NetworkEstimation(
 
     def _fit_all(self, dataset: DataFrame, maps: Sequence[dict[Param[Any], Any]]) -> list[M]:
         self._transfer_params_to_java()
-        java_maps = dataset.sparkSession._jvm.PythonUtils.toSeq(
-            [self._transfer_param_map_to_java(values) for values in maps]
-        )
-        models = _items(self._java_obj.fit(dataset._jdf, java_maps))
+        jvm: Any = dataset.sparkSession._jvm
+        estimator: Any = self._java_obj
+        java_maps = [self._transfer_param_map_to_java(values) for values in maps]
+        models = _items(estimator.fit(dataset._jdf, jvm.PythonUtils.toSeq(java_maps)))
         candidates = [self.copy(values) for values in maps]
         return [
             candidate._copyValues(candidate._create_model(model))

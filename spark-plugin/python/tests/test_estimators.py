@@ -33,9 +33,13 @@ def curve(spark: SparkSession) -> DataFrame:
 
 def test_a_regressor_learns_a_curve_and_is_saved(curve: DataFrame, tmp_path: Path) -> None:
     network = Network.sequential(Linear(24), Tanh(), Linear(1))
-    regressor = NetworkRegressor(
-        network=network, epochs=30, batchSize=8, learningRate=0.03, seed=2, loss="huber_loss"
-    ).setHuberDelta(0.5)
+    regressor = (
+        NetworkRegressor(
+            network=network, epochs=30, batchSize=8, learningRate=0.03, seed=2, numWorkers=1
+        )
+        .setLoss("huber_loss")
+        .setHuberDelta(0.5)
+    )
     model = regressor.fit(curve)
     r2 = RegressionEvaluator(metricName="r2")
     assert r2.evaluate(model.transform(curve)) > 0.9
