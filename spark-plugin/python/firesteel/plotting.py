@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 try:
@@ -21,6 +22,15 @@ _WIDTH, _HEIGHT = 5.0, 3.5
 _OWN_LOSS = "_loss"
 
 
+class _Picture(Figure):
+    """A figure that a notebook shows, whether pyplot was imported there or not."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
 def plot_summary(summary: TrainingSummary) -> Figure:
     """The curves of a training: losses by epoch, and metrics of validation rows if there are.
 
@@ -37,13 +47,14 @@ def plot_summary(summary: TrainingSummary) -> Figure:
     )
     metrics = [name for name in names if not name.endswith(_OWN_LOSS)]
     panels = 2 if metrics else 1
-    figure = Figure(figsize=(_WIDTH * panels, _HEIGHT), layout="constrained")
+    figure = _Picture(figsize=(_WIDTH * panels, _HEIGHT), layout="constrained")
     axes = figure.subplots(1, panels, squeeze=False)[0]
     _draw(axes[0], "training", [(e.epoch, e.loss) for e in summary.epochs])
     _draw(
         axes[0],
         "validation",
         [(e.epoch, e.validation.loss if e.validation else None) for e in summary.epochs],
+        "--",
     )
     for name in names:
         points = [
@@ -56,11 +67,12 @@ def plot_summary(summary: TrainingSummary) -> Figure:
     return figure
 
 
-def _draw(axes: Axes, label: str, points: list[tuple[int, float | None]]) -> None:
+def _draw(axes: Axes, label: str, points: list[tuple[int, float | None]], style: str = "-") -> None:
     """Draws what is known, epochs counted from 1 as users count them."""
     known = [(epoch + 1, value) for epoch, value in points if value is not None]
     if known:
-        axes.plot([x for x, _ in known], [y for _, y in known], marker=".", label=label)
+        xs, ys = zip(*known, strict=True)
+        axes.plot(xs, ys, style, marker=".", label=label)
 
 
 def _finish(axes: Axes, title: str, best: int | None) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import sys
 from pathlib import Path
 
 import matplotlib.image
+import nbclient
+import nbformat
 import pytest
+from conftest import ROOT
 from firesteel.classification import NetworkClassificationModel
 from firesteel.summary import (
     EpochSummary,
@@ -71,6 +76,24 @@ def test_the_losses_of_several_outputs_are_drawn_with_their_sum() -> None:
         {"training": 3.0, "validation": 2.5, "kind_loss": 0.5, "price_loss": 2.0},
         {"kind_accuracy": 0.75, "price_mae": 1.5},
     ]
+
+
+def test_a_notebook_shows_the_plot_without_further_imports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "spark-plugin/python"))
+    epochs = '[{"epoch": 0, "loss": 2.0, "rows": 9}, {"epoch": 1, "loss": 1.0, "rows": 9}]'
+    numbers = ("rowsTrained", "seconds", "workers", "tasks", "commits", "bytes", "stalenessMean")
+    rest = ("stalenessMax", "compressionRatio", "compressionError")
+    text = ", ".join([f'"epochs": {epochs}', *(f'"{name}": 1' for name in (*numbers, *rest))])
+    notebook = nbformat.v4.new_notebook()
+    code = f"""from firesteel.summary import TrainingSummary
+TrainingSummary.from_json('{{{text}}}').plot()"""
+    notebook.cells = [nbformat.v4.new_code_cell(code)]
+    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    (shown,) = notebook.cells[0].outputs
+    picture = base64.b64decode(shown["data"]["image/png"])
+    assert matplotlib.image.imread(io.BytesIO(picture)).std() > 0
 
 
 def test_without_matplotlib_the_plot_says_what_to_install(
