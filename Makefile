@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # cargo, sbt and pytest each take all cores: never two at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel demo learn test lint lint-rust lint-python \
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel demo example learn test lint lint-rust lint-python \
         lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
@@ -120,6 +120,9 @@ $(wheels): scripts/wheel.sh $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(
 
 demo: setup-demo $(plugin_jar) $(examples_jar) ## Train MNIST inside Spark on two executors
 	@$(step) "MNIST on two executors" scripts/demo.sh
+
+example: setup-test $(plugin_jar) $(examples_jar) ## Run an example: make example NAME=flights ARGS='--epochs 2'
+	@scripts/example.sh $(NAME) $(ARGS)
 
 learn: setup-demo $(stamps)/venv-plots $(plugin_jar) $(examples_jar) ## Train MNIST with every strategy; table and plot in docs/
 	@$(step) "MNIST with every strategy" scripts/learn.sh

