@@ -77,7 +77,7 @@ rows = (
     .join(planes.selectExpr("tailnum", "seats", "2013 - year AS age"), "tailnum", "left")
     .where("arr_delay IS NOT NULL")  # cancelled and diverted flights are another question
     .withColumn("late", (sf.col("arr_delay") > 15).cast("double"))
-    .sample(options.share, seed=1)
+    .sample(fraction=options.share, seed=1)
     .cache()
 )
 # By time: what is learnt until August, with September to choose the epoch, is asked of autumn.

@@ -22,7 +22,7 @@ parser.add_argument("--out", type=Path, default=Path("/tmp/firesteel"), help="fo
 options = parser.parse_args()
 
 spark = firesteel.session().master("local[2]").appName("MNIST, perceptron").getOrCreate()
-train = spark.read.parquet(str(DATA / "mnist-train.parquet")).sample(options.share, seed=1)
+train = spark.read.parquet(str(DATA / "mnist-train.parquet")).sample(fraction=options.share, seed=1)
 test = spark.read.parquet(str(DATA / "mnist-test.parquet"))
 
 network = firesteel.Network.sequential(

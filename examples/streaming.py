@@ -45,7 +45,7 @@ timetable = ["month", "day", "carrier", "flight", "origin", "dest", "weekday", "
 
 # Trained on the months before, some other day on some other machine: all that goes from there to
 # here is the folder of the pipeline.
-before = spark.read.parquet(str(results / "flights.parquet")).sample(options.share, seed=1)
+before = spark.read.parquet(str(results / "flights.parquet")).sample(fraction=options.share, seed=1)
 formula = RFormula(
     formula="late ~ carrier + origin + dest + weekday + hour + distance", handleInvalid="keep"
 )
