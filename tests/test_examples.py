@@ -143,7 +143,7 @@ def test_the_page_of_the_strategies_is_that_of_what_was_measured(
 def test_all_models_of_late_flights_are_better_than_chance(
     example: Example, tmp_path: Path
 ) -> None:
-    small = "--share 0.1 --epochs 3 --iterations 15 --strategies sync"
+    small = "--share 0.05 --epochs 3 --iterations 15 --strategies sync"
     rows = table(example("flights", small))
     assert [row[0] for row in rows] == [
         "LogisticRegression",
@@ -152,8 +152,8 @@ def test_all_models_of_late_flights_are_better_than_chance(
         "NetworkEstimator, sync",
     ]
     for name, _, september, later in rows:
-        assert 0.58 < float(september) < 0.85, name
-        assert 0.58 < float(later) < 0.85, name
+        assert 0.55 < float(september) < 0.85, name
+        assert 0.55 < float(later) < 0.85, name
     assert is_picture(tmp_path / "flights.png")
     assert len(PipelineModel.load(str(tmp_path / "flights-model")).stages) == 2
 
@@ -214,6 +214,8 @@ def test_the_notebook_runs_from_start_to_end(
     monkeypatch.setenv("LIBTORCH", str((BUILD / "libtorch").resolve()))
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     monkeypatch.setenv("SHARE", "0.05")
+    # It ends before the optimising compiler's work pays.
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
     notebook = copy.deepcopy(NOTEBOOK)
     nbclient.NotebookClient(notebook, resources={"metadata": {"path": tmp_path}}).execute()
     shows_the_workflow(notebook)
