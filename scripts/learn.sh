@@ -27,8 +27,11 @@ table batch=4 strategies=adag workers=10 windows=5 "$@"
 table batch=4 strategies=adag workers=20 windows=15 "$@"
 table batch=4 strategies=aeasgd workers=10 windows=32 "$@"
 table batch=4 strategies=aeasgd workers=20 windows=35 "$@"
-# With a rate that warms up and falls, and without overlap, which is for networks slower than memory.
+# With a rate that falls and smoothed labels; where many workers take turns, without overlap, which is for networks slower than
+# memory, and with a rate that warms up.
+table batch=4 strategies=single 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
+table batch=4 strategies=adag workers=10 windows=5 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
 table batch=4 strategies=adag workers=20 windows=15 \
-  'settings=serverScale=1.0;overlap=false;warmupSteps=150;schedule="cosine";learningRate=0.002' "$@"
+  'settings=serverScale=1.0;overlap=false;warmupSteps=75;schedule="cosine";learningRate=0.002;labelSmoothing=0.05' "$@"
 table batch=4 strategies=aeasgd workers=20 windows=35 'settings=overlap=false;elasticAlpha=0.1' "$@"
 build/venv-plots/bin/python examples/learning.py docs/learning.csv docs/learning.md docs/learning.svg

@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::Duration;
 
-use firesteel_core::ErrorCode;
 use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkDocument, TermSpec};
+use firesteel_core::{ErrorCode, strategy};
 use firesteel_train::inspect::inspect as inspect_network;
 use firesteel_train::{check_losses, check_weights as check_weights_of};
 use jni::Env;
@@ -35,6 +35,8 @@ struct Description {
     threads: i32,
     /// Whether libtorch sees a GPU.
     cuda: bool,
+    /// The strategies whose workers wait for each other.
+    strategies_in_rounds: Vec<&'static str>,
 }
 
 fn describe<'local>(
@@ -48,6 +50,7 @@ fn describe<'local>(
         glibc: glibc.to_string_lossy().into_owned(),
         threads: tch::get_num_threads(),
         cuda: tch::Cuda::is_available(),
+        strategies_in_rounds: strategy::in_rounds().collect(),
     };
     json(env, &description)
 }

@@ -119,13 +119,19 @@ class _Search(Generic[M]):
     ) -> None:
         self._lock = Lock()
         self._train = partial(estimator._fit_all, dataset, maps)
-        self._models: list[M] | None = None
+        self._outcome: list[M] | Exception | None = None
 
     def model(self, index: int) -> M:
         with self._lock:
-            if self._models is None:
-                self._models = self._train()
-            return self._models[index]
+            if self._outcome is None:
+                try:
+                    self._outcome = self._train()
+                except Exception as error:
+                    # For those who ask for the others, too: nothing is trained twice.
+                    self._outcome = error
+            if isinstance(self._outcome, Exception):
+                raise self._outcome
+            return self._outcome[index]
 
 
 class NetworkModelBase(

@@ -79,3 +79,18 @@ def test_a_cross_validation_with_parallelism_2_and_rounds_ends(
     )
     metrics = search.fit(blobs).avgMetrics
     assert len(metrics) == 3 and max(metrics) > 0.9
+
+
+def test_a_search_that_has_failed_is_not_trained_again_for_its_other_models(
+    spark: SparkSession, classifier: NetworkClassifier, blobs: DataFrame
+) -> None:
+    broken = classifier.copy({classifier.optimizer: "sgd", classifier.loss: "mse_loss"})
+    grid = ParamGridBuilder().addGrid(classifier.learningRate, [1e30, 0.01]).build()
+    models = broken.fitMultiple(blobs, grid)
+
+    def ask() -> None:
+        with pytest.raises(Py4JJavaError, match="candidate 1 of 2"):
+            next(models)
+
+    assert jobs(spark, "first", ask) > 0
+    assert jobs(spark, "second", ask) == 0

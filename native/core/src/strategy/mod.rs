@@ -34,7 +34,7 @@ pub use self::delta::Displacement;
 pub use self::error::StrategyError;
 pub use self::mean::weighted_mean;
 use self::options::Options;
-pub use self::resolve::{names, resolve, restrict};
+pub use self::resolve::{in_rounds, names, resolve, restrict};
 use crate::clipping::Bound;
 use crate::optimizer::Optimizer;
 use crate::state::{State, StateError};

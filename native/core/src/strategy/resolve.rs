@@ -2,7 +2,7 @@
 
 use super::coding::coding;
 use super::options::{Given, Options};
-use super::{Strategy, StrategyError};
+use super::{Rhythm, Strategy, StrategyError};
 use super::{
     adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
     single, sync,
@@ -71,6 +71,22 @@ const STRATEGIES: [Entry; 12] = [
 /// The names of all strategies.
 pub fn names() -> impl Iterator<Item = &'static str> {
     STRATEGIES.iter().map(|entry| entry.0)
+}
+
+/// The names of the strategies whose workers wait for each other, whatever their options.
+pub fn in_rounds() -> impl Iterator<Item = &'static str> {
+    // `sync` is not made without one.
+    let optimizer = OptimizerSpec::Sgd {
+        learning_rate: 1.0,
+        momentum: 0.0,
+        dampening: 0.0,
+        nesterov: false,
+        weight_decay: 0.0,
+    };
+    names().filter(move |name| {
+        resolve(&StrategySpec::named(*name), Some(&optimizer))
+            .is_ok_and(|strategy| matches!(strategy.rhythm(), Rhythm::Round(_)))
+    })
 }
 
 fn find(name: &str) -> Result<&'static Entry, StrategyError> {

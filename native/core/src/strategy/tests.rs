@@ -49,6 +49,14 @@ fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm()
 }
 
 #[test]
+fn those_with_rounds_are_known_by_name() {
+    let rounds = names()
+        .filter(|name| matches!(made(&StrategySpec::named(*name)).rhythm(), Rhythm::Round(_)));
+    assert!(in_rounds().eq(rounds));
+    assert!(in_rounds().eq(["averaging", "easgd", "sync", "diloco"]));
+}
+
+#[test]
 fn the_six_asynchronous_strategies_overlap_unless_told_otherwise() {
     for name in names() {
         let strategy = made(&StrategySpec::named(name));

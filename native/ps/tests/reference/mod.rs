@@ -102,6 +102,8 @@ pub struct Reference {
     m: Vec<f64>,
     version: u64,
     workers: Vec<Option<Worker>>,
+    /// By how much a center variable of f32 may differ at most beyond rounding that nothing magnifies.
+    doubt: f64,
 }
 
 fn is_round(strategy: &str) -> bool {
@@ -141,7 +143,13 @@ impl Reference {
             c,
             version: 0,
             workers: vec![Some(worker); p as usize],
+            doubt: 0.0,
         }
+    }
+
+    /// By how much an implementation in f32 may be off beyond the rounding of its values.
+    pub fn doubt(&self) -> f64 {
+        self.doubt
     }
 
     /// Whether an event is allowed now.
@@ -234,16 +242,25 @@ impl Reference {
         } else {
             let w = f64::from(worker.batches.max(1));
             let mut d: Vec<f64> = (0..n).map(|i| worker.x[i] - worker.from[i]).collect();
+            let mut magnified: f64 = 0.0;
             for (i, d) in d.iter_mut().enumerate() {
                 match strategy {
                     "adag" | "agn" => *d /= w,
                     "agn-adaptive" => {
-                        *d = *d / w / (1.0 + (self.c[i] - worker.seen[i]).powi(2) / self.gamma);
+                        let moved = self.c[i] - worker.seen[i];
+                        let damping = 1.0 + moved.powi(2) / self.gamma;
+                        // The slope of d by what the center variable has moved: with a small gamma it magnifies the rounding of
+                        // both of its values, and what earlier commits have magnified.
+                        let slope = (2.0 * *d / w * moved / self.gamma / damping.powi(2)).abs();
+                        let rounding = f64::from(f32::EPSILON) * self.c[i].abs().max(1.0);
+                        magnified = magnified.max(slope * 2.0 * (rounding + self.doubt));
+                        *d = *d / w / damping;
                     }
                     "dynsgd" => *d /= tau as f64 + 1.0,
                     _ => {}
                 }
             }
+            self.doubt += magnified;
             worker.from.clone_from(&worker.x);
             match &mut self.server {
                 Some(server) if strategy != "agn-adaptive" => {

@@ -106,6 +106,14 @@ private final class PullReader(
 /** Closes what a block used; a failure to close never hides why the block failed. */
 private[firesteel] object Closing {
 
+  /** Opens something for each item, in order, for as long as the block runs; closes in the reverse order. */
+  def all[I, A <: AutoCloseable, R](items: Seq[I])(open: I => A)(block: Seq[A] => R): R =
+    items match {
+      case first +: rest =>
+        Closing(open(first))(opened => all(rest)(open)(others => block(opened +: others)))
+      case _ => block(Nil)
+    }
+
   def apply[A <: AutoCloseable, R](resource: A)(block: A => R): R = {
     val result =
       try block(resource)

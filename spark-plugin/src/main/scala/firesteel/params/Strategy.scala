@@ -9,14 +9,11 @@ package firesteel.params
   * @param reach
   *   where commits can be scaled: how far the center variable moves by one commit, given the window, when the replica has
   *   moved by 1
-  * @param inRounds
-  *   whether all workers wait for each other
   */
 private[firesteel] final case class Strategy(
     name: String,
     options: Seq[(String, String)],
-    reach: Option[Int => Double] = None,
-    inRounds: Boolean = false
+    reach: Option[Int => Double] = None
 ) {
   def has(option: String): Boolean = options.exists(_._1 == option)
 }
@@ -48,15 +45,14 @@ private[firesteel] object Strategy {
     Strategy("dynsgd", delta),
     Strategy("aeasgd", elastic ++ overlap ++ compression),
     Strategy(Eamsgd, (elastic ++ overlap :+ ("elasticMomentum" -> "momentum")) ++ compression),
-    Strategy("easgd", elastic, inRounds = true),
-    Strategy(Sync, bothWays, inRounds = true),
+    Strategy("easgd", elastic),
+    Strategy(Sync, bothWays),
     Strategy(
       "diloco",
       window ++ Seq(
         "outerLearningRate" -> "outerLearningRate",
         "outerMomentum" -> "outerMomentum"
-      ) ++ bothWays,
-      inRounds = true
+      ) ++ bothWays
     )
   )
 

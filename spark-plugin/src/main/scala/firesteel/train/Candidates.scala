@@ -1,7 +1,6 @@
 package firesteel.train
 
 import firesteel.plugin.Configuration
-import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.{SparkConf, SparkContext}
 import org.apache.spark.sql.DataFrame
 import org.slf4j.LoggerFactory
@@ -21,7 +20,7 @@ private[train] object Candidates {
   /** A worker's replica, two moments of its optimizer, two vectors of its strategy and two of an exchange under way. */
   private val WorkerCopies = 7L
 
-  /** Each candidate has a parameter server with a port of its own, of which Spark tries 16 beyond the first. */
+  /** Each candidate has a parameter server with threads and a port of its own. */
   private val MostInJob = 16
 
   /** Trains all of them; gives what came of each. */
@@ -34,7 +33,7 @@ private[train] object Candidates {
     }
     val different = fits.distinctBy(_._2)
     val jobs = inOrder(different)(fit => (fit._1.plan.data, fit._1.tasks)).flatMap { same =>
-      split(same, perJob(same.map(_._1), conf, context))
+      split(same, perJob(same.map(_._1), context))
     }
     log.info(
       s"${plans.size} candidates, ${different.size} of them different, in ${jobs.size} jobs"
@@ -44,11 +43,20 @@ private[train] object Candidates {
   }
 
   /** How many of these fits have room in an executor at the same time. */
-  private def perJob(fits: Seq[SizedPlan], conf: SparkConf, context: SparkContext): Int = {
+  private def perJob(fits: Seq[SizedPlan], context: SparkContext): Int = {
+    val conf = context.getConf
     val memory = Configuration.CandidatesMemory.get(conf)
-    val largest = fits.map(bytes(_, SparkPrivate.slotsOfExecutor(context))).max
-    math.max(1L, math.min(MostInJob.toLong, memory / math.max(1L, largest))).toInt
+    val largest = fits.map(bytes(_, Slots.ofExecutor(context))).max
+    val room = memory / math.max(1L, largest)
+    // Shards of all candidates would come to lie on the same executors.
+    if (fits.exists(_.plan.serverShards > 1)) 1
+    else math.max(1L, math.min(math.min(MostInJob, ports(conf)).toLong, room)).toInt
   }
+
+  /** How many servers get a port on the driver. */
+  private def ports(conf: SparkConf): Int =
+    if (Configuration.ServerPort.get(conf) == 0) Int.MaxValue
+    else conf.getInt("spark.port.maxRetries", 16) + 1
 
   /** About what a fit takes in an executor that runs so many tasks at once. */
   private[train] def bytes(fit: SizedPlan, slotsOfExecutor: Int): Long = {

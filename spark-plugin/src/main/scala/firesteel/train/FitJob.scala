@@ -54,22 +54,17 @@ private[firesteel] object FitJob {
     val SizedPlan(plan, slots, _) = fits.head
     val tasks = fits.head.tasks
     val context = df.sparkSession.sparkContext
-    FitSlots.here.during(tasks, slots, fits.exists(_.plan.inRounds)) {
+    val attainable = Slots.attainable(context.getConf, slots)
+    FitSlots.here.during(tasks, attainable, fits.exists(_.plan.inRounds)) {
       OpenFit.all(context, fits, new DataContent(df, plan.data, tasks)) { opened =>
         val task = new WorkerTask(opened.map(_.job), tasks)
         val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
-        writers(opened) { checkpoints =>
+        Closing.all(opened)(_.checkpointWriter()) { checkpoints =>
           new Run(context, opened, rdd, tasks, slots, progressOf(fits, context), checkpoints)
             .await()
         }
       }
     }
-  }
-
-  private def writers[R](fits: Seq[OpenFit])(body: Seq[CheckpointWriter] => R): R = fits match {
-    case first +: rest =>
-      Closing(first.checkpointWriter())(writer => writers(rest)(others => body(writer +: others)))
-    case _ => body(Nil)
   }
 
   private def progressOf(fits: Seq[SizedPlan], context: SparkContext): Progress = {
@@ -182,9 +177,7 @@ private[firesteel] object FitJob {
     private def failureOf(statuses: Seq[ServerStatus]): Option[RuntimeException] =
       statuses.zip(fits).collectFirst {
         case (ServerStatus.Failed(FailureStatus(code, message)), fit) =>
-          // Bad rows are bad for all of them.
-          val shared = code == InvalidDataException.CODE
-          NativeErrors.create(code, if (shared) message else fit.sized.plan.named(message))
+          NativeErrors.create(code, fit.sized.plan.named(message))
       }
   }
 

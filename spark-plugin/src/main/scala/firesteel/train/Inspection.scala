@@ -81,6 +81,12 @@ private[firesteel] object Inspection {
   def of(network: Network, inputs: Seq[InputColumn]): Inspection =
     parse(ask(network, inputs)).extract[Inspection]
 
+  /** Whether all workers of a strategy wait for each other. */
+  def inRounds(strategy: String): Boolean = {
+    NativeSetup.ensureLoaded()
+    (parse(NativeRuntime.describe()) \ "strategiesInRounds").extract[Seq[String]].contains(strategy)
+  }
+
   /** Checks that losses fit the network's outputs, their labels and the controls.
     *
     * @param losses

@@ -2,6 +2,7 @@ package firesteel.train
 
 import scala.collection.mutable
 
+import firesteel.bridge.{NativeError, NativeErrors}
 import firesteel.data.{ColumnResolver, DataPlan, InputColumn, InputRequest, LabelColumn}
 import firesteel.network.{Network, NetworkJson}
 import firesteel.params.{HasNetwork, InputRequests, LossParams, Strategy, TrainingParams}
@@ -41,14 +42,19 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     */
   override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] = {
     val candidates = paramMaps.map(copy(_))
-    candidates.foreach(_.transformSchema(dataset.schema, logging = true))
+    val names = paramMaps.zipWithIndex.map { case (map, index) =>
+      s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
+    }
     MlPrivate.instrumented(this, dataset, logged) {
       val data = new FitData(dataset.toDF())
-      val prepared = candidates.map(_.prepare(data))
-      val plans = prepared.zip(paramMaps).zipWithIndex.map { case ((one, map), index) =>
-        val name = s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
-        one.plan.copy(candidate = Some(name))
+      val prepared = candidates.zip(names).map { case (candidate, name) =>
+        NetworkEstimation.naming(name) {
+          candidate.transformSchema(dataset.schema, logging = true)
+          candidate.prepare(data)
+        }
       }
+      val plans =
+        prepared.zip(names).map { case (one, name) => one.plan.copy(candidate = Some(name)) }
       FitJob.runAll(data.df, plans).zip(prepared).zip(candidates).map {
         case ((trained, one), candidate) => candidate.finished(one.model(trained))
       }
@@ -111,25 +117,26 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     val losses = learnt.map(_.term)
     Inspection.check(network, columns, losses, controls)
     val plan = FitPlan(
-      NetworkJson.specification(network),
-      columns,
-      losses,
-      optimizer,
-      strategySpec(_),
-      controls,
-      workersOn,
-      get(numWorkers),
-      getBatchSize,
-      getEpochs,
-      getSeed,
-      getShuffle,
-      get(showProgress),
-      ShardServers.within(getServerShards, inspection.parameters),
-      get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits))),
-      network.start,
-      network.module,
-      Strategy($(strategy)).inRounds,
-      inspection.parameters
+      network = NetworkJson.specification(network),
+      data = columns,
+      losses = losses,
+      optimizer = optimizer,
+      strategy = strategySpec(_),
+      controls = controls,
+      workers = workersOn,
+      requestedWorkers = get(numWorkers),
+      batchSize = getBatchSize,
+      epochs = getEpochs,
+      seed = getSeed,
+      shuffle = getShuffle,
+      showProgress = get(showProgress),
+      serverShards = ShardServers.within(getServerShards, inspection.parameters),
+      checkpoint =
+        get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits))),
+      initialWeights = network.start,
+      module = network.module,
+      inRounds = Inspection.inRounds(Strategy($(strategy)).name),
+      parameters = inspection.parameters
     )
     val untrained = network.withoutWeights
     Preparation(
@@ -164,6 +171,18 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
 
 private[firesteel] object NetworkEstimation {
   private val ShownCharacters = 40
+
+  /** Gives the name of a candidate to what is wrong with its settings. */
+  private def naming[R](candidate: String)(body: => R): R =
+    try body
+    catch {
+      case error: IllegalArgumentException =>
+        throw new IllegalArgumentException(s"$candidate: ${error.getMessage}", error)
+      case error: RuntimeException with NativeError =>
+        val named = NativeErrors.create(error.code, s"$candidate: ${error.getMessage}")
+        named.initCause(error)
+        throw named
+    }
 
   /** A map for people: networks and other long values are cut short. */
   private def text(map: ParamMap): String =

@@ -2,6 +2,7 @@ package firesteel.train
 
 import firesteel.bridge.{NativeServer, UntrainedModelException}
 import firesteel.data.Closing
+import firesteel.network.Archive
 import org.apache.spark.SparkContext
 
 /** A fit and the part of the cluster that it gets.
@@ -35,14 +36,17 @@ private[train] final class OpenFit private (
     val shards: Seq[ShardServer],
     val server: NativeServer,
     checkpoints: Checkpoints
-) {
+) extends AutoCloseable {
 
   /** What a task trains of it. */
   def job: WorkerJob = {
     val port = status.port
     val common = sized.plan.worker(identity, sized.workers, port, context.getConf, shards)
-    new WorkerJob(common, module, sized.workers)
+    new WorkerJob(common, module, sized.workers, sized.plan.candidate)
   }
+
+  /** Closes its servers. */
+  override def close(): Unit = server.close()
 
   def status: ServerStatus = ServerStatus.parseStatus(server.status())
 
@@ -71,32 +75,49 @@ private[train] object OpenFit {
   /** Opens the fits of one job for as long as the body runs. When it has succeeded, their checkpoints are removed. */
   def all[R](context: SparkContext, fits: Seq[SizedPlan], content: DataContent)(
       body: Seq[OpenFit] => R
-  ): R = fits match {
-    case first +: rest =>
-      one(context, first, content) { opened =>
-        all(context, rest, content)(others => body(opened +: others))
+  ): R =
+    // What may have to be waited for comes before the servers, which do not wait for their workers for ever.
+    checkpointsOf(context, fits, content) { checkpoints =>
+      val result = modulesOf(context, fits.map(_.plan.module).distinct) { modules =>
+        opened(context, fits.zip(checkpoints), modules)(body)
       }
-    case _ => body(Nil)
-  }
+      checkpoints.foreach(_.complete())
+      result
+    }
 
-  private def one[R](context: SparkContext, sized: SizedPlan, content: DataContent)(
-      body: OpenFit => R
-  ): R = {
+  private def checkpointsOf[R](context: SparkContext, fits: Seq[SizedPlan], content: DataContent)(
+      body: Seq[Checkpoints] => R
+  ): R = Closing.all(fits)(fit => Checkpoints.of(context, fit.plan, fit.workers, content))(body)
+
+  /** Sends each of the fits' modules once. */
+  private def modulesOf[R](context: SparkContext, modules: Seq[Option[Archive]])(
+      body: Map[Option[Archive], SentModule] => R
+  ): R =
+    Closing.all(modules)(SentModule.of(context, _))(sent => body(modules.zip(sent).toMap))
+
+  private def opened[R](
+      context: SparkContext,
+      fits: Seq[(SizedPlan, Checkpoints)],
+      modules: Map[Option[Archive], SentModule]
+  )(body: Seq[OpenFit] => R): R =
+    Closing.all(fits) { case (sized, checkpoints) =>
+      open(context, sized, checkpoints, modules(sized.plan.module))
+    }(body)
+
+  private def open(
+      context: SparkContext,
+      sized: SizedPlan,
+      checkpoints: Checkpoints,
+      module: SentModule
+  ): OpenFit = {
     val SizedPlan(plan, slots, workers) = sized
     val identity = FitIdentity.random()
     FitJob.log.info(
       plan.named(s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots")
     )
-    Closing(Checkpoints.of(context, plan, workers, content)) { checkpoints =>
-      val result = Closing(SentModule.of(context, plan.module)) { module =>
-        val shards = ShardServers.open(context, plan, identity, workers, module)
-        val specification = plan.server(identity, workers, context.getConf, shards)
-        Closing(checkpoints.open(specification)) { server =>
-          body(new OpenFit(context, sized, identity, module, shards, server, checkpoints))
-        }
-      }
-      checkpoints.complete()
-      result
-    }
+    val shards = ShardServers.open(context, plan, identity, workers, module)
+    val specification = plan.server(identity, workers, context.getConf, shards)
+    val server = checkpoints.open(specification)
+    new OpenFit(context, sized, identity, module, shards, server, checkpoints)
   }
 }

@@ -40,6 +40,19 @@ private[train] object Slots {
     math.max(1L, granted).min(Int.MaxValue.toLong).toInt
   }
 
+  /** The slots that the application may have at some time, of which there are `now`. */
+  def attainable(conf: SparkConf, now: Int): Int =
+    if (!dynamic(conf)) now
+    else {
+      conf.getOption("spark.dynamicAllocation.maxExecutors").fold(Int.MaxValue) { executors =>
+        math.max(now.toLong, executors.toLong * perExecutor(conf)).min(Int.MaxValue.toLong).toInt
+      }
+    }
+
+  /** How many tasks an executor runs at once: as the executors of now do, or as the configuration says if there are none. */
+  def ofExecutor(context: SparkContext): Int =
+    math.max(SparkPrivate.slotsOfExecutor(context), perExecutor(context.getConf))
+
   /** The slots that are worth waiting for at an application's start, as far as its configuration tells. */
   def expected(conf: SparkConf, wanted: Option[Int]): Int = {
     val LocalCluster = """local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*\d+\s*]""".r

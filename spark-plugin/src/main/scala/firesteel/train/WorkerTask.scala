@@ -20,12 +20,25 @@ import org.json4s.jackson.JsonMethods.parse
   *   the archive of a network in TorchScript
   * @param workers
   *   the workers of the fit
+  * @param candidate
+  *   what a user knows the fit by where it is one of several
   */
 private[train] final class WorkerJob(
     val common: String,
     val module: SentModule,
-    val workers: Int
-) extends Serializable
+    val workers: Int,
+    candidate: Option[String]
+) extends Serializable {
+
+  /** A failure that names the fit, where it is one of several. */
+  def named(error: Throwable): Throwable = (candidate, error) match {
+    case (Some(name), native: NativeError) =>
+      val named = NativeErrors.create(native.code, s"$name: ${error.getMessage}")
+      named.initCause(error)
+      named
+    case _ => error
+  }
+}
 
 /** What a task does with its partition: takes the rows into native memory and trains all epochs of each fit on them.
   *
@@ -42,7 +55,7 @@ private[train] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
   override def apply(stream: PartitionStream): Seq[String] = {
     NativeSetup.ensureLoaded()
     val context = TaskContext.get()
-    open(jobs, stream.partition, context) { workers =>
+    Closing.all(jobs)(open(_, stream.partition, context)) { workers =>
       var loaded = false
       CancelWatch.during(context, workers) {
         try {
@@ -59,34 +72,31 @@ private[train] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
 
   override def toString: String = s"WorkerTask(${jobs.size} fits in $tasks tasks)"
 
-  private def open[R](jobs: Seq[WorkerJob], partition: Int, context: TaskContext)(
-      body: Seq[NativeWorker] => R
-  ): R = jobs match {
-    case first +: rest =>
-      Closing(NativeWorker.open(specification(first, partition, context), first.module.bytes)) {
-        worker => open(rest, partition, context)(others => body(worker +: others))
-      }
-    case _ => body(Nil)
-  }
+  private def open(job: WorkerJob, partition: Int, context: TaskContext): NativeWorker =
+    NativeWorker.open(specification(job, partition, context), job.module.bytes)
 
   /** Runs all workers, each on a thread of its own; when one fails, the others are cancelled, and its error counts. */
   private def sideBySide(workers: Seq[NativeWorker], context: TaskContext): Seq[String] = {
     val failure = new AtomicReference[Throwable]
     val reports = new Array[String](workers.size)
-    val threads = workers.zipWithIndex.map { case (worker, index) =>
+    val threads = workers.indices.map { index =>
       val thread = new Thread(s"firesteel-candidate-${context.taskAttemptId()}-$index") {
         override def run(): Unit =
-          try reports(index) = worker.run()
+          try reports(index) = workers(index).run()
           catch {
             case error: Throwable =>
-              if (failure.compareAndSet(null, error)) workers.foreach(_.cancel())
+              if (failure.compareAndSet(null, jobs(index).named(error))) workers.foreach(_.cancel())
           }
       }
       thread.setDaemon(true)
-      thread.start()
       thread
     }
-    threads.foreach(CancelWatch.joinUninterrupted)
+    try threads.foreach(_.start())
+    catch {
+      case error: Throwable =>
+        workers.foreach(_.cancel())
+        throw error
+    } finally threads.foreach(CancelWatch.joinUninterrupted)
     Option(failure.get).foreach(throw _)
     reports.toSeq
   }
@@ -97,7 +107,7 @@ private[train] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
       partition,
       context.taskAttemptId(),
       WorkerTask.workersIn(partition, job.workers, tasks),
-      math.min(Configuration.Threads.get(conf), context.cpus()),
+      math.max(1, math.min(Configuration.Threads.get(conf), context.cpus()) / jobs.size),
       Configuration.CacheMemory.get(conf),
       SparkPrivate.localDirectories
     )

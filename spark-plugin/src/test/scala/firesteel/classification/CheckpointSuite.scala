@@ -13,6 +13,7 @@ import firesteel.network.{Linear, Network}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.linalg.Vectors
+import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.tuning.{CrossValidator, ParamGridBuilder}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions.{col, udf}
@@ -48,17 +49,21 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
       .setCheckpointCommits(1)
 
   /** Cancels a fit once it has left its second checkpoint. */
-  private def interrupt(classifier: NetworkClassifier, folder: Path, df: DataFrame): Unit = {
+  private def interrupt(classifier: NetworkClassifier, folder: Path, df: DataFrame): Unit =
+    interrupt(folder, fits = 1)(classifier.fit(df))
+
+  /** Cancels a job of so many fits once each has left its second checkpoint. */
+  private def interrupt(folder: Path, fits: Int)(fitted: => Any): Unit = {
     val context = spark.sparkContext
     val others = checkpoints(folder).map(_.getParent).toSet
     val fit = Future {
       context.setJobGroup("interrupted", "a fit", interruptOnCancel = false)
-      try intercept[SparkException](classifier.fit(df))
+      try intercept[SparkException](fitted)
       finally context.clearJobGroup()
     }
     eventually {
       val own = checkpoints(folder).filterNot(file => others(file.getParent))
-      assert(own.exists(_.getFileName.toString > "checkpoint-000002"))
+      assert(own.count(_.getFileName.toString > "checkpoint-000002") >= fits)
     }
     context.cancelJobGroup("interrupted")
     Await.result(fit, 30.seconds)
@@ -100,6 +105,19 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     val told = summary.warnings.filter(_.contains("resumed in epoch"))
     assert(told.size === 1, summary.warnings)
     assert(told.head.contains(s"of $Epochs from a checkpoint after"))
+    assert(Files.list(path).count() === 0, "removed on success")
+  }
+
+  test("a search that was cancelled goes on where each of its candidates was") {
+    val path = folder()
+    val search = classifier(path, Epochs)
+    val maps = Seq(0.01, 0.02).map(rate => ParamMap(search.learningRate -> rate))
+    interrupt(path, fits = 2)(search.fit(data, maps))
+    assert(checkpoints(path).map(_.getParent).distinct.size === 2)
+    search.fit(data, maps).foreach { model =>
+      assert(model.summary.rowsTrained === Epochs * rows)
+      assert(model.summary.ledger.flatMap(_.spans).exists(_.attempt == -1))
+    }
     assert(Files.list(path).count() === 0, "removed on success")
   }
 

@@ -18,7 +18,7 @@ import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.tuning.{CrossValidator, ParamGridBuilder}
-import org.apache.spark.scheduler.{SparkListener, SparkListenerJobStart}
+import org.apache.spark.scheduler.{SparkListener, SparkListenerJobStart, SparkListenerTaskStart}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions.{col, udf}
 import org.scalatest.concurrent.Eventually
@@ -128,7 +128,7 @@ final class SearchSuite extends AnyFunSuite with LocalSpark with Eventually {
 
   test("candidates of every kind of strategy train side by side, every row once an epoch") {
     val classifier = Blobs.classifier()
-    val grid = Seq("sync", "diloco", "adag", "single", "ensemble").map { name =>
+    val grid = Seq("sync", "diloco", "adag", "single", "ensemble", "averaging").map { name =>
       val map = ParamMap(classifier.strategy -> name)
       if (name == "single") map.put(classifier.numWorkers -> 1) else map
     }
@@ -153,11 +153,52 @@ final class SearchSuite extends AnyFunSuite with LocalSpark with Eventually {
     assert(ProcessState.now() === before)
   }
 
+  test("a candidate whose settings do not fit is named before anything is trained") {
+    val classifier = Blobs.classifier()
+    val grid = Seq(ParamMap(classifier.window -> 2), ParamMap(classifier.strategy -> "sync"))
+    val error = intercept[IllegalArgumentException](classifier.fit(data, grid))
+    assert(error.getMessage.startsWith("candidate 2 of 2 (strategy = sync): "), error.getMessage)
+    assert(error.getMessage.contains("window"))
+  }
+
+  test("one candidate may end early while the others go on") {
+    val classifier = Blobs.classifier().setEpochs(30)
+    val models = classifier.fit(
+      data,
+      Seq(ParamMap(classifier.targetLoss -> 100.0), ParamMap(classifier.targetLoss -> 1e-9))
+    )
+    assert(models.map(_.summary.stopped) === Seq(Some("targetLoss"), None))
+    assert(models.head.summary.epochs.size < 30)
+    assert(models.last.summary.epochs.map(_.rows) === Seq.fill(30)(data.count()))
+  }
+
+  test("a task that is tried again after one of its candidates has finished trains the others") {
+    val (short, long) = (1, 3000)
+    val classifier = Blobs.classifier()
+    @volatile var task = 0L
+    val listener = new SparkListener {
+      override def onTaskStart(start: SparkListenerTaskStart): Unit =
+        if (start.taskInfo.index == 1) task = start.taskInfo.taskId
+    }
+    def candidates: Int = ProcessState.now().threads.count(_.startsWith("firesteel-candi"))
+    spark.sparkContext.addSparkListener(listener)
+    try {
+      val maps = Seq(short, long).map(epochs => ParamMap(classifier.epochs -> epochs))
+      val fit = Future(classifier.fit(data, maps))
+      eventually(assert(candidates === 2))
+      assert(spark.sparkContext.killTaskAttempt(task, interruptThread = false, "a test"))
+      val ledgers = Await.result(fit, 60.seconds).map(_.summary.ledger)
+      assert(ledgers.map(_.map(_.rows).sum) === Seq(short, long).map(_ * data.count()))
+      val attempts = ledgers.map(_.flatMap(_.spans.map(_.attempt)).distinct.size)
+      assert(attempts === Seq(2, 3), "the first had finished, the other was tried again")
+    } finally spark.sparkContext.removeSparkListener(listener)
+  }
+
   test("bad rows fail all candidates by column and row, as they do one") {
     val bad = data.withColumn("label", col("label") - 1)
     val classifier = Blobs.classifier()
     val error = intercept[InvalidDataException](classifier.fit(bad, maps(classifier).toSeq))
-    assert(error.getMessage.contains("label") && !error.getMessage.contains("candidate"))
+    assert(error.getMessage.contains("'label'"), error.getMessage)
   }
 
   test("every candidate has its own checkpoints") {
@@ -192,17 +233,16 @@ final class SearchSuite extends AnyFunSuite with LocalSpark with Eventually {
       classifier.setFeaturesCols(Array.tabulate(Blobs.Size)(i => s"x$i")).fit(numbers)
     }
     def running: Int = spark.sparkContext.statusTracker.getExecutorInfos.map(_.numRunningTasks).sum
-    withSetting("spark.firesteel.start.timeout", "3s") {
-      val first = Future(intercept[SparkException](fit("first", 10000000)))
-      eventually(assert(running === 2))
-      val second = Future(fit("second", 2))
-      // Longer than a fit waits for its workers.
-      Thread.sleep(4500)
-      assert(!second.isCompleted)
-      spark.sparkContext.cancelJobGroup("first")
-      Await.result(first, 30.seconds)
-      assert(Await.result(second, 30.seconds).summary.epochs.size === 2)
-    }
+    val first = Future(intercept[SparkException](fit("first", 10000000)))
+    eventually(assert(running === 2))
+    @volatile var epochs = 0
+    val second = new Thread(() => epochs = fit("second", 2).summary.epochs.size)
+    second.start()
+    eventually(assert(second.getStackTrace.exists(_.getClassName.endsWith("FitSlots"))))
+    spark.sparkContext.cancelJobGroup("first")
+    Await.result(first, 30.seconds)
+    second.join(30000)
+    assert(epochs === 2)
   }
 
   test("a cross validation with parallelism 2 trains strategies with rounds to the end") {

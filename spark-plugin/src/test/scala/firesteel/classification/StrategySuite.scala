@@ -10,6 +10,7 @@ import scala.concurrent.duration.DurationInt
 import firesteel.bridge.StartTimeoutException
 import firesteel.data.LocalSpark
 import firesteel.params.Strategy
+import firesteel.train.Inspection
 import org.apache.spark.SparkEnv
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.sql.DataFrame
@@ -54,6 +55,11 @@ final class StrategySuite extends AnyFunSuite with LocalSpark with Eventually {
     assert(single.zip(predicted.head.getAs[Vector](1).toArray).forall { case (a, b) =>
       math.abs(a - b) < 1e-6
     })
+  }
+
+  test("the native library tells which strategies have rounds") {
+    val rounds = Strategy.names.filter(Inspection.inRounds)
+    assert(rounds.toSet === Set("averaging", "easgd", "sync", "diloco"))
   }
 
   test("a strategy with rounds whose workers do not all start fails and says how many there are") {
