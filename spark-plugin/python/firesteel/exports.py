@@ -41,7 +41,9 @@ class TorchExports:
     def _row_shapes(self) -> Mapping[str, Sequence[int]]:
         """The shape of one row of each input of the network."""
 
-    def to_torch(self, *, logits: bool = False, scale: float = 1.0) -> nn.Module:
+    def to_torch(
+        self, *, logits: bool = False, scale: float | Mapping[str, float] = 1.0
+    ) -> nn.Module:
         """The network as a module of PyTorch with the trained weights, in evaluation mode.
 
         Its ``state_dict`` has the names of :attr:`weights`.
@@ -50,17 +52,19 @@ class TorchExports:
         ----------
         logits : bool
             Whether to leave out the ``Softmax`` or ``Sigmoid`` that an output ends in.
-        scale : float
-            What the values (not token ids) are multiplied with first: 1/255 for a model that was
-            trained on binary features, if the module is to take the bytes' values 0 to 255.
+        scale : float or dict
+            What the values (not token ids) are multiplied with first, or for each input by its
+            name, 1 for those left out: 1/255 for a model that was trained on binary features, if
+            the module is to take the bytes' values 0 to 255.
 
         Raises
         ------
         ImportError
             Without PyTorch.
         ValueError
-            Naming the layer that PyTorch does not take; for a network from a module of
-            TorchScript, which is given as it is, where `logits` or `scale` is set.
+            Naming the layer that PyTorch does not take; the input of `scale` that the network does
+            not have, or that holds token ids and has a scale other than 1; for a network from a
+            module of TorchScript, which is given as it is, where `logits` or `scale` is set.
         """
         from firesteel.torch_export import to_module
 
@@ -74,7 +78,11 @@ class TorchExports:
         )
 
     def export_torchscript(
-        self, path: str | PathLike[str], *, logits: bool = False, scale: float = 1.0
+        self,
+        path: str | PathLike[str],
+        *,
+        logits: bool = False,
+        scale: float | Mapping[str, float] = 1.0,
     ) -> None:
         """Writes the network as a local file that ``torch.jit.load`` reads.
 
@@ -89,7 +97,7 @@ class TorchExports:
         path: str | PathLike[str],
         *,
         logits: bool = False,
-        scale: float = 1.0,
+        scale: float | Mapping[str, float] = 1.0,
         opset_version: int | None = None,
     ) -> None:
         """Writes the network as a local ONNX file, which has the weights.

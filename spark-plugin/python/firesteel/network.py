@@ -65,7 +65,7 @@ class BaseNetwork(ABC):
         weights: Mapping[str, NDArray[Any]] | None = None,
         *,
         logits: bool = False,
-        scale: float = 1.0,
+        scale: float | Mapping[str, float] = 1.0,
     ) -> nn.Module:
         """The network as a module of PyTorch, in evaluation mode.
 
@@ -76,17 +76,18 @@ class BaseNetwork(ABC):
             else what PyTorch initialises the layers with.
         logits : bool
             Whether to leave out the ``Softmax`` or ``Sigmoid`` that an output ends in.
-        scale : float
-            What the values of inputs that hold no token ids are multiplied with first.
+        scale : float or dict
+            What the values of inputs that hold no token ids are multiplied with first; or for each
+            input by its name, 1 for those left out.
 
         Raises
         ------
         ImportError
             Without PyTorch.
         ValueError
-            Naming the input whose shape is not known, the layer that does not fit its input, or
-            the tensor that is missing, too many or of another shape; for a module of TorchScript,
-            which is given as it is, where `logits` or `scale` is set.
+            Naming the input whose shape is not known or whose `scale` does not fit, the layer that
+            does not fit its input, or the tensor that is missing, too many or of another shape;
+            for a module of TorchScript, which is given as it is, where `logits` or `scale` is set.
         """
         from firesteel.torch_export import to_module
 

@@ -32,7 +32,7 @@ def to_module(
     shapes: Mapping[str, Sequence[int]],
     *,
     logits: bool = False,
-    scale: float = 1.0,
+    scale: float | Mapping[str, float] = 1.0,
     classes: bool = False,
 ) -> nn.Module:
     """The module of a network; the arguments are those of :func:`torch_graph.layer_module`.

@@ -50,7 +50,7 @@ def layer_module(
     examples: Mapping[str, Tensor],
     *,
     logits: bool = False,
-    scale: float = 1.0,
+    scale: float | Mapping[str, float] = 1.0,
     classes: bool = False,
 ) -> fx.GraphModule:
     """Builds the module of a network of layers.
@@ -67,7 +67,8 @@ def layer_module(
     logits
         Whether to leave out a Softmax over the last dimension or a Sigmoid that an output ends in.
     scale
-        What the values of inputs that are no token ids are multiplied with first.
+        What the values of inputs that are no token ids are multiplied with first; or for each
+        input by its name, 1 for those left out.
     classes
         Whether the outputs tell classes apart, so that an ensemble averages probabilities even
         where its networks give logits.
@@ -80,7 +81,8 @@ def layer_module(
     Raises
     ------
     ValueError
-        Naming the layer that does not fit its input, or the tensor that is missing, too many or of
+        Naming the input whose `scale` does not fit, the layer that does not fit its input, or the
+        tensor that is missing, too many or of
         another shape.
     """
     builder = _Builder(network, examples, scale)
@@ -108,6 +110,22 @@ def token_inputs(network: Network) -> set[str]:
     return tokens.intersection(network.inputs)
 
 
+def _scales(network: Network, scale: float | Mapping[str, float]) -> Mapping[str, float]:
+    tokens = token_inputs(network)
+    if not isinstance(scale, Mapping):
+        return {name: scale for name in network.inputs if name not in tokens}
+    for name, factor in scale.items():
+        if name not in network.inputs:
+            known = ", ".join(network.inputs)
+            raise ValueError(f"scale is for the input '{name}'; the network has {known}")
+        if factor != 1.0 and name in tokens:
+            raise ValueError(
+                f"scale has {factor} for the input '{name}', which holds token ids; those are not "
+                "scaled: it needs 1"
+            )
+    return scale
+
+
 def placeholder(graph: fx.Graph, name: str) -> fx.Node:
     """An argument of the module for an input of the network."""
     return graph.placeholder(re.sub(r"\W", "_", name))
@@ -130,7 +148,9 @@ def finish(
 class _Builder:
     """Lays the networks of an ensemble side by side, over the same inputs."""
 
-    def __init__(self, network: Network, examples: Mapping[str, Tensor], scale: float) -> None:
+    def __init__(
+        self, network: Network, examples: Mapping[str, Tensor], scale: float | Mapping[str, float]
+    ) -> None:
         self.network = network
         self.graph = fx.Graph()
         self.modules: dict[str, nn.Module] = {}
@@ -138,10 +158,9 @@ class _Builder:
         self._inputs = {name: placeholder(self.graph, name) for name in network.inputs}
         for name, value in self._inputs.items():
             self._samples[value] = examples[name]
-        floats = set(network.inputs) - token_inputs(network)
-        for name in network.inputs:
-            if scale != 1.0 and name in floats:
-                scaled = self.graph.call_function(torch.mul, (self._inputs[name], scale))
+        for name, factor in _scales(network, scale).items():
+            if factor != 1.0:
+                scaled = self.graph.call_function(torch.mul, (self._inputs[name], factor))
                 self._inputs[name] = self._sample(scaled)
 
     def member(self, prefix: str) -> list[Output]:

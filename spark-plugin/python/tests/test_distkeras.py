@@ -202,6 +202,7 @@ def offers(spark: SparkSession) -> DataFrame:
         .selectExpr("*", "rooms[0] / 5 + area[0] price")
         .selectExpr("*", "array(price) prices", "price > 0.5 high", "array(price, -price) both")
         .selectExpr("* except (high)", "int(high) high", "if(high, 1, -1) sign")
+        .selectExpr("*", "array(both) nested", "array(rooms) floor")
         .cache()
     )
 
@@ -270,6 +271,55 @@ def test_a_model_of_several_inputs_and_outputs_is_trained(
         np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.mean(np.abs(cost[:, 0] - [row.price for row in rows])) < 0.1
     assert np.mean((high[:, 0] > 0.5) == np.array([row.high for row in rows])) > 0.9
+
+
+def test_a_label_serves_for_two_losses_as_each_needs_it(offers: DataFrame) -> None:
+    trainer = SingleTrainer(
+        house(),
+        OPTIMIZER,
+        ["mse", "hinge"],
+        features_col=["rooms", "area"],
+        label_col=["sign", "sign"],
+        num_epoch=6,
+        batch_size=BATCH,
+    )
+    trained = trainer.train(offers)
+    predicted = ModelPredictor(trained, ["rooms", "area"], ["cost", "high"]).predict(offers)
+    rows = predicted.select("sign", "cost").collect()
+    assert np.mean([row.sign * row.cost[0] > 0.4 for row in rows]) > 0.8
+
+
+@pytest.mark.parametrize("label", ["prices", "nested"])
+def test_a_column_serves_for_several_inputs_and_outputs(offers: DataFrame, label: str) -> None:
+    if label == "prices":
+        model, features, labels = house(), ["floor", "floor"], ["prices", "prices"]
+    else:
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+        features, labels = ["nested"], ["nested"]
+    trainer = SingleTrainer(model, "sgd", "mse", features_col=features, label_col=labels)
+    trained = trainer.train(offers)
+    for mine, before in zip(trained.get_weights(), model.get_weights(), strict=True):
+        assert np.isfinite(mine).all() and not np.array_equal(mine, before)
+
+
+def test_how_long_lists_are_is_seen_without_sorting_rows(
+    spark: SparkSession, offers: DataFrame
+) -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    trainer = SingleTrainer(
+        model, "sgd", "mse", features_col="area", label_col="prices", batch_size=0
+    )
+    context = spark.sparkContext
+    context.setJobGroup("size of lists", "")
+    try:
+        with pytest.raises(Exception, match="batchSize"):
+            trainer.train(offers, shuffle=True)
+        tracker = context.statusTracker()
+        jobs = tracker.getJobIdsForGroup("size of lists")
+        stages = [id for job in jobs for id in tracker.getJobInfo(job).stageIds]
+        assert [tracker.getStageInfo(id).numTasks for id in stages] == [1]
+    finally:
+        context.setLocalProperty("spark.jobGroup.id", None)
 
 
 def test_the_weight_of_a_loss_counts(offers: DataFrame) -> None:
@@ -343,11 +393,13 @@ def test_what_does_not_fit_is_named(encoded: DataFrame) -> None:
     with pytest.raises(ValueError, match=r"label_col has 1 columns, .*; the model has 2 outputs"):
         SingleTrainer(house(), **options(features_col=["features"] * 2)).train(encoded)
     smooth = [keras.losses.CategoricalCrossentropy(label_smoothing=0.1), "mse"]
-    with pytest.raises(ValueError, match=r"label_smoothing must be the same .* cost: 0.1, dear: 0"):
+    with pytest.raises(ValueError, match=r"same .*, and every .* classification, not cost: 0.1"):
         SingleTrainer(
             house(),
             **options(loss=smooth, features_col=["features"] * 2, label_col=["label"] * 2),
         ).train(encoded)
+    with pytest.raises(ValueError, match="output_col has the column 'p' for several outputs"):
+        ModelPredictor(house(), ["features"] * 2, ["p", "P"])
     with pytest.raises(Exception, match=r"2 outputs .*, but there are 1 columns for them"):
         ModelPredictor(house(), ["features"] * 2).predict(encoded)
     with pytest.raises(Exception, match="'label_encoded' must hold one-hot vectors"):

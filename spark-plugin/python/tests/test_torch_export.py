@@ -128,6 +128,31 @@ def test_a_scale_multiplies_values_and_leaves_token_ids_alone() -> None:
     )
 
 
+def test_each_input_may_have_its_scale() -> None:
+    network = Network(
+        ["ids", "pixels", "wide"],
+        [
+            Node("words", "Embedding", ["ids"], {"num_embeddings": 9, "embedding_dim": 2}),
+            Node("sentence", "Flatten", ["words"]),
+            Node("all", "Concatenate", ["sentence", "pixels", "wide"]),
+            Node("out", "Linear", ["all"], {"out_features": 2}),
+        ],
+        ["out"],
+        {"ids": (2,), "pixels": (4,), "wide": (3,)},
+    )
+    weights = trained(network, 3)
+    ids, pixels, wide = torch.tensor([[8, 0]] * 3), torch.rand(3, 4) * 255, torch.rand(3, 3)
+    expected = network.to_torch(weights)(ids, pixels / 255, wide * 0.01)
+    scales = {"ids": 1.0, "pixels": 1 / 255, "wide": 0.01}
+    torch.testing.assert_close(network.to_torch(weights, scale=scales)(ids, pixels, wide), expected)
+    given = network.to_torch(weights, scale={"wide": 0.01})(ids, pixels / 255, wide)
+    torch.testing.assert_close(given, expected)
+    with pytest.raises(ValueError, match="input 'bytes'; the network has ids, pixels, wide"):
+        network.to_torch(weights, scale={"bytes": 0.5})
+    with pytest.raises(ValueError, match=r"scale has 0\.5 for the input 'ids', .* token ids"):
+        network.to_torch(weights, scale={"ids": 0.5})
+
+
 @pytest.mark.parametrize("ending", ["Softmax", "Sigmoid", "Identity"])
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("classes", [True, False])

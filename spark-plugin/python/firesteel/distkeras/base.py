@@ -10,7 +10,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
 
 from firesteel.distkeras.history import (
     Entry,
@@ -146,11 +145,10 @@ class Trainer(ABC):
             "shuffle": shuffle,
         }
         network = self._start(as_network(given))
-        rows = dataframe.orderBy(F.rand()) if shuffle else dataframe
         self.record_training_start()
         fitted = fit(
             network,
-            rows,
+            dataframe,
             self.features_column,
             self.label_column,
             self.loss,

@@ -49,6 +49,11 @@ class ModelPredictor(Predictor):
         arrays, flat or nested as ``ReshapeTransformer`` makes them, binary, or one number.
     output_col : str or list of str
         The new column; a list has one for each output of the model, in its order.
+
+    Raises
+    ------
+    ValueError
+        When the model scales its features, or two outputs have one column.
     """
 
     def __init__(
@@ -63,6 +68,10 @@ class ModelPredictor(Predictor):
                 raise ValueError(f"a model with {scale} predicts by its own transform")
         self.features_column = [features_col] if isinstance(features_col, str) else features_col
         self.output_column = [output_col] if isinstance(output_col, str) else list(output_col)
+        names = [name.lower() for name in self.output_column]
+        for name in self.output_column:
+            if names.count(name.lower()) > 1:
+                raise ValueError(f"output_col has the column '{name}' for several outputs")
 
     def predict(self, dataframe: DataFrame) -> DataFrame:
         """The DataFrame with the columns of predictions behind the others.

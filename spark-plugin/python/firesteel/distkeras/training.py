@@ -48,7 +48,8 @@ def fit(
     loss_weights : list or dict, optional
         What the loss of each output counts in their sum, in the same way.
     params : dict
-        Further params of the estimator.
+        Further params of the estimator; where ``shuffle`` is true, rows are also dealt out to the
+        workers at random.
     names : list of str
         What the outputs are called in a dict.
 
@@ -66,36 +67,78 @@ def fit(
         given = ", ".join(
             f"{name}: {one.smoothing}" for name, one in zip(names, losses, strict=True)
         )
-        raise ValueError(f"label_smoothing must be the same for all outputs, not {given}")
+        raise ValueError(
+            "label_smoothing must be the same for all outputs, and every output then a "
+            f"classification, not {given}"
+        )
     if any(smoothing):
         params = {**params, "labelSmoothing": max(smoothing)}
-    prepared = dataframe
-    for name in features_cols:
-        prepared = _replaced(prepared, name, readable(dataframe, name))
+    prepared = _Prepared(dataframe)
+    inputs = [prepared.column(name, "input", readable(dataframe, name)) for name in features_cols]
     only = losses[0]
     if len(losses) == len(features_cols) == 1 and loss_weights is None and not only.numbers:
         label_col = label_cols[0]
-        return NetworkClassifier(
+        classifier = NetworkClassifier(
             network=network,
-            featuresCol=features_cols[0],
-            labelCol=label_col,
+            featuresCol=inputs[0],
+            labelCol=prepared.column(label_col, "output", _class(dataframe, label_col, only)),
             loss=only.name,
             **params,
-        ).fit(_replaced(prepared, label_col, _class(dataframe, label_col, only)))
-    for name, one in zip(label_cols, losses, strict=True):
-        prepared = _replaced(prepared, name, _target(dataframe, name, one))
+        )
+        model = classifier.fit(prepared.rows(params))
+        return _reading(model, featuresCol=features_cols[0], labelCol=label_col)
+    outputs = [
+        prepared.column(name, "output", _target(dataframe, name, one))
+        for name, one in zip(label_cols, losses, strict=True)
+    ]
     if loss_weights is not None:
         weights = [float(weight) for weight in _each("loss_weights", loss_weights, names)]
         params = {**params, "lossWeights": weights}
     several = len(losses) > 1
-    return NetworkEstimator(
+    estimator = NetworkEstimator(
         network=network,
-        featuresCols=features_cols,
-        labelCols=label_cols,
+        featuresCols=inputs,
+        labelCols=outputs,
         losses=[one.name for one in losses],
         outputCols=[f"{PREDICTION}_{name}" if several else PREDICTION for name in names],
         **params,
-    ).fit(prepared)
+    )
+    fitted = estimator.fit(prepared.rows(params))
+    return _reading(fitted, featuresCols=features_cols, labelCols=label_cols)
+
+
+class _Prepared:
+    """A DataFrame with further columns, each for one input or output.
+
+    A column may serve for several of them, and each may need it in another form.
+    """
+
+    def __init__(self, dataframe: DataFrame) -> None:
+        self._dataframe = dataframe
+        self._count = 0
+
+    def column(self, name: str, what: str, prepared: Column | None) -> str:
+        """The name of a column for an input or output: a new one, or its own if it is as needed."""
+        if prepared is None:
+            return name
+        taken = {column.lower() for column in self._dataframe.columns}
+        fresh = f"{name}_{what}{self._count}"
+        while fresh.lower() in taken:
+            fresh += "_"
+        self._count += 1
+        self._dataframe = self._dataframe.withColumn(fresh, prepared)
+        return fresh
+
+    def rows(self, params: Mapping[str, Any]) -> DataFrame:
+        """The rows with all columns."""
+        return self._dataframe.orderBy(F.rand()) if params["shuffle"] else self._dataframe
+
+
+def _reading(model: NetworkModelBase, **columns: str | list[str]) -> NetworkModelBase:
+    """The model, with the columns that were given for its own."""
+    for name, column in columns.items():
+        model.set(model.getParam(name), column)
+    return model
 
 
 def _class(dataframe: DataFrame, name: str, loss: Loss) -> Column | None:
@@ -115,10 +158,6 @@ def _target(dataframe: DataFrame, name: str, loss: Loss) -> Column | None:
     first = dataframe.select(F.size(numbers)).first()
     # To Keras a list of one number is that number.
     return F.get(numbers, 0) if first and first[0] == 1 else readable(dataframe, name)
-
-
-def _replaced(dataframe: DataFrame, name: str, column: Column | None) -> DataFrame:
-    return dataframe if column is None else dataframe.withColumn(name, column)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:
