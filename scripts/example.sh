@@ -13,7 +13,7 @@ if [ -f "examples/$name.py" ]; then
   python "examples/$name.py" "$@"
 elif [ -f "examples/$name.ipynb" ]; then
   mkdir -p /tmp/firesteel
-  jupyter-execute "examples/$name.ipynb" --output "/tmp/firesteel/$name.ipynb" "$@"
+  python scripts/notebook.py "examples/$name.ipynb" "/tmp/firesteel/$name.ipynb"
 elif [ -f "examples/src/main/scala/firesteel/examples/$name.scala" ]; then
   source "$ROOT/scripts/spark.sh"
   spark-submit \
