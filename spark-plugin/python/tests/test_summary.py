@@ -90,7 +90,7 @@ def test_a_notebook_shows_the_plot_without_further_imports(
     code = f"""from firesteel.summary import TrainingSummary
 TrainingSummary.from_json('{{{text}}}').plot()"""
     notebook.cells = [nbformat.v4.new_code_cell(code)]
-    nbclient.NotebookClient(notebook, kernel_name="python3").execute()
+    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
     (shown,) = notebook.cells[0].outputs
     picture = base64.b64decode(shown["data"]["image/png"])
     assert matplotlib.image.imread(io.BytesIO(picture)).std() > 0
