@@ -7,6 +7,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use firesteel_core::compression::CompressionSpec;
+use firesteel_core::metrics::MetricSet;
+use firesteel_core::spec::{LabelKind, LabelSpec, NetworkSpec};
 use firesteel_core::{Assignment, Coded, ErrorCode};
 use firesteel_ps::WorkerState;
 use serde_json::json;
@@ -98,6 +100,31 @@ fn metrics_of_all_workers_merge() {
     assert_eq!(validation.metrics[1].matrix, Some(vec![vec![3.0, 1.0], vec![2.0, 2.0]]));
     let status = epoch(&server, 0).validation.unwrap();
     assert_eq!(status.metrics.len(), 1, "the status goes without the matrix");
+}
+
+#[test]
+fn sums_of_any_size_that_the_metrics_have_go_over_a_socket_and_larger_ones_do_not() {
+    let mut spec = spec(1, 1, json!({"metrics": ["confusion"]}));
+    let outputs = ["animal", "plant"].map(str::to_owned).to_vec();
+    let network = NetworkSpec { format: String::new(), inputs: vec![], nodes: vec![], outputs };
+    spec.network = network.into();
+    spec.data.labels = ["a", "p"].map(|column| classes(column, 500)).to_vec();
+    let server = open(&spec, PARAMETERS);
+    let mut peer = join(Road::Socket, &spec, &server, holding(0, 1, 1, 4));
+    peer.commit(1.0).unwrap();
+    let set = MetricSet::new(&spec.controls, &spec.data.labels, spec.network.outputs()).unwrap();
+    // Rows, and whatever the metrics add up.
+    let mut sums = vec![1.0; set.encoded_len()];
+    assert!(sums.len() > 2 * 500 * 500);
+    peer.channel.score(0, &sums).unwrap();
+    let metrics = &server.summary().evaluations[0].metrics;
+    assert!(metrics.iter().filter_map(|metric| metric.matrix.as_ref()).all(|m| m.len() == 500));
+    sums.push(1.0);
+    peer.channel.score(0, &sums).unwrap_err();
+}
+
+fn classes(column: &str, classes: usize) -> LabelSpec {
+    LabelSpec { column: column.to_owned(), kind: LabelKind::Class { classes } }
 }
 
 #[test]

@@ -72,6 +72,8 @@ impl Store {
         let on_server = spec.strategy.server_optimizer.filter(|_| strategy.steps_on_server());
         let optimizer = on_server.or(spec.optimizer);
         let silence = Duration::from_millis(spec.lease_millis);
+        let evaluations = Evaluations::new(spec)?;
+        let sums = evaluations.as_ref().map_or(0, Evaluations::numbers);
         let center = Center::new(center, buffers, strategy, spec.workers);
         let mut store = Self {
             terms: Terms {
@@ -97,11 +99,11 @@ impl Store {
                 compression_ratio: codecs.ratio(),
             },
             layout,
-            shape: shape.coded(&codecs),
+            shape: Shape { sums, ..shape.coded(&codecs) },
             codecs,
             cut,
             center,
-            control: Mutex::new(Control::new(Evaluations::new(spec)?)),
+            control: Mutex::new(Control::new(evaluations)),
             initial: None,
             members: strategy.keeps_members().then(Members::default),
             former: strategy.gives_former_center(),

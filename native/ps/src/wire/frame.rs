@@ -12,10 +12,7 @@ pub(crate) const HEADER_LEN: usize = 12;
 /// The longest text of an `Abort` or a `Failure`, in bytes.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
-/// The most numbers of a `Score`: a confusion matrix of 512 classes, and all else.
-pub(crate) const MAX_SUMS: usize = 320 * 1024;
-
-/// The sizes of what a payload holds; the layout and the strategy's compression fix them.
+/// The sizes of what a payload holds, which the layout and the strategy's compression fix, and of what epochs are judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     /// Trained parameters.
@@ -28,13 +25,15 @@ pub(crate) struct Shape {
     pub(crate) message: usize,
     /// The bytes of a center variable.
     pub(crate) center: usize,
+    /// The most numbers of a `Score`.
+    pub(crate) sums: usize,
 }
 
 impl Shape {
     /// Nothing is compressed.
     pub(crate) const fn plain(parameters: usize, floats: usize, integers: usize) -> Self {
         let bytes = parameters * size_of::<f32>();
-        Self { parameters, floats, integers, message: bytes, center: bytes }
+        Self { parameters, floats, integers, message: bytes, center: bytes, sums: 0 }
     }
 
     /// Compressed by these codecs.
@@ -59,6 +58,8 @@ impl Shape {
 pub(crate) struct Body {
     /// The bytes that the kind's fields may take.
     pub(crate) fields: RangeInclusive<usize>,
+    /// Whether the sums over held-out rows come on top of them.
+    sums: bool,
     /// The payload that follows.
     pub(crate) payload: Payload,
 }
@@ -81,25 +82,31 @@ pub(crate) enum Payload {
 impl Body {
     /// Fields of a fixed length.
     pub(crate) fn fixed(len: usize, payload: Payload) -> Self {
-        Self { fields: len..=len, payload }
+        Self { fields: len..=len, sums: false, payload }
+    }
+
+    /// Fields of a length between two, and no payload.
+    pub(crate) fn between(fields: RangeInclusive<usize>) -> Self {
+        Self { fields, sums: false, payload: Payload::None }
     }
 
     /// A code and a text.
     pub(crate) fn text() -> Self {
-        Self { fields: u16::LEN..=u16::LEN + MAX_TEXT, payload: Payload::None }
+        Self::between(u16::LEN..=u16::LEN + MAX_TEXT)
     }
 
     /// An epoch and the sums over its held-out rows.
     pub(crate) fn sums() -> Self {
-        let most = u32::LEN + MAX_SUMS * f64::LEN;
-        Self { fields: u32::LEN..=most, payload: Payload::None }
+        Self { sums: true, ..Self::fixed(u32::LEN, Payload::None) }
     }
 
     /// Splits a frame's length into the bytes of its fields and whether a payload follows.
     fn split(&self, length: u64, shape: Shape) -> Option<(usize, bool)> {
         let with = |payload: u64| {
             let fields = usize::try_from(length.checked_sub(payload)?).ok()?;
-            self.fields.contains(&fields).then_some(fields)
+            let sums = if self.sums { shape.sums.saturating_mul(f64::LEN) } else { 0 };
+            let most = self.fields.end().saturating_add(sums);
+            (*self.fields.start()..=most).contains(&fields).then_some(fields)
         };
         let without = || with(0).map(|fields| (fields, false));
         let all = || with(shape.payload_len(self.payload)).map(|fields| (fields, true));

@@ -149,9 +149,7 @@ impl Request {
             Self::STAGE => Body::fixed(24, Payload::Message),
             Self::FETCH => Body::fixed(16, Payload::None),
             Self::LOAD => Body::fixed(0, Payload::Replica),
-            Self::DECIDE => {
-                Body { fields: u64::LEN..=u64::LEN + MAX_DECISIONS, payload: Payload::None }
-            }
+            Self::DECIDE => Body::between(u64::LEN..=u64::LEN + MAX_DECISIONS),
             Self::SCORE => Body::sums(),
             _ => return None,
         })

@@ -61,7 +61,7 @@ impl Reply {
             Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, Payload::Frozen),
             Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, Payload::None),
             Self::DECIDED => Body::fixed(ANSWER_LEN + u64::LEN, Payload::Center),
-            Self::STAGED => Body { fields: 0..=Flaw::LEN, payload: Payload::None },
+            Self::STAGED => Body::between(0..=Flaw::LEN),
             Self::SLICE => Body::fixed(0, Payload::Center),
             Self::EXACT => Body::fixed(0, Payload::Replica),
             Self::FAILURE => Body::text(),

@@ -6,10 +6,10 @@ use firesteel_core::{
 };
 use proptest::prelude::*;
 
-use crate::wire::frame::{HEADER_LEN, MAX_SUMS, MAX_TEXT};
+use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
 use crate::wire::{Decision, Flaw, Header, MAX_DECISIONS, Reply, Request, Shape, Share, Window};
 
-const SHAPE: Shape = Shape { message: 2031, center: 2000, ..Shape::plain(1000, 3, 2) };
+const SHAPE: Shape = Shape { message: 2031, center: 2000, sums: 300, ..Shape::plain(1000, 3, 2) };
 
 fn position() -> impl Strategy<Value = Position> {
     (any::<u32>(), any::<u32>()).prop_map(|(epoch, batch)| Position { epoch, batch })
@@ -218,7 +218,7 @@ proptest! {
         if let Ok(header) = Header::decode(&header) {
             for body in [Request::body(header.kind), Reply::body(header.kind)] {
                 if let Ok((length, _)) = header.split(body.as_ref(), SHAPE) {
-                    let most = MAX_TEXT.max(8 * MAX_SUMS).max(MAX_DECISIONS) + 8;
+                    let most = MAX_TEXT.max(8 * SHAPE.sums).max(MAX_DECISIONS) + 8;
                     prop_assert!(length <= most, "more than a text, sums or decisions is never allocated");
                 }
             }

@@ -97,7 +97,13 @@ impl FromStr for Metric {
             _ => {
                 let k = name.strip_prefix("top").and_then(|k| k.parse().ok()).filter(|&k| k > 0);
                 Self::Top(k.ok_or_else(|| {
-                    ControlError::new("metrics", format!("knows no '{name}', but {}", Self::NAMES))
+                    ControlError::new(
+                        "metrics",
+                        format!(
+                            "knows no '{name}', but {}, each also as <output>_<metric>",
+                            Self::NAMES
+                        ),
+                    )
                 })?)
             }
         })
@@ -219,7 +225,10 @@ impl TryFrom<String> for Monitor {
                     let known = Metric::NAMES;
                     ControlError::new(
                         "monitor",
-                        format!("knows no '{name}', but trainingLoss, loss, {known}"),
+                        format!(
+                            "knows no '{name}', but trainingLoss, loss, {known}, and of one of several outputs \
+                             <output>_loss, <output>_<metric>"
+                        ),
                     )
                 })?),
             },
@@ -272,6 +281,9 @@ mod tests {
             assert_eq!(read.to_string(), name);
             assert_eq!(Monitor::try_from(name.to_owned()).unwrap(), Monitor::Metric(read));
         }
+        for (name, better) in [("shares_accuracy", Direction::Max), ("price_mae", Direction::Min)] {
+            assert_eq!(Monitor::try_from(name.to_owned()).unwrap().direction(), Some(better));
+        }
         let loss = Monitor::try_from("log_price_loss".to_owned()).unwrap();
         assert_eq!(loss, Monitor::OutputLoss("log_price".to_owned()));
         assert_eq!(
@@ -289,7 +301,8 @@ mod tests {
             assert_eq!(
                 error,
                 format!(
-                    "option 'metrics' knows no '{name}', but accuracy, top<k>, auc, confusion, mse, mae, r2"
+                    "option 'metrics' knows no '{name}', but accuracy, top<k>, auc, confusion, mse, mae, r2, each also as \
+                     <output>_<metric>"
                 )
             );
         }

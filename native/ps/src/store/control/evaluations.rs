@@ -116,6 +116,11 @@ impl Evaluations {
         }))
     }
 
+    /// How many numbers a worker's sums over its held-out rows take.
+    pub(crate) fn numbers(&self) -> usize {
+        self.set.encoded_len()
+    }
+
     /// The epochs that have been judged, in order.
     pub(crate) fn ended(&self) -> &[Ended] {
         &self.ended

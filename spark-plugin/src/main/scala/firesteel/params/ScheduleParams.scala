@@ -93,8 +93,9 @@ trait ScheduleParams extends Params {
     Validators.atLeastZero("plateauCooldown")
   )
 
-  /** What the schedule plateau watches: `loss` of the validation rows, `trainingLoss`, or one of `metrics`. Default: the
-    * loss of the validation rows, or of the training where there are none.
+  /** What the schedule plateau watches: `loss` of the validation rows, `trainingLoss`, or one of `metrics`; with
+    * several outputs the last as `<output>_<metric>`, and `<output>_loss`. Default: the loss of the validation rows, or of
+    * the training where there are none.
     */
   final val plateauMonitor: Param[String] = new Param[String](
     this,

@@ -7,7 +7,8 @@ import org.json4s.JsonAST.{JBool, JDouble, JInt, JNull, JObject, JString, JValue
 trait StoppingParams extends Params {
 
   /** What patience, the best weights and the target metric watch: `loss` of the validation rows, `trainingLoss`, or one
-    * of `metrics`; with several outputs the last as `<output>_<metric>`, and `<output>_loss`. Default: the loss of the validation rows, or of the training where there are none.
+    * of `metrics`; with several outputs the last as `<output>_<metric>`, and `<output>_loss`. Default: the loss of the
+    * validation rows, or of the training where there are none.
     */
   final val monitor: Param[String] = new Param[String](
     this,
