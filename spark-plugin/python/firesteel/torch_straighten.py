@@ -13,16 +13,21 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor, nn
 
+from firesteel.torch_conditions import Conditions, facts, first_name, holds_tensors, loses_rows
+
 _jit: Any = torch._C
+_jit_settings: Any = torch.jit
 
 _QUESTION = "aten::is_autocast_enabled"
 
-_METADATA = {
-    *("aten::dim", "aten::size", "aten::len", "aten::numel", "prim::dtype", "prim::device"),
-    *("prim::layout", "prim::requires_grad", "prim::is_cuda", "prim::is_nested"),
-    *("aten::is_floating_point", "aten::is_complex"),
-}
-"""What is asked of a tensor, and not of the values in it."""
+_LEFT_ALIGNED = "aten::_nested_tensor_from_mask_left_aligned"
+"""What is asked of values before a nested tensor is made, to which no is an answer."""
+
+_KERNELS = (
+    *("aten::_transformer_encoder_layer_fwd", "aten::_native_multi_head_attention"),
+    "aten::_nested_tensor_from_mask",
+)
+"""Fused kernels, and what makes a tensor that only they take."""
 
 _ROWS = (1, 2, 3)
 """How many rows a branch must not tell apart."""
@@ -39,9 +44,11 @@ def asks_for_kernels(module: nn.Module) -> TypeGuard[torch.jit.ScriptModule]:
 def straightened(module: torch.jit.ScriptModule, examples: Sequence[Tensor]) -> Any:
     """What a scripted module in evaluation mode computes, as a function without such branches.
 
-    A branch is decided where its condition depends on shapes, element types and the like, and is
-    the same for 1, 2 and 3 rows; a branch that depends on values, or on the number of rows, stays.
-    Attention takes its path of plain operators, which autocast would choose.
+    A branch is decided where its condition depends on shapes, element types and the like, is the
+    same for 1, 2 and 3 rows, and does not turn with more: it compares numbers that grow evenly with
+    the rows, or none that do. A branch stays where its condition depends on values, the number of
+    rows, or a size that values decide. Attention takes its path of plain operators, as it would
+    under autocast; other questions for autocast are answered with no.
 
     Parameters
     ----------
@@ -62,84 +69,170 @@ def straightened(module: torch.jit.ScriptModule, examples: Sequence[Tensor]) -> 
     """
     frozen = torch.jit.freeze(module, optimize_numerics=False)
     graph = frozen.graph
-    for node in graph.findAllNodes(_QUESTION, True):
-        _replace(graph, node, True)
-        node.destroy()
     _jit._jit_pass_inline(graph)
+    for node in graph.findAllNodes(_QUESTION, True):
+        _answer(graph, node)
+    for node in graph.findAllNodes(_LEFT_ALIGNED, True):
+        _replace(graph, node, False)
+        node.destroy()
     batches = [
         [example[:1].expand(rows, *example.shape[1:]) for example in examples] for rows in _ROWS
     ]
-    with torch.no_grad():
-        while _decide(graph, frozen, batches):
+    stays: dict[str, bool] = {}
+    with torch.no_grad(), _jit_settings.optimized_execution(False):
+        while _decide(graph, [[frozen._c, *batch] for batch in batches], stays):
             pass
         _take_in_weights(graph, frozen)
         _note_types(graph, examples)
     return _jit._create_function_from_graph("forward", graph)
 
 
-def _decide(graph: Any, frozen: Any, batches: Sequence[Sequence[Tensor]]) -> bool:
-    """Decides the outer branches that can be decided; gives whether there were any."""
+def _answer(graph: Any, question: Any) -> None:
+    """Says of autocast that it is on to those who thereby take no fused kernel, else that not."""
+    asking = [use.user for use in question.output().uses() if use.user.kind() == "prim::If"]
+    for branch in asking:
+        if _leads_to_a_kernel(branch):
+            _turn(graph, branch, True)
+    _replace(graph, question, False)
+    question.destroy()
+
+
+def _leads_to_a_kernel(branch: Any) -> bool:
+    """Whether a text that a branch gives, why not to take a fused kernel, decides about one."""
+    values = [value for value in branch.outputs() if value.type().kind() == "StringType"]
+    seen = set()
+    while values:
+        value = values.pop()
+        if value.debugName() in seen:
+            continue
+        seen.add(value.debugName())
+        for use in value.uses():
+            user = use.user
+            if user.kind() == "prim::If":
+                if any(len(user.findAllNodes(kernel, True)) > 0 for kernel in _KERNELS):
+                    return True
+                values.extend(each for each in user.outputs() if each.type().kind() == "BoolType")
+            elif user.kind() == "prim::Return":
+                owner = user.owningBlock().owningNode()
+                if owner is not None and owner.kind() == "prim::If":
+                    values.append(list(owner.outputs())[use.offset])
+            else:
+                values.extend(each for each in user.outputs() if not holds_tensors(each))
+    return False
+
+
+def _decide(graph: Any, batches: Sequence[Sequence[Any]], stays: dict[str, bool]) -> bool:
+    """Decides the outer branches that can be decided; else finds of the first that it stays.
+
+    Gives whether there was any that was neither decided nor known to stay.
+    """
     _jit._jit_pass_constant_propagation(graph)
     _jit._jit_pass_dce(graph)
-    branches = [
-        (place, node)
-        for place, node in enumerate(graph.nodes())
-        if node.kind() == "prim::If" and _is_of_metadata(_condition(node))
-    ]
-    if not branches:
-        return False
-    asked = graph.copy()
-    nodes = list(asked.nodes())
-    answers = _run(
-        asked,
-        [_condition(nodes[place]) for place, _ in branches],
-        [[frozen._c, *b] for b in batches],
-    )
-    decided = [(node, given) for (_, node), *given in zip(branches, *answers, strict=True)]
-    same = [(node, given[0]) for node, given in decided if len(set(given)) == 1]
-    for node, answer in same:
-        with graph.insert_point_guard(node):
-            node.replaceInputWith(_condition(node), graph.insertConstant(bool(answer)))
-    return bool(same)
+    branches = [node for node in graph.nodes() if node.kind() == "prim::If"]
+    conditions = Conditions(graph, stays)
+    asked = [node for node in branches if conditions.can_decide(_condition(node))]
+    watched = list(conditions.watched.values())
+    inputs = [value for node in watched for value in node.inputs()]
+    own = {_name(value): value for value in (*map(_condition, asked), *inputs)}
+    runs = [facts(run) for run in _run(graph, list(own.values()), batches)]
+    known = dict(zip(own, zip(*runs, strict=True), strict=False))
+    lost = {first_name(node) for node in watched if loses_rows(node, known)}
+    certain = Conditions(graph, stays, lost)
+    decided: list[tuple[Any, bool]] = []
+    vary: set[str] = set()
+    for node in asked:
+        given = known[_name(_condition(node))]
+        if len(set(given)) > 1:
+            vary.update(value.debugName() for value in node.outputs())
+        elif certain.can_decide(_condition(node)):
+            decided.append((node, bool(given[0])))
+    for node, answer in decided:
+        _turn(graph, node, answer)
+    if decided:
+        return True
+    for node in branches:
+        if any(True for _ in node.outputs()) and first_name(node) not in stays:
+            stays[first_name(node)] = first_name(node) in vary or _are_alike(graph, node, batches)
+            return True
+    return False
 
 
 def _condition(branch: Any) -> Any:
     return next(iter(branch.inputs()))
 
 
-def _is_of_metadata(value: Any) -> bool:
-    """Whether a value depends on no values of tensors."""
-    node = value.node()
-    if node.kind() in _METADATA:
-        return True
-    if node.kind() == "prim::Param" or any(True for _ in node.blocks()):
+def _turn(graph: Any, branch: Any, way: bool) -> None:
+    """Makes a branch take one of its ways."""
+    with graph.insert_point_guard(branch):
+        branch.replaceInputWith(_condition(branch), graph.insertConstant(bool(way)))
+
+
+def _are_alike(graph: Any, branch: Any, batches: Sequence[Sequence[Any]]) -> bool:
+    """Whether the outputs of a branch are alike but for the values in tensors both ways."""
+    if any(len(branch.findAllNodes(kernel, True)) > 0 for kernel in _KERNELS) or any(
+        _is_unset(value) for block in branch.blocks() for value in block.outputs()
+    ):
         return False
-    inputs = list(node.inputs())
-    if node.kind() in ("aten::__is__", "aten::__isnot__"):
-        inputs = [each for each in inputs if not _holds_tensors(each)]
-    return all(not _holds_tensors(each) and _is_of_metadata(each) for each in inputs)
+    try:
+        one, other = (
+            [facts(run) for run in _run(graph, list(branch.outputs()), batches, (branch, way))]
+            for way in (True, False)
+        )
+    except RuntimeError:
+        # A way that is not made for these rows.
+        return False
+    return one == other
 
 
-def _holds_tensors(value: Any) -> bool:
-    return "Tensor" in value.type().annotation_str
+def _is_unset(value: Any) -> bool:
+    """Whether a value may be none at all, which a way gives whose outputs nothing reads."""
+    node = value.node()
+    if node.kind() == "prim::If":
+        given = [list(block.outputs())[value.offset()] for block in node.blocks()]
+        return any(map(_is_unset, given))
+    kind: str = node.kind()
+    return kind == "prim::Uninitialized"
 
 
-def _run(graph: Any, values: Sequence[Any], batches: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """What values of a graph are for each batch; they become its outputs."""
-    for _ in range(sum(1 for _ in graph.outputs())):
-        graph.eraseOutput(0)
+def _run(
+    graph: Any,
+    values: Sequence[Any],
+    batches: Sequence[Sequence[Any]],
+    turn: tuple[Any, bool] | None = None,
+) -> list[list[Any]]:
+    """What values of a graph are for each batch, where need be with a branch that takes one way."""
+    if not values:
+        return [[] for _ in batches]
+    copy = graph.copy()
+    twins = dict(zip(map(_name, _outer(graph)), _outer(copy), strict=True))
+    if turn is not None:
+        branch, way = turn
+        _turn(copy, twins[first_name(branch)].node(), way)
+    for _ in range(sum(1 for _ in copy.outputs())):
+        copy.eraseOutput(0)
     for value in values:
-        graph.registerOutput(value)
-    graph.makeMultiOutputIntoTuple()
-    function = _jit._create_function_from_graph("values", graph)
+        copy.registerOutput(twins[_name(value)])
+    copy.makeMultiOutputIntoTuple()
+    _jit._jit_pass_dce(copy)
+    function = _jit._create_function_from_graph("values", copy)
     return [list(function(*batch)) for batch in batches]
+
+
+def _outer(graph: Any) -> list[Any]:
+    """The inputs of a graph, and the outputs of its nodes but for those within branches."""
+    return [*graph.inputs(), *(each for node in graph.nodes() for each in node.outputs())]
+
+
+def _name(value: Any) -> str:
+    name: str = value.debugName()
+    return name
 
 
 def _take_in_weights(graph: Any, frozen: Any) -> None:
     """Makes what the graph reads of the module a constant, and the graph one without a module."""
     owner = next(iter(graph.inputs()))
     owners = {owner.debugName(): frozen._c}
-    reads = [node for node in graph.nodes() if node.kind() == "prim::GetAttr"]
+    reads = graph.findAllNodes("prim::GetAttr", True)
     for node in reads:
         read = owners[next(iter(node.inputs())).debugName()].getattr(node.s("name"))
         if isinstance(read, Tensor):
@@ -153,20 +246,17 @@ def _take_in_weights(graph: Any, frozen: Any) -> None:
 
 def _note_types(graph: Any, examples: Sequence[Tensor]) -> None:
     """Notes the rank and the element type of each tensor, which the exporter needs."""
-    copy = graph.copy()
     noted = [
-        (place, index)
-        for place, node in enumerate(copy.nodes())
+        value
+        for node in graph.nodes()
         if node.kind() != "prim::Constant"
-        for index, output in enumerate(node.outputs())
-        if output.type().kind() == "TensorType"
+        for value in node.outputs()
+        if value.type().kind() == "TensorType"
     ]
-    nodes, own = list(copy.nodes()), list(graph.nodes())
-    values = [list(nodes[place].outputs())[index] for place, index in noted]
-    (given,) = _run(copy, values, [examples])
-    for (place, index), tensor in zip(noted, given, strict=True):
-        kind = _jit.TensorType.create_from_tensor(tensor).with_sizes([None] * tensor.dim())
-        list(own[place].outputs())[index].setType(kind)
+    (given,) = _run(graph, noted, [examples])
+    for value, tensor in zip(noted, given, strict=True):
+        kind = _jit.TensorType.create_from_tensor(tensor)
+        value.setType(kind.with_sizes([None] * tensor.dim()))
 
 
 def _replace(graph: Any, node: Any, constant: Any) -> None:

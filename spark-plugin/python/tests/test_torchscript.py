@@ -14,6 +14,7 @@ from firesteel import TorchScriptNetwork, from_torch
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
 from firesteel.estimator import NetworkEstimator
 from firesteel.torch_export import export_onnx
+from firesteel.torch_straighten import straightened
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from pyspark.sql import DataFrame, SparkSession
@@ -25,13 +26,15 @@ ROWS = 48
 class Encoder(nn.Module):
     """A transformer's encoder over token ids."""
 
-    def __init__(self, length: int, masked: bool = False, **options: Any) -> None:
+    def __init__(
+        self, length: int, masked: bool = False, nested: bool = False, **options: Any
+    ) -> None:
         super().__init__()
         self.words = nn.Embedding(20, 16)
         self.register_buffer("positions", torch.arange(length))
         self.places = nn.Embedding(length, 16)
         layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, **options)
-        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=nested)
         self.head = nn.Linear(16, 3)
         self.masked = masked
 
@@ -56,6 +59,90 @@ class Choosing(nn.Module):
         if bool(values.sum() > 0):
             values = self.first(values)
         return self.layer(values.unsqueeze(1)).squeeze(1)
+
+
+class Behind(nn.Module):
+    """A layer of a transformer behind other code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.layer(self.before(values).unsqueeze(1)).squeeze(1)
+
+    def before(self, values: Tensor) -> Tensor:
+        return values
+
+
+class Empty(Behind):
+    """What masks leave is counted."""
+
+    def before(self, values: Tensor) -> Tensor:
+        kept = values[values != 0]
+        if kept.numel() == 0:
+            values = values - 1
+        return values
+
+
+class Filled(Behind):
+    """A list grows under a branch that depends on values."""
+
+    def before(self, values: Tensor) -> Tensor:
+        found = [0]
+        if bool(values.sum() > 0):
+            found.append(1)
+        if len(found) == 1:
+            values = values - 1
+        return values
+
+
+class Cut(Behind):
+    """A branch that depends on values decides about a size."""
+
+    def before(self, values: Tensor) -> Tensor:
+        part = values
+        if bool(values.sum() > 0):
+            part = values[:, :2]
+        if part.size(1) == 4:
+            values = values - 1
+        return values
+
+
+class Many(Behind):
+    """More than 8 rows are another case."""
+
+    def before(self, values: Tensor) -> Tensor:
+        if values.size(0) > 8:
+            values = values - 1
+        return values
+
+
+class Rounded(Behind):
+    """So are 10, 20 and so on."""
+
+    def before(self, values: Tensor) -> Tensor:
+        if values.size(0) // 10 > 0 and len(values.shape[1:]) == 1:
+            values = values - 1
+        return values
+
+
+class Rest(Behind):
+    """So are those behind the eighth."""
+
+    def before(self, values: Tensor) -> Tensor:
+        if values[8:].size(0) > 0:
+            values = values - 1
+        return values
+
+
+class Cast(Behind):
+    """Autocast is asked for besides the layer's own questions."""
+
+    def before(self, values: Tensor) -> Tensor:
+        if torch.is_autocast_enabled():
+            values = values - 1
+        return values
 
 
 class WideAndDeep(nn.Module):
@@ -84,6 +171,9 @@ class WideAndDeepOfTwo(WideAndDeep):
     def forward(self, categories: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         logit = self.of(categories, numbers)
         return logit, logit.sigmoid()
+
+
+BEHIND = (Empty, Cut, Many, Rounded, Rest, Cast)
 
 
 def classifier(network: TorchScriptNetwork, epochs: int) -> NetworkClassifier:
@@ -163,10 +253,20 @@ def test_a_transformer_trains_on_token_ids(spark: SparkSession, tmp_path: Path) 
         (Encoder(6), torch.randint(3, 20, (7, 6))),
         (Encoder(6, masked=True, norm_first=True), torch.randint(0, 3, (7, 6))),
         (Encoder(6, activation="gelu"), torch.randint(0, 20, (1, 6))),
+        (Encoder(6, nested=True, masked=True), torch.randint(0, 3, (7, 6))),
         (Choosing(), torch.full((3, 4), 0.5)),
         (Choosing(), torch.full((3, 4), -0.5)),
+        *((module(), torch.rand(12, 4) + 0.1) for module in BEHIND),
     ],
-    ids=["plain", "masked", "one row", "above", "below"],
+    ids=[
+        "plain",
+        "masked",
+        "one row",
+        "nested",
+        "above",
+        "below",
+        *(each.__name__ for each in BEHIND),
+    ],
 )
 def test_a_scripted_transformer_is_written_as_onnx_for_any_rows(
     module: nn.Module, rows: Tensor, tmp_path: Path
@@ -177,6 +277,14 @@ def test_a_scripted_transformer_is_written_as_onnx_for_any_rows(
     (found,) = session.run(None, {"x": rows.numpy()})
     with torch.no_grad():
         np.testing.assert_allclose(found, scripted(rows).numpy(), rtol=1e-5, atol=1e-5)
+
+
+def test_how_long_a_list_is_stays_a_question_where_values_decide_what_it_holds() -> None:
+    scripted = torch.jit.script(Filled()).eval()
+    function = straightened(scripted, [torch.zeros(1, 4)])
+    for rows in (torch.ones(2, 4), -torch.ones(2, 4)):
+        with torch.no_grad():
+            torch.testing.assert_close(function(rows), scripted(rows))
 
 
 def test_a_wide_and_deep_net_trains_on_indexed_categories(
