@@ -20,7 +20,7 @@ matplotlib.rcParams["svg.fonttype"] = "none"
 COLOURS = {1: "#1b4965", 2: "#2a9d8f", 4: "#8ab17d", 8: "#e9a23b", 16: "#d1495b", 20: "#7b2d8b"}
 
 PUBLISHED = [
-    # dist-keras's notebooks, that of 20 workers and that of 10: strategy, workers, window, accuracy.
+    # The notebooks of 20 workers and of 10: strategy, workers, window, accuracy.
     ("single", 1, 0, 0.9630),
     ("downpour", 20, 5, 0.9641),
     ("adag", 20, 15, 0.9739),
