@@ -3,6 +3,7 @@ package firesteel.train
 import java.security.SecureRandom
 import java.util.UUID
 
+import firesteel.bridge.{NativeError, NativeErrors}
 import firesteel.data.DataPlan
 import firesteel.network.{Archive, SafeTensors}
 import firesteel.plugin.Configuration
@@ -198,6 +199,16 @@ private[firesteel] object FitPlan {
         text(JObject(shared.obj ++ own.obj))
       case _ => throw new IllegalStateException("the specification of a shard is no object")
     }
+
+  /** A failure that names the candidate of a search whose it is, where it is one that a candidate can have. */
+  def named(candidate: String, error: Throwable): Throwable = {
+    val message = s"$candidate: ${error.getMessage}"
+    error match {
+      case native: NativeError => NativeErrors.create(native.code, message).initCause(error)
+      case _: IllegalArgumentException => new IllegalArgumentException(message, error)
+      case _ => error
+    }
+  }
 
   def text(json: JValue): String = compact(render(json))
 

@@ -1,8 +1,8 @@
 package firesteel.train
 
 import scala.collection.mutable
+import scala.util.control.NonFatal
 
-import firesteel.bridge.{NativeError, NativeErrors}
 import firesteel.data.{ColumnResolver, DataPlan, InputColumn, InputRequest, LabelColumn}
 import firesteel.network.{Network, NetworkJson}
 import firesteel.params.{HasNetwork, InputRequests, LossParams, Strategy, TrainingParams}
@@ -175,14 +175,7 @@ private[firesteel] object NetworkEstimation {
   /** Gives the name of a candidate to what is wrong with its settings. */
   private def naming[R](candidate: String)(body: => R): R =
     try body
-    catch {
-      case error: IllegalArgumentException =>
-        throw new IllegalArgumentException(s"$candidate: ${error.getMessage}", error)
-      case error: RuntimeException with NativeError =>
-        val named = NativeErrors.create(error.code, s"$candidate: ${error.getMessage}")
-        named.initCause(error)
-        throw named
-    }
+    catch { case NonFatal(error) => throw FitPlan.named(candidate, error) }
 
   /** A map for people: networks and other long values are cut short. */
   private def text(map: ParamMap): String =

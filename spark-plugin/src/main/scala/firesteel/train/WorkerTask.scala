@@ -31,13 +31,7 @@ private[train] final class WorkerJob(
 ) extends Serializable {
 
   /** A failure that names the fit, where it is one of several. */
-  def named(error: Throwable): Throwable = (candidate, error) match {
-    case (Some(name), native: NativeError) =>
-      val named = NativeErrors.create(native.code, s"$name: ${error.getMessage}")
-      named.initCause(error)
-      named
-    case _ => error
-  }
+  def named(error: Throwable): Throwable = candidate.fold(error)(FitPlan.named(_, error))
 }
 
 /** What a task does with its partition: takes the rows into native memory and trains all epochs of each fit on them.

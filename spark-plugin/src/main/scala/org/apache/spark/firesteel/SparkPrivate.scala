@@ -10,11 +10,8 @@ object SparkPrivate {
     context.maxNumConcurrentTasks(context.resourceProfileManager.defaultResourceProfile)
 
   /** How many tasks of the default resource profile an executor runs at once; all of them in local mode. */
-  def slotsOfExecutor(context: SparkContext): Int = {
-    val executors =
-      math.max(1, context.env.blockManager.master.getMemoryStatus.keys.count(!_.isDriver))
-    math.max(1, slots(context) / executors)
-  }
+  def slotsOfExecutor(context: SparkContext): Int =
+    math.max(1, slots(context) / math.max(1, executors(context).size))
 
   /** The executors of now by id and host, in the order of their ids; none but the driver's own in local mode. */
   def executors(context: SparkContext): Seq[(String, String)] =
