@@ -32,6 +32,6 @@ table batch=4 strategies=aeasgd workers=20 windows=35 "$@"
 table batch=4 strategies=single 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
 table batch=4 strategies=adag workers=10 windows=5 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
 table batch=4 strategies=adag workers=20 windows=15 \
-  'settings=serverScale=1.0;overlap=false;warmupSteps=400;schedule="cosine";learningRate=0.003;labelSmoothing=0.1' "$@"
+  'settings=serverScale=0.85;overlap=false;warmupSteps=100;schedule="cosine";learningRate=0.002;beta2=0.99;labelSmoothing=0.1' "$@"
 table batch=4 strategies=aeasgd workers=20 windows=35 'settings=overlap=false;elasticAlpha=0.1' "$@"
 build/venv-plots/bin/python examples/learning.py docs/learning.csv docs/learning.md docs/learning.svg

@@ -12,7 +12,7 @@ use crate::plain::Plain;
 use crate::{Worker, asked, layout, median, open};
 
 const WORKERS: [u32; 5] = [1, 4, 16, 64, 256];
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(800);
 
 /// What the center variables of all workers together may take; where it is not enough they only commit.

@@ -8,6 +8,7 @@ mod control;
 mod evaluation;
 mod finite;
 mod journal;
+mod lanes;
 mod members;
 mod open;
 mod round;
@@ -32,6 +33,7 @@ use crate::error::PsError;
 use crate::metrics;
 use crate::store::center::Tee;
 use crate::store::control::{Admission, Control, Entry, Grant, Terms};
+use crate::store::lanes::Lanes;
 use crate::wire::{Codecs, Flaw, Shape, Window};
 
 pub(crate) use center::{Center, Contribution, Reader, STRIPE, View};
@@ -72,6 +74,7 @@ pub(crate) struct Store {
     /// The part of the center variable that is here: the first shard, or all of it.
     cut: Cut,
     center: Center,
+    lanes: Lanes,
     control: Mutex<Control>,
     /// The center variable of every worker's last pull is kept; this is what one that has not pulled saw.
     initial: Option<Arc<View>>,
@@ -168,7 +171,9 @@ impl Store {
         reader: impl FnOnce(Decided) -> R,
     ) -> Result<R, PsError> {
         let start = Instant::now();
-        let (mut turn, decided) = self.open()?.pull(&self.terms, speaker, start)?;
+        let _lane = self.lanes.enter(speaker.session);
+        let entered = Instant::now();
+        let (mut turn, decided) = self.open()?.pull(&self.terms, speaker, entered)?;
         metrics::count_pull();
         let mut reader = reader(decided);
         let own = self.members.as_ref().and_then(|members| {
@@ -185,7 +190,7 @@ impl Store {
                 self.center.read(turn, reader)
             }),
         };
-        activity.add_times(waited, start.elapsed());
+        activity.add_times((entered - start) + waited, start.elapsed());
         Ok(reader)
     }
 
@@ -201,11 +206,15 @@ impl Store {
         let start = Instant::now();
         let entry =
             Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
-        let admission = self.open()?.admit(&self.terms, speaker, entry, start)?;
+        let judged = Instant::now();
+        let lane = self.lanes.enter(speaker.session);
+        let entered = Instant::now();
+        let admission = self.open()?.admit(&self.terms, speaker, entry, entered)?;
         // What is bound last is dropped first: the turn goes before the one behind it, whatever happens.
         let (freeze, decided, turn) = match admission {
             Admission::Apply(turn, decided, freeze) => (freeze, decided, turn),
             Admission::Repeat(answer) => {
+                drop(lane);
                 let reader = match reader {
                     Some(reader) => Some(self.pull(speaker, activity, |now| {
                         let answer = Answer { version: now.answer.version, ..answer };
@@ -247,7 +256,7 @@ impl Store {
         if let Some(freeze) = freeze {
             self.freeze(freeze);
         }
-        activity.add_times(waited, start.elapsed());
+        activity.add_times((entered - judged) + waited, start.elapsed());
         Ok((answer, reader))
     }
 

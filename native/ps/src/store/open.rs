@@ -10,6 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
 use super::control::{Control, Evaluations, Schedule, Terms};
+use super::lanes::Lanes;
 use super::members::Members;
 use super::snapshot::DRIVER;
 use super::worker::LeaseTerms;
@@ -102,6 +103,7 @@ impl Store {
             shape: Shape { sums, ..shape.coded(&codecs) },
             codecs,
             cut,
+            lanes: Lanes::new(center.stops()),
             center,
             control: Mutex::new(Control::new(evaluations)),
             initial: None,
