@@ -271,7 +271,7 @@ impl Center {
         )
     }
 
-    /// Visits everything in order. The reader comes after the turn has moved on, so that it holds nobody up.
+    /// Visits everything in order. The reader comes after the turn has moved on, so that those behind go on meanwhile.
     fn walk(
         &self,
         mut turn: Turn,

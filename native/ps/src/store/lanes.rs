@@ -1,8 +1,8 @@
 //! How many operations are under way over the center variable at a time.
 //!
 //! An operation that has its [`Turn`](super::Turn) follows the one ahead from stripe to stripe. Where there are more of them than cores,
-//! each is put to sleep and woken several times, and all behind it wait for that. So an operation waits for a lane before it takes
-//! its turn: it is woken once, and then runs to its end.
+//! each is put to sleep and woken several times, and all behind it wait for that. So commits and pulls wait for a lane before they
+//! take their turn: each is woken once, and then runs to its end.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -15,36 +15,14 @@ use parking_lot::Mutex;
 /// The stripes that an operation should have to itself, so that it seldom sleeps for the one ahead: 8 MiB.
 const STRIPES: usize = 64;
 
-/// The lanes of a store.
+/// The lanes of a store, which go to whoever has waited longest.
 #[derive(Debug)]
-pub(crate) struct Lanes(Vec<Queue>);
+pub(crate) struct Lanes(Mutex<State>);
 
-impl Lanes {
-    /// As many as a center variable of so many stripes has room for, and no more than half of the cores: what goes over the
-    /// connections takes as much of them as the operations do.
-    pub(crate) fn new(stripes: usize) -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self((0..count(stripes, cores)).map(|_| Queue::default()).collect())
-    }
-
-    /// Waits for a place on the lane of this session. Whoever has one must not wait for another.
-    pub(crate) fn enter(&self, session: u64) -> Lane<'_> {
-        let index = session % self.0.len() as u64;
-        self.0[usize::try_from(index).unwrap_or(0)].enter()
-    }
-}
-
-fn count(stripes: usize, cores: usize) -> usize {
-    (stripes / STRIPES).min(cores / 2).max(1)
-}
-
-/// A lock that goes to whoever has waited longest.
-#[derive(Debug, Default)]
-struct Queue(Mutex<State>);
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    taken: bool,
+    free: usize,
+    /// Nobody, unless all lanes are taken.
     waiting: VecDeque<Arc<Waiter>>,
 }
 
@@ -54,11 +32,23 @@ struct Waiter {
     thread: Thread,
 }
 
-impl Queue {
-    fn enter(&self) -> Lane<'_> {
+impl Lanes {
+    /// As many as a center variable of so many stripes has room for, and no more than half of the cores: what goes over the
+    /// connections takes as much of them as the operations do.
+    pub(crate) fn new(stripes: usize) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::of(count(stripes, cores))
+    }
+
+    fn of(free: usize) -> Self {
+        Self(Mutex::new(State { free, waiting: VecDeque::new() }))
+    }
+
+    /// Waits for a lane. Whoever has one, or a turn, must not wait for another.
+    pub(crate) fn enter(&self) -> Lane<'_> {
         let mut state = self.0.lock();
-        if !state.taken {
-            state.taken = true;
+        if state.free > 0 {
+            state.free -= 1;
             return Lane(self);
         }
         let waiter = Waiter { called: AtomicBool::new(false), thread: thread::current() };
@@ -72,15 +62,21 @@ impl Queue {
     }
 }
 
-/// A place on a lane, until it is dropped.
+fn count(stripes: usize, cores: usize) -> usize {
+    (stripes / STRIPES).min(cores / 2).max(1)
+}
+
+/// A lane, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lane<'a>(&'a Queue);
+pub(crate) struct Lane<'a>(&'a Lanes);
 
 impl Drop for Lane<'_> {
     fn drop(&mut self) {
         let mut state = self.0.0.lock();
         let next = state.waiting.pop_front();
-        state.taken = next.is_some();
+        if next.is_none() {
+            state.free += 1;
+        }
         drop(state);
         if let Some(next) = next {
             next.called.store(true, Ordering::Release);
@@ -92,8 +88,9 @@ impl Drop for Lane<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::panic::AssertUnwindSafe;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::sync::atomic::AtomicUsize;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn only_large_center_variables_have_several_lanes_and_never_more_than_half_of_the_cores() {
@@ -105,53 +102,58 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_is_on_a_lane_and_those_who_wait_get_it_in_the_order_they_came() {
-        let queue = Queue::default();
+    fn those_who_wait_get_a_lane_in_the_order_they_came() {
+        let lanes = Lanes::of(2);
         let order = Mutex::new(Vec::new());
-        let first = queue.enter();
+        let (first, second) = (lanes.enter(), lanes.enter());
+        let limit = Instant::now() + Duration::from_secs(30);
         thread::scope(|scope| {
             for name in 0..8 {
-                let (queue, order) = (&queue, &order);
+                let (lanes, order) = (&lanes, &order);
                 scope.spawn(move || {
-                    let _lane = queue.enter();
+                    let _lane = lanes.enter();
                     order.lock().push(name);
                 });
-                while queue.0.lock().waiting.len() <= name {
+                while lanes.0.lock().waiting.len() <= name && Instant::now() < limit {
                     thread::yield_now();
                 }
             }
-            assert!(order.lock().is_empty());
+            assert!(order.lock().is_empty(), "both lanes are taken");
             drop(first);
         });
         assert_eq!(order.into_inner(), [0, 1, 2, 3, 4, 5, 6, 7]);
-        assert!(!queue.0.lock().taken);
+        drop(second);
+        assert_eq!(lanes.0.lock().free, 2);
     }
 
     #[test]
-    fn nobody_meets_anybody_on_a_lane_however_many_come_and_a_panic_gives_it_back() {
-        let queue = Queue::default();
-        let inside = AtomicUsize::new(0);
-        let passed = AtomicUsize::new(0);
+    fn never_more_are_under_way_than_there_are_lanes_and_a_panic_gives_a_lane_back() {
+        const LANES: usize = 3;
+        let lanes = Lanes::of(LANES);
+        let under_way = AtomicUsize::new(0);
+        let most = AtomicUsize::new(0);
         thread::scope(|scope| {
             for name in 0..16 {
-                let (queue, inside, passed) = (&queue, &inside, &passed);
+                let (lanes, under_way, most) = (&lanes, &under_way, &most);
                 scope.spawn(move || {
                     for round in 0..500 {
-                        let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                            let _lane = queue.enter();
-                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
-                            inside.fetch_sub(1, Ordering::SeqCst);
-                            if name == 0 && round % 100 == 0 {
-                                std::panic::resume_unwind(Box::new(()));
+                        let panics = name == 0 && round % 100 == 0;
+                        let ended = catch_unwind(AssertUnwindSafe(|| {
+                            let _lane = lanes.enter();
+                            let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
+                            most.fetch_max(now, Ordering::SeqCst);
+                            thread::yield_now();
+                            under_way.fetch_sub(1, Ordering::SeqCst);
+                            if panics {
+                                resume_unwind(Box::new(()));
                             }
                         }));
-                        assert_eq!(panicked.is_err(), name == 0 && round % 100 == 0);
-                        passed.fetch_add(1, Ordering::SeqCst);
+                        assert_eq!(ended.is_err(), panics);
                     }
                 });
             }
         });
-        assert_eq!(passed.into_inner(), 16 * 500);
-        assert!(!queue.0.lock().taken);
+        assert!((1..=LANES).contains(&most.into_inner()));
+        assert_eq!(lanes.0.lock().free, LANES);
     }
 }

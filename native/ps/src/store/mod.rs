@@ -33,7 +33,7 @@ use crate::error::PsError;
 use crate::metrics;
 use crate::store::center::Tee;
 use crate::store::control::{Admission, Control, Entry, Grant, Terms};
-use crate::store::lanes::Lanes;
+use crate::store::lanes::{Lane, Lanes};
 use crate::wire::{Codecs, Flaw, Shape, Window};
 
 pub(crate) use center::{Center, Contribution, Reader, STRIPE, View};
@@ -163,6 +163,13 @@ impl Store {
         }
     }
 
+    /// Waits for a lane on behalf of a worker, whose lease is renewed before; says when it got one.
+    fn enter(&self, speaker: Speaker, now: Instant) -> Result<(Lane<'_>, Instant), PsError> {
+        self.open()?.renew(speaker, now)?;
+        let lane = self.lanes.enter();
+        Ok((lane, Instant::now()))
+    }
+
     /// Gives the current version of the center variable to `reader`, which is told the answer first.
     pub(crate) fn pull<R: Reader>(
         &self,
@@ -171,8 +178,7 @@ impl Store {
         reader: impl FnOnce(Decided) -> R,
     ) -> Result<R, PsError> {
         let start = Instant::now();
-        let _lane = self.lanes.enter(speaker.session);
-        let entered = Instant::now();
+        let (_lane, entered) = self.enter(speaker, start)?;
         let (mut turn, decided) = self.open()?.pull(&self.terms, speaker, entered)?;
         metrics::count_pull();
         let mut reader = reader(decided);
@@ -207,8 +213,7 @@ impl Store {
         let entry =
             Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
         let judged = Instant::now();
-        let lane = self.lanes.enter(speaker.session);
-        let entered = Instant::now();
+        let (lane, entered) = self.enter(speaker, judged)?;
         let admission = self.open()?.admit(&self.terms, speaker, entry, entered)?;
         // What is bound last is dropped first: the turn goes before the one behind it, whatever happens.
         let (freeze, decided, turn) = match admission {
@@ -253,6 +258,7 @@ impl Store {
             }
         };
         drop(failure);
+        drop(lane);
         if let Some(freeze) = freeze {
             self.freeze(freeze);
         }
