@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -109,11 +109,13 @@ def slowed(pid: int, share: float) -> Iterator[None]:
     end = threading.Event()
 
     def pulse() -> None:
-        while not end.is_set():
-            os.kill(pid, signal.SIGSTOP)
-            end.wait(period * (1 - share))
-            os.kill(pid, signal.SIGCONT)
-            end.wait(period * share)
+        # The process may end by itself.
+        with suppress(ProcessLookupError):
+            while not end.is_set():
+                os.kill(pid, signal.SIGSTOP)
+                end.wait(period * (1 - share))
+                os.kill(pid, signal.SIGCONT)
+                end.wait(period * share)
 
     thread = threading.Thread(target=pulse, daemon=True)
     thread.start()
