@@ -28,7 +28,7 @@ table batch=4 strategies=adag workers=20 windows=15 "$@"
 table batch=4 strategies=aeasgd workers=10 windows=32 "$@"
 table batch=4 strategies=aeasgd workers=20 windows=35 "$@"
 # With a rate that falls and smoothed labels; where many workers take turns, without overlap, which is for networks slower than
-# memory, and with a rate that warms up.
+# memory, and with a rate that warms up, a scale near the workers' mean and a second moment that forgets within a few windows.
 table batch=4 strategies=single 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
 table batch=4 strategies=adag workers=10 windows=5 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
 table batch=4 strategies=adag workers=20 windows=15 \

@@ -12,8 +12,8 @@ use std::thread::{self, Thread};
 
 use parking_lot::Mutex;
 
-/// The stripes that an operation should have to itself, so that it seldom sleeps for the one ahead: 8 MiB.
-const STRIPES: usize = 64;
+/// The stops that an operation should have to itself, so that it seldom sleeps for the one ahead: 8 MiB.
+const STOPS: usize = 64;
 
 /// The lanes of a store, which go to whoever has waited longest.
 #[derive(Debug)]
@@ -33,11 +33,11 @@ struct Waiter {
 }
 
 impl Lanes {
-    /// As many as a center variable of so many stripes has room for, and no more than half of the cores: what goes over the
+    /// As many as a center variable of so many stops of a turn has room for, and no more than half of the cores: what goes over the
     /// connections takes as much of them as the operations do.
-    pub(crate) fn new(stripes: usize) -> Self {
+    pub(crate) fn new(stops: usize) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self::of(count(stripes, cores))
+        Self::of(count(stops, cores))
     }
 
     fn of(free: usize) -> Self {
@@ -62,8 +62,8 @@ impl Lanes {
     }
 }
 
-fn count(stripes: usize, cores: usize) -> usize {
-    (stripes / STRIPES).min(cores / 2).max(1)
+fn count(stops: usize, cores: usize) -> usize {
+    (stops / STOPS).min(cores / 2).max(1)
 }
 
 /// A lane, until it is dropped.
