@@ -241,7 +241,7 @@ def test_a_transformer_trains_on_token_ids(spark: SparkSession, tmp_path: Path) 
         ids[generator.integers(6)] = index % 3
         rows.append((ids.tolist(), float(index % 3)))
     data = spark.createDataFrame(rows, "features array<int>, label double").repartition(2).cache()
-    model = classifier(network, epochs=8).fit(data)
+    model = classifier(network, epochs=16).fit(data)
     losses = model.summary.losses
     assert losses[-1] < 0.7 * losses[0], losses
     check(model, data, np.int64, tmp_path)
@@ -307,7 +307,7 @@ def test_a_wide_and_deep_net_trains_on_indexed_categories(
     data = preparation.fit(raw).transform(raw).select("features", "label").repartition(2).cache()
     torch.manual_seed(1)
     network = from_torch(WideAndDeep((5, 3)), input_types=["float32"])
-    model = classifier(network, epochs=10).fit(data)
+    model = classifier(network, epochs=40).fit(data)
     losses = model.summary.losses
     assert losses[-1] < 0.7 * losses[0], losses
     check(model, data, np.float32, tmp_path)
