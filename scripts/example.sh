@@ -16,16 +16,7 @@ elif [ -f "examples/$name.ipynb" ]; then
   python scripts/notebook.py "examples/$name.ipynb" "/tmp/firesteel/$name.ipynb"
 elif [ -f "examples/src/main/scala/firesteel/examples/$name.scala" ]; then
   source "$ROOT/scripts/spark.sh"
-  spark-submit \
-    --master 'local[2]' \
-    --driver-memory 2g \
-    --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
-    --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
-    --conf spark.ui.enabled=false \
-    --conf spark.driver.extraJavaOptions="$java_options" \
-    --jars build/firesteel.jar \
-    --class "firesteel.examples.$name" \
-    build/firesteel-examples.jar "${@:-examples/data}"
+  submit 'local[2]' 2g "$name" "${@:-examples/data}"
 else
   die "there is no example '$name'"
 fi

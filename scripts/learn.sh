@@ -7,16 +7,7 @@ source "$ROOT/scripts/spark.sh"
 cd "$ROOT"
 
 table() {
-  spark-submit \
-    --master 'local[2]' \
-    --driver-memory 3g \
-    --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
-    --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
-    --conf spark.ui.enabled=false \
-    --conf spark.driver.extraJavaOptions="$java_options" \
-    --jars build/firesteel.jar \
-    --class firesteel.examples.StrategyTable \
-    build/firesteel-examples.jar data=examples/data out=docs/learning.csv "$@"
+  submit 'local[2]' 3g StrategyTable data=examples/data out=docs/learning.csv "$@"
 }
 
 table "$@"

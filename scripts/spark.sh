@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced after common.sh by what runs spark-submit of build/venv: its environment, a working folder that goes with the
-# script ($work), and options for its JVMs ($java_options).
+# script ($work), and submit.
 export PATH="$ROOT/build/venv/bin:$PATH"
 SPARK_HOME="$(cd "$(dirname "$(readlink -f "$ROOT/build/venv/bin/pyspark")")"/../lib/python*/site-packages/pyspark && pwd)"
 export SPARK_HOME
@@ -19,3 +19,22 @@ fi
 # Executors leave their working folders and logs behind.
 export SPARK_WORKER_DIR="$work" SPARK_LOCAL_DIRS="$work/local"
 mkdir "$SPARK_LOCAL_DIRS"
+
+# submit MASTER DRIVER_MEMORY CLASS ARGUMENTS...: runs a class of the examples' jar with the plugin. Executors of a local cluster
+# have 1 GiB each.
+submit() {
+  local master="$1" memory="$2" class="$3"
+  shift 3
+  spark-submit \
+    --master "$master" \
+    --driver-memory "$memory" \
+    --conf spark.executor.memory=1g \
+    --conf spark.plugins=firesteel.plugin.FiresteelPlugin \
+    --conf spark.firesteel.libtorch.path="$ROOT/build/libtorch" \
+    --conf spark.ui.enabled=false \
+    --conf spark.driver.extraJavaOptions="$java_options" \
+    --conf spark.executor.extraJavaOptions="$java_options" \
+    --jars "$ROOT/build/firesteel.jar" \
+    --class "firesteel.examples.$class" \
+    "$ROOT/build/firesteel-examples.jar" "$@"
+}

@@ -86,7 +86,7 @@ pub fn cloud_spec(name: &str, archive: &Arc<Vec<u8>>) -> WorkerSpec {
     let mut spec = worker_spec(network, data, name);
     let has_window = !matches!(name, "single" | "ensemble" | "averaging" | "sync");
     spec.strategy.window = has_window.then_some(4);
-    (spec.batch_size, spec.epochs) = (10, 8);
+    (spec.batch_size, spec.epochs) = (10, 12);
     spec.optimizer = sgd(match name {
         "adag" | "agn-adaptive" => 0.4,
         "eamsgd" => 0.02,
