@@ -18,6 +18,9 @@ table batch=4 strategies=adag workers=10 windows=5 "$@"
 table batch=4 strategies=adag workers=20 windows=15 "$@"
 table batch=4 strategies=aeasgd workers=10 windows=32 "$@"
 table batch=4 strategies=aeasgd workers=20 windows=35 "$@"
+# Where dist-keras falls to chance.
+table batch=4 strategies=downpour workers=20 windows=15,50 "$@"
+table batch=4 strategies=aeasgd workers=20 windows=1,5,15 "$@"
 # With a rate that falls and smoothed labels; where many workers take turns, without overlap, which is for networks slower than
 # memory, and with a rate that warms up, a scale near the workers' mean and a second moment that forgets within a few windows.
 table batch=4 strategies=single 'settings=schedule="cosine";labelSmoothing=0.1' "$@"

@@ -207,6 +207,25 @@ fn example() -> Value {
                 {"worker": 1, "op": "leave"}]})
 }
 
+/// An update of a window is taken whole, as the estimators do; `sync` sends gradients, which the fit's rate is for.
+#[test]
+fn a_server_optimizer_sgd_without_a_rate_takes_what_the_estimators_take() {
+    let given = |strategy: &str, server: Value| {
+        let mut out = Vec::new();
+        let document = json!({"strategy": strategy, "workers": 1, "center": [1.0],
+            "options": {"learningRate": 0.1, "scale": 1.0, "serverOptimizer": server},
+            "events": [{"worker": 0, "op": "pull"},
+                       {"worker": 0, "op": "step", "gradient": [2.0], "rows": 1},
+                       {"worker": 0, "op": "commit"}]});
+        replay(&document.to_string(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    for strategy in ["downpour", "dynsgd", "sync"] {
+        let whole = given(strategy, Value::Null);
+        assert_eq!(given(strategy, json!({"name": "sgd"})), whole, "{strategy}");
+    }
+}
+
 #[test]
 fn the_example_of_the_format_gives_its_lines() {
     let mut out = Vec::new();

@@ -7,7 +7,7 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::spec::{ClientSpec, ServerSpec, StrategySpec};
+use firesteel_core::spec::{ClientSpec, ServerSpec, StrategySpec, WarmupSpec};
 use firesteel_core::{CancelFlag, Coded, ErrorCode, WorkerId};
 use firesteel_ps::Server;
 use support::proxy::Proxy;
@@ -227,6 +227,31 @@ fn easgd_gives_the_center_variable_from_before_the_round() {
         }
         peers[0].pull();
         assert_eq!(value(&peers[0]), 5.0);
+    }
+}
+
+#[test]
+fn by_rho_the_center_variable_of_easgd_follows_the_schedule_as_its_workers_do() {
+    for road in ROADS {
+        let (_server, client) = opened("easgd", 2, |spec| {
+            spec.strategy.rho = Some(0.5);
+            spec.optimizer = Some(SGD);
+            spec.controls.warmup = Some(WarmupSpec { steps: 2, start_factor: 0.25 });
+        });
+        let mut peers = [peer(road, &client, 0), peer(road, &client, 1)];
+        let mut center = 0.0;
+        // The rate is 0.5, and the warm-up makes 0.25, 0.625 and 1 of it.
+        for alpha in [0.0625, 0.15625, 0.25] {
+            for peer in &mut peers {
+                peer.contribute(center + 8.0).unwrap();
+            }
+            for peer in &mut peers {
+                peer.close_round().unwrap();
+            }
+            center += alpha * 16.0;
+            peers[0].pull();
+            assert_eq!(value(&peers[0]), center);
+        }
     }
 }
 

@@ -142,6 +142,83 @@ fn a_learning_rate_that_falls_to_nothing_ends_the_learning() {
 }
 
 #[test]
+fn every_step_is_as_long_as_schedule_and_warm_up_say() {
+    const EPOCHS: u32 = 6;
+    const NORM: f64 = 1e-3;
+    // Steps of one length in nearly one direction: how far they lead is the sum of the rates, times that length.
+    let moved = |name: &str, workers: u32, mut document: Value| {
+        document["clipping"] = json!({"norm": NORM});
+        let mut spec = spec(name, document);
+        spec.batch_size = ROWS;
+        spec.epochs = EPOCHS;
+        let fit = Fit::open_for(spec, workers);
+        fit.run_task(Task::of(0, workers, false), marked(0..ROWS)).unwrap();
+        let (network, data, seed) = (&fit.worker.network, &fit.worker.data, fit.worker.seed);
+        let start = firesteel_train::initialise(network, data, seed).unwrap().1;
+        let end = fit.weights().0;
+        start.iter().zip(&end).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt()
+    };
+    let cosine = |epoch: f64| (1.0 + (std::f64::consts::PI * epoch / 6.0).cos()) / 2.0;
+    let plateau = json!({"name": "plateau", "factor": 0.1, "patience": 0, "threshold": 1e9,
+        "thresholdMode": "absolute", "cooldown": 0, "minimum": 0.0});
+    let cases: [(Value, [f64; 6]); 6] = [
+        (json!({}), [1.0; 6]),
+        (
+            json!({"schedule": {"name": "step", "stepSize": 2, "gamma": 0.1}}),
+            [1.0, 1.0, 0.1, 0.1, 0.01, 0.01],
+        ),
+        (
+            json!({"schedule": {"name": "exponential", "gamma": 0.5}}),
+            [1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125],
+        ),
+        (
+            json!({"schedule": {"name": "cosine", "epochs": 6, "minimum": 0.0}}),
+            [0.0, 1.0, 2.0, 3.0, 4.0, 5.0].map(cosine),
+        ),
+        (
+            json!({"schedule": {"name": "exponential", "gamma": 0.5}, "warmup": {"steps": 4, "startFactor": 0.2}}),
+            [0.2, 0.2, 0.15, 0.1, 0.0625, 0.03125],
+        ),
+        // The first epoch cannot be worse than one before it, all others are taken for it.
+        (json!({"schedule": plateau}), [1.0, 1.0, 0.1, 0.01, 0.001, 0.0001]),
+    ];
+    for (document, factors) in cases {
+        let expected = 0.1 * NORM * factors.iter().sum::<f64>();
+        for (name, workers) in [("single", 1), ("sync", 1), ("averaging", 2), ("sync", 2)] {
+            // Of several workers some may hear of a verdict an epoch later.
+            if workers > 1 && document["schedule"]["name"] == "plateau" {
+                continue;
+            }
+            let found = moved(name, workers, document.clone());
+            assert!(
+                (found / expected - 1.0).abs() < 0.01,
+                "{name} with {workers} workers, {document}: {found}, not {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn clipping_by_value_bounds_every_number_of_a_gradient() {
+    let moved = |name: &str, clipping: Value| {
+        let mut spec = spec(name, json!({"clipping": clipping}));
+        spec.batch_size = ROWS;
+        spec.epochs = 5;
+        let fit = Fit::open_for(spec, 1);
+        fit.run_task(Task::of(0, 1, false), marked(0..ROWS)).unwrap();
+        let (network, data, seed) = (&fit.worker.network, &fit.worker.data, fit.worker.seed);
+        let start = firesteel_train::initialise(network, data, seed).unwrap().1;
+        let end = fit.weights().0;
+        start.iter().zip(&end).map(|(a, b)| f64::from((a - b).abs())).fold(0.0, f64::max)
+    };
+    for name in ["single", "sync"] {
+        let (free, clipped) = (moved(name, json!({})), moved(name, json!({"value": 1e-3})));
+        // Five steps of 0.1 times 0.001.
+        assert!((clipped - 5e-4).abs() < 1e-6 && free > 5e-3, "{name}: {clipped} and {free}");
+    }
+}
+
+#[test]
 fn clipping_bounds_every_step_and_sync_clips_the_mean_as_one_worker_would() {
     let trained = |name: &str, workers: u32, clipping: Value| {
         let mut spec = spec(name, json!({"clipping": clipping}));

@@ -33,8 +33,13 @@ impl Strategy for Easgd {
     }
 
     fn server(&self, parameters: usize, workers: u32) -> ServerRule {
-        let alpha = self.elastic.alpha.at(workers, self.learning_rate) as f32;
-        ServerRule::Round(Box::new(Server { alpha, sum: vec![0.0; parameters] }))
+        let Self { elastic, learning_rate } = *self;
+        let sum = vec![0.0; parameters];
+        ServerRule::Round(Box::new(Server { alpha: elastic.alpha, workers, learning_rate, sum }))
+    }
+
+    fn follows_schedule(&self) -> bool {
+        true
     }
 
     fn warning(&self, workers: u32) -> Option<String> {
@@ -67,12 +72,17 @@ impl WorkerRule for Worker {
 }
 
 struct Server {
-    alpha: f32,
+    alpha: Alpha,
+    workers: u32,
+    /// The fit's, for rounds that know none.
+    learning_rate: f64,
     sum: Vec<f32>,
 }
 
 impl RoundRule for Server {
-    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>], _: &Round) {
+    fn close(&mut self, center: &mut [f32], parts: &[Part<'_>], round: &Round) {
+        let rate = round.learning_rate.unwrap_or(self.learning_rate);
+        let alpha = self.alpha.at(self.workers, rate) as f32;
         self.sum.fill(0.0);
         for part in parts {
             for ((sum, x), c) in self.sum.iter_mut().zip(part.message).zip(&*center) {
@@ -80,7 +90,7 @@ impl RoundRule for Server {
             }
         }
         for (c, sum) in center.iter_mut().zip(&self.sum) {
-            *c += self.alpha * sum;
+            *c += alpha * sum;
         }
     }
 }

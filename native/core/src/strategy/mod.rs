@@ -127,10 +127,10 @@ pub struct Part<'a> {
     pub weight: f64,
 }
 
-/// What a server that steps on gradients knows of a round beside its parts.
+/// What the server knows of a round beside its parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Round {
-    /// What the schedule makes of the optimizer's learning rate; `None` where the rate stays as it is.
+    /// What the schedule makes of the fit's learning rate, for strategies that follow it; `None` where the rate stays as it is.
     pub learning_rate: Option<f64>,
     /// How the mean gradient is bounded.
     pub bound: Bound,
@@ -241,6 +241,11 @@ pub trait Strategy: Send + Sync + fmt::Debug {
     /// rate scheduled there, and not by the workers.
     fn steps_on_server(&self) -> bool {
         false
+    }
+
+    /// Whether the server's side of a round follows the schedule of the fit's learning rate.
+    fn follows_schedule(&self) -> bool {
+        self.steps_on_server()
     }
 
     /// What a worker counts in a round.

@@ -1,5 +1,5 @@
 //! `sync`: every mini-batch is a round; the fit's optimizer, which lives here, takes the mean gradient, weighted by rows,
-//! and `x = c`. With `p` workers and batches of `b` it is one worker with batches of `p b`.
+//! and `x = c`. With `p` workers and batches of `b` rows that weigh alike it is one worker with batches of `p b`.
 
 use std::num::NonZeroU32;
 

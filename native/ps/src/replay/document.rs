@@ -69,7 +69,9 @@ impl Document {
             })?,
         };
         if let Some(given) = options.get_mut("serverOptimizer") {
-            *given = complete(given.take());
+            // An update is what a window learnt, which is taken whole; `sync` sends gradients.
+            let rate = if strategy == "sync" { learning_rate } else { 1.0 };
+            *given = complete(given.take(), rate);
         }
         options.insert("name".to_owned(), Value::String(strategy));
         let strategy = serde_json::from_value(Value::Object(options))
@@ -89,13 +91,14 @@ impl Document {
     }
 }
 
-/// An optimizer with PyTorch's defaults for what is absent; `none` is none.
-fn complete(given: Value) -> Value {
+/// An optimizer with the estimators' defaults for what is absent, which are PyTorch's but for the learning rate of `sgd`; `none`
+/// is none.
+fn complete(given: Value, rate_of_sgd: f64) -> Value {
     let Value::Object(given) = given else { return given };
     let moments = [("beta1", 0.9), ("beta2", 0.999)];
     let (rate, options): (f64, Vec<(&str, f64)>) = match given.get("name").and_then(Value::as_str) {
         Some("none") => return Value::Null,
-        Some("sgd") => (1e-3, vec![("momentum", 0.0), ("dampening", 0.0)]),
+        Some("sgd") => (rate_of_sgd, vec![("momentum", 0.0), ("dampening", 0.0)]),
         Some("adam") => (1e-3, [&moments[..], &[("epsilon", 1e-8)]].concat()),
         Some("adamw") => {
             (1e-3, [&moments[..], &[("epsilon", 1e-8), ("weightDecay", 0.01)]].concat())

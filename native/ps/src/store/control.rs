@@ -46,6 +46,8 @@ pub(crate) struct Terms {
     pub(crate) keeps_members: bool,
     /// Whether the optimizer is here, and steps on the mean gradient.
     pub(crate) steps: bool,
+    /// Whether the server's side of a round follows the schedule.
+    pub(crate) follows: bool,
     pub(crate) schedule: Schedule,
     pub(crate) clipping: ClippingSpec,
     /// How long the training may take.

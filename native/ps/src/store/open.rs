@@ -88,6 +88,7 @@ impl Store {
                 strategy: strategy.name(),
                 keeps_members: strategy.keeps_members(),
                 steps: strategy.steps_on_server(),
+                follows: strategy.follows_schedule(),
                 schedule: Schedule {
                     base: optimizer.map(|optimizer| optimizer.learning_rate()),
                     schedule: spec.controls.schedule.clone(),

@@ -116,9 +116,10 @@ impl Store {
         // Those who wait take their turns behind the round's.
         self.released.notify_all();
         let failure = FailOnPanic(self);
-        let bound = self.terms.steps.then(|| bound(&self.terms.clipping, &closing.kept));
         let Closing { turn, kept, learning_rate, freeze } = closing;
-        let round = bound.map_or(Round::PLAIN, |bound| Round { learning_rate, bound });
+        let clipped = self.terms.steps;
+        let bound = if clipped { bound(&self.terms.clipping, &kept) } else { Bound::NONE };
+        let round = Round { learning_rate, bound };
         self.center.close_round(turn, &kept, &round, self.former);
         drop(failure);
         if let Some(freeze) = freeze {

@@ -21,7 +21,7 @@ pub(crate) struct Closing {
     pub(crate) turn: Turn,
     /// The contributions in the order of the workers.
     pub(crate) kept: Vec<Kept>,
-    /// The learning rate of the optimizer on the server: that of the least advanced contributor.
+    /// The learning rate where the server follows the schedule: that of the least advanced contributor.
     pub(crate) learning_rate: Option<f64>,
     /// Comes right behind the round.
     pub(crate) freeze: Option<Freeze>,
@@ -94,7 +94,7 @@ impl Control {
                 self.ended.entry(id.partition).or_default().insert(attempt);
             }
         }
-        let learning_rate = terms.steps.then(|| self.rate_of_round(terms, &windows)).flatten();
+        let learning_rate = terms.follows.then(|| self.rate_of_round(terms, &windows)).flatten();
         self.decide(|| Decision::Close { shares, learning_rate });
         for (worker, attempt) in silent {
             self.decide(|| Decision::Forget { worker, attempt });
