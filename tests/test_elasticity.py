@@ -85,20 +85,25 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
         "spark.dynamicAllocation.minExecutors": "0",
         "spark.dynamicAllocation.initialExecutors": "1",
         "spark.dynamicAllocation.maxExecutors": "3",
-        "spark.dynamicAllocation.executorIdleTimeout": "1s",
-        "spark.dynamicAllocation.cachedExecutorIdleTimeout": "1s",
+        "spark.dynamicAllocation.executorIdleTimeout": "3s",
+        "spark.dynamicAllocation.cachedExecutorIdleTimeout": "3s",
         "spark.executor.cores": "1",
     }
     arguments = [DATA, "strategies=adag,easgd", "workers=3", "epochs=3"]
+    arguments += ["batch=32", "window=4"]
     master = "local-cluster[3,1,1024]"
     undisturbed, result = (
         spark.submit(
-            "firesteel.e2e.FitStrategies", *arguments, master=master, conf=settings
+            "firesteel.e2e.FitStrategies", *arguments, *more, master=master, conf=settings
         ).succeed()
-        for settings in ({}, conf)
+        for settings, more in (({}, []), (conf, ["shrink=30"]))
     )
+    assert undisturbed["executors"]["removed"] == 0
+    executors = result["executors"]
+    assert executors["most"] == 3, "from the one that it begins with"
+    assert executors["added"] > 3 and executors["removed"] > 0, "and again for the second fit"
     for strategy in ("adag", "easgd"):
-        assert result[strategy]["rows"] == [60_000] * 3
+        check_ledger(result[strategy], 3)
         assert result[strategy]["accuracy"] >= undisturbed[strategy]["accuracy"] - 0.005
 
 

@@ -252,6 +252,31 @@ class TrainingSummary:
             "gatherSeconds double, evaluateSeconds double, waitSeconds double",
         )
 
+    @property
+    def fitTotals(self) -> DataFrame:
+        """The totals of the whole fit, one row with the values of the same names.
+
+        Columns: ``seconds``, ``rowsTrained``, ``rowsPerSecond``, ``workers``, ``tasks``,
+        ``commits``, ``bytes``, ``stalenessMean``, ``stalenessMax``, ``compressionRatio``,
+        ``compressionError``, ``bestEpoch`` and ``stopped``; the last two are null where there
+        is none.
+        """
+        schema = (
+            "seconds double, rowsTrained bigint, rowsPerSecond double, workers int, tasks int, "
+            "commits bigint, bytes bigint, stalenessMean double, stalenessMax bigint, "
+            "compressionRatio double, compressionError double, bestEpoch int, stopped string"
+        )
+        return _frame([tuple(getattr(self, name) for name in _names(schema))], schema)
+
+    @property
+    def stalenessCounts(self) -> DataFrame:
+        """``stalenessHistogram``, a row for each of its entries.
+
+        Columns: ``staleness``, how many updates of others came before, and ``commits``, of how
+        many commits.
+        """
+        return _frame(list(enumerate(self.stalenessHistogram)), "staleness int, commits bigint")
+
     def plot(self) -> Figure:
         """Draws loss and validation loss by epoch, and the metrics of validation rows beside them.
 
@@ -287,10 +312,13 @@ def _values(entry: WorkerSummary | TaskSummary) -> tuple[Any, ...]:
     return tuple(getattr(entry, column.name) for column in fields(entry))
 
 
+def _names(schema: str) -> list[str]:
+    return [column.split()[0] for column in schema.split(", ")]
+
+
 def _frame(rows: Sequence[tuple[Any, ...]], schema: str) -> DataFrame:
     """Rows as a DataFrame; a constant of the query, for which Spark starts no Python."""
-    names = [column.split()[0] for column in schema.split(", ")]
-    text = json.dumps([dict(zip(names, row, strict=True)) for row in rows])
+    text = json.dumps([dict(zip(_names(schema), row, strict=True)) for row in rows])
     parsed = from_json(lit(text), f"array<struct<{schema}>>")
     return SparkSession.active().range(1).select(inline(parsed))
 

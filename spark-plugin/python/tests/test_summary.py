@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import matplotlib.image
@@ -21,6 +22,8 @@ from firesteel.summary import (
     ValidationSummary,
 )
 from pyspark.sql import DataFrame, SparkSession
+
+FRAMES = ["history", "workerHistory", "workerTotals", "taskTotals", "fitTotals", "stalenessCounts"]
 
 
 def test_the_summary_has_typed_values(model: NetworkClassificationModel) -> None:
@@ -39,7 +42,7 @@ def test_the_summary_has_typed_values(model: NetworkClassificationModel) -> None
     assert summary.stopped is None
 
 
-@pytest.mark.parametrize("name", ["history", "workerHistory", "workerTotals", "taskTotals"])
+@pytest.mark.parametrize("name", FRAMES)
 def test_the_frames_are_those_of_scala(
     spark: SparkSession, model: NetworkClassificationModel, name: str
 ) -> None:
@@ -47,6 +50,30 @@ def test_the_frames_are_those_of_scala(
     theirs = DataFrame(getattr(model._java_obj.summary(), name)(), spark)
     assert ours.dtypes == theirs.dtypes
     assert ours.count() > 0 and ours.collect() == theirs.collect()
+
+
+def test_the_frames_of_totals_have_the_typed_values(model: NetworkClassificationModel) -> None:
+    summary = model.summary
+    for frame, values in [
+        (summary.workerTotals, summary.byWorker),
+        (summary.taskTotals, summary.byTask),
+    ]:
+        assert [row.asDict() for row in frame.collect()] == [asdict(value) for value in values]
+    (totals,) = [row.asDict() for row in summary.fitTotals.collect()]
+    assert totals == {name: getattr(summary, name) for name in totals}
+    assert totals["seconds"] > 0 and totals["commits"] > 0 and totals["stopped"] is None
+    counts = [tuple(row) for row in summary.stalenessCounts.collect()]
+    assert counts == list(enumerate(summary.stalenessHistogram))
+    assert sum(commits for _, commits in counts) == summary.commits
+
+
+def test_the_frames_are_the_same_after_the_model_was_loaded(
+    model: NetworkClassificationModel, tmp_path: Path
+) -> None:
+    model.save(str(tmp_path / "model"))
+    loaded = NetworkClassificationModel.load(str(tmp_path / "model")).summary
+    for name in FRAMES:
+        assert getattr(loaded, name).collect() == getattr(model.summary, name).collect(), name
 
 
 def test_the_plot_shows_losses_and_metrics(

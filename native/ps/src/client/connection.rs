@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use firesteel_core::compression::Coding;
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{Assignment, Buffers, CancelFlag};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::error::PsError;
 use crate::link::{Link, LinkError, Patience};
@@ -22,6 +22,13 @@ use crate::wire::{self, Codecs, Header, PROTOCOL_VERSION, Reply, Request, Shape}
 
 /// How often a worker that waits looks whether it has been cancelled.
 const POLL: Duration = Duration::from_millis(50);
+
+/// From how many bytes of parameters on a worker's message is large.
+const LARGE: usize = 16 << 20;
+
+/// How much of a large message the system takes while it cannot be sent: as the server, a host of many workers must not run out
+/// of the memory that it has for TCP.
+const UNSENT: u32 = 1 << 20;
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -123,6 +130,10 @@ impl Connection {
     /// Dials the server and proves to each other that both know the secret, within `limit` for each step.
     pub(super) fn open(peer: &Peer, cancel: &CancelFlag, limit: Duration) -> Result<Self, Failed> {
         let stream = dial(&peer.spec.host, peer.spec.port, cancel, limit)?;
+        if peer.parameters * size_of::<f32>() > LARGE {
+            // Where that is not to be had, only memory is lost.
+            let _unbounded = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+        }
         let link = Link::new(Arc::new(stream), cancel.clone(), POLL)?;
         let patience = Patience { first: Some(limit), stall: limit };
         let shape = Shape::plain(peer.parameters, 0, 0);

@@ -55,6 +55,10 @@ impl Host for Service {
         self.store.workers()
     }
 
+    fn payload(&self) -> u64 {
+        self.store.shape().payload_len(Payload::Message)
+    }
+
     fn panicked(&self, text: &str) {
         self.store.fail(ErrorCode::Panic, text);
     }

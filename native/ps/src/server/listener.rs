@@ -33,6 +33,10 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// How often a connection looks whether the server has lost its patience.
 const POLL: Duration = Duration::from_millis(500);
 
+/// What the system may receive ahead for all connections together. Unbounded, hundreds that wait for their turn with large payloads
+/// use up the memory that it has for TCP: it then drops what arrives, and connections stand still until they time out.
+const AHEAD: u64 = 512 << 20;
+
 /// The stack of a connection's thread.
 const STACK: usize = 1 << 20;
 
@@ -61,6 +65,13 @@ pub(crate) fn bind(address: &str, port: u16, retries: u16) -> Result<TcpListener
     Err(PsError::Port { address: address.to_owned(), ports, cause })
 }
 
+/// What the system may receive ahead for one of so many connections, where it must be bounded.
+fn ahead(workers: u32, payload: u64) -> Option<usize> {
+    let workers = u64::from(workers.max(1));
+    let bounded = workers.saturating_mul(payload) > AHEAD;
+    bounded.then(|| usize::try_from(AHEAD / workers).unwrap_or(usize::MAX))
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
@@ -76,6 +87,9 @@ pub(crate) trait Host: Send + Sync + 'static {
 
     /// How many workers may connect.
     fn workers(&self) -> u32;
+
+    /// The bytes of a commit.
+    fn payload(&self) -> u64;
 
     /// Notes that one of its threads panicked.
     fn panicked(&self, text: &str);
@@ -187,8 +201,13 @@ impl<H: Host> Shared<H> {
         let keepalive = TcpKeepalive::new()
             .with_time(Duration::from_secs(60))
             .with_interval(Duration::from_secs(10));
-        if SockRef::from(&stream).set_tcp_keepalive(&keepalive).is_err() {
+        let socket = SockRef::from(&stream);
+        if socket.set_tcp_keepalive(&keepalive).is_err() {
             return;
+        }
+        if let Some(bytes) = ahead(self.service.workers(), self.service.payload()) {
+            // Where that is not to be had, only memory is lost.
+            let _unbounded = socket.set_recv_buffer_size(bytes);
         }
         let stream = Arc::new(stream);
         let weak = Arc::downgrade(&stream);
@@ -264,5 +283,19 @@ fn shut(connections: &HashMap<u64, Connection>, how: Shutdown) {
 fn join(thread: JoinHandle<()>, service: &impl Host) {
     if thread.join().is_err() {
         service.panicked("a thread of the parameter server panicked");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_received_ahead_is_bounded_where_all_payloads_together_are_large() {
+        assert_eq!(ahead(0, 100 << 20), None);
+        assert_eq!(ahead(5, 100 << 20), None);
+        assert_eq!(ahead(64, 4 << 20), None);
+        assert_eq!(ahead(64, 100 << 20), Some(8 << 20));
+        assert_eq!(ahead(256, 4 << 20), Some(2 << 20));
     }
 }

@@ -41,6 +41,10 @@ impl Host for ShardService {
         self.store.workers()
     }
 
+    fn payload(&self) -> u64 {
+        self.store.shape().payload_len(Payload::Message)
+    }
+
     fn panicked(&self, text: &str) {
         self.store.fail(text);
     }

@@ -2,7 +2,8 @@ package firesteel.params
 
 import org.json4s.JsonAST.{JBool, JDouble, JValue}
 
-/** A worker optimizer of `torch.optim`: its options and their defaults, which are PyTorch's.
+/** A worker optimizer of `torch.optim`, or Yogi: its options and their defaults, which are PyTorch's and those of Yogi's
+  * paper.
   *
   * @param name
   *   as users select it

@@ -4,7 +4,8 @@ import org.apache.spark.ml.param.{BooleanParam, DoubleParam, Param, Params}
 import org.json4s.JsonAST.{JBool, JDouble, JField, JObject, JString, JValue}
 
 /** The optimizer that each worker steps its replica with, and its options. An option that is not set has PyTorch's
-  * default for the chosen optimizer; one that is set and that the optimizer does not have is refused by `fit`.
+  * default for the chosen optimizer, or that of Yogi's paper; one that is set and that the optimizer does not have is
+  * refused by `fit`.
   */
 trait OptimizerParams extends Params {
 
@@ -18,7 +19,7 @@ trait OptimizerParams extends Params {
     Validators.oneOf("optimizer", Optimizer.names)
   )
 
-  /** Learning rate, positive. Default: 0.001, but 0.01 for rmsprop and adagrad, 0.002 for adamax and nadam, 1 for
+  /** Learning rate, positive. Default: 0.001, but 0.01 for rmsprop, adagrad and yogi, 0.002 for adamax and nadam, 1 for
     * adadelta.
     */
   final val learningRate: DoubleParam =

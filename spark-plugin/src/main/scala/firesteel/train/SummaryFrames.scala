@@ -39,6 +39,32 @@ private[train] object SummaryFrames {
   def taskTotals(summary: TrainingSummary, spark: SparkSession): DataFrame =
     spark.createDataFrame(summary.byTask)
 
+  def fitTotals(summary: TrainingSummary, spark: SparkSession): DataFrame =
+    spark.createDataFrame(
+      Seq(
+        FitTotalsRow(
+          summary.seconds,
+          summary.rowsTrained,
+          summary.rowsPerSecond,
+          summary.workers,
+          summary.tasks,
+          summary.commits,
+          summary.bytes,
+          summary.stalenessMean,
+          summary.stalenessMax,
+          summary.compressionRatio,
+          summary.compressionError,
+          summary.bestEpoch,
+          summary.stopped
+        )
+      )
+    )
+
+  def stalenessCounts(summary: TrainingSummary, spark: SparkSession): DataFrame =
+    spark.createDataFrame(summary.stalenessHistogram.zipWithIndex.map { case (commits, staleness) =>
+      StalenessRow(staleness, commits)
+    })
+
   private def metrics(validation: Option[ValidationSummary]): Map[String, Double] =
     validation.toSeq.flatMap(_.metrics).flatMap(m => m.value.map(m.name -> _)).toMap
 }
@@ -64,3 +90,21 @@ private[train] final case class WorkerHistoryRow(
     validationRows: Option[Long],
     metrics: Map[String, Double]
 )
+
+private[train] final case class FitTotalsRow(
+    seconds: Double,
+    rowsTrained: Long,
+    rowsPerSecond: Double,
+    workers: Int,
+    tasks: Int,
+    commits: Long,
+    bytes: Long,
+    stalenessMean: Double,
+    stalenessMax: Long,
+    compressionRatio: Double,
+    compressionError: Double,
+    bestEpoch: Option[Int],
+    stopped: Option[String]
+)
+
+private[train] final case class StalenessRow(staleness: Int, commits: Long)

@@ -26,7 +26,7 @@ import org.json4s.{DefaultFormats, Formats}
   * @param stalenessMax
   *   and at most
   * @param stalenessHistogram
-  *   how many commits came after 0, 1, 2 and so on
+  *   how many commits came after 0, 1, 2 and so on; the last entry that there can be is of 256 and more
   * @param ledger
   *   which mini-batches were applied, by worker and epoch
   * @param warnings
@@ -100,6 +100,17 @@ final case class TrainingSummary(
 
   /** [[byTask]], a row for each task with the names of its fields. */
   def taskTotals: DataFrame = SummaryFrames.taskTotals(this, SparkSession.active)
+
+  /** The totals of the whole fit, one row: `seconds`, `rowsTrained`, `rowsPerSecond`, `workers`, `tasks`, `commits`,
+    * `bytes`, `stalenessMean`, `stalenessMax`, `compressionRatio`, `compressionError`, `bestEpoch` and `stopped`, as the
+    * values of these names; the last two are null where there is none.
+    */
+  def fitTotals: DataFrame = SummaryFrames.fitTotals(this, SparkSession.active)
+
+  /** [[stalenessHistogram]], a row for each of its entries: `staleness`, how many updates of others came before, and
+    * `commits`, of how many commits.
+    */
+  def stalenessCounts: DataFrame = SummaryFrames.stalenessCounts(this, SparkSession.active)
 
   private[firesteel] def toJson: String = Serialization.write(this)(TrainingSummary.formats)
 }

@@ -9,14 +9,15 @@ import scala.jdk.CollectionConverters._
 
 import firesteel.bridge.{CheckpointException, InvalidDataException}
 import firesteel.data.LocalSpark
-import firesteel.network.{Linear, Network}
+import firesteel.network.{Linear, Network, Tanh}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
-import org.apache.spark.ml.linalg.Vectors
+import org.apache.spark.ml.linalg.{Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.tuning.{CrossValidator, ParamGridBuilder}
+import org.apache.spark.mllib.util.MLUtils
 import org.apache.spark.sql.DataFrame
-import org.apache.spark.sql.functions.{col, udf}
+import org.apache.spark.sql.functions.{col, floor, udf}
 import org.scalatest.concurrent.Eventually
 import org.scalatest.funsuite.AnyFunSuite
 import org.scalatest.time.{Seconds, Span}
@@ -27,6 +28,10 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
 
   private lazy val data: DataFrame = Blobs.frame(spark)
   private lazy val rows: Long = data.count()
+
+  /** The rows with a fold for each, all of one size and with the same rows of each class. */
+  private lazy val folded: DataFrame =
+    data.withColumn("fold", (floor(col("id") / 3) % Folds).cast("int")).cache()
 
   private def folder(): Path = Files.createTempDirectory("firesteel")
 
@@ -71,6 +76,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
   }
 
   private val Epochs = 1500
+  private val Folds = 4
   private val Endless = 10000000
 
   private lazy val interrupted: Path = {
@@ -129,18 +135,33 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     assert(Blobs.classifier().setEpochs(4).fit(data).summary.rowsTrained === 4 * rows)
   }
 
-  test("a fit with other settings or other data does not resume it") {
-    val other = udf((v: org.apache.spark.ml.linalg.Vector) => Vectors.dense(v.toArray.map(-_)))
-    val path = left()
-    def resumes(classifier: NetworkClassifier, df: DataFrame): Boolean =
-      classifier.fit(df).summary.warnings.exists(_.contains("resumed"))
-    assert(!resumes(classifier(path, 2), data), "other epochs")
-    assert(!resumes(classifier(path, Epochs).setSeed(8).setEpochs(2), data))
-    val few = classifier(path, 3)
-    interrupt(classifier(path, Endless).setSeed(9), path, data)
-    assert(!resumes(few, data.withColumn("features", other(col("features")))))
-    assert(checkpoints(path).size === 2, "both are still there")
+  private def resumes(classifier: NetworkClassifier, df: DataFrame): Boolean =
+    classifier.fit(df).summary.warnings.exists(_.contains("resumed"))
+
+  private def opposite(df: DataFrame): DataFrame = {
+    val negated = udf((v: Vector) => Vectors.dense(v.toArray.map(-_)))
+    df.withColumn("features", negated(col("features")))
   }
+
+  test("a fit of other epochs does not resume it") {
+    val path = left()
+    assert(!resumes(classifier(path, 2), data))
+    assert(checkpoints(path).size === 1)
+  }
+
+  private def keeps(difference: String)(change: NetworkClassifier => NetworkClassifier)(
+      rows: => DataFrame
+  ): Unit =
+    test(s"a fit $difference, and otherwise the same, does not resume it, and it goes on") {
+      val path = left()
+      assert(!resumes(change(classifier(path, Epochs)), rows))
+      assert(checkpoints(path).size === 1, "that of the first one is still there")
+      assert(resumes(classifier(path, Epochs), data))
+    }
+
+  keeps("over other data of the same size")(identity)(opposite(data))
+  keeps("of another seed")(_.setSeed(8))(data)
+  keeps("of another network")(_.setNetwork(Network.sequential(Linear(16), Tanh, Linear(3))))(data)
 
   test("the same rows in another order and in other partitions are the same data") {
     val path = left()
@@ -253,24 +274,41 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     assert(warnings.forall(_.contains("the fit goes on")))
   }
 
-  test("the folds of a CrossValidator in parallel do not resume each other") {
+  test(
+    "a fit over another fold of the same size does not resume that of the first, which goes on"
+  ) {
     val path = folder()
-    def validator(epochs: Int): CrossValidator = {
-      val estimator = classifier(path, epochs).setNumWorkers(1)
-      new CrossValidator()
-        .setEstimator(estimator)
-        .setEstimatorParamMaps(
-          new ParamGridBuilder().addGrid(estimator.learningRate, Array(1e-6, 0.02)).build()
-        )
-        .setEvaluator(new MulticlassClassificationEvaluator().setMetricName("accuracy"))
-        .setNumFolds(3)
-        .setParallelism(2)
-        .setSeed(3)
+    val folds = MLUtils.kFold(folded, Folds, "fold").map { case (training, _) =>
+      spark.createDataFrame(training, data.schema)
     }
-    val model = validator(8).fit(data)
+    assert(folds.map(_.count()).distinct.length === 1)
+    def estimator: NetworkClassifier = classifier(path, Epochs).setNumWorkers(1)
+    interrupt(estimator, path, folds(0))
+    assert(!resumes(estimator, folds(1)))
+    assert(checkpoints(path).size === 1, "that of the first one is still there")
+    assert(resumes(estimator, folds(0)))
+  }
+
+  test("the fits of a CrossValidator in parallel do not resume each other") {
+    val path = folder()
+    val estimator = classifier(path, 8).setNumWorkers(1)
+    val validator = new CrossValidator()
+      .setEstimator(estimator)
+      .setEstimatorParamMaps(
+        new ParamGridBuilder().addGrid(estimator.learningRate, Array(1e-6, 0.02)).build()
+      )
+      .setEvaluator(new MulticlassClassificationEvaluator().setMetricName("accuracy"))
+      .setNumFolds(Folds)
+      .setFoldCol("fold")
+      .setParallelism(2)
+      .setCollectSubModels(true)
+    val model = validator.fit(folded)
     assert(model.avgMetrics(1) > 0.9 && model.avgMetrics(0) < 0.8, model.avgMetrics.toSeq)
-    val best = model.bestModel.asInstanceOf[NetworkClassificationModel]
-    assert(best.summary.warnings.isEmpty)
+    val summaries = (model.bestModel +: model.subModels.toSeq.flatten).collect {
+      case fitted: NetworkClassificationModel => fitted.summary
+    }
+    assert(summaries.size === 1 + 2 * Folds)
+    summaries.foreach(summary => assert(summary.warnings.isEmpty))
     assert(Files.list(path).count() === 0)
   }
 }

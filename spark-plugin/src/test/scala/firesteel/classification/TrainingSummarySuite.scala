@@ -3,6 +3,8 @@ package firesteel.classification
 import java.nio.file.Files
 
 import firesteel.data.LocalSpark
+import firesteel.train.{TaskSummary, TrainingSummary, WorkerSummary}
+import org.apache.spark.sql.{DataFrame, Encoders}
 import org.apache.spark.sql.functions.{col, sum}
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -61,8 +63,45 @@ final class TrainingSummarySuite extends AnyFunSuite with LocalSpark {
       assert(task.computeSeconds > 0 && task.evaluateSeconds > 0 && task.waitSeconds > 0)
       assert(parts <= task.seconds && task.seconds <= summary.seconds)
     }
-    assert(summary.workerTotals.count() === 3)
-    assert(summary.taskTotals.select("computeSeconds").count() === summary.tasks)
+  }
+
+  test("the totals of workers and of tasks are DataFrames of their values") {
+    assert(
+      summary.workerTotals.as(Encoders.product[WorkerSummary]).collect().toSeq === summary.byWorker
+    )
+    assert(summary.taskTotals.as(Encoders.product[TaskSummary]).collect().toSeq === summary.byTask)
+  }
+
+  test("the totals of the fit are one row of its values") {
+    val totals = summary.fitTotals.collect()
+    assert(totals.length === 1)
+    assert(
+      totals.head.getValuesMap[Any](totals.head.schema.fieldNames.toSeq) === Map(
+        "seconds" -> summary.seconds,
+        "rowsTrained" -> summary.rowsTrained,
+        "rowsPerSecond" -> summary.rowsPerSecond,
+        "workers" -> summary.workers,
+        "tasks" -> summary.tasks,
+        "commits" -> summary.commits,
+        "bytes" -> summary.bytes,
+        "stalenessMean" -> summary.stalenessMean,
+        "stalenessMax" -> summary.stalenessMax,
+        "compressionRatio" -> summary.compressionRatio,
+        "compressionError" -> summary.compressionError,
+        "bestEpoch" -> summary.bestEpoch.orNull[Any],
+        "stopped" -> summary.stopped.orNull
+      )
+    )
+    val stopped = summary.copy(bestEpoch = Some(2), stopped = Some("patience")).fitTotals.head()
+    assert(stopped.getAs[Int]("bestEpoch") === 2 && stopped.getAs[String]("stopped") === "patience")
+  }
+
+  test("the staleness of commits is a DataFrame with a row for each entry of its histogram") {
+    val counts = summary.stalenessCounts
+    assert(counts.columns === Array("staleness", "commits"))
+    val rows = counts.orderBy("staleness").collect().map(row => (row.getInt(0), row.getLong(1)))
+    assert(rows.toSeq === summary.stalenessHistogram.zipWithIndex.map(_.swap))
+    assert(rows.map(_._2).sum === summary.commits && rows.length === summary.stalenessMax + 1)
   }
 
   test("the ratio and the error of a compression are told, of all and of each worker") {
@@ -77,6 +116,14 @@ final class TrainingSummarySuite extends AnyFunSuite with LocalSpark {
     model.write.save(path)
     val loaded = NetworkClassificationModel.load(path)
     assert(loaded.summary === summary)
-    assert(loaded.summary.workerHistory.collect() === summary.workerHistory.collect())
+    val frames = Seq[TrainingSummary => DataFrame](
+      _.history,
+      _.workerHistory,
+      _.workerTotals,
+      _.taskTotals,
+      _.fitTotals,
+      _.stalenessCounts
+    )
+    frames.foreach(of => assert(of(loaded.summary).collect() === of(summary).collect()))
   }
 }
