@@ -163,6 +163,8 @@ class TrainingSummary:
         What each worker exchanged, and where the time of each task went.
     compressionRatio, compressionError : float
         What compression saved, and the relative error that it made.
+    decisions : list of str
+        The settings that the fit chose itself, from the cluster's size and the data.
     """
 
     rowsTrained: int
@@ -183,6 +185,7 @@ class TrainingSummary:
     byTask: list[TaskSummary] = field(default_factory=list)
     bestEpoch: int | None = None
     stopped: str | None = None
+    decisions: list[str] = field(default_factory=list)
 
     @staticmethod
     def from_json(text: str) -> TrainingSummary:

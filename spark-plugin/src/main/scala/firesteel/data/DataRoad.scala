@@ -12,8 +12,10 @@ import org.apache.spark.sql.DataFrame
   *   gives the one result of each task
   * @param tasks
   *   the number of tasks
+  * @param decisions
+  *   what was chosen about how the rows are read, a sentence each
   */
-final case class PreparedJob[R](rdd: RDD[R], tasks: Int)
+final case class PreparedJob[R](rdd: RDD[R], tasks: Int, decisions: Seq[String] = Nil)
 
 /** The way from a DataFrame to Arrow streams. */
 object DataRoad {

@@ -8,9 +8,8 @@ import scala.concurrent.duration.DurationInt
 import scala.util.Try
 
 import firesteel.bridge._
-import firesteel.data.{Closing, DataRoad}
+import firesteel.data.{Closing, DataRoad, PreparedJob}
 import firesteel.plugin.{Configuration, NativeSetup}
-import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.{FutureAction, SparkContext}
 import org.slf4j.LoggerFactory
@@ -58,9 +57,9 @@ private[firesteel] object FitJob {
     FitSlots.here.during(tasks, attainable, fits.exists(_.plan.inRounds)) {
       OpenFit.all(context, fits, new DataContent(df, plan.data, tasks)) { opened =>
         val task = new WorkerTask(opened.map(_.job), tasks)
-        val rdd = DataRoad.runTasks(df, plan.data, tasks)(task).rdd
+        val job = DataRoad.runTasks(df, plan.data, tasks)(task)
         Closing.all(opened)(_.checkpointWriter()) { checkpoints =>
-          new Run(context, opened, rdd, tasks, slots, progressOf(fits, context), checkpoints)
+          new Run(context, opened, job, slots, progressOf(fits, context), checkpoints)
             .await()
         }
       }
@@ -78,12 +77,13 @@ private[firesteel] object FitJob {
   private final class Run(
       context: SparkContext,
       fits: Seq[OpenFit],
-      rdd: RDD[Seq[String]],
-      tasks: Int,
+      job: PreparedJob[Seq[String]],
       slots: Int,
       progress: Progress,
       checkpoints: Seq[CheckpointWriter]
   ) {
+    import job.{rdd, tasks}
+
     private val listener = new FitListener(
       rdd.id,
       (partition, attempt) => fits.foreach(_.server.attemptEnded(partition, attempt))
@@ -120,7 +120,8 @@ private[firesteel] object FitJob {
       val end = seconds
       fits.indices.map { fit =>
         val own = reports.map(task => ServerStatus.parseReport(task(fit)))
-        fits(fit).result(own, finished(fit).filter(_ => fits.size > 1).getOrElse(end))
+        val trained = finished(fit).filter(_ => fits.size > 1).getOrElse(end)
+        fits(fit).result(own, trained, job.decisions)
       }
     }
 

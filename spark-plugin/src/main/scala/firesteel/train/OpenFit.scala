@@ -58,14 +58,20 @@ private[train] final class OpenFit private (
     *   those of its tasks
     * @param seconds
     *   how long it trained
+    * @param decisions
+    *   what was chosen for it, a sentence each
     */
-  def result(reports: Seq[TaskReport], seconds: Double): TrainedNetwork = {
+  def result(
+      reports: Seq[TaskReport],
+      seconds: Double,
+      decisions: Seq[String]
+  ): TrainedNetwork = {
     val last = status
     if (last.rowsTrained == 0) {
       throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
     }
     val kept = ServerStatus.parseSummary(server.summary())
-    val summary = TrainingSummary.of(last, kept, reports, sized.workers, seconds)
+    val summary = TrainingSummary.of(last, kept, reports, sized.workers, seconds, decisions)
     TrainedNetwork(server.weights(), summary)
   }
 }

@@ -44,6 +44,8 @@ import org.json4s.{DefaultFormats, Formats}
   * @param compressionError
   *   the relative error of the commits' messages, the root mean square: what compression kept back for the next one by
   *   what was to be sent
+  * @param decisions
+  *   the settings that the fit chose itself, from the cluster's size and the data, a sentence each
   */
 final case class TrainingSummary(
     epochs: Seq[EpochSummary],
@@ -63,7 +65,8 @@ final case class TrainingSummary(
     byWorker: Seq[WorkerSummary] = Nil,
     byTask: Seq[TaskSummary] = Nil,
     compressionRatio: Double = 1,
-    compressionError: Double = 0
+    compressionError: Double = 0,
+    decisions: Seq[String] = Nil
 ) extends Identifiable {
 
   /** The same for all; see [[toString]]. */
@@ -302,7 +305,8 @@ private[firesteel] object TrainingSummary {
       kept: ServerSummary,
       reports: Seq[TaskReport],
       workers: Int,
-      seconds: Double
+      seconds: Double,
+      decisions: Seq[String]
   ): TrainingSummary = TrainingSummary(
     for {
       (e, index) <- status.epochs.zipWithIndex
@@ -329,7 +333,8 @@ private[firesteel] object TrainingSummary {
     status.workers.map(worker),
     reports.map(task).sortBy(_.partition),
     kept.compressionRatio,
-    kept.compressionError
+    kept.compressionError,
+    decisions
   )
 
   private def worker(status: WorkerStatus): WorkerSummary = WorkerSummary(
