@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use reference::Reference;
 use serde_json::{Value, json};
 
-const STRATEGIES: [&str; 13] = [
+const STRATEGIES: [&str; 14] = [
     "single",
     "averaging",
     "ensemble",
@@ -25,6 +25,7 @@ const STRATEGIES: [&str; 13] = [
     "eamsgd",
     "easgd",
     "sync",
+    "local-sgd",
     "diloco",
 ];
 
@@ -286,7 +287,7 @@ fn an_event_that_cannot_be_is_named_by_its_index() {
             assert!(at == index && problem.contains(words), "{strategy}: {at}: {problem}");
         }
     }
-    for strategy in ["averaging", "easgd", "sync", "diloco"] {
+    for strategy in ["averaging", "easgd", "sync", "local-sgd", "diloco"] {
         let (at, problem) = refused(strategy, json!([step(0), op(0, "commit"), step(0)]));
         assert!(at == 2 && problem.contains("a step while"), "{problem}");
         let (at, problem) = refused(strategy, json!([op(0, "commit"), op(0, "commit")]));

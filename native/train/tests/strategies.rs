@@ -13,7 +13,7 @@ use serde_json::json;
 use support::{Fit, Task, chain, clouds, data_spec, labelled, perceptron, sgd, worker_spec};
 
 const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
-const ROUNDS: [&str; 4] = ["averaging", "easgd", "sync", "diloco"];
+const ROUNDS: [&str; 5] = ["averaging", "easgd", "sync", "local-sgd", "diloco"];
 const OVERLAPPING: [&str; 6] = ["downpour", "adag", "agn-adaptive", "dynsgd", "aeasgd", "eamsgd"];
 
 /// Some of 600 rows of three clouds, as far as they are in `of`.

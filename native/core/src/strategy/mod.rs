@@ -18,6 +18,7 @@ mod easgd;
 mod elastic;
 mod ensemble;
 mod error;
+mod local_sgd;
 mod mean;
 mod options;
 mod resolve;

@@ -5,7 +5,7 @@ use super::options::{Given, Options};
 use super::{Rhythm, Strategy, StrategyError};
 use super::{
     adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
-    single, sync,
+    local_sgd, single, sync,
 };
 use crate::spec::{OptimizerSpec, StrategySpec};
 
@@ -30,11 +30,13 @@ const AEASGD: &[&str] = &["window", "alpha", "rho", "overlap", "compression"];
 
 const EAMSGD: &[&str] = &["window", "alpha", "rho", "momentum", "overlap", "compression"];
 
+const LOCAL_SGD: &[&str] = &["window", "compression", "compressPull"];
+
 const DILOCO: &[&str] =
     &["window", "outerLearningRate", "outerMomentum", "compression", "compressPull"];
 
 /// All strategies. Those that send replicas do not compress: a replica's small digits are what has been learnt.
-const STRATEGIES: [Entry; 12] = [
+const STRATEGIES: [Entry; 13] = [
     Entry("single", None, &[], |_| Ok(Box::new(single::Single))),
     Entry("averaging", None, &[], |_| Ok(Box::new(averaging::Averaging))),
     Entry("ensemble", None, &[], |_| Ok(Box::new(ensemble::Ensemble))),
@@ -62,6 +64,9 @@ const STRATEGIES: [Entry; 12] = [
     }),
     Entry("sync", None, &["serverOptimizer", "compression", "compressPull"], |options| {
         Ok(Box::new(sync::SyncSgd { optimizer: options.fits_optimizer()? }))
+    }),
+    Entry("local-sgd", None, LOCAL_SGD, |options| {
+        Ok(Box::new(local_sgd::LocalSgd { window: options.window(8)? }))
     }),
     Entry("diloco", None, DILOCO, |options| {
         Ok(Box::new(diloco::Diloco { window: options.window(50)?, outer: options.outer()? }))

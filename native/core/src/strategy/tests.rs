@@ -53,7 +53,7 @@ fn those_with_rounds_are_known_by_name() {
     let rounds = names()
         .filter(|name| matches!(made(&StrategySpec::named(*name)).rhythm(), Rhythm::Round(_)));
     assert!(in_rounds().eq(rounds));
-    assert!(in_rounds().eq(["averaging", "easgd", "sync", "diloco"]));
+    assert!(in_rounds().eq(["averaging", "easgd", "sync", "local-sgd", "diloco"]));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn an_unknown_strategy_is_refused_with_the_names_that_are_known() {
     assert_eq!(
         refusal(|_| {}, "adagg"),
         "unknown strategy 'adagg'; known are single, averaging, ensemble, downpour, adag, agn-adaptive, dynsgd, aeasgd, \
-         eamsgd, easgd, sync, diloco"
+         eamsgd, easgd, sync, local-sgd, diloco"
     );
 }
 
@@ -278,6 +278,7 @@ fn a_round_rule_weighs_its_parts() {
         assert!(center.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{center:?}");
     };
     near(closed("sync"), [0.8, 1.1]);
+    near(closed("local-sgd"), [1.0 + 2.0, 1.0 - 1.0]);
     near(closed("easgd"), [1.0 + 0.45 * 4.0, 1.0 - 0.45 * 6.0]);
     near(closed("diloco"), [1.0 - 0.7 * 1.9 * 2.0, 1.0 + 0.7 * 1.9]);
 }

@@ -107,7 +107,7 @@ pub struct Reference {
 }
 
 fn is_round(strategy: &str) -> bool {
-    matches!(strategy, "averaging" | "easgd" | "sync" | "diloco")
+    matches!(strategy, "averaging" | "easgd" | "sync" | "local-sgd" | "diloco")
 }
 
 impl Reference {
@@ -284,7 +284,7 @@ impl Reference {
             return false;
         }
         let old = self.c.clone();
-        let by_rows = matches!(self.strategy.as_str(), "averaging" | "sync");
+        let by_rows = matches!(self.strategy.as_str(), "averaging" | "sync" | "local-sgd");
         let weights: Vec<f64> = live
             .iter()
             .map(|&k| {
@@ -309,7 +309,7 @@ impl Reference {
                     .collect()
             };
             match self.strategy.as_str() {
-                "averaging" => self.c = mean(&|worker, i| worker.x[i]),
+                "averaging" | "local-sgd" => self.c = mean(&|worker, i| worker.x[i]),
                 "sync" => {
                     let g = mean(&|worker, i| worker.g[i]);
                     match &mut self.server {

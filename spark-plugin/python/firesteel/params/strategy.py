@@ -20,8 +20,8 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     strategy: Param[str] = Param(
         Params._dummy(),
         "strategy",
-        "how the workers' replicas become one model: single, averaging, ensemble, downpour, "
-        "adag, agn-adaptive, dynsgd, aeasgd, eamsgd, easgd, sync, diloco, agn",
+        "how the workers' replicas become one model: auto, single, averaging, ensemble, "
+        "downpour, adag, agn-adaptive, dynsgd, aeasgd, eamsgd, easgd, sync, local-sgd, diloco, agn",
         TypeConverters.toString,
     )
 
@@ -36,8 +36,8 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     numWorkers: Param[int] = Param(
         Params._dummy(),
         "numWorkers",
-        "the number of workers (>= 1); unless set, the cluster's slots, or 1 for the strategy "
-        "single",
+        "the number of workers (>= 1), with the strategy auto at most one for each slot and for "
+        "every 8 rows of batchSize; unless set, the cluster's slots, or 1 for the strategy single",
         TypeConverters.toInt,
     )
 
@@ -109,7 +109,7 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._setDefault(strategy="adag", serverShards=1)
+        self._setDefault(strategy="auto", serverShards=1)
 
     def getStrategy(self) -> str:
         """Gives :py:attr:`strategy` or its default."""

@@ -19,8 +19,17 @@ class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointP
     batchSize: Param[int] = Param(
         Params._dummy(),
         "batchSize",
-        "rows of a mini-batch of one worker (>= 1)",
+        "rows of a mini-batch (>= 1): with the strategy auto of the fit, which its workers "
+        "share, else of each worker",
         TypeConverters.toInt,
+    )
+
+    learningRateScaling: Param[str] = Param(
+        Params._dummy(),
+        "learningRateScaling",
+        "how the strategy auto changes the learning rate for the smaller mini-batches of several "
+        "workers: auto, none",
+        TypeConverters.toString,
     )
 
     epochs: Param[int] = Param(
@@ -46,7 +55,9 @@ class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointP
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._setDefault(batchSize=32, epochs=10, shuffle=True)
+        self._setDefault(
+            batchSize=32, epochs=10, shuffle=True, learningRateScaling="auto"
+        )
 
     def getBatchSize(self) -> int:
         """Gives :py:attr:`batchSize` or its default."""
@@ -63,6 +74,10 @@ class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointP
     def getShowProgress(self) -> bool:
         """Gives :py:attr:`showProgress` or its default."""
         return self.getOrDefault(self.showProgress)
+
+    def getLearningRateScaling(self) -> str:
+        """Gives :py:attr:`learningRateScaling` or its default."""
+        return self.getOrDefault(self.learningRateScaling)
 
 
 class TrainingSetters(
@@ -86,6 +101,10 @@ class TrainingSetters(
         """Sets :py:attr:`showProgress`."""
         return self._set(showProgress=value)
 
+    def setLearningRateScaling(self, value: str) -> Self:
+        """Sets :py:attr:`learningRateScaling`."""
+        return self._set(learningRateScaling=value)
+
     def setSeed(self, value: int) -> Self:
         """Sets :py:attr:`seed`."""
         return self._set(seed=value)
@@ -100,4 +119,5 @@ class TrainingOptions(
     epochs: int
     shuffle: bool
     showProgress: bool
+    learningRateScaling: str
     seed: int

@@ -19,9 +19,13 @@ private[firesteel] final case class Strategy(
 }
 
 private[firesteel] object Strategy {
+  /** Chooses local SGD and its settings by the workers and the mini-batch: see [[AutoStrategy]]. */
+  val Auto = "auto"
+
   val Single = "single"
   val Sync = "sync"
   val Eamsgd = "eamsgd"
+  val LocalSgd = "local-sgd"
 
   private val window = Seq("window" -> "window")
   private val overlap = Seq("overlap" -> "overlap")
@@ -47,6 +51,7 @@ private[firesteel] object Strategy {
     Strategy(Eamsgd, (elastic ++ overlap :+ ("elasticMomentum" -> "momentum")) ++ compression),
     Strategy("easgd", elastic),
     Strategy(Sync, bothWays),
+    Strategy(LocalSgd, window ++ bothWays),
     Strategy(
       "diloco",
       window ++ Seq(
@@ -67,17 +72,20 @@ private[firesteel] object Strategy {
 
   private val aliases = Map("agn" -> "adag")
 
-  /** The names by which users select strategies. */
+  /** The names and aliases of strategies. */
   val names: Seq[String] = all.map(_.name) ++ aliases.keys
 
-  /** The strategy of this name, which must be one of [[names]]. */
+  /** The names by which users select strategies. */
+  val selectable: Seq[String] = Auto +: names
+
+  /** The strategy of this name, which must be one of [[selectable]]. */
   def apply(name: String): Strategy = {
-    val known = aliases.getOrElse(name, name)
+    val known = if (name == Auto) LocalSgd else aliases.getOrElse(name, name)
     all
       .find(_.name == known)
       .getOrElse(
         throw new IllegalArgumentException(
-          s"unknown strategy '$name'; known are ${names.mkString(", ")}"
+          s"unknown strategy '$name'; known are ${selectable.mkString(", ")}"
         )
       )
   }

@@ -8,18 +8,21 @@ import org.json4s.JsonAST.{JBool, JDouble, JField, JInt, JObject, JString, JValu
   */
 trait StrategyParams extends ServerOptimizerParams with CompressionParams {
 
-  /** The training strategy: `single`; `ensemble`, whose members' predictions are averaged; asynchronous `downpour`, `adag` (alias `agn`), `agn-adaptive`, `dynsgd`, `aeasgd`,
-    * `eamsgd`; in rounds `averaging`, `easgd`, `sync`, `diloco`. Default: adag.
+  /** The training strategy: `auto`, local SGD whose workers share each mini-batch, so that any number of them learns what one
+    * process learns; `single`; `ensemble`, whose members' predictions are averaged; asynchronous `downpour`, `adag` (alias
+    * `agn`), `agn-adaptive`, `dynsgd`, `aeasgd`, `eamsgd`; in rounds `averaging`, `easgd`, `sync`, `local-sgd`, `diloco`.
+    * Default: auto.
     */
   final val strategy: Param[String] = new Param[String](
     this,
     "strategy",
-    s"how the workers' replicas become one model: ${Strategy.names.mkString(", ")}",
-    Validators.oneOf("strategy", Strategy.names)
+    s"how the workers' replicas become one model: ${Strategy.selectable.mkString(", ")}",
+    Validators.oneOf("strategy", Strategy.selectable)
   )
 
   /** The communication window: how many mini-batches a worker trains between two exchanges with the parameter server.
-    * Default: 5 for downpour and dynsgd, 12 for adag and agn-adaptive, 32 for aeasgd, eamsgd and easgd, 50 for diloco.
+    * Default: 5 for downpour and dynsgd, 12 for adag and agn-adaptive, 32 for aeasgd, eamsgd and easgd, 8 for
+    * local-sgd, 50 for diloco; for auto 8, and 64 for one worker.
     */
   final val window: IntParam = new IntParam(
     this,
@@ -28,13 +31,15 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     Validators.atLeastOne("window")
   )
 
-  /** The number of workers. More than the cluster has slots share them and take turns. Default: the cluster's slots
-    * (cores divided by `spark.task.cpus`), but 1 for `single`.
+  /** The number of workers; with the strategy `auto` the most that train, of which there is at most one for each slot and
+    * for every 8 rows of `batchSize`; with any other strategy, more workers than slots take turns. Default: the cluster's
+    * slots (cores divided by `spark.task.cpus`), but 1 for `single`.
     */
   final val numWorkers: IntParam = new IntParam(
     this,
     "numWorkers",
-    "the number of workers (>= 1); unless set, the cluster's slots, or 1 for the strategy single",
+    "the number of workers (>= 1), with the strategy auto at most one for each slot and for every 8 rows of batchSize; " +
+      "unless set, the cluster's slots, or 1 for the strategy single",
     Validators.atLeastOne("numWorkers")
   )
 
@@ -120,7 +125,7 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     Validators.atLeastOne("serverShards")
   )
 
-  setDefault(strategy -> "adag", serverShards -> 1)
+  setDefault(strategy -> Strategy.Auto, serverShards -> 1)
 
   final def getStrategy: String = $(strategy)
   final def getWindow: Int = $(window)
@@ -137,7 +142,7 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     strategyOptions.filter(option => isSet(option) && !chosen.has(option.name)).foreach { option =>
       val has = chosen.options.map(_._1)
       throw new IllegalArgumentException(
-        s"the strategy '${chosen.name}' has no ${option.name}; it has ${if (has.isEmpty) "no options"
+        s"the strategy '${$(strategy)}' has no ${option.name}; it has ${if (has.isEmpty) "no options"
           else has.mkString(", ")}"
       )
     }
@@ -150,21 +155,15 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
       case ("serverOptimizer", key) => serverOptimizerSpec.map(JField(key, _))
       case ("serverScale", key) => scale(chosen, workers).map(value => JField(key, JDouble(value)))
       case ("compression", key) => compressed.map(JField(key, _))
+      case ("window", key) => windowOf(workers).map(value => JField(key, JInt(value)))
       case (name, key) => get(getParam(name)).map(value => JField(key, toJson(value)))
     }
     JObject(JField("name", JString(chosen.name)) :: options.toList)
   }
 
-  /** The fit's workers on a cluster with this many slots. */
-  private[firesteel] final def workersOn(slots: Int): Int = {
-    val single = $(strategy) == Strategy.Single
-    val workers = get(numWorkers).getOrElse(if (single) 1 else slots)
-    require(
-      !single || workers == 1,
-      s"the strategy 'single' trains with one worker, but numWorkers is $workers"
-    )
-    workers
-  }
+  /** The communication window of a fit with this many workers, unless it is the strategy's default. */
+  private[firesteel] final def windowOf(workers: Int): Option[Int] =
+    get(window).orElse(Option.when($(strategy) == Strategy.Auto)(AutoStrategy.window(workers)))
 
   /** The scale of commits, unless it is 1. A server optimizer has a learning rate for that. */
   private def scale(chosen: Strategy, workers: Int): Option[Double] =

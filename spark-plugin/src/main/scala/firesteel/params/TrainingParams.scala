@@ -1,8 +1,8 @@
 package firesteel.params
 
 import org.apache.spark.ml.param.shared.HasSeed
-import org.apache.spark.ml.param.{BooleanParam, IntParam, ParamMap}
-import org.json4s.JsonAST.JObject
+import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
+import org.json4s.JsonAST.{JDouble, JObject}
 
 /** What every way of training has: how long, in what batches, in what order. */
 trait TrainingParams
@@ -12,12 +12,24 @@ trait TrainingParams
     with CheckpointParams
     with HasSeed {
 
-  /** Rows of a mini-batch of one worker. Default: 32. */
+  /** Rows of a mini-batch: with the strategy `auto` of the fit, which its workers share; with any other strategy of each
+    * worker. Default: 32.
+    */
   final val batchSize: IntParam = new IntParam(
     this,
     "batchSize",
-    "rows of a mini-batch of one worker (>= 1)",
+    "rows of a mini-batch (>= 1): with the strategy auto of the fit, which its workers share, else of each worker",
     Validators.atLeastOne("batchSize")
+  )
+
+  /** How the strategy `auto` changes the learning rate for the smaller mini-batches of several workers: `auto` multiplies
+    * that of an adaptive optimizer (all but sgd) with the square root of the workers, `none` leaves it. Default: auto.
+    */
+  final val learningRateScaling: Param[String] = new Param[String](
+    this,
+    "learningRateScaling",
+    "how the strategy auto changes the learning rate for the smaller mini-batches of several workers: auto, none",
+    Validators.oneOf("learningRateScaling", Seq(TrainingParams.ScaleByOptimizer, TrainingParams.LeaveRate))
   )
 
   /** Passes over the data. Default: 10. */
@@ -37,12 +49,70 @@ trait TrainingParams
     "whether fit draws a progress line; unless set, as spark.firesteel.progress says"
   )
 
-  setDefault(batchSize -> 32, epochs -> 10, shuffle -> true)
+  setDefault(
+    batchSize -> 32,
+    epochs -> 10,
+    shuffle -> true,
+    learningRateScaling -> TrainingParams.ScaleByOptimizer
+  )
 
   final def getBatchSize: Int = $(batchSize)
   final def getEpochs: Int = $(epochs)
   final def getShuffle: Boolean = $(shuffle)
   final def getShowProgress: Boolean = $(showProgress)
+  final def getLearningRateScaling: String = $(learningRateScaling)
+
+  private def isAuto: Boolean = $(strategy) == Strategy.Auto
+
+  /** The fit's workers on a cluster with this many slots. */
+  private[firesteel] final def workersOn(slots: Int): Int =
+    if (isAuto) AutoStrategy.workers(get(numWorkers), slots, $(batchSize))
+    else {
+      val single = $(strategy) == Strategy.Single
+      val workers = get(numWorkers).getOrElse(if (single) 1 else slots)
+      require(
+        !single || workers == 1,
+        s"the strategy 'single' trains with one worker, but numWorkers is $workers"
+      )
+      workers
+    }
+
+  /** Rows of a mini-batch of each of so many workers. */
+  private[firesteel] final def batchSizeOf(workers: Int): Int =
+    if (isAuto) AutoStrategy.batchSize($(batchSize), workers) else $(batchSize)
+
+  /** The optimizer of a fit with so many workers. */
+  private[firesteel] final def optimizerSpecOf(workers: Int): JObject =
+    if (isAuto && $(learningRateScaling) == TrainingParams.ScaleByOptimizer)
+      AutoStrategy.scaled(fitOptimizerSpec, workers)
+    else fitOptimizerSpec
+
+  /** What was chosen for a fit with so many workers, a sentence each. */
+  private[firesteel] final def strategyDecisions(workers: Int, slots: Int): Seq[String] =
+    if (!isAuto) Nil
+    else {
+      val capped = get(numWorkers).filter(_ > workers).map { requested =>
+        s"numWorkers is $requested, but $workers ${if (workers == 1) "worker trains" else "workers train"}: strategy auto has at " +
+          s"most one for each of $slots slots and for every ${AutoStrategy.RowsOfWorker} rows of batchSize ${$(batchSize)}"
+      }
+      Seq(autoDecision(workers)) ++ capped ++ rateDecision(workers)
+    }
+
+  private def autoDecision(workers: Int): String =
+    if (workers == 1) s"strategy auto: one worker trains on mini-batches of ${$(batchSize)} rows"
+    else
+      s"strategy auto: local SGD with $workers workers, which share each mini-batch of ${$(batchSize)} rows " +
+        s"(${batchSizeOf(workers)} rows each) and average their replicas every ${windowOf(workers).mkString} mini-batches"
+
+  private def rateDecision(workers: Int): Option[String] =
+    (fitOptimizerSpec \ "learningRate", optimizerSpecOf(workers) \ "learningRate") match {
+      case (JDouble(base), JDouble(rate)) if rate != base =>
+        Some(
+          f"learningRateScaling auto: $rate%.4g in place of $base%.4g for the workers' smaller mini-batches, " +
+            s"by the square root of $workers; learningRateScaling='none' leaves it"
+        )
+      case _ => None
+    }
 
   /** The optimizer that the fit's workers step with, every option resolved. The strategy eamsgd has its own step, which
     * takes nothing but the learning rate of sgd, 0.1 unless set.
@@ -68,6 +138,11 @@ trait TrainingParams
     }
 }
 
+private[params] object TrainingParams {
+  val ScaleByOptimizer = "auto"
+  val LeaveRate = "none"
+}
+
 /** Setters of [[TrainingParams]], for estimators. */
 trait TrainingSetters
     extends TrainingParams
@@ -79,5 +154,6 @@ trait TrainingSetters
   def setEpochs(value: Int): this.type = set(epochs, value)
   def setShuffle(value: Boolean): this.type = set(shuffle, value)
   def setShowProgress(value: Boolean): this.type = set(showProgress, value)
+  def setLearningRateScaling(value: String): this.type = set(learningRateScaling, value)
   def setSeed(value: Long): this.type = set(seed, value)
 }

@@ -20,7 +20,7 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param losses
   *   the `TermSpec` of each output
   * @param optimizer
-  *   the `OptimizerSpec`
+  *   the `OptimizerSpec` of a fit with this many workers
   * @param strategy
   *   the `StrategySpec` of a fit with this many workers
   * @param controls
@@ -30,7 +30,7 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param requestedWorkers
   *   the workers that the user asked for, if he did
   * @param batchSize
-  *   rows of a mini-batch
+  *   rows of a mini-batch of each of this many workers
   * @param epochs
   *   passes over the data
   * @param seed
@@ -53,17 +53,19 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   the number of the network's trained parameters
   * @param candidate
   *   what a user knows the fit by where it is one of several
+  * @param decisions
+  *   what was chosen for this many workers on this many slots, a sentence each
   */
 private[firesteel] final case class FitPlan(
     network: JObject,
     data: DataPlan,
     losses: Seq[JObject],
-    optimizer: JObject,
+    optimizer: Int => JObject,
     strategy: Int => JObject,
     controls: JObject,
     workers: Int => Int,
     requestedWorkers: Option[Int],
-    batchSize: Int,
+    batchSize: Int => Int,
     epochs: Int,
     seed: Long,
     shuffle: Boolean,
@@ -74,7 +76,8 @@ private[firesteel] final case class FitPlan(
     module: Option[Archive] = None,
     inRounds: Boolean = false,
     parameters: Long = 0,
-    candidate: Option[String] = None
+    candidate: Option[String] = None,
+    decisions: (Int, Int) => Seq[String] = (_, _) => Nil
 ) {
 
   /** A message of this fit, which names it where it is one of several. */
@@ -97,7 +100,7 @@ private[firesteel] final case class FitPlan(
       "network" -> network,
       "data" -> data.json,
       "strategy" -> strategy(workers),
-      "optimizer" -> optimizer,
+      "optimizer" -> optimizer(workers),
       "controls" -> controls,
       "workers" -> JInt(workers),
       "epochs" -> JInt(epochs),
@@ -137,7 +140,7 @@ private[firesteel] final case class FitPlan(
         "network" -> network,
         "data" -> data.json,
         "strategy" -> strategy(workers),
-        "optimizer" -> optimizer,
+        "optimizer" -> optimizer(workers),
         "workers" -> JInt(workers),
         "port" -> JInt(Configuration.ServerPort.get(conf)),
         "portMaxRetries" -> JInt(conf.getInt("spark.port.maxRetries", 16)),
@@ -169,10 +172,10 @@ private[firesteel] final case class FitPlan(
         "network" -> network,
         "data" -> data.json,
         "losses" -> JArray(losses.toList),
-        "optimizer" -> optimizer,
+        "optimizer" -> optimizer(workers),
         "strategy" -> strategy(workers),
         "controls" -> controls,
-        "batchSize" -> JInt(batchSize),
+        "batchSize" -> JInt(batchSize(workers)),
         "epochs" -> JInt(epochs),
         "seed" -> unsignedSeed,
         "shuffle" -> JBool(shuffle),

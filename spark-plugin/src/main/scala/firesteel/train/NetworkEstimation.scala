@@ -103,8 +103,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
   ): Preparation[M] = {
     val network = requiredNetwork
     // First what needs neither data nor a cluster.
-    val optimizer = fitOptimizerSpec
-    val _ = strategySpec(workers = 1)
+    val _ = (fitOptimizerSpec, strategySpec(workers = 1))
     val schema = data.df.schema
     val inputs = data.inputs(inputRequests(network, schema))
     val inspection = Inspection.of(network, inputs)
@@ -120,12 +119,12 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       network = NetworkJson.specification(network),
       data = columns,
       losses = losses,
-      optimizer = optimizer,
+      optimizer = optimizerSpecOf,
       strategy = strategySpec(_),
       controls = controls,
       workers = workersOn,
       requestedWorkers = get(numWorkers),
-      batchSize = getBatchSize,
+      batchSize = batchSizeOf,
       epochs = getEpochs,
       seed = getSeed,
       shuffle = getShuffle,
@@ -136,7 +135,8 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       initialWeights = network.start,
       module = network.module,
       inRounds = Inspection.inRounds(Strategy($(strategy)).name),
-      parameters = inspection.parameters
+      parameters = inspection.parameters,
+      decisions = strategyDecisions
     )
     val untrained = network.withoutWeights
     Preparation(

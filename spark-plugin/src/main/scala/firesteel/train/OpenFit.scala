@@ -71,7 +71,14 @@ private[train] final class OpenFit private (
       throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
     }
     val kept = ServerStatus.parseSummary(server.summary())
-    val summary = TrainingSummary.of(last, kept, reports, sized.workers, seconds, decisions)
+    val summary = TrainingSummary.of(
+      last,
+      kept,
+      reports,
+      sized.workers,
+      seconds,
+      sized.plan.decisions(sized.workers, sized.slots) ++ decisions
+    )
     TrainedNetwork(server.weights(), summary)
   }
 }

@@ -59,7 +59,7 @@ final class StrategySuite extends AnyFunSuite with LocalSpark with Eventually {
 
   test("the native library tells which strategies have rounds") {
     val rounds = Strategy.names.filter(Inspection.inRounds)
-    assert(rounds.toSet === Set("averaging", "easgd", "sync", "diloco"))
+    assert(rounds.toSet === Set("averaging", "easgd", "sync", "local-sgd", "diloco"))
   }
 
   test("a strategy with rounds whose workers do not all start fails and says how many there are") {

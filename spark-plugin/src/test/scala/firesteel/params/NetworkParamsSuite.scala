@@ -187,7 +187,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
   }
 
   test("unknown names are refused with the names that are known") {
-    refused("unknown strategy 'adagg'; known are single, averaging, ensemble, downpour, adag")(
+    refused("unknown strategy 'adagg'; known are auto, single, averaging, ensemble, downpour, adag")(
       new NetworkClassifier().setStrategy("adagg")
     )
     refused("unknown optimizer 'adams'; known are sgd, adam")(
@@ -216,8 +216,9 @@ final class NetworkParamsSuite extends AnyFunSuite {
   }
 
   test("workers are the slots unless they are set, and one for the strategy single") {
-    assert(new NetworkClassifier().workersOn(4) === 4)
-    assert(new NetworkClassifier().setNumWorkers(16).workersOn(4) === 16)
+    val adag = new NetworkClassifier().setStrategy("adag")
+    assert(adag.workersOn(4) === 4)
+    assert(adag.setNumWorkers(16).workersOn(4) === 16)
     assert(new NetworkClassifier().setStrategy("single").workersOn(4) === 1)
     refused("trains with one worker, but numWorkers is 2")(
       new NetworkClassifier().setStrategy("single").setNumWorkers(2).workersOn(4)
@@ -229,7 +230,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
       new NetworkClassifier().setStrategy("single").setWindow(2).strategySpec(workers = 2)
     )
     assert(
-      new NetworkClassifier().setWindow(2).strategySpec(workers = 2) === JObject(
+      new NetworkClassifier().setStrategy("adag").setWindow(2).strategySpec(workers = 2) === JObject(
         "name" -> JString("adag"),
         "window" -> JInt(2)
       )
@@ -251,7 +252,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
         .setElasticRho(5)
         .strategySpec(workers = 2)
     )
-    refused("unknown strategy 'adagg'; known are single, averaging")(
+    refused("unknown strategy 'adagg'; known are auto, single, averaging")(
       new NetworkClassifier().setStrategy("adagg")
     )
   }
@@ -285,11 +286,12 @@ final class NetworkParamsSuite extends AnyFunSuite {
     val downpour = new NetworkClassifier().setStrategy("downpour")
     assert(scale(downpour, 1) === JNothing)
     assert(scale(downpour, 16) === JDouble(1.0 / 16))
-    assert(scale(new NetworkClassifier(), 12) === JNothing)
-    assert(scale(new NetworkClassifier(), 24) === JDouble(0.5))
-    assert(scale(new NetworkClassifier().setWindow(1), 16) === JDouble(1.0 / 16))
-    assert(scale(new NetworkClassifier().setWindow(1).setServerScale(1), 16) === JNothing)
-    assert(scale(new NetworkClassifier().setServerScale(0.5), 1) === JDouble(0.5))
+    def adag: NetworkClassifier = new NetworkClassifier().setStrategy("adag")
+    assert(scale(adag, 12) === JNothing)
+    assert(scale(adag, 24) === JDouble(0.5))
+    assert(scale(adag.setWindow(1), 16) === JDouble(1.0 / 16))
+    assert(scale(adag.setWindow(1).setServerScale(1), 16) === JNothing)
+    assert(scale(adag.setServerScale(0.5), 1) === JDouble(0.5))
     assert(scale(downpour.setServerOptimizer("adagrad"), 16) === JNothing)
     refused("the strategy 'dynsgd' has no serverScale")(
       new NetworkClassifier().setStrategy("dynsgd").setServerScale(0.5).strategySpec(2)
