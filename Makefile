@@ -47,7 +47,6 @@ stamps := build/.stamps
 gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv/.complete),,venv) \
         $(if $(wildcard build/venv-test/.complete),,venv-test) \
-        $(if $(wildcard build/venv-plots/.complete),,venv-plots) \
         $(if $(wildcard build/venv-wheel/.complete),,venv-wheel) \
         $(if $(wildcard dist/*.whl),,wheels) \
         $(if $(wildcard build/venv-spark41/.complete),,venv-spark41) \
@@ -80,10 +79,6 @@ $(stamps)/venv-spark41: scripts/venv.sh scripts/requirements/spark41.txt | $(sta
 
 $(stamps)/venv-test: scripts/venv.sh scripts/requirements/test.txt | $(stamps)/prerequisites
 	@$(step) "Spark and PyTorch for the tests (4.7 GB, once)" scripts/venv.sh test venv-test
-	@touch $@
-
-$(stamps)/venv-plots: scripts/venv.sh scripts/requirements/plots.txt | $(stamps)/prerequisites
-	@$(step) "Plots" scripts/venv.sh plots venv-plots
 	@touch $@
 
 $(stamps)/venv-wheel: scripts/venv.sh scripts/requirements/wheel.txt | $(stamps)/prerequisites
@@ -124,8 +119,8 @@ demo: setup-demo $(plugin_jar) $(examples_jar) ## Train MNIST inside Spark on tw
 example: setup-test $(plugin_jar) $(examples_jar) ## Run an example: make example NAME=flights ARGS='--epochs 2'
 	@scripts/example.sh $(NAME) $(ARGS)
 
-learn: setup-demo $(stamps)/venv-plots $(plugin_jar) $(examples_jar) ## Train MNIST with every strategy; table and plot in docs/
-	@$(step) "MNIST with every strategy" scripts/learn.sh
+learn: setup-test $(plugin_jar) $(examples_jar) ## Measure what fits learn, beside PyTorch; tables and plot in docs/
+	@$(step) "What fits learn" scripts/learn.sh
 
 bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of ratios
 	@$(step) "Benchmarks" scripts/bench.sh

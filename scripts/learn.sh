@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Does it learn? Trains MNIST with every strategy, number of workers and window (half an hour on two cores), and draws the
-# table that docs/learning.md shows. What docs/learning.csv has already is not trained again. Arguments go to the program.
+# Does it learn? Trains MNIST with every strategy, number of workers and window, and several tasks at defaults beside PyTorch
+# (an hour and a half on two idle cores), and writes docs/learning.md. What the CSV files in docs have already is not trained
+# again. Arguments go to the program of the strategies.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$ROOT/scripts/spark.sh"
@@ -28,4 +29,8 @@ table batch=4 strategies=adag workers=10 windows=5 'settings=schedule="cosine";l
 table batch=4 strategies=adag workers=20 windows=15 \
   'settings=serverScale=0.85;overlap=false;warmupSteps=100;schedule="cosine";learningRate=0.002;beta2=0.99;labelSmoothing=0.1' "$@"
 table batch=4 strategies=aeasgd workers=20 windows=35 'settings=overlap=false;elasticAlpha=0.1' "$@"
-build/venv-plots/bin/python examples/learning.py docs/learning.csv docs/learning.md docs/learning.svg
+python=build/venv-test/bin/python
+export PYTHONPATH="$ROOT/spark-plugin/python"
+"$python" -m tests.learning.defaults docs/defaults.csv
+[ -e docs/target.csv ] || "$python" -m tests.learning.target docs/target.csv
+"$python" -m tests.learning.page docs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -128,16 +129,16 @@ def test_the_table_of_strategies_has_a_line_for_each_run(spark: Spark, tmp_path:
     assert float(found["accuracy"]) > 0.3
 
 
-def test_the_page_of_the_strategies_is_that_of_what_was_measured(
+def test_the_page_of_what_fits_learn_is_that_of_what_was_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page, picture = tmp_path / "learning.md", tmp_path / "learning.svg"
-    source = ROOT / "docs/learning.csv"
-    monkeypatch.setattr(sys, "argv", ["learning.py", str(source), str(page), str(picture)])
+    for name in ("learning.csv", "defaults.csv", "target.csv"):
+        shutil.copy(ROOT / "docs" / name, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["page.py", str(tmp_path)])
     with pytest.raises(SystemExit, match="0"):
-        runpy.run_path(str(EXAMPLES / "learning.py"), run_name="__main__")
-    assert page.read_text() == (ROOT / "docs/learning.md").read_text()
-    assert picture.read_text().startswith("<?xml")
+        runpy.run_path(str(ROOT / "tests/learning/page.py"), run_name="__main__")
+    assert (tmp_path / "learning.md").read_text() == (ROOT / "docs/learning.md").read_text()
+    assert (tmp_path / "learning.svg").read_text().startswith("<?xml")
 
 
 def test_all_models_of_late_flights_are_better_than_chance(

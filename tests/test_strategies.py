@@ -6,7 +6,7 @@ from conftest import LOCAL_CLUSTER, ROOT, Spark
 
 DATA = f"data={ROOT / 'examples' / 'data'}"
 ASYNCHRONOUS = ["downpour", "adag", "agn-adaptive", "dynsgd", "aeasgd", "eamsgd"]
-ROUNDS = ["averaging", "easgd", "sync", "diloco"]
+ROUNDS = ["averaging", "easgd", "sync", "local-sgd", "diloco", "auto"]
 ALONE = ["ensemble"]
 
 

@@ -1,1 +1,1 @@
-"""Measures what fits at default settings learn, beside a plain PyTorch loop; `make learn` runs it."""
+"""Measures what fits at default settings learn, beside a PyTorch loop, for `make learn`."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import torch
 
-from tests.learning import firesteel_fit, pytorch
-from tests.learning.tasks import TASKS
+from . import firesteel_fit, pytorch
+from .tasks import TASKS
 
 FIELDS = ["task", "system", "workers", "seed", "score", "trained"]
 WORKERS = (1, 2, 4, 8, 16)

@@ -14,7 +14,7 @@ from firesteel.regression import NetworkRegressor
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tests.learning.tasks import Rows, Task
+from .tasks import Rows, Task
 
 FILES = 16
 

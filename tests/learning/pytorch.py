@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from tests.learning.tasks import Rows, Task, seeded
+from .tasks import Rows, Task, seeded
 
 
 def tensors(task: Task, rows: Rows) -> tuple[Tensor, Tensor]:

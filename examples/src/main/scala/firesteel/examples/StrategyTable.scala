@@ -28,11 +28,11 @@ object StrategyTable {
   private val KeyFields = 6
 
   /** Strategies without a window of their own. */
-  private val Windowless = Set("single", "averaging", "ensemble", "sync")
+  private val Windowless = Set("single", "averaging", "ensemble", "sync", "auto")
 
   private val Strategies =
     Seq("single", "averaging", "ensemble", "downpour", "adag", "agn-adaptive", "dynsgd") ++
-      Seq("aeasgd", "eamsgd", "easgd", "sync", "diloco")
+      Seq("aeasgd", "eamsgd", "easgd", "sync", "local-sgd", "diloco", "auto")
 
   private final case class Run(
       strategy: String,

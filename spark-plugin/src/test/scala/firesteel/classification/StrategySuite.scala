@@ -31,7 +31,7 @@ final class StrategySuite extends AnyFunSuite with LocalSpark with Eventually {
     estimator
   }
 
-  for (strategy <- Strategy.names)
+  for (strategy <- Strategy.selectable)
     test(s"$strategy learns with one worker and with four on two slots, every row once an epoch") {
       for (workers <- if (strategy == "single") Seq(1) else Seq(1, 4)) {
         val model = classifier(strategy).setNumWorkers(workers).fit(data)
