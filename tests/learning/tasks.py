@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -142,10 +143,10 @@ def perceptron(inputs: int, *hidden: int, outputs: int) -> Callable[[], nn.Modul
     """A module of linear layers with ReLU between them."""
 
     def module() -> nn.Module:
-        sizes, parts = [inputs, *hidden], []
-        for size, following in zip(sizes, sizes[1:], strict=False):
+        parts: list[nn.Module] = []
+        for size, following in pairwise([inputs, *hidden]):
             parts += [nn.Linear(size, following), nn.ReLU()]
-        return nn.Sequential(*parts, nn.Linear(sizes[-1], outputs))
+        return nn.Sequential(*parts, nn.Linear([inputs, *hidden][-1], outputs))
 
     return module
 
@@ -184,7 +185,8 @@ TASKS = [
     Task("MNIST, perceptron", mnist(60000), 10, layers(500, 300, outputs=10),
          perceptron(784, 500, 300, outputs=10), epochs=2),
     Task("MNIST, perceptron, SGD", mnist(60000), 10, layers(500, 300, outputs=10),
-         perceptron(784, 500, 300, outputs=10), epochs=2, batch=128, optimizer="sgd", rate=0.01, momentum=0.9),
+         perceptron(784, 500, 300, outputs=10), epochs=2, batch=128,
+         optimizer="sgd", rate=0.01, momentum=0.9),
     Task("MNIST, convnet", mnist(20000), 10, CONVNET, convnet, epochs=2, shape=(1, 28, 28)),
     Task("late flights", flights, 2, layers(64, 32, outputs=2),
          perceptron(30, 64, 32, outputs=2), epochs=5),
