@@ -43,9 +43,7 @@ network = firesteel.Network.sequential(
     Linear(10),
     Softmax(),
 ).with_input_shape(1, 28, 28)  # a row has the 784 pixels of an image one after the other
-classifier = NetworkClassifier(
-    network=network, numWorkers=2, window=4, batchSize=64, epochs=options.epochs, seed=1
-)
+classifier = NetworkClassifier(network=network, batchSize=64, epochs=options.epochs, seed=1)
 model = classifier.setLearningRate(2e-3).setSchedule("cosine").fit(train)
 
 scored = model.transform(test).cache()

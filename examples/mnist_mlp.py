@@ -30,12 +30,9 @@ network = firesteel.Network.sequential(
 )
 classifier = NetworkClassifier(
     network=network,
-    strategy="adag",
-    numWorkers=2,
-    window=4,
-    batchSize=64,
     epochs=options.epochs,
-    learningRate=2e-3,
+    schedule="cosine",
+    scheduleInterval="step",
     validationFraction=0.1,
     metrics=["accuracy"],
     seed=1,

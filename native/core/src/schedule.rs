@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::spec::{ScheduleSpec, WarmupSpec};
+use crate::spec::{Interval, ScheduleSpec, WarmupSpec};
 
 /// Where in its training a worker is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,8 +37,12 @@ fn scheduled(schedule: &ScheduleSpec, base: f64, moment: Moment) -> f64 {
             base * gamma.powf(f64::from(moment.epoch / step_size.max(1)))
         }
         ScheduleSpec::Exponential { gamma } => base * gamma.powf(epoch),
-        ScheduleSpec::Cosine { epochs, minimum } => {
-            let turn = PI * epoch / f64::from(epochs.max(1));
+        ScheduleSpec::Cosine { epochs, minimum, interval } => {
+            let begun = match interval {
+                Interval::Epoch => 0.0,
+                Interval::Step => f64::from(moment.batch) / f64::from(moment.batches.max(1)),
+            };
+            let turn = PI * (epoch + begun) / f64::from(epochs.max(1));
             minimum + (base - minimum) * (1.0 + turn.cos()) / 2.0
         }
         ScheduleSpec::Plateau { factor, minimum, .. } => {
@@ -76,7 +80,7 @@ mod tests {
     #[test]
     fn schedules_step_at_epochs_whatever_the_mini_batch() {
         let step = ScheduleSpec::Step { step_size: 2, gamma: 0.5 };
-        let cosine = ScheduleSpec::Cosine { epochs: 4, minimum: 0.1 };
+        let cosine = ScheduleSpec::Cosine { epochs: 4, minimum: 0.1, interval: Interval::Epoch };
         for batch in [0, 9] {
             near(learning_rate(&ScheduleSpec::default(), None, 0.3, at(7, batch)), 0.3);
             near(learning_rate(&step, None, 1.0, at(3, batch)), 0.5);
@@ -88,6 +92,17 @@ mod tests {
             near(learning_rate(&cosine, None, 1.1, at(2, batch)), 0.6);
             near(learning_rate(&cosine, None, 1.1, at(4, batch)), 0.1);
         }
+    }
+
+    #[test]
+    fn a_cosine_by_steps_falls_with_every_mini_batch() {
+        let cosine = ScheduleSpec::Cosine { epochs: 4, minimum: 0.1, interval: Interval::Step };
+        near(learning_rate(&cosine, None, 1.1, at(0, 0)), 1.1);
+        near(learning_rate(&cosine, None, 1.1, at(2, 0)), 0.6);
+        let half = 0.1 + (1.0 + (PI * 1.5 / 4.0).cos()) / 2.0;
+        near(learning_rate(&cosine, None, 1.1, at(1, 5)), half);
+        let last = learning_rate(&cosine, None, 1.1, at(3, 9));
+        assert!(0.1 < last && last < 0.102, "{last}");
     }
 
     #[test]

@@ -14,8 +14,17 @@ use support::{Fit, Task, chain, clouds, data_spec, labelled, perceptron, sgd, wo
 
 const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 
-const STRATEGIES: [&str; 8] =
-    ["downpour", "adag", "agn-adaptive", "dynsgd", "aeasgd", "eamsgd", "sync", "diloco"];
+const STRATEGIES: [&str; 9] = [
+    "downpour",
+    "adag",
+    "agn-adaptive",
+    "dynsgd",
+    "aeasgd",
+    "eamsgd",
+    "sync",
+    "local-sgd",
+    "diloco",
+];
 
 const CODES: [CompressionSpec; 4] = [
     CompressionSpec::Bf16 {},

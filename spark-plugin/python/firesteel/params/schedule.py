@@ -46,6 +46,13 @@ class ScheduleParams(Params):
         TypeConverters.toFloat,
     )
 
+    scheduleInterval: Param[str] = Param(
+        Params._dummy(),
+        "scheduleInterval",
+        "how often the schedule cosine changes the rate: epoch or step; unless set, epoch",
+        TypeConverters.toString,
+    )
+
     plateauFactor: Param[float] = Param(
         Params._dummy(),
         "plateauFactor",
@@ -129,6 +136,10 @@ class ScheduleParams(Params):
         """Gives :py:attr:`scheduleMinimum` or its default."""
         return self.getOrDefault(self.scheduleMinimum)
 
+    def getScheduleInterval(self) -> str:
+        """Gives :py:attr:`scheduleInterval` or its default."""
+        return self.getOrDefault(self.scheduleInterval)
+
     def getPlateauFactor(self) -> float:
         """Gives :py:attr:`plateauFactor` or its default."""
         return self.getOrDefault(self.plateauFactor)
@@ -185,6 +196,10 @@ class ScheduleSetters(ScheduleParams):
         """Sets :py:attr:`scheduleMinimum`."""
         return self._set(scheduleMinimum=value)
 
+    def setScheduleInterval(self, value: str) -> Self:
+        """Sets :py:attr:`scheduleInterval`."""
+        return self._set(scheduleInterval=value)
+
     def setPlateauFactor(self, value: float) -> Self:
         """Sets :py:attr:`plateauFactor`."""
         return self._set(plateauFactor=value)
@@ -226,6 +241,7 @@ class ScheduleOptions(TypedDict, total=False):
     scheduleGamma: float
     scheduleEpochs: int
     scheduleMinimum: float
+    scheduleInterval: str
     plateauFactor: float
     plateauPatience: int
     plateauThreshold: float

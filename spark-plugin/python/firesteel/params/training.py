@@ -27,8 +27,7 @@ class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointP
     learningRateScaling: Param[str] = Param(
         Params._dummy(),
         "learningRateScaling",
-        "how the strategy auto changes the learning rate for the smaller mini-batches of several "
-        "workers: auto, none",
+        "whether the learning rate is corrected for several workers: auto, none",
         TypeConverters.toString,
     )
 

@@ -168,7 +168,7 @@ impl ScheduleSpec {
                 Range::Positive.check("schedule.gamma", gamma)
             }
             Self::Exponential { gamma } => Range::Positive.check("schedule.gamma", gamma),
-            Self::Cosine { epochs, minimum } => {
+            Self::Cosine { epochs, minimum, .. } => {
                 at_least_one("schedule.epochs", epochs)?;
                 Range::NotNegative.check("schedule.minimum", minimum)
             }

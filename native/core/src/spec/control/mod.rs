@@ -67,6 +67,9 @@ pub enum ScheduleSpec {
         epochs: u32,
         /// The smallest rate, PyTorch's `eta_min`.
         minimum: f64,
+        /// How often the rate changes.
+        #[serde(default)]
+        interval: Interval,
     },
     /// `base factor^n`, at least `minimum`, where `n` counts the reductions (`ReduceLROnPlateau`; dist-keras's Emperor): one
     /// follows when more than `patience` epochs in a row did not better the best value by the threshold.
@@ -93,6 +96,17 @@ impl Default for ScheduleSpec {
     fn default() -> Self {
         Self::Constant {}
     }
+}
+
+/// How often a schedule changes the learning rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Interval {
+    /// At the beginning of each epoch.
+    #[default]
+    Epoch,
+    /// With each mini-batch: `e` counts parts of epochs as well.
+    Step,
 }
 
 /// What a plateau's threshold is.

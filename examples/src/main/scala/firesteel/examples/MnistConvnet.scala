@@ -53,8 +53,6 @@ object MnistConvnet {
     val test = spark.read.parquet(s"$data/mnist-test.parquet")
     val model = new NetworkClassifier()
       .setNetwork(network)
-      .setNumWorkers(2)
-      .setWindow(4)
       .setBatchSize(64)
       .setEpochs(epochs)
       .setLearningRate(2e-3)

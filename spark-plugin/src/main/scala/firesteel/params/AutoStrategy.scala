@@ -1,6 +1,6 @@
 package firesteel.params
 
-import org.json4s.JsonAST.{JDouble, JField, JObject, JString}
+import org.json4s.JsonAST.{JDouble, JField, JObject}
 
 /** The strategy `auto`: local SGD (Stich, 2019; Lin et al., 2018) whose workers share each mini-batch of the fit.
   *
@@ -48,7 +48,7 @@ private[firesteel] object AutoStrategy {
     * the learning rate, so it is divided by the same factor.
     */
   def scaled(optimizer: JObject, workers: Int): JObject = {
-    val JString(name) = optimizer \ "name": @unchecked
+    val name = (optimizer \ "name").values.toString
     val factor = rateFactor(name, workers)
     JObject(optimizer.obj.map {
       case JField("learningRate", JDouble(rate)) => JField("learningRate", JDouble(rate * factor))

@@ -53,6 +53,16 @@ trait ScheduleParams extends Params {
     Validators.notNegative("scheduleMinimum")
   )
 
+  /** How often the schedule cosine changes the rate: at each `epoch`, as PyTorch's schedulers are stepped, or with each
+    * `step`, a mini-batch of a worker. Default: epoch.
+    */
+  final val scheduleInterval: Param[String] = new Param[String](
+    this,
+    "scheduleInterval",
+    "how often the schedule cosine changes the rate: epoch or step; unless set, epoch",
+    Validators.oneOf("scheduleInterval", ScheduleParams.intervals)
+  )
+
   /** What the schedule plateau multiplies the rate with, between 0 and 1. Default: 0.1. */
   final val plateauFactor: DoubleParam = new DoubleParam(
     this,
@@ -146,7 +156,12 @@ trait ScheduleParams extends Params {
       case "cosine" =>
         Seq(
           (scheduleEpochs, "epochs", count(scheduleEpochs, epochs)),
-          (scheduleMinimum, "minimum", number(scheduleMinimum, 0))
+          (scheduleMinimum, "minimum", number(scheduleMinimum, 0)),
+          (
+            scheduleInterval,
+            "interval",
+            JString(get(scheduleInterval).getOrElse(ScheduleParams.ByEpoch))
+          )
         )
       case "plateau" =>
         Seq(
@@ -191,12 +206,16 @@ trait ScheduleParams extends Params {
   }
 
   private def scheduleOptions: Seq[Param[_]] =
-    Seq(scheduleStep, scheduleGamma, scheduleEpochs, scheduleMinimum, plateauFactor) ++
-      Seq(plateauPatience, plateauThreshold, plateauThresholdMode, plateauCooldown, plateauMonitor)
+    Seq(scheduleStep, scheduleGamma, scheduleEpochs, scheduleMinimum, scheduleInterval) ++
+      Seq(plateauFactor) ++ Seq(plateauPatience, plateauThreshold, plateauThresholdMode, plateauCooldown, plateauMonitor)
 }
 
 private[params] object ScheduleParams {
   val names: Seq[String] = Seq("constant", "step", "exponential", "cosine", "plateau")
+
+  val ByEpoch = "epoch"
+  val ByStep = "step"
+  val intervals: Seq[String] = Seq(ByEpoch, ByStep)
 }
 
 /** Setters of [[ScheduleParams]], for estimators. */
@@ -206,6 +225,7 @@ trait ScheduleSetters extends ScheduleParams {
   def setScheduleGamma(value: Double): this.type = set(scheduleGamma, value)
   def setScheduleEpochs(value: Int): this.type = set(scheduleEpochs, value)
   def setScheduleMinimum(value: Double): this.type = set(scheduleMinimum, value)
+  def setScheduleInterval(value: String): this.type = set(scheduleInterval, value)
   def setPlateauFactor(value: Double): this.type = set(plateauFactor, value)
   def setPlateauPatience(value: Int): this.type = set(plateauPatience, value)
   def setPlateauThreshold(value: Double): this.type = set(plateauThreshold, value)

@@ -24,7 +24,7 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param strategy
   *   the `StrategySpec` of a fit with this many workers
   * @param controls
-  *   the `ControlSpec`
+  *   the `ControlSpec` of a fit with this many workers
   * @param workers
   *   how many workers a cluster with this many slots gets
   * @param requestedWorkers
@@ -62,7 +62,7 @@ private[firesteel] final case class FitPlan(
     losses: Seq[JObject],
     optimizer: Int => JObject,
     strategy: Int => JObject,
-    controls: JObject,
+    controls: Int => JObject,
     workers: Int => Int,
     requestedWorkers: Option[Int],
     batchSize: Int => Int,
@@ -101,7 +101,7 @@ private[firesteel] final case class FitPlan(
       "data" -> data.json,
       "strategy" -> strategy(workers),
       "optimizer" -> optimizer(workers),
-      "controls" -> controls,
+      "controls" -> controls(workers),
       "workers" -> JInt(workers),
       "epochs" -> JInt(epochs),
       "seed" -> unsignedSeed,
@@ -174,7 +174,7 @@ private[firesteel] final case class FitPlan(
         "losses" -> JArray(losses.toList),
         "optimizer" -> optimizer(workers),
         "strategy" -> strategy(workers),
-        "controls" -> controls,
+        "controls" -> controls(workers),
         "batchSize" -> JInt(batchSize(workers)),
         "epochs" -> JInt(epochs),
         "seed" -> unsignedSeed,

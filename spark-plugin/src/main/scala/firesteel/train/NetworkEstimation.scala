@@ -112,16 +112,16 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     val labels = learnt.map(_.label)
     ColumnResolver.check(schema, Nil, labels)
     val columns = DataPlan(inputs, labels, weightColumn, validationRows)
-    val controls = controlSpec(getEpochs, Target.metrics(network.outputs, learnt))
+    val metrics = Target.metrics(network.outputs, learnt)
     val losses = learnt.map(_.term)
-    Inspection.check(network, columns, losses, controls)
+    Inspection.check(network, columns, losses, controlSpec(getEpochs, metrics))
     val plan = FitPlan(
       network = NetworkJson.specification(network),
       data = columns,
       losses = losses,
       optimizer = optimizerSpecOf,
       strategy = strategySpec(_),
-      controls = controls,
+      controls = controlSpecOf(_, metrics),
       workers = workersOn,
       requestedWorkers = get(numWorkers),
       batchSize = batchSizeOf,

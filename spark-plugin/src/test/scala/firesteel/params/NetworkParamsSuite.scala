@@ -389,9 +389,15 @@ final class NetworkParamsSuite extends AnyFunSuite {
     )
     assert(
       schedule(new NetworkClassifier().setSchedule("cosine")) ===
-        """{"name":"cosine","epochs":7,"minimum":0.0}"""
+        """{"name":"cosine","epochs":7,"minimum":0.0,"interval":"epoch"}"""
     )
-    refused("the schedule 'cosine' has no scheduleGamma; it has scheduleEpochs, scheduleMinimum")(
+    assert(
+      schedule(new NetworkClassifier().setSchedule("cosine").setScheduleInterval("step")) ===
+        """{"name":"cosine","epochs":7,"minimum":0.0,"interval":"step"}"""
+    )
+    refused(
+      "the schedule 'cosine' has no scheduleGamma; it has scheduleEpochs, scheduleMinimum, scheduleInterval"
+    )(
       new NetworkClassifier().setSchedule("cosine").setScheduleGamma(0.5).scheduleSpec(7)
     )
     refused("the schedule 'constant' has no plateauPatience; it has no options")(

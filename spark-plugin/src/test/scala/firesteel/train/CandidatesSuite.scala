@@ -19,7 +19,7 @@ final class CandidatesSuite extends AnyFunSuite {
         Nil,
         _ => JObject(),
         _ => JObject(),
-        JObject(),
+        _ => JObject(),
         identity,
         None,
         _ => 32,
