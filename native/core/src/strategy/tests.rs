@@ -34,7 +34,7 @@ fn committed(rule: ServerRule, center: &mut [f32], message: &[f32], seen: &[f32]
 
 #[test]
 fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm() {
-    assert_eq!(names().count(), 12);
+    assert_eq!(names().count(), 13);
     for name in names() {
         let strategy = made(&StrategySpec::named(name));
         assert_eq!(strategy.name(), name);

@@ -304,12 +304,13 @@ final class NetworkParamsSuite extends AnyFunSuite {
     assert((spec \ "name") === JString("adagrad"))
     assert((spec \ "learningRate") === JDouble(0.05))
     assert((spec \ "epsilon") === JDouble(1e-10))
-    val sgd = new NetworkClassifier().setServerOptimizer("sgd").setServerMomentum(0.9)
+    val downpour = new NetworkClassifier().setStrategy("downpour")
+    val sgd = downpour.copy(ParamMap.empty).setServerOptimizer("sgd").setServerMomentum(0.9)
     assert((sgd.strategySpec(workers = 2) \ "serverOptimizer" \ "learningRate") === JDouble(1))
     assert((sgd.strategySpec(workers = 2) \ "serverOptimizer" \ "momentum") === JDouble(0.9))
     refused("'adagrad' has no serverBeta1")(adagrad.setServerBeta1(0.5).strategySpec(workers = 2))
     refused("serverMomentum needs a serverOptimizer")(
-      new NetworkClassifier().setServerMomentum(0.9).strategySpec(workers = 2)
+      downpour.setServerMomentum(0.9).strategySpec(workers = 2)
     )
     refused("the strategy 'diloco' has no serverOptimizer")(
       new NetworkClassifier()
