@@ -10,6 +10,7 @@ trait TrainingParams
     with OptimizerParams
     with ControlParams
     with CheckpointParams
+    with SpreadParams
     with HasSeed {
 
   /** Rows of a mini-batch of one worker. Default: 32. */
@@ -74,7 +75,8 @@ trait TrainingSetters
     with StrategySetters
     with OptimizerSetters
     with ControlSetters
-    with CheckpointSetters {
+    with CheckpointSetters
+    with SpreadSetters {
   def setBatchSize(value: Int): this.type = set(batchSize, value)
   def setEpochs(value: Int): this.type = set(epochs, value)
   def setShuffle(value: Boolean): this.type = set(shuffle, value)
