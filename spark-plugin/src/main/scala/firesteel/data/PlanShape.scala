@@ -3,11 +3,7 @@ package firesteel.data
 import org.apache.spark.sql.catalyst.expressions.{Attribute, Expression}
 import org.apache.spark.sql.catalyst.plans.physical.RoundRobinPartitioning
 import org.apache.spark.sql.execution._
-import org.apache.spark.sql.execution.adaptive.{
-  AdaptiveSparkPlanExec,
-  ShuffleQueryStageExec,
-  TableCacheQueryStageExec
-}
+import org.apache.spark.sql.execution.adaptive.{AdaptiveSparkPlanExec, QueryStageExec}
 import org.apache.spark.sql.execution.columnar.{InMemoryTableScanExec, InMemoryTableScanLike}
 import org.apache.spark.sql.execution.datasources.v2.DataSourceV2ScanExecBase
 import org.apache.spark.sql.execution.exchange.{REPARTITION_BY_NUM, ShuffleExchangeLike}
@@ -36,9 +32,8 @@ private[data] object PlanShape {
     case transition: ColumnarToRowTransition => isDealt(transition.child)
     case ProjectExec(_, child) => isDealt(child)
     case FilterExec(_, child) => isDealt(child)
-    case stage: TableCacheQueryStageExec => isDealt(stage.inMemoryTableScan)
+    case stage: QueryStageExec => isDealt(stage.plan)
     case scan: InMemoryTableScanExec => isDealt(scan.relation.cachedPlan)
-    case stage: ShuffleQueryStageExec => isDealt(stage.shuffle)
     case exchange: ShuffleExchangeLike => isRoundRobin(exchange)
     case _ => false
   }
