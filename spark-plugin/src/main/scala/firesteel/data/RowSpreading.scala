@@ -76,7 +76,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
         else Some(Array.fill(own.rdd.getNumPartitions)(1L))
       bySize(rows, Double.PositiveInfinity)
         .map(road => SpreadRoad(road, told("as spreadRows is never")))
-        .getOrElse(shuffled("as there are none to be counted"))
+        .getOrElse(shuffled("as the rows of the DataFrame's partitions were not counted"))
     }
 
   private def fairly: SpreadRoad = {
@@ -115,9 +115,9 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
   )
 
   private def tooFew: String =
-    s"as the DataFrame has only ${own.rdd.getNumPartitions} partitions"
+    s"as ${own.rdd.getNumPartitions} partitions of the DataFrame are fewer"
 
-  private def uneven: String = "as its partitions differ in size"
+  private def uneven: String = "as the DataFrame's partitions differ in size"
 
   /** The rows of each partition, read without any column, unless the partitions are others then. */
   private def countRows: Option[Array[Long]] = {

@@ -203,7 +203,9 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
     mixed.where("id >= 3500").repartition(3).write.mode("append").parquet(folder)
     withConf("spark.sql.files.openCostInBytes" -> "134217728") {
       val found = spread(spark.read.parquet(folder))
-      assert(found.shuffled && found.decision.endsWith("as its partitions differ in size"))
+      assert(
+        found.shuffled && found.decision.endsWith("as the DataFrame's partitions differ in size")
+      )
       assertFair(found)
     }
   }
@@ -277,7 +279,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       val found = spread(df, spread = SpreadRows.Never)
       assert(found.shuffled)
       assert(
-        found.decision == "rows were shuffled over 2 tasks, as the DataFrame has only 1 partitions, " +
+        found.decision == "rows were shuffled over 2 tasks, as 1 partitions of the DataFrame are fewer, " +
           "though spreadRows is never"
       )
     }

@@ -34,16 +34,16 @@ final class SampleDifferenceSuite extends AnyFunSuite {
 
   test("the moments of parts add up to those of the whole, whatever their sizes") {
     val numbers = Seq(1.0, 4.0, -2.0, 8.0, 8.5, Double.NaN)
-    val Array(whole, _) = moments(numbers, 6)
-    val Array(parts, _) =
-      moments(numbers.take(2), 2).lazyZip(moments(numbers.drop(2).init, 3)).map(_ + _)
+    val whole = moments(numbers, 6).head
+    val parts =
+      moments(numbers.take(2), 2).lazyZip(moments(numbers.drop(2).init, 3)).map(_ + _).head
     assert(math.abs(whole.mean - 3.9) < 1e-12 && math.abs(parts.mean - 3.9) < 1e-12)
     assert(math.abs(whole.deviation - parts.deviation) < 1e-12)
   }
 
   test("a sample stands for the rows of its partition, but is no more certain for that") {
-    val Array(small, _) = moments(Seq.fill(100)(0.0), 100)
-    val Array(large, _) = moments(Seq.fill(100)(1.0), 900)
+    val small = moments(Seq.fill(100)(0.0), 100).head
+    val large = moments(Seq.fill(100)(1.0), 900).head
     assert(math.abs((small + large).mean - 0.9) < 1e-12)
     assert(math.abs(large.effective - 100) < 1e-9)
   }
@@ -60,9 +60,8 @@ final class SampleDifferenceSuite extends AnyFunSuite {
     def rows(ones: Int): Seq[(Int, Double)] = Seq.tabulate(5000)(i => (if (i < ones) 1 else 0, 0.0))
     assert(difference(rows(450), rows(550)).isEmpty)
     val found = difference(rows(250), rows(750))
-    assert(
-      found.map(_.text).contains("the share of class 1 of 'y' would differ by 0.10 between tasks")
-    )
+    val differ = "the share of class [01] of 'y' would differ by 0.10 between tasks"
+    assert(found.exists(_.text.matches(differ)))
   }
 
   test("a mean that is more than a quarter of a standard deviation away is a difference") {
