@@ -3,7 +3,7 @@ package firesteel.data
 /** Groups of partitions that balance each other, where groups by size alone are not fair samples. */
 private[data] object FairGroups {
 
-  /** How much a group's size counts beside what its rows are: the first that gives fair groups is taken. */
+  /** The weights of a group's size beside the kinds of its rows. The first that gives fair groups is taken. */
   private val SizeWeights = Seq(0.0, 1.0, 10.0)
 
   /** Groups of about the same size that are fair samples of all rows, if some are found.

@@ -35,7 +35,7 @@ private[data] final case class Moments(
 
   def deviation: Double = if (weight > 0) math.sqrt(squares / weight) else 0
 
-  /** As how many independent numbers these are. */
+  /** The size of a sample of independent rows whose mean is as certain. */
   def effective: Double = if (weightSquares > 0) weight * weight / weightSquares else 0
 }
 
@@ -43,7 +43,7 @@ private[data] object Moments {
   val none: Moments = Moments(0, 0, 0, 0)
 }
 
-/** The moments of rows of numbers, number by number. */
+/** Collects the moments of rows of numbers, number by number. */
 private[data] final class MomentsBuilder(size: Int) {
   private val counts = new Array[Long](size)
   private val means = new Array[Double](size)

@@ -11,17 +11,17 @@ import org.apache.spark.sql.vectorized.ColumnarBatch
 
 import scala.reflect.ClassTag
 
-/** How the columns of a DataFrame are read. */
+/** A way to read columns of a DataFrame. */
 private[data] sealed trait Road {
   def source: Source
 
-  /** What is read, whatever its kind. */
+  /** The partitions, of rows or of columnar batches. */
   def rdd: RDD[_]
 
   /** The same partitions in groups. */
   def grouped(groups: EvenGroups): Road
 
-  /** The rows; none of them is valid any more when the next is asked for. */
+  /** The rows. Each is valid until the next is asked for. */
   def rows: RDD[InternalRow]
 
   /** The hosts that have each partition. */

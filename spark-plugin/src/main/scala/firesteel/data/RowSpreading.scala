@@ -18,10 +18,10 @@ private[data] final case class SpreadRoad(road: Road, decision: Option[String])
   */
 private[data] object RowSpreading {
 
-  /** How much larger than the mean the largest group of partitions may be. */
+  /** The largest group of partitions may have this many times the mean number of rows. */
   val Evenness = 1.1
 
-  /** In how many partitions for each task features are looked at. */
+  /** The number of partitions for each task whose features are sampled. */
   private val SampledPartitions = 16
 
   /** The road to a plan's columns in exactly `tasks` partitions. */
@@ -30,7 +30,7 @@ private[data] object RowSpreading {
     found.copy(road = RoadPlanner.exactly(found.road, tasks))
   }
 
-  /** Every partition or, of many, some at even distances. */
+  /** The partitions whose features are sampled: all, or some at even distances if there are many. */
   private def sampled(partitions: Int, tasks: Int): Set[Int] = {
     val most = math.min(partitions.toLong, SampledPartitions.toLong * tasks)
     (0L until most).map(index => (index * partitions / most).toInt).toSet
@@ -62,7 +62,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
         case SpreadRows.Auto => fairly
       }
 
-  /** Nothing is spread over one task, but what is computed is computed by several. */
+  /** All rows in one task; a plan that computes them runs in the tasks that it has. */
   private def one: SpreadRoad =
     if (PlanShape.isScan(physical)) SpreadRoad(own.grouped(EvenGroups.single), None)
     else SpreadRoad(repartitioned, None)
@@ -70,7 +70,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
   private def asTheyLie: SpreadRoad =
     if (own.rdd.getNumPartitions < tasks) shuffled(s"$tooFew, though spreadRows is never")
     else {
-      // What is computed would be computed twice if its rows were counted.
+      // Counting the rows of a plan that computes them would compute them twice.
       val rows =
         if (PlanShape.isScan(physical)) countRows
         else Some(Array.fill(own.rdd.getNumPartitions)(1L))
@@ -115,7 +115,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
   )
 
   private def tooFew: String =
-    s"as ${own.rdd.getNumPartitions} partitions of the DataFrame are fewer"
+    s"as the DataFrame has fewer partitions (${own.rdd.getNumPartitions})"
 
   private def uneven: String = "as the DataFrame's partitions differ in size"
 

@@ -20,11 +20,11 @@ private[data] final case class ClassColumn(name: String, classes: Int, marks: Bo
   */
 private[data] final case class NumberColumn(name: String, size: Int) {
 
-  /** Into how many blocks of consecutive numbers a row is summed up. */
+  /** The number of blocks of consecutive numbers whose sums stand for a row. */
   def blocks: Int = math.min(size, StatisticsPlan.Blocks)
 }
 
-/** What is computed of a plan's rows to tell whether some of them are a fair sample of all.
+/** The columns whose statistics tell whether some rows are a fair sample of all.
   *
   * @param classes
   *   the columns whose classes are counted, in all rows
@@ -45,10 +45,10 @@ private[data] final case class StatisticsPlan(
 
 private[data] object StatisticsPlan {
 
-  /** How many sums a row of a column is reduced to: values that lie side by side are added up. */
+  /** The most sums that stand for a row of a column: values that lie side by side are added up. */
   val Blocks = 64
 
-  /** How many classes of a label are told apart; of more, every 256th counts as the same. */
+  /** The most classes of a label that are told apart. With more classes, every 256th counts as the same. */
   val Classes = 256
 
   def of(plan: DataPlan): StatisticsPlan = {
@@ -95,8 +95,8 @@ private[data] final case class RowStatistics(
     sums
   }
 
-  /** How far these rows are from a fair sample of `whole`, in each class and number. The values of parts add up to that of
-    * the whole, zero; a single row adds about 1.
+  /** The distance of these rows from a fair sample of `whole`, in each class and number. The distances of parts add up to that
+    * of the whole, which is zero; a single row adds about 1.
     */
   def distance(whole: RowStatistics): Array[Double] = {
     val shares = for {

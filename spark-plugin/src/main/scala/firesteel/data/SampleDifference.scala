@@ -3,7 +3,7 @@ package firesteel.data
 /** The largest difference between groups of rows that are not fair samples of all of them.
   *
   * @param excess
-  *   how many times as large it is as what is allowed
+  *   the difference divided by the one that is allowed
   * @param text
   *   what differs, by how much
   */
@@ -35,7 +35,7 @@ private[data] object SampleDifference {
     }
   }
 
-  /** How many standard errors none of so many differences of random samples exceeds, but for a chance in thousands. */
+  /** The number of standard errors that the differences of random samples stay below, if so many are compared. */
   private def standardErrors(differences: Int): Double =
     2 + math.sqrt(2 * math.log(differences.toDouble))
 

@@ -1,6 +1,6 @@
 package firesteel.data
 
-/** How the rows of a DataFrame come to the tasks of a fit.
+/** The way in which the rows of a DataFrame come to the tasks of a fit.
   *
   * @param name
   *   its name as a param

@@ -46,11 +46,11 @@ private[data] final case class StatisticsTask(plan: StatisticsPlan, exact: Sourc
 
 private[data] object StatisticsTask {
 
-  /** How many rows of a partition are looked at for their features. */
+  /** The number of rows of a partition whose features are read. */
   val SampledRows = 256
 }
 
-/** Counts the classes of a column. What is no class is left out: the fit itself refuses it. */
+/** Counts the classes of a column. Values that are not classes are left out: the fit itself refuses them. */
 private final class ClassCounter(column: ClassColumn, reader: ValueReader) {
   val counts: Array[Long] = new Array(column.classes)
 

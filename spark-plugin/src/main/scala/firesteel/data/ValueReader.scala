@@ -7,7 +7,7 @@ import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.types._
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-/** Looks at the values of a column without checks: whatever is null or of another size is left out. */
+/** Reads the values of a column for statistics. Nulls are left out, not refused. */
 private[data] sealed abstract class ValueReader {
 
   /** Calls `use` with the index and the number of each value that a row has; zeros of sparse vectors are left out. */

@@ -9,7 +9,7 @@ import org.apache.spark.sql.{Column, DataFrame}
 import org.scalatest.Assertion
 import org.scalatest.funsuite.AnyFunSuite
 
-/** Which rows each task gets, of files and caches whose rows lie in all kinds of orders. */
+/** The rows that tasks get from files and caches, whatever the order of rows in them. */
 final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
   private val rows = 4000
   private val tasks = 2
@@ -54,7 +54,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       .resolve(df, Seq(InputRequest("x", Seq("features"))), labels)
       .copy(spread = spread)
 
-  /** How rows come to the tasks. */
+  /** The rows of each task, and what was decided about them. */
   private case class Spread(decision: String, shuffled: Boolean, taken: Seq[Seq[Seq[Any]]]) {
 
     /** The share of rows in each task whose label at a place in the plan, behind the features, fits. */
@@ -279,7 +279,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       val found = spread(df, spread = SpreadRows.Never)
       assert(found.shuffled)
       assert(
-        found.decision == "rows were shuffled over 2 tasks, as 1 partitions of the DataFrame are fewer, " +
+        found.decision == "rows were shuffled over 2 tasks, as the DataFrame has fewer partitions (1), " +
           "though spreadRows is never"
       )
     }
