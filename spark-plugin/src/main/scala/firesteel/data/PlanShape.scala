@@ -22,8 +22,8 @@ private[data] object PlanShape {
     case _ => false
   }
 
-  /** Returns whether the user's own `repartition(number)` dealt the rows over the partitions. They may have been cached and
-    * filtered since.
+  /** Returns whether the user's own `repartition(number)` dealt the rows over the partitions. They may
+    * have been cached and filtered since.
     */
   def isDealt(plan: SparkPlan): Boolean = plan match {
     case adaptive: AdaptiveSparkPlanExec => isDealt(adaptive.executedPlan)

@@ -13,8 +13,8 @@ import org.apache.spark.sql.firesteel.SqlPrivate
   */
 private[data] final case class SpreadRoad(road: Road, decision: Option[String])
 
-/** Decides which rows each task gets: the DataFrame's own partitions in groups where those are even and fair samples of all
-  * rows, else those of a shuffle.
+/** Decides which rows each task gets: the DataFrame's own partitions in groups where those are
+  * even and fair samples of all rows, else those of a shuffle.
   */
 private[data] object RowSpreading {
 

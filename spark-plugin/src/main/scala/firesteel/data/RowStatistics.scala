@@ -74,7 +74,8 @@ private[data] object StatisticsPlan {
   * @param classes
   *   of each column of classes how many rows each class has
   * @param numbers
-  *   of each label of numbers, then of each column of features, the moments of its blocks, then of the squares of its blocks
+  *   of each label of numbers, then of each column of features, the moments of its blocks, then of
+  *   the squares of its blocks
   */
 private[data] final case class RowStatistics(
     rows: Long,
@@ -95,8 +96,8 @@ private[data] final case class RowStatistics(
     sums
   }
 
-  /** The distance of these rows from a fair sample of `whole`, in each class and number. The distances of parts add up to that
-    * of the whole, which is zero; a single row adds about 1.
+  /** The distance of these rows from a fair sample of `whole`, in each class and number. The
+    * distances of parts add up to that of the whole, which is zero; a single row adds about 1.
     */
   def distance(whole: RowStatistics): Array[Double] = {
     val shares = for {

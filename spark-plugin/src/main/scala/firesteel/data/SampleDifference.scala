@@ -11,9 +11,9 @@ private[data] final case class SampleDifference(excess: Double, text: String)
 
 /** The rule by which groups of rows are fair samples of all of them.
   *
-  * A group is not if a class's share in it, or the mean of a number or of its square, is farther from that of all rows than
-  * both of these: a quarter of the share (of the share of all other classes, where that is less), or a quarter of a standard
-  * deviation; and what a random choice of as many rows would come to.
+  * A group is not if a class's share in it, or the mean of a number or of its square, is farther
+  * from that of all rows than both of these: a quarter of the share (of the share of all other
+  * classes, where that is less) or of a standard deviation; and the error of random samples.
   */
 private[data] object SampleDifference {
 
