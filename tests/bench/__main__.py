@@ -19,6 +19,7 @@ PROGRAMS = {
     "memory": [sys.executable, "-m", "tests.bench.memory"],
     "search": [sys.executable, "-m", "tests.bench.search"],
     "road": [sys.executable, "-m", "tests.bench.road"],
+    "spread": [sys.executable, "-m", "tests.bench.spread"],
     "transform": [sys.executable, "-m", "tests.bench.transform"],
 }
 

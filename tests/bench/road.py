@@ -31,7 +31,7 @@ def measure(spark: SparkSession, name: str, df: DataFrame, aim: str) -> None:
     rows = df.count()
     load = spark._jvm.firesteel.e2e.LoadRows
     ours, given_back, taken = medians(
-        lambda: load.run(df._jdf, "features", "label", session.CORES),
+        lambda: load.run(df._jdf, "features", "label", session.CORES, "never"),
         lambda: session.discard(df.mapInPandas(give_back, df.schema)),
         lambda: session.discard(df.mapInPandas(take, df.schema)),
     )

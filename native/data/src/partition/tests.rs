@@ -104,6 +104,33 @@ fn a_partition_without_rows_is_no_error() {
 }
 
 #[test]
+fn each_worker_of_a_task_has_a_fair_sample_of_rows_sorted_by_class_and_by_feature() {
+    let rows: Vec<Row> = (0..4000_u32)
+        .map(|i| Row {
+            floats: vec![i as f32; FLOATS],
+            bytes: vec![7; BYTES],
+            entries: Vec::new(),
+            class: i / 1000,
+            weight: 1.0,
+        })
+        .collect();
+    let partition = load(rows.chunks(500).map(record).collect(), &everything()).unwrap();
+    for workers in [2, 3, 4, 8] {
+        for index in 0..workers {
+            let order = partition.shard(index, workers).unwrap().order(1, 0, false);
+            let rows = gathered(&partition, &order);
+            let count = rows.len() as f32;
+            for class in 0..4 {
+                let share = rows.iter().filter(|row| row.class == class).count() as f32 / count;
+                assert!((0.17..0.33).contains(&share), "{index} of {workers}: {class} is {share}");
+            }
+            let mean = rows.iter().map(|row| row.floats[0]).sum::<f32>() / count;
+            assert!((1700.0..2300.0).contains(&mean), "{index} of {workers}: {mean}");
+        }
+    }
+}
+
+#[test]
 fn a_worker_outside_of_its_task_is_refused() {
     let partition = load(vec![record(&[])], &everything()).unwrap();
     assert!(partition.shard(2, 2).is_err());

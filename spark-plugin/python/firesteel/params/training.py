@@ -10,10 +10,13 @@ from pyspark.ml.param.shared import HasSeed
 from firesteel.params.checkpoint import CheckpointOptions, CheckpointParams, CheckpointSetters
 from firesteel.params.control import ControlOptions, ControlParams, ControlSetters
 from firesteel.params.optimizer import OptimizerOptions, OptimizerParams, OptimizerSetters
+from firesteel.params.spread import SpreadOptions, SpreadParams, SpreadSetters
 from firesteel.params.strategy import StrategyOptions, StrategyParams, StrategySetters
 
 
-class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointParams, HasSeed):
+class TrainingParams(
+    StrategyParams, OptimizerParams, ControlParams, CheckpointParams, SpreadParams, HasSeed
+):
     """What every way of training has: how long, in what batches, in what order."""
 
     batchSize: Param[int] = Param(
@@ -80,7 +83,12 @@ class TrainingParams(StrategyParams, OptimizerParams, ControlParams, CheckpointP
 
 
 class TrainingSetters(
-    StrategySetters, OptimizerSetters, ControlSetters, CheckpointSetters, TrainingParams
+    StrategySetters,
+    OptimizerSetters,
+    ControlSetters,
+    CheckpointSetters,
+    SpreadSetters,
+    TrainingParams,
 ):
     """Setters of :class:`TrainingParams`, for estimators."""
 
@@ -110,7 +118,7 @@ class TrainingSetters(
 
 
 class TrainingOptions(
-    StrategyOptions, OptimizerOptions, ControlOptions, CheckpointOptions, total=False
+    StrategyOptions, OptimizerOptions, ControlOptions, CheckpointOptions, SpreadOptions, total=False
 ):
     """Keyword arguments for :class:`TrainingParams`."""
 

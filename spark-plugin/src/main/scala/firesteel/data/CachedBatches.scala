@@ -89,6 +89,15 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
   /** How many bytes a row has, -1 if it is null. */
   def length(row: Int): Int = lengths(row)
 
+  /** The bytes or the array of a row that is not null. */
+  def value(row: Int): Any = dataType match {
+    case BinaryType => getBinary(row)
+    case _ =>
+      val array = new UnsafeArrayData
+      array.pointTo(bytes, offset(row), length(row))
+      array
+  }
+
   private def index(): Int = {
     val buffer = ByteBuffer.wrap(bytes).order(ByteOrder.nativeOrder)
     val missing = buffer.getInt()

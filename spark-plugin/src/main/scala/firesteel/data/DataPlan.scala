@@ -15,12 +15,15 @@ import org.json4s.jackson.JsonMethods.{compact, render}
   *   the user's row-weight column, if there is one
   * @param validation
   *   which rows are held out for validation, if any are
+  * @param spread
+  *   how rows come to the tasks, which the `DataSpec` does not tell
   */
 final case class DataPlan(
     inputs: Seq[InputColumn],
     labels: Seq[LabelColumn] = Nil,
     weight: Option[String] = None,
-    validation: Option[ValidationRows] = None
+    validation: Option[ValidationRows] = None,
+    spread: SpreadRows = SpreadRows.Auto
 ) {
 
   /** The user's columns that are read, each once, in the order of their first use. */

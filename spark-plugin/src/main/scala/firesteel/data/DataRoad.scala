@@ -21,8 +21,8 @@ final case class PreparedJob[R](rdd: RDD[R], tasks: Int, decisions: Seq[String] 
 object DataRoad {
 
   /** Plans to read the plan's columns in exactly `tasks` tasks: columnar where Spark has columnar
-    * batches, else by rows. May run a cheap job that counts rows, and the stages that the
-    * DataFrame's own plan has to run before.
+    * batches, else by rows. May run a cheap job that counts rows and looks at labels and some features, and
+    * the stages that the DataFrame's own plan has to run before.
     *
     * @param df
     *   any batch DataFrame
@@ -38,13 +38,14 @@ object DataRoad {
   ): PreparedJob[R] = {
     require(tasks > 0, s"$tasks tasks cannot read anything")
     require(!df.isStreaming, "a streaming DataFrame cannot be read as a whole")
-    val results = RoadPlanner.plan(df, plan.columns, tasks) match {
+    val spread = RowSpreading.plan(df, plan, tasks)
+    val results = spread.road match {
       case RowRoad(rdd, source) =>
         rdd.mapPartitions(rows => one(plan, source, new RowSource(rows), body))
       case VectorRoad(rdd, source) =>
         rdd.mapPartitions(batches => one(plan, source, new VectorSource(batches), body))
     }
-    PreparedJob(results, tasks)
+    PreparedJob(results, tasks, spread.decision.toSeq)
   }
 
   private def one[R](

@@ -17,6 +17,10 @@ private[data] final case class EvenGroups(groups: Seq[Seq[Int]], hosts: Seq[Opti
   /** The number of groups, 0 for one group of all. */
   def size: Int = groups.size
 
+  /** The partitions of an RDD in these groups. */
+  def of[T](rdd: RDD[T]): RDD[T] =
+    rdd.coalesce(math.max(1, size), shuffle = false, Some(this))
+
   override def coalesce(maxPartitions: Int, parent: RDD[_]): Array[PartitionGroup] = {
     val partitions = parent.partitions
     if (groups.isEmpty) Array(group(None, partitions.toSeq))

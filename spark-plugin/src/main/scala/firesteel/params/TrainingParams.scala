@@ -10,6 +10,7 @@ trait TrainingParams
     with OptimizerParams
     with ControlParams
     with CheckpointParams
+    with SpreadParams
     with HasSeed {
 
   /** Rows of a mini-batch: with the strategy `auto` of the fit, which its workers share; with any other strategy of each
@@ -183,7 +184,8 @@ trait TrainingSetters
     with StrategySetters
     with OptimizerSetters
     with ControlSetters
-    with CheckpointSetters {
+    with CheckpointSetters
+    with SpreadSetters {
   def setBatchSize(value: Int): this.type = set(batchSize, value)
   def setEpochs(value: Int): this.type = set(epochs, value)
   def setShuffle(value: Boolean): this.type = set(shuffle, value)

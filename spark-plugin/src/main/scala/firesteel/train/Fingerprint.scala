@@ -4,7 +4,7 @@ import java.nio.charset.StandardCharsets.UTF_8
 import java.security.MessageDigest
 
 import firesteel.bridge.NativeRuntime
-import firesteel.data.{DataPlan, DataRoad, PartitionStream}
+import firesteel.data.{DataPlan, DataRoad, PartitionStream, SpreadRows}
 import firesteel.plugin.NativeSetup
 import org.apache.spark.SparkConf
 import org.apache.spark.sql.DataFrame
@@ -65,6 +65,7 @@ private[train] object Fingerprint {
     JObject(
       "server" -> lasting(plan.server(identity, workers, conf, Nil)),
       "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil)),
+      "spreadRows" -> JString(plan.data.spread.name),
       "initialWeights" -> plan.initialWeights.fold[JValue](JNothing)(file => JString(file.hash))
     )
   }
@@ -96,8 +97,10 @@ private[train] final class DataContent(df: DataFrame, data: DataPlan, val tasks:
 
   /** The number of rows and a hash of them. */
   lazy val json: JObject = {
+    // Which task reads a row is nothing to a digest.
+    val asTheyLie = data.copy(spread = SpreadRows.Never)
     val digests =
-      try DataRoad.runTasks(df, data, tasks)(new DigestTask(data.toJson)).rdd.collect()
+      try DataRoad.runTasks(df, asTheyLie, tasks)(new DigestTask(data.toJson)).rdd.collect()
       catch { case error: Throwable => throw FitJob.typed(error) }
     def total(field: String): BigInt =
       digests.map(text => parse(text) \ field).collect { case JInt(value) => value }.sum

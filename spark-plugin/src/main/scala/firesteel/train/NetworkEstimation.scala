@@ -3,7 +3,7 @@ package firesteel.train
 import scala.collection.mutable
 import scala.util.control.NonFatal
 
-import firesteel.data.{ColumnResolver, DataPlan, InputColumn, InputRequest, LabelColumn}
+import firesteel.data.{ColumnResolver, DataPlan, InputColumn, InputRequest, LabelColumn, SpreadRows}
 import firesteel.network.{Network, NetworkJson}
 import firesteel.params.{HasNetwork, InputRequests, LossParams, Strategy, TrainingParams}
 import org.apache.spark.ml.firesteel.MlPrivate
@@ -111,7 +111,8 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     val learnt = targets(inspection)
     val labels = learnt.map(_.label)
     ColumnResolver.check(schema, Nil, labels)
-    val columns = DataPlan(inputs, labels, weightColumn, validationRows)
+    val columns =
+      DataPlan(inputs, labels, weightColumn, validationRows, SpreadRows(getSpreadRows))
     val metrics = Target.metrics(network.outputs, learnt)
     val losses = learnt.map(_.term)
     Inspection.check(network, columns, losses, controlSpec(getEpochs, metrics))

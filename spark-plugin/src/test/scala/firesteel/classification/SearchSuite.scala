@@ -116,6 +116,15 @@ final class SearchSuite extends AnyFunSuite with LocalSpark with Eventually {
     }
   }
 
+  test("candidates train in one job only where their rows come to the tasks in the same way") {
+    val classifier = Blobs.classifier().setEpochs(2)
+    val ways = Seq("auto", "never", "auto")
+    val (at, rate) = (classifier.spreadRows, classifier.learningRate)
+    val grid = ways.zip(rates).map { case (way, value) => ParamMap(at -> way, rate -> value) }
+    val told = classifier.fit(data, grid).map(_.summary.decisions.mkString)
+    assert(told.map(_.contains("as spreadRows is never")) === Seq(false, true, false))
+  }
+
   test("candidates that differ only in what is not trained are trained once") {
     val classifier = Blobs.classifier().setEpochs(2)
     val grid = new ParamGridBuilder()

@@ -1,11 +1,17 @@
 package firesteel.classification
 
+import java.nio.file.Files
+
+import scala.util.Random
+
 import firesteel.data.LocalSpark
+import firesteel.network._
 import firesteel.params.Strategy
+import org.apache.spark.ml.linalg.Vectors
 import org.apache.spark.sql.{DataFrame, SparkSession}
 import org.scalatest.funsuite.AnyFunSuite
 
-/** Partitions without rows, with one row, and with nearly all of them. */
+/** Partitions without rows, with one row, with nearly all of them, and with rows of one class. */
 final class UnevenSuite extends AnyFunSuite with LocalSpark {
   override protected lazy val spark: SparkSession = SparkSession
     .builder()
@@ -40,6 +46,31 @@ final class UnevenSuite extends AnyFunSuite with LocalSpark {
     Blobs.accuracy(model.transform(data))
   }
 
+  /** Rows of four classes, each in clouds on all sides of the others, in a folder for each class. */
+  private lazy val byClass: DataFrame = {
+    val random = new Random(5)
+    val points = Seq.tabulate(800) { id =>
+      val cloud = id % 16
+      val at = Seq(cloud / 4, cloud % 4).map(place => 3.0 * place + 0.4 * random.nextGaussian())
+      Blobs.Point(id.toLong, Vectors.dense(at.toArray), ((cloud + cloud / 4) % 4).toDouble, 1.0)
+    }
+    val folder = Files.createTempDirectory("firesteel").resolve("classes").toString
+    spark.createDataFrame(points).coalesce(1).write.partitionBy("label").parquet(folder)
+    spark.read.parquet(folder)
+  }
+
+  private def accuracyByClass(strategy: String, data: DataFrame): Double = {
+    val estimator = Blobs
+      .classifier()
+      .setNetwork(Network.sequential(Linear(64), ReLU, Linear(64), ReLU, Linear(4)))
+      .setStrategy(strategy)
+      .setEpochs(24)
+    estimator.clear(estimator.window)
+    if (strategy == "eamsgd") estimator.clear(estimator.learningRate)
+    val model = estimator.setNumWorkers(if (strategy == "single") 1 else 2).fit(data)
+    Blobs.accuracy(model.transform(byClass))
+  }
+
   test("rows are spread evenly over the workers, however uneven the partitions are") {
     assert(uneven.rdd.mapPartitions(rows => Iterator(rows.size)).collect() === sizes)
     val workers =
@@ -52,5 +83,13 @@ final class UnevenSuite extends AnyFunSuite with LocalSpark {
     test(s"$strategy trains every row once an epoch, as well as over even partitions") {
       val even = uneven.repartition(sizes.size)
       assert(accuracy(strategy, uneven) >= accuracy(strategy, even) - 0.005)
+    }
+
+  for (strategy <- Strategy.names)
+    test(s"$strategy learns from a folder for each class as well as from rows dealt by number") {
+      val dealt = byClass.repartition(2)
+      val estimated = accuracyByClass(strategy, byClass)
+      // Asynchronous fits of the same rows differ by some hundredths; two classes a worker cost a third.
+      assert(estimated >= accuracyByClass(strategy, dealt) - 0.1)
     }
 }

@@ -33,12 +33,14 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
   }
 
   private def plan(df: DataFrame, features: String*): DataPlan =
-    ColumnResolver.resolve(
-      df,
-      Seq(InputRequest("input", features)),
-      Seq(LabelColumn("label", LabelKind.Class(3))),
-      Some("weight")
-    )
+    ColumnResolver
+      .resolve(
+        df,
+        Seq(InputRequest("input", features)),
+        Seq(LabelColumn("label", LabelKind.Class(3))),
+        Some("weight")
+      )
+      .copy(spread = SpreadRows.Never) // where the rows lie is what tells the roads apart
 
   private def expected(id: Int): Seq[Any] =
     Seq((0 until 5).map(i => (id + i).toFloat), (id % 3).toDouble, id / 2f)
@@ -57,7 +59,7 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
   }
 
   private def isColumnar(df: DataFrame, plan: DataPlan, tasks: Int): Boolean =
-    RoadPlanner.plan(df, plan.columns, tasks).isInstanceOf[VectorRoad]
+    RowSpreading.plan(df, plan, tasks).road.isInstanceOf[VectorRoad]
 
   test("each kind of features arrives with its values and its type") {
     val df = table
@@ -171,7 +173,8 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
 
   test("the number of tasks is exact, and even where partitions are not") {
     for (tasks <- Seq(1, 2, 3, 7)) {
-      val counts = Pulled.from(table, plan(table, "floats"), tasks).map(_.rows.size)
+      val even = plan(table, "floats").copy(spread = SpreadRows.Auto)
+      val counts = Pulled.from(table, even, tasks).map(_.rows.size)
       assert(counts.size == tasks && counts.sum == rows)
       assert(counts.max <= 1.1 * rows / tasks + 1)
     }

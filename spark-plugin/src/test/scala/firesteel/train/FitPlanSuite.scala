@@ -108,6 +108,14 @@ final class FitPlanSuite extends AnyFunSuite {
     assert(text(plan(1)) === text(plan(1)))
   }
 
+  test("two fits that spread their rows in other ways are not the same fit") {
+    val fingerprints = SpreadRows.all.map { spread =>
+      val spreading = plan(1).copy(data = data.copy(spread = spread))
+      Fingerprint(Fingerprint.settings(spreading, 2, conf)).text
+    }
+    assert(fingerprints.distinct.size === SpreadRows.all.size)
+  }
+
   private def ssl(settings: (String, String)*): SparkConf =
     conf.clone.setAll(settings.map { case (key, value) => s"spark.firesteel.ssl.$key" -> value })
 

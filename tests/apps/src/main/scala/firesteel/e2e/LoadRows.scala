@@ -16,11 +16,13 @@ object LoadRows {
     *   the column of classes from 0 to 9
     * @param tasks
     *   how many tasks read
+    * @param spread
+    *   how rows come to the tasks: `auto`, `always` or `never`
     */
-  def run(df: DataFrame, features: String, label: String, tasks: Int): Unit = {
+  def run(df: DataFrame, features: String, label: String, tasks: Int, spread: String): Unit = {
     val inputs = Seq(InputRequest("features", Seq(features)))
     val labels = Seq(LabelColumn(label, LabelKind.Class(classes = 10)))
-    val plan = ColumnResolver.resolve(df, inputs, labels)
+    val plan = ColumnResolver.resolve(df, inputs, labels).copy(spread = SpreadRows(spread))
     DataRoad.runTasks(df, plan, tasks)(new Load(specification(plan))).rdd.collect()
     ()
   }

@@ -1,0 +1,94 @@
+package firesteel.data
+
+/** Groups of partitions that balance each other, where groups by size alone are not fair samples. */
+private[data] object FairGroups {
+
+  /** The weights of a group's size beside the kinds of its rows. The first that gives fair groups is taken. */
+  private val SizeWeights = Seq(0.0, 1.0, 10.0)
+
+  /** Groups of about the same size that are fair samples of all rows, if some are found.
+    *
+    * @param plan
+    *   what the statistics are of
+    * @param statistics
+    *   those of each partition
+    * @param locations
+    *   the hosts that have each partition
+    * @param count
+    *   the number of groups
+    * @param evenness
+    *   how much larger than the mean the largest group may be
+    */
+  def apply(
+      plan: StatisticsPlan,
+      statistics: Array[RowStatistics],
+      locations: Array[Seq[String]],
+      count: Int,
+      evenness: Double
+  ): Option[EvenGroups] = {
+    val whole = statistics.reduce(_ + _)
+    val distances = statistics.map(_.distance(whole))
+    val rows = statistics.map(_.rows.toDouble)
+    SizeWeights.iterator
+      .flatMap(weight => balanced(rows, distances, count, evenness, weight))
+      .find(groups => SampleDifference.of(plan, merged(groups, statistics)).isEmpty)
+      .map(groups => EvenGroups(groups, groups.map(host(_, locations))))
+  }
+
+  /** The statistics of each group. */
+  def merged(groups: Seq[Seq[Int]], statistics: Array[RowStatistics]): Seq[RowStatistics] =
+    groups.filter(_.nonEmpty).map(_.map(statistics(_)).reduce(_ + _))
+
+  /** Puts partitions, the largest and oddest first, each into the group with room whose balance it improves most. */
+  private def balanced(
+      rows: Array[Double],
+      distances: Array[Array[Double]],
+      count: Int,
+      evenness: Double,
+      sizeWeight: Double
+  ): Option[Seq[Seq[Int]]] = {
+    val most = rows.sum / count * evenness
+    val width = math.max(1, distances.head.length).toDouble
+    val loads = new Array[Double](count)
+    val sums = Array.fill(count)(new Array[Double](distances.head.length))
+    val members = Array.fill(count)(Vector.empty[Int])
+    val order = rows.indices.sortBy { partition =>
+      -(rows(partition) + math.sqrt(dot(distances(partition), distances(partition)) / width))
+    }
+    val placed = order.forall { partition =>
+      val roomy = (0 until count).filter(loads(_) + rows(partition) <= most)
+      roomy
+        .minByOption { group =>
+          // What the squares of the group's sums grow by, less what is the same for all groups.
+          dot(sums(group), distances(partition)) / width + sizeWeight * loads(group) * rows(
+            partition
+          )
+        }
+        .map { group =>
+          loads(group) += rows(partition)
+          members(group) :+= partition
+          for (index <- sums(group).indices) sums(group)(index) += distances(partition)(index)
+        }
+        .isDefined
+    }
+    if (placed && loads.min > 0) Some(members.toSeq.map(_.sorted)) else None
+  }
+
+  private def dot(one: Array[Double], other: Array[Double]): Double = {
+    var sum = 0.0
+    var index = 0
+    while (index < one.length) {
+      sum += one(index) * other(index)
+      index += 1
+    }
+    sum
+  }
+
+  /** The host that has most of the partitions. */
+  private def host(members: Seq[Int], locations: Array[Seq[String]]): Option[String] =
+    members
+      .flatMap(locations(_))
+      .groupMapReduce(identity)(_ => 1)(_ + _)
+      .maxByOption { case (name, partitions) => (partitions, name) }
+      .map(_._1)
+}
