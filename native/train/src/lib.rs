@@ -32,4 +32,7 @@ pub use weights::{
     Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes,
     weights_to_bytes,
 };
-pub use worker::{Connect, MemberReport, Seconds, Worker, WorkerReport};
+pub use network::DeadUnits;
+pub use worker::{
+    Connect, Learning, MemberReport, OutputSample, Sample, Seconds, Worker, WorkerReport,
+};

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::Learning;
+
 /// What the workers of a task did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -14,6 +16,8 @@ pub struct WorkerReport {
     pub attempt: i64,
     /// The workers of the task.
     pub workers: Vec<MemberReport>,
+    /// Signs of whether they learnt; none where they trained nothing.
+    pub learning: Option<Learning>,
     /// Where the time went.
     pub seconds: Seconds,
 }
