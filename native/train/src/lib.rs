@@ -30,7 +30,7 @@ pub use loss::check_losses;
 pub use predictor::{LoadedWeights, Predictor};
 pub use weights::{
     Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes,
-    weights_to_bytes,
+    weights_to_bytes, zero_weights,
 };
 pub use network::DeadUnits;
 pub use worker::{

@@ -30,7 +30,9 @@ pub struct MemberReport {
     pub index: u32,
     /// The number of its rows.
     pub rows: u64,
-    /// A hash of its rows that does not depend on their order, in hexadecimal digits.
+    /// The number of its rows that are held out.
+    pub held_out: u64,
+    /// A hash of its rows, in hexadecimal digits.
     pub content: String,
     /// The mini-batches trained.
     pub batches: u64,

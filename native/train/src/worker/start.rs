@@ -25,6 +25,7 @@ impl Training<'_> {
         let report = MemberReport {
             index: id.index,
             rows: shard.len() as u64,
+            held_out: held_out.len() as u64,
             content: format!("{:016x}", shard.content(self.spec.shuffle)),
             ..MemberReport::default()
         };
