@@ -99,9 +99,9 @@ impl Shard {
         if shuffle {
             return content(self.rows.iter().map(|&row| key(row)));
         }
-        self.in_place().into_iter().fold(mix(self.rows.len() as u64), |hash, row| {
-            combine(hash, key(row))
-        })
+        self.in_place()
+            .into_iter()
+            .fold(mix(self.rows.len() as u64), |hash, row| combine(hash, key(row)))
     }
 
     /// The partition's row numbers in the order in which `epoch` trains them: a permutation by seed, epoch and row content

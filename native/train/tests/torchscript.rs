@@ -14,7 +14,6 @@ use firesteel_core::spec::{
     PredictionTask, PredictorSpec, TensorKind,
 };
 use firesteel_core::{Buffers, Coded, Element, ErrorCode, ParamLayout, strategy};
-use firesteel_train::inspect::Ending;
 use firesteel_train::{
     LoadedWeights, Predictor, initialise, inspect, layout, weights_from_bytes, weights_to_bytes,
 };
@@ -337,51 +336,6 @@ fn what_does_not_fit_is_named() {
 
     let inspection = inspect(&of(&mlp), &row).unwrap();
     assert_eq!((inspection.parameters, inspection.outputs[0].shape.clone()), (131, vec![3]));
-}
-
-#[test]
-fn a_recurrent_layer_that_would_not_learn_is_refused_by_name_and_kind() {
-    for kind in ["LSTM", "GRU", "RNN"] {
-        let document = document(&saved(kind), &[TensorKind::Float32], &["logits"]);
-        let error = inspect(&document, &[("in0", vec![4])]).unwrap_err();
-        assert_eq!(error.code(), ErrorCode::InvalidSpec);
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "layer 'body.memory' of the TorchScript module is of the kind {kind} and would not learn: TorchScript \
-                 runs it on a list of its parameters, which training does not reach; use a loop over {kind}Cell, or \
-                 the layers LSTM and GRU of a firesteel.Network"
-            )
-        );
-    }
-}
-
-#[test]
-fn a_recurrence_of_cells_learns_in_every_parameter() {
-    let case = classifier("cells", floats(&[4], 1), 3);
-    let document = document_of(&case, &saved("cells"));
-    let (layout, before, _) = initialise(&document, &case.data(), 0).unwrap();
-    let (after, _) = trained(&case, document, 3);
-    for entry in layout.entries() {
-        let range = entry.offset..entry.offset + entry.len;
-        assert_ne!(before[range.clone()], after[range], "{}", entry.name);
-    }
-}
-
-#[test]
-fn the_activation_that_an_output_ends_in_is_found_in_the_modules_code() {
-    let endings = |module: &str, outputs: &[&str]| {
-        let document = document(&saved(module), &[TensorKind::Float32], outputs);
-        let found = inspect(&document, &[("in0", vec![4])]).unwrap().outputs;
-        found.into_iter().map(|output| output.ending).collect::<Vec<_>>()
-    };
-    assert_eq!(endings("softmax", &["y"]), [Some(Ending::Softmax)]);
-    assert_eq!(endings("log softmax", &["y"]), [Some(Ending::LogSoftmax)]);
-    assert_eq!(endings("mlp", &["y"]), [None]);
-    assert_eq!(
-        endings("functional", &["a", "b", "c"]),
-        [Some(Ending::Softmax), None, Some(Ending::Sigmoid)]
-    );
 }
 
 #[test]

@@ -5,13 +5,11 @@ use std::ops::Range;
 use firesteel_core::Element;
 use tch::Tensor;
 
-use super::{DeadUnits, elementwise};
 use super::recurrent::recur;
 use super::replica::Views;
+use super::{DeadUnits, elementwise};
 use crate::error::TrainError;
-use crate::graph::{
-    BatchNorm, Convolution, Elementwise, Graph, Layer, Padding, Pooling, ValueId,
-};
+use crate::graph::{BatchNorm, Convolution, Elementwise, Graph, Layer, Padding, Pooling, ValueId};
 use crate::random::Generator;
 use crate::raw::{Memory, dimension, lengths, values};
 

@@ -98,10 +98,7 @@ impl Untouched {
 
 impl Training<'_> {
     /// Whether the workers learnt; `None` where they trained nothing in this attempt.
-    pub(super) fn learning(
-        &mut self,
-        members: &[Member],
-    ) -> Result<Option<Learning>, TrainError> {
+    pub(super) fn learning(&mut self, members: &[Member]) -> Result<Option<Learning>, TrainError> {
         let Some(member) = members.iter().find(|member| member.report.rows_trained > 0) else {
             return Ok(None);
         };
@@ -217,7 +214,10 @@ mod tests {
         let same = [2.0, 1.0, 3.0, 1.0, 5.0, 0.0];
         assert_eq!(constant_class(&same, &[0, 1, 1], 2), Some(Some("class 0".to_owned())));
         assert_eq!(constant_class(&[2.0, 1.0, 0.0, 1.0], &[0, 1], 2), Some(None));
-        assert_eq!(constant_class(&[0.9, 0.1, 0.2], &[0, 1, 0], 1), Some(Some("class 1".to_owned())));
+        assert_eq!(
+            constant_class(&[0.9, 0.1, 0.2], &[0, 1, 0], 1),
+            Some(Some("class 1".to_owned()))
+        );
         assert_eq!(constant_class(&[0.9, -0.1, 0.2], &[0, 1, 0], 1), Some(None));
     }
 
