@@ -42,14 +42,26 @@ fn a_fit_that_learns_shows_no_sign_of_the_contrary() {
 
 #[test]
 fn a_model_that_does_not_learn_gives_one_class_and_does_not_tell_rows_apart() {
-    // A negative slope of 0 behind a bias that the first steps make very negative.
-    let found = learning(on_clouds(perceptron(16, 3), 1e4, 3));
+    let mut spec = on_clouds(perceptron(16, 3), 0.1, 3);
+    // All rows are alike.
+    spec.data.inputs[0].scale = 0.0;
+    let found = learning(spec);
     let sample = found.sample.unwrap();
     assert!(sample.outputs[0].constant.as_ref().unwrap().starts_with("class "), "{sample:?}");
     assert!(sample.shuffled_loss <= 1.05 * sample.loss, "{sample:?}");
-    let DeadUnits { dead, units, .. } = sample.dead[0];
-    assert_eq!(units, 16);
-    assert!(dead > 8, "{sample:?}");
+}
+
+#[test]
+fn units_behind_a_relu_that_are_0_for_every_row_are_counted() {
+    let network = chain(&[
+        ("Linear", json!({"out_features": 16})),
+        // Never above 0.
+        ("LogSigmoid", json!({})),
+        ("ReLU", json!({})),
+        ("Linear", json!({"out_features": 3})),
+    ]);
+    let found = learning(on_clouds(network, 0.1, 1)).sample.unwrap();
+    assert_eq!(found.dead, [DeadUnits { layer: "2".to_owned(), dead: 16, units: 16 }]);
 }
 
 #[test]
