@@ -2,8 +2,6 @@ package firesteel.train
 
 import java.util.Locale
 
-import firesteel.data.ValidationRows
-
 /** Signs that a fit has not learnt what it was to learn, as warnings. `docs/warnings.md` describes each. */
 private[train] object Diagnosis {
 
@@ -15,22 +13,16 @@ private[train] object Diagnosis {
 
   /** The warnings of a fit that has ended.
     *
-    * @param validation
-    *   which rows were to be held out
     * @param epochs
     *   the fit's epochs
     * @param reports
     *   those of its tasks
     */
-  def warnings(
-      validation: Option[ValidationRows],
-      epochs: Seq[EpochSummary],
-      reports: Seq[TaskReport]
-  ): Seq[String] = {
+  def warnings(epochs: Seq[EpochSummary], reports: Seq[TaskReport]): Seq[String] = {
     val learning = reports.flatMap(_.learning)
     val samples = learning.flatMap(_.sample)
     withoutGradient(learning) ++ loss(epochs, samples) ++ constant(samples) ++ dead(samples) ++
-      withoutRows(reports) ++ validation.flatMap(notHeldOut(_, reports))
+      withoutRows(reports)
   }
 
   private def withoutGradient(learning: Seq[LearningReport]): Seq[String] = {
@@ -102,17 +94,6 @@ private[train] object Diagnosis {
         s"some, or set numWorkers to ${rows.size - without}"
     )
   }
-
-  private def notHeldOut(rows: ValidationRows, reports: Seq[TaskReport]): Option[String] =
-    Option.when(reports.flatMap(_.workers).forall(_.heldOut == 0)) {
-      val (why, remedy) = rows match {
-        case ValidationRows.Marked(indicator) =>
-          (s"column '$indicator' is true in no row", "mark some rows")
-        case ValidationRows.Fraction(fraction, _) =>
-          (s"validationFraction is $fraction of few rows", "raise it")
-      }
-      s"no rows are held out for validation: $why, so that no epoch has a validation loss or metrics; $remedy"
-    }
 
   private def number(value: Double): String = String.format(Locale.ROOT, "%.6g", value)
 }

@@ -191,10 +191,13 @@ private[firesteel] object FitJob {
     private def failure: Option[RuntimeException] = failureOf(Try(statuses).getOrElse(last))
 
     private def failureOf(statuses: Seq[ServerStatus]): Option[RuntimeException] =
-      statuses.zip(fits).flatMap { case (status, fit) =>
-        // A candidate that diverges ends alone.
-        fit.failureOf(status).filterNot(_ => fit.hasDiverged(status))
-      }.headOption
+      statuses
+        .zip(fits)
+        .flatMap { case (status, fit) =>
+          // A candidate that diverges ends alone.
+          fit.failureOf(status).filterNot(_ => fit.hasDiverged(status))
+        }
+        .headOption
   }
 
   /** The failure inside a SparkException that has a type of its own. */

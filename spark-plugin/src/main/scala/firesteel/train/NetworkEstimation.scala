@@ -71,8 +71,8 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       }
       val plans =
         prepared.zip(names).map { case (one, name) => one.plan.copy(candidate = Some(name)) }
-      run(data.df, plans).zip(prepared).zip(candidates).map {
-        case ((trained, one), candidate) => candidate.finished(one.model(trained))
+      run(data.df, plans).zip(prepared).zip(candidates).map { case ((trained, one), candidate) =>
+        candidate.finished(one.model(trained))
       }
     }
   }
@@ -190,7 +190,9 @@ private[firesteel] object NetworkEstimation {
 
   /** Whether `CrossValidator` or `TrainValidationSplit` runs this, which fit each candidate by itself and fail with it. */
   private def isSearching: Boolean =
-    Thread.currentThread.getStackTrace.exists(_.getClassName.startsWith("org.apache.spark.ml.tuning."))
+    Thread.currentThread.getStackTrace.exists(
+      _.getClassName.startsWith("org.apache.spark.ml.tuning.")
+    )
 
   /** Gives the name of a candidate to what is wrong with its settings. */
   private def naming[R](candidate: String)(body: => R): R =

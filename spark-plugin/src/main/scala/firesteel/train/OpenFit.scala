@@ -96,7 +96,7 @@ private[train] final class OpenFit private (
     }
     val kept = ServerStatus.parseSummary(server.summary())
     val summary = TrainingSummary.of(last, kept, reports, sized.workers, seconds, decisions)
-    val found = Diagnosis.warnings(sized.plan.data.validation, summary.epochs, reports)
+    val found = Diagnosis.warnings(summary.epochs, reports)
     found.foreach(warning => FitJob.log.warn(sized.plan.named(warning)))
     TrainedNetwork(server.weights(), summary.copy(warnings = summary.warnings ++ found))
   }

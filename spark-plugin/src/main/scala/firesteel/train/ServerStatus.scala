@@ -75,7 +75,7 @@ private[train] final case class TaskReport(
     learning: Option[LearningReport] = None
 )
 
-private[train] final case class MemberReport(index: Int, rows: Long, heldOut: Long = 0)
+private[train] final case class MemberReport(index: Int, rows: Long)
 
 /** Whether a task's workers learnt: parameters by name, and what a sample of their rows shows. */
 private[train] final case class LearningReport(

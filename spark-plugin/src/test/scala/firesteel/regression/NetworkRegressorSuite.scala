@@ -132,10 +132,13 @@ final class NetworkRegressorSuite extends MLTest with DefaultReadWriteTest {
     assert(predicted.where("prediction <= 0 or prediction >= 1").isEmpty)
   }
 
-  test("without shuffling, every epoch takes the rows of a partition in the order in which they lie") {
+  test(
+    "without shuffling, every epoch takes the rows of a partition in the order in which they lie"
+  ) {
     val rows = Seq(3.0, 7.0, 1.0, 5.0)
     Seq(rows, rows.reverse).foreach { labels =>
-      val ordered = labels.map(label => (Vectors.dense(1.0), label)).toDF("features", "label").coalesce(1)
+      val ordered =
+        labels.map(label => (Vectors.dense(1.0), label)).toDF("features", "label").coalesce(1)
       val model = new NetworkRegressor()
         .setNetwork(Network.sequential(Linear(1, bias = false)))
         .setStrategy("single")

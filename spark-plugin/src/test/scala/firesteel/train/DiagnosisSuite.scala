@@ -1,6 +1,5 @@
 package firesteel.train
 
-import firesteel.data.ValidationRows
 import org.scalatest.funsuite.AnyFunSuite
 
 final class DiagnosisSuite extends AnyFunSuite {
@@ -11,12 +10,11 @@ final class DiagnosisSuite extends AnyFunSuite {
       sample: SampleReport = good,
       unreached: Seq[String] = Nil,
       zero: Seq[String] = Nil,
-      rows: Seq[Long] = Seq(10),
-      heldOut: Long = 0
+      rows: Seq[Long] = Seq(10)
   ): TaskReport = TaskReport(
     0,
     0,
-    rows.zipWithIndex.map { case (count, index) => MemberReport(index, count, heldOut) },
+    rows.zipWithIndex.map { case (count, index) => MemberReport(index, count) },
     Map.empty,
     Some(LearningReport(unreached, zero, Some(sample)))
   )
@@ -25,7 +23,7 @@ final class DiagnosisSuite extends AnyFunSuite {
     losses.zipWithIndex.map { case (loss, epoch) => EpochSummary(epoch, loss, 10) }
 
   private def warnings(tasks: TaskReport*): Seq[String] =
-    Diagnosis.warnings(None, epochs(1.0, 0.5), tasks)
+    Diagnosis.warnings(epochs(1.0, 0.5), tasks)
 
   test("a fit that has learnt gives no warning") {
     assert(warnings(task(), task()).isEmpty)
@@ -48,7 +46,7 @@ final class DiagnosisSuite extends AnyFunSuite {
 
   test("a loss that does not fall is told, unless the model tells rows apart") {
     def told(sample: SampleReport, losses: Double*): Seq[String] =
-      Diagnosis.warnings(None, epochs(losses: _*), Seq(task(sample)))
+      Diagnosis.warnings(epochs(losses: _*), Seq(task(sample)))
     assert(told(blind, 0.7, 0.8, 0.75).head.contains("0.700000 in the first epoch and 0.750000"))
     assert(told(good, 0.7, 0.8, 0.75).isEmpty)
     assert(told(blind, 0.7, 0.8, 0.6).isEmpty)
@@ -68,7 +66,8 @@ final class DiagnosisSuite extends AnyFunSuite {
   test("a layer is named if more than half of its units are dead in every sample") {
     def having(dead: Long): SampleReport = good.copy(dead = Seq(DeadReport("relu", dead, 10)))
     assert(
-      warnings(task(having(9)), task(having(6))).head.startsWith("6 of the 10 units of layer 'relu'")
+      warnings(task(having(9)), task(having(6))).head
+        .startsWith("6 of the 10 units of layer 'relu'")
     )
     assert(warnings(task(having(9)), task(having(5))).isEmpty)
     assert(warnings(task(having(9)), task()).isEmpty)
@@ -78,13 +77,5 @@ final class DiagnosisSuite extends AnyFunSuite {
     val found = warnings(task(rows = Seq(5, 0)), task(rows = Seq(0, 3)))
     assert(found.head.startsWith("2 of 4 workers had no rows"))
     assert(found.head.endsWith("set numWorkers to 2"))
-  }
-
-  test("validation rows that are none are told with where they were to come from") {
-    def told(rows: ValidationRows, heldOut: Long): Seq[String] =
-      Diagnosis.warnings(Some(rows), epochs(1.0), Seq(task(), task(heldOut = heldOut)))
-    assert(told(ValidationRows.Marked("held"), 0).head.contains("column 'held' is true in no row"))
-    assert(told(ValidationRows.Fraction(0.01, 1), 0).head.contains("validationFraction is 0.01"))
-    assert(told(ValidationRows.Marked("held"), 1).isEmpty)
   }
 }
