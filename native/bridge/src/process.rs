@@ -6,7 +6,9 @@ use std::time::Duration;
 use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkDocument, TermSpec};
 use firesteel_core::{ErrorCode, strategy};
 use firesteel_train::inspect::inspect as inspect_network;
-use firesteel_train::{check_losses, check_weights as check_weights_of};
+use firesteel_train::{
+    check_losses, check_weights as check_weights_of, zero_weights as zero_weights_of,
+};
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JLongArray, JString};
 use jni::sys::{jboolean, jint, jlong};
@@ -138,6 +140,21 @@ fn check_weights<'local>(
     attach(env, &mut request.network, &module)?;
     let weights = bytes(env, &weights)?.unwrap_or_default();
     Ok(check_weights_of(&request.network, &shapes(request.inputs), &weights)?)
+}
+
+native!(zero_weights(request: JString, module: [jbyte]) -> [jbyte]);
+
+fn zero_weights<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    request: JString<'local>,
+    module: JByteArray<'local>,
+) -> Result<JByteArray<'local>, BridgeError> {
+    let _call = CALLS.enter()?;
+    let mut request: InspectRequest = document(env, &request, "network without training")?;
+    attach(env, &mut request.network, &module)?;
+    let weights = zero_weights_of(&request.network, &shapes(request.inputs))?;
+    Ok(env.byte_array_from_slice(&weights)?)
 }
 
 native!(self_test(code: jint, message: JString));

@@ -1,8 +1,8 @@
-//! The order of rows: a function of what they hold, never of when they arrived.
+//! The order of rows: with shuffling a function of what they hold, not of when they arrived; else that in which they lie.
 
 use std::sync::Arc;
 
-use crate::hash::{content, mix};
+use crate::hash::{combine, content, mix};
 
 /// The keys of a partition's rows: by content alone, and no two alike.
 #[derive(Clone, Debug)]
@@ -92,21 +92,39 @@ impl Shard {
         self.rows.is_empty()
     }
 
-    /// A hash of the rows' contents that does not depend on their order.
+    /// A hash of the rows' contents. It depends on their order only where that is the order of training, without `shuffle`.
     #[must_use]
-    pub fn content(&self) -> u64 {
-        content(self.rows.iter().map(|&row| self.keys[row as usize]))
+    pub fn content(&self, shuffle: bool) -> u64 {
+        let key = |row: u32| self.keys[row as usize];
+        if shuffle {
+            return content(self.rows.iter().map(|&row| key(row)));
+        }
+        self.in_place()
+            .into_iter()
+            .fold(mix(self.rows.len() as u64), |hash, row| combine(hash, key(row)))
     }
 
     /// The partition's row numbers in the order in which `epoch` trains them: a permutation by seed, epoch and row content
-    /// with `shuffle`, else the same order by content in every epoch.
+    /// with `shuffle`, else the order in which they lie in the partition.
     #[must_use]
     pub fn order(&self, seed: u64, epoch: u32, shuffle: bool) -> Vec<u32> {
         if !shuffle {
-            return self.rows.clone();
+            return self.in_place();
         }
         let salt = mix(mix(seed) ^ u64::from(epoch));
         sorted(&self.rows, |row| mix(self.keys[row as usize] ^ salt))
+    }
+
+    /// At most `count` of the rows, chosen by content.
+    #[must_use]
+    pub fn sample(&self, count: usize) -> &[u32] {
+        &self.rows[..count.min(self.rows.len())]
+    }
+
+    fn in_place(&self) -> Vec<u32> {
+        let mut rows = self.rows.clone();
+        rows.sort_unstable();
+        rows
     }
 }
 
@@ -132,8 +150,8 @@ mod tests {
         Keys::new(hashes, |_, _| false)
     }
 
-    fn contents(hashes: &[u64], shard: &Shard, seed: u64, epoch: u32, shuffle: bool) -> Vec<u64> {
-        shard.order(seed, epoch, shuffle).iter().map(|&row| hashes[row as usize]).collect()
+    fn contents(hashes: &[u64], shard: &Shard, seed: u64, epoch: u32) -> Vec<u64> {
+        shard.order(seed, epoch, true).iter().map(|&row| hashes[row as usize]).collect()
     }
 
     #[test]
@@ -142,7 +160,27 @@ mod tests {
         assert_eq!(shard.order(7, 3, true), shard.order(7, 3, true));
         assert_ne!(shard.order(7, 3, true), shard.order(7, 4, true));
         assert_ne!(shard.order(7, 3, true), shard.order(8, 3, true));
-        assert_eq!(shard.order(7, 3, false), shard.order(8, 4, false));
+    }
+
+    #[test]
+    fn without_shuffling_rows_are_trained_in_the_order_in_which_they_lie() {
+        let keys = keys((0..1000).map(mix).collect());
+        let whole: Vec<u32> = (0..1000).collect();
+        assert_eq!(keys.shard(0, 1).order(7, 3, false), whole);
+        assert_eq!(keys.shard(0, 1).order(8, 4, false), whole);
+        let half = keys.shard(1, 2).order(7, 0, false);
+        assert_eq!(half.len(), 500);
+        assert!(half.is_sorted());
+    }
+
+    #[test]
+    fn another_order_of_arrival_is_another_content_only_where_it_is_trained_in() {
+        let forward: Vec<u64> = (0..20).map(mix).collect();
+        let backward = forward.iter().rev().copied().collect();
+        let (one, other) = (keys(forward).shard(0, 1), keys(backward).shard(0, 1));
+        assert_eq!(one.content(true), other.content(true));
+        assert_ne!(one.content(false), other.content(false));
+        assert_eq!(one.content(false), one.clone().content(false));
     }
 
     #[test]
@@ -173,19 +211,19 @@ mod tests {
         fn the_order_of_contents_does_not_depend_on_arrival(
             (arrived, shuffled) in prop::collection::vec(0_u64..20, 0..60)
                 .prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
-            seed: u64, epoch: u32, shuffle: bool, of in 1_usize..4,
+            seed: u64, epoch: u32, of in 1_usize..4,
         ) {
             let (first, second) = (keys(arrived.clone()), keys(shuffled.clone()));
             prop_assert_eq!(first.content(), second.content());
             let mut seen = 0;
             for index in 0..of {
                 let (one, other) = (first.shard(index, of), second.shard(index, of));
-                prop_assert_eq!(one.content(), other.content());
+                prop_assert_eq!(one.content(true), other.content(true));
                 prop_assert_eq!(
-                    contents(&arrived, &one, seed, epoch, shuffle),
-                    contents(&shuffled, &other, seed, epoch, shuffle)
+                    contents(&arrived, &one, seed, epoch),
+                    contents(&shuffled, &other, seed, epoch)
                 );
-                let mut rows = one.order(seed, epoch, shuffle);
+                let mut rows = one.order(seed, epoch, true);
                 rows.sort_unstable();
                 rows.dedup();
                 seen += rows.len();

@@ -14,6 +14,8 @@ use crate::error::ScriptError;
 pub struct Module {
     script: NonNull<c_void>,
     slots: Vec<Slot>,
+    listed: Vec<Listed>,
+    endings: Vec<Option<Ending>>,
     /// It may move to another thread, but two must not use it at once.
     not_sync: PhantomData<*const ()>,
 }
@@ -25,6 +27,38 @@ pub struct Slot {
     pub name: String,
     /// Whether it is a parameter, not a buffer.
     pub parameter: bool,
+}
+
+/// A module inside that computes with a list of its parameters: one of PyTorch's recurrent layers. A tensor that is put into
+/// one of its places does not reach that list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name, such as `encoder.memory`; empty for the whole module.
+    pub name: String,
+    /// Its class, such as `LSTM`.
+    pub kind: String,
+}
+
+/// The activation that an output of a module comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The logistic function.
+    Sigmoid,
+    /// Softmax.
+    Softmax,
+    /// The logarithm of Softmax.
+    LogSoftmax,
+}
+
+impl Ending {
+    fn read(name: &str) -> Option<Self> {
+        match name {
+            "sigmoid" => Some(Self::Sigmoid),
+            "softmax" => Some(Self::Softmax),
+            "log_softmax" => Some(Self::LogSoftmax),
+            _ => None,
+        }
+    }
 }
 
 // SAFETY: nothing in a module belongs to a thread, and `Module` is not `Sync`.
@@ -42,15 +76,30 @@ impl Module {
             firesteel_script_load(archive.as_ptr().cast(), archive.len(), &raw mut script)
         })?;
         let script = NonNull::new(script).ok_or_else(|| ScriptError::new("no module"))?;
-        let mut module = Self { script, slots: Vec::new(), not_sync: PhantomData };
-        // SAFETY: the module is alive, and every index is below the count; a name lives as long as the module.
+        let mut module = Self {
+            script,
+            slots: Vec::new(),
+            listed: Vec::new(),
+            endings: Vec::new(),
+            not_sync: PhantomData,
+        };
+        let script = script.as_ptr();
+        // SAFETY: the module is alive, and every index is below the count; a text lives as long as the module.
         unsafe {
-            for index in 0..firesteel_script_count(script.as_ptr()) {
-                let name = CStr::from_ptr(firesteel_script_name(script.as_ptr(), index));
+            for index in 0..firesteel_script_count(script) {
                 module.slots.push(Slot {
-                    name: name.to_string_lossy().into_owned(),
-                    parameter: firesteel_script_is_parameter(script.as_ptr(), index),
+                    name: owned(firesteel_script_name(script, index)),
+                    parameter: firesteel_script_is_parameter(script, index),
                 });
+            }
+            for index in 0..firesteel_script_listed_count(script) {
+                module.listed.push(Listed {
+                    name: owned(firesteel_script_listed_name(script, index)),
+                    kind: owned(firesteel_script_listed_kind(script, index)),
+                });
+            }
+            for index in 0..firesteel_script_ending_count(script) {
+                module.endings.push(Ending::read(&owned(firesteel_script_ending(script, index))));
             }
         }
         Ok(module)
@@ -60,6 +109,19 @@ impl Module {
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// The modules inside that compute with a list of their parameters.
+    #[must_use]
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+
+    /// The activation that each tensor of what `forward` returns comes from, whether a module inside or a function applies it;
+    /// none where the code does not tell, such as for a tuple that another function makes.
+    #[must_use]
+    pub fn endings(&self) -> &[Option<Ending>] {
+        &self.endings
     }
 
     /// The tensor that is in a place now; it shares the module's memory.
@@ -135,6 +197,15 @@ impl Drop for Module {
     }
 }
 
+/// A copy of a text.
+///
+/// # Safety
+/// It ends with 0 and lives for the call.
+unsafe fn owned(text: *const c_char) -> String {
+    // SAFETY: as the caller promises.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
+}
+
 /// The failure that a call gave, if it did.
 fn check(text: *mut c_char) -> Result<(), ScriptError> {
     if text.is_null() {
@@ -159,6 +230,11 @@ unsafe extern "C" {
     fn firesteel_script_count(script: *const c_void) -> usize;
     fn firesteel_script_name(script: *const c_void, index: usize) -> *const c_char;
     fn firesteel_script_is_parameter(script: *const c_void, index: usize) -> bool;
+    fn firesteel_script_listed_count(script: *const c_void) -> usize;
+    fn firesteel_script_listed_name(script: *const c_void, index: usize) -> *const c_char;
+    fn firesteel_script_listed_kind(script: *const c_void, index: usize) -> *const c_char;
+    fn firesteel_script_ending_count(script: *const c_void) -> usize;
+    fn firesteel_script_ending(script: *const c_void, index: usize) -> *const c_char;
     fn firesteel_script_get(
         script: *const c_void,
         index: usize,

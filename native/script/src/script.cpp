@@ -2,6 +2,8 @@
 // receiver frees.
 
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -26,9 +28,18 @@ struct Slot {
   size_t index;
 };
 
+// A module whose parameters are also in a list, which it computes with: PyTorch's recurrent layers.
+struct Listed {
+  std::string name;
+  std::string kind;
+};
+
 struct Script {
   torch::jit::Module module;
   std::vector<Slot> slots;
+  std::vector<Listed> listed;
+  // The last operation of each tensor that forward returns; empty where it is none of those that `last` knows.
+  std::vector<std::string> endings;
 };
 
 // The tensors in the order of state_dict: a module's parameters, its buffers, then those of the modules inside.
@@ -50,6 +61,93 @@ void collect(const torch::jit::Module& module, const std::string& prefix, std::v
       collect(torch::jit::Module(value.toObject()), prefix + type->getAttributeName(index) + ".", slots);
     }
   }
+}
+
+// The modules that compute with a list of tensors that are their own parameters, rather than with the slots.
+void find_lists(const torch::jit::Module& module, const std::string& name, std::vector<Listed>& found) {
+  const auto type = module.type();
+  const auto object = module._ivalue();
+  const auto is_slot = [&](const at::Tensor& tensor) {
+    for (size_t index = 0; index < type->numAttributes(); ++index) {
+      const IValue value = object->getSlot(index);
+      if (type->is_parameter(index) && value.isTensor() && value.toTensor().is_same(tensor)) {
+        return true;
+      }
+    }
+    return false;
+  };
+  bool listed = false;
+  for (size_t index = 0; index < type->numAttributes(); ++index) {
+    const IValue value = object->getSlot(index);
+    if (value.isTensorList()) {
+      for (const at::Tensor& tensor : value.toTensorVector()) {
+        listed = listed || is_slot(tensor);
+      }
+    }
+  }
+  if (listed) {
+    found.push_back({name, type->name() ? type->name()->name() : "module"});
+  }
+  for (size_t index = 0; index < type->numAttributes(); ++index) {
+    const IValue value = object->getSlot(index);
+    if (type->getAttribute(index)->is_module() && value.isObject()) {
+      const std::string inside = name.empty() ? type->getAttributeName(index) : name + "." + type->getAttributeName(index);
+      find_lists(torch::jit::Module(value.toObject()), inside, found);
+    }
+  }
+}
+
+// The activation that a value comes from, seen through what only moves values; empty if there is none.
+std::string ending(const torch::jit::Value* value) {
+  const torch::jit::Node* node = value->node();
+  const std::string kind = node->kind().toQualString();
+  for (const char* activation : {"sigmoid", "softmax", "log_softmax"}) {
+    if (kind == std::string("aten::") + activation || kind == std::string("aten::") + activation + "_") {
+      return activation;
+    }
+  }
+  for (const char* moving :
+       {"view", "reshape", "flatten", "squeeze", "unsqueeze", "contiguous", "clone", "transpose", "permute", "t", "to",
+        "select", "slice", "dropout"}) {
+    if (kind == std::string("aten::") + moving) {
+      return ending(node->input(0));
+    }
+  }
+  if (node->kind() == torch::jit::prim::If) {
+    // A branch that raises an exception has no value.
+    std::string found;
+    for (const torch::jit::Block* block : node->blocks()) {
+      const torch::jit::Value* result = block->outputs()[value->offset()];
+      if (result->node()->kind() == torch::jit::prim::Uninitialized) {
+        continue;
+      }
+      const std::string one = ending(result);
+      if (one.empty() || (!found.empty() && found != one)) {
+        return "";
+      }
+      found = one;
+    }
+    return found;
+  }
+  return "";
+}
+
+// The activation that each tensor of what forward returns comes from.
+std::vector<std::string> endings(const torch::jit::Module& module) {
+  const auto graph = module.get_method("forward").graph()->copy();
+  torch::jit::Inline(*graph);
+  std::vector<std::string> found;
+  for (const torch::jit::Value* output : graph->outputs()) {
+    const auto kind = output->node()->kind();
+    if (kind == torch::jit::prim::TupleConstruct || kind == torch::jit::prim::ListConstruct) {
+      for (const torch::jit::Value* element : output->node()->inputs()) {
+        found.push_back(ending(element));
+      }
+    } else {
+      found.push_back(ending(output));
+    }
+  }
+  return found;
 }
 
 // The tensors of what a module gives: one, or a tuple or list of them.
@@ -100,8 +198,10 @@ void firesteel_script_free_text(char* text) {
 char* firesteel_script_load(const char* archive, size_t size, Script** script) {
   return guarded([&] {
     std::istringstream stream(std::string(archive, size));
-    auto loaded = std::make_unique<Script>(Script{torch::jit::load(stream, c10::Device(c10::kCPU)), {}});
+    auto loaded = std::make_unique<Script>(Script{torch::jit::load(stream, c10::Device(c10::kCPU)), {}, {}, {}});
     collect(loaded->module, "", loaded->slots);
+    find_lists(loaded->module, "", loaded->listed);
+    loaded->endings = endings(loaded->module);
     *script = loaded.release();
   });
 }
@@ -120,6 +220,26 @@ const char* firesteel_script_name(const Script* script, size_t index) {
 
 bool firesteel_script_is_parameter(const Script* script, size_t index) {
   return script->slots[index].parameter;
+}
+
+size_t firesteel_script_listed_count(const Script* script) {
+  return script->listed.size();
+}
+
+const char* firesteel_script_listed_name(const Script* script, size_t index) {
+  return script->listed[index].name.c_str();
+}
+
+const char* firesteel_script_listed_kind(const Script* script, size_t index) {
+  return script->listed[index].kind.c_str();
+}
+
+size_t firesteel_script_ending_count(const Script* script) {
+  return script->endings.size();
+}
+
+const char* firesteel_script_ending(const Script* script, size_t index) {
+  return script->endings[index].c_str();
 }
 
 // A new reference to the tensor that is in this place now.

@@ -1,6 +1,7 @@
 //! What a network is, for the driver: shapes, parameters, outputs.
 
 use firesteel_core::spec::NetworkDocument;
+pub use firesteel_script::Ending;
 use serde::Serialize;
 
 use crate::definition::define;
@@ -59,6 +60,9 @@ pub struct OutputInspection {
     pub shape: Vec<usize>,
     /// The folded activation: the network itself computes what goes into it.
     pub activation: Activation,
+    /// The activation that the network itself applies at its end.
+    #[serde(skip)]
+    pub ending: Option<Ending>,
 }
 
 /// An activation at the end of a network, which the loss includes and predictions apply.

@@ -27,9 +27,12 @@ pub use error::TrainError;
 pub use initialise::{initialise, layout};
 pub use inspect::{Inspection, inspect};
 pub use loss::check_losses;
+pub use network::DeadUnits;
 pub use predictor::{LoadedWeights, Predictor};
 pub use weights::{
     Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes,
-    weights_to_bytes,
+    weights_to_bytes, zero_weights,
 };
-pub use worker::{Connect, MemberReport, Seconds, Worker, WorkerReport};
+pub use worker::{
+    Connect, Learning, MemberReport, OutputSample, Sample, Seconds, Worker, WorkerReport,
+};

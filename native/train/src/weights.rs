@@ -109,6 +109,26 @@ pub fn weights_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Weights,
     }
 }
 
+/// The safetensors file of a network with all weights 0, which gives the same for every row: the model of a fit that failed
+/// in a search whose other fits go on.
+///
+/// # Errors
+/// As [`inspect`](crate::inspect()).
+pub fn zero_weights(
+    network: &NetworkDocument,
+    inputs: &[(impl AsRef<str>, Vec<usize>)],
+) -> Result<Vec<u8>, TrainError> {
+    let shapes: Vec<(&str, &[usize])> =
+        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
+    let definition = define(network, &shapes)?;
+    let layout = definition.layout();
+    let buffers = Buffers {
+        floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
+        integers: vec![0; layout.len_of(Element::IntegerBuffer)],
+    };
+    weights_to_bytes(layout, &vec![0.0; layout.parameters()], &buffers)
+}
+
 /// Checks that a safetensors file holds finite weights of exactly the tensors of a network whose inputs have these shapes (of
 /// one row), for training to start from.
 ///

@@ -98,6 +98,45 @@ class WideAndDeep(nn.Module):
         return self.value(values), self.pair(values)
 
 
+class Recurrent(nn.Module):
+    """A recurrent layer behind another module, with a Linear layer on its last state."""
+
+    def __init__(self, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.body = nn.ModuleDict({"memory": kind(4, 5, batch_first=True)})
+        self.out = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.body["memory"](x.unsqueeze(1))[0][:, -1])
+
+
+class Cells(nn.Module):
+    """A recurrence that is written as a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.LSTMCell(4, 5)
+        self.out = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state, memory = self.cell(x)
+        for _ in range(2):
+            state, memory = self.cell(x, (state, memory))
+        return self.out(state)
+
+
+class Functional(nn.Module):
+    """A softmax by a function, seen through a branch and a reshape, beside logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        values = self.out(x)
+        return functional.softmax(values, dim=1).reshape(-1, 3), values, torch.sigmoid(values)
+
+
 def perceptron() -> nn.Module:
     return nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
 
@@ -115,6 +154,13 @@ MODULES = {
     "tied": Tied,
     "frozen": Frozen,
     "wide and deep": WideAndDeep,
+    "LSTM": lambda: Recurrent(nn.LSTM),
+    "GRU": lambda: Recurrent(nn.GRU),
+    "RNN": lambda: Recurrent(nn.RNN),
+    "cells": Cells,
+    "softmax": lambda: nn.Sequential(nn.Linear(4, 3), nn.Softmax(dim=1)),
+    "log softmax": lambda: nn.Sequential(nn.Linear(4, 3), nn.LogSoftmax(dim=-1)),
+    "functional": Functional,
     "double": lambda: nn.Linear(4, 3).double(),
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from firesteel.fit_warnings import FitWarning
 from firesteel.network import BaseNetwork, Network, Node
 from firesteel.saved import load_network, load_weights
 from firesteel.spark import session, spark_jars
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BaseNetwork",
+    "FitWarning",
     "Network",
     "Node",
     "TorchScriptNetwork",

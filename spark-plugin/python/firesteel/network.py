@@ -231,7 +231,7 @@ class Network(BaseNetwork):
         self._nodes = tuple(nodes)
         self._outputs = tuple(outputs)
         self._weights = (
-            weights if weights is None or isinstance(weights, bytes) else _encode(weights)
+            weights if weights is None or isinstance(weights, bytes) else encode_weights(weights)
         )
         super().__init__(input_shapes)
         self._check()
@@ -361,7 +361,7 @@ class Network(BaseNetwork):
         return f"Network: {', '.join(self._inputs)} -> {' -> '.join(steps)}"
 
 
-def _encode(weights: Mapping[str, NDArray[Any]]) -> bytes:
+def encode_weights(weights: Mapping[str, NDArray[Any]]) -> bytes:
     """Weights as safetensors: floating tensors as float32, which is what the engine computes in."""
     arrays = {name: np.asarray(value) for name, value in weights.items()}
     return safetensors.encode(

@@ -18,13 +18,14 @@ from pyspark.sql import DataFrame, is_remote
 
 from firesteel import safetensors
 from firesteel.exports import TorchExports
+from firesteel.fit_warnings import issue
 from firesteel.network import BaseNetwork
 from firesteel.params.network import NetworkOptions, NetworkSetters, to_json
 from firesteel.params.training import TrainingOptions, TrainingParams, TrainingSetters
 from firesteel.summary import TrainingSummary
 
 C = TypeVar("C", bound=type)
-M = TypeVar("M", bound=JavaModel)
+M = TypeVar("M", bound="NetworkModelBase")
 _INT_BITS = 32
 
 
@@ -78,6 +79,11 @@ class NetworkEstimation(
         converted = to_json(value) if param.name == self.network.name else value
         return super()._make_java_param_pair(param, converted)
 
+    def _fit(self, dataset: DataFrame) -> M:
+        model: M = super()._fit(dataset)
+        issue(model.summary.warnings)
+        return model
+
     def fitMultiple(
         self, dataset: DataFrame, paramMaps: Sequence[dict[Param[Any], Any]]
     ) -> Iterator[tuple[int, M]]:
@@ -98,10 +104,14 @@ class NetworkEstimation(
         java_maps = [self._transfer_param_map_to_java(values) for values in maps]
         models = _items(estimator.fit(dataset._jdf, jvm.PythonUtils.toSeq(java_maps)))
         candidates = [self.copy(values) for values in maps]
-        return [
+        fitted = [
             candidate._copyValues(candidate._create_model(model))
             for candidate, model in zip(candidates, models, strict=True)
         ]
+        for index, model in enumerate(fitted):
+            name = f"candidate {index + 1} of {len(fitted)}"
+            issue(f"{name}: {text}" for text in model.summary.warnings)
+        return fitted
 
     def setWeightCol(self, value: str) -> Self:
         """Sets :py:attr:`weightCol`."""

@@ -154,7 +154,8 @@ class TrainingSummary:
     ledger : list of LedgerEntry
         Which mini-batches were applied, by worker and epoch.
     warnings : list of str
-        What the user should know.
+        What the user should know, such as signs that the model has not learnt. ``fit`` issues each
+        as a :class:`firesteel.FitWarning`.
     bestEpoch : int, optional
         The best epoch by what early stopping watches, counted from 0.
     stopped : str, optional

@@ -48,7 +48,8 @@ def to_module(
             raise ValueError(
                 "logits and scale are for networks of layers; a module of TorchScript is as it is"
             )
-        return _script_module(network, weights, shapes, classes=classes)
+        given = network.weights if weights is None else weights
+        return _script_module(network, given, shapes, classes=classes)
     layers = cast("Network", network)
     own = layers.weights if weights is None else weights
     examples = example_inputs(network, shapes)

@@ -37,7 +37,8 @@ def from_torch(
     behave differently in training (dropout, batch normalisation). A ``ScriptModule`` is taken as
     it is. The module's weights are the starting point of the training; the module is not changed.
 
-    A module should give logits: the loss of a classifier takes the softmax in.
+    A module must give logits: the loss of a classifier takes the softmax or the sigmoid in, and
+    refuses a module that ends in one.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def from_torch(
     ------
     ValueError
         If the module cannot be turned into TorchScript, saying why; naming the input or the tensor
-        that the engine does not take.
+        that the engine does not take, or the recurrent layer (``nn.LSTM``, ``nn.GRU``, ``nn.RNN``)
+        that would not learn.
 
     Examples
     --------
@@ -74,6 +76,7 @@ def from_torch(
             raise ValueError(f"the parameter '{name}' has no shape yet: give the module a batch")
     examples = _examples(example_inputs)
     compiled = _compile(module, examples)
+    _check_lists(compiled)
     _check_tensors(compiled)
     names = _inputs(compiled, examples, input_types, input_names)
     types = _types(module, names, examples, input_types)
@@ -172,6 +175,19 @@ def _unmangled(traced: torch.jit.ScriptModule) -> str:
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def _check_lists(compiled: torch.jit.ScriptModule) -> None:
+    """Refuses layers that TorchScript runs on a list of their parameters: they would not learn."""
+    for name, part in compiled.named_modules():
+        if isinstance(getattr(part, "_flat_weights", None), list):
+            kind = getattr(part, "original_name", type(part).__name__)
+            raise ValueError(
+                (f"layer '{name}' of the module" if name else "the module")
+                + f" is of the kind {kind} and would not learn: TorchScript runs it on a list of "
+                f"its parameters, which training does not reach; use a loop over nn.{kind}Cell, or "
+                "the layers LSTM and GRU of a firesteel.Network"
+            )
 
 
 def _check_tensors(compiled: torch.jit.ScriptModule) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self
 
-from firesteel.network import BaseNetwork
+from numpy.typing import NDArray
+
+from firesteel import safetensors
+from firesteel.network import BaseNetwork, encode_weights
 
 ELEMENT_TYPES = ("float32", "int64")
 """The element types of a module's inputs."""
@@ -25,8 +28,8 @@ class TorchScriptNetwork(BaseNetwork):
         The names of its outputs.
     module : bytes
         The archive that ``torch.jit.save`` writes.
-    input_shapes : dict, optional
-        As of :class:`Network`.
+    input_shapes, weights : optional
+        As of :class:`Network`; without `weights` training starts from those of the archive.
     """
 
     FORMAT = "firesteel.torchscript/1"
@@ -37,6 +40,7 @@ class TorchScriptNetwork(BaseNetwork):
         outputs: Sequence[str],
         module: bytes,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
+        weights: Mapping[str, NDArray[Any]] | bytes | None = None,
     ) -> None:
         for name, element in inputs.items():
             if element not in ELEMENT_TYPES:
@@ -49,6 +53,9 @@ class TorchScriptNetwork(BaseNetwork):
         self._types = MappingProxyType(dict(inputs))
         self._outputs = tuple(outputs)
         self._module = module
+        self._weights = (
+            weights if weights is None or isinstance(weights, bytes) else encode_weights(weights)
+        )
         super().__init__(input_shapes)
 
     @property
@@ -71,19 +78,41 @@ class TorchScriptNetwork(BaseNetwork):
         """The archive that ``torch.jit.load`` reads."""
         return self._module
 
+    @property
+    def weights(self) -> dict[str, NDArray[Any]] | None:
+        """Where training starts: arrays by name; None where the archive's own are."""
+        return None if self._weights is None else safetensors.decode(self._weights)
+
+    def with_weights(
+        self, weights: Mapping[str, NDArray[Any]] | bytes | None
+    ) -> TorchScriptNetwork:
+        """The same module, whose training starts from these weights, such as those of a model.
+
+        Parameters
+        ----------
+        weights : dict or bytes
+            Arrays by name, as in PyTorch's ``state_dict``, or safetensors; None for the archive's.
+        """
+        return TorchScriptNetwork(
+            self._types, self._outputs, self._module, self._input_shapes, weights
+        )
+
     def with_input_shape(self, *shape: int) -> TorchScriptNetwork:
         """The same module over rows of this shape, for modules of one input."""
         if len(self._types) != 1:
             raise ValueError("with_input_shape is for networks of one input; use input_shapes")
         shapes = {next(iter(self._types)): shape}
-        return TorchScriptNetwork(self._types, self._outputs, self._module, shapes)
+        return TorchScriptNetwork(self._types, self._outputs, self._module, shapes, self._weights)
 
     def _document(self) -> dict[str, Any]:
-        return {
+        document: dict[str, Any] = {
             "inputs": [{"name": name, "type": element} for name, element in self._types.items()],
             "outputs": self._outputs,
             "module": base64.b64encode(self._module).decode(),
         }
+        if self._weights is not None:
+            document["weights"] = base64.b64encode(self._weights).decode()
+        return document
 
     @classmethod
     def _from_document(
@@ -91,7 +120,14 @@ class TorchScriptNetwork(BaseNetwork):
     ) -> Self:
         inputs = {entry["name"]: entry["type"] for entry in document["inputs"]}
         module = base64.b64decode(document["module"])
-        return cls(inputs, document["outputs"], module, input_shapes)
+        weights = document.get("weights")
+        return cls(
+            inputs,
+            document["outputs"],
+            module,
+            input_shapes,
+            None if weights is None else base64.b64decode(weights),
+        )
 
     def __repr__(self) -> str:
         return (

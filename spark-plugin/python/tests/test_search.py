@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from firesteel import FitWarning
 from firesteel.classification import NetworkClassifier
 from py4j.protocol import Py4JJavaError
 from pyspark.ml import Pipeline
@@ -59,9 +60,26 @@ def test_models_of_an_iterator_come_each_once(
 
 def test_the_error_of_a_candidate_names_it(classifier: NetworkClassifier, blobs: DataFrame) -> None:
     broken = classifier.copy({classifier.optimizer: "sgd", classifier.loss: "mse_loss"})
-    grid = ParamGridBuilder().addGrid(classifier.learningRate, [0.01, 1e30]).build()
-    with pytest.raises(Py4JJavaError, match=r"candidate 2 of 2 \(learningRate = 1.0E30\)"):
+    grid = ParamGridBuilder().addGrid(classifier.learningRate, [1e29, 1e30]).build()
+    with pytest.raises(Py4JJavaError, match=r"candidate 1 of 2 \(learningRate = 1.0E29\)"):
         broken.fit(blobs, grid)
+
+
+def test_a_candidate_that_diverges_loses_a_cross_validation_with_a_warning(
+    classifier: NetworkClassifier, blobs: DataFrame
+) -> None:
+    unsteady = classifier.copy({classifier.optimizer: "sgd", classifier.loss: "mse_loss"})
+    search = CrossValidator(
+        estimator=unsteady,
+        estimatorParamMaps=ParamGridBuilder().addGrid(classifier.learningRate, [1e30, 0.2]).build(),
+        evaluator=MulticlassClassificationEvaluator(metricName="accuracy"),
+        numFolds=2,
+        seed=5,
+    )
+    with pytest.warns(FitWarning, match="candidate 1 of 2: the training diverged: worker"):
+        found = search.fit(blobs)
+    assert found.avgMetrics[0] < 0.5 and found.avgMetrics[1] > 0.8
+    assert found.bestModel.summary.stopped is None
 
 
 @pytest.mark.parametrize("piped", [False, True])
@@ -85,7 +103,7 @@ def test_a_search_that_has_failed_is_not_trained_again_for_its_other_models(
     spark: SparkSession, classifier: NetworkClassifier, blobs: DataFrame
 ) -> None:
     broken = classifier.copy({classifier.optimizer: "sgd", classifier.loss: "mse_loss"})
-    grid = ParamGridBuilder().addGrid(classifier.learningRate, [1e30, 0.01]).build()
+    grid = ParamGridBuilder().addGrid(classifier.learningRate, [1e30, 1e29]).build()
     models = broken.fitMultiple(blobs, grid)
 
     def ask() -> None:

@@ -69,6 +69,7 @@ impl Definition for Graph {
             name: output.name.clone(),
             shape: output.shape.clone(),
             activation: output.activation,
+            ending: output.ending,
         });
         Inspection {
             layers: layers.collect(),

@@ -5,7 +5,7 @@ use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec
 use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
 use crate::graph::show;
-use crate::inspect::{Activation, Inspection, OutputInspection};
+use crate::inspect::{Activation, Ending, Inspection, OutputInspection};
 
 /// Checks that losses fit a network and its labels, all in the outputs' order.
 ///
@@ -78,6 +78,9 @@ impl Fit<'_> {
             )));
         }
         let size = self.output.shape.iter().product();
+        if learns_numbers(self.loss) || self.output.ending.is_some() {
+            self.logit()?;
+        }
         let (formula, activation, target) = match *self.loss {
             LossSpec::CrossEntropy {} => {
                 self.includes(Activation::Softmax)?;
@@ -127,10 +130,11 @@ impl Fit<'_> {
     }
 
     fn error(&self, problem: &str) -> TrainError {
-        let activation = match self.output.activation {
-            Activation::None => "",
-            Activation::Softmax => " and ends in Softmax",
-            Activation::Sigmoid => " and ends in Sigmoid",
+        let activation = match (self.output.activation, self.output.ending) {
+            (Activation::Softmax, _) | (_, Some(Ending::Softmax)) => " and ends in Softmax",
+            (Activation::Sigmoid, _) | (_, Some(Ending::Sigmoid)) => " and ends in Sigmoid",
+            (_, Some(Ending::LogSoftmax)) => " and ends in LogSoftmax",
+            (Activation::None, None) => "",
         };
         let label = match self.label.kind {
             LabelKind::Class { classes } => format!("{classes} classes"),
@@ -147,14 +151,53 @@ impl Fit<'_> {
         ))
     }
 
-    /// The loss includes this activation, so no other one may end the network.
+    /// The loss includes this activation, so no other one may end the network, nor this one where the network itself
+    /// computes it.
     fn includes(&self, activation: Activation) -> Result<(), TrainError> {
+        self.takes_what_ends(activation)?;
         if self.output.activation == Activation::None || self.output.activation == activation {
             return Ok(());
         }
         Err(self.error(match activation {
             Activation::Softmax => "this loss includes a softmax: leave the Sigmoid out",
             _ => "this loss includes a sigmoid: leave the Softmax out",
+        }))
+    }
+
+    fn takes_what_ends(&self, activation: Activation) -> Result<(), TrainError> {
+        let likelihood = matches!(self.loss, LossSpec::NllLoss {});
+        let (layer, remedy) = match (activation, self.output.ending) {
+            // The logarithm of a softmax is its own.
+            (_, None) | (Activation::Softmax, Some(Ending::LogSoftmax)) => return Ok(()),
+            (_, Some(Ending::Softmax)) if likelihood => ("Softmax", "put LogSoftmax in its place"),
+            (_, Some(Ending::Sigmoid)) if likelihood => ("Sigmoid", "put LogSoftmax in its place"),
+            (_, Some(Ending::Softmax)) => ("Softmax", "leave it out"),
+            (_, Some(Ending::Sigmoid)) => ("Sigmoid", "leave it out"),
+            (_, Some(Ending::LogSoftmax)) => ("LogSoftmax", "leave it out"),
+        };
+        let wanted = if likelihood { "log-probabilities" } else { "logits" };
+        Err(self.error(&format!(
+            "this loss takes {wanted}, and the network itself computes the {layer}, so that it would hardly learn: \
+             {remedy}"
+        )))
+    }
+
+    /// A single output for two classes is read as a logit, which a loss of numbers teaches only through a Sigmoid.
+    fn logit(&self) -> Result<(), TrainError> {
+        let single = self.output.shape.iter().product::<usize>() == 1;
+        let is_class = matches!(self.label.kind, LabelKind::Class { .. });
+        if !single || !is_class || self.output.activation != Activation::None {
+            return Ok(());
+        }
+        Err(self.error(match self.output.ending {
+            Some(_) => {
+                "a classifier reads its single output as the logit of class 1: leave the activation out, with the loss \
+                 binary_cross_entropy_with_logits"
+            }
+            None => {
+                "a classifier reads its single output as the logit of class 1, which this loss does not teach: end the \
+                 network in Sigmoid or use the loss binary_cross_entropy_with_logits"
+            }
         }))
     }
 
@@ -203,6 +246,17 @@ impl Fit<'_> {
             )),
         }
     }
+}
+
+/// Whether a loss is of what an output gives and not of a margin or a logit.
+fn learns_numbers(loss: &LossSpec) -> bool {
+    matches!(
+        loss,
+        LossSpec::MseLoss {}
+            | LossSpec::L1Loss {}
+            | LossSpec::HuberLoss { .. }
+            | LossSpec::PoissonNllLoss {}
+    )
 }
 
 pub(super) fn name(loss: &LossSpec) -> &'static str {

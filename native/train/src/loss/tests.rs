@@ -1,7 +1,7 @@
 use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec};
 
 use super::*;
-use crate::inspect::{Inspection, OutputInspection};
+use crate::inspect::{Ending, Inspection, OutputInspection};
 
 fn inspection(outputs: &[(&str, &[usize], Activation)]) -> Inspection {
     Inspection {
@@ -13,6 +13,7 @@ fn inspection(outputs: &[(&str, &[usize], Activation)]) -> Inspection {
                 name: (*name).to_owned(),
                 shape: shape.to_vec(),
                 activation: *activation,
+                ending: None,
             })
             .collect(),
         parameters: 1,
@@ -174,6 +175,54 @@ fn a_loss_that_does_not_fit_names_output_shape_and_label() {
             "{loss:?} {shape:?} {activation:?} {kind:?}"
         );
     }
+}
+
+#[test]
+fn an_activation_that_the_network_computes_is_refused_by_a_loss_that_takes_logits() {
+    use Ending::{LogSoftmax, Sigmoid, Softmax};
+    let resolve = |loss: LossSpec, shape: &[usize], ending, kind| {
+        let mut inspection = inspection(&[("out", shape, Activation::None)]);
+        inspection.outputs[0].ending = Some(ending);
+        let labels = [LabelSpec { column: "label".to_owned(), kind }];
+        Loss::resolve(&[loss.into()], &inspection, &labels).map_err(|error| error.to_string())
+    };
+    let (cross, binary) = (LossSpec::CrossEntropy {}, LossSpec::BinaryCrossEntropyWithLogits {});
+    let (likelihood, square) = (LossSpec::NllLoss {}, LossSpec::MseLoss {});
+    assert_eq!(
+        resolve(cross, &[2], Softmax, class(2)).unwrap_err(),
+        "loss 'cross_entropy' does not fit: the network's output 'out' has the shape [2] and ends in Softmax, label \
+         column 'label' holds 2 classes; this loss takes logits, and the network itself computes the Softmax, so that \
+         it would hardly learn: leave it out"
+    );
+    for (loss, shape, ending, kind) in [
+        (cross, [2], Sigmoid, class(2)),
+        (LossSpec::KlDiv {}, [2], Softmax, numbers(2)),
+        (binary, [1], Sigmoid, class(2)),
+        (binary, [2], LogSoftmax, class(2)),
+        (likelihood, [2], Softmax, class(2)),
+        (square, [1], Sigmoid, class(2)),
+        (LossSpec::Hinge {}, [1], Sigmoid, class(2)),
+    ] {
+        let error = resolve(loss, &shape, ending, kind).unwrap_err();
+        assert!(error.contains(&format!("ends in {ending:?}")), "{loss:?} {ending:?}: {error}");
+        assert!(error.contains("leave") || error.contains("LogSoftmax in its place"), "{error}");
+    }
+    for (loss, shape, ending, kind) in [
+        (cross, [2], LogSoftmax, class(2)),
+        (likelihood, [2], LogSoftmax, class(2)),
+        (LossSpec::KlDiv {}, [2], LogSoftmax, numbers(2)),
+        (square, [1], Sigmoid, numbers(1)),
+        (square, [2], Softmax, class(2)),
+    ] {
+        assert!(resolve(loss, &shape, ending, kind).is_ok(), "{loss:?} {ending:?}");
+    }
+}
+
+#[test]
+fn a_single_output_without_a_sigmoid_is_no_classifier_by_a_loss_of_numbers() {
+    let error = resolve(&LossSpec::MseLoss {}, &[1], Activation::None, class(2)).unwrap_err();
+    assert!(error.to_string().contains("end the network in Sigmoid"), "{error}");
+    assert!(resolve(&LossSpec::MseLoss {}, &[1], Activation::Sigmoid, class(2)).is_ok());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use firesteel_core::Tally;
 use tch::{Tensor, no_grad_guard};
 
 use super::forward::{Plan, Product, Tape};
-use super::{Batch, Gradient, Network, Replica, Views};
+use super::{Batch, DeadUnits, Gradient, Network, Replica, Views};
 use crate::definition::Definition;
 use crate::error::TrainError;
 use crate::graph::Graph;
@@ -31,7 +31,21 @@ impl Autograd {
 impl Network for Autograd {
     fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError> {
         let _guard = no_grad_guard();
-        self.plan.run(views, inputs, None)
+        self.plan.run(views, inputs, None, &mut |_, _| Ok(()))
+    }
+
+    fn examine(
+        &self,
+        views: &Views,
+        inputs: &[&Tensor],
+    ) -> Result<(Vec<Tensor>, Vec<DeadUnits>), TrainError> {
+        let _guard = no_grad_guard();
+        let mut found = Vec::new();
+        let outputs = self.plan.run(views, inputs, None, &mut |step, value| {
+            found.extend(step.dead_units(value)?);
+            Ok(())
+        })?;
+        Ok((outputs, found))
     }
 
     fn forward_backward(
@@ -45,7 +59,7 @@ impl Network for Autograd {
         let Replica { views, random, integers, .. } = replica;
         let integers = integers.slice_mut();
         let mut tape = Tape { random, integers, products: Vec::new() };
-        let outputs = self.plan.run(views, &inputs, Some(&mut tape))?;
+        let outputs = self.plan.run(views, &inputs, Some(&mut tape), &mut |_, _| Ok(()))?;
         let weights = batch.weights();
         let labels = batch.labels.iter().map(|column| column.tensor());
         let loss = loss.of(&outputs, labels, weights)?;
@@ -60,9 +74,14 @@ impl Network for Autograd {
         let (of_outputs, of_parameters) = found.split_at(products.len());
         for (product, of_output) in products.iter().zip(of_outputs) {
             product.write(of_output, &gradient.views)?;
+            gradient.reach(product.weight);
+            if product.bias {
+                gradient.reach(product.weight + 1);
+            }
         }
         for (&index, of_parameter) in self.followed.iter().zip(of_parameters) {
             gradient.views[index].f_copy_(of_parameter)?;
+            gradient.reach(index);
         }
         loss::tally(&loss, weights.map_or(batch.rows() as f64, |weights| weights.sum))
     }

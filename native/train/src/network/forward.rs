@@ -5,13 +5,13 @@ use std::ops::Range;
 use firesteel_core::Element;
 use tch::Tensor;
 
-use super::elementwise;
 use super::recurrent::recur;
 use super::replica::Views;
+use super::{DeadUnits, elementwise};
 use crate::error::TrainError;
-use crate::graph::{BatchNorm, Convolution, Graph, Layer, Padding, Pooling, ValueId};
+use crate::graph::{BatchNorm, Convolution, Elementwise, Graph, Layer, Padding, Pooling, ValueId};
 use crate::random::Generator;
-use crate::raw::{Memory, dimension, lengths};
+use crate::raw::{Memory, dimension, lengths, values};
 
 /// The operations of a graph in order.
 #[derive(Debug)]
@@ -22,7 +22,8 @@ pub(super) struct Plan {
 }
 
 #[derive(Debug)]
-struct Step {
+pub(super) struct Step {
+    name: String,
     layer: Layer,
     inputs: Vec<ValueId>,
     output: ValueId,
@@ -71,6 +72,7 @@ impl Plan {
                 last_read[value] = steps.len();
             }
             steps.push(Step {
+                name: node.name.clone(),
                 layer: node.layer.clone(),
                 inputs: node.inputs.clone(),
                 output: inputs + index,
@@ -88,12 +90,13 @@ impl Plan {
         Self { inputs, steps, outputs }
     }
 
-    /// The outputs for these inputs; with a tape in training mode.
+    /// The outputs for these inputs; with a tape in training mode. `watch` sees the value of each step.
     pub(super) fn run(
         &self,
         views: &Views,
         inputs: &[&Tensor],
         mut tape: Option<&mut Tape<'_>>,
+        watch: &mut dyn FnMut(&Step, &Tensor) -> Result<(), TrainError>,
     ) -> Result<Vec<Tensor>, TrainError> {
         let mut values: Vec<Option<Tensor>> = Vec::new();
         values.resize_with(self.steps.last().map_or(self.inputs, |step| step.output + 1), || None);
@@ -104,6 +107,7 @@ impl Plan {
                 .map(|&value| self.value(inputs, &values, value))
                 .collect::<Result<Vec<&Tensor>, _>>()?;
             let result = step.run(&views.0[step.tensors.clone()], &read, tape.as_deref_mut())?;
+            watch(step, &result)?;
             values[step.output] = Some(result);
             for &value in &step.spent {
                 values[value] = None;
@@ -130,6 +134,22 @@ impl Plan {
 }
 
 impl Step {
+    /// The units of a ReLU that are 0 for all rows, if there are any. A unit is a feature or a channel.
+    pub(super) fn dead_units(&self, value: &Tensor) -> Result<Option<DeadUnits>, TrainError> {
+        let Layer::Elementwise(Elementwise::Relu | Elementwise::Relu6) = self.layer else {
+            return Ok(None);
+        };
+        let count = value.dim() as i64;
+        // Channels come first in an image, features last in a sequence.
+        let unit = if count == 3 { 2 } else { 1 };
+        let others: Vec<i64> = (0..count).filter(|&dimension| dimension != unit).collect();
+        let largest = value.f_amax(others, false)?.f_contiguous()?;
+        let units = values(&largest)?;
+        let dead = units.iter().filter(|&&unit| unit == 0.0).count() as u64;
+        let found = DeadUnits { layer: self.name.clone(), dead, units: units.len() as u64 };
+        Ok((dead > 0).then_some(found))
+    }
+
     fn run(
         &self,
         own: &[Tensor],

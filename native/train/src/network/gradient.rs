@@ -12,6 +12,8 @@ pub(crate) struct Gradient {
     memory: Memory<f32>,
     /// By the layout's entries; an empty one for each buffer.
     pub(crate) views: Vec<Tensor>,
+    /// Whether the loss has depended on each of the layout's entries.
+    reached: Vec<bool>,
 }
 
 impl Gradient {
@@ -24,7 +26,17 @@ impl Gradient {
             _ => Ok(Tensor::new()),
         };
         let views = layout.entries().iter().map(view).collect::<Result<_, _>>()?;
-        Ok(Self { memory, views })
+        Ok(Self { memory, views, reached: vec![false; layout.entries().len()] })
+    }
+
+    /// Notes that the loss depends on an entry of the layout.
+    pub(crate) fn reach(&mut self, entry: usize) {
+        self.reached[entry] = true;
+    }
+
+    /// Whether the loss has depended on an entry of the layout in any mini-batch.
+    pub(crate) fn is_reached(&self, entry: usize) -> bool {
+        self.reached[entry]
     }
 
     /// The flat gradient.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use firesteel_core::ParamLayout;
 use firesteel_core::spec::{TORCHSCRIPT_FORMAT, TensorKind, TorchScriptInput, TorchScriptSpec};
-use firesteel_script::{Module, ScriptError};
+use firesteel_script::{Ending, Listed, Module, ScriptError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use self::network::ScriptNetwork;
@@ -48,6 +48,7 @@ impl Script {
         })?;
         let inputs = inputs(spec, shapes)?;
         let module = open(&archive)?;
+        check_lists(&module)?;
         let places = Places::of(&module)?;
         let outputs = probe(&module, &inputs, &spec.outputs)?;
         Ok(Self { archive, inputs, outputs, places })
@@ -88,6 +89,17 @@ impl Definition for Script {
             layout_hash: format!("{:016x}", self.layout().hash()),
         }
     }
+}
+
+/// Refuses a module in which a layer computes with tensors that training does not reach.
+fn check_lists(module: &Module) -> Result<(), TrainError> {
+    let Some(Listed { name, kind }) = module.listed().first() else { return Ok(()) };
+    let layer = if name.is_empty() { String::new() } else { format!("layer '{name}' of ") };
+    Err(TrainError::InvalidSpec(format!(
+        "{layer}the TorchScript module is of the kind {kind} and would not learn: TorchScript runs it on a list of its \
+         parameters, which training does not reach; use a loop over {kind}Cell, or the layers LSTM and GRU of a \
+         firesteel.Network"
+    )))
 }
 
 fn open(archive: &[u8]) -> Result<Module, TrainError> {
@@ -163,7 +175,11 @@ fn probe(
         ))
     })?;
     check_count(found.len(), names)?;
-    names.iter().zip(&found).map(|(name, tensor)| output(name, tensor)).collect()
+    // The code may make its tuple in a way that tells no endings.
+    let endings = if module.endings().len() == names.len() { module.endings() } else { &[] };
+    let endings = endings.iter().copied().chain(std::iter::repeat(None));
+    let outputs = names.iter().zip(&found).zip(endings);
+    outputs.map(|((name, tensor), ending)| output(name, tensor, ending)).collect()
 }
 
 fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
@@ -177,7 +193,11 @@ fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
     )))
 }
 
-fn output(name: &str, tensor: &Tensor) -> Result<OutputInspection, TrainError> {
+fn output(
+    name: &str,
+    tensor: &Tensor,
+    ending: Option<Ending>,
+) -> Result<OutputInspection, TrainError> {
     let (size, kind) = (tensor.size(), tensor.f_kind()?);
     let rows = dimension(PROBE_ROWS)?;
     if kind != Kind::Float || size.len() < 2 || size[0] != rows || size.contains(&0) {
@@ -187,5 +207,5 @@ fn output(name: &str, tensor: &Tensor) -> Result<OutputInspection, TrainError> {
         )));
     }
     let shape = size[1..].iter().map(|&length| length.unsigned_abs() as usize).collect();
-    Ok(OutputInspection { name: name.to_owned(), shape, activation: Activation::None })
+    Ok(OutputInspection { name: name.to_owned(), shape, activation: Activation::None, ending })
 }

@@ -85,7 +85,10 @@ impl Network for ScriptNetwork {
         for (&index, of_parameter) in trained.iter().zip(&found) {
             // A parameter that the loss does not depend on has none.
             match of_parameter.defined() {
-                true => gradient.views[index].f_copy_(of_parameter)?,
+                true => {
+                    gradient.views[index].f_copy_(of_parameter)?;
+                    gradient.reach(index);
+                }
                 false => drop(gradient.views[index].f_zero_()?),
             }
         }

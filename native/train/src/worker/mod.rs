@@ -4,6 +4,7 @@
 mod evaluate;
 mod fill;
 mod finite;
+mod learning;
 mod link;
 mod member;
 mod report;
@@ -23,6 +24,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::evaluate::Evaluator;
 use self::fill::Filler;
+use self::learning::Untouched;
+pub use self::learning::{Learning, OutputSample, Sample};
 use self::member::{Member, Scratch, State, Terms, Window};
 use self::report::Clock;
 pub use self::report::{MemberReport, Seconds, WorkerReport};
@@ -110,6 +113,7 @@ impl Worker {
             partition: self.spec.partition,
             attempt: self.spec.attempt,
             workers: members.iter().map(|member| member.report.clone()).collect(),
+            learning: training.learning(members)?,
             seconds: clock.seconds(),
         })
     }
@@ -145,6 +149,7 @@ struct Training<'a> {
     loss: Loss,
     network: Box<dyn Network>,
     gradient: Gradient,
+    untouched: Untouched,
     filler: Filler,
     batch: Batch,
     scratch: Scratch,
@@ -190,6 +195,7 @@ impl<'a> Training<'a> {
             scratch: Scratch::new(layout, &buffers),
             network: definition.network()?,
             gradient: Gradient::new(&*definition)?,
+            untouched: Untouched::new(layout),
             evaluator: Evaluator::new(spec, &*definition, &loss, partition.rows())?,
             loss,
             batch,
@@ -303,6 +309,7 @@ impl<'a> Training<'a> {
         if !tally.loss.is_finite() {
             return Err(member.diverged("the loss", tally.loss, batch));
         }
+        self.untouched.see(self.definition.layout(), &self.gradient);
         if !self.strategy.steps_on_server() {
             clip(&self.spec.controls.clipping, self.gradient.flat_mut());
             member.optimizer.set_learning_rate(self.rate(member, batch));

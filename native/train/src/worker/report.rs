@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::Learning;
+
 /// What the workers of a task did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -14,6 +16,8 @@ pub struct WorkerReport {
     pub attempt: i64,
     /// The workers of the task.
     pub workers: Vec<MemberReport>,
+    /// Signs of whether they learnt; none where they trained nothing.
+    pub learning: Option<Learning>,
     /// Where the time went.
     pub seconds: Seconds,
 }
@@ -26,7 +30,9 @@ pub struct MemberReport {
     pub index: u32,
     /// The number of its rows.
     pub rows: u64,
-    /// A hash of its rows that does not depend on their order, in hexadecimal digits.
+    /// The number of its rows that are held out.
+    pub held_out: u64,
+    /// A hash of its rows, in hexadecimal digits.
     pub content: String,
     /// The mini-batches trained.
     pub batches: u64,

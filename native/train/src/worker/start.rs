@@ -25,7 +25,8 @@ impl Training<'_> {
         let report = MemberReport {
             index: id.index,
             rows: shard.len() as u64,
-            content: format!("{:016x}", shard.content()),
+            held_out: held_out.len() as u64,
+            content: format!("{:016x}", shard.content(self.spec.shuffle)),
             ..MemberReport::default()
         };
         let optimizer = optimizer::build(&self.spec.optimizer, parameters)?;
@@ -33,7 +34,7 @@ impl Training<'_> {
             worker: id,
             attempt: self.spec.attempt,
             rows: shard.len() as u64,
-            content: shard.content(),
+            content: shard.content(self.spec.shuffle),
             batches,
             held_out: held_out.len() as u64,
         })?;

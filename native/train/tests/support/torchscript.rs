@@ -60,8 +60,22 @@ pub fn document(
 }
 
 /// The modules that tests use without data of their own; PyTorch is started once for all of them.
-const SAVED: [&str; 7] =
-    ["perceptron", "dropping", "frozen", "tied", "mlp", "double", "wide and deep"];
+const SAVED: [&str; 14] = [
+    "perceptron",
+    "dropping",
+    "frozen",
+    "tied",
+    "mlp",
+    "double",
+    "wide and deep",
+    "LSTM",
+    "GRU",
+    "RNN",
+    "cells",
+    "softmax",
+    "log softmax",
+    "functional",
+];
 
 /// The archive of one of the modules of `torchscript.py`.
 pub fn saved(module: &str) -> Arc<Vec<u8>> {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -158,8 +157,6 @@ class Trainer(ABC):
         )
         self.record_training_end()
         summary = fitted.summary
-        for warning in summary.warnings:
-            warnings.warn(warning, stacklevel=2)
         self.history = history_of(summary, len(self.metrics))
         result = self._result(given, fitted)
         self._trained(result, summary.commits)

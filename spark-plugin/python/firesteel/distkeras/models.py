@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from firesteel.network import BaseNetwork, Network
 from firesteel.stages import NetworkModelBase
+from firesteel.torchscript import TorchScriptNetwork
 
 _MEMBER = re.compile(r"member\.(\d+)\.(.*)")
 
@@ -39,8 +40,7 @@ def as_network(model: Any) -> BaseNetwork:
 
         return from_keras(model)
     if isinstance(model, NetworkModelBase):
-        network = model.network
-        return network.with_weights(model.weights) if isinstance(network, Network) else network
+        return _starting(model.network, model.weights)
     raise TypeError(
         "needs a Keras model, a firesteel.Network or a fitted model of Firesteel, "
         f"not {type(model).__name__}"
@@ -58,7 +58,14 @@ def output_names(model: Any, network: BaseNetwork) -> list[str]:
 
 def without_weights(network: BaseNetwork) -> BaseNetwork:
     """The network without weights that training would start from."""
-    return network.with_weights(None) if isinstance(network, Network) else network
+    return _starting(network, None)
+
+
+def _starting(network: BaseNetwork, weights: Mapping[str, NDArray[Any]] | None) -> BaseNetwork:
+    """The network, whose training starts from these weights."""
+    if isinstance(network, Network | TorchScriptNetwork):
+        return network.with_weights(weights)
+    return network
 
 
 def like(given: Any, weights: Mapping[str, NDArray[Any]]) -> Any:

@@ -24,7 +24,12 @@ fn spec(task: PredictionTask, thresholds: &[f64]) -> PredictorSpec {
 }
 
 fn inspection(shape: &[usize], activation: Activation) -> Inspection {
-    let output = OutputInspection { name: "out".to_owned(), shape: shape.to_vec(), activation };
+    let output = OutputInspection {
+        name: "out".to_owned(),
+        shape: shape.to_vec(),
+        activation,
+        ending: None,
+    };
     Inspection {
         layers: vec![],
         inputs: vec![],

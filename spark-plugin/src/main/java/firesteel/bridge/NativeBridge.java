@@ -24,6 +24,9 @@ final class NativeBridge {
   /** Fails unless a safetensors file holds finite weights of exactly the tensors of a network. */
   static native void checkWeights(String request, byte[] module, byte[] weights);
 
+  /** The safetensors file of a network with all weights 0. */
+  static native byte[] zeroWeights(String request, byte[] module);
+
   /** Fails with this code and this text, through a real panic where the code is that of a panic. */
   static native void selfTest(int code, String message);
 

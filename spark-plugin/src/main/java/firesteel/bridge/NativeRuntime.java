@@ -60,6 +60,18 @@ public final class NativeRuntime {
   }
 
   /**
+   * The weights of a network that has learnt nothing: all 0.
+   *
+   * @param request as that of {@link #inspect(String)}
+   * @param module the archive of a network in TorchScript, or null
+   * @return a safetensors file
+   */
+  public static byte[] zeroWeights(String request, byte[] module) {
+    NativeLibrary.ensureLoaded();
+    return NativeBridge.zeroWeights(request, module);
+  }
+
+  /**
    * Counts and hashes the rows of a stream, which is pulled to its end and not kept.
    *
    * @param spec the {@code DataSpec} as JSON

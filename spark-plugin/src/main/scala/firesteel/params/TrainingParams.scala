@@ -40,7 +40,9 @@ trait TrainingParams
   final val epochs: IntParam =
     new IntParam(this, "epochs", "passes over the data (>= 1)", Validators.atLeastOne("epochs"))
 
-  /** Whether each worker takes its rows in a new order every epoch, which the seed decides. Default: true. */
+  /** Whether each worker takes its rows in a new order every epoch, which the seed decides; if not, always in the order in
+    * which they lie in their partition. Default: true.
+    */
   final val shuffle: BooleanParam =
     new BooleanParam(this, "shuffle", "whether each epoch takes the rows in a new order")
 

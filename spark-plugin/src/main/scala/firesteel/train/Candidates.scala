@@ -23,8 +23,20 @@ private[train] object Candidates {
   /** Each candidate has a parameter server with threads and a port of its own. */
   private val MostInJob = 16
 
-  /** Trains all of them; gives what came of each. */
+  /** Trains all of them; gives what came of each.
+    *
+    * @throws firesteel.bridge.TrainingDivergedException
+    *   when all diverge
+    */
   def train(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] = {
+    val found = trainAll(df, plans)
+    val failures = found.flatMap(_.failure)
+    failures.headOption.filter(_ => failures.size == found.size).foreach(throw _)
+    found
+  }
+
+  /** As [[train]], also when all diverge. */
+  def trainAll(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] = {
     val context = FitJob.prepare(df)
     val conf = context.getConf
     val fits = plans.map { plan =>

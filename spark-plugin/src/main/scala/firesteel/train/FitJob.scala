@@ -14,8 +14,16 @@ import org.apache.spark.sql.DataFrame
 import org.apache.spark.{FutureAction, SparkContext}
 import org.slf4j.LoggerFactory
 
-/** What a fit gives: the trained weights as safetensors, and what happened. */
-private[firesteel] final case class TrainedNetwork(weights: Array[Byte], summary: TrainingSummary)
+/** What a fit gives: the trained weights as safetensors, and what happened.
+  *
+  * @param failure
+  *   why it diverged, where it is a candidate of a search that has; all weights are 0 then
+  */
+private[firesteel] final case class TrainedNetwork(
+    weights: Array[Byte],
+    summary: TrainingSummary,
+    failure: Option[RuntimeException] = None
+)
 
 /** The Spark job of one fit, or of several over the same rows: its tasks are the workers. */
 private[firesteel] object FitJob {
@@ -33,12 +41,17 @@ private[firesteel] object FitJob {
   def run(df: DataFrame, plan: FitPlan): TrainedNetwork =
     train(df, Seq(SizedPlan.of(plan, prepare(df)))).head
 
-  /** Trains the candidates of a search, those that can side by side. Fails with the first that fails.
+  /** Trains the candidates of a search, those that can side by side. One that diverges ends alone, with its failure; any
+    * other failure of one fails all.
     *
     * @throws java.lang.RuntimeException
     *   as [[run]]
     */
   def runAll(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] = Candidates.train(df, plans)
+
+  /** As [[runAll]], but if all diverge that is no failure: they are candidates of a search that has more. */
+  def runCandidate(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] =
+    Candidates.trainAll(df, plans)
 
   /** What has to be right before anything else is done. */
   private[train] def prepare(df: DataFrame): SparkContext = {
@@ -77,7 +90,7 @@ private[firesteel] object FitJob {
   private final class Run(
       context: SparkContext,
       fits: Seq[OpenFit],
-      job: PreparedJob[Seq[String]],
+      job: PreparedJob[Seq[Option[String]]],
       slots: Int,
       progress: Progress,
       checkpoints: Seq[CheckpointWriter]
@@ -119,7 +132,7 @@ private[firesteel] object FitJob {
         }
       val end = seconds
       fits.indices.map { fit =>
-        val own = reports.map(task => ServerStatus.parseReport(task(fit)))
+        val own = reports.flatMap(task => task(fit)).map(ServerStatus.parseReport)
         val trained = finished(fit).filter(_ => fits.size > 1).getOrElse(end)
         fits(fit).result(own, trained, job.decisions)
       }
@@ -128,7 +141,9 @@ private[firesteel] object FitJob {
     private def seconds: Double = (System.nanoTime() - start).toDouble / 1e9
 
     @tailrec
-    private def watch(action: FutureAction[Seq[Seq[String]]]): Seq[Seq[String]] = {
+    private def watch(
+        action: FutureAction[Seq[Seq[Option[String]]]]
+    ): Seq[Seq[Option[String]]] = {
       val ended =
         try {
           Await.ready(action, Poll)
@@ -176,10 +191,13 @@ private[firesteel] object FitJob {
     private def failure: Option[RuntimeException] = failureOf(Try(statuses).getOrElse(last))
 
     private def failureOf(statuses: Seq[ServerStatus]): Option[RuntimeException] =
-      statuses.zip(fits).collectFirst {
-        case (ServerStatus.Failed(FailureStatus(code, message)), fit) =>
-          NativeErrors.create(code, fit.sized.plan.named(message))
-      }
+      statuses
+        .zip(fits)
+        .flatMap { case (status, fit) =>
+          // A candidate that diverges ends alone.
+          fit.failureOf(status).filterNot(_ => fit.hasDiverged(status))
+        }
+        .headOption
   }
 
   /** The failure inside a SparkException that has a type of its own. */

@@ -118,13 +118,22 @@ private[firesteel] object Inspection {
     NativeRuntime.checkWeights(asked, network.module.map(_.bytes).orNull, weights.bytes)
   }
 
+  /** The weights of a plan's network, all 0. */
+  def zeroWeights(plan: FitPlan): Array[Byte] = {
+    val asked = FitPlan.text(JObject(request(plan.network, plan.data.inputs)))
+    NativeRuntime.zeroWeights(asked, plan.moduleBytes)
+  }
+
   private def ask(network: Network, inputs: Seq[InputColumn], more: JField*): String = {
     NativeSetup.ensureLoaded()
     val asked = FitPlan.text(JObject(request(network, inputs) ++ more))
     NativeRuntime.inspect(asked, network.module.map(_.bytes).orNull)
   }
 
-  private def request(network: Network, inputs: Seq[InputColumn]): List[JField] = {
+  private def request(network: Network, inputs: Seq[InputColumn]): List[JField] =
+    request(NetworkJson.specification(network), inputs)
+
+  private def request(specification: JObject, inputs: Seq[InputColumn]): List[JField] = {
     val shapes = inputs.map { input =>
       JObject(
         "name" -> JString(input.name),
@@ -132,7 +141,7 @@ private[firesteel] object Inspection {
       )
     }
     List(
-      "network" -> NetworkJson.specification(network),
+      "network" -> specification,
       "inputs" -> JArray(shapes.toList)
     )
   }

@@ -35,12 +35,28 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     finished(trainOne(dataset))
   }
 
+  /** Fits a model with a map, which has precedence over what is set here. Asked by one of Spark's searches, it gives a
+    * model that predicts the same for every row where the training diverges, as for several maps.
+    */
+  override def fit(dataset: Dataset[_], paramMap: ParamMap): M =
+    if (NetworkEstimation.isSearching) fitAll(dataset, Seq(paramMap), FitJob.runCandidate).head
+    else super.fit(dataset, paramMap)
+
   /** Fits a model for each map, which has precedence over what is set here.
     *
     * Maps that lead to the same columns and the same number of tasks train in one job, side by side: the data is read once
-    * and is in memory once. `spark.firesteel.candidates.memory` bounds how many. The first failure fails all.
+    * and is in memory once. `spark.firesteel.candidates.memory` bounds how many. A candidate that diverges ends alone: all
+    * weights of its model are 0, and its summary's `stopped` is `diverged`. If all diverge, or one fails for another
+    * reason, the first failure fails all.
     */
-  override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] = {
+  override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] =
+    fitAll(dataset, paramMaps, FitJob.runAll)
+
+  private def fitAll(
+      dataset: Dataset[_],
+      paramMaps: Seq[ParamMap],
+      run: (DataFrame, Seq[FitPlan]) => Seq[TrainedNetwork]
+  ): Seq[M] = {
     val candidates = paramMaps.map(copy(_))
     val names = paramMaps.zipWithIndex.map { case (map, index) =>
       s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
@@ -55,8 +71,8 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       }
       val plans =
         prepared.zip(names).map { case (one, name) => one.plan.copy(candidate = Some(name)) }
-      FitJob.runAll(data.df, plans).zip(prepared).zip(candidates).map {
-        case ((trained, one), candidate) => candidate.finished(one.model(trained))
+      run(data.df, plans).zip(prepared).zip(candidates).map { case ((trained, one), candidate) =>
+        candidate.finished(one.model(trained))
       }
     }
   }
@@ -172,6 +188,12 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
 
 private[firesteel] object NetworkEstimation {
   private val ShownCharacters = 40
+
+  /** Whether `CrossValidator` or `TrainValidationSplit` runs this, which fit each candidate by itself and fail with it. */
+  private def isSearching: Boolean =
+    Thread.currentThread.getStackTrace.exists(
+      _.getClassName.startsWith("org.apache.spark.ml.tuning.")
+    )
 
   /** Gives the name of a candidate to what is wrong with its settings. */
   private def naming[R](candidate: String)(body: => R): R =

@@ -1,6 +1,11 @@
 package firesteel.train
 
-import firesteel.bridge.{NativeServer, UntrainedModelException}
+import firesteel.bridge.{
+  NativeErrors,
+  NativeServer,
+  TrainingDivergedException,
+  UntrainedModelException
+}
 import firesteel.data.Closing
 import firesteel.network.Archive
 import org.apache.spark.SparkContext
@@ -50,6 +55,15 @@ private[train] final class OpenFit private (
 
   def status: ServerStatus = ServerStatus.parseStatus(server.status())
 
+  /** Why the fit has failed, if it has. */
+  def failureOf(status: ServerStatus): Option[RuntimeException] =
+    status.failure.map(failed => NativeErrors.create(failed.code, sized.plan.named(failed.message)))
+
+  /** Whether it is a candidate of a search that has diverged, without which the others go on. */
+  def hasDiverged(status: ServerStatus): Boolean =
+    sized.plan.candidate.nonEmpty &&
+      failureOf(status).exists(_.isInstanceOf[TrainingDivergedException])
+
   def checkpointWriter(): CheckpointWriter = checkpoints.writer(server)
 
   /** The weights, and what happened.
@@ -67,19 +81,44 @@ private[train] final class OpenFit private (
       decisions: Seq[String]
   ): TrainedNetwork = {
     val last = status
+    if (hasDiverged(last)) diverged(last, reports, seconds, decisions)
+    else trained(last, reports, seconds, decisions)
+  }
+
+  private def trained(
+      last: ServerStatus,
+      reports: Seq[TaskReport],
+      seconds: Double,
+      decisions: Seq[String]
+  ): TrainedNetwork = {
     if (last.rowsTrained == 0) {
       throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
     }
     val kept = ServerStatus.parseSummary(server.summary())
-    val summary = TrainingSummary.of(
-      last,
-      kept,
-      reports,
-      sized.workers,
-      seconds,
-      sized.plan.decisions(sized.workers, sized.slots) ++ decisions
-    )
-    TrainedNetwork(server.weights(), summary)
+    val summary = summaryOf(last, kept, reports, seconds, decisions)
+    val found = Diagnosis.warnings(summary.epochs, reports)
+    found.foreach(warning => FitJob.log.warn(sized.plan.named(warning)))
+    TrainedNetwork(server.weights(), summary.copy(warnings = summary.warnings ++ found))
+  }
+
+  /** What is left of a candidate that has diverged: weights that predict the same for every row. */
+  private def diverged(
+      last: ServerStatus,
+      reports: Seq[TaskReport],
+      seconds: Double,
+      decisions: Seq[String]
+  ): TrainedNetwork = {
+    val plan = sized.plan
+    val failure = failureOf(last)
+    val warning =
+      s"the training diverged: ${last.failure.fold("")(_.message)}. All weights of the model are 0, so that it predicts " +
+        "the same for every row"
+    FitJob.log.warn(plan.named(warning))
+    val kept = ServerStatus.parseSummary(server.summary())
+    val summary = summaryOf(last, kept, reports, seconds, decisions)
+    val weights = Inspection.zeroWeights(plan)
+    val told = summary.copy(warnings = summary.warnings :+ warning, stopped = Some("diverged"))
+    TrainedNetwork(weights, told, failure)
   }
 }
 

@@ -71,18 +71,34 @@ private[train] final case class TaskReport(
     partition: Int,
     attempt: Long,
     workers: Seq[MemberReport],
-    seconds: Map[String, Double]
+    seconds: Map[String, Double],
+    learning: Option[LearningReport] = None
 )
 
 private[train] final case class MemberReport(index: Int, rows: Long)
 
+/** Whether a task's workers learnt: parameters by name, and what a sample of their rows shows. */
+private[train] final case class LearningReport(
+    unreached: Seq[String],
+    withoutGradient: Seq[String],
+    sample: Option[SampleReport]
+)
+
+private[train] final case class SampleReport(
+    rows: Int,
+    loss: Option[Double],
+    shuffledLoss: Option[Double],
+    outputs: Seq[OutputReport],
+    dead: Seq[DeadReport]
+)
+
+/** The prediction of all rows, where it is the same for all. */
+private[train] final case class OutputReport(output: String, constant: Option[String])
+
+private[train] final case class DeadReport(layer: String, dead: Long, units: Long)
+
 private[train] object ServerStatus {
   private implicit val formats: DefaultFormats.type = DefaultFormats
-
-  /** Finds the failure of a fit that has failed. */
-  object Failed {
-    def unapply(status: ServerStatus): Option[FailureStatus] = status.failure
-  }
 
   def parseStatus(json: String): ServerStatus = parse(json).extract[ServerStatus]
 

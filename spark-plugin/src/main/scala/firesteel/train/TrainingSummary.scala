@@ -30,11 +30,12 @@ import org.json4s.{DefaultFormats, Formats}
   * @param ledger
   *   which mini-batches were applied, by worker and epoch
   * @param warnings
-  *   what the user should know
+  *   what the user should know, such as signs that the model has not learnt
   * @param bestEpoch
   *   the best epoch by what early stopping watches, counted from 0; none where nothing is judged
   * @param stopped
-  *   why the training ended before its last epoch, if it did: `patience`, `targetLoss`, `targetMetric`, `maxSeconds`
+  *   why the training ended before its last epoch, if it did: `patience`, `targetLoss`, `targetMetric`, `maxSeconds`;
+  *   `diverged` of a candidate of a search
   * @param byWorker
   *   what each worker exchanged with the parameter server
   * @param byTask

@@ -30,6 +30,9 @@ private[train] final class WorkerJob(
     candidate: Option[String]
 ) extends Serializable {
 
+  /** Whether it is one of a search, which goes on without it if it diverges. */
+  def isCandidate: Boolean = candidate.nonEmpty
+
   /** A failure that names the fit, where it is one of several. */
   def named(error: Throwable): Throwable = candidate.fold(error)(FitPlan.named(_, error))
 }
@@ -42,11 +45,11 @@ private[train] final class WorkerJob(
   *   the tasks that the workers of each are spread over
   */
 private[train] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
-    extends (PartitionStream => Seq[String])
+    extends (PartitionStream => Seq[Option[String]])
     with Serializable {
 
-  /** Gives the report of each fit's workers. */
-  override def apply(stream: PartitionStream): Seq[String] = {
+  /** Gives the report of each fit's workers; none of a candidate that has diverged here. */
+  override def apply(stream: PartitionStream): Seq[Option[String]] = {
     NativeSetup.ensureLoaded()
     val context = TaskContext.get()
     Closing.all(jobs)(open(_, stream.partition, context)) { workers =>
@@ -56,7 +59,8 @@ private[train] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
           stream.feed(address => workers.head.load(address))
           workers.tail.foreach(_.share(workers.head))
           loaded = true
-          if (workers.size == 1) workers.map(_.run()) else sideBySide(workers, context)
+          if (jobs.exists(_.isCandidate)) sideBySide(workers, context)
+          else workers.map(worker => Some(worker.run()))
         } catch {
           case error: Throwable => throw outcome(error, context, workers.head, loaded)
         }
@@ -69,15 +73,18 @@ private[train] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
   private def open(job: WorkerJob, partition: Int, context: TaskContext): NativeWorker =
     NativeWorker.open(specification(job, partition, context), job.module.bytes)
 
-  /** Runs all workers, each on a thread of its own; when one fails, the others are cancelled, and its error counts. */
-  private def sideBySide(workers: Seq[NativeWorker], context: TaskContext): Seq[String] = {
+  /** Runs all workers, each on a thread of its own; when one fails, the others are cancelled, and its error counts. One
+    * that diverges ends alone: its server has been told.
+    */
+  private def sideBySide(workers: Seq[NativeWorker], context: TaskContext): Seq[Option[String]] = {
     val failure = new AtomicReference[Throwable]
-    val reports = new Array[String](workers.size)
+    val reports = Array.fill(workers.size)(Option.empty[String])
     val threads = workers.indices.map { index =>
       val thread = new Thread(s"firesteel-candidate-${context.taskAttemptId()}-$index") {
         override def run(): Unit =
-          try reports(index) = workers(index).run()
+          try reports(index) = Some(workers(index).run())
           catch {
+            case _: TrainingDivergedException => ()
             case error: Throwable =>
               if (failure.compareAndSet(null, jobs(index).named(error))) workers.foreach(_.cancel())
           }

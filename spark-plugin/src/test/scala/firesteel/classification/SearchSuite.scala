@@ -149,17 +149,55 @@ final class SearchSuite extends AnyFunSuite with LocalSpark with Eventually {
     }
   }
 
-  test("a candidate that diverges fails all and is named, and nothing is left behind") {
-    val classifier = Blobs.classifier().setOptimizer("sgd").setLoss("mse_loss")
-    classifier.fit(data)
+  private def diverging: NetworkClassifier =
+    Blobs.classifier().setOptimizer("sgd").setLoss("mse_loss")
+
+  private def ratesOf(classifier: NetworkClassifier, rates: Double*): Array[ParamMap] =
+    new ParamGridBuilder().addGrid(classifier.learningRate, rates).build()
+
+  test("a candidate that diverges loses and is reported, and the others end") {
     val before = ProcessState.now()
-    val grid = new ParamGridBuilder().addGrid(classifier.learningRate, Seq(0.01, 1e30)).build()
-    val error = intercept[TrainingDivergedException](classifier.fit(data, grid.toSeq))
+    Seq("adag", "sync").foreach { strategy =>
+      val classifier = diverging.setStrategy(strategy)
+      if (strategy == "sync") classifier.clear(classifier.window)
+      val models = classifier.fit(data, ratesOf(classifier, 1e30, 0.2).toSeq)
+      assert(models.map(_.summary.stopped) === Seq(Some("diverged"), None), strategy)
+      val warning = models.head.summary.warnings.last
+      assert(warning.startsWith("the training diverged: worker "), warning)
+      assert(models.head.transform(data).select("prediction").distinct().count() === 1)
+      assert(Blobs.accuracy(models.last.transform(data)) > 0.8, strategy)
+      assert(models.last.summary.epochs.map(_.rows) === Seq.fill(8)(data.count()))
+    }
+    assert(ProcessState.now() === before)
+  }
+
+  test("a search in which all candidates diverge fails and names one, and nothing is left behind") {
+    diverging.fit(data)
+    val before = ProcessState.now()
+    val classifier = diverging
+    val error = intercept[TrainingDivergedException] {
+      classifier.fit(data, ratesOf(classifier, 1e29, 1e30).toSeq)
+    }
     assert(
-      error.getMessage.startsWith("candidate 2 of 2 (learningRate = 1.0E30): "),
+      error.getMessage.startsWith("candidate 1 of 2 (learningRate = 1.0E29): "),
       error.getMessage
     )
     assert(ProcessState.now() === before)
+  }
+
+  test("a candidate that diverges does not end a cross validation, and does not win it") {
+    val classifier = diverging
+    val validator = new CrossValidator()
+      .setEstimator(classifier)
+      .setEstimatorParamMaps(ratesOf(classifier, 1e30, 0.2))
+      .setEvaluator(new MulticlassClassificationEvaluator().setMetricName("accuracy"))
+      .setNumFolds(2)
+    val model = validator.fit(data)
+    assert(model.avgMetrics.head < 0.5 && model.avgMetrics.last > 0.8, model.avgMetrics.toSeq)
+    assert(
+      model.bestModel.asInstanceOf[NetworkClassificationModel].getLearningRate === 0.2
+    )
+    intercept[TrainingDivergedException](classifier.fit(data, ratesOf(classifier, 1e30).head))
   }
 
   test("a candidate whose settings do not fit is named before anything is trained") {

@@ -132,6 +132,27 @@ final class NetworkRegressorSuite extends MLTest with DefaultReadWriteTest {
     assert(predicted.where("prediction <= 0 or prediction >= 1").isEmpty)
   }
 
+  test(
+    "without shuffling, every epoch takes the rows of a partition in the order in which they lie"
+  ) {
+    val rows = Seq(3.0, 7.0, 1.0, 5.0)
+    Seq(rows, rows.reverse).foreach { labels =>
+      val ordered =
+        labels.map(label => (Vectors.dense(1.0), label)).toDF("features", "label").coalesce(1)
+      val model = new NetworkRegressor()
+        .setNetwork(Network.sequential(Linear(1, bias = false)))
+        .setStrategy("single")
+        .setOptimizer("sgd")
+        .setLearningRate(0.5)
+        .setBatchSize(1)
+        .setEpochs(2)
+        .setShuffle(false)
+        .fit(ordered)
+      // A step of this size makes the weight the label of its row.
+      assert(model.predict(Vectors.dense(1.0)) === labels.last)
+    }
+  }
+
   test("huber_loss with a delta of 1 is smooth_l1_loss, with another it is not") {
     def weights(loss: String, delta: Double): Seq[Byte] =
       regressor()

@@ -1,0 +1,237 @@
+//! Signs that a worker has not learnt: parameters without a gradient, and what a sample of its rows shows at the end.
+
+use firesteel_core::{Element, ParamLayout};
+use serde::Serialize;
+
+use super::Training;
+use super::member::Member;
+use crate::error::TrainError;
+use crate::loss::{Target, Term};
+use crate::network::{Batch, DeadUnits, Gradient};
+use crate::raw::values;
+
+/// The rows of a sample: at most this share of the rows that were trained, so that it costs little.
+const SHARE: u64 = 50;
+const MIN_ROWS: u64 = 32;
+const MAX_ROWS: u64 = 256;
+
+/// The values of a sample's output, so that large outputs get fewer rows.
+const MAX_VALUES: usize = 1 << 22;
+
+/// The fewest rows from which a constant prediction is concluded.
+const MIN_JUDGED: usize = 16;
+
+/// A prediction of one class for all rows is no wonder where this share of them has it.
+const COMMON: f64 = 0.8;
+
+/// The variance of numbers that counts as none, relative to that of their labels.
+const STILL: f64 = 1e-6;
+
+/// What a task tells of whether its workers learnt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Learning {
+    /// The parameters that the loss did not depend on in any mini-batch.
+    pub unreached: Vec<String>,
+    /// The parameters that it depended on, with a gradient of 0 in every mini-batch.
+    pub without_gradient: Vec<String>,
+    /// What a sample of a worker's rows shows after its last mini-batch.
+    pub sample: Option<Sample>,
+}
+
+/// What the network makes of some trained rows in evaluation mode.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sample {
+    /// The rows.
+    pub rows: usize,
+    /// Their mean loss.
+    pub loss: f64,
+    /// Their mean loss with the labels of other rows, which is higher where the network tells rows apart.
+    pub shuffled_loss: f64,
+    /// The outputs that could be judged.
+    pub outputs: Vec<OutputSample>,
+    /// The layers in which some units are 0 for all rows.
+    pub dead: Vec<DeadUnits>,
+}
+
+/// What the predictions of one output are.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputSample {
+    /// The output's name.
+    pub output: String,
+    /// The prediction, where it is the same for all rows although their labels differ.
+    pub constant: Option<String>,
+}
+
+/// The parameters whose gradient has been 0 in every mini-batch so far.
+pub(super) struct Untouched {
+    entries: Vec<usize>,
+}
+
+impl Untouched {
+    pub(super) fn new(layout: &ParamLayout) -> Self {
+        let entries = layout.entries().iter().enumerate();
+        let parameters = entries.filter(|(_, e)| e.element == Element::Parameter && e.len > 0);
+        Self { entries: parameters.map(|(index, _)| index).collect() }
+    }
+
+    /// Looks at the gradient of a mini-batch. Soon nothing is left to look at.
+    pub(super) fn see(&mut self, layout: &ParamLayout, gradient: &Gradient) {
+        self.entries.retain(|&index| {
+            let entry = &layout.entries()[index];
+            let own = &gradient.flat()[entry.offset..entry.offset + entry.len];
+            own.iter().all(|&value| value == 0.0)
+        });
+    }
+
+    fn report(&self, layout: &ParamLayout, gradient: &Gradient) -> Learning {
+        let (reached, unreached): (Vec<usize>, Vec<usize>) =
+            self.entries.iter().partition(|&&index| gradient.is_reached(index));
+        let names = |entries: Vec<usize>| {
+            entries.into_iter().map(|index| layout.entries()[index].name.clone()).collect()
+        };
+        Learning { unreached: names(unreached), without_gradient: names(reached), sample: None }
+    }
+}
+
+impl Training<'_> {
+    /// Whether the workers learnt; `None` where they trained nothing in this attempt.
+    pub(super) fn learning(&mut self, members: &[Member]) -> Result<Option<Learning>, TrainError> {
+        let Some(member) = members.iter().find(|member| member.report.rows_trained > 0) else {
+            return Ok(None);
+        };
+        let learning = self.untouched.report(self.definition.layout(), &self.gradient);
+        Ok(Some(Learning { sample: Some(self.sample(member)?), ..learning }))
+    }
+
+    fn sample(&mut self, member: &Member) -> Result<Sample, TrainError> {
+        let names = self.spec.network.outputs();
+        let size = self.loss.terms().iter().map(|term| term.size).max().unwrap_or(1);
+        let wanted = (member.report.rows_trained / SHARE).clamp(MIN_ROWS, MAX_ROWS);
+        let wanted = usize::try_from(wanted).unwrap_or(1).min(MAX_VALUES / size.max(1)).max(1);
+        let rows = member.shard.sample(wanted);
+        let weighted = self.spec.data.weight.is_some();
+        let mut batch = Batch::new(&*self.definition, &self.loss, weighted, rows.len())?;
+        self.filler.fill(&mut batch, self.partition, rows)?;
+        let inputs: Vec<_> = batch.inputs.iter().map(|column| column.tensor()).collect();
+        let (outputs, dead) = self.network.examine(member.replica.views(), &inputs)?;
+        let mean = |batch: &Batch| {
+            let labels = batch.labels.iter().map(|column| column.tensor());
+            let loss = self.loss.of(&outputs, labels, batch.weights())?;
+            Ok::<_, TrainError>(f64::from(values(&loss)?.first().copied().unwrap_or(0.0)))
+        };
+        let loss = mean(&batch)?;
+        let mut rotated = rows.to_vec();
+        rotated.rotate_left(1);
+        self.filler.fill(&mut batch, self.partition, &rotated)?;
+        let shuffled_loss = mean(&batch)?;
+        let mut judged = Vec::new();
+        for (label, ((term, output), name)) in
+            self.loss.terms().iter().zip(&outputs).zip(names).enumerate()
+        {
+            let output = output.f_contiguous()?;
+            if let Some(constant) = self.constant(label, term, values(&output)?, rows)? {
+                judged.push(OutputSample { output: name.to_owned(), constant });
+            }
+        }
+        Ok(Sample { rows: rows.len(), loss, shuffled_loss, outputs: judged, dead })
+    }
+
+    /// The prediction that all rows have, if they have one; `None` where their labels do not tell.
+    fn constant(
+        &self,
+        label: usize,
+        term: &Term,
+        output: &[f32],
+        rows: &[u32],
+    ) -> Result<Option<Option<String>>, TrainError> {
+        if rows.len() < MIN_JUDGED {
+            return Ok(None);
+        }
+        if term.target == Target::Values {
+            let mut labels = vec![0.0; rows.len() * term.size];
+            self.partition.gather_values(label, rows, &mut labels)?;
+            return Ok(constant_numbers(output, &labels, term.size));
+        }
+        let mut labels = vec![0; rows.len()];
+        self.partition.gather_classes(label, rows, &mut labels)?;
+        Ok(constant_class(output, &labels, term.size))
+    }
+}
+
+/// The class that is predicted for every row, where not nearly all of them have it.
+fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<String>> {
+    let class_of = |row: &[f32]| match row {
+        [logit] => i64::from(*logit > 0.0),
+        _ => {
+            let best = |best: usize, next: usize| if row[next] > row[best] { next } else { best };
+            (1..row.len()).fold(0, best) as i64
+        }
+    };
+    let mut classes = output.chunks_exact(size.max(1)).map(class_of);
+    let first = classes.next()?;
+    let share = labels.iter().filter(|&&label| label == first).count() as f64;
+    if classes.any(|class| class != first) {
+        return Some(None);
+    }
+    (share < COMMON * labels.len() as f64).then(|| Some(format!("class {first}")))
+}
+
+/// The numbers that are predicted for every row, where their labels differ.
+fn constant_numbers(output: &[f32], labels: &[f32], size: usize) -> Option<Option<String>> {
+    let mut judged = false;
+    for column in 0..size {
+        let of = |values: &[f32]| variance(values.iter().skip(column).step_by(size).copied());
+        let wanted = of(labels);
+        if wanted > 0.0 {
+            judged = true;
+            if of(output) > STILL * wanted {
+                return Some(None);
+            }
+        }
+    }
+    judged.then(|| {
+        let shown: Vec<String> =
+            output.iter().take(size.min(3)).map(|value| format!("{value:.4}")).collect();
+        Some(format!("about {}{}", shown.join(", "), if size > 3 { ", ..." } else { "" }))
+    })
+}
+
+fn variance(values: impl Iterator<Item = f32> + Clone) -> f64 {
+    let count = values.clone().count().max(1) as f64;
+    let mean = values.clone().map(f64::from).sum::<f64>() / count;
+    values.map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_class_for_rows_of_several_is_a_constant_prediction() {
+        let same = [2.0, 1.0, 3.0, 1.0, 5.0, 0.0];
+        assert_eq!(constant_class(&same, &[0, 1, 1], 2), Some(Some("class 0".to_owned())));
+        assert_eq!(constant_class(&[2.0, 1.0, 0.0, 1.0], &[0, 1], 2), Some(None));
+        assert_eq!(
+            constant_class(&[0.9, 0.1, 0.2], &[0, 1, 0], 1),
+            Some(Some("class 1".to_owned()))
+        );
+        assert_eq!(constant_class(&[0.9, -0.1, 0.2], &[0, 1, 0], 1), Some(None));
+    }
+
+    #[test]
+    fn one_class_for_rows_that_nearly_all_have_it_is_not_judged() {
+        assert_eq!(constant_class(&[1.0, 0.0, 1.0, 0.0], &[0, 0], 2), None);
+    }
+
+    #[test]
+    fn numbers_are_constant_where_none_varies_though_its_label_does() {
+        let labels = [1.0, 7.0, 2.0, 7.0, 4.0, 7.0];
+        let about = Some("about 1.5000, 7.0000".to_owned());
+        assert_eq!(constant_numbers(&[1.5, 7.0, 1.5, 7.0, 1.5, 7.1], &labels, 2), Some(about));
+        assert_eq!(constant_numbers(&[1.5, 7.0, 1.6, 7.0, 1.5, 7.0], &labels, 2), Some(None));
+        assert_eq!(constant_numbers(&[1.0, 2.0], &[3.0, 3.0], 1), None);
+    }
+}
