@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use firesteel_core::spec::OptimizerSpec;
-use firesteel_core::{FlushDenormals, Optimizer, optimizer};
+use firesteel_core::{FlushDenormals, optimizer};
 
 /// A stripe of the center variable.
 const PARAMETERS: usize = 32 * 1024;

@@ -12,6 +12,7 @@ pub mod clipping;
 pub mod compression;
 mod denormals;
 pub mod error;
+pub mod footprint;
 pub mod judge;
 pub mod layout;
 pub mod metrics;

@@ -112,6 +112,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     val learnt = targets(inspection)
     val labels = learnt.map(_.label)
     ColumnResolver.check(schema, Nil, labels)
+    LabelSizes.check(schema, inspection.outputs, labels)
     val columns = DataPlan(inputs, labels, weightColumn, validationRows)
     val controls = controlSpec(getEpochs, Target.metrics(network.outputs, learnt))
     val losses = learnt.map(_.term)
@@ -136,7 +137,8 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       initialWeights = network.start,
       module = network.module,
       inRounds = Inspection.inRounds(Strategy($(strategy)).name),
-      parameters = inspection.parameters
+      parameters = inspection.parameters,
+      weightBytes = inspection.weightBytes
     )
     val untrained = network.withoutWeights
     Preparation(

@@ -304,7 +304,7 @@ private[firesteel] object TrainingSummary {
       status: ServerStatus,
       kept: ServerSummary,
       reports: Seq[TaskReport],
-      workers: Int,
+      sized: SizedPlan,
       seconds: Double,
       decisions: Seq[String]
   ): TrainingSummary = TrainingSummary(
@@ -319,7 +319,7 @@ private[firesteel] object TrainingSummary {
     },
     status.rowsTrained,
     seconds + status.resumed.fold(0.0)(_.millis.toDouble / 1e3),
-    workers,
+    sized.workers,
     reports.size,
     status.commits,
     status.bytes,
@@ -327,14 +327,14 @@ private[firesteel] object TrainingSummary {
     status.workers.map(_.stalenessMax).maxOption.getOrElse(0L),
     kept.stalenessHistogram,
     kept.ledger,
-    status.warnings,
+    sized.warnings ++ status.warnings,
     status.bestEpoch,
     status.stopped,
     status.workers.map(worker),
     reports.map(task).sortBy(_.partition),
     kept.compressionRatio,
     kept.compressionError,
-    decisions
+    sized.decisions ++ decisions
   )
 
   private def worker(status: WorkerStatus): WorkerSummary = WorkerSummary(
