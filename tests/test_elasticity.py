@@ -91,7 +91,8 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
         "spark.dynamicAllocation.cachedExecutorIdleTimeout": "3s",
         "spark.executor.cores": "1",
     }
-    arguments = [DATA, "strategies=adag,easgd", "workers=3", "epochs=3"]
+    # Without a number of workers a fit has one for each slot that there may be.
+    arguments = [DATA, "strategies=adag,easgd", "workers=", "epochs=3"]
     arguments += ["batch=32", "window=4"]
     master = "local-cluster[3,1,1024]"
     undisturbed, result = (
