@@ -61,8 +61,8 @@ def _said(log: Path, pattern: str, seconds: float = 60) -> str:
 
 
 @contextmanager
-def standalone_cluster(folder: Path) -> Iterator[Cluster]:
-    """A master, and a worker of one core on each host; all are gone afterwards."""
+def standalone_cluster(folder: Path, cores: tuple[int, ...] = (1, 1)) -> Iterator[Cluster]:
+    """A master, and a worker of so many cores on each host; all are gone afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     started = []
     try:
@@ -74,12 +74,12 @@ def standalone_cluster(folder: Path) -> Iterator[Cluster]:
         )
         started.append(master)
         cluster = Cluster(_said(log, r"spark://[\d.]+:\d+"))
-        for host in HOSTS:
+        for host, count in zip(HOSTS, cores, strict=True):
             worker, log = _start(
                 folder,
                 f"worker-{host}",
                 "org.apache.spark.deploy.worker.Worker",
-                *("--host", host, "--webui-port", "0", "--cores", "1", "--memory", "1g"),
+                *("--host", host, "--webui-port", "0", "--cores", str(count), "--memory", "1g"),
                 *("--work-dir", str(folder / f"work-{host}"), cluster.master),
             )
             started.append(worker)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import LOCAL_CLUSTER, ROOT, Run, Spark, Undisturbed
-from test_fit import check_ledger
+from test_fit import ROWS, check_ledger, rows_by_epoch
 
 DATA = f"data={ROOT / 'examples' / 'data'}"
 EPOCHS = 6
@@ -30,8 +30,12 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "window", "master"),
-    [("adag", "4", LOCAL_CLUSTER), ("sync", "", "local[2]"), ("downpour", "4", "local[2]")],
+    ("strategy", "window", "master", "later_master"),
+    [
+        ("adag", "4", LOCAL_CLUSTER, LOCAL_CLUSTER),
+        ("sync", "", "local[2]", "local[1]"),
+        ("downpour", "4", "local[2]", "local[3]"),
+    ],
 )
 def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
     spark: Spark,
@@ -40,11 +44,13 @@ def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
     strategy: str,
     window: str,
     master: str,
+    later_master: str,
 ) -> None:
+    """The number of workers is not set, so it is that of the slots, which may be others later."""
     folder = spark.folder / "checkpoints"
     plain = [f"epochs={EPOCHS}", f"strategy={strategy}", f"window={window}", "batch=128"]
     whole = undisturbed(*plain)
-    arguments = [DATA, *plain, f"checkpoints={folder}"]
+    arguments = [DATA, *plain, "workers=", f"checkpoints={folder}"]
     run = spark.submit("firesteel.e2e.FitMnist", *arguments, master=master)
     run.until(f"epoch 3/{EPOCHS}")
     before = checkpoints(folder)
@@ -53,8 +59,16 @@ def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
     assert len(list(folder.iterdir())) == 1
     assert checkpoints(folder)
 
-    result = spark.submit("firesteel.e2e.FitMnist", *arguments, master=master).succeed()
-    check_ledger(result, EPOCHS)
+    result = spark.submit("firesteel.e2e.FitMnist", *arguments, master=later_master).succeed()
+    fewer = later_master == "local[1]"
+    assert (result["workers"], result["tasks"]) == (2, 1 if fewer else 2)
+    told = [text for text in result["decisions"] if "goes on with 2 workers" in text]
+    assert len(told) == (later_master != master), result["decisions"]
+    if fewer:
+        # The rows of a worker are others, with which the epoch that was open starts again.
+        assert rows_by_epoch(result) == dict.fromkeys(range(EPOCHS), ROWS)
+    else:
+        check_ledger(result, EPOCHS)
     spans = [(entry["epoch"], span) for entry in result["ledger"] for span in entry["spans"]]
     earlier = [epoch for epoch, span in spans if span["attempt"] == -1]
     later = [epoch for epoch, span in spans if span["attempt"] >= 0]

@@ -51,6 +51,9 @@ def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(
 ) -> None:
     arguments = ("epochs=4",)
     whole = undisturbed(*arguments)
+    # Without a number of workers, and without `spark.executor.cores`, by which an executor has all
+    # cores of its machine.
+    unset = (*arguments, "workers=")
     conf = {
         "spark.speculation": "true",
         "spark.speculation.quantile": "0.5",
@@ -60,10 +63,8 @@ def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(
         "spark.firesteel.server.lease": "3s",
     }
     # Spark copies a task only to another host.
-    with standalone_cluster(spark.folder / "cluster") as cluster:
-        run = spark.submit(
-            "firesteel.e2e.FitMnist", DATA, *arguments, master=cluster.master, conf=conf
-        )
+    with standalone_cluster(spark.folder / "cluster", cores=(1, 2)) as cluster:
+        run = spark.submit("firesteel.e2e.FitMnist", DATA, *unset, master=cluster.master, conf=conf)
         run.until("epoch 2/4")
         stalled = cluster.executors()[0]
         os.kill(stalled, signal.SIGSTOP)
@@ -74,7 +75,8 @@ def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(
             os.kill(stalled, signal.SIGCONT)
         result = run.succeed()
     check_ledger(result, 4)
-    assert len(attempts(result)) > 2, "no other attempt took over"
+    assert result["workers"] == result["tasks"] == 3
+    assert len(attempts(result)) > 3, "no other attempt took over"
     assert result["accuracy"] >= whole - 0.005
 
 
@@ -89,7 +91,8 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
         "spark.dynamicAllocation.cachedExecutorIdleTimeout": "3s",
         "spark.executor.cores": "1",
     }
-    arguments = [DATA, "strategies=adag,easgd", "workers=3", "epochs=3"]
+    # Without a number of workers a fit has one for each slot that there may be.
+    arguments = [DATA, "strategies=adag,easgd", "workers=", "epochs=3"]
     arguments += ["batch=32", "window=4"]
     master = "local-cluster[3,1,1024]"
     undisturbed, result = (

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::Duration;
 
+use firesteel_core::footprint::{Footprint, FootprintSpec};
 use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkDocument, TermSpec};
 use firesteel_core::{ErrorCode, strategy};
 use firesteel_train::inspect::inspect as inspect_network;
@@ -124,6 +125,17 @@ fn inspect<'local>(
 
 fn shapes(inputs: Vec<InputShape>) -> Vec<(String, Vec<usize>)> {
     inputs.into_iter().map(|input| (input.name, input.shape)).collect()
+}
+
+native!(footprint(request: JString) -> JString);
+
+fn footprint<'local>(
+    env: &mut Env<'local>,
+    _: JClass<'local>,
+    request: JString<'local>,
+) -> Result<JString<'local>, BridgeError> {
+    let request: FootprintSpec = document(env, &request, "size of a fit")?;
+    json(env, &Footprint::of(&request)?)
 }
 
 native!(check_weights(request: JString, module: [jbyte], weights: [jbyte]));

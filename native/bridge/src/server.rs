@@ -43,7 +43,11 @@ fn server_open<'local>(
     attach(env, &mut spec.network, &module)?;
     let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed)?;
     let server = if let Some(checkpoint) = bytes(env, &checkpoint)? {
-        Server::resume(&spec, layout.clone(), &Checkpoint::read(&checkpoint)?)?
+        let mut checkpoint = Checkpoint::read(&checkpoint)?;
+        if let Some(tasks) = spec.tasks {
+            checkpoint.spread_over(tasks);
+        }
+        Server::resume(&spec, layout.clone(), &checkpoint)?
     } else {
         let (center, buffers) = match bytes(env, &initial_weights)? {
             Some(given) => weights_from_bytes(&given, &layout)?,
@@ -65,13 +69,7 @@ fn server_checkpoint<'local>(
     let _call = CALLS.enter()?;
     let fingerprint = text(env, &fingerprint)?;
     let checkpoint = SERVERS.get(server)?.server.checkpoint(&fingerprint)?.to_bytes()?;
-    if jint::try_from(checkpoint.len()).is_err() {
-        let message = format!(
-            "a checkpoint of {} bytes is larger than an array of the JVM, whose limit is 2 GiB",
-            checkpoint.len()
-        );
-        return Err(BridgeError::new(ErrorCode::Memory, message));
-    }
+    check_array("a checkpoint", checkpoint.len())?;
     Ok(env.byte_array_from_slice(&checkpoint)?)
 }
 
@@ -158,7 +156,21 @@ fn server_weights<'local>(
     } else {
         members_to_bytes(&open.layout, &members)?
     };
+    check_array("the trained weights", weights.len())?;
     Ok(env.byte_array_from_slice(&weights)?)
+}
+
+/// Fails where bytes do not fit an array of the JVM. The driver refuses such a fit when it begins; its estimate does not know
+/// the length of a checkpoint's ledger.
+fn check_array(what: &str, length: usize) -> Result<(), BridgeError> {
+    /// Some JVMs refuse the last few elements.
+    const MOST: usize = jint::MAX as usize - 8;
+    if length <= MOST {
+        return Ok(());
+    }
+    let message =
+        format!("{what} would have {length} bytes, but an array of the JVM holds at most {MOST}");
+    Err(BridgeError::new(ErrorCode::Memory, message))
 }
 
 native!(server_close(server: jlong));
@@ -178,5 +190,20 @@ fn server_close<'local>(
 pub(crate) fn close_all() {
     for open in SERVERS.take_all() {
         open.server.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_an_array_of_the_jvm_is_refused_with_its_length() {
+        assert!(check_array("the trained weights", 2_147_483_639).is_ok());
+        let error = check_array("the trained weights", 2_147_483_640).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the trained weights would have 2147483640 bytes, but an array of the JVM holds at most 2147483639"
+        );
     }
 }

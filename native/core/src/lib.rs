@@ -4,11 +4,15 @@
 //!
 //! The crate needs neither a JVM nor libtorch, so it builds and tests in seconds.
 
+#![deny(unsafe_code)]
+
 pub mod cancel;
 pub mod channel;
 pub mod clipping;
 pub mod compression;
+mod denormals;
 pub mod error;
+pub mod footprint;
 pub mod judge;
 pub mod layout;
 pub mod metrics;
@@ -23,6 +27,7 @@ pub use channel::{
     Answer, Assignment, Buffers, ChannelError, Commit, Granted, ParamChannel, Position,
     Registration, Save, Span, Tally, WorkerId,
 };
+pub use denormals::FlushDenormals;
 pub use error::{Coded, ErrorCode};
 pub use layout::{Element, ParamLayout, TensorEntry};
 pub use optimizer::Optimizer;

@@ -10,7 +10,9 @@ use std::time::Duration;
 use firesteel_core::optimizer;
 use firesteel_core::spec::{OptimizerSpec, ServerSpec, StrategySpec};
 use firesteel_core::strategy::{self, Rhythm, Window};
-use firesteel_core::{Coded, Commit, ErrorCode, Position, Registration, Save, Span, Strategy};
+use firesteel_core::{
+    Coded, Commit, ErrorCode, Position, Registration, Save, Span, Strategy, WorkerId,
+};
 use firesteel_ps::{Checkpoint, PsError, Server, WorkerState};
 use proptest::prelude::*;
 use support::cluster::{self, Cluster};
@@ -217,6 +219,49 @@ fn one_worker_goes_on_from_a_checkpoint_bit_for_bit_as_if_nothing_had_happened()
             assert_eq!(batches, 5, "{name}");
         }
     }
+}
+
+#[test]
+fn the_workers_of_a_checkpoint_go_on_in_fewer_tasks_and_start_their_epochs_again_over_other_rows() {
+    let spec = spec_of(StrategySpec::named("averaging"), 4, 3);
+    let server = open(&spec, SMALL);
+    let client = client_spec(&spec, server.port());
+    let mut peers = [0, 1, 2, 3]
+        .map(|task| Peer::connect(Road::Memory, &client, SMALL, registration(task, 4, 3)));
+    for _ in 0..4 {
+        for peer in &mut peers {
+            peer.contribute(1.0).unwrap();
+        }
+        for peer in &mut peers {
+            peer.close_round().unwrap();
+        }
+    }
+    let mut checkpoint = Checkpoint::read(&written(&server)).unwrap();
+    assert_eq!(checkpoint.status().workers, 4);
+    checkpoint.spread_over(2);
+    let spec = again(&spec);
+    let second = Server::resume(&spec, layout(SMALL), &checkpoint).unwrap();
+    let client = client_spec(&spec, second.port());
+    let mut peers = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(partition, index)| {
+        let mut registration = registration(partition, 5, 3);
+        registration.worker = WorkerId { partition, index };
+        registration.content = 8;
+        Peer::connect(Road::Memory, &client, SMALL, registration)
+    });
+    assert!(peers.iter().all(|peer| peer.position == Position { epoch: 1, batch: 0 }));
+    for _ in 0..6 {
+        for peer in &mut peers {
+            peer.contribute(1.0).unwrap();
+        }
+        for peer in &mut peers {
+            peer.close_round().unwrap();
+        }
+    }
+    peers.iter_mut().for_each(|peer| peer.channel.finish().unwrap());
+    second.snapshot().unwrap();
+    let ledger = second.summary().ledger;
+    assert_eq!(ledger.len(), 4 * 3);
+    assert!(ledger.iter().all(|entry| entry.rows == 30), "{ledger:?}");
 }
 
 #[test]

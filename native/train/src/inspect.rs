@@ -20,6 +20,8 @@ pub struct Inspection {
     pub outputs: Vec<OutputInspection>,
     /// The number of trained parameters.
     pub parameters: u64,
+    /// The bytes of its weights as they are saved, or a little more.
+    pub weight_bytes: u64,
     /// The hash of the parameters' layout, in hexadecimal digits.
     pub layout_hash: String,
 }
@@ -121,6 +123,7 @@ mod tests {
         .unwrap();
         let inspection = inspect(&network, &[("ids", vec![2])]).unwrap();
         let hash = inspection.layout_hash.clone();
+        let bytes = inspection.weight_bytes;
         assert_eq!(hash.len(), 16);
         assert_eq!(
             serde_json::to_value(inspection).unwrap(),
@@ -135,6 +138,7 @@ mod tests {
                 "inputs": [{"name": "ids", "shape": [2], "integer": true}],
                 "outputs": [{"name": "shares", "shape": [3], "activation": "softmax"}],
                 "parameters": 83,
+                "weightBytes": bytes,
                 "layoutHash": hash,
             })
         );

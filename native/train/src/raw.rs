@@ -1,4 +1,4 @@
-//! The unsafe part of this crate: memory that libtorch and Rust both see, and the processor's treatment of denormals.
+//! The unsafe part of this crate: memory that libtorch and Rust both see.
 //!
 //! Tensors and slices over the same memory are safe side by side because a libtorch operation of this crate runs on the
 //! calling thread from its call to its return and keeps no pointer afterwards; a slice is never borrowed across one that
@@ -149,60 +149,8 @@ fn over<T: Element>(values: &[T], shape: &[i64]) -> Result<Tensor, TrainError> {
     })
 }
 
-/// Treats denormal numbers as zero on this thread while it lives, then restores what was set before.
-#[must_use]
-pub(crate) struct FlushDenormals {
-    before: u32,
-    /// The register belongs to the thread.
-    thread: PhantomData<*const ()>,
-}
-
-impl FlushDenormals {
-    pub(crate) fn new() -> Self {
-        /// Flush-to-zero and denormals-are-zero.
-        const FLUSH: u32 = 1 << 15 | 1 << 6;
-        let before = control();
-        set_control(before | FLUSH);
-        Self { before, thread: PhantomData }
-    }
-}
-
-impl Drop for FlushDenormals {
-    fn drop(&mut self) {
-        set_control(self.before);
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn control() -> u32 {
-    let mut value = 0_u32;
-    // SAFETY: stores the thread's MXCSR register to a local variable.
-    unsafe {
-        std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut value, options(nostack, preserves_flags));
-    }
-    value
-}
-
-#[cfg(target_arch = "x86_64")]
-fn set_control(value: u32) {
-    // SAFETY: the value comes from `control`, with only the two documented denormal bits added.
-    unsafe {
-        std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const value, options(nostack, preserves_flags));
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn control() -> u32 {
-    0
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn set_control(_: u32) {}
-
 #[cfg(test)]
 mod tests {
-    use firesteel_core::compression::{CompressionSpec, Distortion, ErrorFeedback};
-
     use super::*;
 
     #[test]
@@ -215,53 +163,6 @@ mod tests {
         assert_eq!(memory.slice(), [0.0, 1.0, 7.0, 7.0, 7.0, 7.0]);
         assert!(memory.view(4, &[2, 2]).is_err());
         assert!(Memory::<f32>::zeros(0).unwrap().slice().is_empty());
-    }
-
-    #[test]
-    fn denormals_are_zero_only_while_the_guard_lives() {
-        let denormal = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
-        assert!(denormal > 0.0);
-        {
-            let _guard = FlushDenormals::new();
-            let flushed = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
-            assert_eq!(flushed.to_bits(), 0);
-        }
-        let restored = std::hint::black_box(f32::MIN_POSITIVE) * std::hint::black_box(0.5);
-        assert_eq!(restored, denormal);
-    }
-
-    /// A worker flushes denormals on its own thread, and neither on the one that exchanges nor on the server.
-    #[test]
-    fn compression_is_the_same_whether_denormals_are_flushed() {
-        let messages = [1e-39_f32, 1e-37, 1.0].map(|size| {
-            let values = (0..999_u16).map(|index| size * (f32::from(index) - 500.0) / 499.0);
-            values.collect::<Vec<_>>()
-        });
-        let compressed =
-            |spec: CompressionSpec| {
-                let mut feedback = ErrorFeedback::new(spec.codec(999).unwrap(), 999);
-                let mut decoded = vec![0.0; 999];
-                let mut seen = Vec::new();
-                for message in &messages {
-                    let distortion = feedback.compress(message).unwrap();
-                    feedback.codec().decode(feedback.bytes(), &mut decoded).unwrap();
-                    seen.push((feedback.bytes().to_vec(), distortion));
-                    seen.extend(decoded.iter().chain(feedback.residual()).map(|value| {
-                        (value.to_bits().to_le_bytes().to_vec(), Distortion::default())
-                    }));
-                }
-                seen
-            };
-        for spec in [
-            CompressionSpec::Bf16 {},
-            CompressionSpec::F16 {},
-            CompressionSpec::Int8 {},
-            CompressionSpec::TopK { ratio: 0.3 },
-        ] {
-            let plain = compressed(spec);
-            let _guard = FlushDenormals::new();
-            assert!(compressed(spec) == plain, "{spec:?}");
-        }
     }
 
     #[test]

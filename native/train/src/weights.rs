@@ -68,6 +68,20 @@ pub fn members_to_bytes(layout: &ParamLayout, members: &[Weights]) -> Result<Vec
     serialize(all)
 }
 
+/// The most bytes that the tensors of one model take in a safetensors file, be it alone or a member of an ensemble.
+pub(crate) fn weight_bytes(layout: &ParamLayout) -> u64 {
+    /// Prefix, type, offsets and punctuation of an entry of the header, without its name and shape.
+    const ENTRY: usize = 128;
+    /// A dimension in the header.
+    const DIMENSION: usize = 21;
+    let entries = layout.entries().iter().map(|entry| {
+        let values = entry.len * if entry.element == Element::IntegerBuffer { 8 } else { 4 };
+        values + ENTRY + 6 * entry.name.len() + DIMENSION * entry.shape.len()
+    });
+    // The length of the header, and its padding.
+    entries.sum::<usize>() as u64 + 16
+}
+
 /// The weights of a safetensors file that holds exactly the tensors of the layout, or those of each member of an ensemble,
 /// as [`members_to_bytes`] writes them.
 ///

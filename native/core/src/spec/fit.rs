@@ -27,6 +27,9 @@ pub struct ServerSpec {
     pub controls: ControlSpec,
     /// All workers of the fit, `p`.
     pub workers: u32,
+    /// The tasks that the workers are spread over, which a fit that goes on from a checkpoint may have fewer of than before.
+    #[serde(default)]
+    pub tasks: Option<u32>,
     /// The epochs each worker trains.
     pub epochs: u32,
     /// Seeds the initial weights.

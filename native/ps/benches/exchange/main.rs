@@ -216,6 +216,7 @@ fn open(parameters: usize, workers: u32) -> (Server, ClientSpec) {
         lease_millis: 600_000,
         tls: None,
         shards: None,
+        tasks: None,
         start_timeout_millis: 600_000,
     };
     let server =

@@ -5,6 +5,7 @@
 
 mod arrays;
 mod header;
+mod spread;
 
 use firesteel_core::{Buffers, State, WorkerId};
 use serde::Serialize;
@@ -83,6 +84,8 @@ pub struct CheckpointStatus {
     pub epoch: u32,
     /// The rows that had been trained in all epochs.
     pub rows_trained: u64,
+    /// The workers of the fit.
+    pub workers: u32,
 }
 
 impl Checkpoint {
@@ -158,6 +161,7 @@ impl Checkpoint {
             version: self.progress.version,
             epoch: self.progress.epoch(&self.owner),
             rows_trained: self.progress.rows_trained(),
+            workers: self.owner.workers,
         }
     }
 

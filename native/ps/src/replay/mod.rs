@@ -8,9 +8,9 @@ mod run;
 
 use std::io::{self, Write};
 
-use firesteel_core::Strategy;
 use firesteel_core::spec::OptimizerSpec;
 use firesteel_core::strategy::{resolve, restrict};
+use firesteel_core::{FlushDenormals, Strategy};
 use serde::Serialize;
 
 use self::document::Document;
@@ -83,6 +83,8 @@ fn write(
     optimizer: &OptimizerSpec,
     out: &mut dyn Write,
 ) -> Result<(), ReplayError> {
+    // As a worker's thread does.
+    let _flush = FlushDenormals::new();
     let mut run = Run::new(document, strategy, optimizer)?;
     for (index, event) in document.events.iter().enumerate() {
         let line =

@@ -250,6 +250,7 @@ fn server_spec(document: &Document) -> ServerSpec {
         port_max_retries: 0,
         secret: String::new(),
         lease_millis: DAY_MILLIS,
+        tasks: None,
         start_timeout_millis: DAY_MILLIS,
         tls: None,
         shards: None,

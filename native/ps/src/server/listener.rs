@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use firesteel_core::CancelFlag;
+use firesteel_core::{CancelFlag, FlushDenormals};
 use parking_lot::Mutex;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
@@ -215,6 +215,7 @@ impl<H: Host> Shared<H> {
         let shared = Arc::clone(self);
         let thread =
             thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn(move || {
+                let _flush = FlushDenormals::new();
                 if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
                     shared.guarded(|| {
                         if let Some(link) = shared.secured(link) {

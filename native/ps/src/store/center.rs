@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use firesteel_core::strategy::{CommitContext, Part, Rhythm, Round, ServerRule, Strategy};
-use firesteel_core::{Buffers, State};
+use firesteel_core::{Buffers, FlushDenormals, State};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
@@ -271,7 +271,7 @@ impl Center {
         )
     }
 
-    /// Visits everything in order. The reader comes after the turn has moved on, so that those behind go on meanwhile.
+    /// Visits everything in order, with denormals flushed on whichever thread it is. The reader comes after the turn has moved on, so that those behind go on meanwhile.
     fn walk(
         &self,
         mut turn: Turn,
@@ -280,6 +280,7 @@ impl Center {
         mut reader: Option<&mut dyn Reader>,
         former: bool,
     ) -> Duration {
+        let _flush = FlushDenormals::new();
         while let Some(index) = turn.enter() {
             if let Some(slot) = self.stripes.get(index) {
                 let mut guard = slot.lock();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use firesteel_core::clipping::Bound;
 use firesteel_core::spec::ClippingSpec;
 use firesteel_core::strategy::{Part, Round, weighted_mean};
-use firesteel_core::{Answer, Buffers};
+use firesteel_core::{Answer, Buffers, FlushDenormals};
 
 use super::{Decided, Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
 use crate::error::PsError;
@@ -132,6 +132,7 @@ impl Store {
 
 /// How the mean of a round's gradients is bounded. By norm, the whole mean must be known before a stripe of it can be.
 fn bound(clipping: &ClippingSpec, kept: &[Kept]) -> Bound {
+    let _flush = FlushDenormals::new();
     let trained = kept.iter().filter(|kept| kept.weight > 0.0);
     let parts: Vec<Part<'_>> =
         trained.map(|kept| Part { message: &kept.message, weight: kept.weight }).collect();

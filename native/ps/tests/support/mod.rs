@@ -57,6 +57,7 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         lease_millis: 30_000,
         tls: None,
         shards: None,
+        tasks: None,
         start_timeout_millis: 30_000,
     }
 }

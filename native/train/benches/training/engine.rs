@@ -79,6 +79,7 @@ impl Engine {
             lease_millis: 60_000,
             tls: None,
             shards: None,
+            tasks: None,
             start_timeout_millis: 60_000,
         };
         let spec = |partition| WorkerSpec {

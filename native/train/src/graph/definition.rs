@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::inspect::{InputInspection, Inspection, LayerInspection, OutputInspection};
 use crate::network::{Autograd, Network};
 use crate::random::Generator;
-use crate::weights::Weights;
+use crate::weights::{Weights, weight_bytes};
 
 impl Definition for Graph {
     fn inputs(&self) -> &[Input] {
@@ -76,6 +76,7 @@ impl Definition for Graph {
             inputs: self.inputs.iter().map(InputInspection::of).collect(),
             outputs: outputs.collect(),
             parameters: self.layout.parameters() as u64,
+            weight_bytes: weight_bytes(&self.layout),
             layout_hash: format!("{:016x}", self.layout.hash()),
         }
     }

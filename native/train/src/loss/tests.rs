@@ -17,6 +17,7 @@ fn inspection(outputs: &[(&str, &[usize], Activation)]) -> Inspection {
             })
             .collect(),
         parameters: 1,
+        weight_bytes: 0,
         layout_hash: String::new(),
     }
 }

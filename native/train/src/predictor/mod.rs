@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::{Field, Schema};
+use firesteel_core::FlushDenormals;
 use firesteel_core::spec::{PredictionColumn, PredictorSpec};
 use firesteel_data as data;
 use tch::Tensor;
@@ -16,7 +17,7 @@ use self::room::Room;
 use crate::definition::{Definition, define_over};
 use crate::error::TrainError;
 use crate::network::{Flats, Network, Views};
-use crate::raw::{FlushDenormals, Shared, dimension, values};
+use crate::raw::{Shared, dimension, values};
 use crate::source::Source;
 use crate::torch;
 use crate::weights::members_from_bytes;

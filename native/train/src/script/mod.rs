@@ -18,7 +18,7 @@ use crate::graph::{Input, show};
 use crate::inspect::{Activation, InputInspection, Inspection, OutputInspection};
 use crate::network::Network;
 use crate::raw::{dimension, lengths};
-use crate::weights::Weights;
+use crate::weights::{Weights, weight_bytes};
 
 /// The rows that a module is run on to see what it gives: more than one, for what takes one row for no batch.
 const PROBE_ROWS: usize = 2;
@@ -86,6 +86,7 @@ impl Definition for Script {
             inputs: self.inputs.iter().map(InputInspection::of).collect(),
             outputs: self.outputs.clone(),
             parameters: self.layout().parameters() as u64,
+            weight_bytes: weight_bytes(self.layout()),
             layout_hash: format!("{:016x}", self.layout().hash()),
         }
     }

@@ -3,7 +3,9 @@
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
 
-use firesteel_core::{Answer, Buffers, ChannelError, Commit, ParamChannel, Position, Span, Tally};
+use firesteel_core::{
+    Answer, Buffers, ChannelError, Commit, FlushDenormals, ParamChannel, Position, Span, Tally,
+};
 
 use crate::error::TrainError;
 
@@ -76,6 +78,7 @@ impl Courier {
         let (outbox, back) = sync_channel(1);
         let thread =
             thread::Builder::new().name("firesteel-exchange".to_owned()).spawn(move || {
+                let _flush = FlushDenormals::new();
                 for mut parcel in inbox {
                     parcel.run();
                     if outbox.send(parcel).is_err() {

@@ -16,8 +16,8 @@ use firesteel_core::clipping::clip;
 use firesteel_core::schedule::{Moment, learning_rate};
 use firesteel_core::spec::WorkerSpec;
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, ParamChannel,
-    ParamLayout, Position, Rhythm, Span, Strategy, Tally, WorkerId, strategy,
+    Answer, Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, FlushDenormals,
+    ParamChannel, ParamLayout, Position, Rhythm, Span, Strategy, Tally, WorkerId, strategy,
 };
 use firesteel_data::Partition;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -33,7 +33,6 @@ use crate::definition::{Definition, define_over};
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::network::{Batch, Gradient, Network};
-use crate::raw::FlushDenormals;
 use crate::torch;
 
 /// How a worker reaches the server: one channel for each worker of a task.

@@ -220,6 +220,7 @@ impl Fit {
             lease_millis: 30_000,
             tls: None,
             shards: None,
+            tasks: None,
             start_timeout_millis: 30_000,
         };
         let server = Server::open(&spec, layout, center, buffers).unwrap();

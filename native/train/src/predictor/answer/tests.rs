@@ -35,6 +35,7 @@ fn inspection(shape: &[usize], activation: Activation) -> Inspection {
         inputs: vec![],
         outputs: vec![output],
         parameters: 0,
+        weight_bytes: 0,
         layout_hash: String::new(),
     }
 }

@@ -21,6 +21,9 @@ final class NativeBridge {
   /** Shapes, parameters and layout of a network, as JSON. */
   static native String inspect(String request, byte[] module);
 
+  /** The bytes that a fit needs, as JSON. */
+  static native String footprint(String request);
+
   /** Fails unless a safetensors file holds finite weights of exactly the tensors of a network. */
   static native void checkWeights(String request, byte[] module, byte[] weights);
 

@@ -27,7 +27,7 @@ public final class NativeRuntime {
    * Infers a network's shapes without training anything.
    *
    * @param request JSON {@code {"network": NetworkSpec, "inputs": [{"name": "x", "shape": [784]}]}}, shapes of one row
-   * @return JSON with {@code layers}, {@code inputs}, {@code outputs}, {@code parameters} and {@code layoutHash}
+   * @return JSON with {@code layers}, {@code inputs}, {@code outputs}, {@code parameters}, {@code weightBytes} and {@code layoutHash}
    * @throws InvalidSpecException naming the layer that does not fit
    */
   public static String inspect(String request) {
@@ -44,6 +44,19 @@ public final class NativeRuntime {
   public static String inspect(String request, byte[] module) {
     NativeLibrary.ensureLoaded();
     return NativeBridge.inspect(request, module);
+  }
+
+  /**
+   * Estimates what a fit needs, without anything that depends on its data.
+   *
+   * @param request the {@code FootprintSpec} as JSON: the size of the network, strategy, optimizer, controls and workers
+   * @return JSON with {@code models} and, in bytes, {@code weights}, {@code checkpoint}, {@code server}, {@code task} and
+   *     {@code worker}
+   * @throws InvalidSpecException naming the strategy or the option that does not fit
+   */
+  public static String footprint(String request) {
+    NativeLibrary.ensureLoaded();
+    return NativeBridge.footprint(request);
   }
 
   /**

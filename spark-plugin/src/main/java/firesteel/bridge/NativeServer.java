@@ -52,7 +52,7 @@ public final class NativeServer implements AutoCloseable {
    * What a checkpoint says of itself.
    *
    * @param checkpoint what {@link #checkpoint} gave
-   * @return JSON with {@code fingerprint}, {@code version}, {@code epoch} and {@code rowsTrained}
+   * @return JSON with {@code fingerprint}, {@code version}, {@code epoch}, {@code rowsTrained} and {@code workers}
    * @throws CheckpointException saying what is damaged
    */
   public static String checkpointStatus(byte[] checkpoint) {

@@ -21,19 +21,13 @@ private[classification] object ClassificationTarget {
     * @param loss
     *   the loss that the user chose, if he did
     * @throws java.lang.IllegalArgumentException
-    *   when the network's output, the label's metadata and the loss do not fit together
+    *   when the network has another output than one value for each class
     */
   def of(inspection: Inspection, label: StructField, loss: Option[String]): Target = {
     val output = onlyOutput(inspection)
     import Losses.{Binary, CrossEntropy}
     val size = output.size
     val classes = classesOf(size)
-    declaredClasses(label).filter(_ > classes).foreach { declared =>
-      throw new IllegalArgumentException(
-        s"the label column '${label.name}' has $declared classes by its metadata, but the network tells $classes " +
-          s"apart: its output '${output.name}' has $size values"
-      )
-    }
     val chosen = loss.getOrElse {
       if (size == 1 || output.activation == OutputInspection.Sigmoid) Binary else CrossEntropy
     }
@@ -64,11 +58,4 @@ private[classification] object ClassificationTarget {
     }
     output
   }
-
-  private def declaredClasses(label: StructField): Option[Int] =
-    Attribute.fromStructField(label) match {
-      case nominal: NominalAttribute => nominal.getNumValues
-      case _: BinaryAttribute => Some(2)
-      case _ => None
-    }
 }

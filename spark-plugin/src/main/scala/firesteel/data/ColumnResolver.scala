@@ -181,6 +181,13 @@ object ColumnResolver {
     )
   }
 
+  /** The number of values in each row of a column of vectors or arrays, where its metadata tells. */
+  def declaredSize(schema: StructType, column: String): Option[Int] =
+    ColumnType.of(field(schema, column).dataType).toSeq match {
+      case Seq(_: ColumnType.Number) => None
+      case several => knownSize(schema, Seq(column), several)
+    }
+
   private def knownSize(
       schema: StructType,
       columns: Seq[String],

@@ -72,6 +72,13 @@ object Configuration {
       "the Java heap, by an estimate from the size of their networks. More candidates train in several jobs."
   )(MemoryOverhead.of(_) / 2)
 
+  val MemoryCheck: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
+    Prefix + "memory.check",
+    "`true`",
+    "Whether a fit is refused before it trains when its parameter server or its workers need more memory outside the " +
+      "Java heap than the driver or an executor has; `docs/memory.md` tells how that is estimated."
+  )(_ => true)
+
   val Threads: ConfigurationKey[Int] = ConfigurationKey.int(
     Prefix + "threads",
     1 to Int.MaxValue,
@@ -147,6 +154,7 @@ object Configuration {
     StartTimeout,
     CacheMemory,
     CandidatesMemory,
+    MemoryCheck,
     Threads,
     Progress,
     SslEnabled,

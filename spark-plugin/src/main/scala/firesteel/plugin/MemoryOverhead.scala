@@ -2,12 +2,16 @@ package firesteel.plugin
 
 import org.apache.spark.SparkConf
 
-/** The memory outside the Java heap that Spark sets aside for an executor, by Spark's own rule. */
-private[plugin] object MemoryOverhead {
+/** The memory outside the Java heap that Spark sets aside for an executor or the driver, by Spark's own rule. */
+private[firesteel] object MemoryOverhead {
 
   /** In bytes; that of the driver where it runs the tasks itself. */
-  def of(conf: SparkConf): Long = {
-    val role = if (isLocal(conf)) "driver" else "executor"
+  def of(conf: SparkConf): Long = ofRole(conf, if (isLocal(conf)) "driver" else "executor")
+
+  /** That of the driver, in bytes. */
+  def ofDriver(conf: SparkConf): Long = ofRole(conf, "driver")
+
+  private def ofRole(conf: SparkConf, role: String): Long = {
     val minimum = conf.getSizeAsMb(s"spark.$role.minMemoryOverhead", "384m")
     val overhead = conf.getOption(s"spark.$role.memoryOverhead") match {
       case Some(_) => conf.getSizeAsMb(s"spark.$role.memoryOverhead")
@@ -19,7 +23,8 @@ private[plugin] object MemoryOverhead {
     overhead << 20
   }
 
-  private def isLocal(conf: SparkConf): Boolean = {
+  /** Whether the driver runs the tasks itself. */
+  def isLocal(conf: SparkConf): Boolean = {
     val master = conf.get("spark.master", "local")
     master == "local" || master.startsWith("local[")
   }

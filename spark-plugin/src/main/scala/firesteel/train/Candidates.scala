@@ -12,13 +12,6 @@ import org.slf4j.LoggerFactory
   */
 private[train] object Candidates {
   private val log = LoggerFactory.getLogger("firesteel.train.Candidates")
-  private val FloatBytes = 4L
-
-  /** The center variable, a message and gradients, which the workers of a task share. */
-  private val SharedCopies = 4L
-
-  /** A worker's replica, two moments of its optimizer, two vectors of its strategy and two of an exchange under way. */
-  private val WorkerCopies = 7L
 
   /** Each candidate has a parameter server with threads and a port of its own. */
   private val MostInJob = 16
@@ -54,28 +47,29 @@ private[train] object Candidates {
     fits.map { case (_, fingerprint) => trained(fingerprint) }
   }
 
-  /** How many of these fits have room in an executor at the same time. */
+  /** How many of these fits have room in an executor and on the driver at the same time. */
   private def perJob(fits: Seq[SizedPlan], context: SparkContext): Int = {
     val conf = context.getConf
-    val memory = Configuration.CandidatesMemory.get(conf)
-    val largest = fits.map(bytes(_, Slots.ofExecutor(context))).max
-    val room = memory / math.max(1L, largest)
+    val slots = Slots.ofExecutor(context)
+    val needs = fits.map(fit => fit -> Footprint.of(fit.plan, fit.workers))
+    val inExecutor = needs.map { case (fit, need) =>
+      need.inExecutor(fit.workers, fit.tasks, slots)
+    }
+    val onDriver = needs.map { case (fit, need) => need.onDriver(fit.plan.serverShards) }
+    val limits = new FitLimits(conf, slots, Machine.here)
+    val rooms = Seq(
+      Configuration.CandidatesMemory.get(conf) / math.max(1L, inExecutor.max),
+      limits.onDriver / math.max(1L, onDriver.max)
+    )
     // Shards of all candidates would come to lie on the same executors.
     if (fits.exists(_.plan.serverShards > 1)) 1
-    else math.max(1L, math.min(math.min(MostInJob, ports(conf)).toLong, room)).toInt
+    else math.max(1L, (rooms :+ math.min(MostInJob, ports(conf)).toLong).min).toInt
   }
 
   /** How many servers get a port on the driver. */
   private def ports(conf: SparkConf): Int =
     if (Configuration.ServerPort.get(conf) == 0) Int.MaxValue
     else conf.getInt("spark.port.maxRetries", 16) + 1
-
-  /** About what a fit takes in an executor that runs so many tasks at once. */
-  private[train] def bytes(fit: SizedPlan, slotsOfExecutor: Int): Long = {
-    val tasks = math.min(fit.tasks, slotsOfExecutor).toLong
-    val workers = (fit.workers + fit.tasks - 1) / fit.tasks
-    FloatBytes * fit.plan.parameters * tasks * (SharedCopies + WorkerCopies * workers)
-  }
 
   /** Cuts a group into parts of about the same size, none larger than `most`. */
   private[train] def split[A](group: Seq[A], most: Int): Seq[Seq[A]] = {

@@ -29,6 +29,9 @@ private[firesteel] final case class CheckpointPlan(
 /** What a fit has to do with checkpoints. Closing it gives back what others wait for. */
 private[train] sealed trait Checkpoints extends AutoCloseable {
 
+  /** The workers of the interrupted fit that this one goes on from, if there is one. */
+  def workers: Option[Int]
+
   /** The fit's server, at its beginning or where an interrupted fit was.
     *
     * @param spec
@@ -51,14 +54,14 @@ private[train] object Checkpoints {
     * @throws firesteel.bridge.CheckpointException
     *   naming the file that is in use by another writer, damaged or foreign
     */
-  def of(context: SparkContext, plan: FitPlan, workers: Int, content: DataContent): Checkpoints =
+  def of(context: SparkContext, plan: FitPlan, content: DataContent): Checkpoints =
     plan.checkpoint.fold[Checkpoints](new NoCheckpoints(plan)) { checkpoint =>
       require(
         plan.serverShards == 1,
         s"checkpointDir is set and serverShards is ${plan.serverShards}, but checkpoints hold what is on the driver's " +
           "server only: leave one of the two out"
       )
-      val fingerprint = Fingerprint.of(plan, workers, content)
+      val fingerprint = Fingerprint.of(plan, content)
       val path = new Path(new Path(checkpoint.directory), fingerprint.text)
       val files = path.getFileSystem(context.hadoopConfiguration)
       val folder = new CheckpointFolder(files, files.makeQualified(path))
@@ -80,6 +83,7 @@ private[train] object Checkpoints {
 }
 
 private final class NoCheckpoints(fit: FitPlan) extends Checkpoints {
+  override def workers: Option[Int] = None
   override def open(spec: String): NativeServer = Checkpoints.start(spec, fit)
   override def writer(server: NativeServer): CheckpointWriter = NoWriter
   override def complete(): Unit = ()
@@ -97,31 +101,31 @@ private final class FolderCheckpoints(
 
   private var completed = false
 
-  override def open(spec: String): NativeServer = folder.latest() match {
+  /** The checkpoint that was found, until the server has it. */
+  private var found: Option[FoundCheckpoint] = folder.latest().map { case (file, bytes) =>
+    naming(file)(read(file, bytes))
+  }
+
+  override val workers: Option[Int] = found.map(_.status.workers)
+
+  override def open(spec: String): NativeServer = found match {
     case None =>
       log.info(s"Checkpoints are written to ${folder.path}, which has none of this fit yet")
       Checkpoints.start(spec, fit)
-    case Some((file, bytes)) =>
-      try resume(spec, file, bytes)
-      catch {
-        case error: CheckpointException =>
-          val refused = new CheckpointException(
-            s"The checkpoint $file is no use: ${error.getMessage}; delete it to train from the beginning"
-          )
-          refused.initCause(error)
-          throw refused
-      }
+    case Some(FoundCheckpoint(file, bytes, status)) =>
+      found = None
+      log.info(s"The fit goes on from $file: ${status.rowsTrained} rows have been trained")
+      naming(file)(NativeServer.resume(spec, fit.moduleBytes, bytes))
   }
 
-  private def resume(spec: String, file: Path, bytes: Array[Byte]): NativeServer = {
+  private def read(file: Path, bytes: Array[Byte]): FoundCheckpoint = {
     val status = parse(NativeServer.checkpointStatus(bytes)).extract[CheckpointStatus]
     if (status.fingerprint != fingerprint) {
       throw new CheckpointException(
         s"it is of another fit, whose fingerprint is ${status.fingerprint}"
       )
     }
-    log.info(s"The fit goes on from $file: ${status.rowsTrained} rows have been trained")
-    NativeServer.resume(spec, fit.moduleBytes, bytes)
+    FoundCheckpoint(file, bytes, status)
   }
 
   override def writer(server: NativeServer): CheckpointWriter =
@@ -137,6 +141,19 @@ private final class FolderCheckpoints(
 }
 
 private object FolderCheckpoints {
+
+  /** Names the file in what is wrong with a checkpoint. */
+  private def naming[R](file: Path)(use: => R): R =
+    try use
+    catch {
+      case error: CheckpointException =>
+        val refused = new CheckpointException(
+          s"The checkpoint $file is no use: ${error.getMessage}; delete it to train from the beginning"
+        )
+        refused.initCause(error)
+        throw refused
+    }
+
   private val log = LoggerFactory.getLogger("firesteel.train.Checkpoints")
   private implicit val formats: DefaultFormats.type = DefaultFormats
 }
@@ -146,8 +163,12 @@ private[train] final case class CheckpointStatus(
     fingerprint: String,
     version: Long,
     epoch: Int,
-    rowsTrained: Long
+    rowsTrained: Long,
+    workers: Int
 )
+
+/** A checkpoint with the file that it was read from. */
+private final case class FoundCheckpoint(file: Path, bytes: Array[Byte], status: CheckpointStatus)
 
 /** Writes checkpoints when they are due. */
 private[train] sealed trait CheckpointWriter extends AutoCloseable {

@@ -9,6 +9,7 @@ import firesteel.plugin.NativeSetup
 import org.apache.spark.SparkConf
 import org.apache.spark.sql.DataFrame
 import org.json4s.JsonAST.{JArray, JInt, JNothing, JObject, JString, JValue}
+import org.json4s.JsonDSL._
 import org.json4s.jackson.JsonMethods.parse
 
 /** What a fit is: everything that decides its result. Two fits of one fingerprint are the same fit.
@@ -42,22 +43,32 @@ private[train] object Fingerprint {
     "startTimeoutMillis",
     "timeoutMillis",
     "tls",
-    "server"
+    "server",
+    "tasks"
   )
 
-  /** The fingerprint of a fit.
+  /** The fingerprint of a fit. The slots of the cluster are no part of it: where the user has not set the number of
+    * workers, which follows from them, neither is that.
     *
-    * @param workers
-    *   the workers of the fit
     * @param content
     *   what it trains on
     */
-  def of(plan: FitPlan, workers: Int, content: DataContent): Fingerprint = Fingerprint(
-    JObject(
-      settings(plan, workers, content.conf).obj ++
-        List("tasks" -> JInt(content.tasks), "content" -> content.json)
-    )
-  )
+  def of(plan: FitPlan, content: DataContent): Fingerprint =
+    Fingerprint(lasting(plan, content.conf) ~ ("content" -> content.json))
+
+  /** The settings of a fit that stay when the cluster changes. */
+  private[train] def lasting(plan: FitPlan, conf: SparkConf): JObject = {
+    val all = settings(plan, plan.requestedWorkers.getOrElse(1), conf)
+    if (plan.requestedWorkers.nonEmpty) all
+    else {
+      all.transformField { case ("server", server: JObject) =>
+        "server" -> JObject(server.obj.filterNot(_._1 == "workers"))
+      } match {
+        case settings: JObject => settings
+        case _ => all
+      }
+    }
+  }
 
   /** The settings of a fit, without its data. */
   def settings(plan: FitPlan, workers: Int, conf: SparkConf): JObject = {

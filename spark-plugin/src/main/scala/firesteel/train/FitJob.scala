@@ -61,20 +61,51 @@ private[firesteel] object FitJob {
     context
   }
 
-  /** Trains fits that read the same columns in the same number of tasks, all at the same time. */
+  /** Trains fits that read the same columns in the same number of tasks, all at the same time; but one after the other those
+    * whose checkpoints want other numbers of tasks, which are never more.
+    */
   private[train] def train(df: DataFrame, fits: Seq[SizedPlan]): Seq[TrainedNetwork] = {
-    val SizedPlan(plan, slots, _) = fits.head
-    val tasks = fits.head.tasks
     val context = df.sparkSession.sparkContext
-    val attainable = Slots.attainable(context.getConf, slots)
-    FitSlots.here.during(tasks, attainable, fits.exists(_.plan.inRounds)) {
-      OpenFit.all(context, fits, new DataContent(df, plan.data, tasks)) { opened =>
-        val task = new WorkerTask(opened.map(_.job), tasks)
-        val job = DataRoad.runTasks(df, plan.data, tasks)(task)
-        Closing.all(opened)(_.checkpointWriter()) { checkpoints =>
-          new Run(context, opened, job, slots, progressOf(fits, context), checkpoints)
-            .await()
-        }
+    val first = fits.head
+    val checked = limited(context, fits)
+    val attainable = Slots.attainable(context.getConf, first.slots, Slots.ofExecutor(context))
+    FitSlots.here.during(first.tasks, attainable, fits.exists(_.plan.inRounds)) {
+      val content = new DataContent(df, first.plan.data, first.tasks)
+      OpenFit.checkpoints(context, checked, content) { checkpoints =>
+        val resumed = checked.zip(checkpoints).map { case (fit, own) => fit.resuming(own.workers) }
+        val again = if (resumed == checked) checked else limited(context, resumed)
+        val open = again.zip(checkpoints)
+        val trained = open.map(_._1.tasks).distinct.flatMap { tasks =>
+          val same = open.filter(_._1.tasks == tasks)
+          same.zip(together(df, same))
+        }.toMap
+        open.map(trained)
+      }
+    }
+  }
+
+  /** Refuses fits that need more memory than there is, and adds what their users should know. */
+  private def limited(context: SparkContext, fits: Seq[SizedPlan]): Seq[SizedPlan] = {
+    val limits = new FitLimits(context.getConf, Slots.ofExecutor(context), Machine.here)
+    val warnings = limits.check(fits.map(fit => fit -> Footprint.of(fit.plan, fit.workers)))
+    warnings.foreach(log.warn(_))
+    fits.map(_.copy(warnings = warnings))
+  }
+
+  /** Trains fits in one job. */
+  private def together(
+      df: DataFrame,
+      fits: Seq[(SizedPlan, Checkpoints)]
+  ): Seq[TrainedNetwork] = {
+    val sized = fits.map(_._1)
+    val SizedPlan(plan, slots, _, _, _) = sized.head
+    val tasks = sized.head.tasks
+    val context = df.sparkSession.sparkContext
+    OpenFit.all(context, fits) { opened =>
+      val task = new WorkerTask(opened.map(_.job), tasks)
+      val job = DataRoad.runTasks(df, plan.data, tasks)(task)
+      Closing.all(opened)(_.checkpointWriter()) { checkpoints =>
+        new Run(context, opened, job, slots, progressOf(sized, context), checkpoints).await()
       }
     }
   }

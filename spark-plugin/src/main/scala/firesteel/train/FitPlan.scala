@@ -51,6 +51,8 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   whether the strategy has rounds of all workers
   * @param parameters
   *   the number of the network's trained parameters
+  * @param weightBytes
+  *   the bytes of the network's weights as they are saved
   * @param candidate
   *   what a user knows the fit by where it is one of several
   * @param decisions
@@ -76,6 +78,7 @@ private[firesteel] final case class FitPlan(
     module: Option[Archive] = None,
     inRounds: Boolean = false,
     parameters: Long = 0,
+    weightBytes: Long = 0,
     candidate: Option[String] = None,
     decisions: (Int, Int) => Seq[String] = (_, _) => Nil
 ) {
@@ -88,12 +91,29 @@ private[firesteel] final case class FitPlan(
 
   private val unsignedSeed: JInt = JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
 
-  /** The `ServerSpec`. */
+  /** The `FootprintSpec` of a fit with this many workers. */
+  def footprint(workers: Int): String = FitPlan.text(
+    JObject(
+      "parameters" -> JInt(parameters),
+      "weightBytes" -> JInt(weightBytes),
+      "strategy" -> strategy(workers),
+      "optimizer" -> optimizer,
+      "controls" -> controls,
+      "workers" -> JInt(workers)
+    )
+  )
+
+  /** The `ServerSpec`.
+    *
+    * @param tasks
+    *   the tasks that the workers are spread over, where they are known
+    */
   def server(
       identity: FitIdentity,
       workers: Int,
       conf: SparkConf,
-      shards: Seq[ShardServer] = Nil
+      shards: Seq[ShardServer] = Nil,
+      tasks: Option[Int] = None
   ): String = FitPlan.text(
     JObject(
       "fit" -> JString(identity.fit),
@@ -103,6 +123,7 @@ private[firesteel] final case class FitPlan(
       "optimizer" -> optimizer(workers),
       "controls" -> controls(workers),
       "workers" -> JInt(workers),
+      "tasks" -> tasks.fold[JValue](JNothing)(JInt(_)),
       "epochs" -> JInt(epochs),
       "seed" -> unsignedSeed,
       "bindAddress" -> JString(FitPlan.bindAddress(conf)),

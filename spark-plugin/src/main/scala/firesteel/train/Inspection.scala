@@ -16,11 +16,14 @@ import org.json4s.jackson.JsonMethods.parse
   *   its outputs, in order
   * @param parameters
   *   the number of its trained parameters
+  * @param weightBytes
+  *   the bytes of its weights as they are saved, buffers included, or a little more
   */
 private[firesteel] final case class Inspection(
     inputs: Seq[InputInspection],
     outputs: Seq[OutputInspection],
-    parameters: Long
+    parameters: Long,
+    weightBytes: Long
 ) {
 
   /** The output, for an estimator of networks that have one.

@@ -127,6 +127,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     val learnt = targets(inspection)
     val labels = learnt.map(_.label)
     ColumnResolver.check(schema, Nil, labels)
+    LabelSizes.check(schema, inspection.outputs, labels)
     val columns =
       DataPlan(inputs, labels, weightColumn, validationRows, SpreadRows(getSpreadRows))
     val metrics = Target.metrics(network.outputs, learnt)
@@ -153,6 +154,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       module = network.module,
       inRounds = Inspection.inRounds(Strategy($(strategy)).name),
       parameters = inspection.parameters,
+      weightBytes = inspection.weightBytes,
       decisions = strategyDecisions
     )
     val untrained = network.withoutWeights

@@ -16,19 +16,48 @@ import org.apache.spark.SparkContext
   *   the slots of the application
   * @param workers
   *   the workers of the fit
+  * @param decisions
+  *   what was chosen for it, a sentence each
+  * @param warnings
+  *   what the user should know
   */
-private[train] final case class SizedPlan(plan: FitPlan, slots: Int, workers: Int) {
+private[train] final case class SizedPlan(
+    plan: FitPlan,
+    slots: Int,
+    workers: Int,
+    decisions: Seq[String] = Nil,
+    warnings: Seq[String] = Nil
+) {
 
   /** The tasks that the workers are spread over. */
   def tasks: Int = math.min(workers, slots)
 
   def size: FitSize = FitSize(plan.epochs, workers, plan.candidate)
+
+  /** What was chosen for it by the estimator and here. */
+  def choices: Seq[String] = plan.decisions(workers, slots) ++ decisions
+
+  /** The fit with the workers of the checkpoint that it goes on from, whatever slots there are now. */
+  def resuming(checkpoint: Option[Int]): SizedPlan =
+    checkpoint.filter(_ != workers).fold(this) { before =>
+      val decision =
+        s"the fit goes on with $before workers, as the checkpoint that it was interrupted at; the cluster has $slots slots " +
+          s"now, for which it would have had $workers"
+      copy(workers = before, decisions = decisions :+ decision)
+    }
 }
 
 private[train] object SizedPlan {
   def of(plan: FitPlan, context: SparkContext): SizedPlan = {
     val slots = Slots.of(context, plan.requestedWorkers)
-    SizedPlan(plan, slots, plan.workers(slots))
+    val workers = plan.workers(slots)
+    val sized = SizedPlan(plan, slots, workers)
+    if (plan.requestedWorkers.nonEmpty || workers == 1 || !Slots.isDynamic(context.getConf)) sized
+    else {
+      sized.copy(decisions =
+        Seq(s"numWorkers is $workers, for the $slots slots that dynamic allocation may have")
+      )
+    }
   }
 }
 
@@ -95,7 +124,7 @@ private[train] final class OpenFit private (
       throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
     }
     val kept = ServerStatus.parseSummary(server.summary())
-    val summary = summaryOf(last, kept, reports, seconds, decisions)
+    val summary = TrainingSummary.of(last, kept, reports, sized, seconds, decisions)
     val found = Diagnosis.warnings(summary.epochs, reports)
     found.foreach(warning => FitJob.log.warn(sized.plan.named(warning)))
     TrainedNetwork(server.weights(), summary.copy(warnings = summary.warnings ++ found))
@@ -115,7 +144,7 @@ private[train] final class OpenFit private (
         "the same for every row"
     FitJob.log.warn(plan.named(warning))
     val kept = ServerStatus.parseSummary(server.summary())
-    val summary = summaryOf(last, kept, reports, seconds, decisions)
+    val summary = TrainingSummary.of(last, kept, reports, sized, seconds, decisions)
     val weights = Inspection.zeroWeights(plan)
     val told = summary.copy(warnings = summary.warnings :+ warning, stopped = Some("diverged"))
     TrainedNetwork(weights, told, failure)
@@ -124,22 +153,25 @@ private[train] final class OpenFit private (
 
 private[train] object OpenFit {
 
-  /** Opens the fits of one job for as long as the body runs. When it has succeeded, their checkpoints are removed. */
-  def all[R](context: SparkContext, fits: Seq[SizedPlan], content: DataContent)(
-      body: Seq[OpenFit] => R
+  /** Opens the checkpoints of fits for as long as the body runs; removes them when it has succeeded. They may have to be
+    * waited for, so they come before the servers, which do not wait for their workers for ever.
+    */
+  def checkpoints[R](context: SparkContext, fits: Seq[SizedPlan], content: DataContent)(
+      body: Seq[Checkpoints] => R
   ): R =
-    // What may have to be waited for comes before the servers, which do not wait for their workers for ever.
-    checkpointsOf(context, fits, content) { checkpoints =>
-      val result = modulesOf(context, fits.map(_.plan.module).distinct) { modules =>
-        opened(context, fits.zip(checkpoints), modules)(body)
-      }
+    Closing.all(fits)(fit => Checkpoints.of(context, fit.plan, content)) { checkpoints =>
+      val result = body(checkpoints)
       checkpoints.foreach(_.complete())
       result
     }
 
-  private def checkpointsOf[R](context: SparkContext, fits: Seq[SizedPlan], content: DataContent)(
-      body: Seq[Checkpoints] => R
-  ): R = Closing.all(fits)(fit => Checkpoints.of(context, fit.plan, fit.workers, content))(body)
+  /** Opens the fits of one job for as long as the body runs. */
+  def all[R](context: SparkContext, fits: Seq[(SizedPlan, Checkpoints)])(
+      body: Seq[OpenFit] => R
+  ): R =
+    modulesOf(context, fits.map(_._1.plan.module).distinct) { modules =>
+      opened(context, fits, modules)(body)
+    }
 
   /** Sends each of the fits' modules once. */
   private def modulesOf[R](context: SparkContext, modules: Seq[Option[Archive]])(
@@ -162,13 +194,13 @@ private[train] object OpenFit {
       checkpoints: Checkpoints,
       module: SentModule
   ): OpenFit = {
-    val SizedPlan(plan, slots, workers) = sized
+    val SizedPlan(plan, slots, workers, _, _) = sized
     val identity = FitIdentity.random()
     FitJob.log.info(
       plan.named(s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots")
     )
     val shards = ShardServers.open(context, plan, identity, workers, module)
-    val specification = plan.server(identity, workers, context.getConf, shards)
+    val specification = plan.server(identity, workers, context.getConf, shards, Some(sized.tasks))
     val server = checkpoints.open(specification)
     new OpenFit(context, sized, identity, module, shards, server, checkpoints)
   }

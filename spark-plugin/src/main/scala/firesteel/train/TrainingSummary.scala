@@ -305,7 +305,7 @@ private[firesteel] object TrainingSummary {
       status: ServerStatus,
       kept: ServerSummary,
       reports: Seq[TaskReport],
-      workers: Int,
+      sized: SizedPlan,
       seconds: Double,
       decisions: Seq[String]
   ): TrainingSummary = TrainingSummary(
@@ -320,7 +320,7 @@ private[firesteel] object TrainingSummary {
     },
     status.rowsTrained,
     seconds + status.resumed.fold(0.0)(_.millis.toDouble / 1e3),
-    workers,
+    sized.workers,
     reports.size,
     status.commits,
     status.bytes,
@@ -328,14 +328,14 @@ private[firesteel] object TrainingSummary {
     status.workers.map(_.stalenessMax).maxOption.getOrElse(0L),
     kept.stalenessHistogram,
     kept.ledger,
-    status.warnings,
+    sized.warnings ++ status.warnings,
     status.bestEpoch,
     status.stopped,
     status.workers.map(worker),
     reports.map(task).sortBy(_.partition),
     kept.compressionRatio,
     kept.compressionError,
-    decisions
+    sized.choices ++ decisions
   )
 
   private def worker(status: WorkerStatus): WorkerSummary = WorkerSummary(

@@ -127,6 +127,15 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
     assert(fit(data.withMetadata("label", Metadata.empty)).numClasses === 3)
   }
 
+  test(
+    "a network whose weights no array of the JVM holds is refused before any job, with its numbers"
+  ) {
+    val wide = Network.sequential(Linear(1000000), Linear(1000), Linear(3))
+    fails[NativeMemoryException]("1005004003 parameters", "2147483639 bytes (2 GiB)")(
+      Blobs.classifier().setNetwork(wide).fit(data)
+    )
+  }
+
   test("a loss that does not fit the network is refused before any task runs") {
     val estimator = Blobs.classifier().setNetwork(Network.sequential(Linear(3), Sigmoid))
     val sized = data.select(vector_to_array(col("features")).as("features"), col("label"))

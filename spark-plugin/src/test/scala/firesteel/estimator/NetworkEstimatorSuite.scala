@@ -5,13 +5,14 @@ import scala.util.Random
 import firesteel.bridge.{InvalidDataException, InvalidSpecException}
 import firesteel.network._
 import org.apache.spark.ml.Pipeline
-import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
+import org.apache.spark.ml.attribute.{AttributeGroup, NominalAttribute, NumericAttribute}
 import org.apache.spark.ml.feature.VectorAssembler
 import org.apache.spark.ml.linalg.{Vector, Vectors}
 import org.apache.spark.ml.param.{ParamMap, ParamsSuite}
 import org.apache.spark.ml.util.{DefaultReadWriteTest, MLTest}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions._
+import org.apache.spark.sql.types.MetadataBuilder
 
 final class NetworkEstimatorSuite extends MLTest with DefaultReadWriteTest {
   import testImplicits._
@@ -363,6 +364,23 @@ final class NetworkEstimatorSuite extends MLTest with DefaultReadWriteTest {
     refused("has no network")(new NetworkEstimator().fit(data))
     refused("unknown loss 'mse'")(of(_.setLosses(Array("mse", "mse_loss"))))
     refused("lossWeights must be a positive number, not 0.0")(of(_.setLossWeights(Array(1, 0))))
+  }
+
+  test("a label with more classes or numbers by its metadata than its output has is refused") {
+    val topics = NominalAttribute.defaultAttr.withName("topic").withNumValues(4).toMetadata()
+    refused("'topic' has 4 classes", "'shares' has 3 values", "Linear(4)") {
+      estimator.fit(data.withMetadata("topic", topics))
+    }
+    val pair = data.withColumn("pair", array($"score", $"score"))
+    val sized = new MetadataBuilder().putLong("size", 2).build()
+    val wide = Network.sequential(Linear(3)).withInputShape(2)
+    refused("'pair' has 2 values in each row", "has 3 values", "Linear(2)") {
+      new NetworkEstimator()
+        .setNetwork(wide)
+        .setFeaturesCols(Array("numbers"))
+        .setLabelCols(Array("pair"))
+        .fit(pair.withMetadata("pair", sized))
+    }
   }
 
   test("a column that does not fit is named") {

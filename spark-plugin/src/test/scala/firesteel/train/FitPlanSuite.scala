@@ -116,6 +116,18 @@ final class FitPlanSuite extends AnyFunSuite {
     assert(fingerprints.distinct.size === SpreadRows.all.size)
   }
 
+  test("the number of slots decides the fingerprint of a fit only where its workers are set") {
+    def text(plan: FitPlan, slots: Int): String =
+      Fingerprint(Fingerprint.lasting(plan.copy(workers = _ => slots), conf)).text
+    assert(text(plan(1), 2) === text(plan(1), 4))
+    assert(text(plan(1), 2) != text(plan(2), 2), "another seed")
+    val (two, four) =
+      (plan(1).copy(requestedWorkers = Some(2)), plan(1).copy(requestedWorkers = Some(4)))
+    assert(Seq(text(two, 2), text(four, 2), text(plan(1), 2)).distinct.size === 3)
+    val spread = fields(plan(1).server(FitIdentity.random(), 4, conf, tasks = Some(2)))
+    assert(spread("tasks") === JInt(2))
+  }
+
   private def ssl(settings: (String, String)*): SparkConf =
     conf.clone.setAll(settings.map { case (key, value) => s"spark.firesteel.ssl.$key" -> value })
 

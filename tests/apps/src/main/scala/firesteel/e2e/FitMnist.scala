@@ -8,7 +8,8 @@ import org.apache.spark.sql.SparkSession
 /** Trains on MNIST and tells what came out: accuracy, and the ledger of what was trained.
   *
   * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `schedule`, `shards`, `model` (where to save
-  * it), `checkpoints` (a folder, in which one is written every half second). An empty `window` is the strategy's own.
+  * it), `checkpoints` (a folder, in which one is written every half second). An empty `window` is the strategy's own, and
+  * empty `workers` are the fit's.
   */
 object FitMnist {
   def main(args: Array[String]): Unit = {
@@ -18,13 +19,15 @@ object FitMnist {
     val classifier = new NetworkClassifier()
       .setNetwork(Network.sequential(Linear(500), ReLU, Linear(300), ReLU, Linear(10), Softmax))
       .setStrategy(options.text("strategy", "adag"))
-      .setNumWorkers(options.int("workers", 2))
       .setBatchSize(options.int("batch", 64))
       .setEpochs(options.int("epochs", 3))
       .setServerShards(options.int("shards", 1))
       .setLearningRate(2e-3)
       .setSeed(1)
       .setShowProgress(true)
+    if (options.text("workers", "2").nonEmpty) {
+      classifier.setNumWorkers(options.int("workers", 2))
+    }
     if (options.text("window", "4").nonEmpty) classifier.setWindow(options.int("window", 4))
     if (options.text("schedule", "").nonEmpty) classifier.setSchedule(options.text("schedule"))
     if (options.text("checkpoints", "").nonEmpty) {
@@ -47,6 +50,7 @@ object FitMnist {
       "seconds" -> summary.seconds,
       "ledger" -> summary.ledger,
       "warnings" -> summary.warnings,
+      "decisions" -> summary.decisions,
       "spark" -> spark.version
     )
     spark.stop()

@@ -8,8 +8,8 @@ import org.apache.spark.sql.SparkSession
 /** Trains on MNIST with one strategy after the other and tells of each the accuracy and the ledger, and how many executors
   * came and went.
   *
-  * Arguments: `data`, `strategies` (comma-separated), and optionally `epochs`, `workers`, `batch`, `window` (else the
-  * strategies' own), `shrink` (the seconds to wait at most, after each strategy, until an executor has been removed).
+  * Arguments: `data`, `strategies` (comma-separated), and optionally `epochs`, `workers` (2; if empty the
+  * fit's own), `batch`, `window` (else the strategies' own), `shrink` (the seconds to wait at most, after each strategy, until an executor has been removed).
   */
 object FitStrategies {
   def main(args: Array[String]): Unit = {
@@ -25,11 +25,13 @@ object FitStrategies {
       val classifier = new NetworkClassifier()
         .setNetwork(Network.sequential(Linear(300), ReLU, Linear(10), Softmax))
         .setStrategy(strategy)
-        .setNumWorkers(options.int("workers", 2))
         .setBatchSize(options.int("batch", 64))
         .setEpochs(options.int("epochs", 1))
         .setSeed(1)
         .setShowProgress(false)
+      if (options.text("workers", "2").nonEmpty) {
+        classifier.setNumWorkers(options.int("workers", 2))
+      }
       if (options.text("window", "").nonEmpty) classifier.setWindow(options.int("window", 4))
       println(s"FIT $strategy")
       val model = classifier.fit(train)

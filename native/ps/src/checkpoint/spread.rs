@@ -1,0 +1,67 @@
+//! A checkpoint for a fit whose workers are spread over another number of tasks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use firesteel_core::WorkerId;
+
+use super::Checkpoint;
+use crate::store::DRIVER;
+
+impl Checkpoint {
+    /// Gives what is known of each worker to a worker of the same fit spread over so many tasks, in the order of the workers. A
+    /// worker whose rows are others then starts its epoch again.
+    pub fn spread_over(&mut self, tasks: u32) {
+        let spread = spread(self.owner.workers, tasks.max(1));
+        let known: BTreeSet<_> = self
+            .progress
+            .workers
+            .iter()
+            .map(|worker| worker.worker)
+            .chain(self.members.iter().chain(&self.best).map(|member| member.worker))
+            .filter(|worker| *worker != DRIVER)
+            .collect();
+        if known.is_subset(&spread) {
+            return;
+        }
+        let places: BTreeMap<_, _> = known.into_iter().zip(spread).collect();
+        let place = |worker: &mut WorkerId| {
+            if let Some(place) = places.get(worker) {
+                *worker = *place;
+            }
+        };
+        for worker in &mut self.progress.workers {
+            place(&mut worker.worker);
+        }
+        for member in self.members.iter_mut().chain(&mut self.best) {
+            place(&mut member.worker);
+        }
+        for epoch in self.progress.evaluations.iter_mut().flat_map(|all| &mut all.ended) {
+            epoch.by_worker.iter_mut().for_each(|(worker, _)| place(worker));
+        }
+    }
+}
+
+/// The workers of a fit: each task has as many as the others or one more.
+fn spread(workers: u32, tasks: u32) -> BTreeSet<WorkerId> {
+    let of = |partition: u32| workers / tasks + u32::from(partition < workers % tasks);
+    (0..tasks)
+        .flat_map(|partition| (0..of(partition)).map(move |index| WorkerId { partition, index }))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_spread_as_the_tasks_of_a_fit_have_them() {
+        let ids = |workers, tasks| {
+            spread(workers, tasks)
+                .into_iter()
+                .map(|id| (id.partition, id.index))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(ids(4, 4), [(0, 0), (1, 0), (2, 0), (3, 0)]);
+        assert_eq!(ids(5, 2), [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]);
+    }
+}

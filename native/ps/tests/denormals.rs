@@ -1,0 +1,50 @@
+//! Moments that decay to denormal numbers: the server flushes them on whichever thread its update rules run.
+
+#![allow(clippy::unwrap_used, reason = "tests may be blunt")]
+
+mod support;
+
+use firesteel_core::FlushDenormals;
+use firesteel_core::spec::{OptimizerSpec, StrategySpec};
+use support::*;
+
+const PARAMETERS: usize = 40_000;
+const ROUNDS: u32 = 150;
+
+/// With this epsilon a denormal first moment still moves a parameter visibly.
+const ADAM: OptimizerSpec = OptimizerSpec::Adam {
+    learning_rate: 1.0,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-30,
+    weight_decay: 0.0,
+    amsgrad: false,
+};
+
+/// The bits of the center variable after a round with a small gradient and many without one, whose worker's thread flushes
+/// as a task's does or leaves the processor as it is.
+fn trained(road: Road, flush: bool) -> Vec<u32> {
+    let _flush = flush.then(FlushDenormals::new);
+    let mut spec = server_spec(1, 1);
+    spec.strategy = StrategySpec::named("sync");
+    spec.optimizer = Some(ADAM);
+    let server = open(&spec, PARAMETERS);
+    let client = client_spec(&spec, server.port());
+    let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 2 * ROUNDS));
+    peer.round(1e-35).unwrap();
+    for _ in 1..ROUNDS {
+        peer.round(0.0).unwrap();
+    }
+    peer.center.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn adam_on_the_server_gives_the_same_bits_through_memory_and_through_a_socket() {
+    let expected = trained(Road::Memory, true);
+    assert!(f32::from_bits(expected[0]) < 0.0);
+    for (road, flush) in [(Road::Memory, false), (Road::Socket, true), (Road::Socket, false)] {
+        let bits = trained(road, flush);
+        let differ = bits.iter().zip(&expected).filter(|(one, other)| one != other).count();
+        assert_eq!(differ, 0, "{road:?}, flushed by the worker: {flush}");
+    }
+}
