@@ -78,7 +78,7 @@ def test_a_candidate_that_diverges_loses_a_cross_validation_with_a_warning(
     )
     with pytest.warns(FitWarning, match="candidate 1 of 2: the training diverged: worker"):
         found = search.fit(blobs)
-    assert found.avgMetrics[0] < 0.5 and found.avgMetrics[1] > 0.8
+    assert found.avgMetrics[0] < 0.5 < found.avgMetrics[1]
     assert found.bestModel.summary.stopped is None
 
 
