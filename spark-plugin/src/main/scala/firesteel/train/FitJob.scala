@@ -75,10 +75,14 @@ private[firesteel] object FitJob {
         val resumed = checked.zip(checkpoints).map { case (fit, own) => fit.resuming(own.workers) }
         val again = if (resumed == checked) checked else limited(context, resumed)
         val open = again.zip(checkpoints)
-        val trained = open.map(_._1.tasks).distinct.flatMap { tasks =>
-          val same = open.filter(_._1.tasks == tasks)
-          same.zip(together(df, same))
-        }.toMap
+        val trained = open
+          .map(_._1.tasks)
+          .distinct
+          .flatMap { tasks =>
+            val same = open.filter(_._1.tasks == tasks)
+            same.zip(together(df, same))
+          }
+          .toMap
         open.map(trained)
       }
     }
