@@ -22,7 +22,7 @@ final class ManyFitsSuite extends AnyFunSuite with BeforeAndAfterAll with Eventu
 
   override implicit val patienceConfig: PatienceConfig = PatienceConfig(Span(30, Seconds))
 
-  // With the plugin, which shards need. Of adaptive queries each leaves a thread of Spark's own for a minute.
+  // With the plugin, which shards need. Adaptive queries leave threads in a pool of Spark's own.
   private lazy val spark: SparkSession = SparkSession
     .builder()
     .master("local[2]")
@@ -64,7 +64,9 @@ final class ManyFitsSuite extends AnyFunSuite with BeforeAndAfterAll with Eventu
     () => intercept[TrainingDivergedException](diverging.fit(data)),
     () => intercept[IllegalArgumentException](classifier.setLabelCol("none").fit(data)),
     () =>
-      classifier.setCheckpointDir(folder.resolve("checkpoints").toString).setCheckpointCommits(1)
+      classifier
+        .setCheckpointDir(folder.resolve("checkpoints").toString)
+        .setCheckpointCommits(1)
         .fit(data),
     // Over sockets.
     () =>

@@ -25,7 +25,12 @@ object NativeMemory {
   private def heapBounds(): (Long, Long) = {
     val command = new ObjectName("com.sun.management:type=DiagnosticCommand")
     val described = ManagementFactory.getPlatformMBeanServer
-      .invoke(command, "gcHeapInfo", Array[AnyRef](Array.empty[String]), Array("[Ljava.lang.String;"))
+      .invoke(
+        command,
+        "gcHeapInfo",
+        Array[AnyRef](Array.empty[String]),
+        Array("[Ljava.lang.String;")
+      )
       .toString
     val found = Bounds.findAllMatchIn(described).flatMap(_.subgroups).map(address).toSeq
     (found.min, found.max)
@@ -34,7 +39,8 @@ object NativeMemory {
   private def outsideHeap(heap: (Long, Long)): Long = {
     val lines = Files.readAllLines(Path.of("/proc/self/smaps")).asScala
     val (_, total) = lines.foldLeft((true, 0L)) {
-      case ((_, sum), Mapping(start)) => (address(start) < heap._1 || address(start) >= heap._2, sum)
+      case ((_, sum), Mapping(start)) =>
+        (address(start) < heap._1 || address(start) >= heap._2, sum)
       case ((true, sum), s"Rss:$size kB") => (true, sum + size.trim.toLong)
       case (other, _) => other
     }

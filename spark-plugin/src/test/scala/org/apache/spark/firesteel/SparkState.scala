@@ -8,11 +8,17 @@ object SparkState {
 
   /** The classes of the listeners that are registered. */
   def listeners(context: SparkContext): Seq[String] =
-    context.listenerBus.findListenersByClass[SparkListenerInterface]().map(_.getClass.getName).sorted
+    context.listenerBus
+      .findListenersByClass[SparkListenerInterface]()
+      .map(_.getClass.getName)
+      .sorted
 
   /** The blocks of RDDs and of broadcast values. */
   def blocks(): Seq[String] =
-    SparkEnv.get.blockManager.master.getMatchingBlockIds(_ => true, askStorageEndpoints = true).map(_.name).sorted
+    SparkEnv.get.blockManager.master
+      .getMatchingBlockIds(_ => true, askStorageEndpoints = true)
+      .map(_.name)
+      .sorted
 
   /** The files in Spark's local directories. */
   def files(): Seq[String] =
