@@ -16,6 +16,8 @@ PROGRAMS = {
     "scale": [*EXCHANGE, "workers"],
     "load": ["cargo", "bench", "--quiet", "-p", "firesteel-data", "--bench", "load"],
     "fit": [sys.executable, "-m", "tests.bench.fit"],
+    "small": [sys.executable, "-m", "tests.bench.small"],
+    "first": [sys.executable, "-m", "tests.bench.first"],
     "memory": [sys.executable, "-m", "tests.bench.memory"],
     "search": [sys.executable, "-m", "tests.bench.search"],
     "road": [sys.executable, "-m", "tests.bench.road"],

@@ -2,9 +2,12 @@ package firesteel.data
 
 import firesteel.bridge.{InvalidDataException, UntrainedModelException}
 import org.apache.spark.ml.attribute.AttributeGroup
+import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.ml.linalg.{SparseVector, Vector}
+import org.apache.spark.sql.catalyst.util.ArrayData
+import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.types._
-import org.apache.spark.sql.{Column, DataFrame, Row}
+import org.apache.spark.sql.{Column, DataFrame}
 
 /** What a user asks of one input of the network.
   *
@@ -35,6 +38,8 @@ object ColumnResolver {
   /** A vector travels sparse when its first row is and at most one value in this many is set. */
   private val SparseFactor = 4
 
+  private val vectors = VectorType.asInstanceOf[UserDefinedType[Any]]
+
   private val InputTypes =
     "a Spark ML vector, an array of a numeric type, binary, or numeric columns"
 
@@ -52,7 +57,7 @@ object ColumnResolver {
   ): DataPlan = {
     check(df.schema, inputs, labels, weight)
     val unknown = inputs.filter(needsRow(df.schema, _)).map(_.columns.head).distinct
-    lazy val first: Map[String, Any] = unknown.zip(firstRow(df, unknown).toSeq).toMap
+    lazy val first: Map[String, Any] = unknown.zip(firstRow(df, unknown)).toMap
     val resolved = inputs.map { input =>
       val example =
         if (unknown.contains(input.columns.head)) first.get(input.columns.head) else None
@@ -216,14 +221,21 @@ object ColumnResolver {
     knownSize(schema, input.columns, types).orElse(input.shape.map(_.product))
   }
 
-  private def firstRow(df: DataFrame, columns: Seq[String]): Row = {
-    val names = columns.map(name => field(df.schema, name).name)
-    df.select(names.map(name => quoted(df, name)): _*).take(1) match {
-      case Array(row) => row
-      case _ =>
+  /** The values of the first row: vectors, or arrays and bytes as Spark has them inside. */
+  private def firstRow(df: DataFrame, columns: Seq[String]): Seq[Any] = {
+    val fields = columns.map(name => field(df.schema, name))
+    val row = SqlPrivate
+      .firstRow(df.select(fields.map(found => quoted(df, found.name)): _*))
+      .getOrElse(
         throw new UntrainedModelException(
           s"the DataFrame has no rows, so the size of '${columns.mkString("', '")}' is unknown"
         )
+      )
+    fields.zipWithIndex.map { case (found, index) =>
+      val value = row.get(index, found.dataType)
+      if (value != null && ColumnType.of(found.dataType).contains(ColumnType.Vectors)) {
+        vectors.deserialize(value)
+      } else value
     }
   }
 
@@ -261,7 +273,7 @@ object ColumnResolver {
   private def exampleSize(name: String, value: Any): Int = value match {
     case vector: Vector => vector.size
     case bytes: Array[Byte] => bytes.length
-    case numbers: collection.Seq[_] => numbers.size
+    case numbers: ArrayData => numbers.numElements()
     case _ => throw new InvalidDataException(s"the column '$name' is null in the first row")
   }
 

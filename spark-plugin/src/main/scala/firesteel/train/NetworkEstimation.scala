@@ -61,7 +61,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     val names = paramMaps.zipWithIndex.map { case (map, index) =>
       s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
     }
-    MlPrivate.instrumented(this, dataset, logged) {
+    MlPrivate.instrumented(this, logged) {
       val data = new FitData(dataset.toDF())
       val prepared = candidates.zip(names).map { case (candidate, name) =>
         NetworkEstimation.naming(name) {
@@ -79,7 +79,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
 
   /** Trains one model, whose parameters are not set yet. */
   protected final def trainOne(dataset: Dataset[_]): M =
-    MlPrivate.instrumented(this, dataset, logged) {
+    MlPrivate.instrumented(this, logged) {
       val data = new FitData(dataset.toDF())
       val prepared = prepare(data)
       prepared.model(FitJob.run(data.df, prepared.plan))

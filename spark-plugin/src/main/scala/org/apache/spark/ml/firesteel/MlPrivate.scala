@@ -11,7 +11,7 @@ import org.apache.spark.ml.util.{
   Instrumentation,
   ReadWriteUtils
 }
-import org.apache.spark.sql.{Dataset, SparkSession}
+import org.apache.spark.sql.SparkSession
 
 /** All use of what Spark keeps private to its package `ml`. */
 object MlPrivate {
@@ -40,13 +40,12 @@ object MlPrivate {
   def location(path: String): String =
     if (ReadWriteUtils.localSavingModeState.get()) new File(path).toURI.toString else path
 
-  /** Runs a fit under the log that Spark's own estimators keep: data set, parameters, success or failure. */
-  def instrumented[R](stage: PipelineStage, dataset: Dataset[_], params: Seq[Param[_]])(
-      body: => R
-  ): R =
+  /** Runs a fit under the log that Spark's own estimators keep: stage, parameters, success or failure. Not the data set:
+    * for its number of partitions, `logDataset` plans the whole query once more and compiles a deserializer of its rows.
+    */
+  def instrumented[R](stage: PipelineStage, params: Seq[Param[_]])(body: => R): R =
     Instrumentation.instrumented { instrumentation =>
       instrumentation.logPipelineStage(stage)
-      instrumentation.logDataset(dataset)
       instrumentation.logParams(stage, params: _*)
       body
     }

@@ -7,7 +7,7 @@ import org.apache.spark.sql.catalyst.plans.logical.LogicalPlan
 import org.apache.spark.sql.classic.Dataset
 import org.apache.spark.sql.execution.columnar.ColumnAccessor
 import org.apache.spark.sql.execution.vectorized.WritableColumnVector
-import org.apache.spark.sql.execution.{QueryExecution, SQLExecutionRDD}
+import org.apache.spark.sql.execution.{QueryExecution, SQLExecution, SQLExecutionRDD}
 import org.apache.spark.sql.types.DataType
 import org.apache.spark.sql.util.ArrowUtils
 import org.apache.spark.sql.{classic, DataFrame}
@@ -27,6 +27,21 @@ object SqlPrivate {
 
   /** How a DataFrame is executed. */
   def execution(df: DataFrame): QueryExecution = classicOf(df).queryExecution
+
+  /** The first row of a DataFrame as Spark has it inside. Not by `take`, which compiles a deserializer of rows before it
+    * reads one.
+    */
+  def firstRow(df: DataFrame): Option[InternalRow] = {
+    val execution = classicOf(df.limit(1)).queryExecution
+    SQLExecution
+      .withSQLConfPropagated(execution.sparkSession)(execution.executedPlan.executeCollect())
+      .headOption
+  }
+
+  /** Plans a query and compiles its code; runs no job of its own. */
+  def compile(df: DataFrame): Unit = {
+    val _ = execution(df).executedPlan.execute().getNumPartitions
+  }
 
   /** A DataFrame over another plan, of the same session. */
   def dataFrame(df: DataFrame, plan: LogicalPlan): DataFrame =
