@@ -97,8 +97,8 @@ private[firesteel] final case class FitPlan(
       "parameters" -> JInt(parameters),
       "weightBytes" -> JInt(weightBytes),
       "strategy" -> strategy(workers),
-      "optimizer" -> optimizer,
-      "controls" -> controls,
+      "optimizer" -> optimizer(workers),
+      "controls" -> controls(workers),
       "workers" -> JInt(workers)
     )
   )
