@@ -30,7 +30,8 @@ class TrainingParams(
     learningRateScaling: Param[str] = Param(
         Params._dummy(),
         "learningRateScaling",
-        "whether the learning rate is corrected for several workers: auto, none",
+        "how the strategy auto changes the learning rate for the smaller mini-batches of several "
+        "workers: auto, none",
         TypeConverters.toString,
     )
 

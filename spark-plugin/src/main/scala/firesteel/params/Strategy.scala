@@ -16,9 +16,6 @@ private[firesteel] final case class Strategy(
     reach: Option[Int => Double] = None
 ) {
   def has(option: String): Boolean = options.exists(_._1 == option)
-
-  /** Whether several workers, each with its own mini-batches, make one model with the fit's optimizer. */
-  def sharesModel: Boolean = !Strategy.ofOtherSteps(name)
 }
 
 private[firesteel] object Strategy {
@@ -80,9 +77,6 @@ private[firesteel] object Strategy {
 
   /** The names by which users select strategies. */
   val selectable: Seq[String] = Auto +: names
-
-  /** Those of one worker, of a model for each worker, with a step of their own, and with an outer optimizer. */
-  private val ofOtherSteps = Set(Single, "ensemble", Eamsgd, "diloco")
 
   /** The strategy of this name, which must be one of [[selectable]]. */
   def apply(name: String): Strategy = {

@@ -23,16 +23,13 @@ trait TrainingParams
     Validators.atLeastOne("batchSize")
   )
 
-  /** Whether the learning rate of several workers is corrected, `auto`, or left as it is, `none`. With the strategy `auto`,
-    * whose workers share mini-batches, `auto` multiplies the rate of an adaptive optimizer (all but sgd) with the root of the
-    * workers. With a strategy whose workers have whole mini-batches, `auto` multiplies the optimizer's default rate with the
-    * root of the workers, lets it rise over the first 100 mini-batches and fall to 0 along a cosine, unless
-    * `learningRate`, `schedule` or `warmupSteps` is set. Default: auto.
+  /** How the strategy `auto` changes the learning rate for the smaller mini-batches of several workers: `auto` multiplies
+    * that of an adaptive optimizer (all but sgd) with the square root of the workers, `none` leaves it. Default: auto.
     */
   final val learningRateScaling: Param[String] = new Param[String](
     this,
     "learningRateScaling",
-    "whether the learning rate is corrected for several workers: auto, none",
+    "how the strategy auto changes the learning rate for the smaller mini-batches of several workers: auto, none",
     Validators.oneOf("learningRateScaling", Seq(TrainingParams.ScaleByOptimizer, TrainingParams.LeaveRate))
   )
 
@@ -87,37 +84,15 @@ trait TrainingParams
   private[firesteel] final def batchSizeOf(workers: Int): Int =
     if (isAuto) AutoStrategy.batchSize($(batchSize), workers) else $(batchSize)
 
-  private def scales: Boolean = $(learningRateScaling) == TrainingParams.ScaleByOptimizer
-
-  /** Whether so many workers with whole mini-batches get the learning rate of larger ones. */
-  private def isLargeBatch(workers: Int): Boolean =
-    !isAuto && scales && workers > 1 && Strategy($(strategy)).sharesModel &&
-      !isSet(learningRate) && !isSet(schedule) && !isSet(warmupSteps)
-
   /** The optimizer of a fit with so many workers. */
   private[firesteel] final def optimizerSpecOf(workers: Int): JObject =
-    if (isAuto && scales) AutoStrategy.scaled(fitOptimizerSpec, workers)
-    else if (isLargeBatch(workers)) EffectiveBatch.scaled(fitOptimizerSpec, workers)
+    if (isAuto && $(learningRateScaling) == TrainingParams.ScaleByOptimizer)
+      AutoStrategy.scaled(fitOptimizerSpec, workers)
     else fitOptimizerSpec
-
-  /** The `ControlSpec` of a fit with so many workers.
-    *
-    * @param defaults
-    *   the metrics of validation rows unless others are set
-    */
-  private[firesteel] final def controlSpecOf(workers: Int, defaults: Seq[String]): JObject = {
-    val own = controlSpec($(epochs), defaults)
-    if (!isLargeBatch(workers)) own
-    else {
-      val changed = EffectiveBatch.controls($(epochs)).obj.toMap
-      JObject(own.obj.map { case (name, value) => name -> changed.getOrElse(name, value) })
-    }
-  }
 
   /** What was chosen for a fit with so many workers, a sentence each. */
   private[firesteel] final def strategyDecisions(workers: Int, slots: Int): Seq[String] =
-    if (isLargeBatch(workers)) Seq(largeBatchDecision(workers))
-    else if (!isAuto) Nil
+    if (!isAuto) Nil
     else {
       val capped = get(numWorkers).filter(_ > workers).map { requested =>
         s"numWorkers is $requested, but $workers ${if (workers == 1) "worker trains" else "workers train"}: strategy auto has at " +
@@ -131,15 +106,6 @@ trait TrainingParams
     else
       s"strategy auto: local SGD with $workers workers, which share each mini-batch of ${$(batchSize)} rows " +
         s"(${batchSizeOf(workers)} rows each) and average their replicas every ${windowOf(workers).mkString} mini-batches"
-
-  private def largeBatchDecision(workers: Int): String = {
-    val rates = Seq(optimizerSpecOf(workers), fitOptimizerSpec).map(_ \ "learningRate").collect {
-      case JDouble(rate) => f"$rate%.4g"
-    }
-    s"learningRateScaling auto: $workers workers with mini-batches of ${$(batchSize)} rows each take steps of " +
-      s"${workers * $(batchSize)} rows, so the learning rate is ${rates.mkString(" in place of ")}, rises over " +
-      s"${EffectiveBatch.WarmupSteps} mini-batches and falls to 0 along a cosine; set learningRate, or learningRateScaling='none'"
-  }
 
   private def rateDecision(workers: Int): Option[String] =
     (fitOptimizerSpec \ "learningRate", optimizerSpecOf(workers) \ "learningRate") match {

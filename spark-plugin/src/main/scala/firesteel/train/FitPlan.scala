@@ -24,7 +24,7 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param strategy
   *   the `StrategySpec` of a fit with this many workers
   * @param controls
-  *   the `ControlSpec` of a fit with this many workers
+  *   the `ControlSpec`
   * @param workers
   *   how many workers a cluster with this many slots gets
   * @param requestedWorkers
@@ -64,7 +64,7 @@ private[firesteel] final case class FitPlan(
     losses: Seq[JObject],
     optimizer: Int => JObject,
     strategy: Int => JObject,
-    controls: Int => JObject,
+    controls: JObject,
     workers: Int => Int,
     requestedWorkers: Option[Int],
     batchSize: Int => Int,
@@ -98,7 +98,7 @@ private[firesteel] final case class FitPlan(
       "weightBytes" -> JInt(weightBytes),
       "strategy" -> strategy(workers),
       "optimizer" -> optimizer(workers),
-      "controls" -> controls(workers),
+      "controls" -> controls,
       "workers" -> JInt(workers)
     )
   )
@@ -121,7 +121,7 @@ private[firesteel] final case class FitPlan(
       "data" -> data.json,
       "strategy" -> strategy(workers),
       "optimizer" -> optimizer(workers),
-      "controls" -> controls(workers),
+      "controls" -> controls,
       "workers" -> JInt(workers),
       "tasks" -> tasks.fold[JValue](JNothing)(JInt(_)),
       "epochs" -> JInt(epochs),
@@ -195,7 +195,7 @@ private[firesteel] final case class FitPlan(
         "losses" -> JArray(losses.toList),
         "optimizer" -> optimizer(workers),
         "strategy" -> strategy(workers),
-        "controls" -> controls(workers),
+        "controls" -> controls,
         "batchSize" -> JInt(batchSize(workers)),
         "epochs" -> JInt(epochs),
         "seed" -> unsignedSeed,

@@ -130,16 +130,16 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     LabelSizes.check(schema, inspection.outputs, labels)
     val columns =
       DataPlan(inputs, labels, weightColumn, validationRows, SpreadRows(getSpreadRows))
-    val metrics = Target.metrics(network.outputs, learnt)
+    val controls = controlSpec(getEpochs, Target.metrics(network.outputs, learnt))
     val losses = learnt.map(_.term)
-    Inspection.check(network, columns, losses, controlSpec(getEpochs, metrics))
+    Inspection.check(network, columns, losses, controls)
     val plan = FitPlan(
       network = NetworkJson.specification(network),
       data = columns,
       losses = losses,
       optimizer = optimizerSpecOf,
       strategy = strategySpec(_),
-      controls = controlSpecOf(_, metrics),
+      controls = controls,
       workers = workersOn,
       requestedWorkers = get(numWorkers),
       batchSize = batchSizeOf,

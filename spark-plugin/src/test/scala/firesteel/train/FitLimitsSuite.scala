@@ -26,7 +26,7 @@ final class FitLimitsSuite extends AnyFunSuite with LocalSpark {
     Nil,
     _ => sgd,
     _ => JObject("name" -> JString(strategy)),
-    _ => JObject(),
+    JObject(),
     identity,
     None,
     batchSize = _ => 32,

@@ -23,7 +23,7 @@ final class FitPlanSuite extends AnyFunSuite {
     Seq(JObject("loss" -> JObject("name" -> JString("cross_entropy")), "weight" -> JDouble(1))),
     _ => JObject("name" -> JString("sgd")),
     _ => JObject("name" -> JString("adag")),
-    _ => JObject("labelSmoothing" -> JDouble(0.1)),
+    JObject("labelSmoothing" -> JDouble(0.1)),
     identity,
     None,
     _ => 32,
