@@ -58,9 +58,7 @@ class TrainingParams(
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._setDefault(
-            batchSize=32, epochs=10, shuffle=True, learningRateScaling="auto"
-        )
+        self._setDefault(batchSize=32, epochs=10, shuffle=True, learningRateScaling="auto")
 
     def getBatchSize(self) -> int:
         """Gives :py:attr:`batchSize` or its default."""

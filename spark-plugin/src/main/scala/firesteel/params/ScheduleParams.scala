@@ -207,7 +207,13 @@ trait ScheduleParams extends Params {
 
   private def scheduleOptions: Seq[Param[_]] =
     Seq(scheduleStep, scheduleGamma, scheduleEpochs, scheduleMinimum, scheduleInterval) ++
-      Seq(plateauFactor) ++ Seq(plateauPatience, plateauThreshold, plateauThresholdMode, plateauCooldown, plateauMonitor)
+      Seq(plateauFactor) ++ Seq(
+        plateauPatience,
+        plateauThreshold,
+        plateauThresholdMode,
+        plateauCooldown,
+        plateauMonitor
+      )
 }
 
 private[params] object ScheduleParams {

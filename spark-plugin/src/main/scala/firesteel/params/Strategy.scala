@@ -19,6 +19,7 @@ private[firesteel] final case class Strategy(
 }
 
 private[firesteel] object Strategy {
+
   /** Chooses local SGD and its settings by the workers and the mini-batch: see [[AutoStrategy]]. */
   val Auto = "auto"
 

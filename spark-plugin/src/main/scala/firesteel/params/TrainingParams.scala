@@ -30,7 +30,10 @@ trait TrainingParams
     this,
     "learningRateScaling",
     "how the strategy auto changes the learning rate for the smaller mini-batches of several workers: auto, none",
-    Validators.oneOf("learningRateScaling", Seq(TrainingParams.ScaleByOptimizer, TrainingParams.LeaveRate))
+    Validators.oneOf(
+      "learningRateScaling",
+      Seq(TrainingParams.ScaleByOptimizer, TrainingParams.LeaveRate)
+    )
   )
 
   /** Passes over the data. Default: 10. */
@@ -95,7 +98,8 @@ trait TrainingParams
     if (!isAuto) Nil
     else {
       val capped = get(numWorkers).filter(_ > workers).map { requested =>
-        s"numWorkers is $requested, but $workers ${if (workers == 1) "worker trains" else "workers train"}: strategy auto has at " +
+        s"numWorkers is $requested, but $workers ${if (workers == 1) "worker trains"
+          else "workers train"}: strategy auto has at " +
           s"most one for each of $slots slots and for every ${AutoStrategy.RowsOfWorker} rows of batchSize ${$(batchSize)}"
       }
       Seq(autoDecision(workers)) ++ capped ++ rateDecision(workers)

@@ -74,7 +74,14 @@ final class UnevenSuite extends AnyFunSuite with LocalSpark {
   test("rows are spread evenly over the workers, however uneven the partitions are") {
     assert(uneven.rdd.mapPartitions(rows => Iterator(rows.size)).collect() === sizes)
     val workers =
-      Blobs.classifier().setStrategy("adag").setEpochs(1).setNumWorkers(sizes.size).fit(uneven).summary.byWorker
+      Blobs
+        .classifier()
+        .setStrategy("adag")
+        .setEpochs(1)
+        .setNumWorkers(sizes.size)
+        .fit(uneven)
+        .summary
+        .byWorker
     assert(workers.map(_.rows).sum === sizes.sum)
     assert(workers.forall(worker => math.abs(worker.rows - sizes.sum / sizes.size) <= 1))
   }

@@ -187,7 +187,9 @@ final class NetworkParamsSuite extends AnyFunSuite {
   }
 
   test("unknown names are refused with the names that are known") {
-    refused("unknown strategy 'adagg'; known are auto, single, averaging, ensemble, downpour, adag")(
+    refused(
+      "unknown strategy 'adagg'; known are auto, single, averaging, ensemble, downpour, adag"
+    )(
       new NetworkClassifier().setStrategy("adagg")
     )
     refused("unknown optimizer 'adams'; known are sgd, adam")(
@@ -230,7 +232,10 @@ final class NetworkParamsSuite extends AnyFunSuite {
       new NetworkClassifier().setStrategy("single").setWindow(2).strategySpec(workers = 2)
     )
     assert(
-      new NetworkClassifier().setStrategy("adag").setWindow(2).strategySpec(workers = 2) === JObject(
+      new NetworkClassifier()
+        .setStrategy("adag")
+        .setWindow(2)
+        .strategySpec(workers = 2) === JObject(
         "name" -> JString("adag"),
         "window" -> JInt(2)
       )
