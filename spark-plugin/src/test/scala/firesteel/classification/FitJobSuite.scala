@@ -132,7 +132,13 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
     try {
       val logged = LoggedWarnings.of("firesteel.train.FitJob") { heard =>
         val fit = Future(
-          Blobs.classifier().setFeaturesCols(Array("x")).setNumWorkers(1).setEpochs(2).fit(known)
+          Blobs
+            .classifier()
+            .setStrategy("downpour")
+            .setFeaturesCols(Array("x"))
+            .setNumWorkers(1)
+            .setEpochs(2)
+            .fit(known)
         )
         eventually(assert(heard().nonEmpty))
         Thread.sleep(1500)

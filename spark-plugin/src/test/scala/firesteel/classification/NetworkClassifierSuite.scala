@@ -225,7 +225,7 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   }
 
   test("thresholds move the decision as Spark's do") {
-    val never = fitted.copy(fitted.extractParamMap()).setThresholds(Array(1e-9, 1.0, 1.0))
+    val never = fitted.copy(fitted.extractParamMap()).setThresholds(Array(1e-30, 1.0, 1.0))
     assert(predictions(never).forall(_ == 0.0))
     val error = intercept[IllegalArgumentException](
       Blobs.classifier().setThresholds(Array(0.5, 0.5)).fit(data)
@@ -308,9 +308,10 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   }
 
   test("more workers than slots, and than rows, work") {
-    assert(learns(Blobs.classifier().setNumWorkers(5), data).summary.workers === 5)
+    def adag: NetworkClassifier = Blobs.classifier().setStrategy("adag")
+    assert(learns(adag.setNumWorkers(5), data).summary.workers === 5)
     val few = data.limit(3)
-    assert(Blobs.classifier().setNumWorkers(8).fit(few).summary.rowsTrained === 24)
+    assert(adag.setNumWorkers(8).fit(few).summary.rowsTrained === 24)
   }
 
   test("vectors that are sparse at one row and dense at another are the same to it") {

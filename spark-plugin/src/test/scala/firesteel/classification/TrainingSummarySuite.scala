@@ -17,6 +17,7 @@ final class TrainingSummarySuite extends AnyFunSuite with LocalSpark {
       .setEpochs(3)
       .setNumWorkers(3)
       .setCompression("int8")
+      .setStrategy("adag")
       .setValidationIndicatorCol("isVal")
       .fit(data)
   }
