@@ -63,7 +63,7 @@ def network() -> firesteel.Network:
 @pytest.fixture(scope="session")
 def classifier(spark: SparkSession, network: firesteel.Network) -> NetworkClassifier:
     return NetworkClassifier(
-        network=network, epochs=5, batchSize=8, learningRate=0.02, seed=3, numWorkers=2
+        network=network, epochs=5, batchSize=16, learningRate=0.02, seed=3, numWorkers=2
     )
 
 

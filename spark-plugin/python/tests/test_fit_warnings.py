@@ -81,7 +81,12 @@ def test_a_parameter_without_a_gradient_is_warned_of_where_fit_was_called(
 def test_what_a_fit_lacks_is_warned_of(blobs: DataFrame, network: Network) -> None:
     few = blobs.limit(3).repartition(1).withColumn("held", F.lit(False))
     classifier = NetworkClassifier(
-        network=network, epochs=1, numWorkers=4, validationIndicatorCol="held", learningRate=0.01
+        network=network,
+        strategy="adag",
+        epochs=1,
+        numWorkers=4,
+        validationIndicatorCol="held",
+        learningRate=0.01,
     )
     with pytest.warns(FitWarning) as caught:
         classifier.fit(few)

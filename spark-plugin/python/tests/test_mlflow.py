@@ -31,7 +31,7 @@ def test_autolog_logs_parameters_and_metrics_of_a_fit(
     logged = mlflow.get_run(run.info.run_id).data
     assert logged.tags["estimator_class"] == "firesteel.classification.NetworkClassifier"
     values = {key.rpartition(".")[2]: value for key, value in logged.params.items()}
-    assert (values["epochs"], values["learningRate"], values["strategy"]) == ("5", "0.02", "adag")
+    assert (values["epochs"], values["learningRate"], values["strategy"]) == ("5", "0.02", "auto")
     assert "Softmax" in values["network"]
     assert [logged.metrics[name] for name in logged.metrics if "accuracy" in name] == [accuracy]
 
