@@ -81,7 +81,8 @@ void find_lists(const torch::jit::Module& module, const std::string& name, std::
     const IValue value = object->getSlot(index);
     if (value.isTensorList()) {
       for (const at::Tensor& tensor : value.toTensorVector()) {
-        listed = listed || is_slot(tensor);
+        // A frozen one is meant to stay as it is.
+        listed = listed || (tensor.requires_grad() && is_slot(tensor));
       }
     }
   }

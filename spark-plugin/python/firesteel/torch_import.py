@@ -180,7 +180,9 @@ def _first_line(error: Exception) -> str:
 def _check_lists(compiled: torch.jit.ScriptModule) -> None:
     """Refuses layers that TorchScript runs on a list of their parameters: they would not learn."""
     for name, part in compiled.named_modules():
-        if isinstance(getattr(part, "_flat_weights", None), list):
+        listed = getattr(part, "_flat_weights", None)
+        # Frozen parameters are meant to stay as they are.
+        if isinstance(listed, list) and any(tensor.requires_grad for tensor in listed):
             kind = getattr(part, "original_name", type(part).__name__)
             raise ValueError(
                 (f"layer '{name}' of the module" if name else "the module")

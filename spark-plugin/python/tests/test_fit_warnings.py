@@ -6,6 +6,7 @@ import re
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from firesteel import FitWarning, Network, TorchScriptNetwork, from_torch
@@ -14,6 +15,7 @@ from firesteel.distkeras.schemes import Emperor
 from firesteel.distkeras.trainers import ADAG
 from firesteel.layers import Linear, Softmax
 from pyspark.ml import Pipeline
+from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from torch import Tensor, nn
@@ -47,6 +49,19 @@ def test_a_module_with_a_recurrent_layer_that_would_not_learn_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=f"layer 'memory' .* of the kind {kind.__name__} and"):
         from_torch(Recurrent(kind), torch.zeros(2, 5, 2))
+
+
+def test_a_frozen_recurrent_layer_stays_as_it_is_and_what_is_behind_it_learns(
+    blobs: DataFrame,
+) -> None:
+    module = Recurrent(nn.LSTM)
+    module.memory.requires_grad_(False)
+    steps = blobs.withColumn("features", F.concat(*[vector_to_array("features")] * 5))
+    network = from_torch(module, torch.zeros(2, 5, 2))
+    weights = NetworkClassifier(network=network, epochs=1, learningRate=0.02).fit(steps).weights
+    for name, before in module.state_dict().items():
+        changed = not np.array_equal(weights[name], before.numpy())
+        assert changed is not name.startswith("memory."), name
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,9 @@ const SHARE: u64 = 50;
 const MIN_ROWS: u64 = 32;
 const MAX_ROWS: u64 = 256;
 
+/// The mini-batches of rows that a sample has at most: without a graph it then takes no more memory than training does.
+const MAX_BATCHES: usize = 8;
+
 /// The values of a sample's output, so that large outputs get fewer rows.
 const MAX_VALUES: usize = 1 << 22;
 
@@ -98,19 +101,23 @@ impl Untouched {
 
 impl Training<'_> {
     /// Whether the workers learnt; `None` where they trained nothing in this attempt.
-    pub(super) fn learning(&mut self, members: &[Member]) -> Result<Option<Learning>, TrainError> {
-        let Some(member) = members.iter().find(|member| member.report.rows_trained > 0) else {
-            return Ok(None);
-        };
+    pub(super) fn learning(&mut self, members: &[Member]) -> Option<Learning> {
+        let member = members.iter().find(|member| member.report.rows_trained > 0)?;
         let learning = self.untouched.report(self.definition.layout(), &self.gradient);
-        Ok(Some(Learning { sample: Some(self.sample(member)?), ..learning }))
+        let sample = self.sample(member);
+        if let Err(error) = &sample {
+            // What has been trained is not lost for a look at it.
+            tracing::warn!(%error, "the rows of a sample could not be scored");
+        }
+        Some(Learning { sample: sample.ok(), ..learning })
     }
 
     fn sample(&mut self, member: &Member) -> Result<Sample, TrainError> {
         let names = self.spec.network.outputs();
         let size = self.loss.terms().iter().map(|term| term.size).max().unwrap_or(1);
         let wanted = (member.report.rows_trained / SHARE).clamp(MIN_ROWS, MAX_ROWS);
-        let wanted = usize::try_from(wanted).unwrap_or(1).min(MAX_VALUES / size.max(1)).max(1);
+        let most = (MAX_VALUES / size.max(1)).min(self.spec.batch_size.saturating_mul(MAX_BATCHES));
+        let wanted = usize::try_from(wanted).unwrap_or(1).min(most).max(1);
         let rows = member.shard.sample(wanted);
         let weighted = self.spec.data.weight.is_some();
         let mut batch = Batch::new(&*self.definition, &self.loss, weighted, rows.len())?;

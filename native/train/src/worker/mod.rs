@@ -112,7 +112,7 @@ impl Worker {
             partition: self.spec.partition,
             attempt: self.spec.attempt,
             workers: members.iter().map(|member| member.report.clone()).collect(),
-            learning: training.learning(members)?,
+            learning: training.learning(members),
             seconds: clock.seconds(),
         })
     }

@@ -62,9 +62,10 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
         case SpreadRows.Auto => fairly
       }
 
-  /** All rows in one task; a plan that computes them runs in the tasks that it has. */
+  /** All rows in one task; a plan that computes them runs in the tasks that it has, unless their order is to be kept. */
   private def one: SpreadRoad =
-    if (PlanShape.isScan(physical)) SpreadRoad(own.grouped(EvenGroups.single), None)
+    if (PlanShape.isScan(physical) || data.spread == SpreadRows.Never)
+      SpreadRoad(own.grouped(EvenGroups.single), None)
     else SpreadRoad(repartitioned, None)
 
   private def asTheyLie: SpreadRoad =

@@ -2,7 +2,7 @@ package firesteel.params
 
 import org.apache.spark.ml.param.shared.HasSeed
 import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
-import org.json4s.JsonAST.{JDouble, JObject}
+import org.json4s.JsonAST.{JDouble, JInt, JNull, JObject, JString, JValue}
 
 /** What every way of training has: how long, in what batches, in what order. */
 trait TrainingParams
@@ -87,11 +87,29 @@ trait TrainingParams
   private[firesteel] final def batchSizeOf(workers: Int): Int =
     if (isAuto) AutoStrategy.batchSize($(batchSize), workers) else $(batchSize)
 
-  /** The optimizer of a fit with so many workers. */
-  private[firesteel] final def optimizerSpecOf(workers: Int): JObject =
+  /** The optimizer of a fit with so many workers.
+    *
+    * @throws java.lang.IllegalArgumentException
+    *   when learningRateScaling is set for a strategy that it does not apply to
+    */
+  private[firesteel] final def optimizerSpecOf(workers: Int): JObject = {
+    require(
+      isAuto || !isSet(learningRateScaling),
+      s"learningRateScaling applies to the strategy 'auto', not to '${$(strategy)}'; clear it"
+    )
     if (isAuto && $(learningRateScaling) == TrainingParams.ScaleByOptimizer)
       AutoStrategy.scaled(fitOptimizerSpec, workers)
     else fitOptimizerSpec
+  }
+
+  /** The settings that decide what so many workers do, as they are set. */
+  private[firesteel] final def askedOfStrategy: JObject = JObject(
+    "strategy" -> JString($(strategy)),
+    "batchSize" -> JInt($(batchSize)),
+    "learningRateScaling" -> JString($(learningRateScaling)),
+    "window" -> get(window).fold[JValue](JNull)(JInt(_)),
+    "serverScale" -> get(serverScale).fold[JValue](JNull)(JDouble(_))
+  )
 
   /** What was chosen for a fit with so many workers, a sentence each. */
   private[firesteel] final def strategyDecisions(workers: Int, slots: Int): Seq[String] =
@@ -102,7 +120,11 @@ trait TrainingParams
           else "workers train"}: strategy auto has at " +
           s"most one for each of $slots slots and for every ${AutoStrategy.RowsOfWorker} rows of batchSize ${$(batchSize)}"
       }
-      Seq(autoDecision(workers)) ++ capped ++ rateDecision(workers)
+      val idle = Option.when(capped.isEmpty && get(numWorkers).isEmpty && workers < slots)(
+        s"$workers of $slots slots train: strategy auto has a worker for every ${AutoStrategy.RowsOfWorker} rows of batchSize " +
+          s"${$(batchSize)}; a larger batchSize, or another strategy, uses more"
+      )
+      Seq(autoDecision(workers)) ++ capped ++ idle ++ rateDecision(workers)
     }
 
   private def autoDecision(workers: Int): String =

@@ -17,7 +17,8 @@ private[firesteel] object MemoryOverhead {
       case Some(_) => conf.getSizeAsMb(s"spark.$role.memoryOverhead")
       case None =>
         val heap = conf.getSizeAsMb(s"spark.$role.memory", "1g")
-        val share = conf.getDouble(s"spark.$role.memoryOverheadFactor", 0.1) * heap.toDouble
+        val onKubernetes = conf.getDouble("spark.kubernetes.memoryOverheadFactor", 0.1)
+        val share = conf.getDouble(s"spark.$role.memoryOverheadFactor", onKubernetes) * heap.toDouble
         math.max(share.toLong, minimum)
     }
     overhead << 20

@@ -77,6 +77,7 @@ private[train] object Fingerprint {
       "server" -> lasting(plan.server(identity, workers, conf, Nil)),
       "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil)),
       "spreadRows" -> JString(plan.data.spread.name),
+      "asked" -> plan.asked,
       "initialWeights" -> plan.initialWeights.fold[JValue](JNothing)(file => JString(file.hash))
     )
   }

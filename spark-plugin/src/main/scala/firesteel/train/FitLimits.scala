@@ -30,20 +30,16 @@ private[train] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, mach
   def check(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     fits.foreach { case (fit, needs) => checkArrays(fit, needs) }
     if (!Configuration.MemoryCheck.get(conf)) Nil
-    else if (local) {
-      checkProcess(fits)
-      Nil
-    } else {
-      checkDriver(fits)
-      checkExecutors(fits)
-    }
+    else if (local) checkProcess(fits)
+    else checkDriver(fits) ++ checkExecutors(fits)
   }
 
   /** The bytes that the driver has for parameter servers. */
-  def onDriver: Long = {
-    val contained = enforced && conf.get("spark.submit.deployMode", "client") == "cluster"
+  def onDriver: Long =
     if (contained) math.min(machine.native, MemoryOverhead.ofDriver(conf)) else machine.native
-  }
+
+  private def contained: Boolean =
+    enforced && conf.get("spark.submit.deployMode", "client") == "cluster"
 
   /** Weights and checkpoints cross into the JVM as one array. */
   private def checkArrays(fit: SizedPlan, needs: Footprint): Unit = {
@@ -76,29 +72,34 @@ private[train] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, mach
     }
   }
 
-  private def checkProcess(fits: Seq[(SizedPlan, Footprint)]): Unit = {
+  /** The heap is a limit and not what is taken, so only what the whole machine does not hold is refused. */
+  private def checkProcess(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     val need = sum(fits)(server) + sum(fits)(replicas)
-    if (need > machine.native) {
-      refuse(
-        fits.head._1,
-        s"the parameter server and the workers need about ${shown(need)} outside the Java heap, but this machine " +
-          s"has ${shown(machine.native)}: ${shown(machine.memory)} less the heap of ${shown(machine.heap)}. Lower " +
-          s"spark.driver.memory, ${fewer(fits)}, or use a smaller network; $SkippedBy"
-      )
-    }
+    val problem =
+      s"the parameter server and the workers need about ${shown(need)} outside the Java heap, but this machine " +
+        s"has ${shown(machine.native)}: ${shown(machine.memory)} less the heap of ${shown(machine.heap)}. Lower " +
+        s"spark.driver.memory, ${fewer(fits)}, or use a smaller network"
+    told(fits, problem, refused = need > machine.memory, warned = need > machine.native)
   }
 
-  private def checkDriver(fits: Seq[(SizedPlan, Footprint)]): Unit = {
+  private def checkDriver(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     val need = sum(fits)(server)
-    if (need > onDriver) {
-      refuse(
-        fits.head._1,
-        s"the parameter server needs about ${shown(need)} outside the Java heap of the driver, which has " +
-          s"${shown(onDriver)}: raise spark.driver.memoryOverhead or the memory of its machine, lower spark.driver.memory, " +
-          s"set serverShards, ${fewer(fits)}, or use a smaller network; $SkippedBy"
-      )
-    }
+    val problem =
+      s"the parameter server needs about ${shown(need)} outside the Java heap of the driver, which has " +
+        s"${shown(onDriver)}: raise spark.driver.memoryOverhead or the memory of its machine, lower spark.driver.memory, " +
+        s"set serverShards, ${fewer(fits)}, or use a smaller network"
+    val most = if (contained) MemoryOverhead.ofDriver(conf) else machine.memory
+    told(fits, problem, refused = need > most, warned = need > onDriver)
   }
+
+  private def told(
+      fits: Seq[(SizedPlan, Footprint)],
+      problem: String,
+      refused: Boolean,
+      warned: Boolean
+  ): Seq[String] =
+    if (refused) refuse(fits.head._1, s"$problem; $SkippedBy")
+    else Seq(problem).filter(_ => warned)
 
   private def checkExecutors(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     val need = sum(fits)(replicas)
@@ -110,10 +111,17 @@ private[train] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, mach
     val cures =
       s"raise spark.executor.memoryOverhead, run fewer tasks in an executor (spark.executor.cores, spark.task.cpus), or " +
         s"${fewer(fits)}"
-    if (need > has && enforced) {
+    // Spark may spread the tasks over more executors than need be, so what one task does not have is refused.
+    val least = sum(fits)(replica)
+    if (least > has && enforced) {
       refuse(
         fits.head._1,
-        s"$needs, more than $overhead, beyond which $master ends an executor: $cures; $SkippedBy"
+        s"a task needs about ${shown(least)} outside the Java heap of its executor, more than $overhead, beyond which " +
+          s"$master ends an executor: $cures; $SkippedBy"
+      )
+    } else if (need > has && enforced) {
+      Seq(
+        s"$needs if it runs $slotsOfExecutor tasks, more than $overhead, beyond which $master ends an executor: $cures"
       )
     } else if (need > has) {
       Seq(
@@ -130,6 +138,10 @@ private[train] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, mach
 
   private def server(fit: SizedPlan, needs: Footprint): Long =
     needs.onDriver(fit.plan.serverShards)
+
+  /** What one task takes. */
+  private def replica(fit: SizedPlan, needs: Footprint): Long =
+    needs.inExecutor(fit.workers, fit.tasks, slots = 1)
 
   private def replicas(fit: SizedPlan, needs: Footprint): Long = {
     val shard = if (fit.plan.serverShards > 1) needs.onShard(fit.plan.serverShards) else 0L

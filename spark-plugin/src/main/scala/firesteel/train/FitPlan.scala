@@ -55,6 +55,8 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   *   the bytes of the network's weights as they are saved
   * @param candidate
   *   what a user knows the fit by where it is one of several
+  * @param asked
+  *   the settings from which strategy, mini-batch and learning rate follow once the workers are known, as the user has them
   * @param decisions
   *   what was chosen for this many workers on this many slots, a sentence each
   */
@@ -80,6 +82,7 @@ private[firesteel] final case class FitPlan(
     parameters: Long = 0,
     weightBytes: Long = 0,
     candidate: Option[String] = None,
+    asked: JObject = JObject(),
     decisions: (Int, Int) => Seq[String] = (_, _) => Nil
 ) {
 

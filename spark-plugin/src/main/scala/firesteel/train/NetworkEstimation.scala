@@ -119,7 +119,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
   ): Preparation[M] = {
     val network = requiredNetwork
     // First what needs neither data nor a cluster.
-    val _ = (fitOptimizerSpec, strategySpec(workers = 1))
+    val _ = (optimizerSpecOf(workers = 1), strategySpec(workers = 1))
     val schema = data.df.schema
     val inputs = data.inputs(inputRequests(network, schema))
     val inspection = Inspection.of(network, inputs)
@@ -155,6 +155,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       inRounds = Inspection.inRounds(Strategy($(strategy)).name),
       parameters = inspection.parameters,
       weightBytes = inspection.weightBytes,
+      asked = askedOfStrategy,
       decisions = strategyDecisions
     )
     val untrained = network.withoutWeights

@@ -284,4 +284,11 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       )
     }
   }
+
+  test("with never one task reads a computed query in its order, partition after partition") {
+    val ordered = mixed.orderBy("id").withColumn("label", col("label") + 0)
+    val expected = ordered.select("features").collect().map(_.getSeq[Float](0).head).toSeq
+    val taken = spread(ordered, spread = SpreadRows.Never, tasks = 1).taken.head
+    assert(taken.map(_.head.asInstanceOf[Seq[Any]].head) === expected)
+  }
 }

@@ -43,6 +43,10 @@ final class AutoStrategySuite extends AnyFunSuite {
     val classifier = new NetworkClassifier().setLearningRate(0.01)
     assert(rate(classifier.setLearningRateScaling("none"), 4) === 0.01)
     assert(rate(new NetworkClassifier().setStrategy("sync").setLearningRate(0.01), 4) === 0.01)
+    val error = intercept[IllegalArgumentException](
+      new NetworkClassifier().setStrategy("sync").setLearningRateScaling("none").optimizerSpecOf(4)
+    )
+    assert(error.getMessage.contains("learningRateScaling applies to the strategy 'auto'"))
   }
 
   test("the decoupled weight decay of adamw takes away as much in a step as with one worker") {
@@ -79,6 +83,8 @@ final class AutoStrategySuite extends AnyFunSuite {
       "0.002000 in place of 0.001000"
     ).foreach(text => assert(decisions.exists(_.contains(text)), text))
     assert(decisions.size === 3)
+    val idle = new NetworkClassifier().strategyDecisions(workers = 4, slots = 64)
+    assert(idle.exists(_.contains("4 of 64 slots train")), idle)
     val alone = new NetworkClassifier().strategyDecisions(workers = 1, slots = 1)
     assert(alone === Seq("strategy auto: one worker trains on mini-batches of 32 rows"))
     assert(new NetworkClassifier().setStrategy("adag").strategyDecisions(2, 2) === Nil)

@@ -95,11 +95,21 @@ final class FitLimitsSuite extends AnyFunSuite with LocalSpark {
     def local(memory: Long, more: (String, String)*): FitLimits =
       limits(Machine(Gibi + memory, Gibi), ("spark.master" -> "local[2]") +: more: _*)
     assert(checked(local(400 * Mebi), plan(9), fit, workers = 2).isEmpty)
-    refused("about 400 MiB", "399 MiB", "spark.firesteel.memory.check=false") {
-      checked(local(400 * Mebi - 1), plan(9), fit, workers = 2)
-    }
+    val warned = checked(local(400 * Mebi - 1), plan(9), fit, workers = 2)
+    assert(warned.size === 1 && warned.head.contains("about 400 MiB"), warned)
+    assert(warned.head.contains("399 MiB"), warned)
     val unchecked = local(Mebi, "spark.firesteel.memory.check" -> "false")
     assert(checked(unchecked, plan(9), fit, workers = 2).isEmpty)
+  }
+
+  test("a heap as large as the machine is no reason to refuse what the machine holds") {
+    val reserved = limits(Machine(Gibi, 2 * Gibi), "spark.master" -> "local[2]")
+    val warned = checked(reserved, plan(9), fit, workers = 2)
+    assert(warned.size === 1 && warned.head.contains("has 0 KiB"), warned)
+    val tiny = limits(Machine(400 * Mebi - 1, 2 * Gibi), "spark.master" -> "local[2]")
+    refused("about 400 MiB", "spark.firesteel.memory.check=false") {
+      checked(tiny, plan(9), fit, workers = 2)
+    }
   }
 
   test("on a cluster the server needs the memory of the driver's machine, or of its container") {
@@ -133,8 +143,10 @@ final class FitLimitsSuite extends AnyFunSuite with LocalSpark {
       assert(checked(on(master, "120m"), plan(9), fit).isEmpty)
       val tight = checked(on(master, "119m"), plan(9), fit)
       assert(tight.size === 1 && tight.head.contains("spark.firesteel.cache.memory"), tight)
-      refused("about 100 MiB", "99 MiB of spark.executor.memoryOverhead", "numWorkers") {
-        checked(on(master, "99m"), plan(9), fit)
+      val packed = checked(on(master, "99m"), plan(9), fit)
+      assert(packed.size === 1 && packed.head.contains("about 100 MiB"), packed)
+      refused("a task needs about 50 MiB", "49 MiB of spark.executor.memoryOverhead", "numWorkers") {
+        checked(on(master, "49m"), plan(9), fit)
       }
     }
     val standalone = "spark://host:7077"
@@ -144,7 +156,7 @@ final class FitLimitsSuite extends AnyFunSuite with LocalSpark {
   }
 
   test("what the fits of one job need is added up") {
-    val local = limits(Machine(Gibi + 700 * Mebi, Gibi), "spark.master" -> "local[2]")
+    val local = limits(Machine(700 * Mebi, 0), "spark.master" -> "local[2]")
     val two = Seq.fill(2)(SizedPlan(plan(9), 2, 2) -> fit)
     assert(local.check(two.take(1)).isEmpty)
     refused("about 800 MiB", "spark.firesteel.candidates.memory")(local.check(two))

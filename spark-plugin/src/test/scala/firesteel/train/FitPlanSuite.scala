@@ -3,6 +3,7 @@ package firesteel.train
 import java.nio.file.Path
 
 import firesteel.bridge.{InvalidDataException, UntrainedModelException}
+import firesteel.classification.NetworkClassifier
 import firesteel.data._
 import firesteel.network.{Linear, Network}
 import org.apache.spark.{SparkConf, SparkException}
@@ -114,6 +115,23 @@ final class FitPlanSuite extends AnyFunSuite {
       Fingerprint(Fingerprint.settings(spreading, 2, conf)).text
     }
     assert(fingerprints.distinct.size === SpreadRows.all.size)
+  }
+
+  test("settings that are the same for one worker and not for several are not the same fit") {
+    val estimators = Seq(
+      new NetworkClassifier(),
+      new NetworkClassifier().setLearningRateScaling("none"),
+      new NetworkClassifier().setWindow(8),
+      new NetworkClassifier().setStrategy("local-sgd").setWindow(8),
+      new NetworkClassifier().setStrategy("downpour"),
+      new NetworkClassifier().setStrategy("downpour").setServerScale(1)
+    )
+    val fingerprints = estimators.map { estimator =>
+      Fingerprint(
+        Fingerprint.lasting(plan(1).copy(asked = estimator.askedOfStrategy), conf)
+      ).text
+    }
+    assert(fingerprints.distinct.size === estimators.size)
   }
 
   test("the number of slots decides the fingerprint of a fit only where its workers are set") {
