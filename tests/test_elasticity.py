@@ -84,6 +84,8 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
     conf = {
         "spark.dynamicAllocation.enabled": "true",
         "spark.dynamicAllocation.shuffleTracking.enabled": "true",
+        # An executor that holds rows of a shuffle is kept for ever unless told otherwise.
+        "spark.dynamicAllocation.shuffleTracking.timeout": "3s",
         "spark.dynamicAllocation.minExecutors": "0",
         "spark.dynamicAllocation.initialExecutors": "1",
         "spark.dynamicAllocation.maxExecutors": "3",

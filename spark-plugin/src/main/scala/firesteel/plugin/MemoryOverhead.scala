@@ -18,7 +18,8 @@ private[firesteel] object MemoryOverhead {
       case None =>
         val heap = conf.getSizeAsMb(s"spark.$role.memory", "1g")
         val onKubernetes = conf.getDouble("spark.kubernetes.memoryOverheadFactor", 0.1)
-        val share = conf.getDouble(s"spark.$role.memoryOverheadFactor", onKubernetes) * heap.toDouble
+        val share =
+          conf.getDouble(s"spark.$role.memoryOverheadFactor", onKubernetes) * heap.toDouble
         math.max(share.toLong, minimum)
     }
     overhead << 20
