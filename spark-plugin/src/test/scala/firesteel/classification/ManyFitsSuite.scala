@@ -20,7 +20,7 @@ import org.scalatest.time.{Seconds, Span}
 final class ManyFitsSuite extends AnyFunSuite with BeforeAndAfterAll with Eventually {
   import ManyFitsSuite._
 
-  override implicit val patienceConfig: PatienceConfig = PatienceConfig(Span(30, Seconds))
+  override implicit val patienceConfig: PatienceConfig = PatienceConfig(Span(60, Seconds))
 
   // With the plugin, which shards need. Adaptive queries leave threads in a pool of Spark's own.
   private lazy val spark: SparkSession = SparkSession
@@ -106,12 +106,16 @@ final class ManyFitsSuite extends AnyFunSuite with BeforeAndAfterAll with Eventu
       Size.now()
     }
     val warm = run(0 until WarmUp)
-    val end = run(WarmUp until Fits)
-    info(s"after $WarmUp fits $warm, after $Fits $end")
-    assert(end.threads - warm.threads <= Noise)
-    assert(end.descriptors - warm.descriptors <= Noise)
-    assert(end.blocks - warm.blocks <= Noise)
-    assert(end.nativeMegabytes - warm.nativeMegabytes < NoiseMegabytes)
+    info(s"after $WarmUp fits $warm, after $Fits ${run(WarmUp until Fits)}")
+    // Spark's cleaner removes what was broadcast some time after it has been collected.
+    eventually {
+      System.gc()
+      val end = Size.now()
+      assert(end.threads - warm.threads <= Noise)
+      assert(end.descriptors - warm.descriptors <= Noise)
+      assert(end.blocks - warm.blocks <= Noise)
+      assert(end.nativeMegabytes - warm.nativeMegabytes < NoiseMegabytes)
+    }
   }
 }
 
