@@ -30,6 +30,7 @@ enum Fault {
 fn fit(strategy: &str) -> WorkerSpec {
     let mut spec = spec(strategy, json!({"metrics": ["accuracy"]}));
     spec.epochs = EPOCHS;
+    spec.strategy.overlap = matches!(strategy, "downpour" | "aeasgd").then_some(true);
     spec.server.timeout_millis = 60_000;
     if matches!(strategy, "adag" | "dynsgd") {
         spec.optimizer = sgd(0.4);

@@ -62,7 +62,9 @@ fn every_strategy_learns_with_any_number_of_workers_in_one_task_and_in_two() {
                 continue;
             }
             for sockets in [false, true] {
-                let fit = Fit::open_for(spec(name), workers);
+                let mut spec = spec(name);
+                spec.strategy.overlap = (OVERLAPPING.contains(&name) && tasks == 2).then_some(true);
+                let fit = Fit::open_for(spec, workers);
                 run(&fit, tasks, workers, sockets);
                 let case =
                     format!("{name}: {workers} workers in {tasks} tasks, sockets: {sockets}");
@@ -94,11 +96,11 @@ fn an_exchange_that_overlaps_does_the_same_arithmetic_over_sockets_and_over_memo
             run(&fit, 1, 1, sockets);
             fit.weights()
         };
-        let memory = trained(false, None);
-        assert_eq!(memory, trained(true, None), "{name}");
-        assert_eq!(memory, trained(false, Some(true)), "{name}: it is the default");
+        let memory = trained(false, Some(true));
+        assert_eq!(memory, trained(true, Some(true)), "{name}");
         let without = trained(false, Some(false));
         assert_eq!(without, trained(true, Some(false)), "{name}");
+        assert_eq!(without, trained(false, None), "{name}: exchanges overlap only if asked to");
         // Alone, an answer brings back what was sent, and only an average is not what was sent.
         let near = |(a, b): (&f32, &f32)| (a - b).abs() < 1e-4;
         let same = memory.0.iter().zip(&without.0).all(near);
@@ -111,14 +113,32 @@ fn with_several_workers_an_answer_is_merged_a_window_later() {
     for name in OVERLAPPING {
         let trained = |overlap| {
             let mut spec = spec(name);
-            spec.strategy.overlap = overlap;
+            spec.strategy.overlap = Some(overlap);
             let fit = Fit::open_for(spec, 2);
             run(&fit, 1, 2, false);
             fit.weights().0
         };
-        let late = trained(None);
-        assert_eq!(late, trained(None), "{name}: workers of one task in memory take turns");
-        assert_ne!(late, trained(Some(false)), "{name}");
+        let late = trained(true);
+        assert_eq!(late, trained(true), "{name}: workers of one task in memory take turns");
+        assert_ne!(late, trained(false), "{name}");
+    }
+}
+
+#[test]
+fn workers_of_one_task_train_from_a_center_variable_that_has_the_commits_of_the_others() {
+    for name in OVERLAPPING {
+        let staleness = |overlap| {
+            let mut spec = spec(name);
+            spec.strategy.overlap = overlap;
+            let fit = Fit::open_for(spec, 4);
+            run(&fit, 1, 4, false);
+            let counts = fit.server.summary().staleness_histogram;
+            (counts.iter().sum::<u64>(), counts.iter().skip(1).sum::<u64>())
+        };
+        let (commits, late) = staleness(None);
+        assert!(commits > 0, "{name}");
+        assert_eq!(late, 0, "{name}: {late} of {commits} commits are late");
+        assert!(staleness(Some(true)).1 > commits / 2, "{name}");
     }
 }
 
@@ -250,7 +270,9 @@ fn a_task_that_overlaps_leaves_no_thread_however_it_ends() {
             .filter(|name| name.trim().starts_with("firesteel-excha"))
             .count()
     };
-    let fit = Fit::open_for(spec("downpour"), 1);
+    let mut overlapping = spec("downpour");
+    overlapping.strategy.overlap = Some(true);
+    let fit = Fit::open_for(overlapping, 1);
     let cut = Task { commits: Some(3), ..Task::of(0, 1, true) };
     assert_eq!(fit.run_task(cut, rows(0..600)).unwrap_err().code(), ErrorCode::Cancelled);
     fit.server.attempt_ended(0, 1);

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from inspect import Parameter, Signature
 from threading import Lock
+from types import FrameType
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from numpy.typing import NDArray
@@ -80,7 +82,13 @@ class NetworkEstimation(
         return super()._make_java_param_pair(param, converted)
 
     def _fit(self, dataset: DataFrame) -> M:
-        model: M = super()._fit(dataset)
+        if is_remote() or not _searching():
+            model: M = super()._fit(dataset)
+        else:
+            # A stage of a search's Pipeline: if this candidate diverges, the others go on.
+            self._transfer_params_to_java()
+            java_model = self._java_obj.fitCandidate(dataset._jdf)
+            model = self._copyValues(self._create_model(java_model))
         issue(model.summary.warnings)
         return model
 
@@ -199,6 +207,16 @@ def _new_java_object(java_class: str, uid: str) -> Any:
             f"the running Spark has no class {java_class}: start it by firesteel.session(), "
             "or with the jars of firesteel.spark_jars()"
         ) from error
+
+
+def _searching() -> bool:
+    """True within a search of ``pyspark.ml.tuning``, which a failed fit would end."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "pyspark.ml.tuning":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _items(sequence: Any) -> list[Any]:

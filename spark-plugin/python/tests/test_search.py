@@ -65,21 +65,24 @@ def test_the_error_of_a_candidate_names_it(classifier: NetworkClassifier, blobs:
         broken.fit(blobs, grid)
 
 
+@pytest.mark.parametrize("piped", [False, True])
 def test_a_candidate_that_diverges_loses_a_cross_validation_with_a_warning(
-    classifier: NetworkClassifier, blobs: DataFrame
+    classifier: NetworkClassifier, blobs: DataFrame, piped: bool
 ) -> None:
     unsteady = classifier.copy({classifier.optimizer: "sgd", classifier.loss: "mse_loss"})
     search = CrossValidator(
-        estimator=unsteady,
+        estimator=Pipeline(stages=[unsteady]) if piped else unsteady,
         estimatorParamMaps=ParamGridBuilder().addGrid(classifier.learningRate, [1e30, 0.2]).build(),
         evaluator=MulticlassClassificationEvaluator(metricName="accuracy"),
         numFolds=2,
         seed=5,
     )
-    with pytest.warns(FitWarning, match="candidate 1 of 2: the training diverged: worker"):
+    candidate = "" if piped else "candidate 1 of 2: "
+    with pytest.warns(FitWarning, match=f"{candidate}the training diverged: worker"):
         found = search.fit(blobs)
     assert found.avgMetrics[0] < 0.5 < found.avgMetrics[1]
-    assert found.bestModel.summary.stopped is None
+    best = found.bestModel.stages[-1] if piped else found.bestModel
+    assert best.summary.stopped is None
 
 
 @pytest.mark.parametrize("piped", [False, True])

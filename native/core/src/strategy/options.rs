@@ -28,9 +28,9 @@ impl Options<'_> {
             .ok_or_else(|| self.error("window", "must be at least 1"))
     }
 
-    /// Whether exchanges overlap with training; by default they do.
+    /// True if exchanges overlap with training, which makes every commit a window later than it could be. Default: false.
     pub(super) fn overlap(&self) -> bool {
-        self.spec.overlap.unwrap_or(true)
+        self.spec.overlap.unwrap_or(false)
     }
 
     /// An option above 0.

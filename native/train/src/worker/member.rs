@@ -34,6 +34,11 @@ pub(super) struct Member {
     /// How often a plateau has reduced the learning rate, as far as it knows.
     pub(super) reductions: u32,
     pub(super) state: State,
+    /// Pulls the center variable when a window begins instead of right after a commit: the task has other workers, which
+    /// commit in between.
+    pub(super) pulls_late: bool,
+    /// The next window begins with a pull.
+    pub(super) pull_due: bool,
     pub(super) report: MemberReport,
 }
 
@@ -105,6 +110,20 @@ impl Member {
         self.replica.parameters_mut().copy_from_slice(&scratch.center);
         self.replica.set_buffers(&scratch.buffers);
         self.rule.start(&scratch.center);
+        // The others of the task commit before its turn comes.
+        self.pull_due = self.pulls_late && self.id.index > 0;
+        if answer.stop { self.stop() } else { Ok(()) }
+    }
+
+    /// Pulls the center variable before a window, if the last commit left that for later.
+    pub(super) fn begin_window(&mut self, scratch: &mut Scratch) -> Result<(), TrainError> {
+        if !std::mem::take(&mut self.pull_due) {
+            return Ok(());
+        }
+        let (channel, _) = self.link.here()?;
+        let answer = channel.pull(&mut scratch.center, &mut scratch.pulled)?;
+        self.rule.receive(&scratch.center, self.replica.parameters_mut());
+        self.hear(answer);
         if answer.stop { self.stop() } else { Ok(()) }
     }
 
@@ -174,7 +193,7 @@ impl Member {
     }
 
     /// Commits, and takes the center variable: before where the strategy wants that, else after, unless this was the last
-    /// window.
+    /// window or the next one begins with a pull.
     fn commit(
         &mut self,
         window: Window,
@@ -198,7 +217,8 @@ impl Member {
             span: window.span,
             tally: window.tally,
         };
-        if last || strategy.pulls_first() {
+        self.pull_due = self.pulls_late && !last;
+        if last || self.pull_due || strategy.pulls_first() {
             return Ok(channel.commit(&commit)?);
         }
         // The worker keeps its own buffers; the server averages.

@@ -213,6 +213,11 @@ impl<'a> Training<'a> {
         index: usize,
         clock: &mut Clock,
     ) -> Result<(), TrainError> {
+        members[index].begin_window(&mut self.scratch)?;
+        clock.waited();
+        if members[index].state != State::Training {
+            return Ok(());
+        }
         let start = members[index].position;
         let batches = members[index].batches;
         let end = match self.strategy.rhythm() {

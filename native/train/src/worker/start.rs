@@ -1,6 +1,6 @@
 //! How the workers of a task begin.
 
-use firesteel_core::{Buffers, ParamChannel, Position, Registration, WorkerId, optimizer};
+use firesteel_core::{Buffers, ParamChannel, Position, Registration, Rhythm, WorkerId, optimizer};
 
 use super::Training;
 use super::link::{Exchange, Link};
@@ -40,6 +40,9 @@ impl Training<'_> {
         })?;
         let overlap = self.strategy.overlaps();
         let exchange = Exchange::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
+        let pulls_after_commits = matches!(self.strategy.rhythm(), Rhythm::Window(_))
+            && !overlap
+            && !self.strategy.pulls_first();
         Ok(Member {
             id,
             link: Link::new(channel, exchange, overlap)?,
@@ -54,6 +57,8 @@ impl Training<'_> {
             sequence: 0,
             reductions: 0,
             state: State::Training,
+            pulls_late: pulls_after_commits && self.spec.workers_in_task > 1,
+            pull_due: false,
             report,
         })
     }

@@ -44,7 +44,8 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     elasticAlpha: Param[float] = Param(
         Params._dummy(),
         "elasticAlpha",
-        "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the workers",
+        "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the workers, and "
+        "more for aeasgd and eamsgd where workers take turns on fewer slots",
         TypeConverters.toFloat,
     )
 
@@ -87,16 +88,16 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     serverScale: Param[float] = Param(
         Params._dummy(),
         "serverScale",
-        "what commits of downpour, adag and agn-adaptive are multiplied with (> 0); unless "
-        "set, what keeps many workers from overshooting",
+        "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, at most 1, "
+        "and small enough that many workers do not overshoot",
         TypeConverters.toFloat,
     )
 
     overlap: Param[bool] = Param(
         Params._dummy(),
         "overlap",
-        "whether a worker of an asynchronous strategy trains on while it exchanges; unless "
-        "set, it does",
+        "whether a worker of an asynchronous strategy trains on while it exchanges, a window "
+        "late; unless set, it does not",
         TypeConverters.toBoolean,
     )
 

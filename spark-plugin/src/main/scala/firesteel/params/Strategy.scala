@@ -16,6 +16,9 @@ private[firesteel] final case class Strategy(
     reach: Option[Int => Double] = None
 ) {
   def has(option: String): Boolean = options.exists(_._1 == option)
+
+  /** True for aeasgd and eamsgd. */
+  def isElasticWithoutRounds: Boolean = has("elasticAlpha") && has("overlap")
 }
 
 private[firesteel] object Strategy {
@@ -65,11 +68,22 @@ private[firesteel] object Strategy {
   /** The window of adag and agn-adaptive where none is set; the native library has those of all strategies. */
   val AdagWindow = 12
 
-  /** The default scale of commits: 1, unless all workers together would move the center variable farther than each of
-    * them moves its replica, which with late updates overshoots.
+  /** The default factor of commits: 1, unless the center variable would move by more than the displacement divided by
+    * [[share]].
     */
-  def scale(reach: Int => Double, window: Int, workers: Int): Double =
-    math.min(1.0, 1.0 / (workers * reach(window)))
+  def scale(reach: Int => Double, window: Int, workers: Int, tasks: Int): Double =
+    math.min(1.0, 1.0 / (share(workers, tasks) * reach(window)))
+
+  /** The default moving rate of aeasgd and eamsgd: beta of the paper (Zhang et al., 2015) divided by [[share]]. */
+  def movingRate(workers: Int, tasks: Int): Double = ElasticBeta / share(workers, tasks)
+
+  /** The geometric mean of workers and tasks, by which a commit is divided. Commits divided by the workers are an average of
+    * all, which learns slowly; divided by the tasks they are as large as late commits may be, and noisy. docs/algorithms.md
+    * has the figures.
+    */
+  private def share(workers: Int, tasks: Int): Double = math.sqrt(workers.toDouble * tasks)
+
+  private val ElasticBeta = 0.9
 
   private val aliases = Map("agn" -> "adag")
 

@@ -43,11 +43,14 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     Validators.atLeastOne("numWorkers")
   )
 
-  /** The moving rate of aeasgd, eamsgd and easgd, positive. Default: 0.9 divided by the workers. */
+  /** The moving rate of aeasgd, eamsgd and easgd, positive. Default: 0.9 divided by the workers for easgd; for aeasgd and
+    * eamsgd 0.9 divided by the square root of workers times tasks, which is the same where each worker has a slot.
+    */
   final val elasticAlpha: DoubleParam = new DoubleParam(
     this,
     "elasticAlpha",
-    "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the workers",
+    "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the workers, and more for aeasgd and eamsgd " +
+      "where workers take turns on fewer slots",
     Validators.positive("elasticAlpha")
   )
 
@@ -93,26 +96,26 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     Validators.fraction("outerMomentum")
   )
 
-  /** What the commits of downpour, adag and agn-adaptive are multiplied with, positive. Default: what keeps all
-    * workers together from moving the center variable farther than each of them moves its replica, where the plain rules
-    * fall to chance: 1 divided by the workers for downpour, and for the others the window divided by the workers, at most
-    * 1. A scale of 1 gives the plain rules.
+  /** The factor of commits of downpour, adag and agn-adaptive, positive. Default: at most 1, and such that a commit moves
+    * the center variable by the worker's displacement divided by the square root of workers times tasks. Tasks train at the
+    * same time: with more of them, larger commits diverge, since each comes late by as many others; with more workers,
+    * smaller commits average the noise of their mini-batches. A factor of 1 gives the plain rules.
     */
   final val serverScale: DoubleParam = new DoubleParam(
     this,
     "serverScale",
-    "what commits of downpour, adag and agn-adaptive are multiplied with (> 0); unless set, what keeps many workers " +
-      "from overshooting",
+    "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, at most 1, and small enough that many " +
+      "workers do not overshoot",
     Validators.positive("serverScale")
   )
 
-  /** Whether a worker of an asynchronous strategy trains on while it exchanges; what it learns meanwhile belongs to the
-    * next window. Default: true.
+  /** Trains on while an exchange is under way, in asynchronous strategies. That hides the time of the network, but every
+    * commit is a window late: set it where exchanges are slow and workers few. Default: false.
     */
   final val overlap: BooleanParam = new BooleanParam(
     this,
     "overlap",
-    "whether a worker of an asynchronous strategy trains on while it exchanges; unless set, it does"
+    "whether a worker of an asynchronous strategy trains on while it exchanges, a window late; unless set, it does not"
   )
 
   /** How many servers the center variable is spread over: the driver's, and one in each of as many executors as that takes,
@@ -132,12 +135,17 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
   final def getNumWorkers: Int = $(numWorkers)
   final def getServerShards: Int = $(serverShards)
 
+  /** [[strategySpec(workers:Int,tasks:Int)*]] of a fit whose workers all train at the same time. */
+  private[firesteel] final def strategySpec(workers: Int): JObject = strategySpec(workers, workers)
+
   /** The strategy of a fit with this many workers, with its options; an absent one is the strategy's default.
     *
+    * @param tasks
+    *   the tasks that the workers are spread over: those of one task take turns
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that the strategy does not have
     */
-  private[firesteel] final def strategySpec(workers: Int): JObject = {
+  private[firesteel] final def strategySpec(workers: Int, tasks: Int): JObject = {
     val chosen = Strategy($(strategy))
     strategyOptions.filter(option => isSet(option) && !chosen.has(option.name)).foreach { option =>
       val has = chosen.options.map(_._1)
@@ -153,7 +161,8 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     val compressed = compressionSpec
     val options = chosen.options.flatMap {
       case ("serverOptimizer", key) => serverOptimizerSpec.map(JField(key, _))
-      case ("serverScale", key) => scale(chosen, workers).map(value => JField(key, JDouble(value)))
+      case ("serverScale", key) => field(key, commitScale(workers, tasks).filter(_ != 1.0))
+      case ("elasticAlpha", key) => field(key, movingRate(workers, tasks))
       case ("compression", key) => compressed.map(JField(key, _))
       case ("window", key) => windowOf(workers).map(value => JField(key, JInt(value)))
       case (name, key) => get(getParam(name)).map(value => JField(key, toJson(value)))
@@ -165,13 +174,26 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
   private[firesteel] final def windowOf(workers: Int): Option[Int] =
     get(window).orElse(Option.when($(strategy) == Strategy.Auto)(AutoStrategy.window(workers)))
 
-  /** The scale of commits, unless it is 1. A server optimizer has a learning rate for that. */
-  private def scale(chosen: Strategy, workers: Int): Option[Double] =
-    get(serverScale)
-      .orElse(chosen.reach.filter(_ => !isSet(serverOptimizer)).map { reach =>
-        Strategy.scale(reach, get(window).getOrElse(Strategy.AdagWindow), workers)
-      })
-      .filter(_ != 1.0)
+  private def field(key: String, value: Option[Double]): Option[JField] =
+    value.map(number => JField(key, JDouble(number)))
+
+  /** The factor of commits, where the strategy has one. A server optimizer has a learning rate for that. */
+  private[firesteel] final def commitScale(workers: Int, tasks: Int): Option[Double] =
+    Strategy($(strategy)).reach.flatMap { reach =>
+      lazy val default =
+        Strategy.scale(reach, get(window).getOrElse(Strategy.AdagWindow), workers, tasks)
+      get(serverScale).orElse(Option.when(!isSet(serverOptimizer))(default))
+    }
+
+  /** The moving rate, unless it is the strategy's own default or follows from `elasticRho`. */
+  private[firesteel] final def movingRate(workers: Int, tasks: Int): Option[Double] =
+    get(elasticAlpha).orElse {
+      Option.when(
+        Strategy($(strategy)).isElasticWithoutRounds && !isSet(elasticRho) && tasks < workers
+      )(
+        Strategy.movingRate(workers, tasks)
+      )
+    }
 
   private def strategyOptions: Seq[Param[_]] =
     Seq(

@@ -108,24 +108,37 @@ trait TrainingParams
     "batchSize" -> JInt($(batchSize)),
     "learningRateScaling" -> JString($(learningRateScaling)),
     "window" -> get(window).fold[JValue](JNull)(JInt(_)),
-    "serverScale" -> get(serverScale).fold[JValue](JNull)(JDouble(_))
+    "serverScale" -> get(serverScale).fold[JValue](JNull)(JDouble(_)),
+    "elasticAlpha" -> get(elasticAlpha).fold[JValue](JNull)(JDouble(_))
   )
 
   /** What was chosen for a fit with so many workers, a sentence each. */
   private[firesteel] final def strategyDecisions(workers: Int, slots: Int): Seq[String] =
-    if (!isAuto) Nil
+    if (!isAuto) commitDecision(workers, math.min(workers, slots)).toSeq
     else {
       val capped = get(numWorkers).filter(_ > workers).map { requested =>
         s"numWorkers is $requested, but $workers ${if (workers == 1) "worker trains"
           else "workers train"}: strategy auto has at " +
           s"most one for each of $slots slots and for every ${AutoStrategy.RowsOfWorker} rows of batchSize ${$(batchSize)}"
       }
-      val idle = Option.when(capped.isEmpty && get(numWorkers).isEmpty && workers < slots)(
+      val idle = Option.when(get(numWorkers).isEmpty && workers < slots)(
         s"$workers of $slots slots train: strategy auto has a worker for every ${AutoStrategy.RowsOfWorker} rows of batchSize " +
           s"${$(batchSize)}; a larger batchSize, or another strategy, uses more"
       )
       Seq(autoDecision(workers)) ++ capped ++ idle ++ rateDecision(workers)
     }
+
+  /** The default size of commits where it depends on the cluster. */
+  private def commitDecision(workers: Int, tasks: Int): Option[String] = {
+    val options = Seq(
+      serverScale -> commitScale(workers, tasks).filter(_ != 1.0),
+      elasticAlpha -> movingRate(workers, tasks)
+    )
+    options.collectFirst {
+      case (option, Some(value)) if !isSet(option) =>
+        f"strategy ${$(strategy)}: ${option.name} is $value%.4g, for $workers workers of which $tasks train at the same time"
+    }
+  }
 
   private def autoDecision(workers: Int): String =
     if (workers == 1) s"strategy auto: one worker trains on mini-batches of ${$(batchSize)} rows"

@@ -74,8 +74,8 @@ private[train] object Fingerprint {
   def settings(plan: FitPlan, workers: Int, conf: SparkConf): JObject = {
     val identity = FitIdentity.random()
     JObject(
-      "server" -> lasting(plan.server(identity, workers, conf, Nil)),
-      "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil)),
+      "server" -> lasting(plan.server(identity, workers, tasks = 1, conf)),
+      "worker" -> lasting(plan.worker(identity, workers, tasks = 1, port = 0, conf)),
       "spreadRows" -> JString(plan.data.spread.name),
       "asked" -> plan.asked,
       "initialWeights" -> plan.initialWeights.fold[JValue](JNothing)(file => JString(file.hash))

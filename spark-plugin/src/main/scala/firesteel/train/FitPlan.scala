@@ -22,7 +22,7 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param optimizer
   *   the `OptimizerSpec` of a fit with this many workers
   * @param strategy
-  *   the `StrategySpec` of a fit with this many workers
+  *   the `StrategySpec` of a fit with this many workers in this many tasks
   * @param controls
   *   the `ControlSpec`
   * @param workers
@@ -65,7 +65,7 @@ private[firesteel] final case class FitPlan(
     data: DataPlan,
     losses: Seq[JObject],
     optimizer: Int => JObject,
-    strategy: Int => JObject,
+    strategy: (Int, Int) => JObject,
     controls: JObject,
     workers: Int => Int,
     requestedWorkers: Option[Int],
@@ -99,7 +99,7 @@ private[firesteel] final case class FitPlan(
     JObject(
       "parameters" -> JInt(parameters),
       "weightBytes" -> JInt(weightBytes),
-      "strategy" -> strategy(workers),
+      "strategy" -> strategy(workers, workers),
       "optimizer" -> optimizer(workers),
       "controls" -> controls,
       "workers" -> JInt(workers)
@@ -109,24 +109,24 @@ private[firesteel] final case class FitPlan(
   /** The `ServerSpec`.
     *
     * @param tasks
-    *   the tasks that the workers are spread over, where they are known
+    *   the tasks that the workers are spread over
     */
   def server(
       identity: FitIdentity,
       workers: Int,
+      tasks: Int,
       conf: SparkConf,
-      shards: Seq[ShardServer] = Nil,
-      tasks: Option[Int] = None
+      shards: Seq[ShardServer] = Nil
   ): String = FitPlan.text(
     JObject(
       "fit" -> JString(identity.fit),
       "network" -> network,
       "data" -> data.json,
-      "strategy" -> strategy(workers),
+      "strategy" -> strategy(workers, tasks),
       "optimizer" -> optimizer(workers),
       "controls" -> controls,
       "workers" -> JInt(workers),
-      "tasks" -> tasks.fold[JValue](JNothing)(JInt(_)),
+      "tasks" -> JInt(tasks),
       "epochs" -> JInt(epochs),
       "seed" -> unsignedSeed,
       "bindAddress" -> JString(FitPlan.bindAddress(conf)),
@@ -155,7 +155,13 @@ private[firesteel] final case class FitPlan(
       )
 
   /** The `ShardSpec` of one shard, but for what only its executor knows: see [[FitPlan.withLocal]]. */
-  def shard(identity: FitIdentity, number: Int, workers: Int, conf: SparkConf): String =
+  def shard(
+      identity: FitIdentity,
+      number: Int,
+      workers: Int,
+      tasks: Int,
+      conf: SparkConf
+  ): String =
     FitPlan.text(
       JObject(
         "fit" -> JString(identity.fit),
@@ -163,7 +169,7 @@ private[firesteel] final case class FitPlan(
         "shards" -> JInt(serverShards),
         "network" -> network,
         "data" -> data.json,
-        "strategy" -> strategy(workers),
+        "strategy" -> strategy(workers, tasks),
         "optimizer" -> optimizer(workers),
         "workers" -> JInt(workers),
         "port" -> JInt(Configuration.ServerPort.get(conf)),
@@ -178,6 +184,7 @@ private[firesteel] final case class FitPlan(
   def worker(
       identity: FitIdentity,
       workers: Int,
+      tasks: Int,
       port: Int,
       conf: SparkConf,
       shards: Seq[ShardServer] = Nil
@@ -197,7 +204,7 @@ private[firesteel] final case class FitPlan(
         "data" -> data.json,
         "losses" -> JArray(losses.toList),
         "optimizer" -> optimizer(workers),
-        "strategy" -> strategy(workers),
+        "strategy" -> strategy(workers, tasks),
         "controls" -> controls,
         "batchSize" -> JInt(batchSize(workers)),
         "epochs" -> JInt(epochs),

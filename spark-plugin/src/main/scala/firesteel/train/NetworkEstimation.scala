@@ -30,17 +30,26 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
 
   override def copy(extra: ParamMap): NetworkEstimation[M]
 
-  override def fit(dataset: Dataset[_]): M = {
-    transformSchema(dataset.schema, logging = true)
-    finished(trainOne(dataset))
-  }
+  /** Fits a model. Within one of Spark's searches, by itself or as a stage of a `Pipeline`, a fit that diverges returns a
+    * model that predicts the same for every row, as `fit` with several maps does.
+    */
+  override def fit(dataset: Dataset[_]): M =
+    if (NetworkEstimation.isSearching) fitCandidate(dataset)
+    else {
+      transformSchema(dataset.schema, logging = true)
+      finished(trainOne(dataset))
+    }
 
-  /** Fits a model with a map, which has precedence over what is set here. Asked by one of Spark's searches, it gives a
-    * model that predicts the same for every row where the training diverges, as for several maps.
+  /** Fits a model with a map, which has precedence over what is set here. Within a search, as `fit`
+    * without one.
     */
   override def fit(dataset: Dataset[_], paramMap: ParamMap): M =
     if (NetworkEstimation.isSearching) fitAll(dataset, Seq(paramMap), FitJob.runCandidate).head
     else super.fit(dataset, paramMap)
+
+  /** Fits one candidate of a search with the parameters that are set here. */
+  private[firesteel] final def fitCandidate(dataset: Dataset[_]): M =
+    fitAll(dataset, Seq(ParamMap.empty), FitJob.runCandidate).head
 
   /** Fits a model for each map, which has precedence over what is set here.
     *
@@ -59,7 +68,8 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
   ): Seq[M] = {
     val candidates = paramMaps.map(copy(_))
     val names = paramMaps.zipWithIndex.map { case (map, index) =>
-      s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
+      if (map.size == 0) s"a candidate of a search ($uid)"
+      else s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
     }
     MlPrivate.instrumented(this, logged) {
       val data = new FitData(dataset.toDF())
@@ -138,7 +148,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       data = columns,
       losses = losses,
       optimizer = optimizerSpecOf,
-      strategy = strategySpec(_),
+      strategy = strategySpec(_, _),
       controls = controls,
       workers = workersOn,
       requestedWorkers = get(numWorkers),
@@ -192,7 +202,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
 private[firesteel] object NetworkEstimation {
   private val ShownCharacters = 40
 
-  /** Whether `CrossValidator` or `TrainValidationSplit` runs this, which fit each candidate by itself and fail with it. */
+  /** True within `CrossValidator` and `TrainValidationSplit`, which fit each candidate by itself and fail with it. */
   private def isSearching: Boolean =
     Thread.currentThread.getStackTrace.exists(
       _.getClassName.startsWith("org.apache.spark.ml.tuning.")

@@ -75,7 +75,8 @@ private[train] final class OpenFit private (
   /** What a task trains of it. */
   def job: WorkerJob = {
     val port = status.port
-    val common = sized.plan.worker(identity, sized.workers, port, context.getConf, shards)
+    val common =
+      sized.plan.worker(identity, sized.workers, sized.tasks, port, context.getConf, shards)
     new WorkerJob(common, module, sized.workers, sized.plan.candidate)
   }
 
@@ -199,8 +200,8 @@ private[train] object OpenFit {
     FitJob.log.info(
       plan.named(s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots")
     )
-    val shards = ShardServers.open(context, plan, identity, workers, module)
-    val specification = plan.server(identity, workers, context.getConf, shards, Some(sized.tasks))
+    val shards = ShardServers.open(context, sized, identity, module)
+    val specification = plan.server(identity, workers, sized.tasks, context.getConf, shards)
     val server = checkpoints.open(specification)
     new OpenFit(context, sized, identity, module, shards, server, checkpoints)
   }

@@ -63,11 +63,11 @@ private[train] object ShardServers {
     */
   def open(
       context: SparkContext,
-      plan: FitPlan,
+      sized: SizedPlan,
       identity: FitIdentity,
-      workers: Int,
       module: SentModule
-  ): Seq[ShardServer] =
+  ): Seq[ShardServer] = {
+    val plan = sized.plan
     if (plan.serverShards == 1) Nil
     else {
       val conf = context.getConf
@@ -84,12 +84,13 @@ private[train] object ShardServers {
       }
       val end = System.nanoTime() + Configuration.StartTimeout.get(conf) * 1000000L
       val specifications = (1 until plan.serverShards).map { number =>
-        number -> plan.shard(identity, number, workers, conf)
+        number -> plan.shard(identity, number, sized.workers, sized.tasks, conf)
       }
       val opened = openRest(context, specifications.toMap, module, Nil, end)
       log.info(s"Fit ${identity.fit}: shards ${opened.mkString(", ")}")
       opened
     }
+  }
 
   private val Plugin = classOf[FiresteelPlugin].getName
 

@@ -14,6 +14,7 @@ import firesteel.network._
 import firesteel.regression.NetworkRegressor
 import org.apache.spark.{SparkEnv, SparkException}
 import org.apache.spark.ml.functions.vector_to_array
+import org.apache.spark.ml.{Estimator, Pipeline, PipelineModel}
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap
@@ -187,16 +188,21 @@ final class SearchSuite extends AnyFunSuite with LocalSpark with Eventually {
 
   test("a candidate that diverges does not end a cross validation, and does not win it") {
     val classifier = diverging
-    val validator = new CrossValidator()
-      .setEstimator(classifier)
-      .setEstimatorParamMaps(ratesOf(classifier, 1e30, 0.2))
-      .setEvaluator(new MulticlassClassificationEvaluator().setMetricName("accuracy"))
-      .setNumFolds(2)
-    val model = validator.fit(data)
-    assert(model.avgMetrics.head < 0.5 && model.avgMetrics.last > 0.8, model.avgMetrics.toSeq)
-    assert(
-      model.bestModel.asInstanceOf[NetworkClassificationModel].getLearningRate === 0.2
-    )
+    val pipeline = new Pipeline().setStages(Array(classifier))
+    Seq[Estimator[_]](classifier, pipeline).foreach { estimator =>
+      val model = new CrossValidator()
+        .setEstimator(estimator)
+        .setEstimatorParamMaps(ratesOf(classifier, 1e30, 0.2))
+        .setEvaluator(new MulticlassClassificationEvaluator().setMetricName("accuracy"))
+        .setNumFolds(2)
+        .fit(data)
+      assert(model.avgMetrics.head < 0.5 && model.avgMetrics.last > 0.8, model.avgMetrics.toSeq)
+      val best = model.bestModel match {
+        case fitted: PipelineModel => fitted.stages.head
+        case other => other
+      }
+      assert(best.asInstanceOf[NetworkClassificationModel].getLearningRate === 0.2)
+    }
     intercept[TrainingDivergedException](classifier.fit(data, ratesOf(classifier, 1e30).head))
   }
 

@@ -87,6 +87,16 @@ final class AutoStrategySuite extends AnyFunSuite {
     assert(idle.exists(_.contains("4 of 64 slots train")), idle)
     val alone = new NetworkClassifier().strategyDecisions(workers = 1, slots = 1)
     assert(alone === Seq("strategy auto: one worker trains on mini-batches of 32 rows"))
+    def decisions20(strategy: String, slots: Int): Seq[String] =
+      new NetworkClassifier().setStrategy(strategy).strategyDecisions(workers = 20, slots)
+    assert(
+      decisions20("downpour", slots = 5) ===
+        Seq(
+          "strategy downpour: serverScale is 0.1, for 20 workers of which 5 train at the same time"
+        )
+    )
+    assert(decisions20("aeasgd", slots = 5).head.contains("elasticAlpha is 0.09"))
+    Seq("aeasgd", "easgd", "dynsgd").foreach(name => assert(decisions20(name, slots = 20) === Nil))
     assert(new NetworkClassifier().setStrategy("adag").strategyDecisions(2, 2) === Nil)
   }
 }

@@ -4,7 +4,7 @@ import firesteel.classification.NetworkClassifier
 import firesteel.data.ValidationRows
 import firesteel.network._
 import org.apache.spark.ml.param.{ParamMap, ParamPair, ParamsSuite}
-import org.json4s.JsonAST.{JArray, JBool, JDouble, JInt, JNothing, JNull, JObject, JString}
+import org.json4s.JsonAST.{JArray, JBool, JDouble, JInt, JNothing, JNull, JObject, JString, JValue}
 import org.json4s.jackson.JsonMethods.{compact, parse, render}
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -285,7 +285,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     )
   }
 
-  test("many workers do not overshoot together, unless the plain rule is asked for") {
+  test("commits shrink with the workers and with those of them that train at the same time") {
     def scale(classifier: NetworkClassifier, workers: Int): Any =
       classifier.strategySpec(workers) \ "scale"
     val downpour = new NetworkClassifier().setStrategy("downpour")
@@ -298,6 +298,16 @@ final class NetworkParamsSuite extends AnyFunSuite {
     assert(scale(adag.setWindow(1).setServerScale(1), 16) === JNothing)
     assert(scale(adag.setServerScale(0.5), 1) === JDouble(0.5))
     assert(scale(downpour.setServerOptimizer("adagrad"), 16) === JNothing)
+    def turns(name: String): JValue = new NetworkClassifier().setStrategy(name).strategySpec(16, 4)
+    assert((turns("downpour") \ "scale") === JDouble(1.0 / 8))
+    assert((turns("adag") \ "scale") === JNothing)
+    Seq("aeasgd", "eamsgd").foreach { name =>
+      assert((turns(name) \ "alpha") === JDouble(0.9 / 8), name)
+      assert((new NetworkClassifier().setStrategy(name).strategySpec(16) \ "alpha") === JNothing)
+      val rho = new NetworkClassifier().setStrategy(name).setElasticRho(0.1).strategySpec(16, 4)
+      assert((rho \ "alpha") === JNothing)
+    }
+    assert((turns("easgd") \ "alpha") === JNothing)
     refused("the strategy 'dynsgd' has no serverScale")(
       new NetworkClassifier().setStrategy("dynsgd").setServerScale(0.5).strategySpec(2)
     )

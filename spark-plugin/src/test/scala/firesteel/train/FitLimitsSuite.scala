@@ -25,7 +25,7 @@ final class FitLimitsSuite extends AnyFunSuite with LocalSpark {
     DataPlan(Nil),
     Nil,
     _ => sgd,
-    _ => JObject("name" -> JString(strategy)),
+    (_, _) => JObject("name" -> JString(strategy)),
     JObject(),
     identity,
     None,

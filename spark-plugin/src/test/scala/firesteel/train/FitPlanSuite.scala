@@ -23,7 +23,7 @@ final class FitPlanSuite extends AnyFunSuite {
     data,
     Seq(JObject("loss" -> JObject("name" -> JString("cross_entropy")), "weight" -> JDouble(1))),
     _ => JObject("name" -> JString("sgd")),
-    _ => JObject("name" -> JString("adag")),
+    (_, _) => JObject("name" -> JString("adag")),
     JObject("labelSmoothing" -> JDouble(0.1)),
     identity,
     None,
@@ -40,7 +40,7 @@ final class FitPlanSuite extends AnyFunSuite {
   }
 
   test("the server's document has exactly the fields that the native library reads") {
-    val server = fields(plan(1).server(FitIdentity.random(), 2, conf))
+    val server = fields(plan(1).server(FitIdentity.random(), 2, 2, conf))
     assert(
       server.keySet === Set(
         "fit",
@@ -50,6 +50,7 @@ final class FitPlanSuite extends AnyFunSuite {
         "optimizer",
         "controls",
         "workers",
+        "tasks",
         "epochs"
       ) ++
         Set("seed", "bindAddress", "port", "portMaxRetries", "secret", "leaseMillis") +
@@ -59,7 +60,7 @@ final class FitPlanSuite extends AnyFunSuite {
   }
 
   test("a worker's document has exactly the fields that the native library reads") {
-    val common = fields(plan(1).worker(FitIdentity.random(), 2, 1234, conf))
+    val common = fields(plan(1).worker(FitIdentity.random(), 2, 2, 1234, conf))
     val own = FitPlan.ofTask(0, 7, 2, 1, 1L << 33, Seq("/tmp")).obj.toMap
     assert(common.keySet.intersect(own.keySet).isEmpty)
     assert(
@@ -83,11 +84,11 @@ final class FitPlanSuite extends AnyFunSuite {
   test("with shards all documents name them, and no worker gets the driver's secret") {
     val (sharded, identity) = (plan(1).copy(serverShards = 2), FitIdentity.random())
     val shards = Seq(ShardServer(1, "executor-host", 4711, "3"))
-    val server = sharded.server(identity, 2, conf, shards)
+    val server = sharded.server(identity, 2, 2, conf, shards)
     assert(server.contains(identity.driverSecret) && server.contains("executor-host"))
-    val worker = sharded.worker(identity, 2, 1234, conf, shards)
+    val worker = sharded.worker(identity, 2, 2, 1234, conf, shards)
     assert(worker.contains("4711") && !worker.contains(identity.driverSecret))
-    val own = fields(FitPlan.withLocal(sharded.shard(identity, 1, 2, conf), "here", conf))
+    val own = fields(FitPlan.withLocal(sharded.shard(identity, 1, 2, 2, conf), "here", conf))
     assert(
       own.keySet === Set("fit", "shard", "shards", "network", "data", "strategy", "optimizer") ++
         Set("workers", "bindAddress", "port", "portMaxRetries", "secret", "driverSecret") +
@@ -142,7 +143,7 @@ final class FitPlanSuite extends AnyFunSuite {
     val (two, four) =
       (plan(1).copy(requestedWorkers = Some(2)), plan(1).copy(requestedWorkers = Some(4)))
     assert(Seq(text(two, 2), text(four, 2), text(plan(1), 2)).distinct.size === 3)
-    val spread = fields(plan(1).server(FitIdentity.random(), 4, conf, tasks = Some(2)))
+    val spread = fields(plan(1).server(FitIdentity.random(), 4, tasks = 2, conf))
     assert(spread("tasks") === JInt(2))
   }
 
@@ -161,7 +162,7 @@ final class FitPlanSuite extends AnyFunSuite {
   private def here(path: String): String = Path.of(path).toAbsolutePath.toString
 
   test("with TLS the server's document has the files of the driver") {
-    val server = fields(plan(1).server(FitIdentity.random(), 2, ssl(serverFiles: _*)))
+    val server = fields(plan(1).server(FitIdentity.random(), 2, 2, ssl(serverFiles: _*)))
     val expected =
       s"""{"identity":{"certificate":"/etc/server.pem","privateKey":"${here(
           "no-such-key.pem"
@@ -176,12 +177,12 @@ final class FitPlanSuite extends AnyFunSuite {
       case other => fail(other.toString)
     }
     def worker(conf: SparkConf): Map[String, Any] =
-      fields(plan(1).worker(FitIdentity.random(), 2, 1234, conf))
+      fields(plan(1).worker(FitIdentity.random(), 2, 2, 1234, conf))
     assert(tls(worker(conf)).isEmpty)
     assert(
       tls(worker(ssl(serverFiles: _*))).contains(parse("""{"trustedCertificates":"/etc/ca.pem"}"""))
     )
-    val both = plan(1).worker(FitIdentity.random(), 2, 1234, ssl(serverFiles ++ workerFiles: _*))
+    val both = plan(1).worker(FitIdentity.random(), 2, 2, 1234, ssl(serverFiles ++ workerFiles: _*))
     def expected(certificate: String): JValue = parse(
       s"""{"trustedCertificates":"/etc/ca.pem",
          |"identity":{"certificate":"$certificate","privateKey":"/etc/worker-key.pem"}}""".stripMargin
@@ -197,7 +198,7 @@ final class FitPlanSuite extends AnyFunSuite {
   }
 
   test("a negative seed crosses as the unsigned number with the same bits") {
-    val server = fields(plan(-1).server(FitIdentity.random(), 2, conf))
+    val server = fields(plan(-1).server(FitIdentity.random(), 2, 2, conf))
     assert(server("seed") === JInt(BigInt("18446744073709551615")))
   }
 
