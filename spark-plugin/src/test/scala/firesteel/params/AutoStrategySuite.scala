@@ -92,7 +92,7 @@ final class AutoStrategySuite extends AnyFunSuite {
     assert(
       decisions20("downpour", slots = 5) ===
         Seq(
-          "strategy downpour: serverScale is 0.1, for 20 workers of which 5 train at the same time"
+          "strategy downpour: serverScale is 0.1000, for 20 workers of which 5 train at the same time"
         )
     )
     assert(decisions20("aeasgd", slots = 5).head.contains("elasticAlpha is 0.09"))
