@@ -411,7 +411,7 @@ fn every_member_of_an_ensemble_is_kept_and_its_retry_goes_on_with_it() {
 fn a_moving_rate_that_overshoots_is_warned_of() {
     let (server, _) = opened("easgd", 4, |spec| spec.strategy.alpha = Some(0.5));
     assert!(
-        server.status().warnings[0].contains("4 workers make 2"),
+        server.status().warnings[0].contains("4 workers that exchange at the same time make 2,"),
         "{:?}",
         server.status().warnings
     );

@@ -32,8 +32,8 @@ impl Strategy for Aeasgd {
         ServerRule::Commit(Box::new(Add))
     }
 
-    fn warning(&self, workers: u32) -> Option<String> {
-        self.0.warning(self.name(), workers)
+    fn warning(&self, workers: u32, tasks: u32) -> Option<String> {
+        self.0.warning(self.name(), workers, tasks)
     }
 }
 

@@ -40,8 +40,8 @@ impl Strategy for Eamsgd {
         ServerRule::Commit(Box::new(Add))
     }
 
-    fn warning(&self, workers: u32) -> Option<String> {
-        self.elastic.warning(self.name(), workers)
+    fn warning(&self, workers: u32, tasks: u32) -> Option<String> {
+        self.elastic.warning(self.name(), workers, tasks)
     }
 }
 

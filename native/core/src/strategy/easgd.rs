@@ -42,8 +42,8 @@ impl Strategy for Easgd {
         true
     }
 
-    fn warning(&self, workers: u32) -> Option<String> {
-        self.elastic.warning(self.name(), workers)
+    fn warning(&self, workers: u32, _tasks: u32) -> Option<String> {
+        self.elastic.warning(self.name(), workers, workers)
     }
 }
 

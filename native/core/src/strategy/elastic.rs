@@ -40,17 +40,17 @@ pub(super) struct Elastic {
 }
 
 impl Elastic {
-    /// That the center variable overshoots, if it does.
-    pub(super) fn warning(&self, name: &str, workers: u32) -> Option<String> {
+    /// A warning if the center variable overshoots. `at_once` is the number of workers that exchange at the same time.
+    pub(super) fn warning(&self, name: &str, workers: u32, at_once: u32) -> Option<String> {
         if matches!(self.alpha, Alpha::ByRate(_)) && self.learning_rate.is_none() {
             return None;
         }
         let alpha = self.alpha.at(workers, self.learning_rate.unwrap_or_default());
-        let product = alpha * f64::from(workers);
+        let product = alpha * f64::from(at_once);
         (product > 1.0).then(|| {
             format!(
-                "strategy '{name}': the moving rate alpha is {alpha} and {workers} workers make {product}, which is above 1: the \
-                 center variable overshoots; lower 'alpha' or 'rho', or leave both out"
+                "strategy '{name}': the moving rate alpha is {alpha}, and {at_once} workers that exchange at the same time make \
+                 {product}, which is above 1: the center variable overshoots; lower 'alpha' or 'rho', or leave both out"
             )
         })
     }

@@ -264,8 +264,8 @@ pub trait Strategy: Send + Sync + fmt::Debug {
         false
     }
 
-    /// What the user should know of these options with `workers` workers.
-    fn warning(&self, _workers: u32) -> Option<String> {
+    /// A warning about these options with `workers` workers in `tasks` tasks, those of one task in turn.
+    fn warning(&self, _workers: u32, _tasks: u32) -> Option<String> {
         None
     }
 }

@@ -240,10 +240,13 @@ fn the_elastic_force_is_a_share_of_the_workers_unless_it_is_given() {
         rule.commit(&mut replica, ONE, &mut message);
         assert!((message[0] - alpha).abs() < 1e-6 && (replica[0] - 2.0 + alpha).abs() < 1e-6);
     }
-    assert_eq!(made(&given(None, None)).warning(8), None);
-    let warning = made(&given(Some(0.5), None)).warning(4).unwrap();
-    assert!(warning.contains("'aeasgd'") && warning.contains("4 workers make 2"), "{warning}");
-    assert!(made(&given(None, Some(5.0))).warning(4).is_some());
+    assert_eq!(made(&given(None, None)).warning(8, 8), None);
+    let half = made(&given(Some(0.5), None));
+    let warning = half.warning(4, 4).unwrap();
+    assert!(warning.contains("'aeasgd'") && warning.contains("4 workers that"), "{warning}");
+    assert!(warning.contains("make 2,"), "{warning}");
+    assert_eq!(half.warning(4, 2), None, "two of them exchange at the same time");
+    assert!(made(&given(None, Some(5.0))).warning(4, 4).is_some());
 }
 
 #[test]

@@ -118,7 +118,7 @@ impl Store {
         let finite = store.check_finite(all, 0);
         finite?;
         store.initial = strategy.remembers_pulls().then(|| Arc::new(view));
-        if let Some(warning) = strategy.warning(spec.workers) {
+        if let Some(warning) = strategy.warning(spec.workers, spec.tasks.unwrap_or(spec.workers)) {
             store.control.lock().warn(warning);
         }
         Ok(store)
