@@ -22,13 +22,9 @@ table batch=4 strategies=aeasgd workers=20 windows=35 "$@"
 # Where dist-keras falls to chance.
 table batch=4 strategies=downpour workers=20 windows=15,50 "$@"
 table batch=4 strategies=aeasgd workers=20 windows=1,5,15 "$@"
-# With a rate that falls and smoothed labels; where many workers take turns, without overlap, which is for networks slower than
-# memory, and with a rate that warms up, a scale near the workers' mean and a second moment that forgets within a few windows.
+# With a learning rate that falls and smoothed labels.
 table batch=4 strategies=single 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
 table batch=4 strategies=adag workers=10 windows=5 'settings=schedule="cosine";labelSmoothing=0.1' "$@"
-table batch=4 strategies=adag workers=20 windows=15 \
-  'settings=serverScale=0.85;overlap=false;warmupSteps=100;schedule="cosine";learningRate=0.002;beta2=0.99;labelSmoothing=0.1' "$@"
-table batch=4 strategies=aeasgd workers=20 windows=35 'settings=overlap=false;elasticAlpha=0.1' "$@"
 python=build/venv-test/bin/python
 export PYTHONPATH="$ROOT/spark-plugin/python"
 "$python" -m tests.learning.defaults docs/defaults.csv

@@ -88,8 +88,8 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     serverScale: Param[float] = Param(
         Params._dummy(),
         "serverScale",
-        "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, at most 1, "
-        "and small enough that many workers do not overshoot",
+        "factor of the commits of downpour, adag and agn-adaptive (> 0), 1 for the plain rules; "
+        "unless set, by the workers, the tasks that train at the same time, and the window",
         TypeConverters.toFloat,
     )
 

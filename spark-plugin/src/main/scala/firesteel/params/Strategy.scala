@@ -68,11 +68,14 @@ private[firesteel] object Strategy {
   /** The window of adag and agn-adaptive where none is set; the native library has those of all strategies. */
   val AdagWindow = 12
 
-  /** The default factor of commits: 1, unless the center variable would move by more than the displacement divided by
-    * [[share]].
+  /** The default factor of commits. A commit moves the center variable by the displacement divided by [[share]], but where
+    * the rule divides by the window, at most by the displacement divided by the window's square root: the steps of a window
+    * add up like that if noise dominates them, and a shorter window at an epoch's end is divided by less.
     */
-  def scale(reach: Int => Double, window: Int, workers: Int, tasks: Int): Double =
-    math.min(1.0, 1.0 / (share(workers, tasks) * reach(window)))
+  def scale(reach: Int => Double, window: Int, workers: Int, tasks: Int): Double = {
+    val moved = reach(window)
+    math.min(1.0 / math.sqrt(moved), 1.0 / (share(workers, tasks) * moved))
+  }
 
   /** The default moving rate of aeasgd and eamsgd: beta of the paper (Zhang et al., 2015) divided by [[share]]. */
   def movingRate(workers: Int, tasks: Int): Double = ElasticBeta / share(workers, tasks)

@@ -96,16 +96,17 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     Validators.fraction("outerMomentum")
   )
 
-  /** The factor of commits of downpour, adag and agn-adaptive, positive. Default: at most 1, and such that a commit moves
-    * the center variable by the worker's displacement divided by the square root of workers times tasks. Tasks train at the
-    * same time: with more of them, larger commits diverge, since each comes late by as many others; with more workers,
-    * smaller commits average the noise of their mini-batches. A factor of 1 gives the plain rules.
+  /** The factor of commits of downpour, adag and agn-adaptive, positive. Default: a commit moves the center variable by the
+    * worker's displacement divided by the square root of workers times tasks, for adag and agn-adaptive at most by the
+    * displacement divided by the square root of the window. Tasks train at the same time: with more of them, larger commits
+    * diverge, since each comes late by as many others; with more workers, smaller commits average the noise of their
+    * mini-batches. A factor of 1 gives the plain rules.
     */
   final val serverScale: DoubleParam = new DoubleParam(
     this,
     "serverScale",
-    "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, at most 1, and small enough that many " +
-      "workers do not overshoot",
+    "factor of the commits of downpour, adag and agn-adaptive (> 0), 1 for the plain rules; unless set, by the workers, " +
+      "the tasks that train at the same time, and the window",
     Validators.positive("serverScale")
   )
 

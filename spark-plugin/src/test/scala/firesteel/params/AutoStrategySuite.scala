@@ -97,6 +97,6 @@ final class AutoStrategySuite extends AnyFunSuite {
     )
     assert(decisions20("aeasgd", slots = 5).head.contains("elasticAlpha is 0.09"))
     Seq("aeasgd", "easgd", "dynsgd").foreach(name => assert(decisions20(name, slots = 20) === Nil))
-    assert(new NetworkClassifier().setStrategy("adag").strategyDecisions(2, 2) === Nil)
+    assert(new NetworkClassifier().setStrategy("sync").strategyDecisions(2, 2) === Nil)
   }
 }
