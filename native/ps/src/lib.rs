@@ -10,7 +10,6 @@
 
 mod checkpoint;
 mod client;
-mod cut;
 mod error;
 mod link;
 mod metrics;
@@ -20,6 +19,7 @@ mod secret;
 mod server;
 mod session;
 mod shard;
+mod shard_range;
 mod store;
 mod tls;
 mod wire;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use firesteel_core::CancelFlag;
 use socket2::SockRef;
 
-use crate::tls::Session;
+use crate::tls::TlsSession;
 
 /// Why bytes did not get through.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl From<io::Error> for LinkError {
 
 /// How long to wait for a peer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct IoTimeouts {
     /// For the first byte; without end where there is none.
     pub(crate) first: Option<Duration>,
     /// Between bytes from then on.
@@ -56,7 +56,7 @@ impl Read for Socket {
 pub(crate) struct Link {
     socket: Socket,
     /// None while bytes go as they are.
-    tls: Option<Box<Session>>,
+    tls: Option<Box<TlsSession>>,
     interrupted: CancelFlag,
 }
 
@@ -85,16 +85,16 @@ impl Link {
     }
 
     /// Encrypts all that follows with a session over the socket of this link; the handshake must end within `limit`.
-    pub(crate) fn secure(&mut self, session: Session, limit: Duration) -> Result<(), LinkError> {
+    pub(crate) fn secure(&mut self, session: TlsSession, limit: Duration) -> Result<(), LinkError> {
         let session = self.tls.insert(Box::new(session));
-        let begun = Silence::new(Some(limit));
+        let idle = IdleTimer::new(Some(limit));
         loop {
-            let waits = match session.shake_hands() {
+            let waits = match session.drive_handshake() {
                 Ok(true) => return Ok(()),
                 Ok(false) => io::ErrorKind::WouldBlock.into(),
                 Err(error) => error,
             };
-            bear(waits, &begun, &self.interrupted)?;
+            retry_or_fail(waits, &idle, &self.interrupted)?;
         }
     }
 
@@ -102,18 +102,18 @@ impl Link {
     pub(crate) fn read_exact(
         &mut self,
         buffer: &mut [u8],
-        patience: Patience,
+        timeouts: IoTimeouts,
     ) -> Result<(), LinkError> {
         let mut filled = 0;
-        let mut silent = Silence::new(patience.first);
+        let mut idle = IdleTimer::new(timeouts.first);
         while filled < buffer.len() {
             match self.receive(&mut buffer[filled..]) {
-                Ok(0) => return Err(closed().into()),
+                Ok(0) => return Err(closed_by_peer().into()),
                 Ok(count) => {
                     filled += count;
-                    silent = Silence::new(Some(patience.stall));
+                    idle = IdleTimer::new(Some(timeouts.stall));
                 }
-                Err(error) => bear(error, &silent, &self.interrupted)?,
+                Err(error) => retry_or_fail(error, &idle, &self.interrupted)?,
             }
         }
         Ok(())
@@ -125,9 +125,9 @@ impl Link {
         mut slices: &mut [IoSlice<'_>],
         stall: Duration,
     ) -> Result<(), LinkError> {
-        let mut silent = Silence::new(Some(stall));
+        let mut idle = IdleTimer::new(Some(stall));
         IoSlice::advance_slices(&mut slices, 0);
-        while !slices.is_empty() || self.holds_back() {
+        while !slices.is_empty() || self.has_unsent_bytes() {
             let sent = match &mut self.tls {
                 None => self.socket.send(slices, 0),
                 Some(session) => session.write(slices, 0),
@@ -138,9 +138,9 @@ impl Link {
                 }
                 Ok(count) => {
                     IoSlice::advance_slices(&mut slices, count);
-                    silent = Silence::new(Some(stall));
+                    idle = IdleTimer::new(Some(stall));
                 }
-                Err(error) => bear(error, &silent, &self.interrupted)?,
+                Err(error) => retry_or_fail(error, &idle, &self.interrupted)?,
             }
         }
         Ok(())
@@ -153,7 +153,7 @@ impl Link {
             Some(session) => session.write_at_once(slices),
         };
         match sent {
-            Err(error) if is_passing(&error) => Ok(0),
+            Err(error) if is_transient(&error) => Ok(0),
             other => other,
         }
     }
@@ -171,7 +171,7 @@ impl Link {
         while Instant::now() < end && !self.interrupted.is_cancelled() {
             match self.socket.read(&mut bin) {
                 Ok(0) => return,
-                Err(error) if !is_passing(&error) => return,
+                Err(error) if !is_transient(&error) => return,
                 _ => {}
             }
         }
@@ -185,20 +185,24 @@ impl Link {
         }
     }
 
-    fn holds_back(&self) -> bool {
+    fn has_unsent_bytes(&self) -> bool {
         self.tls.as_ref().is_some_and(|session| session.wants_write())
     }
 }
 
 /// Fails unless the error only means that nothing has happened for a moment.
-fn bear(error: io::Error, silent: &Silence, interrupted: &CancelFlag) -> Result<(), LinkError> {
-    if !is_passing(&error) {
+fn retry_or_fail(
+    error: io::Error,
+    idle: &IdleTimer,
+    interrupted: &CancelFlag,
+) -> Result<(), LinkError> {
+    if !is_transient(&error) {
         return Err(error.into());
     }
     if interrupted.is_cancelled() {
         return Err(LinkError::Interrupted);
     }
-    match silent.exceeded() {
+    match idle.exceeded() {
         Some(limit) => {
             let text = format!("no byte went through for {:.1} s", limit.as_secs_f64());
             Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
@@ -208,12 +212,12 @@ fn bear(error: io::Error, silent: &Silence, interrupted: &CancelFlag) -> Result<
 }
 
 /// Since when nothing has happened, and how long that may be.
-struct Silence {
+struct IdleTimer {
     since: Instant,
     limit: Option<Duration>,
 }
 
-impl Silence {
+impl IdleTimer {
     fn new(limit: Option<Duration>) -> Self {
         Self { since: Instant::now(), limit }
     }
@@ -224,12 +228,12 @@ impl Silence {
 }
 
 /// How a connection ends that the peer closes.
-pub(crate) fn closed() -> io::Error {
+pub(crate) fn closed_by_peer() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")
 }
 
 /// Whether the same call may succeed a moment later.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
+pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted

@@ -6,9 +6,9 @@ use super::{Lengths, damaged};
 use crate::error::PsError;
 
 /// What is left to be read.
-pub(super) struct Source<'a>(&'a [u8]);
+pub(super) struct ArrayReader<'a>(&'a [u8]);
 
-impl<'a> Source<'a> {
+impl<'a> ArrayReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }

@@ -7,7 +7,7 @@ use firesteel_core::judge::{JudgeState, StopReason};
 use firesteel_core::{Position, State, Tally, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::{EARLIER, Lengths, Owner, damaged};
+use super::{EARLIER_ATTEMPT, Lengths, Owner, damaged};
 use crate::error::PsError;
 use crate::store::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
 
@@ -15,9 +15,9 @@ use crate::store::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
 const MOST: u64 = 1 << 53;
 
 /// Everything but the arrays.
-pub(super) struct Header {
+pub(super) struct CheckpointHeader {
     pub(super) owner: Owner,
-    pub(super) progress: Progress,
+    pub(super) progress: FitProgress,
     pub(super) lengths: Lengths,
     pub(super) stripe: usize,
     pub(super) rules: Vec<RuleShape>,
@@ -55,13 +55,13 @@ struct Document {
     rules: Vec<RuleShape>,
     members: Vec<WorkerId>,
     best: Vec<WorkerId>,
-    progress: Progress,
+    progress: FitProgress,
 }
 
 /// What changes under the control lock.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Progress {
+pub(crate) struct FitProgress {
     pub(crate) version: u64,
     pub(crate) commits: u64,
     pub(crate) pulls: u64,
@@ -143,7 +143,7 @@ pub(crate) struct WorkerEpoch {
     pub(crate) superseded_rows: u64,
 }
 
-impl Header {
+impl CheckpointHeader {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, PsError> {
         let document: Document = serde_json::from_slice(bytes)
             .map_err(|error| damaged(format!("its header cannot be read: {error}")))?;
@@ -185,12 +185,12 @@ impl Header {
     }
 }
 
-impl Progress {
+impl FitProgress {
     /// The epoch of the worker that is behind the others.
     pub(crate) fn epoch(&self, owner: &Owner) -> u32 {
         let missing = self.workers.len() < owner.workers as usize;
-        let behind = self.workers.iter().map(|worker| worker.position.epoch).min();
-        if missing { 0 } else { behind.unwrap_or(0) }
+        let slowest = self.workers.iter().map(|worker| worker.position.epoch).min();
+        if missing { 0 } else { slowest.unwrap_or(0) }
     }
 
     /// The rows trained in all epochs.
@@ -256,7 +256,7 @@ impl WorkerProgress {
         let Position { epoch, batch } = self.position;
         if epoch > epochs || (epoch == epochs && batch > 0) || (batch > 0 && batch >= self.batches)
         {
-            return Err("its position is behind the end");
+            return Err("its position is slowest the end");
         }
         let mut next = 0;
         for entry in &self.ledger {
@@ -271,7 +271,7 @@ impl WorkerProgress {
             *total += entry.rows;
             let mut batch = 0;
             for span in &entry.spans {
-                if span.attempt != EARLIER || span.start != batch {
+                if span.attempt != EARLIER_ATTEMPT || span.start != batch {
                     return Err("its ledger has a gap or an attempt");
                 }
                 batch = span.start.checked_add(span.batches).ok_or("its ledger is too long")?;

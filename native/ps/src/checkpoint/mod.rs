@@ -11,11 +11,11 @@ use firesteel_core::{Buffers, State, WorkerId};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::arrays::{Source, put_f32, put_f64, put_i64};
+use self::arrays::{ArrayReader, put_f32, put_f64, put_i64};
+use self::header::{CheckpointHeader, RuleShape};
 pub(crate) use self::header::{
-    EndedProgress, EpochProgress, EvaluationProgress, Progress, WorkerEpoch, WorkerProgress,
+    EndedProgress, EpochProgress, EvaluationProgress, FitProgress, WorkerEpoch, WorkerProgress,
 };
-use self::header::{Header, RuleShape};
 use crate::error::PsError;
 
 const MAGIC: [u8; 8] = *b"FSTLCKPT";
@@ -27,7 +27,7 @@ const VERSION: u32 = 1;
 const PREFIX: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
 
 /// The attempt that stands for all those of the fit that was interrupted: older than any of Spark's.
-pub(crate) const EARLIER: i64 = -1;
+pub(crate) const EARLIER_ATTEMPT: i64 = -1;
 
 /// Whose checkpoint it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ struct Lengths {
 
 /// One worker's model, where every worker trains its own.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Member {
+pub(crate) struct WorkerModel {
     pub(crate) worker: WorkerId,
     pub(crate) parameters: Vec<f32>,
     pub(crate) buffers: Buffers,
@@ -61,15 +61,15 @@ pub(crate) struct Member {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(crate) owner: Owner,
-    pub(crate) progress: Progress,
+    pub(crate) progress: FitProgress,
     pub(crate) center: Vec<f32>,
     pub(crate) buffers: Buffers,
     /// What the server's rule keeps for each stripe, and how many parameters a stripe has.
     pub(crate) rules: Vec<State>,
     pub(crate) stripe: usize,
-    pub(crate) members: Vec<Member>,
+    pub(crate) members: Vec<WorkerModel>,
     /// The model of the best epoch, where it is kept: that of every worker, or one.
-    pub(crate) best: Vec<Member>,
+    pub(crate) best: Vec<WorkerModel>,
 }
 
 /// What a checkpoint says of itself.
@@ -95,9 +95,9 @@ impl Checkpoint {
     /// [`PsError::Checkpoint`] saying what is damaged; nothing is allocated that the bytes do not hold.
     pub fn read(bytes: &[u8]) -> Result<Self, PsError> {
         let (header, arrays) = split(bytes)?;
-        let Header { owner, progress, lengths, stripe, rules, members, best } =
-            Header::parse(header)?;
-        let mut arrays = Source::new(arrays);
+        let CheckpointHeader { owner, progress, lengths, stripe, rules, members, best } =
+            CheckpointHeader::parse(header)?;
+        let mut arrays = ArrayReader::new(arrays);
         let checkpoint = Self {
             owner,
             center: arrays.f32s(lengths.parameters)?,
@@ -123,7 +123,7 @@ impl Checkpoint {
     /// # Errors
     /// [`PsError::Internal`] if the header cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PsError> {
-        let header = Header {
+        let header = CheckpointHeader {
             owner: self.owner.clone(),
             progress: self.progress.clone(),
             lengths: self.lengths(),
@@ -184,12 +184,12 @@ impl Checkpoint {
 
 /// The models of these workers.
 fn models(
-    arrays: &mut Source<'_>,
+    arrays: &mut ArrayReader<'_>,
     lengths: Lengths,
     workers: Vec<WorkerId>,
-) -> Result<Vec<Member>, PsError> {
+) -> Result<Vec<WorkerModel>, PsError> {
     let model = |worker| {
-        Ok(Member {
+        Ok(WorkerModel {
             worker,
             parameters: arrays.f32s(lengths.parameters)?,
             buffers: arrays.buffers(lengths)?,

@@ -65,12 +65,12 @@ const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// When the server last heard of a worker, and what it said.
 #[derive(Debug)]
-struct Pulse {
+struct HeartbeatTimer {
     heard: Instant,
     last: Answer,
 }
 
-impl Pulse {
+impl HeartbeatTimer {
     fn new() -> Self {
         Self { heard: Instant::now(), last: Answer::default() }
     }

@@ -4,7 +4,7 @@ use firesteel_core::Commit;
 use firesteel_core::compression::ErrorFeedback;
 
 use crate::error::PsError;
-use crate::wire::{Codecs, Window};
+use crate::wire::{Codecs, WindowSummary};
 
 /// The outgoing messages of one worker.
 #[derive(Debug, Default)]
@@ -22,8 +22,8 @@ impl Outgoing {
     pub(super) fn window(
         &mut self,
         commit: &Commit<'_>,
-    ) -> Result<(Window, Option<&[u8]>), PsError> {
-        let mut window = Window::from(commit);
+    ) -> Result<(WindowSummary, Option<&[u8]>), PsError> {
+        let mut window = WindowSummary::from(commit);
         let Some(feedback) = &mut self.0 else { return Ok((window, None)) };
         window.distortion = feedback.compress(commit.message)?;
         Ok((window, Some(feedback.bytes())))

@@ -7,9 +7,9 @@ use firesteel_core::{Buffers, CancelFlag, Commit, WorkerId};
 use crate::client::connection::{Parameters, Payload, Target};
 use crate::client::outgoing::Outgoing;
 use crate::client::remote::Remote;
-use crate::cut::Cut;
 use crate::error::PsError;
 use crate::secret::Secret;
+use crate::shard_range::ShardRange;
 use crate::wire::{Flaw, Reply, Request};
 
 impl Remote {
@@ -18,12 +18,19 @@ impl Remote {
         spec: &ClientSpec,
         own: Option<&Secret>,
         number: u32,
-        cut: &Cut,
+        shard_range: &ShardRange,
         layout_hash: u64,
         cancel: &CancelFlag,
     ) -> Result<Self, PsError> {
         let name = format!("{}:{} (shard {number})", spec.host, spec.port);
-        Self::connect_as(spec, own, name, cut.hash(layout_hash), cut.range().len(), cancel)
+        Self::connect_as(
+            spec,
+            own,
+            name,
+            shard_range.hash(layout_hash),
+            shard_range.range().len(),
+            cancel,
+        )
     }
 
     /// Sends a request to a shard, again over a new connection when one breaks.
@@ -42,7 +49,7 @@ impl Remote {
     }
 
     /// Sends the driver's request to a shard, which is answered with nothing; `payload` goes as it is.
-    pub(crate) fn order(
+    pub(crate) fn command(
         &mut self,
         request: &Request,
         payload: Option<&[f32]>,
@@ -78,10 +85,10 @@ impl Remote {
     pub(crate) fn fetch(
         &mut self,
         worker: WorkerId,
-        ticket: u64,
+        decision: u64,
         part: &mut [f32],
     ) -> Result<bool, PsError> {
-        match self.call(&Request::Fetch { worker, ticket }, None, Some(part))? {
+        match self.call(&Request::Fetch { worker, decision }, None, Some(part))? {
             Reply::Slice | Reply::Exact => Ok(true),
             Reply::Gone => Ok(false),
             other => Err(unexpected(&other)),

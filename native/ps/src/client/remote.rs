@@ -11,15 +11,15 @@ use firesteel_core::{
 };
 
 use crate::client::connection::{
-    Connection, Failed, Parameters, Payload, Peer, Target, unexpected,
+    Connection, Parameters, Payload, Peer, RequestError, Target, unexpected,
 };
 use crate::client::outgoing::Outgoing;
-use crate::client::{Pulse, check_len};
+use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
 use crate::metrics;
 use crate::secret::Secret;
 use crate::tls::Connector;
-use crate::wire::{Reply, Request, Shape, Window};
+use crate::wire::{PayloadShape, Reply, Request, WindowSummary};
 
 /// The pause after the first failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -40,16 +40,16 @@ pub(crate) struct Remote {
     connection: Option<Connection>,
     /// Said again on every new connection.
     registration: Option<Registration>,
-    pulse: Pulse,
+    heartbeat_timer: HeartbeatTimer,
     /// The number of the last contribution.
     contributed: u64,
     /// What the server exchanges, once it has said so.
-    terms: Option<(Shape, Coding)>,
+    terms: Option<(PayloadShape, Coding)>,
     pub(super) outgoing: Outgoing,
     /// What compression lost of those parts of the next message that went to other shards.
-    pub(super) elsewhere: Distortion,
+    pub(super) shard_distortion: Distortion,
     /// The number of the decision that gave the last center variable, where there are shards.
-    ticket: u64,
+    decision: u64,
 }
 
 impl Remote {
@@ -81,12 +81,12 @@ impl Remote {
             cancel: cancel.clone(),
             connection: None,
             registration: None,
-            pulse: Pulse::new(),
+            heartbeat_timer: HeartbeatTimer::new(),
             contributed: 0,
             terms: None,
             outgoing: Outgoing::default(),
-            elsewhere: Distortion::default(),
-            ticket: 0,
+            shard_distortion: Distortion::default(),
+            decision: 0,
         };
         remote.outgoing = remote.retry(|connection| Ok(Outgoing::new(connection.codecs())?))?;
         Ok(remote)
@@ -95,7 +95,7 @@ impl Remote {
     /// Does something over a connection, and again over a new one when it breaks, for as long as the specification allows.
     pub(super) fn retry<T>(
         &mut self,
-        mut deed: impl FnMut(&mut Connection) -> Result<T, Failed>,
+        mut operation: impl FnMut(&mut Connection) -> Result<T, RequestError>,
     ) -> Result<T, PsError> {
         let limit = Duration::from_millis(self.peer.spec.timeout_millis);
         let mut start = None;
@@ -105,24 +105,25 @@ impl Remote {
                 return Err(PsError::Cancelled);
             }
             let begun = *start.get_or_insert_with(Instant::now);
-            let cause =
-                match self.attempt(&mut deed, limit.saturating_sub(begun.elapsed()).min(STEP)) {
-                    Ok(done) => return Ok(done),
-                    Err(Failed::Final { error, usable }) => {
-                        if !usable {
-                            self.connection = None;
-                        }
-                        return Err(error);
+            let cause = match self
+                .attempt(&mut operation, limit.saturating_sub(begun.elapsed()).min(STEP))
+            {
+                Ok(done) => return Ok(done),
+                Err(RequestError::Fatal { error, usable }) => {
+                    if !usable {
+                        self.connection = None;
                     }
-                    Err(Failed::Broken(cause)) => {
-                        // What a connection that worked took until it broke is not counted.
-                        if self.connection.take().is_some() {
-                            start = Some(Instant::now());
-                            pause = FIRST_PAUSE;
-                        }
-                        cause
+                    return Err(error);
+                }
+                Err(RequestError::Broken(cause)) => {
+                    // What a connection that worked took until it broke is not counted.
+                    if self.connection.take().is_some() {
+                        start = Some(Instant::now());
+                        pause = FIRST_PAUSE;
                     }
-                };
+                    cause
+                }
+            };
             let begun = *start.get_or_insert_with(Instant::now);
             if begun.elapsed() + pause >= limit {
                 return Err(PsError::Unreachable {
@@ -139,11 +140,11 @@ impl Remote {
     /// One attempt, over the connection if there is one.
     fn attempt<T>(
         &mut self,
-        deed: &mut impl FnMut(&mut Connection) -> Result<T, Failed>,
+        operation: &mut impl FnMut(&mut Connection) -> Result<T, RequestError>,
         limit: Duration,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, RequestError> {
         if let Some(connection) = &mut self.connection {
-            return deed(connection);
+            return operation(connection);
         }
         let mut connection = Connection::open(&self.peer, &self.cancel, limit)?;
         let terms = (connection.shape(), connection.codecs().coding());
@@ -153,7 +154,7 @@ impl Remote {
         if let Some(registration) = self.registration {
             registered(connection.call(&Request::Register(registration), None, None)?)?;
         }
-        deed(self.connection.insert(connection))
+        operation(self.connection.insert(connection))
     }
 
     fn sleep(&self, pause: Duration) -> Result<(), PsError> {
@@ -174,26 +175,26 @@ impl Remote {
         payload: Option<Payload<'_>>,
         mut target: Option<(&mut [f32], &mut Buffers)>,
     ) -> Result<Answer, ChannelError> {
-        let (answer, ticket) = self.retry(|connection| {
+        let (answer, decision) = self.retry(|connection| {
             let target = target.as_mut().map(|(center, buffers)| Target { center, buffers });
             let wanted = target.is_some();
             match connection.call(request, payload, target)? {
                 Reply::Answer { answer, payload } if payload == wanted => Ok((answer, 0)),
-                Reply::Decided { answer, ticket } if wanted => Ok((answer, ticket)),
+                Reply::Decided { answer, decision } if wanted => Ok((answer, decision)),
                 other => Err(unexpected(&format!("{other:?} instead of an answer")).into()),
             }
         })?;
         if target.is_some() {
-            self.ticket = ticket;
+            self.decision = decision;
         }
-        Ok(self.pulse.note(answer))
+        Ok(self.heartbeat_timer.note(answer))
     }
 
     /// Sends a commit, its message in the fit's code for it.
     fn send(
         &mut self,
         commit: &Commit<'_>,
-        request: impl FnOnce(Window) -> Request,
+        request: impl FnOnce(WindowSummary) -> Request,
         target: Option<(&mut [f32], &mut Buffers)>,
     ) -> Result<Answer, ChannelError> {
         self.check(commit.message.len(), commit.buffers)?;
@@ -203,7 +204,7 @@ impl Remote {
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let answer =
             outgoing.window(commit).map_err(ChannelError::from).and_then(|(mut window, code)| {
-                window.distortion.add(std::mem::take(&mut self.elsewhere));
+                window.distortion.add(std::mem::take(&mut self.shard_distortion));
                 let parameters = match code {
                     Some(code) => Parameters::Coded(code),
                     None => Parameters::Plain(commit.message),
@@ -224,10 +225,10 @@ impl Remote {
     }
 
     /// The number under which the other shards give the rest of what was answered last.
-    pub(super) fn ticket(&self) -> Result<u64, PsError> {
-        match self.ticket {
+    pub(super) fn decision(&self) -> Result<u64, PsError> {
+        match self.decision {
             0 => Err(unexpected("a center variable without the number of its decision")),
-            ticket => Ok(ticket),
+            decision => Ok(decision),
         }
     }
 
@@ -315,7 +316,7 @@ impl ParamChannel for Remote {
         if self.cancel.is_cancelled() {
             return Err(PsError::Cancelled.into());
         }
-        match self.pulse.recent() {
+        match self.heartbeat_timer.recent() {
             Some(answer) => Ok(answer),
             None => self.ask(&Request::Heartbeat { position, rows, tally }, None, None),
         }
@@ -334,7 +335,7 @@ impl ParamChannel for Remote {
                 other => Err(unexpected(&format!("{other:?} instead of an assignment")).into()),
             }
         })?;
-        Ok((self.pulse.note(answer), assignment))
+        Ok((self.heartbeat_timer.note(answer), assignment))
     }
 
     fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
@@ -350,7 +351,7 @@ impl ParamChannel for Remote {
     }
 }
 
-fn registered(reply: Reply) -> Result<Granted, Failed> {
+fn registered(reply: Reply) -> Result<Granted, RequestError> {
     match reply {
         Reply::Registered(granted) => Ok(granted),
         other => Err(unexpected(&format!("{other:?} instead of a lease")).into()),

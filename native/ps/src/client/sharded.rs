@@ -15,21 +15,21 @@ use firesteel_core::{
 
 use crate::client::check_len;
 use crate::client::remote::Remote;
-use crate::cut::Cut;
 use crate::error::PsError;
-use crate::wire::{Flaw, Request, Window};
+use crate::shard_range::ShardRange;
+use crate::wire::{Flaw, Request, WindowSummary};
 
 /// A worker's connections to the servers of its fit.
 pub(super) struct Sharded {
     driver: Remote,
     /// The end of the driver's part.
     first: usize,
-    shards: Vec<Shard>,
+    shards: Vec<RemoteShard>,
     parameters: usize,
     registration: Option<Registration>,
 }
 
-struct Shard {
+struct RemoteShard {
     remote: Remote,
     range: Range<usize>,
 }
@@ -43,19 +43,20 @@ impl Sharded {
         cancel: &CancelFlag,
     ) -> Result<Self, PsError> {
         let count = u32::try_from(spec.shards.len() + 1).unwrap_or(u32::MAX);
-        let cut = Cut::new(parameters, 0, count)?;
-        let first = cut.range().end;
-        let driver = Remote::connect(spec, cut.hash(layout_hash), first, cancel)?;
+        let shard_range = ShardRange::new(parameters, 0, count)?;
+        let first = shard_range.range().end;
+        let driver = Remote::connect(spec, shard_range.hash(layout_hash), first, cancel)?;
         let shards = (1..).zip(&spec.shards).map(|(number, shard)| {
-            let cut = Cut::new(parameters, number, count)?;
+            let shard_range = ShardRange::new(parameters, number, count)?;
             let spec = ClientSpec {
                 host: shard.host.clone(),
                 port: shard.port,
                 shards: vec![],
                 ..spec.clone()
             };
-            let remote = Remote::connect_to_shard(&spec, None, number, &cut, layout_hash, cancel)?;
-            Ok(Shard { remote, range: cut.range() })
+            let remote =
+                Remote::connect_to_shard(&spec, None, number, &shard_range, layout_hash, cancel)?;
+            Ok(RemoteShard { remote, range: shard_range.range() })
         });
         let shards = shards.collect::<Result<_, PsError>>()?;
         Ok(Self { driver, first, shards, parameters, registration: None })
@@ -70,20 +71,20 @@ impl Sharded {
     fn stage(&mut self, commit: &Commit<'_>) -> Result<(), ChannelError> {
         check_len("parameters", commit.message.len(), self.parameters)?;
         let Registration { worker, attempt, .. } = self.registration()?;
-        let parts = self.shards.iter_mut().map(|Shard { remote, range }| {
+        let parts = self.shards.iter_mut().map(|RemoteShard { remote, range }| {
             let part = Commit { message: &commit.message[range.clone()], ..*commit };
             move || remote.stage(worker, attempt, &part)
         });
         let mut flaw = None;
-        for (distortion, found) in at_once(parts.collect())? {
-            self.driver.elsewhere.add(distortion);
+        for (distortion, found) in in_parallel(parts.collect())? {
+            self.driver.shard_distortion.add(distortion);
             flaw = flaw.or(found);
         }
         match flaw {
             None => Ok(()),
             // Answered with a failure, unless the window was applied before: then it cannot be the same.
             Some(Flaw { index, value }) => {
-                let window = Window::from(commit);
+                let window = WindowSummary::from(commit);
                 self.driver.tell(&Request::Flawed { window, flaw: Flaw { index, value } })?;
                 let text = format!("parameter {index} of an applied window is {value}");
                 Err(PsError::Protocol(text).into())
@@ -94,15 +95,15 @@ impl Sharded {
     /// Reads what the driver's last answer gives; false if a shard has given it already, to a connection that broke.
     fn fetch(&mut self, center: &mut [f32]) -> Result<bool, ChannelError> {
         let worker = self.registration()?.worker;
-        let ticket = self.driver.ticket()?;
+        let decision = self.driver.decision()?;
         let (_, mut left) = center.split_at_mut(self.first);
         let mut parts = Vec::with_capacity(self.shards.len());
-        for Shard { remote, range } in &mut self.shards {
+        for RemoteShard { remote, range } in &mut self.shards {
             let (part, others) = left.split_at_mut(range.len());
             left = others;
-            parts.push(move || remote.fetch(worker, ticket, part));
+            parts.push(move || remote.fetch(worker, decision, part));
         }
-        Ok(at_once(parts)?.into_iter().all(|there| there))
+        Ok(in_parallel(parts)?.into_iter().all(|there| there))
     }
 
     /// Asks the driver until all parts of what it answers have come.
@@ -123,12 +124,12 @@ impl Sharded {
 }
 
 /// Does all of it at the same time, the last one on this thread. The first failure stands.
-fn at_once<T: Send>(
-    mut deeds: Vec<impl FnOnce() -> Result<T, PsError> + Send>,
+fn in_parallel<T: Send>(
+    mut tasks: Vec<impl FnOnce() -> Result<T, PsError> + Send>,
 ) -> Result<Vec<T>, PsError> {
-    let Some(last) = deeds.pop() else { return Ok(Vec::new()) };
+    let Some(last) = tasks.pop() else { return Ok(Vec::new()) };
     thread::scope(|scope| {
-        let others: Vec<_> = deeds.into_iter().map(|deed| scope.spawn(deed)).collect();
+        let others: Vec<_> = tasks.into_iter().map(|task| scope.spawn(task)).collect();
         let last = last();
         let joined = others
             .into_iter()

@@ -16,9 +16,11 @@ use serde_json::Value;
 use super::document::{Document, Event, Op};
 use super::{Line, ReplayError};
 use crate::error::PsError;
-use crate::session::Session;
-use crate::store::{Contribution, Decided, Deed, Finite, Offer, Store, View};
-use crate::wire::Window;
+use crate::session::WorkerSession;
+use crate::store::{
+    CenterView, Contribution, DecidedAnswer, FiniteCheck, Store, Update, UpdateKind,
+};
+use crate::wire::WindowSummary;
 
 /// Every worker's attempt.
 const ATTEMPT: i64 = 1;
@@ -32,13 +34,13 @@ pub(super) struct Run {
     rhythm: Rhythm,
     /// Whether a window may have more than one mini-batch.
     long: bool,
-    workers: Vec<Option<Worker>>,
+    workers: Vec<Option<ReplayWorker>>,
 }
 
 /// A live worker.
-struct Worker {
+struct ReplayWorker {
     id: WorkerId,
-    session: Session,
+    session: WorkerSession,
     rule: Box<dyn WorkerRule>,
     optimizer: Box<dyn Optimizer>,
     replica: Vec<f32>,
@@ -68,7 +70,7 @@ impl Run {
         let mut workers = Vec::new();
         for partition in 0..document.workers {
             let id = WorkerId { partition, index: 0 };
-            let mut session = Session::new(Arc::clone(&store));
+            let mut session = WorkerSession::new(Arc::clone(&store));
             let registration = Registration {
                 worker: id,
                 attempt: ATTEMPT,
@@ -82,7 +84,7 @@ impl Run {
             rule.start(center);
             let optimizer =
                 optimizer::build(spec, center.len()).map_err(|error| refused(&error))?;
-            workers.push(Some(Worker {
+            workers.push(Some(ReplayWorker {
                 id,
                 session,
                 rule,
@@ -120,7 +122,7 @@ impl Run {
                 Ok(None)
             }
         }?;
-        self.settle()?;
+        self.deliver_closed_rounds()?;
         let (center, version) = self.store.now();
         let worker = self.workers[number].as_ref();
         let closed = worker.is_some_and(|worker| !worker.waiting);
@@ -135,7 +137,7 @@ impl Run {
     }
 
     /// Gives those who wait what their round gave, if it has closed.
-    fn settle(&mut self) -> Result<(), String> {
+    fn deliver_closed_rounds(&mut self) -> Result<(), String> {
         for worker in self.workers.iter_mut().flatten().filter(|worker| worker.waiting) {
             worker.try_receive().map_err(|error| error.to_string())?;
         }
@@ -143,7 +145,7 @@ impl Run {
     }
 }
 
-impl Worker {
+impl ReplayWorker {
     /// Delta strategies continue from the center variable, elastic ones keep it.
     fn pull(&mut self, rhythm: Rhythm) -> Result<(), String> {
         if matches!(rhythm, Rhythm::Window(_)) {
@@ -186,7 +188,7 @@ impl Worker {
         let mut message = vec![0.0; self.replica.len()];
         self.rule.commit(&mut self.replica, WindowFacts { batches, learning_rate }, &mut message);
         self.sequence += 1;
-        let window = Window {
+        let window = WindowSummary {
             sequence: self.sequence,
             span: Span { start: self.position, batches, rows },
             tally: Tally::default(),
@@ -195,18 +197,18 @@ impl Worker {
         self.position.batch += batches;
         let buffers = Buffers::default();
         let round = matches!(rhythm, Rhythm::Round(_));
-        let offer = Offer {
-            deed: if round { Deed::Contribute } else { Deed::Commit },
+        let update = Update {
+            kind: if round { UpdateKind::Contribute } else { UpdateKind::Commit },
             window: &window,
             contribution: Contribution { message: &message, buffers: &buffers },
-            finite: Finite::of(&message),
+            finite: FiniteCheck::of(&message),
         };
         if round {
-            self.session.contribute(&offer).map_err(text)?;
+            self.session.contribute(&update).map_err(text)?;
             self.waiting = true;
             return Ok(None);
         }
-        let answer = self.session.apply(&offer).map_err(text)?;
+        let answer = self.session.apply(&update).map_err(text)?;
         Ok(Some(answer.staleness))
     }
 
@@ -220,8 +222,8 @@ impl Worker {
     }
 }
 
-fn view(_: Decided) -> View {
-    View::default()
+fn view(_: DecidedAnswer) -> CenterView {
+    CenterView::default()
 }
 
 fn text(error: PsError) -> String {

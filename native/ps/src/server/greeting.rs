@@ -6,7 +6,7 @@ use std::time::Duration;
 use firesteel_core::Coded;
 
 use crate::error::PsError;
-use crate::link::{Link, LinkError, Patience};
+use crate::link::{IoTimeouts, Link, LinkError};
 use crate::secret::{Role, Secret, Transcript, nonce};
 use crate::tls;
 use crate::wire::handshake::{
@@ -20,32 +20,32 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a refused peer gets to read why.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
-const IN_HANDSHAKE: Patience = Patience { first: Some(HANDSHAKE), stall: HANDSHAKE };
+const HANDSHAKE_TIMEOUTS: IoTimeouts = IoTimeouts { first: Some(HANDSHAKE), stall: HANDSHAKE };
 
 /// Why a connection ends.
-pub(crate) enum End {
+pub(crate) enum ConnectionError {
     /// The peer left, fell silent or may be anyone, or the server closes: nothing is said.
-    Silent,
+    Closed,
     /// The peer broke the rules, or the server cannot go on.
-    Error(PsError),
+    Refused(PsError),
 }
 
-impl From<LinkError> for End {
+impl From<LinkError> for ConnectionError {
     fn from(_: LinkError) -> Self {
-        Self::Silent
+        Self::Closed
     }
 }
 
-impl From<PsError> for End {
+impl From<PsError> for ConnectionError {
     fn from(error: PsError) -> Self {
-        Self::Error(error)
+        Self::Refused(error)
     }
 }
 
 /// Why a request is refused, as a reply. A server that closes says nothing: its peers see the connection end.
-pub(crate) fn refusal(error: &PsError) -> Result<Reply, End> {
+pub(crate) fn refusal(error: &PsError) -> Result<Reply, ConnectionError> {
     match error {
-        PsError::Closed(_) => Err(End::Silent),
+        PsError::Closed(_) => Err(ConnectionError::Closed),
         _ => Ok(Reply::Failure { code: error.code(), message: error.to_string() }),
     }
 }
@@ -60,7 +60,7 @@ pub(crate) enum Caller {
 
 /// What a peer must know.
 #[derive(Debug)]
-pub(crate) struct Gate<'a> {
+pub(crate) struct Authenticator<'a> {
     pub(crate) fit: &'a str,
     /// The fit's secret, by which the server proves itself and workers do.
     pub(crate) secret: &'a Secret,
@@ -68,36 +68,36 @@ pub(crate) struct Gate<'a> {
     pub(crate) driver: Option<&'a Secret>,
 }
 
-impl Gate<'_> {
+impl Authenticator<'_> {
     /// Refuses a peer of another version or without a secret; gives what it means to exchange. `sent` gets the bytes of
     /// every message that is sent.
-    pub(crate) fn greet(
+    pub(crate) fn accept(
         &self,
         link: &mut Link,
         sent: &mut dyn FnMut(u64),
-    ) -> Result<(Response, Caller), End> {
+    ) -> Result<(Response, Caller), ConnectionError> {
         let mut write = |link: &mut Link, bytes: &[u8]| -> Result<(), LinkError> {
             link.write_all(&mut [IoSlice::new(bytes)], HANDSHAKE)?;
             sent(bytes.len() as u64);
             Ok(())
         };
         let mut preamble = [0; PREAMBLE_LEN];
-        link.read_exact(&mut preamble, IN_HANDSHAKE)?;
+        link.read_exact(&mut preamble, HANDSHAKE_TIMEOUTS)?;
         let version = match Preamble::decode(&preamble) {
             Ok(preamble) => Some(preamble.version),
             // A worker that speaks TLS learns from the answer that this server does not.
             Err(_) if tls::is_hello(&preamble) => None,
-            Err(_) => return Err(End::Silent),
+            Err(_) => return Err(ConnectionError::Closed),
         };
         let mut out = Vec::with_capacity(PREAMBLE_LEN + CHALLENGE_LEN);
         Preamble::OURS.encode(&mut out);
         if version != Some(PROTOCOL_VERSION) {
             write(link, &out)?;
             link.linger(LINGER);
-            return Err(End::Silent);
+            return Err(ConnectionError::Closed);
         }
         let mut client = [0; OPENING_LEN];
-        link.read_exact(&mut client, IN_HANDSHAKE)?;
+        link.read_exact(&mut client, HANDSHAKE_TIMEOUTS)?;
         let server = nonce()?;
         let transcript = Transcript {
             version: PROTOCOL_VERSION,
@@ -110,7 +110,7 @@ impl Gate<'_> {
         write(link, &out)?;
 
         let mut response = [0; RESPONSE_LEN];
-        link.read_exact(&mut response, IN_HANDSHAKE)?;
+        link.read_exact(&mut response, HANDSHAKE_TIMEOUTS)?;
         let response = Response::decode(&response)?;
         let knows = |secret: &Secret| secret.verify(Role::Client, &transcript, &response.proof);
         if knows(self.secret)? {

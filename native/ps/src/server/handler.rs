@@ -8,17 +8,17 @@ use firesteel_core::compression::Codec;
 use firesteel_core::{Answer, Assignment, ErrorCode};
 
 use crate::error::PsError;
-use crate::link::{Link, LinkError, Patience};
+use crate::link::{IoTimeouts, Link, LinkError};
 use crate::metrics;
 use crate::secret::Secret;
-use crate::server::greeting::{End, Gate, LINGER, refusal};
-use crate::server::listener::Host;
+use crate::server::greeting::{Authenticator, ConnectionError, LINGER, refusal};
+use crate::server::listener::Service;
 use crate::server::outbox::Outbox;
-use crate::server::pool::{Inbox, Pool};
-use crate::session::Session;
-use crate::store::{Contribution, Decided, Deed, Finite, Offer, Store};
+use crate::server::pool::{Inbox, InboxPool};
+use crate::session::WorkerSession;
+use crate::store::{Contribution, DecidedAnswer, FiniteCheck, Store, Update, UpdateKind};
 use crate::wire::frame::HEADER_LEN;
-use crate::wire::{self, Header, Payload, Reply, Request, Window};
+use crate::wire::{self, FrameHeader, PayloadKind, Reply, Request, WindowSummary};
 
 /// How long a peer may stop in the middle of a frame, or not take what it is sent.
 pub(crate) const STALL: Duration = Duration::from_secs(30);
@@ -29,22 +29,22 @@ const WAITING_INTERVAL: Duration = Duration::from_millis(500);
 /// Bytes of a payload that are received before they are looked at, while they are in the cache.
 pub(crate) const PIECE: usize = 256 * 1024;
 
-pub(crate) const BETWEEN_FRAMES: Patience = Patience { first: None, stall: STALL };
-pub(crate) const WITHIN_FRAME: Patience = Patience { first: Some(STALL), stall: STALL };
+pub(crate) const BETWEEN_FRAMES: IoTimeouts = IoTimeouts { first: None, stall: STALL };
+pub(crate) const WITHIN_FRAME: IoTimeouts = IoTimeouts { first: Some(STALL), stall: STALL };
 
 /// What the connections of a server share.
-pub(crate) struct Service {
+pub(crate) struct FitService {
     pub(crate) store: Arc<Store>,
     pub(crate) secret: Secret,
-    pub(crate) pool: Pool,
+    pub(crate) pool: InboxPool,
 }
 
-impl Host for Service {
-    fn serve(&self, link: Link, proved: impl FnOnce()) {
-        let session = Session::new(Arc::clone(&self.store));
+impl Service for FitService {
+    fn serve(&self, link: Link, authenticated: impl FnOnce()) {
+        let session = WorkerSession::new(Arc::clone(&self.store));
         let mut handler =
             Handler { service: self, link, session, scratch: Vec::with_capacity(256) };
-        if let Err(End::Error(error)) = handler.run(proved)
+        if let Err(ConnectionError::Refused(error)) = handler.run(authenticated)
             && handler.refuse(&error).is_ok()
         {
             handler.link.linger(LINGER);
@@ -56,7 +56,7 @@ impl Host for Service {
     }
 
     fn payload(&self) -> u64 {
-        self.store.shape().payload_len(Payload::Message)
+        self.store.shape().payload_len(PayloadKind::Message)
     }
 
     fn panicked(&self, text: &str) {
@@ -65,29 +65,30 @@ impl Host for Service {
 }
 
 struct Handler<'a> {
-    service: &'a Service,
+    service: &'a FitService,
     link: Link,
-    session: Session,
+    session: WorkerSession,
     scratch: Vec<u8>,
 }
 
 impl Handler<'_> {
-    fn run(&mut self, proved: impl FnOnce()) -> Result<(), End> {
-        self.handshake(proved)?;
+    fn run(&mut self, authenticated: impl FnOnce()) -> Result<(), ConnectionError> {
+        self.handshake(authenticated)?;
         loop {
             self.request()?;
         }
     }
 
     /// Refuses a peer of another version or without the secret, and one with another network.
-    fn handshake(&mut self, proved: impl FnOnce()) -> Result<(), End> {
+    fn handshake(&mut self, authenticated: impl FnOnce()) -> Result<(), ConnectionError> {
         let store = &self.service.store;
-        let gate = Gate { fit: store.fit(), secret: &self.service.secret, driver: None };
-        let (response, _) = gate.greet(&mut self.link, &mut |bytes| {
+        let authenticator =
+            Authenticator { fit: store.fit(), secret: &self.service.secret, driver: None };
+        let (response, _) = authenticator.accept(&mut self.link, &mut |bytes| {
             metrics::count_sent(bytes);
             self.session.add_bytes(bytes);
         })?;
-        proved();
+        authenticated();
         store.check_layout(response.layout_hash, response.parameters)?;
         let shape = store.shape();
         self.reply(&Reply::Welcome {
@@ -99,10 +100,10 @@ impl Handler<'_> {
     }
 
     /// Reads one request and answers it.
-    fn request(&mut self) -> Result<(), End> {
+    fn request(&mut self) -> Result<(), ConnectionError> {
         let mut header = [0; HEADER_LEN];
         self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
-        let header = Header::decode(&header)?;
+        let header = FrameHeader::decode(&header)?;
         let (length, _) =
             header.split(Request::body(header.kind).as_ref(), self.service.store.shape())?;
         self.scratch.resize(length, 0);
@@ -111,15 +112,15 @@ impl Handler<'_> {
         self.received(HEADER_LEN as u64 + header.length);
         let done = match request {
             Request::Register(registration) => {
-                let mut patience = patience(&mut self.link);
-                self.session.register(&registration, &mut patience).map(Reply::Registered)
+                let mut keep_waiting = waiting_notifier(&mut self.link);
+                self.session.register(&registration, &mut keep_waiting).map(Reply::Registered)
             }
             Request::Pull => match self.pull()? {
                 Ok(()) => return Ok(()),
                 Err(error) => Err(error),
             },
-            Request::Commit(window) => self.window(Deed::Commit, &window)?,
-            Request::Save(window) => self.window(Deed::Save, &window)?,
+            Request::Commit(window) => self.window(UpdateKind::Commit, &window)?,
+            Request::Save(window) => self.window(UpdateKind::Save, &window)?,
             Request::Exchange(window) => match self.exchange(&window)? {
                 Ok(()) => return Ok(()),
                 Err(error) => Err(error),
@@ -136,7 +137,7 @@ impl Handler<'_> {
                 self.session.abort(code, &message).map(|()| Reply::Done)
             }
             Request::Finish => self.session.finish().map(|()| Reply::Done),
-            Request::Contribute(window) => self.window(Deed::Contribute, &window)?,
+            Request::Contribute(window) => self.window(UpdateKind::Contribute, &window)?,
             Request::CloseRound { sequence } => match self.close_round(sequence)? {
                 Ok(()) => return Ok(()),
                 Err(error) => Err(error),
@@ -159,9 +160,9 @@ impl Handler<'_> {
         }
     }
 
-    fn pull(&mut self) -> Result<Result<(), PsError>, End> {
+    fn pull(&mut self) -> Result<Result<(), PsError>, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let start = Start::of(&service.store)?;
+        let start = CenterReply::of(&service.store)?;
         let sent = match session.pull(|decided| start.outbox(link, decided)) {
             Ok(outbox) => outbox.flush(STALL)?,
             Err(error) => return Ok(Err(error)),
@@ -170,9 +171,9 @@ impl Handler<'_> {
         Ok(Ok(()))
     }
 
-    fn evaluate(&mut self) -> Result<Result<(), PsError>, End> {
+    fn evaluate(&mut self) -> Result<Result<(), PsError>, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let payload = service.store.shape().payload_len(Payload::Frozen);
+        let payload = service.store.shape().payload_len(PayloadKind::Frozen);
         let outbox = session.evaluate(|answer, assignment| {
             let follows = matches!(assignment, Assignment::Score { .. });
             let mut head = Vec::with_capacity(64);
@@ -188,23 +189,27 @@ impl Handler<'_> {
         Ok(Ok(()))
     }
 
-    fn window(&mut self, deed: Deed, window: &Window) -> Result<Result<Reply, PsError>, End> {
+    fn window(
+        &mut self,
+        kind: UpdateKind,
+        window: &WindowSummary,
+    ) -> Result<Result<Reply, PsError>, ConnectionError> {
         let Self { service, link, session, .. } = self;
         let mut lent = service.pool.take(|| service.store.check_open())?;
-        let codec = service.store.codecs().message().filter(|_| deed != Deed::Save);
+        let codec = service.store.codecs().message().filter(|_| kind != UpdateKind::Save);
         let finite = receive(link, &mut lent.inbox, codec)?;
-        let offer = offer(deed, window, &lent.inbox, finite);
-        let answer = match deed {
-            Deed::Contribute => session.contribute(&offer),
-            Deed::Commit | Deed::Save => session.apply(&offer),
+        let update = update(kind, window, &lent.inbox, finite);
+        let answer = match kind {
+            UpdateKind::Contribute => session.contribute(&update),
+            UpdateKind::Commit | UpdateKind::Save => session.apply(&update),
         };
         Ok(answer.map(plain))
     }
 
-    fn close_round(&mut self, sequence: u64) -> Result<Result<(), PsError>, End> {
+    fn close_round(&mut self, sequence: u64) -> Result<Result<(), PsError>, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let start = Start::of(&service.store)?;
-        let closed = session.await_round(sequence, &mut patience(link));
+        let start = CenterReply::of(&service.store)?;
+        let closed = session.await_round(sequence, &mut waiting_notifier(link));
         let outbox = closed
             .and_then(|closed| session.take_round(closed, |decided| start.outbox(link, decided)));
         let sent = match outbox {
@@ -215,13 +220,13 @@ impl Handler<'_> {
         Ok(Ok(()))
     }
 
-    fn exchange(&mut self, window: &Window) -> Result<Result<(), PsError>, End> {
+    fn exchange(&mut self, window: &WindowSummary) -> Result<Result<(), PsError>, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let start = Start::of(&service.store)?;
+        let start = CenterReply::of(&service.store)?;
         let mut lent = service.pool.take(|| service.store.check_open())?;
         let finite = receive(link, &mut lent.inbox, service.store.codecs().message())?;
-        let offer = offer(Deed::Commit, window, &lent.inbox, finite);
-        let outbox = session.exchange(&offer, |decided| start.outbox(link, decided));
+        let update = update(UpdateKind::Commit, window, &lent.inbox, finite);
+        let outbox = session.exchange(&update, |decided| start.outbox(link, decided));
         drop(lent);
         let sent = match outbox {
             Ok(outbox) => outbox.flush(STALL)?,
@@ -231,7 +236,7 @@ impl Handler<'_> {
         Ok(Ok(()))
     }
 
-    fn refuse(&mut self, error: &PsError) -> Result<(), End> {
+    fn refuse(&mut self, error: &PsError) -> Result<(), ConnectionError> {
         Ok(self.reply(&refusal(error)?)?)
     }
 
@@ -261,17 +266,23 @@ impl Handler<'_> {
 }
 
 /// Receives a payload, by `codec` if its parameters are compressed, and looks at them piece by piece.
-fn receive(link: &mut Link, inbox: &mut Inbox, codec: Option<&dyn Codec>) -> Result<Finite, End> {
-    let mut finite = Finite::new();
+fn receive(
+    link: &mut Link,
+    inbox: &mut Inbox,
+    codec: Option<&dyn Codec>,
+) -> Result<FiniteCheck, ConnectionError> {
+    let mut finite = FiniteCheck::new();
     let Inbox { message, code, .. } = inbox;
     match codec {
-        Some(codec) => wire::receive::<End>(link, WITHIN_FRAME, codec, code, message, |piece| {
-            finite.see(piece);
-        })?,
+        Some(codec) => {
+            wire::receive::<ConnectionError>(link, WITHIN_FRAME, codec, code, message, |piece| {
+                finite.update(piece);
+            })?
+        }
         None => {
             for piece in message.chunks_mut(PIECE / size_of::<f32>()) {
                 link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
-                finite.see(piece);
+                finite.update(piece);
             }
         }
     }
@@ -280,29 +291,34 @@ fn receive(link: &mut Link, inbox: &mut Inbox, codec: Option<&dyn Codec>) -> Res
     Ok(finite)
 }
 
-fn offer<'a>(deed: Deed, window: &'a Window, inbox: &'a Inbox, finite: Finite) -> Offer<'a> {
+fn update<'a>(
+    kind: UpdateKind,
+    window: &'a WindowSummary,
+    inbox: &'a Inbox,
+    finite: FiniteCheck,
+) -> Update<'a> {
     let contribution = Contribution { message: &inbox.message, buffers: &inbox.buffers };
-    Offer { deed, window, contribution, finite }
+    Update { kind, window, contribution, finite }
 }
 
 /// What a reply that carries the center variable begins with.
-struct Start {
+struct CenterReply {
     payload: u64,
     writer: Option<Box<dyn Codec>>,
 }
 
-impl Start {
+impl CenterReply {
     fn of(store: &Store) -> Result<Self, PsError> {
-        let payload = store.shape().payload_len(Payload::Center);
+        let payload = store.shape().payload_len(PayloadKind::Center);
         Ok(Self { payload, writer: store.codecs().center_writer()? })
     }
 
-    fn outbox(self, link: &mut Link, decided: Decided) -> Outbox<'_> {
+    fn outbox(self, link: &mut Link, decided: DecidedAnswer) -> Outbox<'_> {
         let mut head = Vec::with_capacity(64);
-        let Decided { answer, ticket } = decided;
-        let reply = match ticket {
+        let DecidedAnswer { answer, decision } = decided;
+        let reply = match decision {
             0 => Reply::Answer { answer, payload: true },
-            ticket => Reply::Decided { answer, ticket },
+            decision => Reply::Decided { answer, decision },
         };
         reply.encode(self.payload, &mut head);
         Outbox::new(link, head, self.writer)
@@ -314,11 +330,11 @@ fn plain(answer: Answer) -> Reply {
 }
 
 /// Tells a peer every now and then that it is waited for.
-pub(crate) fn patience(link: &mut Link) -> impl FnMut() -> Result<(), PsError> {
-    let mut told = Instant::now();
+pub(crate) fn waiting_notifier(link: &mut Link) -> impl FnMut() -> Result<(), PsError> {
+    let mut sent_at = Instant::now();
     move || {
-        if told.elapsed() >= WAITING_INTERVAL {
-            told = Instant::now();
+        if sent_at.elapsed() >= WAITING_INTERVAL {
+            sent_at = Instant::now();
             tell_waiting(link)?;
         }
         Ok(())

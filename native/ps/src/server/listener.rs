@@ -22,7 +22,7 @@ use crate::tls::Acceptor;
 pub(crate) const THREAD: &str = "firesteel-ps";
 
 /// Connections that have not proved yet that they know the secret. More are closed at once; a worker tries again.
-const MAX_UNPROVED: usize = 128;
+const MAX_UNAUTHENTICATED: usize = 128;
 
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -35,7 +35,7 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// What the system may receive ahead for all connections together. Unbounded, hundreds that wait for their turn with large payloads
 /// use up the memory that it has for TCP: it then drops what arrives, and connections stand still until they time out.
-const AHEAD: u64 = 512 << 20;
+const RECEIVE_BUFFERS: u64 = 512 << 20;
 
 /// The stack of a connection's thread.
 const STACK: usize = 1 << 20;
@@ -66,10 +66,10 @@ pub(crate) fn bind(address: &str, port: u16, retries: u16) -> Result<TcpListener
 }
 
 /// What the system may receive ahead for one of so many connections, where it must be bounded.
-fn ahead(workers: u32, payload: u64) -> Option<usize> {
+fn receive_buffer_len(workers: u32, payload: u64) -> Option<usize> {
     let workers = u64::from(workers.max(1));
-    let bounded = workers.saturating_mul(payload) > AHEAD;
-    bounded.then(|| usize::try_from(AHEAD / workers).unwrap_or(usize::MAX))
+    let bounded = workers.saturating_mul(payload) > RECEIVE_BUFFERS;
+    bounded.then(|| usize::try_from(RECEIVE_BUFFERS / workers).unwrap_or(usize::MAX))
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -81,9 +81,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// What a listener's connections are served by.
-pub(crate) trait Host: Send + Sync + 'static {
+pub(crate) trait Service: Send + Sync + 'static {
     /// Serves one connection until it ends. `proved` is called once the peer has shown that it knows the secret.
-    fn serve(&self, link: Link, proved: impl FnOnce());
+    fn serve(&self, link: Link, authenticated: impl FnOnce());
 
     /// How many workers may connect.
     fn workers(&self) -> u32;
@@ -99,27 +99,27 @@ pub(crate) trait Host: Send + Sync + 'static {
 pub(crate) struct Listener<H> {
     listener: Arc<TcpListener>,
     port: u16,
-    acceptor: JoinHandle<()>,
-    shared: Arc<Shared<H>>,
+    accept_thread: JoinHandle<()>,
+    shared: Arc<ListenerState<H>>,
 }
 
-struct Shared<H> {
+struct ListenerState<H> {
     service: H,
     /// None where connections are not encrypted.
     tls: Option<Acceptor>,
     /// Set when connections must end whatever they are at.
     forced: CancelFlag,
     closing: CancelFlag,
-    connections: Mutex<HashMap<u64, Connection>>,
-    unproved: AtomicUsize,
+    connections: Mutex<HashMap<u64, ConnectionThread>>,
+    unauthenticated: AtomicUsize,
 }
 
-struct Connection {
+struct ConnectionThread {
     stream: Weak<TcpStream>,
     thread: JoinHandle<()>,
 }
 
-impl<H: Host> Listener<H> {
+impl<H: Service> Listener<H> {
     /// Starts to accept connections, which `tls` encrypts.
     pub(crate) fn start(
         listener: TcpListener,
@@ -129,20 +129,20 @@ impl<H: Host> Listener<H> {
         let failed = |action| move |cause| PsError::System { action, cause };
         let port = listener.local_addr().map_err(failed("reading the port"))?.port();
         let listener = Arc::new(listener);
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ListenerState {
             service,
             tls,
             forced: CancelFlag::new(),
             closing: CancelFlag::new(),
             connections: Mutex::default(),
-            unproved: AtomicUsize::new(0),
+            unauthenticated: AtomicUsize::new(0),
         });
         let (socket, state) = (Arc::clone(&listener), Arc::clone(&shared));
-        let acceptor = thread::Builder::new()
+        let accept_thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || state.accept(&socket))
             .map_err(failed("starting the server's thread"))?;
-        Ok(Self { listener, port, acceptor, shared })
+        Ok(Self { listener, port, accept_thread, shared })
     }
 
     /// The port.
@@ -159,10 +159,10 @@ impl<H: Host> Listener<H> {
         {
             drop(TcpStream::connect_timeout(&address, DRAIN));
         }
-        join(self.acceptor, &self.shared.service);
+        join(self.accept_thread, &self.shared.service);
         drop(self.listener);
         let connections = std::mem::take(&mut *self.shared.connections.lock());
-        shut(&connections, Shutdown::Read);
+        shutdown_all(&connections, Shutdown::Read);
         let end = Instant::now() + DRAIN;
         while Instant::now() < end
             && connections.values().any(|connection| !connection.thread.is_finished())
@@ -170,14 +170,14 @@ impl<H: Host> Listener<H> {
             thread::sleep(Duration::from_millis(2));
         }
         self.shared.forced.cancel();
-        shut(&connections, Shutdown::Both);
+        shutdown_all(&connections, Shutdown::Both);
         for connection in connections.into_values() {
             join(connection.thread, &self.shared.service);
         }
     }
 }
 
-impl<H: Host> Shared<H> {
+impl<H: Service> ListenerState<H> {
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         for id in 0.. {
             match listener.accept() {
@@ -192,9 +192,9 @@ impl<H: Host> Shared<H> {
 
     /// Gives a new connection a thread, unless there are too many.
     fn admit(self: &Arc<Self>, id: u64, stream: TcpStream) {
-        let proved = 2 * self.service.workers() as usize + 16;
-        if self.unproved.load(Ordering::Relaxed) >= MAX_UNPROVED
-            || self.connections.lock().len() >= MAX_UNPROVED + proved
+        let authenticated = 2 * self.service.workers() as usize + 16;
+        if self.unauthenticated.load(Ordering::Relaxed) >= MAX_UNAUTHENTICATED
+            || self.connections.lock().len() >= MAX_UNAUTHENTICATED + authenticated
         {
             return;
         }
@@ -205,27 +205,27 @@ impl<H: Host> Shared<H> {
         if socket.set_tcp_keepalive(&keepalive).is_err() {
             return;
         }
-        if let Some(bytes) = ahead(self.service.workers(), self.service.payload()) {
+        if let Some(bytes) = receive_buffer_len(self.service.workers(), self.service.payload()) {
             // Where that is not to be had, only memory is lost.
             let _unbounded = socket.set_recv_buffer_size(bytes);
         }
         let stream = Arc::new(stream);
         let weak = Arc::downgrade(&stream);
-        let unproved = Unproved::new(self);
+        let unauthenticated = Unauthenticated::new(self);
         let shared = Arc::clone(self);
         let thread =
             thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn(move || {
                 let _flush = FlushDenormals::new();
                 if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
-                    shared.guarded(|| {
+                    shared.catching_panics(|| {
                         if let Some(link) = shared.secured(link) {
-                            shared.service.serve(link, || drop(unproved));
+                            shared.service.serve(link, || drop(unauthenticated));
                         }
                     });
                 }
             });
         if let Ok(thread) = thread {
-            self.connections.lock().insert(id, Connection { stream: weak, thread });
+            self.connections.lock().insert(id, ConnectionThread { stream: weak, thread });
         }
     }
 
@@ -241,7 +241,7 @@ impl<H: Host> Shared<H> {
     }
 
     /// A panic ends its own connection and fails the fit with its text.
-    fn guarded(&self, serve: impl FnOnce()) {
+    fn catching_panics(&self, serve: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(serve)) {
             let text = payload
                 .downcast_ref::<String>()
@@ -259,29 +259,29 @@ impl<H: Host> Shared<H> {
 }
 
 /// Counts a connection whose peer has not proved itself yet.
-struct Unproved<H: Host>(Arc<Shared<H>>);
+struct Unauthenticated<H: Service>(Arc<ListenerState<H>>);
 
-impl<H: Host> Unproved<H> {
-    fn new(shared: &Arc<Shared<H>>) -> Self {
-        shared.unproved.fetch_add(1, Ordering::Relaxed);
+impl<H: Service> Unauthenticated<H> {
+    fn new(shared: &Arc<ListenerState<H>>) -> Self {
+        shared.unauthenticated.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(shared))
     }
 }
 
-impl<H: Host> Drop for Unproved<H> {
+impl<H: Service> Drop for Unauthenticated<H> {
     fn drop(&mut self) {
-        self.0.unproved.fetch_sub(1, Ordering::Relaxed);
+        self.0.unauthenticated.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-fn shut(connections: &HashMap<u64, Connection>, how: Shutdown) {
+fn shutdown_all(connections: &HashMap<u64, ConnectionThread>, how: Shutdown) {
     for stream in connections.values().filter_map(|connection| connection.stream.upgrade()) {
         // An error means that the connection has already ended.
         let _ended = stream.shutdown(how);
     }
 }
 
-fn join(thread: JoinHandle<()>, service: &impl Host) {
+fn join(thread: JoinHandle<()>, service: &impl Service) {
     if thread.join().is_err() {
         service.panicked("a thread of the parameter server panicked");
     }
@@ -293,10 +293,10 @@ mod tests {
 
     #[test]
     fn what_is_received_ahead_is_bounded_where_all_payloads_together_are_large() {
-        assert_eq!(ahead(0, 100 << 20), None);
-        assert_eq!(ahead(5, 100 << 20), None);
-        assert_eq!(ahead(64, 4 << 20), None);
-        assert_eq!(ahead(64, 100 << 20), Some(8 << 20));
-        assert_eq!(ahead(256, 4 << 20), Some(2 << 20));
+        assert_eq!(receive_buffer_len(0, 100 << 20), None);
+        assert_eq!(receive_buffer_len(5, 100 << 20), None);
+        assert_eq!(receive_buffer_len(64, 4 << 20), None);
+        assert_eq!(receive_buffer_len(64, 100 << 20), Some(8 << 20));
+        assert_eq!(receive_buffer_len(256, 4 << 20), Some(2 << 20));
     }
 }

@@ -16,10 +16,10 @@ use parking_lot::Mutex;
 use crate::checkpoint::Checkpoint;
 use crate::error::PsError;
 use crate::secret::Secret;
-use crate::server::handler::Service;
+use crate::server::handler::FitService;
 use crate::server::listener::Listener;
-use crate::server::pool::Pool;
-use crate::shard::Shards;
+use crate::server::pool::InboxPool;
+use crate::shard::ShardClients;
 use crate::store::status::{ServerStatus, ServerSummary};
 use crate::store::{Store, Trained};
 use crate::tls::Acceptor;
@@ -45,9 +45,9 @@ struct Inner {
     secret: Secret,
     port: u16,
     /// None once the server is closed.
-    listener: Mutex<Option<Listener<Service>>>,
+    listener: Mutex<Option<Listener<FitService>>>,
     /// The other servers, where there are any.
-    shards: Option<Shards>,
+    shards: Option<ShardClients>,
 }
 
 impl Server {
@@ -66,12 +66,12 @@ impl Server {
             let store = Arc::new(Store::new(spec, layout.clone(), &center, buffers)?);
             let shards = match &spec.shards {
                 Some(shards) if store.is_sharded() => {
-                    Some(Shards::connect(spec, shards, &layout, &center)?)
+                    Some(ShardClients::connect(spec, shards, &layout, &center)?)
                 }
                 _ => None,
             };
             if let Some(shards) = &shards {
-                store.keep_journal(shards.feeds());
+                store.log_decisions(shards.queues());
                 shards.start(&store)?;
             }
             Ok((store, shards))
@@ -95,7 +95,7 @@ impl Server {
 
     fn serve(
         spec: &ServerSpec,
-        store: impl FnOnce() -> Result<(Arc<Store>, Option<Shards>), PsError>,
+        store: impl FnOnce() -> Result<(Arc<Store>, Option<ShardClients>), PsError>,
     ) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
         let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
@@ -108,8 +108,8 @@ impl Server {
             )));
         }
         let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
-        let pool = Pool::new(store.shape());
-        let service = Service { store: Arc::clone(&store), secret: secret.clone(), pool };
+        let pool = InboxPool::new(store.shape());
+        let service = FitService { store: Arc::clone(&store), secret: secret.clone(), pool };
         let listener = Listener::start(listener, service, tls)?;
         let inner = Arc::new(Inner {
             store,
@@ -214,9 +214,9 @@ impl Inner {
         &self,
         trained: Trained,
     ) -> Result<Option<(WorkerId, Vec<f32>, Buffers, u64)>, PsError> {
-        let Trained { worker, ticket, mut center, buffers, version } = trained;
+        let Trained { worker, decision, mut center, buffers, version } = trained;
         if let Some(shards) = &self.shards {
-            let Some(rest) = shards.fetch(worker, ticket)? else { return Ok(None) };
+            let Some(rest) = shards.fetch(worker, decision)? else { return Ok(None) };
             center.extend_from_slice(&rest);
             self.store.check_finite(&center, version)?;
         }
@@ -229,7 +229,7 @@ impl Inner {
         let mut listener = self.listener.lock();
         if let Some(listener) = listener.take() {
             listener.close();
-            self.shards.iter().for_each(Shards::close);
+            self.shards.iter().for_each(ShardClients::close);
             let mut fits = FITS.lock();
             fits.open.remove(self.store.fit());
             if fits.closed.len() == CLOSED {

@@ -9,7 +9,7 @@ use firesteel_core::Buffers;
 use firesteel_core::compression::{Codec, encode_into};
 
 use crate::link::{Link, LinkError};
-use crate::store::Reader;
+use crate::store::CenterReader;
 
 /// The most slices handed to the system at once.
 const MAX_SLICES: usize = 16;
@@ -19,7 +19,7 @@ const MAX_SLICES: usize = 16;
 const EAGER: u64 = 4 << 20;
 
 /// One piece of the reply; the store's own memory, not a copy of it, unless the center variable is compressed.
-enum Part {
+enum Piece {
     /// The head, or a stripe in the fit's code.
     Bytes(Vec<u8>),
     Stripe(Arc<Vec<f32>>),
@@ -27,7 +27,7 @@ enum Part {
     Integers(Arc<Buffers>),
 }
 
-impl Part {
+impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -43,7 +43,7 @@ impl Part {
 pub(crate) struct Outbox<'a> {
     link: &'a mut Link,
     writer: Option<Box<dyn Codec>>,
-    parts: VecDeque<Part>,
+    pieces: VecDeque<Piece>,
     /// The bytes of the first piece that have been sent.
     sent: usize,
     /// The bytes of all pieces that have not been sent.
@@ -56,9 +56,9 @@ pub(crate) struct Outbox<'a> {
 impl<'a> Outbox<'a> {
     /// A reply that begins with these bytes; `writer` compresses the center variable.
     pub(crate) fn new(link: &'a mut Link, head: Vec<u8>, writer: Option<Box<dyn Codec>>) -> Self {
-        let parts = VecDeque::new();
-        let mut outbox = Self { link, writer, parts, sent: 0, unsent: 0, total: 0, failed: None };
-        outbox.push(Part::Bytes(head));
+        let pieces = VecDeque::new();
+        let mut outbox = Self { link, writer, pieces, sent: 0, unsent: 0, total: 0, failed: None };
+        outbox.push(Piece::Bytes(head));
         outbox
     }
 
@@ -69,70 +69,70 @@ impl<'a> Outbox<'a> {
         }
         // At least once: within TLS some of what was taken at once may not have been sent.
         loop {
-            let mut slices = slices(&self.parts, self.sent);
+            let mut slices = slices(&self.pieces, self.sent);
             let count = slices.len();
             self.link.write_all(&mut slices, stall)?;
-            self.parts.drain(..count);
+            self.pieces.drain(..count);
             self.sent = 0;
-            if self.parts.is_empty() {
+            if self.pieces.is_empty() {
                 return Ok(self.total);
             }
         }
     }
 
-    fn push(&mut self, part: Part) {
-        let length = part.bytes().len() as u64;
+    fn push(&mut self, piece: Piece) {
+        let length = piece.bytes().len() as u64;
         self.total += length;
         self.unsent += length;
-        self.parts.push_back(part);
+        self.pieces.push_back(piece);
     }
 
     /// Sends what the system takes without waiting, if there is enough of it.
-    fn offer(&mut self) {
+    fn send_eagerly(&mut self) {
         if self.failed.is_some() || self.unsent < EAGER {
             return;
         }
-        match self.link.try_write(&slices(&self.parts, self.sent)) {
+        match self.link.try_write(&slices(&self.pieces, self.sent)) {
             Ok(count) => {
                 self.sent += count;
                 self.unsent -= count as u64;
             }
             Err(error) => self.failed = Some(error.into()),
         }
-        while let Some(length) = self.parts.front().map(|part| part.bytes().len())
+        while let Some(length) = self.pieces.front().map(|piece| piece.bytes().len())
             && self.sent >= length
         {
-            self.parts.pop_front();
+            self.pieces.pop_front();
             self.sent -= length;
         }
     }
 }
 
 /// The first pieces, as slices.
-fn slices(parts: &VecDeque<Part>, sent: usize) -> Vec<IoSlice<'_>> {
-    let bytes = parts.iter().take(MAX_SLICES).map(Part::bytes);
+fn slices(pieces: &VecDeque<Piece>, sent: usize) -> Vec<IoSlice<'_>> {
+    let bytes = pieces.iter().take(MAX_SLICES).map(Piece::bytes);
     bytes
         .enumerate()
         .map(|(index, bytes)| IoSlice::new(if index == 0 { &bytes[sent..] } else { bytes }))
         .collect()
 }
 
-impl Reader for Outbox<'_> {
+impl CenterReader for Outbox<'_> {
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
-        let part = match &mut self.writer {
+        let piece = match &mut self.writer {
             Some(writer) => {
                 let mut code = Vec::new();
                 encode_into(&mut **writer, stripe, &mut code);
-                Part::Bytes(code)
+                Piece::Bytes(code)
             }
-            None => Part::Stripe(Arc::clone(stripe)),
+            None => Piece::Stripe(Arc::clone(stripe)),
         };
-        self.push(part);
-        self.offer();
+        self.push(piece);
+        self.send_eagerly();
     }
 
     fn buffers(&mut self, buffers: &Arc<Buffers>) {
-        self.push(Part::Floats(Arc::clone(buffers)));
-        self.push(Part::Integers(Arc::clone(buffers)));
+        self.push(Piece::Floats(Arc::clone(buffers)));
+        self.push(Piece::Integers(Arc::clone(buffers)));
     }
 }

@@ -4,7 +4,7 @@ use firesteel_core::Buffers;
 use parking_lot::{Condvar, Mutex};
 use std::time::Duration;
 
-use crate::wire::{Payload, Shape};
+use crate::wire::{PayloadKind, PayloadShape};
 
 /// The memory that payloads on their way may take together, unless a few payloads alone are larger.
 const BUDGET: u64 = 256 << 20;
@@ -26,45 +26,45 @@ pub(crate) struct Inbox {
 
 /// The inboxes of a server.
 #[derive(Debug)]
-pub(crate) struct Pool {
-    shape: Shape,
-    state: Mutex<State>,
+pub(crate) struct InboxPool {
+    shape: PayloadShape,
+    state: Mutex<PoolState>,
     returned: Condvar,
 }
 
 #[derive(Debug)]
-struct State {
+struct PoolState {
     free: Vec<Inbox>,
     /// How many more may be made.
     unmade: usize,
 }
 
-impl Pool {
+impl InboxPool {
     /// A pool of inboxes for payloads of this shape, made as they are needed.
-    pub(crate) fn new(shape: Shape) -> Self {
-        let plain = shape.payload_len(Payload::Replica);
+    pub(crate) fn new(shape: PayloadShape) -> Self {
+        let plain = shape.payload_len(PayloadKind::Replica);
         let fitting = usize::try_from(BUDGET / plain.max(1)).unwrap_or(usize::MAX);
-        let state = State { free: Vec::new(), unmade: fitting.max(FEWEST) };
+        let state = PoolState { free: Vec::new(), unmade: fitting.max(FEWEST) };
         Self { shape, state: Mutex::new(state), returned: Condvar::new() }
     }
 
     /// Takes an inbox, waiting for one while `patience` agrees. Its content is whatever it last held.
     pub(crate) fn take<E>(
         &self,
-        mut patience: impl FnMut() -> Result<(), E>,
-    ) -> Result<Lent<'_>, E> {
+        mut keep_waiting: impl FnMut() -> Result<(), E>,
+    ) -> Result<PooledInbox<'_>, E> {
         let mut state = self.state.lock();
         loop {
             if let Some(inbox) = state.free.pop() {
-                return Ok(Lent { pool: self, inbox });
+                return Ok(PooledInbox { pool: self, inbox });
             }
             if state.unmade > 0 {
                 state.unmade -= 1;
                 drop(state);
-                return Ok(Lent { pool: self, inbox: self.make() });
+                return Ok(PooledInbox { pool: self, inbox: self.make() });
             }
             self.returned.wait_for(&mut state, WAIT_SLICE);
-            patience()?;
+            keep_waiting()?;
         }
     }
 
@@ -82,12 +82,12 @@ impl Pool {
 
 /// An inbox that goes back to its pool when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lent<'a> {
-    pool: &'a Pool,
+pub(crate) struct PooledInbox<'a> {
+    pool: &'a InboxPool,
     pub(crate) inbox: Inbox,
 }
 
-impl Drop for Lent<'_> {
+impl Drop for PooledInbox<'_> {
     fn drop(&mut self) {
         let empty = Inbox { message: Vec::new(), code: Vec::new(), buffers: Buffers::default() };
         let inbox = std::mem::replace(&mut self.inbox, empty);
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn no_more_inboxes_are_lent_than_memory_is_set_aside_for_and_they_are_used_again() {
-        let pool = Pool::new(Shape::plain(32 << 20, 1, 1));
+        let pool = InboxPool::new(PayloadShape::plain(32 << 20, 1, 1));
         let ready = || Ok::<(), ()>(());
         let mut lent: Vec<_> = (0..FEWEST).map(|_| pool.take(ready).unwrap()).collect();
         assert!(pool.take(|| Err(())).is_err(), "the fifth would exceed the memory");

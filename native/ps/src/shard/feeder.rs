@@ -9,22 +9,22 @@ use firesteel_core::{CancelFlag, Coded, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
 use crate::client::Remote;
-use crate::cut::Cut;
 use crate::error::PsError;
 use crate::secret::Secret;
 use crate::server::listener::THREAD;
-use crate::store::{Feed, Store};
+use crate::shard_range::ShardRange;
+use crate::store::{DecisionQueue, Store};
 use crate::wire::Request;
 
 /// How often a shard hears of its driver at the least.
-const PULSE: Duration = Duration::from_millis(500);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How long the shards may take to hear of the end.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// All shards of a fit but the driver's.
-pub(crate) struct Shards {
-    shards: Vec<Shard>,
+pub(crate) struct ShardClients {
+    shards: Vec<ShardClient>,
     /// No more decisions are brought.
     closing: CancelFlag,
     /// Whatever is under way is given up.
@@ -34,16 +34,16 @@ pub(crate) struct Shards {
     reading: Mutex<()>,
 }
 
-struct Shard {
+struct ShardClient {
     name: String,
     parameters: usize,
-    feed: Arc<Feed>,
+    queue: Arc<DecisionQueue>,
     reader: Mutex<Remote>,
     /// Until the thread that brings the decisions has it.
-    feeder: Mutex<Option<Remote>>,
+    writer: Mutex<Option<Remote>>,
 }
 
-impl Shards {
+impl ShardClients {
     /// Connects to all shards and gives each its part of the center variable.
     pub(crate) fn connect(
         spec: &ServerSpec,
@@ -52,7 +52,7 @@ impl Shards {
         center: &[f32],
     ) -> Result<Self, PsError> {
         let forced = CancelFlag::new();
-        let fit = Fit {
+        let connector = ShardConnector {
             spec,
             shards,
             count: u32::try_from(shards.servers.len() + 1).unwrap_or(u32::MAX),
@@ -62,10 +62,10 @@ impl Shards {
         };
         let mut connected = Vec::with_capacity(shards.servers.len());
         for (number, server) in (1..).zip(&shards.servers) {
-            match Shard::connect(&fit, number, server, center) {
+            match ShardClient::connect(&connector, number, server, center) {
                 Ok(shard) => connected.push(shard),
                 Err(error) => {
-                    connected.iter().for_each(Shard::end);
+                    connected.iter().for_each(ShardClient::end);
                     return Err(error);
                 }
             }
@@ -80,24 +80,24 @@ impl Shards {
     }
 
     /// What the journal is to fill.
-    pub(crate) fn feeds(&self) -> Vec<Arc<Feed>> {
-        self.shards.iter().map(|shard| Arc::clone(&shard.feed)).collect()
+    pub(crate) fn queues(&self) -> Vec<Arc<DecisionQueue>> {
+        self.shards.iter().map(|shard| Arc::clone(&shard.queue)).collect()
     }
 
     /// Begins to bring decisions; a shard that is lost fails the fit of this store.
     pub(crate) fn start(&self, store: &Arc<Store>) -> Result<(), PsError> {
         for shard in &self.shards {
-            let Some(remote) = shard.feeder.lock().take() else { continue };
-            let (name, feed) = (shard.name.clone(), Arc::clone(&shard.feed));
+            let Some(remote) = shard.writer.lock().take() else { continue };
+            let (name, queue) = (shard.name.clone(), Arc::clone(&shard.queue));
             let (store, closing) = (Arc::clone(store), self.closing.clone());
             let thread = thread::Builder::new()
                 .name(THREAD.to_owned())
                 .spawn(move || {
-                    if let Err(error) = bring(remote, &feed, &closing) {
+                    if let Err(error) = forward_decisions(remote, &queue, &closing) {
                         store.fail(error.code(), &format!("{name} is lost: {error}"));
                     }
                 })
-                .map_err(|cause| PsError::System { action: "starting a shard's feeder", cause })?;
+                .map_err(|cause| PsError::System { action: "starting a shard's writer", cause })?;
             self.threads.lock().push(thread);
         }
         Ok(())
@@ -105,14 +105,18 @@ impl Shards {
 
     /// What a decision had the shards keep for `worker`, in order: the center variable but its first part. `None` if a
     /// shard has given it before.
-    pub(crate) fn fetch(&self, worker: WorkerId, ticket: u64) -> Result<Option<Vec<f32>>, PsError> {
+    pub(crate) fn fetch(
+        &self,
+        worker: WorkerId,
+        decision: u64,
+    ) -> Result<Option<Vec<f32>>, PsError> {
         let _one = self.reading.lock();
         let mut rest = vec![0.0; self.shards.iter().map(|shard| shard.parameters).sum()];
         let mut left = rest.as_mut_slice();
         for shard in &self.shards {
             let (part, others) = left.split_at_mut(shard.parameters);
             left = others;
-            if !shard.reader.lock().fetch(worker, ticket, part)? {
+            if !shard.reader.lock().fetch(worker, decision, part)? {
                 return Ok(None);
             }
         }
@@ -122,7 +126,7 @@ impl Shards {
     /// Ends the shards, as far as they can be reached; no thread is left when it returns.
     pub(crate) fn close(&self) {
         self.closing.cancel();
-        self.shards.iter().for_each(|shard| shard.feed.wake());
+        self.shards.iter().for_each(|shard| shard.queue.wake());
         let threads = std::mem::take(&mut *self.threads.lock());
         let end = Instant::now() + DRAIN;
         while Instant::now() < end && threads.iter().any(|thread| !thread.is_finished()) {
@@ -136,14 +140,14 @@ impl Shards {
     }
 }
 
-impl Drop for Shards {
+impl Drop for ShardClients {
     fn drop(&mut self) {
         self.close();
     }
 }
 
 /// What the connections to all shards are made from.
-struct Fit<'a> {
+struct ShardConnector<'a> {
     spec: &'a ServerSpec,
     shards: &'a ServerShards,
     /// All shards, the driver's included.
@@ -153,66 +157,70 @@ struct Fit<'a> {
     forced: &'a CancelFlag,
 }
 
-impl Shard {
+impl ShardClient {
     fn connect(
-        fit: &Fit<'_>,
+        connector: &ShardConnector<'_>,
         number: u32,
         server: &ShardAddress,
         center: &[f32],
     ) -> Result<Self, PsError> {
-        let cut = Cut::new(center.len(), number, fit.count)?;
+        let shard_range = ShardRange::new(center.len(), number, connector.count)?;
         let client = ClientSpec {
-            fit: fit.spec.fit.clone(),
+            fit: connector.spec.fit.clone(),
             host: server.host.clone(),
             port: server.port,
-            secret: fit.spec.secret.clone(),
-            timeout_millis: fit.shards.timeout_millis,
-            tls: fit.shards.tls.clone(),
+            secret: connector.spec.secret.clone(),
+            timeout_millis: connector.shards.timeout_millis,
+            tls: connector.shards.tls.clone(),
             shards: vec![],
         };
         let connect = || {
-            let (own, hash) = (Some(&fit.own), fit.layout_hash);
-            Remote::connect_to_shard(&client, own, number, &cut, hash, fit.forced)
+            let (own, hash) = (Some(&connector.own), connector.layout_hash);
+            Remote::connect_to_shard(&client, own, number, &shard_range, hash, connector.forced)
         };
-        let mut feeder = connect()?;
-        feeder.order(&Request::Load, Some(&center[cut.range()]))?;
+        let mut writer = connect()?;
+        writer.command(&Request::Load, Some(&center[shard_range.range()]))?;
         let executor = server.executor.as_ref().map(|id| format!(" on executor {id}"));
         Ok(Self {
             name: format!(
                 "shard {number} of {}{} at {}:{}",
-                fit.count,
+                connector.count,
                 executor.unwrap_or_default(),
                 server.host,
                 server.port
             ),
-            parameters: cut.range().len(),
-            feed: Arc::default(),
+            parameters: shard_range.range().len(),
+            queue: Arc::default(),
             reader: Mutex::new(connect()?),
-            feeder: Mutex::new(Some(feeder)),
+            writer: Mutex::new(Some(writer)),
         })
     }
 
     /// Ends a shard of a fit that does not begin.
     fn end(&self) {
-        if let Some(mut feeder) = self.feeder.lock().take() {
+        if let Some(mut writer) = self.writer.lock().take() {
             // One that cannot be reached ends itself after a while of silence.
-            let _unreachable = feeder.order(&Request::End, None);
+            let _unreachable = writer.command(&Request::End, None);
         }
     }
 }
 
 /// Brings decisions to a shard until the fit ends, and then its end.
-fn bring(mut remote: Remote, feed: &Feed, closing: &CancelFlag) -> Result<(), PsError> {
+fn forward_decisions(
+    mut remote: Remote,
+    queue: &DecisionQueue,
+    closing: &CancelFlag,
+) -> Result<(), PsError> {
     while !closing.is_cancelled() {
-        let (first, decisions) = feed.next(PULSE);
+        let (first, decisions) = queue.next(HEARTBEAT_INTERVAL);
         let count = decisions.len();
-        match remote.order(&Request::Decide { first, decisions }, None) {
-            Ok(()) => feed.confirm(count),
+        match remote.command(&Request::Decide { first, decisions }, None) {
+            Ok(()) => queue.confirm(count),
             Err(PsError::Cancelled) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
     // One that cannot be reached ends itself after a while of silence.
-    let _unreachable = remote.order(&Request::End, None);
+    let _unreachable = remote.command(&Request::End, None);
     Ok(())
 }

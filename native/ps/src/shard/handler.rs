@@ -11,13 +11,13 @@ use crate::error::PsError;
 use crate::link::{Link, LinkError};
 use crate::metrics;
 use crate::secret::Secret;
-use crate::server::greeting::{Caller, End, Gate, LINGER, refusal};
-use crate::server::handler::{BETWEEN_FRAMES, PIECE, STALL, WITHIN_FRAME, patience};
-use crate::server::listener::Host;
+use crate::server::greeting::{Authenticator, Caller, ConnectionError, LINGER, refusal};
+use crate::server::handler::{BETWEEN_FRAMES, PIECE, STALL, WITHIN_FRAME, waiting_notifier};
+use crate::server::listener::Service;
 use crate::server::outbox::Outbox;
-use crate::store::{Finite, View};
+use crate::store::{CenterView, FiniteCheck};
 use crate::wire::frame::HEADER_LEN;
-use crate::wire::{self, Header, Payload, Reply, Request};
+use crate::wire::{self, FrameHeader, PayloadKind, Reply, Request};
 
 /// What the connections of a shard share.
 pub(super) struct ShardService {
@@ -26,11 +26,11 @@ pub(super) struct ShardService {
     pub(super) driver: Secret,
 }
 
-impl Host for ShardService {
-    fn serve(&self, link: Link, proved: impl FnOnce()) {
+impl Service for ShardService {
+    fn serve(&self, link: Link, authenticated: impl FnOnce()) {
         let mut handler =
             Handler { service: self, link, scratch: Vec::with_capacity(256), code: Vec::new() };
-        if let Err(End::Error(error)) = handler.run(proved)
+        if let Err(ConnectionError::Refused(error)) = handler.run(authenticated)
             && handler.refuse(&error).is_ok()
         {
             handler.link.linger(LINGER);
@@ -42,7 +42,7 @@ impl Host for ShardService {
     }
 
     fn payload(&self) -> u64 {
-        self.store.shape().payload_len(Payload::Message)
+        self.store.shape().payload_len(PayloadKind::Message)
     }
 
     fn panicked(&self, text: &str) {
@@ -59,12 +59,12 @@ struct Handler<'a> {
 }
 
 impl Handler<'_> {
-    fn run(&mut self, proved: impl FnOnce()) -> Result<(), End> {
+    fn run(&mut self, authenticated: impl FnOnce()) -> Result<(), ConnectionError> {
         let ShardService { store, secret, driver } = self.service;
-        let gate = Gate { fit: store.fit(), secret, driver: Some(driver) };
-        let (response, caller) = gate.greet(&mut self.link, &mut metrics::count_sent)?;
-        proved();
-        store.check_part(response.layout_hash, response.parameters)?;
+        let authenticator = Authenticator { fit: store.fit(), secret, driver: Some(driver) };
+        let (response, caller) = authenticator.accept(&mut self.link, &mut metrics::count_sent)?;
+        authenticated();
+        store.check_layout(response.layout_hash, response.parameters)?;
         self.reply(&Reply::Welcome { floats: 0, integers: 0, coding: store.codecs().coding() })?;
         loop {
             self.request(caller)?;
@@ -72,11 +72,11 @@ impl Handler<'_> {
     }
 
     /// Reads one request and answers it.
-    fn request(&mut self, caller: Caller) -> Result<(), End> {
+    fn request(&mut self, caller: Caller) -> Result<(), ConnectionError> {
         let store = &self.service.store;
         let mut header = [0; HEADER_LEN];
         self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
-        let header = Header::decode(&header)?;
+        let header = FrameHeader::decode(&header)?;
         let (length, _) = header.split(Request::body(header.kind).as_ref(), store.shape())?;
         self.scratch.resize(length, 0);
         self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
@@ -85,20 +85,22 @@ impl Handler<'_> {
         let done = match (caller, request) {
             (Caller::Worker, Request::Stage { worker, attempt, sequence }) => {
                 let (part, finite) = self.receive(store.codecs().message())?;
-                let mut patience = patience(&mut self.link);
+                let mut keep_waiting = waiting_notifier(&mut self.link);
                 store
-                    .stage(worker, attempt, sequence, part, finite, &mut patience)
+                    .stage(worker, attempt, sequence, part, finite, &mut keep_waiting)
                     .map(|flaw| Reply::Staged { flaw })
             }
-            (_, Request::Fetch { worker, ticket }) => match self.fetch(caller, worker, ticket)? {
-                Ok(true) => return Ok(()),
-                Ok(false) => Ok(Reply::Gone),
-                Err(error) => Err(error),
-            },
+            (_, Request::Fetch { worker, decision }) => {
+                match self.fetch(caller, worker, decision)? {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => Ok(Reply::Gone),
+                    Err(error) => Err(error),
+                }
+            }
             (Caller::Driver, Request::Load) => {
                 let (values, _) = self.receive(None)?;
                 store.load(&values);
-                store.hear();
+                store.note_driver_contact();
                 Ok(Reply::Done)
             }
             (Caller::Driver, Request::Decide { first, decisions }) => {
@@ -107,7 +109,7 @@ impl Handler<'_> {
             (Caller::Driver, Request::End) => {
                 self.reply(&Reply::Done)?;
                 store.end();
-                return Err(End::Silent);
+                return Err(ConnectionError::Closed);
             }
             // A payload may follow that nobody takes.
             _ => {
@@ -122,20 +124,30 @@ impl Handler<'_> {
     }
 
     /// Receives a part of all parameters, by `codec` if it is compressed, and looks at it piece by piece.
-    fn receive(&mut self, codec: Option<&dyn Codec>) -> Result<(Vec<f32>, Finite), End> {
+    fn receive(
+        &mut self,
+        codec: Option<&dyn Codec>,
+    ) -> Result<(Vec<f32>, FiniteCheck), ConnectionError> {
         let mut part = self.service.store.memory();
-        let mut finite = Finite::new();
+        let mut finite = FiniteCheck::new();
         let Self { link, code, .. } = self;
         match codec {
             Some(codec) => {
-                wire::receive::<End>(link, WITHIN_FRAME, codec, code, &mut part, |piece| {
-                    finite.see(piece);
-                })?;
+                wire::receive::<ConnectionError>(
+                    link,
+                    WITHIN_FRAME,
+                    codec,
+                    code,
+                    &mut part,
+                    |piece| {
+                        finite.update(piece);
+                    },
+                )?;
             }
             None => {
                 for piece in part.chunks_mut(PIECE / size_of::<f32>()) {
                     link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
-                    finite.see(piece);
+                    finite.update(piece);
                 }
             }
         }
@@ -146,11 +158,11 @@ impl Handler<'_> {
         &mut self,
         caller: Caller,
         worker: WorkerId,
-        ticket: u64,
-    ) -> Result<Result<bool, PsError>, End> {
+        decision: u64,
+    ) -> Result<Result<bool, PsError>, ConnectionError> {
         let store = &self.service.store;
-        let view: Option<Arc<View>> =
-            match store.fetch(worker, ticket, &mut patience(&mut self.link)) {
+        let view: Option<Arc<CenterView>> =
+            match store.fetch(worker, decision, &mut waiting_notifier(&mut self.link)) {
                 Ok(view) => view,
                 Err(error) => return Ok(Err(error)),
             };
@@ -158,10 +170,10 @@ impl Handler<'_> {
         let (reply, payload, writer) = match caller {
             Caller::Worker => (
                 Reply::Slice,
-                Payload::Center,
+                PayloadKind::Center,
                 store.codecs().center_writer().map_err(PsError::from)?,
             ),
-            Caller::Driver => (Reply::Exact, Payload::Replica, None),
+            Caller::Driver => (Reply::Exact, PayloadKind::Replica, None),
         };
         let mut head = Vec::with_capacity(HEADER_LEN);
         reply.encode(store.shape().payload_len(payload), &mut head);
@@ -173,7 +185,7 @@ impl Handler<'_> {
         Ok(Ok(true))
     }
 
-    fn refuse(&mut self, error: &PsError) -> Result<(), End> {
+    fn refuse(&mut self, error: &PsError) -> Result<(), ConnectionError> {
         Ok(self.reply(&refusal(error)?)?)
     }
 

@@ -5,9 +5,9 @@
 //! own connections (`feeder`) bring the journal to the shards, which follow it in order. So the death of a worker
 //! leaves a window either undecided everywhere or applied everywhere. ADR 7 says why not otherwise.
 
-mod desk;
 mod feeder;
 mod handler;
+mod staging;
 mod store;
 
 use std::collections::HashMap;
@@ -26,7 +26,7 @@ use crate::secret::Secret;
 use crate::server::listener::{self, Listener, THREAD};
 use crate::tls::Acceptor;
 
-pub(crate) use feeder::Shards;
+pub(crate) use feeder::ShardClients;
 
 /// A fit and the number of one of its shards.
 type Key = (String, u32);
@@ -35,7 +35,7 @@ type Key = (String, u32);
 static OPEN: LazyLock<Mutex<HashMap<Key, Arc<Inner>>>> = LazyLock::new(Mutex::default);
 
 /// How often a shard looks whether its driver has fallen silent.
-const WATCH: Duration = Duration::from_millis(200);
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A server of one shard. It outlives this handle: it is open until the driver's server closes, has been silent for the
 /// specification's time, or [`close`](Self::close) is called.
@@ -47,7 +47,7 @@ struct Inner {
     driver: Secret,
     port: u16,
     /// The thread that waits for the end. None once somebody waits for it.
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    watcher: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl ShardServer {
@@ -83,14 +83,14 @@ impl ShardServer {
             secret,
             driver,
             port,
-            keeper: Mutex::new(None),
+            watcher: Mutex::new(None),
         });
-        let kept = key.clone();
-        let keeper = thread::Builder::new()
+        let registered = key.clone();
+        let watcher = thread::Builder::new()
             .name(THREAD.to_owned())
-            .spawn(move || keep(&store, listener, &kept, silence))
+            .spawn(move || close_when_done(&store, listener, &registered, silence))
             .map_err(|cause| PsError::System { action: "starting a shard's thread", cause })?;
-        *inner.keeper.lock() = Some(keeper);
+        *inner.watcher.lock() = Some(watcher);
         open.insert(key, Arc::clone(&inner));
         Ok(Self(inner))
     }
@@ -111,19 +111,24 @@ impl Inner {
     fn close(&self) {
         self.store.end();
         // Held until the thread is gone, so that whoever closes at the same time returns no sooner.
-        let mut keeper = self.keeper.lock();
-        if let Some(keeper) = keeper.take() {
+        let mut watcher = self.watcher.lock();
+        if let Some(watcher) = watcher.take() {
             // A panic in there leaves nothing to close.
-            let _panicked = keeper.join();
+            let _panicked = watcher.join();
         }
     }
 }
 
 /// Waits until a shard is of no use any more, and closes it.
-fn keep(store: &ShardStore, listener: Listener<ShardService>, key: &Key, silence: Duration) {
+fn close_when_done(
+    store: &ShardStore,
+    listener: Listener<ShardService>,
+    key: &Key,
+    silence: Duration,
+) {
     let opened = Instant::now();
-    while !store.has_ended() && store.silence(opened) < silence {
-        store.await_end(WATCH);
+    while !store.has_ended() && store.driver_silence(opened) < silence {
+        store.await_end(WATCH_INTERVAL);
     }
     store.end();
     listener.close();

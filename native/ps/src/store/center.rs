@@ -11,14 +11,14 @@ use firesteel_core::{Buffers, FlushDenormals, State};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
-use crate::store::round::Kept;
-use crate::store::turn::Turn;
+use crate::store::round::RoundContribution;
+use crate::store::ticket::Ticket;
 
 /// Parameters of a stripe: 128 KiB, so that a stripe and its part of a message stay in a core's cache.
 pub(crate) const STRIPE: usize = 32 * 1024;
 
 /// Takes the parts of one version of the center variable, in order.
-pub(crate) trait Reader {
+pub(crate) trait CenterReader {
     /// The next stripe.
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>);
 
@@ -28,12 +28,12 @@ pub(crate) trait Reader {
 
 /// One version of the center variable, shared with the store until it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct View {
+pub(crate) struct CenterView {
     stripes: Vec<Arc<Vec<f32>>>,
     buffers: Arc<Buffers>,
 }
 
-impl View {
+impl CenterView {
     /// A view of a flat center variable.
     pub(crate) fn of(center: &[f32], buffers: &Buffers) -> Self {
         Self {
@@ -48,7 +48,7 @@ impl View {
     }
 
     /// Gives all of it to a reader.
-    pub(crate) fn give(&self, reader: &mut dyn Reader) {
+    pub(crate) fn give(&self, reader: &mut dyn CenterReader) {
         self.stripes.iter().for_each(|stripe| reader.stripe(stripe));
         reader.buffers(&self.buffers);
     }
@@ -65,12 +65,12 @@ impl View {
 }
 
 /// Gives what it reads to a reader and keeps it as well.
-pub(crate) struct Tee<'a> {
-    pub(crate) reader: &'a mut dyn Reader,
-    pub(crate) view: &'a mut View,
+pub(crate) struct TeeReader<'a> {
+    pub(crate) reader: &'a mut dyn CenterReader,
+    pub(crate) view: &'a mut CenterView,
 }
 
-impl Reader for Tee<'_> {
+impl CenterReader for TeeReader<'_> {
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
         self.reader.stripe(stripe);
         self.view.stripe(stripe);
@@ -82,7 +82,7 @@ impl Reader for Tee<'_> {
     }
 }
 
-impl Reader for View {
+impl CenterReader for CenterView {
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
         self.stripes.push(Arc::clone(stripe));
     }
@@ -165,21 +165,21 @@ impl Center {
         }
     }
 
-    /// What a [`Turn`] visits: the stripes, and the buffers as the last one.
-    pub(crate) fn stops(&self) -> usize {
+    /// What a [`Ticket`] visits: the stripes, and the buffers as the last one.
+    pub(crate) fn ticket_steps(&self) -> usize {
         self.stripes.len() + 1
     }
 
     /// Reads the version of this turn.
     /// Returns how long it waited for those ahead.
-    pub(crate) fn read(&self, turn: Turn, reader: &mut dyn Reader) -> Duration {
-        self.walk(turn, |_, _| {}, |_| {}, Some(reader), false)
+    pub(crate) fn read(&self, ticket: Ticket, reader: &mut dyn CenterReader) -> Duration {
+        self.walk(ticket, |_, _| {}, |_| {}, Some(reader), false)
     }
 
     /// Reads the version of this turn, and what the rules keep at it.
-    pub(crate) fn capture(&self, turn: Turn, reader: &mut dyn Reader) -> Vec<State> {
+    pub(crate) fn capture(&self, ticket: Ticket, reader: &mut dyn CenterReader) -> Vec<State> {
         let mut states = Vec::with_capacity(self.stripes.len());
-        self.walk(turn, |_, slot| states.push(slot.rule.state()), |_| {}, Some(reader), false);
+        self.walk(ticket, |_, slot| states.push(slot.rule.state()), |_| {}, Some(reader), false);
         states
     }
 
@@ -200,18 +200,29 @@ impl Center {
     }
 
     /// Reads what the last round gave: the version of this turn, or that from before the round if `former`.
-    pub(crate) fn read_round(&self, turn: Turn, former: bool, reader: &mut dyn Reader) -> Duration {
-        self.walk(turn, |_, _| {}, |_| {}, Some(reader), former)
+    pub(crate) fn read_round(
+        &self,
+        ticket: Ticket,
+        former: bool,
+        reader: &mut dyn CenterReader,
+    ) -> Duration {
+        self.walk(ticket, |_, _| {}, |_| {}, Some(reader), former)
     }
 
     /// Closes a round over these contributions in its turn, and keeps what was before it if `former`.
-    pub(crate) fn close_round(&self, turn: Turn, kept: &[Kept], round: &Round, former: bool) {
-        let trained = || kept.iter().filter(|kept| kept.weight > 0.0);
+    pub(crate) fn close_round(
+        &self,
+        ticket: Ticket,
+        contributions: &[RoundContribution],
+        round: &Round,
+        former: bool,
+    ) {
+        let trained = || contributions.iter().filter(|one| one.weight > 0.0);
         let mut messages: Vec<_> =
-            trained().map(|kept| (kept.message.chunks(STRIPE), kept.weight)).collect();
+            trained().map(|one| (one.message.chunks(STRIPE), one.weight)).collect();
         let mut parts = Vec::with_capacity(messages.len());
         self.walk(
-            turn,
+            ticket,
             |_, Slot { stripe, rule, former: before }| {
                 parts.clear();
                 parts.extend(messages.iter_mut().filter_map(|(chunks, weight)| {
@@ -224,16 +235,16 @@ impl Center {
                     rule.close(stripe.write(), &parts, round);
                 }
             },
-            |buffers| mean(Arc::make_mut(buffers), kept),
+            |buffers| mean(Arc::make_mut(buffers), contributions),
             None,
             false,
         );
     }
 
     /// Does something in a turn, between what comes before and after it.
-    pub(crate) fn in_turn(mut turn: Turn, deed: impl FnOnce()) {
-        if turn.enter().is_some() {
-            deed();
+    pub(crate) fn with_ticket(mut ticket: Ticket, operation: impl FnOnce()) {
+        if ticket.enter().is_some() {
+            operation();
         }
     }
 
@@ -241,15 +252,15 @@ impl Center {
     /// Returns how long it waited for those ahead.
     pub(crate) fn apply(
         &self,
-        turn: Turn,
+        ticket: Ticket,
         contribution: Contribution<'_>,
         context: CommitContext,
-        seen: Option<&View>,
-        reader: Option<&mut dyn Reader>,
+        seen: Option<&CenterView>,
+        reader: Option<&mut dyn CenterReader>,
     ) -> Duration {
         let mut messages = contribution.message.chunks(STRIPE);
         self.walk(
-            turn,
+            ticket,
             |index, Slot { stripe, rule, .. }| {
                 let Some(message) = messages.next() else { return };
                 let seen = seen.map_or(&[][..], |seen| seen.stripe_at(index));
@@ -274,14 +285,14 @@ impl Center {
     /// Visits everything in order, with denormals flushed on whichever thread it is. The reader comes after the turn has moved on, so that those behind go on meanwhile.
     fn walk(
         &self,
-        mut turn: Turn,
+        mut ticket: Ticket,
         mut stripe: impl FnMut(usize, &mut Slot),
         mut buffers: impl FnMut(&mut Arc<Buffers>),
-        mut reader: Option<&mut dyn Reader>,
+        mut reader: Option<&mut dyn CenterReader>,
         former: bool,
     ) -> Duration {
         let _flush = FlushDenormals::new();
-        while let Some(index) = turn.enter() {
+        while let Some(index) = ticket.enter() {
             if let Some(slot) = self.stripes.get(index) {
                 let mut guard = slot.lock();
                 stripe(index, &mut guard);
@@ -291,7 +302,7 @@ impl Center {
                     _ => current(),
                 });
                 drop(guard);
-                turn.leave();
+                ticket.leave();
                 if let Some((reader, seen)) = reader.as_mut().zip(seen) {
                     reader.stripe(&seen);
                 }
@@ -300,13 +311,13 @@ impl Center {
                 buffers(&mut guard);
                 let seen = reader.is_some().then(|| Arc::clone(&guard));
                 drop(guard);
-                turn.leave();
+                ticket.leave();
                 if let Some((reader, seen)) = reader.as_mut().zip(seen) {
                     reader.buffers(&seen);
                 }
             }
         }
-        turn.waited()
+        ticket.waited()
     }
 }
 
@@ -326,24 +337,23 @@ fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
 
 /// The mean of a round's floating buffers, weighted by rows, and the maximum of integer ones. As the first one's and the
 /// differences from it, so that one that all have alike stays as it is to the last bit.
-fn mean(buffers: &mut Buffers, kept: &[Kept]) {
-    let rows: u64 = kept.iter().map(|kept| kept.rows).sum();
+fn mean(buffers: &mut Buffers, contributions: &[RoundContribution]) {
+    let rows: u64 = contributions.iter().map(|one| one.rows).sum();
     if rows == 0 {
         return;
     }
-    let mut counted = kept.iter().filter(|kept| kept.rows > 0);
+    let mut counted = contributions.iter().filter(|one| one.rows > 0);
     let Some(first) = counted.next() else { return };
     buffers.floats.copy_from_slice(&first.buffers.floats);
     most(&mut buffers.integers, &first.buffers.integers);
-    for kept in counted {
-        let share = (kept.rows as f64 / rows as f64) as f32;
+    for one in counted {
+        let share = (one.rows as f64 / rows as f64) as f32;
         let of_first = &first.buffers.floats;
-        for ((b, theirs), first) in
-            buffers.floats.iter_mut().zip(&kept.buffers.floats).zip(of_first)
+        for ((b, theirs), first) in buffers.floats.iter_mut().zip(&one.buffers.floats).zip(of_first)
         {
             *b += share * (theirs - first);
         }
-        most(&mut buffers.integers, &kept.buffers.integers);
+        most(&mut buffers.integers, &one.buffers.integers);
     }
 }
 
@@ -367,19 +377,19 @@ mod tests {
         Center::new(&vec![0.0; PARAMETERS], Buffers::default(), &*strategy, 1)
     }
 
-    fn turn(center: &Center) -> Turn {
-        Turn::behind(&mut None, center.stops())
+    fn ticket(center: &Center) -> Ticket {
+        Ticket::issue(&mut None, center.ticket_steps())
     }
 
     fn commit(center: &Center, value: f32) {
         let (message, buffers) = (vec![value; PARAMETERS], Buffers::default());
         let contribution = Contribution { message: &message, buffers: &buffers };
-        center.apply(turn(center), contribution, CONTEXT, None, None);
+        center.apply(ticket(center), contribution, CONTEXT, None, None);
     }
 
-    fn view(center: &Center) -> View {
-        let mut view = View::default();
-        center.read(turn(center), &mut view);
+    fn view(center: &Center) -> CenterView {
+        let mut view = CenterView::default();
+        center.read(ticket(center), &mut view);
         view
     }
 

@@ -2,9 +2,9 @@
 
 mod evaluations;
 mod leases;
+mod progress;
 mod report;
 mod rounds;
-mod saved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use firesteel_core::strategy::{Rhythm, Weight};
 use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
 use crate::error::PsError;
-use crate::store::journal::Journal;
+use crate::store::decision_log::DecisionLog;
 use crate::store::status::{ResumedStatus, STALENESS_BINS};
-use crate::store::turn::{Progress, Turn};
-use crate::store::worker::{Activity, LeaseTerms, Worker};
-use crate::wire::{Decision, Window};
+use crate::store::ticket::{Ticket, TicketProgress};
+use crate::store::worker::{Activity, LeaseTerms, WorkerRecord};
+use crate::wire::{Decision, WindowSummary};
 
-pub(crate) use evaluations::{Evaluations, Freeze, SavedEvaluations};
-pub(crate) use rounds::Closing;
+pub(crate) use evaluations::{Evaluations, FreezeTicket, SavedEvaluations};
+pub(crate) use rounds::ClosingRound;
 
 /// The most warnings that are kept.
 const MAX_WARNINGS: usize = 100;
@@ -45,16 +45,16 @@ pub(crate) struct Terms {
     /// Whether every worker trains a model of its own.
     pub(crate) keeps_members: bool,
     /// Whether the optimizer is here, and steps on the mean gradient.
-    pub(crate) steps: bool,
+    pub(crate) steps_on_server: bool,
     /// Whether the server's side of a round follows the schedule.
-    pub(crate) follows: bool,
+    pub(crate) follows_schedule: bool,
     pub(crate) schedule: Schedule,
     pub(crate) clipping: ClippingSpec,
     /// How long the training may take.
-    pub(crate) most: Option<Duration>,
+    pub(crate) max_duration: Option<Duration>,
     pub(crate) lease: LeaseTerms,
-    /// The stops of a [`Turn`].
-    pub(crate) stops: usize,
+    /// The stops of a [`Ticket`].
+    pub(crate) ticket_steps: usize,
     /// Bytes of a message as f32 by those that are sent.
     pub(crate) compression_ratio: f64,
 }
@@ -70,8 +70,8 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// The learning rate of a window's last mini-batch.
-    fn rate(&self, window: &Window, batches: u32, reductions: u32) -> Option<f64> {
-        let Window { span, .. } = window;
+    fn rate(&self, window: &WindowSummary, batches: u32, reductions: u32) -> Option<f64> {
+        let WindowSummary { span, .. } = window;
         let batch = (span.start.batch + span.batches).saturating_sub(1);
         let moment = Moment { epoch: span.start.epoch, batch, batches, reductions };
         Some(learning_rate(&self.schedule, self.warmup.as_ref(), self.base?, moment))
@@ -80,7 +80,7 @@ impl Schedule {
 
 /// Who speaks: an attempt of a worker over a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Speaker {
+pub(crate) struct LeaseHolder {
     pub(crate) worker: WorkerId,
     pub(crate) attempt: i64,
     pub(crate) session: u64,
@@ -88,7 +88,7 @@ pub(crate) struct Speaker {
 
 /// Whether a window is committed, saved or given to a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum UpdateKind {
     Commit,
     Save,
     Contribute,
@@ -96,9 +96,9 @@ pub(crate) enum Deed {
 
 /// A window that asks to be applied.
 #[derive(Clone, Debug)]
-pub(crate) struct Entry<'a> {
-    pub(crate) deed: Deed,
-    pub(crate) window: &'a Window,
+pub(crate) struct CheckedUpdate<'a> {
+    pub(crate) kind: UpdateKind,
+    pub(crate) window: &'a WindowSummary,
     /// Whether all of its numbers are finite, or which is not.
     pub(crate) finite: Result<(), String>,
     /// Whether the worker takes the center variable that results.
@@ -107,7 +107,7 @@ pub(crate) struct Entry<'a> {
 
 /// What became of a registration.
 #[derive(Debug)]
-pub(crate) enum Grant {
+pub(crate) enum RegisterOutcome {
     /// It has the lease and goes on here.
     Granted(Position, Arc<Activity>),
     /// Another attempt holds it.
@@ -116,16 +116,16 @@ pub(crate) enum Grant {
 
 /// An answer, and the number of the decision by which the other shards give what belongs to it; 0 where there are none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Decided {
+pub(crate) struct DecidedAnswer {
     pub(crate) answer: Answer,
-    pub(crate) ticket: u64,
+    pub(crate) decision: u64,
 }
 
 /// What became of a window.
 #[derive(Debug)]
 pub(crate) enum Admission {
     /// It is to be applied in this turn.
-    Apply(Turn, Decided, Option<Freeze>),
+    Apply(Ticket, DecidedAnswer, Option<FreezeTicket>),
     /// It was applied before and answered so.
     Repeat(Answer),
 }
@@ -142,8 +142,8 @@ struct EpochTotal {
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     version: u64,
-    tail: Option<Arc<Progress>>,
-    workers: BTreeMap<WorkerId, Worker>,
+    tail: Option<Arc<TicketProgress>>,
+    workers: BTreeMap<WorkerId, WorkerRecord>,
     /// Attempts that Spark reported ended, by partition.
     ended: BTreeMap<u32, BTreeSet<i64>>,
     epochs: Vec<EpochTotal>,
@@ -161,7 +161,7 @@ pub(crate) struct Control {
     /// What follows from the epochs' ends, where anything does.
     evaluations: Option<Evaluations>,
     /// What the other shards are to follow, where there are any.
-    pub(crate) journal: Option<Journal>,
+    pub(crate) decision_log: Option<DecisionLog>,
     /// Where an interrupted fit had got to, if this one goes on from it.
     resumed: Option<ResumedStatus>,
     /// The server is closing: nobody waits any longer.
@@ -185,46 +185,47 @@ impl Control {
     pub(crate) fn pull(
         &mut self,
         terms: &Terms,
-        speaker: Speaker,
+        holder: LeaseHolder,
         now: Instant,
-    ) -> Result<(Turn, Decided), PsError> {
+    ) -> Result<(Ticket, DecidedAnswer), PsError> {
         let version = self.version;
-        self.holder(speaker, now)?.pulled = version;
+        self.leased_worker(holder, now)?.pulled = version;
         self.pulls += 1;
-        let ticket = self.decide(|| Decision::Read { worker: speaker.worker, round: false });
-        let answer = self.answer(speaker.worker, 0);
-        Ok((Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket }))
+        let decision = self.decide(|| Decision::Read { worker: holder.worker, round: false });
+        let answer = self.answer(holder.worker, 0);
+        Ok((Ticket::issue(&mut self.tail, terms.ticket_steps), DecidedAnswer { answer, decision }))
     }
 
     /// Takes a turn for reading the center variable outside of any worker, or on behalf of one.
-    pub(crate) fn view(&mut self, terms: &Terms, worker: WorkerId) -> (Turn, u64, u64) {
-        let ticket = self.decide(|| Decision::Read { worker, round: false });
-        (Turn::behind(&mut self.tail, terms.stops), self.version, ticket)
+    pub(crate) fn view(&mut self, terms: &Terms, worker: WorkerId) -> (Ticket, u64, u64) {
+        let decision = self.decide(|| Decision::Read { worker, round: false });
+        (Ticket::issue(&mut self.tail, terms.ticket_steps), self.version, decision)
     }
 
     /// Has the other shards follow a decision, in the order of turns. Returns its number; 0 where there are none.
     fn decide(&mut self, decision: impl FnOnce() -> Decision) -> u64 {
-        self.journal.as_mut().map_or(0, |journal| journal.append(decision()))
+        self.decision_log.as_mut().map_or(0, |decision_log| decision_log.append(decision()))
     }
 
     /// Enters a window, once, and takes the turn in which it is to be applied.
     pub(crate) fn admit(
         &mut self,
         terms: &Terms,
-        speaker: Speaker,
-        entry: Entry<'_>,
+        holder: LeaseHolder,
+        update: CheckedUpdate<'_>,
         now: Instant,
     ) -> Result<Admission, PsError> {
-        if let Some(answer) = self.examine(terms, speaker, &entry, now)? {
+        if let Some(answer) = self.examine(terms, holder, &update, now)? {
             return Ok(Admission::Repeat(answer));
         }
-        let Entry { deed, window, pull, .. } = entry;
+        let CheckedUpdate { kind, window, pull, .. } = update;
         let version = self.version;
-        let worker = self.holder(speaker, now)?;
-        let staleness = if deed == Deed::Save { 0 } else { version - worker.pulled };
+        let worker = self.leased_worker(holder, now)?;
+        let staleness = if kind == UpdateKind::Save { 0 } else { version - worker.pulled };
         let answer = Answer { version: version + 1, staleness, ..Answer::default() };
-        let rate = terms.schedule.rate(window, worker.registration.batches, worker.told);
-        worker.record(window, answer, speaker.attempt, rate);
+        let rate =
+            terms.schedule.rate(window, worker.registration.batches, worker.reductions_known);
+        worker.record(window, answer, holder.attempt, rate);
         let ended = worker.position.batch == 0;
         let rate = rate.filter(|_| ended);
         if pull {
@@ -234,13 +235,13 @@ impl Control {
         self.version += 1;
         self.commits += 1;
         self.count(window, staleness, rate);
-        let Speaker { worker, attempt, .. } = speaker;
+        let LeaseHolder { worker, attempt, .. } = holder;
         let sequence = window.sequence;
-        let mut ticket = self.decide(|| Decision::Apply { worker, attempt, sequence, staleness });
+        let mut decision = self.decide(|| Decision::Apply { worker, attempt, sequence, staleness });
         if pull {
-            ticket = self.decide(|| Decision::Read { worker, round: false });
+            decision = self.decide(|| Decision::Read { worker, round: false });
         }
-        let turn = Turn::behind(&mut self.tail, terms.stops);
+        let ticket = Ticket::issue(&mut self.tail, terms.ticket_steps);
         if ended {
             self.check_trained_all(terms);
         }
@@ -248,56 +249,56 @@ impl Control {
         // committed.
         let freeze = if ended { self.advance(terms, now) } else { None };
         let answer = self.complete(worker, answer);
-        Ok(Admission::Apply(turn, Decided { answer, ticket }, freeze))
+        Ok(Admission::Apply(ticket, DecidedAnswer { answer, decision }, freeze))
     }
 
     /// Fails the fit with what a shard found in the worker's next window.
     pub(crate) fn flawed(
         &mut self,
         terms: &Terms,
-        speaker: Speaker,
-        window: &Window,
+        holder: LeaseHolder,
+        window: &WindowSummary,
         problem: String,
         now: Instant,
     ) -> Result<(), PsError> {
-        let deed = deed_of(terms.rhythm).0;
-        let entry = Entry { deed, window, finite: Err(problem), pull: false };
-        self.examine(terms, speaker, &entry, now).map(|_| ())
+        let kind = expected_kind(terms.rhythm).0;
+        let update = CheckedUpdate { kind, window, finite: Err(problem), pull: false };
+        self.examine(terms, holder, &update, now).map(|_| ())
     }
 
     /// Fails unless a window is the worker's next one and finite; gives the answer of one that was applied before.
     fn examine(
         &mut self,
         terms: &Terms,
-        speaker: Speaker,
-        entry: &Entry<'_>,
+        holder: LeaseHolder,
+        update: &CheckedUpdate<'_>,
         now: Instant,
     ) -> Result<Option<Answer>, PsError> {
-        let Entry { deed, window, finite, .. } = entry;
-        let worker = self.holder(speaker, now)?;
+        let CheckedUpdate { kind, window, finite, .. } = update;
+        let worker = self.leased_worker(holder, now)?;
         let refused = |problem: String| {
             PsError::Protocol(format!(
                 "worker {}: window {}: {problem}",
-                speaker.worker, window.sequence
+                holder.worker, window.sequence
             ))
         };
         let (last, recorded) = worker.last;
         if window.sequence == last && last > 0 {
-            return Ok(Some(self.complete(speaker.worker, recorded)));
+            return Ok(Some(self.complete(holder.worker, recorded)));
         }
         if window.sequence != last + 1 {
             return Err(refused(format!("the next one is {}", last + 1)));
         }
-        let (wanted, does) = deed_of(terms.rhythm);
-        if *deed != wanted {
+        let (wanted, does) = expected_kind(terms.rhythm);
+        if *kind != wanted {
             return Err(refused(format!("strategy '{}' {does}, and nothing else", terms.strategy)));
         }
         worker.check(window, terms.epochs)?;
         if let Err(problem) = finite {
-            let Window { span, sequence, .. } = window;
+            let WindowSummary { span, sequence, .. } = window;
             let error = PsError::Diverged(format!(
                 "worker {}, epoch {}, window {sequence} from mini-batch {}: {problem}",
-                speaker.worker, span.start.epoch, span.start.batch
+                holder.worker, span.start.epoch, span.start.batch
             ));
             self.fail(error.code(), &error.to_string());
             return Err(error);
@@ -306,7 +307,7 @@ impl Control {
     }
 
     /// Adds a window to the totals, with the learning rate of its last mini-batch where that ends an epoch.
-    fn count(&mut self, window: &Window, staleness: u64, rate: Option<f64>) {
+    fn count(&mut self, window: &WindowSummary, staleness: u64, rate: Option<f64>) {
         let bin = usize::try_from(staleness).unwrap_or(usize::MAX).min(STALENESS_BINS - 1);
         if self.histogram.len() <= bin {
             self.histogram.resize(bin + 1, 0);
@@ -327,48 +328,48 @@ impl Control {
     /// Renews the lease and notes the progress of the open window.
     pub(crate) fn heartbeat(
         &mut self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         position: Position,
         rows: u64,
         tally: Tally,
         now: Instant,
     ) -> Result<Answer, PsError> {
-        let worker = self.holder(speaker, now)?;
+        let worker = self.leased_worker(holder, now)?;
         if position < worker.position {
             return Err(PsError::Protocol(format!(
                 "worker {}: a heartbeat from before its last commit",
-                speaker.worker
+                holder.worker
             )));
         }
         worker.open = (rows, tally);
-        Ok(self.answer(speaker.worker, 0))
+        Ok(self.answer(holder.worker, 0))
     }
 
     /// Renews the lease while its holder waits inside the server.
-    pub(crate) fn renew(&mut self, speaker: Speaker, now: Instant) -> Result<(), PsError> {
-        self.holder(speaker, now).map(|_| ())
+    pub(crate) fn renew(&mut self, holder: LeaseHolder, now: Instant) -> Result<(), PsError> {
+        self.leased_worker(holder, now).map(|_| ())
     }
 
     /// Gives the lease back.
     pub(crate) fn finish(
         &mut self,
         terms: &Terms,
-        speaker: Speaker,
+        holder: LeaseHolder,
         now: Instant,
     ) -> Result<(), PsError> {
         if self
             .workers
-            .get(&speaker.worker)
-            .is_some_and(|worker| worker.finished && worker.registration.attempt == speaker.attempt)
+            .get(&holder.worker)
+            .is_some_and(|worker| worker.finished && worker.registration.attempt == holder.attempt)
         {
             return Ok(());
         }
-        let stop = self.stops();
-        let worker = self.holder(speaker, now)?;
+        let stop = self.is_stopping();
+        let worker = self.leased_worker(holder, now)?;
         if worker.position.epoch < terms.epochs && !stop {
             return Err(PsError::Protocol(format!(
                 "worker {} finishes at epoch {} mini-batch {} of {} epochs",
-                speaker.worker, worker.position.epoch, worker.position.batch, terms.epochs
+                holder.worker, worker.position.epoch, worker.position.batch, terms.epochs
             )));
         }
         worker.finished = true;
@@ -383,8 +384,12 @@ impl Control {
     }
 
     /// The worker of a speaker that holds its lease, which is renewed.
-    fn holder(&mut self, speaker: Speaker, now: Instant) -> Result<&mut Worker, PsError> {
-        let Speaker { worker: id, attempt, session } = speaker;
+    fn leased_worker(
+        &mut self,
+        holder: LeaseHolder,
+        now: Instant,
+    ) -> Result<&mut WorkerRecord, PsError> {
+        let LeaseHolder { worker: id, attempt, session } = holder;
         self.check_time(now);
         let Some(worker) = self.workers.get_mut(&id) else {
             return Err(PsError::Internal(format!("worker {id} speaks without having registered")));
@@ -407,9 +412,13 @@ impl Control {
     }
 
     /// What a worker that holds its lease is answered.
-    pub(crate) fn answer_to(&mut self, speaker: Speaker, now: Instant) -> Result<Answer, PsError> {
-        self.holder(speaker, now)?;
-        Ok(self.answer(speaker.worker, 0))
+    pub(crate) fn answer_to(
+        &mut self,
+        holder: LeaseHolder,
+        now: Instant,
+    ) -> Result<Answer, PsError> {
+        self.leased_worker(holder, now)?;
+        Ok(self.answer(holder.worker, 0))
     }
 
     fn answer(&mut self, worker: WorkerId, staleness: u64) -> Answer {
@@ -419,24 +428,24 @@ impl Control {
 
     /// An answer with what is asked of the worker by now.
     fn complete(&mut self, worker: WorkerId, answer: Answer) -> Answer {
-        let (evaluation, reductions) = self.asks(worker);
+        let (evaluation, reductions) = self.requests_for(worker);
         if let Some(worker) = self.workers.get_mut(&worker) {
-            worker.told = reductions;
+            worker.reductions_known = reductions;
         }
-        Answer { stop: self.stops(), evaluation, reductions, ..answer }
+        Answer { stop: self.is_stopping(), evaluation, reductions, ..answer }
     }
 
-    fn stops(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         self.stop.is_some() || self.failure.is_some()
     }
 }
 
 /// What the workers of a strategy do with their windows.
-fn deed_of(rhythm: Rhythm) -> (Deed, &'static str) {
+fn expected_kind(rhythm: Rhythm) -> (UpdateKind, &'static str) {
     match rhythm {
-        Rhythm::Window(_) => (Deed::Commit, "commits"),
-        Rhythm::Round(_) => (Deed::Contribute, "contributes to rounds"),
-        Rhythm::Save => (Deed::Save, "saves"),
+        Rhythm::Window(_) => (UpdateKind::Commit, "commits"),
+        Rhythm::Round(_) => (UpdateKind::Contribute, "contributes to rounds"),
+        Rhythm::Save => (UpdateKind::Save, "saves"),
     }
 }
 

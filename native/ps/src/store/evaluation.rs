@@ -6,29 +6,29 @@ use std::time::Instant;
 
 use firesteel_core::{Answer, Assignment, Buffers, WorkerId};
 
-use super::{FailOnPanic, Speaker, Store};
-use crate::checkpoint::Member;
+use super::{FailOnPanic, LeaseHolder, Store};
+use crate::checkpoint::WorkerModel;
 use crate::error::PsError;
-use crate::store::center::{Center, Reader, View};
-use crate::store::control::Freeze;
-use crate::store::members::Replica;
+use crate::store::center::{Center, CenterReader, CenterView};
+use crate::store::control::FreezeTicket;
+use crate::store::replicas::Replica;
 use crate::store::snapshot::DRIVER;
 
 /// The model at the end of an epoch, shared with the store and not copied.
 #[derive(Debug)]
-pub(crate) enum Frozen {
+pub(crate) enum FrozenModel {
     /// The center variable.
-    Center(View),
+    Center(CenterView),
     /// Every worker's replica.
-    Members(BTreeMap<WorkerId, Replica>),
+    Replicas(BTreeMap<WorkerId, Replica>),
 }
 
-impl Frozen {
+impl FrozenModel {
     /// Gives the model that a worker scores.
-    fn read(&self, worker: WorkerId, reader: &mut dyn Reader) {
+    fn read(&self, worker: WorkerId, reader: &mut dyn CenterReader) {
         match self {
             Self::Center(view) => view.give(reader),
-            Self::Members(members) => {
+            Self::Replicas(members) => {
                 if let Some(replica) = members.get(&worker) {
                     replica.read(reader);
                 }
@@ -40,21 +40,21 @@ impl Frozen {
     pub(super) fn has(&self, worker: WorkerId) -> bool {
         match self {
             Self::Center(_) => true,
-            Self::Members(members) => members.contains_key(&worker),
+            Self::Replicas(members) => members.contains_key(&worker),
         }
     }
 
     /// The models of every worker, or the one that the driver reads, for a checkpoint.
-    pub(super) fn saved(&self) -> Vec<Member> {
+    pub(super) fn saved(&self) -> Vec<WorkerModel> {
         match self {
-            Self::Center(view) => vec![Member {
+            Self::Center(view) => vec![WorkerModel {
                 worker: DRIVER,
                 parameters: view.to_center(),
                 buffers: view.to_buffers(),
             }],
-            Self::Members(members) => members
+            Self::Replicas(members) => members
                 .iter()
-                .map(|(worker, replica)| Member {
+                .map(|(worker, replica)| WorkerModel {
                     worker: *worker,
                     parameters: replica.parameters.to_vec(),
                     buffers: Buffers::clone(&replica.buffers),
@@ -64,21 +64,21 @@ impl Frozen {
     }
 
     /// What [`saved`](Self::saved) gave; `None` of nothing.
-    pub(super) fn of(saved: &[Member]) -> Option<Self> {
+    pub(super) fn of(saved: &[WorkerModel]) -> Option<Self> {
         match saved {
             [] => None,
-            [Member { worker: DRIVER, parameters, buffers }] => {
-                Some(Self::Center(View::of(parameters, buffers)))
+            [WorkerModel { worker: DRIVER, parameters, buffers }] => {
+                Some(Self::Center(CenterView::of(parameters, buffers)))
             }
             members => {
-                let replica = |member: &Member| {
+                let replica = |member: &WorkerModel| {
                     let parameters = Arc::new(member.parameters.clone());
                     (
                         member.worker,
                         Replica { parameters, buffers: Arc::new(member.buffers.clone()) },
                     )
                 };
-                Some(Self::Members(members.iter().map(replica).collect()))
+                Some(Self::Replicas(members.iter().map(replica).collect()))
             }
         }
     }
@@ -87,7 +87,7 @@ impl Frozen {
     pub(super) fn members(&self) -> Option<Vec<(WorkerId, Replica)>> {
         match self {
             Self::Center(_) => None,
-            Self::Members(members) => {
+            Self::Replicas(members) => {
                 Some(members.iter().map(|(id, replica)| (*id, replica.clone())).collect())
             }
         }
@@ -97,7 +97,7 @@ impl Frozen {
     pub(super) fn model(&self) -> Option<(Vec<f32>, Buffers)> {
         match self {
             Self::Center(view) => Some((view.to_center(), view.to_buffers())),
-            Self::Members(members) => members
+            Self::Replicas(members) => members
                 .values()
                 .next()
                 .map(|first| (first.parameters.to_vec(), Buffers::clone(&first.buffers))),
@@ -108,16 +108,16 @@ impl Frozen {
 impl Store {
     /// Says what is asked of a worker's held-out rows, and gives the frozen center variable to the reader that `reader`
     /// makes of the answer where they are to be scored.
-    pub(crate) fn evaluate<R: Reader>(
+    pub(crate) fn evaluate<R: CenterReader>(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         reader: impl FnOnce(Answer, Assignment) -> R,
     ) -> Result<R, PsError> {
         self.advance()?;
-        let asked = self.open()?.assign(speaker, &self.terms, Instant::now())?;
+        let asked = self.open()?.assign(holder, &self.terms, Instant::now())?;
         let mut reader = reader(asked.answer, asked.assignment);
         if let Some(frozen) = asked.frozen {
-            frozen.read(speaker.worker, &mut reader);
+            frozen.read(holder.worker, &mut reader);
         }
         Ok(reader)
     }
@@ -125,13 +125,13 @@ impl Store {
     /// Takes a worker's scores, and judges the epoch if they were the last ones missing.
     pub(crate) fn score(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         epoch: u32,
         numbers: &[f64],
     ) -> Result<Answer, PsError> {
-        self.open()?.score(speaker, epoch, numbers, Instant::now())?;
+        self.open()?.score(holder, epoch, numbers, Instant::now())?;
         self.advance()?;
-        self.open()?.answer_to(speaker, Instant::now())
+        self.open()?.answer_to(holder, Instant::now())
     }
 
     /// Judges what is scored and freezes what is due.
@@ -146,19 +146,19 @@ impl Store {
     }
 
     /// Freezes the center variable.
-    pub(super) fn freeze(&self, freeze: Freeze) {
+    pub(super) fn freeze(&self, freeze: FreezeTicket) {
         let failure = FailOnPanic(self);
-        let Freeze { turn, epoch } = freeze;
-        let frozen = match &self.members {
-            Some(members) => {
+        let FreezeTicket { ticket, epoch } = freeze;
+        let frozen = match &self.replicas {
+            Some(replicas) => {
                 let mut all = BTreeMap::new();
-                Center::in_turn(turn, || all.extend(members.all()));
-                Frozen::Members(all)
+                Center::with_ticket(ticket, || all.extend(replicas.all()));
+                FrozenModel::Replicas(all)
             }
             None => {
-                let mut view = View::default();
-                self.center.read(turn, &mut view);
-                Frozen::Center(view)
+                let mut view = CenterView::default();
+                self.center.read(ticket, &mut view);
+                FrozenModel::Center(view)
             }
         };
         self.control.lock().frozen(epoch, frozen);

@@ -4,18 +4,18 @@
 //! lock. Nothing in here knows of sockets.
 
 mod center;
+mod checkpoint;
 mod control;
+mod decision_log;
 mod evaluation;
 mod finite;
-mod journal;
-mod lanes;
-mod members;
 mod open;
+mod permits;
+mod replicas;
 mod round;
-mod saved;
 mod snapshot;
 pub(crate) mod status;
-mod turn;
+mod ticket;
 mod worker;
 
 use std::sync::Arc;
@@ -28,22 +28,22 @@ use firesteel_core::strategy::CommitContext;
 use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
 
-use crate::cut::Cut;
 use crate::error::PsError;
 use crate::metrics;
-use crate::store::center::Tee;
-use crate::store::control::{Admission, Control, Entry, Grant, Terms};
-use crate::store::lanes::{Lane, Lanes};
-use crate::wire::{Codecs, Flaw, Shape, Window};
+use crate::shard_range::ShardRange;
+use crate::store::center::TeeReader;
+use crate::store::control::{Admission, CheckedUpdate, Control, RegisterOutcome, Terms};
+use crate::store::permits::{ApplyPermit, ApplyPermits};
+use crate::wire::{Codecs, Flaw, PayloadShape, WindowSummary};
 
-pub(crate) use center::{Center, Contribution, Reader, STRIPE, View};
-pub(crate) use control::{Decided, Deed, Speaker};
-pub(crate) use finite::Finite;
-pub(crate) use journal::{Feed, Journal};
-pub(crate) use members::Members;
-pub(crate) use round::{ClosedRound, Kept};
+pub(crate) use center::{Center, CenterReader, CenterView, Contribution, STRIPE};
+pub(crate) use control::{DecidedAnswer, LeaseHolder, UpdateKind};
+pub(crate) use decision_log::{DecisionLog, DecisionQueue};
+pub(crate) use finite::FiniteCheck;
+pub(crate) use replicas::SavedReplicas;
+pub(crate) use round::{ClosedRound, RoundContribution};
 pub(crate) use snapshot::{DRIVER, Trained};
-pub(crate) use turn::{Progress, Turn};
+pub(crate) use ticket::{Ticket, TicketProgress};
 pub(crate) use worker::Activity;
 
 /// How long a lease outlives its connection, so that a worker may reconnect.
@@ -54,36 +54,36 @@ const WAIT_SLICE: Duration = Duration::from_millis(50);
 
 /// A window that a worker wants applied.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Offer<'a> {
+pub(crate) struct Update<'a> {
     /// Whether it is committed or saved.
-    pub(crate) deed: Deed,
+    pub(crate) kind: UpdateKind,
     /// Its place in the fit.
-    pub(crate) window: &'a Window,
+    pub(crate) window: &'a WindowSummary,
     /// What it brings.
     pub(crate) contribution: Contribution<'a>,
     /// What was seen of the message's numbers: all of them.
-    pub(crate) finite: Finite,
+    pub(crate) finite: FiniteCheck,
 }
 
 /// The state of one fit's server.
 pub(crate) struct Store {
     terms: Terms,
     layout: ParamLayout,
-    shape: Shape,
+    shape: PayloadShape,
     codecs: Codecs,
     /// The part of the center variable that is here: the first shard, or all of it.
-    cut: Cut,
+    shard_range: ShardRange,
     center: Center,
-    lanes: Lanes,
+    permits: ApplyPermits,
     control: Mutex<Control>,
     /// The center variable of every worker's last pull is kept; this is what one that has not pulled saw.
-    initial: Option<Arc<View>>,
+    initial: Option<Arc<CenterView>>,
     /// Where every worker trains a model of its own: those saved last.
-    members: Option<Members>,
+    replicas: Option<SavedReplicas>,
     /// Whether a round gives the center variable from before it.
     former: bool,
     /// Memory for contributions.
-    spare: Mutex<Vec<Kept>>,
+    spare: Mutex<Vec<RoundContribution>>,
     /// Signalled when a lease ends, when a round closes and when the server closes.
     released: Condvar,
     bytes: AtomicU64,
@@ -101,7 +101,7 @@ impl Store {
     }
 
     /// The lengths of what is exchanged.
-    pub(crate) fn shape(&self) -> Shape {
+    pub(crate) fn shape(&self) -> PayloadShape {
         self.shape
     }
 
@@ -112,7 +112,7 @@ impl Store {
 
     /// Fails unless a peer means the same layout.
     pub(crate) fn check_layout(&self, hash: u64, parameters: u64) -> Result<(), PsError> {
-        let own = self.cut.hash(self.layout.hash());
+        let own = self.shard_range.hash(self.layout.hash());
         if hash == own && parameters == self.shape.parameters as u64 {
             return Ok(());
         }
@@ -124,12 +124,12 @@ impl Store {
 
     /// Whether other servers hold the rest of the center variable.
     pub(crate) fn is_sharded(&self) -> bool {
-        self.cut.is_part()
+        self.shard_range.is_part()
     }
 
     /// From now on the other shards follow what is decided here.
-    pub(crate) fn keep_journal(&self, feeds: Vec<Arc<Feed>>) {
-        self.control.lock().journal = Some(Journal::new(feeds));
+    pub(crate) fn log_decisions(&self, queues: Vec<Arc<DecisionQueue>>) {
+        self.control.lock().decision_log = Some(DecisionLog::new(queues));
     }
 
     /// Takes a worker's lease, waiting while another attempt holds it and `patience` agrees.
@@ -137,9 +137,9 @@ impl Store {
         &self,
         registration: &Registration,
         session: u64,
-        patience: &mut dyn FnMut() -> Result<(), PsError>,
+        keep_waiting: &mut dyn FnMut() -> Result<(), PsError>,
     ) -> Result<(Position, Arc<Activity>), PsError> {
-        let granted = self.wait_for_lease(registration, session, patience);
+        let granted = self.wait_for_lease(registration, session, keep_waiting);
         if granted.is_err() {
             self.control.lock().leave(registration.worker, registration.attempt);
         }
@@ -150,80 +150,90 @@ impl Store {
         &self,
         registration: &Registration,
         session: u64,
-        patience: &mut dyn FnMut() -> Result<(), PsError>,
+        keep_waiting: &mut dyn FnMut() -> Result<(), PsError>,
     ) -> Result<(Position, Arc<Activity>), PsError> {
         loop {
             let mut control = self.open()?;
             match control.register(&self.terms, registration, session, Instant::now())? {
-                Grant::Granted(position, activity) => return Ok((position, activity)),
-                Grant::Held => self.released.wait_for(&mut control, WAIT_SLICE),
+                RegisterOutcome::Granted(position, activity) => return Ok((position, activity)),
+                RegisterOutcome::Held => self.released.wait_for(&mut control, WAIT_SLICE),
             };
             drop(control);
-            patience()?;
+            keep_waiting()?;
         }
     }
 
     /// Waits for a lane on behalf of a worker, whose lease is renewed before; says when it got one.
-    fn enter(&self, speaker: Speaker, now: Instant) -> Result<(Lane<'_>, Instant), PsError> {
-        self.open()?.renew(speaker, now)?;
-        let lane = self.lanes.enter();
-        Ok((lane, Instant::now()))
+    fn acquire_permit(
+        &self,
+        holder: LeaseHolder,
+        now: Instant,
+    ) -> Result<(ApplyPermit<'_>, Instant), PsError> {
+        self.open()?.renew(holder, now)?;
+        let permit = self.permits.acquire();
+        Ok((permit, Instant::now()))
     }
 
     /// Gives the current version of the center variable to `reader`, which is told the answer first.
-    pub(crate) fn pull<R: Reader>(
+    pub(crate) fn pull<R: CenterReader>(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         activity: &Activity,
-        reader: impl FnOnce(Decided) -> R,
+        reader: impl FnOnce(DecidedAnswer) -> R,
     ) -> Result<R, PsError> {
         let start = Instant::now();
-        let (_lane, entered) = self.enter(speaker, start)?;
-        let (mut turn, decided) = self.open()?.pull(&self.terms, speaker, entered)?;
+        let (_lane, entered) = self.acquire_permit(holder, start)?;
+        let (mut ticket, decided) = self.open()?.pull(&self.terms, holder, entered)?;
         metrics::count_pull();
         let mut reader = reader(decided);
-        let own = self.members.as_ref().and_then(|members| {
+        let own = self.replicas.as_ref().and_then(|replicas| {
             // In turn, so that what this worker's last attempt saved is there.
-            turn.wait();
-            members.find(speaker.worker)
+            ticket.wait();
+            replicas.find(holder.worker)
         });
         let waited = match own {
             Some(own) => {
                 own.read(&mut reader);
-                turn.waited()
+                ticket.waited()
             }
-            None => self.watched(activity, decided.answer.version, &mut reader, |reader| {
-                self.center.read(turn, reader)
-            }),
+            None => {
+                self.read_and_remember(activity, decided.answer.version, &mut reader, |reader| {
+                    self.center.read(ticket, reader)
+                })
+            }
         };
         activity.add_times((entered - start) + waited, start.elapsed());
         Ok(reader)
     }
 
     /// Applies a contribution exactly once; where `reader` is given, it is told the answer and then given the version that results.
-    pub(crate) fn apply<R: Reader>(
+    pub(crate) fn apply<R: CenterReader>(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         activity: &Activity,
-        offer: &Offer<'_>,
-        reader: Option<impl FnOnce(Decided) -> R>,
+        update: &Update<'_>,
+        reader: Option<impl FnOnce(DecidedAnswer) -> R>,
     ) -> Result<(Answer, Option<R>), PsError> {
-        let Offer { deed, window, contribution, .. } = offer;
+        let Update { kind, window, contribution, .. } = update;
         let start = Instant::now();
-        let entry =
-            Entry { deed: *deed, window, finite: self.judge(offer), pull: reader.is_some() };
+        let checked = CheckedUpdate {
+            kind: *kind,
+            window,
+            finite: self.check_numbers(update),
+            pull: reader.is_some(),
+        };
         let judged = Instant::now();
-        let (lane, entered) = self.enter(speaker, judged)?;
-        let admission = self.open()?.admit(&self.terms, speaker, entry, entered)?;
+        let (permit, entered) = self.acquire_permit(holder, judged)?;
+        let admission = self.open()?.admit(&self.terms, holder, checked, entered)?;
         // What is bound last is dropped first: the turn goes before the one behind it, whatever happens.
-        let (freeze, decided, turn) = match admission {
-            Admission::Apply(turn, decided, freeze) => (freeze, decided, turn),
+        let (freeze, decided, ticket) = match admission {
+            Admission::Apply(ticket, decided, freeze) => (freeze, decided, ticket),
             Admission::Repeat(answer) => {
-                drop(lane);
+                drop(permit);
                 let reader = match reader {
-                    Some(reader) => Some(self.pull(speaker, activity, |now| {
+                    Some(reader) => Some(self.pull(holder, activity, |now| {
                         let answer = Answer { version: now.answer.version, ..answer };
-                        reader(Decided { answer, ..now })
+                        reader(DecidedAnswer { answer, ..now })
                     })?),
                     None => None,
                 };
@@ -236,29 +246,31 @@ impl Store {
         let context = CommitContext { staleness: answer.staleness, workers: self.terms.workers };
         let mut reader = reader.map(|reader| reader(decided));
         let failure = FailOnPanic(self);
-        let waited = match (&self.members, &mut reader) {
-            (Some(members), _) => {
-                Center::in_turn(turn, || members.save(speaker.worker, *contribution));
+        let waited = match (&self.replicas, &mut reader) {
+            (Some(replicas), _) => {
+                Center::with_ticket(ticket, || replicas.save(holder.worker, *contribution));
                 Duration::ZERO
             }
             (None, reader) => {
                 let seen = self
                     .initial
                     .as_ref()
-                    .map(|initial| activity.seen().unwrap_or_else(|| Arc::clone(initial)));
-                let apply = |target: Option<&mut dyn Reader>| {
-                    self.center.apply(turn, *contribution, context, seen.as_deref(), target)
+                    .map(|initial| activity.last_pull().unwrap_or_else(|| Arc::clone(initial)));
+                let apply = |target: Option<&mut dyn CenterReader>| {
+                    self.center.apply(ticket, *contribution, context, seen.as_deref(), target)
                 };
                 match reader {
                     Some(reader) => {
-                        self.watched(activity, answer.version, reader, |reader| apply(Some(reader)))
+                        self.read_and_remember(activity, answer.version, reader, |reader| {
+                            apply(Some(reader))
+                        })
                     }
                     None => apply(None),
                 }
             }
         };
         drop(failure);
-        drop(lane);
+        drop(permit);
         if let Some(freeze) = freeze {
             self.freeze(freeze);
         }
@@ -267,73 +279,76 @@ impl Store {
     }
 
     /// Reads by `read`, and keeps what was read where the strategy wants the worker's last pull.
-    fn watched<R: Reader>(
+    fn read_and_remember<R: CenterReader>(
         &self,
         activity: &Activity,
         version: u64,
         reader: &mut R,
-        read: impl FnOnce(&mut dyn Reader) -> Duration,
+        read: impl FnOnce(&mut dyn CenterReader) -> Duration,
     ) -> Duration {
         if self.initial.is_none() {
             return read(reader);
         }
-        let mut view = View::default();
-        let waited = read(&mut Tee { reader, view: &mut view });
-        activity.see(version, view);
+        let mut view = CenterView::default();
+        let waited = read(&mut TeeReader { reader, view: &mut view });
+        activity.remember_pull(version, view);
         waited
     }
 
     /// Names the first number of a contribution that is NaN or infinite.
-    fn judge(&self, offer: &Offer<'_>) -> Result<(), String> {
-        let Offer { window, contribution, finite, .. } = offer;
+    fn check_numbers(&self, update: &Update<'_>) -> Result<(), String> {
+        let Update { window, contribution, finite, .. } = update;
         if !window.tally.loss.is_finite() || !window.tally.weight.is_finite() {
             return Err(format!("the loss is {}", window.tally.loss));
         }
         let name = |index, values: &[f32], element| {
-            self.says(element, index, values.get(index).copied().unwrap_or(f32::NAN))
+            self.describe_element(element, index, values.get(index).copied().unwrap_or(f32::NAN))
         };
-        if let Some(index) = finite.first_other(contribution.message) {
+        if let Some(index) = finite.first_non_finite(contribution.message) {
             let name = name(index, contribution.message, Element::Parameter);
             return Err(format!("the update of {name}"));
         }
         let floats = &contribution.buffers.floats;
-        match Finite::of(floats).first_other(floats) {
+        match FiniteCheck::of(floats).first_non_finite(floats) {
             Some(index) => Err(format!("the buffer {}", name(index, floats, Element::FloatBuffer))),
             None => Ok(()),
         }
     }
 
     /// The element of a flat buffer by its name, and its value.
-    fn says(&self, element: Element, index: usize, value: f32) -> String {
+    fn describe_element(&self, element: Element, index: usize, value: f32) -> String {
         format!("'{}' is {value}", name_of(&self.layout, element, index))
     }
 
     /// Fails the fit with a number of a window's message that a shard has met.
     pub(crate) fn flawed(
         &self,
-        speaker: Speaker,
-        window: &Window,
+        holder: LeaseHolder,
+        window: &WindowSummary,
         flaw: Flaw,
     ) -> Result<(), PsError> {
         let index = usize::try_from(flaw.index).unwrap_or(usize::MAX);
-        let problem = format!("the update of {}", self.says(Element::Parameter, index, flaw.value));
-        self.open()?.flawed(&self.terms, speaker, window, problem, Instant::now())
+        let problem = format!(
+            "the update of {}",
+            self.describe_element(Element::Parameter, index, flaw.value)
+        );
+        self.open()?.flawed(&self.terms, holder, window, problem, Instant::now())
     }
 
     /// Renews the lease and notes the progress of the open window.
     pub(crate) fn heartbeat(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         position: Position,
         rows: u64,
         tally: Tally,
     ) -> Result<Answer, PsError> {
-        self.open()?.heartbeat(speaker, position, rows, tally, Instant::now())
+        self.open()?.heartbeat(holder, position, rows, tally, Instant::now())
     }
 
     /// Gives the lease back.
-    pub(crate) fn finish(&self, speaker: Speaker) -> Result<(), PsError> {
-        self.open()?.finish(&self.terms, speaker, Instant::now())?;
+    pub(crate) fn finish(&self, holder: LeaseHolder) -> Result<(), PsError> {
+        self.open()?.finish(&self.terms, holder, Instant::now())?;
         self.released.notify_all();
         self.advance()
     }
@@ -341,13 +356,13 @@ impl Store {
     /// Notes why the fit must fail, on behalf of a worker that must hold its lease if it has one.
     pub(crate) fn abort(
         &self,
-        speaker: Option<Speaker>,
+        holder: Option<LeaseHolder>,
         code: ErrorCode,
         message: &str,
     ) -> Result<(), PsError> {
         let mut control = self.open()?;
-        if let Some(speaker) = speaker {
-            control.renew(speaker, Instant::now())?;
+        if let Some(holder) = holder {
+            control.renew(holder, Instant::now())?;
         }
         control.fail(code, message);
         Ok(())
@@ -370,8 +385,8 @@ impl Store {
     }
 
     /// Starts the grace of the lease whose connection was closed.
-    pub(crate) fn disconnected(&self, speaker: Speaker) {
-        self.control.lock().disconnected(speaker, Instant::now());
+    pub(crate) fn disconnected(&self, holder: LeaseHolder) {
+        self.control.lock().disconnected(holder, Instant::now());
     }
 
     /// Ends all waiting; every later operation fails.

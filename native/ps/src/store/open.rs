@@ -10,14 +10,14 @@ use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
 use super::control::{Control, Evaluations, Schedule, Terms};
-use super::lanes::Lanes;
-use super::members::Members;
+use super::permits::ApplyPermits;
+use super::replicas::SavedReplicas;
 use super::snapshot::DRIVER;
 use super::worker::LeaseTerms;
 use super::{RECONNECT_GRACE, Store};
-use crate::cut::Cut;
 use crate::error::PsError;
-use crate::wire::{Codecs, Shape};
+use crate::shard_range::ShardRange;
+use crate::wire::{Codecs, PayloadShape};
 
 impl Store {
     /// A store that starts with this center variable.
@@ -46,12 +46,12 @@ impl Store {
         center: &[f32],
         buffers: Buffers,
     ) -> Result<Self, PsError> {
-        let whole = Shape::plain(
+        let whole = PayloadShape::plain(
             layout.parameters(),
             layout.len_of(Element::FloatBuffer),
             layout.len_of(Element::IntegerBuffer),
         );
-        let given = Shape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
+        let given = PayloadShape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
         if given != whole {
             return Err(PsError::Spec(format!(
                 "the initial weights are {given:?}, the network's layout is {whole:?}"
@@ -63,12 +63,12 @@ impl Store {
         }
         let shards = spec.shards.as_ref().map_or(0, |shards| shards.servers.len());
         let shards = u32::try_from(shards).unwrap_or(u32::MAX).saturating_add(1);
-        let cut = Cut::new(whole.parameters.max(1), 0, shards)?;
-        if cut.is_part() {
+        let shard_range = ShardRange::new(whole.parameters.max(1), 0, shards)?;
+        if shard_range.is_part() {
             check_apart(spec, strategy)?;
         }
-        let (all, center) = (center, &center[..cut.range().end.min(center.len())]);
-        let shape = Shape::plain(center.len(), whole.floats, whole.integers);
+        let (all, center) = (center, &center[..shard_range.range().end.min(center.len())]);
+        let shape = PayloadShape::plain(center.len(), whole.floats, whole.integers);
         let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
         let on_server = spec.strategy.server_optimizer.filter(|_| strategy.steps_on_server());
         let optimizer = on_server.or(spec.optimizer);
@@ -87,28 +87,28 @@ impl Store {
                 start_timeout: Duration::from_millis(spec.start_timeout_millis),
                 strategy: strategy.name(),
                 keeps_members: strategy.keeps_members(),
-                steps: strategy.steps_on_server(),
-                follows: strategy.follows_schedule(),
+                steps_on_server: strategy.steps_on_server(),
+                follows_schedule: strategy.follows_schedule(),
                 schedule: Schedule {
                     base: optimizer.map(|optimizer| optimizer.learning_rate()),
                     schedule: spec.controls.schedule.clone(),
                     warmup: spec.controls.warmup,
                 },
                 clipping: spec.controls.clipping,
-                most: spec.controls.stopping.max_seconds.map(seconds),
+                max_duration: spec.controls.stopping.max_seconds.map(seconds),
                 lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
-                stops: center.stops(),
+                ticket_steps: center.ticket_steps(),
                 compression_ratio: codecs.ratio(),
             },
             layout,
-            shape: Shape { sums, ..shape.coded(&codecs) },
+            shape: PayloadShape { sums, ..shape.coded(&codecs) },
             codecs,
-            cut,
-            lanes: Lanes::new(center.stops()),
+            shard_range,
+            permits: ApplyPermits::new(center.ticket_steps()),
             center,
             control: Mutex::new(Control::new(evaluations)),
             initial: None,
-            members: strategy.keeps_members().then(Members::default),
+            replicas: strategy.keeps_members().then(SavedReplicas::default),
             former: strategy.gives_former_center(),
             spare: Mutex::default(),
             released: Condvar::new(),

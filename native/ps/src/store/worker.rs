@@ -1,6 +1,6 @@
 //! What the server knows of one worker: its lease, its progress and its ledger.
 
-mod saved;
+mod progress;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use firesteel_core::{Answer, Position, Registration, Tally};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
-use crate::store::center::View;
+use crate::store::center::CenterView;
 use crate::store::control::Terms;
-use crate::store::round::Kept;
+use crate::store::round::RoundContribution;
 use crate::store::status::{LedgerStatus, SpanStatus, WorkerState, WorkerStatus};
-use crate::wire::Window;
+use crate::wire::WindowSummary;
 
 /// A worker's attempt on its connection.
 #[derive(Debug)]
@@ -53,21 +53,21 @@ pub(crate) struct Activity {
     apply_nanos: AtomicU64,
     bytes: AtomicU64,
     /// The version of the last pull and what was pulled, where the strategy wants it.
-    seen: Mutex<Option<(u64, Arc<View>)>>,
+    last_pull: Mutex<Option<(u64, Arc<CenterView>)>>,
 }
 
 impl Activity {
     /// Keeps what was pulled, unless a later pull is known.
-    pub(crate) fn see(&self, version: u64, view: View) {
-        let mut seen = self.seen.lock();
-        if seen.as_ref().is_none_or(|(known, _)| *known <= version) {
-            *seen = Some((version, Arc::new(view)));
+    pub(crate) fn remember_pull(&self, version: u64, view: CenterView) {
+        let mut last = self.last_pull.lock();
+        if last.as_ref().is_none_or(|(known, _)| *known <= version) {
+            *last = Some((version, Arc::new(view)));
         }
     }
 
     /// What was pulled last.
-    pub(crate) fn seen(&self) -> Option<Arc<View>> {
-        self.seen.lock().as_ref().map(|(_, view)| Arc::clone(view))
+    pub(crate) fn last_pull(&self) -> Option<Arc<CenterView>> {
+        self.last_pull.lock().as_ref().map(|(_, view)| Arc::clone(view))
     }
 
     /// Adds an operation that waited `wait` of the `total` that it took.
@@ -85,7 +85,7 @@ impl Activity {
 
 /// One epoch of a worker.
 #[derive(Debug, Default)]
-struct Epoch {
+struct LedgerEpoch {
     epoch: u32,
     rows: u64,
     tally: Tally,
@@ -97,16 +97,16 @@ struct Epoch {
 
 /// A window in an open round.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) window: Window,
-    pub(crate) kept: Kept,
+pub(crate) struct PendingContribution {
+    pub(crate) window: WindowSummary,
+    pub(crate) contribution: RoundContribution,
     /// The reductions of the learning rate that the worker knew of when it trained it.
-    pub(crate) told: u32,
+    pub(crate) reductions_known: u32,
 }
 
 /// One worker.
 #[derive(Debug)]
-pub(crate) struct Worker {
+pub(crate) struct WorkerRecord {
     pub(crate) registration: Registration,
     pub(crate) lease: Option<Lease>,
     /// Attempts that wait for the lease.
@@ -122,15 +122,15 @@ pub(crate) struct Worker {
     /// What heartbeats told of the open window.
     pub(crate) open: (u64, Tally),
     /// What it has given to the open round.
-    pub(crate) pending: Option<Pending>,
+    pub(crate) pending: Option<PendingContribution>,
     /// Whether the round of its last contribution is closed and it has not yet read what that gave.
-    pub(crate) owed: bool,
+    pub(crate) unread_round: bool,
     /// Since when it has had no lease, as far as that has been noticed.
     pub(crate) absent: Option<Instant>,
     /// The reductions of the learning rate that it has been told of.
-    pub(crate) told: u32,
+    pub(crate) reductions_known: u32,
     latest: Option<Tally>,
-    ledger: Vec<Epoch>,
+    ledger: Vec<LedgerEpoch>,
     commits: u64,
     staleness_sum: u64,
     staleness_max: u64,
@@ -138,7 +138,7 @@ pub(crate) struct Worker {
     pub(crate) activity: Arc<Activity>,
 }
 
-impl Worker {
+impl WorkerRecord {
     /// A worker that registers for the first time. One without rows has nothing to train.
     pub(crate) fn new(registration: Registration, epochs: u32) -> Self {
         let position =
@@ -154,9 +154,9 @@ impl Worker {
             pulled: 0,
             open: (0, Tally::default()),
             pending: None,
-            owed: false,
+            unread_round: false,
             absent: None,
-            told: 0,
+            reductions_known: 0,
             latest: None,
             ledger: Vec::new(),
             commits: 0,
@@ -210,8 +210,8 @@ impl Worker {
     }
 
     /// Fails unless a window goes on where the last one ended and stays within the epoch.
-    pub(crate) fn check(&self, window: &Window, epochs: u32) -> Result<(), PsError> {
-        let Window { span, .. } = window;
+    pub(crate) fn check(&self, window: &WindowSummary, epochs: u32) -> Result<(), PsError> {
+        let WindowSummary { span, .. } = window;
         let refused = |problem: String| {
             Err(PsError::Protocol(format!(
                 "worker {}: window {}: {problem}",
@@ -249,15 +249,15 @@ impl Worker {
     /// Writes a checked window down and moves on.
     pub(crate) fn record(
         &mut self,
-        window: &Window,
+        window: &WindowSummary,
         answer: Answer,
         attempt: i64,
         learning_rate: Option<f64>,
     ) {
-        let Window { span, tally, sequence, distortion } = *window;
+        let WindowSummary { span, tally, sequence, distortion } = *window;
         let epoch = span.start.epoch;
         if self.ledger.last().is_none_or(|open| open.epoch != epoch) {
-            self.ledger.push(Epoch { epoch, ..Epoch::default() });
+            self.ledger.push(LedgerEpoch { epoch, ..LedgerEpoch::default() });
         }
         if let Some(open) = self.ledger.last_mut() {
             open.rows += span.rows;

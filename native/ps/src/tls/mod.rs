@@ -20,7 +20,7 @@ use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 use crate::error::PsError;
 use crate::link::Socket;
 pub(crate) use refusal::refusal;
-pub(crate) use session::Session;
+pub(crate) use session::TlsSession;
 
 /// The configuration keys that name the files, for people who read errors.
 const TRUSTED_CERTIFICATES: &str = "spark.firesteel.ssl.trustedCertificates";
@@ -60,9 +60,9 @@ impl Acceptor {
     }
 
     /// The server's side of a connection.
-    pub(crate) fn session(&self, socket: Socket) -> Result<Session, PsError> {
+    pub(crate) fn session(&self, socket: Socket) -> Result<TlsSession, PsError> {
         let connection = ServerConnection::new(Arc::clone(&self.0)).map_err(internal)?;
-        Ok(Session::new(connection.into(), socket))
+        Ok(TlsSession::new(connection.into(), socket))
     }
 }
 
@@ -98,9 +98,9 @@ impl Connector {
     }
 
     /// The worker's side of a connection.
-    pub(crate) fn session(&self, socket: Socket) -> Result<Session, PsError> {
+    pub(crate) fn session(&self, socket: Socket) -> Result<TlsSession, PsError> {
         let connection = ClientConnection::new(Arc::clone(&self.config), self.server.clone());
-        Ok(Session::new(connection.map_err(internal)?.into(), socket))
+        Ok(TlsSession::new(connection.map_err(internal)?.into(), socket))
     }
 }
 

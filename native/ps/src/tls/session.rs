@@ -4,7 +4,7 @@ use std::io::{self, BufReader, IoSlice, Read, Write};
 
 use rustls::Connection;
 
-use crate::link::{Socket, closed, is_passing};
+use crate::link::{Socket, closed_by_peer, is_transient};
 
 /// What is received at once: some records, which are of 16 KiB at most.
 const INCOMING: usize = 64 * 1024;
@@ -14,12 +14,12 @@ const OUTGOING: usize = 256 * 1024;
 
 /// One end of a TLS connection. When it is dropped, the peer is told that nothing more comes.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(crate) struct TlsSession {
     connection: Connection,
     incoming: BufReader<Socket>,
 }
 
-impl Session {
+impl TlsSession {
     /// A connection whose handshake has not begun.
     pub(super) fn new(mut connection: Connection, socket: Socket) -> Self {
         connection.set_buffer_limit(Some(OUTGOING));
@@ -27,10 +27,10 @@ impl Session {
     }
 
     /// Goes on with the handshake; whether it has ended.
-    pub(crate) fn shake_hands(&mut self) -> io::Result<bool> {
+    pub(crate) fn drive_handshake(&mut self) -> io::Result<bool> {
         self.flush(0)?;
         if self.connection.is_handshaking() && self.receive()? == 0 {
-            return Err(closed());
+            return Err(closed_by_peer());
         }
         Ok(!self.connection.is_handshaking() && !self.wants_write())
     }
@@ -41,7 +41,9 @@ impl Session {
         loop {
             match self.connection.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(closed()),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(closed_by_peer());
+                }
                 other => return other,
             }
             if received && self.incoming.buffer().is_empty() {
@@ -62,7 +64,7 @@ impl Session {
         let taken =
             if self.wants_write() { 0 } else { self.connection.writer().write_vectored(slices)? };
         match self.send(flags) {
-            Err(error) if taken > 0 && is_passing(&error) => Ok(taken),
+            Err(error) if taken > 0 && is_transient(&error) => Ok(taken),
             other => other.map(|_| taken),
         }
     }
@@ -79,7 +81,7 @@ impl Session {
                     taken += count;
                     IoSlice::advance_slices(&mut left, count);
                 }
-                Err(error) if is_passing(&error) => break,
+                Err(error) if is_transient(&error) => break,
                 Err(error) => return Err(error),
             }
         }
@@ -104,7 +106,7 @@ impl Session {
     fn receive(&mut self) -> io::Result<usize> {
         // Answers to what the peer's TLS asked, which must not wait for a peer that waits for this end to read.
         if let Err(error) = self.flush(libc::MSG_DONTWAIT)
-            && !is_passing(&error)
+            && !is_transient(&error)
         {
             return Err(error);
         }
@@ -129,7 +131,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for TlsSession {
     fn drop(&mut self) {
         self.end();
     }

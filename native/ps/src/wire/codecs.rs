@@ -5,7 +5,7 @@ use firesteel_core::compression::{
 };
 
 use crate::error::PsError;
-use crate::link::{Link, LinkError, Patience};
+use crate::link::{IoTimeouts, Link, LinkError};
 
 /// Values that are received before they are decoded and looked at, while they are in the cache: 256 KiB.
 const PIECE: usize = 64 * 1024;
@@ -84,11 +84,11 @@ fn compressed(spec: CompressionSpec) -> bool {
 /// memory to use again.
 pub(crate) fn receive<E: From<LinkError> + From<PsError>>(
     link: &mut Link,
-    patience: Patience,
+    timeouts: IoTimeouts,
     codec: &dyn Codec,
     code: &mut Vec<u8>,
     values: &mut [f32],
-    mut see: impl FnMut(&[f32]),
+    mut on_piece: impl FnMut(&[f32]),
 ) -> Result<(), E> {
     let piece = match codec.grain() {
         Some(grain) => PIECE.next_multiple_of(grain),
@@ -96,9 +96,9 @@ pub(crate) fn receive<E: From<LinkError> + From<PsError>>(
     };
     for values in values.chunks_mut(piece) {
         code.resize(codec.encoded_len(values.len()), 0);
-        link.read_exact(code, patience)?;
+        link.read_exact(code, timeouts)?;
         codec.decode(code, values).map_err(PsError::from)?;
-        see(values);
+        on_piece(values);
     }
     Ok(())
 }

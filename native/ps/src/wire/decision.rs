@@ -6,7 +6,7 @@ use crate::error::PsError;
 use crate::wire::fields::{Field, Fields};
 
 /// The most bytes of the decisions that are told at once.
-pub(crate) const MAX_DECISIONS: usize = 1 << 20;
+pub(crate) const MAX_DECISION_BYTES: usize = 1 << 20;
 
 /// A number of a message that is NaN or infinite.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
 /// The sizes of what a payload holds, which the layout and the strategy's compression fix, and of what epochs are judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
+pub(crate) struct PayloadShape {
     /// Trained parameters.
     pub(crate) parameters: usize,
     /// Floating buffers.
@@ -29,7 +29,7 @@ pub(crate) struct Shape {
     pub(crate) sums: usize,
 }
 
-impl Shape {
+impl PayloadShape {
     /// Nothing is compressed.
     pub(crate) const fn plain(parameters: usize, floats: usize, integers: usize) -> Self {
         let bytes = parameters * size_of::<f32>();
@@ -42,12 +42,12 @@ impl Shape {
     }
 
     /// The bytes of a payload, if there is one.
-    pub(crate) fn payload_len(&self, payload: Payload) -> u64 {
+    pub(crate) fn payload_len(&self, payload: PayloadKind) -> u64 {
         let parameters = match payload {
-            Payload::None => return 0,
-            Payload::Message => self.message,
-            Payload::Replica | Payload::Frozen => self.parameters * size_of::<f32>(),
-            Payload::Center => self.center,
+            PayloadKind::None => return 0,
+            PayloadKind::Message => self.message,
+            PayloadKind::Replica | PayloadKind::Frozen => self.parameters * size_of::<f32>(),
+            PayloadKind::Center => self.center,
         };
         parameters as u64 + 4 * self.floats as u64 + 8 * self.integers as u64
     }
@@ -61,12 +61,12 @@ pub(crate) struct Body {
     /// Whether the sums over held-out rows come on top of them.
     sums: bool,
     /// The payload that follows.
-    pub(crate) payload: Payload,
+    pub(crate) payload: PayloadKind,
 }
 
 /// What follows a kind's fields: a flat buffer of parameters, and the buffers beside them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Payload {
+pub(crate) enum PayloadKind {
     /// Nothing.
     None,
     /// What a worker commits, in the fit's code for it.
@@ -81,13 +81,13 @@ pub(crate) enum Payload {
 
 impl Body {
     /// Fields of a fixed length.
-    pub(crate) fn fixed(len: usize, payload: Payload) -> Self {
+    pub(crate) fn fixed(len: usize, payload: PayloadKind) -> Self {
         Self { fields: len..=len, sums: false, payload }
     }
 
     /// Fields of a length between two, and no payload.
     pub(crate) fn between(fields: RangeInclusive<usize>) -> Self {
-        Self { fields, sums: false, payload: Payload::None }
+        Self { fields, sums: false, payload: PayloadKind::None }
     }
 
     /// A code and a text.
@@ -97,11 +97,11 @@ impl Body {
 
     /// An epoch and the sums over its held-out rows.
     pub(crate) fn sums() -> Self {
-        Self { sums: true, ..Self::fixed(u32::LEN, Payload::None) }
+        Self { sums: true, ..Self::fixed(u32::LEN, PayloadKind::None) }
     }
 
     /// Splits a frame's length into the bytes of its fields and whether a payload follows.
-    fn split(&self, length: u64, shape: Shape) -> Option<(usize, bool)> {
+    fn split(&self, length: u64, shape: PayloadShape) -> Option<(usize, bool)> {
         let with = |payload: u64| {
             let fields = usize::try_from(length.checked_sub(payload)?).ok()?;
             let sums = if self.sums { shape.sums.saturating_mul(f64::LEN) } else { 0 };
@@ -111,23 +111,23 @@ impl Body {
         let without = || with(0).map(|fields| (fields, false));
         let all = || with(shape.payload_len(self.payload)).map(|fields| (fields, true));
         match self.payload {
-            Payload::None => without(),
-            Payload::Message | Payload::Replica => all(),
-            Payload::Center | Payload::Frozen => without().or_else(all),
+            PayloadKind::None => without(),
+            PayloadKind::Message | PayloadKind::Replica => all(),
+            PayloadKind::Center | PayloadKind::Frozen => without().or_else(all),
         }
     }
 }
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
+pub(crate) struct FrameHeader {
     /// The bytes that follow the header.
     pub(crate) length: u64,
     /// The kind of request or reply.
     pub(crate) kind: u8,
 }
 
-impl Header {
+impl FrameHeader {
     /// Appends the header's bytes.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         self.length.put(out);
@@ -147,7 +147,11 @@ impl Header {
     }
 
     /// The bytes of the fields that follow, and whether a payload comes after them.
-    pub(crate) fn split(self, body: Option<&Body>, shape: Shape) -> Result<(usize, bool), PsError> {
+    pub(crate) fn split(
+        self,
+        body: Option<&Body>,
+        shape: PayloadShape,
+    ) -> Result<(usize, bool), PsError> {
         let body =
             body.ok_or_else(|| PsError::Protocol(format!("unknown kind of frame: {}", self.kind)))?;
         body.split(self.length, shape).ok_or_else(|| {

@@ -4,13 +4,13 @@ use firesteel_core::compression::Distortion;
 use firesteel_core::{Commit, ErrorCode, Position, Registration, Save, Span, Tally, WorkerId};
 
 use crate::error::PsError;
-use crate::wire::decision::{Decision, Flaw, MAX_DECISIONS};
+use crate::wire::decision::{Decision, Flaw, MAX_DECISION_BYTES};
 use crate::wire::fields::{Field, Fields};
-use crate::wire::frame::{Body, HEADER_LEN, Header, MAX_TEXT, Payload};
+use crate::wire::frame::{Body, FrameHeader, HEADER_LEN, MAX_TEXT, PayloadKind};
 
 /// What a commit and a save say beside their payload.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Window {
+pub(crate) struct WindowSummary {
     /// Counts the attempt's commits and saves from 1.
     pub(crate) sequence: u64,
     /// The mini-batches that it holds.
@@ -21,7 +21,7 @@ pub(crate) struct Window {
     pub(crate) distortion: Distortion,
 }
 
-impl Window {
+impl WindowSummary {
     const LEN: usize = 8 + 4 + 4 + 4 + 8 + 8 + 8 + 8 + 8;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -50,7 +50,7 @@ impl Window {
     }
 }
 
-impl From<&Commit<'_>> for Window {
+impl From<&Commit<'_>> for WindowSummary {
     fn from(commit: &Commit<'_>) -> Self {
         Self {
             sequence: commit.sequence,
@@ -61,7 +61,7 @@ impl From<&Commit<'_>> for Window {
     }
 }
 
-impl From<&Save<'_>> for Window {
+impl From<&Save<'_>> for WindowSummary {
     fn from(save: &Save<'_>) -> Self {
         Self {
             sequence: save.sequence,
@@ -80,11 +80,11 @@ pub(crate) enum Request {
     /// Wants the center variable.
     Pull,
     /// Commits the payload.
-    Commit(Window),
+    Commit(WindowSummary),
     /// Commits the payload and wants the center variable.
-    Exchange(Window),
+    Exchange(WindowSummary),
     /// Saves the payload, a replica.
-    Save(Window),
+    Save(WindowSummary),
     /// Renews the lease and tells the progress since the last commit or save.
     Heartbeat { position: Position, rows: u64, tally: Tally },
     /// Fails the fit.
@@ -92,15 +92,15 @@ pub(crate) enum Request {
     /// Gives the lease back.
     Finish,
     /// Gives the payload to the open round.
-    Contribute(Window),
+    Contribute(WindowSummary),
     /// Wants what the round gives that the contribution of this number belongs to, once it is closed.
     CloseRound { sequence: u64 },
     /// Says that a shard found a number in this window's message that is NaN or infinite.
-    Flawed { window: Window, flaw: Flaw },
+    Flawed { window: WindowSummary, flaw: Flaw },
     /// Leaves the payload, a part of a message, with a shard until the driver decides.
     Stage { worker: WorkerId, attempt: i64, sequence: u64 },
     /// Wants a shard's part of the center variable that the driver's decision of this number gives this worker.
-    Fetch { worker: WorkerId, ticket: u64 },
+    Fetch { worker: WorkerId, decision: u64 },
     /// Gives a shard the payload as the beginning of its part.
     Load,
     /// Tells a shard decisions in order, of which the first has this number.
@@ -136,20 +136,22 @@ impl Request {
     /// What follows the header of this kind of request; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
-            Self::REGISTER => Body::fixed(44, Payload::None),
-            Self::PULL | Self::FINISH | Self::EVALUATE | Self::END => Body::fixed(0, Payload::None),
-            Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
-                Body::fixed(Window::LEN, Payload::Message)
+            Self::REGISTER => Body::fixed(44, PayloadKind::None),
+            Self::PULL | Self::FINISH | Self::EVALUATE | Self::END => {
+                Body::fixed(0, PayloadKind::None)
             }
-            Self::SAVE => Body::fixed(Window::LEN, Payload::Replica),
-            Self::CLOSE_ROUND => Body::fixed(u64::LEN, Payload::None),
-            Self::HEARTBEAT => Body::fixed(32, Payload::None),
+            Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
+                Body::fixed(WindowSummary::LEN, PayloadKind::Message)
+            }
+            Self::SAVE => Body::fixed(WindowSummary::LEN, PayloadKind::Replica),
+            Self::CLOSE_ROUND => Body::fixed(u64::LEN, PayloadKind::None),
+            Self::HEARTBEAT => Body::fixed(32, PayloadKind::None),
             Self::ABORT => Body::text(),
-            Self::FLAWED => Body::fixed(Window::LEN + Flaw::LEN, Payload::None),
-            Self::STAGE => Body::fixed(24, Payload::Message),
-            Self::FETCH => Body::fixed(16, Payload::None),
-            Self::LOAD => Body::fixed(0, Payload::Replica),
-            Self::DECIDE => Body::between(u64::LEN..=u64::LEN + MAX_DECISIONS),
+            Self::FLAWED => Body::fixed(WindowSummary::LEN + Flaw::LEN, PayloadKind::None),
+            Self::STAGE => Body::fixed(24, PayloadKind::Message),
+            Self::FETCH => Body::fixed(16, PayloadKind::None),
+            Self::LOAD => Body::fixed(0, PayloadKind::Replica),
+            Self::DECIDE => Body::between(u64::LEN..=u64::LEN + MAX_DECISION_BYTES),
             Self::SCORE => Body::sums(),
             _ => return None,
         })
@@ -210,10 +212,10 @@ impl Request {
                 attempt.put(out);
                 sequence.put(out);
             }
-            Self::Fetch { worker, ticket } => {
+            Self::Fetch { worker, decision } => {
                 worker.partition.put(out);
                 worker.index.put(out);
-                ticket.put(out);
+                decision.put(out);
             }
             Self::Decide { first, decisions } => {
                 first.put(out);
@@ -240,9 +242,9 @@ impl Request {
                 held_out: fields.take()?,
             }),
             Self::PULL => Self::Pull,
-            Self::COMMIT => Self::Commit(Window::take(&mut fields)?),
-            Self::EXCHANGE => Self::Exchange(Window::take(&mut fields)?),
-            Self::SAVE => Self::Save(Window::take(&mut fields)?),
+            Self::COMMIT => Self::Commit(WindowSummary::take(&mut fields)?),
+            Self::EXCHANGE => Self::Exchange(WindowSummary::take(&mut fields)?),
+            Self::SAVE => Self::Save(WindowSummary::take(&mut fields)?),
             Self::HEARTBEAT => Self::Heartbeat {
                 position: Position { epoch: fields.take()?, batch: fields.take()? },
                 rows: fields.take()?,
@@ -255,11 +257,12 @@ impl Request {
             Self::FINISH => Self::Finish,
             Self::EVALUATE => Self::Evaluate,
             Self::SCORE => Self::Score { epoch: fields.take()?, sums: fields.take_all()? },
-            Self::CONTRIBUTE => Self::Contribute(Window::take(&mut fields)?),
+            Self::CONTRIBUTE => Self::Contribute(WindowSummary::take(&mut fields)?),
             Self::CLOSE_ROUND => Self::CloseRound { sequence: fields.take()? },
-            Self::FLAWED => {
-                Self::Flawed { window: Window::take(&mut fields)?, flaw: Flaw::take(&mut fields)? }
-            }
+            Self::FLAWED => Self::Flawed {
+                window: WindowSummary::take(&mut fields)?,
+                flaw: Flaw::take(&mut fields)?,
+            },
             Self::STAGE => Self::Stage {
                 worker: WorkerId { partition: fields.take()?, index: fields.take()? },
                 attempt: fields.take()?,
@@ -267,7 +270,7 @@ impl Request {
             },
             Self::FETCH => Self::Fetch {
                 worker: WorkerId { partition: fields.take()?, index: fields.take()? },
-                ticket: fields.take()?,
+                decision: fields.take()?,
             },
             Self::LOAD => Self::Load,
             Self::DECIDE => {
@@ -293,7 +296,7 @@ pub(super) fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOn
     fields(out);
     let length = (out.len() - HEADER_LEN) as u64 + payload;
     let mut header = Vec::with_capacity(HEADER_LEN);
-    Header { length, kind }.encode(&mut header);
+    FrameHeader { length, kind }.encode(&mut header);
     out[..HEADER_LEN].copy_from_slice(&header);
 }
 

@@ -44,7 +44,7 @@
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |
 //! | 12 | `Stage` | partition u32, index u32, attempt i64, sequence u64 | message | `Staged` |
-//! | 13 | `Fetch` | partition u32, index u32, ticket u64 | | `Slice`, to the driver `Exact`, or `Gone` |
+//! | 13 | `Fetch` | partition u32, index u32, decision u64 | | `Slice`, to the driver `Exact`, or `Gone` |
 //! | 14 | `Load` | | f32\[\] | `Done` |
 //! | 15 | `Decide` | number of the first u64, decisions (1 MiB at most) | | `Done` |
 //! | 16 | `End` | | | `Done` |
@@ -70,7 +70,7 @@
 //! | 132 | `Done` | | |
 //! | 133 | `Waiting` | | |
 //! | 134 | `Failure` | code u16, text (UTF-8) | |
-//! | 135 | `Decided` | answer, ticket u64 | center |
+//! | 135 | `Decided` | answer, decision u64 | center |
 //! | 136 | `Staged` | flaw, if there is one | |
 //! | 137 | `Slice` | | center |
 //! | 138 | `Gone` | | |
@@ -97,9 +97,9 @@ mod reply;
 mod tests;
 
 pub(crate) use codecs::{Codecs, receive};
-pub(crate) use decision::{Decision, Flaw, MAX_DECISIONS, Share};
-pub(crate) use frame::{Header, Payload, Shape};
-pub(crate) use message::{Request, Window};
+pub(crate) use decision::{Decision, Flaw, MAX_DECISION_BYTES, Share};
+pub(crate) use frame::{FrameHeader, PayloadKind, PayloadShape};
+pub(crate) use message::{Request, WindowSummary};
 pub(crate) use reply::Reply;
 
 /// The version of the protocol that this library speaks. Peers must agree in it.

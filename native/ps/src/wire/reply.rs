@@ -6,7 +6,7 @@ use firesteel_core::{Answer, Assignment, ErrorCode, Granted, Position};
 use crate::error::PsError;
 use crate::wire::decision::Flaw;
 use crate::wire::fields::{Field, Fields};
-use crate::wire::frame::{Body, Payload};
+use crate::wire::frame::{Body, PayloadKind};
 use crate::wire::message::{frame, put_text, take_text, unknown};
 
 /// What the server answers.
@@ -23,7 +23,7 @@ pub(crate) enum Reply {
     /// Still at it: the reply comes later.
     Waiting,
     /// As an answer with a payload, from a server with shards: they give the rest under this number.
-    Decided { answer: Answer, ticket: u64 },
+    Decided { answer: Answer, decision: u64 },
     /// A part of a message is there; the first of its numbers that is NaN or infinite, if there is one.
     Staged { flaw: Option<Flaw> },
     /// The payload is what a worker fetched.
@@ -55,15 +55,15 @@ impl Reply {
     /// What follows the header of this kind of reply; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
-            Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
-            Self::REGISTERED => Body::fixed(12, Payload::None),
-            Self::ANSWER => Body::fixed(ANSWER_LEN + 1, Payload::Center),
-            Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, Payload::Frozen),
-            Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, Payload::None),
-            Self::DECIDED => Body::fixed(ANSWER_LEN + u64::LEN, Payload::Center),
+            Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, PayloadKind::None),
+            Self::REGISTERED => Body::fixed(12, PayloadKind::None),
+            Self::ANSWER => Body::fixed(ANSWER_LEN + 1, PayloadKind::Center),
+            Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, PayloadKind::Frozen),
+            Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, PayloadKind::None),
+            Self::DECIDED => Body::fixed(ANSWER_LEN + u64::LEN, PayloadKind::Center),
             Self::STAGED => Body::between(0..=Flaw::LEN),
-            Self::SLICE => Body::fixed(0, Payload::Center),
-            Self::EXACT => Body::fixed(0, Payload::Replica),
+            Self::SLICE => Body::fixed(0, PayloadKind::Center),
+            Self::EXACT => Body::fixed(0, PayloadKind::Replica),
             Self::FAILURE => Body::text(),
             _ => return None,
         })
@@ -112,9 +112,9 @@ impl Reply {
                 epoch.put(out);
             }
             Self::Failure { code, message } => put_text(*code, message, out),
-            Self::Decided { answer, ticket } => {
+            Self::Decided { answer, decision } => {
                 put_answer(answer, out);
-                ticket.put(out);
+                decision.put(out);
             }
             Self::Staged { flaw } => flaw.iter().for_each(|flaw| flaw.put(out)),
             Self::Done | Self::Waiting | Self::Slice | Self::Exact | Self::Gone => {}
@@ -161,7 +161,7 @@ impl Reply {
                 Self::Failure { code, message }
             }
             Self::DECIDED => {
-                Self::Decided { answer: take_answer(&mut fields)?, ticket: fields.take()? }
+                Self::Decided { answer: take_answer(&mut fields)?, decision: fields.take()? }
             }
             Self::STAGED if fields.0.is_empty() => Self::Staged { flaw: None },
             Self::STAGED => Self::Staged { flaw: Some(Flaw::take(&mut fields)?) },

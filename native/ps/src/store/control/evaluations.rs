@@ -7,7 +7,7 @@
 //! Nobody is waited for who may not come: a worker that lost its lease, or never started, holds an epoch's end up for as
 //! long as a lease lasts, and the others go on without it. Its retry scores what is still open.
 
-mod saved;
+mod progress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use firesteel_core::metrics::{MetricSet, MetricSums};
 use firesteel_core::spec::{ControlError, Monitor, ServerSpec};
 use firesteel_core::{Answer, Assignment, ErrorCode, WorkerId};
 
-use super::{Control, Speaker, Terms};
+use super::{Control, LeaseHolder, Terms};
 use crate::error::PsError;
-use crate::store::evaluation::Frozen;
+use crate::store::evaluation::FrozenModel;
 use crate::store::status::ValidationStatus;
-use crate::store::turn::Turn;
+use crate::store::ticket::Ticket;
 
-pub(crate) use self::saved::SavedEvaluations;
+pub(crate) use progress::SavedEvaluations;
 
 /// The ends of a fit's epochs.
 #[derive(Debug)]
@@ -38,21 +38,21 @@ pub(crate) struct Evaluations {
     restore_best: bool,
     /// The next epoch to end.
     next: u32,
-    open: Option<Open>,
+    open: Option<OpenEvaluation>,
     /// Since when workers that never started are all that is waited for.
     unstarted: Option<Instant>,
-    best: Option<Best>,
+    best: Option<BestEpoch>,
     reductions: u32,
-    ended: Vec<Ended>,
+    ended: Vec<EndedEpoch>,
 }
 
 /// An epoch that is being scored.
 #[derive(Debug)]
-struct Open {
+struct OpenEvaluation {
     epoch: u32,
     version: u64,
     /// `None` until it has been read.
-    frozen: Option<Arc<Frozen>>,
+    frozen: Option<Arc<FrozenModel>>,
     /// Whose scores are missing.
     waiting: BTreeSet<WorkerId>,
     scores: BTreeMap<WorkerId, MetricSums>,
@@ -60,7 +60,7 @@ struct Open {
 
 /// An epoch that has been judged.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedEpoch {
     pub(crate) version: u64,
     /// Over all workers, confusion matrices included; `None` where no rows are held out.
     pub(crate) all: Option<ValidationStatus>,
@@ -70,26 +70,26 @@ pub(crate) struct Ended {
 
 /// The best epoch so far.
 #[derive(Clone, Debug)]
-pub(crate) struct Best {
+pub(crate) struct BestEpoch {
     pub(crate) epoch: u32,
     pub(crate) version: u64,
     /// Its model, where it is to be restored.
-    pub(crate) frozen: Option<Arc<Frozen>>,
+    pub(crate) frozen: Option<Arc<FrozenModel>>,
 }
 
 /// The center variable is to be frozen in this turn, for this epoch. Dropped, it lets those behind it pass.
 #[derive(Debug)]
-pub(crate) struct Freeze {
-    pub(crate) turn: Turn,
+pub(crate) struct FreezeTicket {
+    pub(crate) ticket: Ticket,
     pub(crate) epoch: u32,
 }
 
 /// What is asked of a worker, with the frozen center variable where it is to be scored.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct AssignedEvaluation {
     pub(crate) answer: Answer,
     pub(crate) assignment: Assignment,
-    pub(crate) frozen: Option<Arc<Frozen>>,
+    pub(crate) frozen: Option<Arc<FrozenModel>>,
 }
 
 impl Evaluations {
@@ -122,11 +122,11 @@ impl Evaluations {
     }
 
     /// The epochs that have been judged, in order.
-    pub(crate) fn ended(&self) -> &[Ended] {
+    pub(crate) fn ended(&self) -> &[EndedEpoch] {
         &self.ended
     }
 
-    pub(crate) fn best(&self) -> Option<&Best> {
+    pub(crate) fn best(&self) -> Option<&BestEpoch> {
         self.best.as_ref()
     }
 
@@ -141,8 +141,8 @@ impl Evaluations {
 
 impl Control {
     /// Judges the open epoch if nobody's scores are missing any longer, and freezes the next one if it is due.
-    pub(crate) fn advance(&mut self, terms: &Terms, now: Instant) -> Option<Freeze> {
-        if self.evaluations.is_none() || self.stops() {
+    pub(crate) fn advance(&mut self, terms: &Terms, now: Instant) -> Option<FreezeTicket> {
+        if self.evaluations.is_none() || self.is_stopping() {
             return None;
         }
         self.note_absent(terms, now);
@@ -163,14 +163,15 @@ impl Control {
     }
 
     /// Takes the turn in which the center variable is frozen, if all workers have trained the next epoch.
-    pub(crate) fn freeze(&mut self, terms: &Terms, now: Instant) -> Option<Freeze> {
+    pub(crate) fn freeze(&mut self, terms: &Terms, now: Instant) -> Option<FreezeTicket> {
         let started = self.started();
         let evaluations = self.evaluations.as_mut()?;
         let epoch = evaluations.next;
         if evaluations.open.is_some() || epoch >= terms.epochs {
             return None;
         }
-        let patient = |since: Instant| now.saturating_duration_since(since) < terms.lease.silence;
+        let within_grace =
+            |since: Instant| now.saturating_duration_since(since) < terms.lease.silence;
         let mut through = false;
         let mut without = Vec::new();
         for (id, worker) in &self.workers {
@@ -179,7 +180,7 @@ impl Control {
                 through |= here;
             } else if !worker.started {
                 // Of a fit that was interrupted, and not back yet.
-            } else if here || worker.absent.is_none_or(patient) {
+            } else if here || worker.absent.is_none_or(within_grace) {
                 return None;
             } else {
                 without.push(id.to_string());
@@ -190,7 +191,7 @@ impl Control {
         }
         let unstarted = terms.workers as usize - started;
         if unstarted > 0 {
-            if patient(*evaluations.unstarted.get_or_insert(now)) {
+            if within_grace(*evaluations.unstarted.get_or_insert(now)) {
                 return None;
             }
             without.push(format!("{unstarted} that have not started"));
@@ -201,7 +202,7 @@ impl Control {
             let scores = worker.registration.held_out > 0 && model;
             scores && worker.started && !worker.finished && worker.position.epoch > epoch
         });
-        evaluations.open = Some(Open {
+        evaluations.open = Some(OpenEvaluation {
             epoch,
             version: self.version,
             frozen: None,
@@ -214,11 +215,11 @@ impl Control {
                 without.join(", ")
             ));
         }
-        Some(Freeze { turn: Turn::behind(&mut self.tail, terms.stops), epoch })
+        Some(FreezeTicket { ticket: Ticket::issue(&mut self.tail, terms.ticket_steps), epoch })
     }
 
     /// Takes what was frozen for an epoch, which is judged at once if nobody scores it.
-    pub(crate) fn frozen(&mut self, epoch: u32, frozen: Frozen) {
+    pub(crate) fn frozen(&mut self, epoch: u32, frozen: FrozenModel) {
         let open = self.evaluations.as_mut().and_then(|evaluations| evaluations.open.as_mut());
         if let Some(open) = open.filter(|open| open.epoch == epoch) {
             // Of an ensemble, a worker may not have saved a model yet.
@@ -259,7 +260,7 @@ impl Control {
     /// Judges the open epoch if all scores are there.
     fn judge_open(&mut self) {
         let Some(evaluations) = &mut self.evaluations else { return };
-        let ready = |open: &mut Open| open.waiting.is_empty() && open.frozen.is_some();
+        let ready = |open: &mut OpenEvaluation| open.waiting.is_empty() && open.frozen.is_some();
         let Some(open) = evaluations.open.take_if(ready) else { return };
         evaluations.next = open.epoch + 1;
         let mut sums = evaluations.set.empty();
@@ -272,14 +273,14 @@ impl Control {
                 ValidationStatus::of(&evaluations.set, open.version, scores).without_matrices(),
             )
         });
-        let ended = Ended {
+        let ended = EndedEpoch {
             version: open.version,
             all: validated.then(|| ValidationStatus::of(&evaluations.set, open.version, &sums)),
             by_worker: by_worker.collect(),
         };
         evaluations.ended.push(ended);
         if empty {
-            self.judge_nothing(open.epoch);
+            self.note_empty_evaluation(open.epoch);
             return;
         }
         let total = self.epochs.get(open.epoch as usize).map(|total| total.tally);
@@ -293,7 +294,7 @@ impl Control {
         evaluations.reductions = verdict.reductions;
         if verdict.best {
             let frozen = open.frozen.filter(|_| evaluations.restore_best);
-            evaluations.best = Some(Best { epoch: open.epoch, version: open.version, frozen });
+            evaluations.best = Some(BestEpoch { epoch: open.epoch, version: open.version, frozen });
         }
         if let Some(reason) = verdict.stop {
             self.stop_for(reason);
@@ -301,7 +302,7 @@ impl Control {
     }
 
     /// An epoch without a single score: it says nothing, and if nobody holds rows out, none ever will.
-    fn judge_nothing(&mut self, epoch: u32) {
+    fn note_empty_evaluation(&mut self, epoch: u32) {
         let held_out = self.workers.values().any(|worker| worker.registration.held_out > 0);
         let judged = self.evaluations.as_ref().is_some_and(|evaluations| evaluations.judged);
         if held_out {
@@ -320,20 +321,20 @@ impl Control {
     /// What is asked of a worker's held-out rows.
     pub(crate) fn assign(
         &mut self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         terms: &Terms,
         now: Instant,
-    ) -> Result<Asked, PsError> {
-        self.holder(speaker, now)?;
-        let answer = self.answer(speaker.worker, 0);
-        let stops = self.stops();
-        let asked = |assignment, frozen| Asked { answer, assignment, frozen };
-        let Some(evaluations) = self.evaluations.as_ref().filter(|_| !stops) else {
+    ) -> Result<AssignedEvaluation, PsError> {
+        self.leased_worker(holder, now)?;
+        let answer = self.answer(holder.worker, 0);
+        let stopping = self.is_stopping();
+        let asked = |assignment, frozen| AssignedEvaluation { answer, assignment, frozen };
+        let Some(evaluations) = self.evaluations.as_ref().filter(|_| !stopping) else {
             return Ok(asked(Assignment::Over, None));
         };
         Ok(match &evaluations.open {
-            Some(Open { epoch, frozen: Some(frozen), waiting, .. })
-                if waiting.contains(&speaker.worker) =>
+            Some(OpenEvaluation { epoch, frozen: Some(frozen), waiting, .. })
+                if waiting.contains(&holder.worker) =>
             {
                 asked(Assignment::Score { epoch: *epoch }, Some(Arc::clone(frozen)))
             }
@@ -345,14 +346,14 @@ impl Control {
     /// Takes a worker's scores. Those of an epoch that is not open, or that it has given, change nothing.
     pub(crate) fn score(
         &mut self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         epoch: u32,
         numbers: &[f64],
         now: Instant,
     ) -> Result<(), PsError> {
-        let held_out = self.holder(speaker, now)?.registration.held_out;
+        let held_out = self.leased_worker(holder, now)?.registration.held_out;
         let refused = |problem: &str| {
-            let worker = speaker.worker;
+            let worker = holder.worker;
             Err(PsError::Protocol(format!(
                 "worker {worker}: the scores of epoch {epoch}: {problem}"
             )))
@@ -367,18 +368,18 @@ impl Control {
             return refused("more rows than were held out");
         }
         if let Some(open) = evaluations.open.as_mut().filter(|open| open.epoch == epoch)
-            && open.waiting.remove(&speaker.worker)
+            && open.waiting.remove(&holder.worker)
         {
-            open.scores.insert(speaker.worker, sums);
+            open.scores.insert(holder.worker, sums);
         }
         Ok(())
     }
 
     /// Whether a worker's held-out rows are to be scored, and how often the learning rate has been reduced.
-    pub(super) fn asks(&self, worker: WorkerId) -> (bool, u32) {
+    pub(super) fn requests_for(&self, worker: WorkerId) -> (bool, u32) {
         match &self.evaluations {
             Some(evaluations) => {
-                (!self.stops() && evaluations.waits_for(worker), evaluations.reductions)
+                (!self.is_stopping() && evaluations.waits_for(worker), evaluations.reductions)
             }
             None => (false, 0),
         }

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use firesteel_core::{Answer, Registration, Tally, WorkerId};
 
-use super::{Control, Grant, Speaker, Terms, fenced};
-use crate::checkpoint::EARLIER;
+use super::{Control, LeaseHolder, RegisterOutcome, Terms, fenced};
+use crate::checkpoint::EARLIER_ATTEMPT;
 use crate::error::PsError;
-use crate::store::worker::{Lease, Worker};
+use crate::store::worker::{Lease, WorkerRecord};
 use crate::wire::Decision;
 
 impl Control {
@@ -19,7 +19,7 @@ impl Control {
         registration: &Registration,
         session: u64,
         now: Instant,
-    ) -> Result<Grant, PsError> {
+    ) -> Result<RegisterOutcome, PsError> {
         let Registration { worker: id, attempt, .. } = *registration;
         if self.ended.get(&id.partition).is_some_and(|ended| ended.contains(&attempt)) {
             return Err(fenced(id, attempt, "Spark reported it ended"));
@@ -31,7 +31,7 @@ impl Control {
                     terms.workers
                 )));
             }
-            self.workers.insert(id, Worker::new(*registration, terms.epochs));
+            self.workers.insert(id, WorkerRecord::new(*registration, terms.epochs));
         }
         let others = self.epoch_of_others(id);
         let Some(worker) = self.workers.get_mut(&id) else {
@@ -50,7 +50,7 @@ impl Control {
                 || worker.waiting.last().is_some_and(|&last| last > attempt))
         {
             worker.waiting.insert(attempt);
-            return Ok(Grant::Held);
+            return Ok(RegisterOutcome::Held);
         }
         let known = worker.registration;
         if !newer && known != *registration {
@@ -67,7 +67,7 @@ impl Control {
             worker.last = (0, Answer::default());
             worker.open = (0, Tally::default());
             worker.pending = None;
-            worker.owed = false;
+            worker.unread_round = false;
             if let Some((position, rows, tally)) =
                 worker.replace(*registration, terms.epochs, others)
             {
@@ -76,7 +76,7 @@ impl Control {
                     total.tally.add(Tally { loss: -tally.loss, weight: -tally.weight });
                 }
                 let before = match known.attempt {
-                    EARLIER => "the interrupted fit".to_owned(),
+                    EARLIER_ATTEMPT => "the interrupted fit".to_owned(),
                     attempt => format!("attempt {attempt}"),
                 };
                 let warning = format!(
@@ -87,14 +87,14 @@ impl Control {
                 changed = Some(warning);
             }
         }
-        let granted = Grant::Granted(worker.position, Arc::clone(&worker.activity));
+        let granted = RegisterOutcome::Granted(worker.position, Arc::clone(&worker.activity));
         if newer {
             self.decide(|| Decision::Forget { worker: id, attempt: known.attempt });
         }
         if let Some(warning) = changed {
             self.warn(warning);
         }
-        self.start_clock(terms.most, now);
+        self.start_clock(terms.max_duration, now);
         Ok(granted)
     }
 
@@ -133,10 +133,10 @@ impl Control {
     }
 
     /// Starts the grace of the lease whose connection was closed.
-    pub(crate) fn disconnected(&mut self, speaker: Speaker, now: Instant) {
+    pub(crate) fn disconnected(&mut self, holder: LeaseHolder, now: Instant) {
         if let Some(lease) =
-            self.workers.get_mut(&speaker.worker).and_then(|worker| worker.lease.as_mut())
-            && lease.session == speaker.session
+            self.workers.get_mut(&holder.worker).and_then(|worker| worker.lease.as_mut())
+            && lease.session == holder.session
         {
             lease.closed = Some(now);
         }

@@ -8,11 +8,11 @@ use firesteel_core::compression::Distortion;
 
 use super::{Control, EpochTotal, Evaluations, Terms};
 use crate::error::PsError;
-use crate::store::evaluation::Frozen;
+use crate::store::evaluation::FrozenModel;
 use crate::store::status::{
     EpochStatus, FailureStatus, LedgerStatus, ServerStatus, ServerSummary, ValidationStatus,
 };
-use crate::store::worker::{Worker, mean};
+use crate::store::worker::{WorkerRecord, mean};
 
 impl Control {
     /// Fails unless there is a trained model to give.
@@ -86,7 +86,7 @@ impl Control {
             bytes,
             workers: self.workers.values().map(|worker| worker.status(now, terms)).collect(),
             epochs: epochs.collect(),
-            rows_trained: self.workers.values().map(Worker::rows).sum(),
+            rows_trained: self.workers.values().map(WorkerRecord::rows).sum(),
             recent_loss: mean(recent),
             warnings: self.warnings.clone(),
             resumed: self.resumed,
@@ -125,7 +125,7 @@ impl Control {
     }
 
     /// The model that is to be restored and its version, where one is.
-    pub(crate) fn restored(&self) -> Option<(Arc<Frozen>, u64)> {
+    pub(crate) fn restored(&self) -> Option<(Arc<FrozenModel>, u64)> {
         let best = self.evaluations.as_ref()?.best()?;
         Some((Arc::clone(best.frozen.as_ref()?), best.version))
     }

@@ -1,6 +1,6 @@
 //! The order in which operations pass over the center variable.
 //!
-//! Every operation (commit, pull, snapshot) takes a [`Turn`] under the control lock and then visits the stripes from first to
+//! Every operation (commit, pull, snapshot) takes a [`Ticket`] under the control lock and then visits the stripes from first to
 //! last, each no sooner than the operation that took the turn before it has left that stripe. So each sees exactly what those
 //! before it did, while several work on different stripes at the same time.
 
@@ -15,20 +15,20 @@ const STRIDE: usize = 4;
 
 /// How far an operation has got.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
-    state: Mutex<State>,
+pub(crate) struct TicketProgress {
+    state: Mutex<ProgressState>,
     moved: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ProgressState {
     /// The stripes that the operation has left.
     left: usize,
     /// What its follower sleeps for, if it does.
     wanted: Option<usize>,
 }
 
-impl Progress {
+impl TicketProgress {
     fn set(&self, left: usize) {
         let mut state = self.state.lock();
         state.left = left;
@@ -58,9 +58,9 @@ impl Progress {
 
 /// The place of one operation. Dropped early (a panic), it lets those behind it pass once those before it have.
 #[derive(Debug)]
-pub(crate) struct Turn {
-    ahead: Option<Arc<Progress>>,
-    mine: Arc<Progress>,
+pub(crate) struct Ticket {
+    ahead: Option<Arc<TicketProgress>>,
+    mine: Arc<TicketProgress>,
     stripes: usize,
     left: usize,
     /// How many stripes the one ahead is known to have left.
@@ -68,10 +68,10 @@ pub(crate) struct Turn {
     waited: Duration,
 }
 
-impl Turn {
+impl Ticket {
     /// The place behind `tail`, which becomes the new tail. To be called under the control lock.
-    pub(crate) fn behind(tail: &mut Option<Arc<Progress>>, stripes: usize) -> Self {
-        let mine = Arc::new(Progress::default());
+    pub(crate) fn issue(tail: &mut Option<Arc<TicketProgress>>, stripes: usize) -> Self {
+        let mine = Arc::new(TicketProgress::default());
         let ahead = tail.replace(Arc::clone(&mine)).filter(|ahead| !ahead.is_done(stripes));
         let free = if ahead.is_some() { 0 } else { stripes };
         Self { ahead, mine, stripes, left: 0, free, waited: Duration::ZERO }
@@ -109,7 +109,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Ticket {
     fn drop(&mut self) {
         if self.left < self.stripes {
             if let Some(ahead) = &self.ahead {
@@ -128,10 +128,10 @@ mod tests {
     const STRIPES: usize = 9;
 
     /// Visits all stripes and writes down who came where.
-    fn visit(mut turn: Turn, name: usize, log: &[Mutex<Vec<usize>>]) {
-        while let Some(index) = turn.enter() {
+    fn visit(mut ticket: Ticket, name: usize, log: &[Mutex<Vec<usize>>]) {
+        while let Some(index) = ticket.enter() {
             log[index].lock().push(name);
-            turn.leave();
+            ticket.leave();
         }
     }
 
@@ -140,11 +140,11 @@ mod tests {
         for _ in 0..50 {
             let log: Vec<_> = (0..STRIPES).map(|_| Mutex::new(Vec::new())).collect();
             let mut tail = None;
-            let turns: Vec<_> = (0..8).map(|_| Turn::behind(&mut tail, STRIPES)).collect();
+            let tickets: Vec<_> = (0..8).map(|_| Ticket::issue(&mut tail, STRIPES)).collect();
             thread::scope(|scope| {
-                for (name, turn) in turns.into_iter().enumerate().rev() {
+                for (name, ticket) in tickets.into_iter().enumerate().rev() {
                     let log = &log;
-                    scope.spawn(move || visit(turn, name, log));
+                    scope.spawn(move || visit(ticket, name, log));
                 }
             });
             for stripe in log {
@@ -157,9 +157,9 @@ mod tests {
     fn a_turn_dropped_half_way_lets_those_behind_it_pass_but_not_before_those_ahead() {
         let log: Vec<_> = (0..STRIPES).map(|_| Mutex::new(Vec::new())).collect();
         let mut tail = None;
-        let first = Turn::behind(&mut tail, STRIPES);
-        let dropped = Turn::behind(&mut tail, STRIPES);
-        let last = Turn::behind(&mut tail, STRIPES);
+        let first = Ticket::issue(&mut tail, STRIPES);
+        let dropped = Ticket::issue(&mut tail, STRIPES);
+        let last = Ticket::issue(&mut tail, STRIPES);
         thread::scope(|scope| {
             scope.spawn(|| drop(dropped));
             scope.spawn(|| visit(last, 2, &log));
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn nobody_waits_behind_an_operation_that_is_over() {
         let mut tail = None;
-        drop(Turn::behind(&mut tail, STRIPES));
-        assert!(Turn::behind(&mut tail, STRIPES).ahead.is_none());
+        drop(Ticket::issue(&mut tail, STRIPES));
+        assert!(Ticket::issue(&mut tail, STRIPES).ahead.is_none());
     }
 }

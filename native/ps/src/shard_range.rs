@@ -9,13 +9,13 @@ use crate::store::STRIPE;
 
 /// One of the shards of a center variable, or all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cut {
+pub(crate) struct ShardRange {
     shard: u32,
     shards: u32,
     range: Range<usize>,
 }
 
-impl Cut {
+impl ShardRange {
     /// Shard number `shard` of `shards` that `parameters` parameters are cut into: at the ends of stripes, so that the rules
     /// work on the same stripes as in one piece, and as evenly as that allows.
     pub(crate) fn new(parameters: usize, shard: u32, shards: u32) -> Result<Self, PsError> {
@@ -73,7 +73,7 @@ mod tests {
             prop_assume!(shards as usize <= stripes);
             let mut end = 0;
             for shard in 0..shards {
-                let range = Cut::new(parameters, shard, shards).unwrap().range();
+                let range = ShardRange::new(parameters, shard, shards).unwrap().range();
                 prop_assert_eq!(range.start, end);
                 prop_assert_eq!(range.start % STRIPE, 0);
                 prop_assert!(!range.is_empty());
@@ -86,12 +86,12 @@ mod tests {
 
     #[test]
     fn every_shard_has_a_stripe_and_a_hash_of_its_own() {
-        let error = Cut::new(2 * STRIPE, 0, 3).unwrap_err();
+        let error = ShardRange::new(2 * STRIPE, 0, 3).unwrap_err();
         assert!(error.to_string().contains("make 2 stripes"), "{error}");
-        assert!(Cut::new(2 * STRIPE, 2, 2).is_err());
-        let cut = |shard| Cut::new(3 * STRIPE, shard, 2).unwrap();
-        assert_ne!(cut(0).hash(7), cut(1).hash(7));
-        assert_ne!(cut(0).hash(7), cut(0).hash(8));
-        assert_eq!(Cut::new(5, 0, 1).unwrap().hash(7), 7);
+        assert!(ShardRange::new(2 * STRIPE, 2, 2).is_err());
+        let shard_range = |shard| ShardRange::new(3 * STRIPE, shard, 2).unwrap();
+        assert_ne!(shard_range(0).hash(7), shard_range(1).hash(7));
+        assert_ne!(shard_range(0).hash(7), shard_range(0).hash(8));
+        assert_eq!(ShardRange::new(5, 0, 1).unwrap().hash(7), 7);
     }
 }

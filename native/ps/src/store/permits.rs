@@ -1,6 +1,6 @@
 //! How many operations are under way over the center variable at a time.
 //!
-//! An operation that has its [`Turn`](super::Turn) follows the one ahead from stripe to stripe. Where there are more of them than cores,
+//! An operation that has its [`Ticket`](super::Ticket) follows the one ahead from stripe to stripe. Where there are more of them than cores,
 //! each is put to sleep and woken several times, and all behind it wait for that. So commits and pulls wait for a lane before they
 //! take their turn: each is woken once, and then runs to its end.
 
@@ -13,14 +13,14 @@ use std::thread::{self, Thread};
 use parking_lot::Mutex;
 
 /// The stops that an operation should have to itself, so that it seldom sleeps for the one ahead: 8 MiB.
-const STOPS: usize = 64;
+const STEPS_PER_PERMIT: usize = 64;
 
 /// The lanes of a store, which go to whoever has waited longest.
 #[derive(Debug)]
-pub(crate) struct Lanes(Mutex<State>);
+pub(crate) struct ApplyPermits(Mutex<PermitState>);
 
 #[derive(Debug)]
-struct State {
+struct PermitState {
     free: usize,
     /// Nobody, unless all lanes are taken.
     waiting: VecDeque<Arc<Waiter>>,
@@ -32,24 +32,24 @@ struct Waiter {
     thread: Thread,
 }
 
-impl Lanes {
+impl ApplyPermits {
     /// As many as a center variable of so many stops of a turn has room for, and no more than half of the cores: what goes over the
     /// connections takes as much of them as the operations do.
-    pub(crate) fn new(stops: usize) -> Self {
+    pub(crate) fn new(steps: usize) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self::of(count(stops, cores))
+        Self::of(count(steps, cores))
     }
 
     fn of(free: usize) -> Self {
-        Self(Mutex::new(State { free, waiting: VecDeque::new() }))
+        Self(Mutex::new(PermitState { free, waiting: VecDeque::new() }))
     }
 
     /// Waits for a lane. Whoever has one, or a turn, must not wait for another.
-    pub(crate) fn enter(&self) -> Lane<'_> {
+    pub(crate) fn acquire(&self) -> ApplyPermit<'_> {
         let mut state = self.0.lock();
         if state.free > 0 {
             state.free -= 1;
-            return Lane(self);
+            return ApplyPermit(self);
         }
         let waiter = Waiter { called: AtomicBool::new(false), thread: thread::current() };
         let waiter = Arc::new(waiter);
@@ -58,19 +58,19 @@ impl Lanes {
         while !waiter.called.load(Ordering::Acquire) {
             thread::park();
         }
-        Lane(self)
+        ApplyPermit(self)
     }
 }
 
-fn count(stops: usize, cores: usize) -> usize {
-    (stops / STOPS).min(cores / 2).max(1)
+fn count(steps: usize, cores: usize) -> usize {
+    (steps / STEPS_PER_PERMIT).min(cores / 2).max(1)
 }
 
 /// A lane, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lane<'a>(&'a Lanes);
+pub(crate) struct ApplyPermit<'a>(&'a ApplyPermits);
 
-impl Drop for Lane<'_> {
+impl Drop for ApplyPermit<'_> {
     fn drop(&mut self) {
         let mut state = self.0.0.lock();
         let next = state.waiting.pop_front();
@@ -103,18 +103,18 @@ mod tests {
 
     #[test]
     fn those_who_wait_get_a_lane_in_the_order_they_came() {
-        let lanes = Lanes::of(2);
+        let permits = ApplyPermits::of(2);
         let order = Mutex::new(Vec::new());
-        let (first, second) = (lanes.enter(), lanes.enter());
+        let (first, second) = (permits.acquire(), permits.acquire());
         let limit = Instant::now() + Duration::from_secs(30);
         thread::scope(|scope| {
             for name in 0..8 {
-                let (lanes, order) = (&lanes, &order);
+                let (permits, order) = (&permits, &order);
                 scope.spawn(move || {
-                    let _lane = lanes.enter();
+                    let _lane = permits.acquire();
                     order.lock().push(name);
                 });
-                while lanes.0.lock().waiting.len() <= name && Instant::now() < limit {
+                while permits.0.lock().waiting.len() <= name && Instant::now() < limit {
                     thread::yield_now();
                 }
             }
@@ -123,23 +123,23 @@ mod tests {
         });
         assert_eq!(order.into_inner(), [0, 1, 2, 3, 4, 5, 6, 7]);
         drop(second);
-        assert_eq!(lanes.0.lock().free, 2);
+        assert_eq!(permits.0.lock().free, 2);
     }
 
     #[test]
     fn never_more_are_under_way_than_there_are_lanes_and_a_panic_gives_a_lane_back() {
         const LANES: usize = 3;
-        let lanes = Lanes::of(LANES);
+        let permits = ApplyPermits::of(LANES);
         let under_way = AtomicUsize::new(0);
         let most = AtomicUsize::new(0);
         thread::scope(|scope| {
             for name in 0..16 {
-                let (lanes, under_way, most) = (&lanes, &under_way, &most);
+                let (permits, under_way, most) = (&permits, &under_way, &most);
                 scope.spawn(move || {
                     for round in 0..500 {
                         let panics = name == 0 && round % 100 == 0;
                         let ended = catch_unwind(AssertUnwindSafe(|| {
-                            let _lane = lanes.enter();
+                            let _lane = permits.acquire();
                             let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
                             most.fetch_max(now, Ordering::SeqCst);
                             thread::yield_now();
@@ -154,6 +154,6 @@ mod tests {
             }
         });
         assert!((1..=LANES).contains(&most.into_inner()));
-        assert_eq!(lanes.0.lock().free, LANES);
+        assert_eq!(permits.0.lock().free, LANES);
     }
 }

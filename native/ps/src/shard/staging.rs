@@ -7,17 +7,17 @@ use std::sync::Arc;
 use firesteel_core::WorkerId;
 
 use crate::error::PsError;
-use crate::store::View;
+use crate::store::CenterView;
 
 /// How many parts of one worker's messages wait at a time: one on its way, and one that is decided but not yet known to be.
-const MOST_STAGED: usize = 2;
+const MAX_STAGED: usize = 2;
 
 /// A window by its attempt and its sequence number.
 pub(super) type Key = (i64, u64);
 
 /// What became of a part that was to be staged.
 #[derive(Debug, PartialEq)]
-pub(super) enum Staging {
+pub(super) enum StageOutcome {
     /// It is there, or is no longer needed: it was there before, and has been decided.
     Done,
     /// Others must be decided first.
@@ -26,19 +26,19 @@ pub(super) enum Staging {
 
 /// The desk of one worker.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct WorkerStaging {
     staged: BTreeMap<Key, Vec<f32>>,
     /// The last window that was decided.
     decided: Option<Key>,
     /// The newest attempt of which nothing is wanted any more.
     forgotten: Option<i64>,
     /// What the worker can fetch, and the number of the decision that gave it.
-    kept: Option<(u64, Arc<View>)>,
+    ready: Option<(u64, Arc<CenterView>)>,
     /// What it read last, where the strategy wants it.
-    pub(super) seen: Option<Arc<View>>,
+    pub(super) last_read: Option<Arc<CenterView>>,
 }
 
-impl Desk {
+impl WorkerStaging {
     /// Stages a part, in place of one of the same window.
     pub(super) fn stage(
         &mut self,
@@ -46,7 +46,7 @@ impl Desk {
         key: Key,
         part: Vec<f32>,
         spare: &mut Vec<Vec<f32>>,
-    ) -> Result<Staging, PsError> {
+    ) -> Result<StageOutcome, PsError> {
         let (attempt, _) = key;
         if self.forgotten.is_some_and(|forgotten| attempt <= forgotten) {
             spare.push(part);
@@ -55,14 +55,14 @@ impl Desk {
         }
         if self.decided.is_some_and(|decided| key <= decided) {
             spare.push(part);
-            return Ok(Staging::Done);
+            return Ok(StageOutcome::Done);
         }
         let others = self.staged.keys().filter(|other| other.0 == attempt && **other != key);
-        if others.count() >= MOST_STAGED {
-            return Ok(Staging::Wait(part));
+        if others.count() >= MAX_STAGED {
+            return Ok(StageOutcome::Wait(part));
         }
         spare.extend(self.staged.insert(key, part));
-        Ok(Staging::Done)
+        Ok(StageOutcome::Done)
     }
 
     /// Takes the part of a window that has been decided.
@@ -79,13 +79,13 @@ impl Desk {
     }
 
     /// Keeps what a decision gives for the worker to fetch.
-    pub(super) fn keep(&mut self, ticket: u64, view: Arc<View>) {
-        self.kept = Some((ticket, view));
+    pub(super) fn publish(&mut self, decision: u64, view: Arc<CenterView>) {
+        self.ready = Some((decision, view));
     }
 
     /// Takes what the decision of this number gave; `None` if it is gone.
-    pub(super) fn take(&mut self, ticket: u64) -> Option<Arc<View>> {
-        self.kept.take_if(|(kept, _)| *kept == ticket).map(|(_, view)| view)
+    pub(super) fn take_view(&mut self, decision: u64) -> Option<Arc<CenterView>> {
+        self.ready.take_if(|(number, _)| *number == decision).map(|(_, view)| view)
     }
 }
 
@@ -95,54 +95,66 @@ mod tests {
 
     const WORKER: WorkerId = WorkerId { partition: 0, index: 0 };
 
-    fn stage(desk: &mut Desk, key: Key) -> Result<Staging, PsError> {
-        desk.stage(WORKER, key, vec![key.1 as f32], &mut Vec::new())
+    fn stage(staging: &mut WorkerStaging, key: Key) -> Result<StageOutcome, PsError> {
+        staging.stage(WORKER, key, vec![key.1 as f32], &mut Vec::new())
     }
 
     #[test]
     fn a_part_waits_for_its_decision_and_comes_late_without_harm() {
-        let mut desk = Desk::default();
-        assert_eq!(stage(&mut desk, (1, 1)).unwrap(), Staging::Done);
-        assert_eq!(stage(&mut desk, (1, 1)).unwrap(), Staging::Done, "sent again");
-        assert_eq!(desk.decide((1, 1)), Some(vec![1.0]));
-        assert_eq!(stage(&mut desk, (1, 1)).unwrap(), Staging::Done, "a resend that was under way");
-        assert_eq!(desk.decide((1, 1)), None);
+        let mut staging = WorkerStaging::default();
+        assert_eq!(stage(&mut staging, (1, 1)).unwrap(), StageOutcome::Done);
+        assert_eq!(stage(&mut staging, (1, 1)).unwrap(), StageOutcome::Done, "sent again");
+        assert_eq!(staging.decide((1, 1)), Some(vec![1.0]));
+        assert_eq!(
+            stage(&mut staging, (1, 1)).unwrap(),
+            StageOutcome::Done,
+            "a resend that was under way"
+        );
+        assert_eq!(staging.decide((1, 1)), None);
     }
 
     #[test]
     fn a_worker_that_runs_ahead_of_the_decisions_waits() {
-        let mut desk = Desk::default();
+        let mut staging = WorkerStaging::default();
         for sequence in 1..=2 {
-            assert_eq!(stage(&mut desk, (1, sequence)).unwrap(), Staging::Done);
+            assert_eq!(stage(&mut staging, (1, sequence)).unwrap(), StageOutcome::Done);
         }
-        assert_eq!(stage(&mut desk, (1, 3)).unwrap(), Staging::Wait(vec![3.0]));
-        assert_eq!(stage(&mut desk, (2, 1)).unwrap(), Staging::Done, "a newer attempt does not");
-        desk.decide((1, 1));
-        assert_eq!(stage(&mut desk, (1, 3)).unwrap(), Staging::Done);
+        assert_eq!(stage(&mut staging, (1, 3)).unwrap(), StageOutcome::Wait(vec![3.0]));
+        assert_eq!(
+            stage(&mut staging, (2, 1)).unwrap(),
+            StageOutcome::Done,
+            "a newer attempt does not"
+        );
+        staging.decide((1, 1));
+        assert_eq!(stage(&mut staging, (1, 3)).unwrap(), StageOutcome::Done);
     }
 
     #[test]
     fn what_an_attempt_staged_is_dropped_when_it_is_forgotten_and_not_before() {
-        let (mut desk, mut spare) = (Desk::default(), Vec::new());
-        stage(&mut desk, (1, 5)).unwrap();
-        stage(&mut desk, (2, 1)).unwrap();
-        assert_eq!(desk.decide((1, 5)), Some(vec![5.0]), "decided before the newer attempt came");
-        stage(&mut desk, (1, 6)).unwrap();
-        desk.forget(1, &mut spare);
+        let (mut staging, mut spare) = (WorkerStaging::default(), Vec::new());
+        stage(&mut staging, (1, 5)).unwrap();
+        stage(&mut staging, (2, 1)).unwrap();
+        assert_eq!(
+            staging.decide((1, 5)),
+            Some(vec![5.0]),
+            "decided before the newer attempt came"
+        );
+        stage(&mut staging, (1, 6)).unwrap();
+        staging.forget(1, &mut spare);
         assert_eq!(spare, [[6.0]]);
-        assert!(matches!(stage(&mut desk, (1, 7)), Err(PsError::Fenced { attempt: 1, .. })));
-        assert_eq!(desk.decide((2, 1)), Some(vec![1.0]));
+        assert!(matches!(stage(&mut staging, (1, 7)), Err(PsError::Fenced { attempt: 1, .. })));
+        assert_eq!(staging.decide((2, 1)), Some(vec![1.0]));
     }
 
     #[test]
     fn what_is_kept_is_given_once_and_only_by_its_number() {
-        let mut desk = Desk::default();
-        desk.keep(3, Arc::default());
-        assert!(desk.take(2).is_none());
-        assert!(desk.take(3).is_some());
-        assert!(desk.take(3).is_none());
-        desk.keep(4, Arc::default());
-        desk.keep(6, Arc::default());
-        assert!(desk.take(4).is_none() && desk.take(6).is_some());
+        let mut staging = WorkerStaging::default();
+        staging.publish(3, Arc::default());
+        assert!(staging.take_view(2).is_none());
+        assert!(staging.take_view(3).is_some());
+        assert!(staging.take_view(3).is_none());
+        staging.publish(4, Arc::default());
+        staging.publish(6, Arc::default());
+        assert!(staging.take_view(4).is_none() && staging.take_view(6).is_some());
     }
 }

@@ -3,22 +3,22 @@
 
 use std::sync::Arc;
 
-use super::{Best, Ended, Evaluations};
+use super::{BestEpoch, EndedEpoch, Evaluations};
 use crate::checkpoint::{EndedProgress, EvaluationProgress, damaged};
 use crate::error::PsError;
-use crate::store::evaluation::Frozen;
+use crate::store::evaluation::FrozenModel;
 use crate::store::status::ValidationStatus;
 
 /// The epochs' ends, and the best model, where it is kept.
 #[derive(Debug, Default)]
 pub(crate) struct SavedEvaluations {
     pub(crate) progress: Option<EvaluationProgress>,
-    pub(crate) best: Option<Arc<Frozen>>,
+    pub(crate) best: Option<Arc<FrozenModel>>,
 }
 
 impl Evaluations {
     pub(crate) fn saved(&self) -> SavedEvaluations {
-        let ended = |ended: &Ended| EndedProgress {
+        let ended = |ended: &EndedEpoch| EndedProgress {
             version: ended.version,
             all: ended.all.clone(),
             by_worker: ended.by_worker.iter().map(|(id, scores)| (*id, scores.clone())).collect(),
@@ -46,7 +46,7 @@ impl Evaluations {
         if !progress.ended.iter().filter_map(|ended| ended.all.as_ref()).all(names) {
             return Err(damaged("its metrics are not those of the fit"));
         }
-        let restored = |EndedProgress { version, all, by_worker }| Ended {
+        let restored = |EndedProgress { version, all, by_worker }| EndedEpoch {
             version,
             all,
             by_worker: by_worker.into_iter().collect(),
@@ -56,7 +56,7 @@ impl Evaluations {
         self.next = progress.next;
         self.ended = progress.ended.into_iter().map(restored).collect();
         self.best =
-            progress.best.map(|(epoch, version)| Best { epoch, version, frozen: saved.best });
+            progress.best.map(|(epoch, version)| BestEpoch { epoch, version, frozen: saved.best });
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use firesteel_core::{Buffers, WorkerId};
 use parking_lot::Mutex;
 
-use crate::store::center::{Contribution, Reader};
+use crate::store::center::{CenterReader, Contribution};
 
 /// One worker's model.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Replica {
 
 impl Replica {
     /// Gives all of it.
-    pub(crate) fn read(&self, reader: &mut dyn Reader) {
+    pub(crate) fn read(&self, reader: &mut dyn CenterReader) {
         reader.stripe(&self.parameters);
         reader.buffers(&self.buffers);
     }
@@ -25,9 +25,9 @@ impl Replica {
 
 /// The replica that each worker saved last.
 #[derive(Debug, Default)]
-pub(crate) struct Members(Mutex<BTreeMap<WorkerId, Replica>>);
+pub(crate) struct SavedReplicas(Mutex<BTreeMap<WorkerId, Replica>>);
 
-impl Members {
+impl SavedReplicas {
     /// Keeps a replica in place of the worker's last one.
     pub(crate) fn save(&self, worker: WorkerId, saved: Contribution<'_>) {
         let replica = Replica {

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use firesteel_core::Registration;
 
-use super::{Activity, Epoch, Worker};
-use crate::checkpoint::{EARLIER, WorkerEpoch, WorkerProgress};
+use super::{Activity, LedgerEpoch, WorkerRecord};
+use crate::checkpoint::{EARLIER_ATTEMPT, WorkerEpoch, WorkerProgress};
 use crate::store::status::SpanStatus;
 
-impl Worker {
+impl WorkerRecord {
     /// Its progress; the mini-batches of all attempts so far belong to the same one.
     pub(crate) fn saved(&self) -> WorkerProgress {
         let Registration { worker, rows, content, batches, held_out, .. } = self.registration;
@@ -29,7 +29,7 @@ impl Worker {
             wait_nanos: read(&self.activity.wait_nanos),
             apply_nanos: read(&self.activity.apply_nanos),
             distortion: self.distortion,
-            ledger: self.ledger.iter().map(Epoch::saved).collect(),
+            ledger: self.ledger.iter().map(LedgerEpoch::saved).collect(),
         }
     }
 
@@ -37,7 +37,7 @@ impl Worker {
     pub(crate) fn restored(saved: &WorkerProgress, version: u64) -> Self {
         let registration = Registration {
             worker: saved.worker,
-            attempt: EARLIER,
+            attempt: EARLIER_ATTEMPT,
             rows: saved.rows,
             content: saved.content,
             batches: saved.batches,
@@ -49,7 +49,7 @@ impl Worker {
             finished: saved.finished,
             pulled: version,
             latest: saved.latest,
-            ledger: saved.ledger.iter().map(Epoch::restored).collect(),
+            ledger: saved.ledger.iter().map(LedgerEpoch::restored).collect(),
             commits: saved.commits,
             staleness_sum: saved.staleness_sum,
             staleness_max: saved.staleness_max,
@@ -66,10 +66,10 @@ impl Worker {
     }
 }
 
-impl Epoch {
+impl LedgerEpoch {
     fn saved(&self) -> WorkerEpoch {
         let all = self.spans.first().map(|first| SpanStatus {
-            attempt: EARLIER,
+            attempt: EARLIER_ATTEMPT,
             start: first.start,
             batches: self.spans.iter().map(|span| span.batches).sum(),
             rows: self.spans.iter().map(|span| span.rows).sum(),

@@ -9,10 +9,10 @@ use firesteel_core::{Buffers, ParamLayout};
 
 use super::center::STRIPE;
 use super::control::SavedEvaluations;
-use super::evaluation::Frozen;
-use super::members::Members;
-use super::{Contribution, Store, View};
-use crate::checkpoint::{Checkpoint, Member, Owner};
+use super::evaluation::FrozenModel;
+use super::replicas::SavedReplicas;
+use super::{CenterView, Contribution, Store};
+use crate::checkpoint::{Checkpoint, Owner, WorkerModel};
 use crate::error::PsError;
 
 impl Store {
@@ -21,15 +21,15 @@ impl Store {
     pub(crate) fn checkpoint(&self, fingerprint: &str) -> Result<Checkpoint, PsError> {
         self.check_whole()?;
         let bytes = self.bytes.load(Ordering::Relaxed);
-        let (progress, evaluations, mut turn) =
+        let (progress, evaluations, mut ticket) =
             self.open()?.saved(&self.terms, bytes, Instant::now())?;
-        turn.wait();
-        let members = self.members.as_ref().map(Members::all).unwrap_or_default();
-        let mut view = View::default();
-        let rules = self.center.capture(turn, &mut view);
+        ticket.wait();
+        let members = self.replicas.as_ref().map(SavedReplicas::all).unwrap_or_default();
+        let mut view = CenterView::default();
+        let rules = self.center.capture(ticket, &mut view);
         let center = view.to_center();
         self.check_finite(&center, progress.version)?;
-        let member = |(worker, replica): (_, super::members::Replica)| Member {
+        let member = |(worker, replica): (_, super::replicas::Replica)| WorkerModel {
             worker,
             parameters: replica.parameters.to_vec(),
             buffers: Buffers::clone(&replica.buffers),
@@ -77,9 +77,9 @@ impl Store {
             )));
         }
         store.center.restore(&checkpoint.rules)?;
-        match &store.members {
+        match &store.replicas {
             Some(all) => members.iter().for_each(|member| {
-                let Member { worker, parameters, buffers } = member;
+                let WorkerModel { worker, parameters, buffers } = member;
                 all.save(*worker, Contribution { message: parameters, buffers });
             }),
             None if members.is_empty() => {}
@@ -89,7 +89,7 @@ impl Store {
         }
         let evaluations = SavedEvaluations {
             progress: progress.evaluations.clone(),
-            best: Frozen::of(&checkpoint.best).map(Arc::new),
+            best: FrozenModel::of(&checkpoint.best).map(Arc::new),
         };
         store.control.lock().restore(progress, evaluations, owner)?;
         store.bytes.store(progress.bytes, Ordering::Relaxed);

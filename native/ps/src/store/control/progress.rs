@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::{Control, EpochTotal, Evaluations, MAX_WARNINGS, SavedEvaluations, Terms};
-use crate::checkpoint::{EpochProgress, Owner, Progress};
+use crate::checkpoint::{EpochProgress, FitProgress, Owner};
 use crate::error::PsError;
 use crate::store::status::ResumedStatus;
-use crate::store::turn::Turn;
-use crate::store::worker::Worker;
+use crate::store::ticket::Ticket;
+use crate::store::worker::WorkerRecord;
 
 impl Control {
     /// The progress of the fit, and the turn in which the center variable is of its version.
@@ -16,14 +16,14 @@ impl Control {
         terms: &Terms,
         bytes: u64,
         now: Instant,
-    ) -> Result<(Progress, SavedEvaluations, Turn), PsError> {
+    ) -> Result<(FitProgress, SavedEvaluations, Ticket), PsError> {
         if let Some((code, message)) = &self.failure {
             return Err(PsError::Reported { code: *code, message: message.clone() });
         }
         let millis = now.saturating_duration_since(terms.opened).as_millis();
         let earlier = self.resumed.as_ref().map_or(0, |resumed| resumed.millis);
         let evaluations = self.evaluations.as_ref().map(Evaluations::saved).unwrap_or_default();
-        let progress = Progress {
+        let progress = FitProgress {
             version: self.version,
             commits: self.commits,
             pulls: self.pulls,
@@ -39,15 +39,15 @@ impl Control {
                 .map(|&EpochTotal { rows, tally, rates }| EpochProgress { rows, tally, rates })
                 .collect(),
             evaluations: evaluations.progress.clone(),
-            workers: self.workers.values().map(Worker::saved).collect(),
+            workers: self.workers.values().map(WorkerRecord::saved).collect(),
         };
-        Ok((progress, evaluations, Turn::behind(&mut self.tail, terms.stops)))
+        Ok((progress, evaluations, Ticket::issue(&mut self.tail, terms.ticket_steps)))
     }
 
     /// Goes on from there: no worker has a lease, and each waits for its first attempt.
     pub(crate) fn restore(
         &mut self,
-        progress: &Progress,
+        progress: &FitProgress,
         evaluations: SavedEvaluations,
         owner: &Owner,
     ) -> Result<(), PsError> {
@@ -78,7 +78,7 @@ impl Control {
         self.workers = progress
             .workers
             .iter()
-            .map(|saved| (saved.worker, Worker::restored(saved, progress.version)))
+            .map(|saved| (saved.worker, WorkerRecord::restored(saved, progress.version)))
             .collect();
         self.resumed = Some(ResumedStatus { epoch, millis: progress.millis });
         Ok(())

@@ -10,28 +10,28 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::wire::{Decision, MAX_DECISIONS};
+use crate::wire::{Decision, MAX_DECISION_BYTES};
 
 /// The decisions of a fit in order, given to one feed for each shard.
 #[derive(Debug)]
-pub(crate) struct Journal {
-    feeds: Vec<Arc<Feed>>,
+pub(crate) struct DecisionLog {
+    queues: Vec<Arc<DecisionQueue>>,
     /// The number of the last decision.
     last: u64,
 }
 
-impl Journal {
+impl DecisionLog {
     /// A journal without decisions.
-    pub(crate) fn new(feeds: Vec<Arc<Feed>>) -> Self {
-        Self { feeds, last: 0 }
+    pub(crate) fn new(queues: Vec<Arc<DecisionQueue>>) -> Self {
+        Self { queues, last: 0 }
     }
 
     /// Adds a decision, whose number it returns; the first one is 1.
     pub(crate) fn append(&mut self, decision: Decision) -> u64 {
         self.last += 1;
         let decision = Arc::new(decision);
-        for feed in &self.feeds {
-            feed.push(Arc::clone(&decision));
+        for queue in &self.queues {
+            queue.push(Arc::clone(&decision));
         }
         self.last
     }
@@ -39,19 +39,19 @@ impl Journal {
 
 /// The decisions that one shard has not confirmed.
 #[derive(Debug, Default)]
-pub(crate) struct Feed {
-    queue: Mutex<Queue>,
+pub(crate) struct DecisionQueue {
+    queue: Mutex<Unconfirmed>,
     more: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct Unconfirmed {
     decisions: VecDeque<Arc<Decision>>,
     /// How many have been confirmed.
     confirmed: u64,
 }
 
-impl Feed {
+impl DecisionQueue {
     fn push(&self, decision: Arc<Decision>) {
         self.queue.lock().decisions.push_back(decision);
         self.more.notify_one();
@@ -59,12 +59,12 @@ impl Feed {
 
     /// The oldest decisions that are not confirmed and the number of the first, as many as one message takes; none when none
     /// has come within this time.
-    pub(crate) fn next(&self, patience: Duration) -> (u64, Vec<Decision>) {
+    pub(crate) fn next(&self, timeout: Duration) -> (u64, Vec<Decision>) {
         let mut queue = self.queue.lock();
         if queue.decisions.is_empty() {
-            self.more.wait_for(&mut queue, patience);
+            self.more.wait_for(&mut queue, timeout);
         }
-        let mut left = MAX_DECISIONS;
+        let mut left = MAX_DECISION_BYTES;
         let batch = queue.decisions.iter().map_while(|decision| {
             left = left.checked_sub(decision.len())?;
             Some(Decision::clone(decision))
