@@ -11,26 +11,25 @@
 mod checkpoint;
 mod client;
 mod error;
-mod link;
 mod metrics;
+mod model;
+mod net;
+mod registry;
 pub mod replay;
 pub mod runtime;
 mod secret;
 mod server;
-mod session;
 mod shard;
-mod shard_range;
 mod store;
-mod tls;
 mod wire;
 
 pub use checkpoint::{Checkpoint, CheckpointStatus};
 pub use client::{connect, connect_remote};
 pub use error::PsError;
 pub use metrics::{Metrics, metrics};
-pub use server::Server;
-pub use shard::ShardServer;
-pub use store::status::{
+pub use model::status::{
     EpochStatus, FailureStatus, LedgerStatus, ResumedStatus, STALENESS_BINS, ServerStatus,
     ServerSummary, SpanStatus, ValidationStatus, WorkerState, WorkerStatus,
 };
+pub use server::Server;
+pub use shard::ShardServer;

@@ -6,7 +6,7 @@ use firesteel_core::compression::Distortion;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::wire::Codecs;
+use crate::model::Codecs;
 
 static COMMITS: AtomicU64 = AtomicU64::new(0);
 static PULLS: AtomicU64 = AtomicU64::new(0);

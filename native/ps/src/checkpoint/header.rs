@@ -7,9 +7,10 @@ use firesteel_core::judge::{JudgeState, StopReason};
 use firesteel_core::{Position, State, Tally, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::{EARLIER_ATTEMPT, Lengths, Owner, damaged};
+use super::{Lengths, Owner, damaged};
 use crate::error::PsError;
-use crate::store::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
+use crate::model::EARLIER_ATTEMPT;
+use crate::model::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
 
 /// Counters stay below this, so that sums of several do not overflow.
 const MOST: u64 = 1 << 53;

@@ -26,9 +26,6 @@ const VERSION: u32 = 1;
 /// Magic, version and header's length.
 const PREFIX: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
 
-/// The attempt that stands for all those of the fit that was interrupted: older than any of Spark's.
-pub(crate) const EARLIER_ATTEMPT: i64 = -1;
-
 /// Whose checkpoint it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {

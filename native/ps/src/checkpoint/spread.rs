@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use firesteel_core::WorkerId;
 
 use super::Checkpoint;
-use crate::store::DRIVER;
+use crate::model::DRIVER;
 
 impl Checkpoint {
     /// Gives what is known of each worker to a worker of the same fit spread over so many tasks, in the order of the workers. A

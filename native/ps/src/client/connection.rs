@@ -12,13 +12,14 @@ use firesteel_core::{Assignment, Buffers, CancelFlag};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::error::PsError;
-use crate::link::{IoTimeouts, Link, LinkError};
 use crate::metrics;
+use crate::model::{Codecs, PayloadShape};
+use crate::net::tls::{self, ALERT_LEN, Connector};
+use crate::net::{IoTimeouts, Link, LinkError, receive_coded};
 use crate::secret::{Role, Secret, Transcript, nonce};
-use crate::tls::{self, ALERT_LEN, Connector};
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
-use crate::wire::{self, Codecs, FrameHeader, PROTOCOL_VERSION, PayloadShape, Reply, Request};
+use crate::wire::{FrameHeader, PROTOCOL_VERSION, Reply, Request};
 
 /// How often a worker that waits looks whether it has been cancelled.
 const POLL: Duration = Duration::from_millis(50);
@@ -284,7 +285,7 @@ impl Connection {
                 match codecs.center().filter(|_| !exact) {
                     Some(codec) => {
                         let center = &mut *target.center;
-                        wire::receive::<RequestError>(
+                        receive_coded::<RequestError>(
                             link,
                             *timeouts,
                             codec,

@@ -12,9 +12,8 @@ use firesteel_core::{
 use crate::client::outgoing::Outgoing;
 use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
-use crate::session::WorkerSession;
-use crate::store::{CenterReader, Contribution, FiniteCheck, Store, Update, UpdateKind};
-use crate::wire::WindowSummary;
+use crate::model::{CenterReader, FiniteCheck, WindowSummary};
+use crate::store::{Contribution, Store, Update, UpdateKind, WorkerSession};
 
 /// A worker's session with a store of this process.
 pub(super) struct Memory {

@@ -3,9 +3,10 @@
 mod connection;
 mod memory;
 mod outgoing;
-mod part;
 mod remote;
+mod shard_connection;
 mod sharded;
+mod shards;
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,13 @@ use firesteel_core::spec::ClientSpec;
 use firesteel_core::{Answer, CancelFlag, ParamChannel};
 
 use crate::client::memory::Memory;
+use crate::client::remote::Remote;
 use crate::client::sharded::Sharded;
 use crate::error::PsError;
+use crate::registry;
 use crate::secret::Secret;
-use crate::server;
 
-pub(crate) use crate::client::remote::Remote;
+pub(crate) use crate::client::shards::ShardClients;
 
 /// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise. Where there are
 /// shards, over a socket to each of them.
@@ -33,7 +35,7 @@ pub fn connect(
     parameters: usize,
     cancel: &CancelFlag,
 ) -> Result<Box<dyn ParamChannel>, PsError> {
-    let local = server::local(&spec.fit)?.filter(|_| spec.shards.is_empty());
+    let local = registry::find(&spec.fit)?.filter(|_| spec.shards.is_empty());
     let Some((store, secret)) = local else {
         return connect_remote(spec, layout_hash, parameters, cancel);
     };

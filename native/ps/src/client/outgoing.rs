@@ -4,7 +4,7 @@ use firesteel_core::Commit;
 use firesteel_core::compression::ErrorFeedback;
 
 use crate::error::PsError;
-use crate::wire::{Codecs, WindowSummary};
+use crate::model::{Codecs, WindowSummary};
 
 /// The outgoing messages of one worker.
 #[derive(Debug, Default)]

@@ -17,9 +17,10 @@ use crate::client::outgoing::Outgoing;
 use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
 use crate::metrics;
+use crate::model::{PayloadShape, WindowSummary};
+use crate::net::tls::Connector;
 use crate::secret::Secret;
-use crate::tls::Connector;
-use crate::wire::{PayloadShape, Reply, Request, WindowSummary};
+use crate::wire::{Reply, Request};
 
 /// The pause after the first failure; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

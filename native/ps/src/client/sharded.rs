@@ -16,8 +16,8 @@ use firesteel_core::{
 use crate::client::check_len;
 use crate::client::remote::Remote;
 use crate::error::PsError;
-use crate::shard_range::ShardRange;
-use crate::wire::{Flaw, Request, WindowSummary};
+use crate::model::{Flaw, ShardRange, WindowSummary};
+use crate::wire::Request;
 
 /// A worker's connections to the servers of its fit.
 pub(super) struct Sharded {

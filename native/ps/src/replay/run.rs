@@ -16,11 +16,8 @@ use serde_json::Value;
 use super::document::{Document, Event, Op};
 use super::{Line, ReplayError};
 use crate::error::PsError;
-use crate::session::WorkerSession;
-use crate::store::{
-    CenterView, Contribution, DecidedAnswer, FiniteCheck, Store, Update, UpdateKind,
-};
-use crate::wire::WindowSummary;
+use crate::model::{CenterView, FiniteCheck, WindowSummary};
+use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
 
 /// Every worker's attempt.
 const ATTEMPT: i64 = 1;

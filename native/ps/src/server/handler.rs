@@ -2,35 +2,21 @@
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use firesteel_core::compression::Codec;
 use firesteel_core::{Answer, Assignment, ErrorCode};
 
 use crate::error::PsError;
-use crate::link::{IoTimeouts, Link, LinkError};
 use crate::metrics;
+use crate::model::{FiniteCheck, PayloadKind, WindowSummary};
+use crate::net::{
+    Authenticator, BETWEEN_FRAMES, ConnectionError, Inbox, InboxPool, LINGER, Link, LinkError,
+    Outbox, STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+};
 use crate::secret::Secret;
-use crate::server::greeting::{Authenticator, ConnectionError, LINGER, refusal};
-use crate::server::listener::Service;
-use crate::server::outbox::Outbox;
-use crate::server::pool::{Inbox, InboxPool};
-use crate::session::WorkerSession;
-use crate::store::{Contribution, DecidedAnswer, FiniteCheck, Store, Update, UpdateKind};
+use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
 use crate::wire::frame::HEADER_LEN;
-use crate::wire::{self, FrameHeader, PayloadKind, Reply, Request, WindowSummary};
-
-/// How long a peer may stop in the middle of a frame, or not take what it is sent.
-pub(crate) const STALL: Duration = Duration::from_secs(30);
-
-/// How often a worker that waits is told so.
-const WAITING_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Bytes of a payload that are received before they are looked at, while they are in the cache.
-pub(crate) const PIECE: usize = 256 * 1024;
-
-pub(crate) const BETWEEN_FRAMES: IoTimeouts = IoTimeouts { first: None, stall: STALL };
-pub(crate) const WITHIN_FRAME: IoTimeouts = IoTimeouts { first: Some(STALL), stall: STALL };
+use crate::wire::{FrameHeader, Reply, Request};
 
 /// What the connections of a server share.
 pub(crate) struct FitService {
@@ -265,29 +251,16 @@ impl Handler<'_> {
     }
 }
 
-/// Receives a payload, by `codec` if its parameters are compressed, and looks at them piece by piece.
+/// Receives a payload, whose parameters are encoded by `codec` if they are compressed.
 fn receive(
     link: &mut Link,
     inbox: &mut Inbox,
     codec: Option<&dyn Codec>,
 ) -> Result<FiniteCheck, ConnectionError> {
-    let mut finite = FiniteCheck::new();
-    let Inbox { message, code, .. } = inbox;
-    match codec {
-        Some(codec) => {
-            wire::receive::<ConnectionError>(link, WITHIN_FRAME, codec, code, message, |piece| {
-                finite.update(piece);
-            })?
-        }
-        None => {
-            for piece in message.chunks_mut(PIECE / size_of::<f32>()) {
-                link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
-                finite.update(piece);
-            }
-        }
-    }
-    link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.floats), WITHIN_FRAME)?;
-    link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.integers), WITHIN_FRAME)?;
+    let Inbox { message, code, buffers } = inbox;
+    let finite = receive_parameters::<ConnectionError>(link, codec, code, message)?;
+    link.read_exact(bytemuck::cast_slice_mut(&mut buffers.floats), WITHIN_FRAME)?;
+    link.read_exact(bytemuck::cast_slice_mut(&mut buffers.integers), WITHIN_FRAME)?;
     Ok(finite)
 }
 
@@ -327,26 +300,4 @@ impl CenterReply {
 
 fn plain(answer: Answer) -> Reply {
     Reply::Answer { answer, payload: false }
-}
-
-/// Tells a peer every now and then that it is waited for.
-pub(crate) fn waiting_notifier(link: &mut Link) -> impl FnMut() -> Result<(), PsError> {
-    let mut sent_at = Instant::now();
-    move || {
-        if sent_at.elapsed() >= WAITING_INTERVAL {
-            sent_at = Instant::now();
-            tell_waiting(link)?;
-        }
-        Ok(())
-    }
-}
-
-/// Tells a peer that it is waited for, and finds out whether it still waits.
-fn tell_waiting(link: &mut Link) -> Result<(), PsError> {
-    let mut frame = Vec::new();
-    Reply::Waiting.encode(0, &mut frame);
-    link.write_all(&mut [IoSlice::new(&frame)], STALL).map_err(|_| PsError::Reported {
-        code: ErrorCode::Cancelled,
-        message: "the worker has gone".to_owned(),
-    })
 }

@@ -1,41 +1,23 @@
 //! The server of one fit.
 
-pub(crate) mod greeting;
-pub(crate) mod handler;
-pub(crate) mod listener;
-pub(crate) mod outbox;
-mod pool;
+mod handler;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::Arc;
 
 use firesteel_core::spec::ServerSpec;
 use firesteel_core::{Buffers, ErrorCode, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
 use crate::checkpoint::Checkpoint;
+use crate::client::ShardClients;
 use crate::error::PsError;
+use crate::model::status::{ServerStatus, ServerSummary};
+use crate::net::tls::Acceptor;
+use crate::net::{InboxPool, Listener, listener};
+use crate::registry::{self, LocalServer};
 use crate::secret::Secret;
 use crate::server::handler::FitService;
-use crate::server::listener::Listener;
-use crate::server::pool::InboxPool;
-use crate::shard::ShardClients;
-use crate::store::status::{ServerStatus, ServerSummary};
 use crate::store::{Store, Trained};
-use crate::tls::Acceptor;
-
-/// The servers of this process.
-static FITS: LazyLock<Mutex<Fits>> = LazyLock::new(Mutex::default);
-
-/// How many closed fits are remembered: more than one process has tasks that have not yet noticed.
-const CLOSED: usize = 256;
-
-#[derive(Default)]
-struct Fits {
-    open: HashMap<String, Weak<Inner>>,
-    /// The fits whose servers were closed last.
-    closed: VecDeque<String>,
-}
 
 /// The parameter server of one fit. Dropping it closes it.
 pub struct Server(Arc<Inner>);
@@ -100,25 +82,19 @@ impl Server {
         let secret = Secret::parse(&spec.secret)?;
         let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
         let (store, shards) = store()?;
-        let mut fits = FITS.lock();
-        if fits.open.contains_key(&spec.fit) {
-            return Err(PsError::Spec(format!(
-                "fit {} has a server in this process already",
-                spec.fit
-            )));
-        }
-        let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
-        let pool = InboxPool::new(store.shape());
-        let service = FitService { store: Arc::clone(&store), secret: secret.clone(), pool };
-        let listener = Listener::start(listener, service, tls)?;
-        let inner = Arc::new(Inner {
-            store,
-            secret,
-            port: listener.port(),
-            listener: Mutex::new(Some(listener)),
-            shards,
-        });
-        fits.open.insert(spec.fit.clone(), Arc::downgrade(&inner));
+        let inner = registry::register(&spec.fit, || {
+            let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
+            let pool = InboxPool::new(store.shape());
+            let service = FitService { store: Arc::clone(&store), secret: secret.clone(), pool };
+            let listener = Listener::start(listener, service, tls)?;
+            Ok(Arc::new(Inner {
+                store,
+                secret,
+                port: listener.port(),
+                listener: Mutex::new(Some(listener)),
+                shards,
+            }))
+        })?;
         Ok(Self(inner))
     }
 
@@ -222,43 +198,25 @@ impl Inner {
         }
         Ok(Some((worker, center, buffers, version)))
     }
+}
+
+impl LocalServer for Inner {
+    fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    fn secret(&self) -> &Secret {
+        &self.secret
+    }
 
     fn close(&self) {
         self.store.close();
-        // Held until the threads are gone, so that whoever closes at the same time returns no sooner.
+        // Held until the threads are gone, so that a concurrent call returns no sooner.
         let mut listener = self.listener.lock();
         if let Some(listener) = listener.take() {
             listener.close();
             self.shards.iter().for_each(ShardClients::close);
-            let mut fits = FITS.lock();
-            fits.open.remove(self.store.fit());
-            if fits.closed.len() == CLOSED {
-                fits.closed.pop_front();
-            }
-            fits.closed.push_back(self.store.fit().to_owned());
+            registry::remove(self.store.fit());
         }
-    }
-}
-
-/// The store of a fit's server in this process, and its secret; `None` if its server is elsewhere.
-///
-/// # Errors
-/// `Closed` if it was here: nobody answers at its port any more, so a worker that comes late need not try.
-pub(crate) fn local(fit: &str) -> Result<Option<(Arc<Store>, Secret)>, PsError> {
-    let fits = FITS.lock();
-    if let Some(inner) = fits.open.get(fit).and_then(Weak::upgrade) {
-        return Ok(Some((Arc::clone(&inner.store), inner.secret.clone())));
-    }
-    if fits.closed.iter().any(|closed| closed == fit) {
-        return Err(PsError::Closed(fit.to_owned()));
-    }
-    Ok(None)
-}
-
-/// Closes every server of this process; servers can be opened again afterwards.
-pub(crate) fn close_all() {
-    let open: Vec<_> = FITS.lock().open.values().filter_map(Weak::upgrade).collect();
-    for server in open {
-        server.close();
     }
 }

@@ -8,16 +8,15 @@ use firesteel_core::compression::Codec;
 
 use super::store::ShardStore;
 use crate::error::PsError;
-use crate::link::{Link, LinkError};
 use crate::metrics;
+use crate::model::{CenterView, FiniteCheck, PayloadKind};
+use crate::net::{
+    Authenticator, BETWEEN_FRAMES, Caller, ConnectionError, LINGER, Link, LinkError, Outbox, STALL,
+    Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+};
 use crate::secret::Secret;
-use crate::server::greeting::{Authenticator, Caller, ConnectionError, LINGER, refusal};
-use crate::server::handler::{BETWEEN_FRAMES, PIECE, STALL, WITHIN_FRAME, waiting_notifier};
-use crate::server::listener::Service;
-use crate::server::outbox::Outbox;
-use crate::store::{CenterView, FiniteCheck};
 use crate::wire::frame::HEADER_LEN;
-use crate::wire::{self, FrameHeader, PayloadKind, Reply, Request};
+use crate::wire::{FrameHeader, Reply, Request};
 
 /// What the connections of a shard share.
 pub(super) struct ShardService {
@@ -129,28 +128,8 @@ impl Handler<'_> {
         codec: Option<&dyn Codec>,
     ) -> Result<(Vec<f32>, FiniteCheck), ConnectionError> {
         let mut part = self.service.store.memory();
-        let mut finite = FiniteCheck::new();
         let Self { link, code, .. } = self;
-        match codec {
-            Some(codec) => {
-                wire::receive::<ConnectionError>(
-                    link,
-                    WITHIN_FRAME,
-                    codec,
-                    code,
-                    &mut part,
-                    |piece| {
-                        finite.update(piece);
-                    },
-                )?;
-            }
-            None => {
-                for piece in part.chunks_mut(PIECE / size_of::<f32>()) {
-                    link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
-                    finite.update(piece);
-                }
-            }
-        }
+        let finite = receive_parameters::<ConnectionError>(link, codec, code, &mut part)?;
         Ok((part, finite))
     }
 

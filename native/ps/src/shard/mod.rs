@@ -5,7 +5,6 @@
 //! own connections (`feeder`) bring the journal to the shards, which follow it in order. So the death of a worker
 //! leaves a window either undecided everywhere or applied everywhere. ADR 7 says why not otherwise.
 
-mod feeder;
 mod handler;
 mod staging;
 mod store;
@@ -22,11 +21,9 @@ use parking_lot::Mutex;
 use self::handler::ShardService;
 use self::store::ShardStore;
 use crate::error::PsError;
+use crate::net::tls::Acceptor;
+use crate::net::{Listener, THREAD, listener};
 use crate::secret::Secret;
-use crate::server::listener::{self, Listener, THREAD};
-use crate::tls::Acceptor;
-
-pub(crate) use feeder::ShardClients;
 
 /// A fit and the number of one of its shards.
 type Key = (String, u32);

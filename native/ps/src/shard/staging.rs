@@ -7,7 +7,7 @@ use std::sync::Arc;
 use firesteel_core::WorkerId;
 
 use crate::error::PsError;
-use crate::store::CenterView;
+use crate::model::CenterView;
 
 /// How many parts of one worker's messages wait at a time: one on its way, and one that is decided but not yet known to be.
 const MAX_STAGED: usize = 2;

@@ -12,12 +12,12 @@ use parking_lot::{Condvar, Mutex};
 
 use super::staging::{StageOutcome, WorkerStaging};
 use crate::error::PsError;
-use crate::shard_range::ShardRange;
-use crate::store::{
-    Center, CenterView, Contribution, DRIVER, FiniteCheck, RoundContribution, SavedReplicas,
-    Ticket, TicketProgress,
+use crate::model::{
+    CenterView, Codecs, DRIVER, Decision, FiniteCheck, Flaw, PayloadShape, ShardRange, Share,
 };
-use crate::wire::{Codecs, Decision, Flaw, PayloadShape, Share};
+use crate::store::{
+    Center, Contribution, RoundContribution, SavedReplicas, Ticket, TicketProgress,
+};
 
 /// How often one that waits looks whether it should go on waiting.
 const WAIT_SLICE: Duration = Duration::from_millis(50);

@@ -11,95 +11,9 @@ use firesteel_core::{Buffers, FlushDenormals, State};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
-use crate::store::round::RoundContribution;
+use crate::model::{CenterReader, CenterView, STRIPE};
+use crate::store::contribution::{Contribution, RoundContribution};
 use crate::store::ticket::Ticket;
-
-/// Parameters of a stripe: 128 KiB, so that a stripe and its part of a message stay in a core's cache.
-pub(crate) const STRIPE: usize = 32 * 1024;
-
-/// Takes the parts of one version of the center variable, in order.
-pub(crate) trait CenterReader {
-    /// The next stripe.
-    fn stripe(&mut self, stripe: &Arc<Vec<f32>>);
-
-    /// The buffers, after the last stripe.
-    fn buffers(&mut self, buffers: &Arc<Buffers>);
-}
-
-/// One version of the center variable, shared with the store until it is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct CenterView {
-    stripes: Vec<Arc<Vec<f32>>>,
-    buffers: Arc<Buffers>,
-}
-
-impl CenterView {
-    /// A view of a flat center variable.
-    pub(crate) fn of(center: &[f32], buffers: &Buffers) -> Self {
-        Self {
-            stripes: center.chunks(STRIPE).map(|stripe| Arc::new(stripe.to_vec())).collect(),
-            buffers: Arc::new(buffers.clone()),
-        }
-    }
-
-    /// The flat center variable.
-    pub(crate) fn to_center(&self) -> Vec<f32> {
-        self.stripes.iter().flat_map(|stripe| stripe.iter().copied()).collect()
-    }
-
-    /// Gives all of it to a reader.
-    pub(crate) fn give(&self, reader: &mut dyn CenterReader) {
-        self.stripes.iter().for_each(|stripe| reader.stripe(stripe));
-        reader.buffers(&self.buffers);
-    }
-
-    /// One stripe; empty where there is none.
-    fn stripe_at(&self, index: usize) -> &[f32] {
-        self.stripes.get(index).map_or(&[], |stripe| stripe.as_slice())
-    }
-
-    /// The buffers.
-    pub(crate) fn to_buffers(&self) -> Buffers {
-        Buffers::clone(&self.buffers)
-    }
-}
-
-/// Gives what it reads to a reader and keeps it as well.
-pub(crate) struct TeeReader<'a> {
-    pub(crate) reader: &'a mut dyn CenterReader,
-    pub(crate) view: &'a mut CenterView,
-}
-
-impl CenterReader for TeeReader<'_> {
-    fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
-        self.reader.stripe(stripe);
-        self.view.stripe(stripe);
-    }
-
-    fn buffers(&mut self, buffers: &Arc<Buffers>) {
-        self.reader.buffers(buffers);
-        self.view.buffers(buffers);
-    }
-}
-
-impl CenterReader for CenterView {
-    fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
-        self.stripes.push(Arc::clone(stripe));
-    }
-
-    fn buffers(&mut self, buffers: &Arc<Buffers>) {
-        self.buffers = Arc::clone(buffers);
-    }
-}
-
-/// A contribution to the center variable.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Contribution<'a> {
-    /// The message for the parameters.
-    pub(crate) message: &'a [f32],
-    /// The worker's buffers.
-    pub(crate) buffers: &'a Buffers,
-}
 
 /// One stripe and the copy that it alternates with while somebody reads it.
 #[derive(Debug)]

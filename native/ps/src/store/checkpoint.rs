@@ -7,13 +7,13 @@ use std::time::Instant;
 use firesteel_core::spec::ServerSpec;
 use firesteel_core::{Buffers, ParamLayout};
 
-use super::center::STRIPE;
 use super::control::SavedEvaluations;
-use super::evaluation::FrozenModel;
 use super::replicas::SavedReplicas;
-use super::{CenterView, Contribution, Store};
+use super::{Contribution, Store};
 use crate::checkpoint::{Checkpoint, Owner, WorkerModel};
 use crate::error::PsError;
+use crate::model::{CenterView, STRIPE};
+use crate::store::frozen::FrozenModel;
 
 impl Store {
     /// One version of everything that another process needs to go on. Workers go on meanwhile: the center variable is not

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::wire::{Decision, MAX_DECISION_BYTES};
+use crate::model::Decision;
 
 /// The decisions of a fit in order, given to one feed for each shard.
 #[derive(Debug)]
@@ -57,19 +57,19 @@ impl DecisionQueue {
         self.more.notify_one();
     }
 
-    /// The oldest decisions that are not confirmed and the number of the first, as many as one message takes; none when none
-    /// has come within this time.
-    pub(crate) fn next(&self, timeout: Duration) -> (u64, Vec<Decision>) {
+    /// Returns the number of the oldest unconfirmed decision, and the unconfirmed decisions from there on for as long as `fits`
+    /// accepts them. Waits up to `timeout` if there are none.
+    pub(crate) fn next(
+        &self,
+        timeout: Duration,
+        mut fits: impl FnMut(&Decision) -> bool,
+    ) -> (u64, Vec<Decision>) {
         let mut queue = self.queue.lock();
         if queue.decisions.is_empty() {
             self.more.wait_for(&mut queue, timeout);
         }
-        let mut left = MAX_DECISION_BYTES;
-        let batch = queue.decisions.iter().map_while(|decision| {
-            left = left.checked_sub(decision.len())?;
-            Some(Decision::clone(decision))
-        });
-        (queue.confirmed + 1, batch.collect())
+        let batch = queue.decisions.iter().take_while(|decision| fits(decision));
+        (queue.confirmed + 1, batch.map(|decision| Decision::clone(decision)).collect())
     }
 
     /// Forgets the oldest `count` decisions: the shard has followed them.

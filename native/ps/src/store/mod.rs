@@ -5,16 +5,18 @@
 
 mod center;
 mod checkpoint;
+mod contribution;
 mod control;
 mod decision_log;
 mod evaluation;
-mod finite;
+mod frozen;
 mod open;
 mod permits;
 mod replicas;
 mod round;
+mod session;
 mod snapshot;
-pub(crate) mod status;
+mod terms;
 mod ticket;
 mod worker;
 
@@ -30,19 +32,22 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::PsError;
 use crate::metrics;
-use crate::shard_range::ShardRange;
-use crate::store::center::TeeReader;
-use crate::store::control::{Admission, CheckedUpdate, Control, RegisterOutcome, Terms};
+use crate::model::{
+    CenterReader, CenterView, Codecs, FiniteCheck, Flaw, PayloadShape, ShardRange, TeeReader,
+    WindowSummary,
+};
+use crate::store::control::{Admission, CheckedUpdate, Control, RegisterOutcome};
 use crate::store::permits::{ApplyPermit, ApplyPermits};
-use crate::wire::{Codecs, Flaw, PayloadShape, WindowSummary};
+use crate::store::terms::Terms;
 
-pub(crate) use center::{Center, CenterReader, CenterView, Contribution, STRIPE};
+pub(crate) use center::Center;
+pub(crate) use contribution::{Contribution, RoundContribution};
 pub(crate) use control::{DecidedAnswer, LeaseHolder, UpdateKind};
 pub(crate) use decision_log::{DecisionLog, DecisionQueue};
-pub(crate) use finite::FiniteCheck;
 pub(crate) use replicas::SavedReplicas;
-pub(crate) use round::{ClosedRound, RoundContribution};
-pub(crate) use snapshot::{DRIVER, Trained};
+pub(crate) use round::ClosedRound;
+pub(crate) use session::WorkerSession;
+pub(crate) use snapshot::Trained;
 pub(crate) use ticket::{Ticket, TicketProgress};
 pub(crate) use worker::Activity;
 

@@ -9,15 +9,13 @@ use firesteel_core::{Buffers, Element, ParamLayout, Strategy, strategy};
 use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
-use super::control::{Control, Evaluations, Schedule, Terms};
+use super::control::{Control, Evaluations};
 use super::permits::ApplyPermits;
 use super::replicas::SavedReplicas;
-use super::snapshot::DRIVER;
-use super::worker::LeaseTerms;
 use super::{RECONNECT_GRACE, Store};
 use crate::error::PsError;
-use crate::shard_range::ShardRange;
-use crate::wire::{Codecs, PayloadShape};
+use crate::model::{Codecs, DRIVER, PayloadShape, ShardRange};
+use crate::store::terms::{LeaseTerms, Schedule, Terms};
 
 impl Store {
     /// A store that starts with this center variable.

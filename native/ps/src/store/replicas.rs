@@ -6,7 +6,8 @@ use std::sync::Arc;
 use firesteel_core::{Buffers, WorkerId};
 use parking_lot::Mutex;
 
-use crate::store::center::{CenterReader, Contribution};
+use crate::model::CenterReader;
+use crate::store::contribution::Contribution;
 
 /// One worker's model.
 #[derive(Clone, Debug)]

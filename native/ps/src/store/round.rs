@@ -5,25 +5,16 @@ use std::time::{Duration, Instant};
 use firesteel_core::clipping::Bound;
 use firesteel_core::spec::ClippingSpec;
 use firesteel_core::strategy::{Part, Round, weighted_mean};
-use firesteel_core::{Answer, Buffers, FlushDenormals};
+use firesteel_core::{Answer, FlushDenormals};
 
 use super::{CheckedUpdate, DecidedAnswer, FailOnPanic, LeaseHolder, Store, Update, WAIT_SLICE};
 use crate::error::PsError;
 use crate::metrics;
-use crate::store::center::CenterReader;
+use crate::model::CenterReader;
+use crate::store::contribution::RoundContribution;
 use crate::store::control::ClosingRound;
 use crate::store::ticket::Ticket;
 use crate::store::worker::Activity;
-
-/// A contribution that is kept until its round closes.
-#[derive(Debug, Default)]
-pub(crate) struct RoundContribution {
-    pub(crate) message: Vec<f32>,
-    pub(crate) buffers: Buffers,
-    pub(crate) rows: u64,
-    /// What the message counts; 0 if nothing was trained.
-    pub(crate) weight: f64,
-}
 
 /// A round that is closed for one worker, who has taken its turn to read what it gave.
 #[derive(Debug)]

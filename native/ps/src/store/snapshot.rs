@@ -6,14 +6,12 @@ use std::time::Instant;
 
 use firesteel_core::{Buffers, Element, WorkerId};
 
-use super::evaluation::FrozenModel;
+use super::Store;
 use super::replicas::{Replica, SavedReplicas};
-use super::status::{ServerStatus, ServerSummary};
-use super::{CenterView, FiniteCheck, Store};
 use crate::error::PsError;
-
-/// For whom the other shards keep what the driver itself reads; no worker is called so.
-pub(crate) const DRIVER: WorkerId = WorkerId { partition: u32::MAX, index: u32::MAX };
+use crate::model::status::{ServerStatus, ServerSummary};
+use crate::model::{CenterView, DRIVER, FiniteCheck};
+use crate::store::frozen::FrozenModel;
 
 /// A trained model, as much of it as is here.
 #[derive(Debug)]

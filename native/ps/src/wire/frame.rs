@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::error::PsError;
-use crate::wire::codecs::Codecs;
+use crate::model::{PayloadKind, PayloadShape};
 use crate::wire::fields::{Field, Fields};
 
 /// The bytes of a frame's header.
@@ -11,47 +11,6 @@ pub(crate) const HEADER_LEN: usize = 12;
 
 /// The longest text of an `Abort` or a `Failure`, in bytes.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
-
-/// The sizes of what a payload holds, which the layout and the strategy's compression fix, and of what epochs are judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PayloadShape {
-    /// Trained parameters.
-    pub(crate) parameters: usize,
-    /// Floating buffers.
-    pub(crate) floats: usize,
-    /// Integer buffers.
-    pub(crate) integers: usize,
-    /// The bytes of a commit's message.
-    pub(crate) message: usize,
-    /// The bytes of a center variable.
-    pub(crate) center: usize,
-    /// The most numbers of a `Score`.
-    pub(crate) sums: usize,
-}
-
-impl PayloadShape {
-    /// Nothing is compressed.
-    pub(crate) const fn plain(parameters: usize, floats: usize, integers: usize) -> Self {
-        let bytes = parameters * size_of::<f32>();
-        Self { parameters, floats, integers, message: bytes, center: bytes, sums: 0 }
-    }
-
-    /// Compressed by these codecs.
-    pub(crate) fn coded(self, codecs: &Codecs) -> Self {
-        Self { message: codecs.message_len(), center: codecs.center_len(), ..self }
-    }
-
-    /// The bytes of a payload, if there is one.
-    pub(crate) fn payload_len(&self, payload: PayloadKind) -> u64 {
-        let parameters = match payload {
-            PayloadKind::None => return 0,
-            PayloadKind::Message => self.message,
-            PayloadKind::Replica | PayloadKind::Frozen => self.parameters * size_of::<f32>(),
-            PayloadKind::Center => self.center,
-        };
-        parameters as u64 + 4 * self.floats as u64 + 8 * self.integers as u64
-    }
-}
 
 /// What follows a header: the fields' length, and which payload comes after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,21 +21,6 @@ pub(crate) struct Body {
     sums: bool,
     /// The payload that follows.
     pub(crate) payload: PayloadKind,
-}
-
-/// What follows a kind's fields: a flat buffer of parameters, and the buffers beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PayloadKind {
-    /// Nothing.
-    None,
-    /// What a worker commits, in the fit's code for it.
-    Message,
-    /// A replica, as it is.
-    Replica,
-    /// Nothing, or the center variable in the fit's code for it: the length tells.
-    Center,
-    /// Nothing, or a frozen center variable as it is: the length tells.
-    Frozen,
 }
 
 impl Body {

@@ -1,25 +1,13 @@
 //! Requests, without their payloads.
 
 use firesteel_core::compression::Distortion;
-use firesteel_core::{Commit, ErrorCode, Position, Registration, Save, Span, Tally, WorkerId};
+use firesteel_core::{ErrorCode, Position, Registration, Span, Tally, WorkerId};
 
 use crate::error::PsError;
-use crate::wire::decision::{Decision, Flaw, MAX_DECISION_BYTES};
+use crate::model::{Decision, Flaw, PayloadKind, WindowSummary};
 use crate::wire::fields::{Field, Fields};
-use crate::wire::frame::{Body, FrameHeader, HEADER_LEN, MAX_TEXT, PayloadKind};
-
-/// What a commit and a save say beside their payload.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct WindowSummary {
-    /// Counts the attempt's commits and saves from 1.
-    pub(crate) sequence: u64,
-    /// The mini-batches that it holds.
-    pub(crate) span: Span,
-    /// Their losses.
-    pub(crate) tally: Tally,
-    /// What compression lost of the message.
-    pub(crate) distortion: Distortion,
-}
+use crate::wire::frame::{Body, HEADER_LEN, MAX_TEXT};
+use crate::wire::{FrameHeader, MAX_DECISION_BYTES};
 
 impl WindowSummary {
     const LEN: usize = 8 + 4 + 4 + 4 + 8 + 8 + 8 + 8 + 8;
@@ -47,28 +35,6 @@ impl WindowSummary {
             tally: Tally { loss: fields.take()?, weight: fields.take()? },
             distortion: Distortion { signal: fields.take()?, error: fields.take()? },
         })
-    }
-}
-
-impl From<&Commit<'_>> for WindowSummary {
-    fn from(commit: &Commit<'_>) -> Self {
-        Self {
-            sequence: commit.sequence,
-            span: commit.span,
-            tally: commit.tally,
-            distortion: Distortion::default(),
-        }
-    }
-}
-
-impl From<&Save<'_>> for WindowSummary {
-    fn from(save: &Save<'_>) -> Self {
-        Self {
-            sequence: save.sequence,
-            span: save.span,
-            tally: save.tally,
-            distortion: Distortion::default(),
-        }
     }
 }
 

@@ -86,7 +86,6 @@
 //! A frame whose length is not the one that its kind and the layout allow is refused before anything is allocated for it.
 //! Whoever meets bytes that break these rules closes the connection, the server after a `Failure`.
 
-mod codecs;
 mod decision;
 mod fields;
 pub(crate) mod frame;
@@ -96,13 +95,12 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use codecs::{Codecs, receive};
-pub(crate) use decision::{Decision, Flaw, MAX_DECISION_BYTES, Share};
-pub(crate) use frame::{FrameHeader, PayloadKind, PayloadShape};
-pub(crate) use message::{Request, WindowSummary};
+pub(crate) use decision::MAX_DECISION_BYTES;
+pub(crate) use frame::FrameHeader;
+pub(crate) use message::Request;
 pub(crate) use reply::Reply;
 
-/// The version of the protocol that this library speaks. Peers must agree in it.
+/// The version of the protocol that this library implements. Both peers must have the same one.
 pub(crate) const PROTOCOL_VERSION: u16 = 4;
 
 const _: () = assert!(cfg!(target_endian = "little"), "payloads are moved as little-endian memory");

@@ -4,9 +4,9 @@ use firesteel_core::compression::{Coding, CompressionSpec};
 use firesteel_core::{Answer, Assignment, ErrorCode, Granted, Position};
 
 use crate::error::PsError;
-use crate::wire::decision::Flaw;
+use crate::model::{Flaw, PayloadKind};
 use crate::wire::fields::{Field, Fields};
-use crate::wire::frame::{Body, PayloadKind};
+use crate::wire::frame::Body;
 use crate::wire::message::{frame, put_text, take_text, unknown};
 
 /// What the server answers.

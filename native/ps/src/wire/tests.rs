@@ -6,11 +6,9 @@ use firesteel_core::{
 };
 use proptest::prelude::*;
 
+use crate::model::{Decision, Flaw, PayloadShape, Share, WindowSummary};
 use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
-use crate::wire::{
-    Decision, Flaw, FrameHeader, MAX_DECISION_BYTES, PayloadShape, Reply, Request, Share,
-    WindowSummary,
-};
+use crate::wire::{FrameHeader, MAX_DECISION_BYTES, Reply, Request};
 
 const SHAPE: PayloadShape =
     PayloadShape { message: 2031, center: 2000, sums: 300, ..PayloadShape::plain(1000, 3, 2) };

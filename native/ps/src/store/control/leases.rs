@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use firesteel_core::{Answer, Registration, Tally, WorkerId};
 
-use super::{Control, LeaseHolder, RegisterOutcome, Terms, fenced};
-use crate::checkpoint::EARLIER_ATTEMPT;
+use super::{Control, LeaseHolder, RegisterOutcome, fenced};
 use crate::error::PsError;
+use crate::model::{Decision, EARLIER_ATTEMPT};
+use crate::store::terms::Terms;
 use crate::store::worker::{Lease, WorkerRecord};
-use crate::wire::Decision;
 
 impl Control {
     /// Grants the lease if nobody else holds it.

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Control, EpochTotal, Evaluations, MAX_WARNINGS, SavedEvaluations, Terms};
+use super::{Control, EpochTotal, Evaluations, MAX_WARNINGS, SavedEvaluations};
 use crate::checkpoint::{EpochProgress, FitProgress, Owner};
 use crate::error::PsError;
-use crate::store::status::ResumedStatus;
+use crate::model::status::ResumedStatus;
+use crate::store::terms::Terms;
 use crate::store::ticket::Ticket;
 use crate::store::worker::WorkerRecord;
 

@@ -6,12 +6,13 @@ use std::time::Instant;
 use firesteel_core::Tally;
 use firesteel_core::compression::Distortion;
 
-use super::{Control, EpochTotal, Evaluations, Terms};
+use super::{Control, EpochTotal, Evaluations};
 use crate::error::PsError;
-use crate::store::evaluation::FrozenModel;
-use crate::store::status::{
+use crate::model::status::{
     EpochStatus, FailureStatus, LedgerStatus, ServerStatus, ServerSummary, ValidationStatus,
 };
+use crate::store::frozen::FrozenModel;
+use crate::store::terms::Terms;
 use crate::store::worker::{WorkerRecord, mean};
 
 impl Control {

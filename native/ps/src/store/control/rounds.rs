@@ -8,12 +8,13 @@ use std::time::Instant;
 use firesteel_core::strategy::{Rhythm, Weight};
 use firesteel_core::{Answer, ErrorCode, WorkerId};
 
-use super::{CheckedUpdate, Control, DecidedAnswer, Evaluations, FreezeTicket, LeaseHolder, Terms};
+use super::{CheckedUpdate, Control, DecidedAnswer, Evaluations, FreezeTicket, LeaseHolder};
 use crate::error::PsError;
-use crate::store::round::RoundContribution;
+use crate::model::{Decision, Share, WindowSummary};
+use crate::store::contribution::RoundContribution;
+use crate::store::terms::Terms;
 use crate::store::ticket::Ticket;
 use crate::store::worker::PendingContribution;
-use crate::wire::{Decision, Share, WindowSummary};
 
 /// A round to be applied in its turn.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use firesteel_core::Registration;
 
 use super::{Activity, LedgerEpoch, WorkerRecord};
-use crate::checkpoint::{EARLIER_ATTEMPT, WorkerEpoch, WorkerProgress};
-use crate::store::status::SpanStatus;
+use crate::checkpoint::{WorkerEpoch, WorkerProgress};
+use crate::model::EARLIER_ATTEMPT;
+use crate::model::status::SpanStatus;
 
 impl WorkerRecord {
     /// Its progress; the mini-batches of all attempts so far belong to the same one.

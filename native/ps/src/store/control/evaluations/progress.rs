@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{BestEpoch, EndedEpoch, Evaluations};
 use crate::checkpoint::{EndedProgress, EvaluationProgress, damaged};
 use crate::error::PsError;
-use crate::store::evaluation::FrozenModel;
-use crate::store::status::ValidationStatus;
+use crate::model::status::ValidationStatus;
+use crate::store::frozen::FrozenModel;
 
 /// The epochs' ends, and the best model, where it is kept.
 #[derive(Debug, Default)]

@@ -4,12 +4,6 @@ use firesteel_core::compression::{
     Codec, Coding, CompressionError, CompressionSpec, ErrorFeedback, ratio,
 };
 
-use crate::error::PsError;
-use crate::link::{IoTimeouts, Link, LinkError};
-
-/// Values that are received before they are decoded and looked at, while they are in the cache: 256 KiB.
-const PIECE: usize = 64 * 1024;
-
 /// The codecs of a fit.
 #[derive(Debug)]
 pub(crate) struct Codecs {
@@ -78,27 +72,4 @@ impl Codecs {
 
 fn compressed(spec: CompressionSpec) -> bool {
     spec != CompressionSpec::None {}
-}
-
-/// Receives values in their code, piece by piece where the code has pieces; `see` is shown each of them. `code` is
-/// memory to use again.
-pub(crate) fn receive<E: From<LinkError> + From<PsError>>(
-    link: &mut Link,
-    timeouts: IoTimeouts,
-    codec: &dyn Codec,
-    code: &mut Vec<u8>,
-    values: &mut [f32],
-    mut on_piece: impl FnMut(&[f32]),
-) -> Result<(), E> {
-    let piece = match codec.grain() {
-        Some(grain) => PIECE.next_multiple_of(grain),
-        None => values.len().max(1),
-    };
-    for values in values.chunks_mut(piece) {
-        code.resize(codec.encoded_len(values.len()), 0);
-        link.read_exact(code, timeouts)?;
-        codec.decode(code, values).map_err(PsError::from)?;
-        on_piece(values);
-    }
-    Ok(())
 }

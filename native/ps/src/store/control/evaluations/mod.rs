@@ -18,10 +18,11 @@ use firesteel_core::metrics::{MetricSet, MetricSums};
 use firesteel_core::spec::{ControlError, Monitor, ServerSpec};
 use firesteel_core::{Answer, Assignment, ErrorCode, WorkerId};
 
-use super::{Control, LeaseHolder, Terms};
+use super::{Control, LeaseHolder};
 use crate::error::PsError;
-use crate::store::evaluation::FrozenModel;
-use crate::store::status::ValidationStatus;
+use crate::model::status::ValidationStatus;
+use crate::store::frozen::FrozenModel;
+use crate::store::terms::Terms;
 use crate::store::ticket::Ticket;
 
 pub(crate) use progress::SavedEvaluations;

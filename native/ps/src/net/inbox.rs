@@ -4,7 +4,7 @@ use firesteel_core::Buffers;
 use parking_lot::{Condvar, Mutex};
 use std::time::Duration;
 
-use crate::wire::{PayloadKind, PayloadShape};
+use crate::model::{PayloadKind, PayloadShape};
 
 /// The memory that payloads on their way may take together, unless a few payloads alone are larger.
 const BUDGET: u64 = 256 << 20;

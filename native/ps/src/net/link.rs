@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use firesteel_core::CancelFlag;
 use socket2::SockRef;
 
-use crate::tls::TlsSession;
+use crate::net::socket::{Socket, closed_by_peer, is_transient};
+use crate::net::tls::TlsSession;
 
 /// Why bytes did not get through.
 #[derive(Debug)]
@@ -32,23 +33,6 @@ pub(crate) struct IoTimeouts {
     pub(crate) first: Option<Duration>,
     /// Between bytes from then on.
     pub(crate) stall: Duration,
-}
-
-/// A connected stream, whose calls wait no longer than its timeouts.
-#[derive(Clone, Debug)]
-pub(crate) struct Socket(Arc<TcpStream>);
-
-impl Socket {
-    /// Never by `write`, which would raise SIGPIPE in a process that does not ignore it.
-    pub(crate) fn send(&self, slices: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
-        SockRef::from(&*self.0).send_vectored_with_flags(slices, flags | libc::MSG_NOSIGNAL)
-    }
-}
-
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        (&*self.0).read(buffer)
-    }
 }
 
 /// One end of a connection.
@@ -225,17 +209,4 @@ impl IdleTimer {
     fn exceeded(&self) -> Option<Duration> {
         self.limit.filter(|limit| self.since.elapsed() >= *limit)
     }
-}
-
-/// How a connection ends that the peer closes.
-pub(crate) fn closed_by_peer() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")
-}
-
-/// Whether the same call may succeed a moment later.
-pub(crate) fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
-    )
 }

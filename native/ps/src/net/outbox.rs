@@ -8,8 +8,8 @@ use std::time::Duration;
 use firesteel_core::Buffers;
 use firesteel_core::compression::{Codec, encode_into};
 
-use crate::link::{Link, LinkError};
-use crate::store::CenterReader;
+use crate::model::CenterReader;
+use crate::net::{Link, LinkError};
 
 /// The most slices handed to the system at once.
 const MAX_SLICES: usize = 16;

@@ -6,9 +6,8 @@ use std::time::Duration;
 use firesteel_core::Coded;
 
 use crate::error::PsError;
-use crate::link::{IoTimeouts, Link, LinkError};
+use crate::net::{IoTimeouts, Link, LinkError, tls};
 use crate::secret::{Role, Secret, Transcript, nonce};
-use crate::tls;
 use crate::wire::handshake::{
     CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
 };

@@ -5,7 +5,7 @@ use std::ops::Range;
 use sha2::{Digest, Sha256};
 
 use crate::error::PsError;
-use crate::store::STRIPE;
+use crate::model::STRIPE;
 
 /// One of the shards of a center variable, or all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, ClientConnection, ServerConfig, ServerConnection};
 
 use crate::error::PsError;
-use crate::link::Socket;
+use crate::net::socket::Socket;
 pub(crate) use refusal::refusal;
 pub(crate) use session::TlsSession;
 

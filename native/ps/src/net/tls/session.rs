@@ -4,7 +4,7 @@ use std::io::{self, BufReader, IoSlice, Read, Write};
 
 use rustls::Connection;
 
-use crate::link::{Socket, closed_by_peer, is_transient};
+use crate::net::socket::{Socket, closed_by_peer, is_transient};
 
 /// What is received at once: some records, which are of 16 KiB at most.
 const INCOMING: usize = 64 * 1024;

@@ -12,11 +12,10 @@ use firesteel_core::{Answer, Position, Registration, Tally};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
-use crate::store::center::CenterView;
-use crate::store::control::Terms;
-use crate::store::round::RoundContribution;
-use crate::store::status::{LedgerStatus, SpanStatus, WorkerState, WorkerStatus};
-use crate::wire::WindowSummary;
+use crate::model::status::{LedgerStatus, SpanStatus, WorkerState, WorkerStatus};
+use crate::model::{CenterView, WindowSummary};
+use crate::store::contribution::RoundContribution;
+use crate::store::terms::{LeaseTerms, Terms};
 
 /// A worker's attempt on its connection.
 #[derive(Debug)]
@@ -28,15 +27,6 @@ pub(crate) struct Lease {
     pub(crate) seen: Instant,
     /// When that connection was closed, if it was.
     pub(crate) closed: Option<Instant>,
-}
-
-/// How long leases last.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LeaseTerms {
-    /// After the last message.
-    pub(crate) silence: Duration,
-    /// After the connection was closed, for a reconnect.
-    pub(crate) grace: Duration,
 }
 
 impl Lease {

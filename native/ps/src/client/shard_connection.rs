@@ -8,9 +8,9 @@ use crate::client::connection::{Parameters, Payload, Target};
 use crate::client::outgoing::Outgoing;
 use crate::client::remote::Remote;
 use crate::error::PsError;
+use crate::model::{Flaw, ShardRange};
 use crate::secret::Secret;
-use crate::shard_range::ShardRange;
-use crate::wire::{Flaw, Reply, Request};
+use crate::wire::{Reply, Request};
 
 impl Remote {
     /// Connects to shard `number`; `spec` has its host and port. The driver has a secret of its own.

@@ -8,13 +8,13 @@ use firesteel_core::spec::{ClientSpec, ServerShards, ServerSpec, ShardAddress};
 use firesteel_core::{CancelFlag, Coded, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
-use crate::client::Remote;
+use crate::client::remote::Remote;
 use crate::error::PsError;
+use crate::model::ShardRange;
+use crate::net::THREAD;
 use crate::secret::Secret;
-use crate::server::listener::THREAD;
-use crate::shard_range::ShardRange;
 use crate::store::{DecisionQueue, Store};
-use crate::wire::Request;
+use crate::wire::{MAX_DECISION_BYTES, Request};
 
 /// How often a shard hears of its driver at the least.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -212,7 +212,12 @@ fn forward_decisions(
     closing: &CancelFlag,
 ) -> Result<(), PsError> {
     while !closing.is_cancelled() {
-        let (first, decisions) = queue.next(HEARTBEAT_INTERVAL);
+        let mut left = MAX_DECISION_BYTES;
+        let (first, decisions) = queue.next(HEARTBEAT_INTERVAL, |decision| {
+            let fits = left.checked_sub(decision.encoded_len());
+            left = fits.unwrap_or(0);
+            fits.is_some()
+        });
         let count = decisions.len();
         match remote.command(&Request::Decide { first, decisions }, None) {
             Ok(()) => queue.confirm(count),

@@ -14,9 +14,9 @@ use parking_lot::Mutex;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::error::PsError;
-use crate::link::Link;
-use crate::server::greeting::{HANDSHAKE, LINGER};
-use crate::tls::Acceptor;
+use crate::net::handshake::HANDSHAKE;
+use crate::net::tls::Acceptor;
+use crate::net::{LINGER, Link};
 
 /// The name of the server's threads.
 pub(crate) const THREAD: &str = "firesteel-ps";

@@ -6,10 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use firesteel_core::{Answer, Assignment, ErrorCode, Granted, Position, Registration, Tally};
 
 use crate::error::PsError;
-use crate::store::{
-    Activity, CenterReader, ClosedRound, DecidedAnswer, LeaseHolder, Store, Update,
-};
-use crate::wire::{Flaw, WindowSummary};
+use crate::model::{CenterReader, Flaw, WindowSummary};
+use crate::store::{Activity, ClosedRound, DecidedAnswer, LeaseHolder, Store, Update};
 
 /// A connection of a worker to the store. When it is dropped, the worker has a short time to come back over another one.
 pub(crate) struct WorkerSession {
@@ -64,7 +62,7 @@ impl WorkerSession {
     /// Applies a window once.
     pub(crate) fn apply(&self, update: &Update<'_>) -> Result<Answer, PsError> {
         let (holder, activity) = self.lease()?;
-        let reader = None::<fn(DecidedAnswer) -> crate::store::CenterView>;
+        let reader = None::<fn(DecidedAnswer) -> crate::model::CenterView>;
         self.store.apply(holder, activity, update, reader).map(|(answer, _)| answer)
     }
 
