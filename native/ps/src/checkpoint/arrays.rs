@@ -5,7 +5,7 @@ use firesteel_core::Buffers;
 use super::{Lengths, damaged};
 use crate::error::PsError;
 
-/// What is left to be read.
+/// A reader of arrays from the rest of a checkpoint's bytes.
 pub(super) struct ArrayReader<'a>(&'a [u8]);
 
 impl<'a> ArrayReader<'a> {
@@ -30,7 +30,7 @@ impl<'a> ArrayReader<'a> {
     pub(super) fn finish(self) -> Result<(), PsError> {
         match self.0.len() {
             0 => Ok(()),
-            left => Err(damaged(format!("{left} bytes are left behind its arrays"))),
+            left => Err(damaged(format!("{left} bytes follow its arrays"))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a checkpoint says in JSON: whose it is, how far the fit was, and how long its arrays are.
+//! The JSON header of a checkpoint: its owner, the progress of the fit, and the lengths of its arrays.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::error::PsError;
 use crate::model::EARLIER_ATTEMPT;
 use crate::model::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
 
-/// Counters stay below this, so that sums of several do not overflow.
+/// The exclusive upper limit of counters, so that sums of several do not overflow.
 const MOST: u64 = 1 << 53;
 
 /// Everything but the arrays.
@@ -43,7 +43,7 @@ impl RuleShape {
 /// The header as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Document {
+struct HeaderDocument {
     fingerprint: String,
     layout: u64,
     strategy: String,
@@ -59,7 +59,7 @@ struct Document {
     progress: FitProgress,
 }
 
-/// What changes under the control lock.
+/// The part of a fit's state that changes under the control lock.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FitProgress {
@@ -67,9 +67,9 @@ pub(crate) struct FitProgress {
     pub(crate) commits: u64,
     pub(crate) pulls: u64,
     pub(crate) bytes: u64,
-    /// How long the fit had run, in milliseconds.
+    /// The time that the fit had run, in milliseconds.
     pub(crate) millis: u64,
-    /// How long its training had, from the first worker on.
+    /// The time that the training had run, from the first worker on, in milliseconds.
     pub(crate) trained_millis: u64,
     pub(crate) stop: Option<StopReason>,
     pub(crate) histogram: Vec<u64>,
@@ -85,15 +85,15 @@ pub(crate) struct FitProgress {
 pub(crate) struct EpochProgress {
     pub(crate) rows: u64,
     pub(crate) tally: Tally,
-    /// The sum of the learning rates with which workers ended it, and their number.
+    /// The sum of the learning rates with which workers ended the epoch, and the number of those workers.
     pub(crate) rates: (f64, u32),
 }
 
-/// The ends of epochs, where anything follows from them.
+/// The progress of epoch evaluation, in fits that evaluate epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EvaluationProgress {
-    /// The next epoch to end.
+    /// The next epoch to evaluate.
     pub(crate) next: u32,
     pub(crate) judge: JudgeState,
     /// The best epoch and its version.
@@ -101,7 +101,7 @@ pub(crate) struct EvaluationProgress {
     pub(crate) ended: Vec<EndedProgress>,
 }
 
-/// An epoch that has been judged, and what the held-out rows of all workers and of each came to.
+/// An evaluated epoch: the validation results over all workers, and those of each worker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EndedProgress {
@@ -110,7 +110,7 @@ pub(crate) struct EndedProgress {
     pub(crate) by_worker: Vec<(WorkerId, ValidationStatus)>,
 }
 
-/// One worker, without any attempt of it.
+/// The progress of one worker, over all of its attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WorkerProgress {
@@ -146,10 +146,11 @@ pub(crate) struct WorkerEpoch {
 
 impl CheckpointHeader {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, PsError> {
-        let document: Document = serde_json::from_slice(bytes)
+        let document: HeaderDocument = serde_json::from_slice(bytes)
             .map_err(|error| damaged(format!("its header cannot be read: {error}")))?;
-        let Document { fingerprint, layout, strategy, workers, epochs, stripe, .. } = document;
-        let Document { parameters, floats, integers, rules, members, best, progress, .. } =
+        let HeaderDocument { fingerprint, layout, strategy, workers, epochs, stripe, .. } =
+            document;
+        let HeaderDocument { parameters, floats, integers, rules, members, best, progress, .. } =
             document;
         Ok(Self {
             owner: Owner { fingerprint, layout, strategy, workers, epochs },
@@ -166,7 +167,7 @@ impl CheckpointHeader {
         let Self { owner, progress, lengths, stripe, rules, members, best } = self;
         let Owner { fingerprint, layout, strategy, workers, epochs } = owner;
         let Lengths { parameters, floats, integers } = lengths;
-        let document = Document {
+        let document = HeaderDocument {
             fingerprint,
             layout,
             strategy,
@@ -187,7 +188,7 @@ impl CheckpointHeader {
 }
 
 impl FitProgress {
-    /// The epoch of the worker that is behind the others.
+    /// The epoch of the slowest worker.
     pub(crate) fn epoch(&self, owner: &Owner) -> u32 {
         let missing = self.workers.len() < owner.workers as usize;
         let slowest = self.workers.iter().map(|worker| worker.position.epoch).min();
@@ -199,22 +200,25 @@ impl FitProgress {
         self.epochs.iter().fold(0, |sum, epoch| sum.saturating_add(epoch.rows))
     }
 
-    /// Fails unless it can be the progress of such a fit: the store relies on what is checked here.
+    /// Fails if this progress is inconsistent or does not belong to such a fit. The store relies on these checks.
     pub(super) fn check(&self, owner: &Owner) -> Result<(), PsError> {
-        let refused = |problem: String| Err(damaged(format!("its progress cannot be: {problem}")));
+        let refused =
+            |problem: String| Err(damaged(format!("its progress is inconsistent: {problem}")));
         let counters =
             [self.version, self.commits, self.pulls, self.bytes, self.millis, self.trained_millis];
         if counters.iter().chain(&self.histogram).any(|&counter| counter >= MOST) {
             return refused("a counter is too large".to_owned());
         }
         if self.histogram.len() > STALENESS_BINS || self.epochs.len() > owner.epochs as usize {
-            return refused(
-                "it has more epochs or more of the histogram than a fit has".to_owned(),
-            );
+            return refused("more epochs or histogram bins than the fit has".to_owned());
         }
         let ids: BTreeSet<_> = self.workers.iter().map(|worker| worker.worker).collect();
         if ids.len() != self.workers.len() || ids.len() > owner.workers as usize {
-            return refused(format!("{} workers of {}", self.workers.len(), owner.workers));
+            return refused(format!(
+                "{} workers, but the fit has {}",
+                self.workers.len(),
+                owner.workers
+            ));
         }
         let mut rows = vec![0_u64; self.epochs.len()];
         for worker in &self.workers {
@@ -223,7 +227,7 @@ impl FitProgress {
             }
         }
         if self.rows_trained() >= MOST {
-            return refused("it has trained too many rows".to_owned());
+            return refused("too many trained rows".to_owned());
         }
         if let Some(evaluations) = &self.evaluations {
             evaluations.check(owner.epochs)?;
@@ -243,7 +247,9 @@ impl EvaluationProgress {
         if counted && judged && self.best.is_none_or(|(epoch, _)| epoch < self.next) {
             return Ok(());
         }
-        Err(damaged("its progress cannot be: it has judged other epochs than it has trained"))
+        Err(damaged(
+            "its progress is inconsistent: the evaluated epochs do not match the trained epochs",
+        ))
     }
 }
 
@@ -257,13 +263,13 @@ impl WorkerProgress {
         let Position { epoch, batch } = self.position;
         if epoch > epochs || (epoch == epochs && batch > 0) || (batch > 0 && batch >= self.batches)
         {
-            return Err("its position is slowest the end");
+            return Err("its position is behind the end");
         }
         let mut next = 0;
         for entry in &self.ledger {
             let Some(total) = rows.get_mut(entry.epoch as usize).filter(|_| entry.epoch >= next)
             else {
-                return Err("its ledger has an epoch that the fit has not, or twice");
+                return Err("its ledger has an unknown or repeated epoch");
             };
             next = entry.epoch + 1;
             if entry.rows >= MOST || entry.superseded_rows >= MOST || *total >= MOST {

@@ -1,7 +1,8 @@
-//! A fit's state as bytes, from which another process goes on.
+//! The state of a fit as bytes, from which another process resumes it.
 //!
-//! Little-endian: the magic, the version of the format (u32), the header's length (u64), the header as JSON, the arrays that it
-//! counts, and the xxh3 hash (u64) of everything before it. `docs/checkpoints.md` tells what is kept and what is not.
+//! The format is little-endian: the magic, the format version (u32), the length of the header (u64), the header as
+//! JSON, the arrays that the header counts, and the xxh3 hash (u64) of everything before it. `docs/checkpoints.md`
+//! describes the content.
 
 mod arrays;
 mod header;
@@ -20,13 +21,13 @@ use crate::error::PsError;
 
 const MAGIC: [u8; 8] = *b"FSTLCKPT";
 
-/// The version of the format that is written, and the only one that is read.
+/// The format version, the only one that is written and read.
 const VERSION: u32 = 1;
 
-/// Magic, version and header's length.
+/// The length of magic, version and header length in bytes.
 const PREFIX: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
 
-/// Whose checkpoint it is.
+/// The fit to which a checkpoint belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     /// The caller's fingerprint of settings and data.
@@ -46,7 +47,7 @@ struct Lengths {
     integers: usize,
 }
 
-/// One worker's model, where every worker trains its own.
+/// One worker's model, in strategies whose workers train models of their own.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WorkerModel {
     pub(crate) worker: WorkerId,
@@ -61,23 +62,23 @@ pub struct Checkpoint {
     pub(crate) progress: FitProgress,
     pub(crate) center: Vec<f32>,
     pub(crate) buffers: Buffers,
-    /// What the server's rule keeps for each stripe, and how many parameters a stripe has.
+    /// The state of the server's rule for each stripe.
     pub(crate) rules: Vec<State>,
     pub(crate) stripe: usize,
     pub(crate) members: Vec<WorkerModel>,
-    /// The model of the best epoch, where it is kept: that of every worker, or one.
+    /// The model of the best epoch, if it is kept: one for each worker, or one for all.
     pub(crate) best: Vec<WorkerModel>,
 }
 
-/// What a checkpoint says of itself.
+/// The description of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointStatus {
-    /// The fingerprint that it was written with.
+    /// The fingerprint with which it was written.
     pub fingerprint: String,
-    /// How often the center variable had been updated.
+    /// The number of updates of the center variable.
     pub version: u64,
-    /// The epoch of the worker that was behind the others, counted from 0.
+    /// The epoch of the slowest worker, counted from 0.
     pub epoch: u32,
     /// The rows that had been trained in all epochs.
     pub rows_trained: u64,
@@ -86,10 +87,10 @@ pub struct CheckpointStatus {
 }
 
 impl Checkpoint {
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    /// Reads the bytes that [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors
-    /// [`PsError::Checkpoint`] saying what is damaged; nothing is allocated that the bytes do not hold.
+    /// [`PsError::Checkpoint`] with the damage found; nothing is allocated for arrays that the bytes do not hold.
     pub fn read(bytes: &[u8]) -> Result<Self, PsError> {
         let (header, arrays) = split(bytes)?;
         let CheckpointHeader { owner, progress, lengths, stripe, rules, members, best } =
@@ -115,7 +116,7 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// All of it in the format of this module.
+    /// Returns the checkpoint in the format of this module.
     ///
     /// # Errors
     /// [`PsError::Internal`] if the header cannot be written.
@@ -150,7 +151,7 @@ impl Checkpoint {
         Ok(out)
     }
 
-    /// What it says of itself.
+    /// Returns the description of the checkpoint.
     #[must_use]
     pub fn status(&self) -> CheckpointStatus {
         CheckpointStatus {
@@ -179,7 +180,7 @@ impl Checkpoint {
     }
 }
 
-/// The models of these workers.
+/// Reads the models of these workers.
 fn models(
     arrays: &mut ArrayReader<'_>,
     lengths: Lengths,
@@ -200,13 +201,13 @@ fn put_buffers(out: &mut Vec<u8>, buffers: &Buffers) {
     put_i64(out, &buffers.integers);
 }
 
-/// Header and arrays of bytes that are whole.
+/// Returns the header and the arrays of complete, undamaged bytes.
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
     let Some((magic, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(damaged(format!("it has only {} bytes", bytes.len())));
     };
     if *magic != MAGIC {
-        return Err(damaged("it is no checkpoint of Firesteel: it begins with other bytes"));
+        return Err(damaged("not a Firesteel checkpoint (bad magic)"));
     }
     let Some((version, _)) = rest.split_first_chunk::<4>() else {
         return Err(damaged(format!("it has only {} bytes", bytes.len())));
@@ -214,7 +215,7 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
     let version = u32::from_le_bytes(*version);
     if version != VERSION {
         return Err(damaged(format!(
-            "its format has the version {version}, this Firesteel reads {VERSION}"
+            "its format has version {version}, but this version of Firesteel reads {VERSION}"
         )));
     }
     let Some((whole, hash)) =
@@ -223,17 +224,16 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
         return Err(damaged(format!("it has only {} bytes", bytes.len())));
     };
     if xxh3_64(whole) != u64::from_le_bytes(*hash) {
-        return Err(damaged("it is cut short or changed: its checksum is another one"));
+        return Err(damaged("it is truncated or changed: the checksum does not match"));
     }
     let (prefix, rest) = whole.split_at(PREFIX);
     let length = prefix.last_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
-    usize::try_from(length)
-        .ok()
-        .and_then(|length| rest.split_at_checked(length))
-        .ok_or_else(|| damaged(format!("its header of {length} bytes is longer than all of it")))
+    usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length)).ok_or_else(|| {
+        damaged(format!("its header of {length} bytes is longer than the checkpoint"))
+    })
 }
 
-/// The error that bytes are no checkpoint.
+/// Returns the error for bytes that are not a usable checkpoint.
 pub(crate) fn damaged(problem: impl Into<String>) -> PsError {
     PsError::Checkpoint(problem.into())
 }

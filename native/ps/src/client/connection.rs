@@ -21,22 +21,22 @@ use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
 use crate::wire::{FrameHeader, PROTOCOL_VERSION, Reply, Request};
 
-/// How often a worker that waits looks whether it has been cancelled.
+/// The interval at which a blocked worker checks for cancellation.
 const POLL: Duration = Duration::from_millis(50);
 
-/// From how many bytes of parameters on a worker's message is large.
+/// The size of the parameters, in bytes, from which a worker's message is large.
 const LARGE: usize = 16 << 20;
 
-/// How much of a large message the system takes while it cannot be sent: as the server, a host of many workers must not run out
-/// of the memory that it has for TCP.
+/// The bytes of a large message that the kernel buffers while it cannot send them. Like the server, a host of many
+/// workers must not run out of kernel memory for TCP.
 const UNSENT: u32 = 1 << 20;
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Debug)]
 pub(super) enum RequestError {
-    /// The connection is no more; another one may do better.
+    /// The connection broke; the request may succeed over a new one.
     Broken(io::Error),
-    /// It would fail again. `usable` tells whether the connection is still in step with the server.
+    /// The request would fail again. `usable` is true if the connection is still in sync with the server.
     Fatal { error: PsError, usable: bool },
 }
 
@@ -67,23 +67,23 @@ impl From<PsError> for RequestError {
     }
 }
 
-/// What a client knows of the server that it looks for.
+/// The server to connect to, and the credentials for it.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) spec: ClientSpec,
-    /// What errors call it.
+    /// The server's name in error messages.
     pub(super) name: String,
-    /// What the server proves itself by.
+    /// The secret by which the server authenticates itself.
     pub(super) secret: Secret,
-    /// What the client does.
+    /// The secret by which the client authenticates itself.
     pub(super) own: Secret,
-    /// None where the connection is not encrypted.
+    /// `None` for an unencrypted connection.
     pub(super) tls: Option<Connector>,
     pub(super) layout_hash: u64,
     pub(super) parameters: usize,
 }
 
-/// What a request sends beside its fields.
+/// The payload of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Payload<'a> {
     pub(super) parameters: Parameters<'a>,
@@ -93,9 +93,9 @@ pub(super) struct Payload<'a> {
 /// The parameters of a payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parameters<'a> {
-    /// A commit's message in the fit's code.
+    /// A commit's message, compressed.
     Coded(&'a [u8]),
-    /// A commit's message where the fit does not compress, or a replica.
+    /// An uncompressed message, or a replica.
     Plain(&'a [f32]),
 }
 
@@ -108,14 +108,14 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Where the center variable of a reply goes.
+/// The destination of a reply's center variable.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     pub(super) center: &'a mut [f32],
     pub(super) buffers: &'a mut Buffers,
 }
 
-/// A connection to a server that has proved itself.
+/// An authenticated connection to a server.
 #[derive(Debug)]
 pub(super) struct Connection {
     link: Link,
@@ -123,12 +123,12 @@ pub(super) struct Connection {
     codecs: Codecs,
     timeouts: IoTimeouts,
     scratch: Vec<u8>,
-    /// A piece of a center variable's code.
+    /// A piece of a compressed center variable.
     code: Vec<u8>,
 }
 
 impl Connection {
-    /// Dials the server and proves to each other that both know the secret, within `limit` for each step.
+    /// Dials the server; both sides authenticate each other, within `limit` for each step.
     pub(super) fn open(
         peer: &Peer,
         cancel: &CancelFlag,
@@ -136,7 +136,7 @@ impl Connection {
     ) -> Result<Self, RequestError> {
         let stream = dial(&peer.spec.host, peer.spec.port, cancel, limit)?;
         if peer.parameters * size_of::<f32>() > LARGE {
-            // Where that is not to be had, only memory is lost.
+            // Best effort: failure only costs kernel memory.
             let _unbounded = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         }
         let link = Link::new(Arc::new(stream), cancel.clone(), POLL)?;
@@ -145,7 +145,8 @@ impl Connection {
         let codecs = Codecs::new(Coding::PLAIN, peer.parameters).map_err(PsError::from)?;
         let scratch = Vec::with_capacity(256);
         let mut connection = Self { link, shape, codecs, timeouts, scratch, code: Vec::new() };
-        // TLS lets a worker begin before the server has looked at its certificate: a refusal may come at any of the steps.
+        // With TLS a worker may begin before the server has checked its certificate, so a refusal can come at any of
+        // these steps.
         connection.secure(peer, limit).and_then(|()| connection.handshake(peer)).map_err(
             |failed| match failed {
                 RequestError::Broken(error) => match tls::refusal(&error, &peer.name) {
@@ -205,8 +206,10 @@ impl Connection {
         self.write(&out)?;
         match self.reply(None)? {
             Reply::Welcome { floats, integers, coding } => {
-                let count =
-                    |count| usize::try_from(count).map_err(|_| unexpected("buffers beyond memory"));
+                let count = |count| {
+                    usize::try_from(count)
+                        .map_err(|_| unexpected("more buffers than memory can hold"))
+                };
                 self.codecs = Codecs::new(coding, peer.parameters)
                     .map_err(|error| unexpected(&error.to_string()))?;
                 self.shape = PayloadShape::plain(peer.parameters, count(floats)?, count(integers)?)
@@ -218,17 +221,17 @@ impl Connection {
         }
     }
 
-    /// The lengths that the server exchanges.
+    /// The lengths of the payloads that are exchanged with the server.
     pub(super) fn shape(&self) -> PayloadShape {
         self.shape
     }
 
-    /// The codes of what is exchanged.
+    /// The codecs of the payloads.
     pub(super) fn codecs(&self) -> &Codecs {
         &self.codecs
     }
 
-    /// Sends a request and waits for its reply, however long the server says that it is still at it.
+    /// Sends a request and waits for its reply, for as long as the server sends `Waiting` frames.
     pub(super) fn call(
         &mut self,
         request: &Request,
@@ -263,7 +266,7 @@ impl Connection {
         }
     }
 
-    /// Reads one reply, and the center variable where it carries one and it is wanted.
+    /// Reads one reply, and its center variable into `target`.
     fn reply(&mut self, target: Option<&mut Target<'_>>) -> Result<Reply, RequestError> {
         let mut header = [0; HEADER_LEN];
         self.link.read_exact(&mut header, self.timeouts)?;
@@ -308,7 +311,7 @@ impl Connection {
                 )?;
             }
             _ if carries_center || has_payload => {
-                return Err(unexpected("a center variable that was not asked for").into());
+                return Err(unexpected("an unexpected center variable").into());
             }
             _ => {}
         }
@@ -323,12 +326,12 @@ impl Connection {
     }
 }
 
-/// A reply that the protocol does not allow here.
+/// Returns the error for a reply that the protocol does not allow here.
 pub(super) fn unexpected(what: &str) -> PsError {
     PsError::Protocol(format!("the server sent {what}"))
 }
 
-/// Connects to the first address of a host that accepts, looking at the flag meanwhile.
+/// Connects to the first address of a host that accepts the connection, checking for cancellation meanwhile.
 fn dial(
     host: &str,
     port: u16,

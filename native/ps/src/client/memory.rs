@@ -1,5 +1,5 @@
-//! The channel to a server of the same process: the session itself, without a copy of what is committed. Where the fit
-//! compresses, the server and the worker get what the other end of a socket would decode.
+//! The channel to a server in the same process: it calls the session directly, without copying commits. If the fit
+//! compresses, server and worker receive the decoded values that the peer of a socket would receive.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ use crate::error::PsError;
 use crate::model::{CenterReader, FiniteCheck, WindowSummary};
 use crate::store::{Contribution, Store, Update, UpdateKind, WorkerSession};
 
-/// A worker's session with a store of this process.
-pub(super) struct Memory {
+/// A worker's session with a store in this process.
+pub(super) struct MemoryChannel {
     session: WorkerSession,
     cancel: CancelFlag,
     heartbeat_timer: HeartbeatTimer,
-    /// The number of the last contribution.
+    /// The sequence number of the last contribution.
     contributed: u64,
     outgoing: Outgoing,
-    /// What the server gets of a compressed message.
+    /// The decoded values of a compressed message.
     decoded: Vec<f32>,
 }
 
-impl Memory {
-    /// A session in which nobody has registered yet.
+impl MemoryChannel {
+    /// Creates a session without a registered worker.
     pub(super) fn new(store: Arc<Store>, cancel: CancelFlag) -> Result<Self, PsError> {
         let outgoing = Outgoing::new(store.codecs())?;
         Ok(Self {
@@ -49,11 +49,11 @@ impl Memory {
         self.check_cancel()?;
         let shape = self.session.store().shape();
         check_len("parameters", parameters, shape.parameters)?;
-        check_len("floating buffers", buffers.floats.len(), shape.floats)?;
+        check_len("floating-point buffers", buffers.floats.len(), shape.floats)?;
         check_len("integer buffers", buffers.integers.len(), shape.integers)
     }
 
-    /// Does something with the fields of a commit and what the server gets of it.
+    /// Calls `send` with the update that the server receives for a commit.
     fn send<T>(
         &mut self,
         commit: &Commit<'_>,
@@ -76,7 +76,7 @@ impl Memory {
     }
 }
 
-impl ParamChannel for Memory {
+impl ParamChannel for MemoryChannel {
     fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.check_cancel()?;
         let cancel = &self.cancel;
@@ -204,12 +204,12 @@ fn update<'a>(
     Update { kind, window, contribution, finite: FiniteCheck::of(contribution.message) }
 }
 
-/// What compresses the center variable, if it is.
+/// Returns the codec that compresses the center variable; `None` without compression.
 fn writer(session: &WorkerSession) -> Result<Option<Box<dyn Codec>>, PsError> {
     Ok(session.store().codecs().center_writer()?)
 }
 
-/// Copies the center variable to where the worker wants it, through its code if it has one.
+/// A reader that copies the center variable to the worker's memory, through the codec if there is one.
 struct CenterSink<'a> {
     answer: Answer,
     writer: Option<Box<dyn Codec>>,
@@ -230,7 +230,7 @@ impl<'a> CenterSink<'a> {
         Self { answer, writer, code: Vec::new(), center, filled: 0, buffers, failed: None }
     }
 
-    /// The answer, once everything has been copied.
+    /// Returns the answer once everything has been copied.
     fn filled(self) -> Result<Answer, PsError> {
         match self.failed {
             None => Ok(self.answer),

@@ -1,4 +1,4 @@
-//! What leaves a worker: its messages as they are, or compressed with error feedback.
+//! The messages that a worker sends: uncompressed, or compressed with error feedback.
 
 use firesteel_core::Commit;
 use firesteel_core::compression::ErrorFeedback;
@@ -11,13 +11,13 @@ use crate::model::{Codecs, WindowSummary};
 pub(super) struct Outgoing(Option<ErrorFeedback>);
 
 impl Outgoing {
-    /// Nothing has been sent yet.
+    /// Creates the state of a worker that has sent nothing yet.
     pub(super) fn new(codecs: &Codecs) -> Result<Self, PsError> {
         Ok(Self(codecs.feedback()?))
     }
 
-    /// The fields of a commit and, where it is compressed, the code of its message. To be called once a commit: it
-    /// takes what earlier ones lost along, so a resend sends what this gave. The message must have the network's
+    /// Returns the summary of a commit and, with compression, its compressed message. Called once for each commit,
+    /// because it adds the error of earlier ones; a resend sends the same result. The message must have the network's
     /// length.
     pub(super) fn window(
         &mut self,

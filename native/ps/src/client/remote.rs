@@ -1,4 +1,4 @@
-//! The channel over a socket: requests that survive a broken connection.
+//! The channel over a socket, whose requests survive a broken connection.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,39 +22,39 @@ use crate::net::tls::Connector;
 use crate::secret::Secret;
 use crate::wire::{Reply, Request};
 
-/// The pause after the first failure; each further one is twice as long.
+/// The pause after the first failure, which doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long one attempt to connect may take for each of its steps.
+/// The time limit of each step of an attempt to connect.
 const STEP: Duration = Duration::from_secs(10);
 
-/// How often a worker that pauses looks whether it has been cancelled.
+/// The interval at which a pausing worker checks for cancellation.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A worker's connection to a server elsewhere, made anew when it breaks.
-pub(crate) struct Remote {
+/// A worker's connection to a server in another process, opened again when it breaks.
+pub(crate) struct RemoteChannel {
     peer: Peer,
     cancel: CancelFlag,
     connection: Option<Connection>,
-    /// Said again on every new connection.
+    /// The registration, repeated on every new connection.
     registration: Option<Registration>,
     heartbeat_timer: HeartbeatTimer,
-    /// The number of the last contribution.
+    /// The sequence number of the last contribution.
     contributed: u64,
-    /// What the server exchanges, once it has said so.
+    /// The payload lengths and codecs of the server, once they are known.
     terms: Option<(PayloadShape, Coding)>,
     pub(super) outgoing: Outgoing,
-    /// What compression lost of those parts of the next message that went to other shards.
+    /// The compression error of the parts of the next message that went to other shards.
     pub(super) shard_distortion: Distortion,
-    /// The number of the decision that gave the last center variable, where there are shards.
+    /// The number of the decision that produced the last center variable, with shards.
     decision: u64,
 }
 
-impl Remote {
-    /// Connects.
+impl RemoteChannel {
+    /// Connects to the server of a fit.
     pub(super) fn connect(
         spec: &ClientSpec,
         layout_hash: u64,
@@ -65,7 +65,7 @@ impl Remote {
         Self::connect_as(spec, None, name, layout_hash, parameters, cancel)
     }
 
-    /// Connects to what errors call `name`, and proves itself by `own` in place of the fit's secret.
+    /// Connects to the server that errors call `name`, and authenticates by `own` in place of the fit's secret.
     pub(super) fn connect_as(
         spec: &ClientSpec,
         own: Option<&Secret>,
@@ -93,7 +93,8 @@ impl Remote {
         Ok(remote)
     }
 
-    /// Does something over a connection, and again over a new one when it breaks, for as long as the specification allows.
+    /// Runs an operation over a connection, and again over a new one when it breaks, within the timeout of the
+    /// specification.
     pub(super) fn retry<T>(
         &mut self,
         mut operation: impl FnMut(&mut Connection) -> Result<T, RequestError>,
@@ -117,7 +118,7 @@ impl Remote {
                     return Err(error);
                 }
                 Err(RequestError::Broken(cause)) => {
-                    // What a connection that worked took until it broke is not counted.
+                    // The time that a working connection took before it broke does not count.
                     if self.connection.take().is_some() {
                         start = Some(Instant::now());
                         pause = FIRST_PAUSE;
@@ -138,7 +139,7 @@ impl Remote {
         }
     }
 
-    /// One attempt, over the connection if there is one.
+    /// Makes one attempt, over the open connection if there is one.
     fn attempt<T>(
         &mut self,
         operation: &mut impl FnMut(&mut Connection) -> Result<T, RequestError>,
@@ -150,7 +151,10 @@ impl Remote {
         let mut connection = Connection::open(&self.peer, &self.cancel, limit)?;
         let terms = (connection.shape(), connection.codecs().coding());
         if *self.terms.get_or_insert(terms) != terms {
-            return Err(unexpected("other terms than over the last connection").into());
+            return Err(unexpected(
+                "other payload lengths or codecs than over the last connection",
+            )
+            .into());
         }
         if let Some(registration) = self.registration {
             registered(connection.call(&Request::Register(registration), None, None)?)?;
@@ -169,7 +173,7 @@ impl Remote {
         Ok(())
     }
 
-    /// Sends a request that is answered with an [`Answer`], and a center variable where `target` is given.
+    /// Sends a request whose reply is an [`Answer`], with a center variable if `target` is given.
     fn ask(
         &mut self,
         request: &Request,
@@ -191,7 +195,7 @@ impl Remote {
         Ok(self.heartbeat_timer.note(answer))
     }
 
-    /// Sends a commit, its message in the fit's code for it.
+    /// Sends a commit, compressed if the fit compresses.
     fn send(
         &mut self,
         commit: &Commit<'_>,
@@ -217,15 +221,15 @@ impl Remote {
         answer
     }
 
-    /// Fails unless lengths are those of the server's layout.
+    /// Fails if the lengths differ from the server's layout.
     fn check(&self, parameters: usize, buffers: &Buffers) -> Result<(), PsError> {
         let Some((shape, _)) = self.terms else { return Ok(()) };
         check_len("parameters", parameters, shape.parameters)?;
-        check_len("floating buffers", buffers.floats.len(), shape.floats)?;
+        check_len("floating-point buffers", buffers.floats.len(), shape.floats)?;
         check_len("integer buffers", buffers.integers.len(), shape.integers)
     }
 
-    /// The number under which the other shards give the rest of what was answered last.
+    /// The number of the decision by which the other shards hold their parts of the last answer's center variable.
     pub(super) fn decision(&self) -> Result<u64, PsError> {
         match self.decision {
             0 => Err(unexpected("a center variable without the number of its decision")),
@@ -233,7 +237,7 @@ impl Remote {
         }
     }
 
-    /// Sends a request that is answered with nothing.
+    /// Sends a request whose reply is `Done`.
     pub(super) fn tell(&mut self, request: &Request) -> Result<(), ChannelError> {
         Ok(self.retry(|connection| match connection.call(request, None, None)? {
             Reply::Done => Ok(()),
@@ -242,7 +246,7 @@ impl Remote {
     }
 }
 
-impl ParamChannel for Remote {
+impl ParamChannel for RemoteChannel {
     fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.registration = None;
         let request = Request::Register(*registration);
@@ -359,10 +363,11 @@ fn registered(reply: Reply) -> Result<Granted, RequestError> {
     }
 }
 
-/// Between half a pause and a whole one, so that workers that lost the same server do not come back at the same moment.
+/// Returns between half of a pause and all of it, so that workers that lost the same server do not return at the same
+/// moment.
 fn jitter(pause: Duration) -> Duration {
     let mut random = [0; 2];
-    // Without random bytes every pause is the shortest, which is still a pause.
+    // Without random bytes every pause is the shortest.
     let _unavailable = getrandom::fill(&mut random);
     pause.mul_f64(0.5 + 0.5 * f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
 }

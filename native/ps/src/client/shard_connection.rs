@@ -6,14 +6,15 @@ use firesteel_core::{Buffers, CancelFlag, Commit, WorkerId};
 
 use crate::client::connection::{Parameters, Payload, Target};
 use crate::client::outgoing::Outgoing;
-use crate::client::remote::Remote;
+use crate::client::remote::RemoteChannel;
 use crate::error::PsError;
 use crate::model::{Flaw, ShardRange};
 use crate::secret::Secret;
 use crate::wire::{Reply, Request};
 
-impl Remote {
-    /// Connects to shard `number`; `spec` has its host and port. The driver has a secret of its own.
+impl RemoteChannel {
+    /// Connects to shard `number`, whose host and port are in `spec`. `own` is the driver's secret, if the driver
+    /// connects.
     pub(crate) fn connect_to_shard(
         spec: &ClientSpec,
         own: Option<&Secret>,
@@ -33,7 +34,7 @@ impl Remote {
         )
     }
 
-    /// Sends a request to a shard, again over a new connection when one breaks.
+    /// Sends a request to a shard, over a new connection when one breaks.
     pub(super) fn call(
         &mut self,
         request: &Request,
@@ -48,7 +49,7 @@ impl Remote {
         })
     }
 
-    /// Sends the driver's request to a shard, which is answered with nothing; `payload` goes as it is.
+    /// Sends a request of the driver to a shard, whose reply is `Done`. The payload is not compressed.
     pub(crate) fn command(
         &mut self,
         request: &Request,
@@ -60,8 +61,8 @@ impl Remote {
         }
     }
 
-    /// Leaves a part of a message with the shard, in the fit's code for it; tells what compression lost, and which of its
-    /// numbers is not finite, if one is.
+    /// Stages a part of a message on the shard, compressed if the fit compresses. Returns the compression error, and
+    /// the first number of the part that is not finite, if any.
     pub(super) fn stage(
         &mut self,
         worker: WorkerId,
@@ -81,7 +82,8 @@ impl Remote {
         }
     }
 
-    /// Reads what a decision has the shard keep for a worker; false if it is gone.
+    /// Fetches the part of the center variable that a decision holds on the shard for a worker; false if the shard no
+    /// longer holds it.
     pub(crate) fn fetch(
         &mut self,
         worker: WorkerId,

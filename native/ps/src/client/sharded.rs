@@ -1,7 +1,8 @@
 //! The channel to several servers, each of which holds a part of the center variable.
 //!
-//! A message is cut without a copy and staged on all other shards at the same time; the first part goes with the commit
-//! to the driver's server, which decides for all. What a decision gives is read from all of them under its number.
+//! A message is split without a copy, and its parts are staged on all other shards in parallel. The first part goes
+//! with the commit to the driver's server, which decides for all shards. The resulting center variable is then fetched
+//! from all of them by the number of the decision.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -14,15 +15,15 @@ use firesteel_core::{
 };
 
 use crate::client::check_len;
-use crate::client::remote::Remote;
+use crate::client::remote::RemoteChannel;
 use crate::error::PsError;
 use crate::model::{Flaw, ShardRange, WindowSummary};
 use crate::wire::Request;
 
 /// A worker's connections to the servers of its fit.
-pub(super) struct Sharded {
-    driver: Remote,
-    /// The end of the driver's part.
+pub(super) struct ShardedChannel {
+    driver: RemoteChannel,
+    /// The end of the driver's range.
     first: usize,
     shards: Vec<RemoteShard>,
     parameters: usize,
@@ -30,11 +31,11 @@ pub(super) struct Sharded {
 }
 
 struct RemoteShard {
-    remote: Remote,
+    remote: RemoteChannel,
     range: Range<usize>,
 }
 
-impl Sharded {
+impl ShardedChannel {
     /// Connects to all servers.
     pub(super) fn connect(
         spec: &ClientSpec,
@@ -45,7 +46,7 @@ impl Sharded {
         let count = u32::try_from(spec.shards.len() + 1).unwrap_or(u32::MAX);
         let shard_range = ShardRange::new(parameters, 0, count)?;
         let first = shard_range.range().end;
-        let driver = Remote::connect(spec, shard_range.hash(layout_hash), first, cancel)?;
+        let driver = RemoteChannel::connect(spec, shard_range.hash(layout_hash), first, cancel)?;
         let shards = (1..).zip(&spec.shards).map(|(number, shard)| {
             let shard_range = ShardRange::new(parameters, number, count)?;
             let spec = ClientSpec {
@@ -54,8 +55,14 @@ impl Sharded {
                 shards: vec![],
                 ..spec.clone()
             };
-            let remote =
-                Remote::connect_to_shard(&spec, None, number, &shard_range, layout_hash, cancel)?;
+            let remote = RemoteChannel::connect_to_shard(
+                &spec,
+                None,
+                number,
+                &shard_range,
+                layout_hash,
+                cancel,
+            )?;
             Ok(RemoteShard { remote, range: shard_range.range() })
         });
         let shards = shards.collect::<Result<_, PsError>>()?;
@@ -67,7 +74,7 @@ impl Sharded {
             .ok_or_else(|| PsError::Protocol("a request before the registration".to_owned()))
     }
 
-    /// Leaves a message with all shards but the driver's, or fails the fit with the first number that is not finite.
+    /// Stages a message on all shards but the driver's. Fails the fit if a number is not finite.
     fn stage(&mut self, commit: &Commit<'_>) -> Result<(), ChannelError> {
         check_len("parameters", commit.message.len(), self.parameters)?;
         let Registration { worker, attempt, .. } = self.registration()?;
@@ -82,7 +89,7 @@ impl Sharded {
         }
         match flaw {
             None => Ok(()),
-            // Answered with a failure, unless the window was applied before: then it cannot be the same.
+            // The reply is a failure, unless the window was applied before; then the message cannot be the same.
             Some(Flaw { index, value }) => {
                 let window = WindowSummary::from(commit);
                 self.driver.tell(&Request::Flawed { window, flaw: Flaw { index, value } })?;
@@ -92,7 +99,8 @@ impl Sharded {
         }
     }
 
-    /// Reads what the driver's last answer gives; false if a shard has given it already, to a connection that broke.
+    /// Fetches the parts of the driver's last answer; false if a shard has already sent its part, over a connection
+    /// that broke.
     fn fetch(&mut self, center: &mut [f32]) -> Result<bool, ChannelError> {
         let worker = self.registration()?.worker;
         let decision = self.driver.decision()?;
@@ -106,12 +114,12 @@ impl Sharded {
         Ok(in_parallel(parts)?.into_iter().all(|there| there))
     }
 
-    /// Asks the driver until all parts of what it answers have come.
+    /// Asks the driver until all parts of an answer have arrived.
     fn read(
         &mut self,
         center: &mut [f32],
         buffers: &mut Buffers,
-        ask: fn(&mut Remote, &mut [f32], &mut Buffers) -> Result<Answer, ChannelError>,
+        ask: fn(&mut RemoteChannel, &mut [f32], &mut Buffers) -> Result<Answer, ChannelError>,
     ) -> Result<Answer, ChannelError> {
         check_len("parameters", center.len(), self.parameters)?;
         loop {
@@ -123,7 +131,7 @@ impl Sharded {
     }
 }
 
-/// Does all of it at the same time, the last one on this thread. The first failure stands.
+/// Runs all tasks in parallel, the last one on this thread. Returns the first failure.
 fn in_parallel<T: Send>(
     mut tasks: Vec<impl FnOnce() -> Result<T, PsError> + Send>,
 ) -> Result<Vec<T>, PsError> {
@@ -140,7 +148,7 @@ fn in_parallel<T: Send>(
     })
 }
 
-impl ParamChannel for Sharded {
+impl ParamChannel for ShardedChannel {
     fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.registration = None;
         let granted = self.driver.register(registration)?;
@@ -149,7 +157,7 @@ impl ParamChannel for Sharded {
     }
 
     fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
-        self.read(center, buffers, Remote::pull)
+        self.read(center, buffers, RemoteChannel::pull)
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
@@ -170,7 +178,7 @@ impl ParamChannel for Sharded {
         if self.fetch(center)? {
             return Ok(answer);
         }
-        let now = self.read(center, buffers, Remote::pull)?;
+        let now = self.read(center, buffers, RemoteChannel::pull)?;
         Ok(Answer { staleness: answer.staleness, ..now })
     }
 
@@ -184,7 +192,7 @@ impl ParamChannel for Sharded {
         center: &mut [f32],
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError> {
-        self.read(center, buffers, Remote::close_round)
+        self.read(center, buffers, RemoteChannel::close_round)
     }
 
     fn is_remote(&self) -> bool {
@@ -206,7 +214,7 @@ impl ParamChannel for Sharded {
         self.driver.heartbeat(position, rows, tally)
     }
 
-    /// Nothing is scored on a center variable that lies on several servers; the driver's says whether all is over.
+    /// A center variable on several servers is never scored; the driver's server only reports the end of training.
     fn evaluate(
         &mut self,
         center: &mut [f32],
@@ -215,7 +223,8 @@ impl ParamChannel for Sharded {
         check_len("parameters", center.len(), self.parameters)?;
         match self.driver.evaluate(&mut center[..self.first], buffers)? {
             (_, Assignment::Score { .. }) => {
-                let text = "a part of a frozen center variable is to be scored".to_owned();
+                let text =
+                    "the server asked to score a part of a frozen center variable".to_owned();
                 Err(PsError::Protocol(text).into())
             }
             asked => Ok(asked),
@@ -235,8 +244,8 @@ impl ParamChannel for Sharded {
     }
 }
 
-impl Sharded {
-    /// A commit with what the driver's server takes of its message.
+impl ShardedChannel {
+    /// Returns a commit with the part of its message that the driver's server takes.
     fn first_part<'a>(&self, commit: &Commit<'a>) -> Commit<'a> {
         Commit { message: &commit.message[..self.first], ..*commit }
     }

@@ -1,4 +1,4 @@
-//! The driver's connections to the other shards: one brings the decisions, another one reads.
+//! The driver's connections to the other shards: one for decisions and one for reads to each shard.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -8,7 +8,7 @@ use firesteel_core::spec::{ClientSpec, ServerShards, ServerSpec, ShardAddress};
 use firesteel_core::{CancelFlag, Coded, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
-use crate::client::remote::Remote;
+use crate::client::remote::RemoteChannel;
 use crate::error::PsError;
 use crate::model::ShardRange;
 use crate::net::THREAD;
@@ -16,21 +16,21 @@ use crate::secret::Secret;
 use crate::store::{DecisionQueue, Store};
 use crate::wire::{MAX_DECISION_BYTES, Request};
 
-/// How often a shard hears of its driver at the least.
+/// The longest interval between two messages of the driver to a shard.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the shards may take to hear of the end.
+/// The time limit for telling the shards that the fit has ended.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// All shards of a fit but the driver's.
 pub(crate) struct ShardClients {
     shards: Vec<ShardClient>,
-    /// No more decisions are brought.
+    /// Set when no more decisions are to be sent.
     closing: CancelFlag,
-    /// Whatever is under way is given up.
+    /// Set when running requests are to be abandoned.
     forced: CancelFlag,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// One reads at a time: a shard keeps what the driver reads for it once.
+    /// Held by the reader: a shard holds one view for the driver at a time.
     reading: Mutex<()>,
 }
 
@@ -38,13 +38,13 @@ struct ShardClient {
     name: String,
     parameters: usize,
     queue: Arc<DecisionQueue>,
-    reader: Mutex<Remote>,
-    /// Until the thread that brings the decisions has it.
-    writer: Mutex<Option<Remote>>,
+    reader: Mutex<RemoteChannel>,
+    /// The connection for decisions, until the thread that sends them takes it.
+    writer: Mutex<Option<RemoteChannel>>,
 }
 
 impl ShardClients {
-    /// Connects to all shards and gives each its part of the center variable.
+    /// Connects to all shards and loads each with its part of the center variable.
     pub(crate) fn connect(
         spec: &ServerSpec,
         shards: &ServerShards,
@@ -79,12 +79,12 @@ impl ShardClients {
         })
     }
 
-    /// What the journal is to fill.
+    /// The queues of the shards, for the decision log.
     pub(crate) fn queues(&self) -> Vec<Arc<DecisionQueue>> {
         self.shards.iter().map(|shard| Arc::clone(&shard.queue)).collect()
     }
 
-    /// Begins to bring decisions; a shard that is lost fails the fit of this store.
+    /// Starts to send decisions; a lost shard fails the fit of this store.
     pub(crate) fn start(&self, store: &Arc<Store>) -> Result<(), PsError> {
         for shard in &self.shards {
             let Some(remote) = shard.writer.lock().take() else { continue };
@@ -103,8 +103,8 @@ impl ShardClients {
         Ok(())
     }
 
-    /// What a decision had the shards keep for `worker`, in order: the center variable but its first part. `None` if a
-    /// shard has given it before.
+    /// Returns the parts of the center variable that a decision holds on the shards for `worker`, in order and without
+    /// the driver's part. `None` if a shard has already sent its part.
     pub(crate) fn fetch(
         &self,
         worker: WorkerId,
@@ -123,7 +123,7 @@ impl ShardClients {
         Ok(Some(rest))
     }
 
-    /// Ends the shards, as far as they can be reached; no thread is left when it returns.
+    /// Ends the shards that can be reached; no thread is left when it returns.
     pub(crate) fn close(&self) {
         self.closing.cancel();
         self.shards.iter().for_each(|shard| shard.queue.wake());
@@ -134,7 +134,7 @@ impl ShardClients {
         }
         self.forced.cancel();
         for thread in threads {
-            // A panic in there has ended what is to be ended.
+            // A panic of the thread leaves nothing to do.
             let _panicked = thread.join();
         }
     }
@@ -146,11 +146,11 @@ impl Drop for ShardClients {
     }
 }
 
-/// What the connections to all shards are made from.
+/// The settings of the connections to all shards.
 struct ShardConnector<'a> {
     spec: &'a ServerSpec,
     shards: &'a ServerShards,
-    /// All shards, the driver's included.
+    /// The number of shards, including the driver's.
     count: u32,
     own: Secret,
     layout_hash: u64,
@@ -176,7 +176,14 @@ impl ShardClient {
         };
         let connect = || {
             let (own, hash) = (Some(&connector.own), connector.layout_hash);
-            Remote::connect_to_shard(&client, own, number, &shard_range, hash, connector.forced)
+            RemoteChannel::connect_to_shard(
+                &client,
+                own,
+                number,
+                &shard_range,
+                hash,
+                connector.forced,
+            )
         };
         let mut writer = connect()?;
         writer.command(&Request::Load, Some(&center[shard_range.range()]))?;
@@ -196,18 +203,18 @@ impl ShardClient {
         })
     }
 
-    /// Ends a shard of a fit that does not begin.
+    /// Ends a shard of a fit that does not start.
     fn end(&self) {
         if let Some(mut writer) = self.writer.lock().take() {
-            // One that cannot be reached ends itself after a while of silence.
+            // An unreachable shard ends itself after its timeout without messages.
             let _unreachable = writer.command(&Request::End, None);
         }
     }
 }
 
-/// Brings decisions to a shard until the fit ends, and then its end.
+/// Sends decisions to a shard until the fit ends, and then ends the shard.
 fn forward_decisions(
-    mut remote: Remote,
+    mut remote: RemoteChannel,
     queue: &DecisionQueue,
     closing: &CancelFlag,
 ) -> Result<(), PsError> {
@@ -225,7 +232,7 @@ fn forward_decisions(
             Err(error) => return Err(error),
         }
     }
-    // One that cannot be reached ends itself after a while of silence.
+    // An unreachable shard ends itself after its timeout without messages.
     let _unreachable = remote.command(&Request::End, None);
     Ok(())
 }

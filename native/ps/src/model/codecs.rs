@@ -1,4 +1,4 @@
-//! The codes of a fit's payloads, as both ends of a connection have them.
+//! The codecs of a fit's payloads, which both ends of a connection share.
 
 use firesteel_core::compression::{
     Codec, Coding, CompressionError, CompressionSpec, ErrorFeedback, ratio,
@@ -14,7 +14,7 @@ pub(crate) struct Codecs {
 }
 
 impl Codecs {
-    /// The codecs for a network of that many parameters.
+    /// Creates the codecs for a network of `parameters` parameters.
     pub(crate) fn new(coding: Coding, parameters: usize) -> Result<Self, CompressionError> {
         let (message, center) =
             (coding.message.codec(parameters)?, coding.center.codec(parameters)?);
@@ -26,44 +26,44 @@ impl Codecs {
         self.parameters
     }
 
-    /// Their names and options.
+    /// The names and options of the codecs.
     pub(crate) fn coding(&self) -> Coding {
         self.coding
     }
 
-    /// The bytes of a commit's message.
+    /// The encoded length of a commit's message in bytes.
     pub(crate) fn message_len(&self) -> usize {
         self.message.encoded_len(self.parameters)
     }
 
-    /// The bytes of a center variable.
+    /// The encoded length of a center variable in bytes.
     pub(crate) fn center_len(&self) -> usize {
         self.center.encoded_len(self.parameters)
     }
 
-    /// Bytes of a message as f32 by those of its code.
+    /// The uncompressed size of a message divided by its encoded size.
     pub(crate) fn ratio(&self) -> f64 {
         ratio(&*self.message, self.parameters)
     }
 
-    /// What reads a commit's message, unless it goes as it is.
+    /// The decoder of commit messages; `None` without compression.
     pub(crate) fn message(&self) -> Option<&dyn Codec> {
         compressed(self.coding.message).then_some(&*self.message)
     }
 
-    /// What reads a center variable, unless it goes as it is.
+    /// The decoder of center variables; `None` without compression.
     pub(crate) fn center(&self) -> Option<&dyn Codec> {
         compressed(self.coding.center).then_some(&*self.center)
     }
 
-    /// What a worker writes its messages with, unless they go as they are.
+    /// Creates a worker's encoder of messages, which keeps the error feedback; `None` without compression.
     pub(crate) fn feedback(&self) -> Result<Option<ErrorFeedback>, CompressionError> {
         let spec = Some(self.coding.message).filter(|spec| compressed(*spec));
         spec.map(|spec| Ok(ErrorFeedback::new(spec.codec(self.parameters)?, self.parameters)))
             .transpose()
     }
 
-    /// What the server writes a center variable with, unless it goes as it is.
+    /// Creates the server's encoder of a center variable; `None` without compression.
     pub(crate) fn center_writer(&self) -> Result<Option<Box<dyn Codec>>, CompressionError> {
         let spec = Some(self.coding.center).filter(|spec| compressed(*spec));
         spec.map(|spec| spec.codec(self.parameters)).transpose()

@@ -19,26 +19,26 @@ impl PartialEq for Flaw {
 
 impl Eq for Flaw {}
 
-/// A worker's part in a round.
+/// A worker's share of a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Share {
     pub(crate) worker: WorkerId,
     pub(crate) attempt: i64,
     pub(crate) sequence: u64,
-    /// What it counts; 0 if nothing was trained.
+    /// The weight of the worker's message; 0 if nothing was trained.
     pub(crate) weight: f64,
 }
 
 /// One decision of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Decision {
-    /// The staged part of this window is applied, or saved.
+    /// Applies, or saves, the staged part of this window.
     Apply { worker: WorkerId, attempt: i64, sequence: u64, staleness: u64 },
-    /// A round closes over the staged parts of these windows, in the order of the workers; an optimizer on the server
-    /// steps with this learning rate, or with the one that it has.
+    /// Closes a round over the staged parts of these windows, in the order of the workers. A server-side optimizer
+    /// steps with this learning rate, or with its own if there is none.
     Close { shares: Vec<Share>, learning_rate: Option<f64> },
-    /// The center variable of this moment is kept for a worker to fetch; what the last round gave if `round`.
+    /// Holds the current center variable for a worker to fetch; if `round`, the result of the last round.
     Read { worker: WorkerId, round: bool },
-    /// What this attempt of a worker and older ones have staged is dropped; nothing of theirs is staged any more.
+    /// Drops the parts that this attempt of a worker and older ones have staged, and refuses further ones.
     Forget { worker: WorkerId, attempt: i64 },
 }

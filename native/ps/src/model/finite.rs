@@ -1,39 +1,39 @@
-//! Whether numbers are finite, piece by piece as they arrive.
+//! The check that numbers are finite, piece by piece as they arrive.
 
 use multiversion::multiversion;
 
 /// The bits of an f32's exponent: all set in NaN and infinity only.
 const EXPONENT: u32 = 0x7f80_0000;
 
-/// Whether all numbers seen are finite.
+/// True while all numbers checked so far are finite.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FiniteCheck(bool);
 
 impl FiniteCheck {
-    /// Nothing seen yet.
+    /// Creates a check of no numbers.
     pub(crate) const fn new() -> Self {
         Self(true)
     }
 
-    /// All of `values` seen.
+    /// Checks all of `values`.
     pub(crate) fn of(values: &[f32]) -> Self {
         let mut finite = Self::new();
         finite.update(values);
         finite
     }
 
-    /// Sees more numbers, at memory speed.
+    /// Checks more numbers, at memory speed.
     pub(crate) fn update(&mut self, values: &[f32]) {
         self.0 = self.0 && largest_exponent(values) < EXPONENT;
     }
 
-    /// The first of the numbers seen that is not finite.
+    /// Returns the index of the first number that is not finite. `values` must be the numbers that were checked.
     pub(crate) fn first_non_finite(self, values: &[f32]) -> Option<usize> {
         if self.0 { None } else { values.iter().position(|value| !value.is_finite()) }
     }
 }
 
-/// The bits of the largest exponent, without branches so that it runs on vectors.
+/// Returns the bits of the largest exponent. It has no branches, so that the compiler vectorizes it.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn largest_exponent(values: &[f32]) -> u32 {
     values.iter().fold(0, |largest, value| largest.max(value.to_bits() & EXPONENT))

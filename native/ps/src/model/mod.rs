@@ -1,5 +1,5 @@
-//! The types that the wire protocol, the network, the store and the checkpoints share. They depend on nothing else of this crate
-//! but its errors.
+//! The types that the wire protocol, the network, the store and the checkpoints share. They depend on no other module
+//! of this crate but the errors.
 
 mod codecs;
 mod decision;

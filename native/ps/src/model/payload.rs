@@ -1,37 +1,37 @@
-//! The lengths of payloads.
+//! Payloads: their kinds and lengths.
 
 use super::Codecs;
 
-/// The sizes of what a payload holds, which the layout and the strategy's compression fix, and of what epochs are judged by.
+/// The lengths that the layout, the strategy's compression and the metrics fix for the messages of a fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PayloadShape {
-    /// Trained parameters.
+    /// The number of trained parameters.
     pub(crate) parameters: usize,
-    /// Floating buffers.
+    /// The number of floating-point buffers.
     pub(crate) floats: usize,
-    /// Integer buffers.
+    /// The number of integer buffers.
     pub(crate) integers: usize,
     /// The bytes of a commit's message.
     pub(crate) message: usize,
     /// The bytes of a center variable.
     pub(crate) center: usize,
-    /// The most numbers of a `Score`.
+    /// The largest number of sums in a `Score`.
     pub(crate) sums: usize,
 }
 
 impl PayloadShape {
-    /// Nothing is compressed.
+    /// Creates the shape of uncompressed payloads.
     pub(crate) const fn plain(parameters: usize, floats: usize, integers: usize) -> Self {
         let bytes = parameters * size_of::<f32>();
         Self { parameters, floats, integers, message: bytes, center: bytes, sums: 0 }
     }
 
-    /// Compressed by these codecs.
+    /// Returns the shape of payloads compressed by `codecs`.
     pub(crate) fn coded(self, codecs: &Codecs) -> Self {
         Self { message: codecs.message_len(), center: codecs.center_len(), ..self }
     }
 
-    /// The bytes of a payload, if there is one.
+    /// Returns the length of a payload in bytes.
     pub(crate) fn payload_len(&self, payload: PayloadKind) -> u64 {
         let parameters = match payload {
             PayloadKind::None => return 0,
@@ -43,17 +43,17 @@ impl PayloadShape {
     }
 }
 
-/// What follows a kind's fields: a flat buffer of parameters, and the buffers beside them.
+/// The payload that follows the fields of a frame: a flat buffer of parameters, and the other buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PayloadKind {
-    /// Nothing.
+    /// No payload.
     None,
-    /// What a worker commits, in the fit's code for it.
+    /// A commit's message, compressed if the fit compresses.
     Message,
-    /// A replica, as it is.
+    /// An uncompressed replica.
     Replica,
-    /// Nothing, or the center variable in the fit's code for it: the length tells.
+    /// A center variable, compressed if the fit compresses, or nothing; the length of the frame decides.
     Center,
-    /// Nothing, or a frozen center variable as it is: the length tells.
+    /// An uncompressed frozen center variable, or nothing; the length of the frame decides.
     Frozen,
 }

@@ -1,4 +1,4 @@
-//! How the center variable is cut into shards.
+//! The split of the center variable into shards.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::error::PsError;
 use crate::model::STRIPE;
 
-/// One of the shards of a center variable, or all of it.
+/// The range of parameters of one shard, or of the whole center variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShardRange {
     shard: u32,
@@ -16,14 +16,14 @@ pub(crate) struct ShardRange {
 }
 
 impl ShardRange {
-    /// Shard number `shard` of `shards` that `parameters` parameters are cut into: at the ends of stripes, so that the rules
-    /// work on the same stripes as in one piece, and as evenly as that allows.
+    /// Returns the range of shard `shard` of `shards`. The center variable of `parameters` parameters is split at the
+    /// boundaries of stripes, so that the rules work on the same stripes as in one piece, and as evenly as that allows.
     pub(crate) fn new(parameters: usize, shard: u32, shards: u32) -> Result<Self, PsError> {
         let stripes = parameters.div_ceil(STRIPE);
         if shards == 0 || shard >= shards || (shards > 1 && shards as usize > stripes) {
             return Err(PsError::Spec(format!(
-                "there is no shard {shard} of {shards}: the network's {parameters} parameters make {stripes} \
-                 stripes of {STRIPE}, and every shard must have one"
+                "invalid shard {shard} of {shards}: the network's {parameters} parameters make {stripes} \
+                 stripes of {STRIPE}, and every shard needs one"
             )));
         }
         let start = |shard: u32| {
@@ -33,17 +33,18 @@ impl ShardRange {
         Ok(Self { shard, shards, range: start(shard)..start(shard + 1) })
     }
 
-    /// Whether there are others.
+    /// True if there are other shards.
     pub(crate) fn is_part(&self) -> bool {
         self.shards > 1
     }
 
-    /// Its parameters.
+    /// The parameters of the shard.
     pub(crate) fn range(&self) -> Range<usize> {
         self.range.clone()
     }
 
-    /// What its server and its peers must agree in: the layout's hash and, where there is more than one shard, which it is.
+    /// The hash on which a server and its peers must agree: the layout's hash, combined with the shard's number and
+    /// range if there is more than one shard.
     pub(crate) fn hash(&self, layout: u64) -> u64 {
         if self.shards == 1 {
             return layout;

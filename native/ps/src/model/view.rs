@@ -6,12 +6,12 @@ use firesteel_core::Buffers;
 
 use super::STRIPE;
 
-/// Takes the parts of one version of the center variable, in order.
+/// A reader of one version of the center variable, which receives its parts in order.
 pub(crate) trait CenterReader {
-    /// The next stripe.
+    /// Receives the next stripe.
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>);
 
-    /// The buffers, after the last stripe.
+    /// Receives the buffers, after the last stripe.
     fn buffers(&mut self, buffers: &Arc<Buffers>);
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct CenterView {
 }
 
 impl CenterView {
-    /// A view of a flat center variable.
+    /// Creates a view of a flat center variable.
     pub(crate) fn of(center: &[f32], buffers: &Buffers) -> Self {
         Self {
             stripes: center.chunks(STRIPE).map(|stripe| Arc::new(stripe.to_vec())).collect(),
@@ -31,29 +31,29 @@ impl CenterView {
         }
     }
 
-    /// The flat center variable.
+    /// Returns the flat center variable.
     pub(crate) fn to_center(&self) -> Vec<f32> {
         self.stripes.iter().flat_map(|stripe| stripe.iter().copied()).collect()
     }
 
-    /// Gives all of it to a reader.
+    /// Passes the whole version to a reader.
     pub(crate) fn give(&self, reader: &mut dyn CenterReader) {
         self.stripes.iter().for_each(|stripe| reader.stripe(stripe));
         reader.buffers(&self.buffers);
     }
 
-    /// One stripe; empty where there is none.
+    /// Returns one stripe; empty if there is none.
     pub(crate) fn stripe_at(&self, index: usize) -> &[f32] {
         self.stripes.get(index).map_or(&[], |stripe| stripe.as_slice())
     }
 
-    /// The buffers.
+    /// Returns the buffers.
     pub(crate) fn to_buffers(&self) -> Buffers {
         Buffers::clone(&self.buffers)
     }
 }
 
-/// Gives what it reads to a reader and keeps it as well.
+/// A reader that passes everything to another reader and keeps it in a view.
 pub(crate) struct TeeReader<'a> {
     pub(crate) reader: &'a mut dyn CenterReader,
     pub(crate) view: &'a mut CenterView,

@@ -3,16 +3,16 @@
 use firesteel_core::compression::Distortion;
 use firesteel_core::{Commit, Save, Span, Tally};
 
-/// What a commit and a save say beside their payload.
+/// The fields of a commit or save that accompany its payload.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct WindowSummary {
-    /// Counts the attempt's commits and saves from 1.
+    /// The number of the commit or save within its attempt, counted from 1.
     pub(crate) sequence: u64,
-    /// The mini-batches that it holds.
+    /// The mini-batches of the window.
     pub(crate) span: Span,
-    /// Their losses.
+    /// The sum of their losses and weights.
     pub(crate) tally: Tally,
-    /// What compression lost of the message.
+    /// The compression error of the message.
     pub(crate) distortion: Distortion,
 }
 

@@ -1,4 +1,4 @@
-//! Where the payloads of commits are received: as many at a time as memory is set aside for.
+//! The memory for received payloads, which bounds how many are received at a time.
 
 use firesteel_core::Buffers;
 use parking_lot::{Condvar, Mutex};
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use crate::model::{PayloadKind, PayloadShape};
 
-/// The memory that payloads on their way may take together, unless a few payloads alone are larger.
+/// The memory for all payloads that are being received, unless [`FEWEST`] payloads are larger.
 const BUDGET: u64 = 256 << 20;
 
-/// How many payloads are received at a time however large they are.
+/// The number of payloads that are received at a time, regardless of their size.
 const FEWEST: usize = 4;
 
-/// How often one that waits looks whether it should go on waiting.
+/// The interval at which a waiting thread calls `keep_waiting`.
 const WAIT_SLICE: Duration = Duration::from_millis(100);
 
 /// One received payload.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     pub(crate) message: Vec<f32>,
-    /// The message's code, or a piece of it.
+    /// The compressed message, or a piece of it.
     pub(crate) code: Vec<u8>,
     pub(crate) buffers: Buffers,
 }
@@ -35,12 +35,12 @@ pub(crate) struct InboxPool {
 #[derive(Debug)]
 struct PoolState {
     free: Vec<Inbox>,
-    /// How many more may be made.
+    /// The number of inboxes that may still be created.
     unmade: usize,
 }
 
 impl InboxPool {
-    /// A pool of inboxes for payloads of this shape, made as they are needed.
+    /// Creates a pool of inboxes for payloads of this shape, which are allocated on demand.
     pub(crate) fn new(shape: PayloadShape) -> Self {
         let plain = shape.payload_len(PayloadKind::Replica);
         let fitting = usize::try_from(BUDGET / plain.max(1)).unwrap_or(usize::MAX);
@@ -48,7 +48,8 @@ impl InboxPool {
         Self { shape, state: Mutex::new(state), returned: Condvar::new() }
     }
 
-    /// Takes an inbox, waiting for one while `patience` agrees. Its content is whatever it last held.
+    /// Takes an inbox, waiting for one for as long as `keep_waiting` succeeds. It still holds the content of its last
+    /// use.
     pub(crate) fn take<E>(
         &self,
         mut keep_waiting: impl FnMut() -> Result<(), E>,

@@ -1,4 +1,4 @@
-//! A TCP connection, plain or within TLS, whose reads and writes can be interrupted and do not wait for a dead peer for ever.
+//! A TCP connection, plain or with TLS, whose reads and writes can be interrupted and time out if the peer is dead.
 
 use std::io::{self, IoSlice, Read};
 use std::net::TcpStream;
@@ -11,12 +11,12 @@ use socket2::SockRef;
 use crate::net::socket::{Socket, closed_by_peer, is_transient};
 use crate::net::tls::TlsSession;
 
-/// Why bytes did not get through.
+/// The reason why a read or a write failed.
 #[derive(Debug)]
 pub(crate) enum LinkError {
-    /// The connection is no more.
+    /// The connection broke.
     Broken(io::Error),
-    /// The flag was set.
+    /// The interruption flag was set.
     Interrupted,
 }
 
@@ -26,12 +26,12 @@ impl From<io::Error> for LinkError {
     }
 }
 
-/// How long to wait for a peer.
+/// The time limits of a read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IoTimeouts {
-    /// For the first byte; without end where there is none.
+    /// The limit for the first byte; `None` for no limit.
     pub(crate) first: Option<Duration>,
-    /// Between bytes from then on.
+    /// The limit between later bytes.
     pub(crate) stall: Duration,
 }
 
@@ -39,13 +39,13 @@ pub(crate) struct IoTimeouts {
 #[derive(Debug)]
 pub(crate) struct Link {
     socket: Socket,
-    /// None while bytes go as they are.
+    /// `None` for an unencrypted connection.
     tls: Option<Box<TlsSession>>,
     interrupted: CancelFlag,
 }
 
 impl Link {
-    /// Takes a connected stream; `interrupted` is looked at every `poll`.
+    /// Takes a connected stream; `interrupted` is checked every `poll`.
     pub(crate) fn new(
         stream: Arc<TcpStream>,
         interrupted: CancelFlag,
@@ -54,8 +54,8 @@ impl Link {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         if stream.peer_addr()?.ip() == stream.local_addr()?.ip() {
-            // Both ends on one host: there is no network to be gentle to, and a host whose default paces what it sends
-            // (BBR) moves half as much. Where this one is not to be had, the default does.
+            // Both ends are on one host, so there is no network to protect, and a default congestion control with
+            // pacing (BBR) halves the throughput. If `reno` is not available, the default stays.
             let _default = SockRef::from(&*stream).set_tcp_congestion(b"reno");
         }
         stream.set_read_timeout(Some(poll))?;
@@ -63,12 +63,13 @@ impl Link {
         Ok(Self { socket: Socket(stream), tls: None, interrupted })
     }
 
-    /// What a TLS session of this connection sends and receives through.
+    /// The socket, for a TLS session over this connection.
     pub(crate) fn socket(&self) -> Socket {
         self.socket.clone()
     }
 
-    /// Encrypts all that follows with a session over the socket of this link; the handshake must end within `limit`.
+    /// Encrypts everything from here on with a session over the socket of this link; the TLS handshake must end within
+    /// `limit`.
     pub(crate) fn secure(&mut self, session: TlsSession, limit: Duration) -> Result<(), LinkError> {
         let session = self.tls.insert(Box::new(session));
         let idle = IdleTimer::new(Some(limit));
@@ -103,7 +104,7 @@ impl Link {
         Ok(())
     }
 
-    /// Writes all of the slices, and what an earlier write left behind.
+    /// Writes all of the slices, and the bytes that an earlier write left unsent.
     pub(crate) fn write_all(
         &mut self,
         mut slices: &mut [IoSlice<'_>],
@@ -130,7 +131,8 @@ impl Link {
         Ok(())
     }
 
-    /// Writes what the system takes at once, which may be nothing. Within TLS some of it may be left for the next write.
+    /// Writes as much as the kernel accepts without blocking, which may be nothing. With TLS, a part may stay unsent
+    /// until the next write.
     pub(crate) fn try_write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let sent = match &mut self.tls {
             None => self.socket.send(slices, libc::MSG_DONTWAIT),
@@ -142,7 +144,8 @@ impl Link {
         }
     }
 
-    /// Ends the sending side and waits a moment for the peer to end its own, so that it can still read what was sent last.
+    /// Shuts down the sending side and waits up to `time` for the peer to do the same, so that the peer can read the
+    /// last bytes.
     pub(crate) fn linger(&mut self, time: Duration) {
         let end = Instant::now() + time;
         let mut bin = [0; 16 * 1024];
@@ -161,7 +164,7 @@ impl Link {
         }
     }
 
-    /// Reads what there is; within TLS nothing is until a whole record has come.
+    /// Reads available bytes; with TLS, whole records.
     fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.tls {
             None => self.socket.read(buffer),
@@ -174,7 +177,7 @@ impl Link {
     }
 }
 
-/// Fails unless the error only means that nothing has happened for a moment.
+/// Maps would-block and timeout errors to `Ok` until the idle limit or an interruption.
 fn retry_or_fail(
     error: io::Error,
     idle: &IdleTimer,
@@ -188,14 +191,14 @@ fn retry_or_fail(
     }
     match idle.exceeded() {
         Some(limit) => {
-            let text = format!("no byte went through for {:.1} s", limit.as_secs_f64());
+            let text = format!("no bytes were transferred for {:.1} s", limit.as_secs_f64());
             Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
         }
         None => Ok(()),
     }
 }
 
-/// Since when nothing has happened, and how long that may be.
+/// The time since the last progress, and its limit.
 struct IdleTimer {
     since: Instant,
     limit: Option<Duration>,

@@ -1,4 +1,4 @@
-//! The listening socket, the thread that accepts, and the end of all connections.
+//! The listening socket, the accepting thread, and the shutdown of all connections.
 
 use std::collections::HashMap;
 use std::io;
@@ -21,26 +21,26 @@ use crate::net::{LINGER, Link};
 /// The name of the server's threads.
 pub(crate) const THREAD: &str = "firesteel-ps";
 
-/// Connections that have not proved yet that they know the secret. More are closed at once; a worker tries again.
+/// The limit of connections that have not authenticated yet. More are closed at once; workers connect again.
 const MAX_UNAUTHENTICATED: usize = 128;
 
-/// Connections that the system keeps until they are accepted.
+/// The connections that the kernel queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// How long connections may go on with the request they are at when the server closes.
+/// The time that connections have to finish their current request when the server closes.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// How often a connection looks whether the server has lost its patience.
+/// The interval at which a blocked connection checks for a forced close.
 const POLL: Duration = Duration::from_millis(500);
 
-/// What the system may receive ahead for all connections together. Unbounded, hundreds that wait for their turn with large payloads
-/// use up the memory that it has for TCP: it then drops what arrives, and connections stand still until they time out.
+/// The kernel's receive buffers for all connections together. Unbounded, the large payloads of hundreds of waiting
+/// workers use up the kernel's memory for TCP, which then drops packets until connections time out.
 const RECEIVE_BUFFERS: u64 = 512 << 20;
 
-/// The stack of a connection's thread.
+/// The stack size of a connection's thread.
 const STACK: usize = 1 << 20;
 
-/// Binds the first port that is free: `port`, then up to `retries` further ones; 0 lets the system choose.
+/// Binds the first free port: `port`, then up to `retries` further ones; with 0 the system chooses.
 pub(crate) fn bind(address: &str, port: u16, retries: u16) -> Result<TcpListener, PsError> {
     let refused = |cause| PsError::Bind { address: address.to_owned(), cause };
     let hosts: Vec<SocketAddr> = (address, port).to_socket_addrs().map_err(refused)?.collect();
@@ -65,7 +65,7 @@ pub(crate) fn bind(address: &str, port: u16, retries: u16) -> Result<TcpListener
     Err(PsError::Port { address: address.to_owned(), ports, cause })
 }
 
-/// What the system may receive ahead for one of so many connections, where it must be bounded.
+/// Returns the size of the receive buffer of each connection, if it must be bounded.
 fn receive_buffer_len(workers: u32, payload: u64) -> Option<usize> {
     let workers = u64::from(workers.max(1));
     let bounded = workers.saturating_mul(payload) > RECEIVE_BUFFERS;
@@ -80,22 +80,23 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// What a listener's connections are served by.
+/// The handler of a listener's connections.
 pub(crate) trait Service: Send + Sync + 'static {
-    /// Serves one connection until it ends. `proved` is called once the peer has shown that it knows the secret.
+    /// Serves one connection until it ends. `authenticated` is called once the peer has proved that it knows the
+    /// secret.
     fn serve(&self, link: Link, authenticated: impl FnOnce());
 
-    /// How many workers may connect.
+    /// The number of workers that may connect.
     fn workers(&self) -> u32;
 
     /// The bytes of a commit.
     fn payload(&self) -> u64;
 
-    /// Notes that one of its threads panicked.
+    /// Records that one of the threads panicked.
     fn panicked(&self, text: &str);
 }
 
-/// The threads of a server.
+/// The listening socket and the threads of a server.
 pub(crate) struct Listener<H> {
     listener: Arc<TcpListener>,
     port: u16,
@@ -105,9 +106,9 @@ pub(crate) struct Listener<H> {
 
 struct ListenerState<H> {
     service: H,
-    /// None where connections are not encrypted.
+    /// `None` for unencrypted connections.
     tls: Option<Acceptor>,
-    /// Set when connections must end whatever they are at.
+    /// Set when connections must end even in the middle of a request.
     forced: CancelFlag,
     closing: CancelFlag,
     connections: Mutex<HashMap<u64, ConnectionThread>>,
@@ -120,7 +121,7 @@ struct ConnectionThread {
 }
 
 impl<H: Service> Listener<H> {
-    /// Starts to accept connections, which `tls` encrypts.
+    /// Starts to accept connections, encrypted by `tls`.
     pub(crate) fn start(
         listener: TcpListener,
         service: H,
@@ -145,15 +146,15 @@ impl<H: Service> Listener<H> {
         Ok(Self { listener, port, accept_thread, shared })
     }
 
-    /// The port.
+    /// The port that the server listens on.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Frees the port, lets each connection end the request it is at, and returns when no thread is left.
+    /// Frees the port, lets each connection finish its current request, and returns when no thread is left.
     pub(crate) fn close(self) {
         self.shared.closing.cancel();
-        // Wakes the accepting thread; if the system will not, a connection does.
+        // Wakes the accepting thread; if the shutdown fails, a connection does.
         if SockRef::from(&*self.listener).shutdown(Shutdown::Both).is_err()
             && let Ok(address) = self.listener.local_addr()
         {
@@ -183,14 +184,14 @@ impl<H: Service> ListenerState<H> {
             match listener.accept() {
                 _ if self.closing.is_cancelled() => return,
                 Ok((stream, _)) => self.admit(id, stream),
-                // Out of descriptors or memory: what is open must end first.
+                // Out of descriptors or memory: open connections must end first.
                 Err(_) => thread::sleep(Duration::from_millis(50)),
             }
             self.reap();
         }
     }
 
-    /// Gives a new connection a thread, unless there are too many.
+    /// Starts a thread for a new connection, unless there are too many.
     fn admit(self: &Arc<Self>, id: u64, stream: TcpStream) {
         let authenticated = 2 * self.service.workers() as usize + 16;
         if self.unauthenticated.load(Ordering::Relaxed) >= MAX_UNAUTHENTICATED
@@ -206,7 +207,7 @@ impl<H: Service> ListenerState<H> {
             return;
         }
         if let Some(bytes) = receive_buffer_len(self.service.workers(), self.service.payload()) {
-            // Where that is not to be had, only memory is lost.
+            // Best effort: failure only costs kernel memory.
             let _unbounded = socket.set_recv_buffer_size(bytes);
         }
         let stream = Arc::new(stream);
@@ -229,7 +230,8 @@ impl<H: Service> ListenerState<H> {
         }
     }
 
-    /// The connection within TLS where that is configured. A peer with which it fails is told why by TLS itself.
+    /// Returns the connection, with TLS if it is configured. A failed TLS handshake reports its reason to the peer by a
+    /// TLS alert.
     fn secured(&self, mut link: Link) -> Option<Link> {
         let Some(tls) = &self.tls else { return Some(link) };
         let session = tls.session(link.socket()).ok()?;
@@ -240,25 +242,25 @@ impl<H: Service> ListenerState<H> {
         None
     }
 
-    /// A panic ends its own connection and fails the fit with its text.
+    /// Turns a panic into the end of its own connection, and fails the fit with the text of the panic.
     fn catching_panics(&self, serve: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(serve)) {
             let text = payload
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| payload.downcast_ref::<&str>().copied())
-                .unwrap_or("a panic without a text");
+                .unwrap_or("panic without a message");
             self.service.panicked(&format!("the parameter server panicked: {text}"));
         }
     }
 
-    /// Forgets the connections that have ended.
+    /// Removes the connections that have ended.
     fn reap(&self) {
         self.connections.lock().retain(|_, connection| !connection.thread.is_finished());
     }
 }
 
-/// Counts a connection whose peer has not proved itself yet.
+/// Counts a connection whose peer has not authenticated yet.
 struct Unauthenticated<H: Service>(Arc<ListenerState<H>>);
 
 impl<H: Service> Unauthenticated<H> {

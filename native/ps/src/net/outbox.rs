@@ -1,4 +1,4 @@
-//! A reply that carries the center variable, sent while its later stripes are still being applied.
+//! A reply with the center variable, which is sent while later stripes are still being applied.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -11,16 +11,16 @@ use firesteel_core::compression::{Codec, encode_into};
 use crate::model::CenterReader;
 use crate::net::{Link, LinkError};
 
-/// The most slices handed to the system at once.
+/// The maximum number of slices of one system call.
 const MAX_SLICES: usize = 16;
 
-/// How much must be there before it is sent while later stripes are still being applied: for less, waking the peer up again and
-/// again costs more than the overlap gains.
+/// The bytes that must be queued before they are sent while later stripes are still being applied. With fewer bytes,
+/// waking up the peer repeatedly costs more than the overlap gains.
 const EAGER: u64 = 4 << 20;
 
-/// One piece of the reply; the store's own memory, not a copy of it, unless the center variable is compressed.
+/// One piece of the reply: the store's own memory without a copy, unless the center variable is compressed.
 enum Piece {
-    /// The head, or a stripe in the fit's code.
+    /// The head, or a compressed stripe.
     Bytes(Vec<u8>),
     Stripe(Arc<Vec<f32>>),
     Floats(Arc<Buffers>),
@@ -38,23 +38,23 @@ impl Piece {
     }
 }
 
-/// The pieces that have not been sent. What the connection does not take at once is kept until [`Outbox::flush`]: a slow peer
-/// holds up nobody but itself.
+/// The unsent pieces of a reply. Bytes that the connection does not accept at once are kept until [`Outbox::flush`], so
+/// a slow peer delays only itself.
 pub(crate) struct Outbox<'a> {
     link: &'a mut Link,
     writer: Option<Box<dyn Codec>>,
     pieces: VecDeque<Piece>,
-    /// The bytes of the first piece that have been sent.
+    /// The sent bytes of the first piece.
     sent: usize,
-    /// The bytes of all pieces that have not been sent.
+    /// The unsent bytes of all pieces.
     unsent: u64,
-    /// All bytes of the reply.
+    /// The bytes of the whole reply.
     total: u64,
     failed: Option<LinkError>,
 }
 
 impl<'a> Outbox<'a> {
-    /// A reply that begins with these bytes; `writer` compresses the center variable.
+    /// Creates a reply that begins with `head`; `writer` compresses the center variable.
     pub(crate) fn new(link: &'a mut Link, head: Vec<u8>, writer: Option<Box<dyn Codec>>) -> Self {
         let pieces = VecDeque::new();
         let mut outbox = Self { link, writer, pieces, sent: 0, unsent: 0, total: 0, failed: None };
@@ -62,12 +62,12 @@ impl<'a> Outbox<'a> {
         outbox
     }
 
-    /// Sends all that is left; returns the bytes of the whole reply.
+    /// Sends the rest; returns the length of the whole reply.
     pub(crate) fn flush(mut self, stall: Duration) -> Result<u64, LinkError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        // At least once: within TLS some of what was taken at once may not have been sent.
+        // Runs at least once: with TLS, accepted bytes may still be unsent.
         loop {
             let mut slices = slices(&self.pieces, self.sent);
             let count = slices.len();
@@ -87,7 +87,7 @@ impl<'a> Outbox<'a> {
         self.pieces.push_back(piece);
     }
 
-    /// Sends what the system takes without waiting, if there is enough of it.
+    /// Sends as much as the kernel accepts without blocking, if enough is queued.
     fn send_eagerly(&mut self) {
         if self.failed.is_some() || self.unsent < EAGER {
             return;
@@ -108,7 +108,7 @@ impl<'a> Outbox<'a> {
     }
 }
 
-/// The first pieces, as slices.
+/// Returns the first pieces as slices.
 fn slices(pieces: &VecDeque<Piece>, sent: usize) -> Vec<IoSlice<'_>> {
     let bytes = pieces.iter().take(MAX_SLICES).map(Piece::bytes);
     bytes

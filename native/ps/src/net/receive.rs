@@ -1,4 +1,4 @@
-//! Receiving the parameters of a payload.
+//! Reception of the parameters of a payload.
 
 use firesteel_core::compression::Codec;
 
@@ -6,7 +6,8 @@ use super::{IoTimeouts, Link, LinkError, WITHIN_FRAME};
 use crate::error::PsError;
 use crate::model::FiniteCheck;
 
-/// Parameters that are received before they are decoded and checked, while they are in the cache: 256 KiB.
+/// The number of parameters that are received before they are decoded and checked, while they are in the cache: 256
+/// KiB.
 const PIECE: usize = 64 * 1024;
 
 /// Receives the parameters of a request, encoded by `codec` if they are compressed, and checks each piece for NaN and infinity

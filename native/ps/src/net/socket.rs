@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use socket2::SockRef;
 
-/// A connected stream, whose calls wait no longer than its timeouts.
+/// A connected stream, whose calls are bounded by its timeouts.
 #[derive(Clone, Debug)]
 pub(crate) struct Socket(pub(super) Arc<TcpStream>);
 
 impl Socket {
-    /// Never by `write`, which would raise SIGPIPE in a process that does not ignore it.
+    /// Sends slices. Unlike `write`, it does not raise SIGPIPE in a process that does not ignore it.
     pub(crate) fn send(&self, slices: &[IoSlice<'_>], flags: libc::c_int) -> io::Result<usize> {
         SockRef::from(&*self.0).send_vectored_with_flags(slices, flags | libc::MSG_NOSIGNAL)
     }
@@ -23,12 +23,12 @@ impl Read for Socket {
     }
 }
 
-/// How a connection ends that the peer closes.
+/// Returns the error for a connection that the peer closed.
 pub(crate) fn closed_by_peer() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed the connection")
 }
 
-/// Whether the same call may succeed a moment later.
+/// Returns true if the same call may succeed a moment later.
 pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! The workers of a replay, each with a session of its own, and what an event does.
+//! The execution of a replay: each worker has a session with the store.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,32 +19,32 @@ use crate::error::PsError;
 use crate::model::{CenterView, FiniteCheck, WindowSummary};
 use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
 
-/// Every worker's attempt.
+/// The attempt number of every worker.
 const ATTEMPT: i64 = 1;
 
 /// Longer than any replay.
 const DAY_MILLIS: u64 = 86_400_000;
 
-/// A replay under way.
+/// A running replay.
 pub(super) struct Run {
     store: Arc<Store>,
     rhythm: Rhythm,
-    /// Whether a window may have more than one mini-batch.
+    /// True if a window may have more than one mini-batch.
     long: bool,
     workers: Vec<Option<ReplayWorker>>,
 }
 
-/// A live worker.
+/// A worker that has not left.
 struct ReplayWorker {
     id: WorkerId,
     session: WorkerSession,
     rule: Box<dyn WorkerRule>,
     optimizer: Box<dyn Optimizer>,
     replica: Vec<f32>,
-    /// What has been trained since the last commit.
+    /// The mini-batches trained since the last commit.
     batches: u32,
     rows: u64,
-    /// All mini-batches committed before.
+    /// The number of mini-batches committed so far.
     position: Position,
     sequence: u64,
     waiting: bool,
@@ -99,13 +99,13 @@ impl Run {
         Ok(Self { store, rhythm, long, workers })
     }
 
-    /// Does what an event says; gives the state after it.
+    /// Replays one event; returns the state after it.
     pub(super) fn event(&mut self, index: usize, event: &Value) -> Result<Line, String> {
         let event = Event::deserialize(event).map_err(|error| error.to_string())?;
         let number = event.worker as usize;
         let all = self.workers.len();
         let worker = match self.workers.get_mut(number) {
-            None => return Err(format!("there is no worker {number} of {all}")),
+            None => return Err(format!("unknown worker {number}: the document has {all} workers")),
             Some(None) => return Err(format!("worker {number} has left")),
             Some(Some(worker)) => worker,
         };
@@ -133,7 +133,7 @@ impl Run {
         })
     }
 
-    /// Gives those who wait what their round gave, if it has closed.
+    /// Reads the results of closed rounds on behalf of the workers that wait for them.
     fn deliver_closed_rounds(&mut self) -> Result<(), String> {
         for worker in self.workers.iter_mut().flatten().filter(|worker| worker.waiting) {
             worker.try_receive().map_err(|error| error.to_string())?;
@@ -143,7 +143,7 @@ impl Run {
 }
 
 impl ReplayWorker {
-    /// Delta strategies continue from the center variable, elastic ones keep it.
+    /// Delta strategies continue from the center variable, elastic strategies keep it beside the replica.
     fn pull(&mut self, rhythm: Rhythm) -> Result<(), String> {
         if matches!(rhythm, Rhythm::Window(_)) {
             let view = self.session.pull(view).map_err(text)?;
@@ -163,16 +163,18 @@ impl ReplayWorker {
         let rows = event.rows.ok_or("a step without rows")?;
         if gradient.len() != self.replica.len() {
             let (given, wanted) = (gradient.len(), self.replica.len());
-            return Err(format!("{given} numbers of gradient for {wanted} parameters"));
+            return Err(format!(
+                "the gradient has {given} numbers, but the network has {wanted} parameters"
+            ));
         }
         self.rule.look_ahead(&mut self.replica);
         self.rule.step(&mut self.replica, gradient, &mut *self.optimizer);
         self.batches += 1;
-        self.rows = self.rows.checked_add(rows).ok_or("more rows than can be counted")?;
+        self.rows = self.rows.checked_add(rows).ok_or("the number of rows overflows")?;
         Ok(())
     }
 
-    /// Ends the window; gives the staleness of a commit that is applied at once.
+    /// Ends the window; returns the staleness of a commit that is applied at once.
     fn commit(&mut self, rhythm: Rhythm) -> Result<Option<u64>, String> {
         if self.waiting {
             return Err("a second commit while the worker waits in a round".to_owned());

@@ -26,18 +26,18 @@ struct Inner {
     store: Arc<Store>,
     secret: Secret,
     port: u16,
-    /// None once the server is closed.
+    /// `None` once the server is closed.
     listener: Mutex<Option<Listener<FitService>>>,
-    /// The other servers, where there are any.
+    /// The connections to the other shards, if there are any.
     shards: Option<ShardClients>,
 }
 
 impl Server {
-    /// Listens on the first free port and serves a center variable that starts with these values.
+    /// Listens on the first free port and serves a center variable with these initial values.
     ///
     /// # Errors
-    /// When the specification does not fit the layout, a value is not finite, a file of certificates or keys is no use, or no port
-    /// can be bound.
+    /// If the specification does not match the layout, a value is not finite, a file of certificates or keys is
+    /// unusable, or no port can be bound.
     pub fn open(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -60,13 +60,14 @@ impl Server {
         })
     }
 
-    /// As [`open`](Self::open), but goes on where the fit of a checkpoint was: with its center variable, the server's state and
-    /// the progress of every worker. No worker holds its lease, and attempts of the earlier application count as older than
-    /// any. The workers' optimizers start anew, as in a retry.
+    /// Opens a server as [`open`](Self::open) does, but resumes the fit of a checkpoint: its center variable, the
+    /// server's state and the progress of every worker. No worker holds its lease, and attempts of the earlier
+    /// application count as older than any other. The workers' optimizers start anew, as in a retry.
     ///
     /// # Errors
-    /// As [`open`](Self::open); [`PsError::Checkpoint`] when the checkpoint is of another network, strategy, number of workers
-    /// or epochs, or the specification has shards. Whether it is of the same settings and data, its fingerprint tells.
+    /// As [`open`](Self::open); [`PsError::Checkpoint`] if the checkpoint belongs to another network, strategy, number
+    /// of workers or number of epochs, or if the specification has shards. The fingerprint tells the caller if settings
+    /// and data are the same.
     pub fn resume(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -104,13 +105,13 @@ impl Server {
         self.0.port
     }
 
-    /// The state of the fit; cheap enough to be asked several times a second.
+    /// Returns the state of the fit; cheap enough to be called several times a second.
     #[must_use]
     pub fn status(&self) -> ServerStatus {
         self.0.store.status(self.0.port)
     }
 
-    /// The ledger and the staleness histogram, whose size grows with workers and epochs.
+    /// Returns the ledger and the staleness histogram, whose size grows with workers and epochs.
     #[must_use]
     pub fn summary(&self) -> ServerSummary {
         self.0.store.summary()
@@ -121,21 +122,21 @@ impl Server {
         self.0.store.attempt_ended(partition, attempt);
     }
 
-    /// Tells the workers, with the next answer that each gets, that the fit is over.
+    /// Tells the workers, with the next answer that each receives, that the fit is over.
     pub fn stop(&self) {
         self.0.store.stop();
     }
 
-    /// Notes why the fit must fail, which the driver knows: one of its shards is lost.
+    /// Fails the fit for a reason that the driver knows, such as the loss of a shard.
     pub fn fail(&self, code: ErrorCode, message: &str) {
         self.0.store.fail(code, message);
     }
 
-    /// The trained center variable, its buffers and the number of updates that led to it.
+    /// Returns the trained center variable, its buffers and the number of updates that led to it.
     ///
     /// # Errors
-    /// What a worker aborted the fit with; `Untrained` when nothing was committed or a worker has not finished; `Diverged` when
-    /// a value is not finite.
+    /// The error with which a worker aborted the fit; `Untrained` if nothing was committed or a worker has not
+    /// finished; `Diverged` if a value is not finite.
     pub fn snapshot(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
         loop {
             let trained = self.0.store.trained()?;
@@ -145,8 +146,9 @@ impl Server {
         }
     }
 
-    /// The trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and buffers, in
-    /// the order of the workers. Empty for every other strategy. [`snapshot`](Self::snapshot) gives the first of them.
+    /// Returns the trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and
+    /// buffers, in the order of the workers. Empty for every other strategy. [`snapshot`](Self::snapshot) returns the
+    /// first of them.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
@@ -161,17 +163,17 @@ impl Server {
         }
     }
 
-    /// One version of all that another process needs to go on with this fit, while workers go on with it here: every commit
-    /// before it is in it as a whole, and no later one. Rounds that are open are not.
+    /// Returns one version of the state that another process needs to resume this fit, while workers continue here. The
+    /// checkpoint contains every earlier commit completely and no later one. It does not contain open rounds.
     ///
     /// # Errors
-    /// What a worker aborted the fit with; `Diverged` when a value is not finite; `Closed`; `Checkpoint` where there are shards,
-    /// whose state is not here.
+    /// The error with which a worker aborted the fit; `Diverged` if a value is not finite; `Closed`; `Checkpoint` with
+    /// shards, whose state is on other servers.
     pub fn checkpoint(&self, fingerprint: &str) -> Result<Checkpoint, PsError> {
         self.0.store.checkpoint(fingerprint)
     }
 
-    /// Ends all connections and frees the port; no thread is left when it returns. Closing twice is the same as once.
+    /// Ends all connections and frees the port; no thread is left when it returns. A second call has no effect.
     pub fn close(&self) {
         self.0.close();
     }
@@ -184,8 +186,9 @@ impl Drop for Server {
 }
 
 impl Inner {
-    /// A trained model with what the other shards hold of it; `None` if one of them gave it to a connection that broke.
-    #[expect(clippy::type_complexity, reason = "what the two callers take apart")]
+    /// Returns a trained model including the parts of the other shards; `None` if one of them sent its part over a
+    /// connection that broke.
+    #[expect(clippy::type_complexity, reason = "the two callers take it apart")]
     fn complete(
         &self,
         trained: Trained,

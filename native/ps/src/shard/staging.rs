@@ -1,5 +1,5 @@
-//! What a shard holds for one worker: parts of messages that wait for the driver's decision, and what is there to be
-//! fetched.
+//! The state of one worker on a shard: parts of messages that wait for the driver's decision, and the view that the
+//! worker can fetch.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,41 +9,41 @@ use firesteel_core::WorkerId;
 use crate::error::PsError;
 use crate::model::CenterView;
 
-/// How many parts of one worker's messages wait at a time: one on its way, and one that is decided but not yet known to be.
+/// The maximum number of staged parts of one attempt: one being sent, and one whose decision has not arrived yet.
 const MAX_STAGED: usize = 2;
 
-/// A window by its attempt and its sequence number.
-pub(super) type Key = (i64, u64);
+/// A window, identified by its attempt and its sequence number.
+pub(super) type WindowKey = (i64, u64);
 
-/// What became of a part that was to be staged.
+/// The outcome of staging a part.
 #[derive(Debug, PartialEq)]
 pub(super) enum StageOutcome {
-    /// It is there, or is no longer needed: it was there before, and has been decided.
+    /// The part is staged, or it is no longer needed because its window has been decided.
     Done,
-    /// Others must be decided first.
+    /// Earlier parts must be decided first; the part is returned.
     Wait(Vec<f32>),
 }
 
-/// The desk of one worker.
+/// The staged parts and the view of one worker.
 #[derive(Debug, Default)]
 pub(super) struct WorkerStaging {
-    staged: BTreeMap<Key, Vec<f32>>,
+    staged: BTreeMap<WindowKey, Vec<f32>>,
     /// The last window that was decided.
-    decided: Option<Key>,
-    /// The newest attempt of which nothing is wanted any more.
+    decided: Option<WindowKey>,
+    /// The newest attempt whose parts are refused.
     forgotten: Option<i64>,
-    /// What the worker can fetch, and the number of the decision that gave it.
+    /// The view that the worker can fetch, and the number of the decision that produced it.
     ready: Option<(u64, Arc<CenterView>)>,
-    /// What it read last, where the strategy wants it.
+    /// The last view that the worker read, if the strategy needs it.
     pub(super) last_read: Option<Arc<CenterView>>,
 }
 
 impl WorkerStaging {
-    /// Stages a part, in place of one of the same window.
+    /// Stages a part, replacing an earlier one of the same window.
     pub(super) fn stage(
         &mut self,
         worker: WorkerId,
-        key: Key,
+        key: WindowKey,
         part: Vec<f32>,
         spare: &mut Vec<Vec<f32>>,
     ) -> Result<StageOutcome, PsError> {
@@ -66,24 +66,24 @@ impl WorkerStaging {
     }
 
     /// Takes the part of a window that has been decided.
-    pub(super) fn decide(&mut self, key: Key) -> Option<Vec<f32>> {
+    pub(super) fn decide(&mut self, key: WindowKey) -> Option<Vec<f32>> {
         self.decided = self.decided.max(Some(key));
         self.staged.remove(&key)
     }
 
-    /// Drops what an attempt and older ones have staged.
+    /// Drops the parts of an attempt and of older ones, and refuses further ones.
     pub(super) fn forget(&mut self, attempt: i64, spare: &mut Vec<Vec<f32>>) {
         self.forgotten = self.forgotten.max(Some(attempt));
         let newer = self.staged.split_off(&(attempt.saturating_add(1), 0));
         spare.extend(std::mem::replace(&mut self.staged, newer).into_values());
     }
 
-    /// Keeps what a decision gives for the worker to fetch.
+    /// Holds the view that a decision produced for the worker to fetch.
     pub(super) fn publish(&mut self, decision: u64, view: Arc<CenterView>) {
         self.ready = Some((decision, view));
     }
 
-    /// Takes what the decision of this number gave; `None` if it is gone.
+    /// Takes the view that the decision of this number produced; `None` if it is gone.
     pub(super) fn take_view(&mut self, decision: u64) -> Option<Arc<CenterView>> {
         self.ready.take_if(|(number, _)| *number == decision).map(|(_, view)| view)
     }
@@ -95,7 +95,7 @@ mod tests {
 
     const WORKER: WorkerId = WorkerId { partition: 0, index: 0 };
 
-    fn stage(staging: &mut WorkerStaging, key: Key) -> Result<StageOutcome, PsError> {
+    fn stage(staging: &mut WorkerStaging, key: WindowKey) -> Result<StageOutcome, PsError> {
         staging.stage(WORKER, key, vec![key.1 as f32], &mut Vec::new())
     }
 
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_given_once_and_only_by_its_number() {
+    fn a_view_is_given_once_and_only_by_the_number_of_its_decision() {
         let mut staging = WorkerStaging::default();
         staging.publish(3, Arc::default());
         assert!(staging.take_view(2).is_none());

@@ -1,4 +1,4 @@
-//! A shard's part of the center variable, which follows the driver's decisions.
+//! A shard's range of the center variable, which follows the driver's decisions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,10 +19,10 @@ use crate::store::{
     Center, Contribution, RoundContribution, SavedReplicas, Ticket, TicketProgress,
 };
 
-/// How often one that waits looks whether it should go on waiting.
+/// The interval at which a waiting thread calls `keep_waiting`.
 const WAIT_SLICE: Duration = Duration::from_millis(50);
 
-/// One shard of a fit, without any say in what is applied.
+/// The store of one shard, which applies updates only by decision of the driver.
 pub(super) struct ShardStore {
     fit: String,
     workers: u32,
@@ -30,7 +30,7 @@ pub(super) struct ShardStore {
     hash: u64,
     codecs: Codecs,
     strategy: Box<dyn Strategy>,
-    /// Made when the driver gives the values that it begins with. One at a time follows decisions.
+    /// The center variable, created when the driver loads it. Held while a decision is followed.
     center: Mutex<Option<LoadedShard>>,
     state: Mutex<ShardState>,
     changed: Condvar,
@@ -38,12 +38,12 @@ pub(super) struct ShardStore {
     spare: Mutex<Vec<Vec<f32>>>,
 }
 
-/// The part itself.
+/// The state of a loaded shard.
 struct LoadedShard {
     center: Center,
     initial: Option<Arc<CenterView>>,
     replicas: Option<SavedReplicas>,
-    /// Decisions are followed one after the other, so each finds the turn before it over.
+    /// Decisions are followed one after the other, so the ticket before each has always ended.
     tail: Option<Arc<TicketProgress>>,
 }
 
@@ -52,14 +52,14 @@ struct ShardState {
     staging: HashMap<WorkerId, WorkerStaging>,
     /// The number of the last decision that has been followed.
     followed: u64,
-    /// When the driver was heard of last.
+    /// The time of the driver's last message.
     driver_seen: Option<Instant>,
     failure: Option<String>,
     ended: bool,
 }
 
 impl ShardStore {
-    /// A shard that waits for the driver to load it.
+    /// Creates a shard that waits for the driver to load it.
     pub(super) fn new(spec: &ShardSpec, layout: &ParamLayout) -> Result<Self, PsError> {
         let strategy = resolve(&spec.strategy, spec.optimizer.as_ref())?;
         let shard_range =
@@ -94,37 +94,38 @@ impl ShardStore {
         self.workers
     }
 
-    /// The lengths of what is exchanged: the buffers are the driver's.
+    /// The lengths of the payloads; the driver's server holds the buffers.
     pub(super) fn shape(&self) -> PayloadShape {
         PayloadShape::plain(self.shard_range.range().len(), 0, 0).coded(&self.codecs)
     }
 
-    /// The codes of what is exchanged with workers.
+    /// The codecs of the payloads that are exchanged with workers.
     pub(super) fn codecs(&self) -> &Codecs {
         &self.codecs
     }
 
-    /// Fails unless a peer means this part of this network.
+    /// Fails if the peer has another layout or another range.
     pub(super) fn check_layout(&self, hash: u64, parameters: u64) -> Result<(), PsError> {
         let own = self.shard_range.range().len();
         if hash == self.hash && parameters == own as u64 {
             return Ok(());
         }
         Err(PsError::Protocol(format!(
-            "the peer means another network or part of it ({parameters} parameters, hash {hash:016x}) than this shard \
+            "the peer has another network or shard ({parameters} parameters, hash {hash:016x}) than this server \
              ({own} parameters, hash {:016x})",
             self.hash
         )))
     }
 
-    /// Memory for a part of a message, with whatever it last held.
+    /// Returns memory for a part of a message; its content is undefined.
     pub(super) fn memory(&self) -> Vec<f32> {
         let mut memory = self.spare.lock().pop().unwrap_or_default();
         memory.resize(self.shard_range.range().len(), 0.0);
         memory
     }
 
-    /// Takes the values that the part begins with. The driver may say it again: it did not hear that it was heard.
+    /// Takes the initial values of the range. A repeated call has no effect: the driver sends them again if it missed
+    /// the reply.
     pub(super) fn load(&self, values: &[f32]) {
         let mut part = self.center.lock();
         if part.is_some() {
@@ -142,7 +143,7 @@ impl ShardStore {
         *part = Some(LoadedShard { center, initial, replicas, tail });
     }
 
-    /// Leaves a part of a message for the driver to decide on; tells which of its numbers is not finite, if one is.
+    /// Stages a part of a message for the driver to decide on. Returns the first number that is not finite, if any.
     pub(super) fn stage(
         &self,
         worker: WorkerId,
@@ -165,7 +166,7 @@ impl ShardStore {
             let mut state = self.open()?;
             if !state.staging.contains_key(&worker) && state.staging.len() > self.workers as usize {
                 return Err(PsError::Protocol(format!(
-                    "worker {worker} is one more than the fit's {}",
+                    "worker {worker} exceeds the fit's {} workers",
                     self.workers
                 )));
             }
@@ -180,7 +181,7 @@ impl ShardStore {
         }
     }
 
-    /// Takes what a decision gives a worker, once the decision has been followed; `None` if it is gone.
+    /// Takes the view that a decision produced for a worker, once the decision has been followed; `None` if it is gone.
     pub(super) fn fetch(
         &self,
         worker: WorkerId,
@@ -201,11 +202,13 @@ impl ShardStore {
         }
     }
 
-    /// Follows decisions in order, those known already excepted.
+    /// Follows decisions in order, except those that have been followed before.
     pub(super) fn follow(&self, first: u64, decisions: Vec<Decision>) -> Result<(), PsError> {
         let mut part = self.center.lock();
         let Some(part) = &mut *part else {
-            return Err(PsError::Protocol("a shard decides before it is loaded".to_owned()));
+            return Err(PsError::Protocol(
+                "a decision arrived before the shard was loaded".to_owned(),
+            ));
         };
         for (number, decision) in (first..).zip(decisions) {
             let followed = self.open()?.followed;
@@ -214,7 +217,7 @@ impl ShardStore {
             }
             if number != followed + 1 {
                 return Err(PsError::Protocol(format!(
-                    "decision {number} comes after decision {followed}"
+                    "decision {number} arrived after decision {followed}; decisions must be consecutive"
                 )));
             }
             if let Err(error) = self.follow_one(part, number, decision) {
@@ -272,7 +275,7 @@ impl ShardStore {
         }
     }
 
-    /// The staged part of a decided window, and what its worker saw last.
+    /// Returns the staged part of a decided window, and the last view that its worker read.
     fn decided(
         &self,
         worker: WorkerId,
@@ -291,21 +294,21 @@ impl ShardStore {
 
     fn share(&self, share: &Share) -> Result<RoundContribution, PsError> {
         let (message, _) = self.decided(share.worker, share.attempt, share.sequence)?;
-        // The rows weigh the buffers, which the driver has.
+        // Rows weight the buffers, which the driver's server holds.
         Ok(RoundContribution { message, weight: share.weight, ..RoundContribution::default() })
     }
 
-    /// Notes that the driver was heard of.
+    /// Records a message of the driver.
     pub(super) fn note_driver_contact(&self) {
         self.state.lock().driver_seen = Some(Instant::now());
     }
 
-    /// How long nothing has been heard of the driver.
+    /// Returns the time since the driver's last message.
     pub(super) fn driver_silence(&self, since: Instant) -> Duration {
         self.state.lock().driver_seen.unwrap_or(since).elapsed()
     }
 
-    /// Notes why this shard is of no use any more; the driver is told.
+    /// Records the reason why this shard has failed; the driver is told with its next request.
     pub(super) fn fail(&self, message: &str) {
         self.state.lock().failure.get_or_insert_with(|| message.to_owned());
         self.changed.notify_all();
@@ -322,7 +325,7 @@ impl ShardStore {
         self.state.lock().ended
     }
 
-    /// Waits until the shard ends, no longer than this.
+    /// Waits up to `timeout` for the end of the shard.
     pub(super) fn await_end(&self, timeout: Duration) {
         let mut state = self.state.lock();
         if !state.ended {

@@ -1,7 +1,7 @@
 //! The center variable in stripes, and its buffers.
 //!
-//! A reader takes references to the stripes of one version, without a copy. A commit that meets a stripe which somebody still reads
-//! writes to a second copy of it, so that neither a slow reader nor a slow connection ever holds up a commit.
+//! A reader takes references to the stripes of one version, without a copy. A commit to a stripe with readers writes to
+//! a second copy of that stripe, so that neither a slow reader nor a slow connection delays a commit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::model::{CenterReader, CenterView, STRIPE};
 use crate::store::contribution::{Contribution, RoundContribution};
 use crate::store::ticket::Ticket;
 
-/// One stripe and the copy that it alternates with while somebody reads it.
+/// One stripe, and the copy with which it alternates while it has readers.
 #[derive(Debug)]
 struct Stripe {
     current: Arc<Vec<f32>>,
@@ -27,7 +27,7 @@ impl Stripe {
         Self { current: Arc::new(values.to_vec()), spare: None }
     }
 
-    /// The current values for writing; what readers hold stays as it is.
+    /// Returns the current values for writing; the values that readers hold do not change.
     fn write(&mut self) -> &mut [f32] {
         if Arc::get_mut(&mut self.current).is_none() {
             let mut fresh = self.spare.take();
@@ -43,31 +43,31 @@ impl Stripe {
     }
 }
 
-/// A stripe with its part of the strategy.
-struct Slot {
+/// A stripe with its part of the strategy's state.
+struct StripeSlot {
     stripe: Stripe,
     rule: ServerRule,
-    /// The values from before the last round, where a round gives those.
+    /// The values from before the last round, in strategies whose rounds return those.
     former: Option<Arc<Vec<f32>>>,
 }
 
 /// The center variable and its buffers.
 pub(crate) struct Center {
-    stripes: Vec<Mutex<Slot>>,
+    stripes: Vec<Mutex<StripeSlot>>,
     buffers: Mutex<Arc<Buffers>>,
-    /// Whether updates are committed, and not saved.
+    /// True if updates are committed, false if they are saved.
     commits: bool,
 }
 
 impl Center {
-    /// A center variable that starts with these values.
+    /// Creates a center variable with these initial values.
     pub(crate) fn new(
         values: &[f32],
         buffers: Buffers,
         strategy: &dyn Strategy,
         workers: u32,
     ) -> Self {
-        let slot = |values: &[f32]| Slot {
+        let slot = |values: &[f32]| StripeSlot {
             stripe: Stripe::new(values),
             rule: strategy.server(values.len(), workers),
             former: None,
@@ -79,29 +79,28 @@ impl Center {
         }
     }
 
-    /// What a [`Ticket`] visits: the stripes, and the buffers as the last one.
+    /// The steps of a [`Ticket`]: the stripes, and the buffers as the last step.
     pub(crate) fn ticket_steps(&self) -> usize {
         self.stripes.len() + 1
     }
 
-    /// Reads the version of this turn.
-    /// Returns how long it waited for those ahead.
+    /// Reads the version of a ticket. Returns the time spent waiting for earlier tickets.
     pub(crate) fn read(&self, ticket: Ticket, reader: &mut dyn CenterReader) -> Duration {
         self.walk(ticket, |_, _| {}, |_| {}, Some(reader), false)
     }
 
-    /// Reads the version of this turn, and what the rules keep at it.
+    /// Reads the version of a ticket, and the state of the rules at that version.
     pub(crate) fn capture(&self, ticket: Ticket, reader: &mut dyn CenterReader) -> Vec<State> {
         let mut states = Vec::with_capacity(self.stripes.len());
         self.walk(ticket, |_, slot| states.push(slot.rule.state()), |_| {}, Some(reader), false);
         states
     }
 
-    /// Gives every stripe's rule what it kept.
+    /// Restores the state of every stripe's rule.
     pub(crate) fn restore(&self, states: &[State]) -> Result<(), PsError> {
         if states.len() != self.stripes.len() {
             return Err(PsError::Checkpoint(format!(
-                "it has {} stripes, not {}",
+                "it has {} stripes, but the network has {}",
                 states.len(),
                 self.stripes.len()
             )));
@@ -113,7 +112,7 @@ impl Center {
         Ok(())
     }
 
-    /// Reads what the last round gave: the version of this turn, or that from before the round if `former`.
+    /// Reads the result of the last round: the version of the ticket, or the one from before the round if `former`.
     pub(crate) fn read_round(
         &self,
         ticket: Ticket,
@@ -123,7 +122,8 @@ impl Center {
         self.walk(ticket, |_, _| {}, |_| {}, Some(reader), former)
     }
 
-    /// Closes a round over these contributions in its turn, and keeps what was before it if `former`.
+    /// Closes a round over these contributions in the order of the ticket, and keeps the values from before it if
+    /// `former`.
     pub(crate) fn close_round(
         &self,
         ticket: Ticket,
@@ -137,7 +137,7 @@ impl Center {
         let mut parts = Vec::with_capacity(messages.len());
         self.walk(
             ticket,
-            |_, Slot { stripe, rule, former: before }| {
+            |_, StripeSlot { stripe, rule, former: before }| {
                 parts.clear();
                 parts.extend(messages.iter_mut().filter_map(|(chunks, weight)| {
                     Some(Part { message: chunks.next()?, weight: *weight })
@@ -155,15 +155,15 @@ impl Center {
         );
     }
 
-    /// Does something in a turn, between what comes before and after it.
+    /// Runs an operation between those of the tickets before and after this one.
     pub(crate) fn with_ticket(mut ticket: Ticket, operation: impl FnOnce()) {
         if ticket.enter().is_some() {
             operation();
         }
     }
 
-    /// Applies a contribution in its turn and reads the version that results, where a reader is given.
-    /// Returns how long it waited for those ahead.
+    /// Applies a contribution in the order of the ticket, and passes the resulting version to the reader if there is
+    /// one. Returns the time spent waiting for earlier tickets.
     pub(crate) fn apply(
         &self,
         ticket: Ticket,
@@ -175,7 +175,7 @@ impl Center {
         let mut messages = contribution.message.chunks(STRIPE);
         self.walk(
             ticket,
-            |index, Slot { stripe, rule, .. }| {
+            |index, StripeSlot { stripe, rule, .. }| {
                 let Some(message) = messages.next() else { return };
                 let seen = seen.map_or(&[][..], |seen| seen.stripe_at(index));
                 match rule {
@@ -196,11 +196,12 @@ impl Center {
         )
     }
 
-    /// Visits everything in order, with denormals flushed on whichever thread it is. The reader comes after the turn has moved on, so that those behind go on meanwhile.
+    /// Visits all stripes and the buffers in order, with denormals flushed on the calling thread. The reader is called
+    /// after the ticket has left the stripe, so that later tickets proceed meanwhile.
     fn walk(
         &self,
         mut ticket: Ticket,
-        mut stripe: impl FnMut(usize, &mut Slot),
+        mut stripe: impl FnMut(usize, &mut StripeSlot),
         mut buffers: impl FnMut(&mut Arc<Buffers>),
         mut reader: Option<&mut dyn CenterReader>,
         former: bool,
@@ -235,8 +236,8 @@ impl Center {
     }
 }
 
-/// Moves floating buffers by `b += share (b_k - b)` and keeps the maximum of integer ones; replaces both where there is no
-/// share.
+/// Updates floating-point buffers by `b += share (b_k - b)` and integer ones to the maximum; without a share, replaces
+/// both.
 fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
     let Some(share) = share else {
         buffers.floats.copy_from_slice(&theirs.floats);
@@ -249,8 +250,9 @@ fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
     most(&mut buffers.integers, &theirs.integers);
 }
 
-/// The mean of a round's floating buffers, weighted by rows, and the maximum of integer ones. As the first one's and the
-/// differences from it, so that one that all have alike stays as it is to the last bit.
+/// Computes the mean of a round's floating-point buffers, weighted by rows, and the maximum of the integer ones. The
+/// mean is the first worker's value plus weighted differences from it, so that a value that all workers share stays the
+/// same to the last bit.
 fn mean(buffers: &mut Buffers, contributions: &[RoundContribution]) {
     let rows: u64 = contributions.iter().map(|one| one.rows).sum();
     if rows == 0 {

@@ -1,4 +1,4 @@
-//! The whole store as a checkpoint, and back.
+//! The conversion of a store to a checkpoint and back.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,8 +16,8 @@ use crate::model::{CenterView, STRIPE};
 use crate::store::frozen::FrozenModel;
 
 impl Store {
-    /// One version of everything that another process needs to go on. Workers go on meanwhile: the center variable is not
-    /// copied in its turn, only the rules' state is.
+    /// Returns one version of the state that another process needs to resume the fit. Workers proceed meanwhile: while
+    /// the ticket is held, only the state of the rules is copied, not the center variable.
     pub(crate) fn checkpoint(&self, fingerprint: &str) -> Result<Checkpoint, PsError> {
         self.check_whole()?;
         let bytes = self.bytes.load(Ordering::Relaxed);
@@ -46,7 +46,7 @@ impl Store {
         })
     }
 
-    /// A store that goes on from a checkpoint, whose fingerprint is the caller's business.
+    /// Creates a store that resumes from a checkpoint. The caller checks the fingerprint.
     pub(crate) fn resume(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -54,14 +54,14 @@ impl Store {
     ) -> Result<Self, PsError> {
         let Checkpoint { owner, progress, members, .. } = checkpoint;
         if layout.hash() != owner.layout {
-            return Err(PsError::Checkpoint("it is of another network".to_owned()));
+            return Err(PsError::Checkpoint("it belongs to another network".to_owned()));
         }
         let store = Self::new(spec, layout, &checkpoint.center, checkpoint.buffers.clone())?;
         store.check_whole()?;
         let wanted = store.owner(&owner.fingerprint);
         if *owner != wanted {
             return Err(PsError::Checkpoint(format!(
-                "it is of another fit: strategy '{}', {} workers, {} epochs, not '{}', {}, {}",
+                "it belongs to another fit: strategy '{}', {} workers, {} epochs, not '{}', {}, {}",
                 owner.strategy,
                 owner.workers,
                 owner.epochs,
@@ -72,7 +72,7 @@ impl Store {
         }
         if checkpoint.stripe != STRIPE {
             return Err(PsError::Checkpoint(format!(
-                "its stripes have {} parameters, those of this Firesteel {STRIPE}",
+                "its stripes have {} parameters, but this version of Firesteel uses {STRIPE}",
                 checkpoint.stripe
             )));
         }
@@ -84,7 +84,10 @@ impl Store {
             }),
             None if members.is_empty() => {}
             None => {
-                return Err(PsError::Checkpoint("it has models of single workers".to_owned()));
+                return Err(PsError::Checkpoint(
+                    "it contains models of single workers, which the strategy does not have"
+                        .to_owned(),
+                ));
             }
         }
         let evaluations = SavedEvaluations {
@@ -96,11 +99,11 @@ impl Store {
         Ok(store)
     }
 
-    /// Fails where other servers hold a part of the center variable, and the state that belongs to it.
+    /// Fails if other servers hold a part of the center variable and of its state.
     fn check_whole(&self) -> Result<(), PsError> {
         if self.is_sharded() {
             return Err(PsError::Checkpoint(
-                "the center variable lies on several servers, of which checkpoints hold only the first".to_owned(),
+                "checkpoints need the whole center variable, but serverShards splits it over several servers: use one server".to_owned(),
             ));
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use firesteel_core::Buffers;
 
-/// A contribution to the center variable.
+/// The data that a worker contributes to the center variable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Contribution<'a> {
     /// The message for the parameters.
@@ -17,6 +17,6 @@ pub(crate) struct RoundContribution {
     pub(crate) message: Vec<f32>,
     pub(crate) buffers: Buffers,
     pub(crate) rows: u64,
-    /// What the message counts; 0 if nothing was trained.
+    /// The weight of the message; 0 if nothing was trained.
     pub(crate) weight: f64,
 }

@@ -1,8 +1,8 @@
-//! What the driver has decided and the other shards have not yet followed.
+//! The driver's decisions that the other shards have not followed yet.
 //!
-//! A decision is appended under the control lock, where its turn is taken, so that all shards do the same in the same
-//! order. What becomes of the worker that asked for it does not matter any more from then on: the driver's own
-//! connections bring it to the shards.
+//! A decision is appended under the control lock together with the issue of its ticket, so that all shards do the same
+//! in the same order. From then on the fate of the worker that caused it does not matter: the driver's own connections
+//! send it to the shards.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::model::Decision;
 
-/// The decisions of a fit in order, given to one feed for each shard.
+/// The decisions of a fit in order, copied to one queue for each shard.
 #[derive(Debug)]
 pub(crate) struct DecisionLog {
     queues: Vec<Arc<DecisionQueue>>,
@@ -21,12 +21,12 @@ pub(crate) struct DecisionLog {
 }
 
 impl DecisionLog {
-    /// A journal without decisions.
+    /// Creates an empty log.
     pub(crate) fn new(queues: Vec<Arc<DecisionQueue>>) -> Self {
         Self { queues, last: 0 }
     }
 
-    /// Adds a decision, whose number it returns; the first one is 1.
+    /// Appends a decision and returns its number; the first one is 1.
     pub(crate) fn append(&mut self, decision: Decision) -> u64 {
         self.last += 1;
         let decision = Arc::new(decision);
@@ -47,7 +47,7 @@ pub(crate) struct DecisionQueue {
 #[derive(Debug, Default)]
 struct Unconfirmed {
     decisions: VecDeque<Arc<Decision>>,
-    /// How many have been confirmed.
+    /// The number of decisions that have been confirmed.
     confirmed: u64,
 }
 
@@ -72,7 +72,7 @@ impl DecisionQueue {
         (queue.confirmed + 1, batch.map(|decision| Decision::clone(decision)).collect())
     }
 
-    /// Forgets the oldest `count` decisions: the shard has followed them.
+    /// Removes the oldest `count` decisions, which the shard has followed.
     pub(crate) fn confirm(&self, count: usize) {
         let mut queue = self.queue.lock();
         let count = count.min(queue.decisions.len());
@@ -80,7 +80,7 @@ impl DecisionQueue {
         queue.confirmed += count as u64;
     }
 
-    /// Wakes up who waits for decisions.
+    /// Wakes up the thread that waits for decisions.
     pub(crate) fn wake(&self) {
         self.more.notify_all();
     }

@@ -1,4 +1,4 @@
-//! Frozen center variables, and the scoring of held-out rows on them.
+//! The scoring of held-out rows on frozen models.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -13,8 +13,8 @@ use crate::store::control::FreezeTicket;
 use crate::store::frozen::FrozenModel;
 
 impl Store {
-    /// Says what is asked of a worker's held-out rows, and gives the frozen center variable to the reader that `reader`
-    /// makes of the answer where they are to be scored.
+    /// Returns the worker's evaluation assignment. If rows are due, streams the frozen model into the reader that
+    /// `reader` builds.
     pub(crate) fn evaluate<R: CenterReader>(
         &self,
         holder: LeaseHolder,
@@ -29,7 +29,7 @@ impl Store {
         Ok(reader)
     }
 
-    /// Takes a worker's scores, and judges the epoch if they were the last ones missing.
+    /// Stores a worker's scores, and evaluates the epoch if no others are missing.
     pub(crate) fn score(
         &self,
         holder: LeaseHolder,
@@ -41,7 +41,7 @@ impl Store {
         self.open()?.answer_to(holder, Instant::now())
     }
 
-    /// Judges what is scored and freezes what is due.
+    /// Evaluates the open epoch if it is due, and freezes the next one.
     pub(super) fn advance(&self) -> Result<(), PsError> {
         loop {
             let freeze = self.open()?.advance(&self.terms, Instant::now());

@@ -19,7 +19,7 @@ pub(crate) enum FrozenModel {
 }
 
 impl FrozenModel {
-    /// Gives the model that a worker scores.
+    /// Passes the model that a worker scores to a reader.
     pub(super) fn read(&self, worker: WorkerId, reader: &mut dyn CenterReader) {
         match self {
             Self::Center(view) => view.give(reader),
@@ -31,7 +31,7 @@ impl FrozenModel {
         }
     }
 
-    /// Whether there is a model for a worker to score.
+    /// Returns true if there is a model for the worker to score.
     pub(super) fn has(&self, worker: WorkerId) -> bool {
         match self {
             Self::Center(_) => true,
@@ -39,7 +39,7 @@ impl FrozenModel {
         }
     }
 
-    /// The models of every worker, or the one that the driver reads, for a checkpoint.
+    /// Returns the models for a checkpoint: that of every worker, or the one center variable.
     pub(super) fn saved(&self) -> Vec<WorkerModel> {
         match self {
             Self::Center(view) => vec![WorkerModel {
@@ -58,7 +58,7 @@ impl FrozenModel {
         }
     }
 
-    /// What [`saved`](Self::saved) gave; `None` of nothing.
+    /// Restores the models that [`saved`](Self::saved) returned; `None` for an empty list.
     pub(super) fn of(saved: &[WorkerModel]) -> Option<Self> {
         match saved {
             [] => None,
@@ -78,7 +78,7 @@ impl FrozenModel {
         }
     }
 
-    /// All of it where every worker has its own, in the order of the workers.
+    /// Returns the models of all workers in order; `None` if there is one center variable.
     pub(super) fn members(&self) -> Option<Vec<(WorkerId, Replica)>> {
         match self {
             Self::Center(_) => None,
@@ -88,7 +88,7 @@ impl FrozenModel {
         }
     }
 
-    /// The parameters and buffers of the one model, or of the first one.
+    /// Returns the parameters and buffers of the center variable, or of the first worker's model.
     pub(super) fn model(&self) -> Option<(Vec<f32>, Buffers)> {
         match self {
             Self::Center(view) => Some((view.to_center(), view.to_buffers())),

@@ -1,7 +1,7 @@
 //! The store of a fit: one center variable, one control lock, and the operations on both.
 //!
-//! An operation changes what is under the control lock, takes its turn there, and walks over the stripes in that turn without the
-//! lock. Nothing in here knows of sockets.
+//! An operation changes the state under the control lock, takes a ticket there, and then visits the stripes in the
+//! order of the tickets, without the lock. The store knows nothing of sockets.
 
 mod center;
 mod checkpoint;
@@ -51,22 +51,22 @@ pub(crate) use snapshot::Trained;
 pub(crate) use ticket::{Ticket, TicketProgress};
 pub(crate) use worker::Activity;
 
-/// How long a lease outlives its connection, so that a worker may reconnect.
+/// The time that a lease outlives its connection, so that a worker may reconnect.
 const RECONNECT_GRACE: Duration = Duration::from_secs(2);
 
-/// How often one that waits for a lease looks whether it should go on waiting.
+/// The interval at which a waiting thread calls `keep_waiting`.
 const WAIT_SLICE: Duration = Duration::from_millis(50);
 
-/// A window that a worker wants applied.
+/// An update that a worker sends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Update<'a> {
-    /// Whether it is committed or saved.
+    /// The kind of the update: a commit, a save or a contribution.
     pub(crate) kind: UpdateKind,
-    /// Its place in the fit.
+    /// The position of the window in the fit, and its losses.
     pub(crate) window: &'a WindowSummary,
-    /// What it brings.
+    /// The message and the buffers.
     pub(crate) contribution: Contribution<'a>,
-    /// What was seen of the message's numbers: all of them.
+    /// The check of all of the message's numbers.
     pub(crate) finite: FiniteCheck,
 }
 
@@ -76,18 +76,19 @@ pub(crate) struct Store {
     layout: ParamLayout,
     shape: PayloadShape,
     codecs: Codecs,
-    /// The part of the center variable that is here: the first shard, or all of it.
+    /// The range of the center variable in this store: the first shard, or everything.
     shard_range: ShardRange,
     center: Center,
     permits: ApplyPermits,
     control: Mutex<Control>,
-    /// The center variable of every worker's last pull is kept; this is what one that has not pulled saw.
+    /// The initial center variable, for workers that have not pulled yet. `Some` if the strategy needs every worker's
+    /// last pull.
     initial: Option<Arc<CenterView>>,
-    /// Where every worker trains a model of its own: those saved last.
+    /// The last saved replicas, in strategies whose workers train models of their own.
     replicas: Option<SavedReplicas>,
-    /// Whether a round gives the center variable from before it.
+    /// True if a round returns the center variable from before it.
     former: bool,
-    /// Memory for contributions.
+    /// Reused memory for contributions.
     spare: Mutex<Vec<RoundContribution>>,
     /// Signalled when a lease ends, when a round closes and when the server closes.
     released: Condvar,
@@ -95,49 +96,49 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The fit.
+    /// The identifier of the fit.
     pub(crate) fn fit(&self) -> &str {
         &self.terms.fit
     }
 
-    /// All workers of the fit.
+    /// The number of workers of the fit.
     pub(crate) fn workers(&self) -> u32 {
         self.terms.workers
     }
 
-    /// The lengths of what is exchanged.
+    /// The lengths of the payloads.
     pub(crate) fn shape(&self) -> PayloadShape {
         self.shape
     }
 
-    /// The codes of what is exchanged.
+    /// The codecs of the payloads.
     pub(crate) fn codecs(&self) -> &Codecs {
         &self.codecs
     }
 
-    /// Fails unless a peer means the same layout.
+    /// Fails if the peer has another layout.
     pub(crate) fn check_layout(&self, hash: u64, parameters: u64) -> Result<(), PsError> {
         let own = self.shard_range.hash(self.layout.hash());
         if hash == own && parameters == self.shape.parameters as u64 {
             return Ok(());
         }
         Err(PsError::Protocol(format!(
-            "the worker's network ({parameters} parameters, layout {hash:016x}) is not the server's ({} parameters, layout {own:016x})",
+            "the worker's network ({parameters} parameters, layout {hash:016x}) differs from the server's ({} parameters, layout {own:016x})",
             self.shape.parameters
         )))
     }
 
-    /// Whether other servers hold the rest of the center variable.
+    /// Returns true if other servers hold the rest of the center variable.
     pub(crate) fn is_sharded(&self) -> bool {
         self.shard_range.is_part()
     }
 
-    /// From now on the other shards follow what is decided here.
+    /// Starts to log decisions for the other shards.
     pub(crate) fn log_decisions(&self, queues: Vec<Arc<DecisionQueue>>) {
         self.control.lock().decision_log = Some(DecisionLog::new(queues));
     }
 
-    /// Takes a worker's lease, waiting while another attempt holds it and `patience` agrees.
+    /// Takes a worker's lease, waiting for as long as another attempt holds it and `keep_waiting` succeeds.
     pub(crate) fn register(
         &self,
         registration: &Registration,
@@ -168,7 +169,7 @@ impl Store {
         }
     }
 
-    /// Waits for a lane on behalf of a worker, whose lease is renewed before; says when it got one.
+    /// Renews the worker's lease and waits for a permit; returns the permit and the time at which it was granted.
     fn acquire_permit(
         &self,
         holder: LeaseHolder,
@@ -179,7 +180,7 @@ impl Store {
         Ok((permit, Instant::now()))
     }
 
-    /// Gives the current version of the center variable to `reader`, which is told the answer first.
+    /// Passes the current version of the center variable to the reader that `reader` builds from the answer.
     pub(crate) fn pull<R: CenterReader>(
         &self,
         holder: LeaseHolder,
@@ -192,7 +193,7 @@ impl Store {
         metrics::count_pull();
         let mut reader = reader(decided);
         let own = self.replicas.as_ref().and_then(|replicas| {
-            // In turn, so that what this worker's last attempt saved is there.
+            // By ticket, so that the replica that this worker's last attempt saved is present.
             ticket.wait();
             replicas.find(holder.worker)
         });
@@ -211,7 +212,8 @@ impl Store {
         Ok(reader)
     }
 
-    /// Applies a contribution exactly once; where `reader` is given, it is told the answer and then given the version that results.
+    /// Applies an update exactly once. With `reader`, passes the resulting version to the reader that it builds from
+    /// the answer.
     pub(crate) fn apply<R: CenterReader>(
         &self,
         holder: LeaseHolder,
@@ -230,7 +232,8 @@ impl Store {
         let judged = Instant::now();
         let (permit, entered) = self.acquire_permit(holder, judged)?;
         let admission = self.open()?.admit(&self.terms, holder, checked, entered)?;
-        // What is bound last is dropped first: the turn goes before the one behind it, whatever happens.
+        // Bindings drop in reverse order: on a panic our ticket must be released before the freeze ticket that waits
+        // for it.
         let (freeze, decided, ticket) = match admission {
             Admission::Apply(ticket, decided, freeze) => (freeze, decided, ticket),
             Admission::Repeat(answer) => {
@@ -283,7 +286,7 @@ impl Store {
         Ok((answer, reader))
     }
 
-    /// Reads by `read`, and keeps what was read where the strategy wants the worker's last pull.
+    /// Runs `read`, and remembers the version read if the strategy needs the worker's last pull.
     fn read_and_remember<R: CenterReader>(
         &self,
         activity: &Activity,
@@ -300,7 +303,7 @@ impl Store {
         waited
     }
 
-    /// Names the first number of a contribution that is NaN or infinite.
+    /// Fails with the name of the first number of an update that is NaN or infinite.
     fn check_numbers(&self, update: &Update<'_>) -> Result<(), String> {
         let Update { window, contribution, finite, .. } = update;
         if !window.tally.loss.is_finite() || !window.tally.weight.is_finite() {
@@ -320,12 +323,12 @@ impl Store {
         }
     }
 
-    /// The element of a flat buffer by its name, and its value.
+    /// Describes an element of a flat buffer by its tensor's name and its value.
     fn describe_element(&self, element: Element, index: usize, value: f32) -> String {
         format!("'{}' is {value}", name_of(&self.layout, element, index))
     }
 
-    /// Fails the fit with a number of a window's message that a shard has met.
+    /// Fails the fit because a shard found a number that is not finite in a window's message.
     pub(crate) fn flawed(
         &self,
         holder: LeaseHolder,
@@ -340,7 +343,7 @@ impl Store {
         self.open()?.flawed(&self.terms, holder, window, problem, Instant::now())
     }
 
-    /// Renews the lease and notes the progress of the open window.
+    /// Renews the lease and records the progress of the open window.
     pub(crate) fn heartbeat(
         &self,
         holder: LeaseHolder,
@@ -351,14 +354,14 @@ impl Store {
         self.open()?.heartbeat(holder, position, rows, tally, Instant::now())
     }
 
-    /// Gives the lease back.
+    /// Releases the lease of a worker that has finished.
     pub(crate) fn finish(&self, holder: LeaseHolder) -> Result<(), PsError> {
         self.open()?.finish(&self.terms, holder, Instant::now())?;
         self.released.notify_all();
         self.advance()
     }
 
-    /// Notes why the fit must fail, on behalf of a worker that must hold its lease if it has one.
+    /// Fails the fit on behalf of a worker, whose attempt must still hold its lease if it registered.
     pub(crate) fn abort(
         &self,
         holder: Option<LeaseHolder>,
@@ -373,7 +376,7 @@ impl Store {
         Ok(())
     }
 
-    /// Notes why the fit must fail.
+    /// Fails the fit; only the first reason is kept.
     pub(crate) fn fail(&self, code: ErrorCode, message: &str) {
         self.control.lock().fail(code, message);
     }
@@ -389,7 +392,7 @@ impl Store {
         self.released.notify_all();
     }
 
-    /// Starts the grace of the lease whose connection was closed.
+    /// Starts the grace period of a lease whose connection was closed.
     pub(crate) fn disconnected(&self, holder: LeaseHolder) {
         self.control.lock().disconnected(holder, Instant::now());
     }
@@ -405,7 +408,7 @@ impl Store {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Fails once the server is closing.
+    /// Fails if the server is closing.
     pub(crate) fn check_open(&self) -> Result<(), PsError> {
         self.open().map(|_| ())
     }
@@ -416,7 +419,7 @@ impl Store {
     }
 }
 
-/// The tensor that holds an element of a flat buffer.
+/// Returns the name of the tensor that holds an element of a flat buffer.
 fn name_of(layout: &ParamLayout, element: Element, index: usize) -> &str {
     let mut tensors = layout.of(element);
     tensors
@@ -424,7 +427,7 @@ fn name_of(layout: &ParamLayout, element: Element, index: usize) -> &str {
         .map_or("?", |tensor| tensor.name.as_str())
 }
 
-/// Fails the fit when a rule panics half way through the stripes.
+/// A guard that fails the fit if a rule panics while an update is partly applied.
 struct FailOnPanic<'a>(&'a Store);
 
 impl Drop for FailOnPanic<'_> {
@@ -432,7 +435,7 @@ impl Drop for FailOnPanic<'_> {
         if thread::panicking() {
             self.0.fail(
                 ErrorCode::Panic,
-                "an update was applied in part: the strategy's server rule panicked",
+                "an update was applied only partly: the strategy's server rule panicked",
             );
         }
     }

@@ -1,4 +1,4 @@
-//! How a store begins.
+//! The creation of a store.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -18,7 +18,7 @@ use crate::model::{Codecs, DRIVER, PayloadShape, ShardRange};
 use crate::store::terms::{LeaseTerms, Schedule, Terms};
 
 impl Store {
-    /// A store that starts with this center variable.
+    /// Creates a store with this initial center variable.
     pub(crate) fn new(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -36,7 +36,7 @@ impl Store {
         Self::with(&*strategy, spec, layout, center, buffers)
     }
 
-    /// A store for a strategy, whatever the specification names.
+    /// Creates a store with a given strategy instead of the one that the specification names.
     pub(crate) fn with(
         strategy: &dyn Strategy,
         spec: &ServerSpec,
@@ -52,7 +52,7 @@ impl Store {
         let given = PayloadShape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
         if given != whole {
             return Err(PsError::Spec(format!(
-                "the initial weights are {given:?}, the network's layout is {whole:?}"
+                "the initial weights ({given:?}) do not match the network's layout ({whole:?})"
             )));
         }
         spec.controls.check(&spec.data, spec.network.outputs())?;
@@ -123,24 +123,24 @@ impl Store {
     }
 }
 
-/// Fails where a control needs the center variable in one place, and it is spread over several servers.
+/// Fails if a control needs the whole center variable on one server, but it is split over several.
 fn check_apart(spec: &ServerSpec, strategy: &dyn Strategy) -> Result<(), PsError> {
     let controls = &spec.controls;
     let needs = if spec.data.validation.is_some() {
-        "held-out rows are scored on"
+        "scoring held-out rows needs"
     } else if controls.stopping.restore_best {
-        "the best weights are kept of"
+        "restoring the best weights needs"
     } else if strategy.steps_on_server() && !controls.clipping.is_none() {
-        "the server clips the mean gradient of"
+        "clipping the mean gradient on the server needs"
     } else {
         return Ok(());
     };
     Err(PsError::Spec(format!(
-        "{needs} a whole model, but serverShards spreads it over several servers: use one server"
+        "{needs} the whole model, but serverShards splits it over several servers: use one server"
     )))
 }
 
-/// A number of seconds, at most what a duration holds.
+/// Converts a number of seconds, saturating at the longest duration.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -1,8 +1,8 @@
-//! How many operations are under way over the center variable at a time.
+//! The limit of concurrent operations on the center variable.
 //!
-//! An operation that has its [`Ticket`](super::Ticket) follows the one ahead from stripe to stripe. Where there are more of them than cores,
-//! each is put to sleep and woken several times, and all behind it wait for that. So commits and pulls wait for a lane before they
-//! take their turn: each is woken once, and then runs to its end.
+//! An operation with a [`Ticket`](super::Ticket) follows the one ahead from stripe to stripe. With more operations than
+//! cores, each is put to sleep and woken several times, and all later ones wait for that. Therefore commits and pulls
+//! wait for a permit before they take a ticket: each is woken once, and then runs to its end.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -12,17 +12,17 @@ use std::thread::{self, Thread};
 
 use parking_lot::Mutex;
 
-/// The stops that an operation should have to itself, so that it seldom sleeps for the one ahead: 8 MiB.
+/// The steps that an operation should have to itself, so that it seldom sleeps for the one ahead: 8 MiB.
 const STEPS_PER_PERMIT: usize = 64;
 
-/// The lanes of a store, which go to whoever has waited longest.
+/// The permits of a store, granted in the order of the requests.
 #[derive(Debug)]
 pub(crate) struct ApplyPermits(Mutex<PermitState>);
 
 #[derive(Debug)]
 struct PermitState {
     free: usize,
-    /// Nobody, unless all lanes are taken.
+    /// The waiting threads; empty unless all permits are taken.
     waiting: VecDeque<Arc<Waiter>>,
 }
 
@@ -33,8 +33,8 @@ struct Waiter {
 }
 
 impl ApplyPermits {
-    /// As many as a center variable of so many stops of a turn has room for, and no more than half of the cores: what goes over the
-    /// connections takes as much of them as the operations do.
+    /// Creates as many permits as a center variable of `steps` ticket steps has room for, and at most one for two
+    /// cores: sending and receiving takes as much time as the operations do.
     pub(crate) fn new(steps: usize) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self::of(count(steps, cores))
@@ -44,7 +44,7 @@ impl ApplyPermits {
         Self(Mutex::new(PermitState { free, waiting: VecDeque::new() }))
     }
 
-    /// Waits for a lane. Whoever has one, or a turn, must not wait for another.
+    /// Waits for a permit. The holder of a permit or a ticket must not wait for another permit.
     pub(crate) fn acquire(&self) -> ApplyPermit<'_> {
         let mut state = self.0.lock();
         if state.free > 0 {
@@ -66,7 +66,7 @@ fn count(steps: usize, cores: usize) -> usize {
     (steps / STEPS_PER_PERMIT).min(cores / 2).max(1)
 }
 
-/// A lane, until it is dropped.
+/// A permit, released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct ApplyPermit<'a>(&'a ApplyPermits);
 
@@ -93,7 +93,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     #[test]
-    fn only_large_center_variables_have_several_lanes_and_never_more_than_half_of_the_cores() {
+    fn only_large_center_variables_have_several_permits_and_at_most_one_for_two_cores() {
         assert_eq!(count(0, 64), 1);
         assert_eq!(count(127, 16), 1);
         assert_eq!(count(128, 16), 2);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_get_a_lane_in_the_order_they_came() {
+    fn waiting_threads_get_a_permit_in_the_order_of_their_requests() {
         let permits = ApplyPermits::of(2);
         let order = Mutex::new(Vec::new());
         let (first, second) = (permits.acquire(), permits.acquire());
@@ -111,14 +111,14 @@ mod tests {
             for name in 0..8 {
                 let (permits, order) = (&permits, &order);
                 scope.spawn(move || {
-                    let _lane = permits.acquire();
+                    let _permit = permits.acquire();
                     order.lock().push(name);
                 });
                 while permits.0.lock().waiting.len() <= name && Instant::now() < limit {
                     thread::yield_now();
                 }
             }
-            assert!(order.lock().is_empty(), "both lanes are taken");
+            assert!(order.lock().is_empty(), "both permits are taken");
             drop(first);
         });
         assert_eq!(order.into_inner(), [0, 1, 2, 3, 4, 5, 6, 7]);
@@ -127,9 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn never_more_are_under_way_than_there_are_lanes_and_a_panic_gives_a_lane_back() {
-        const LANES: usize = 3;
-        let permits = ApplyPermits::of(LANES);
+    fn no_more_operations_run_than_there_are_permits_and_a_panic_releases_a_permit() {
+        const PERMITS: usize = 3;
+        let permits = ApplyPermits::of(PERMITS);
         let under_way = AtomicUsize::new(0);
         let most = AtomicUsize::new(0);
         thread::scope(|scope| {
@@ -139,7 +139,7 @@ mod tests {
                     for round in 0..500 {
                         let panics = name == 0 && round % 100 == 0;
                         let ended = catch_unwind(AssertUnwindSafe(|| {
-                            let _lane = permits.acquire();
+                            let _permit = permits.acquire();
                             let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
                             most.fetch_max(now, Ordering::SeqCst);
                             thread::yield_now();
@@ -153,7 +153,7 @@ mod tests {
                 });
             }
         });
-        assert!((1..=LANES).contains(&most.into_inner()));
-        assert_eq!(permits.0.lock().free, LANES);
+        assert!((1..=PERMITS).contains(&most.into_inner()));
+        assert_eq!(permits.0.lock().free, PERMITS);
     }
 }

@@ -17,19 +17,19 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// Gives all of it.
+    /// Passes the whole replica to a reader.
     pub(crate) fn read(&self, reader: &mut dyn CenterReader) {
         reader.stripe(&self.parameters);
         reader.buffers(&self.buffers);
     }
 }
 
-/// The replica that each worker saved last.
+/// The last saved replica of each worker.
 #[derive(Debug, Default)]
 pub(crate) struct SavedReplicas(Mutex<BTreeMap<WorkerId, Replica>>);
 
 impl SavedReplicas {
-    /// Keeps a replica in place of the worker's last one.
+    /// Saves a replica in place of the worker's last one.
     pub(crate) fn save(&self, worker: WorkerId, saved: Contribution<'_>) {
         let replica = Replica {
             parameters: Arc::new(saved.message.to_vec()),
@@ -38,12 +38,12 @@ impl SavedReplicas {
         self.0.lock().insert(worker, replica);
     }
 
-    /// A worker's replica.
+    /// Returns a worker's replica.
     pub(crate) fn find(&self, worker: WorkerId) -> Option<Replica> {
         self.0.lock().get(&worker).cloned()
     }
 
-    /// All replicas in the order of the workers.
+    /// Returns all replicas in the order of the workers.
     pub(crate) fn all(&self) -> Vec<(WorkerId, Replica)> {
         self.0.lock().iter().map(|(worker, replica)| (*worker, replica.clone())).collect()
     }

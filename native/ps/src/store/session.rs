@@ -1,4 +1,4 @@
-//! One worker's side of the store, the same whether it is reached through a socket or through memory.
+//! A worker's session with the store, which is the same over sockets and over memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use crate::error::PsError;
 use crate::model::{CenterReader, Flaw, WindowSummary};
 use crate::store::{Activity, ClosedRound, DecidedAnswer, LeaseHolder, Store, Update};
 
-/// A connection of a worker to the store. When it is dropped, the worker has a short time to come back over another one.
+/// A worker's connection to the store. After it is dropped, the worker has a short time to reconnect.
 pub(crate) struct WorkerSession {
     store: Arc<Store>,
     id: u64,
@@ -17,7 +17,7 @@ pub(crate) struct WorkerSession {
 }
 
 impl WorkerSession {
-    /// A session in which nobody has registered yet.
+    /// Creates a session without a registered worker.
     pub(crate) fn new(store: Arc<Store>) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         Self { store, id: IDS.fetch_add(1, Ordering::Relaxed), lease: None }
@@ -28,7 +28,7 @@ impl WorkerSession {
         &self.store
     }
 
-    /// Takes the lease; `patience` is asked again and again while another attempt holds it.
+    /// Takes the lease; `keep_waiting` is called repeatedly while another attempt holds it.
     pub(crate) fn register(
         &mut self,
         registration: &Registration,
@@ -50,7 +50,7 @@ impl WorkerSession {
         Ok(Granted { position, workers: self.store.workers() })
     }
 
-    /// Gives the center variable to the reader that `reader` makes of the answer.
+    /// Passes the center variable to the reader that `reader` builds from the answer.
     pub(crate) fn pull<R: CenterReader>(
         &self,
         reader: impl FnOnce(DecidedAnswer) -> R,
@@ -59,14 +59,15 @@ impl WorkerSession {
         self.store.pull(holder, activity, reader)
     }
 
-    /// Applies a window once.
+    /// Applies an update exactly once.
     pub(crate) fn apply(&self, update: &Update<'_>) -> Result<Answer, PsError> {
         let (holder, activity) = self.lease()?;
         let reader = None::<fn(DecidedAnswer) -> crate::model::CenterView>;
         self.store.apply(holder, activity, update, reader).map(|(answer, _)| answer)
     }
 
-    /// Applies a window once and gives the center variable that results to the reader that `reader` makes of the answer.
+    /// Applies an update exactly once, and passes the resulting center variable to the reader that `reader` builds from
+    /// the answer.
     pub(crate) fn exchange<R: CenterReader>(
         &self,
         update: &Update<'_>,
@@ -74,16 +75,17 @@ impl WorkerSession {
     ) -> Result<R, PsError> {
         let (holder, activity) = self.lease()?;
         let (_, reader) = self.store.apply(holder, activity, update, Some(reader))?;
-        reader.ok_or_else(|| PsError::Internal("an exchange gave no center variable".to_owned()))
+        reader
+            .ok_or_else(|| PsError::Internal("an exchange returned no center variable".to_owned()))
     }
 
-    /// Gives a window to the open round, once.
+    /// Adds an update to the open round, exactly once.
     pub(crate) fn contribute(&self, update: &Update<'_>) -> Result<Answer, PsError> {
         let (holder, activity) = self.lease()?;
         self.store.contribute(holder, activity, update)
     }
 
-    /// Waits until the round is closed that this contribution belongs to; `patience` is asked again and again meanwhile.
+    /// Waits until the round of a contribution is closed; `keep_waiting` is called repeatedly meanwhile.
     pub(crate) fn await_round(
         &self,
         sequence: u64,
@@ -93,12 +95,12 @@ impl WorkerSession {
         self.store.await_round(holder, activity, sequence, keep_waiting)
     }
 
-    /// What has become of the round by now: `None` while it is open.
+    /// Returns the round of a contribution if it is closed; `None` while it is open.
     pub(crate) fn round(&self, sequence: u64) -> Result<Option<ClosedRound>, PsError> {
         self.store.round(self.lease()?.0, sequence)
     }
 
-    /// Gives what a closed round gives to the reader that `reader` makes of the answer.
+    /// Passes the result of a closed round to the reader that `reader` builds from the answer.
     pub(crate) fn take_round<R: CenterReader>(
         &self,
         round: ClosedRound,
@@ -108,8 +110,8 @@ impl WorkerSession {
         Ok(self.store.take_round(round, activity, reader))
     }
 
-    /// Says what is asked of the held-out rows, and gives the frozen center variable to the reader that `reader` makes of
-    /// it where they are to be scored.
+    /// Returns the worker's evaluation assignment. If rows are due, streams the frozen model into the reader that
+    /// `reader` builds.
     pub(crate) fn evaluate<R: CenterReader>(
         &self,
         reader: impl FnOnce(Answer, Assignment) -> R,
@@ -117,12 +119,12 @@ impl WorkerSession {
         self.store.evaluate(self.lease()?.0, reader)
     }
 
-    /// Takes the sums over the held-out rows.
+    /// Stores the sums over the worker's held-out rows.
     pub(crate) fn score(&self, epoch: u32, sums: &[f64]) -> Result<Answer, PsError> {
         self.store.score(self.lease()?.0, epoch, sums)
     }
 
-    /// Renews the lease and notes the progress of the open window.
+    /// Renews the lease and records the progress of the open window.
     pub(crate) fn heartbeat(
         &self,
         position: Position,
@@ -132,7 +134,7 @@ impl WorkerSession {
         self.store.heartbeat(self.lease()?.0, position, rows, tally)
     }
 
-    /// Fails the fit with a number of a window's message that a shard has met.
+    /// Fails the fit because a shard found a number that is not finite in a window's message.
     pub(crate) fn flawed(&self, window: &WindowSummary, flaw: Flaw) -> Result<(), PsError> {
         self.store.flawed(self.lease()?.0, window, flaw)
     }
@@ -143,7 +145,7 @@ impl WorkerSession {
         self.store.abort(holder, code, message)
     }
 
-    /// Gives the lease back.
+    /// Releases the lease of a worker that has finished.
     pub(crate) fn finish(&self) -> Result<(), PsError> {
         self.store.finish(self.lease()?.0)
     }

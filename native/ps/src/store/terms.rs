@@ -8,16 +8,16 @@ use firesteel_core::strategy::{Rhythm, Weight};
 
 use crate::model::WindowSummary;
 
-/// How long leases last.
+/// The durations of leases.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LeaseTerms {
-    /// After the last message.
+    /// The time after the last message.
     pub(crate) silence: Duration,
-    /// After the connection was closed, for a reconnect.
+    /// The time after the connection was closed, for a reconnect.
     pub(crate) grace: Duration,
 }
 
-/// What is fixed for a fit.
+/// The settings that are fixed for a fit.
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) fit: String,
@@ -25,39 +25,39 @@ pub(crate) struct Terms {
     pub(crate) epochs: u32,
     pub(crate) rhythm: Rhythm,
     pub(crate) weight: Weight,
-    /// When the store was made, and how long rounds wait from then on for all workers to start.
+    /// The time of the store's creation, and the time that rounds wait from then on for all workers to start.
     pub(crate) opened: Instant,
     pub(crate) start_timeout: Duration,
     /// The strategy's name.
     pub(crate) strategy: &'static str,
-    /// Whether every worker trains a model of its own.
+    /// True if every worker trains a model of its own.
     pub(crate) keeps_members: bool,
-    /// Whether the optimizer is here, and steps on the mean gradient.
+    /// True if the server's optimizer steps on the mean gradient.
     pub(crate) steps_on_server: bool,
-    /// Whether the server's side of a round follows the schedule.
+    /// True if the server's optimizer follows the learning-rate schedule.
     pub(crate) follows_schedule: bool,
     pub(crate) schedule: Schedule,
     pub(crate) clipping: ClippingSpec,
-    /// How long the training may take.
+    /// The time limit of the training.
     pub(crate) max_duration: Option<Duration>,
     pub(crate) lease: LeaseTerms,
-    /// The stops of a [`Ticket`].
+    /// The number of steps of a [`Ticket`](super::Ticket).
     pub(crate) ticket_steps: usize,
-    /// Bytes of a message as f32 by those that are sent.
+    /// The uncompressed size of a message divided by its compressed size.
     pub(crate) compression_ratio: f64,
 }
 
-/// What the learning rate of a mini-batch follows from.
+/// The learning-rate schedule.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule {
-    /// The optimizer's rate, if the fit's optimizer is known here.
+    /// The optimizer's learning rate, if the server knows the fit's optimizer.
     pub(crate) base: Option<f64>,
     pub(crate) schedule: ScheduleSpec,
     pub(crate) warmup: Option<WarmupSpec>,
 }
 
 impl Schedule {
-    /// The learning rate of a window's last mini-batch.
+    /// Returns the learning rate of a window's last mini-batch.
     pub(crate) fn rate(
         &self,
         window: &WindowSummary,

@@ -1,19 +1,19 @@
-//! The order in which operations pass over the center variable.
+//! The order of operations on the center variable.
 //!
-//! Every operation (commit, pull, snapshot) takes a [`Ticket`] under the control lock and then visits the stripes from first to
-//! last, each no sooner than the operation that took the turn before it has left that stripe. So each sees exactly what those
-//! before it did, while several work on different stripes at the same time.
+//! Every operation (commit, pull, snapshot) takes a [`Ticket`] under the control lock and then visits the stripes from
+//! first to last, each only after the operation with the preceding ticket has left that stripe. So each operation sees
+//! exactly the effects of those before it, while several work on different stripes at the same time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// How many stripes an operation lets the one before it get ahead, once it has had to wait: waking up for each one
-/// costs more than a stripe's work.
+/// The number of stripes by which an operation lets the one ahead advance once it has had to wait: waking up for each
+/// stripe costs more than a stripe's work.
 const STRIDE: usize = 4;
 
-/// How far an operation has got.
+/// The progress of one operation.
 #[derive(Debug, Default)]
 pub(crate) struct TicketProgress {
     state: Mutex<ProgressState>,
@@ -22,9 +22,9 @@ pub(crate) struct TicketProgress {
 
 #[derive(Debug, Default)]
 struct ProgressState {
-    /// The stripes that the operation has left.
+    /// The number of stripes that the operation has left.
     left: usize,
-    /// What its follower sleeps for, if it does.
+    /// The number for which its follower sleeps, if it does.
     wanted: Option<usize>,
 }
 
@@ -38,7 +38,7 @@ impl TicketProgress {
         }
     }
 
-    /// Waits until the operation has left stripe `index`; returns how many it has left by then.
+    /// Waits until the operation has left stripe `index`; returns the number of stripes it has left by then.
     fn wait(&self, index: usize, stripes: usize) -> usize {
         let mut state = self.state.lock();
         if state.left <= index {
@@ -56,20 +56,21 @@ impl TicketProgress {
     }
 }
 
-/// The place of one operation. Dropped early (a panic), it lets those behind it pass once those before it have.
+/// The place of one operation in the order. Dropped early (by a panic), it lets later operations pass once the earlier
+/// ones have ended.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     ahead: Option<Arc<TicketProgress>>,
     mine: Arc<TicketProgress>,
     stripes: usize,
     left: usize,
-    /// How many stripes the one ahead is known to have left.
+    /// The number of stripes that the operation ahead is known to have left.
     free: usize,
     waited: Duration,
 }
 
 impl Ticket {
-    /// The place behind `tail`, which becomes the new tail. To be called under the control lock.
+    /// Issues a ticket behind `tail`, and makes it the new tail. To be called under the control lock.
     pub(crate) fn issue(tail: &mut Option<Arc<TicketProgress>>, stripes: usize) -> Self {
         let mine = Arc::new(TicketProgress::default());
         let ahead = tail.replace(Arc::clone(&mine)).filter(|ahead| !ahead.is_done(stripes));
@@ -77,7 +78,7 @@ impl Ticket {
         Self { ahead, mine, stripes, left: 0, free, waited: Duration::ZERO }
     }
 
-    /// Waits until it is this operation's turn at the next stripe, whose index it returns; `None` after the last one.
+    /// Waits until this operation may enter the next stripe, and returns its index; `None` after the last one.
     pub(crate) fn enter(&mut self) -> Option<usize> {
         if self.left == self.stripes {
             return None;
@@ -92,7 +93,7 @@ impl Ticket {
         Some(self.left)
     }
 
-    /// Waits until those ahead have left the first stripe at least.
+    /// Waits until the operations ahead have left the first stripe.
     pub(crate) fn wait(&mut self) {
         self.enter();
     }
@@ -103,7 +104,7 @@ impl Ticket {
         self.mine.set(self.left);
     }
 
-    /// How long it has waited for those ahead.
+    /// Returns the time spent waiting for the operations ahead.
     pub(crate) fn waited(&self) -> Duration {
         self.waited
     }
@@ -127,7 +128,7 @@ mod tests {
 
     const STRIPES: usize = 9;
 
-    /// Visits all stripes and writes down who came where.
+    /// Visits all stripes and logs the visits.
     fn visit(mut ticket: Ticket, name: usize, log: &[Mutex<Vec<usize>>]) {
         while let Some(index) = ticket.enter() {
             log[index].lock().push(name);
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_pass_every_stripe_in_the_order_of_their_turns() {
+    fn operations_pass_every_stripe_in_the_order_of_their_tickets() {
         for _ in 0..50 {
             let log: Vec<_> = (0..STRIPES).map(|_| Mutex::new(Vec::new())).collect();
             let mut tail = None;
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_dropped_half_way_lets_those_behind_it_pass_but_not_before_those_ahead() {
+    fn a_ticket_dropped_half_way_lets_later_ones_pass_but_not_before_earlier_ones() {
         let log: Vec<_> = (0..STRIPES).map(|_| Mutex::new(Vec::new())).collect();
         let mut tail = None;
         let first = Ticket::issue(&mut tail, STRIPES);

@@ -1,4 +1,4 @@
-//! What the driver decides, in the order in which every shard must follow.
+//! The encoding of decisions.
 
 use firesteel_core::WorkerId;
 
@@ -6,7 +6,7 @@ use crate::error::PsError;
 use crate::model::{Decision, Flaw, Share};
 use crate::wire::fields::{Field, Fields};
 
-/// The most bytes of the decisions that are told at once.
+/// The maximum number of bytes of the decisions in one message.
 pub(crate) const MAX_DECISION_BYTES: usize = 1 << 20;
 
 impl Flaw {
@@ -32,7 +32,7 @@ impl Decision {
     const READ: u8 = 3;
     const FORGET: u8 = 4;
 
-    /// Appends its bytes.
+    /// Appends the encoded decision.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Apply { worker, attempt, sequence, staleness } => {
@@ -66,7 +66,7 @@ impl Decision {
         }
     }
 
-    /// The number of its bytes.
+    /// Returns the length of the encoded decision in bytes.
     pub(crate) fn encoded_len(&self) -> usize {
         match self {
             Self::Apply { .. } => 33,
@@ -76,7 +76,7 @@ impl Decision {
         }
     }
 
-    /// Reads the next one.
+    /// Decodes the next decision.
     pub(super) fn take(fields: &mut Fields<'_>) -> Result<Self, PsError> {
         Ok(match fields.take::<u8>()? {
             Self::APPLY => Self::Apply {
@@ -88,7 +88,7 @@ impl Decision {
             Self::CLOSE => {
                 let learning_rate = Some(fields.take::<f64>()?).filter(|rate| *rate != 0.0);
                 let count = fields.take::<u32>()?;
-                // What is announced is only believed as far as it is there.
+                // The announced count is trusted only as far as there are bytes for it.
                 let mut shares =
                     Vec::with_capacity((count as usize).min(fields.0.len() / Share::LEN));
                 for _ in 0..count {

@@ -1,4 +1,4 @@
-//! Frames: their header and the sizes that a layout allows.
+//! Frames: their header, and the lengths that a layout allows.
 
 use std::ops::RangeInclusive;
 
@@ -12,39 +12,39 @@ pub(crate) const HEADER_LEN: usize = 12;
 /// The longest text of an `Abort` or a `Failure`, in bytes.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
-/// What follows a header: the fields' length, and which payload comes after them.
+/// The part of a frame behind the header: the length of the fields, and the payload behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
-    /// The bytes that the kind's fields may take.
+    /// The allowed length of the fields in bytes.
     pub(crate) fields: RangeInclusive<usize>,
-    /// Whether the sums over held-out rows come on top of them.
+    /// True if sums over held-out rows follow the fields.
     sums: bool,
     /// The payload that follows.
     pub(crate) payload: PayloadKind,
 }
 
 impl Body {
-    /// Fields of a fixed length.
+    /// Creates a body with fields of a fixed length.
     pub(crate) fn fixed(len: usize, payload: PayloadKind) -> Self {
         Self { fields: len..=len, sums: false, payload }
     }
 
-    /// Fields of a length between two, and no payload.
+    /// Creates a body with fields of a length in this range and no payload.
     pub(crate) fn between(fields: RangeInclusive<usize>) -> Self {
         Self { fields, sums: false, payload: PayloadKind::None }
     }
 
-    /// A code and a text.
+    /// Creates a body with a code and a text.
     pub(crate) fn text() -> Self {
         Self::between(u16::LEN..=u16::LEN + MAX_TEXT)
     }
 
-    /// An epoch and the sums over its held-out rows.
+    /// Creates a body with an epoch and the sums over its held-out rows.
     pub(crate) fn sums() -> Self {
         Self { sums: true, ..Self::fixed(u32::LEN, PayloadKind::None) }
     }
 
-    /// Splits a frame's length into the bytes of its fields and whether a payload follows.
+    /// Splits a frame's length into the length of its fields and the presence of a payload.
     fn split(&self, length: u64, shape: PayloadShape) -> Option<(usize, bool)> {
         let with = |payload: u64| {
             let fields = usize::try_from(length.checked_sub(payload)?).ok()?;
@@ -65,32 +65,32 @@ impl Body {
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
-    /// The bytes that follow the header.
+    /// The number of bytes behind the header.
     pub(crate) length: u64,
     /// The kind of request or reply.
     pub(crate) kind: u8,
 }
 
 impl FrameHeader {
-    /// Appends the header's bytes.
+    /// Appends the encoded header.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         self.length.put(out);
         self.kind.put(out);
         out.extend_from_slice(&[0; 3]);
     }
 
-    /// Reads a header.
+    /// Decodes a header.
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, PsError> {
         let mut fields = Fields(bytes);
         let header = Self { length: fields.take()?, kind: fields.take()? };
         if fields.0 == [0; 3] {
             Ok(header)
         } else {
-            Err(PsError::Protocol("these bytes are no frame's header".to_owned()))
+            Err(PsError::Protocol("invalid frame header".to_owned()))
         }
     }
 
-    /// The bytes of the fields that follow, and whether a payload comes after them.
+    /// Returns the length of the fields in bytes, and true if a payload follows them.
     pub(crate) fn split(
         self,
         body: Option<&Body>,

@@ -38,44 +38,44 @@ impl WindowSummary {
     }
 }
 
-/// What a worker asks.
+/// A request of a worker or of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Request {
     /// Takes the lease.
     Register(Registration),
-    /// Wants the center variable.
+    /// Reads the center variable.
     Pull,
     /// Commits the payload.
     Commit(WindowSummary),
-    /// Commits the payload and wants the center variable.
+    /// Commits the payload and reads the center variable.
     Exchange(WindowSummary),
     /// Saves the payload, a replica.
     Save(WindowSummary),
-    /// Renews the lease and tells the progress since the last commit or save.
+    /// Renews the lease and reports the progress since the last commit or save.
     Heartbeat { position: Position, rows: u64, tally: Tally },
     /// Fails the fit.
     Abort { code: ErrorCode, message: String },
-    /// Gives the lease back.
+    /// Releases the lease.
     Finish,
-    /// Gives the payload to the open round.
+    /// Adds the payload to the open round.
     Contribute(WindowSummary),
-    /// Wants what the round gives that the contribution of this number belongs to, once it is closed.
+    /// Reads the result of the round of the contribution of this number, once the round is closed.
     CloseRound { sequence: u64 },
-    /// Says that a shard found a number in this window's message that is NaN or infinite.
+    /// Reports a number in this window's message that is NaN or infinite, found by a shard.
     Flawed { window: WindowSummary, flaw: Flaw },
-    /// Leaves the payload, a part of a message, with a shard until the driver decides.
+    /// Stages the payload, a part of a message, on a shard until the driver decides.
     Stage { worker: WorkerId, attempt: i64, sequence: u64 },
-    /// Wants a shard's part of the center variable that the driver's decision of this number gives this worker.
+    /// Fetches a shard's part of the center variable that this decision of the driver holds for the worker.
     Fetch { worker: WorkerId, decision: u64 },
-    /// Gives a shard the payload as the beginning of its part.
+    /// Loads a shard with the payload.
     Load,
-    /// Tells a shard decisions in order, of which the first has this number.
+    /// Sends decisions to a shard, in order; `first` is the number of the first one.
     Decide { first: u64, decisions: Vec<Decision> },
-    /// Closes a shard: the fit is over.
+    /// Closes a shard at the end of the fit.
     End,
-    /// Asks what is to be done with the held-out rows.
+    /// Asks for the worker's evaluation assignment.
     Evaluate,
-    /// Gives the sums over the held-out rows.
+    /// Sends the sums over the held-out rows.
     Score { epoch: u32, sums: Vec<f64> },
 }
 
@@ -99,7 +99,7 @@ impl Request {
     const EVALUATE: u8 = 17;
     const SCORE: u8 = 18;
 
-    /// What follows the header of this kind of request; `None` if there is no such kind.
+    /// Returns the body of this kind of request; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
             Self::REGISTER => Body::fixed(44, PayloadKind::None),
@@ -123,7 +123,7 @@ impl Request {
         })
     }
 
-    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
+    /// Encodes header and fields of the frame; `payload` is the length of the payload behind them.
     pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
         let kind = match self {
             Self::Register(_) => Self::REGISTER,
@@ -195,7 +195,7 @@ impl Request {
         });
     }
 
-    /// Reads the fields of a request.
+    /// Decodes the fields of a request.
     pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
         let mut fields = Fields(fields);
         let request = match kind {
@@ -255,7 +255,7 @@ impl Request {
     }
 }
 
-/// Writes a header with the right length, and the fields.
+/// Encodes a header with the right length, and the fields.
 pub(super) fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOnce(&mut Vec<u8>)) {
     out.clear();
     out.resize(HEADER_LEN, 0);
@@ -266,7 +266,7 @@ pub(super) fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOn
     out[..HEADER_LEN].copy_from_slice(&header);
 }
 
-/// Writes a code and as much of a text as a frame takes.
+/// Encodes a code and as much of a text as a frame allows.
 pub(super) fn put_text(code: ErrorCode, text: &str, out: &mut Vec<u8>) {
     code.number().put(out);
     out.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(MAX_TEXT)]);

@@ -9,32 +9,33 @@ use crate::wire::fields::{Field, Fields};
 use crate::wire::frame::Body;
 use crate::wire::message::{frame, put_text, take_text, unknown};
 
-/// What the server answers.
+/// A reply of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The peers know each other and agree in the layout, which has these many buffers; parameters go in these codes.
+    /// Authentication has succeeded and the layouts agree. The layout has these numbers of buffers, and the codecs are
+    /// these.
     Welcome { floats: u64, integers: u64, coding: Coding },
     /// The lease is granted.
     Registered(Granted),
     /// The state after the request; the center variable follows if `payload`.
     Answer { answer: Answer, payload: bool },
-    /// Done.
+    /// The request is done.
     Done,
-    /// Still at it: the reply comes later.
+    /// The request is still being worked on; the reply follows later.
     Waiting,
-    /// As an answer with a payload, from a server with shards: they give the rest under this number.
+    /// An answer with a payload from a server with shards, which hold the other parts by the decision of this number.
     Decided { answer: Answer, decision: u64 },
-    /// A part of a message is there; the first of its numbers that is NaN or infinite, if there is one.
+    /// A part of a message is staged, unless one of its numbers is NaN or infinite; the first of them, if any.
     Staged { flaw: Option<Flaw> },
-    /// The payload is what a worker fetched.
+    /// The payload is the part that a worker fetches.
     Slice,
-    /// The payload is what the driver fetched, never compressed.
+    /// The payload is the part that the driver fetches, never compressed.
     Exact,
-    /// What is to be fetched has been given already, or a later decision gives it anew.
+    /// The part has already been fetched, or a later decision has replaced it.
     Gone,
-    /// Refused.
+    /// The request failed.
     Failure { code: ErrorCode, message: String },
-    /// What is asked of the held-out rows; the frozen center variable follows if they are to be scored.
+    /// The worker's evaluation assignment; the frozen model follows if it is to be scored.
     Assigned { answer: Answer, assignment: Assignment },
 }
 
@@ -52,7 +53,7 @@ impl Reply {
     const EXACT: u8 = 139;
     const ASSIGNED: u8 = 140;
 
-    /// What follows the header of this kind of reply; `None` if there is no such kind.
+    /// Returns the body of this kind of reply; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
             Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, PayloadKind::None),
@@ -69,7 +70,7 @@ impl Reply {
         })
     }
 
-    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
+    /// Encodes header and fields of the frame; `payload` is the length of the payload behind them.
     pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
         let kind = match self {
             Self::Welcome { .. } => Self::WELCOME,
@@ -121,7 +122,7 @@ impl Reply {
         });
     }
 
-    /// Reads the fields of a reply.
+    /// Decodes the fields of a reply.
     pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
         let mut fields = Fields(fields);
         let reply = match kind {
@@ -175,7 +176,7 @@ impl Reply {
     }
 }
 
-/// The bytes of an answer.
+/// The length of an answer in bytes.
 const ANSWER_LEN: usize = 8 + 8 + 1 + 1 + 4;
 
 fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
@@ -196,7 +197,7 @@ fn take_answer(fields: &mut Fields<'_>) -> Result<Answer, PsError> {
     })
 }
 
-/// The bytes of a code.
+/// The length of a codec's description in bytes.
 const CODE_LEN: usize = u8::LEN + f64::LEN;
 
 fn put_code(spec: CompressionSpec, out: &mut Vec<u8>) {

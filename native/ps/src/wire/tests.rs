@@ -159,7 +159,7 @@ fn reply() -> impl Strategy<Value = Reply> {
     ]
 }
 
-/// The header of encoded bytes, and what follows it.
+/// Splits encoded bytes into the header and the rest.
 fn split(bytes: &[u8]) -> (FrameHeader, &[u8]) {
     let (header, fields) = bytes.split_at(HEADER_LEN);
     (FrameHeader::decode(header.try_into().unwrap()).unwrap(), fields)

@@ -1,7 +1,7 @@
-//! TLS 1.3 below the protocol: what a [`Link`](crate::link::Link) encrypts with, and why a peer is refused.
+//! TLS 1.3 below the protocol: the encryption of a [`Link`](crate::net::Link), and the reasons for a refused peer.
 //!
-//! The server proves itself by its certificate, a worker by one of its own where it has one. The proof of the fit's secret
-//! follows inside, as without TLS.
+//! The server authenticates itself by its certificate, and a worker by its own if it has one. The proofs of the fit's
+//! secret follow inside the session, as without TLS.
 
 mod pem;
 mod refusal;
@@ -22,7 +22,7 @@ use crate::net::socket::Socket;
 pub(crate) use refusal::refusal;
 pub(crate) use session::TlsSession;
 
-/// The configuration keys that name the files, for people who read errors.
+/// The configuration keys of the files, for error messages.
 const TRUSTED_CERTIFICATES: &str = "spark.firesteel.ssl.trustedCertificates";
 const SERVER_KEYS: [&str; 2] =
     ["spark.firesteel.ssl.certificate", "spark.firesteel.ssl.privateKey"];
@@ -30,10 +30,10 @@ const CLIENT_KEYS: [&str; 2] =
     ["spark.firesteel.ssl.clientCertificate", "spark.firesteel.ssl.clientPrivateKey"];
 const ENABLED: &str = "spark.firesteel.ssl.enabled";
 
-/// The bytes by which an alert is told from the first words of the protocol.
+/// The bytes by which a TLS alert is distinguished from the first bytes of the protocol.
 pub(crate) const ALERT_LEN: usize = 7;
 
-/// What every secured connection of a server begins with.
+/// The TLS configuration of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Acceptor(Arc<ServerConfig>);
 
@@ -59,14 +59,14 @@ impl Acceptor {
         Ok(Self(Arc::new(config)))
     }
 
-    /// The server's side of a connection.
+    /// Creates the server's side of a connection.
     pub(crate) fn session(&self, socket: Socket) -> Result<TlsSession, PsError> {
         let connection = ServerConnection::new(Arc::clone(&self.0)).map_err(internal)?;
         Ok(TlsSession::new(connection.into(), socket))
     }
 }
 
-/// What every secured connection of a worker begins with.
+/// The TLS configuration of a worker.
 #[derive(Clone, Debug)]
 pub(crate) struct Connector {
     config: Arc<ClientConfig>,
@@ -92,25 +92,26 @@ impl Connector {
         };
         config.resumption = Resumption::disabled();
         let server = ServerName::try_from(host.to_owned()).map_err(|_| {
-            PsError::Spec(format!("no certificate can be valid for the driver's host '{host}'"))
+            PsError::Spec(format!(
+                "the driver's host '{host}' is not a valid name for a certificate"
+            ))
         })?;
         Ok(Self { config: Arc::new(config), server })
     }
 
-    /// The worker's side of a connection.
+    /// Creates the worker's side of a connection.
     pub(crate) fn session(&self, socket: Socket) -> Result<TlsSession, PsError> {
         let connection = ClientConnection::new(Arc::clone(&self.config), self.server.clone());
         Ok(TlsSession::new(connection.map_err(internal)?.into(), socket))
     }
 }
 
-/// Whether these are the first bytes of a peer that speaks TLS to a server that does not: a handshake record.
+/// Returns true for the first bytes of a TLS handshake record, from a peer that uses TLS with a server that does not.
 pub(crate) fn is_hello(bytes: &[u8]) -> bool {
     matches!(bytes, [0x16, 0x03, ..])
 }
 
-/// Why the plain protocol cannot be spoken with a server that begins with these bytes, if they are a fatal alert: the answer
-/// of one that speaks TLS.
+/// Returns the error for a server whose first bytes are a fatal TLS alert: it uses TLS, and this worker does not.
 pub(crate) fn alerted(bytes: &[u8; ALERT_LEN], server: &str) -> Option<PsError> {
     matches!(bytes, [0x15, 0x03, _, 0, 2, 2, _]).then(|| {
         PsError::Protocol(format!(
@@ -120,7 +121,7 @@ pub(crate) fn alerted(bytes: &[u8; ALERT_LEN], server: &str) -> Option<PsError> 
     })
 }
 
-/// The processor's own instructions need no start-up: a provider is a table.
+/// A provider is a table, cheap to create: the processor's instructions need no initialization.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

@@ -11,7 +11,7 @@ use crate::error::PsError;
 
 const MALFORMED: &str = "a certificate in it is malformed";
 
-/// The authorities in a file.
+/// Reads the certificate authorities of a file.
 pub(super) fn roots(key: &'static str, path: &str) -> Result<RootCertStore, PsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(key, path)? {
@@ -20,7 +20,7 @@ pub(super) fn roots(key: &'static str, path: &str) -> Result<RootCertStore, PsEr
     Ok(roots)
 }
 
-/// A certificate with its chain, and its private key; `keys` name the one and the other.
+/// Reads a certificate with its chain, and its private key; `keys` are the configuration keys of the two files.
 pub(super) fn identity(
     keys: [&'static str; 2],
     files: &TlsIdentity,
@@ -37,7 +37,7 @@ pub(super) fn identity(
     Ok((chain, key))
 }
 
-/// A certificate and a key that cannot be used together, by what TLS says of them.
+/// Returns the error for a certificate and a key that do not work together, from the error of the TLS library.
 pub(super) fn unusable(keys: [&'static str; 2], files: &TlsIdentity, error: &Error) -> PsError {
     let certificate = |problem| refused(keys[0], &files.certificate, problem);
     let key = |problem: &dyn Display| refused(keys[1], &files.private_key, problem);
@@ -48,7 +48,7 @@ pub(super) fn unusable(keys: [&'static str; 2], files: &TlsIdentity, error: &Err
     }
 }
 
-/// A file that is no use; `problem` says why.
+/// Returns the error for an unusable file.
 pub(super) fn refused(key: &'static str, path: &str, problem: impl Display) -> PsError {
     PsError::Pem { key, path: path.to_owned(), problem: problem.to_string() }
 }

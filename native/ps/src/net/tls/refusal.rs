@@ -1,4 +1,4 @@
-//! Why a worker and a server do not come together over TLS, in words that name what to change.
+//! Errors of failed TLS connections, which name the setting to change.
 
 use std::io;
 
@@ -7,8 +7,8 @@ use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
 use super::{CLIENT_KEYS, ENABLED, TRUSTED_CERTIFICATES};
 use crate::error::PsError;
 
-/// What a worker that connects to `server` (host and port) reports of a failure that another attempt would meet again; `None` for
-/// any other.
+/// Returns the error of a worker that connects to `server` (host and port), if another attempt would fail in the same
+/// way; `None` otherwise.
 pub(crate) fn refusal(error: &io::Error, server: &str) -> Option<PsError> {
     let error = error.get_ref()?.downcast_ref()?;
     match error {
@@ -48,13 +48,13 @@ fn of_certificate(cause: &CertificateError) -> String {
     }
 }
 
-/// What the server's alert says of this worker's certificate.
+/// Returns the error for an alert that the server sent about this worker's certificate.
 fn of_alert(alert: AlertDescription, server: &str) -> Option<PsError> {
     use AlertDescription as Alert;
     let cause = match alert {
         Alert::CertificateRequired => {
             return Some(PsError::Certificate(format!(
-                "the parameter server at {server} requires a certificate of its workers: set {} and {}",
+                "the parameter server at {server} requires a certificate from workers: set {} and {}",
                 CLIENT_KEYS[0], CLIENT_KEYS[1]
             )));
         }
@@ -68,8 +68,8 @@ fn of_alert(alert: AlertDescription, server: &str) -> Option<PsError> {
         }
         Alert::CertificateExpired => "it has expired or is not valid yet".to_owned(),
         Alert::CertificateRevoked => "it is revoked".to_owned(),
-        Alert::DecryptError => "its signature does not hold".to_owned(),
-        Alert::UnsupportedCertificate => "it is not one for clients".to_owned(),
+        Alert::DecryptError => "its signature is invalid".to_owned(),
+        Alert::UnsupportedCertificate => "it is not a client certificate".to_owned(),
         Alert::BadCertificate | Alert::CertificateUnknown | Alert::AccessDenied => {
             format!("{alert:?}")
         }

@@ -1,4 +1,5 @@
-//! A TLS connection over a socket whose calls may time out at any byte: nothing is lost then, and the call can be made again.
+//! A TLS connection over a socket whose calls may time out at any byte. Nothing is lost then, and the call can be
+//! repeated.
 
 use std::io::{self, BufReader, IoSlice, Read, Write};
 
@@ -6,13 +7,13 @@ use rustls::Connection;
 
 use crate::net::socket::{Socket, closed_by_peer, is_transient};
 
-/// What is received at once: some records, which are of 16 KiB at most.
+/// The bytes received at once: several records, which have at most 16 KiB.
 const INCOMING: usize = 64 * 1024;
 
-/// What is encrypted before it is sent.
+/// The bytes encrypted before they are sent.
 const OUTGOING: usize = 256 * 1024;
 
-/// One end of a TLS connection. When it is dropped, the peer is told that nothing more comes.
+/// One end of a TLS connection. Dropping it sends the peer a close notification.
 #[derive(Debug)]
 pub(crate) struct TlsSession {
     connection: Connection,
@@ -26,7 +27,7 @@ impl TlsSession {
         Self { connection, incoming: BufReader::with_capacity(INCOMING, socket) }
     }
 
-    /// Goes on with the handshake; whether it has ended.
+    /// Continues the handshake; returns true once it has ended.
     pub(crate) fn drive_handshake(&mut self) -> io::Result<bool> {
         self.flush(0)?;
         if self.connection.is_handshaking() && self.receive()? == 0 {
@@ -35,7 +36,8 @@ impl TlsSession {
         Ok(!self.connection.is_handshaking() && !self.wants_write())
     }
 
-    /// Reads what has been decrypted, after receiving once if that is nothing. It would block if that was not a whole record.
+    /// Reads decrypted bytes, after receiving once if there are none. Returns `WouldBlock` if no complete record has
+    /// arrived.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut received = false;
         loop {
@@ -54,8 +56,8 @@ impl TlsSession {
         }
     }
 
-    /// Encrypts some of the slices, unless what was encrypted before is still there, and sends what the system takes. Returns how
-    /// much was encrypted: what of it is not sent yet goes out with the next write or read.
+    /// Encrypts some of the slices, unless earlier encrypted bytes are still unsent, and sends as much as the kernel
+    /// accepts. Returns the number of bytes encrypted; the unsent rest goes out with the next write or read.
     pub(crate) fn write(
         &mut self,
         slices: &[IoSlice<'_>],
@@ -69,7 +71,7 @@ impl TlsSession {
         }
     }
 
-    /// Writes for as long as the system takes what has been encrypted without waiting.
+    /// Writes for as long as the kernel accepts encrypted bytes without blocking.
     pub(crate) fn write_at_once(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut slices = slices.to_vec();
         let mut left = &mut slices[..];
@@ -88,23 +90,24 @@ impl TlsSession {
         Ok(taken)
     }
 
-    /// Whether there is something encrypted that has not been sent.
+    /// Returns true if encrypted bytes are unsent.
     pub(crate) fn wants_write(&self) -> bool {
         self.connection.wants_write()
     }
 
-    /// Tells the peer that nothing more comes, if the system takes it at once.
+    /// Sends the peer a close notification, if the kernel accepts it without blocking.
     pub(crate) fn end(&mut self) {
         if !self.connection.is_handshaking() {
             self.connection.send_close_notify();
         }
-        // A peer that does not hear it sees the connection end.
+        // A peer that misses it sees the connection end.
         let _unheard = self.flush(libc::MSG_DONTWAIT);
     }
 
-    /// Receives once and decrypts what is whole; returns how many bytes came, 0 at the end.
+    /// Receives once and decrypts complete records; returns the number of bytes received, 0 at the end.
     fn receive(&mut self) -> io::Result<usize> {
-        // Answers to what the peer's TLS asked, which must not wait for a peer that waits for this end to read.
+        // Sends the replies that TLS itself requires. They must not block: the peer may be waiting for this end to
+        // read.
         if let Err(error) = self.flush(libc::MSG_DONTWAIT)
             && !is_transient(&error)
         {
@@ -112,7 +115,7 @@ impl TlsSession {
         }
         let count = self.connection.read_tls(&mut self.incoming)?;
         if let Err(error) = self.connection.process_new_packets() {
-            // The alert that tells the peer why.
+            // The alert that tells the peer the reason.
             let _unheard = self.flush(libc::MSG_DONTWAIT);
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
@@ -127,7 +130,7 @@ impl TlsSession {
     }
 
     fn send(&mut self, flags: libc::c_int) -> io::Result<usize> {
-        self.connection.write_tls(&mut Outgoing { socket: self.incoming.get_ref(), flags })
+        self.connection.write_tls(&mut SocketWriter { socket: self.incoming.get_ref(), flags })
     }
 }
 
@@ -137,13 +140,13 @@ impl Drop for TlsSession {
     }
 }
 
-/// The socket as rustls writes to it.
-struct Outgoing<'a> {
+/// The socket as a writer for rustls.
+struct SocketWriter<'a> {
     socket: &'a Socket,
     flags: libc::c_int,
 }
 
-impl Write for Outgoing<'_> {
+impl Write for SocketWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_vectored(&[IoSlice::new(bytes)])
     }

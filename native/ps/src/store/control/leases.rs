@@ -1,4 +1,4 @@
-//! Who holds which lease.
+//! The leases of workers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::store::terms::Terms;
 use crate::store::worker::{Lease, WorkerRecord};
 
 impl Control {
-    /// Grants the lease if nobody else holds it.
+    /// Grants the lease if no other attempt holds it.
     pub(crate) fn register(
         &mut self,
         terms: &Terms,
@@ -27,7 +27,7 @@ impl Control {
         if !self.workers.contains_key(&id) {
             if self.workers.len() >= terms.workers as usize {
                 return Err(PsError::Protocol(format!(
-                    "worker {id} is one more than the fit's {}",
+                    "worker {id} exceeds the fit's {} workers",
                     terms.workers
                 )));
             }
@@ -35,7 +35,7 @@ impl Control {
         }
         let others = self.epoch_of_others(id);
         let Some(worker) = self.workers.get_mut(&id) else {
-            return Err(PsError::Internal(format!("worker {id} was not entered")));
+            return Err(PsError::Internal(format!("worker {id} was not recorded")));
         };
         if worker.registration.attempt > attempt {
             return Err(fenced(
@@ -55,7 +55,7 @@ impl Control {
         let known = worker.registration;
         if !newer && known != *registration {
             return Err(PsError::Protocol(format!(
-                "worker {id}: attempt {attempt} registers again with other rows"
+                "worker {id}: attempt {attempt} registered again with other rows"
             )));
         }
         let mut changed = None;
@@ -107,7 +107,7 @@ impl Control {
         others.map(|(_, worker)| worker.position.epoch).min().unwrap_or(0)
     }
 
-    /// Forgets that an attempt waits for a lease.
+    /// Removes an attempt from those that wait for a lease.
     pub(crate) fn leave(&mut self, worker: WorkerId, attempt: i64) {
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.waiting.remove(&attempt);
@@ -132,7 +132,7 @@ impl Control {
         }
     }
 
-    /// Starts the grace of the lease whose connection was closed.
+    /// Starts the grace period of a lease whose connection was closed.
     pub(crate) fn disconnected(&mut self, holder: LeaseHolder, now: Instant) {
         if let Some(lease) =
             self.workers.get_mut(&holder.worker).and_then(|worker| worker.lease.as_mut())

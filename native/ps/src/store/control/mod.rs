@@ -1,4 +1,4 @@
-//! Everything that changes under the control lock: leases, sequence numbers, progress, versions and turns.
+//! The state under the control lock: leases, sequence numbers, progress, versions and tickets.
 
 mod evaluations;
 mod leases;
@@ -25,10 +25,10 @@ use crate::store::worker::{Activity, WorkerRecord};
 pub(crate) use evaluations::{Evaluations, FreezeTicket, SavedEvaluations};
 pub(crate) use rounds::ClosingRound;
 
-/// The most warnings that are kept.
+/// The maximum number of warnings that are kept.
 const MAX_WARNINGS: usize = 100;
 
-/// Who speaks: an attempt of a worker over a connection.
+/// The holder of a lease: an attempt of a worker on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LeaseHolder {
     pub(crate) worker: WorkerId,
@@ -36,7 +36,7 @@ pub(crate) struct LeaseHolder {
     pub(crate) session: u64,
 }
 
-/// Whether a window is committed, saved or given to a round.
+/// The kind of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpdateKind {
     Commit,
@@ -44,39 +44,39 @@ pub(crate) enum UpdateKind {
     Contribute,
 }
 
-/// A window that asks to be applied.
+/// An update whose numbers have been checked.
 #[derive(Clone, Debug)]
 pub(crate) struct CheckedUpdate<'a> {
     pub(crate) kind: UpdateKind,
     pub(crate) window: &'a WindowSummary,
-    /// Whether all of its numbers are finite, or which is not.
+    /// `Ok` if all numbers are finite, otherwise a description of the first that is not.
     pub(crate) finite: Result<(), String>,
-    /// Whether the worker takes the center variable that results.
+    /// True if the worker also reads the resulting center variable.
     pub(crate) pull: bool,
 }
 
-/// What became of a registration.
+/// The outcome of a registration.
 #[derive(Debug)]
 pub(crate) enum RegisterOutcome {
-    /// It has the lease and goes on here.
+    /// The attempt holds the lease and continues at this position.
     Granted(Position, Arc<Activity>),
-    /// Another attempt holds it.
+    /// Another attempt holds the lease.
     Held,
 }
 
-/// An answer, and the number of the decision by which the other shards give what belongs to it; 0 where there are none.
+/// An answer, and the number of the decision by which the other shards hold their parts of it; 0 without shards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DecidedAnswer {
     pub(crate) answer: Answer,
     pub(crate) decision: u64,
 }
 
-/// What became of a window.
+/// The outcome of admitting an update.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    /// It is to be applied in this turn.
+    /// The update is to be applied in the order of this ticket.
     Apply(Ticket, DecidedAnswer, Option<FreezeTicket>),
-    /// It was applied before and answered so.
+    /// The update was applied before, with this answer.
     Repeat(Answer),
 }
 
@@ -84,7 +84,7 @@ pub(crate) enum Admission {
 struct EpochTotal {
     rows: u64,
     tally: Tally,
-    /// The sum of the learning rates with which workers ended it, and their number.
+    /// The sum of the learning rates with which workers ended the epoch, and the number of those workers.
     rates: (f64, u32),
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct Control {
     version: u64,
     tail: Option<Arc<TicketProgress>>,
     workers: BTreeMap<WorkerId, WorkerRecord>,
-    /// Attempts that Spark reported ended, by partition.
+    /// The attempts that Spark reported ended, by partition.
     ended: BTreeMap<u32, BTreeSet<i64>>,
     epochs: Vec<EpochTotal>,
     histogram: Vec<u64>,
@@ -103,23 +103,23 @@ pub(crate) struct Control {
     warnings: Vec<String>,
     failure: Option<(ErrorCode, String)>,
     stop: Option<StopReason>,
-    /// Since when the training runs, and how long it had run before it was interrupted.
+    /// The start of the training in this process, and the time it had run before an interruption.
     clock: Option<Instant>,
     earlier: Duration,
-    /// When the training's time is over, once it has begun.
+    /// The end of the training's time limit, once the training has started.
     deadline: Option<Instant>,
-    /// What follows from the epochs' ends, where anything does.
+    /// The evaluation of epochs, if anything depends on it.
     evaluations: Option<Evaluations>,
-    /// What the other shards are to follow, where there are any.
+    /// The decisions for the other shards, if there are any.
     pub(crate) decision_log: Option<DecisionLog>,
-    /// Where an interrupted fit had got to, if this one goes on from it.
+    /// The progress at which an interrupted fit resumed, if this fit resumed from a checkpoint.
     resumed: Option<ResumedStatus>,
-    /// The server is closing: nobody waits any longer.
+    /// True once the server is closing; nothing waits any longer.
     pub(crate) closed: bool,
 }
 
 impl Control {
-    /// Nothing has happened yet.
+    /// Creates the state of a fit that has not started.
     pub(crate) fn new(evaluations: Option<Evaluations>) -> Self {
         Self { evaluations, ..Self::default() }
     }
@@ -131,7 +131,7 @@ impl Control {
         }
     }
 
-    /// Takes a turn for reading the center variable.
+    /// Issues a ticket for a worker's pull.
     pub(crate) fn pull(
         &mut self,
         terms: &Terms,
@@ -146,18 +146,18 @@ impl Control {
         Ok((Ticket::issue(&mut self.tail, terms.ticket_steps), DecidedAnswer { answer, decision }))
     }
 
-    /// Takes a turn for reading the center variable outside of any worker, or on behalf of one.
+    /// Issues a ticket for reading the center variable on behalf of the driver or of a worker.
     pub(crate) fn view(&mut self, terms: &Terms, worker: WorkerId) -> (Ticket, u64, u64) {
         let decision = self.decide(|| Decision::Read { worker, round: false });
         (Ticket::issue(&mut self.tail, terms.ticket_steps), self.version, decision)
     }
 
-    /// Has the other shards follow a decision, in the order of turns. Returns its number; 0 where there are none.
+    /// Logs a decision for the other shards, in the order of the tickets. Returns its number; 0 without shards.
     fn decide(&mut self, decision: impl FnOnce() -> Decision) -> u64 {
         self.decision_log.as_mut().map_or(0, |decision_log| decision_log.append(decision()))
     }
 
-    /// Enters a window, once, and takes the turn in which it is to be applied.
+    /// Records an update exactly once, and issues the ticket to apply it.
     pub(crate) fn admit(
         &mut self,
         terms: &Terms,
@@ -195,14 +195,14 @@ impl Control {
         if ended {
             self.check_trained_all(terms);
         }
-        // Right behind the window that ended the epoch, so that nothing of the next one is in it but what others have
-        // committed.
+        // Directly behind the window that ended the epoch, so that the frozen model contains nothing of the next epoch
+        // but other workers' commits.
         let freeze = if ended { self.advance(terms, now) } else { None };
         let answer = self.complete(worker, answer);
         Ok(Admission::Apply(ticket, DecidedAnswer { answer, decision }, freeze))
     }
 
-    /// Fails the fit with what a shard found in the worker's next window.
+    /// Fails the fit because a shard found a number that is not finite in the worker's next window.
     pub(crate) fn flawed(
         &mut self,
         terms: &Terms,
@@ -216,7 +216,8 @@ impl Control {
         self.examine(terms, holder, &update, now).map(|_| ())
     }
 
-    /// Fails unless a window is the worker's next one and finite; gives the answer of one that was applied before.
+    /// Fails if a window is not the worker's next one or not finite; returns the answer of a window that was applied
+    /// before.
     fn examine(
         &mut self,
         terms: &Terms,
@@ -237,11 +238,11 @@ impl Control {
             return Ok(Some(self.complete(holder.worker, recorded)));
         }
         if window.sequence != last + 1 {
-            return Err(refused(format!("the next one is {}", last + 1)));
+            return Err(refused(format!("the next window is {}", last + 1)));
         }
         let (wanted, does) = expected_kind(terms.rhythm);
         if *kind != wanted {
-            return Err(refused(format!("strategy '{}' {does}, and nothing else", terms.strategy)));
+            return Err(refused(format!("strategy '{}' only {does}", terms.strategy)));
         }
         worker.check(window, terms.epochs)?;
         if let Err(problem) = finite {
@@ -256,7 +257,7 @@ impl Control {
         Ok(None)
     }
 
-    /// Adds a window to the totals, with the learning rate of its last mini-batch where that ends an epoch.
+    /// Adds a window to the totals, and the learning rate of its last mini-batch if it ends an epoch.
     fn count(&mut self, window: &WindowSummary, staleness: u64, rate: Option<f64>) {
         let bin = usize::try_from(staleness).unwrap_or(usize::MAX).min(STALENESS_BINS - 1);
         if self.histogram.len() <= bin {
@@ -275,7 +276,7 @@ impl Control {
         }
     }
 
-    /// Renews the lease and notes the progress of the open window.
+    /// Renews the lease and records the progress of the open window.
     pub(crate) fn heartbeat(
         &mut self,
         holder: LeaseHolder,
@@ -300,7 +301,7 @@ impl Control {
         self.leased_worker(holder, now).map(|_| ())
     }
 
-    /// Gives the lease back.
+    /// Releases the lease of a worker that has finished.
     pub(crate) fn finish(
         &mut self,
         terms: &Terms,
@@ -318,7 +319,7 @@ impl Control {
         let worker = self.leased_worker(holder, now)?;
         if worker.position.epoch < terms.epochs && !stop {
             return Err(PsError::Protocol(format!(
-                "worker {} finishes at epoch {} mini-batch {} of {} epochs",
+                "worker {} finished too early, at epoch {} mini-batch {} of {} epochs",
                 holder.worker, worker.position.epoch, worker.position.batch, terms.epochs
             )));
         }
@@ -328,12 +329,12 @@ impl Control {
         Ok(())
     }
 
-    /// Notes why the fit must fail; the first reason stands.
+    /// Fails the fit; only the first reason is kept.
     pub(crate) fn fail(&mut self, code: ErrorCode, message: &str) {
         self.failure.get_or_insert_with(|| (code, message.to_owned()));
     }
 
-    /// The worker of a speaker that holds its lease, which is renewed.
+    /// Returns the worker of a lease holder, and renews the lease. Fails if the attempt no longer holds it.
     fn leased_worker(
         &mut self,
         holder: LeaseHolder,
@@ -342,7 +343,9 @@ impl Control {
         let LeaseHolder { worker: id, attempt, session } = holder;
         self.check_time(now);
         let Some(worker) = self.workers.get_mut(&id) else {
-            return Err(PsError::Internal(format!("worker {id} speaks without having registered")));
+            return Err(PsError::Internal(format!(
+                "worker {id} sent a request before registering"
+            )));
         };
         let newest = worker.registration.attempt;
         match &mut worker.lease {
@@ -361,7 +364,7 @@ impl Control {
         }
     }
 
-    /// What a worker that holds its lease is answered.
+    /// Returns an answer for a worker that holds its lease.
     pub(crate) fn answer_to(
         &mut self,
         holder: LeaseHolder,
@@ -376,7 +379,7 @@ impl Control {
         self.complete(worker, answer)
     }
 
-    /// An answer with what is asked of the worker by now.
+    /// Adds the requests for the worker to an answer.
     fn complete(&mut self, worker: WorkerId, answer: Answer) -> Answer {
         let (evaluation, reductions) = self.requests_for(worker);
         if let Some(worker) = self.workers.get_mut(&worker) {
@@ -390,7 +393,7 @@ impl Control {
     }
 }
 
-/// What the workers of a strategy do with their windows.
+/// Returns the kind of update that a strategy's workers send, and its name for error messages.
 fn expected_kind(rhythm: Rhythm) -> (UpdateKind, &'static str) {
     match rhythm {
         Rhythm::Window(_) => (UpdateKind::Commit, "commits"),

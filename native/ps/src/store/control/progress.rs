@@ -1,4 +1,4 @@
-//! What of the state under the control lock a checkpoint keeps.
+//! The part of the state under the control lock that a checkpoint keeps.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::store::ticket::Ticket;
 use crate::store::worker::WorkerRecord;
 
 impl Control {
-    /// The progress of the fit, and the turn in which the center variable is of its version.
+    /// Returns the progress of the fit, and a ticket to read the center variable of its version.
     pub(crate) fn saved(
         &mut self,
         terms: &Terms,
@@ -45,7 +45,7 @@ impl Control {
         Ok((progress, evaluations, Ticket::issue(&mut self.tail, terms.ticket_steps)))
     }
 
-    /// Goes on from there: no worker has a lease, and each waits for its first attempt.
+    /// Restores the state of a checkpoint: no worker has a lease, and each waits for its first attempt.
     pub(crate) fn restore(
         &mut self,
         progress: &FitProgress,
@@ -62,7 +62,7 @@ impl Control {
         self.earlier = Duration::from_millis(progress.trained_millis);
         self.stop = progress.stop;
         self.histogram.clone_from(&progress.histogram);
-        // The strategy's own, which are here already, were in the checkpoint as well.
+        // The strategy's own warnings, which are already present, are in the checkpoint as well.
         self.warnings = progress.warnings.iter().take(MAX_WARNINGS - 1).cloned().collect();
         self.warnings.push(format!(
             "resumed in epoch {} of {} from a checkpoint after {} updates and {} trained rows",
@@ -85,7 +85,7 @@ impl Control {
         Ok(())
     }
 
-    /// The workers that have started since the server was opened, or have nothing left to do.
+    /// The number of workers that have started since the server was opened, or have finished.
     pub(super) fn started(&self) -> usize {
         self.workers.values().filter(|worker| worker.started || worker.finished).count()
     }

@@ -1,4 +1,4 @@
-//! What the state under the control lock says of the fit.
+//! Reports on the fit from the state under the control lock.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::store::terms::Terms;
 use crate::store::worker::{WorkerRecord, mean};
 
 impl Control {
-    /// Fails unless there is a trained model to give.
+    /// Fails if there is no trained model.
     pub(crate) fn check_trained(&self, terms: &Terms) -> Result<(), PsError> {
         if let Some((code, message)) = &self.failure {
             return Err(PsError::Reported { code: *code, message: message.clone() });
@@ -125,7 +125,7 @@ impl Control {
         }
     }
 
-    /// The model that is to be restored and its version, where one is.
+    /// Returns the model of the best epoch and its version, if it is to be restored.
     pub(crate) fn restored(&self) -> Option<(Arc<FrozenModel>, u64)> {
         let best = self.evaluations.as_ref()?.best()?;
         Some((Arc::clone(best.frozen.as_ref()?), best.version))

@@ -1,7 +1,7 @@
-//! Rounds: what has been contributed, and when a round closes.
+//! Rounds: the contributions, and the closing of a round.
 //!
-//! A contribution stays with its worker until the round closes over all live leases; only then are its mini-batches trained.
-//! So what a worker that died has contributed is simply not there, and its retry goes on before it.
+//! A contribution stays with its worker until the round closes over all live leases; only then do its mini-batches
+//! count as trained. If a worker dies, its contribution is dropped, and its retry resumes before it.
 
 use std::time::Instant;
 
@@ -16,15 +16,15 @@ use crate::store::terms::Terms;
 use crate::store::ticket::Ticket;
 use crate::store::worker::PendingContribution;
 
-/// A round to be applied in its turn.
+/// A round that is to be closed in the order of its ticket.
 #[derive(Debug)]
 pub(crate) struct ClosingRound {
     pub(crate) ticket: Ticket,
-    /// The contributions in the order of the workers.
+    /// The contributions, in the order of the workers.
     pub(crate) contributions: Vec<RoundContribution>,
-    /// The learning rate where the server follows the schedule: that of the least advanced contributor.
+    /// The learning rate of the least advanced contributor, if the server follows the schedule.
     pub(crate) learning_rate: Option<f64>,
-    /// Comes right behind the round.
+    /// The ticket to freeze the center variable directly behind the round.
     pub(crate) freeze: Option<FreezeTicket>,
 }
 
@@ -38,7 +38,7 @@ struct RoundEntry {
 }
 
 impl Control {
-    /// Enters a contribution, once. Tells whether it is new.
+    /// Records a contribution exactly once. Returns true if it is new.
     pub(crate) fn contribute(
         &mut self,
         terms: &Terms,
@@ -53,7 +53,7 @@ impl Control {
                 return Ok((self.answer(holder.worker, 0), false));
             }
             return Err(PsError::Protocol(format!(
-                "worker {}: window {} before the round of window {} is closed",
+                "worker {}: window {} arrived before the round of window {} closed",
                 holder.worker, window.sequence, pending.window.sequence
             )));
         }
@@ -71,7 +71,7 @@ impl Control {
         Ok((self.answer(holder.worker, 0), true))
     }
 
-    /// Closes the open round if every live worker has contributed, and all of the fit's have started.
+    /// Closes the open round if every live worker has contributed and all workers of the fit have started.
     pub(crate) fn close_round(&mut self, terms: &Terms, now: Instant) -> Option<ClosingRound> {
         self.check_start(terms, now);
         if self.failure.is_some() || self.started() < terms.workers as usize {
@@ -81,7 +81,8 @@ impl Control {
             .workers
             .values()
             .filter(|worker| !worker.finished && worker.is_live(now, terms.lease))
-            // One that has trained everything, and read what its last round gave, only waits for the epochs to be judged.
+            // A worker that has trained everything, and has read the result of its last round, only waits for the
+            // evaluation of epochs.
             .filter(|worker| worker.position.epoch < terms.epochs || worker.unread_round)
             .peekable();
         live.peek()?;
@@ -103,7 +104,7 @@ impl Control {
                 });
                 contributions.push(pending.contribution);
             } else {
-                // It fell silent: should it come back, it must not go on behind a window that nobody applied.
+                // The lease lapsed: if the attempt returns, it must not continue after a window that was not applied.
                 worker.lease = None;
                 lapsed.push((*id, attempt));
                 self.ended.entry(id.partition).or_default().insert(attempt);
@@ -131,8 +132,8 @@ impl Control {
         terms.schedule.rate(window, self.workers.get(worker)?.registration.batches, reductions)
     }
 
-    /// Writes the windows of a closed round down; one in which nobody trained is no update.
-    /// Tells whether an epoch ended for anybody.
+    /// Records the windows of a closed round; a round in which nothing was trained is not an update. Returns true if a
+    /// worker's epoch ended.
     fn record(&mut self, terms: &Terms, entries: &[RoundEntry], trained: bool) -> bool {
         self.version += u64::from(trained);
         let answer = Answer { version: self.version, ..Answer::default() };
@@ -155,7 +156,7 @@ impl Control {
         ended
     }
 
-    /// Takes a turn for reading what the round of a contribution gave; `None` while the round is open.
+    /// Issues a ticket to read the result of a contribution's round; `None` while the round is open.
     pub(crate) fn round(
         &mut self,
         terms: &Terms,
@@ -169,11 +170,11 @@ impl Control {
             worker.pending.as_ref().is_some_and(|pending| pending.window.sequence == sequence);
         if !waits && (sequence == 0 || worker.last.0 != sequence) {
             return Err(PsError::Protocol(format!(
-                "worker {}: window {sequence} is in no round",
+                "worker {}: window {sequence} does not belong to a round",
                 holder.worker
             )));
         }
-        // A fit that ends early closes its last round as any other: over what all live workers have given.
+        // A fit that ends early closes its last round like any other, over the contributions of all live workers.
         if waits && !failed {
             self.renew_task(holder, now);
             return Ok(None);
@@ -210,8 +211,8 @@ impl Control {
         }
         if now.saturating_duration_since(terms.opened) >= terms.start_timeout {
             let message = format!(
-                "{there} of {all} workers have started within {:.1} s, but strategy '{}' trains in rounds of all of them: \
-                 give the fit {all} slots at a time, or fewer workers",
+                "{there} of {all} workers have started within {:.1} s, but strategy '{}' trains in rounds of all workers: \
+                 give the fit {all} slots at the same time, or use fewer workers",
                 terms.start_timeout.as_secs_f64(),
                 terms.strategy
             );
@@ -220,7 +221,7 @@ impl Control {
     }
 }
 
-/// What a window counts in its round: nothing if nothing was trained.
+/// Returns the weight of a window in its round: 0 if nothing was trained.
 fn weight(window: &WindowSummary, weight: Weight) -> f64 {
     match weight {
         _ if window.span.batches == 0 => 0.0,

@@ -1,4 +1,4 @@
-//! What the server knows of one worker: its lease, its progress and its ledger.
+//! The server's record of one worker: its lease, its progress and its ledger.
 
 mod progress;
 
@@ -17,15 +17,15 @@ use crate::model::{CenterView, WindowSummary};
 use crate::store::contribution::RoundContribution;
 use crate::store::terms::{LeaseTerms, Terms};
 
-/// A worker's attempt on its connection.
+/// The lease of a worker's attempt.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) attempt: i64,
-    /// The connection that it came over last.
+    /// The connection of the attempt's last registration.
     pub(crate) session: u64,
-    /// When it was last heard of.
+    /// The time of the last message.
     pub(crate) seen: Instant,
-    /// When that connection was closed, if it was.
+    /// The time at which that connection was closed, if it was.
     pub(crate) closed: Option<Instant>,
 }
 
@@ -36,18 +36,18 @@ impl Lease {
     }
 }
 
-/// Times and bytes, added up by the sessions outside the control lock.
+/// Times and bytes, which the sessions add up outside the control lock.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     wait_nanos: AtomicU64,
     apply_nanos: AtomicU64,
     bytes: AtomicU64,
-    /// The version of the last pull and what was pulled, where the strategy wants it.
+    /// The version of the last pull and its view, if the strategy needs them.
     last_pull: Mutex<Option<(u64, Arc<CenterView>)>>,
 }
 
 impl Activity {
-    /// Keeps what was pulled, unless a later pull is known.
+    /// Remembers a pull, unless a later pull is known.
     pub(crate) fn remember_pull(&self, version: u64, view: CenterView) {
         let mut last = self.last_pull.lock();
         if last.as_ref().is_none_or(|(known, _)| *known <= version) {
@@ -55,12 +55,12 @@ impl Activity {
         }
     }
 
-    /// What was pulled last.
+    /// Returns the view of the last pull.
     pub(crate) fn last_pull(&self) -> Option<Arc<CenterView>> {
         self.last_pull.lock().as_ref().map(|(_, view)| Arc::clone(view))
     }
 
-    /// Adds an operation that waited `wait` of the `total` that it took.
+    /// Adds an operation that took `total`, of which it waited for `wait`.
     pub(crate) fn add_times(&self, wait: Duration, total: Duration) {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.wait_nanos.fetch_add(nanos(wait), Ordering::Relaxed);
@@ -79,45 +79,45 @@ struct LedgerEpoch {
     epoch: u32,
     rows: u64,
     tally: Tally,
-    /// The learning rate of the last mini-batch, where it is known.
+    /// The learning rate of the last mini-batch, if it is known.
     learning_rate: Option<f64>,
     spans: Vec<SpanStatus>,
     superseded_rows: u64,
 }
 
-/// A window in an open round.
+/// A contribution to an open round.
 #[derive(Debug)]
 pub(crate) struct PendingContribution {
     pub(crate) window: WindowSummary,
     pub(crate) contribution: RoundContribution,
-    /// The reductions of the learning rate that the worker knew of when it trained it.
+    /// The reductions of the learning rate that the worker knew of when it trained the window.
     pub(crate) reductions_known: u32,
 }
 
-/// One worker.
+/// The record of one worker.
 #[derive(Debug)]
 pub(crate) struct WorkerRecord {
     pub(crate) registration: Registration,
     pub(crate) lease: Option<Lease>,
-    /// Attempts that wait for the lease.
+    /// The attempts that wait for the lease.
     pub(crate) waiting: BTreeSet<i64>,
-    /// Whether an attempt has registered since the server was opened.
+    /// True if an attempt has registered since the server was opened.
     pub(crate) started: bool,
     pub(crate) finished: bool,
     pub(crate) position: Position,
-    /// The number of this attempt's last commit or save and what it was answered.
+    /// The sequence number of this attempt's last update, and its answer.
     pub(crate) last: (u64, Answer),
     /// The version of the last pull.
     pub(crate) pulled: u64,
-    /// What heartbeats told of the open window.
+    /// The rows and losses of the open window, from heartbeats.
     pub(crate) open: (u64, Tally),
-    /// What it has given to the open round.
+    /// The contribution to the open round.
     pub(crate) pending: Option<PendingContribution>,
-    /// Whether the round of its last contribution is closed and it has not yet read what that gave.
+    /// True if the round of the last contribution is closed and the worker has not read its result.
     pub(crate) unread_round: bool,
-    /// Since when it has had no lease, as far as that has been noticed.
+    /// The time since which the worker has had no lease, as far as that has been noticed.
     pub(crate) absent: Option<Instant>,
-    /// The reductions of the learning rate that it has been told of.
+    /// The reductions of the learning rate that the worker has been told of.
     pub(crate) reductions_known: u32,
     latest: Option<Tally>,
     ledger: Vec<LedgerEpoch>,
@@ -129,7 +129,7 @@ pub(crate) struct WorkerRecord {
 }
 
 impl WorkerRecord {
-    /// A worker that registers for the first time. One without rows has nothing to train.
+    /// Creates the record of a worker that registers for the first time. A worker without rows has nothing to train.
     pub(crate) fn new(registration: Registration, epochs: u32) -> Self {
         let position =
             Position { epoch: if registration.batches == 0 { epochs } else { 0 }, batch: 0 };
@@ -157,13 +157,14 @@ impl WorkerRecord {
         }
     }
 
-    /// Whether an attempt holds the lease.
+    /// Returns true if an attempt holds the lease.
     pub(crate) fn is_live(&self, now: Instant, terms: LeaseTerms) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.is_live(now, terms))
     }
 
-    /// Takes up what a new attempt says of its rows. If they are not those of the attempt before, the epoch starts again, and its
-    /// rows and losses so far are returned. One that had no rows begins with the `others`' epoch.
+    /// Replaces the registration by that of a new attempt. If its rows differ from those of the attempt before, the
+    /// epoch starts again, and the rows and losses applied so far are returned. A worker that had no rows starts with
+    /// the `others`' epoch.
     pub(crate) fn replace(
         &mut self,
         registration: Registration,
@@ -199,7 +200,7 @@ impl WorkerRecord {
         Some((restarted, rows, tally))
     }
 
-    /// Fails unless a window goes on where the last one ended and stays within the epoch.
+    /// Fails if a window does not continue where the last one ended, or exceeds the epoch.
     pub(crate) fn check(&self, window: &WindowSummary, epochs: u32) -> Result<(), PsError> {
         let WindowSummary { span, .. } = window;
         let refused = |problem: String| {
@@ -236,7 +237,7 @@ impl WorkerRecord {
         Ok(())
     }
 
-    /// Writes a checked window down and moves on.
+    /// Records a checked window and advances the position.
     pub(crate) fn record(
         &mut self,
         window: &WindowSummary,
@@ -281,19 +282,19 @@ impl WorkerRecord {
         self.distortion.add(distortion);
     }
 
-    /// The losses of the latest and the open window.
+    /// Returns the losses of the latest and the open window.
     pub(crate) fn recent(&self) -> Tally {
         let mut recent = self.latest.unwrap_or_default();
         recent.add(self.open.1);
         recent
     }
 
-    /// The rows trained, the open window included.
+    /// Returns the rows trained, including the open window.
     pub(crate) fn rows(&self) -> u64 {
         self.ledger.iter().map(|epoch| epoch.rows).sum::<u64>() + self.open.0
     }
 
-    /// What compression has lost of its messages.
+    /// Returns the compression error of its messages.
     pub(crate) fn distortion(&self) -> Distortion {
         self.distortion
     }
@@ -343,7 +344,7 @@ impl WorkerRecord {
     }
 }
 
-/// The mean loss of a tally; `None` where nothing weighs.
+/// Returns the mean loss of a tally; `None` if its weight is 0.
 pub(crate) fn mean(tally: Tally) -> Option<f64> {
     (tally.weight > 0.0).then(|| tally.loss / tally.weight)
 }

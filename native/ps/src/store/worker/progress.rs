@@ -1,4 +1,4 @@
-//! What of a worker a checkpoint keeps: its progress, and no attempt.
+//! The part of a worker's record that a checkpoint keeps: its progress, and no attempt.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use crate::model::EARLIER_ATTEMPT;
 use crate::model::status::SpanStatus;
 
 impl WorkerRecord {
-    /// Its progress; the mini-batches of all attempts so far belong to the same one.
+    /// Returns the progress; the mini-batches of all attempts so far count as those of one attempt.
     pub(crate) fn saved(&self) -> WorkerProgress {
         let Registration { worker, rows, content, batches, held_out, .. } = self.registration;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -34,7 +34,8 @@ impl WorkerRecord {
         }
     }
 
-    /// A worker that goes on from there once an attempt of it registers. `version` is that of the center variable.
+    /// Creates a worker that continues from there once an attempt of it registers. `version` is that of the center
+    /// variable.
     pub(crate) fn restored(saved: &WorkerProgress, version: u64) -> Self {
         let registration = Registration {
             worker: saved.worker,

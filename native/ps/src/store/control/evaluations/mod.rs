@@ -1,11 +1,13 @@
-//! The epochs' ends: held-out rows are scored on a frozen center variable, and what follows is decided.
+//! The evaluation of epochs: held-out rows are scored on a frozen center variable, and early stopping, the best epoch
+//! and learning-rate reductions follow from the scores.
 //!
-//! When every worker has trained an epoch, the center variable and its buffers are frozen: a reference, not a copy. Workers
-//! that hold rows out score them on it and send sums; with the last of them the epoch is judged. Training goes on
-//! meanwhile, and a worker that has trained all of its epochs stays until all are judged.
+//! When every worker has trained an epoch, the center variable and its buffers are frozen: a reference, not a copy.
+//! Workers with held-out rows score them on it and send sums; the last sums complete the evaluation. Training continues
+//! meanwhile, and a worker that has trained all of its epochs stays until all epochs are evaluated.
 //!
-//! Nobody is waited for who may not come: a worker that lost its lease, or never started, holds an epoch's end up for as
-//! long as a lease lasts, and the others go on without it. Its retry scores what is still open.
+//! The wait for absent workers is bounded: a worker that lost its lease, or never started, delays the evaluation of an
+//! epoch for as long as a lease lasts, and then the others proceed without it. Its retry scores the epochs that are
+//! still open.
 
 mod progress;
 
@@ -27,20 +29,20 @@ use crate::store::ticket::Ticket;
 
 pub(crate) use progress::SavedEvaluations;
 
-/// The ends of a fit's epochs.
+/// The evaluation of a fit's epochs.
 #[derive(Debug)]
 pub(crate) struct Evaluations {
     judge: Judge,
     set: MetricSet,
-    /// Whether rows are held out.
+    /// True if rows are held out.
     pub(super) validated: bool,
-    /// Whether something depends on what an epoch comes to.
+    /// True if early stopping, the schedule or the best weights depend on the metrics of an epoch.
     judged: bool,
     restore_best: bool,
-    /// The next epoch to end.
+    /// The next epoch to evaluate.
     next: u32,
     open: Option<OpenEvaluation>,
-    /// Since when workers that never started are all that is waited for.
+    /// The time since which only workers that never started are missing.
     unstarted: Option<Instant>,
     best: Option<BestEpoch>,
     reductions: u32,
@@ -52,20 +54,20 @@ pub(crate) struct Evaluations {
 struct OpenEvaluation {
     epoch: u32,
     version: u64,
-    /// `None` until it has been read.
+    /// The frozen model; `None` until it has been read.
     frozen: Option<Arc<FrozenModel>>,
-    /// Whose scores are missing.
+    /// The workers whose scores are missing.
     waiting: BTreeSet<WorkerId>,
     scores: BTreeMap<WorkerId, MetricSums>,
 }
 
-/// An epoch that has been judged.
+/// An epoch that has been evaluated.
 #[derive(Debug)]
 pub(crate) struct EndedEpoch {
     pub(crate) version: u64,
-    /// Over all workers, confusion matrices included; `None` where no rows are held out.
+    /// The results over all workers, including confusion matrices; `None` if no rows are held out.
     pub(crate) all: Option<ValidationStatus>,
-    /// Without matrices.
+    /// The results of each worker, without confusion matrices.
     pub(crate) by_worker: BTreeMap<WorkerId, ValidationStatus>,
 }
 
@@ -74,18 +76,18 @@ pub(crate) struct EndedEpoch {
 pub(crate) struct BestEpoch {
     pub(crate) epoch: u32,
     pub(crate) version: u64,
-    /// Its model, where it is to be restored.
+    /// The model of that epoch, if it is to be restored.
     pub(crate) frozen: Option<Arc<FrozenModel>>,
 }
 
-/// The center variable is to be frozen in this turn, for this epoch. Dropped, it lets those behind it pass.
+/// The ticket with which the center variable is frozen for an epoch. Dropping it lets later tickets pass.
 #[derive(Debug)]
 pub(crate) struct FreezeTicket {
     pub(crate) ticket: Ticket,
     pub(crate) epoch: u32,
 }
 
-/// What is asked of a worker, with the frozen center variable where it is to be scored.
+/// A worker's evaluation assignment, with the frozen model if it is to be scored.
 #[derive(Clone, Debug)]
 pub(crate) struct AssignedEvaluation {
     pub(crate) answer: Answer,
@@ -94,7 +96,7 @@ pub(crate) struct AssignedEvaluation {
 }
 
 impl Evaluations {
-    /// `None` where nothing depends on the end of an epoch.
+    /// Creates the evaluation of a fit's epochs; `None` if nothing depends on the end of an epoch.
     pub(crate) fn new(spec: &ServerSpec) -> Result<Option<Self>, ControlError> {
         let ServerSpec { controls, data, network, .. } = spec;
         let validated = data.validation.is_some();
@@ -117,12 +119,12 @@ impl Evaluations {
         }))
     }
 
-    /// How many numbers a worker's sums over its held-out rows take.
+    /// The number of sums that a worker sends for its held-out rows.
     pub(crate) fn numbers(&self) -> usize {
         self.set.encoded_len()
     }
 
-    /// The epochs that have been judged, in order.
+    /// The epochs that have been evaluated, in order.
     pub(crate) fn ended(&self) -> &[EndedEpoch] {
         &self.ended
     }
@@ -141,7 +143,8 @@ impl Evaluations {
 }
 
 impl Control {
-    /// Judges the open epoch if nobody's scores are missing any longer, and freezes the next one if it is due.
+    /// Completes the evaluation of the open epoch if no scores are missing, and returns the ticket to freeze the next
+    /// one if it is due.
     pub(crate) fn advance(&mut self, terms: &Terms, now: Instant) -> Option<FreezeTicket> {
         if self.evaluations.is_none() || self.is_stopping() {
             return None;
@@ -152,7 +155,7 @@ impl Control {
         self.freeze(terms, now)
     }
 
-    /// Notes since when workers have had no lease.
+    /// Records the time since which workers have had no lease.
     fn note_absent(&mut self, terms: &Terms, now: Instant) {
         for worker in self.workers.values_mut() {
             if worker.finished || worker.is_live(now, terms.lease) {
@@ -163,7 +166,7 @@ impl Control {
         }
     }
 
-    /// Takes the turn in which the center variable is frozen, if all workers have trained the next epoch.
+    /// Issues the ticket to freeze the center variable, if all workers have trained the next epoch.
     pub(crate) fn freeze(&mut self, terms: &Terms, now: Instant) -> Option<FreezeTicket> {
         let started = self.started();
         let evaluations = self.evaluations.as_mut()?;
@@ -180,7 +183,7 @@ impl Control {
             if worker.position.epoch > epoch {
                 through |= here;
             } else if !worker.started {
-                // Of a fit that was interrupted, and not back yet.
+                // The worker belongs to an interrupted fit and has not come back yet.
             } else if here || worker.absent.is_none_or(within_grace) {
                 return None;
             } else {
@@ -212,25 +215,25 @@ impl Control {
         });
         if !without.is_empty() {
             self.warn(format!(
-                "epoch {epoch} is judged without workers {}, which have not trained it",
+                "epoch {epoch} is evaluated without workers {}, which have not trained it",
                 without.join(", ")
             ));
         }
         Some(FreezeTicket { ticket: Ticket::issue(&mut self.tail, terms.ticket_steps), epoch })
     }
 
-    /// Takes what was frozen for an epoch, which is judged at once if nobody scores it.
+    /// Stores the frozen model of an epoch. Its evaluation completes at once if no worker scores it.
     pub(crate) fn frozen(&mut self, epoch: u32, frozen: FrozenModel) {
         let open = self.evaluations.as_mut().and_then(|evaluations| evaluations.open.as_mut());
         if let Some(open) = open.filter(|open| open.epoch == epoch) {
-            // Of an ensemble, a worker may not have saved a model yet.
+            // A worker of an ensemble may not have saved a model yet.
             open.waiting.retain(|worker| frozen.has(*worker));
             open.frozen = Some(Arc::new(frozen));
         }
         self.judge_open();
     }
 
-    /// Gives up on the scores of workers that have been absent for too long.
+    /// Stops waiting for the scores of workers that have been absent for too long.
     fn forget_absent(&mut self, terms: &Terms, now: Instant) {
         let Some(open) = self.evaluations.as_mut().and_then(|all| all.open.as_mut()) else {
             return;
@@ -253,12 +256,12 @@ impl Control {
         });
         for id in gone {
             self.warn(format!(
-                "epoch {epoch} is judged without the held-out rows of worker {id}, which has gone"
+                "epoch {epoch} is evaluated without the held-out rows of worker {id}, which is gone"
             ));
         }
     }
 
-    /// Judges the open epoch if all scores are there.
+    /// Evaluates the open epoch if all scores have arrived.
     fn judge_open(&mut self) {
         let Some(evaluations) = &mut self.evaluations else { return };
         let ready = |open: &mut OpenEvaluation| open.waiting.is_empty() && open.frozen.is_some();
@@ -302,24 +305,24 @@ impl Control {
         }
     }
 
-    /// An epoch without a single score: it says nothing, and if nobody holds rows out, none ever will.
+    /// Handles an epoch without scores: it is not evaluated, and if no worker holds out rows, the fit may have to fail.
     fn note_empty_evaluation(&mut self, epoch: u32) {
         let held_out = self.workers.values().any(|worker| worker.registration.held_out > 0);
         let judged = self.evaluations.as_ref().is_some_and(|evaluations| evaluations.judged);
         if held_out {
-            self.warn(format!("epoch {epoch} is not judged: no held-out row was scored"));
+            self.warn(format!("epoch {epoch} is not evaluated: no held-out row was scored"));
         } else if judged {
             self.fail(
                 ErrorCode::InvalidData,
-                "no row is held out for validation, but the schedule or the stopping depends on such rows: mark some, or \
-                 hold a larger fraction out",
+                "no row is held out for validation, but the schedule or early stopping depends on such rows: mark some, or \
+                 hold out a larger fraction",
             );
         } else if epoch == 0 {
             self.warn("no row is held out for validation: there are no metrics".to_owned());
         }
     }
 
-    /// What is asked of a worker's held-out rows.
+    /// Returns the worker's evaluation assignment.
     pub(crate) fn assign(
         &mut self,
         holder: LeaseHolder,
@@ -344,7 +347,8 @@ impl Control {
         })
     }
 
-    /// Takes a worker's scores. Those of an epoch that is not open, or that it has given, change nothing.
+    /// Stores a worker's scores. Scores of an epoch that is not open, or that the worker has already sent, change
+    /// nothing.
     pub(crate) fn score(
         &mut self,
         holder: LeaseHolder,
@@ -360,13 +364,13 @@ impl Control {
             )))
         };
         let Some(evaluations) = &mut self.evaluations else {
-            return refused("nothing is scored in this fit");
+            return refused("this fit has no evaluation");
         };
         let Some(sums) = evaluations.set.decode(numbers) else {
-            return refused("these are not the sums of the fit's metrics");
+            return refused("the sums do not match the fit's metrics");
         };
         if sums.rows() > held_out {
-            return refused("more rows than were held out");
+            return refused("they cover more rows than were held out");
         }
         if let Some(open) = evaluations.open.as_mut().filter(|open| open.epoch == epoch)
             && open.waiting.remove(&holder.worker)
@@ -376,7 +380,7 @@ impl Control {
         Ok(())
     }
 
-    /// Whether a worker's held-out rows are to be scored, and how often the learning rate has been reduced.
+    /// Returns true if the worker's held-out rows are to be scored, and the number of learning-rate reductions.
     pub(super) fn requests_for(&self, worker: WorkerId) -> (bool, u32) {
         match &self.evaluations {
             Some(evaluations) => {
@@ -386,25 +390,25 @@ impl Control {
         }
     }
 
-    /// Ends the training for a reason; the first one stands.
+    /// Ends the training; only the first reason is kept.
     pub(crate) fn stop_for(&mut self, reason: StopReason) {
         self.stop.get_or_insert(reason);
     }
 
-    /// Ends the training when its time is over.
+    /// Ends the training if its time limit has passed.
     pub(super) fn check_time(&mut self, now: Instant) {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             self.stop_for(StopReason::MaxSeconds);
         }
     }
 
-    /// How long the training has run, before an interruption and since.
+    /// Returns the time that the training has run, before an interruption and since.
     pub(super) fn trained_for(&self, now: Instant) -> Duration {
         let since = self.clock.map(|start| now.saturating_duration_since(start));
         self.earlier.saturating_add(since.unwrap_or_default())
     }
 
-    /// Stops the clock when every worker has trained everything: what is left is to judge it.
+    /// Stops the clock when every worker has trained all epochs: only their evaluation is left.
     pub(super) fn check_trained_all(&mut self, terms: &Terms) {
         let all = self.workers.len() == terms.workers as usize;
         if all && self.workers.values().all(|worker| worker.position.epoch >= terms.epochs) {
@@ -412,7 +416,7 @@ impl Control {
         }
     }
 
-    /// Starts the clock with the first worker. What it took before it was interrupted counts.
+    /// Starts the clock with the first worker. The time before an interruption counts.
     pub(super) fn start_clock(&mut self, most: Option<Duration>, now: Instant) {
         if self.clock.is_some() {
             return;

@@ -1,5 +1,4 @@
-//! What of the epochs' ends a checkpoint keeps. An epoch that is being scored is not among it: it is frozen and scored
-//! anew.
+//! The evaluation state in a checkpoint. It excludes an epoch that is being scored, which is frozen and scored again.
 
 use std::sync::Arc;
 
@@ -9,7 +8,7 @@ use crate::error::PsError;
 use crate::model::status::ValidationStatus;
 use crate::store::frozen::FrozenModel;
 
-/// The epochs' ends, and the best model, where it is kept.
+/// The evaluated epochs, and the best model if it is kept.
 #[derive(Debug, Default)]
 pub(crate) struct SavedEvaluations {
     pub(crate) progress: Option<EvaluationProgress>,
@@ -34,17 +33,17 @@ impl Evaluations {
         }
     }
 
-    /// Goes on from there.
+    /// Restores the state of a checkpoint.
     pub(crate) fn restore(&mut self, saved: SavedEvaluations) -> Result<(), PsError> {
         let Some(progress) = saved.progress else {
-            return Err(damaged("it says nothing of how epochs are judged"));
+            return Err(damaged("the state of the evaluation of epochs is missing"));
         };
         let own = self.set.values(&self.set.empty());
         let own = || own.iter().map(|metric| &metric.name);
         let names =
             |all: &ValidationStatus| all.metrics.iter().map(|metric| &metric.name).eq(own());
         if !progress.ended.iter().filter_map(|ended| ended.all.as_ref()).all(names) {
-            return Err(damaged("its metrics are not those of the fit"));
+            return Err(damaged("its metrics differ from those of the fit"));
         }
         let restored = |EndedProgress { version, all, by_worker }| EndedEpoch {
             version,
