@@ -1,75 +1,45 @@
-//! The handshake as the side that is connected to: who may speak.
+//! The server's side of the handshake: authentication of the peer.
 
 use std::io::IoSlice;
 use std::time::Duration;
 
-use firesteel_core::Coded;
-
 use crate::error::PsError;
-use crate::net::{IoTimeouts, Link, LinkError, tls};
+use crate::net::{ConnectionError, IoTimeouts, Link, LinkError, tls};
 use crate::secret::{Role, Secret, Transcript, nonce};
+use crate::wire::PROTOCOL_VERSION;
 use crate::wire::handshake::{
     CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
 };
-use crate::wire::{PROTOCOL_VERSION, Reply};
 
-/// How long a peer may take for each message of the handshake.
+/// The time limit of each message of the handshake.
 pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long a refused peer gets to read why.
+/// The time that a refused peer has to read the reason.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 const HANDSHAKE_TIMEOUTS: IoTimeouts = IoTimeouts { first: Some(HANDSHAKE), stall: HANDSHAKE };
 
-/// Why a connection ends.
-pub(crate) enum ConnectionError {
-    /// The peer left, fell silent or may be anyone, or the server closes: nothing is said.
-    Closed,
-    /// The peer broke the rules, or the server cannot go on.
-    Refused(PsError),
-}
-
-impl From<LinkError> for ConnectionError {
-    fn from(_: LinkError) -> Self {
-        Self::Closed
-    }
-}
-
-impl From<PsError> for ConnectionError {
-    fn from(error: PsError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-/// Why a request is refused, as a reply. A server that closes says nothing: its peers see the connection end.
-pub(crate) fn refusal(error: &PsError) -> Result<Reply, ConnectionError> {
-    match error {
-        PsError::Closed(_) => Err(ConnectionError::Closed),
-        _ => Ok(Reply::Failure { code: error.code(), message: error.to_string() }),
-    }
-}
-
-/// Who has proved itself.
+/// The authenticated peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
     Worker,
-    /// Of a shard: the fit's driver.
+    /// The fit's driver, which only shards authenticate.
     Driver,
 }
 
-/// What a peer must know.
+/// The credentials that a server expects.
 #[derive(Debug)]
 pub(crate) struct Authenticator<'a> {
     pub(crate) fit: &'a str,
-    /// The fit's secret, by which the server proves itself and workers do.
+    /// The fit's secret, by which server and workers authenticate themselves.
     pub(crate) secret: &'a Secret,
-    /// What the driver proves itself with to a shard.
+    /// The secret by which the driver authenticates itself to a shard.
     pub(crate) driver: Option<&'a Secret>,
 }
 
 impl Authenticator<'_> {
-    /// Refuses a peer of another version or without a secret; gives what it means to exchange. `sent` gets the bytes of
-    /// every message that is sent.
+    /// Runs the handshake. Refuses a peer of another version or without a secret, and returns the peer's response.
+    /// `sent` is called with the length of every message that is sent.
     pub(crate) fn accept(
         &self,
         link: &mut Link,
@@ -84,7 +54,7 @@ impl Authenticator<'_> {
         link.read_exact(&mut preamble, HANDSHAKE_TIMEOUTS)?;
         let version = match Preamble::decode(&preamble) {
             Ok(preamble) => Some(preamble.version),
-            // A worker that speaks TLS learns from the answer that this server does not.
+            // A worker that uses TLS learns from the answer that this server does not.
             Err(_) if tls::is_hello(&preamble) => None,
             Err(_) => return Err(ConnectionError::Closed),
         };

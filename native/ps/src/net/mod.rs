@@ -1,5 +1,6 @@
 //! Connections: sockets, TLS, the server's side of the handshake, listening, and the payloads that are received and sent.
 
+mod flow;
 mod handshake;
 mod inbox;
 mod link;
@@ -12,7 +13,8 @@ mod waiting;
 
 use std::time::Duration;
 
-pub(crate) use handshake::{Authenticator, Caller, ConnectionError, LINGER, refusal};
+pub(crate) use flow::{ConnectionError, Flow, refusal};
+pub(crate) use handshake::{Authenticator, Caller, LINGER};
 pub(crate) use inbox::{Inbox, InboxPool};
 pub(crate) use link::{IoTimeouts, Link, LinkError};
 pub(crate) use listener::{Listener, Service, THREAD};

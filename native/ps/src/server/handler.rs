@@ -1,4 +1,4 @@
-//! One connection from its handshake to its end: reads requests, asks the session, writes replies.
+//! One connection of a server, from the handshake to its end: it reads requests, calls the session and writes replies.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use crate::error::PsError;
 use crate::metrics;
 use crate::model::{FiniteCheck, PayloadKind, WindowSummary};
 use crate::net::{
-    Authenticator, BETWEEN_FRAMES, ConnectionError, Inbox, InboxPool, LINGER, Link, LinkError,
-    Outbox, STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+    Authenticator, BETWEEN_FRAMES, ConnectionError, Flow, Inbox, InboxPool, LINGER, Link,
+    LinkError, Outbox, STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
 };
 use crate::secret::Secret;
 use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::{FrameHeader, Reply, Request};
 
-/// What the connections of a server share.
+/// The state that the connections of a server share.
 pub(crate) struct FitService {
     pub(crate) store: Arc<Store>,
     pub(crate) secret: Secret,
@@ -30,7 +30,7 @@ impl Service for FitService {
         let session = WorkerSession::new(Arc::clone(&self.store));
         let mut handler =
             Handler { service: self, link, session, scratch: Vec::with_capacity(256) };
-        if let Err(ConnectionError::Refused(error)) = handler.run(authenticated)
+        if let Err(ConnectionError::Fatal(error)) = handler.run(authenticated)
             && handler.refuse(&error).is_ok()
         {
             handler.link.linger(LINGER);
@@ -65,7 +65,7 @@ impl Handler<'_> {
         }
     }
 
-    /// Refuses a peer of another version or without the secret, and one with another network.
+    /// Refuses a peer of another version, without the secret, or with another network.
     fn handshake(&mut self, authenticated: impl FnOnce()) -> Result<(), ConnectionError> {
         let store = &self.service.store;
         let authenticator =
@@ -96,130 +96,105 @@ impl Handler<'_> {
         self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
         let request = Request::decode(header.kind, &self.scratch)?;
         self.received(HEADER_LEN as u64 + header.length);
-        let done = match request {
+        match self.answer(request) {
+            Ok(Flow::Reply(reply)) => Ok(self.reply(&reply)?),
+            Ok(Flow::Streamed(bytes)) => {
+                self.sent(bytes);
+                Ok(())
+            }
+            Err(ConnectionError::Refused(error)) => self.refuse(&error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Flow, ConnectionError> {
+        let session = &mut self.session;
+        let reply = match request {
             Request::Register(registration) => {
                 let mut keep_waiting = waiting_notifier(&mut self.link);
-                self.session.register(&registration, &mut keep_waiting).map(Reply::Registered)
+                session.register(&registration, &mut keep_waiting).map(Reply::Registered)
             }
-            Request::Pull => match self.pull()? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Commit(window) => self.window(UpdateKind::Commit, &window)?,
-            Request::Save(window) => self.window(UpdateKind::Save, &window)?,
-            Request::Exchange(window) => match self.exchange(&window)? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Evaluate => match self.evaluate()? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Score { epoch, sums } => self.session.score(epoch, &sums).map(plain),
+            Request::Pull => return self.pull(),
+            Request::Commit(window) => return self.window(UpdateKind::Commit, &window),
+            Request::Save(window) => return self.window(UpdateKind::Save, &window),
+            Request::Contribute(window) => return self.window(UpdateKind::Contribute, &window),
+            Request::Exchange(window) => return self.exchange(&window),
+            Request::CloseRound { sequence } => return self.close_round(sequence),
+            Request::Evaluate => return self.evaluate(),
+            Request::Score { epoch, sums } => session.score(epoch, &sums).map(plain),
             Request::Heartbeat { position, rows, tally } => {
-                self.session.heartbeat(position, rows, tally).map(plain)
+                session.heartbeat(position, rows, tally).map(plain)
             }
-            Request::Abort { code, message } => {
-                self.session.abort(code, &message).map(|()| Reply::Done)
-            }
-            Request::Finish => self.session.finish().map(|()| Reply::Done),
-            Request::Contribute(window) => self.window(UpdateKind::Contribute, &window)?,
-            Request::CloseRound { sequence } => match self.close_round(sequence)? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Flawed { window, flaw } => {
-                self.session.flawed(&window, flaw).map(|()| Reply::Done)
-            }
+            Request::Abort { code, message } => session.abort(code, &message).map(|()| Reply::Done),
+            Request::Finish => session.finish().map(|()| Reply::Done),
+            Request::Flawed { window, flaw } => session.flawed(&window, flaw).map(|()| Reply::Done),
             Request::Stage { .. }
             | Request::Fetch { .. }
             | Request::Load
             | Request::Decide { .. }
             | Request::End => {
-                // A payload may follow that nobody takes.
-                return Err(PsError::Protocol("a request that is for a shard".to_owned()).into());
+                // A payload that nobody reads may follow, so the connection ends.
+                return Err(PsError::Protocol("this request is only for shards".to_owned()).into());
             }
         };
-        match done {
-            Ok(reply) => Ok(self.reply(&reply)?),
-            Err(error) => self.refuse(&error),
-        }
+        reply.map(Flow::Reply).map_err(ConnectionError::Refused)
     }
 
-    fn pull(&mut self) -> Result<Result<(), PsError>, ConnectionError> {
+    fn pull(&mut self) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
         let start = CenterReply::of(&service.store)?;
-        let sent = match session.pull(|decided| start.outbox(link, decided)) {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        stream(session.pull(|decided| start.outbox(link, decided)))
     }
 
-    fn evaluate(&mut self) -> Result<Result<(), PsError>, ConnectionError> {
+    fn evaluate(&mut self) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
         let payload = service.store.shape().payload_len(PayloadKind::Frozen);
-        let outbox = session.evaluate(|answer, assignment| {
+        stream(session.evaluate(|answer, assignment| {
             let follows = matches!(assignment, Assignment::Score { .. });
             let mut head = Vec::with_capacity(64);
             Reply::Assigned { answer, assignment }
                 .encode(if follows { payload } else { 0 }, &mut head);
             Outbox::new(link, head, None)
-        });
-        let sent = match outbox {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        }))
     }
 
     fn window(
         &mut self,
         kind: UpdateKind,
         window: &WindowSummary,
-    ) -> Result<Result<Reply, PsError>, ConnectionError> {
+    ) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let mut lent = service.pool.take(|| service.store.check_open())?;
+        let mut pooled = service.pool.take(|| service.store.check_open())?;
         let codec = service.store.codecs().message().filter(|_| kind != UpdateKind::Save);
-        let finite = receive(link, &mut lent.inbox, codec)?;
-        let update = update(kind, window, &lent.inbox, finite);
+        let finite = receive(link, &mut pooled.inbox, codec)?;
+        let update = update(kind, window, &pooled.inbox, finite);
         let answer = match kind {
             UpdateKind::Contribute => session.contribute(&update),
             UpdateKind::Commit | UpdateKind::Save => session.apply(&update),
         };
-        Ok(answer.map(plain))
+        answer.map(|answer| Flow::Reply(plain(answer))).map_err(ConnectionError::Refused)
     }
 
-    fn close_round(&mut self, sequence: u64) -> Result<Result<(), PsError>, ConnectionError> {
+    fn close_round(&mut self, sequence: u64) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
         let start = CenterReply::of(&service.store)?;
         let closed = session.await_round(sequence, &mut waiting_notifier(link));
-        let outbox = closed
-            .and_then(|closed| session.take_round(closed, |decided| start.outbox(link, decided)));
-        let sent = match outbox {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        stream(
+            closed.and_then(|closed| {
+                session.take_round(closed, |decided| start.outbox(link, decided))
+            }),
+        )
     }
 
-    fn exchange(&mut self, window: &WindowSummary) -> Result<Result<(), PsError>, ConnectionError> {
+    fn exchange(&mut self, window: &WindowSummary) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
         let start = CenterReply::of(&service.store)?;
-        let mut lent = service.pool.take(|| service.store.check_open())?;
-        let finite = receive(link, &mut lent.inbox, service.store.codecs().message())?;
-        let update = update(UpdateKind::Commit, window, &lent.inbox, finite);
+        let mut pooled = service.pool.take(|| service.store.check_open())?;
+        let finite = receive(link, &mut pooled.inbox, service.store.codecs().message())?;
+        let update = update(UpdateKind::Commit, window, &pooled.inbox, finite);
         let outbox = session.exchange(&update, |decided| start.outbox(link, decided));
-        drop(lent);
-        let sent = match outbox {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        drop(pooled);
+        stream(outbox)
     }
 
     fn refuse(&mut self, error: &PsError) -> Result<(), ConnectionError> {
@@ -251,6 +226,12 @@ impl Handler<'_> {
     }
 }
 
+/// Sends the rest of a reply, unless the request failed.
+fn stream(outbox: Result<Outbox<'_>, PsError>) -> Result<Flow, ConnectionError> {
+    let outbox = outbox.map_err(ConnectionError::Refused)?;
+    Ok(Flow::Streamed(outbox.flush(STALL)?))
+}
+
 /// Receives a payload, whose parameters are encoded by `codec` if they are compressed.
 fn receive(
     link: &mut Link,
@@ -274,7 +255,7 @@ fn update<'a>(
     Update { kind, window, contribution, finite }
 }
 
-/// What a reply that carries the center variable begins with.
+/// The first part of a reply that carries the center variable.
 struct CenterReply {
     payload: u64,
     writer: Option<Box<dyn Codec>>,

@@ -1,4 +1,4 @@
-//! One connection to a shard: of a worker, which stages and fetches, or of the driver, which decides.
+//! One connection to a shard: of a worker, which stages and fetches, or of the driver, which sends decisions.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use firesteel_core::compression::Codec;
 use super::store::ShardStore;
 use crate::error::PsError;
 use crate::metrics;
-use crate::model::{CenterView, FiniteCheck, PayloadKind};
+use crate::model::{FiniteCheck, PayloadKind};
 use crate::net::{
-    Authenticator, BETWEEN_FRAMES, Caller, ConnectionError, LINGER, Link, LinkError, Outbox, STALL,
-    Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+    Authenticator, BETWEEN_FRAMES, Caller, ConnectionError, Flow, LINGER, Link, LinkError, Outbox,
+    STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
 };
 use crate::secret::Secret;
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::{FrameHeader, Reply, Request};
 
-/// What the connections of a shard share.
+/// The state that the connections of a shard share.
 pub(super) struct ShardService {
     pub(super) store: Arc<ShardStore>,
     pub(super) secret: Secret,
@@ -29,7 +29,7 @@ impl Service for ShardService {
     fn serve(&self, link: Link, authenticated: impl FnOnce()) {
         let mut handler =
             Handler { service: self, link, scratch: Vec::with_capacity(256), code: Vec::new() };
-        if let Err(ConnectionError::Refused(error)) = handler.run(authenticated)
+        if let Err(ConnectionError::Fatal(error)) = handler.run(authenticated)
             && handler.refuse(&error).is_ok()
         {
             handler.link.linger(LINGER);
@@ -53,7 +53,7 @@ struct Handler<'a> {
     service: &'a ShardService,
     link: Link,
     scratch: Vec<u8>,
-    /// A piece of a message's code.
+    /// A piece of a compressed message.
     code: Vec<u8>,
 }
 
@@ -81,7 +81,20 @@ impl Handler<'_> {
         self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
         let request = Request::decode(header.kind, &self.scratch)?;
         metrics::count_received(HEADER_LEN as u64 + header.length);
-        let done = match (caller, request) {
+        match self.answer(caller, request) {
+            Ok(Flow::Reply(reply)) => Ok(self.reply(&reply)?),
+            Ok(Flow::Streamed(bytes)) => {
+                metrics::count_sent(bytes);
+                Ok(())
+            }
+            Err(ConnectionError::Refused(error)) => self.refuse(&error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn answer(&mut self, caller: Caller, request: Request) -> Result<Flow, ConnectionError> {
+        let store = &self.service.store;
+        let reply = match (caller, request) {
             (Caller::Worker, Request::Stage { worker, attempt, sequence }) => {
                 let (part, finite) = self.receive(store.codecs().message())?;
                 let mut keep_waiting = waiting_notifier(&mut self.link);
@@ -90,11 +103,7 @@ impl Handler<'_> {
                     .map(|flaw| Reply::Staged { flaw })
             }
             (_, Request::Fetch { worker, decision }) => {
-                match self.fetch(caller, worker, decision)? {
-                    Ok(true) => return Ok(()),
-                    Ok(false) => Ok(Reply::Gone),
-                    Err(error) => Err(error),
-                }
+                return self.fetch(caller, worker, decision);
             }
             (Caller::Driver, Request::Load) => {
                 let (values, _) = self.receive(None)?;
@@ -110,19 +119,17 @@ impl Handler<'_> {
                 store.end();
                 return Err(ConnectionError::Closed);
             }
-            // A payload may follow that nobody takes.
+            // A payload that nobody reads may follow, so the connection ends.
             _ => {
-                let text = "a request that is not for a shard, or not of this peer".to_owned();
+                let text =
+                    "this request is not for shards, or not allowed for this peer".to_owned();
                 return Err(PsError::Protocol(text).into());
             }
         };
-        match done {
-            Ok(reply) => Ok(self.reply(&reply)?),
-            Err(error) => self.refuse(&error),
-        }
+        reply.map(Flow::Reply).map_err(ConnectionError::Refused)
     }
 
-    /// Receives a part of all parameters, by `codec` if it is compressed, and looks at it piece by piece.
+    /// Receives the parameters of this shard, encoded by `codec` if they are compressed, and checks them.
     fn receive(
         &mut self,
         codec: Option<&dyn Codec>,
@@ -138,14 +145,12 @@ impl Handler<'_> {
         caller: Caller,
         worker: WorkerId,
         decision: u64,
-    ) -> Result<Result<bool, PsError>, ConnectionError> {
+    ) -> Result<Flow, ConnectionError> {
         let store = &self.service.store;
-        let view: Option<Arc<CenterView>> =
-            match store.fetch(worker, decision, &mut waiting_notifier(&mut self.link)) {
-                Ok(view) => view,
-                Err(error) => return Ok(Err(error)),
-            };
-        let Some(view) = view else { return Ok(Ok(false)) };
+        let view = store
+            .fetch(worker, decision, &mut waiting_notifier(&mut self.link))
+            .map_err(ConnectionError::Refused)?;
+        let Some(view) = view else { return Ok(Flow::Reply(Reply::Gone)) };
         let (reply, payload, writer) = match caller {
             Caller::Worker => (
                 Reply::Slice,
@@ -158,10 +163,9 @@ impl Handler<'_> {
         reply.encode(store.shape().payload_len(payload), &mut head);
         let mut outbox = Outbox::new(&mut self.link, head, writer);
         view.give(&mut outbox);
-        // What is on its way keeps what it needs: decisions that follow need not go round the rest.
+        // The outbox holds the stripes that it still needs, so later decisions need not copy the others.
         drop(view);
-        metrics::count_sent(outbox.flush(STALL)?);
-        Ok(Ok(true))
+        Ok(Flow::Streamed(outbox.flush(STALL)?))
     }
 
     fn refuse(&mut self, error: &PsError) -> Result<(), ConnectionError> {

@@ -1,4 +1,4 @@
-//! Contributions to rounds, and the waiting for their end.
+//! Contributions to rounds, and the wait for the end of a round.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::store::control::ClosingRound;
 use crate::store::ticket::Ticket;
 use crate::store::worker::Activity;
 
-/// A round that is closed for one worker, who has taken its turn to read what it gave.
+/// A closed round whose result one worker may read, with the ticket to read it.
 #[derive(Debug)]
 pub(crate) struct ClosedRound {
     ticket: Ticket,
@@ -24,7 +24,7 @@ pub(crate) struct ClosedRound {
 }
 
 impl Store {
-    /// Gives a window to the open round, exactly once, and closes the round if it was the last one missing.
+    /// Adds an update to the open round exactly once, and closes the round if no other contribution is missing.
     pub(crate) fn contribute(
         &self,
         holder: LeaseHolder,
@@ -50,7 +50,7 @@ impl Store {
         Ok(answer)
     }
 
-    /// Waits until the round of a contribution is closed, while `patience` agrees.
+    /// Waits until the round of a contribution is closed, for as long as `keep_waiting` succeeds.
     pub(crate) fn await_round(
         &self,
         holder: LeaseHolder,
@@ -74,7 +74,7 @@ impl Store {
         }
     }
 
-    /// What has become of the round of a contribution by now: `None` while it is open.
+    /// Returns the round of a contribution if it is closed; `None` while it is open.
     pub(crate) fn round(
         &self,
         holder: LeaseHolder,
@@ -85,7 +85,7 @@ impl Store {
         Ok(closed.map(|(ticket, decided)| ClosedRound { ticket, decided }))
     }
 
-    /// Gives what a closed round gives to `reader`, which is told the answer first.
+    /// Passes the result of a closed round to the reader that `reader` builds from the answer.
     pub(crate) fn take_round<R: CenterReader>(
         &self,
         round: ClosedRound,
@@ -100,15 +100,16 @@ impl Store {
         reader
     }
 
-    /// Closes the open round if nobody is missing any longer.
+    /// Closes the open round if no contribution is missing.
     fn close_due_round(&self) -> Result<(), PsError> {
         let Some(closing) = self.open()?.close_round(&self.terms, Instant::now()) else {
             return Ok(());
         };
-        // Those who wait take their turns behind the round's.
+        // Waiting workers take their tickets behind the round's.
         self.released.notify_all();
         let failure = FailOnPanic(self);
-        let ClosingRound { ticket, contributions, learning_rate, freeze } = closing;
+        // Bindings drop in reverse order: on a panic our ticket must be released before the freeze ticket that waits for it.
+        let ClosingRound { freeze, contributions, learning_rate, ticket } = closing;
         let clipped = self.terms.steps_on_server;
         let bound = if clipped { bound(&self.terms.clipping, &contributions) } else { Bound::NONE };
         let round = Round { learning_rate, bound };
@@ -122,7 +123,8 @@ impl Store {
     }
 }
 
-/// How the mean of a round's gradients is bounded. By norm, the whole mean must be known before a stripe of it can be.
+/// Returns the clipping bound of a round's mean gradient. Clipping by norm needs the whole mean before the first stripe
+/// is clipped.
 fn bound(clipping: &ClippingSpec, contributions: &[RoundContribution]) -> Bound {
     let _flush = FlushDenormals::new();
     let trained = contributions.iter().filter(|one| one.weight > 0.0);
