@@ -7,12 +7,12 @@ use firesteel_core::spec::ClippingSpec;
 use firesteel_core::strategy::{Part, Round, weighted_mean};
 use firesteel_core::{Answer, FlushDenormals};
 
-use super::{CheckedUpdate, DecidedAnswer, FailOnPanic, LeaseHolder, Store, Update, WAIT_SLICE};
+use super::{DecidedAnswer, FailOnPanic, LeaseHolder, Store, Update, WAIT_SLICE};
 use crate::error::PsError;
 use crate::metrics;
 use crate::model::CenterReader;
 use crate::store::contribution::RoundContribution;
-use crate::store::control::ClosingRound;
+use crate::store::control::{CheckedUpdate, ClosingRound};
 use crate::store::ticket::Ticket;
 use crate::store::worker::Activity;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use firesteel_core::{Answer, Registration, Tally, WorkerId};
+use firesteel_core::{Answer, Position, Registration, Tally, WorkerId};
 
-use super::{Control, LeaseHolder, RegisterOutcome, fenced};
+use super::{Control, LeaseHolder, RegisterOutcome};
 use crate::error::PsError;
 use crate::model::{Decision, EARLIER_ATTEMPT};
 use crate::store::terms::Terms;
@@ -141,4 +141,91 @@ impl Control {
             lease.closed = Some(now);
         }
     }
+
+    /// Renews the lease and records the progress of the open window.
+    pub(crate) fn heartbeat(
+        &mut self,
+        holder: LeaseHolder,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+        now: Instant,
+    ) -> Result<Answer, PsError> {
+        let worker = self.leased_worker(holder, now)?;
+        if position < worker.position {
+            return Err(PsError::Protocol(format!(
+                "worker {}: a heartbeat from before its last commit",
+                holder.worker
+            )));
+        }
+        worker.open = (rows, tally);
+        Ok(self.answer(holder.worker, 0))
+    }
+
+    /// Renews the lease while its holder waits inside the server.
+    pub(crate) fn renew(&mut self, holder: LeaseHolder, now: Instant) -> Result<(), PsError> {
+        self.leased_worker(holder, now).map(|_| ())
+    }
+
+    /// Releases the lease of a worker that has finished.
+    pub(crate) fn finish(
+        &mut self,
+        terms: &Terms,
+        holder: LeaseHolder,
+        now: Instant,
+    ) -> Result<(), PsError> {
+        if self
+            .workers
+            .get(&holder.worker)
+            .is_some_and(|worker| worker.finished && worker.registration.attempt == holder.attempt)
+        {
+            return Ok(());
+        }
+        let stop = self.is_stopping();
+        let worker = self.leased_worker(holder, now)?;
+        if worker.position.epoch < terms.epochs && !stop {
+            return Err(PsError::Protocol(format!(
+                "worker {} finished too early, at epoch {} mini-batch {} of {} epochs",
+                holder.worker, worker.position.epoch, worker.position.batch, terms.epochs
+            )));
+        }
+        worker.finished = true;
+        worker.lease = None;
+        worker.pending = None;
+        Ok(())
+    }
+
+    /// Returns the worker of a lease holder, and renews the lease. Fails if the attempt no longer holds it.
+    pub(super) fn leased_worker(
+        &mut self,
+        holder: LeaseHolder,
+        now: Instant,
+    ) -> Result<&mut WorkerRecord, PsError> {
+        let LeaseHolder { worker: id, attempt, session } = holder;
+        self.check_time(now);
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return Err(PsError::Internal(format!(
+                "worker {id} sent a request before registering"
+            )));
+        };
+        let newest = worker.registration.attempt;
+        match &mut worker.lease {
+            Some(lease) if lease.attempt == attempt => {
+                lease.seen = now;
+                if lease.session == session {
+                    lease.closed = None;
+                }
+                Ok(worker)
+            }
+            _ if newest > attempt => {
+                Err(fenced(id, attempt, &format!("attempt {newest} has taken over")))
+            }
+            _ if worker.finished => Err(fenced(id, attempt, "the worker has finished")),
+            _ => Err(fenced(id, attempt, "Spark reported it ended")),
+        }
+    }
+}
+
+fn fenced(worker: WorkerId, attempt: i64, reason: &str) -> PsError {
+    PsError::Fenced { worker, attempt, reason: reason.to_owned() }
 }

@@ -1,5 +1,6 @@
 //! The state under the control lock: leases, sequence numbers, progress, versions and tickets.
 
+mod clock;
 mod evaluations;
 mod leases;
 mod progress;
@@ -276,92 +277,9 @@ impl Control {
         }
     }
 
-    /// Renews the lease and records the progress of the open window.
-    pub(crate) fn heartbeat(
-        &mut self,
-        holder: LeaseHolder,
-        position: Position,
-        rows: u64,
-        tally: Tally,
-        now: Instant,
-    ) -> Result<Answer, PsError> {
-        let worker = self.leased_worker(holder, now)?;
-        if position < worker.position {
-            return Err(PsError::Protocol(format!(
-                "worker {}: a heartbeat from before its last commit",
-                holder.worker
-            )));
-        }
-        worker.open = (rows, tally);
-        Ok(self.answer(holder.worker, 0))
-    }
-
-    /// Renews the lease while its holder waits inside the server.
-    pub(crate) fn renew(&mut self, holder: LeaseHolder, now: Instant) -> Result<(), PsError> {
-        self.leased_worker(holder, now).map(|_| ())
-    }
-
-    /// Releases the lease of a worker that has finished.
-    pub(crate) fn finish(
-        &mut self,
-        terms: &Terms,
-        holder: LeaseHolder,
-        now: Instant,
-    ) -> Result<(), PsError> {
-        if self
-            .workers
-            .get(&holder.worker)
-            .is_some_and(|worker| worker.finished && worker.registration.attempt == holder.attempt)
-        {
-            return Ok(());
-        }
-        let stop = self.is_stopping();
-        let worker = self.leased_worker(holder, now)?;
-        if worker.position.epoch < terms.epochs && !stop {
-            return Err(PsError::Protocol(format!(
-                "worker {} finished too early, at epoch {} mini-batch {} of {} epochs",
-                holder.worker, worker.position.epoch, worker.position.batch, terms.epochs
-            )));
-        }
-        worker.finished = true;
-        worker.lease = None;
-        worker.pending = None;
-        Ok(())
-    }
-
     /// Fails the fit; only the first reason is kept.
     pub(crate) fn fail(&mut self, code: ErrorCode, message: &str) {
         self.failure.get_or_insert_with(|| (code, message.to_owned()));
-    }
-
-    /// Returns the worker of a lease holder, and renews the lease. Fails if the attempt no longer holds it.
-    fn leased_worker(
-        &mut self,
-        holder: LeaseHolder,
-        now: Instant,
-    ) -> Result<&mut WorkerRecord, PsError> {
-        let LeaseHolder { worker: id, attempt, session } = holder;
-        self.check_time(now);
-        let Some(worker) = self.workers.get_mut(&id) else {
-            return Err(PsError::Internal(format!(
-                "worker {id} sent a request before registering"
-            )));
-        };
-        let newest = worker.registration.attempt;
-        match &mut worker.lease {
-            Some(lease) if lease.attempt == attempt => {
-                lease.seen = now;
-                if lease.session == session {
-                    lease.closed = None;
-                }
-                Ok(worker)
-            }
-            _ if newest > attempt => {
-                Err(fenced(id, attempt, &format!("attempt {newest} has taken over")))
-            }
-            _ if worker.finished => Err(fenced(id, attempt, "the worker has finished")),
-            _ => Err(fenced(id, attempt, "Spark reported it ended")),
-        }
     }
 
     /// Returns an answer for a worker that holds its lease.
@@ -400,8 +318,4 @@ fn expected_kind(rhythm: Rhythm) -> (UpdateKind, &'static str) {
         Rhythm::Round(_) => (UpdateKind::Contribute, "contributes to rounds"),
         Rhythm::Save => (UpdateKind::Save, "saves"),
     }
-}
-
-fn fenced(worker: WorkerId, attempt: i64, reason: &str) -> PsError {
-    PsError::Fenced { worker, attempt, reason: reason.to_owned() }
 }
