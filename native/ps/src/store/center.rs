@@ -247,7 +247,7 @@ fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
     for (b, theirs) in buffers.floats.iter_mut().zip(&theirs.floats) {
         *b += (theirs - *b) * share;
     }
-    most(&mut buffers.integers, &theirs.integers);
+    elementwise_max(&mut buffers.integers, &theirs.integers);
 }
 
 /// Computes the mean of a round's floating-point buffers, weighted by rows, and the maximum of the integer ones. The
@@ -261,7 +261,7 @@ fn mean(buffers: &mut Buffers, contributions: &[RoundContribution]) {
     let mut counted = contributions.iter().filter(|one| one.rows > 0);
     let Some(first) = counted.next() else { return };
     buffers.floats.copy_from_slice(&first.buffers.floats);
-    most(&mut buffers.integers, &first.buffers.integers);
+    elementwise_max(&mut buffers.integers, &first.buffers.integers);
     for one in counted {
         let share = (one.rows as f64 / rows as f64) as f32;
         let of_first = &first.buffers.floats;
@@ -269,11 +269,11 @@ fn mean(buffers: &mut Buffers, contributions: &[RoundContribution]) {
         {
             *b += share * (theirs - first);
         }
-        most(&mut buffers.integers, &one.buffers.integers);
+        elementwise_max(&mut buffers.integers, &one.buffers.integers);
     }
 }
 
-fn most(integers: &mut [i64], theirs: &[i64]) {
+fn elementwise_max(integers: &mut [i64], theirs: &[i64]) {
     for (b, theirs) in integers.iter_mut().zip(theirs) {
         *b = (*b).max(*theirs);
     }

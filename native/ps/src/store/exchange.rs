@@ -33,7 +33,7 @@ impl Store {
         reader: impl FnOnce(DecidedAnswer) -> R,
     ) -> Result<R, PsError> {
         let start = Instant::now();
-        let (_lane, entered) = self.acquire_permit(holder, start)?;
+        let (_permit, entered) = self.acquire_permit(holder, start)?;
         let (mut ticket, decided) = self.open()?.pull(&self.terms, holder, entered)?;
         metrics::count_pull();
         let mut reader = reader(decided);
@@ -74,8 +74,8 @@ impl Store {
             finite: self.check_numbers(update),
             pull: reader.is_some(),
         };
-        let judged = Instant::now();
-        let (permit, entered) = self.acquire_permit(holder, judged)?;
+        let checked_at = Instant::now();
+        let (permit, entered) = self.acquire_permit(holder, checked_at)?;
         let admission = self.open()?.admit(&self.terms, holder, checked, entered)?;
         // Bindings drop in reverse order: on a panic our ticket must be released before the freeze ticket that waits
         // for it.
@@ -127,7 +127,7 @@ impl Store {
         if let Some(freeze) = freeze {
             self.freeze(freeze);
         }
-        activity.add_times((entered - judged) + waited, start.elapsed());
+        activity.add_times((entered - checked_at) + waited, start.elapsed());
         Ok((answer, reader))
     }
 

@@ -26,9 +26,9 @@ impl Store {
         buffers: Buffers,
     ) -> Result<Self, PsError> {
         let strategy = strategy::resolve(&spec.strategy, spec.optimizer.as_ref())?;
-        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
+        if let Some(limit) = strategy.max_workers().filter(|&limit| spec.workers > limit) {
             return Err(PsError::Spec(format!(
-                "strategy '{}' takes at most {most} workers, not {}",
+                "strategy '{}' takes at most {limit} workers, not {}",
                 strategy.name(),
                 spec.workers
             )));

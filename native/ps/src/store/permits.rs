@@ -131,17 +131,17 @@ mod tests {
         const PERMITS: usize = 3;
         let permits = ApplyPermits::of(PERMITS);
         let under_way = AtomicUsize::new(0);
-        let most = AtomicUsize::new(0);
+        let highest = AtomicUsize::new(0);
         thread::scope(|scope| {
             for name in 0..16 {
-                let (permits, under_way, most) = (&permits, &under_way, &most);
+                let (permits, under_way, highest) = (&permits, &under_way, &highest);
                 scope.spawn(move || {
                     for round in 0..500 {
                         let panics = name == 0 && round % 100 == 0;
                         let ended = catch_unwind(AssertUnwindSafe(|| {
                             let _permit = permits.acquire();
                             let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
-                            most.fetch_max(now, Ordering::SeqCst);
+                            highest.fetch_max(now, Ordering::SeqCst);
                             thread::yield_now();
                             under_way.fetch_sub(1, Ordering::SeqCst);
                             if panics {
@@ -153,7 +153,7 @@ mod tests {
                 });
             }
         });
-        assert!((1..=PERMITS).contains(&most.into_inner()));
+        assert!((1..=PERMITS).contains(&highest.into_inner()));
         assert_eq!(permits.0.lock().free, PERMITS);
     }
 }

@@ -35,13 +35,13 @@ impl Control {
     }
 
     /// Starts the clock with the first worker. The time before an interruption counts.
-    pub(super) fn start_clock(&mut self, most: Option<Duration>, now: Instant) {
+    pub(super) fn start_clock(&mut self, max_duration: Option<Duration>, now: Instant) {
         if self.clock.is_some() {
             return;
         }
         self.clock = Some(now);
-        if let Some(most) = most {
-            self.deadline = now.checked_add(most.saturating_sub(self.earlier));
+        if let Some(max_duration) = max_duration {
+            self.deadline = now.checked_add(max_duration.saturating_sub(self.earlier));
         }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Evaluations {
     /// True if rows are held out.
     pub(super) validated: bool,
     /// True if early stopping, the schedule or the best weights depend on the metrics of an epoch.
-    judged: bool,
+    needs_metrics: bool,
     restore_best: bool,
     /// The next epoch to evaluate.
     next: u32,
@@ -100,15 +100,15 @@ impl Evaluations {
     pub(crate) fn new(spec: &ServerSpec) -> Result<Option<Self>, ControlError> {
         let ServerSpec { controls, data, network, .. } = spec;
         let validated = data.validation.is_some();
-        let judged = controls.judges_epochs();
-        if !(validated || judged) {
+        let needs_metrics = controls.judges_epochs();
+        if !(validated || needs_metrics) {
             return Ok(None);
         }
         Ok(Some(Self {
             judge: Judge::new(controls, validated),
             set: MetricSet::new(controls, &data.labels, network.outputs())?,
             validated,
-            judged,
+            needs_metrics,
             restore_best: controls.stopping.restore_best,
             next: 0,
             open: None,
@@ -151,7 +151,7 @@ impl Control {
         }
         self.note_absent(terms, now);
         self.forget_absent(terms, now);
-        self.judge_open();
+        self.evaluate_open();
         self.freeze(terms, now)
     }
 
@@ -230,7 +230,7 @@ impl Control {
             open.waiting.retain(|worker| frozen.has(*worker));
             open.frozen = Some(Arc::new(frozen));
         }
-        self.judge_open();
+        self.evaluate_open();
     }
 
     /// Stops waiting for the scores of workers that have been absent for too long.
@@ -262,7 +262,7 @@ impl Control {
     }
 
     /// Evaluates the open epoch if all scores have arrived.
-    fn judge_open(&mut self) {
+    fn evaluate_open(&mut self) {
         let Some(evaluations) = &mut self.evaluations else { return };
         let ready = |open: &mut OpenEvaluation| open.waiting.is_empty() && open.frozen.is_some();
         let Some(open) = evaluations.open.take_if(ready) else { return };
@@ -308,10 +308,11 @@ impl Control {
     /// Handles an epoch without scores: it is not evaluated, and if no worker holds out rows, the fit may have to fail.
     fn note_empty_evaluation(&mut self, epoch: u32) {
         let held_out = self.workers.values().any(|worker| worker.registration.held_out > 0);
-        let judged = self.evaluations.as_ref().is_some_and(|evaluations| evaluations.judged);
+        let needs_metrics =
+            self.evaluations.as_ref().is_some_and(|evaluations| evaluations.needs_metrics);
         if held_out {
             self.warn(format!("epoch {epoch} is not evaluated: no held-out row was scored"));
-        } else if judged {
+        } else if needs_metrics {
             self.fail(
                 ErrorCode::InvalidData,
                 "no row is held out for validation, but the schedule or early stopping depends on such rows: mark some, or \
