@@ -191,7 +191,7 @@ fn the_time_for_an_epoch_to_be_scored_begins_when_somebody_is_back() {
     let validation = epoch(&server, 0).validation.unwrap();
     assert_eq!((validation.rows, validation.loss), (4, Some(2.0)));
     assert_eq!(
-        server.status().warnings.iter().filter(|text| text.contains("judged without")).count(),
+        server.status().warnings.iter().filter(|text| text.contains("evaluated without")).count(),
         0
     );
 }
