@@ -12,7 +12,7 @@ use firesteel_core::{
 use crate::client::outgoing::Outgoing;
 use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
-use crate::model::{CenterReader, FiniteCheck, WindowSummary};
+use crate::model::{CenterReader, FiniteCheck, WindowReport};
 use crate::store::{Contribution, Store, Update, UpdateKind, WorkerSession};
 
 /// A worker's session with a store in this process.
@@ -198,7 +198,7 @@ impl ParamChannel for MemoryChannel {
 
 fn update<'a>(
     kind: UpdateKind,
-    window: &'a WindowSummary,
+    window: &'a WindowReport,
     contribution: Contribution<'a>,
 ) -> Update<'a> {
     Update { kind, window, contribution, finite: FiniteCheck::of(contribution.message) }

@@ -4,7 +4,7 @@ use firesteel_core::Commit;
 use firesteel_core::compression::ErrorFeedback;
 
 use crate::error::PsError;
-use crate::model::{Codecs, WindowSummary};
+use crate::model::{Codecs, WindowReport};
 
 /// The outgoing messages of one worker.
 #[derive(Debug, Default)]
@@ -16,14 +16,14 @@ impl Outgoing {
         Ok(Self(codecs.feedback()?))
     }
 
-    /// Returns the summary of a commit and, with compression, its compressed message. Called once for each commit,
+    /// Returns the report of a commit and, with compression, its compressed message. Called once for each commit,
     /// because it adds the error of earlier ones; a resend sends the same result. The message must have the network's
     /// length.
     pub(super) fn window(
         &mut self,
         commit: &Commit<'_>,
-    ) -> Result<(WindowSummary, Option<&[u8]>), PsError> {
-        let mut window = WindowSummary::from(commit);
+    ) -> Result<(WindowReport, Option<&[u8]>), PsError> {
+        let mut window = WindowReport::from(commit);
         let Some(feedback) = &mut self.0 else { return Ok((window, None)) };
         window.distortion = feedback.compress(commit.message)?;
         Ok((window, Some(feedback.bytes())))

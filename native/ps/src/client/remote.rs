@@ -17,7 +17,7 @@ use crate::client::outgoing::Outgoing;
 use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
 use crate::metrics;
-use crate::model::{PayloadShape, WindowSummary};
+use crate::model::{PayloadShape, WindowReport};
 use crate::net::tls::Connector;
 use crate::secret::Secret;
 use crate::wire::{Reply, Request};
@@ -199,7 +199,7 @@ impl RemoteChannel {
     fn send(
         &mut self,
         commit: &Commit<'_>,
-        request: impl FnOnce(WindowSummary) -> Request,
+        request: impl FnOnce(WindowReport) -> Request,
         target: Option<(&mut [f32], &mut Buffers)>,
     ) -> Result<Answer, ChannelError> {
         self.check(commit.message.len(), commit.buffers)?;

@@ -17,7 +17,7 @@ use firesteel_core::{
 use crate::client::check_len;
 use crate::client::remote::RemoteChannel;
 use crate::error::PsError;
-use crate::model::{Flaw, ShardRange, WindowSummary};
+use crate::model::{Flaw, ShardRange, WindowReport};
 use crate::wire::Request;
 
 /// A worker's connections to the servers of its fit.
@@ -91,7 +91,7 @@ impl ShardedChannel {
             None => Ok(()),
             // The reply is a failure, unless the window was applied before; then the message cannot be the same.
             Some(Flaw { index, value }) => {
-                let window = WindowSummary::from(commit);
+                let window = WindowReport::from(commit);
                 self.driver.tell(&Request::Flawed { window, flaw: Flaw { index, value } })?;
                 let text = format!("parameter {index} of an applied window is {value}");
                 Err(PsError::Protocol(text).into())

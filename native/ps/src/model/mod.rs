@@ -18,7 +18,7 @@ pub(crate) use finite::FiniteCheck;
 pub(crate) use payload::{PayloadKind, PayloadShape};
 pub(crate) use shard_range::ShardRange;
 pub(crate) use view::{CenterReader, CenterView, TeeReader};
-pub(crate) use window::WindowSummary;
+pub(crate) use window::WindowReport;
 
 /// Parameters of a stripe: 128 KiB, so that a stripe and its part of a message stay in a core's cache.
 pub(crate) const STRIPE: usize = 32 * 1024;

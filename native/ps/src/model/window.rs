@@ -1,11 +1,11 @@
-//! The summary of a communication window.
+//! The report of a communication window.
 
 use firesteel_core::compression::Distortion;
 use firesteel_core::{Commit, Save, Span, Tally};
 
-/// The fields of a commit or save that accompany its payload.
+/// The report of a window, which accompanies the payload of a commit, save or contribution.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct WindowSummary {
+pub(crate) struct WindowReport {
     /// The number of the commit or save within its attempt, counted from 1.
     pub(crate) sequence: u64,
     /// The mini-batches of the window.
@@ -16,7 +16,7 @@ pub(crate) struct WindowSummary {
     pub(crate) distortion: Distortion,
 }
 
-impl From<&Commit<'_>> for WindowSummary {
+impl From<&Commit<'_>> for WindowReport {
     fn from(commit: &Commit<'_>) -> Self {
         Self {
             sequence: commit.sequence,
@@ -27,7 +27,7 @@ impl From<&Commit<'_>> for WindowSummary {
     }
 }
 
-impl From<&Save<'_>> for WindowSummary {
+impl From<&Save<'_>> for WindowReport {
     fn from(save: &Save<'_>) -> Self {
         Self {
             sequence: save.sequence,

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::document::{Document, Event, Op};
 use super::{Line, ReplayError};
 use crate::error::PsError;
-use crate::model::{CenterView, FiniteCheck, WindowSummary};
+use crate::model::{CenterView, FiniteCheck, WindowReport};
 use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
 
 /// The attempt number of every worker.
@@ -187,7 +187,7 @@ impl ReplayWorker {
         let mut message = vec![0.0; self.replica.len()];
         self.rule.commit(&mut self.replica, WindowFacts { batches, learning_rate }, &mut message);
         self.sequence += 1;
-        let window = WindowSummary {
+        let window = WindowReport {
             sequence: self.sequence,
             span: Span { start: self.position, batches, rows },
             tally: Tally::default(),

@@ -8,7 +8,7 @@ use firesteel_core::{Answer, Assignment, ErrorCode};
 
 use crate::error::PsError;
 use crate::metrics;
-use crate::model::{FiniteCheck, PayloadKind, WindowSummary};
+use crate::model::{FiniteCheck, PayloadKind, WindowReport};
 use crate::net::{
     Authenticator, BETWEEN_FRAMES, ConnectionError, Flow, Inbox, InboxPool, LINGER, Link,
     LinkError, Outbox, STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
@@ -158,11 +158,7 @@ impl Handler<'_> {
         }))
     }
 
-    fn window(
-        &mut self,
-        kind: UpdateKind,
-        window: &WindowSummary,
-    ) -> Result<Flow, ConnectionError> {
+    fn window(&mut self, kind: UpdateKind, window: &WindowReport) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
         let mut pooled = service.pool.take(|| service.store.check_open())?;
         let codec = service.store.codecs().message().filter(|_| kind != UpdateKind::Save);
@@ -186,7 +182,7 @@ impl Handler<'_> {
         )
     }
 
-    fn exchange(&mut self, window: &WindowSummary) -> Result<Flow, ConnectionError> {
+    fn exchange(&mut self, window: &WindowReport) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
         let start = CenterReply::of(&service.store)?;
         let mut pooled = service.pool.take(|| service.store.check_open())?;
@@ -247,7 +243,7 @@ fn receive(
 
 fn update<'a>(
     kind: UpdateKind,
-    window: &'a WindowSummary,
+    window: &'a WindowReport,
     inbox: &'a Inbox,
     finite: FiniteCheck,
 ) -> Update<'a> {

@@ -31,9 +31,7 @@ use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registra
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::PsError;
-use crate::model::{
-    CenterView, Codecs, FiniteCheck, Flaw, PayloadShape, ShardRange, WindowSummary,
-};
+use crate::model::{CenterView, Codecs, FiniteCheck, Flaw, PayloadShape, ShardRange, WindowReport};
 use crate::store::control::{Control, RegisterOutcome};
 use crate::store::permits::ApplyPermits;
 use crate::store::terms::Terms;
@@ -61,7 +59,7 @@ pub(crate) struct Update<'a> {
     /// The kind of the update: a commit, a save or a contribution.
     pub(crate) kind: UpdateKind,
     /// The position of the window in the fit, and its losses.
-    pub(crate) window: &'a WindowSummary,
+    pub(crate) window: &'a WindowReport,
     /// The message and the buffers.
     pub(crate) contribution: Contribution<'a>,
     /// The check of all of the message's numbers.
@@ -176,7 +174,7 @@ impl Store {
     pub(crate) fn flawed(
         &self,
         holder: LeaseHolder,
-        window: &WindowSummary,
+        window: &WindowReport,
         flaw: Flaw,
     ) -> Result<(), PsError> {
         let index = usize::try_from(flaw.index).unwrap_or(usize::MAX);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use firesteel_core::{Answer, Assignment, ErrorCode, Granted, Position, Registration, Tally};
 
 use crate::error::PsError;
-use crate::model::{CenterReader, Flaw, WindowSummary};
+use crate::model::{CenterReader, Flaw, WindowReport};
 use crate::store::{Activity, ClosedRound, DecidedAnswer, LeaseHolder, Store, Update};
 
 /// A worker's connection to the store. After it is dropped, the worker has a short time to reconnect.
@@ -135,7 +135,7 @@ impl WorkerSession {
     }
 
     /// Fails the fit because a shard found a number that is not finite in a window's message.
-    pub(crate) fn flawed(&self, window: &WindowSummary, flaw: Flaw) -> Result<(), PsError> {
+    pub(crate) fn flawed(&self, window: &WindowReport, flaw: Flaw) -> Result<(), PsError> {
         self.store.flawed(self.lease()?.0, window, flaw)
     }
 

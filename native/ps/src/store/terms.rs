@@ -6,7 +6,7 @@ use firesteel_core::schedule::{Moment, learning_rate};
 use firesteel_core::spec::{ClippingSpec, ScheduleSpec, WarmupSpec};
 use firesteel_core::strategy::{Rhythm, Weight};
 
-use crate::model::WindowSummary;
+use crate::model::WindowReport;
 
 /// The durations of leases.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +58,8 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     /// Returns the learning rate of a window's last mini-batch.
-    pub(crate) fn rate(
-        &self,
-        window: &WindowSummary,
-        batches: u32,
-        reductions: u32,
-    ) -> Option<f64> {
-        let WindowSummary { span, .. } = window;
+    pub(crate) fn rate(&self, window: &WindowReport, batches: u32, reductions: u32) -> Option<f64> {
+        let WindowReport { span, .. } = window;
         let batch = (span.start.batch + span.batches).saturating_sub(1);
         let moment = Moment { epoch: span.start.epoch, batch, batches, reductions };
         Some(learning_rate(&self.schedule, self.warmup.as_ref(), self.base?, moment))

@@ -4,12 +4,12 @@ use firesteel_core::compression::Distortion;
 use firesteel_core::{ErrorCode, Position, Registration, Span, Tally, WorkerId};
 
 use crate::error::PsError;
-use crate::model::{Decision, Flaw, PayloadKind, WindowSummary};
+use crate::model::{Decision, Flaw, PayloadKind, WindowReport};
 use crate::wire::fields::{Field, Fields};
 use crate::wire::frame::{Body, HEADER_LEN, MAX_TEXT};
 use crate::wire::{FrameHeader, MAX_DECISION_BYTES};
 
-impl WindowSummary {
+impl WindowReport {
     const LEN: usize = 8 + 4 + 4 + 4 + 8 + 8 + 8 + 8 + 8;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -46,11 +46,11 @@ pub(crate) enum Request {
     /// Reads the center variable.
     Pull,
     /// Commits the payload.
-    Commit(WindowSummary),
+    Commit(WindowReport),
     /// Commits the payload and reads the center variable.
-    Exchange(WindowSummary),
+    Exchange(WindowReport),
     /// Saves the payload, a replica.
-    Save(WindowSummary),
+    Save(WindowReport),
     /// Renews the lease and reports the progress since the last commit or save.
     Heartbeat { position: Position, rows: u64, tally: Tally },
     /// Fails the fit.
@@ -58,11 +58,11 @@ pub(crate) enum Request {
     /// Releases the lease.
     Finish,
     /// Adds the payload to the open round.
-    Contribute(WindowSummary),
+    Contribute(WindowReport),
     /// Reads the result of the round of the contribution of this number, once the round is closed.
     CloseRound { sequence: u64 },
     /// Reports a number in this window's message that is NaN or infinite, found by a shard.
-    Flawed { window: WindowSummary, flaw: Flaw },
+    Flawed { window: WindowReport, flaw: Flaw },
     /// Stages the payload, a part of a message, on a shard until the driver decides.
     Stage { worker: WorkerId, attempt: i64, sequence: u64 },
     /// Fetches a shard's part of the center variable that this decision of the driver holds for the worker.
@@ -107,13 +107,13 @@ impl Request {
                 Body::fixed(0, PayloadKind::None)
             }
             Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
-                Body::fixed(WindowSummary::LEN, PayloadKind::Message)
+                Body::fixed(WindowReport::LEN, PayloadKind::Message)
             }
-            Self::SAVE => Body::fixed(WindowSummary::LEN, PayloadKind::Replica),
+            Self::SAVE => Body::fixed(WindowReport::LEN, PayloadKind::Replica),
             Self::CLOSE_ROUND => Body::fixed(u64::LEN, PayloadKind::None),
             Self::HEARTBEAT => Body::fixed(32, PayloadKind::None),
             Self::ABORT => Body::text(),
-            Self::FLAWED => Body::fixed(WindowSummary::LEN + Flaw::LEN, PayloadKind::None),
+            Self::FLAWED => Body::fixed(WindowReport::LEN + Flaw::LEN, PayloadKind::None),
             Self::STAGE => Body::fixed(24, PayloadKind::Message),
             Self::FETCH => Body::fixed(16, PayloadKind::None),
             Self::LOAD => Body::fixed(0, PayloadKind::Replica),
@@ -208,9 +208,9 @@ impl Request {
                 held_out: fields.take()?,
             }),
             Self::PULL => Self::Pull,
-            Self::COMMIT => Self::Commit(WindowSummary::take(&mut fields)?),
-            Self::EXCHANGE => Self::Exchange(WindowSummary::take(&mut fields)?),
-            Self::SAVE => Self::Save(WindowSummary::take(&mut fields)?),
+            Self::COMMIT => Self::Commit(WindowReport::take(&mut fields)?),
+            Self::EXCHANGE => Self::Exchange(WindowReport::take(&mut fields)?),
+            Self::SAVE => Self::Save(WindowReport::take(&mut fields)?),
             Self::HEARTBEAT => Self::Heartbeat {
                 position: Position { epoch: fields.take()?, batch: fields.take()? },
                 rows: fields.take()?,
@@ -223,10 +223,10 @@ impl Request {
             Self::FINISH => Self::Finish,
             Self::EVALUATE => Self::Evaluate,
             Self::SCORE => Self::Score { epoch: fields.take()?, sums: fields.take_all()? },
-            Self::CONTRIBUTE => Self::Contribute(WindowSummary::take(&mut fields)?),
+            Self::CONTRIBUTE => Self::Contribute(WindowReport::take(&mut fields)?),
             Self::CLOSE_ROUND => Self::CloseRound { sequence: fields.take()? },
             Self::FLAWED => Self::Flawed {
-                window: WindowSummary::take(&mut fields)?,
+                window: WindowReport::take(&mut fields)?,
                 flaw: Flaw::take(&mut fields)?,
             },
             Self::STAGE => Self::Stage {

@@ -6,7 +6,7 @@ use firesteel_core::{
 };
 use proptest::prelude::*;
 
-use crate::model::{Decision, Flaw, PayloadShape, Share, WindowSummary};
+use crate::model::{Decision, Flaw, PayloadShape, Share, WindowReport};
 use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
 use crate::wire::{FrameHeader, MAX_DECISION_BYTES, Reply, Request};
 
@@ -21,9 +21,9 @@ fn tally() -> impl Strategy<Value = Tally> {
     (-1e300..1e300, 0.0..1e300).prop_map(|(loss, weight)| Tally { loss, weight })
 }
 
-fn window() -> impl Strategy<Value = WindowSummary> {
+fn window() -> impl Strategy<Value = WindowReport> {
     (any::<u64>(), position(), any::<u32>(), any::<u64>(), tally(), tally()).prop_map(
-        |(sequence, start, batches, rows, tally, other)| WindowSummary {
+        |(sequence, start, batches, rows, tally, other)| WindowReport {
             sequence,
             span: Span { start, batches, rows },
             tally,

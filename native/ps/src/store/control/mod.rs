@@ -17,7 +17,7 @@ use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
 use crate::error::PsError;
 use crate::model::status::{ResumedStatus, STALENESS_BINS};
-use crate::model::{Decision, WindowSummary};
+use crate::model::{Decision, WindowReport};
 use crate::store::decision_log::DecisionLog;
 use crate::store::terms::Terms;
 use crate::store::ticket::{Ticket, TicketProgress};
@@ -49,7 +49,7 @@ pub(crate) enum UpdateKind {
 #[derive(Clone, Debug)]
 pub(crate) struct CheckedUpdate<'a> {
     pub(crate) kind: UpdateKind,
-    pub(crate) window: &'a WindowSummary,
+    pub(crate) window: &'a WindowReport,
     /// `Ok` if all numbers are finite, otherwise a description of the first that is not.
     pub(crate) finite: Result<(), String>,
     /// True if the worker also reads the resulting center variable.
@@ -208,7 +208,7 @@ impl Control {
         &mut self,
         terms: &Terms,
         holder: LeaseHolder,
-        window: &WindowSummary,
+        window: &WindowReport,
         problem: String,
         now: Instant,
     ) -> Result<(), PsError> {
@@ -247,7 +247,7 @@ impl Control {
         }
         worker.check(window, terms.epochs)?;
         if let Err(problem) = finite {
-            let WindowSummary { span, sequence, .. } = window;
+            let WindowReport { span, sequence, .. } = window;
             let error = PsError::Diverged(format!(
                 "worker {}, epoch {}, window {sequence} from mini-batch {}: {problem}",
                 holder.worker, span.start.epoch, span.start.batch
@@ -259,7 +259,7 @@ impl Control {
     }
 
     /// Adds a window to the totals, and the learning rate of its last mini-batch if it ends an epoch.
-    fn count(&mut self, window: &WindowSummary, staleness: u64, rate: Option<f64>) {
+    fn count(&mut self, window: &WindowReport, staleness: u64, rate: Option<f64>) {
         let bin = usize::try_from(staleness).unwrap_or(usize::MAX).min(STALENESS_BINS - 1);
         if self.histogram.len() <= bin {
             self.histogram.resize(bin + 1, 0);

@@ -10,7 +10,7 @@ use firesteel_core::{Answer, ErrorCode, WorkerId};
 
 use super::{CheckedUpdate, Control, DecidedAnswer, Evaluations, FreezeTicket, LeaseHolder};
 use crate::error::PsError;
-use crate::model::{Decision, Share, WindowSummary};
+use crate::model::{Decision, Share, WindowReport};
 use crate::store::contribution::RoundContribution;
 use crate::store::terms::Terms;
 use crate::store::ticket::Ticket;
@@ -32,7 +32,7 @@ pub(crate) struct ClosingRound {
 #[derive(Debug)]
 struct RoundEntry {
     worker: WorkerId,
-    window: WindowSummary,
+    window: WindowReport,
     /// The reductions of the learning rate that the worker knew of.
     reductions_known: u32,
 }
@@ -222,7 +222,7 @@ impl Control {
 }
 
 /// Returns the weight of a window in its round: 0 if nothing was trained.
-fn weight(window: &WindowSummary, weight: Weight) -> f64 {
+fn weight(window: &WindowReport, weight: Weight) -> f64 {
     match weight {
         _ if window.span.batches == 0 => 0.0,
         Weight::Rows => window.span.rows as f64,

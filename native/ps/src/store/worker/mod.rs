@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use crate::error::PsError;
 use crate::model::status::{LedgerStatus, SpanStatus, WorkerState, WorkerStatus};
-use crate::model::{CenterView, WindowSummary};
+use crate::model::{CenterView, WindowReport};
 use crate::store::contribution::RoundContribution;
 use crate::store::terms::{LeaseTerms, Terms};
 
@@ -88,7 +88,7 @@ struct LedgerEpoch {
 /// A contribution to an open round.
 #[derive(Debug)]
 pub(crate) struct PendingContribution {
-    pub(crate) window: WindowSummary,
+    pub(crate) window: WindowReport,
     pub(crate) contribution: RoundContribution,
     /// The reductions of the learning rate that the worker knew of when it trained the window.
     pub(crate) reductions_known: u32,
@@ -201,8 +201,8 @@ impl WorkerRecord {
     }
 
     /// Fails if a window does not continue where the last one ended, or exceeds the epoch.
-    pub(crate) fn check(&self, window: &WindowSummary, epochs: u32) -> Result<(), PsError> {
-        let WindowSummary { span, .. } = window;
+    pub(crate) fn check(&self, window: &WindowReport, epochs: u32) -> Result<(), PsError> {
+        let WindowReport { span, .. } = window;
         let refused = |problem: String| {
             Err(PsError::Protocol(format!(
                 "worker {}: window {}: {problem}",
@@ -240,12 +240,12 @@ impl WorkerRecord {
     /// Records a checked window and advances the position.
     pub(crate) fn record(
         &mut self,
-        window: &WindowSummary,
+        window: &WindowReport,
         answer: Answer,
         attempt: i64,
         learning_rate: Option<f64>,
     ) {
-        let WindowSummary { span, tally, sequence, distortion } = *window;
+        let WindowReport { span, tally, sequence, distortion } = *window;
         let epoch = span.start.epoch;
         if self.ledger.last().is_none_or(|open| open.epoch != epoch) {
             self.ledger.push(LedgerEpoch { epoch, ..LedgerEpoch::default() });
