@@ -9,8 +9,9 @@
 //! under one short lock; `store::center` applies the message stripe by stripe in the order of the tickets, and the
 //! resulting center variable is sent from the store's own memory while later stripes are still being applied.
 //!
-//! Modules depend on each other in one direction: `model` is below all others; `wire` encodes its types and `net` sends
-//! them; `store`, which knows nothing of sockets, is below `server`, `shard` and `client`.
+//! Modules depend on each other in one direction: `model` is below all others; `wire` encodes its messages, `net` sends
+//! them, and `checkpoint` encodes the state of a fit; `store`, which knows nothing of sockets, is below `server`,
+//! `shard` and `client`.
 
 mod checkpoint;
 mod client;
@@ -27,10 +28,11 @@ mod shard;
 mod store;
 mod wire;
 
-pub use checkpoint::{Checkpoint, CheckpointStatus};
+pub use checkpoint::CheckpointStatus;
 pub use client::{connect, connect_remote};
 pub use error::PsError;
 pub use metrics::{Metrics, metrics};
+pub use model::checkpoint::Checkpoint;
 pub use model::status::{
     EpochStatus, FailureStatus, LedgerStatus, ResumedStatus, STALENESS_BINS, ServerStatus,
     ServerSummary, SpanStatus, ValidationStatus, WorkerState, WorkerStatus,

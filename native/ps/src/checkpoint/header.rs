@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use firesteel_core::compression::Distortion;
-use firesteel_core::judge::{JudgeState, StopReason};
-use firesteel_core::{Position, State, Tally, WorkerId};
+use firesteel_core::judge::JudgeState;
+use firesteel_core::{Position, State, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::{Lengths, Owner, damaged};
+use super::{Lengths, damaged};
 use crate::error::PsError;
 use crate::model::EARLIER_ATTEMPT;
-use crate::model::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
+use crate::model::checkpoint::{EvaluationProgress, FitProgress, Owner, WorkerProgress};
+use crate::model::status::STALENESS_BINS;
 
 /// The exclusive upper limit of counters, so that sums of several do not overflow.
-const MOST: u64 = 1 << 53;
+const MAX_COUNTER: u64 = 1 << 53;
 
 /// Everything but the arrays.
 pub(super) struct CheckpointHeader {
@@ -57,91 +57,6 @@ struct HeaderDocument {
     members: Vec<WorkerId>,
     best: Vec<WorkerId>,
     progress: FitProgress,
-}
-
-/// The part of a fit's state that changes under the control lock.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct FitProgress {
-    pub(crate) version: u64,
-    pub(crate) commits: u64,
-    pub(crate) pulls: u64,
-    pub(crate) bytes: u64,
-    /// The time that the fit had run, in milliseconds.
-    pub(crate) millis: u64,
-    /// The time that the training had run, from the first worker on, in milliseconds.
-    pub(crate) trained_millis: u64,
-    pub(crate) stop: Option<StopReason>,
-    pub(crate) histogram: Vec<u64>,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) epochs: Vec<EpochProgress>,
-    pub(crate) evaluations: Option<EvaluationProgress>,
-    pub(crate) workers: Vec<WorkerProgress>,
-}
-
-/// One epoch over all workers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct EpochProgress {
-    pub(crate) rows: u64,
-    pub(crate) tally: Tally,
-    /// The sum of the learning rates with which workers ended the epoch, and the number of those workers.
-    pub(crate) rates: (f64, u32),
-}
-
-/// The progress of epoch evaluation, in fits that evaluate epochs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct EvaluationProgress {
-    /// The next epoch to evaluate.
-    pub(crate) next: u32,
-    pub(crate) judge: JudgeState,
-    /// The best epoch and its version.
-    pub(crate) best: Option<(u32, u64)>,
-    pub(crate) ended: Vec<EndedProgress>,
-}
-
-/// An evaluated epoch: the validation results over all workers, and those of each worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct EndedProgress {
-    pub(crate) version: u64,
-    pub(crate) all: Option<ValidationStatus>,
-    pub(crate) by_worker: Vec<(WorkerId, ValidationStatus)>,
-}
-
-/// The progress of one worker, over all of its attempts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct WorkerProgress {
-    pub(crate) worker: WorkerId,
-    pub(crate) rows: u64,
-    pub(crate) content: u64,
-    pub(crate) batches: u32,
-    pub(crate) held_out: u64,
-    pub(crate) position: Position,
-    pub(crate) finished: bool,
-    pub(crate) latest: Option<Tally>,
-    pub(crate) commits: u64,
-    pub(crate) staleness_sum: u64,
-    pub(crate) staleness_max: u64,
-    pub(crate) bytes: u64,
-    pub(crate) wait_nanos: u64,
-    pub(crate) apply_nanos: u64,
-    pub(crate) distortion: Distortion,
-    pub(crate) ledger: Vec<WorkerEpoch>,
-}
-
-/// One epoch of a worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct WorkerEpoch {
-    pub(crate) epoch: u32,
-    pub(crate) rows: u64,
-    pub(crate) tally: Tally,
-    pub(crate) learning_rate: Option<f64>,
-    pub(crate) spans: Vec<SpanStatus>,
-    pub(crate) superseded_rows: u64,
 }
 
 impl CheckpointHeader {
@@ -188,25 +103,13 @@ impl CheckpointHeader {
 }
 
 impl FitProgress {
-    /// The epoch of the slowest worker.
-    pub(crate) fn epoch(&self, owner: &Owner) -> u32 {
-        let missing = self.workers.len() < owner.workers as usize;
-        let slowest = self.workers.iter().map(|worker| worker.position.epoch).min();
-        if missing { 0 } else { slowest.unwrap_or(0) }
-    }
-
-    /// The rows trained in all epochs.
-    pub(crate) fn rows_trained(&self) -> u64 {
-        self.epochs.iter().fold(0, |sum, epoch| sum.saturating_add(epoch.rows))
-    }
-
     /// Fails if this progress is inconsistent or does not belong to such a fit. The store relies on these checks.
     pub(super) fn check(&self, owner: &Owner) -> Result<(), PsError> {
         let refused =
             |problem: String| Err(damaged(format!("its progress is inconsistent: {problem}")));
         let counters =
             [self.version, self.commits, self.pulls, self.bytes, self.millis, self.trained_millis];
-        if counters.iter().chain(&self.histogram).any(|&counter| counter >= MOST) {
+        if counters.iter().chain(&self.histogram).any(|&counter| counter >= MAX_COUNTER) {
             return refused("a counter is too large".to_owned());
         }
         if self.histogram.len() > STALENESS_BINS || self.epochs.len() > owner.epochs as usize {
@@ -226,7 +129,7 @@ impl FitProgress {
                 return refused(format!("worker {}: {problem}", worker.worker));
             }
         }
-        if self.rows_trained() >= MOST {
+        if self.rows_trained() >= MAX_COUNTER {
             return refused("too many trained rows".to_owned());
         }
         if let Some(evaluations) = &self.evaluations {
@@ -257,7 +160,7 @@ impl WorkerProgress {
     /// Checks one worker and adds its rows to those of the epochs.
     fn check(&self, epochs: u32, rows: &mut [u64]) -> Result<(), &'static str> {
         let own = [self.rows, self.commits, self.staleness_sum, self.staleness_max, self.bytes];
-        if own.iter().chain([&self.wait_nanos, &self.apply_nanos]).any(|&own| own >= MOST) {
+        if own.iter().chain([&self.wait_nanos, &self.apply_nanos]).any(|&own| own >= MAX_COUNTER) {
             return Err("a counter is too large");
         }
         let Position { epoch, batch } = self.position;
@@ -272,7 +175,10 @@ impl WorkerProgress {
                 return Err("its ledger has an unknown or repeated epoch");
             };
             next = entry.epoch + 1;
-            if entry.rows >= MOST || entry.superseded_rows >= MOST || *total >= MOST {
+            if entry.rows >= MAX_COUNTER
+                || entry.superseded_rows >= MAX_COUNTER
+                || *total >= MAX_COUNTER
+            {
                 return Err("its ledger has too many rows");
             }
             *total += entry.rows;

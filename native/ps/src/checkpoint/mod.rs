@@ -1,4 +1,4 @@
-//! The state of a fit as bytes, from which another process resumes it.
+//! The encoding of checkpoints.
 //!
 //! The format is little-endian: the magic, the format version (u32), the length of the header (u64), the header as
 //! JSON, the arrays that the header counts, and the xxh3 hash (u64) of everything before it. `docs/checkpoints.md`
@@ -14,10 +14,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use self::arrays::{ArrayReader, put_f32, put_f64, put_i64};
 use self::header::{CheckpointHeader, RuleShape};
-pub(crate) use self::header::{
-    EndedProgress, EpochProgress, EvaluationProgress, FitProgress, WorkerEpoch, WorkerProgress,
-};
 use crate::error::PsError;
+use crate::model::checkpoint::{Checkpoint, WorkerModel};
 
 const MAGIC: [u8; 8] = *b"FSTLCKPT";
 
@@ -27,47 +25,12 @@ const VERSION: u32 = 1;
 /// The length of magic, version and header length in bytes.
 const PREFIX: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
 
-/// The fit to which a checkpoint belongs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    /// The caller's fingerprint of settings and data.
-    pub(crate) fingerprint: String,
-    /// The hash of the network's layout.
-    pub(crate) layout: u64,
-    pub(crate) strategy: String,
-    pub(crate) workers: u32,
-    pub(crate) epochs: u32,
-}
-
 /// The lengths of a model's arrays.
 #[derive(Clone, Copy, Debug)]
 struct Lengths {
     parameters: usize,
     floats: usize,
     integers: usize,
-}
-
-/// One worker's model, in strategies whose workers train models of their own.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WorkerModel {
-    pub(crate) worker: WorkerId,
-    pub(crate) parameters: Vec<f32>,
-    pub(crate) buffers: Buffers,
-}
-
-/// The state of a fit at one version of its center variable.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    pub(crate) owner: Owner,
-    pub(crate) progress: FitProgress,
-    pub(crate) center: Vec<f32>,
-    pub(crate) buffers: Buffers,
-    /// The state of the server's rule for each stripe.
-    pub(crate) rules: Vec<State>,
-    pub(crate) stripe: usize,
-    pub(crate) members: Vec<WorkerModel>,
-    /// The model of the best epoch, if it is kept: one for each worker, or one for all.
-    pub(crate) best: Vec<WorkerModel>,
 }
 
 /// The description of a checkpoint.
@@ -234,6 +197,6 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
 }
 
 /// Returns the error for bytes that are not a usable checkpoint.
-pub(crate) fn damaged(problem: impl Into<String>) -> PsError {
+fn damaged(problem: impl Into<String>) -> PsError {
     PsError::Checkpoint(problem.into())
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use firesteel_core::WorkerId;
 
-use super::Checkpoint;
 use crate::model::DRIVER;
+use crate::model::checkpoint::Checkpoint;
 
 impl Checkpoint {
     /// Assigns the progress of each worker, in order, to the workers of the same fit spread over `tasks` tasks. A

@@ -1,6 +1,7 @@
 //! The types that the wire protocol, the network, the store and the checkpoints share. They depend on no other module
 //! of this crate but the errors.
 
+pub(crate) mod checkpoint;
 mod codecs;
 mod decision;
 mod finite;

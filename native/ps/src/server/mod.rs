@@ -8,9 +8,9 @@ use firesteel_core::spec::ServerSpec;
 use firesteel_core::{Buffers, ErrorCode, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
-use crate::checkpoint::Checkpoint;
 use crate::client::ShardClients;
 use crate::error::PsError;
+use crate::model::checkpoint::Checkpoint;
 use crate::model::status::{ServerStatus, ServerSummary};
 use crate::net::tls::Acceptor;
 use crate::net::{InboxPool, Listener, listener};

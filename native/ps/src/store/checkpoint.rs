@@ -10,8 +10,8 @@ use firesteel_core::{Buffers, ParamLayout};
 use super::control::SavedEvaluations;
 use super::replicas::SavedReplicas;
 use super::{Contribution, Store};
-use crate::checkpoint::{Checkpoint, Owner, WorkerModel};
 use crate::error::PsError;
+use crate::model::checkpoint::{Checkpoint, Owner, WorkerModel};
 use crate::model::{CenterView, STRIPE};
 use crate::store::frozen::FrozenModel;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use firesteel_core::{Buffers, WorkerId};
 
-use crate::checkpoint::WorkerModel;
+use crate::model::checkpoint::WorkerModel;
 use crate::model::{CenterReader, CenterView, DRIVER};
 use crate::store::replicas::Replica;
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Control, EpochTotal, Evaluations, MAX_WARNINGS, SavedEvaluations};
-use crate::checkpoint::{EpochProgress, FitProgress, Owner};
 use crate::error::PsError;
+use crate::model::checkpoint::{EpochProgress, FitProgress, Owner};
 use crate::model::status::ResumedStatus;
 use crate::store::terms::Terms;
 use crate::store::ticket::Ticket;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use firesteel_core::Registration;
 
 use super::{Activity, LedgerEpoch, WorkerRecord};
-use crate::checkpoint::{WorkerEpoch, WorkerProgress};
 use crate::model::EARLIER_ATTEMPT;
+use crate::model::checkpoint::{WorkerEpoch, WorkerProgress};
 use crate::model::status::SpanStatus;
 
 impl WorkerRecord {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{BestEpoch, EndedEpoch, Evaluations};
-use crate::checkpoint::{EndedProgress, EvaluationProgress, damaged};
 use crate::error::PsError;
+use crate::model::checkpoint::{EndedProgress, EvaluationProgress};
 use crate::model::status::ValidationStatus;
 use crate::store::frozen::FrozenModel;
 
@@ -36,14 +36,16 @@ impl Evaluations {
     /// Restores the state of a checkpoint.
     pub(crate) fn restore(&mut self, saved: SavedEvaluations) -> Result<(), PsError> {
         let Some(progress) = saved.progress else {
-            return Err(damaged("the state of the evaluation of epochs is missing"));
+            let text = "the state of the evaluation of epochs is missing".to_owned();
+            return Err(PsError::Checkpoint(text));
         };
         let own = self.set.values(&self.set.empty());
         let own = || own.iter().map(|metric| &metric.name);
         let names =
             |all: &ValidationStatus| all.metrics.iter().map(|metric| &metric.name).eq(own());
         if !progress.ended.iter().filter_map(|ended| ended.all.as_ref()).all(names) {
-            return Err(damaged("its metrics differ from those of the fit"));
+            let text = "its metrics differ from those of the fit".to_owned();
+            return Err(PsError::Checkpoint(text));
         }
         let restored = |EndedProgress { version, all, by_worker }| EndedEpoch {
             version,
