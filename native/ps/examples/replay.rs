@@ -1,5 +1,5 @@
-//! Replays a document of events through the real store and the real worker rules: `replay FILE.json`, or `-` for standard
-//! input. Prints one JSON object a line for each event; an event that cannot be ends it with exit status 2.
+//! Replays a document of events with the real store and the real worker rules: `replay FILE.json`, or `-` for standard
+//! input. Prints one JSON object a line for each event; an event that is not possible ends it with exit status 2.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             firesteel_ps::replay::replay(&json, &mut out).map_err(|error| error.to_string())
         })
         .and_then(|()| out.flush().map_err(|error| error.to_string()));
-    // The lines before an error are part of the answer.
+    // The lines before an error are part of the output.
     let _flushed = out.flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,

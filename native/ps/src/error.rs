@@ -1,4 +1,4 @@
-//! What can go wrong in the parameter server and its clients.
+//! The errors of the parameter server and its clients.
 
 use std::io;
 
@@ -7,24 +7,24 @@ use firesteel_core::spec::ControlError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 
-/// A failure of the server, of a client or of one exchange between them.
+/// A failure of the server, of a client, or of one exchange between them.
 #[derive(Debug, thiserror::Error)]
 pub enum PsError {
-    /// A document that does not fit: the secret, the lengths, an address.
+    /// An invalid specification: the secret, the lengths, an address.
     #[error("parameter server: {0}")]
     Spec(String),
-    /// The strategy is unknown or its options do not fit.
+    /// An unknown strategy, or invalid options of a strategy.
     #[error(transparent)]
     Strategy(#[from] StrategyError),
-    /// An option of the training controls that does not fit.
+    /// An invalid option of the training controls.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The address to listen on is not one of this host's.
+    /// A listening address that does not belong to this host.
     #[error("the parameter server cannot listen on {address}: {cause}")]
     Bind {
         /// The configured address.
         address: String,
-        /// What the system says.
+        /// The operating system's error.
         cause: io::Error,
     },
     /// No port of the range is free.
@@ -36,25 +36,25 @@ pub enum PsError {
         address: String,
         /// The ports tried.
         ports: String,
-        /// What the system said of the last one.
+        /// The operating system's error for the last port.
         cause: io::Error,
     },
-    /// The operating system refused a thread or random bytes.
+    /// An operating system that refused a thread or random bytes.
     #[error("parameter server: {action}: {cause}")]
     System {
-        /// What was attempted.
+        /// The action that failed.
         action: &'static str,
-        /// What the system says.
+        /// The operating system's error.
         cause: io::Error,
     },
-    /// The server could not be reached in time.
+    /// A server that could not be reached in time.
     #[error(
         "the parameter server at {server} did not answer for {seconds:.1} s; the last failure was: {cause}"
     )]
     Unreachable {
         /// Host and port.
         server: String,
-        /// How long it was tried.
+        /// The time spent on the attempts.
         seconds: f64,
         /// The last failure.
         cause: String,
@@ -62,10 +62,10 @@ pub enum PsError {
     /// The server of this process has been closed.
     #[error("the parameter server of fit {0} has been closed")]
     Closed(String),
-    /// The peer did not prove that it knows the secret.
+    /// A peer that did not prove knowledge of the secret.
     #[error("{0} did not prove that it knows the fit's secret")]
     Authentication(String),
-    /// A certificate of the server or of the worker that the other does not accept, or misses.
+    /// A certificate of the server or of the worker that is missing, or that the peer does not accept.
     #[error("TLS: {0}")]
     Certificate(String),
     /// A file of the TLS configuration that cannot be read.
@@ -75,20 +75,20 @@ pub enum PsError {
         key: &'static str,
         /// The file.
         path: String,
-        /// What the system says.
+        /// The operating system's error.
         cause: io::Error,
     },
-    /// A file of the TLS configuration that does not hold what it must.
-    #[error("{key}: '{path}' is no use: {problem}")]
+    /// A file of the TLS configuration with unusable content.
+    #[error("{key}: cannot use '{path}': {problem}")]
     Pem {
         /// The configuration key that names it.
         key: &'static str,
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The problem with the file.
         problem: String,
     },
-    /// Bytes or messages that break the protocol.
+    /// Bytes or messages that violate the protocol.
     #[error("parameter server protocol: {0}")]
     Protocol(String),
     /// A newer attempt holds the lease, or Spark reported this one ended.
@@ -98,25 +98,25 @@ pub enum PsError {
         worker: WorkerId,
         /// The attempt that is fenced.
         attempt: i64,
-        /// Who fenced it.
+        /// The reason for the fencing.
         reason: String,
     },
     /// A commit or the center variable holds NaN or infinity.
     #[error("training diverged: {0}")]
     Diverged(String),
-    /// There is no trained model to give.
+    /// A fit without a trained model.
     #[error("the model is not trained: {0}")]
     Untrained(String),
     /// The task was cancelled.
-    #[error("cancelled while talking to the parameter server")]
+    #[error("cancelled during an exchange with the parameter server")]
     Cancelled,
-    /// Bytes that are no checkpoint, or one of another fit.
+    /// Bytes that are not a checkpoint, or the checkpoint of another fit.
     #[error("{0}")]
     Checkpoint(String),
-    /// An invariant does not hold.
+    /// A violated invariant.
     #[error("parameter server: {0}")]
     Internal(String),
-    /// What the other side reported, or what a worker aborted the fit with.
+    /// An error that the peer reported, or with which a worker aborted the fit.
     #[error("{message}")]
     Reported {
         /// Its code.

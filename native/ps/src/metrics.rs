@@ -1,4 +1,4 @@
-//! What this process has exchanged with parameter servers, its own and others', for Spark's metric system.
+//! The exchanges of this process with parameter servers, its own and others', for Spark's metric system.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,7 @@ use firesteel_core::compression::Distortion;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::wire::Codecs;
+use crate::model::Codecs;
 
 static COMMITS: AtomicU64 = AtomicU64::new(0);
 static PULLS: AtomicU64 = AtomicU64::new(0);
@@ -23,20 +23,21 @@ static COMPRESSED: Mutex<Compressed> = Mutex::new(Compressed {
 
 /// The compressed messages.
 struct Compressed {
-    /// Their bytes as f32.
+    /// Their uncompressed size in bytes.
     original: u64,
-    /// The bytes of their code.
+    /// Their compressed size in bytes.
     bytes: u64,
     distortion: Distortion,
 }
 
-/// Counters since the process began. A server counts what it applies, a worker of another process what it has had applied.
+/// Counters since the process started. A server counts the updates it applies, a worker of another process its own
+/// applied updates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metrics {
     /// Commits and saves.
     pub commits: u64,
-    /// Pulls, those of exchanges included.
+    /// Pulls, including those of exchanges.
     pub pulls: u64,
     /// Bytes sent over sockets.
     pub bytes_sent: u64,
@@ -46,15 +47,15 @@ pub struct Metrics {
     pub staleness_sum: u64,
     /// The largest staleness of a commit.
     pub staleness_max: u64,
-    /// Rows trained in what was committed or saved.
+    /// Rows trained in the committed or saved windows.
     pub rows: u64,
-    /// Bytes of the compressed messages as f32 by those of their code; 1 before the first.
+    /// The uncompressed size of the compressed messages divided by their compressed size; 1 before the first message.
     pub compression_ratio: f64,
-    /// Their relative error, the root mean square.
+    /// The relative error of the compressed messages, as a root mean square.
     pub compression_error: f64,
 }
 
-/// The counters as they are now.
+/// Returns the current counters.
 #[must_use]
 pub fn metrics() -> Metrics {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

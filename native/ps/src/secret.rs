@@ -1,4 +1,4 @@
-//! The fit's secret and the proofs by which two peers show each other that they know it.
+//! The fit's secret, and the proofs by which two peers show each other that they know it.
 
 use std::fmt;
 use std::io;
@@ -12,16 +12,16 @@ use crate::error::PsError;
 /// The length of a nonce and of a proof in bytes.
 pub(crate) const PROOF_LEN: usize = 32;
 
-/// A random number used once.
+/// A number used once.
 pub(crate) type Nonce = [u8; PROOF_LEN];
 
-/// HMAC-SHA256 of what both peers know of a connection.
+/// The HMAC-SHA256 of the transcript of a connection.
 pub(crate) type Proof = [u8; PROOF_LEN];
 
-/// Who proves, so that no peer can be answered with its own proof.
+/// The side that proves itself, so that a peer cannot be answered with its own proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// The driver's side.
+    /// The server's side.
     Server,
     /// The worker's side.
     Client,
@@ -49,17 +49,17 @@ impl Secret {
         Ok(Self(bytes))
     }
 
-    /// Whether both are the same secret, in constant time.
+    /// Compares two secrets in constant time.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 
-    /// What `role` proves itself with on a connection of this fit over which these nonces were exchanged.
+    /// Returns the proof of `role` for a connection.
     pub(crate) fn prove(&self, role: Role, transcript: &Transcript<'_>) -> Result<Proof, PsError> {
         Ok(self.mac(role, transcript)?.finalize().into_bytes().into())
     }
 
-    /// Whether `proof` is what `role` must prove itself with, compared in constant time.
+    /// Compares `proof` with the expected proof of `role` in constant time.
     pub(crate) fn verify(
         &self,
         role: Role,
@@ -70,8 +70,9 @@ impl Secret {
     }
 
     fn mac(&self, role: Role, transcript: &Transcript<'_>) -> Result<Hmac<Sha256>, PsError> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0)
-            .map_err(|_| PsError::Internal("the secret is no key of HMAC-SHA256".to_owned()))?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).map_err(|_| {
+            PsError::Internal("the secret is not a valid key for HMAC-SHA256".to_owned())
+        })?;
         mac.update(match role {
             Role::Server => b"firesteel parameter server, server side",
             Role::Client => b"firesteel parameter server, client side",
@@ -91,7 +92,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What both peers know of a connection and bind their proofs to.
+/// The data of a connection that both peers know and to which they bind their proofs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transcript<'a> {
     /// The protocol version.
@@ -104,7 +105,7 @@ pub(crate) struct Transcript<'a> {
     pub(crate) server: &'a Nonce,
 }
 
-/// A fresh nonce from the operating system.
+/// Returns a fresh nonce from the operating system.
 pub(crate) fn nonce() -> Result<Nonce, PsError> {
     let mut nonce = [0; PROOF_LEN];
     getrandom::fill(&mut nonce).map_err(|error| PsError::System {

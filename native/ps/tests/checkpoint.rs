@@ -1,4 +1,4 @@
-//! Fits that are interrupted and go on from a checkpoint.
+//! Fits that are interrupted and resume from a checkpoint.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -60,7 +60,7 @@ fn server_optimizers() -> [OptimizerSpec; 4] {
     ]
 }
 
-/// Every strategy, and those that take a server optimizer with each.
+/// Every strategy, and those with a server optimizer once with each.
 fn strategies() -> Vec<StrategySpec> {
     let mut all = Vec::new();
     for name in strategy::names() {
@@ -86,7 +86,7 @@ fn start(parameters: usize) -> Vec<f32> {
     (0..parameters).map(|index| (index as f32).sin()).collect()
 }
 
-/// A gradient that depends on where it is taken and on the mini-batch.
+/// A gradient that depends on the replica and on the mini-batch.
 fn gradient(replica: &[f32], at: Position, gradient: &mut [f32]) {
     let phase = (at.epoch * 100 + at.batch) as f32;
     for ((index, x), g) in replica.iter().enumerate().zip(gradient) {
@@ -94,12 +94,12 @@ fn gradient(replica: &[f32], at: Position, gradient: &mut [f32]) {
     }
 }
 
-/// Trains one worker by the real rules from where the server has it, for that many windows at most.
+/// Trains one worker by the real rules from its position on the server, for at most `windows` windows.
 fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
     let strategy = strategy::resolve(&spec.strategy, spec.optimizer.as_ref()).unwrap();
     let registered = registration(0, attempt, 5);
     let client = client_spec(spec, server.port());
-    let mut peer = Peer::connect(Road::Memory, &client, PARAMETERS, registered);
+    let mut peer = Peer::connect(Transport::Memory, &client, PARAMETERS, registered);
     peer.pull();
     let mut replica = peer.center.clone();
     let mut rule = strategy.worker(PARAMETERS, 1);
@@ -143,7 +143,7 @@ fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
     }
 }
 
-/// Sends what `commit` writes, in the way of the strategy.
+/// Sends the message that `commit` writes, as the strategy requires.
 fn finish_window(
     peer: &mut Peer,
     strategy: &dyn Strategy,
@@ -184,7 +184,7 @@ fn resumed(spec: &ServerSpec, parameters: usize, bytes: &[u8]) -> Result<Server,
     Server::resume(&spec, layout(parameters), &Checkpoint::read(bytes)?)
 }
 
-/// The specification under which [`resumed`] opens its server.
+/// The specification with which [`resumed`] opens its server.
 fn again(spec: &ServerSpec) -> ServerSpec {
     ServerSpec { fit: format!("{}-resumed", spec.fit), ..spec.clone() }
 }
@@ -192,7 +192,7 @@ fn again(spec: &ServerSpec) -> ServerSpec {
 #[test]
 fn one_worker_goes_on_from_a_checkpoint_bit_for_bit_as_if_nothing_had_happened() {
     for strategy in strategies() {
-        // These strategies' replicas are not the center variable, and a retry loses them.
+        // In these strategies the replica differs from the center variable, and a retry loses it.
         if matches!(strategy.name.as_str(), "aeasgd" | "eamsgd" | "easgd") {
             continue;
         }
@@ -227,7 +227,7 @@ fn the_workers_of_a_checkpoint_go_on_in_fewer_tasks_and_start_their_epochs_again
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
     let mut peers = [0, 1, 2, 3]
-        .map(|task| Peer::connect(Road::Memory, &client, SMALL, registration(task, 4, 3)));
+        .map(|task| Peer::connect(Transport::Memory, &client, SMALL, registration(task, 4, 3)));
     for _ in 0..4 {
         for peer in &mut peers {
             peer.contribute(1.0).unwrap();
@@ -246,7 +246,7 @@ fn the_workers_of_a_checkpoint_go_on_in_fewer_tasks_and_start_their_epochs_again
         let mut registration = registration(partition, 5, 3);
         registration.worker = WorkerId { partition, index };
         registration.content = 8;
-        Peer::connect(Road::Memory, &client, SMALL, registration)
+        Peer::connect(Transport::Memory, &client, SMALL, registration)
     });
     assert!(peers.iter().all(|peer| peer.position == Position { epoch: 1, batch: 0 }));
     for _ in 0..6 {
@@ -297,7 +297,7 @@ fn two_workers(strategy: &str) -> (ServerSpec, Server, Vec<u8>) {
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
     let mut peers = [0, 1]
-        .map(|worker| Peer::connect(Road::Memory, &client, SMALL, registration(worker, 4, 3)));
+        .map(|worker| Peer::connect(Transport::Memory, &client, SMALL, registration(worker, 4, 3)));
     for _ in 0..4 {
         peers[0].commit(1.0).unwrap();
     }
@@ -321,7 +321,7 @@ fn a_resumed_fit_has_the_progress_and_no_lease_and_takes_attempts_with_lower_num
     assert!(warning.contains("resumed in epoch 1 of 3"), "{warning}");
     let client = client_spec(&again(&spec), server.port());
     let mut peers = [0, 1]
-        .map(|worker| Peer::connect(Road::Socket, &client, SMALL, registration(worker, 0, 3)));
+        .map(|worker| Peer::connect(Transport::Socket, &client, SMALL, registration(worker, 0, 3)));
     assert_eq!(peers[0].position, Position { epoch: 1, batch: 1 });
     assert_eq!(peers[1].position, Position { epoch: 0, batch: 1 });
     peers[0].pull();
@@ -339,7 +339,7 @@ fn a_worker_whose_rows_are_others_than_in_the_interrupted_fit_starts_its_epoch_a
     let server = resumed(&spec, SMALL, &bytes).unwrap();
     let client = client_spec(&again(&spec), server.port());
     let other = Registration { content: 8, ..registration(0, 0, 3) };
-    let peer = Peer::connect(Road::Memory, &client, SMALL, other);
+    let peer = Peer::connect(Transport::Memory, &client, SMALL, other);
     assert_eq!(peer.position, Position { epoch: 1, batch: 0 });
     let warnings = server.status().warnings;
     assert!(warnings.last().unwrap().contains("than the interrupted fit did"), "{warnings:?}");
@@ -356,7 +356,7 @@ fn a_checkpoint_holds_no_window_in_part_while_workers_go_on() {
             let client = &client;
             scope.spawn(move || {
                 let registered = registration(worker, 1, 200);
-                let mut peer = Peer::connect(Road::Memory, client, PARAMETERS, registered);
+                let mut peer = Peer::connect(Transport::Memory, client, PARAMETERS, registered);
                 peer.buffers.floats.fill(1.0);
                 for _ in 0..200 {
                     peer.commit(1.0).unwrap();
@@ -371,7 +371,7 @@ fn a_checkpoint_holds_no_window_in_part_while_workers_go_on() {
             let resumed = resumed(&spec, PARAMETERS, &bytes).unwrap();
             let client = client_spec(&again(&spec), resumed.port());
             let mut reader =
-                Peer::connect(Road::Memory, &client, PARAMETERS, registration(0, 9, 200));
+                Peer::connect(Transport::Memory, &client, PARAMETERS, registration(0, 9, 200));
             assert_eq!(reader.pull().version, version);
             assert_eq!(reader.center, vec![version as f32; PARAMETERS]);
         }
@@ -385,7 +385,7 @@ fn the_first_round_after_a_resume_waits_for_all_workers_that_are_not_done() {
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
     let mut peers = [0, 1]
-        .map(|worker| Peer::connect(Road::Memory, &client, SMALL, registration(worker, 4, 3)));
+        .map(|worker| Peer::connect(Transport::Memory, &client, SMALL, registration(worker, 4, 3)));
     for peer in &mut peers {
         peer.contribute(1.0).unwrap();
     }
@@ -403,18 +403,18 @@ fn the_first_round_after_a_resume_waits_for_all_workers_that_are_not_done() {
     let second =
         Server::resume(&spec_again, layout(SMALL), &Checkpoint::read(&bytes).unwrap()).unwrap();
     let client = client_spec(&spec_again, second.port());
-    let mut first = Peer::connect(Road::Memory, &client, SMALL, registration(0, 0, 3));
+    let mut first = Peer::connect(Transport::Memory, &client, SMALL, registration(0, 0, 3));
     assert_eq!(first.position.batch, 1);
     first.contribute(1.0).unwrap();
     assert_eq!(second.status().version, 1, "the other one is missing");
-    let mut other = Peer::connect(Road::Memory, &client, SMALL, registration(1, 1, 3));
+    let mut other = Peer::connect(Transport::Memory, &client, SMALL, registration(1, 1, 3));
     other.contribute(1.0).unwrap();
     assert_eq!(first.close_round().unwrap().version, 2);
     drop(second);
 
     let third = resumed(&spec, SMALL, &bytes).unwrap();
     let client = client_spec(&again(&spec), third.port());
-    let _one = Peer::connect(Road::Memory, &client, SMALL, registration(0, 0, 3));
+    let _one = Peer::connect(Transport::Memory, &client, SMALL, registration(0, 0, 3));
     thread::sleep(Duration::from_millis(400));
     let failure = third.status().failure.unwrap();
     assert_eq!(failure.code, ErrorCode::StartTimeout.number());
@@ -426,7 +426,7 @@ fn the_members_of_an_ensemble_are_kept() {
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
     for worker in 0..2 {
-        let mut peer = Peer::connect(Road::Memory, &client, SMALL, registration(worker, 1, 1));
+        let mut peer = Peer::connect(Transport::Memory, &client, SMALL, registration(worker, 1, 1));
         peer.pull();
         peer.save(worker as f32 + 1.0).unwrap();
         peer.channel.finish().unwrap();
@@ -479,7 +479,7 @@ fn a_fit_that_has_failed_or_diverged_gives_no_checkpoint() {
     let spec = server_spec(1, 2);
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
-    let mut peer = Peer::connect(Road::Memory, &client, SMALL, registration(0, 1, 4));
+    let mut peer = Peer::connect(Transport::Memory, &client, SMALL, registration(0, 1, 4));
     peer.commit(f32::MAX).unwrap();
     peer.commit(f32::MAX).unwrap();
     assert_eq!(server.checkpoint("").unwrap_err().code(), ErrorCode::Diverged);
@@ -489,7 +489,7 @@ fn a_fit_that_has_failed_or_diverged_gives_no_checkpoint() {
     assert_eq!(server.checkpoint("").unwrap_err().code(), ErrorCode::ServerUnreachable);
 }
 
-/// The bytes with the checksum that belongs to them.
+/// Replaces the checksum by the right one.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     let end = bytes.len().saturating_sub(8);
     bytes.truncate(end);
@@ -507,7 +507,7 @@ fn what_is_damaged_is_said() {
         assert!(error.to_string().contains(text), "{error}");
     };
     refused(&[], "0 bytes");
-    refused(b"not one of ours", "no checkpoint of Firesteel");
+    refused(b"not one of ours", "not a Firesteel checkpoint");
     refused(&bytes[..bytes.len() - 1], "checksum");
     let with = |place: usize, value: &[u8]| {
         let mut changed = bytes.clone();
@@ -523,7 +523,7 @@ fn what_is_damaged_is_said() {
     refused(&sealed(with(place, b"99")), "shorter than its header says");
     let mut longer = bytes.clone();
     longer.splice(bytes.len() - 8..bytes.len() - 8, [0; 3]);
-    refused(&sealed(longer), "3 bytes are left");
+    refused(&sealed(longer), "3 bytes follow");
 }
 
 proptest! {
@@ -550,7 +550,7 @@ proptest! {
             for worker in 0..2 {
                 let cancel = firesteel_core::CancelFlag::new();
                 let rows = Registration { content: 5, ..registration(worker, 0, 3) };
-                if let Ok(mut peer) = Peer::try_connect(Road::Memory, &client, SMALL, rows, &cancel) {
+                if let Ok(mut peer) = Peer::try_connect(Transport::Memory, &client, SMALL, rows, &cancel) {
                     peer.pull();
                     let _ = peer.commit(1.0);
                     let _ = server.status();

@@ -1,4 +1,4 @@
-//! What follows from the ends of epochs survives an interruption.
+//! The state of epoch evaluation survives an interruption.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use support::scoring::*;
 use support::*;
 
-/// A server in another process would have this specification as well, but it would not be in this one.
+/// The specification of a server in another process, under another fit because both are in this process here.
 fn again(spec: &ServerSpec) -> ServerSpec {
     ServerSpec { fit: format!("{}-resumed", spec.fit), ..spec.clone() }
 }
@@ -50,7 +50,7 @@ fn the_best_model_the_patience_the_plateau_and_the_metrics_are_those_of_an_undis
             let mut server = open(&spec, PARAMETERS);
             let join = |spec: &ServerSpec, server: &Server, attempt| {
                 [0, 1].map(|worker| {
-                    scoring::join(Road::Memory, spec, server, holding(worker, attempt, 1, 2))
+                    scoring::join(Transport::Memory, spec, server, holding(worker, attempt, 1, 2))
                 })
             };
             let mut peers = join(&spec, &server, 5);
@@ -62,7 +62,7 @@ fn the_best_model_the_patience_the_plateau_and_the_metrics_are_those_of_an_undis
                     peers = join(&spec, &server, 0);
                 }
                 for peer in &mut peers {
-                    // So that it knows of the reductions whether it has just come or not.
+                    // So that it knows the reductions even if it has just joined.
                     peer.pull();
                     match strategy {
                         "ensemble" => peer.save(epoch as f32 + 1.0).unwrap(),
@@ -115,7 +115,7 @@ fn an_epoch_that_was_being_scored_is_scored_anew() {
     let spec = spec(2, 2, controls());
     let server = open(&spec, PARAMETERS);
     let mut peers =
-        [0, 1].map(|worker| join(Road::Memory, &spec, &server, holding(worker, 5, 1, 2)));
+        [0, 1].map(|worker| join(Transport::Memory, &spec, &server, holding(worker, 5, 1, 2)));
     for peer in &mut peers {
         peer.commit(1.0).unwrap();
     }
@@ -124,7 +124,7 @@ fn an_epoch_that_was_being_scored_is_scored_anew() {
     drop(peers);
     let (spec, server) = resumed(&spec, server);
     let mut peers =
-        [0, 1].map(|worker| join(Road::Memory, &spec, &server, holding(worker, 0, 1, 2)));
+        [0, 1].map(|worker| join(Transport::Memory, &spec, &server, holding(worker, 0, 1, 2)));
     for peer in &mut peers {
         assert_eq!(peer.ask_on(), Assignment::Score { epoch: 0 });
     }
@@ -138,12 +138,12 @@ fn an_epoch_that_was_being_scored_is_scored_anew() {
 fn the_time_before_the_interruption_counts() {
     let spec = spec(1, 9, json!({"stopping": {"maxSeconds": 0.4}}));
     let server = open(&spec, PARAMETERS);
-    let mut peer = join(Road::Memory, &spec, &server, holding(0, 5, 1, 2));
+    let mut peer = join(Transport::Memory, &spec, &server, holding(0, 5, 1, 2));
     assert!(!peer.commit(1.0).unwrap().stop);
     drop(peer);
     thread::sleep(Duration::from_millis(500));
     let (spec, server) = resumed(&spec, server);
-    let mut peer = join(Road::Memory, &spec, &server, holding(0, 0, 1, 2));
+    let mut peer = join(Transport::Memory, &spec, &server, holding(0, 0, 1, 2));
     assert!(peer.commit(1.0).unwrap().stop);
 }
 
@@ -151,7 +151,7 @@ fn the_time_before_the_interruption_counts() {
 fn a_fit_with_other_metrics_refuses_the_checkpoint() {
     let spec = spec(1, 3, json!({"stopping": {"patience": 3}}));
     let server = open(&spec, PARAMETERS);
-    let mut peer = join(Road::Memory, &spec, &server, holding(0, 5, 1, 2));
+    let mut peer = join(Transport::Memory, &spec, &server, holding(0, 5, 1, 2));
     peer.commit(1.0).unwrap();
     peer.score(0, 2, 1.0);
     let bytes = server.checkpoint("of this test").unwrap().to_bytes().unwrap();
@@ -170,20 +170,20 @@ fn the_time_for_an_epoch_to_be_scored_begins_when_somebody_is_back() {
     spec.lease_millis = 400;
     let server = open(&spec, PARAMETERS);
     let mut peers =
-        [0, 1].map(|worker| join(Road::Memory, &spec, &server, holding(worker, 5, 1, 2)));
+        [0, 1].map(|worker| join(Transport::Memory, &spec, &server, holding(worker, 5, 1, 2)));
     for peer in &mut peers {
         peer.commit(1.0).unwrap();
     }
     drop(peers);
     let (spec, server) = resumed(&spec, server);
-    // The driver looks at the state while executors start and read their rows.
+    // The driver reads the state while executors start and read their rows.
     for _ in 0..6 {
         thread::sleep(Duration::from_millis(100));
         assert!(server.status().failure.is_none());
     }
-    let mut one = join(Road::Memory, &spec, &server, holding(0, 0, 1, 2));
+    let mut one = join(Transport::Memory, &spec, &server, holding(0, 0, 1, 2));
     assert_eq!(one.ask().1, Assignment::Wait);
-    let mut two = join(Road::Memory, &spec, &server, holding(1, 0, 1, 2));
+    let mut two = join(Transport::Memory, &spec, &server, holding(1, 0, 1, 2));
     assert_eq!(one.ask_on(), Assignment::Score { epoch: 0 });
     one.score(0, 2, 1.0);
     assert_eq!(two.ask_on(), Assignment::Score { epoch: 0 });
@@ -191,7 +191,7 @@ fn the_time_for_an_epoch_to_be_scored_begins_when_somebody_is_back() {
     let validation = epoch(&server, 0).validation.unwrap();
     assert_eq!((validation.rows, validation.loss), (4, Some(2.0)));
     assert_eq!(
-        server.status().warnings.iter().filter(|text| text.contains("judged without")).count(),
+        server.status().warnings.iter().filter(|text| text.contains("evaluated without")).count(),
         0
     );
 }
@@ -200,14 +200,14 @@ fn the_time_for_an_epoch_to_be_scored_begins_when_somebody_is_back() {
 fn a_worker_that_had_no_rows_and_has_some_after_a_resume_trains_them() {
     let spec = ServerSpec { epochs: 3, ..server_spec(2, 3) };
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Memory, &spec, &server, registration(0, 5, 1));
-    let mut two = join(Road::Memory, &spec, &server, registration(1, 5, 0));
+    let mut one = join(Transport::Memory, &spec, &server, registration(0, 5, 1));
+    let mut two = join(Transport::Memory, &spec, &server, registration(1, 5, 0));
     assert_eq!(two.position.epoch, 3);
     two.channel.finish().unwrap();
     one.commit(1.0).unwrap();
     drop((one, two));
     let (spec, server) = resumed(&spec, server);
-    let one = join(Road::Memory, &spec, &server, registration(0, 0, 1));
-    let two = join(Road::Memory, &spec, &server, registration(1, 0, 1));
+    let one = join(Transport::Memory, &spec, &server, registration(0, 0, 1));
+    let two = join(Transport::Memory, &spec, &server, registration(1, 0, 1));
     assert_eq!((one.position.epoch, two.position.epoch), (1, 1));
 }

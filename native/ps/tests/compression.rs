@@ -1,4 +1,4 @@
-//! Compressed commits and pulls: over sockets and through memory the same, resent once, refused where they are malformed.
+//! Compressed commits and pulls: the same over sockets and memory, resent once, refused if malformed.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -12,7 +12,7 @@ use support::proxy::Proxy;
 use support::raw::{Raw, window};
 use support::*;
 
-/// More than two stripes, and no multiple of a block.
+/// More than two stripes, and not a multiple of a block.
 const PARAMETERS: usize = 70_001;
 
 const CODES: [CompressionSpec; 4] = [
@@ -40,11 +40,11 @@ fn spec(strategy: &str, compression: CompressionSpec, pull: bool) -> ServerSpec 
     spec
 }
 
-fn peer(road: Road, spec: &ServerSpec, port: u16, parameters: usize) -> Peer {
-    Peer::connect(road, &client_spec(spec, port), parameters, registration(0, 1, 1000))
+fn peer(transport: Transport, spec: &ServerSpec, port: u16, parameters: usize) -> Peer {
+    Peer::connect(transport, &client_spec(spec, port), parameters, registration(0, 1, 1000))
 }
 
-/// Numbers of very different sizes that look random.
+/// Pseudo-random numbers of very different sizes.
 fn message(step: u64, parameters: usize) -> Vec<f32> {
     let mut state = step + 1;
     let mut next = move || {
@@ -55,7 +55,7 @@ fn message(step: u64, parameters: usize) -> Vec<f32> {
     (0..parameters).map(|_| next() * next() * next() * 0.1).collect()
 }
 
-/// How a worker gives its window and takes the center variable.
+/// The request by which a worker sends its window and reads the center variable.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     CommitAndPull,
@@ -119,7 +119,7 @@ fn the_server_adds_what_an_encoder_with_error_feedback_sends() {
     for compression in CODES {
         let spec = spec("downpour", compression, false);
         let server = open(&spec, PARAMETERS);
-        let mut peer = peer(Road::Socket, &spec, server.port(), PARAMETERS);
+        let mut peer = peer(Transport::Socket, &spec, server.port(), PARAMETERS);
         let mut feedback = ErrorFeedback::new(compression.codec(PARAMETERS).unwrap(), PARAMETERS);
         let (mut center, mut sent) = (vec![0.0_f32; PARAMETERS], vec![0.0; PARAMETERS]);
         for step in 0..3 {
@@ -140,8 +140,8 @@ fn a_compressed_commit_that_is_sent_again_is_the_same_and_what_it_lost_is_counte
         let servers = specs.each_ref().map(|spec| open(spec, PARAMETERS));
         let proxy = Proxy::new(servers[0].port());
         let length = compression.codec(PARAMETERS).unwrap().encoded_len(PARAMETERS) as u64;
-        let mut cut = peer(Road::Socket, &specs[0], proxy.port, PARAMETERS);
-        let mut calm = peer(Road::Memory, &specs[1], servers[1].port(), PARAMETERS);
+        let mut cut = peer(Transport::Socket, &specs[0], proxy.port, PARAMETERS);
+        let mut calm = peer(Transport::Memory, &specs[1], servers[1].port(), PARAMETERS);
         for (step, (up, down)) in
             [(0, None), (length / 2, None), (u64::MAX, Some(0)), (length, Some(9))]
                 .into_iter()
@@ -165,12 +165,12 @@ fn a_compressed_commit_that_is_sent_again_is_the_same_and_what_it_lost_is_counte
 #[test]
 fn a_compressed_pull_is_the_center_variable_rounded_which_itself_stays_exact() {
     for compression in [CompressionSpec::Bf16 {}, CompressionSpec::F16 {}] {
-        for road in ROADS {
+        for transport in ROADS {
             let mut spec = spec("downpour", compression, true);
             spec.epochs = 1;
             let server = open(&spec, PARAMETERS);
             let client = client_spec(&spec, server.port());
-            let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 3));
+            let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 3));
             let mut codec = compression.codec(PARAMETERS).unwrap();
             let mut exact = vec![0.0_f32; PARAMETERS];
             let mut feedback =
@@ -207,7 +207,7 @@ fn training_reaches_its_aim_with_every_code() {
             let server = open(&spec, 3000);
             let client = client_spec(&spec, server.port());
             let mut peers = [0, 1].map(|partition| {
-                Peer::connect(Road::Socket, &client, 3000, registration(partition, 1, 1000))
+                Peer::connect(Transport::Socket, &client, 3000, registration(partition, 1, 1000))
             });
             for peer in &mut peers {
                 peer.pull();
@@ -231,11 +231,11 @@ fn training_reaches_its_aim_with_every_code() {
 #[test]
 fn nan_in_a_compressed_commit_fails_the_fit_and_names_the_tensor() {
     for compression in CODES {
-        for road in ROADS {
+        for transport in ROADS {
             for value in [f32::NAN, f32::NEG_INFINITY] {
                 let spec = spec("downpour", compression, false);
                 let server = open(&spec, PARAMETERS);
-                let mut peer = peer(road, &spec, server.port(), PARAMETERS);
+                let mut peer = peer(transport, &spec, server.port(), PARAMETERS);
                 give(&mut peer, &message(1, PARAMETERS), Way::CommitAndPull).unwrap();
                 let mut message = message(2, PARAMETERS);
                 message[PARAMETERS - 1] = value;
@@ -252,10 +252,10 @@ fn nan_in_a_compressed_commit_fails_the_fit_and_names_the_tensor() {
 
 #[test]
 fn a_message_of_a_wrong_length_is_refused_and_takes_nothing_along() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = spec("downpour", CODES[3], false);
         let server = open(&spec, PARAMETERS);
-        let mut peer = peer(road, &spec, server.port(), PARAMETERS);
+        let mut peer = peer(transport, &spec, server.port(), PARAMETERS);
         let error = give(&mut peer, &[1.0; 5], Way::Exchange).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Protocol);
         peer.buffers.floats.push(0.0);
@@ -267,7 +267,7 @@ fn a_message_of_a_wrong_length_is_refused_and_takes_nothing_along() {
     }
 }
 
-/// A peer that has proved itself and holds its lease.
+/// An authenticated peer that holds its lease.
 fn registered(spec: &ServerSpec, server: &Server, parameters: usize) -> Raw {
     let hash = layout(parameters).hash();
     let mut raw = Raw::open(server.port(), &spec.fit, SECRET, hash, parameters as u64);
@@ -307,7 +307,7 @@ fn malformed_codes_are_refused_and_harm_nobody() {
         assert!(raw.is_closed());
         let status = server.status();
         assert_eq!((status.version, status.failure), (0, None));
-        let mut peer = peer(Road::Socket, &spec, server.port(), 10);
+        let mut peer = peer(Transport::Socket, &spec, server.port(), 10);
         give(&mut peer, &[0.5; 10], Way::Exchange).unwrap();
         assert_eq!(server.status().version, 1);
     }
@@ -334,7 +334,7 @@ fn a_length_that_is_not_the_codes_is_refused_before_it_is_read() {
 fn ratio_and_error_are_in_status_and_summary() {
     let spec = spec("downpour", CompressionSpec::TopK { ratio: 0.25 }, false);
     let server = open(&spec, 8);
-    let mut peer = peer(Road::Socket, &spec, server.port(), 8);
+    let mut peer = peer(Transport::Socket, &spec, server.port(), 8);
     give(&mut peer, &[4.0, 0.0, -3.0, 0.0, 0.0, 0.0, 0.0, 12.0], Way::Exchange).unwrap();
     assert_eq!(peer.center, [4.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 12.0]);
     let status = serde_json::to_value(server.status()).unwrap();
@@ -352,7 +352,7 @@ fn ratio_and_error_are_in_status_and_summary() {
     let plain = server_spec(1, 1);
     let server = open(&plain, 8);
     let mut peer = Peer::connect(
-        Road::Socket,
+        Transport::Socket,
         &client_spec(&plain, server.port()),
         8,
         registration(0, 1, 1000),

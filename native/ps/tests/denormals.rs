@@ -1,4 +1,4 @@
-//! Moments that decay to denormal numbers: the server flushes them on whichever thread its update rules run.
+//! Moments that decay to denormal numbers: the server flushes them on every thread that runs its update rules.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -21,16 +21,16 @@ const ADAM: OptimizerSpec = OptimizerSpec::Adam {
     amsgrad: false,
 };
 
-/// The bits of the center variable after a round with a small gradient and many without one, whose worker's thread flushes
-/// as a task's does or leaves the processor as it is.
-fn trained(road: Road, flush: bool) -> Vec<u32> {
+/// Returns the bits of the center variable after a round with a small gradient and many rounds without one. The
+/// worker's thread flushes denormals as a task's thread does, or not.
+fn trained(transport: Transport, flush: bool) -> Vec<u32> {
     let _flush = flush.then(FlushDenormals::new);
     let mut spec = server_spec(1, 1);
     spec.strategy = StrategySpec::named("sync");
     spec.optimizer = Some(ADAM);
     let server = open(&spec, PARAMETERS);
     let client = client_spec(&spec, server.port());
-    let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 2 * ROUNDS));
+    let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 2 * ROUNDS));
     peer.round(1e-35).unwrap();
     for _ in 1..ROUNDS {
         peer.round(0.0).unwrap();
@@ -40,11 +40,13 @@ fn trained(road: Road, flush: bool) -> Vec<u32> {
 
 #[test]
 fn adam_on_the_server_gives_the_same_bits_through_memory_and_through_a_socket() {
-    let expected = trained(Road::Memory, true);
+    let expected = trained(Transport::Memory, true);
     assert!(f32::from_bits(expected[0]) < 0.0);
-    for (road, flush) in [(Road::Memory, false), (Road::Socket, true), (Road::Socket, false)] {
-        let bits = trained(road, flush);
+    for (transport, flush) in
+        [(Transport::Memory, false), (Transport::Socket, true), (Transport::Socket, false)]
+    {
+        let bits = trained(transport, flush);
         let differ = bits.iter().zip(&expected).filter(|(one, other)| one != other).count();
-        assert_eq!(differ, 0, "{road:?}, flushed by the worker: {flush}");
+        assert_eq!(differ, 0, "{transport:?}, flushed by the worker: {flush}");
     }
 }

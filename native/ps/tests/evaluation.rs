@@ -17,24 +17,24 @@ use support::*;
 
 #[test]
 fn an_epoch_is_scored_on_the_version_that_its_last_window_made_whatever_comes_after() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = spec(2, 2, json!({}));
         let server = open(&spec, PARAMETERS);
-        let mut one = join(road, &spec, &server, holding(0, 1, 2, 6));
-        let mut two = join(road, &spec, &server, holding(1, 1, 1, 2));
+        let mut one = join(transport, &spec, &server, holding(0, 1, 2, 6));
+        let mut two = join(transport, &spec, &server, holding(1, 1, 1, 2));
         assert!(!two.commit(1.0).unwrap().evaluation);
         assert!(!one.commit(1.0).unwrap().evaluation);
         assert_eq!(one.ask().1, Assignment::Wait);
         let answer = one.commit(1.0).unwrap();
         assert!(answer.evaluation, "the answer to the last window tells");
-        // The next epoch goes on meanwhile.
+        // Training of the next epoch continues meanwhile.
         two.commit(1.0).unwrap();
         for peer in [&mut one, &mut two] {
             peer.center.fill(f32::NAN);
             let (answer, assignment) = peer.ask();
             assert_eq!(assignment, Assignment::Score { epoch: 0 });
             assert!(answer.evaluation && !answer.stop);
-            assert!(peer.center.iter().all(|&c| c == 3.0), "{road:?}");
+            assert!(peer.center.iter().all(|&c| c == 3.0), "{transport:?}");
         }
         assert_eq!(epoch(&server, 0).validation, None);
         assert!(!one.score(0, 6, 1.0).evaluation);
@@ -65,21 +65,21 @@ fn an_epoch_is_scored_on_the_version_that_its_last_window_made_whatever_comes_af
 
 #[test]
 fn a_frozen_center_variable_is_exact_where_others_are_compressed() {
-    for road in ROADS {
+    for transport in ROADS {
         let mut spec = spec(1, 1, json!({}));
         spec.strategy.compression = Some(CompressionSpec::Bf16 {});
         spec.strategy.compress_pull = Some(true);
         let server = open(&spec, PARAMETERS);
-        let mut peer = join(road, &spec, &server, holding(0, 1, 3, 2));
-        // Sums of numbers of 8 bits that take more.
+        let mut peer = join(transport, &spec, &server, holding(0, 1, 3, 2));
+        // Sums of values of 8 bits that need more bits.
         peer.exchange(1.0).unwrap();
         peer.exchange(1.0 / 64.0).unwrap();
         peer.commit(1.0 / 2048.0).unwrap();
         assert_eq!(peer.ask().1, Assignment::Score { epoch: 0 });
         let exact = 1.0 + 1.0 / 64.0 + 1.0 / 2048.0;
-        assert!(peer.center.iter().all(|&c| c == exact), "{road:?}: {}", peer.center[0]);
+        assert!(peer.center.iter().all(|&c| c == exact), "{transport:?}: {}", peer.center[0]);
         peer.pull();
-        assert!(peer.center.iter().all(|&c| c != exact), "{road:?}: {}", peer.center[0]);
+        assert!(peer.center.iter().all(|&c| c != exact), "{transport:?}: {}", peer.center[0]);
     }
 }
 
@@ -87,8 +87,8 @@ fn a_frozen_center_variable_is_exact_where_others_are_compressed() {
 fn metrics_of_all_workers_merge() {
     let spec = spec(2, 1, json!({"metrics": ["accuracy", "confusion"]}));
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Socket, &spec, &server, holding(0, 1, 1, 4));
-    let mut two = join(Road::Memory, &spec, &server, holding(1, 1, 1, 4));
+    let mut one = join(Transport::Socket, &spec, &server, holding(0, 1, 1, 4));
+    let mut two = join(Transport::Memory, &spec, &server, holding(1, 1, 1, 4));
     one.commit(1.0).unwrap();
     two.commit(1.0).unwrap();
     // Rows, weight, loss and its weight, hits, and the matrix.
@@ -110,10 +110,10 @@ fn sums_of_any_size_that_the_metrics_have_go_over_a_socket_and_larger_ones_do_no
     spec.network = network.into();
     spec.data.labels = ["a", "p"].map(|column| classes(column, 500)).to_vec();
     let server = open(&spec, PARAMETERS);
-    let mut peer = join(Road::Socket, &spec, &server, holding(0, 1, 1, 4));
+    let mut peer = join(Transport::Socket, &spec, &server, holding(0, 1, 1, 4));
     peer.commit(1.0).unwrap();
     let set = MetricSet::new(&spec.controls, &spec.data.labels, spec.network.outputs()).unwrap();
-    // Rows, and whatever the metrics add up.
+    // The number of rows, and any sums of metrics.
     let mut sums = vec![1.0; set.encoded_len()];
     assert!(sums.len() > 2 * 500 * 500);
     peer.channel.score(0, &sums).unwrap();
@@ -131,8 +131,8 @@ fn classes(column: &str, classes: usize) -> LabelSpec {
 fn scores_count_once_and_only_while_they_are_wanted() {
     let spec = spec(2, 2, json!({}));
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Socket, &spec, &server, holding(0, 1, 1, 5));
-    let mut two = join(Road::Memory, &spec, &server, holding(1, 1, 1, 5));
+    let mut one = join(Transport::Socket, &spec, &server, holding(0, 1, 1, 5));
+    let mut two = join(Transport::Memory, &spec, &server, holding(1, 1, 1, 5));
     one.score(0, 5, 100.0);
     one.commit(1.0).unwrap();
     two.commit(1.0).unwrap();
@@ -148,20 +148,20 @@ fn scores_count_once_and_only_while_they_are_wanted() {
     }
     let plain = server_spec(1, 1);
     let other = open(&plain, PARAMETERS);
-    let mut peer = join(Road::Socket, &plain, &other, holding(0, 1, 1, 5));
+    let mut peer = join(Transport::Socket, &plain, &other, holding(0, 1, 1, 5));
     assert_eq!(peer.ask().1, Assignment::Over, "nothing depends on the end of an epoch");
     assert_eq!(peer.channel.score(0, &[0.0; 4]).unwrap_err().code(), ErrorCode::Protocol);
 }
 
 #[test]
 fn a_worker_that_dies_while_its_rows_are_wanted_is_replaced_or_left_out() {
-    for road in ROADS {
+    for transport in ROADS {
         for retries in [true, false] {
             let mut spec = spec(2, 1, json!({}));
             spec.lease_millis = 1_000;
             let server = open(&spec, PARAMETERS);
-            let mut one = join(road, &spec, &server, holding(0, 1, 1, 2));
-            let mut two = join(road, &spec, &server, holding(1, 1, 1, 2));
+            let mut one = join(transport, &spec, &server, holding(0, 1, 1, 2));
+            let mut two = join(transport, &spec, &server, holding(1, 1, 1, 2));
             one.commit(1.0).unwrap();
             two.commit(1.0).unwrap();
             one.score(0, 2, 1.0);
@@ -170,7 +170,7 @@ fn a_worker_that_dies_while_its_rows_are_wanted_is_replaced_or_left_out() {
             server.attempt_ended(1, 1);
             assert_eq!(one.ask().1, Assignment::Wait);
             if retries {
-                let mut retry = join(road, &spec, &server, holding(1, 2, 1, 2));
+                let mut retry = join(transport, &spec, &server, holding(1, 2, 1, 2));
                 assert_eq!(retry.position.epoch, 1, "everything is trained");
                 assert_eq!(retry.ask().1, Assignment::Score { epoch: 0 });
                 retry.score(0, 2, 3.0);
@@ -188,7 +188,7 @@ fn a_worker_that_dies_while_its_rows_are_wanted_is_replaced_or_left_out() {
             } else {
                 assert_eq!((validation.rows, validation.loss), (2, Some(1.0)));
                 let warning =
-                    "epoch 0 is judged without the held-out rows of worker 1.0, which has gone";
+                    "epoch 0 is evaluated without the held-out rows of worker 1.0, which is gone";
                 assert_eq!(status.warnings, [warning]);
                 assert_eq!(server.snapshot().unwrap_err().code(), ErrorCode::Untrained);
             }
@@ -201,8 +201,8 @@ fn a_worker_that_dies_in_the_middle_of_an_epoch_holds_its_end_up_for_a_lease_onl
     let mut spec = spec(2, 2, json!({}));
     spec.lease_millis = 1_000;
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Memory, &spec, &server, holding(0, 1, 1, 2));
-    let mut two = join(Road::Memory, &spec, &server, holding(1, 1, 2, 2));
+    let mut one = join(Transport::Memory, &spec, &server, holding(0, 1, 1, 2));
+    let mut two = join(Transport::Memory, &spec, &server, holding(1, 1, 2, 2));
     two.commit(1.0).unwrap();
     drop(two);
     server.attempt_ended(1, 1);
@@ -212,12 +212,12 @@ fn a_worker_that_dies_in_the_middle_of_an_epoch_holds_its_end_up_for_a_lease_onl
     assert_eq!(one.ask_on(), Assignment::Score { epoch: 0 });
     assert!(start.elapsed() > Duration::from_millis(800));
     one.score(0, 2, 1.0);
-    // Nobody is waited for twice.
+    // No worker is waited for twice.
     assert_eq!(one.ask().1, Assignment::Score { epoch: 1 });
     let warnings = server.status().warnings;
-    assert_eq!(warnings[0], "epoch 0 is judged without workers 1.0, which have not trained it");
-    // Its retry comes back before the end, and is there for the rest.
-    let mut retry = join(Road::Memory, &spec, &server, holding(1, 2, 2, 2));
+    assert_eq!(warnings[0], "epoch 0 is evaluated without workers 1.0, which have not trained it");
+    // Its retry comes back before the end and takes part in the rest.
+    let mut retry = join(Transport::Memory, &spec, &server, holding(1, 2, 2, 2));
     one.score(1, 2, 1.0);
     assert_eq!(retry.ask().1, Assignment::Over);
     for _ in 0..3 {
@@ -235,14 +235,14 @@ fn a_worker_that_never_starts_holds_an_epoch_up_for_a_lease_only() {
     let mut spec = spec(2, 1, json!({}));
     spec.lease_millis = 1_000;
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Socket, &spec, &server, holding(0, 1, 1, 2));
+    let mut one = join(Transport::Socket, &spec, &server, holding(0, 1, 1, 2));
     one.commit(1.0).unwrap();
     assert_eq!(one.ask().1, Assignment::Wait);
     assert_eq!(one.ask_on(), Assignment::Score { epoch: 0 });
     one.score(0, 2, 1.0);
     assert_eq!(one.ask().1, Assignment::Over);
     one.channel.finish().unwrap();
-    let mut late = join(Road::Socket, &spec, &server, holding(1, 1, 1, 2));
+    let mut late = join(Transport::Socket, &spec, &server, holding(1, 1, 1, 2));
     late.commit(1.0).unwrap();
     assert_eq!(late.ask().1, Assignment::Over);
     late.channel.finish().unwrap();
@@ -256,8 +256,8 @@ fn a_round_does_not_wait_for_a_worker_that_has_trained_everything() {
     spec.strategy.name = "averaging".to_owned();
     spec.strategy.window = None;
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Memory, &spec, &server, holding(0, 1, 1, 2));
-    let mut two = join(Road::Socket, &spec, &server, holding(1, 1, 3, 2));
+    let mut one = join(Transport::Memory, &spec, &server, holding(0, 1, 1, 2));
+    let mut two = join(Transport::Socket, &spec, &server, holding(1, 1, 3, 2));
     two.contribute(2.0).unwrap();
     one.round(4.0).unwrap();
     two.close_round().unwrap();
@@ -282,8 +282,8 @@ fn every_member_of_an_ensemble_is_scored_on_its_own_model() {
     spec.strategy.name = "ensemble".to_owned();
     spec.strategy.window = None;
     let server = open(&spec, PARAMETERS);
-    let mut peers =
-        [0, 1].map(|partition| join(Road::Socket, &spec, &server, holding(partition, 1, 1, 2)));
+    let mut peers = [0, 1]
+        .map(|partition| join(Transport::Socket, &spec, &server, holding(partition, 1, 1, 2)));
     for epoch in 0..2 {
         for (peer, value) in peers.iter_mut().zip([1.0, 2.0]) {
             peer.save(value + 10.0 * epoch as f32).unwrap();

@@ -1,4 +1,4 @@
-//! What workers and server do for each other when nothing goes wrong.
+//! Exchanges of workers and server without faults.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -13,11 +13,11 @@ const PARAMETERS: usize = 100_003;
 
 #[test]
 fn a_worker_trains_its_epochs_and_the_sum_of_its_commits_is_the_model() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(1, 2);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 5, 3));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 5, 3));
         assert_eq!(peer.position, Position::default());
         assert_eq!(peer.pull().version, 0);
         assert!(peer.center.iter().all(|&c| c == 0.0));
@@ -57,13 +57,13 @@ fn a_worker_trains_its_epochs_and_the_sum_of_its_commits_is_the_model() {
 
 #[test]
 fn a_strategy_that_saves_replaces_the_center_variable_and_its_buffers() {
-    for road in ROADS {
+    for transport in ROADS {
         let mut spec = server_spec(1, 2);
         spec.strategy.name = "single".to_owned();
         spec.strategy.window = None;
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 5, 1));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 5, 1));
         assert_eq!(peer.commit(1.0).unwrap_err().code(), ErrorCode::Protocol);
         peer.buffers.floats = vec![3.0, 4.0];
         peer.buffers.integers = vec![9];
@@ -78,11 +78,11 @@ fn a_strategy_that_saves_replaces_the_center_variable_and_its_buffers() {
 
 #[test]
 fn floating_buffers_move_by_a_share_of_each_commit_and_integer_ones_keep_the_maximum() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(4, 1);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 5, 9));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 5, 9));
         peer.buffers.floats = vec![4.0, -8.0];
         peer.buffers.integers = vec![6];
         peer.commit(0.0).unwrap();
@@ -104,10 +104,14 @@ fn concurrent_commits_are_each_applied_once_and_every_pull_sees_one_version() {
     thread::scope(|scope| {
         for partition in 0..WORKERS {
             let client = &client;
-            let road = ROADS[partition as usize % 2];
+            let transport = ROADS[partition as usize % 2];
             scope.spawn(move || {
-                let mut peer =
-                    Peer::connect(road, client, PARAMETERS, registration(partition, 1, BATCHES));
+                let mut peer = Peer::connect(
+                    transport,
+                    client,
+                    PARAMETERS,
+                    registration(partition, 1, BATCHES),
+                );
                 for batch in 0..BATCHES {
                     let answer = if batch % 3 == 0 {
                         peer.commit(1.0).unwrap();
@@ -146,7 +150,7 @@ fn two_hundred_and_fifty_six_workers_connect_and_exchange_at_once() {
             let client = &client;
             scope.spawn(move || {
                 let registration = registration(partition, 1, 2);
-                let mut peer = Peer::connect(Road::Socket, client, PARAMETERS, registration);
+                let mut peer = Peer::connect(Transport::Socket, client, PARAMETERS, registration);
                 peer.exchange(1.0).unwrap();
                 peer.exchange(1.0).unwrap();
                 peer.channel.finish().unwrap();
@@ -160,11 +164,11 @@ fn two_hundred_and_fifty_six_workers_connect_and_exchange_at_once() {
 
 #[test]
 fn a_worker_without_rows_has_nothing_to_do() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(2, 3);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut empty = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 0));
+        let mut empty = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 0));
         assert_eq!(empty.position, Position { epoch: 3, batch: 0 });
         empty.channel.finish().unwrap();
         assert_eq!(server.snapshot().unwrap_err().code(), ErrorCode::Untrained);
@@ -173,13 +177,13 @@ fn a_worker_without_rows_has_nothing_to_do() {
 
 #[test]
 fn a_commit_with_nan_or_infinity_fails_the_fit_names_the_tensor_and_is_not_applied() {
-    for road in ROADS {
+    for transport in ROADS {
         for value in [f32::NAN, f32::INFINITY] {
             let spec = server_spec(2, 1);
             let server = open(&spec, PARAMETERS);
             let client = client_spec(&spec, server.port());
-            let mut other = Peer::connect(road, &client, PARAMETERS, registration(1, 2, 4));
-            let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+            let mut other = Peer::connect(transport, &client, PARAMETERS, registration(1, 2, 4));
+            let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
             peer.commit(1.0).unwrap();
             let error = peer.commit(value).unwrap_err();
             assert_eq!(error.code(), ErrorCode::Diverged);
@@ -199,7 +203,7 @@ fn a_center_variable_that_overflowed_is_not_given_as_a_model() {
     let spec = server_spec(1, 1);
     let server = open(&spec, PARAMETERS);
     let client = client_spec(&spec, server.port());
-    let mut peer = Peer::connect(Road::Memory, &client, PARAMETERS, registration(0, 1, 2));
+    let mut peer = Peer::connect(Transport::Memory, &client, PARAMETERS, registration(0, 1, 2));
     peer.commit(f32::MAX).unwrap();
     peer.commit(f32::MAX).unwrap();
     peer.channel.finish().unwrap();
@@ -210,11 +214,11 @@ fn a_center_variable_that_overflowed_is_not_given_as_a_model() {
 
 #[test]
 fn an_abort_fails_the_fit_with_its_code_and_text() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(1, 1);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         peer.channel.abort(ErrorCode::InvalidData, "label 11 in row 3 of column 'y'").unwrap();
         peer.channel.abort(ErrorCode::Internal, "a later one").unwrap();
         let error = server.snapshot().unwrap_err();
@@ -225,11 +229,11 @@ fn an_abort_fails_the_fit_with_its_code_and_text() {
 
 #[test]
 fn a_stopped_server_lets_its_workers_finish_early() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(1, 5);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         assert!(!peer.commit(1.0).unwrap().stop);
         assert_eq!(
             peer.channel.finish().unwrap_err().code(),
@@ -245,11 +249,11 @@ fn a_stopped_server_lets_its_workers_finish_early() {
 
 #[test]
 fn wrong_lengths_are_refused_and_the_connection_goes_on() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(1, 5);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         let mut short = vec![0.0; PARAMETERS - 1];
         let error = peer.channel.pull(&mut short, &mut peer.buffers).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Protocol);
@@ -262,11 +266,11 @@ fn wrong_lengths_are_refused_and_the_connection_goes_on() {
 
 #[test]
 fn heartbeats_tell_the_progress_of_an_open_window_a_few_times_a_second_at_most() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(1, 1);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         peer.commit(1.0).unwrap();
         let before = server.status().bytes;
         for _ in 0..100 {
@@ -287,7 +291,7 @@ fn the_status_is_the_document_that_the_driver_reads() {
     let spec = server_spec(1, 1);
     let server = open(&spec, PARAMETERS);
     let client = client_spec(&spec, server.port());
-    let mut peer = Peer::connect(Road::Memory, &client, PARAMETERS, registration(3, 12, 2));
+    let mut peer = Peer::connect(Transport::Memory, &client, PARAMETERS, registration(3, 12, 2));
     peer.commit(1.0).unwrap();
     let status = serde_json::to_value(server.status()).unwrap();
     assert_eq!(status["fit"], spec.fit.as_str());

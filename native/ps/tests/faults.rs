@@ -1,4 +1,4 @@
-//! Connections that break, workers that are cancelled, servers that go away.
+//! Broken connections, cancelled workers, and servers that close.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -22,7 +22,7 @@ fn a_commit_whose_connection_is_cut_is_sent_again_and_applied_once() {
     let server = open(&spec, PARAMETERS);
     let proxy = Proxy::new(server.port());
     let client = client_spec(&spec, proxy.port);
-    let mut peer = Peer::connect(Road::Socket, &client, PARAMETERS, registration(0, 1, 100));
+    let mut peer = Peer::connect(Transport::Socket, &client, PARAMETERS, registration(0, 1, 100));
     let mut applied = 0.0;
     let mut check = |peer: &mut Peer| {
         applied += 1.0;
@@ -55,7 +55,7 @@ fn every_other_request_survives_a_cut_connection_too() {
     let server = open(&spec, PARAMETERS);
     let proxy = Proxy::new(server.port());
     let client = client_spec(&spec, proxy.port);
-    let mut peer = Peer::connect(Road::Socket, &client, PARAMETERS, registration(0, 1, 2));
+    let mut peer = Peer::connect(Transport::Socket, &client, PARAMETERS, registration(0, 1, 2));
     proxy.cut_down(PAYLOAD / 2);
     peer.pull();
     proxy.cut_down(3);
@@ -80,7 +80,7 @@ fn a_server_that_is_away_for_a_while_is_waited_for() {
     let server = open(&spec, PARAMETERS);
     let proxy = Proxy::new(server.port());
     let client = client_spec(&spec, proxy.port);
-    let mut peer = Peer::connect(Road::Socket, &client, PARAMETERS, registration(0, 1, 2));
+    let mut peer = Peer::connect(Transport::Socket, &client, PARAMETERS, registration(0, 1, 2));
     proxy.refuse(true);
     proxy.cut_up(0);
     thread::scope(|scope| {
@@ -100,7 +100,7 @@ fn a_server_that_is_gone_is_named_with_the_last_cause() {
     let server = open(&spec, PARAMETERS);
     let mut client = client_spec(&spec, server.port());
     client.timeout_millis = 700;
-    let mut peer = Peer::connect(Road::Socket, &client, PARAMETERS, registration(0, 1, 2));
+    let mut peer = Peer::connect(Transport::Socket, &client, PARAMETERS, registration(0, 1, 2));
     server.close();
     let start = Instant::now();
     let error = peer.commit(1.0).unwrap_err();
@@ -116,7 +116,7 @@ fn a_worker_of_the_same_process_notices_that_the_server_was_closed() {
     let spec = server_spec(1, 1);
     let server = open(&spec, PARAMETERS);
     let client = client_spec(&spec, server.port());
-    let mut peer = Peer::connect(Road::Memory, &client, PARAMETERS, registration(0, 1, 2));
+    let mut peer = Peer::connect(Transport::Memory, &client, PARAMETERS, registration(0, 1, 2));
     server.close();
     assert_eq!(peer.commit(1.0).unwrap_err().code(), ErrorCode::ServerUnreachable);
 }
@@ -139,7 +139,7 @@ fn a_server_that_says_nothing_is_given_up() {
     client.timeout_millis = 500;
     let error = connect_remote(&client, 0, 1, &CancelFlag::new()).err().unwrap();
     assert_eq!(error.code(), ErrorCode::ServerUnreachable);
-    assert!(error.to_string().contains("no byte went through"), "{error}");
+    assert!(error.to_string().contains("no bytes were transferred"), "{error}");
 }
 
 #[test]
@@ -148,18 +148,18 @@ fn a_cancelled_worker_ends_at_once_whatever_it_is_at() {
     let spec = server_spec(2, 1);
     let server = open(&spec, PARAMETERS);
     let client = client_spec(&spec, server.port());
-    let holder = Peer::connect(Road::Socket, &client, PARAMETERS, registration(0, 1, 4));
+    let holder = Peer::connect(Transport::Socket, &client, PARAMETERS, registration(0, 1, 4));
     let mut silent_client = client.clone();
     silent_client.port = silent.local_addr().unwrap().port();
     let mut closed = client.clone();
     closed.port = 1;
     let cases = [
-        ("connecting", Road::Socket, &silent_client),
-        ("pausing", Road::Socket, &closed),
-        ("waiting for a lease", Road::Socket, &client),
-        ("waiting for a lease", Road::Memory, &client),
+        ("connecting", Transport::Socket, &silent_client),
+        ("pausing", Transport::Socket, &closed),
+        ("waiting for a lease", Transport::Socket, &client),
+        ("waiting for a lease", Transport::Memory, &client),
     ];
-    for (what, road, client) in cases {
+    for (what, transport, client) in cases {
         let cancel = CancelFlag::new();
         let canceller = cancel.clone();
         let cancelling = thread::spawn(move || {
@@ -167,9 +167,10 @@ fn a_cancelled_worker_ends_at_once_whatever_it_is_at() {
             canceller.cancel();
             Instant::now()
         });
-        let error = Peer::try_connect(road, client, PARAMETERS, registration(0, 2, 4), &cancel)
-            .err()
-            .unwrap();
+        let error =
+            Peer::try_connect(transport, client, PARAMETERS, registration(0, 2, 4), &cancel)
+                .err()
+                .unwrap();
         let late = cancelling.join().unwrap().elapsed();
         assert_eq!(error.code(), ErrorCode::Cancelled, "{what}");
         assert!(late < Duration::from_millis(200), "{what}: {late:?}");
@@ -179,13 +180,14 @@ fn a_cancelled_worker_ends_at_once_whatever_it_is_at() {
 
 #[test]
 fn a_cancelled_worker_does_nothing_more() {
-    for road in ROADS {
+    for transport in ROADS {
         let spec = server_spec(1, 1);
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
         let cancel = CancelFlag::new();
         let mut peer =
-            Peer::try_connect(road, &client, PARAMETERS, registration(0, 1, 4), &cancel).unwrap();
+            Peer::try_connect(transport, &client, PARAMETERS, registration(0, 1, 4), &cancel)
+                .unwrap();
         cancel.cancel();
         assert_eq!(peer.commit(1.0).unwrap_err().code(), ErrorCode::Cancelled);
         assert_eq!(peer.exchange(1.0).unwrap_err().code(), ErrorCode::Cancelled);
@@ -208,7 +210,7 @@ fn a_worker_that_stops_reading_holds_up_nobody() {
     stuck.frame(2, &[]);
     thread::sleep(Duration::from_millis(100));
     let mut peer = Peer::connect(
-        Road::Socket,
+        Transport::Socket,
         &client_spec(&spec, server.port()),
         big,
         registration(1, 1, 99),

@@ -1,4 +1,4 @@
-//! Peers that break the rules, byte by byte.
+//! Peers that violate the protocol, byte by byte.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -24,7 +24,7 @@ fn opened() -> (ServerSpec, Server) {
     (spec, server)
 }
 
-/// A peer that has proved itself and been welcomed.
+/// A peer that has authenticated and received `Welcome`.
 fn welcomed(spec: &ServerSpec, server: &Server) -> Raw {
     let hash = layout(PARAMETERS).hash();
     let mut raw = Raw::open(server.port(), &spec.fit, SECRET, hash, PARAMETERS as u64);
@@ -54,7 +54,7 @@ fn a_worker_written_from_the_documented_table_is_understood() {
 fn the_server_proves_itself_before_it_learns_anything_of_the_worker() {
     let (spec, server) = opened();
     let mut raw = Raw::dial(server.port());
-    let (nonce, challenge) = raw.greet(support::raw::VERSION);
+    let (nonce, challenge) = raw.handshake(support::raw::VERSION);
     let side = b"firesteel parameter server, server side";
     assert_eq!(challenge[32..], proof(SECRET, side, &spec.fit, &nonce, &challenge[..32]));
 }
@@ -73,15 +73,20 @@ fn a_wrong_secret_is_refused_on_either_side_and_not_tried_again() {
         assert_eq!(error.code(), ErrorCode::Authentication);
         assert!(start.elapsed() < Duration::from_secs(2));
     };
-    for road in ROADS {
-        let peer =
-            Peer::try_connect(road, &client, PARAMETERS, registration(0, 1, 4), &CancelFlag::new());
+    for transport in ROADS {
+        let peer = Peer::try_connect(
+            transport,
+            &client,
+            PARAMETERS,
+            registration(0, 1, 4),
+            &CancelFlag::new(),
+        );
         refused(peer.err().unwrap());
     }
     client.secret = SECRET.to_owned();
     client.fit = "another fit".to_owned();
     let peer = Peer::try_connect(
-        Road::Socket,
+        Transport::Socket,
         &client,
         PARAMETERS,
         registration(0, 1, 4),
@@ -94,7 +99,7 @@ fn a_wrong_secret_is_refused_on_either_side_and_not_tried_again() {
 fn a_proof_of_the_servers_own_is_no_proof_of_the_worker() {
     let (_, server) = opened();
     let mut raw = Raw::dial(server.port());
-    let (_, challenge) = raw.greet(support::raw::VERSION);
+    let (_, challenge) = raw.handshake(support::raw::VERSION);
     raw.send(&challenge[32..]);
     raw.send(&[0; 16]);
     assert_eq!(raw.failure().0, ErrorCode::Authentication.number());
@@ -104,13 +109,13 @@ fn a_proof_of_the_servers_own_is_no_proof_of_the_worker() {
 fn another_version_is_answered_with_ours_and_nothing_else() {
     let (_, server) = opened();
     let mut raw = Raw::dial(server.port());
-    raw.greet(support::raw::VERSION + 1);
+    raw.handshake(support::raw::VERSION + 1);
     assert!(raw.is_closed());
 }
 
 #[test]
 fn a_worker_tells_a_server_of_another_version_from_one_that_is_no_server() {
-    for (answer, words) in [(*b"FSPS\x09\0\0\0", "version 9"), (*b"HTTP/1.1", "no Firesteel")] {
+    for (answer, words) in [(*b"FSPS\x09\0\0\0", "version 9"), (*b"HTTP/1.1", "not a Firesteel")] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = client_spec(&server_spec(1, 1), listener.local_addr().unwrap().port());
         let answering = thread::spawn(move || {
@@ -129,10 +134,10 @@ fn a_worker_tells_a_server_of_another_version_from_one_that_is_no_server() {
 fn another_layout_is_refused_by_name_and_not_tried_again() {
     let (spec, server) = opened();
     let client = client_spec(&spec, server.port());
-    for road in ROADS {
+    for transport in ROADS {
         let other = PARAMETERS + 1;
         let peer =
-            Peer::try_connect(road, &client, other, registration(0, 1, 4), &CancelFlag::new());
+            Peer::try_connect(transport, &client, other, registration(0, 1, 4), &CancelFlag::new());
         let error = peer.err().unwrap();
         assert_eq!(error.code(), ErrorCode::Protocol);
         assert!(error.to_string().contains("1001 parameters"), "{error}");
@@ -301,7 +306,7 @@ proptest! {
         let (spec, server) = &*SERVER;
         let mut raw = if greeted { welcomed(spec, server) } else { Raw::dial(server.port()) };
         raw.send(&bytes);
-        // The server may have hung up already, which is an answer too.
+        // The server may have closed the connection already, which is a valid answer too.
         let _closed = raw.stream.shutdown(Shutdown::Write);
         while raw.reply().is_some() {}
         prop_assert_eq!(server.status().failure, None);

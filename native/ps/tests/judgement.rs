@@ -1,4 +1,4 @@
-//! What follows from the end of an epoch: early ends, best weights, reduced learning rates.
+//! The consequences of evaluated epochs: early stopping, best weights, reduced learning rates.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may be blunt")]
 
@@ -16,12 +16,12 @@ use support::*;
 
 #[test]
 fn patience_ends_the_training_and_the_best_epochs_model_is_given() {
-    for road in ROADS {
+    for transport in ROADS {
         let controls = json!({"stopping": {"patience": 2, "restoreBest": true}});
         let spec = spec(2, 9, controls);
         let server = open(&spec, PARAMETERS);
         let mut peers =
-            [0, 1].map(|partition| join(road, &spec, &server, holding(partition, 1, 1, 2)));
+            [0, 1].map(|partition| join(transport, &spec, &server, holding(partition, 1, 1, 2)));
         for (epoch, loss) in [2.0, 1.0, 1.5, 1.25].into_iter().enumerate() {
             for peer in &mut peers {
                 assert!(!peer.commit(1.0).unwrap().stop);
@@ -37,7 +37,7 @@ fn patience_ends_the_training_and_the_best_epochs_model_is_given() {
             one.ask(),
             (Answer { version: 8, stop: true, ..Answer::default() }, Assignment::Over)
         );
-        // What is under way is applied; the model is the best one's all the same.
+        // An update that is under way is applied, but the model is that of the best epoch.
         assert!(one.commit(7.0).unwrap().stop);
         one.channel.finish().unwrap();
         two.channel.finish().unwrap();
@@ -53,7 +53,7 @@ fn patience_ends_the_training_and_the_best_epochs_model_is_given() {
 fn without_restoring_the_model_is_the_last_one() {
     let spec = spec(1, 2, json!({"stopping": {"patience": 5}}));
     let server = open(&spec, PARAMETERS);
-    let mut peer = join(Road::Memory, &spec, &server, holding(0, 1, 1, 2));
+    let mut peer = join(Transport::Memory, &spec, &server, holding(0, 1, 1, 2));
     for (epoch, loss) in [1.0, 2.0].into_iter().enumerate() {
         peer.commit(1.0).unwrap();
         peer.score(epoch as u32, 2, loss);
@@ -67,11 +67,11 @@ fn without_restoring_the_model_is_the_last_one() {
 fn a_plateau_is_told_with_every_answer() {
     let plateau = json!({"schedule": {"name": "plateau", "factor": 0.5, "patience": 0, "threshold": 0.1,
         "thresholdMode": "absolute", "cooldown": 0, "minimum": 0.0}});
-    for road in ROADS {
+    for transport in ROADS {
         let mut spec = spec(1, 5, plateau.clone());
         spec.optimizer = Some(sgd(0.8));
         let server = open(&spec, PARAMETERS);
-        let mut peer = join(road, &spec, &server, holding(0, 1, 1, 2));
+        let mut peer = join(transport, &spec, &server, holding(0, 1, 1, 2));
         let mut reductions = Vec::new();
         for (epoch, loss) in [1.0, 0.95, 0.5, 0.45].into_iter().enumerate() {
             peer.exchange(1.0).unwrap();
@@ -92,8 +92,8 @@ fn without_held_out_rows_epochs_are_judged_by_the_loss_of_the_training() {
     let mut spec = server_spec(2, 9);
     spec.controls.stopping.target_loss = Some(0.5);
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Memory, &spec, &server, registration(0, 1, 2));
-    let mut two = join(Road::Socket, &spec, &server, registration(1, 1, 1));
+    let mut one = join(Transport::Memory, &spec, &server, registration(0, 1, 2));
+    let mut two = join(Transport::Socket, &spec, &server, registration(1, 1, 1));
     one.commit(1.0).unwrap();
     assert!(!two.commit(1.0).unwrap().stop);
     one.commit(1.0).unwrap();
@@ -107,18 +107,18 @@ fn without_held_out_rows_epochs_are_judged_by_the_loss_of_the_training() {
 
 #[test]
 fn time_ends_the_training_with_the_model_so_far() {
-    for road in ROADS {
+    for transport in ROADS {
         let mut spec = spec(2, 1000, json!({"stopping": {"maxSeconds": 0.4}}));
         spec.strategy.name = "averaging".to_owned();
         spec.strategy.window = None;
         let server = open(&spec, PARAMETERS);
         thread::sleep(Duration::from_millis(500));
-        let mut one = join(road, &spec, &server, holding(0, 1, 1, 2));
-        let mut two = join(road, &spec, &server, holding(1, 1, 1, 2));
+        let mut one = join(transport, &spec, &server, holding(0, 1, 1, 2));
+        let mut two = join(transport, &spec, &server, holding(1, 1, 1, 2));
         two.contribute(2.0).unwrap();
         assert!(!one.round(2.0).unwrap().stop, "time counts from the first worker on");
         two.close_round().unwrap();
-        // One waits in a round that the other, who has heard of the end, leaves.
+        // One worker waits in a round, and the other one leaves it after it has heard of the end.
         thread::scope(|scope| {
             let waits = scope.spawn(|| one.round(2.0).unwrap());
             thread::sleep(Duration::from_millis(500));
@@ -138,7 +138,7 @@ fn sync_clips_the_mean_gradient_and_follows_the_schedule_on_the_server() {
     let mut spec = server_spec(2, 3);
     spec.strategy.name = "sync".to_owned();
     spec.strategy.window = None;
-    // The server's own takes the place of the fit's.
+    // The server's optimizer takes the place of the fit's.
     spec.optimizer = Some(sgd(9.0));
     spec.strategy.server_optimizer = Some(sgd(1.0));
     spec.controls = serde_json::from_value(json!({
@@ -146,8 +146,8 @@ fn sync_clips_the_mean_gradient_and_follows_the_schedule_on_the_server() {
     }))
     .unwrap();
     let server = open(&spec, PARAMETERS);
-    let mut one = join(Road::Memory, &spec, &server, registration(0, 1, 1));
-    let mut two = join(Road::Socket, &spec, &server, registration(1, 1, 1));
+    let mut one = join(Transport::Memory, &spec, &server, registration(0, 1, 1));
+    let mut two = join(Transport::Socket, &spec, &server, registration(1, 1, 1));
     let mut center = 0.0_f64;
     for (epoch, (a, b)) in [(-0.5, 0.7), (3.0, 100.0), (0.01, 0.02)].into_iter().enumerate() {
         two.contribute(b).unwrap();
@@ -173,7 +173,7 @@ fn rows_that_should_be_held_out_and_are_not_fail_what_depends_on_them() {
     for (controls, fails) in [(json!({"stopping": {"patience": 1}}), true), (json!({}), false)] {
         let spec = spec(1, 2, controls);
         let server = open(&spec, PARAMETERS);
-        let mut peer = join(Road::Memory, &spec, &server, holding(0, 1, 1, 0));
+        let mut peer = join(Transport::Memory, &spec, &server, holding(0, 1, 1, 0));
         peer.commit(1.0).unwrap();
         let status = server.status();
         assert_eq!(peer.ask().0.stop, fails);
@@ -210,7 +210,7 @@ fn a_best_model_that_is_not_finite_is_not_given() {
         json!({"stopping": {"patience": 5, "restoreBest": true, "monitor": "trainingLoss"}});
     let spec = spec(1, 1, controls);
     let server = open(&spec, PARAMETERS);
-    let mut peer = join(Road::Memory, &spec, &server, holding(0, 1, 2, 2));
+    let mut peer = join(Transport::Memory, &spec, &server, holding(0, 1, 2, 2));
     peer.commit(3e38).unwrap();
     peer.commit(3e38).unwrap();
     assert_eq!(peer.ask_on(), Assignment::Score { epoch: 0 });
@@ -224,7 +224,7 @@ fn a_best_model_that_is_not_finite_is_not_given() {
 fn when_everything_is_trained_the_time_to_judge_it_does_not_count() {
     let spec = spec(1, 1, json!({"stopping": {"maxSeconds": 0.3}}));
     let server = open(&spec, PARAMETERS);
-    let mut peer = join(Road::Memory, &spec, &server, holding(0, 1, 1, 2));
+    let mut peer = join(Transport::Memory, &spec, &server, holding(0, 1, 1, 2));
     peer.commit(1.0).unwrap();
     thread::sleep(Duration::from_millis(400));
     assert_eq!(peer.ask_on(), Assignment::Score { epoch: 0 });

@@ -1,4 +1,4 @@
-//! Attempts of the same worker, one after the other and at once.
+//! Attempts of the same worker, in sequence and concurrently.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -27,16 +27,16 @@ fn position(epoch: u32, batch: u32) -> Position {
 
 #[test]
 fn a_newer_attempt_waits_for_the_lease_and_goes_on_where_the_older_one_ended() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut old = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut old = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         for _ in 0..5 {
             old.commit(1.0).unwrap();
         }
         thread::scope(|scope| {
-            let newer =
-                scope.spawn(|| Peer::connect(road, &client, PARAMETERS, registration(0, 2, 4)));
+            let newer = scope
+                .spawn(|| Peer::connect(transport, &client, PARAMETERS, registration(0, 2, 4)));
             thread::sleep(Duration::from_millis(300));
             assert!(!newer.is_finished(), "the older one is alive");
             old.commit(1.0).unwrap();
@@ -63,16 +63,16 @@ fn a_newer_attempt_waits_for_the_lease_and_goes_on_where_the_older_one_ended() {
 
 #[test]
 fn a_silent_attempt_loses_its_lease_to_a_newer_one_but_not_to_silence_alone() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(400);
         let client = client_spec(&spec, server.port());
-        let mut old = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut old = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         thread::sleep(Duration::from_millis(500));
         assert_eq!(server.status().workers[0].state, WorkerState::Lost);
         old.commit(1.0).unwrap();
         assert_eq!(server.status().workers[0].state, WorkerState::Live);
         let start = Instant::now();
-        let newer = Peer::connect(road, &client, PARAMETERS, registration(0, 2, 4));
+        let newer = Peer::connect(transport, &client, PARAMETERS, registration(0, 2, 4));
         assert!((300..2_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
         assert_eq!(newer.position, position(0, 1));
         assert_eq!(old.commit(1.0).unwrap_err().code(), ErrorCode::Fenced);
@@ -81,15 +81,15 @@ fn a_silent_attempt_loses_its_lease_to_a_newer_one_but_not_to_silence_alone() {
 
 #[test]
 fn heartbeats_keep_the_lease() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(600);
         let client = client_spec(&spec, server.port());
-        let mut old = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut old = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         thread::scope(|scope| {
             let cancel = CancelFlag::new();
             let (client, flag) = (&client, cancel.clone());
             let newer = scope.spawn(move || {
-                Peer::try_connect(road, client, PARAMETERS, registration(0, 2, 4), &flag)
+                Peer::try_connect(transport, client, PARAMETERS, registration(0, 2, 4), &flag)
             });
             for _ in 0..30 {
                 old.channel.heartbeat(old.position, 0, TALLY).unwrap();
@@ -105,27 +105,32 @@ fn heartbeats_keep_the_lease() {
 
 #[test]
 fn a_lease_outlives_its_connection_by_a_short_grace_only() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(60_000);
         let client = client_spec(&spec, server.port());
-        let old = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let old = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         drop(old);
-        let again = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let again = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         drop(again);
         let start = Instant::now();
-        Peer::connect(road, &client, PARAMETERS, registration(0, 2, 4));
+        Peer::connect(transport, &client, PARAMETERS, registration(0, 2, 4));
         assert!((1_500..5_000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     }
 }
 
 #[test]
 fn an_older_attempt_that_comes_later_is_fenced_at_once() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut newer = Peer::connect(road, &client, PARAMETERS, registration(0, 9, 4));
-        let late =
-            Peer::try_connect(road, &client, PARAMETERS, registration(0, 8, 4), &CancelFlag::new());
+        let mut newer = Peer::connect(transport, &client, PARAMETERS, registration(0, 9, 4));
+        let late = Peer::try_connect(
+            transport,
+            &client,
+            PARAMETERS,
+            registration(0, 8, 4),
+            &CancelFlag::new(),
+        );
         assert_eq!(late.err().unwrap().code(), ErrorCode::Fenced);
         newer.commit(1.0).unwrap();
     }
@@ -133,15 +138,20 @@ fn an_older_attempt_that_comes_later_is_fenced_at_once() {
 
 #[test]
 fn an_attempt_that_spark_reported_ended_is_fenced_even_if_it_lives_on() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut zombie = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
-        let mut other = Peer::connect(road, &client, PARAMETERS, registration(1, 2, 4));
+        let mut zombie = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
+        let mut other = Peer::connect(transport, &client, PARAMETERS, registration(1, 2, 4));
         server.attempt_ended(0, 1);
         assert_eq!(zombie.commit(1.0).unwrap_err().code(), ErrorCode::Fenced);
-        let again =
-            Peer::try_connect(road, &client, PARAMETERS, registration(0, 1, 4), &CancelFlag::new());
+        let again = Peer::try_connect(
+            transport,
+            &client,
+            PARAMETERS,
+            registration(0, 1, 4),
+            &CancelFlag::new(),
+        );
         assert_eq!(again.err().unwrap().code(), ErrorCode::Fenced);
         other.commit(1.0).unwrap();
     }
@@ -149,16 +159,16 @@ fn an_attempt_that_spark_reported_ended_is_fenced_even_if_it_lives_on() {
 
 #[test]
 fn of_several_waiting_attempts_the_newest_gets_the_lease_and_the_others_are_fenced() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut holder = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut holder = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         thread::scope(|scope| {
             let waiting = [3, 2].map(|attempt| {
                 let client = &client;
                 let waiting = scope.spawn(move || {
                     Peer::try_connect(
-                        road,
+                        transport,
                         client,
                         PARAMETERS,
                         registration(0, attempt, 4),
@@ -179,17 +189,17 @@ fn of_several_waiting_attempts_the_newest_gets_the_lease_and_the_others_are_fenc
 
 #[test]
 fn a_finished_worker_gives_its_lease_back_and_a_copy_of_it_finds_nothing_to_do() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut first = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 1));
+        let mut first = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 1));
         for _ in 0..3 {
             first.commit(1.0).unwrap();
         }
         first.channel.finish().unwrap();
         first.channel.finish().unwrap();
         assert_eq!(server.status().workers[0].state, WorkerState::Finished);
-        let mut copy = Peer::connect(road, &client, PARAMETERS, registration(0, 2, 1));
+        let mut copy = Peer::connect(transport, &client, PARAMETERS, registration(0, 2, 1));
         assert_eq!(copy.position, position(3, 0));
         assert_eq!(copy.commit(1.0).unwrap_err().code(), ErrorCode::Protocol);
         copy.channel.finish().unwrap();
@@ -199,17 +209,17 @@ fn a_finished_worker_gives_its_lease_back_and_a_copy_of_it_finds_nothing_to_do()
 
 #[test]
 fn a_retry_that_reads_other_rows_starts_its_epoch_again_with_a_warning() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut old = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
+        let mut old = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
         for _ in 0..6 {
             old.commit(1.0).unwrap();
         }
         server.attempt_ended(0, 1);
         let mut changed = registration(0, 2, 5);
         changed.content = 8;
-        let mut retry = Peer::connect(road, &client, PARAMETERS, changed);
+        let mut retry = Peer::connect(transport, &client, PARAMETERS, changed);
         assert_eq!(retry.position, position(1, 0), "epoch 0 is done whatever its rows were");
         for _ in 0..10 {
             retry.commit(1.0).unwrap();
@@ -231,12 +241,17 @@ fn a_retry_that_reads_other_rows_starts_its_epoch_again_with_a_warning() {
 
 #[test]
 fn the_same_attempt_cannot_change_its_rows_or_its_connection_its_worker() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 4));
-        let again =
-            Peer::try_connect(road, &client, PARAMETERS, registration(0, 1, 5), &CancelFlag::new());
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 4));
+        let again = Peer::try_connect(
+            transport,
+            &client,
+            PARAMETERS,
+            registration(0, 1, 5),
+            &CancelFlag::new(),
+        );
         assert_eq!(again.err().unwrap().code(), ErrorCode::Protocol);
         let error = peer.channel.register(&registration(1, 1, 4)).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Protocol);
@@ -247,10 +262,10 @@ fn the_same_attempt_cannot_change_its_rows_or_its_connection_its_worker() {
 
 #[test]
 fn a_window_that_says_more_than_its_epoch_holds_is_refused() {
-    for road in ROADS {
+    for transport in ROADS {
         let (spec, server) = opened(30_000);
         let client = client_spec(&spec, server.port());
-        let mut peer = Peer::connect(road, &client, PARAMETERS, registration(0, 1, 2));
+        let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 1, 2));
         peer.registration.batches = 9;
         for _ in 0..2 {
             peer.commit(1.0).unwrap();

@@ -22,8 +22,8 @@ fn alone() -> MutexGuard<'static, ()> {
     ONE.lock()
 }
 
-/// The number of the server's threads once it is the one expected, or else after a while. A thread that has just been
-/// started does not have its name yet.
+/// Returns the number of the server's threads once it is as expected, or after a time limit. A thread that has just
+/// been started does not have its name yet.
 fn settled(expected: usize) -> usize {
     let end = Instant::now() + Duration::from_secs(5);
     loop {
@@ -43,7 +43,7 @@ fn a_closed_server_leaves_no_thread_and_its_port_can_be_bound_again() {
     let client = client_spec(&spec, server.port());
     let mut peers: Vec<_> = (0..8)
         .map(|partition| {
-            Peer::connect(Road::Socket, &client, PARAMETERS, registration(partition, 1, 4))
+            Peer::connect(Transport::Socket, &client, PARAMETERS, registration(partition, 1, 4))
         })
         .collect();
     peers[0].exchange(1.0).unwrap();
@@ -52,7 +52,7 @@ fn a_closed_server_leaves_no_thread_and_its_port_can_be_bound_again() {
         let mut client = client;
         client.timeout_millis = 1_500;
         Peer::try_connect(
-            Road::Socket,
+            Transport::Socket,
             &client,
             PARAMETERS,
             registration(0, 2, 4),
@@ -208,7 +208,7 @@ fn a_second_fit_in_the_same_process_is_a_server_of_its_own() {
     let servers = [open(&specs[0], PARAMETERS), open(&specs[1], PARAMETERS)];
     for (spec, server) in specs.iter().zip(&servers) {
         let client = client_spec(spec, server.port());
-        Peer::connect(Road::Memory, &client, PARAMETERS, registration(0, 1, 4))
+        Peer::connect(Transport::Memory, &client, PARAMETERS, registration(0, 1, 4))
             .commit(1.0)
             .unwrap();
     }

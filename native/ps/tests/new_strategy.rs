@@ -1,4 +1,4 @@
-//! The strategy that `docs/strategies.md` adds, as it stands there, over the real store.
+//! The strategy that `docs/strategies.md` adds, copied from there, over the real store.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 

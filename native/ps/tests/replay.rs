@@ -1,4 +1,4 @@
-//! Every strategy beside its equations in float64, over random schedules.
+//! Every strategy against its equations in float64, over random schedules.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may be blunt")]
 
@@ -52,7 +52,7 @@ fn close(ours: &Value, theirs: &Value, doubt: f64) -> bool {
     a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-5 * most + doubt)
 }
 
-/// Keeps the events that may come, and compares what each leads to.
+/// Keeps the allowed events and compares the results of each.
 fn agrees(document: &mut Value) -> Result<(), TestCaseError> {
     let mut reference = Reference::new(document);
     let (mut events, mut expected) = (Vec::new(), Vec::new());
@@ -129,7 +129,7 @@ fn plain() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A document with a server optimizer; the gradients of a parameter have one sign, so that no update is nearly 0.
+/// A document with a server optimizer. The gradients of a parameter have one sign, so that no update is nearly 0.
 fn served() -> impl Strategy<Value = Value> {
     let servers = [
         json!({"name": "sgd", "learningRate": 0.5}),
@@ -208,7 +208,8 @@ fn example() -> Value {
                 {"worker": 1, "op": "leave"}]})
 }
 
-/// An update of a window is taken whole, as the estimators do; `sync` sends gradients, which the fit's rate is for.
+/// An update of a window is applied in full, as by the estimators; `sync` sends gradients, scaled by the fit's learning
+/// rate.
 #[test]
 fn a_server_optimizer_sgd_without_a_rate_takes_what_the_estimators_take() {
     let given = |strategy: &str, server: Value| {
@@ -243,7 +244,7 @@ fn the_example_of_the_format_gives_its_lines() {
     agrees(&mut example()).unwrap();
 }
 
-/// The index and text of the event that is refused.
+/// Returns the index and the text of the refused event.
 fn refused(strategy: &str, events: Value) -> (usize, String) {
     let document =
         json!({"strategy": strategy, "workers": 2, "center": [0.0, 0.0], "events": events});
@@ -262,7 +263,7 @@ fn an_event_that_cannot_be_is_named_by_its_index() {
         for (events, index, words) in [
             (json!([op(1, "leave"), op(1, "pull")]), 1, "worker 1 has left"),
             (json!([op(1, "leave"), op(0, "pull"), op(1, "leave")]), 2, "worker 1 has left"),
-            (json!([op(2, "pull")]), 0, "no worker 2"),
+            (json!([op(2, "pull")]), 0, "unknown worker 2"),
             (
                 json!([step(0), {"worker": 1, "op": "step", "gradient": [1.0], "rows": 1}]),
                 1,
@@ -317,7 +318,7 @@ fn a_document_that_does_not_fit_is_refused_before_its_first_event() {
     assert!(text.contains("adagrat"), "{text}");
 }
 
-/// The example program, built if it is not there.
+/// Returns the path of the example program, which is built if it does not exist.
 fn program() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().unwrap().parent().unwrap().join("examples/replay");
@@ -352,7 +353,7 @@ fn the_program_prints_the_lines_before_an_error_and_ends_with_status_2() {
     wrong["events"][2]["worker"] = json!(9);
     let (status, lines, text) = run(&wrong);
     assert_eq!((status, lines), (Some(2), 2));
-    assert!(text.contains("event 2: there is no worker 9"), "{text}");
+    assert!(text.contains("event 2: unknown worker 9"), "{text}");
     wrong["strategy"] = json!("none");
     assert_eq!(run(&wrong).0, Some(2));
 }

@@ -24,11 +24,11 @@ fn opened(name: &str, workers: u32, change: impl FnOnce(&mut ServerSpec)) -> (Se
     (server, client)
 }
 
-fn peer(road: Road, client: &ClientSpec, partition: u32) -> Peer {
-    Peer::connect(road, client, PARAMETERS, registration(partition, 1, 4))
+fn peer(transport: Transport, client: &ClientSpec, partition: u32) -> Peer {
+    Peer::connect(transport, client, PARAMETERS, registration(partition, 1, 4))
 }
 
-/// What the last pull gave, which must be one value.
+/// Returns the value of all parameters of the last pull.
 fn value(peer: &Peer) -> f32 {
     assert!(peer.center.iter().all(|&c| c == peer.center[0]));
     peer.center[0]
@@ -37,11 +37,11 @@ fn value(peer: &Peer) -> f32 {
 #[test]
 fn a_round_closes_when_all_have_contributed_and_weighs_by_rows_in_the_order_of_the_workers() {
     let mut centers = Vec::new();
-    for road in ROADS {
+    for transport in ROADS {
         for order in [[0, 1, 2], [2, 0, 1]] {
             let (server, client) = opened("averaging", 3, |_| {});
             let mut peers: Vec<_> =
-                (0..3).map(|partition| peer(road, &client, partition)).collect();
+                (0..3).map(|partition| peer(transport, &client, partition)).collect();
             for worker in order {
                 peers[worker].buffers.floats = vec![worker as f32, 1.0];
                 peers[worker].buffers.integers = vec![worker as i64];
@@ -64,19 +64,19 @@ fn a_round_closes_when_all_have_contributed_and_weighs_by_rows_in_the_order_of_t
 
 #[test]
 fn one_who_is_awaited_holds_the_round_up_and_the_wait_keeps_the_leases() {
-    for road in ROADS {
+    for transport in ROADS {
         let (server, client) = opened("averaging", 3, |spec| spec.lease_millis = 400);
         let registered = |partition, index| {
             let mut registration = registration(partition, 1, 4);
             registration.worker = WorkerId { partition, index };
-            Peer::connect(road, &client, PARAMETERS, registration)
+            Peer::connect(transport, &client, PARAMETERS, registration)
         };
         let (mut first, mut second) = (registered(0, 0), registered(0, 1));
         let mut late = registered(1, 0);
         first.contribute(1.0).unwrap();
         second.contribute(2.0).unwrap();
         thread::scope(|scope| {
-            // Both are of one task, whose thread waits for the one and then for the other.
+            // Both workers belong to one task, whose thread waits for one and then for the other.
             let task = scope.spawn(|| {
                 first.close_round().unwrap();
                 second.close_round().unwrap();
@@ -96,16 +96,16 @@ fn one_who_is_awaited_holds_the_round_up_and_the_wait_keeps_the_leases() {
 
 #[test]
 fn a_worker_that_dies_leaves_the_round_and_its_retry_joins_at_the_next() {
-    for road in ROADS {
+    for transport in ROADS {
         let (server, client) = opened("averaging", 2, |_| {});
-        let (mut stays, mut dies) = (peer(road, &client, 0), peer(road, &client, 1));
+        let (mut stays, mut dies) = (peer(transport, &client, 0), peer(transport, &client, 1));
         dies.contribute(100.0).unwrap();
         server.attempt_ended(1, 1);
         stays.round(1.0).unwrap();
         assert_eq!(value(&stays), 1.0, "what the dead contributed is dropped");
         assert_eq!(dies.close_round().unwrap_err().code(), ErrorCode::Fenced);
 
-        let mut retry = Peer::connect(road, &client, PARAMETERS, registration(1, 2, 4));
+        let mut retry = Peer::connect(transport, &client, PARAMETERS, registration(1, 2, 4));
         assert_eq!(retry.position.batch, 0, "its window was never applied");
         retry.pull();
         assert_eq!(value(&retry), 1.0);
@@ -122,9 +122,9 @@ fn a_worker_that_dies_leaves_the_round_and_its_retry_joins_at_the_next() {
 
 #[test]
 fn one_who_falls_silent_is_left_out_and_fenced_when_it_comes_back() {
-    for road in ROADS {
+    for transport in ROADS {
         let (_server, client) = opened("averaging", 2, |spec| spec.lease_millis = 300);
-        let (mut stays, mut silent) = (peer(road, &client, 0), peer(road, &client, 1));
+        let (mut stays, mut silent) = (peer(transport, &client, 0), peer(transport, &client, 1));
         silent.contribute(100.0).unwrap();
         thread::sleep(Duration::from_millis(400));
         stays.round(1.0).unwrap();
@@ -135,10 +135,10 @@ fn one_who_falls_silent_is_left_out_and_fenced_when_it_comes_back() {
 
 #[test]
 fn the_last_one_missing_may_finish_and_the_round_closes_without_it() {
-    for road in ROADS {
+    for transport in ROADS {
         let (server, client) = opened("averaging", 2, |spec| spec.epochs = 1);
-        let mut long = peer(road, &client, 0);
-        let mut short = Peer::connect(road, &client, PARAMETERS, registration(1, 1, 1));
+        let mut long = peer(transport, &client, 0);
+        let mut short = Peer::connect(transport, &client, PARAMETERS, registration(1, 1, 1));
         thread::scope(|scope| {
             let waiting = scope.spawn(|| {
                 (0..4).map(|_| long.round(1.0).map(|_| value(&long)).unwrap()).collect::<Vec<_>>()
@@ -156,12 +156,12 @@ fn the_last_one_missing_may_finish_and_the_round_closes_without_it() {
 
 #[test]
 fn a_fit_without_slots_for_all_workers_fails_and_says_how_many_there_are() {
-    for road in ROADS {
+    for transport in ROADS {
         let (server, client) = opened("sync", 3, |spec| {
             spec.strategy.server_optimizer = Some(SGD);
             spec.start_timeout_millis = 400;
         });
-        let mut peers = [peer(road, &client, 0), peer(road, &client, 1)];
+        let mut peers = [peer(transport, &client, 0), peer(transport, &client, 1)];
         let start = Instant::now();
         for peer in &mut peers {
             peer.contribute(1.0).unwrap();
@@ -198,10 +198,10 @@ const SGD: firesteel_core::spec::OptimizerSpec = firesteel_core::spec::Optimizer
 
 #[test]
 fn the_optimizers_state_of_sync_stays_on_the_server() {
-    for road in ROADS {
+    for transport in ROADS {
         let (_server, client) =
             opened("sync", 1, |spec| spec.strategy.server_optimizer = Some(SGD));
-        let mut peer = peer(road, &client, 0);
+        let mut peer = peer(transport, &client, 0);
         peer.round(1.0).unwrap();
         assert_eq!(value(&peer), -0.5);
         peer.round(1.0).unwrap();
@@ -211,9 +211,9 @@ fn the_optimizers_state_of_sync_stays_on_the_server() {
 
 #[test]
 fn easgd_gives_the_center_variable_from_before_the_round() {
-    for road in ROADS {
+    for transport in ROADS {
         let (_server, client) = opened("easgd", 2, |spec| spec.strategy.alpha = Some(0.25));
-        let mut peers = [peer(road, &client, 0), peer(road, &client, 1)];
+        let mut peers = [peer(transport, &client, 0), peer(transport, &client, 1)];
         for (round, former) in [(1, 0.0), (2, 2.0)] {
             for peer in &mut peers {
                 peer.contribute(4.0 * round as f32).unwrap();
@@ -232,15 +232,15 @@ fn easgd_gives_the_center_variable_from_before_the_round() {
 
 #[test]
 fn by_rho_the_center_variable_of_easgd_follows_the_schedule_as_its_workers_do() {
-    for road in ROADS {
+    for transport in ROADS {
         let (_server, client) = opened("easgd", 2, |spec| {
             spec.strategy.rho = Some(0.5);
             spec.optimizer = Some(SGD);
             spec.controls.warmup = Some(WarmupSpec { steps: 2, start_factor: 0.25 });
         });
-        let mut peers = [peer(road, &client, 0), peer(road, &client, 1)];
+        let mut peers = [peer(transport, &client, 0), peer(transport, &client, 1)];
         let mut center = 0.0;
-        // The rate is 0.5, and the warm-up makes 0.25, 0.625 and 1 of it.
+        // The learning rate is 0.5, and the warm-up multiplies it by 0.25, 0.625 and 1.
         for alpha in [0.0625, 0.15625, 0.25] {
             for peer in &mut peers {
                 peer.contribute(center + 8.0).unwrap();
@@ -259,8 +259,8 @@ fn by_rho_the_center_variable_of_easgd_follows_the_schedule_as_its_workers_do() 
 fn a_contribution_and_a_wait_whose_connection_is_cut_are_sent_again_and_counted_once() {
     let (server, client) = opened("averaging", 2, |_| {});
     let proxy = Proxy::new(server.port());
-    let mut cut = peer(Road::Socket, &ClientSpec { port: proxy.port, ..client.clone() }, 0);
-    let mut other = peer(Road::Memory, &client, 1);
+    let mut cut = peer(Transport::Socket, &ClientSpec { port: proxy.port, ..client.clone() }, 0);
+    let mut other = peer(Transport::Memory, &client, 1);
     let payload = 4 * PARAMETERS as u64;
     for (round, bytes) in [(1.0, 3), (2.0, payload / 2), (3.0, payload + 10)] {
         proxy.cut_up(bytes);
@@ -285,15 +285,15 @@ fn a_contribution_and_a_wait_whose_connection_is_cut_are_sent_again_and_counted_
 
 #[test]
 fn one_who_waits_sees_a_failed_fit_a_stop_a_cancellation_and_a_closed_server() {
-    for road in ROADS {
+    for transport in ROADS {
         for ending in 0..4 {
             let (server, mut client) = opened("averaging", 2, |_| {});
             client.timeout_millis = 500;
             let cancel = CancelFlag::new();
             let mut waits =
-                Peer::try_connect(road, &client, PARAMETERS, registration(0, 1, 4), &cancel)
+                Peer::try_connect(transport, &client, PARAMETERS, registration(0, 1, 4), &cancel)
                     .unwrap();
-            let mut other = peer(Road::Memory, &client, 1);
+            let mut other = peer(Transport::Memory, &client, 1);
             waits.contribute(1.0).unwrap();
             thread::scope(|scope| {
                 let waiting = scope.spawn(|| waits.close_round());
@@ -322,9 +322,9 @@ fn one_who_waits_sees_a_failed_fit_a_stop_a_cancellation_and_a_closed_server() {
 
 #[test]
 fn the_round_that_ends_a_training_early_closes_over_what_all_have_given() {
-    for road in ROADS {
+    for transport in ROADS {
         let (server, client) = opened("averaging", 3, |_| {});
-        let mut peers = [0, 1, 2].map(|partition| peer(road, &client, partition));
+        let mut peers = [0, 1, 2].map(|partition| peer(transport, &client, partition));
         server.stop();
         thread::scope(|scope| {
             let ends: Vec<_> = peers
@@ -336,7 +336,7 @@ fn the_round_that_ends_a_training_early_closes_over_what_all_have_given() {
                         assert!(peer.close_round().unwrap().stop);
                         peer.channel.finish().unwrap();
                     });
-                    // One after the other: nobody leaves before the last one has contributed.
+                    // One after the other: no worker leaves before the last one has contributed.
                     thread::sleep(Duration::from_millis(60));
                     end
                 })
@@ -351,9 +351,9 @@ fn the_round_that_ends_a_training_early_closes_over_what_all_have_given() {
 
 #[test]
 fn what_does_not_belong_to_a_round_is_refused() {
-    for road in ROADS {
+    for transport in ROADS {
         let (_server, client) = opened("averaging", 2, |_| {});
-        let mut peer = peer(road, &client, 0);
+        let mut peer = peer(transport, &client, 0);
         assert_eq!(peer.close_round().unwrap_err().code(), ErrorCode::Protocol);
         assert_eq!(peer.commit(1.0).unwrap_err().code(), ErrorCode::Protocol);
         assert_eq!(peer.save(1.0).unwrap_err().code(), ErrorCode::Protocol);
@@ -361,16 +361,16 @@ fn what_does_not_belong_to_a_round_is_refused() {
         assert_eq!(peer.contribute(1.0).unwrap_err().code(), ErrorCode::Protocol, "it must wait");
         assert_eq!(peer.channel.finish().unwrap_err().code(), ErrorCode::Protocol);
         let (_server, client) = opened("downpour", 2, |_| {});
-        let mut peer = self::peer(road, &client, 0);
+        let mut peer = self::peer(transport, &client, 0);
         assert_eq!(peer.contribute(1.0).unwrap_err().code(), ErrorCode::Protocol);
     }
 }
 
 #[test]
 fn a_contribution_with_nan_fails_the_fit_and_names_the_tensor() {
-    for road in ROADS {
+    for transport in ROADS {
         let (server, client) = opened("averaging", 1, |_| {});
-        let mut peer = peer(road, &client, 0);
+        let mut peer = peer(transport, &client, 0);
         let error = peer.contribute(f32::NAN).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Diverged);
         assert!(error.to_string().contains("'0.weight'"), "{error}");
@@ -380,10 +380,10 @@ fn a_contribution_with_nan_fails_the_fit_and_names_the_tensor() {
 
 #[test]
 fn every_member_of_an_ensemble_is_kept_and_its_retry_goes_on_with_it() {
-    for road in ROADS {
+    for transport in ROADS {
         let (server, client) = opened("ensemble", 2, |spec| spec.epochs = 1);
         let registered = |partition, attempt| {
-            Peer::connect(road, &client, PARAMETERS, registration(partition, attempt, 2))
+            Peer::connect(transport, &client, PARAMETERS, registration(partition, attempt, 2))
         };
         let (mut first, mut second) = (registered(0, 1), registered(1, 1));
         second.save(5.0).unwrap();

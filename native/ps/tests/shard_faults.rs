@@ -1,4 +1,4 @@
-//! Shards that break, and workers that die at any step of the protocol with them.
+//! Shards that fail, and workers that die at any step of the protocol with them.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -73,7 +73,7 @@ fn rounds_survive_a_cut_connection_to_any_server() {
     assert!(is(&peer, center));
 }
 
-/// Where a worker dies: which of its connections is held up, after how many bytes, and which way.
+/// The points at which a worker dies: the connection that is held up, after how many bytes, and in which direction.
 fn deaths() -> impl Iterator<Item = (usize, u64, bool)> {
     let bytes = [0, 11, PART / 2, PART + 10];
     (0..3).flat_map(move |server| {
@@ -110,7 +110,7 @@ fn a_worker_that_dies_at_any_step_leaves_its_window_applied_everywhere_or_nowher
             });
             drop(dies);
             cluster.server.attempt_ended(0, 1);
-            // What is held up comes through after all.
+            // The held-up bytes arrive after all.
             proxies.iter().for_each(Proxy::go_on);
             let mut retry = cluster.peer(registration(0, 2, 9));
             let applied = retry.position.batch;
@@ -163,7 +163,7 @@ fn the_drivers_connections_may_break_for_a_while() {
     let server = open(&spec, PARAMETERS);
     let mut client = client_spec(&spec, server.port());
     client.shards = opened.iter().map(|shard| at(shard.port())).collect();
-    let mut peer = Peer::connect(Road::Socket, &client, PARAMETERS, registration(0, 1, 100));
+    let mut peer = Peer::connect(Transport::Socket, &client, PARAMETERS, registration(0, 1, 100));
     let mut applied = 0.0;
     for proxy in &proxies {
         for bytes in [0, 5, 15, 30, 60] {
@@ -270,7 +270,7 @@ fn a_shard_that_cannot_be_reached_or_means_another_part_keeps_the_server_from_op
     spec.shards = Some(swapped);
     let error = refused(&spec);
     assert_eq!(error.code(), ErrorCode::Protocol);
-    assert!(error.to_string().contains("another network or part"), "{error}");
+    assert!(error.to_string().contains("another network or shard"), "{error}");
 
     let mut stranger = servers.clone();
     stranger.driver_secret = OTHER_SECRET.to_owned();
@@ -292,10 +292,10 @@ fn a_shard_that_cannot_be_reached_or_means_another_part_keeps_the_server_from_op
     assert!(ShardServer::open(&shard_spec(&spec, 0, 3), &layout(PARAMETERS)).is_err());
 }
 
-/// A worker's or the driver's bare connection to shard 1 of 2, and what a worker may not ask.
+/// A bare connection of a worker or of the driver to shard 1 of 2, and the requests that a worker must not send.
 fn raw(cluster: &Cluster, secret: &str) -> Raw {
     let port = cluster.shards[0].port();
-    // The hash binds the part; it is taken from a refusal.
+    // The hash depends on the range; it is taken from a refusal.
     let part = (PARAMETERS - STRIPE) as u64;
     let mut raw = Raw::open(port, &cluster.client.fit, secret, 0, part);
     let (_, text) = raw.failure();
@@ -337,11 +337,11 @@ fn a_worker_cannot_decide_and_hostile_frames_are_refused_before_anything_is_allo
         many.reply().unwrap().0 == 134
     });
     assert!(refused.count() >= 2);
-    // The driver's decisions must follow each other.
+    // The driver's decisions must be consecutive.
     let mut driver = raw(&cluster, DRIVER_SECRET);
     driver.frame(15, &[&100_u64.to_le_bytes(), &[4], &[0; 8], &1_i64.to_le_bytes()]);
-    assert!(driver.failure().1.contains("decision 100 comes after"));
-    // And the driver stages nothing.
+    assert!(driver.failure().1.contains("decision 100 arrived after"));
+    // The driver must not stage.
     driver.frame(12, &[&stage(0, 1, 1), &part]);
     assert_eq!(driver.failure().0, ErrorCode::Protocol.number());
     let mut peer = cluster.peer(registration(0, 7, 2));
@@ -352,7 +352,7 @@ fn a_worker_cannot_decide_and_hostile_frames_are_refused_before_anything_is_allo
 #[test]
 fn a_commit_that_was_never_staged_fails_the_fit_by_name() {
     let cluster = Cluster::open(&server_spec(1, 1), 2, &zeros());
-    // To the driver's server alone, which a worker that keeps to the protocol does not do.
+    // Only to the driver's server, which a worker that follows the protocol does not do.
     let first = STRIPE;
     let mut raw = Raw::open(cluster.server.port(), &cluster.client.fit, SECRET, 0, first as u64);
     let (_, text) = raw.failure();

@@ -1,4 +1,4 @@
-//! A center variable that is spread over several servers gives what one server gives.
+//! A center variable that is split over several servers gives the same results as on one server.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -33,7 +33,7 @@ fn fit(strategy: StrategySpec, workers: u32) -> ServerSpec {
     spec
 }
 
-/// Every strategy, those that have one with a server optimizer, and codes that are the same for a part as for the whole.
+/// Every strategy, with a server optimizer if it takes one, and codecs that encode a part as they encode the whole.
 fn strategies() -> Vec<StrategySpec> {
     let plain = strategy::names().map(StrategySpec::named);
     let optimized = ["downpour", "adag", "dynsgd", "sync"]
@@ -49,7 +49,7 @@ fn strategies() -> Vec<StrategySpec> {
     plain.chain(optimized).chain(compressed).collect()
 }
 
-/// Numbers that look like updates, the same for the same seed.
+/// Pseudo-random numbers that look like updates, the same for the same seed.
 fn noise(seed: u64, scale: f32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..PARAMETERS)
@@ -66,7 +66,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// What one step of a worker is, by the strategy's rhythm; reads the center variable in all ways that there are.
+/// One step of a worker in its strategy's way; reads the center variable by all requests that there are.
 fn step(peer: &mut Peer, rhythm: Rhythm, seed: u64) {
     let message = noise(seed, 0.1);
     let given =
@@ -267,13 +267,13 @@ fn shards_speak_tls_as_the_main_server_does() {
     let mut client = client_spec(&spec, server.port());
     client.shards = servers.servers.clone();
     client.tls = Some(trust.client.clone());
-    let mut peer = Peer::connect(Road::Socket, &client, PARAMETERS, registration(0, 1, 2));
+    let mut peer = Peer::connect(Transport::Socket, &client, PARAMETERS, registration(0, 1, 2));
     peer.exchange(2.0).unwrap();
     assert!(peer.center.iter().all(|&c| c == 2.0));
 
     client.tls = None;
     let peer = Peer::try_connect(
-        Road::Socket,
+        Transport::Socket,
         &client,
         PARAMETERS,
         registration(0, 1, 2),
@@ -348,7 +348,7 @@ fn what_ends_an_epoch_without_a_whole_model_works_and_what_needs_one_is_refused(
     let mut clipped = fit(StrategySpec::named("sync"), 1);
     clipped.controls.clipping.norm = Some(1.0);
     for (spec, what) in
-        [(validated, "held-out rows"), (restored, "best weights"), (clipped, "clips")]
+        [(validated, "held-out rows"), (restored, "best weights"), (clipped, "clipping")]
     {
         let (_shards, servers) = cluster::shards(&spec, 2, PARAMETERS, |_| {});
         let spec = ServerSpec { shards: Some(servers), ..spec };

@@ -1,4 +1,4 @@
-//! Workers and a server that speak TLS, or fail to.
+//! TLS between workers and a server, and its failures.
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
@@ -38,14 +38,14 @@ fn worker(trust: &Trust, spec: &ServerSpec, port: u16) -> ClientSpec {
 }
 
 fn connected(client: &ClientSpec) -> Peer {
-    Peer::connect(Road::Socket, client, PARAMETERS, registration(0, 1, 100))
+    Peer::connect(Transport::Socket, client, PARAMETERS, registration(0, 1, 100))
 }
 
-/// What a worker is refused with; it must not try for long.
+/// Returns the error of a refused worker, which must not try for long.
 fn refusal(client: &ClientSpec) -> ChannelError {
     let start = Instant::now();
     let (registration, cancel) = (registration(0, 1, 4), CancelFlag::new());
-    let peer = Peer::try_connect(Road::Socket, client, PARAMETERS, registration, &cancel);
+    let peer = Peer::try_connect(Transport::Socket, client, PARAMETERS, registration, &cancel);
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     peer.err().unwrap()
 }
@@ -84,7 +84,7 @@ fn a_center_variable_that_is_sent_while_it_is_applied_arrives_whole() {
     let center: Vec<f32> = (0..big).map(|index| index as f32).collect();
     let server = Server::open(&spec, layout(big), center.clone(), buffers()).unwrap();
     let client = worker(&trust, &spec, server.port());
-    let mut peer = Peer::connect(Road::Socket, &client, big, registration(0, 1, 100));
+    let mut peer = Peer::connect(Transport::Socket, &client, big, registration(0, 1, 100));
     for _ in 0..3 {
         peer.exchange(0.0).unwrap();
         assert!(peer.center == center);
@@ -232,7 +232,7 @@ fn a_peer_that_stops_reading_for_a_while_gets_all_that_was_written() {
     let server = Server::open(&spec, layout(big), vec![0.0; big], buffers()).unwrap();
     let proxy = Proxy::new(server.port());
     let client = worker(&trust, &spec, proxy.port);
-    let mut peer = Peer::connect(Road::Socket, &client, big, registration(0, 1, 100));
+    let mut peer = Peer::connect(Transport::Socket, &client, big, registration(0, 1, 100));
     let hold: [fn(&Proxy); 2] = [|proxy| proxy.hold_up(1 << 20), |proxy| proxy.hold_down(1 << 20)];
     for (count, hold) in hold.iter().enumerate() {
         hold(&proxy);
@@ -270,7 +270,7 @@ fn a_cancelled_worker_ends_at_once_whatever_it_is_at() {
     let connect = |port, attempt, cancel: &CancelFlag| {
         let client = worker(&trust, &spec, port);
         let registration = registration(0, attempt, 4);
-        Peer::try_connect(Road::Socket, &client, PARAMETERS, registration, cancel)
+        Peer::try_connect(Transport::Socket, &client, PARAMETERS, registration, cancel)
     };
     cancelled("the handshake", &mut |cancel| {
         connect(silent.local_addr().unwrap().port(), 1, cancel).err().unwrap()
@@ -294,7 +294,7 @@ fn a_server_that_says_nothing_is_given_up() {
     let port = listener.local_addr().unwrap().port();
     let mut client = worker(&trust, &server_spec(1, 1), port);
     client.timeout_millis = 500;
-    refused(&client, ErrorCode::ServerUnreachable, &["no byte went through"]);
+    refused(&client, ErrorCode::ServerUnreachable, &["no bytes were transferred"]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Commits and pulls beside a plain copy of as many bytes, measured alternately.
+//! Commits and pulls compared with a plain copy of as many bytes, measured alternately.
 //!
-//! `cargo bench -p firesteel-ps --bench exchange` prints a line for each measure:
-//! `bench <name> ours <GB/s> beside <GB/s> ratio <ours/beside>`, the medians over the rounds; `-p99` lines are in
-//! milliseconds, `-commits` lines in commits a second beside those of one worker. With `--quick`, many workers at once
-//! are left out. Further arguments are parts of the names of the measures to run.
+//! `cargo bench -p firesteel-ps --bench exchange` prints a line for each measure: `bench <name> ours <GB/s> beside
+//! <GB/s> ratio <ours/beside>`, the medians over the rounds; `-p99` lines are in milliseconds, `-commits` lines compare
+//! commits a second with those of one worker. `--quick` skips the measures with many workers. Further arguments select
+//! measures by parts of their names.
 #![allow(clippy::unwrap_used, reason = "a benchmark ends at the first failure")]
 
 mod plain;
@@ -50,7 +50,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Registers a worker that commits this message, and has memory for a center variable of that many parameters.
+    /// Registers a worker that commits this message and reads a center variable of `parameters` parameters.
     fn new(
         mut channel: Box<dyn ParamChannel>,
         partition: u32,
@@ -125,7 +125,7 @@ fn sockets(name: &str, parameters: usize) {
     server.close();
 }
 
-/// Commits through memory beside `y += a*x` over the same memory.
+/// Measures commits through memory beside `y += a*x` over the same memory.
 fn memory(name: &str, parameters: usize) {
     let (server, client) = open(parameters, 1);
     let channel =
@@ -147,7 +147,7 @@ fn memory(name: &str, parameters: usize) {
     server.close();
 }
 
-/// Measures both alternately and prints the medians in GB/s, unless the command line names other measures.
+/// Measures both alternately and prints the medians in GB/s, unless the command line selects other measures.
 fn compare<T>(name: &str, bytes: usize, mut ours: impl FnMut() -> T, mut beside: impl FnMut()) {
     if !asked(name) {
         return;
@@ -161,20 +161,20 @@ fn compare<T>(name: &str, bytes: usize, mut ours: impl FnMut() -> T, mut beside:
     println!("bench {name} ours {ours:.3} beside {beside:.3} ratio {:.3}", ours / beside);
 }
 
-/// Whether the command line names a measure, or none.
+/// Returns true if the command line selects a measure, or does not select any.
 fn asked(name: &str) -> bool {
     let mut filters =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
     filters.peek().is_none() || filters.any(|filter| name.contains(&filter))
 }
 
-/// GB/s of one round.
-fn speed(bytes: usize, mut deed: impl FnMut()) -> f64 {
-    deed();
+/// Returns the GB/s of one round.
+fn speed(bytes: usize, mut operation: impl FnMut()) -> f64 {
+    operation();
     let start = Instant::now();
     let mut times = 0;
     while start.elapsed() < ROUND {
-        deed();
+        operation();
         times += 1;
     }
     bytes as f64 * f64::from(times) / start.elapsed().as_secs_f64() / 1e9

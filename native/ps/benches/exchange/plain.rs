@@ -1,5 +1,5 @@
-//! Plain copies over sockets, with the congestion control that the server asks for: some kernels' default paces the
-//! loopback, which would flatter ours.
+//! Plain copies over sockets, with the congestion control that the server requests: the default of some kernels paces
+//! the loopback, which would flatter our results.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 
 use socket2::SockRef;
 
-/// A connection to a peer that takes as many bytes as it is told, and gives as many as it is told.
+/// A connection to a peer that receives and sends the requested numbers of bytes.
 pub struct Plain {
     stream: TcpStream,
     sent: Arc<Vec<u8>>,
@@ -16,8 +16,8 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// A connection that sends these bytes, or the first of them, and takes at most `back`. Its peer has `buffer` bytes of
-    /// memory.
+    /// Creates a connection that sends a prefix of `sent` and receives at most `back` bytes. Its peer has `buffer`
+    /// bytes of memory.
     pub fn new(sent: Arc<Vec<u8>>, back: usize, buffer: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -43,7 +43,7 @@ impl Plain {
         Self { stream, sent, received: vec![0; back] }
     }
 
-    /// Sends that many bytes and takes that many.
+    /// Sends `there` bytes and receives `back` bytes.
     pub fn copy(&mut self, there: usize, back: usize) {
         let mut lengths = [0; 16];
         lengths[..8].copy_from_slice(&(there as u64).to_le_bytes());
@@ -54,7 +54,7 @@ impl Plain {
     }
 }
 
-/// The lengths of the pieces of something that is longer than a buffer.
+/// The lengths of the pieces of a message that is longer than a buffer.
 fn pieces(length: usize, buffer: usize) -> impl Iterator<Item = usize> {
     (0..length).step_by(buffer.max(1)).map(move |start| buffer.min(length - start))
 }

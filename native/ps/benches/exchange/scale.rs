@@ -1,4 +1,4 @@
-//! Many workers at once beside as many plain connections.
+//! Many workers in parallel, compared with as many plain connections.
 
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
@@ -15,10 +15,10 @@ const WORKERS: [u32; 5] = [1, 4, 16, 64, 256];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(800);
 
-/// What the center variables of all workers together may take; where it is not enough they only commit.
+/// The memory for the center variables of all workers; without enough of it workers only commit.
 const MEMORY: usize = 2 << 30;
 
-/// What one round came to.
+/// The result of one round.
 #[derive(Clone, Copy)]
 struct Rate {
     per_second: f64,
@@ -26,8 +26,8 @@ struct Rate {
     p99: f64,
 }
 
-/// Prints, for each number of workers, GB/s and the 99th percentile beside plain connections, and commits a second beside one
-/// worker's.
+/// Prints, for each number of workers, GB/s and the 99th percentile beside plain connections, and commits a second
+/// beside one worker's.
 pub fn scale(model: &str, parameters: usize) {
     let message: Arc<Vec<f32>> = Arc::new(vec![1e-9; parameters]);
     let bytes = 4 * parameters;
@@ -51,7 +51,7 @@ pub fn scale(model: &str, parameters: usize) {
             .collect();
         let back = if pull { bytes } else { 1 };
         let sent = Arc::new(vec![2; bytes]);
-        // As large as a payload, unless that is more than there is.
+        // As large as a payload, within the available memory.
         let buffer = bytes.min(MEMORY / workers as usize);
         let mut plain: Vec<Plain> =
             (0..workers).map(|_| Plain::new(Arc::clone(&sent), back, buffer)).collect();
@@ -86,21 +86,21 @@ pub fn scale(model: &str, parameters: usize) {
     }
 }
 
-/// Has all peers do something again and again, at the same time.
-fn rate<T: Send>(peers: &mut [T], deed: impl Fn(&mut T) + Sync) -> Rate {
+/// Runs an operation repeatedly for all peers in parallel.
+fn rate<T: Send>(peers: &mut [T], operation: impl Fn(&mut T) + Sync) -> Rate {
     let barrier = Barrier::new(peers.len() + 1);
     let (latencies, seconds) = thread::scope(|scope| {
         let threads: Vec<_> = peers
             .iter_mut()
             .map(|peer| {
-                let (barrier, deed) = (&barrier, &deed);
+                let (barrier, operation) = (&barrier, &operation);
                 scope.spawn(move || {
                     let mut latencies = Vec::new();
                     barrier.wait();
                     let start = Instant::now();
                     while latencies.is_empty() || start.elapsed() < ROUND {
                         let begun = Instant::now();
-                        deed(peer);
+                        operation(peer);
                         latencies.push(begun.elapsed().as_secs_f64() * 1e3);
                     }
                     latencies
@@ -119,7 +119,8 @@ fn rate<T: Send>(peers: &mut [T], deed: impl Fn(&mut T) + Sync) -> Rate {
     Rate { per_second, p99: sorted[(sorted.len() * 99 / 100).min(sorted.len() - 1)] }
 }
 
-/// The server's own time for applying commits that come through memory, beside `y += a*x` over the same memory.
+/// Measures the server's own time for applying commits that come through memory, beside `y += a*x` over the same
+/// memory.
 pub fn apply(model: &str, parameters: usize) {
     let name = format!("apply-axpy-{model}");
     if !asked(&name) {

@@ -5,10 +5,10 @@ use firesteel_core::Buffers;
 use super::{Lengths, damaged};
 use crate::error::PsError;
 
-/// What is left to be read.
-pub(super) struct Source<'a>(&'a [u8]);
+/// A reader of arrays from the rest of a checkpoint's bytes.
+pub(super) struct ArrayReader<'a>(&'a [u8]);
 
-impl<'a> Source<'a> {
+impl<'a> ArrayReader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
@@ -30,7 +30,7 @@ impl<'a> Source<'a> {
     pub(super) fn finish(self) -> Result<(), PsError> {
         match self.0.len() {
             0 => Ok(()),
-            left => Err(damaged(format!("{left} bytes are left behind its arrays"))),
+            left => Err(damaged(format!("{left} bytes follow its arrays"))),
         }
     }
 

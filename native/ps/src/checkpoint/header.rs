@@ -1,23 +1,24 @@
-//! What a checkpoint says in JSON: whose it is, how far the fit was, and how long its arrays are.
+//! The JSON header of a checkpoint: its owner, the progress of the fit, and the lengths of its arrays.
 
 use std::collections::BTreeSet;
 
-use firesteel_core::compression::Distortion;
-use firesteel_core::judge::{JudgeState, StopReason};
-use firesteel_core::{Position, State, Tally, WorkerId};
+use firesteel_core::judge::JudgeState;
+use firesteel_core::{Position, State, WorkerId};
 use serde::{Deserialize, Serialize};
 
-use super::{EARLIER, Lengths, Owner, damaged};
+use super::{Lengths, damaged};
 use crate::error::PsError;
-use crate::store::status::{STALENESS_BINS, SpanStatus, ValidationStatus};
+use crate::model::EARLIER_ATTEMPT;
+use crate::model::checkpoint::{EvaluationProgress, FitProgress, Owner, WorkerProgress};
+use crate::model::status::STALENESS_BINS;
 
-/// Counters stay below this, so that sums of several do not overflow.
-const MOST: u64 = 1 << 53;
+/// The exclusive upper limit of counters, so that sums of several do not overflow.
+const MAX_COUNTER: u64 = 1 << 53;
 
 /// Everything but the arrays.
-pub(super) struct Header {
+pub(super) struct CheckpointHeader {
     pub(super) owner: Owner,
-    pub(super) progress: Progress,
+    pub(super) progress: FitProgress,
     pub(super) lengths: Lengths,
     pub(super) stripe: usize,
     pub(super) rules: Vec<RuleShape>,
@@ -42,7 +43,7 @@ impl RuleShape {
 /// The header as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Document {
+struct HeaderDocument {
     fingerprint: String,
     layout: u64,
     strategy: String,
@@ -55,100 +56,16 @@ struct Document {
     rules: Vec<RuleShape>,
     members: Vec<WorkerId>,
     best: Vec<WorkerId>,
-    progress: Progress,
+    progress: FitProgress,
 }
 
-/// What changes under the control lock.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Progress {
-    pub(crate) version: u64,
-    pub(crate) commits: u64,
-    pub(crate) pulls: u64,
-    pub(crate) bytes: u64,
-    /// How long the fit had run, in milliseconds.
-    pub(crate) millis: u64,
-    /// How long its training had, from the first worker on.
-    pub(crate) trained_millis: u64,
-    pub(crate) stop: Option<StopReason>,
-    pub(crate) histogram: Vec<u64>,
-    pub(crate) warnings: Vec<String>,
-    pub(crate) epochs: Vec<EpochProgress>,
-    pub(crate) evaluations: Option<EvaluationProgress>,
-    pub(crate) workers: Vec<WorkerProgress>,
-}
-
-/// One epoch over all workers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct EpochProgress {
-    pub(crate) rows: u64,
-    pub(crate) tally: Tally,
-    /// The sum of the learning rates with which workers ended it, and their number.
-    pub(crate) rates: (f64, u32),
-}
-
-/// The ends of epochs, where anything follows from them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct EvaluationProgress {
-    /// The next epoch to end.
-    pub(crate) next: u32,
-    pub(crate) judge: JudgeState,
-    /// The best epoch and its version.
-    pub(crate) best: Option<(u32, u64)>,
-    pub(crate) ended: Vec<EndedProgress>,
-}
-
-/// An epoch that has been judged, and what the held-out rows of all workers and of each came to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct EndedProgress {
-    pub(crate) version: u64,
-    pub(crate) all: Option<ValidationStatus>,
-    pub(crate) by_worker: Vec<(WorkerId, ValidationStatus)>,
-}
-
-/// One worker, without any attempt of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct WorkerProgress {
-    pub(crate) worker: WorkerId,
-    pub(crate) rows: u64,
-    pub(crate) content: u64,
-    pub(crate) batches: u32,
-    pub(crate) held_out: u64,
-    pub(crate) position: Position,
-    pub(crate) finished: bool,
-    pub(crate) latest: Option<Tally>,
-    pub(crate) commits: u64,
-    pub(crate) staleness_sum: u64,
-    pub(crate) staleness_max: u64,
-    pub(crate) bytes: u64,
-    pub(crate) wait_nanos: u64,
-    pub(crate) apply_nanos: u64,
-    pub(crate) distortion: Distortion,
-    pub(crate) ledger: Vec<WorkerEpoch>,
-}
-
-/// One epoch of a worker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct WorkerEpoch {
-    pub(crate) epoch: u32,
-    pub(crate) rows: u64,
-    pub(crate) tally: Tally,
-    pub(crate) learning_rate: Option<f64>,
-    pub(crate) spans: Vec<SpanStatus>,
-    pub(crate) superseded_rows: u64,
-}
-
-impl Header {
+impl CheckpointHeader {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, PsError> {
-        let document: Document = serde_json::from_slice(bytes)
+        let document: HeaderDocument = serde_json::from_slice(bytes)
             .map_err(|error| damaged(format!("its header cannot be read: {error}")))?;
-        let Document { fingerprint, layout, strategy, workers, epochs, stripe, .. } = document;
-        let Document { parameters, floats, integers, rules, members, best, progress, .. } =
+        let HeaderDocument { fingerprint, layout, strategy, workers, epochs, stripe, .. } =
+            document;
+        let HeaderDocument { parameters, floats, integers, rules, members, best, progress, .. } =
             document;
         Ok(Self {
             owner: Owner { fingerprint, layout, strategy, workers, epochs },
@@ -165,7 +82,7 @@ impl Header {
         let Self { owner, progress, lengths, stripe, rules, members, best } = self;
         let Owner { fingerprint, layout, strategy, workers, epochs } = owner;
         let Lengths { parameters, floats, integers } = lengths;
-        let document = Document {
+        let document = HeaderDocument {
             fingerprint,
             layout,
             strategy,
@@ -185,35 +102,26 @@ impl Header {
     }
 }
 
-impl Progress {
-    /// The epoch of the worker that is behind the others.
-    pub(crate) fn epoch(&self, owner: &Owner) -> u32 {
-        let missing = self.workers.len() < owner.workers as usize;
-        let behind = self.workers.iter().map(|worker| worker.position.epoch).min();
-        if missing { 0 } else { behind.unwrap_or(0) }
-    }
-
-    /// The rows trained in all epochs.
-    pub(crate) fn rows_trained(&self) -> u64 {
-        self.epochs.iter().fold(0, |sum, epoch| sum.saturating_add(epoch.rows))
-    }
-
-    /// Fails unless it can be the progress of such a fit: the store relies on what is checked here.
+impl FitProgress {
+    /// Fails if this progress is inconsistent or does not belong to such a fit. The store relies on these checks.
     pub(super) fn check(&self, owner: &Owner) -> Result<(), PsError> {
-        let refused = |problem: String| Err(damaged(format!("its progress cannot be: {problem}")));
+        let refused =
+            |problem: String| Err(damaged(format!("its progress is inconsistent: {problem}")));
         let counters =
             [self.version, self.commits, self.pulls, self.bytes, self.millis, self.trained_millis];
-        if counters.iter().chain(&self.histogram).any(|&counter| counter >= MOST) {
+        if counters.iter().chain(&self.histogram).any(|&counter| counter >= MAX_COUNTER) {
             return refused("a counter is too large".to_owned());
         }
         if self.histogram.len() > STALENESS_BINS || self.epochs.len() > owner.epochs as usize {
-            return refused(
-                "it has more epochs or more of the histogram than a fit has".to_owned(),
-            );
+            return refused("more epochs or histogram bins than the fit has".to_owned());
         }
         let ids: BTreeSet<_> = self.workers.iter().map(|worker| worker.worker).collect();
         if ids.len() != self.workers.len() || ids.len() > owner.workers as usize {
-            return refused(format!("{} workers of {}", self.workers.len(), owner.workers));
+            return refused(format!(
+                "{} workers, but the fit has {}",
+                self.workers.len(),
+                owner.workers
+            ));
         }
         let mut rows = vec![0_u64; self.epochs.len()];
         for worker in &self.workers {
@@ -221,8 +129,8 @@ impl Progress {
                 return refused(format!("worker {}: {problem}", worker.worker));
             }
         }
-        if self.rows_trained() >= MOST {
-            return refused("it has trained too many rows".to_owned());
+        if self.rows_trained() >= MAX_COUNTER {
+            return refused("too many trained rows".to_owned());
         }
         if let Some(evaluations) = &self.evaluations {
             evaluations.check(owner.epochs)?;
@@ -242,7 +150,9 @@ impl EvaluationProgress {
         if counted && judged && self.best.is_none_or(|(epoch, _)| epoch < self.next) {
             return Ok(());
         }
-        Err(damaged("its progress cannot be: it has judged other epochs than it has trained"))
+        Err(damaged(
+            "its progress is inconsistent: the evaluated epochs do not match the trained epochs",
+        ))
     }
 }
 
@@ -250,7 +160,7 @@ impl WorkerProgress {
     /// Checks one worker and adds its rows to those of the epochs.
     fn check(&self, epochs: u32, rows: &mut [u64]) -> Result<(), &'static str> {
         let own = [self.rows, self.commits, self.staleness_sum, self.staleness_max, self.bytes];
-        if own.iter().chain([&self.wait_nanos, &self.apply_nanos]).any(|&own| own >= MOST) {
+        if own.iter().chain([&self.wait_nanos, &self.apply_nanos]).any(|&own| own >= MAX_COUNTER) {
             return Err("a counter is too large");
         }
         let Position { epoch, batch } = self.position;
@@ -262,16 +172,19 @@ impl WorkerProgress {
         for entry in &self.ledger {
             let Some(total) = rows.get_mut(entry.epoch as usize).filter(|_| entry.epoch >= next)
             else {
-                return Err("its ledger has an epoch that the fit has not, or twice");
+                return Err("its ledger has an unknown or repeated epoch");
             };
             next = entry.epoch + 1;
-            if entry.rows >= MOST || entry.superseded_rows >= MOST || *total >= MOST {
+            if entry.rows >= MAX_COUNTER
+                || entry.superseded_rows >= MAX_COUNTER
+                || *total >= MAX_COUNTER
+            {
                 return Err("its ledger has too many rows");
             }
             *total += entry.rows;
             let mut batch = 0;
             for span in &entry.spans {
-                if span.attempt != EARLIER || span.start != batch {
+                if span.attempt != EARLIER_ATTEMPT || span.start != batch {
                     return Err("its ledger has a gap or an attempt");
                 }
                 batch = span.start.checked_add(span.batches).ok_or("its ledger is too long")?;

@@ -1,7 +1,8 @@
-//! A fit's state as bytes, from which another process goes on.
+//! The encoding of checkpoints.
 //!
-//! Little-endian: the magic, the version of the format (u32), the header's length (u64), the header as JSON, the arrays that it
-//! counts, and the xxh3 hash (u64) of everything before it. `docs/checkpoints.md` tells what is kept and what is not.
+//! The format is little-endian: the magic, the format version (u32), the length of the header (u64), the header as
+//! JSON, the arrays that the header counts, and the xxh3 hash (u64) of everything before it. `docs/checkpoints.md`
+//! describes the content.
 
 mod arrays;
 mod header;
@@ -11,35 +12,18 @@ use firesteel_core::{Buffers, State, WorkerId};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::arrays::{Source, put_f32, put_f64, put_i64};
-pub(crate) use self::header::{
-    EndedProgress, EpochProgress, EvaluationProgress, Progress, WorkerEpoch, WorkerProgress,
-};
-use self::header::{Header, RuleShape};
+use self::arrays::{ArrayReader, put_f32, put_f64, put_i64};
+use self::header::{CheckpointHeader, RuleShape};
 use crate::error::PsError;
+use crate::model::checkpoint::{Checkpoint, WorkerModel};
 
 const MAGIC: [u8; 8] = *b"FSTLCKPT";
 
-/// The version of the format that is written, and the only one that is read.
+/// The format version, the only one that is written and read.
 const VERSION: u32 = 1;
 
-/// Magic, version and header's length.
+/// The length of magic, version and header length in bytes.
 const PREFIX: usize = MAGIC.len() + size_of::<u32>() + size_of::<u64>();
-
-/// The attempt that stands for all those of the fit that was interrupted: older than any of Spark's.
-pub(crate) const EARLIER: i64 = -1;
-
-/// Whose checkpoint it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Owner {
-    /// The caller's fingerprint of settings and data.
-    pub(crate) fingerprint: String,
-    /// The hash of the network's layout.
-    pub(crate) layout: u64,
-    pub(crate) strategy: String,
-    pub(crate) workers: u32,
-    pub(crate) epochs: u32,
-}
 
 /// The lengths of a model's arrays.
 #[derive(Clone, Copy, Debug)]
@@ -49,38 +33,15 @@ struct Lengths {
     integers: usize,
 }
 
-/// One worker's model, where every worker trains its own.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Member {
-    pub(crate) worker: WorkerId,
-    pub(crate) parameters: Vec<f32>,
-    pub(crate) buffers: Buffers,
-}
-
-/// The state of a fit at one version of its center variable.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Checkpoint {
-    pub(crate) owner: Owner,
-    pub(crate) progress: Progress,
-    pub(crate) center: Vec<f32>,
-    pub(crate) buffers: Buffers,
-    /// What the server's rule keeps for each stripe, and how many parameters a stripe has.
-    pub(crate) rules: Vec<State>,
-    pub(crate) stripe: usize,
-    pub(crate) members: Vec<Member>,
-    /// The model of the best epoch, where it is kept: that of every worker, or one.
-    pub(crate) best: Vec<Member>,
-}
-
-/// What a checkpoint says of itself.
+/// The description of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointStatus {
-    /// The fingerprint that it was written with.
+    /// The fingerprint with which it was written.
     pub fingerprint: String,
-    /// How often the center variable had been updated.
+    /// The number of updates of the center variable.
     pub version: u64,
-    /// The epoch of the worker that was behind the others, counted from 0.
+    /// The epoch of the slowest worker, counted from 0.
     pub epoch: u32,
     /// The rows that had been trained in all epochs.
     pub rows_trained: u64,
@@ -89,15 +50,15 @@ pub struct CheckpointStatus {
 }
 
 impl Checkpoint {
-    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    /// Reads the bytes that [`to_bytes`](Self::to_bytes) wrote.
     ///
     /// # Errors
-    /// [`PsError::Checkpoint`] saying what is damaged; nothing is allocated that the bytes do not hold.
+    /// [`PsError::Checkpoint`] with the damage found; nothing is allocated for arrays that the bytes do not hold.
     pub fn read(bytes: &[u8]) -> Result<Self, PsError> {
         let (header, arrays) = split(bytes)?;
-        let Header { owner, progress, lengths, stripe, rules, members, best } =
-            Header::parse(header)?;
-        let mut arrays = Source::new(arrays);
+        let CheckpointHeader { owner, progress, lengths, stripe, rules, members, best } =
+            CheckpointHeader::parse(header)?;
+        let mut arrays = ArrayReader::new(arrays);
         let checkpoint = Self {
             owner,
             center: arrays.f32s(lengths.parameters)?,
@@ -118,12 +79,12 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    /// All of it in the format of this module.
+    /// Returns the checkpoint in the format of this module.
     ///
     /// # Errors
     /// [`PsError::Internal`] if the header cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, PsError> {
-        let header = Header {
+        let header = CheckpointHeader {
             owner: self.owner.clone(),
             progress: self.progress.clone(),
             lengths: self.lengths(),
@@ -153,7 +114,7 @@ impl Checkpoint {
         Ok(out)
     }
 
-    /// What it says of itself.
+    /// Returns the description of the checkpoint.
     #[must_use]
     pub fn status(&self) -> CheckpointStatus {
         CheckpointStatus {
@@ -182,14 +143,14 @@ impl Checkpoint {
     }
 }
 
-/// The models of these workers.
+/// Reads the models of these workers.
 fn models(
-    arrays: &mut Source<'_>,
+    arrays: &mut ArrayReader<'_>,
     lengths: Lengths,
     workers: Vec<WorkerId>,
-) -> Result<Vec<Member>, PsError> {
+) -> Result<Vec<WorkerModel>, PsError> {
     let model = |worker| {
-        Ok(Member {
+        Ok(WorkerModel {
             worker,
             parameters: arrays.f32s(lengths.parameters)?,
             buffers: arrays.buffers(lengths)?,
@@ -203,13 +164,13 @@ fn put_buffers(out: &mut Vec<u8>, buffers: &Buffers) {
     put_i64(out, &buffers.integers);
 }
 
-/// Header and arrays of bytes that are whole.
+/// Returns the header and the arrays of complete, undamaged bytes.
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
     let Some((magic, rest)) = bytes.split_first_chunk::<8>() else {
         return Err(damaged(format!("it has only {} bytes", bytes.len())));
     };
     if *magic != MAGIC {
-        return Err(damaged("it is no checkpoint of Firesteel: it begins with other bytes"));
+        return Err(damaged("not a Firesteel checkpoint (bad magic)"));
     }
     let Some((version, _)) = rest.split_first_chunk::<4>() else {
         return Err(damaged(format!("it has only {} bytes", bytes.len())));
@@ -217,7 +178,7 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
     let version = u32::from_le_bytes(*version);
     if version != VERSION {
         return Err(damaged(format!(
-            "its format has the version {version}, this Firesteel reads {VERSION}"
+            "its format has version {version}, but this version of Firesteel reads {VERSION}"
         )));
     }
     let Some((whole, hash)) =
@@ -226,17 +187,16 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), PsError> {
         return Err(damaged(format!("it has only {} bytes", bytes.len())));
     };
     if xxh3_64(whole) != u64::from_le_bytes(*hash) {
-        return Err(damaged("it is cut short or changed: its checksum is another one"));
+        return Err(damaged("it is truncated or changed: the checksum does not match"));
     }
     let (prefix, rest) = whole.split_at(PREFIX);
     let length = prefix.last_chunk::<8>().map_or(0, |length| u64::from_le_bytes(*length));
-    usize::try_from(length)
-        .ok()
-        .and_then(|length| rest.split_at_checked(length))
-        .ok_or_else(|| damaged(format!("its header of {length} bytes is longer than all of it")))
+    usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length)).ok_or_else(|| {
+        damaged(format!("its header of {length} bytes is longer than the checkpoint"))
+    })
 }
 
-/// The error that bytes are no checkpoint.
-pub(crate) fn damaged(problem: impl Into<String>) -> PsError {
+/// Returns the error for bytes that are not a usable checkpoint.
+fn damaged(problem: impl Into<String>) -> PsError {
     PsError::Checkpoint(problem.into())
 }

@@ -1,15 +1,15 @@
-//! A checkpoint for a fit whose workers are spread over another number of tasks.
+//! Checkpoints of fits that resume with another number of tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use firesteel_core::WorkerId;
 
-use super::Checkpoint;
-use crate::store::DRIVER;
+use crate::model::DRIVER;
+use crate::model::checkpoint::Checkpoint;
 
 impl Checkpoint {
-    /// Gives what is known of each worker to a worker of the same fit spread over so many tasks, in the order of the workers. A
-    /// worker whose rows are others then starts its epoch again.
+    /// Assigns the progress of each worker, in order, to the workers of the same fit spread over `tasks` tasks. A
+    /// worker whose rows are different then starts its epoch again.
     pub fn spread_over(&mut self, tasks: u32) {
         let spread = spread(self.owner.workers, tasks.max(1));
         let known: BTreeSet<_> = self
@@ -41,7 +41,7 @@ impl Checkpoint {
     }
 }
 
-/// The workers of a fit: each task has as many as the others or one more.
+/// The workers of a fit: the numbers of workers of two tasks differ by at most one.
 fn spread(workers: u32, tasks: u32) -> BTreeSet<WorkerId> {
     let of = |partition: u32| workers / tasks + u32::from(partition < workers % tasks);
     (0..tasks)

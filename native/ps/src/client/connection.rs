@@ -12,40 +12,41 @@ use firesteel_core::{Assignment, Buffers, CancelFlag};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::error::PsError;
-use crate::link::{Link, LinkError, Patience};
 use crate::metrics;
+use crate::model::{Codecs, PayloadShape};
+use crate::net::tls::{self, ALERT_LEN, Connector};
+use crate::net::{IoTimeouts, Link, LinkError, receive_coded};
 use crate::secret::{Role, Secret, Transcript, nonce};
-use crate::tls::{self, ALERT_LEN, Connector};
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
-use crate::wire::{self, Codecs, Header, PROTOCOL_VERSION, Reply, Request, Shape};
+use crate::wire::{FrameHeader, PROTOCOL_VERSION, Reply, Request};
 
-/// How often a worker that waits looks whether it has been cancelled.
+/// The interval at which a blocked worker checks for cancellation.
 const POLL: Duration = Duration::from_millis(50);
 
-/// From how many bytes of parameters on a worker's message is large.
+/// The size of the parameters, in bytes, from which a worker's message is large.
 const LARGE: usize = 16 << 20;
 
-/// How much of a large message the system takes while it cannot be sent: as the server, a host of many workers must not run out
-/// of the memory that it has for TCP.
+/// The bytes of a large message that the kernel buffers while it cannot send them. Like the server, a host of many
+/// workers must not run out of kernel memory for TCP.
 const UNSENT: u32 = 1 << 20;
 
-/// Why a request failed.
+/// The reason why a request failed.
 #[derive(Debug)]
-pub(super) enum Failed {
-    /// The connection is no more; another one may do better.
+pub(super) enum RequestError {
+    /// The connection broke; the request may succeed over a new one.
     Broken(io::Error),
-    /// It would fail again. `usable` tells whether the connection is still in step with the server.
-    Final { error: PsError, usable: bool },
+    /// The request would fail again. `usable` is true if the connection is still in sync with the server.
+    Fatal { error: PsError, usable: bool },
 }
 
-impl Failed {
+impl RequestError {
     fn in_step(error: PsError) -> Self {
-        Self::Final { error, usable: true }
+        Self::Fatal { error, usable: true }
     }
 }
 
-impl From<LinkError> for Failed {
+impl From<LinkError> for RequestError {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Broken(error) => Self::Broken(error),
@@ -54,35 +55,35 @@ impl From<LinkError> for Failed {
     }
 }
 
-impl From<io::Error> for Failed {
+impl From<io::Error> for RequestError {
     fn from(error: io::Error) -> Self {
         Self::Broken(error)
     }
 }
 
-impl From<PsError> for Failed {
+impl From<PsError> for RequestError {
     fn from(error: PsError) -> Self {
-        Self::Final { error, usable: false }
+        Self::Fatal { error, usable: false }
     }
 }
 
-/// What a client knows of the server that it looks for.
+/// The server to connect to, and the credentials for it.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) spec: ClientSpec,
-    /// What errors call it.
+    /// The server's name in error messages.
     pub(super) name: String,
-    /// What the server proves itself by.
+    /// The secret by which the server authenticates itself.
     pub(super) secret: Secret,
-    /// What the client does.
+    /// The secret by which the client authenticates itself.
     pub(super) own: Secret,
-    /// None where the connection is not encrypted.
+    /// `None` for an unencrypted connection.
     pub(super) tls: Option<Connector>,
     pub(super) layout_hash: u64,
     pub(super) parameters: usize,
 }
 
-/// What a request sends beside its fields.
+/// The payload of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Payload<'a> {
     pub(super) parameters: Parameters<'a>,
@@ -92,9 +93,9 @@ pub(super) struct Payload<'a> {
 /// The parameters of a payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parameters<'a> {
-    /// A commit's message in the fit's code.
+    /// A commit's message, compressed.
     Coded(&'a [u8]),
-    /// A commit's message where the fit does not compress, or a replica.
+    /// An uncompressed message, or a replica.
     Plain(&'a [f32]),
 }
 
@@ -107,79 +108,84 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Where the center variable of a reply goes.
+/// The destination of a reply's center variable.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     pub(super) center: &'a mut [f32],
     pub(super) buffers: &'a mut Buffers,
 }
 
-/// A connection to a server that has proved itself.
+/// An authenticated connection to a server.
 #[derive(Debug)]
 pub(super) struct Connection {
     link: Link,
-    shape: Shape,
+    shape: PayloadShape,
     codecs: Codecs,
-    patience: Patience,
+    timeouts: IoTimeouts,
     scratch: Vec<u8>,
-    /// A piece of a center variable's code.
+    /// A piece of a compressed center variable.
     code: Vec<u8>,
 }
 
 impl Connection {
-    /// Dials the server and proves to each other that both know the secret, within `limit` for each step.
-    pub(super) fn open(peer: &Peer, cancel: &CancelFlag, limit: Duration) -> Result<Self, Failed> {
+    /// Dials the server; both sides authenticate each other, within `limit` for each step.
+    pub(super) fn open(
+        peer: &Peer,
+        cancel: &CancelFlag,
+        limit: Duration,
+    ) -> Result<Self, RequestError> {
         let stream = dial(&peer.spec.host, peer.spec.port, cancel, limit)?;
         if peer.parameters * size_of::<f32>() > LARGE {
-            // Where that is not to be had, only memory is lost.
+            // Best effort: failure only costs kernel memory.
             let _unbounded = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         }
         let link = Link::new(Arc::new(stream), cancel.clone(), POLL)?;
-        let patience = Patience { first: Some(limit), stall: limit };
-        let shape = Shape::plain(peer.parameters, 0, 0);
+        let timeouts = IoTimeouts { first: Some(limit), stall: limit };
+        let shape = PayloadShape::plain(peer.parameters, 0, 0);
         let codecs = Codecs::new(Coding::PLAIN, peer.parameters).map_err(PsError::from)?;
         let scratch = Vec::with_capacity(256);
-        let mut connection = Self { link, shape, codecs, patience, scratch, code: Vec::new() };
-        // TLS lets a worker begin before the server has looked at its certificate: a refusal may come at any of the steps.
+        let mut connection = Self { link, shape, codecs, timeouts, scratch, code: Vec::new() };
+        // With TLS a worker may begin before the server has checked its certificate, so a refusal can come at any of
+        // these steps.
         connection.secure(peer, limit).and_then(|()| connection.handshake(peer)).map_err(
             |failed| match failed {
-                Failed::Broken(error) => match tls::refusal(&error, &peer.name) {
+                RequestError::Broken(error) => match tls::refusal(&error, &peer.name) {
                     Some(refusal) => refusal.into(),
-                    None => Failed::Broken(error),
+                    None => RequestError::Broken(error),
                 },
                 certain => certain,
             },
         )?;
-        connection.patience = Patience {
+        connection.timeouts = IoTimeouts {
             first: Some(Duration::from_millis(peer.spec.timeout_millis)),
             stall: Duration::from_millis(peer.spec.timeout_millis),
         };
         Ok(connection)
     }
 
-    fn secure(&mut self, peer: &Peer, limit: Duration) -> Result<(), Failed> {
+    fn secure(&mut self, peer: &Peer, limit: Duration) -> Result<(), RequestError> {
         let Some(tls) = &peer.tls else { return Ok(()) };
         let session = tls.session(self.link.socket())?;
         Ok(self.link.secure(session, limit)?)
     }
 
-    fn handshake(&mut self, peer: &Peer) -> Result<(), Failed> {
+    fn handshake(&mut self, peer: &Peer) -> Result<(), RequestError> {
         let client = nonce()?;
         let mut out = Vec::with_capacity(PREAMBLE_LEN + client.len());
         Preamble::OURS.encode(&mut out);
         out.extend_from_slice(&client);
         self.write(&out)?;
         let mut preamble = [0; PREAMBLE_LEN];
-        self.link.read_exact(&mut preamble[..ALERT_LEN], self.patience)?;
+        self.link.read_exact(&mut preamble[..ALERT_LEN], self.timeouts)?;
         if let Some(error) =
             preamble.first_chunk().and_then(|alert| tls::alerted(alert, &peer.name))
         {
             return Err(error.into());
         }
-        self.link.read_exact(&mut preamble[ALERT_LEN..], self.patience)?;
+        self.link.read_exact(&mut preamble[ALERT_LEN..], self.timeouts)?;
         Preamble::decode(&preamble)?.check()?;
         let mut challenge = [0; CHALLENGE_LEN];
-        self.link.read_exact(&mut challenge, self.patience)?;
+        self.link.read_exact(&mut challenge, self.timeouts)?;
         let challenge = Challenge::decode(&challenge);
         let transcript = Transcript {
             version: PROTOCOL_VERSION,
@@ -200,11 +206,13 @@ impl Connection {
         self.write(&out)?;
         match self.reply(None)? {
             Reply::Welcome { floats, integers, coding } => {
-                let count =
-                    |count| usize::try_from(count).map_err(|_| unexpected("buffers beyond memory"));
+                let count = |count| {
+                    usize::try_from(count)
+                        .map_err(|_| unexpected("more buffers than memory can hold"))
+                };
                 self.codecs = Codecs::new(coding, peer.parameters)
                     .map_err(|error| unexpected(&error.to_string()))?;
-                self.shape = Shape::plain(peer.parameters, count(floats)?, count(integers)?)
+                self.shape = PayloadShape::plain(peer.parameters, count(floats)?, count(integers)?)
                     .coded(&self.codecs);
                 Ok(())
             }
@@ -213,23 +221,23 @@ impl Connection {
         }
     }
 
-    /// The lengths that the server exchanges.
-    pub(super) fn shape(&self) -> Shape {
+    /// The lengths of the payloads that are exchanged with the server.
+    pub(super) fn shape(&self) -> PayloadShape {
         self.shape
     }
 
-    /// The codes of what is exchanged.
+    /// The codecs of the payloads.
     pub(super) fn codecs(&self) -> &Codecs {
         &self.codecs
     }
 
-    /// Sends a request and waits for its reply, however long the server says that it is still at it.
+    /// Sends a request and waits for its reply, for as long as the server sends `Waiting` frames.
     pub(super) fn call(
         &mut self,
         request: &Request,
         payload: Option<Payload<'_>>,
         mut target: Option<Target<'_>>,
-    ) -> Result<Reply, Failed> {
+    ) -> Result<Reply, RequestError> {
         let empty: &[u8] = &[];
         let (message, floats, integers) = payload.map_or((empty, empty, empty), |payload| {
             (
@@ -243,7 +251,7 @@ impl Connection {
         request.encode(length, &mut head);
         let sent = head.len() as u64 + length;
         let mut slices = [&head, message, floats, integers].map(IoSlice::new);
-        let written = self.link.write_all(&mut slices, self.patience.stall);
+        let written = self.link.write_all(&mut slices, self.timeouts.stall);
         self.scratch = head;
         written?;
         metrics::count_sent(sent);
@@ -251,52 +259,59 @@ impl Connection {
             match self.reply(target.as_mut())? {
                 Reply::Waiting => {}
                 Reply::Failure { code, message } => {
-                    return Err(Failed::in_step(PsError::Reported { code, message }));
+                    return Err(RequestError::in_step(PsError::Reported { code, message }));
                 }
                 reply => return Ok(reply),
             }
         }
     }
 
-    /// Reads one reply, and the center variable where it carries one and it is wanted.
-    fn reply(&mut self, target: Option<&mut Target<'_>>) -> Result<Reply, Failed> {
+    /// Reads one reply, and its center variable into `target`.
+    fn reply(&mut self, target: Option<&mut Target<'_>>) -> Result<Reply, RequestError> {
         let mut header = [0; HEADER_LEN];
-        self.link.read_exact(&mut header, self.patience)?;
-        let header = Header::decode(&header)?;
-        let (length, carries) = header.split(Reply::body(header.kind).as_ref(), self.shape)?;
+        self.link.read_exact(&mut header, self.timeouts)?;
+        let header = FrameHeader::decode(&header)?;
+        let (length, has_payload) = header.split(Reply::body(header.kind).as_ref(), self.shape)?;
         self.scratch.resize(length, 0);
-        self.link.read_exact(&mut self.scratch, self.patience)?;
+        self.link.read_exact(&mut self.scratch, self.timeouts)?;
         let reply = Reply::decode(header.kind, &self.scratch)?;
         let frozen = matches!(reply, Reply::Assigned { assignment: Assignment::Score { .. }, .. });
         let exact = frozen || reply == Reply::Exact;
-        let says = exact
+        let carries_center = exact
             || matches!(
                 reply,
                 Reply::Answer { payload: true, .. } | Reply::Decided { .. } | Reply::Slice
             );
         match target {
-            Some(target) if says && carries => {
-                let Self { link, codecs, code, patience, .. } = self;
+            Some(target) if carries_center && has_payload => {
+                let Self { link, codecs, code, timeouts, .. } = self;
                 match codecs.center().filter(|_| !exact) {
                     Some(codec) => {
                         let center = &mut *target.center;
-                        wire::receive::<Failed>(link, *patience, codec, code, center, |_| {})?;
+                        receive_coded::<RequestError>(
+                            link,
+                            *timeouts,
+                            codec,
+                            code,
+                            center,
+                            |_| {},
+                        )?;
                     }
                     _ => {
-                        link.read_exact(bytemuck::cast_slice_mut(target.center), *patience)?;
+                        link.read_exact(bytemuck::cast_slice_mut(target.center), *timeouts)?;
                     }
                 }
                 self.link.read_exact(
                     bytemuck::cast_slice_mut(&mut target.buffers.floats),
-                    self.patience,
+                    self.timeouts,
                 )?;
                 self.link.read_exact(
                     bytemuck::cast_slice_mut(&mut target.buffers.integers),
-                    self.patience,
+                    self.timeouts,
                 )?;
             }
-            _ if says || carries => {
-                return Err(unexpected("a center variable that was not asked for").into());
+            _ if carries_center || has_payload => {
+                return Err(unexpected("an unexpected center variable").into());
             }
             _ => {}
         }
@@ -304,24 +319,29 @@ impl Connection {
         Ok(reply)
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Failed> {
-        self.link.write_all(&mut [IoSlice::new(bytes)], self.patience.stall)?;
+    fn write(&mut self, bytes: &[u8]) -> Result<(), RequestError> {
+        self.link.write_all(&mut [IoSlice::new(bytes)], self.timeouts.stall)?;
         metrics::count_sent(bytes.len() as u64);
         Ok(())
     }
 }
 
-/// A reply that the protocol does not allow here.
+/// Returns the error for a reply that the protocol does not allow here.
 pub(super) fn unexpected(what: &str) -> PsError {
     PsError::Protocol(format!("the server sent {what}"))
 }
 
-/// Connects to the first address of a host that accepts, looking at the flag meanwhile.
-fn dial(host: &str, port: u16, cancel: &CancelFlag, limit: Duration) -> Result<TcpStream, Failed> {
+/// Connects to the first address of a host that accepts the connection, checking for cancellation meanwhile.
+fn dial(
+    host: &str,
+    port: u16,
+    cancel: &CancelFlag,
+    limit: Duration,
+) -> Result<TcpStream, RequestError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in (host, port).to_socket_addrs()? {
         match dial_address(address, cancel, limit) {
-            Err(Failed::Broken(error)) => last = error,
+            Err(RequestError::Broken(error)) => last = error,
             other => return other,
         }
     }
@@ -332,7 +352,7 @@ fn dial_address(
     address: SocketAddr,
     cancel: &CancelFlag,
     limit: Duration,
-) -> Result<TcpStream, Failed> {
+) -> Result<TcpStream, RequestError> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     match socket.connect(&address.into()) {

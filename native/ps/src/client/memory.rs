@@ -1,5 +1,5 @@
-//! The channel to a server of the same process: the session itself, without a copy of what is committed. Where the fit
-//! compresses, the server and the worker get what the other end of a socket would decode.
+//! The channel to a server in the same process: it calls the session directly, without copying commits. If the fit
+//! compresses, server and worker receive the decoded values that the peer of a socket would receive.
 
 use std::sync::Arc;
 
@@ -10,32 +10,31 @@ use firesteel_core::{
 };
 
 use crate::client::outgoing::Outgoing;
-use crate::client::{Pulse, check_len};
+use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
-use crate::session::Session;
-use crate::store::{Contribution, Deed, Finite, Offer, Reader, Store};
-use crate::wire::Window;
+use crate::model::{CenterReader, FiniteCheck, WindowReport};
+use crate::store::{Contribution, Store, Update, UpdateKind, WorkerSession};
 
-/// A worker's session with a store of this process.
-pub(super) struct Memory {
-    session: Session,
+/// A worker's session with a store in this process.
+pub(super) struct MemoryChannel {
+    session: WorkerSession,
     cancel: CancelFlag,
-    pulse: Pulse,
-    /// The number of the last contribution.
+    heartbeat_timer: HeartbeatTimer,
+    /// The sequence number of the last contribution.
     contributed: u64,
     outgoing: Outgoing,
-    /// What the server gets of a compressed message.
+    /// The decoded values of a compressed message.
     decoded: Vec<f32>,
 }
 
-impl Memory {
-    /// A session in which nobody has registered yet.
+impl MemoryChannel {
+    /// Creates a session without a registered worker.
     pub(super) fn new(store: Arc<Store>, cancel: CancelFlag) -> Result<Self, PsError> {
         let outgoing = Outgoing::new(store.codecs())?;
         Ok(Self {
-            session: Session::new(store),
+            session: WorkerSession::new(store),
             cancel,
-            pulse: Pulse::new(),
+            heartbeat_timer: HeartbeatTimer::new(),
             contributed: 0,
             outgoing,
             decoded: Vec::new(),
@@ -50,16 +49,16 @@ impl Memory {
         self.check_cancel()?;
         let shape = self.session.store().shape();
         check_len("parameters", parameters, shape.parameters)?;
-        check_len("floating buffers", buffers.floats.len(), shape.floats)?;
+        check_len("floating-point buffers", buffers.floats.len(), shape.floats)?;
         check_len("integer buffers", buffers.integers.len(), shape.integers)
     }
 
-    /// Does something with the fields of a commit and what the server gets of it.
+    /// Calls `send` with the update that the server receives for a commit.
     fn send<T>(
         &mut self,
         commit: &Commit<'_>,
-        deed: Deed,
-        send: impl FnOnce(&Session, &Offer<'_>) -> Result<T, PsError>,
+        kind: UpdateKind,
+        send: impl FnOnce(&WorkerSession, &Update<'_>) -> Result<T, PsError>,
     ) -> Result<T, PsError> {
         self.check(commit.message.len(), commit.buffers)?;
         let Self { session, outgoing, decoded, .. } = self;
@@ -73,29 +72,31 @@ impl Memory {
             _ => commit.message,
         };
         let contribution = Contribution { message, buffers: commit.buffers };
-        send(session, &offer(deed, &window, contribution))
+        send(session, &update(kind, &window, contribution))
     }
 }
 
-impl ParamChannel for Memory {
+impl ParamChannel for MemoryChannel {
     fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.check_cancel()?;
         let cancel = &self.cancel;
-        let mut patience = || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
-        Ok(self.session.register(registration, &mut patience)?)
+        let mut keep_waiting =
+            || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
+        Ok(self.session.register(registration, &mut keep_waiting)?)
     }
 
     fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
         self.check(center.len(), buffers)?;
         let writer = writer(&self.session)?;
-        let target =
-            self.session.pull(|decided| Target::new(decided.answer, writer, center, buffers))?;
-        Ok(self.pulse.note(target.filled()?))
+        let target = self
+            .session
+            .pull(|decided| CenterSink::new(decided.answer, writer, center, buffers))?;
+        Ok(self.heartbeat_timer.note(target.filled()?))
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        let answer = self.send(commit, Deed::Commit, Session::apply)?;
-        Ok(self.pulse.note(answer))
+        let answer = self.send(commit, UpdateKind::Commit, WorkerSession::apply)?;
+        Ok(self.heartbeat_timer.note(answer))
     }
 
     fn exchange(
@@ -106,17 +107,19 @@ impl ParamChannel for Memory {
     ) -> Result<Answer, ChannelError> {
         self.check(center.len(), buffers)?;
         let writer = writer(&self.session)?;
-        let target = self.send(commit, Deed::Commit, |session, offer| {
-            session.exchange(offer, |decided| Target::new(decided.answer, writer, center, buffers))
+        let target = self.send(commit, UpdateKind::Commit, |session, update| {
+            session.exchange(update, |decided| {
+                CenterSink::new(decided.answer, writer, center, buffers)
+            })
         })?;
         let answer = target.filled()?;
-        Ok(self.pulse.note(answer))
+        Ok(self.heartbeat_timer.note(answer))
     }
 
     fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
-        let answer = self.send(commit, Deed::Contribute, Session::contribute)?;
+        let answer = self.send(commit, UpdateKind::Contribute, WorkerSession::contribute)?;
         self.contributed = commit.sequence;
-        Ok(self.pulse.note(answer))
+        Ok(self.heartbeat_timer.note(answer))
     }
 
     fn close_round(
@@ -126,13 +129,14 @@ impl ParamChannel for Memory {
     ) -> Result<Answer, ChannelError> {
         self.check(center.len(), buffers)?;
         let cancel = &self.cancel;
-        let mut patience = || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
-        let closed = self.session.await_round(self.contributed, &mut patience)?;
+        let mut keep_waiting =
+            || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
+        let closed = self.session.await_round(self.contributed, &mut keep_waiting)?;
         let writer = writer(&self.session)?;
-        let target = self
-            .session
-            .take_round(closed, |decided| Target::new(decided.answer, writer, center, buffers))?;
-        Ok(self.pulse.note(target.filled()?))
+        let target = self.session.take_round(closed, |decided| {
+            CenterSink::new(decided.answer, writer, center, buffers)
+        })?;
+        Ok(self.heartbeat_timer.note(target.filled()?))
     }
 
     fn is_remote(&self) -> bool {
@@ -142,8 +146,8 @@ impl ParamChannel for Memory {
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError> {
         self.check(save.replica.len(), save.buffers)?;
         let contribution = Contribution { message: save.replica, buffers: save.buffers };
-        let answer = self.session.apply(&offer(Deed::Save, &save.into(), contribution))?;
-        Ok(self.pulse.note(answer))
+        let answer = self.session.apply(&update(UpdateKind::Save, &save.into(), contribution))?;
+        Ok(self.heartbeat_timer.note(answer))
     }
 
     fn heartbeat(
@@ -153,11 +157,11 @@ impl ParamChannel for Memory {
         tally: Tally,
     ) -> Result<Answer, ChannelError> {
         self.check_cancel()?;
-        match self.pulse.recent() {
+        match self.heartbeat_timer.recent() {
             Some(answer) => Ok(answer),
             None => {
                 let answer = self.session.heartbeat(position, rows, tally)?;
-                Ok(self.pulse.note(answer))
+                Ok(self.heartbeat_timer.note(answer))
             }
         }
     }
@@ -171,15 +175,15 @@ impl ParamChannel for Memory {
         let mut asked = Assignment::Wait;
         let target = self.session.evaluate(|answer, assignment| {
             asked = assignment;
-            Target::new(answer, None, center, buffers)
+            CenterSink::new(answer, None, center, buffers)
         })?;
-        Ok((self.pulse.note(target.filled()?), asked))
+        Ok((self.heartbeat_timer.note(target.filled()?), asked))
     }
 
     fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
         self.check_cancel()?;
         let answer = self.session.score(epoch, sums)?;
-        Ok(self.pulse.note(answer))
+        Ok(self.heartbeat_timer.note(answer))
     }
 
     fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError> {
@@ -192,17 +196,21 @@ impl ParamChannel for Memory {
     }
 }
 
-fn offer<'a>(deed: Deed, window: &'a Window, contribution: Contribution<'a>) -> Offer<'a> {
-    Offer { deed, window, contribution, finite: Finite::of(contribution.message) }
+fn update<'a>(
+    kind: UpdateKind,
+    window: &'a WindowReport,
+    contribution: Contribution<'a>,
+) -> Update<'a> {
+    Update { kind, window, contribution, finite: FiniteCheck::of(contribution.message) }
 }
 
-/// What compresses the center variable, if it is.
-fn writer(session: &Session) -> Result<Option<Box<dyn Codec>>, PsError> {
+/// Returns the codec that compresses the center variable; `None` without compression.
+fn writer(session: &WorkerSession) -> Result<Option<Box<dyn Codec>>, PsError> {
     Ok(session.store().codecs().center_writer()?)
 }
 
-/// Copies the center variable to where the worker wants it, through its code if it has one.
-struct Target<'a> {
+/// A reader that copies the center variable to the worker's memory, through the codec if there is one.
+struct CenterSink<'a> {
     answer: Answer,
     writer: Option<Box<dyn Codec>>,
     code: Vec<u8>,
@@ -212,7 +220,7 @@ struct Target<'a> {
     failed: Option<CompressionError>,
 }
 
-impl<'a> Target<'a> {
+impl<'a> CenterSink<'a> {
     fn new(
         answer: Answer,
         writer: Option<Box<dyn Codec>>,
@@ -222,7 +230,7 @@ impl<'a> Target<'a> {
         Self { answer, writer, code: Vec::new(), center, filled: 0, buffers, failed: None }
     }
 
-    /// The answer, once everything has been copied.
+    /// Returns the answer once everything has been copied.
     fn filled(self) -> Result<Answer, PsError> {
         match self.failed {
             None => Ok(self.answer),
@@ -231,7 +239,7 @@ impl<'a> Target<'a> {
     }
 }
 
-impl Reader for Target<'_> {
+impl CenterReader for CenterSink<'_> {
     fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
         let end = self.filled + stripe.len();
         let target = &mut self.center[self.filled..end];

@@ -1,39 +1,41 @@
-//! The worker's side: one [`ParamChannel`] over a socket, one over memory.
+//! The worker's side of the exchange: one [`ParamChannel`] over sockets, one over memory.
 
 mod connection;
 mod memory;
 mod outgoing;
-mod part;
 mod remote;
+mod shard_connection;
 mod sharded;
+mod shards;
 
 use std::time::{Duration, Instant};
 
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{Answer, CancelFlag, ParamChannel};
 
-use crate::client::memory::Memory;
-use crate::client::sharded::Sharded;
+use crate::client::memory::MemoryChannel;
+use crate::client::remote::RemoteChannel;
+use crate::client::sharded::ShardedChannel;
 use crate::error::PsError;
+use crate::registry;
 use crate::secret::Secret;
-use crate::server;
 
-pub(crate) use crate::client::remote::Remote;
+pub(crate) use crate::client::shards::ShardClients;
 
-/// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise. Where there are
-/// shards, over a socket to each of them.
+/// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise. With shards,
+/// over a socket to each of them.
 ///
 /// # Errors
-/// `ServerUnreachable` after the specification's timeout, `Authentication` when the secrets differ or a certificate is not accepted,
-/// `Protocol` when the layouts differ or only one side speaks TLS, `Io` and `InvalidSpec` for a file that is missing or no use,
-/// `Cancelled`.
+/// `ServerUnreachable` after the specification's timeout; `Authentication` if the secrets differ or a certificate is
+/// not accepted; `Protocol` if the layouts differ or only one side uses TLS; `Io` and `InvalidSpec` for a file that is
+/// missing or unusable; `Cancelled`.
 pub fn connect(
     spec: &ClientSpec,
     layout_hash: u64,
     parameters: usize,
     cancel: &CancelFlag,
 ) -> Result<Box<dyn ParamChannel>, PsError> {
-    let local = server::local(&spec.fit)?.filter(|_| spec.shards.is_empty());
+    let local = registry::find(&spec.fit)?.filter(|_| spec.shards.is_empty());
     let Some((store, secret)) = local else {
         return connect_remote(spec, layout_hash, parameters, cancel);
     };
@@ -41,10 +43,10 @@ pub fn connect(
         return Err(PsError::Authentication("the worker".to_owned()));
     }
     store.check_layout(layout_hash, parameters as u64)?;
-    Ok(Box::new(Memory::new(store, cancel.clone())?))
+    Ok(Box::new(MemoryChannel::new(store, cancel.clone())?))
 }
 
-/// Connects over a socket wherever the server is.
+/// Connects over a socket, even if the server is in this process.
 ///
 /// # Errors
 /// As [`connect`].
@@ -55,39 +57,39 @@ pub fn connect_remote(
     cancel: &CancelFlag,
 ) -> Result<Box<dyn ParamChannel>, PsError> {
     if spec.shards.is_empty() {
-        return Ok(Box::new(Remote::connect(spec, layout_hash, parameters, cancel)?));
+        return Ok(Box::new(RemoteChannel::connect(spec, layout_hash, parameters, cancel)?));
     }
-    Ok(Box::new(Sharded::connect(spec, layout_hash, parameters, cancel)?))
+    Ok(Box::new(ShardedChannel::connect(spec, layout_hash, parameters, cancel)?))
 }
 
-/// How long the server may hear nothing of a worker that calls `heartbeat` at every step.
+/// The minimum interval between two heartbeats that are sent; workers call `heartbeat` at every step.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// When the server last heard of a worker, and what it said.
+/// The time of the last answer of the server, and the answer.
 #[derive(Debug)]
-struct Pulse {
+struct HeartbeatTimer {
     heard: Instant,
     last: Answer,
 }
 
-impl Pulse {
+impl HeartbeatTimer {
     fn new() -> Self {
         Self { heard: Instant::now(), last: Answer::default() }
     }
 
-    /// Notes an answer.
+    /// Records an answer.
     fn note(&mut self, answer: Answer) -> Answer {
         *self = Self { heard: Instant::now(), last: answer };
         answer
     }
 
-    /// What to answer a heartbeat without sending it, as long as none is due.
+    /// Returns the answer to a heartbeat that need not be sent yet.
     fn recent(&self) -> Option<Answer> {
         (self.heard.elapsed() < HEARTBEAT).then_some(Answer { staleness: 0, ..self.last })
     }
 }
 
-/// Fails unless lengths are the server's.
+/// Fails if a length differs from the server's.
 fn check_len(what: &str, given: usize, expected: usize) -> Result<(), PsError> {
     if given == expected {
         Ok(())

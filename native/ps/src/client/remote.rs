@@ -1,4 +1,4 @@
-//! The channel over a socket: requests that survive a broken connection.
+//! The channel over a socket, whose requests survive a broken connection.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,49 +11,50 @@ use firesteel_core::{
 };
 
 use crate::client::connection::{
-    Connection, Failed, Parameters, Payload, Peer, Target, unexpected,
+    Connection, Parameters, Payload, Peer, RequestError, Target, unexpected,
 };
 use crate::client::outgoing::Outgoing;
-use crate::client::{Pulse, check_len};
+use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
 use crate::metrics;
+use crate::model::{PayloadShape, WindowReport};
+use crate::net::tls::Connector;
 use crate::secret::Secret;
-use crate::tls::Connector;
-use crate::wire::{Reply, Request, Shape, Window};
+use crate::wire::{Reply, Request};
 
-/// The pause after the first failure; each further one is twice as long.
+/// The pause after the first failure, which doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long one attempt to connect may take for each of its steps.
+/// The time limit of each step of an attempt to connect.
 const STEP: Duration = Duration::from_secs(10);
 
-/// How often a worker that pauses looks whether it has been cancelled.
+/// The interval at which a pausing worker checks for cancellation.
 const POLL: Duration = Duration::from_millis(50);
 
-/// A worker's connection to a server elsewhere, made anew when it breaks.
-pub(crate) struct Remote {
+/// A worker's connection to a server in another process, opened again when it breaks.
+pub(crate) struct RemoteChannel {
     peer: Peer,
     cancel: CancelFlag,
     connection: Option<Connection>,
-    /// Said again on every new connection.
+    /// The registration, repeated on every new connection.
     registration: Option<Registration>,
-    pulse: Pulse,
-    /// The number of the last contribution.
+    heartbeat_timer: HeartbeatTimer,
+    /// The sequence number of the last contribution.
     contributed: u64,
-    /// What the server exchanges, once it has said so.
-    terms: Option<(Shape, Coding)>,
+    /// The payload lengths and codecs of the server, once they are known.
+    terms: Option<(PayloadShape, Coding)>,
     pub(super) outgoing: Outgoing,
-    /// What compression lost of those parts of the next message that went to other shards.
-    pub(super) elsewhere: Distortion,
-    /// The number of the decision that gave the last center variable, where there are shards.
-    ticket: u64,
+    /// The compression error of the parts of the next message that went to other shards.
+    pub(super) shard_distortion: Distortion,
+    /// The number of the decision that produced the last center variable, with shards.
+    decision: u64,
 }
 
-impl Remote {
-    /// Connects.
+impl RemoteChannel {
+    /// Connects to the server of a fit.
     pub(super) fn connect(
         spec: &ClientSpec,
         layout_hash: u64,
@@ -64,7 +65,7 @@ impl Remote {
         Self::connect_as(spec, None, name, layout_hash, parameters, cancel)
     }
 
-    /// Connects to what errors call `name`, and proves itself by `own` in place of the fit's secret.
+    /// Connects to the server that errors call `name`, and authenticates by `own` in place of the fit's secret.
     pub(super) fn connect_as(
         spec: &ClientSpec,
         own: Option<&Secret>,
@@ -81,21 +82,22 @@ impl Remote {
             cancel: cancel.clone(),
             connection: None,
             registration: None,
-            pulse: Pulse::new(),
+            heartbeat_timer: HeartbeatTimer::new(),
             contributed: 0,
             terms: None,
             outgoing: Outgoing::default(),
-            elsewhere: Distortion::default(),
-            ticket: 0,
+            shard_distortion: Distortion::default(),
+            decision: 0,
         };
         remote.outgoing = remote.retry(|connection| Ok(Outgoing::new(connection.codecs())?))?;
         Ok(remote)
     }
 
-    /// Does something over a connection, and again over a new one when it breaks, for as long as the specification allows.
+    /// Runs an operation over a connection, and again over a new one when it breaks, within the timeout of the
+    /// specification.
     pub(super) fn retry<T>(
         &mut self,
-        mut deed: impl FnMut(&mut Connection) -> Result<T, Failed>,
+        mut operation: impl FnMut(&mut Connection) -> Result<T, RequestError>,
     ) -> Result<T, PsError> {
         let limit = Duration::from_millis(self.peer.spec.timeout_millis);
         let mut start = None;
@@ -105,24 +107,25 @@ impl Remote {
                 return Err(PsError::Cancelled);
             }
             let begun = *start.get_or_insert_with(Instant::now);
-            let cause =
-                match self.attempt(&mut deed, limit.saturating_sub(begun.elapsed()).min(STEP)) {
-                    Ok(done) => return Ok(done),
-                    Err(Failed::Final { error, usable }) => {
-                        if !usable {
-                            self.connection = None;
-                        }
-                        return Err(error);
+            let cause = match self
+                .attempt(&mut operation, limit.saturating_sub(begun.elapsed()).min(STEP))
+            {
+                Ok(done) => return Ok(done),
+                Err(RequestError::Fatal { error, usable }) => {
+                    if !usable {
+                        self.connection = None;
                     }
-                    Err(Failed::Broken(cause)) => {
-                        // What a connection that worked took until it broke is not counted.
-                        if self.connection.take().is_some() {
-                            start = Some(Instant::now());
-                            pause = FIRST_PAUSE;
-                        }
-                        cause
+                    return Err(error);
+                }
+                Err(RequestError::Broken(cause)) => {
+                    // The time that a working connection took before it broke does not count.
+                    if self.connection.take().is_some() {
+                        start = Some(Instant::now());
+                        pause = FIRST_PAUSE;
                     }
-                };
+                    cause
+                }
+            };
             let begun = *start.get_or_insert_with(Instant::now);
             if begun.elapsed() + pause >= limit {
                 return Err(PsError::Unreachable {
@@ -136,24 +139,27 @@ impl Remote {
         }
     }
 
-    /// One attempt, over the connection if there is one.
+    /// Makes one attempt, over the open connection if there is one.
     fn attempt<T>(
         &mut self,
-        deed: &mut impl FnMut(&mut Connection) -> Result<T, Failed>,
+        operation: &mut impl FnMut(&mut Connection) -> Result<T, RequestError>,
         limit: Duration,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, RequestError> {
         if let Some(connection) = &mut self.connection {
-            return deed(connection);
+            return operation(connection);
         }
         let mut connection = Connection::open(&self.peer, &self.cancel, limit)?;
         let terms = (connection.shape(), connection.codecs().coding());
         if *self.terms.get_or_insert(terms) != terms {
-            return Err(unexpected("other terms than over the last connection").into());
+            return Err(unexpected(
+                "other payload lengths or codecs than over the last connection",
+            )
+            .into());
         }
         if let Some(registration) = self.registration {
             registered(connection.call(&Request::Register(registration), None, None)?)?;
         }
-        deed(self.connection.insert(connection))
+        operation(self.connection.insert(connection))
     }
 
     fn sleep(&self, pause: Duration) -> Result<(), PsError> {
@@ -167,33 +173,33 @@ impl Remote {
         Ok(())
     }
 
-    /// Sends a request that is answered with an [`Answer`], and a center variable where `target` is given.
+    /// Sends a request whose reply is an [`Answer`], with a center variable if `target` is given.
     fn ask(
         &mut self,
         request: &Request,
         payload: Option<Payload<'_>>,
         mut target: Option<(&mut [f32], &mut Buffers)>,
     ) -> Result<Answer, ChannelError> {
-        let (answer, ticket) = self.retry(|connection| {
+        let (answer, decision) = self.retry(|connection| {
             let target = target.as_mut().map(|(center, buffers)| Target { center, buffers });
             let wanted = target.is_some();
             match connection.call(request, payload, target)? {
                 Reply::Answer { answer, payload } if payload == wanted => Ok((answer, 0)),
-                Reply::Decided { answer, ticket } if wanted => Ok((answer, ticket)),
+                Reply::Decided { answer, decision } if wanted => Ok((answer, decision)),
                 other => Err(unexpected(&format!("{other:?} instead of an answer")).into()),
             }
         })?;
         if target.is_some() {
-            self.ticket = ticket;
+            self.decision = decision;
         }
-        Ok(self.pulse.note(answer))
+        Ok(self.heartbeat_timer.note(answer))
     }
 
-    /// Sends a commit, its message in the fit's code for it.
+    /// Sends a commit, compressed if the fit compresses.
     fn send(
         &mut self,
         commit: &Commit<'_>,
-        request: impl FnOnce(Window) -> Request,
+        request: impl FnOnce(WindowReport) -> Request,
         target: Option<(&mut [f32], &mut Buffers)>,
     ) -> Result<Answer, ChannelError> {
         self.check(commit.message.len(), commit.buffers)?;
@@ -203,7 +209,7 @@ impl Remote {
         let mut outgoing = std::mem::take(&mut self.outgoing);
         let answer =
             outgoing.window(commit).map_err(ChannelError::from).and_then(|(mut window, code)| {
-                window.distortion.add(std::mem::take(&mut self.elsewhere));
+                window.distortion.add(std::mem::take(&mut self.shard_distortion));
                 let parameters = match code {
                     Some(code) => Parameters::Coded(code),
                     None => Parameters::Plain(commit.message),
@@ -215,23 +221,23 @@ impl Remote {
         answer
     }
 
-    /// Fails unless lengths are those of the server's layout.
+    /// Fails if the lengths differ from the server's layout.
     fn check(&self, parameters: usize, buffers: &Buffers) -> Result<(), PsError> {
         let Some((shape, _)) = self.terms else { return Ok(()) };
         check_len("parameters", parameters, shape.parameters)?;
-        check_len("floating buffers", buffers.floats.len(), shape.floats)?;
+        check_len("floating-point buffers", buffers.floats.len(), shape.floats)?;
         check_len("integer buffers", buffers.integers.len(), shape.integers)
     }
 
-    /// The number under which the other shards give the rest of what was answered last.
-    pub(super) fn ticket(&self) -> Result<u64, PsError> {
-        match self.ticket {
+    /// The number of the decision by which the other shards hold their parts of the last answer's center variable.
+    pub(super) fn decision(&self) -> Result<u64, PsError> {
+        match self.decision {
             0 => Err(unexpected("a center variable without the number of its decision")),
-            ticket => Ok(ticket),
+            decision => Ok(decision),
         }
     }
 
-    /// Sends a request that is answered with nothing.
+    /// Sends a request whose reply is `Done`.
     pub(super) fn tell(&mut self, request: &Request) -> Result<(), ChannelError> {
         Ok(self.retry(|connection| match connection.call(request, None, None)? {
             Reply::Done => Ok(()),
@@ -240,7 +246,7 @@ impl Remote {
     }
 }
 
-impl ParamChannel for Remote {
+impl ParamChannel for RemoteChannel {
     fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.registration = None;
         let request = Request::Register(*registration);
@@ -315,7 +321,7 @@ impl ParamChannel for Remote {
         if self.cancel.is_cancelled() {
             return Err(PsError::Cancelled.into());
         }
-        match self.pulse.recent() {
+        match self.heartbeat_timer.recent() {
             Some(answer) => Ok(answer),
             None => self.ask(&Request::Heartbeat { position, rows, tally }, None, None),
         }
@@ -334,7 +340,7 @@ impl ParamChannel for Remote {
                 other => Err(unexpected(&format!("{other:?} instead of an assignment")).into()),
             }
         })?;
-        Ok((self.pulse.note(answer), assignment))
+        Ok((self.heartbeat_timer.note(answer), assignment))
     }
 
     fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError> {
@@ -350,17 +356,18 @@ impl ParamChannel for Remote {
     }
 }
 
-fn registered(reply: Reply) -> Result<Granted, Failed> {
+fn registered(reply: Reply) -> Result<Granted, RequestError> {
     match reply {
         Reply::Registered(granted) => Ok(granted),
         other => Err(unexpected(&format!("{other:?} instead of a lease")).into()),
     }
 }
 
-/// Between half a pause and a whole one, so that workers that lost the same server do not come back at the same moment.
+/// Returns between half of a pause and all of it, so that workers that lost the same server do not return at the same
+/// moment.
 fn jitter(pause: Duration) -> Duration {
     let mut random = [0; 2];
-    // Without random bytes every pause is the shortest, which is still a pause.
+    // Without random bytes every pause is the shortest.
     let _unavailable = getrandom::fill(&mut random);
     pause.mul_f64(0.5 + 0.5 * f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
 }

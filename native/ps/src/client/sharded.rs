@@ -1,7 +1,8 @@
 //! The channel to several servers, each of which holds a part of the center variable.
 //!
-//! A message is cut without a copy and staged on all other shards at the same time; the first part goes with the commit
-//! to the driver's server, which decides for all. What a decision gives is read from all of them under its number.
+//! A message is split without a copy, and its parts are staged on all other shards in parallel. The first part goes
+//! with the commit to the driver's server, which decides for all shards. The resulting center variable is then fetched
+//! from all of them by the number of the decision.
 
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -14,27 +15,27 @@ use firesteel_core::{
 };
 
 use crate::client::check_len;
-use crate::client::remote::Remote;
-use crate::cut::Cut;
+use crate::client::remote::RemoteChannel;
 use crate::error::PsError;
-use crate::wire::{Flaw, Request, Window};
+use crate::model::{Flaw, ShardRange, WindowReport};
+use crate::wire::Request;
 
 /// A worker's connections to the servers of its fit.
-pub(super) struct Sharded {
-    driver: Remote,
-    /// The end of the driver's part.
+pub(super) struct ShardedChannel {
+    driver: RemoteChannel,
+    /// The end of the driver's range.
     first: usize,
-    shards: Vec<Shard>,
+    shards: Vec<RemoteShard>,
     parameters: usize,
     registration: Option<Registration>,
 }
 
-struct Shard {
-    remote: Remote,
+struct RemoteShard {
+    remote: RemoteChannel,
     range: Range<usize>,
 }
 
-impl Sharded {
+impl ShardedChannel {
     /// Connects to all servers.
     pub(super) fn connect(
         spec: &ClientSpec,
@@ -43,19 +44,26 @@ impl Sharded {
         cancel: &CancelFlag,
     ) -> Result<Self, PsError> {
         let count = u32::try_from(spec.shards.len() + 1).unwrap_or(u32::MAX);
-        let cut = Cut::new(parameters, 0, count)?;
-        let first = cut.range().end;
-        let driver = Remote::connect(spec, cut.hash(layout_hash), first, cancel)?;
+        let shard_range = ShardRange::new(parameters, 0, count)?;
+        let first = shard_range.range().end;
+        let driver = RemoteChannel::connect(spec, shard_range.hash(layout_hash), first, cancel)?;
         let shards = (1..).zip(&spec.shards).map(|(number, shard)| {
-            let cut = Cut::new(parameters, number, count)?;
+            let shard_range = ShardRange::new(parameters, number, count)?;
             let spec = ClientSpec {
                 host: shard.host.clone(),
                 port: shard.port,
                 shards: vec![],
                 ..spec.clone()
             };
-            let remote = Remote::connect_to_shard(&spec, None, number, &cut, layout_hash, cancel)?;
-            Ok(Shard { remote, range: cut.range() })
+            let remote = RemoteChannel::connect_to_shard(
+                &spec,
+                None,
+                number,
+                &shard_range,
+                layout_hash,
+                cancel,
+            )?;
+            Ok(RemoteShard { remote, range: shard_range.range() })
         });
         let shards = shards.collect::<Result<_, PsError>>()?;
         Ok(Self { driver, first, shards, parameters, registration: None })
@@ -66,24 +74,24 @@ impl Sharded {
             .ok_or_else(|| PsError::Protocol("a request before the registration".to_owned()))
     }
 
-    /// Leaves a message with all shards but the driver's, or fails the fit with the first number that is not finite.
+    /// Stages a message on all shards but the driver's. Fails the fit if a number is not finite.
     fn stage(&mut self, commit: &Commit<'_>) -> Result<(), ChannelError> {
         check_len("parameters", commit.message.len(), self.parameters)?;
         let Registration { worker, attempt, .. } = self.registration()?;
-        let parts = self.shards.iter_mut().map(|Shard { remote, range }| {
+        let parts = self.shards.iter_mut().map(|RemoteShard { remote, range }| {
             let part = Commit { message: &commit.message[range.clone()], ..*commit };
             move || remote.stage(worker, attempt, &part)
         });
         let mut flaw = None;
-        for (distortion, found) in at_once(parts.collect())? {
-            self.driver.elsewhere.add(distortion);
+        for (distortion, found) in in_parallel(parts.collect())? {
+            self.driver.shard_distortion.add(distortion);
             flaw = flaw.or(found);
         }
         match flaw {
             None => Ok(()),
-            // Answered with a failure, unless the window was applied before: then it cannot be the same.
+            // The reply is a failure, unless the window was applied before; then the message cannot be the same.
             Some(Flaw { index, value }) => {
-                let window = Window::from(commit);
+                let window = WindowReport::from(commit);
                 self.driver.tell(&Request::Flawed { window, flaw: Flaw { index, value } })?;
                 let text = format!("parameter {index} of an applied window is {value}");
                 Err(PsError::Protocol(text).into())
@@ -91,26 +99,27 @@ impl Sharded {
         }
     }
 
-    /// Reads what the driver's last answer gives; false if a shard has given it already, to a connection that broke.
+    /// Fetches the parts of the driver's last answer; false if a shard has already sent its part, over a connection
+    /// that broke.
     fn fetch(&mut self, center: &mut [f32]) -> Result<bool, ChannelError> {
         let worker = self.registration()?.worker;
-        let ticket = self.driver.ticket()?;
+        let decision = self.driver.decision()?;
         let (_, mut left) = center.split_at_mut(self.first);
         let mut parts = Vec::with_capacity(self.shards.len());
-        for Shard { remote, range } in &mut self.shards {
+        for RemoteShard { remote, range } in &mut self.shards {
             let (part, others) = left.split_at_mut(range.len());
             left = others;
-            parts.push(move || remote.fetch(worker, ticket, part));
+            parts.push(move || remote.fetch(worker, decision, part));
         }
-        Ok(at_once(parts)?.into_iter().all(|there| there))
+        Ok(in_parallel(parts)?.into_iter().all(|there| there))
     }
 
-    /// Asks the driver until all parts of what it answers have come.
+    /// Asks the driver until all parts of an answer have arrived.
     fn read(
         &mut self,
         center: &mut [f32],
         buffers: &mut Buffers,
-        ask: fn(&mut Remote, &mut [f32], &mut Buffers) -> Result<Answer, ChannelError>,
+        ask: fn(&mut RemoteChannel, &mut [f32], &mut Buffers) -> Result<Answer, ChannelError>,
     ) -> Result<Answer, ChannelError> {
         check_len("parameters", center.len(), self.parameters)?;
         loop {
@@ -122,13 +131,13 @@ impl Sharded {
     }
 }
 
-/// Does all of it at the same time, the last one on this thread. The first failure stands.
-fn at_once<T: Send>(
-    mut deeds: Vec<impl FnOnce() -> Result<T, PsError> + Send>,
+/// Runs all tasks in parallel, the last one on this thread. Returns the first failure.
+fn in_parallel<T: Send>(
+    mut tasks: Vec<impl FnOnce() -> Result<T, PsError> + Send>,
 ) -> Result<Vec<T>, PsError> {
-    let Some(last) = deeds.pop() else { return Ok(Vec::new()) };
+    let Some(last) = tasks.pop() else { return Ok(Vec::new()) };
     thread::scope(|scope| {
-        let others: Vec<_> = deeds.into_iter().map(|deed| scope.spawn(deed)).collect();
+        let others: Vec<_> = tasks.into_iter().map(|task| scope.spawn(task)).collect();
         let last = last();
         let joined = others
             .into_iter()
@@ -139,7 +148,7 @@ fn at_once<T: Send>(
     })
 }
 
-impl ParamChannel for Sharded {
+impl ParamChannel for ShardedChannel {
     fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError> {
         self.registration = None;
         let granted = self.driver.register(registration)?;
@@ -148,7 +157,7 @@ impl ParamChannel for Sharded {
     }
 
     fn pull(&mut self, center: &mut [f32], buffers: &mut Buffers) -> Result<Answer, ChannelError> {
-        self.read(center, buffers, Remote::pull)
+        self.read(center, buffers, RemoteChannel::pull)
     }
 
     fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError> {
@@ -169,7 +178,7 @@ impl ParamChannel for Sharded {
         if self.fetch(center)? {
             return Ok(answer);
         }
-        let now = self.read(center, buffers, Remote::pull)?;
+        let now = self.read(center, buffers, RemoteChannel::pull)?;
         Ok(Answer { staleness: answer.staleness, ..now })
     }
 
@@ -183,7 +192,7 @@ impl ParamChannel for Sharded {
         center: &mut [f32],
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError> {
-        self.read(center, buffers, Remote::close_round)
+        self.read(center, buffers, RemoteChannel::close_round)
     }
 
     fn is_remote(&self) -> bool {
@@ -205,7 +214,7 @@ impl ParamChannel for Sharded {
         self.driver.heartbeat(position, rows, tally)
     }
 
-    /// Nothing is scored on a center variable that lies on several servers; the driver's says whether all is over.
+    /// A center variable on several servers is never scored; the driver's server only reports the end of training.
     fn evaluate(
         &mut self,
         center: &mut [f32],
@@ -214,7 +223,8 @@ impl ParamChannel for Sharded {
         check_len("parameters", center.len(), self.parameters)?;
         match self.driver.evaluate(&mut center[..self.first], buffers)? {
             (_, Assignment::Score { .. }) => {
-                let text = "a part of a frozen center variable is to be scored".to_owned();
+                let text =
+                    "the server asked to score a part of a frozen center variable".to_owned();
                 Err(PsError::Protocol(text).into())
             }
             asked => Ok(asked),
@@ -234,8 +244,8 @@ impl ParamChannel for Sharded {
     }
 }
 
-impl Sharded {
-    /// A commit with what the driver's server takes of its message.
+impl ShardedChannel {
+    /// Returns a commit with the part of its message that the driver's server takes.
     fn first_part<'a>(&self, commit: &Commit<'a>) -> Commit<'a> {
         Commit { message: &commit.message[..self.first], ..*commit }
     }

@@ -1,4 +1,4 @@
-//! The document: the strategy, its options, where it starts, and the events.
+//! The document of a replay: the strategy, its options, the initial center variable, and the events.
 
 use firesteel_core::spec::{OptimizerSpec, StrategySpec};
 use serde::Deserialize;
@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 
 use super::ReplayError;
 
-/// Firesteel's learning rate for SGD.
+/// Firesteel's default learning rate of SGD.
 const LEARNING_RATE: f64 = 1e-3;
 
-/// A replay.
+/// The document of a replay.
 pub(super) struct Document {
     pub(super) strategy: StrategySpec,
     learning_rate: f64,
     pub(super) workers: u32,
     pub(super) center: Vec<f32>,
-    /// Each is read when it is its turn, so that an error has an index.
+    /// The events, each parsed when it is replayed, so that an error has an index.
     pub(super) events: Vec<Value>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Event {
     pub(super) rows: Option<u64>,
 }
 
-/// What a worker does.
+/// The action of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Op {
@@ -65,11 +65,11 @@ impl Document {
         let learning_rate = match options.remove("learningRate") {
             None | Some(Value::Null) => LEARNING_RATE,
             Some(value) => value.as_f64().ok_or_else(|| {
-                ReplayError::Document("options: learningRate is no number".to_owned())
+                ReplayError::Document("options: learningRate is not a number".to_owned())
             })?,
         };
         if let Some(given) = options.get_mut("serverOptimizer") {
-            // An update is what a window learnt, which is taken whole; `sync` sends gradients.
+            // An update is the result of a window, which is applied in full; `sync` sends gradients.
             let rate = if strategy == "sync" { learning_rate } else { 1.0 };
             *given = complete(given.take(), rate);
         }
@@ -91,8 +91,8 @@ impl Document {
     }
 }
 
-/// An optimizer with the estimators' defaults for what is absent, which are PyTorch's but for the learning rate of `sgd`; `none`
-/// is none.
+/// Returns an optimizer with the estimators' defaults for absent options, which are those of PyTorch except for the
+/// learning rate of `sgd`; null for `none`.
 fn complete(given: Value, rate_of_sgd: f64) -> Value {
     let Value::Object(given) = given else { return given };
     let moments = [("beta1", 0.9), ("beta2", 0.999)];

@@ -1,5 +1,5 @@
-//! Replay: the real store and the real worker rules over the events of one JSON document, without sockets and without
-//! libtorch, so that every strategy can be checked against an independent implementation of its equations.
+//! Replay: the store and the worker rules over the events of one JSON document, without sockets and without libtorch,
+//! so that every strategy can be checked against an independent implementation of its equations.
 //!
 //! The format is the section "Replay" of `docs/algorithms.md`. The worker optimizer is plain SGD.
 
@@ -16,21 +16,21 @@ use serde::Serialize;
 use self::document::Document;
 use self::run::Run;
 
-/// Why a replay ends early.
+/// The reason why a replay ends early.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The document is none, or its strategy or options do not fit.
+    /// An invalid document, strategy or option.
     #[error("{0}")]
     Document(String),
-    /// An event that cannot be.
+    /// An event that is not possible.
     #[error("event {index}: {problem}")]
     Event {
         /// Its index, counted from 0.
         index: usize,
-        /// What is wrong with it.
+        /// The problem with the event.
         problem: String,
     },
-    /// The lines could not be written.
+    /// A failure to write the lines.
     #[error("writing: {0}")]
     Write(#[from] io::Error),
 }
@@ -40,21 +40,21 @@ pub enum ReplayError {
 pub struct Line {
     /// The event's index.
     pub event: usize,
-    /// How often the center variable has been updated.
+    /// The number of updates of the center variable.
     pub version: u64,
     /// The staleness of a commit that was applied.
     pub staleness: Option<u64>,
     /// The center variable.
     pub center: Vec<f32>,
-    /// The event's worker's replica, unless it has left.
+    /// The replica of the event's worker, unless the worker has left.
     pub replica: Option<Vec<f32>>,
 }
 
 /// Replays a document and writes one line of JSON for each event.
 ///
 /// # Errors
-/// [`ReplayError::Document`] before the first event, [`ReplayError::Event`] at the first event that cannot be; the lines of
-/// those before it have been written.
+/// [`ReplayError::Document`] before the first event; [`ReplayError::Event`] at the first event that is not possible,
+/// after the lines of the events before it have been written.
 pub fn replay(json: &str, out: &mut dyn Write) -> Result<(), ReplayError> {
     let document = Document::parse(json)?;
     let refused = |error: &dyn ToString| ReplayError::Document(error.to_string());
@@ -64,7 +64,7 @@ pub fn replay(json: &str, out: &mut dyn Write) -> Result<(), ReplayError> {
     write(&document, &*strategy, &optimizer, out)
 }
 
-/// Replays a document with a strategy that it need not name: one that is being tried out.
+/// Replays a document with a given strategy instead of the one that the document names.
 ///
 /// # Errors
 /// As [`replay`].
@@ -83,7 +83,7 @@ fn write(
     optimizer: &OptimizerSpec,
     out: &mut dyn Write,
 ) -> Result<(), ReplayError> {
-    // As a worker's thread does.
+    // As on a worker's thread.
     let _flush = FlushDenormals::new();
     let mut run = Run::new(document, strategy, optimizer)?;
     for (index, event) in document.events.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The workers of a replay, each with a session of its own, and what an event does.
+//! The execution of a replay: each worker has a session with the store.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,36 +16,35 @@ use serde_json::Value;
 use super::document::{Document, Event, Op};
 use super::{Line, ReplayError};
 use crate::error::PsError;
-use crate::session::Session;
-use crate::store::{Contribution, Decided, Deed, Finite, Offer, Store, View};
-use crate::wire::Window;
+use crate::model::{CenterView, FiniteCheck, WindowReport};
+use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
 
-/// Every worker's attempt.
+/// The attempt number of every worker.
 const ATTEMPT: i64 = 1;
 
 /// Longer than any replay.
 const DAY_MILLIS: u64 = 86_400_000;
 
-/// A replay under way.
+/// A running replay.
 pub(super) struct Run {
     store: Arc<Store>,
     rhythm: Rhythm,
-    /// Whether a window may have more than one mini-batch.
+    /// True if a window may have more than one mini-batch.
     long: bool,
-    workers: Vec<Option<Worker>>,
+    workers: Vec<Option<ReplayWorker>>,
 }
 
-/// A live worker.
-struct Worker {
+/// A worker that has not left.
+struct ReplayWorker {
     id: WorkerId,
-    session: Session,
+    session: WorkerSession,
     rule: Box<dyn WorkerRule>,
     optimizer: Box<dyn Optimizer>,
     replica: Vec<f32>,
-    /// What has been trained since the last commit.
+    /// The mini-batches trained since the last commit.
     batches: u32,
     rows: u64,
-    /// All mini-batches committed before.
+    /// The number of mini-batches committed so far.
     position: Position,
     sequence: u64,
     waiting: bool,
@@ -68,7 +67,7 @@ impl Run {
         let mut workers = Vec::new();
         for partition in 0..document.workers {
             let id = WorkerId { partition, index: 0 };
-            let mut session = Session::new(Arc::clone(&store));
+            let mut session = WorkerSession::new(Arc::clone(&store));
             let registration = Registration {
                 worker: id,
                 attempt: ATTEMPT,
@@ -82,7 +81,7 @@ impl Run {
             rule.start(center);
             let optimizer =
                 optimizer::build(spec, center.len()).map_err(|error| refused(&error))?;
-            workers.push(Some(Worker {
+            workers.push(Some(ReplayWorker {
                 id,
                 session,
                 rule,
@@ -100,13 +99,13 @@ impl Run {
         Ok(Self { store, rhythm, long, workers })
     }
 
-    /// Does what an event says; gives the state after it.
+    /// Replays one event; returns the state after it.
     pub(super) fn event(&mut self, index: usize, event: &Value) -> Result<Line, String> {
         let event = Event::deserialize(event).map_err(|error| error.to_string())?;
         let number = event.worker as usize;
         let all = self.workers.len();
         let worker = match self.workers.get_mut(number) {
-            None => return Err(format!("there is no worker {number} of {all}")),
+            None => return Err(format!("unknown worker {number}: the document has {all} workers")),
             Some(None) => return Err(format!("worker {number} has left")),
             Some(Some(worker)) => worker,
         };
@@ -120,7 +119,7 @@ impl Run {
                 Ok(None)
             }
         }?;
-        self.settle()?;
+        self.deliver_closed_rounds()?;
         let (center, version) = self.store.now();
         let worker = self.workers[number].as_ref();
         let closed = worker.is_some_and(|worker| !worker.waiting);
@@ -134,8 +133,8 @@ impl Run {
         })
     }
 
-    /// Gives those who wait what their round gave, if it has closed.
-    fn settle(&mut self) -> Result<(), String> {
+    /// Reads the results of closed rounds on behalf of the workers that wait for them.
+    fn deliver_closed_rounds(&mut self) -> Result<(), String> {
         for worker in self.workers.iter_mut().flatten().filter(|worker| worker.waiting) {
             worker.try_receive().map_err(|error| error.to_string())?;
         }
@@ -143,8 +142,8 @@ impl Run {
     }
 }
 
-impl Worker {
-    /// Delta strategies continue from the center variable, elastic ones keep it.
+impl ReplayWorker {
+    /// Delta strategies continue from the center variable, elastic strategies keep it beside the replica.
     fn pull(&mut self, rhythm: Rhythm) -> Result<(), String> {
         if matches!(rhythm, Rhythm::Window(_)) {
             let view = self.session.pull(view).map_err(text)?;
@@ -164,16 +163,18 @@ impl Worker {
         let rows = event.rows.ok_or("a step without rows")?;
         if gradient.len() != self.replica.len() {
             let (given, wanted) = (gradient.len(), self.replica.len());
-            return Err(format!("{given} numbers of gradient for {wanted} parameters"));
+            return Err(format!(
+                "the gradient has {given} numbers, but the network has {wanted} parameters"
+            ));
         }
         self.rule.look_ahead(&mut self.replica);
         self.rule.step(&mut self.replica, gradient, &mut *self.optimizer);
         self.batches += 1;
-        self.rows = self.rows.checked_add(rows).ok_or("more rows than can be counted")?;
+        self.rows = self.rows.checked_add(rows).ok_or("the number of rows overflows")?;
         Ok(())
     }
 
-    /// Ends the window; gives the staleness of a commit that is applied at once.
+    /// Ends the window; returns the staleness of a commit that is applied at once.
     fn commit(&mut self, rhythm: Rhythm) -> Result<Option<u64>, String> {
         if self.waiting {
             return Err("a second commit while the worker waits in a round".to_owned());
@@ -186,7 +187,7 @@ impl Worker {
         let mut message = vec![0.0; self.replica.len()];
         self.rule.commit(&mut self.replica, WindowFacts { batches, learning_rate }, &mut message);
         self.sequence += 1;
-        let window = Window {
+        let window = WindowReport {
             sequence: self.sequence,
             span: Span { start: self.position, batches, rows },
             tally: Tally::default(),
@@ -195,18 +196,18 @@ impl Worker {
         self.position.batch += batches;
         let buffers = Buffers::default();
         let round = matches!(rhythm, Rhythm::Round(_));
-        let offer = Offer {
-            deed: if round { Deed::Contribute } else { Deed::Commit },
+        let update = Update {
+            kind: if round { UpdateKind::Contribute } else { UpdateKind::Commit },
             window: &window,
             contribution: Contribution { message: &message, buffers: &buffers },
-            finite: Finite::of(&message),
+            finite: FiniteCheck::of(&message),
         };
         if round {
-            self.session.contribute(&offer).map_err(text)?;
+            self.session.contribute(&update).map_err(text)?;
             self.waiting = true;
             return Ok(None);
         }
-        let answer = self.session.apply(&offer).map_err(text)?;
+        let answer = self.session.apply(&update).map_err(text)?;
         Ok(Some(answer.staleness))
     }
 
@@ -220,8 +221,8 @@ impl Worker {
     }
 }
 
-fn view(_: Decided) -> View {
-    View::default()
+fn view(_: DecidedAnswer) -> CenterView {
+    CenterView::default()
 }
 
 fn text(error: PsError) -> String {

@@ -1,50 +1,36 @@
-//! One connection from its handshake to its end: reads requests, asks the session, writes replies.
+//! One connection of a server, from the handshake to its end: it reads requests, calls the session and writes replies.
 
 use std::io::IoSlice;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use firesteel_core::compression::Codec;
 use firesteel_core::{Answer, Assignment, ErrorCode};
 
 use crate::error::PsError;
-use crate::link::{Link, LinkError, Patience};
 use crate::metrics;
+use crate::model::{FiniteCheck, PayloadKind, WindowReport};
+use crate::net::{
+    Authenticator, BETWEEN_FRAMES, ConnectionError, Flow, Inbox, InboxPool, LINGER, Link,
+    LinkError, Outbox, STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+};
 use crate::secret::Secret;
-use crate::server::greeting::{End, Gate, LINGER, refusal};
-use crate::server::listener::Host;
-use crate::server::outbox::Outbox;
-use crate::server::pool::{Inbox, Pool};
-use crate::session::Session;
-use crate::store::{Contribution, Decided, Deed, Finite, Offer, Store};
+use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
 use crate::wire::frame::HEADER_LEN;
-use crate::wire::{self, Header, Payload, Reply, Request, Window};
+use crate::wire::{FrameHeader, Reply, Request};
 
-/// How long a peer may stop in the middle of a frame, or not take what it is sent.
-pub(crate) const STALL: Duration = Duration::from_secs(30);
-
-/// How often a worker that waits is told so.
-const WAITING_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Bytes of a payload that are received before they are looked at, while they are in the cache.
-pub(crate) const PIECE: usize = 256 * 1024;
-
-pub(crate) const BETWEEN_FRAMES: Patience = Patience { first: None, stall: STALL };
-pub(crate) const WITHIN_FRAME: Patience = Patience { first: Some(STALL), stall: STALL };
-
-/// What the connections of a server share.
-pub(crate) struct Service {
+/// The state that the connections of a server share.
+pub(crate) struct FitService {
     pub(crate) store: Arc<Store>,
     pub(crate) secret: Secret,
-    pub(crate) pool: Pool,
+    pub(crate) pool: InboxPool,
 }
 
-impl Host for Service {
-    fn serve(&self, link: Link, proved: impl FnOnce()) {
-        let session = Session::new(Arc::clone(&self.store));
+impl Service for FitService {
+    fn serve(&self, link: Link, authenticated: impl FnOnce()) {
+        let session = WorkerSession::new(Arc::clone(&self.store));
         let mut handler =
             Handler { service: self, link, session, scratch: Vec::with_capacity(256) };
-        if let Err(End::Error(error)) = handler.run(proved)
+        if let Err(ConnectionError::Fatal(error)) = handler.run(authenticated)
             && handler.refuse(&error).is_ok()
         {
             handler.link.linger(LINGER);
@@ -56,7 +42,7 @@ impl Host for Service {
     }
 
     fn payload(&self) -> u64 {
-        self.store.shape().payload_len(Payload::Message)
+        self.store.shape().payload_len(PayloadKind::Message)
     }
 
     fn panicked(&self, text: &str) {
@@ -65,29 +51,30 @@ impl Host for Service {
 }
 
 struct Handler<'a> {
-    service: &'a Service,
+    service: &'a FitService,
     link: Link,
-    session: Session,
+    session: WorkerSession,
     scratch: Vec<u8>,
 }
 
 impl Handler<'_> {
-    fn run(&mut self, proved: impl FnOnce()) -> Result<(), End> {
-        self.handshake(proved)?;
+    fn run(&mut self, authenticated: impl FnOnce()) -> Result<(), ConnectionError> {
+        self.handshake(authenticated)?;
         loop {
             self.request()?;
         }
     }
 
-    /// Refuses a peer of another version or without the secret, and one with another network.
-    fn handshake(&mut self, proved: impl FnOnce()) -> Result<(), End> {
+    /// Refuses a peer of another version, without the secret, or with another network.
+    fn handshake(&mut self, authenticated: impl FnOnce()) -> Result<(), ConnectionError> {
         let store = &self.service.store;
-        let gate = Gate { fit: store.fit(), secret: &self.service.secret, driver: None };
-        let (response, _) = gate.greet(&mut self.link, &mut |bytes| {
+        let authenticator =
+            Authenticator { fit: store.fit(), secret: &self.service.secret, driver: None };
+        let (response, _) = authenticator.accept(&mut self.link, &mut |bytes| {
             metrics::count_sent(bytes);
             self.session.add_bytes(bytes);
         })?;
-        proved();
+        authenticated();
         store.check_layout(response.layout_hash, response.parameters)?;
         let shape = store.shape();
         self.reply(&Reply::Welcome {
@@ -99,139 +86,114 @@ impl Handler<'_> {
     }
 
     /// Reads one request and answers it.
-    fn request(&mut self) -> Result<(), End> {
+    fn request(&mut self) -> Result<(), ConnectionError> {
         let mut header = [0; HEADER_LEN];
         self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
-        let header = Header::decode(&header)?;
+        let header = FrameHeader::decode(&header)?;
         let (length, _) =
             header.split(Request::body(header.kind).as_ref(), self.service.store.shape())?;
         self.scratch.resize(length, 0);
         self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
         let request = Request::decode(header.kind, &self.scratch)?;
         self.received(HEADER_LEN as u64 + header.length);
-        let done = match request {
+        match self.answer(request) {
+            Ok(Flow::Reply(reply)) => Ok(self.reply(&reply)?),
+            Ok(Flow::Streamed(bytes)) => {
+                self.sent(bytes);
+                Ok(())
+            }
+            Err(ConnectionError::Refused(error)) => self.refuse(&error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Flow, ConnectionError> {
+        let session = &mut self.session;
+        let reply = match request {
             Request::Register(registration) => {
-                let mut patience = patience(&mut self.link);
-                self.session.register(&registration, &mut patience).map(Reply::Registered)
+                let mut keep_waiting = waiting_notifier(&mut self.link);
+                session.register(&registration, &mut keep_waiting).map(Reply::Registered)
             }
-            Request::Pull => match self.pull()? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Commit(window) => self.window(Deed::Commit, &window)?,
-            Request::Save(window) => self.window(Deed::Save, &window)?,
-            Request::Exchange(window) => match self.exchange(&window)? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Evaluate => match self.evaluate()? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Score { epoch, sums } => self.session.score(epoch, &sums).map(plain),
+            Request::Pull => return self.pull(),
+            Request::Commit(window) => return self.window(UpdateKind::Commit, &window),
+            Request::Save(window) => return self.window(UpdateKind::Save, &window),
+            Request::Contribute(window) => return self.window(UpdateKind::Contribute, &window),
+            Request::Exchange(window) => return self.exchange(&window),
+            Request::CloseRound { sequence } => return self.close_round(sequence),
+            Request::Evaluate => return self.evaluate(),
+            Request::Score { epoch, sums } => session.score(epoch, &sums).map(plain),
             Request::Heartbeat { position, rows, tally } => {
-                self.session.heartbeat(position, rows, tally).map(plain)
+                session.heartbeat(position, rows, tally).map(plain)
             }
-            Request::Abort { code, message } => {
-                self.session.abort(code, &message).map(|()| Reply::Done)
-            }
-            Request::Finish => self.session.finish().map(|()| Reply::Done),
-            Request::Contribute(window) => self.window(Deed::Contribute, &window)?,
-            Request::CloseRound { sequence } => match self.close_round(sequence)? {
-                Ok(()) => return Ok(()),
-                Err(error) => Err(error),
-            },
-            Request::Flawed { window, flaw } => {
-                self.session.flawed(&window, flaw).map(|()| Reply::Done)
-            }
+            Request::Abort { code, message } => session.abort(code, &message).map(|()| Reply::Done),
+            Request::Finish => session.finish().map(|()| Reply::Done),
+            Request::Flawed { window, flaw } => session.flawed(&window, flaw).map(|()| Reply::Done),
             Request::Stage { .. }
             | Request::Fetch { .. }
             | Request::Load
             | Request::Decide { .. }
             | Request::End => {
-                // A payload may follow that nobody takes.
-                return Err(PsError::Protocol("a request that is for a shard".to_owned()).into());
+                // A payload that nobody reads may follow, so the connection ends.
+                return Err(PsError::Protocol("this request is only for shards".to_owned()).into());
             }
         };
-        match done {
-            Ok(reply) => Ok(self.reply(&reply)?),
-            Err(error) => self.refuse(&error),
-        }
+        reply.map(Flow::Reply).map_err(ConnectionError::Refused)
     }
 
-    fn pull(&mut self) -> Result<Result<(), PsError>, End> {
+    fn pull(&mut self) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let start = Start::of(&service.store)?;
-        let sent = match session.pull(|decided| start.outbox(link, decided)) {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        let start = CenterReply::of(&service.store)?;
+        stream(session.pull(|decided| start.outbox(link, decided)))
     }
 
-    fn evaluate(&mut self) -> Result<Result<(), PsError>, End> {
+    fn evaluate(&mut self) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let payload = service.store.shape().payload_len(Payload::Frozen);
-        let outbox = session.evaluate(|answer, assignment| {
+        let payload = service.store.shape().payload_len(PayloadKind::Frozen);
+        stream(session.evaluate(|answer, assignment| {
             let follows = matches!(assignment, Assignment::Score { .. });
             let mut head = Vec::with_capacity(64);
             Reply::Assigned { answer, assignment }
                 .encode(if follows { payload } else { 0 }, &mut head);
             Outbox::new(link, head, None)
-        });
-        let sent = match outbox {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        }))
     }
 
-    fn window(&mut self, deed: Deed, window: &Window) -> Result<Result<Reply, PsError>, End> {
+    fn window(&mut self, kind: UpdateKind, window: &WindowReport) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let mut lent = service.pool.take(|| service.store.check_open())?;
-        let codec = service.store.codecs().message().filter(|_| deed != Deed::Save);
-        let finite = receive(link, &mut lent.inbox, codec)?;
-        let offer = offer(deed, window, &lent.inbox, finite);
-        let answer = match deed {
-            Deed::Contribute => session.contribute(&offer),
-            Deed::Commit | Deed::Save => session.apply(&offer),
+        let mut pooled = service.pool.take(|| service.store.check_open())?;
+        let codec = service.store.codecs().message().filter(|_| kind != UpdateKind::Save);
+        let finite = receive(link, &mut pooled.inbox, codec)?;
+        let update = update(kind, window, &pooled.inbox, finite);
+        let answer = match kind {
+            UpdateKind::Contribute => session.contribute(&update),
+            UpdateKind::Commit | UpdateKind::Save => session.apply(&update),
         };
-        Ok(answer.map(plain))
+        answer.map(|answer| Flow::Reply(plain(answer))).map_err(ConnectionError::Refused)
     }
 
-    fn close_round(&mut self, sequence: u64) -> Result<Result<(), PsError>, End> {
+    fn close_round(&mut self, sequence: u64) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let start = Start::of(&service.store)?;
-        let closed = session.await_round(sequence, &mut patience(link));
-        let outbox = closed
-            .and_then(|closed| session.take_round(closed, |decided| start.outbox(link, decided)));
-        let sent = match outbox {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        let start = CenterReply::of(&service.store)?;
+        let closed = session.await_round(sequence, &mut waiting_notifier(link));
+        stream(
+            closed.and_then(|closed| {
+                session.take_round(closed, |decided| start.outbox(link, decided))
+            }),
+        )
     }
 
-    fn exchange(&mut self, window: &Window) -> Result<Result<(), PsError>, End> {
+    fn exchange(&mut self, window: &WindowReport) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let start = Start::of(&service.store)?;
-        let mut lent = service.pool.take(|| service.store.check_open())?;
-        let finite = receive(link, &mut lent.inbox, service.store.codecs().message())?;
-        let offer = offer(Deed::Commit, window, &lent.inbox, finite);
-        let outbox = session.exchange(&offer, |decided| start.outbox(link, decided));
-        drop(lent);
-        let sent = match outbox {
-            Ok(outbox) => outbox.flush(STALL)?,
-            Err(error) => return Ok(Err(error)),
-        };
-        self.sent(sent);
-        Ok(Ok(()))
+        let start = CenterReply::of(&service.store)?;
+        let mut pooled = service.pool.take(|| service.store.check_open())?;
+        let finite = receive(link, &mut pooled.inbox, service.store.codecs().message())?;
+        let update = update(UpdateKind::Commit, window, &pooled.inbox, finite);
+        let outbox = session.exchange(&update, |decided| start.outbox(link, decided));
+        drop(pooled);
+        stream(outbox)
     }
 
-    fn refuse(&mut self, error: &PsError) -> Result<(), End> {
+    fn refuse(&mut self, error: &PsError) -> Result<(), ConnectionError> {
         Ok(self.reply(&refusal(error)?)?)
     }
 
@@ -260,49 +222,53 @@ impl Handler<'_> {
     }
 }
 
-/// Receives a payload, by `codec` if its parameters are compressed, and looks at them piece by piece.
-fn receive(link: &mut Link, inbox: &mut Inbox, codec: Option<&dyn Codec>) -> Result<Finite, End> {
-    let mut finite = Finite::new();
-    let Inbox { message, code, .. } = inbox;
-    match codec {
-        Some(codec) => wire::receive::<End>(link, WITHIN_FRAME, codec, code, message, |piece| {
-            finite.see(piece);
-        })?,
-        None => {
-            for piece in message.chunks_mut(PIECE / size_of::<f32>()) {
-                link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
-                finite.see(piece);
-            }
-        }
-    }
-    link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.floats), WITHIN_FRAME)?;
-    link.read_exact(bytemuck::cast_slice_mut(&mut inbox.buffers.integers), WITHIN_FRAME)?;
+/// Sends the rest of a reply, unless the request failed.
+fn stream(outbox: Result<Outbox<'_>, PsError>) -> Result<Flow, ConnectionError> {
+    let outbox = outbox.map_err(ConnectionError::Refused)?;
+    Ok(Flow::Streamed(outbox.flush(STALL)?))
+}
+
+/// Receives a payload, whose parameters are encoded by `codec` if they are compressed.
+fn receive(
+    link: &mut Link,
+    inbox: &mut Inbox,
+    codec: Option<&dyn Codec>,
+) -> Result<FiniteCheck, ConnectionError> {
+    let Inbox { message, code, buffers } = inbox;
+    let finite = receive_parameters::<ConnectionError>(link, codec, code, message)?;
+    link.read_exact(bytemuck::cast_slice_mut(&mut buffers.floats), WITHIN_FRAME)?;
+    link.read_exact(bytemuck::cast_slice_mut(&mut buffers.integers), WITHIN_FRAME)?;
     Ok(finite)
 }
 
-fn offer<'a>(deed: Deed, window: &'a Window, inbox: &'a Inbox, finite: Finite) -> Offer<'a> {
+fn update<'a>(
+    kind: UpdateKind,
+    window: &'a WindowReport,
+    inbox: &'a Inbox,
+    finite: FiniteCheck,
+) -> Update<'a> {
     let contribution = Contribution { message: &inbox.message, buffers: &inbox.buffers };
-    Offer { deed, window, contribution, finite }
+    Update { kind, window, contribution, finite }
 }
 
-/// What a reply that carries the center variable begins with.
-struct Start {
+/// The first part of a reply that carries the center variable.
+struct CenterReply {
     payload: u64,
     writer: Option<Box<dyn Codec>>,
 }
 
-impl Start {
+impl CenterReply {
     fn of(store: &Store) -> Result<Self, PsError> {
-        let payload = store.shape().payload_len(Payload::Center);
+        let payload = store.shape().payload_len(PayloadKind::Center);
         Ok(Self { payload, writer: store.codecs().center_writer()? })
     }
 
-    fn outbox(self, link: &mut Link, decided: Decided) -> Outbox<'_> {
+    fn outbox(self, link: &mut Link, decided: DecidedAnswer) -> Outbox<'_> {
         let mut head = Vec::with_capacity(64);
-        let Decided { answer, ticket } = decided;
-        let reply = match ticket {
+        let DecidedAnswer { answer, decision } = decided;
+        let reply = match decision {
             0 => Reply::Answer { answer, payload: true },
-            ticket => Reply::Decided { answer, ticket },
+            decision => Reply::Decided { answer, decision },
         };
         reply.encode(self.payload, &mut head);
         Outbox::new(link, head, self.writer)
@@ -311,26 +277,4 @@ impl Start {
 
 fn plain(answer: Answer) -> Reply {
     Reply::Answer { answer, payload: false }
-}
-
-/// Tells a peer every now and then that it is waited for.
-pub(crate) fn patience(link: &mut Link) -> impl FnMut() -> Result<(), PsError> {
-    let mut told = Instant::now();
-    move || {
-        if told.elapsed() >= WAITING_INTERVAL {
-            told = Instant::now();
-            tell_waiting(link)?;
-        }
-        Ok(())
-    }
-}
-
-/// Tells a peer that it is waited for, and finds out whether it still waits.
-fn tell_waiting(link: &mut Link) -> Result<(), PsError> {
-    let mut frame = Vec::new();
-    Reply::Waiting.encode(0, &mut frame);
-    link.write_all(&mut [IoSlice::new(&frame)], STALL).map_err(|_| PsError::Reported {
-        code: ErrorCode::Cancelled,
-        message: "the worker has gone".to_owned(),
-    })
 }

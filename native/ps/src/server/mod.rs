@@ -1,41 +1,23 @@
 //! The server of one fit.
 
-pub(crate) mod greeting;
-pub(crate) mod handler;
-pub(crate) mod listener;
-pub(crate) mod outbox;
-mod pool;
+mod handler;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::Arc;
 
 use firesteel_core::spec::ServerSpec;
 use firesteel_core::{Buffers, ErrorCode, ParamLayout, WorkerId};
 use parking_lot::Mutex;
 
-use crate::checkpoint::Checkpoint;
+use crate::client::ShardClients;
 use crate::error::PsError;
+use crate::model::checkpoint::Checkpoint;
+use crate::model::status::{ServerStatus, ServerSummary};
+use crate::net::tls::Acceptor;
+use crate::net::{InboxPool, Listener, listener};
+use crate::registry::{self, LocalServer};
 use crate::secret::Secret;
-use crate::server::handler::Service;
-use crate::server::listener::Listener;
-use crate::server::pool::Pool;
-use crate::shard::Shards;
-use crate::store::status::{ServerStatus, ServerSummary};
+use crate::server::handler::FitService;
 use crate::store::{Store, Trained};
-use crate::tls::Acceptor;
-
-/// The servers of this process.
-static FITS: LazyLock<Mutex<Fits>> = LazyLock::new(Mutex::default);
-
-/// How many closed fits are remembered: more than one process has tasks that have not yet noticed.
-const CLOSED: usize = 256;
-
-#[derive(Default)]
-struct Fits {
-    open: HashMap<String, Weak<Inner>>,
-    /// The fits whose servers were closed last.
-    closed: VecDeque<String>,
-}
 
 /// The parameter server of one fit. Dropping it closes it.
 pub struct Server(Arc<Inner>);
@@ -44,18 +26,18 @@ struct Inner {
     store: Arc<Store>,
     secret: Secret,
     port: u16,
-    /// None once the server is closed.
-    listener: Mutex<Option<Listener<Service>>>,
-    /// The other servers, where there are any.
-    shards: Option<Shards>,
+    /// `None` once the server is closed.
+    listener: Mutex<Option<Listener<FitService>>>,
+    /// The connections to the other shards, if there are any.
+    shards: Option<ShardClients>,
 }
 
 impl Server {
-    /// Listens on the first free port and serves a center variable that starts with these values.
+    /// Listens on the first free port and serves a center variable with these initial values.
     ///
     /// # Errors
-    /// When the specification does not fit the layout, a value is not finite, a file of certificates or keys is no use, or no port
-    /// can be bound.
+    /// If the specification does not match the layout, a value is not finite, a file of certificates or keys is
+    /// unusable, or no port can be bound.
     pub fn open(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -66,25 +48,26 @@ impl Server {
             let store = Arc::new(Store::new(spec, layout.clone(), &center, buffers)?);
             let shards = match &spec.shards {
                 Some(shards) if store.is_sharded() => {
-                    Some(Shards::connect(spec, shards, &layout, &center)?)
+                    Some(ShardClients::connect(spec, shards, &layout, &center)?)
                 }
                 _ => None,
             };
             if let Some(shards) = &shards {
-                store.keep_journal(shards.feeds());
+                store.log_decisions(shards.queues());
                 shards.start(&store)?;
             }
             Ok((store, shards))
         })
     }
 
-    /// As [`open`](Self::open), but goes on where the fit of a checkpoint was: with its center variable, the server's state and
-    /// the progress of every worker. No worker holds its lease, and attempts of the earlier application count as older than
-    /// any. The workers' optimizers start anew, as in a retry.
+    /// Opens a server as [`open`](Self::open) does, but resumes the fit of a checkpoint: its center variable, the
+    /// server's state and the progress of every worker. No worker holds its lease, and attempts of the earlier
+    /// application count as older than any other. The workers' optimizers start anew, as in a retry.
     ///
     /// # Errors
-    /// As [`open`](Self::open); [`PsError::Checkpoint`] when the checkpoint is of another network, strategy, number of workers
-    /// or epochs, or the specification has shards. Whether it is of the same settings and data, its fingerprint tells.
+    /// As [`open`](Self::open); [`PsError::Checkpoint`] if the checkpoint belongs to another network, strategy, number
+    /// of workers or number of epochs, or if the specification has shards. The fingerprint tells the caller if settings
+    /// and data are the same.
     pub fn resume(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -95,30 +78,24 @@ impl Server {
 
     fn serve(
         spec: &ServerSpec,
-        store: impl FnOnce() -> Result<(Arc<Store>, Option<Shards>), PsError>,
+        store: impl FnOnce() -> Result<(Arc<Store>, Option<ShardClients>), PsError>,
     ) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
         let tls = spec.tls.as_ref().map(Acceptor::new).transpose()?;
         let (store, shards) = store()?;
-        let mut fits = FITS.lock();
-        if fits.open.contains_key(&spec.fit) {
-            return Err(PsError::Spec(format!(
-                "fit {} has a server in this process already",
-                spec.fit
-            )));
-        }
-        let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
-        let pool = Pool::new(store.shape());
-        let service = Service { store: Arc::clone(&store), secret: secret.clone(), pool };
-        let listener = Listener::start(listener, service, tls)?;
-        let inner = Arc::new(Inner {
-            store,
-            secret,
-            port: listener.port(),
-            listener: Mutex::new(Some(listener)),
-            shards,
-        });
-        fits.open.insert(spec.fit.clone(), Arc::downgrade(&inner));
+        let inner = registry::register(&spec.fit, || {
+            let listener = listener::bind(&spec.bind_address, spec.port, spec.port_max_retries)?;
+            let pool = InboxPool::new(store.shape());
+            let service = FitService { store: Arc::clone(&store), secret: secret.clone(), pool };
+            let listener = Listener::start(listener, service, tls)?;
+            Ok(Arc::new(Inner {
+                store,
+                secret,
+                port: listener.port(),
+                listener: Mutex::new(Some(listener)),
+                shards,
+            }))
+        })?;
         Ok(Self(inner))
     }
 
@@ -128,13 +105,13 @@ impl Server {
         self.0.port
     }
 
-    /// The state of the fit; cheap enough to be asked several times a second.
+    /// Returns the state of the fit; cheap enough to be called several times a second.
     #[must_use]
     pub fn status(&self) -> ServerStatus {
         self.0.store.status(self.0.port)
     }
 
-    /// The ledger and the staleness histogram, whose size grows with workers and epochs.
+    /// Returns the ledger and the staleness histogram, whose size grows with workers and epochs.
     #[must_use]
     pub fn summary(&self) -> ServerSummary {
         self.0.store.summary()
@@ -145,21 +122,21 @@ impl Server {
         self.0.store.attempt_ended(partition, attempt);
     }
 
-    /// Tells the workers, with the next answer that each gets, that the fit is over.
+    /// Tells the workers, with the next answer that each receives, that the fit is over.
     pub fn stop(&self) {
         self.0.store.stop();
     }
 
-    /// Notes why the fit must fail, which the driver knows: one of its shards is lost.
+    /// Fails the fit for a reason that the driver knows, such as the loss of a shard.
     pub fn fail(&self, code: ErrorCode, message: &str) {
         self.0.store.fail(code, message);
     }
 
-    /// The trained center variable, its buffers and the number of updates that led to it.
+    /// Returns the trained center variable, its buffers and the number of updates that led to it.
     ///
     /// # Errors
-    /// What a worker aborted the fit with; `Untrained` when nothing was committed or a worker has not finished; `Diverged` when
-    /// a value is not finite.
+    /// The error with which a worker aborted the fit; `Untrained` if nothing was committed or a worker has not
+    /// finished; `Diverged` if a value is not finite.
     pub fn snapshot(&self) -> Result<(Vec<f32>, Buffers, u64), PsError> {
         loop {
             let trained = self.0.store.trained()?;
@@ -169,8 +146,9 @@ impl Server {
         }
     }
 
-    /// The trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and buffers, in
-    /// the order of the workers. Empty for every other strategy. [`snapshot`](Self::snapshot) gives the first of them.
+    /// Returns the trained models of a strategy whose workers each train their own (`ensemble`): worker, parameters and
+    /// buffers, in the order of the workers. Empty for every other strategy. [`snapshot`](Self::snapshot) returns the
+    /// first of them.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot).
@@ -185,17 +163,17 @@ impl Server {
         }
     }
 
-    /// One version of all that another process needs to go on with this fit, while workers go on with it here: every commit
-    /// before it is in it as a whole, and no later one. Rounds that are open are not.
+    /// Returns one version of the state that another process needs to resume this fit, while workers continue here. The
+    /// checkpoint contains every earlier commit completely and no later one. It does not contain open rounds.
     ///
     /// # Errors
-    /// What a worker aborted the fit with; `Diverged` when a value is not finite; `Closed`; `Checkpoint` where there are shards,
-    /// whose state is not here.
+    /// The error with which a worker aborted the fit; `Diverged` if a value is not finite; `Closed`; `Checkpoint` with
+    /// shards, whose state is on other servers.
     pub fn checkpoint(&self, fingerprint: &str) -> Result<Checkpoint, PsError> {
         self.0.store.checkpoint(fingerprint)
     }
 
-    /// Ends all connections and frees the port; no thread is left when it returns. Closing twice is the same as once.
+    /// Ends all connections and frees the port; no thread is left when it returns. A second call has no effect.
     pub fn close(&self) {
         self.0.close();
     }
@@ -208,57 +186,40 @@ impl Drop for Server {
 }
 
 impl Inner {
-    /// A trained model with what the other shards hold of it; `None` if one of them gave it to a connection that broke.
-    #[expect(clippy::type_complexity, reason = "what the two callers take apart")]
+    /// Returns a trained model including the parts of the other shards; `None` if one of them sent its part over a
+    /// connection that broke.
+    #[expect(clippy::type_complexity, reason = "the two callers take it apart")]
     fn complete(
         &self,
         trained: Trained,
     ) -> Result<Option<(WorkerId, Vec<f32>, Buffers, u64)>, PsError> {
-        let Trained { worker, ticket, mut center, buffers, version } = trained;
+        let Trained { worker, decision, mut center, buffers, version } = trained;
         if let Some(shards) = &self.shards {
-            let Some(rest) = shards.fetch(worker, ticket)? else { return Ok(None) };
+            let Some(rest) = shards.fetch(worker, decision)? else { return Ok(None) };
             center.extend_from_slice(&rest);
             self.store.check_finite(&center, version)?;
         }
         Ok(Some((worker, center, buffers, version)))
     }
+}
+
+impl LocalServer for Inner {
+    fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    fn secret(&self) -> &Secret {
+        &self.secret
+    }
 
     fn close(&self) {
         self.store.close();
-        // Held until the threads are gone, so that whoever closes at the same time returns no sooner.
+        // Held until the threads are gone, so that a concurrent call returns no sooner.
         let mut listener = self.listener.lock();
         if let Some(listener) = listener.take() {
             listener.close();
-            self.shards.iter().for_each(Shards::close);
-            let mut fits = FITS.lock();
-            fits.open.remove(self.store.fit());
-            if fits.closed.len() == CLOSED {
-                fits.closed.pop_front();
-            }
-            fits.closed.push_back(self.store.fit().to_owned());
+            self.shards.iter().for_each(ShardClients::close);
+            registry::remove(self.store.fit());
         }
-    }
-}
-
-/// The store of a fit's server in this process, and its secret; `None` if its server is elsewhere.
-///
-/// # Errors
-/// `Closed` if it was here: nobody answers at its port any more, so a worker that comes late need not try.
-pub(crate) fn local(fit: &str) -> Result<Option<(Arc<Store>, Secret)>, PsError> {
-    let fits = FITS.lock();
-    if let Some(inner) = fits.open.get(fit).and_then(Weak::upgrade) {
-        return Ok(Some((Arc::clone(&inner.store), inner.secret.clone())));
-    }
-    if fits.closed.iter().any(|closed| closed == fit) {
-        return Err(PsError::Closed(fit.to_owned()));
-    }
-    Ok(None)
-}
-
-/// Closes every server of this process; servers can be opened again afterwards.
-pub(crate) fn close_all() {
-    let open: Vec<_> = FITS.lock().open.values().filter_map(Weak::upgrade).collect();
-    for server in open {
-        server.close();
     }
 }

@@ -1,4 +1,4 @@
-//! One connection to a shard: of a worker, which stages and fetches, or of the driver, which decides.
+//! One connection to a shard: of a worker, which stages and fetches, or of the driver, which sends decisions.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -8,29 +8,28 @@ use firesteel_core::compression::Codec;
 
 use super::store::ShardStore;
 use crate::error::PsError;
-use crate::link::{Link, LinkError};
 use crate::metrics;
+use crate::model::{FiniteCheck, PayloadKind};
+use crate::net::{
+    Authenticator, BETWEEN_FRAMES, Caller, ConnectionError, Flow, LINGER, Link, LinkError, Outbox,
+    STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+};
 use crate::secret::Secret;
-use crate::server::greeting::{Caller, End, Gate, LINGER, refusal};
-use crate::server::handler::{BETWEEN_FRAMES, PIECE, STALL, WITHIN_FRAME, patience};
-use crate::server::listener::Host;
-use crate::server::outbox::Outbox;
-use crate::store::{Finite, View};
 use crate::wire::frame::HEADER_LEN;
-use crate::wire::{self, Header, Payload, Reply, Request};
+use crate::wire::{FrameHeader, Reply, Request};
 
-/// What the connections of a shard share.
+/// The state that the connections of a shard share.
 pub(super) struct ShardService {
     pub(super) store: Arc<ShardStore>,
     pub(super) secret: Secret,
     pub(super) driver: Secret,
 }
 
-impl Host for ShardService {
-    fn serve(&self, link: Link, proved: impl FnOnce()) {
+impl Service for ShardService {
+    fn serve(&self, link: Link, authenticated: impl FnOnce()) {
         let mut handler =
             Handler { service: self, link, scratch: Vec::with_capacity(256), code: Vec::new() };
-        if let Err(End::Error(error)) = handler.run(proved)
+        if let Err(ConnectionError::Fatal(error)) = handler.run(authenticated)
             && handler.refuse(&error).is_ok()
         {
             handler.link.linger(LINGER);
@@ -42,7 +41,7 @@ impl Host for ShardService {
     }
 
     fn payload(&self) -> u64 {
-        self.store.shape().payload_len(Payload::Message)
+        self.store.shape().payload_len(PayloadKind::Message)
     }
 
     fn panicked(&self, text: &str) {
@@ -54,17 +53,17 @@ struct Handler<'a> {
     service: &'a ShardService,
     link: Link,
     scratch: Vec<u8>,
-    /// A piece of a message's code.
+    /// A piece of a compressed message.
     code: Vec<u8>,
 }
 
 impl Handler<'_> {
-    fn run(&mut self, proved: impl FnOnce()) -> Result<(), End> {
+    fn run(&mut self, authenticated: impl FnOnce()) -> Result<(), ConnectionError> {
         let ShardService { store, secret, driver } = self.service;
-        let gate = Gate { fit: store.fit(), secret, driver: Some(driver) };
-        let (response, caller) = gate.greet(&mut self.link, &mut metrics::count_sent)?;
-        proved();
-        store.check_part(response.layout_hash, response.parameters)?;
+        let authenticator = Authenticator { fit: store.fit(), secret, driver: Some(driver) };
+        let (response, caller) = authenticator.accept(&mut self.link, &mut metrics::count_sent)?;
+        authenticated();
+        store.check_layout(response.layout_hash, response.parameters)?;
         self.reply(&Reply::Welcome { floats: 0, integers: 0, coding: store.codecs().coding() })?;
         loop {
             self.request(caller)?;
@@ -72,33 +71,44 @@ impl Handler<'_> {
     }
 
     /// Reads one request and answers it.
-    fn request(&mut self, caller: Caller) -> Result<(), End> {
+    fn request(&mut self, caller: Caller) -> Result<(), ConnectionError> {
         let store = &self.service.store;
         let mut header = [0; HEADER_LEN];
         self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
-        let header = Header::decode(&header)?;
+        let header = FrameHeader::decode(&header)?;
         let (length, _) = header.split(Request::body(header.kind).as_ref(), store.shape())?;
         self.scratch.resize(length, 0);
         self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
         let request = Request::decode(header.kind, &self.scratch)?;
         metrics::count_received(HEADER_LEN as u64 + header.length);
-        let done = match (caller, request) {
+        match self.answer(caller, request) {
+            Ok(Flow::Reply(reply)) => Ok(self.reply(&reply)?),
+            Ok(Flow::Streamed(bytes)) => {
+                metrics::count_sent(bytes);
+                Ok(())
+            }
+            Err(ConnectionError::Refused(error)) => self.refuse(&error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn answer(&mut self, caller: Caller, request: Request) -> Result<Flow, ConnectionError> {
+        let store = &self.service.store;
+        let reply = match (caller, request) {
             (Caller::Worker, Request::Stage { worker, attempt, sequence }) => {
                 let (part, finite) = self.receive(store.codecs().message())?;
-                let mut patience = patience(&mut self.link);
+                let mut keep_waiting = waiting_notifier(&mut self.link);
                 store
-                    .stage(worker, attempt, sequence, part, finite, &mut patience)
+                    .stage(worker, attempt, sequence, part, finite, &mut keep_waiting)
                     .map(|flaw| Reply::Staged { flaw })
             }
-            (_, Request::Fetch { worker, ticket }) => match self.fetch(caller, worker, ticket)? {
-                Ok(true) => return Ok(()),
-                Ok(false) => Ok(Reply::Gone),
-                Err(error) => Err(error),
-            },
+            (_, Request::Fetch { worker, decision }) => {
+                return self.fetch(caller, worker, decision);
+            }
             (Caller::Driver, Request::Load) => {
                 let (values, _) = self.receive(None)?;
                 store.load(&values);
-                store.hear();
+                store.note_driver_contact();
                 Ok(Reply::Done)
             }
             (Caller::Driver, Request::Decide { first, decisions }) => {
@@ -107,38 +117,26 @@ impl Handler<'_> {
             (Caller::Driver, Request::End) => {
                 self.reply(&Reply::Done)?;
                 store.end();
-                return Err(End::Silent);
+                return Err(ConnectionError::Closed);
             }
-            // A payload may follow that nobody takes.
+            // A payload that nobody reads may follow, so the connection ends.
             _ => {
-                let text = "a request that is not for a shard, or not of this peer".to_owned();
+                let text =
+                    "this request is not for shards, or not allowed for this peer".to_owned();
                 return Err(PsError::Protocol(text).into());
             }
         };
-        match done {
-            Ok(reply) => Ok(self.reply(&reply)?),
-            Err(error) => self.refuse(&error),
-        }
+        reply.map(Flow::Reply).map_err(ConnectionError::Refused)
     }
 
-    /// Receives a part of all parameters, by `codec` if it is compressed, and looks at it piece by piece.
-    fn receive(&mut self, codec: Option<&dyn Codec>) -> Result<(Vec<f32>, Finite), End> {
+    /// Receives the parameters of this shard, encoded by `codec` if they are compressed, and checks them.
+    fn receive(
+        &mut self,
+        codec: Option<&dyn Codec>,
+    ) -> Result<(Vec<f32>, FiniteCheck), ConnectionError> {
         let mut part = self.service.store.memory();
-        let mut finite = Finite::new();
         let Self { link, code, .. } = self;
-        match codec {
-            Some(codec) => {
-                wire::receive::<End>(link, WITHIN_FRAME, codec, code, &mut part, |piece| {
-                    finite.see(piece);
-                })?;
-            }
-            None => {
-                for piece in part.chunks_mut(PIECE / size_of::<f32>()) {
-                    link.read_exact(bytemuck::cast_slice_mut(piece), WITHIN_FRAME)?;
-                    finite.see(piece);
-                }
-            }
-        }
+        let finite = receive_parameters::<ConnectionError>(link, codec, code, &mut part)?;
         Ok((part, finite))
     }
 
@@ -146,34 +144,31 @@ impl Handler<'_> {
         &mut self,
         caller: Caller,
         worker: WorkerId,
-        ticket: u64,
-    ) -> Result<Result<bool, PsError>, End> {
+        decision: u64,
+    ) -> Result<Flow, ConnectionError> {
         let store = &self.service.store;
-        let view: Option<Arc<View>> =
-            match store.fetch(worker, ticket, &mut patience(&mut self.link)) {
-                Ok(view) => view,
-                Err(error) => return Ok(Err(error)),
-            };
-        let Some(view) = view else { return Ok(Ok(false)) };
+        let view = store
+            .fetch(worker, decision, &mut waiting_notifier(&mut self.link))
+            .map_err(ConnectionError::Refused)?;
+        let Some(view) = view else { return Ok(Flow::Reply(Reply::Gone)) };
         let (reply, payload, writer) = match caller {
             Caller::Worker => (
                 Reply::Slice,
-                Payload::Center,
+                PayloadKind::Center,
                 store.codecs().center_writer().map_err(PsError::from)?,
             ),
-            Caller::Driver => (Reply::Exact, Payload::Replica, None),
+            Caller::Driver => (Reply::Exact, PayloadKind::Replica, None),
         };
         let mut head = Vec::with_capacity(HEADER_LEN);
         reply.encode(store.shape().payload_len(payload), &mut head);
         let mut outbox = Outbox::new(&mut self.link, head, writer);
         view.give(&mut outbox);
-        // What is on its way keeps what it needs: decisions that follow need not go round the rest.
+        // The outbox holds the stripes that it still needs, so later decisions need not copy the others.
         drop(view);
-        metrics::count_sent(outbox.flush(STALL)?);
-        Ok(Ok(true))
+        Ok(Flow::Streamed(outbox.flush(STALL)?))
     }
 
-    fn refuse(&mut self, error: &PsError) -> Result<(), End> {
+    fn refuse(&mut self, error: &PsError) -> Result<(), ConnectionError> {
         Ok(self.reply(&refusal(error)?)?)
     }
 

@@ -1,13 +1,14 @@
-//! A server of one shard of a center variable: it holds its part, and what is applied is decided by the driver's server.
+//! A server of one shard of a center variable: it holds the parameters of its range and applies what the driver's
+//! server decides.
 //!
-//! The way of a commit through shards: the worker stages each shard's part of its message there, then commits the first
-//! part to the driver's server, which decides under its control lock and writes the decision to a journal. The driver's
-//! own connections (`feeder`) bring the journal to the shards, which follow it in order. So the death of a worker
-//! leaves a window either undecided everywhere or applied everywhere. ADR 7 says why not otherwise.
+//! The path of a commit through shards: the worker stages each shard's part of its message on that shard, and then
+//! commits the first part to the driver's server, which decides under its control lock and appends the decision to its
+//! log. The driver's own connections (`client::shards`) send the decisions to the shards, which follow them in order.
+//! So if a worker dies, its window is either undecided on all shards or applied on all of them. ADR 7 discusses the
+//! alternatives.
 
-mod desk;
-mod feeder;
 mod handler;
+mod staging;
 mod store;
 
 use std::collections::HashMap;
@@ -22,23 +23,21 @@ use parking_lot::Mutex;
 use self::handler::ShardService;
 use self::store::ShardStore;
 use crate::error::PsError;
+use crate::net::tls::Acceptor;
+use crate::net::{Listener, THREAD, listener};
 use crate::secret::Secret;
-use crate::server::listener::{self, Listener, THREAD};
-use crate::tls::Acceptor;
-
-pub(crate) use feeder::Shards;
 
 /// A fit and the number of one of its shards.
-type Key = (String, u32);
+type ShardKey = (String, u32);
 
 /// The open shards of this process.
-static OPEN: LazyLock<Mutex<HashMap<Key, Arc<Inner>>>> = LazyLock::new(Mutex::default);
+static OPEN: LazyLock<Mutex<HashMap<ShardKey, Arc<Inner>>>> = LazyLock::new(Mutex::default);
 
-/// How often a shard looks whether its driver has fallen silent.
-const WATCH: Duration = Duration::from_millis(200);
+/// The interval at which a shard checks for a silent driver.
+const WATCH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// A server of one shard. It outlives this handle: it is open until the driver's server closes, has been silent for the
-/// specification's time, or [`close`](Self::close) is called.
+/// A server of one shard. It outlives this handle: it stays open until the driver's server closes, the driver has sent
+/// nothing for the specification's time, or [`close`](Self::close) is called.
 pub struct ShardServer(Arc<Inner>);
 
 struct Inner {
@@ -46,16 +45,17 @@ struct Inner {
     secret: Secret,
     driver: Secret,
     port: u16,
-    /// The thread that waits for the end. None once somebody waits for it.
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    /// The thread that waits for the end; `None` once it is being joined.
+    watcher: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl ShardServer {
-    /// Listens on the first free port, for the driver to load it. A shard of this fit and number that is open in this
-    /// process already is given in its place: Spark may run a task twice.
+    /// Listens on the first free port for the driver, which loads the shard. Returns the open shard of this fit and
+    /// number if this process has one, because Spark may run a task twice.
     ///
     /// # Errors
-    /// When the specification does not fit the layout, a file of certificates or keys is no use, or no port can be bound.
+    /// If the specification does not match the layout, a file of certificates or keys is unusable, or no port can be
+    /// bound.
     pub fn open(spec: &ShardSpec, layout: &ParamLayout) -> Result<Self, PsError> {
         let secret = Secret::parse(&spec.secret)?;
         let driver = Secret::parse(&spec.driver_secret)?;
@@ -63,7 +63,9 @@ impl ShardServer {
         let mut open = OPEN.lock();
         if let Some(known) = open.get(&key).filter(|known| !known.store.has_ended()) {
             if !(known.secret.matches(&secret) && known.driver.matches(&driver)) {
-                return Err(PsError::Authentication("who opens a shard a second time".to_owned()));
+                return Err(PsError::Authentication(
+                    "the process that opened the shard again".to_owned(),
+                ));
             }
             return Ok(Self(Arc::clone(known)));
         }
@@ -83,14 +85,14 @@ impl ShardServer {
             secret,
             driver,
             port,
-            keeper: Mutex::new(None),
+            watcher: Mutex::new(None),
         });
-        let kept = key.clone();
-        let keeper = thread::Builder::new()
+        let registered = key.clone();
+        let watcher = thread::Builder::new()
             .name(THREAD.to_owned())
-            .spawn(move || keep(&store, listener, &kept, silence))
+            .spawn(move || close_when_done(&store, listener, &registered, silence))
             .map_err(|cause| PsError::System { action: "starting a shard's thread", cause })?;
-        *inner.keeper.lock() = Some(keeper);
+        *inner.watcher.lock() = Some(watcher);
         open.insert(key, Arc::clone(&inner));
         Ok(Self(inner))
     }
@@ -101,7 +103,7 @@ impl ShardServer {
         self.0.port
     }
 
-    /// Ends all connections and frees the port; no thread is left when it returns. Closing twice is the same as once.
+    /// Ends all connections and frees the port; no thread is left when it returns. A second call has no effect.
     pub fn close(&self) {
         self.0.close();
     }
@@ -110,25 +112,30 @@ impl ShardServer {
 impl Inner {
     fn close(&self) {
         self.store.end();
-        // Held until the thread is gone, so that whoever closes at the same time returns no sooner.
-        let mut keeper = self.keeper.lock();
-        if let Some(keeper) = keeper.take() {
-            // A panic in there leaves nothing to close.
-            let _panicked = keeper.join();
+        // Held until the thread is gone, so that a concurrent call returns no sooner.
+        let mut watcher = self.watcher.lock();
+        if let Some(watcher) = watcher.take() {
+            // A panic of the thread leaves nothing to close.
+            let _panicked = watcher.join();
         }
     }
 }
 
-/// Waits until a shard is of no use any more, and closes it.
-fn keep(store: &ShardStore, listener: Listener<ShardService>, key: &Key, silence: Duration) {
+/// Waits until a shard ends or its driver is silent for too long, and closes it.
+fn close_when_done(
+    store: &ShardStore,
+    listener: Listener<ShardService>,
+    key: &ShardKey,
+    silence: Duration,
+) {
     let opened = Instant::now();
-    while !store.has_ended() && store.silence(opened) < silence {
-        store.await_end(WATCH);
+    while !store.has_ended() && store.driver_silence(opened) < silence {
+        store.await_end(WATCH_INTERVAL);
     }
     store.end();
     listener.close();
     let mut open = OPEN.lock();
-    // It may have been opened again meanwhile.
+    // The shard may have been opened again meanwhile.
     if open.get(key).is_some_and(|other| std::ptr::eq(&raw const *other.store, store)) {
         open.remove(key);
     }

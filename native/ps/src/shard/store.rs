@@ -1,4 +1,4 @@
-//! A shard's part of the center variable, which follows the driver's decisions.
+//! A shard's range of the center variable, which follows the driver's decisions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,69 +10,73 @@ use firesteel_core::strategy::{CommitContext, Round, coding, resolve};
 use firesteel_core::{Buffers, Element, ParamLayout, Strategy, WorkerId};
 use parking_lot::{Condvar, Mutex};
 
-use super::desk::{Desk, Staging};
-use crate::cut::Cut;
+use super::staging::{StageOutcome, WorkerStaging};
 use crate::error::PsError;
-use crate::store::{Center, Contribution, DRIVER, Finite, Kept, Members, Progress, Turn, View};
-use crate::wire::{Codecs, Decision, Flaw, Shape, Share};
+use crate::model::{
+    CenterView, Codecs, DRIVER, Decision, FiniteCheck, Flaw, PayloadShape, ShardRange, Share,
+};
+use crate::store::{
+    Center, Contribution, RoundContribution, SavedReplicas, Ticket, TicketProgress,
+};
 
-/// How often one that waits looks whether it should go on waiting.
+/// The interval at which a waiting thread calls `keep_waiting`.
 const WAIT_SLICE: Duration = Duration::from_millis(50);
 
-/// One shard of a fit, without any say in what is applied.
+/// The store of one shard, which applies updates only by decision of the driver.
 pub(super) struct ShardStore {
     fit: String,
     workers: u32,
-    cut: Cut,
+    shard_range: ShardRange,
     hash: u64,
     codecs: Codecs,
     strategy: Box<dyn Strategy>,
-    /// Made when the driver gives the values that it begins with. One at a time follows decisions.
-    center: Mutex<Option<Part>>,
-    state: Mutex<State>,
+    /// The center variable, created when the driver loads it. Held while a decision is followed.
+    center: Mutex<Option<LoadedShard>>,
+    state: Mutex<ShardState>,
     changed: Condvar,
     over: Condvar,
     spare: Mutex<Vec<Vec<f32>>>,
 }
 
-/// The part itself.
-struct Part {
+/// The state of a loaded shard.
+struct LoadedShard {
     center: Center,
-    initial: Option<Arc<View>>,
-    members: Option<Members>,
-    /// Decisions are followed one after the other, so each finds the turn before it over.
-    tail: Option<Arc<Progress>>,
+    initial: Option<Arc<CenterView>>,
+    replicas: Option<SavedReplicas>,
+    /// Decisions are followed one after the other, so the ticket before each has always ended.
+    tail: Option<Arc<TicketProgress>>,
 }
 
 #[derive(Default)]
-struct State {
-    desks: HashMap<WorkerId, Desk>,
+struct ShardState {
+    staging: HashMap<WorkerId, WorkerStaging>,
     /// The number of the last decision that has been followed.
     followed: u64,
-    /// When the driver was heard of last.
-    heard: Option<Instant>,
+    /// The time of the driver's last message.
+    driver_seen: Option<Instant>,
     failure: Option<String>,
     ended: bool,
 }
 
 impl ShardStore {
-    /// A shard that waits for the driver to load it.
+    /// Creates a shard that waits for the driver to load it.
     pub(super) fn new(spec: &ShardSpec, layout: &ParamLayout) -> Result<Self, PsError> {
         let strategy = resolve(&spec.strategy, spec.optimizer.as_ref())?;
-        let cut = Cut::new(layout.len_of(Element::Parameter), spec.shard, spec.shards)?;
+        let shard_range =
+            ShardRange::new(layout.len_of(Element::Parameter), spec.shard, spec.shards)?;
         if spec.shard == 0 || spec.workers == 0 {
             return Err(PsError::Spec(
                 "shard must be at least 1, shard 0 is the driver's; workers must be at least 1"
                     .to_owned(),
             ));
         }
-        let codecs = Codecs::new(coding(&spec.strategy)?, cut.range().len())?;
+        let codecs = Codecs::new(coding(&spec.strategy)?, shard_range.range().len())?;
         Ok(Self {
             codecs,
             fit: spec.fit.clone(),
             workers: spec.workers,
-            hash: cut.hash(layout.hash()),
-            cut,
+            hash: shard_range.hash(layout.hash()),
+            shard_range,
             strategy,
             center: Mutex::default(),
             state: Mutex::default(),
@@ -90,37 +94,38 @@ impl ShardStore {
         self.workers
     }
 
-    /// The lengths of what is exchanged: the buffers are the driver's.
-    pub(super) fn shape(&self) -> Shape {
-        Shape::plain(self.cut.range().len(), 0, 0).coded(&self.codecs)
+    /// The lengths of the payloads; the driver's server holds the buffers.
+    pub(super) fn shape(&self) -> PayloadShape {
+        PayloadShape::plain(self.shard_range.range().len(), 0, 0).coded(&self.codecs)
     }
 
-    /// The codes of what is exchanged with workers.
+    /// The codecs of the payloads that are exchanged with workers.
     pub(super) fn codecs(&self) -> &Codecs {
         &self.codecs
     }
 
-    /// Fails unless a peer means this part of this network.
-    pub(super) fn check_part(&self, hash: u64, parameters: u64) -> Result<(), PsError> {
-        let own = self.cut.range().len();
+    /// Fails if the peer has another layout or another range.
+    pub(super) fn check_layout(&self, hash: u64, parameters: u64) -> Result<(), PsError> {
+        let own = self.shard_range.range().len();
         if hash == self.hash && parameters == own as u64 {
             return Ok(());
         }
         Err(PsError::Protocol(format!(
-            "the peer means another network or part of it ({parameters} parameters, hash {hash:016x}) than this shard \
+            "the peer has another network or shard ({parameters} parameters, hash {hash:016x}) than this server \
              ({own} parameters, hash {:016x})",
             self.hash
         )))
     }
 
-    /// Memory for a part of a message, with whatever it last held.
+    /// Returns memory for a part of a message; its content is undefined.
     pub(super) fn memory(&self) -> Vec<f32> {
         let mut memory = self.spare.lock().pop().unwrap_or_default();
-        memory.resize(self.cut.range().len(), 0.0);
+        memory.resize(self.shard_range.range().len(), 0.0);
         memory
     }
 
-    /// Takes the values that the part begins with. The driver may say it again: it did not hear that it was heard.
+    /// Takes the initial values of the range. A repeated call has no effect: the driver sends them again if it missed
+    /// the reply.
     pub(super) fn load(&self, values: &[f32]) {
         let mut part = self.center.lock();
         if part.is_some() {
@@ -130,27 +135,27 @@ impl ShardStore {
         let center = Center::new(values, Buffers::default(), strategy, self.workers);
         let mut tail = None;
         let initial = strategy.remembers_pulls().then(|| {
-            let mut view = View::default();
-            center.read(Turn::behind(&mut tail, center.stops()), &mut view);
+            let mut view = CenterView::default();
+            center.read(Ticket::issue(&mut tail, center.ticket_steps()), &mut view);
             Arc::new(view)
         });
-        let members = strategy.keeps_members().then(Members::default);
-        *part = Some(Part { center, initial, members, tail });
+        let replicas = strategy.keeps_members().then(SavedReplicas::default);
+        *part = Some(LoadedShard { center, initial, replicas, tail });
     }
 
-    /// Leaves a part of a message for the driver to decide on; tells which of its numbers is not finite, if one is.
+    /// Stages a part of a message for the driver to decide on. Returns the first number that is not finite, if any.
     pub(super) fn stage(
         &self,
         worker: WorkerId,
         attempt: i64,
         sequence: u64,
         part: Vec<f32>,
-        finite: Finite,
-        patience: &mut dyn FnMut() -> Result<(), PsError>,
+        finite: FiniteCheck,
+        keep_waiting: &mut dyn FnMut() -> Result<(), PsError>,
     ) -> Result<Option<Flaw>, PsError> {
-        if let Some(index) = finite.first_other(&part) {
+        if let Some(index) = finite.first_non_finite(&part) {
             let flaw = Flaw {
-                index: (self.cut.range().start + index) as u64,
+                index: (self.shard_range.range().start + index) as u64,
                 value: part.get(index).copied().unwrap_or(f32::NAN),
             };
             self.spare.lock().push(part);
@@ -159,69 +164,79 @@ impl ShardStore {
         let mut part = part;
         loop {
             let mut state = self.open()?;
-            if !state.desks.contains_key(&worker) && state.desks.len() > self.workers as usize {
+            if !state.staging.contains_key(&worker) && state.staging.len() > self.workers as usize {
                 return Err(PsError::Protocol(format!(
-                    "worker {worker} is one more than the fit's {}",
+                    "worker {worker} exceeds the fit's {} workers",
                     self.workers
                 )));
             }
-            let desk = state.desks.entry(worker).or_default();
-            match desk.stage(worker, (attempt, sequence), part, &mut self.spare.lock())? {
-                Staging::Done => return Ok(None),
-                Staging::Wait(back) => part = back,
+            let staging = state.staging.entry(worker).or_default();
+            match staging.stage(worker, (attempt, sequence), part, &mut self.spare.lock())? {
+                StageOutcome::Done => return Ok(None),
+                StageOutcome::Wait(back) => part = back,
             }
             self.changed.wait_for(&mut state, WAIT_SLICE);
             drop(state);
-            patience()?;
+            keep_waiting()?;
         }
     }
 
-    /// Takes what a decision gives a worker, once the decision has been followed; `None` if it is gone.
+    /// Takes the view that a decision produced for a worker, once the decision has been followed; `None` if it is gone.
     pub(super) fn fetch(
         &self,
         worker: WorkerId,
-        ticket: u64,
-        patience: &mut dyn FnMut() -> Result<(), PsError>,
-    ) -> Result<Option<Arc<View>>, PsError> {
+        number: u64,
+        keep_waiting: &mut dyn FnMut() -> Result<(), PsError>,
+    ) -> Result<Option<Arc<CenterView>>, PsError> {
         loop {
             let mut state = self.open()?;
-            if state.followed >= ticket {
-                return Ok(state.desks.get_mut(&worker).and_then(|desk| desk.take(ticket)));
+            if state.followed >= number {
+                return Ok(state
+                    .staging
+                    .get_mut(&worker)
+                    .and_then(|staging| staging.take_view(number)));
             }
             self.changed.wait_for(&mut state, WAIT_SLICE);
             drop(state);
-            patience()?;
+            keep_waiting()?;
         }
     }
 
-    /// Follows decisions in order, those known already excepted.
+    /// Follows decisions in order, except those that have been followed before.
     pub(super) fn follow(&self, first: u64, decisions: Vec<Decision>) -> Result<(), PsError> {
         let mut part = self.center.lock();
         let Some(part) = &mut *part else {
-            return Err(PsError::Protocol("a shard decides before it is loaded".to_owned()));
+            return Err(PsError::Protocol(
+                "a decision arrived before the shard was loaded".to_owned(),
+            ));
         };
-        for (ticket, decision) in (first..).zip(decisions) {
+        for (number, decision) in (first..).zip(decisions) {
             let followed = self.open()?.followed;
-            if ticket <= followed {
+            if number <= followed {
                 continue;
             }
-            if ticket != followed + 1 {
+            if number != followed + 1 {
                 return Err(PsError::Protocol(format!(
-                    "decision {ticket} comes after decision {followed}"
+                    "decision {number} arrived after decision {followed}; decisions must be consecutive"
                 )));
             }
-            if let Err(error) = self.do_as(part, ticket, decision) {
+            if let Err(error) = self.follow_one(part, number, decision) {
                 self.fail(&error.to_string());
                 return Err(error);
             }
-            self.state.lock().followed = ticket;
+            self.state.lock().followed = number;
             self.changed.notify_all();
         }
-        self.state.lock().heard = Some(Instant::now());
+        self.state.lock().driver_seen = Some(Instant::now());
         Ok(())
     }
 
-    fn do_as(&self, part: &mut Part, ticket: u64, decision: Decision) -> Result<(), PsError> {
+    fn follow_one(
+        &self,
+        part: &mut LoadedShard,
+        number: u64,
+        decision: Decision,
+    ) -> Result<(), PsError> {
         match decision {
             Decision::Apply { worker, attempt, sequence, staleness } => {
                 let (message, seen) = self.decided(worker, attempt, sequence)?;
@@ -231,69 +246,69 @@ impl ShardStore {
                 Ok(())
             }
             Decision::Close { shares, learning_rate } => {
-                let kept =
+                let contributions =
                     shares.iter().map(|share| self.share(share)).collect::<Result<Vec<_>, _>>();
-                let kept = kept?;
+                let contributions = contributions?;
                 let former = self.strategy.gives_former_center();
-                let turn = part.turn();
+                let ticket = part.ticket();
                 let round = Round { learning_rate, bound: Bound::NONE };
-                part.center.close_round(turn, &kept, &round, former);
-                self.spare.lock().extend(kept.into_iter().map(|kept| kept.message));
+                part.center.close_round(ticket, &contributions, &round, former);
+                self.spare.lock().extend(contributions.into_iter().map(|one| one.message));
                 Ok(())
             }
             Decision::Read { worker, round } => {
                 let view =
                     Arc::new(part.read(worker, round && self.strategy.gives_former_center()));
                 let mut state = self.state.lock();
-                let desk = state.desks.entry(worker).or_default();
+                let staging = state.staging.entry(worker).or_default();
                 if part.initial.is_some() && worker != DRIVER {
-                    desk.seen = Some(Arc::clone(&view));
+                    staging.last_read = Some(Arc::clone(&view));
                 }
-                desk.keep(ticket, view);
+                staging.publish(number, view);
                 Ok(())
             }
             Decision::Forget { worker, attempt } => {
                 let mut state = self.state.lock();
-                state.desks.entry(worker).or_default().forget(attempt, &mut self.spare.lock());
+                state.staging.entry(worker).or_default().forget(attempt, &mut self.spare.lock());
                 Ok(())
             }
         }
     }
 
-    /// The staged part of a decided window, and what its worker saw last.
+    /// Returns the staged part of a decided window, and the last view that its worker read.
     fn decided(
         &self,
         worker: WorkerId,
         attempt: i64,
         sequence: u64,
-    ) -> Result<(Vec<f32>, Option<Arc<View>>), PsError> {
+    ) -> Result<(Vec<f32>, Option<Arc<CenterView>>), PsError> {
         let mut state = self.state.lock();
-        let desk = state.desks.entry(worker).or_default();
-        let message = desk.decide((attempt, sequence)).ok_or_else(|| {
+        let staging = state.staging.entry(worker).or_default();
+        let message = staging.decide((attempt, sequence)).ok_or_else(|| {
             PsError::Protocol(format!(
                 "worker {worker} has not staged window {sequence} of attempt {attempt}, which has been decided"
             ))
         })?;
-        Ok((message, desk.seen.clone()))
+        Ok((message, staging.last_read.clone()))
     }
 
-    fn share(&self, share: &Share) -> Result<Kept, PsError> {
+    fn share(&self, share: &Share) -> Result<RoundContribution, PsError> {
         let (message, _) = self.decided(share.worker, share.attempt, share.sequence)?;
-        // The rows weigh the buffers, which the driver has.
-        Ok(Kept { message, weight: share.weight, ..Kept::default() })
+        // Rows weight the buffers, which the driver's server holds.
+        Ok(RoundContribution { message, weight: share.weight, ..RoundContribution::default() })
     }
 
-    /// Notes that the driver was heard of.
-    pub(super) fn hear(&self) {
-        self.state.lock().heard = Some(Instant::now());
+    /// Records a message of the driver.
+    pub(super) fn note_driver_contact(&self) {
+        self.state.lock().driver_seen = Some(Instant::now());
     }
 
-    /// How long nothing has been heard of the driver.
-    pub(super) fn silence(&self, since: Instant) -> Duration {
-        self.state.lock().heard.unwrap_or(since).elapsed()
+    /// Returns the time since the driver's last message.
+    pub(super) fn driver_silence(&self, since: Instant) -> Duration {
+        self.state.lock().driver_seen.unwrap_or(since).elapsed()
     }
 
-    /// Notes why this shard is of no use any more; the driver is told.
+    /// Records the reason why this shard has failed; the driver is told with its next request.
     pub(super) fn fail(&self, message: &str) {
         self.state.lock().failure.get_or_insert_with(|| message.to_owned());
         self.changed.notify_all();
@@ -310,15 +325,15 @@ impl ShardStore {
         self.state.lock().ended
     }
 
-    /// Waits until the shard ends, no longer than this.
-    pub(super) fn await_end(&self, patience: Duration) {
+    /// Waits up to `timeout` for the end of the shard.
+    pub(super) fn await_end(&self, timeout: Duration) {
         let mut state = self.state.lock();
         if !state.ended {
-            self.over.wait_for(&mut state, patience);
+            self.over.wait_for(&mut state, timeout);
         }
     }
 
-    fn open(&self) -> Result<parking_lot::MutexGuard<'_, State>, PsError> {
+    fn open(&self) -> Result<parking_lot::MutexGuard<'_, ShardState>, PsError> {
         let state = self.state.lock();
         match &state.failure {
             _ if state.ended => Err(PsError::Closed(self.fit.clone())),
@@ -328,36 +343,36 @@ impl ShardStore {
     }
 }
 
-impl Part {
-    fn turn(&mut self) -> Turn {
-        Turn::behind(&mut self.tail, self.center.stops())
+impl LoadedShard {
+    fn ticket(&mut self) -> Ticket {
+        Ticket::issue(&mut self.tail, self.center.ticket_steps())
     }
 
     fn apply(
         &mut self,
         worker: WorkerId,
         message: &[f32],
-        seen: Option<Arc<View>>,
+        seen: Option<Arc<CenterView>>,
         context: CommitContext,
     ) {
         let buffers = Buffers::default();
         let contribution = Contribution { message, buffers: &buffers };
-        if let Some(members) = &self.members {
-            members.save(worker, contribution);
+        if let Some(replicas) = &self.replicas {
+            replicas.save(worker, contribution);
             return;
         }
         let seen = self.initial.as_ref().map(|initial| seen.unwrap_or_else(|| Arc::clone(initial)));
-        let turn = self.turn();
-        self.center.apply(turn, contribution, context, seen.as_deref(), None);
+        let ticket = self.ticket();
+        self.center.apply(ticket, contribution, context, seen.as_deref(), None);
     }
 
-    fn read(&mut self, worker: WorkerId, former: bool) -> View {
-        let mut view = View::default();
-        match self.members.as_ref().and_then(|members| members.find(worker)) {
+    fn read(&mut self, worker: WorkerId, former: bool) -> CenterView {
+        let mut view = CenterView::default();
+        match self.replicas.as_ref().and_then(|replicas| replicas.find(worker)) {
             Some(own) => own.read(&mut view),
             None => {
-                let turn = self.turn();
-                self.center.read_round(turn, former, &mut view);
+                let ticket = self.ticket();
+                self.center.read_round(ticket, former, &mut view);
             }
         }
         view

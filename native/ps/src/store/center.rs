@@ -1,7 +1,7 @@
 //! The center variable in stripes, and its buffers.
 //!
-//! A reader takes references to the stripes of one version, without a copy. A commit that meets a stripe which somebody still reads
-//! writes to a second copy of it, so that neither a slow reader nor a slow connection ever holds up a commit.
+//! A reader takes references to the stripes of one version, without a copy. A commit to a stripe with readers writes to
+//! a second copy of that stripe, so that neither a slow reader nor a slow connection delays a commit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,97 +11,11 @@ use firesteel_core::{Buffers, FlushDenormals, State};
 use parking_lot::Mutex;
 
 use crate::error::PsError;
-use crate::store::round::Kept;
-use crate::store::turn::Turn;
+use crate::model::{CenterReader, CenterView, STRIPE};
+use crate::store::contribution::{Contribution, RoundContribution};
+use crate::store::ticket::Ticket;
 
-/// Parameters of a stripe: 128 KiB, so that a stripe and its part of a message stay in a core's cache.
-pub(crate) const STRIPE: usize = 32 * 1024;
-
-/// Takes the parts of one version of the center variable, in order.
-pub(crate) trait Reader {
-    /// The next stripe.
-    fn stripe(&mut self, stripe: &Arc<Vec<f32>>);
-
-    /// The buffers, after the last stripe.
-    fn buffers(&mut self, buffers: &Arc<Buffers>);
-}
-
-/// One version of the center variable, shared with the store until it is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct View {
-    stripes: Vec<Arc<Vec<f32>>>,
-    buffers: Arc<Buffers>,
-}
-
-impl View {
-    /// A view of a flat center variable.
-    pub(crate) fn of(center: &[f32], buffers: &Buffers) -> Self {
-        Self {
-            stripes: center.chunks(STRIPE).map(|stripe| Arc::new(stripe.to_vec())).collect(),
-            buffers: Arc::new(buffers.clone()),
-        }
-    }
-
-    /// The flat center variable.
-    pub(crate) fn to_center(&self) -> Vec<f32> {
-        self.stripes.iter().flat_map(|stripe| stripe.iter().copied()).collect()
-    }
-
-    /// Gives all of it to a reader.
-    pub(crate) fn give(&self, reader: &mut dyn Reader) {
-        self.stripes.iter().for_each(|stripe| reader.stripe(stripe));
-        reader.buffers(&self.buffers);
-    }
-
-    /// One stripe; empty where there is none.
-    fn stripe_at(&self, index: usize) -> &[f32] {
-        self.stripes.get(index).map_or(&[], |stripe| stripe.as_slice())
-    }
-
-    /// The buffers.
-    pub(crate) fn to_buffers(&self) -> Buffers {
-        Buffers::clone(&self.buffers)
-    }
-}
-
-/// Gives what it reads to a reader and keeps it as well.
-pub(crate) struct Tee<'a> {
-    pub(crate) reader: &'a mut dyn Reader,
-    pub(crate) view: &'a mut View,
-}
-
-impl Reader for Tee<'_> {
-    fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
-        self.reader.stripe(stripe);
-        self.view.stripe(stripe);
-    }
-
-    fn buffers(&mut self, buffers: &Arc<Buffers>) {
-        self.reader.buffers(buffers);
-        self.view.buffers(buffers);
-    }
-}
-
-impl Reader for View {
-    fn stripe(&mut self, stripe: &Arc<Vec<f32>>) {
-        self.stripes.push(Arc::clone(stripe));
-    }
-
-    fn buffers(&mut self, buffers: &Arc<Buffers>) {
-        self.buffers = Arc::clone(buffers);
-    }
-}
-
-/// A contribution to the center variable.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Contribution<'a> {
-    /// The message for the parameters.
-    pub(crate) message: &'a [f32],
-    /// The worker's buffers.
-    pub(crate) buffers: &'a Buffers,
-}
-
-/// One stripe and the copy that it alternates with while somebody reads it.
+/// One stripe, and the copy with which it alternates while it has readers.
 #[derive(Debug)]
 struct Stripe {
     current: Arc<Vec<f32>>,
@@ -113,7 +27,7 @@ impl Stripe {
         Self { current: Arc::new(values.to_vec()), spare: None }
     }
 
-    /// The current values for writing; what readers hold stays as it is.
+    /// Returns the current values for writing; the values that readers hold do not change.
     fn write(&mut self) -> &mut [f32] {
         if Arc::get_mut(&mut self.current).is_none() {
             let mut fresh = self.spare.take();
@@ -129,31 +43,31 @@ impl Stripe {
     }
 }
 
-/// A stripe with its part of the strategy.
-struct Slot {
+/// A stripe with its part of the strategy's state.
+struct StripeSlot {
     stripe: Stripe,
     rule: ServerRule,
-    /// The values from before the last round, where a round gives those.
+    /// The values from before the last round, in strategies whose rounds return those.
     former: Option<Arc<Vec<f32>>>,
 }
 
 /// The center variable and its buffers.
 pub(crate) struct Center {
-    stripes: Vec<Mutex<Slot>>,
+    stripes: Vec<Mutex<StripeSlot>>,
     buffers: Mutex<Arc<Buffers>>,
-    /// Whether updates are committed, and not saved.
+    /// True if updates are committed, false if they are saved.
     commits: bool,
 }
 
 impl Center {
-    /// A center variable that starts with these values.
+    /// Creates a center variable with these initial values.
     pub(crate) fn new(
         values: &[f32],
         buffers: Buffers,
         strategy: &dyn Strategy,
         workers: u32,
     ) -> Self {
-        let slot = |values: &[f32]| Slot {
+        let slot = |values: &[f32]| StripeSlot {
             stripe: Stripe::new(values),
             rule: strategy.server(values.len(), workers),
             former: None,
@@ -165,29 +79,28 @@ impl Center {
         }
     }
 
-    /// What a [`Turn`] visits: the stripes, and the buffers as the last one.
-    pub(crate) fn stops(&self) -> usize {
+    /// The steps of a [`Ticket`]: the stripes, and the buffers as the last step.
+    pub(crate) fn ticket_steps(&self) -> usize {
         self.stripes.len() + 1
     }
 
-    /// Reads the version of this turn.
-    /// Returns how long it waited for those ahead.
-    pub(crate) fn read(&self, turn: Turn, reader: &mut dyn Reader) -> Duration {
-        self.walk(turn, |_, _| {}, |_| {}, Some(reader), false)
+    /// Reads the version of a ticket. Returns the time spent waiting for earlier tickets.
+    pub(crate) fn read(&self, ticket: Ticket, reader: &mut dyn CenterReader) -> Duration {
+        self.walk(ticket, |_, _| {}, |_| {}, Some(reader), false)
     }
 
-    /// Reads the version of this turn, and what the rules keep at it.
-    pub(crate) fn capture(&self, turn: Turn, reader: &mut dyn Reader) -> Vec<State> {
+    /// Reads the version of a ticket, and the state of the rules at that version.
+    pub(crate) fn capture(&self, ticket: Ticket, reader: &mut dyn CenterReader) -> Vec<State> {
         let mut states = Vec::with_capacity(self.stripes.len());
-        self.walk(turn, |_, slot| states.push(slot.rule.state()), |_| {}, Some(reader), false);
+        self.walk(ticket, |_, slot| states.push(slot.rule.state()), |_| {}, Some(reader), false);
         states
     }
 
-    /// Gives every stripe's rule what it kept.
+    /// Restores the state of every stripe's rule.
     pub(crate) fn restore(&self, states: &[State]) -> Result<(), PsError> {
         if states.len() != self.stripes.len() {
             return Err(PsError::Checkpoint(format!(
-                "it has {} stripes, not {}",
+                "it has {} stripes, but the network has {}",
                 states.len(),
                 self.stripes.len()
             )));
@@ -199,20 +112,32 @@ impl Center {
         Ok(())
     }
 
-    /// Reads what the last round gave: the version of this turn, or that from before the round if `former`.
-    pub(crate) fn read_round(&self, turn: Turn, former: bool, reader: &mut dyn Reader) -> Duration {
-        self.walk(turn, |_, _| {}, |_| {}, Some(reader), former)
+    /// Reads the result of the last round: the version of the ticket, or the one from before the round if `former`.
+    pub(crate) fn read_round(
+        &self,
+        ticket: Ticket,
+        former: bool,
+        reader: &mut dyn CenterReader,
+    ) -> Duration {
+        self.walk(ticket, |_, _| {}, |_| {}, Some(reader), former)
     }
 
-    /// Closes a round over these contributions in its turn, and keeps what was before it if `former`.
-    pub(crate) fn close_round(&self, turn: Turn, kept: &[Kept], round: &Round, former: bool) {
-        let trained = || kept.iter().filter(|kept| kept.weight > 0.0);
+    /// Closes a round over these contributions in the order of the ticket, and keeps the values from before it if
+    /// `former`.
+    pub(crate) fn close_round(
+        &self,
+        ticket: Ticket,
+        contributions: &[RoundContribution],
+        round: &Round,
+        former: bool,
+    ) {
+        let trained = || contributions.iter().filter(|one| one.weight > 0.0);
         let mut messages: Vec<_> =
-            trained().map(|kept| (kept.message.chunks(STRIPE), kept.weight)).collect();
+            trained().map(|one| (one.message.chunks(STRIPE), one.weight)).collect();
         let mut parts = Vec::with_capacity(messages.len());
         self.walk(
-            turn,
-            |_, Slot { stripe, rule, former: before }| {
+            ticket,
+            |_, StripeSlot { stripe, rule, former: before }| {
                 parts.clear();
                 parts.extend(messages.iter_mut().filter_map(|(chunks, weight)| {
                     Some(Part { message: chunks.next()?, weight: *weight })
@@ -224,33 +149,33 @@ impl Center {
                     rule.close(stripe.write(), &parts, round);
                 }
             },
-            |buffers| mean(Arc::make_mut(buffers), kept),
+            |buffers| mean(Arc::make_mut(buffers), contributions),
             None,
             false,
         );
     }
 
-    /// Does something in a turn, between what comes before and after it.
-    pub(crate) fn in_turn(mut turn: Turn, deed: impl FnOnce()) {
-        if turn.enter().is_some() {
-            deed();
+    /// Runs an operation between those of the tickets before and after this one.
+    pub(crate) fn with_ticket(mut ticket: Ticket, operation: impl FnOnce()) {
+        if ticket.enter().is_some() {
+            operation();
         }
     }
 
-    /// Applies a contribution in its turn and reads the version that results, where a reader is given.
-    /// Returns how long it waited for those ahead.
+    /// Applies a contribution in the order of the ticket, and passes the resulting version to the reader if there is
+    /// one. Returns the time spent waiting for earlier tickets.
     pub(crate) fn apply(
         &self,
-        turn: Turn,
+        ticket: Ticket,
         contribution: Contribution<'_>,
         context: CommitContext,
-        seen: Option<&View>,
-        reader: Option<&mut dyn Reader>,
+        seen: Option<&CenterView>,
+        reader: Option<&mut dyn CenterReader>,
     ) -> Duration {
         let mut messages = contribution.message.chunks(STRIPE);
         self.walk(
-            turn,
-            |index, Slot { stripe, rule, .. }| {
+            ticket,
+            |index, StripeSlot { stripe, rule, .. }| {
                 let Some(message) = messages.next() else { return };
                 let seen = seen.map_or(&[][..], |seen| seen.stripe_at(index));
                 match rule {
@@ -271,17 +196,18 @@ impl Center {
         )
     }
 
-    /// Visits everything in order, with denormals flushed on whichever thread it is. The reader comes after the turn has moved on, so that those behind go on meanwhile.
+    /// Visits all stripes and the buffers in order, with denormals flushed on the calling thread. The reader is called
+    /// after the ticket has left the stripe, so that later tickets proceed meanwhile.
     fn walk(
         &self,
-        mut turn: Turn,
-        mut stripe: impl FnMut(usize, &mut Slot),
+        mut ticket: Ticket,
+        mut stripe: impl FnMut(usize, &mut StripeSlot),
         mut buffers: impl FnMut(&mut Arc<Buffers>),
-        mut reader: Option<&mut dyn Reader>,
+        mut reader: Option<&mut dyn CenterReader>,
         former: bool,
     ) -> Duration {
         let _flush = FlushDenormals::new();
-        while let Some(index) = turn.enter() {
+        while let Some(index) = ticket.enter() {
             if let Some(slot) = self.stripes.get(index) {
                 let mut guard = slot.lock();
                 stripe(index, &mut guard);
@@ -291,7 +217,7 @@ impl Center {
                     _ => current(),
                 });
                 drop(guard);
-                turn.leave();
+                ticket.leave();
                 if let Some((reader, seen)) = reader.as_mut().zip(seen) {
                     reader.stripe(&seen);
                 }
@@ -300,18 +226,18 @@ impl Center {
                 buffers(&mut guard);
                 let seen = reader.is_some().then(|| Arc::clone(&guard));
                 drop(guard);
-                turn.leave();
+                ticket.leave();
                 if let Some((reader, seen)) = reader.as_mut().zip(seen) {
                     reader.buffers(&seen);
                 }
             }
         }
-        turn.waited()
+        ticket.waited()
     }
 }
 
-/// Moves floating buffers by `b += share (b_k - b)` and keeps the maximum of integer ones; replaces both where there is no
-/// share.
+/// Updates floating-point buffers by `b += share (b_k - b)` and integer ones to the maximum; without a share, replaces
+/// both.
 fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
     let Some(share) = share else {
         buffers.floats.copy_from_slice(&theirs.floats);
@@ -321,33 +247,33 @@ fn merge(buffers: &mut Buffers, theirs: &Buffers, share: Option<f32>) {
     for (b, theirs) in buffers.floats.iter_mut().zip(&theirs.floats) {
         *b += (theirs - *b) * share;
     }
-    most(&mut buffers.integers, &theirs.integers);
+    elementwise_max(&mut buffers.integers, &theirs.integers);
 }
 
-/// The mean of a round's floating buffers, weighted by rows, and the maximum of integer ones. As the first one's and the
-/// differences from it, so that one that all have alike stays as it is to the last bit.
-fn mean(buffers: &mut Buffers, kept: &[Kept]) {
-    let rows: u64 = kept.iter().map(|kept| kept.rows).sum();
+/// Computes the mean of a round's floating-point buffers, weighted by rows, and the maximum of the integer ones. The
+/// mean is the first worker's value plus weighted differences from it, so that a value that all workers share stays the
+/// same to the last bit.
+fn mean(buffers: &mut Buffers, contributions: &[RoundContribution]) {
+    let rows: u64 = contributions.iter().map(|one| one.rows).sum();
     if rows == 0 {
         return;
     }
-    let mut counted = kept.iter().filter(|kept| kept.rows > 0);
+    let mut counted = contributions.iter().filter(|one| one.rows > 0);
     let Some(first) = counted.next() else { return };
     buffers.floats.copy_from_slice(&first.buffers.floats);
-    most(&mut buffers.integers, &first.buffers.integers);
-    for kept in counted {
-        let share = (kept.rows as f64 / rows as f64) as f32;
+    elementwise_max(&mut buffers.integers, &first.buffers.integers);
+    for one in counted {
+        let share = (one.rows as f64 / rows as f64) as f32;
         let of_first = &first.buffers.floats;
-        for ((b, theirs), first) in
-            buffers.floats.iter_mut().zip(&kept.buffers.floats).zip(of_first)
+        for ((b, theirs), first) in buffers.floats.iter_mut().zip(&one.buffers.floats).zip(of_first)
         {
             *b += share * (theirs - first);
         }
-        most(&mut buffers.integers, &kept.buffers.integers);
+        elementwise_max(&mut buffers.integers, &one.buffers.integers);
     }
 }
 
-fn most(integers: &mut [i64], theirs: &[i64]) {
+fn elementwise_max(integers: &mut [i64], theirs: &[i64]) {
     for (b, theirs) in integers.iter_mut().zip(theirs) {
         *b = (*b).max(*theirs);
     }
@@ -367,19 +293,19 @@ mod tests {
         Center::new(&vec![0.0; PARAMETERS], Buffers::default(), &*strategy, 1)
     }
 
-    fn turn(center: &Center) -> Turn {
-        Turn::behind(&mut None, center.stops())
+    fn ticket(center: &Center) -> Ticket {
+        Ticket::issue(&mut None, center.ticket_steps())
     }
 
     fn commit(center: &Center, value: f32) {
         let (message, buffers) = (vec![value; PARAMETERS], Buffers::default());
         let contribution = Contribution { message: &message, buffers: &buffers };
-        center.apply(turn(center), contribution, CONTEXT, None, None);
+        center.apply(ticket(center), contribution, CONTEXT, None, None);
     }
 
-    fn view(center: &Center) -> View {
-        let mut view = View::default();
-        center.read(turn(center), &mut view);
+    fn view(center: &Center) -> CenterView {
+        let mut view = CenterView::default();
+        center.read(ticket(center), &mut view);
         view
     }
 

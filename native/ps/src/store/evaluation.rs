@@ -1,140 +1,47 @@
-//! Frozen center variables, and the scoring of held-out rows on them.
+//! The scoring of held-out rows on frozen models.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
-use firesteel_core::{Answer, Assignment, Buffers, WorkerId};
+use firesteel_core::{Answer, Assignment};
 
-use super::{FailOnPanic, Speaker, Store};
-use crate::checkpoint::Member;
+use super::{FailOnPanic, LeaseHolder, Store};
 use crate::error::PsError;
-use crate::store::center::{Center, Reader, View};
-use crate::store::control::Freeze;
-use crate::store::members::Replica;
-use crate::store::snapshot::DRIVER;
-
-/// The model at the end of an epoch, shared with the store and not copied.
-#[derive(Debug)]
-pub(crate) enum Frozen {
-    /// The center variable.
-    Center(View),
-    /// Every worker's replica.
-    Members(BTreeMap<WorkerId, Replica>),
-}
-
-impl Frozen {
-    /// Gives the model that a worker scores.
-    fn read(&self, worker: WorkerId, reader: &mut dyn Reader) {
-        match self {
-            Self::Center(view) => view.give(reader),
-            Self::Members(members) => {
-                if let Some(replica) = members.get(&worker) {
-                    replica.read(reader);
-                }
-            }
-        }
-    }
-
-    /// Whether there is a model for a worker to score.
-    pub(super) fn has(&self, worker: WorkerId) -> bool {
-        match self {
-            Self::Center(_) => true,
-            Self::Members(members) => members.contains_key(&worker),
-        }
-    }
-
-    /// The models of every worker, or the one that the driver reads, for a checkpoint.
-    pub(super) fn saved(&self) -> Vec<Member> {
-        match self {
-            Self::Center(view) => vec![Member {
-                worker: DRIVER,
-                parameters: view.to_center(),
-                buffers: view.to_buffers(),
-            }],
-            Self::Members(members) => members
-                .iter()
-                .map(|(worker, replica)| Member {
-                    worker: *worker,
-                    parameters: replica.parameters.to_vec(),
-                    buffers: Buffers::clone(&replica.buffers),
-                })
-                .collect(),
-        }
-    }
-
-    /// What [`saved`](Self::saved) gave; `None` of nothing.
-    pub(super) fn of(saved: &[Member]) -> Option<Self> {
-        match saved {
-            [] => None,
-            [Member { worker: DRIVER, parameters, buffers }] => {
-                Some(Self::Center(View::of(parameters, buffers)))
-            }
-            members => {
-                let replica = |member: &Member| {
-                    let parameters = Arc::new(member.parameters.clone());
-                    (
-                        member.worker,
-                        Replica { parameters, buffers: Arc::new(member.buffers.clone()) },
-                    )
-                };
-                Some(Self::Members(members.iter().map(replica).collect()))
-            }
-        }
-    }
-
-    /// All of it where every worker has its own, in the order of the workers.
-    pub(super) fn members(&self) -> Option<Vec<(WorkerId, Replica)>> {
-        match self {
-            Self::Center(_) => None,
-            Self::Members(members) => {
-                Some(members.iter().map(|(id, replica)| (*id, replica.clone())).collect())
-            }
-        }
-    }
-
-    /// The parameters and buffers of the one model, or of the first one.
-    pub(super) fn model(&self) -> Option<(Vec<f32>, Buffers)> {
-        match self {
-            Self::Center(view) => Some((view.to_center(), view.to_buffers())),
-            Self::Members(members) => members
-                .values()
-                .next()
-                .map(|first| (first.parameters.to_vec(), Buffers::clone(&first.buffers))),
-        }
-    }
-}
+use crate::model::{CenterReader, CenterView};
+use crate::store::center::Center;
+use crate::store::control::FreezeTicket;
+use crate::store::frozen::FrozenModel;
 
 impl Store {
-    /// Says what is asked of a worker's held-out rows, and gives the frozen center variable to the reader that `reader`
-    /// makes of the answer where they are to be scored.
-    pub(crate) fn evaluate<R: Reader>(
+    /// Returns the worker's evaluation assignment. If rows are due, streams the frozen model into the reader that
+    /// `reader` builds.
+    pub(crate) fn evaluate<R: CenterReader>(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         reader: impl FnOnce(Answer, Assignment) -> R,
     ) -> Result<R, PsError> {
         self.advance()?;
-        let asked = self.open()?.assign(speaker, &self.terms, Instant::now())?;
+        let asked = self.open()?.assign(holder, &self.terms, Instant::now())?;
         let mut reader = reader(asked.answer, asked.assignment);
         if let Some(frozen) = asked.frozen {
-            frozen.read(speaker.worker, &mut reader);
+            frozen.read(holder.worker, &mut reader);
         }
         Ok(reader)
     }
 
-    /// Takes a worker's scores, and judges the epoch if they were the last ones missing.
+    /// Stores a worker's scores, and evaluates the epoch if no others are missing.
     pub(crate) fn score(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         epoch: u32,
         numbers: &[f64],
     ) -> Result<Answer, PsError> {
-        self.open()?.score(speaker, epoch, numbers, Instant::now())?;
+        self.open()?.score(holder, epoch, numbers, Instant::now())?;
         self.advance()?;
-        self.open()?.answer_to(speaker, Instant::now())
+        self.open()?.answer_to(holder, Instant::now())
     }
 
-    /// Judges what is scored and freezes what is due.
+    /// Evaluates the open epoch if it is due, and freezes the next one.
     pub(super) fn advance(&self) -> Result<(), PsError> {
         loop {
             let freeze = self.open()?.advance(&self.terms, Instant::now());
@@ -146,19 +53,19 @@ impl Store {
     }
 
     /// Freezes the center variable.
-    pub(super) fn freeze(&self, freeze: Freeze) {
+    pub(super) fn freeze(&self, freeze: FreezeTicket) {
         let failure = FailOnPanic(self);
-        let Freeze { turn, epoch } = freeze;
-        let frozen = match &self.members {
-            Some(members) => {
+        let FreezeTicket { ticket, epoch } = freeze;
+        let frozen = match &self.replicas {
+            Some(replicas) => {
                 let mut all = BTreeMap::new();
-                Center::in_turn(turn, || all.extend(members.all()));
-                Frozen::Members(all)
+                Center::with_ticket(ticket, || all.extend(replicas.all()));
+                FrozenModel::Replicas(all)
             }
             None => {
-                let mut view = View::default();
-                self.center.read(turn, &mut view);
-                Frozen::Center(view)
+                let mut view = CenterView::default();
+                self.center.read(ticket, &mut view);
+                FrozenModel::Center(view)
             }
         };
         self.control.lock().frozen(epoch, frozen);

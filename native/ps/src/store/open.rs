@@ -1,4 +1,4 @@
-//! How a store begins.
+//! The creation of a store.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -9,18 +9,16 @@ use firesteel_core::{Buffers, Element, ParamLayout, Strategy, strategy};
 use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
-use super::control::{Control, Evaluations, Schedule, Terms};
-use super::lanes::Lanes;
-use super::members::Members;
-use super::snapshot::DRIVER;
-use super::worker::LeaseTerms;
+use super::control::{Control, Evaluations};
+use super::permits::ApplyPermits;
+use super::replicas::SavedReplicas;
 use super::{RECONNECT_GRACE, Store};
-use crate::cut::Cut;
 use crate::error::PsError;
-use crate::wire::{Codecs, Shape};
+use crate::model::{Codecs, DRIVER, PayloadShape, ShardRange};
+use crate::store::terms::{LeaseTerms, Schedule, Terms};
 
 impl Store {
-    /// A store that starts with this center variable.
+    /// Creates a store with this initial center variable.
     pub(crate) fn new(
         spec: &ServerSpec,
         layout: ParamLayout,
@@ -28,9 +26,9 @@ impl Store {
         buffers: Buffers,
     ) -> Result<Self, PsError> {
         let strategy = strategy::resolve(&spec.strategy, spec.optimizer.as_ref())?;
-        if let Some(most) = strategy.max_workers().filter(|&most| spec.workers > most) {
+        if let Some(limit) = strategy.max_workers().filter(|&limit| spec.workers > limit) {
             return Err(PsError::Spec(format!(
-                "strategy '{}' takes at most {most} workers, not {}",
+                "strategy '{}' takes at most {limit} workers, not {}",
                 strategy.name(),
                 spec.workers
             )));
@@ -38,7 +36,7 @@ impl Store {
         Self::with(&*strategy, spec, layout, center, buffers)
     }
 
-    /// A store for a strategy, whatever the specification names.
+    /// Creates a store with a given strategy instead of the one that the specification names.
     pub(crate) fn with(
         strategy: &dyn Strategy,
         spec: &ServerSpec,
@@ -46,15 +44,15 @@ impl Store {
         center: &[f32],
         buffers: Buffers,
     ) -> Result<Self, PsError> {
-        let whole = Shape::plain(
+        let whole = PayloadShape::plain(
             layout.parameters(),
             layout.len_of(Element::FloatBuffer),
             layout.len_of(Element::IntegerBuffer),
         );
-        let given = Shape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
+        let given = PayloadShape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
         if given != whole {
             return Err(PsError::Spec(format!(
-                "the initial weights are {given:?}, the network's layout is {whole:?}"
+                "the initial weights ({given:?}) do not match the network's layout ({whole:?})"
             )));
         }
         spec.controls.check(&spec.data, spec.network.outputs())?;
@@ -63,12 +61,12 @@ impl Store {
         }
         let shards = spec.shards.as_ref().map_or(0, |shards| shards.servers.len());
         let shards = u32::try_from(shards).unwrap_or(u32::MAX).saturating_add(1);
-        let cut = Cut::new(whole.parameters.max(1), 0, shards)?;
-        if cut.is_part() {
+        let shard_range = ShardRange::new(whole.parameters.max(1), 0, shards)?;
+        if shard_range.is_part() {
             check_apart(spec, strategy)?;
         }
-        let (all, center) = (center, &center[..cut.range().end.min(center.len())]);
-        let shape = Shape::plain(center.len(), whole.floats, whole.integers);
+        let (all, center) = (center, &center[..shard_range.range().end.min(center.len())]);
+        let shape = PayloadShape::plain(center.len(), whole.floats, whole.integers);
         let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
         let on_server = spec.strategy.server_optimizer.filter(|_| strategy.steps_on_server());
         let optimizer = on_server.or(spec.optimizer);
@@ -87,28 +85,28 @@ impl Store {
                 start_timeout: Duration::from_millis(spec.start_timeout_millis),
                 strategy: strategy.name(),
                 keeps_members: strategy.keeps_members(),
-                steps: strategy.steps_on_server(),
-                follows: strategy.follows_schedule(),
+                steps_on_server: strategy.steps_on_server(),
+                follows_schedule: strategy.follows_schedule(),
                 schedule: Schedule {
                     base: optimizer.map(|optimizer| optimizer.learning_rate()),
                     schedule: spec.controls.schedule.clone(),
                     warmup: spec.controls.warmup,
                 },
                 clipping: spec.controls.clipping,
-                most: spec.controls.stopping.max_seconds.map(seconds),
+                max_duration: spec.controls.stopping.max_seconds.map(seconds),
                 lease: LeaseTerms { silence, grace: RECONNECT_GRACE.min(silence) },
-                stops: center.stops(),
+                ticket_steps: center.ticket_steps(),
                 compression_ratio: codecs.ratio(),
             },
             layout,
-            shape: Shape { sums, ..shape.coded(&codecs) },
+            shape: PayloadShape { sums, ..shape.coded(&codecs) },
             codecs,
-            cut,
-            lanes: Lanes::new(center.stops()),
+            shard_range,
+            permits: ApplyPermits::new(center.ticket_steps()),
             center,
             control: Mutex::new(Control::new(evaluations)),
             initial: None,
-            members: strategy.keeps_members().then(Members::default),
+            replicas: strategy.keeps_members().then(SavedReplicas::default),
             former: strategy.gives_former_center(),
             spare: Mutex::default(),
             released: Condvar::new(),
@@ -125,24 +123,24 @@ impl Store {
     }
 }
 
-/// Fails where a control needs the center variable in one place, and it is spread over several servers.
+/// Fails if a control needs the whole center variable on one server, but it is split over several.
 fn check_apart(spec: &ServerSpec, strategy: &dyn Strategy) -> Result<(), PsError> {
     let controls = &spec.controls;
     let needs = if spec.data.validation.is_some() {
-        "held-out rows are scored on"
+        "scoring held-out rows needs"
     } else if controls.stopping.restore_best {
-        "the best weights are kept of"
+        "restoring the best weights needs"
     } else if strategy.steps_on_server() && !controls.clipping.is_none() {
-        "the server clips the mean gradient of"
+        "clipping the mean gradient on the server needs"
     } else {
         return Ok(());
     };
     Err(PsError::Spec(format!(
-        "{needs} a whole model, but serverShards spreads it over several servers: use one server"
+        "{needs} the whole model, but serverShards splits it over several servers: use one server"
     )))
 }
 
-/// A number of seconds, at most what a duration holds.
+/// Converts a number of seconds, saturating at the longest duration.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }

@@ -1,141 +1,135 @@
-//! Contributions to rounds, and the waiting for their end.
+//! Contributions to rounds, and the wait for the end of a round.
 
 use std::time::{Duration, Instant};
 
 use firesteel_core::clipping::Bound;
 use firesteel_core::spec::ClippingSpec;
 use firesteel_core::strategy::{Part, Round, weighted_mean};
-use firesteel_core::{Answer, Buffers, FlushDenormals};
+use firesteel_core::{Answer, FlushDenormals};
 
-use super::{Decided, Entry, FailOnPanic, Offer, Speaker, Store, WAIT_SLICE};
+use super::{DecidedAnswer, FailOnPanic, LeaseHolder, Store, Update, WAIT_SLICE};
 use crate::error::PsError;
 use crate::metrics;
-use crate::store::center::Reader;
-use crate::store::control::Closing;
-use crate::store::turn::Turn;
+use crate::model::CenterReader;
+use crate::store::contribution::RoundContribution;
+use crate::store::control::{CheckedUpdate, ClosingRound};
+use crate::store::ticket::Ticket;
 use crate::store::worker::Activity;
 
-/// A contribution that is kept until its round closes.
-#[derive(Debug, Default)]
-pub(crate) struct Kept {
-    pub(crate) message: Vec<f32>,
-    pub(crate) buffers: Buffers,
-    pub(crate) rows: u64,
-    /// What the message counts; 0 if nothing was trained.
-    pub(crate) weight: f64,
-}
-
-/// A round that is closed for one worker, who has taken its turn to read what it gave.
+/// A closed round whose result one worker may read, with the ticket to read it.
 #[derive(Debug)]
 pub(crate) struct ClosedRound {
-    turn: Turn,
-    decided: Decided,
+    ticket: Ticket,
+    decided: DecidedAnswer,
 }
 
 impl Store {
-    /// Gives a window to the open round, exactly once, and closes the round if it was the last one missing.
+    /// Adds an update to the open round exactly once, and closes the round if no other contribution is missing.
     pub(crate) fn contribute(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         activity: &Activity,
-        offer: &Offer<'_>,
+        update: &Update<'_>,
     ) -> Result<Answer, PsError> {
         let start = Instant::now();
-        let Offer { deed, window, contribution, .. } = offer;
-        let mut kept = self.spare.lock().pop().unwrap_or_default();
-        kept.message.clear();
-        kept.message.extend_from_slice(contribution.message);
-        kept.buffers.clone_from(contribution.buffers);
-        let entry = Entry { deed: *deed, window, finite: self.judge(offer), pull: false };
+        let Update { kind, window, contribution, .. } = update;
+        let mut copy = self.spare.lock().pop().unwrap_or_default();
+        copy.message.clear();
+        copy.message.extend_from_slice(contribution.message);
+        copy.buffers.clone_from(contribution.buffers);
+        let checked =
+            CheckedUpdate { kind: *kind, window, finite: self.check_numbers(update), pull: false };
         let (answer, new) =
-            self.open()?.contribute(&self.terms, speaker, entry, kept, Instant::now())?;
+            self.open()?.contribute(&self.terms, holder, checked, copy, Instant::now())?;
         if new {
             metrics::count_commit(0, window.span.rows, false);
             metrics::count_compression(&self.codecs, window.distortion);
         }
-        self.settle()?;
+        self.close_due_round()?;
         activity.add_times(Duration::ZERO, start.elapsed());
         Ok(answer)
     }
 
-    /// Waits until the round of a contribution is closed, while `patience` agrees.
+    /// Waits until the round of a contribution is closed, for as long as `keep_waiting` succeeds.
     pub(crate) fn await_round(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         activity: &Activity,
         sequence: u64,
-        patience: &mut dyn FnMut() -> Result<(), PsError>,
+        keep_waiting: &mut dyn FnMut() -> Result<(), PsError>,
     ) -> Result<ClosedRound, PsError> {
         let start = Instant::now();
         loop {
-            self.settle()?;
+            self.close_due_round()?;
             let mut control = self.open()?;
-            if let Some((turn, decided)) =
-                control.round(&self.terms, speaker, sequence, Instant::now())?
+            if let Some((ticket, decided)) =
+                control.round(&self.terms, holder, sequence, Instant::now())?
             {
                 activity.add_times(start.elapsed(), start.elapsed());
-                return Ok(ClosedRound { turn, decided });
+                return Ok(ClosedRound { ticket, decided });
             }
             self.released.wait_for(&mut control, WAIT_SLICE);
             drop(control);
-            patience()?;
+            keep_waiting()?;
         }
     }
 
-    /// What has become of the round of a contribution by now: `None` while it is open.
+    /// Returns the round of a contribution if it is closed; `None` while it is open.
     pub(crate) fn round(
         &self,
-        speaker: Speaker,
+        holder: LeaseHolder,
         sequence: u64,
     ) -> Result<Option<ClosedRound>, PsError> {
-        self.settle()?;
-        let closed = self.open()?.round(&self.terms, speaker, sequence, Instant::now())?;
-        Ok(closed.map(|(turn, decided)| ClosedRound { turn, decided }))
+        self.close_due_round()?;
+        let closed = self.open()?.round(&self.terms, holder, sequence, Instant::now())?;
+        Ok(closed.map(|(ticket, decided)| ClosedRound { ticket, decided }))
     }
 
-    /// Gives what a closed round gives to `reader`, which is told the answer first.
-    pub(crate) fn take_round<R: Reader>(
+    /// Passes the result of a closed round to the reader that `reader` builds from the answer.
+    pub(crate) fn take_round<R: CenterReader>(
         &self,
         round: ClosedRound,
         activity: &Activity,
-        reader: impl FnOnce(Decided) -> R,
+        reader: impl FnOnce(DecidedAnswer) -> R,
     ) -> R {
         let start = Instant::now();
         metrics::count_pull();
         let mut reader = reader(round.decided);
-        let waited = self.center.read_round(round.turn, self.former, &mut reader);
+        let waited = self.center.read_round(round.ticket, self.former, &mut reader);
         activity.add_times(waited, start.elapsed());
         reader
     }
 
-    /// Closes the open round if nobody is missing any longer.
-    fn settle(&self) -> Result<(), PsError> {
+    /// Closes the open round if no contribution is missing.
+    fn close_due_round(&self) -> Result<(), PsError> {
         let Some(closing) = self.open()?.close_round(&self.terms, Instant::now()) else {
             return Ok(());
         };
-        // Those who wait take their turns behind the round's.
+        // Waiting workers take their tickets behind the round's.
         self.released.notify_all();
         let failure = FailOnPanic(self);
-        let Closing { turn, kept, learning_rate, freeze } = closing;
-        let clipped = self.terms.steps;
-        let bound = if clipped { bound(&self.terms.clipping, &kept) } else { Bound::NONE };
+        // Bindings drop in reverse order: on a panic our ticket must be released before the freeze ticket that waits for it.
+        let ClosingRound { freeze, contributions, learning_rate, ticket } = closing;
+        let clipped = self.terms.steps_on_server;
+        let bound = if clipped { bound(&self.terms.clipping, &contributions) } else { Bound::NONE };
         let round = Round { learning_rate, bound };
-        self.center.close_round(turn, &kept, &round, self.former);
+        self.center.close_round(ticket, &contributions, &round, self.former);
         drop(failure);
         if let Some(freeze) = freeze {
             self.freeze(freeze);
         }
-        self.spare.lock().extend(kept);
+        self.spare.lock().extend(contributions);
         Ok(())
     }
 }
 
-/// How the mean of a round's gradients is bounded. By norm, the whole mean must be known before a stripe of it can be.
-fn bound(clipping: &ClippingSpec, kept: &[Kept]) -> Bound {
+/// Returns the clipping bound of a round's mean gradient. Clipping by norm needs the whole mean before the first stripe
+/// is clipped.
+fn bound(clipping: &ClippingSpec, contributions: &[RoundContribution]) -> Bound {
     let _flush = FlushDenormals::new();
-    let trained = kept.iter().filter(|kept| kept.weight > 0.0);
+    let trained = contributions.iter().filter(|one| one.weight > 0.0);
     let parts: Vec<Part<'_>> =
-        trained.map(|kept| Part { message: &kept.message, weight: kept.weight }).collect();
+        trained.map(|one| Part { message: &one.message, weight: one.weight }).collect();
     let length = parts.first().filter(|_| clipping.norm.is_some()).map(|part| part.message.len());
     let mut mean = vec![0.0; length.unwrap_or(0)];
     if !mean.is_empty() {

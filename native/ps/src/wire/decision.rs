@@ -1,29 +1,13 @@
-//! What the driver decides, in the order in which every shard must follow.
+//! The encoding of decisions.
 
 use firesteel_core::WorkerId;
 
 use crate::error::PsError;
+use crate::model::{Decision, Flaw, Share};
 use crate::wire::fields::{Field, Fields};
 
-/// The most bytes of the decisions that are told at once.
-pub(crate) const MAX_DECISIONS: usize = 1 << 20;
-
-/// A number of a message that is NaN or infinite.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Flaw {
-    /// Its index among all parameters.
-    pub(crate) index: u64,
-    /// The number.
-    pub(crate) value: f32,
-}
-
-impl PartialEq for Flaw {
-    fn eq(&self, other: &Self) -> bool {
-        (self.index, self.value.to_bits()) == (other.index, other.value.to_bits())
-    }
-}
-
-impl Eq for Flaw {}
+/// The maximum number of bytes of the decisions in one message.
+pub(crate) const MAX_DECISION_BYTES: usize = 1 << 20;
 
 impl Flaw {
     pub(super) const LEN: usize = 12;
@@ -38,32 +22,8 @@ impl Flaw {
     }
 }
 
-/// A worker's part in a round.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Share {
-    pub(crate) worker: WorkerId,
-    pub(crate) attempt: i64,
-    pub(crate) sequence: u64,
-    /// What it counts; 0 if nothing was trained.
-    pub(crate) weight: f64,
-}
-
 impl Share {
     const LEN: usize = 32;
-}
-
-/// One decision of the driver.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Decision {
-    /// The staged part of this window is applied, or saved.
-    Apply { worker: WorkerId, attempt: i64, sequence: u64, staleness: u64 },
-    /// A round closes over the staged parts of these windows, in the order of the workers; an optimizer on the server
-    /// steps with this learning rate, or with the one that it has.
-    Close { shares: Vec<Share>, learning_rate: Option<f64> },
-    /// The center variable of this moment is kept for a worker to fetch; what the last round gave if `round`.
-    Read { worker: WorkerId, round: bool },
-    /// What this attempt of a worker and older ones have staged is dropped; nothing of theirs is staged any more.
-    Forget { worker: WorkerId, attempt: i64 },
 }
 
 impl Decision {
@@ -72,7 +32,7 @@ impl Decision {
     const READ: u8 = 3;
     const FORGET: u8 = 4;
 
-    /// Appends its bytes.
+    /// Appends the encoded decision.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Apply { worker, attempt, sequence, staleness } => {
@@ -106,8 +66,8 @@ impl Decision {
         }
     }
 
-    /// The number of its bytes.
-    pub(crate) fn len(&self) -> usize {
+    /// Returns the length of the encoded decision in bytes.
+    pub(crate) fn encoded_len(&self) -> usize {
         match self {
             Self::Apply { .. } => 33,
             Self::Close { shares, .. } => 13 + Share::LEN * shares.len(),
@@ -116,7 +76,7 @@ impl Decision {
         }
     }
 
-    /// Reads the next one.
+    /// Decodes the next decision.
     pub(super) fn take(fields: &mut Fields<'_>) -> Result<Self, PsError> {
         Ok(match fields.take::<u8>()? {
             Self::APPLY => Self::Apply {
@@ -128,7 +88,7 @@ impl Decision {
             Self::CLOSE => {
                 let learning_rate = Some(fields.take::<f64>()?).filter(|rate| *rate != 0.0);
                 let count = fields.take::<u32>()?;
-                // What is announced is only believed as far as it is there.
+                // The announced count is trusted only as far as there are bytes for it.
                 let mut shares =
                     Vec::with_capacity((count as usize).min(fields.0.len() / Share::LEN));
                 for _ in 0..count {

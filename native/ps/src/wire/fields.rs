@@ -4,13 +4,13 @@ use crate::error::PsError;
 
 /// A value of fixed size on the wire.
 pub(crate) trait Field: Sized {
-    /// Its bytes on the wire.
+    /// The length in bytes.
     const LEN: usize;
 
-    /// Appends its bytes.
+    /// Appends the encoded value.
     fn put(self, out: &mut Vec<u8>);
 
-    /// Reads it from exactly [`Self::LEN`] bytes.
+    /// Decodes a value from exactly [`Self::LEN`] bytes.
     fn get(bytes: &[u8]) -> Option<Self>;
 }
 
@@ -37,23 +37,23 @@ fields!(u8, u16, u32, u64, i64, f64);
 pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The next field.
+    /// Takes the next field.
     pub(crate) fn take<T: Field>(&mut self) -> Result<T, PsError> {
         let (bytes, rest) = self.0.split_at_checked(T::LEN).ok_or_else(truncated)?;
         self.0 = rest;
         T::get(bytes).ok_or_else(truncated)
     }
 
-    /// The next field, which must be 0 or 1.
+    /// Takes the next field, which must be 0 or 1.
     pub(crate) fn take_bool(&mut self) -> Result<bool, PsError> {
         match self.take::<u8>()? {
             0 => Ok(false),
             1 => Ok(true),
-            other => Err(PsError::Protocol(format!("{other} where 0 or 1 is expected"))),
+            other => Err(PsError::Protocol(format!("expected 0 or 1, found {other}"))),
         }
     }
 
-    /// All that is left, as numbers.
+    /// Takes the rest as numbers.
     pub(crate) fn take_all<T: Field>(&mut self) -> Result<Vec<T>, PsError> {
         let mut all = Vec::with_capacity(self.0.len() / T::LEN);
         while !self.0.is_empty() {
@@ -62,7 +62,7 @@ impl<'a> Fields<'a> {
         Ok(all)
     }
 
-    /// All that is left, as text.
+    /// Takes the rest as text.
     pub(crate) fn take_text(&mut self) -> Result<String, PsError> {
         let text = str::from_utf8(self.0)
             .map_err(|_| PsError::Protocol("a text is not UTF-8".to_owned()))?;
@@ -70,12 +70,12 @@ impl<'a> Fields<'a> {
         Ok(text.to_owned())
     }
 
-    /// Ends the reading; nothing may be left.
+    /// Ends the reading; fails if bytes are left.
     pub(crate) fn end(self) -> Result<(), PsError> {
         if self.0.is_empty() {
             Ok(())
         } else {
-            Err(PsError::Protocol(format!("{} bytes too many in a frame", self.0.len())))
+            Err(PsError::Protocol(format!("a frame has {} bytes too many", self.0.len())))
         }
     }
 }

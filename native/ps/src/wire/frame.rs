@@ -1,9 +1,9 @@
-//! Frames: their header and the sizes that a layout allows.
+//! Frames: their header, and the lengths that a layout allows.
 
 use std::ops::RangeInclusive;
 
 use crate::error::PsError;
-use crate::wire::codecs::Codecs;
+use crate::model::{PayloadKind, PayloadShape};
 use crate::wire::fields::{Field, Fields};
 
 /// The bytes of a frame's header.
@@ -12,96 +12,40 @@ pub(crate) const HEADER_LEN: usize = 12;
 /// The longest text of an `Abort` or a `Failure`, in bytes.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
-/// The sizes of what a payload holds, which the layout and the strategy's compression fix, and of what epochs are judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    /// Trained parameters.
-    pub(crate) parameters: usize,
-    /// Floating buffers.
-    pub(crate) floats: usize,
-    /// Integer buffers.
-    pub(crate) integers: usize,
-    /// The bytes of a commit's message.
-    pub(crate) message: usize,
-    /// The bytes of a center variable.
-    pub(crate) center: usize,
-    /// The most numbers of a `Score`.
-    pub(crate) sums: usize,
-}
-
-impl Shape {
-    /// Nothing is compressed.
-    pub(crate) const fn plain(parameters: usize, floats: usize, integers: usize) -> Self {
-        let bytes = parameters * size_of::<f32>();
-        Self { parameters, floats, integers, message: bytes, center: bytes, sums: 0 }
-    }
-
-    /// Compressed by these codecs.
-    pub(crate) fn coded(self, codecs: &Codecs) -> Self {
-        Self { message: codecs.message_len(), center: codecs.center_len(), ..self }
-    }
-
-    /// The bytes of a payload, if there is one.
-    pub(crate) fn payload_len(&self, payload: Payload) -> u64 {
-        let parameters = match payload {
-            Payload::None => return 0,
-            Payload::Message => self.message,
-            Payload::Replica | Payload::Frozen => self.parameters * size_of::<f32>(),
-            Payload::Center => self.center,
-        };
-        parameters as u64 + 4 * self.floats as u64 + 8 * self.integers as u64
-    }
-}
-
-/// What follows a header: the fields' length, and which payload comes after them.
+/// The part of a frame behind the header: the length of the fields, and the payload behind them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
-    /// The bytes that the kind's fields may take.
+    /// The allowed length of the fields in bytes.
     pub(crate) fields: RangeInclusive<usize>,
-    /// Whether the sums over held-out rows come on top of them.
+    /// True if sums over held-out rows follow the fields.
     sums: bool,
     /// The payload that follows.
-    pub(crate) payload: Payload,
-}
-
-/// What follows a kind's fields: a flat buffer of parameters, and the buffers beside them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Payload {
-    /// Nothing.
-    None,
-    /// What a worker commits, in the fit's code for it.
-    Message,
-    /// A replica, as it is.
-    Replica,
-    /// Nothing, or the center variable in the fit's code for it: the length tells.
-    Center,
-    /// Nothing, or a frozen center variable as it is: the length tells.
-    Frozen,
+    pub(crate) payload: PayloadKind,
 }
 
 impl Body {
-    /// Fields of a fixed length.
-    pub(crate) fn fixed(len: usize, payload: Payload) -> Self {
+    /// Creates a body with fields of a fixed length.
+    pub(crate) fn fixed(len: usize, payload: PayloadKind) -> Self {
         Self { fields: len..=len, sums: false, payload }
     }
 
-    /// Fields of a length between two, and no payload.
+    /// Creates a body with fields of a length in this range and no payload.
     pub(crate) fn between(fields: RangeInclusive<usize>) -> Self {
-        Self { fields, sums: false, payload: Payload::None }
+        Self { fields, sums: false, payload: PayloadKind::None }
     }
 
-    /// A code and a text.
+    /// Creates a body with a code and a text.
     pub(crate) fn text() -> Self {
         Self::between(u16::LEN..=u16::LEN + MAX_TEXT)
     }
 
-    /// An epoch and the sums over its held-out rows.
+    /// Creates a body with an epoch and the sums over its held-out rows.
     pub(crate) fn sums() -> Self {
-        Self { sums: true, ..Self::fixed(u32::LEN, Payload::None) }
+        Self { sums: true, ..Self::fixed(u32::LEN, PayloadKind::None) }
     }
 
-    /// Splits a frame's length into the bytes of its fields and whether a payload follows.
-    fn split(&self, length: u64, shape: Shape) -> Option<(usize, bool)> {
+    /// Splits a frame's length into the length of its fields and the presence of a payload.
+    fn split(&self, length: u64, shape: PayloadShape) -> Option<(usize, bool)> {
         let with = |payload: u64| {
             let fields = usize::try_from(length.checked_sub(payload)?).ok()?;
             let sums = if self.sums { shape.sums.saturating_mul(f64::LEN) } else { 0 };
@@ -111,43 +55,47 @@ impl Body {
         let without = || with(0).map(|fields| (fields, false));
         let all = || with(shape.payload_len(self.payload)).map(|fields| (fields, true));
         match self.payload {
-            Payload::None => without(),
-            Payload::Message | Payload::Replica => all(),
-            Payload::Center | Payload::Frozen => without().or_else(all),
+            PayloadKind::None => without(),
+            PayloadKind::Message | PayloadKind::Replica => all(),
+            PayloadKind::Center | PayloadKind::Frozen => without().or_else(all),
         }
     }
 }
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    /// The bytes that follow the header.
+pub(crate) struct FrameHeader {
+    /// The number of bytes behind the header.
     pub(crate) length: u64,
     /// The kind of request or reply.
     pub(crate) kind: u8,
 }
 
-impl Header {
-    /// Appends the header's bytes.
+impl FrameHeader {
+    /// Appends the encoded header.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         self.length.put(out);
         self.kind.put(out);
         out.extend_from_slice(&[0; 3]);
     }
 
-    /// Reads a header.
+    /// Decodes a header.
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, PsError> {
         let mut fields = Fields(bytes);
         let header = Self { length: fields.take()?, kind: fields.take()? };
         if fields.0 == [0; 3] {
             Ok(header)
         } else {
-            Err(PsError::Protocol("these bytes are no frame's header".to_owned()))
+            Err(PsError::Protocol("invalid frame header".to_owned()))
         }
     }
 
-    /// The bytes of the fields that follow, and whether a payload comes after them.
-    pub(crate) fn split(self, body: Option<&Body>, shape: Shape) -> Result<(usize, bool), PsError> {
+    /// Returns the length of the fields in bytes, and true if a payload follows them.
+    pub(crate) fn split(
+        self,
+        body: Option<&Body>,
+        shape: PayloadShape,
+    ) -> Result<(usize, bool), PsError> {
         let body =
             body.ok_or_else(|| PsError::Protocol(format!("unknown kind of frame: {}", self.kind)))?;
         body.split(self.length, shape).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! The handshake messages of fixed size that come before the first frame.
+//! The handshake messages of fixed size that precede the first frame.
 
 use crate::error::PsError;
 use crate::secret::{Nonce, PROOF_LEN, Proof};
@@ -16,45 +16,45 @@ pub(crate) const CHALLENGE_LEN: usize = 2 * PROOF_LEN;
 /// The bytes of a [`Response`].
 pub(crate) const RESPONSE_LEN: usize = PROOF_LEN + 16;
 
-/// What both sides begin with.
+/// The first message of both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Preamble {
-    /// The protocol version that the sender speaks.
+    /// The sender's protocol version.
     pub(crate) version: u16,
 }
 
 impl Preamble {
-    /// This library's.
+    /// The preamble of this library.
     pub(crate) const OURS: Self = Self { version: PROTOCOL_VERSION };
 
-    /// Appends its bytes.
+    /// Appends the encoded preamble.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
         self.version.put(out);
         0_u16.put(out);
     }
 
-    /// Reads the peer's.
+    /// Decodes the peer's preamble.
     pub(crate) fn decode(bytes: &[u8; PREAMBLE_LEN]) -> Result<Self, PsError> {
         let mut fields = Fields(bytes);
         let magic: [u8; 4] = [fields.take()?, fields.take()?, fields.take()?, fields.take()?];
         let version = fields.take()?;
         if magic != MAGIC || fields.take::<u16>()? != 0 {
             return Err(PsError::Protocol(
-                "the peer is no Firesteel parameter server or worker".to_owned(),
+                "the peer is not a Firesteel parameter server or worker".to_owned(),
             ));
         }
         Ok(Self { version })
     }
 
-    /// Fails unless the peer speaks this library's version.
+    /// Fails if the peer has another version than this library.
     pub(crate) fn check(self) -> Result<(), PsError> {
         if self.version == PROTOCOL_VERSION {
             Ok(())
         } else {
             Err(PsError::Protocol(format!(
-                "the peer speaks version {} of the protocol, this library speaks version {PROTOCOL_VERSION}: \
-                 driver and executors must run the same Firesteel",
+                "the peer has version {} of the protocol, this library has version {PROTOCOL_VERSION}: \
+                 driver and executors must run the same version of Firesteel",
                 self.version
             )))
         }
@@ -71,13 +71,13 @@ pub(crate) struct Challenge {
 }
 
 impl Challenge {
-    /// Appends its bytes.
+    /// Appends the encoded challenge.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.nonce);
         out.extend_from_slice(&self.proof);
     }
 
-    /// Reads it.
+    /// Decodes a challenge.
     pub(crate) fn decode(bytes: &[u8; CHALLENGE_LEN]) -> Self {
         let mut challenge = Self { nonce: [0; PROOF_LEN], proof: [0; PROOF_LEN] };
         let (nonce, proof) = bytes.split_at(PROOF_LEN);
@@ -87,7 +87,7 @@ impl Challenge {
     }
 }
 
-/// The client's proof, and the layout that it means to exchange; that is read only once the proof holds.
+/// The client's proof, and the layout that the client exchanges, which is checked only after the proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Response {
     /// The client's proof.
@@ -99,14 +99,14 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// Appends its bytes.
+    /// Appends the encoded response.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.proof);
         self.layout_hash.put(out);
         self.parameters.put(out);
     }
 
-    /// Reads it.
+    /// Decodes a response.
     pub(crate) fn decode(bytes: &[u8; RESPONSE_LEN]) -> Result<Self, PsError> {
         let (mac, rest) = bytes.split_at(PROOF_LEN);
         let mut proof = [0; PROOF_LEN];
@@ -127,11 +127,11 @@ mod tests {
         Preamble { version: PROTOCOL_VERSION + 1 }.encode(&mut bytes);
         let mut bytes: [u8; PREAMBLE_LEN] = bytes.try_into().unwrap();
         let error = Preamble::decode(&bytes).unwrap().check().unwrap_err();
-        let text = format!("speaks version {}", PROTOCOL_VERSION + 1);
+        let text = format!("the peer has version {}", PROTOCOL_VERSION + 1);
         assert!(error.to_string().contains(&text), "{error}");
         bytes[0] = b'G';
         let error = Preamble::decode(&bytes).unwrap_err();
-        assert!(error.to_string().contains("no Firesteel"), "{error}");
+        assert!(error.to_string().contains("not a Firesteel"), "{error}");
     }
 
     proptest! {

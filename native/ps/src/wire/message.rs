@@ -1,27 +1,15 @@
 //! Requests, without their payloads.
 
 use firesteel_core::compression::Distortion;
-use firesteel_core::{Commit, ErrorCode, Position, Registration, Save, Span, Tally, WorkerId};
+use firesteel_core::{ErrorCode, Position, Registration, Span, Tally, WorkerId};
 
 use crate::error::PsError;
-use crate::wire::decision::{Decision, Flaw, MAX_DECISIONS};
+use crate::model::{Decision, Flaw, PayloadKind, WindowReport};
 use crate::wire::fields::{Field, Fields};
-use crate::wire::frame::{Body, HEADER_LEN, Header, MAX_TEXT, Payload};
+use crate::wire::frame::{Body, HEADER_LEN, MAX_TEXT};
+use crate::wire::{FrameHeader, MAX_DECISION_BYTES};
 
-/// What a commit and a save say beside their payload.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Window {
-    /// Counts the attempt's commits and saves from 1.
-    pub(crate) sequence: u64,
-    /// The mini-batches that it holds.
-    pub(crate) span: Span,
-    /// Their losses.
-    pub(crate) tally: Tally,
-    /// What compression lost of the message.
-    pub(crate) distortion: Distortion,
-}
-
-impl Window {
+impl WindowReport {
     const LEN: usize = 8 + 4 + 4 + 4 + 8 + 8 + 8 + 8 + 8;
 
     fn put(&self, out: &mut Vec<u8>) {
@@ -50,66 +38,44 @@ impl Window {
     }
 }
 
-impl From<&Commit<'_>> for Window {
-    fn from(commit: &Commit<'_>) -> Self {
-        Self {
-            sequence: commit.sequence,
-            span: commit.span,
-            tally: commit.tally,
-            distortion: Distortion::default(),
-        }
-    }
-}
-
-impl From<&Save<'_>> for Window {
-    fn from(save: &Save<'_>) -> Self {
-        Self {
-            sequence: save.sequence,
-            span: save.span,
-            tally: save.tally,
-            distortion: Distortion::default(),
-        }
-    }
-}
-
-/// What a worker asks.
+/// A request of a worker or of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Request {
     /// Takes the lease.
     Register(Registration),
-    /// Wants the center variable.
+    /// Reads the center variable.
     Pull,
     /// Commits the payload.
-    Commit(Window),
-    /// Commits the payload and wants the center variable.
-    Exchange(Window),
+    Commit(WindowReport),
+    /// Commits the payload and reads the center variable.
+    Exchange(WindowReport),
     /// Saves the payload, a replica.
-    Save(Window),
-    /// Renews the lease and tells the progress since the last commit or save.
+    Save(WindowReport),
+    /// Renews the lease and reports the progress since the last commit or save.
     Heartbeat { position: Position, rows: u64, tally: Tally },
     /// Fails the fit.
     Abort { code: ErrorCode, message: String },
-    /// Gives the lease back.
+    /// Releases the lease.
     Finish,
-    /// Gives the payload to the open round.
-    Contribute(Window),
-    /// Wants what the round gives that the contribution of this number belongs to, once it is closed.
+    /// Adds the payload to the open round.
+    Contribute(WindowReport),
+    /// Reads the result of the round of the contribution of this number, once the round is closed.
     CloseRound { sequence: u64 },
-    /// Says that a shard found a number in this window's message that is NaN or infinite.
-    Flawed { window: Window, flaw: Flaw },
-    /// Leaves the payload, a part of a message, with a shard until the driver decides.
+    /// Reports a number in this window's message that is NaN or infinite, found by a shard.
+    Flawed { window: WindowReport, flaw: Flaw },
+    /// Stages the payload, a part of a message, on a shard until the driver decides.
     Stage { worker: WorkerId, attempt: i64, sequence: u64 },
-    /// Wants a shard's part of the center variable that the driver's decision of this number gives this worker.
-    Fetch { worker: WorkerId, ticket: u64 },
-    /// Gives a shard the payload as the beginning of its part.
+    /// Fetches a shard's part of the center variable that this decision of the driver holds for the worker.
+    Fetch { worker: WorkerId, decision: u64 },
+    /// Loads a shard with the payload.
     Load,
-    /// Tells a shard decisions in order, of which the first has this number.
+    /// Sends decisions to a shard, in order; `first` is the number of the first one.
     Decide { first: u64, decisions: Vec<Decision> },
-    /// Closes a shard: the fit is over.
+    /// Closes a shard at the end of the fit.
     End,
-    /// Asks what is to be done with the held-out rows.
+    /// Asks for the worker's evaluation assignment.
     Evaluate,
-    /// Gives the sums over the held-out rows.
+    /// Sends the sums over the held-out rows.
     Score { epoch: u32, sums: Vec<f64> },
 }
 
@@ -133,29 +99,31 @@ impl Request {
     const EVALUATE: u8 = 17;
     const SCORE: u8 = 18;
 
-    /// What follows the header of this kind of request; `None` if there is no such kind.
+    /// Returns the body of this kind of request; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
-            Self::REGISTER => Body::fixed(44, Payload::None),
-            Self::PULL | Self::FINISH | Self::EVALUATE | Self::END => Body::fixed(0, Payload::None),
-            Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
-                Body::fixed(Window::LEN, Payload::Message)
+            Self::REGISTER => Body::fixed(44, PayloadKind::None),
+            Self::PULL | Self::FINISH | Self::EVALUATE | Self::END => {
+                Body::fixed(0, PayloadKind::None)
             }
-            Self::SAVE => Body::fixed(Window::LEN, Payload::Replica),
-            Self::CLOSE_ROUND => Body::fixed(u64::LEN, Payload::None),
-            Self::HEARTBEAT => Body::fixed(32, Payload::None),
+            Self::COMMIT | Self::EXCHANGE | Self::CONTRIBUTE => {
+                Body::fixed(WindowReport::LEN, PayloadKind::Message)
+            }
+            Self::SAVE => Body::fixed(WindowReport::LEN, PayloadKind::Replica),
+            Self::CLOSE_ROUND => Body::fixed(u64::LEN, PayloadKind::None),
+            Self::HEARTBEAT => Body::fixed(32, PayloadKind::None),
             Self::ABORT => Body::text(),
-            Self::FLAWED => Body::fixed(Window::LEN + Flaw::LEN, Payload::None),
-            Self::STAGE => Body::fixed(24, Payload::Message),
-            Self::FETCH => Body::fixed(16, Payload::None),
-            Self::LOAD => Body::fixed(0, Payload::Replica),
-            Self::DECIDE => Body::between(u64::LEN..=u64::LEN + MAX_DECISIONS),
+            Self::FLAWED => Body::fixed(WindowReport::LEN + Flaw::LEN, PayloadKind::None),
+            Self::STAGE => Body::fixed(24, PayloadKind::Message),
+            Self::FETCH => Body::fixed(16, PayloadKind::None),
+            Self::LOAD => Body::fixed(0, PayloadKind::Replica),
+            Self::DECIDE => Body::between(u64::LEN..=u64::LEN + MAX_DECISION_BYTES),
             Self::SCORE => Body::sums(),
             _ => return None,
         })
     }
 
-    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
+    /// Encodes header and fields of the frame; `payload` is the length of the payload behind them.
     pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
         let kind = match self {
             Self::Register(_) => Self::REGISTER,
@@ -210,10 +178,10 @@ impl Request {
                 attempt.put(out);
                 sequence.put(out);
             }
-            Self::Fetch { worker, ticket } => {
+            Self::Fetch { worker, decision } => {
                 worker.partition.put(out);
                 worker.index.put(out);
-                ticket.put(out);
+                decision.put(out);
             }
             Self::Decide { first, decisions } => {
                 first.put(out);
@@ -227,7 +195,7 @@ impl Request {
         });
     }
 
-    /// Reads the fields of a request.
+    /// Decodes the fields of a request.
     pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
         let mut fields = Fields(fields);
         let request = match kind {
@@ -240,9 +208,9 @@ impl Request {
                 held_out: fields.take()?,
             }),
             Self::PULL => Self::Pull,
-            Self::COMMIT => Self::Commit(Window::take(&mut fields)?),
-            Self::EXCHANGE => Self::Exchange(Window::take(&mut fields)?),
-            Self::SAVE => Self::Save(Window::take(&mut fields)?),
+            Self::COMMIT => Self::Commit(WindowReport::take(&mut fields)?),
+            Self::EXCHANGE => Self::Exchange(WindowReport::take(&mut fields)?),
+            Self::SAVE => Self::Save(WindowReport::take(&mut fields)?),
             Self::HEARTBEAT => Self::Heartbeat {
                 position: Position { epoch: fields.take()?, batch: fields.take()? },
                 rows: fields.take()?,
@@ -255,11 +223,12 @@ impl Request {
             Self::FINISH => Self::Finish,
             Self::EVALUATE => Self::Evaluate,
             Self::SCORE => Self::Score { epoch: fields.take()?, sums: fields.take_all()? },
-            Self::CONTRIBUTE => Self::Contribute(Window::take(&mut fields)?),
+            Self::CONTRIBUTE => Self::Contribute(WindowReport::take(&mut fields)?),
             Self::CLOSE_ROUND => Self::CloseRound { sequence: fields.take()? },
-            Self::FLAWED => {
-                Self::Flawed { window: Window::take(&mut fields)?, flaw: Flaw::take(&mut fields)? }
-            }
+            Self::FLAWED => Self::Flawed {
+                window: WindowReport::take(&mut fields)?,
+                flaw: Flaw::take(&mut fields)?,
+            },
             Self::STAGE => Self::Stage {
                 worker: WorkerId { partition: fields.take()?, index: fields.take()? },
                 attempt: fields.take()?,
@@ -267,7 +236,7 @@ impl Request {
             },
             Self::FETCH => Self::Fetch {
                 worker: WorkerId { partition: fields.take()?, index: fields.take()? },
-                ticket: fields.take()?,
+                decision: fields.take()?,
             },
             Self::LOAD => Self::Load,
             Self::DECIDE => {
@@ -286,18 +255,18 @@ impl Request {
     }
 }
 
-/// Writes a header with the right length, and the fields.
+/// Encodes a header with the right length, and the fields.
 pub(super) fn frame(kind: u8, payload: u64, out: &mut Vec<u8>, fields: impl FnOnce(&mut Vec<u8>)) {
     out.clear();
     out.resize(HEADER_LEN, 0);
     fields(out);
     let length = (out.len() - HEADER_LEN) as u64 + payload;
     let mut header = Vec::with_capacity(HEADER_LEN);
-    Header { length, kind }.encode(&mut header);
+    FrameHeader { length, kind }.encode(&mut header);
     out[..HEADER_LEN].copy_from_slice(&header);
 }
 
-/// Writes a code and as much of a text as a frame takes.
+/// Encodes a code and as much of a text as a frame allows.
 pub(super) fn put_text(code: ErrorCode, text: &str, out: &mut Vec<u8>) {
     code.number().put(out);
     out.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(MAX_TEXT)]);

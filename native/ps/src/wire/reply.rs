@@ -4,37 +4,38 @@ use firesteel_core::compression::{Coding, CompressionSpec};
 use firesteel_core::{Answer, Assignment, ErrorCode, Granted, Position};
 
 use crate::error::PsError;
-use crate::wire::decision::Flaw;
+use crate::model::{Flaw, PayloadKind};
 use crate::wire::fields::{Field, Fields};
-use crate::wire::frame::{Body, Payload};
+use crate::wire::frame::Body;
 use crate::wire::message::{frame, put_text, take_text, unknown};
 
-/// What the server answers.
+/// A reply of a server.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The peers know each other and agree in the layout, which has these many buffers; parameters go in these codes.
+    /// Authentication has succeeded and the layouts agree. The layout has these numbers of buffers, and the codecs are
+    /// these.
     Welcome { floats: u64, integers: u64, coding: Coding },
     /// The lease is granted.
     Registered(Granted),
     /// The state after the request; the center variable follows if `payload`.
     Answer { answer: Answer, payload: bool },
-    /// Done.
+    /// The request is done.
     Done,
-    /// Still at it: the reply comes later.
+    /// The request is still being worked on; the reply follows later.
     Waiting,
-    /// As an answer with a payload, from a server with shards: they give the rest under this number.
-    Decided { answer: Answer, ticket: u64 },
-    /// A part of a message is there; the first of its numbers that is NaN or infinite, if there is one.
+    /// An answer with a payload from a server with shards, which hold the other parts by the decision of this number.
+    Decided { answer: Answer, decision: u64 },
+    /// A part of a message is staged, unless one of its numbers is NaN or infinite; the first of them, if any.
     Staged { flaw: Option<Flaw> },
-    /// The payload is what a worker fetched.
+    /// The payload is the part that a worker fetches.
     Slice,
-    /// The payload is what the driver fetched, never compressed.
+    /// The payload is the part that the driver fetches, never compressed.
     Exact,
-    /// What is to be fetched has been given already, or a later decision gives it anew.
+    /// The part has already been fetched, or a later decision has replaced it.
     Gone,
-    /// Refused.
+    /// The request failed.
     Failure { code: ErrorCode, message: String },
-    /// What is asked of the held-out rows; the frozen center variable follows if they are to be scored.
+    /// The worker's evaluation assignment; the frozen model follows if it is to be scored.
     Assigned { answer: Answer, assignment: Assignment },
 }
 
@@ -52,24 +53,24 @@ impl Reply {
     const EXACT: u8 = 139;
     const ASSIGNED: u8 = 140;
 
-    /// What follows the header of this kind of reply; `None` if there is no such kind.
+    /// Returns the body of this kind of reply; `None` if there is no such kind.
     pub(crate) fn body(kind: u8) -> Option<Body> {
         Some(match kind {
-            Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, Payload::None),
-            Self::REGISTERED => Body::fixed(12, Payload::None),
-            Self::ANSWER => Body::fixed(ANSWER_LEN + 1, Payload::Center),
-            Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, Payload::Frozen),
-            Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, Payload::None),
-            Self::DECIDED => Body::fixed(ANSWER_LEN + u64::LEN, Payload::Center),
+            Self::WELCOME => Body::fixed(16 + 2 * CODE_LEN, PayloadKind::None),
+            Self::REGISTERED => Body::fixed(12, PayloadKind::None),
+            Self::ANSWER => Body::fixed(ANSWER_LEN + 1, PayloadKind::Center),
+            Self::ASSIGNED => Body::fixed(ANSWER_LEN + 5, PayloadKind::Frozen),
+            Self::DONE | Self::WAITING | Self::GONE => Body::fixed(0, PayloadKind::None),
+            Self::DECIDED => Body::fixed(ANSWER_LEN + u64::LEN, PayloadKind::Center),
             Self::STAGED => Body::between(0..=Flaw::LEN),
-            Self::SLICE => Body::fixed(0, Payload::Center),
-            Self::EXACT => Body::fixed(0, Payload::Replica),
+            Self::SLICE => Body::fixed(0, PayloadKind::Center),
+            Self::EXACT => Body::fixed(0, PayloadKind::Replica),
             Self::FAILURE => Body::text(),
             _ => return None,
         })
     }
 
-    /// Writes header and fields of the frame; `payload` is the length of the payload that will follow.
+    /// Encodes header and fields of the frame; `payload` is the length of the payload behind them.
     pub(crate) fn encode(&self, payload: u64, out: &mut Vec<u8>) {
         let kind = match self {
             Self::Welcome { .. } => Self::WELCOME,
@@ -112,16 +113,16 @@ impl Reply {
                 epoch.put(out);
             }
             Self::Failure { code, message } => put_text(*code, message, out),
-            Self::Decided { answer, ticket } => {
+            Self::Decided { answer, decision } => {
                 put_answer(answer, out);
-                ticket.put(out);
+                decision.put(out);
             }
             Self::Staged { flaw } => flaw.iter().for_each(|flaw| flaw.put(out)),
             Self::Done | Self::Waiting | Self::Slice | Self::Exact | Self::Gone => {}
         });
     }
 
-    /// Reads the fields of a reply.
+    /// Decodes the fields of a reply.
     pub(crate) fn decode(kind: u8, fields: &[u8]) -> Result<Self, PsError> {
         let mut fields = Fields(fields);
         let reply = match kind {
@@ -161,7 +162,7 @@ impl Reply {
                 Self::Failure { code, message }
             }
             Self::DECIDED => {
-                Self::Decided { answer: take_answer(&mut fields)?, ticket: fields.take()? }
+                Self::Decided { answer: take_answer(&mut fields)?, decision: fields.take()? }
             }
             Self::STAGED if fields.0.is_empty() => Self::Staged { flaw: None },
             Self::STAGED => Self::Staged { flaw: Some(Flaw::take(&mut fields)?) },
@@ -175,7 +176,7 @@ impl Reply {
     }
 }
 
-/// The bytes of an answer.
+/// The length of an answer in bytes.
 const ANSWER_LEN: usize = 8 + 8 + 1 + 1 + 4;
 
 fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
@@ -196,7 +197,7 @@ fn take_answer(fields: &mut Fields<'_>) -> Result<Answer, PsError> {
     })
 }
 
-/// The bytes of a code.
+/// The length of a codec's description in bytes.
 const CODE_LEN: usize = u8::LEN + f64::LEN;
 
 fn put_code(spec: CompressionSpec, out: &mut Vec<u8>) {

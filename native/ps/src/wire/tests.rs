@@ -6,10 +6,12 @@ use firesteel_core::{
 };
 use proptest::prelude::*;
 
+use crate::model::{Decision, Flaw, PayloadShape, Share, WindowReport};
 use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
-use crate::wire::{Decision, Flaw, Header, MAX_DECISIONS, Reply, Request, Shape, Share, Window};
+use crate::wire::{FrameHeader, MAX_DECISION_BYTES, Reply, Request};
 
-const SHAPE: Shape = Shape { message: 2031, center: 2000, sums: 300, ..Shape::plain(1000, 3, 2) };
+const SHAPE: PayloadShape =
+    PayloadShape { message: 2031, center: 2000, sums: 300, ..PayloadShape::plain(1000, 3, 2) };
 
 fn position() -> impl Strategy<Value = Position> {
     (any::<u32>(), any::<u32>()).prop_map(|(epoch, batch)| Position { epoch, batch })
@@ -19,9 +21,9 @@ fn tally() -> impl Strategy<Value = Tally> {
     (-1e300..1e300, 0.0..1e300).prop_map(|(loss, weight)| Tally { loss, weight })
 }
 
-fn window() -> impl Strategy<Value = Window> {
+fn window() -> impl Strategy<Value = WindowReport> {
     (any::<u64>(), position(), any::<u32>(), any::<u64>(), tally(), tally()).prop_map(
-        |(sequence, start, batches, rows, tally, other)| Window {
+        |(sequence, start, batches, rows, tally, other)| WindowReport {
             sequence,
             span: Span { start, batches, rows },
             tally,
@@ -94,7 +96,7 @@ fn shard_request() -> impl Strategy<Value = Request> {
         (worker(), any::<i64>(), any::<u64>()).prop_map(|(worker, attempt, sequence)| {
             Request::Stage { worker, attempt, sequence }
         }),
-        (worker(), any::<u64>()).prop_map(|(worker, ticket)| Request::Fetch { worker, ticket }),
+        (worker(), any::<u64>()).prop_map(|(worker, decision)| Request::Fetch { worker, decision }),
         Just(Request::Load),
         (any::<u64>(), proptest::collection::vec(decision(), 0..5))
             .prop_map(|(first, decisions)| Request::Decide { first, decisions }),
@@ -148,7 +150,8 @@ fn reply() -> impl Strategy<Value = Reply> {
         Just(Reply::Done),
         Just(Reply::Waiting),
         (code(), ".{0,50}").prop_map(|(code, message)| Reply::Failure { code, message }),
-        (any_answer(), any::<u64>()).prop_map(|(answer, ticket)| Reply::Decided { answer, ticket }),
+        (any_answer(), any::<u64>())
+            .prop_map(|(answer, decision)| Reply::Decided { answer, decision }),
         proptest::option::of(flaw()).prop_map(|flaw| Reply::Staged { flaw }),
         Just(Reply::Slice),
         Just(Reply::Exact),
@@ -156,10 +159,10 @@ fn reply() -> impl Strategy<Value = Reply> {
     ]
 }
 
-/// The header of encoded bytes, and what follows it.
-fn split(bytes: &[u8]) -> (Header, &[u8]) {
+/// Splits encoded bytes into the header and the rest.
+fn split(bytes: &[u8]) -> (FrameHeader, &[u8]) {
     let (header, fields) = bytes.split_at(HEADER_LEN);
-    (Header::decode(header.try_into().unwrap()).unwrap(), fields)
+    (FrameHeader::decode(header.try_into().unwrap()).unwrap(), fields)
 }
 
 proptest! {
@@ -215,10 +218,10 @@ proptest! {
         header: [u8; HEADER_LEN], kind: u8, fields in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
         let _any = (Request::decode(kind, &fields), Reply::decode(kind, &fields));
-        if let Ok(header) = Header::decode(&header) {
+        if let Ok(header) = FrameHeader::decode(&header) {
             for body in [Request::body(header.kind), Reply::body(header.kind)] {
                 if let Ok((length, _)) = header.split(body.as_ref(), SHAPE) {
-                    let most = MAX_TEXT.max(8 * SHAPE.sums).max(MAX_DECISIONS) + 8;
+                    let most = MAX_TEXT.max(8 * SHAPE.sums).max(MAX_DECISION_BYTES) + 8;
                     prop_assert!(length <= most, "more than a text, sums or decisions is never allocated");
                 }
             }

@@ -1,4 +1,4 @@
-//! The strategies in float64, written from the equations in `docs/algorithms.md`; nothing of the engine is used here.
+//! The strategies in float64, written from the equations in `docs/algorithms.md`, without code of the engine.
 
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ impl Server {
 #[derive(Clone, Debug)]
 struct Worker {
     x: Vec<f64>,
-    /// The replica at the last pull or commit, or at the round's start.
+    /// The replica at the last pull or commit, or at the start of the round.
     from: Vec<f64>,
     /// The center variable of the last pull.
     seen: Vec<f64>,
@@ -88,7 +88,7 @@ struct Worker {
     waiting: bool,
 }
 
-/// A fit under a schedule.
+/// The reference state of a fit.
 pub struct Reference {
     strategy: String,
     rate: f64,
@@ -102,7 +102,7 @@ pub struct Reference {
     m: Vec<f64>,
     version: u64,
     workers: Vec<Option<Worker>>,
-    /// By how much a center variable of f32 may differ at most beyond rounding that nothing magnifies.
+    /// The largest difference of an f32 center variable, beyond rounding that is not amplified.
     doubt: f64,
 }
 
@@ -147,12 +147,12 @@ impl Reference {
         }
     }
 
-    /// By how much an implementation in f32 may be off beyond the rounding of its values.
+    /// Returns the largest error of an f32 implementation beyond the rounding of its values.
     pub fn doubt(&self) -> f64 {
         self.doubt
     }
 
-    /// Whether an event is allowed now.
+    /// Returns true if an event is allowed now.
     pub fn allows(&self, event: &Value) -> bool {
         let Some(worker) = &self.workers[event["worker"].as_u64().unwrap() as usize] else {
             return false;
@@ -164,7 +164,7 @@ impl Reference {
         }
     }
 
-    /// Does an event and gives the line that must come of it.
+    /// Replays an event and returns the expected line.
     pub fn event(&mut self, index: usize, event: &Value) -> Value {
         let k = event["worker"].as_u64().unwrap() as usize;
         let op = event["op"].as_str().unwrap();
@@ -249,8 +249,8 @@ impl Reference {
                     "agn-adaptive" => {
                         let moved = self.c[i] - worker.seen[i];
                         let damping = 1.0 + moved.powi(2) / self.gamma;
-                        // The slope of d by what the center variable has moved: with a small gamma it magnifies the rounding of
-                        // both of its values, and what earlier commits have magnified.
+                        // The derivative of d by the move of the center variable: with a small gamma it amplifies the
+                        // rounding of both of its values, and the errors that earlier commits have amplified.
                         let slope = (2.0 * *d / w * moved / self.gamma / damping.powi(2)).abs();
                         let rounding = f64::from(f32::EPSILON) * self.c[i].abs().max(1.0);
                         magnified = magnified.max(slope * 2.0 * (rounding + self.doubt));
@@ -276,7 +276,7 @@ impl Reference {
         Some(tau)
     }
 
-    /// Closes the round if nobody is missing.
+    /// Closes the round if no contribution is missing.
     fn close(&mut self) -> bool {
         let live: Vec<usize> =
             (0..self.workers.len()).filter(|&k| self.workers[k].is_some()).collect();

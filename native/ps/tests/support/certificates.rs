@@ -1,4 +1,4 @@
-//! Authorities, and certificates that they issue, in a folder of the test.
+//! Certificate authorities and their certificates, in a temporary folder.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// When a certificate is valid: it is always made by the same years, whatever year it is.
+/// The validity of a certificate, by fixed years.
 #[derive(Clone, Copy, Debug)]
 pub enum Validity {
     Now,
@@ -16,7 +16,7 @@ pub enum Validity {
     Future,
 }
 
-/// An authority that certificates are trusted by.
+/// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -31,7 +31,7 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for these host names and addresses, and its key.
+    /// Issues a certificate for these host names and addresses, with its key.
     pub fn issue(&self, hosts: &[&str], validity: Validity) -> (String, String) {
         let hosts: Vec<_> = hosts.iter().copied().map(str::to_owned).collect();
         let mut params = CertificateParams::new(hosts).unwrap();
@@ -47,7 +47,7 @@ impl Authority {
     }
 }
 
-/// PEM files.
+/// A folder of PEM files.
 pub struct Files(TempDir);
 
 impl Files {
@@ -71,7 +71,7 @@ impl Files {
     }
 }
 
-/// What most tests begin with: one authority, which issued the server's certificate for 127.0.0.1 and a worker's.
+/// The files of most tests: one authority, which issued the server's certificate for 127.0.0.1 and a worker's.
 pub struct Trust {
     pub files: Files,
     pub authority: Authority,
@@ -92,12 +92,12 @@ impl Trust {
         Self { files, authority, server, client }
     }
 
-    /// A worker's certificate of this authority.
+    /// Returns a worker's certificate of this authority.
     pub fn worker(&self, validity: Validity) -> TlsIdentity {
         self.files.identity("worker", self.authority.issue(&["worker"], validity))
     }
 
-    /// One of an authority that nobody trusts.
+    /// Returns a worker's certificate of an authority that is not trusted.
     pub fn stranger(&self) -> TlsIdentity {
         self.files
             .identity("stranger", Authority::new("other").issue(&["127.0.0.1"], Validity::Now))

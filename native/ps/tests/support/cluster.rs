@@ -5,11 +5,11 @@ use firesteel_core::{CancelFlag, ChannelError, Registration};
 use firesteel_ps::{Server, ShardServer};
 
 use super::proxy::Proxy;
-use super::{Peer, Road, SECRET, buffers, client_spec, layout};
+use super::{Peer, SECRET, Transport, buffers, client_spec, layout};
 
 pub const DRIVER_SECRET: &str = "5500112233445566778899aabbccddeeff00112233445566778899aabbccddee";
 
-/// The parameters of a stripe.
+/// The number of parameters of a stripe.
 pub const STRIPE: usize = 32 * 1024;
 
 pub struct Cluster {
@@ -43,7 +43,7 @@ pub fn at(port: u16) -> ShardAddress {
     ShardAddress { host: "127.0.0.1".to_owned(), port, executor: None }
 }
 
-/// The shards but the driver's, and what the driver's server must be opened with.
+/// Opens the shards except the driver's; also returns their part of the driver's specification.
 pub fn shards(
     spec: &ServerSpec,
     count: u32,
@@ -63,7 +63,7 @@ pub fn shards(
 }
 
 impl Cluster {
-    /// A fit with `count` servers; one is the server of all other tests.
+    /// Opens a fit with `count` servers; with one it is the server of all other tests.
     pub fn open(spec: &ServerSpec, count: u32, center: &[f32]) -> Self {
         let parameters = center.len();
         let (opened, servers) = shards(spec, count, parameters, |_| {});
@@ -75,7 +75,7 @@ impl Cluster {
         Self { server, shards: opened, client, parameters }
     }
 
-    /// A proxy before each of the servers, the driver's first, and where they are found behind them.
+    /// Puts a proxy before each of the servers, the driver's first; also returns the client's specification.
     pub fn proxies(&self) -> (Vec<Proxy>, ClientSpec) {
         let ports =
             std::iter::once(self.server.port()).chain(self.shards.iter().map(ShardServer::port));
@@ -87,7 +87,7 @@ impl Cluster {
     }
 
     pub fn peer(&self, registration: Registration) -> Peer {
-        Peer::connect(Road::Socket, &self.client, self.parameters, registration)
+        Peer::connect(Transport::Socket, &self.client, self.parameters, registration)
     }
 
     pub fn try_peer(
@@ -96,6 +96,6 @@ impl Cluster {
         registration: Registration,
         cancel: &CancelFlag,
     ) -> Result<Peer, ChannelError> {
-        Peer::try_connect(Road::Socket, client, self.parameters, registration, cancel)
+        Peer::try_connect(Transport::Socket, client, self.parameters, registration, cancel)
     }
 }

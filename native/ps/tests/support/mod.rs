@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub const OTHER_SECRET: &str = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// A layout of that many parameters in two tensors, with two floating buffers and an integer one.
+/// A layout with this number of parameters in two tensors, two floating-point buffers and one integer buffer.
 pub fn layout(parameters: usize) -> ParamLayout {
     let mut layout = ParamLayout::new();
     layout.push("0.weight", &[parameters - 1], Element::Parameter);
@@ -35,7 +35,7 @@ pub fn buffers() -> Buffers {
     Buffers { floats: vec![0.0; 2], integers: vec![0] }
 }
 
-/// What a test's server is opened with: `downpour`, so that a commit is simply added.
+/// The specification of a test's server: `downpour`, so that a commit is simply added.
 pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
     static FITS: AtomicU32 = AtomicU32::new(0);
     let network =
@@ -78,16 +78,16 @@ pub fn client_spec(spec: &ServerSpec, port: u16) -> ClientSpec {
     }
 }
 
-/// The road to the server; what holds must hold on both.
+/// The transport to the server; most tests run on both.
 #[derive(Clone, Copy, Debug)]
-pub enum Road {
+pub enum Transport {
     Socket,
     Memory,
 }
 
-pub const ROADS: [Road; 2] = [Road::Socket, Road::Memory];
+pub const ROADS: [Transport; 2] = [Transport::Socket, Transport::Memory];
 
-/// A worker of a test: a channel, and what it counts.
+/// A worker of a test: a channel and its counters.
 pub struct Peer {
     pub channel: Box<dyn ParamChannel>,
     pub registration: Registration,
@@ -110,25 +110,25 @@ pub fn registration(partition: u32, attempt: i64, batches: u32) -> Registration 
 
 impl Peer {
     pub fn connect(
-        road: Road,
+        transport: Transport,
         client: &ClientSpec,
         parameters: usize,
         registration: Registration,
     ) -> Self {
-        Self::try_connect(road, client, parameters, registration, &CancelFlag::new()).unwrap()
+        Self::try_connect(transport, client, parameters, registration, &CancelFlag::new()).unwrap()
     }
 
     pub fn try_connect(
-        road: Road,
+        transport: Transport,
         client: &ClientSpec,
         parameters: usize,
         registration: Registration,
         cancel: &CancelFlag,
     ) -> Result<Self, ChannelError> {
         let hash = layout(parameters).hash();
-        let mut channel = match road {
-            Road::Socket => connect_remote(client, hash, parameters, cancel)?,
-            Road::Memory => connect(client, hash, parameters, cancel)?,
+        let mut channel = match transport {
+            Transport::Socket => connect_remote(client, hash, parameters, cancel)?,
+            Transport::Memory => connect(client, hash, parameters, cancel)?,
         };
         let position = channel.register(&registration)?.position;
         Ok(Self {
@@ -145,12 +145,12 @@ impl Peer {
         self.channel.pull(&mut self.center, &mut self.buffers).unwrap()
     }
 
-    /// The span of the next mini-batch.
+    /// Returns the span of the next mini-batch.
     pub fn span(&self) -> Span {
         Span { start: self.position, batches: 1, rows: 10 }
     }
 
-    /// Moves over the next mini-batch.
+    /// Advances by one mini-batch.
     pub fn advance(&mut self) {
         self.sequence += 1;
         self.position.batch += 1;
@@ -227,7 +227,7 @@ impl Peer {
 
 pub const TALLY: Tally = Tally { loss: 5.0, weight: 10.0 };
 
-/// How many threads of this process have the server's name.
+/// Returns the number of this process's threads with the server's name.
 pub fn server_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     tasks

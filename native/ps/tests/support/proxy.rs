@@ -1,4 +1,4 @@
-//! A TCP proxy that cuts connections and holds them up where a test wants it.
+//! A TCP proxy that cuts connections or holds them up on demand.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Relays to a server until it is dropped.
+/// A relay to a server, until it is dropped.
 pub struct Proxy {
     pub port: u16,
     shared: Arc<Shared>,
@@ -16,17 +16,17 @@ pub struct Proxy {
 
 #[derive(Default)]
 struct Shared {
-    /// Bytes that go up (to the server) and down before the connection is cut; each cut uses its value up.
+    /// The bytes that may still go up (to the server) and down before the connection is cut; a cut resets the limit.
     up: AtomicU64,
     down: AtomicU64,
-    /// What each of them begins with anew after a cut.
+    /// The values to which the limits are reset after a cut.
     up_again: AtomicU64,
     down_again: AtomicU64,
-    /// How long every piece is on its way, in microseconds.
+    /// The delay of every piece, in microseconds.
     delay: AtomicU64,
     connections: AtomicUsize,
     refusing: AtomicBool,
-    /// Whether a connection is held up where it would be cut, for as long as this is set.
+    /// True while a connection is held up in place of a cut.
     holding: AtomicBool,
     done: AtomicBool,
 }
@@ -66,17 +66,17 @@ impl Proxy {
         Self { port, shared, thread: Some(thread) }
     }
 
-    /// Cuts the connection after that many further bytes to the server.
+    /// Cuts the connection after this number of further bytes to the server.
     pub fn cut_up(&self, bytes: u64) {
         self.shared.up.store(bytes, Ordering::SeqCst);
     }
 
-    /// Cuts the connection after that many further bytes from the server.
+    /// Cuts the connection after this number of further bytes from the server.
     pub fn cut_down(&self, bytes: u64) {
         self.shared.down.store(bytes, Ordering::SeqCst);
     }
 
-    /// Cuts a connection whenever that many further bytes have gone to the server, or from it.
+    /// Cuts a connection after every `up` bytes to the server or `down` bytes from it.
     pub fn cut_every(&self, up: u64, down: u64) {
         self.shared.up_again.store(up, Ordering::SeqCst);
         self.shared.down_again.store(down, Ordering::SeqCst);
@@ -84,35 +84,35 @@ impl Proxy {
         self.cut_down(down);
     }
 
-    /// Lets every piece of up to 8 KiB take that long, either way.
+    /// Delays every piece of up to 8 KiB, in both directions.
     pub fn delay(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).unwrap();
         self.shared.delay.store(micros, Ordering::SeqCst);
     }
 
-    /// Holds the connection up after that many further bytes to the server, until [`Proxy::go_on`].
+    /// Holds the connection up after this number of further bytes to the server, until [`Proxy::go_on`].
     pub fn hold_up(&self, bytes: u64) {
         self.shared.holding.store(true, Ordering::SeqCst);
         self.cut_up(bytes);
     }
 
-    /// Holds the connection up after that many further bytes from the server, until [`Proxy::go_on`].
+    /// Holds the connection up after this number of further bytes from the server, until [`Proxy::go_on`].
     pub fn hold_down(&self, bytes: u64) {
         self.shared.holding.store(true, Ordering::SeqCst);
         self.cut_down(bytes);
     }
 
-    /// Lets a connection go on that is held up.
+    /// Releases a held-up connection.
     pub fn go_on(&self) {
         self.shared.holding.store(false, Ordering::SeqCst);
     }
 
-    /// Whether new connections are closed at once.
+    /// Closes new connections at once while `refusing`.
     pub fn refuse(&self, refusing: bool) {
         self.shared.refusing.store(refusing, Ordering::SeqCst);
     }
 
-    /// How many connections there have been.
+    /// Returns the number of connections so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::SeqCst)
     }
@@ -128,7 +128,8 @@ impl Drop for Proxy {
     }
 }
 
-/// Copies bytes one way until an end closes or what is left for this way runs out, which cuts both ways or holds this one up.
+/// Copies bytes one way until an end closes or the limit of this way is reached, which cuts both ways or holds this one
+/// up.
 fn relay(mut from: TcpStream, mut to: TcpStream, state: &Shared, up: bool) {
     let (left, again) =
         if up { (&state.up, &state.up_again) } else { (&state.down, &state.down_again) };

@@ -1,4 +1,4 @@
-//! A worker that speaks the protocol byte by byte, written from the table in `wire` and not with its code.
+//! A worker that sends the protocol byte by byte, written from the table in `wire` without its code.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -24,10 +24,10 @@ impl Raw {
         Self { stream }
     }
 
-    /// Dials and proves itself; `hash` and `parameters` are its layout.
+    /// Dials and authenticates; `hash` and `parameters` describe the layout.
     pub fn open(port: u16, fit: &str, secret: &str, hash: u64, parameters: u64) -> Self {
         let mut raw = Self::dial(port);
-        let (nonce, server) = raw.greet(VERSION);
+        let (nonce, server) = raw.handshake(VERSION);
         raw.send(&proof(
             secret,
             b"firesteel parameter server, client side",
@@ -41,7 +41,7 @@ impl Raw {
     }
 
     /// Sends message 1 and reads message 2; returns the client's nonce, and the server's nonce and proof.
-    pub fn greet(&mut self, version: u16) -> ([u8; 32], [u8; 64]) {
+    pub fn handshake(&mut self, version: u16) -> ([u8; 32], [u8; 64]) {
         let nonce = [9; 32];
         self.send(b"FSPS");
         self.send(&version.to_le_bytes());
@@ -57,7 +57,7 @@ impl Raw {
         (nonce, challenge)
     }
 
-    /// Sends bytes; that the server has closed already is no failure.
+    /// Sends bytes; a connection that the server has closed is not a failure.
     pub fn send(&mut self, bytes: &[u8]) {
         let _closed = self.stream.write_all(bytes);
     }
@@ -73,7 +73,7 @@ impl Raw {
         self.send(&[kind, 0, 0, 0]);
     }
 
-    /// The next reply; `None` when the server has closed.
+    /// Returns the next reply; `None` if the server has closed the connection.
     pub fn reply(&mut self) -> Option<Frame> {
         let mut header = [0; 12];
         self.stream.read_exact(&mut header).ok()?;
@@ -83,7 +83,7 @@ impl Raw {
         Some((header[8], body))
     }
 
-    /// The code and text of a failure, which must come next.
+    /// Returns the code and text of a failure, which must come next.
     pub fn failure(&mut self) -> (u16, String) {
         let (kind, body) = self.reply().expect("a failure");
         assert_eq!(kind, 134);
@@ -106,13 +106,13 @@ impl Raw {
         );
     }
 
-    /// Whether the server closes without another word.
+    /// Returns true if the server closes the connection without a reply.
     pub fn is_closed(&mut self) -> bool {
         self.reply().is_none()
     }
 }
 
-/// The fields of a window of one mini-batch of ten rows.
+/// Encodes the fields of a window of one mini-batch of ten rows.
 pub fn window(sequence: u64, epoch: u32, batch: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     bytes.extend(sequence.to_le_bytes());
@@ -126,7 +126,7 @@ pub fn window(sequence: u64, epoch: u32, batch: u32) -> Vec<u8> {
     bytes
 }
 
-/// A payload of this value for every parameter, with the tests' buffers.
+/// Encodes a payload of this value for every parameter, with the tests' buffers.
 pub fn payload(parameters: usize, value: f32) -> Vec<u8> {
     let mut bytes: Vec<u8> =
         std::iter::repeat_n(value.to_le_bytes(), parameters).flatten().collect();

@@ -1,4 +1,4 @@
-//! Fits whose workers hold rows out.
+//! Fits whose workers hold out rows.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use super::*;
 
 pub const PARAMETERS: usize = 40_000;
 
-/// A fit with rows held out and these controls.
+/// The specification of a fit with held-out rows and these controls.
 pub fn spec(workers: u32, epochs: u32, controls: Value) -> ServerSpec {
     let mut spec = server_spec(workers, epochs);
     spec.controls = serde_json::from_value(controls).unwrap();
@@ -26,8 +26,13 @@ pub fn holding(partition: u32, attempt: i64, batches: u32, held_out: u64) -> Reg
     Registration { held_out, ..registration(partition, attempt, batches) }
 }
 
-pub fn join(road: Road, spec: &ServerSpec, server: &Server, registration: Registration) -> Peer {
-    Peer::connect(road, &client_spec(spec, server.port()), PARAMETERS, registration)
+pub fn join(
+    transport: Transport,
+    spec: &ServerSpec,
+    server: &Server,
+    registration: Registration,
+) -> Peer {
+    Peer::connect(transport, &client_spec(spec, server.port()), PARAMETERS, registration)
 }
 
 impl Peer {
@@ -35,13 +40,13 @@ impl Peer {
         self.channel.evaluate(&mut self.center, &mut self.buffers).unwrap()
     }
 
-    /// Scores `rows` rows of this loss, which weigh 1 each.
+    /// Sends the scores of `rows` rows of this loss, each with weight 1.
     pub fn score(&mut self, epoch: u32, rows: u64, loss: f64) -> Answer {
         let rows = rows as f64;
         self.channel.score(epoch, &[rows, rows, rows * loss, rows]).unwrap()
     }
 
-    /// Asks until there is something else to do than to wait.
+    /// Asks until the assignment is not to wait.
     pub fn ask_on(&mut self) -> Assignment {
         let start = Instant::now();
         loop {

@@ -1,25 +1,25 @@
-//! Who holds which lease.
+//! The leases of workers.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use firesteel_core::{Answer, Registration, Tally, WorkerId};
+use firesteel_core::{Answer, Position, Registration, Tally, WorkerId};
 
-use super::{Control, Grant, Speaker, Terms, fenced};
-use crate::checkpoint::EARLIER;
+use super::{Control, LeaseHolder, RegisterOutcome};
 use crate::error::PsError;
-use crate::store::worker::{Lease, Worker};
-use crate::wire::Decision;
+use crate::model::{Decision, EARLIER_ATTEMPT};
+use crate::store::terms::Terms;
+use crate::store::worker::{Lease, WorkerRecord};
 
 impl Control {
-    /// Grants the lease if nobody else holds it.
+    /// Grants the lease if no other attempt holds it.
     pub(crate) fn register(
         &mut self,
         terms: &Terms,
         registration: &Registration,
         session: u64,
         now: Instant,
-    ) -> Result<Grant, PsError> {
+    ) -> Result<RegisterOutcome, PsError> {
         let Registration { worker: id, attempt, .. } = *registration;
         if self.ended.get(&id.partition).is_some_and(|ended| ended.contains(&attempt)) {
             return Err(fenced(id, attempt, "Spark reported it ended"));
@@ -27,15 +27,15 @@ impl Control {
         if !self.workers.contains_key(&id) {
             if self.workers.len() >= terms.workers as usize {
                 return Err(PsError::Protocol(format!(
-                    "worker {id} is one more than the fit's {}",
+                    "worker {id} exceeds the fit's {} workers",
                     terms.workers
                 )));
             }
-            self.workers.insert(id, Worker::new(*registration, terms.epochs));
+            self.workers.insert(id, WorkerRecord::new(*registration, terms.epochs));
         }
         let others = self.epoch_of_others(id);
         let Some(worker) = self.workers.get_mut(&id) else {
-            return Err(PsError::Internal(format!("worker {id} was not entered")));
+            return Err(PsError::Internal(format!("worker {id} was not recorded")));
         };
         if worker.registration.attempt > attempt {
             return Err(fenced(
@@ -50,12 +50,12 @@ impl Control {
                 || worker.waiting.last().is_some_and(|&last| last > attempt))
         {
             worker.waiting.insert(attempt);
-            return Ok(Grant::Held);
+            return Ok(RegisterOutcome::Held);
         }
         let known = worker.registration;
         if !newer && known != *registration {
             return Err(PsError::Protocol(format!(
-                "worker {id}: attempt {attempt} registers again with other rows"
+                "worker {id}: attempt {attempt} registered again with other rows"
             )));
         }
         let mut changed = None;
@@ -67,7 +67,7 @@ impl Control {
             worker.last = (0, Answer::default());
             worker.open = (0, Tally::default());
             worker.pending = None;
-            worker.owed = false;
+            worker.unread_round = false;
             if let Some((position, rows, tally)) =
                 worker.replace(*registration, terms.epochs, others)
             {
@@ -76,7 +76,7 @@ impl Control {
                     total.tally.add(Tally { loss: -tally.loss, weight: -tally.weight });
                 }
                 let before = match known.attempt {
-                    EARLIER => "the interrupted fit".to_owned(),
+                    EARLIER_ATTEMPT => "the interrupted fit".to_owned(),
                     attempt => format!("attempt {attempt}"),
                 };
                 let warning = format!(
@@ -87,14 +87,14 @@ impl Control {
                 changed = Some(warning);
             }
         }
-        let granted = Grant::Granted(worker.position, Arc::clone(&worker.activity));
+        let granted = RegisterOutcome::Granted(worker.position, Arc::clone(&worker.activity));
         if newer {
             self.decide(|| Decision::Forget { worker: id, attempt: known.attempt });
         }
         if let Some(warning) = changed {
             self.warn(warning);
         }
-        self.start_clock(terms.most, now);
+        self.start_clock(terms.max_duration, now);
         Ok(granted)
     }
 
@@ -107,7 +107,7 @@ impl Control {
         others.map(|(_, worker)| worker.position.epoch).min().unwrap_or(0)
     }
 
-    /// Forgets that an attempt waits for a lease.
+    /// Removes an attempt from those that wait for a lease.
     pub(crate) fn leave(&mut self, worker: WorkerId, attempt: i64) {
         if let Some(worker) = self.workers.get_mut(&worker) {
             worker.waiting.remove(&attempt);
@@ -132,13 +132,100 @@ impl Control {
         }
     }
 
-    /// Starts the grace of the lease whose connection was closed.
-    pub(crate) fn disconnected(&mut self, speaker: Speaker, now: Instant) {
+    /// Starts the grace period of a lease whose connection was closed.
+    pub(crate) fn disconnected(&mut self, holder: LeaseHolder, now: Instant) {
         if let Some(lease) =
-            self.workers.get_mut(&speaker.worker).and_then(|worker| worker.lease.as_mut())
-            && lease.session == speaker.session
+            self.workers.get_mut(&holder.worker).and_then(|worker| worker.lease.as_mut())
+            && lease.session == holder.session
         {
             lease.closed = Some(now);
         }
     }
+
+    /// Renews the lease and records the progress of the open window.
+    pub(crate) fn heartbeat(
+        &mut self,
+        holder: LeaseHolder,
+        position: Position,
+        rows: u64,
+        tally: Tally,
+        now: Instant,
+    ) -> Result<Answer, PsError> {
+        let worker = self.leased_worker(holder, now)?;
+        if position < worker.position {
+            return Err(PsError::Protocol(format!(
+                "worker {}: a heartbeat from before its last commit",
+                holder.worker
+            )));
+        }
+        worker.open = (rows, tally);
+        Ok(self.answer(holder.worker, 0))
+    }
+
+    /// Renews the lease while its holder waits inside the server.
+    pub(crate) fn renew(&mut self, holder: LeaseHolder, now: Instant) -> Result<(), PsError> {
+        self.leased_worker(holder, now).map(|_| ())
+    }
+
+    /// Releases the lease of a worker that has finished.
+    pub(crate) fn finish(
+        &mut self,
+        terms: &Terms,
+        holder: LeaseHolder,
+        now: Instant,
+    ) -> Result<(), PsError> {
+        if self
+            .workers
+            .get(&holder.worker)
+            .is_some_and(|worker| worker.finished && worker.registration.attempt == holder.attempt)
+        {
+            return Ok(());
+        }
+        let stop = self.is_stopping();
+        let worker = self.leased_worker(holder, now)?;
+        if worker.position.epoch < terms.epochs && !stop {
+            return Err(PsError::Protocol(format!(
+                "worker {} finished too early, at epoch {} mini-batch {} of {} epochs",
+                holder.worker, worker.position.epoch, worker.position.batch, terms.epochs
+            )));
+        }
+        worker.finished = true;
+        worker.lease = None;
+        worker.pending = None;
+        Ok(())
+    }
+
+    /// Returns the worker of a lease holder, and renews the lease. Fails if the attempt no longer holds it.
+    pub(super) fn leased_worker(
+        &mut self,
+        holder: LeaseHolder,
+        now: Instant,
+    ) -> Result<&mut WorkerRecord, PsError> {
+        let LeaseHolder { worker: id, attempt, session } = holder;
+        self.check_time(now);
+        let Some(worker) = self.workers.get_mut(&id) else {
+            return Err(PsError::Internal(format!(
+                "worker {id} sent a request before registering"
+            )));
+        };
+        let newest = worker.registration.attempt;
+        match &mut worker.lease {
+            Some(lease) if lease.attempt == attempt => {
+                lease.seen = now;
+                if lease.session == session {
+                    lease.closed = None;
+                }
+                Ok(worker)
+            }
+            _ if newest > attempt => {
+                Err(fenced(id, attempt, &format!("attempt {newest} has taken over")))
+            }
+            _ if worker.finished => Err(fenced(id, attempt, "the worker has finished")),
+            _ => Err(fenced(id, attempt, "Spark reported it ended")),
+        }
+    }
+}
+
+fn fenced(worker: WorkerId, attempt: i64, reason: &str) -> PsError {
+    PsError::Fenced { worker, attempt, reason: reason.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! What the state under the control lock says of the fit.
+//! Reports on the fit from the state under the control lock.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,16 +6,17 @@ use std::time::Instant;
 use firesteel_core::Tally;
 use firesteel_core::compression::Distortion;
 
-use super::{Control, EpochTotal, Evaluations, Terms};
+use super::{Control, EpochTotal, Evaluations};
 use crate::error::PsError;
-use crate::store::evaluation::Frozen;
-use crate::store::status::{
+use crate::model::status::{
     EpochStatus, FailureStatus, LedgerStatus, ServerStatus, ServerSummary, ValidationStatus,
 };
-use crate::store::worker::{Worker, mean};
+use crate::store::frozen::FrozenModel;
+use crate::store::terms::Terms;
+use crate::store::worker::{WorkerRecord, mean};
 
 impl Control {
-    /// Fails unless there is a trained model to give.
+    /// Fails if there is no trained model.
     pub(crate) fn check_trained(&self, terms: &Terms) -> Result<(), PsError> {
         if let Some((code, message)) = &self.failure {
             return Err(PsError::Reported { code: *code, message: message.clone() });
@@ -86,7 +87,7 @@ impl Control {
             bytes,
             workers: self.workers.values().map(|worker| worker.status(now, terms)).collect(),
             epochs: epochs.collect(),
-            rows_trained: self.workers.values().map(Worker::rows).sum(),
+            rows_trained: self.workers.values().map(WorkerRecord::rows).sum(),
             recent_loss: mean(recent),
             warnings: self.warnings.clone(),
             resumed: self.resumed,
@@ -124,8 +125,8 @@ impl Control {
         }
     }
 
-    /// The model that is to be restored and its version, where one is.
-    pub(crate) fn restored(&self) -> Option<(Arc<Frozen>, u64)> {
+    /// Returns the model of the best epoch and its version, if it is to be restored.
+    pub(crate) fn restored(&self) -> Option<(Arc<FrozenModel>, u64)> {
         let best = self.evaluations.as_ref()?.best()?;
         Some((Arc::clone(best.frozen.as_ref()?), best.version))
     }

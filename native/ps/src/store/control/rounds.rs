@@ -1,67 +1,78 @@
-//! Rounds: what has been contributed, and when a round closes.
+//! Rounds: the contributions, and the closing of a round.
 //!
-//! A contribution stays with its worker until the round closes over all live leases; only then are its mini-batches trained.
-//! So what a worker that died has contributed is simply not there, and its retry goes on before it.
+//! A contribution stays with its worker until the round closes over all live leases; only then do its mini-batches
+//! count as trained. If a worker dies, its contribution is dropped, and its retry resumes before it.
 
 use std::time::Instant;
 
 use firesteel_core::strategy::{Rhythm, Weight};
 use firesteel_core::{Answer, ErrorCode, WorkerId};
 
-use super::{Control, Decided, Entry, Evaluations, Freeze, Speaker, Terms};
+use super::{CheckedUpdate, Control, DecidedAnswer, Evaluations, FreezeTicket, LeaseHolder};
 use crate::error::PsError;
-use crate::store::round::Kept;
-use crate::store::turn::Turn;
-use crate::store::worker::Pending;
-use crate::wire::{Decision, Share, Window};
+use crate::model::{Decision, Share, WindowReport};
+use crate::store::contribution::RoundContribution;
+use crate::store::terms::Terms;
+use crate::store::ticket::Ticket;
+use crate::store::worker::PendingContribution;
 
-/// A round to be applied in its turn.
+/// A round that is to be closed in the order of its ticket.
 #[derive(Debug)]
-pub(crate) struct Closing {
-    pub(crate) turn: Turn,
-    /// The contributions in the order of the workers.
-    pub(crate) kept: Vec<Kept>,
-    /// The learning rate where the server follows the schedule: that of the least advanced contributor.
+pub(crate) struct ClosingRound {
+    pub(crate) ticket: Ticket,
+    /// The contributions, in the order of the workers.
+    pub(crate) contributions: Vec<RoundContribution>,
+    /// The learning rate of the least advanced contributor, if the server follows the schedule.
     pub(crate) learning_rate: Option<f64>,
-    /// Comes right behind the round.
-    pub(crate) freeze: Option<Freeze>,
+    /// The ticket to freeze the center variable directly behind the round.
+    pub(crate) freeze: Option<FreezeTicket>,
 }
 
-/// A worker's window, and the reductions of the learning rate that it knew of.
-type Told = (WorkerId, Window, u32);
+/// A worker's window in a round that closes.
+#[derive(Debug)]
+struct RoundEntry {
+    worker: WorkerId,
+    window: WindowReport,
+    /// The reductions of the learning rate that the worker knew of.
+    reductions_known: u32,
+}
 
 impl Control {
-    /// Enters a contribution, once. Tells whether it is new.
+    /// Records a contribution exactly once. Returns true if it is new.
     pub(crate) fn contribute(
         &mut self,
         terms: &Terms,
-        speaker: Speaker,
-        entry: Entry<'_>,
-        mut kept: Kept,
+        holder: LeaseHolder,
+        update: CheckedUpdate<'_>,
+        mut contribution: RoundContribution,
         now: Instant,
     ) -> Result<(Answer, bool), PsError> {
-        let window = *entry.window;
-        if let Some(pending) = &self.holder(speaker, now)?.pending {
+        let window = *update.window;
+        if let Some(pending) = &self.leased_worker(holder, now)?.pending {
             if pending.window.sequence == window.sequence {
-                return Ok((self.answer(speaker.worker, 0), false));
+                return Ok((self.answer(holder.worker, 0), false));
             }
             return Err(PsError::Protocol(format!(
-                "worker {}: window {} before the round of window {} is closed",
-                speaker.worker, window.sequence, pending.window.sequence
+                "worker {}: window {} arrived before the round of window {} closed",
+                holder.worker, window.sequence, pending.window.sequence
             )));
         }
-        if let Some(answer) = self.examine(terms, speaker, &entry, now)? {
+        if let Some(answer) = self.examine(terms, holder, &update, now)? {
             return Ok((answer, false));
         }
-        kept.rows = window.span.rows;
-        kept.weight = weight(&window, terms.weight);
-        let worker = self.holder(speaker, now)?;
-        worker.pending = Some(Pending { window, kept, told: worker.told });
-        Ok((self.answer(speaker.worker, 0), true))
+        contribution.rows = window.span.rows;
+        contribution.weight = weight(&window, terms.weight);
+        let worker = self.leased_worker(holder, now)?;
+        worker.pending = Some(PendingContribution {
+            window,
+            contribution,
+            reductions_known: worker.reductions_known,
+        });
+        Ok((self.answer(holder.worker, 0), true))
     }
 
-    /// Closes the open round if every live worker has contributed, and all of the fit's have started.
-    pub(crate) fn close_round(&mut self, terms: &Terms, now: Instant) -> Option<Closing> {
+    /// Closes the open round if every live worker has contributed and all workers of the fit have started.
+    pub(crate) fn close_round(&mut self, terms: &Terms, now: Instant) -> Option<ClosingRound> {
         self.check_start(terms, now);
         if self.failure.is_some() || self.started() < terms.workers as usize {
             return None;
@@ -70,61 +81,69 @@ impl Control {
             .workers
             .values()
             .filter(|worker| !worker.finished && worker.is_live(now, terms.lease))
-            // One that has trained everything, and read what its last round gave, only waits for the epochs to be judged.
-            .filter(|worker| worker.position.epoch < terms.epochs || worker.owed)
+            // A worker that has trained everything, and has read the result of its last round, only waits for the
+            // evaluation of epochs.
+            .filter(|worker| worker.position.epoch < terms.epochs || worker.unread_round)
             .peekable();
         live.peek()?;
         if live.any(|worker| worker.pending.is_none()) {
             return None;
         }
-        let (mut windows, mut kept) = (Vec::new(), Vec::new());
-        let (mut shares, mut silent) = (Vec::new(), Vec::new());
+        let (mut entries, mut contributions) = (Vec::new(), Vec::new());
+        let (mut shares, mut lapsed) = (Vec::new(), Vec::new());
         for (id, worker) in &mut self.workers {
             let Some(pending) = worker.pending.take() else { continue };
             let attempt = worker.registration.attempt;
             if worker.is_live(now, terms.lease) {
-                let (sequence, weight) = (pending.window.sequence, pending.kept.weight);
+                let (sequence, weight) = (pending.window.sequence, pending.contribution.weight);
                 shares.push(Share { worker: *id, attempt, sequence, weight });
-                windows.push((*id, pending.window, pending.told));
-                kept.push(pending.kept);
+                entries.push(RoundEntry {
+                    worker: *id,
+                    window: pending.window,
+                    reductions_known: pending.reductions_known,
+                });
+                contributions.push(pending.contribution);
             } else {
-                // It fell silent: should it come back, it must not go on behind a window that nobody applied.
+                // The lease lapsed: if the attempt returns, it must not continue after a window that was not applied.
                 worker.lease = None;
-                silent.push((*id, attempt));
+                lapsed.push((*id, attempt));
                 self.ended.entry(id.partition).or_default().insert(attempt);
             }
         }
-        let learning_rate = terms.follows.then(|| self.rate_of_round(terms, &windows)).flatten();
+        let learning_rate =
+            terms.follows_schedule.then(|| self.rate_of_round(terms, &entries)).flatten();
         self.decide(|| Decision::Close { shares, learning_rate });
-        for (worker, attempt) in silent {
+        for (worker, attempt) in lapsed {
             self.decide(|| Decision::Forget { worker, attempt });
         }
-        let ended = self.record(terms, &windows, kept.iter().any(|kept| kept.weight > 0.0));
-        let turn = Turn::behind(&mut self.tail, terms.stops);
+        let ended = self.record(terms, &entries, contributions.iter().any(|one| one.weight > 0.0));
+        let ticket = Ticket::issue(&mut self.tail, terms.ticket_steps);
         if ended {
             self.check_trained_all(terms);
         }
         let freeze = if ended { self.advance(terms, now) } else { None };
-        Some(Closing { turn, kept, learning_rate, freeze })
+        Some(ClosingRound { ticket, contributions, learning_rate, freeze })
     }
 
-    fn rate_of_round(&self, terms: &Terms, windows: &[Told]) -> Option<f64> {
-        let (id, window, _) = windows.iter().min_by_key(|(_, window, _)| window.span.start)?;
+    fn rate_of_round(&self, terms: &Terms, entries: &[RoundEntry]) -> Option<f64> {
+        let RoundEntry { worker, window, .. } =
+            entries.iter().min_by_key(|entry| entry.window.span.start)?;
         let reductions = self.evaluations.as_ref().map_or(0, Evaluations::reductions);
-        terms.schedule.rate(window, self.workers.get(id)?.registration.batches, reductions)
+        terms.schedule.rate(window, self.workers.get(worker)?.registration.batches, reductions)
     }
 
-    /// Writes the windows of a closed round down; one in which nobody trained is no update.
-    /// Tells whether an epoch ended for anybody.
-    fn record(&mut self, terms: &Terms, windows: &[Told], trained: bool) -> bool {
+    /// Records the windows of a closed round; a round in which nothing was trained is not an update. Returns true if a
+    /// worker's epoch ended.
+    fn record(&mut self, terms: &Terms, entries: &[RoundEntry], trained: bool) -> bool {
         self.version += u64::from(trained);
         let answer = Answer { version: self.version, ..Answer::default() };
         let mut ended = false;
-        for (id, window, told) in windows {
+        for RoundEntry { worker, window, reductions_known } in entries {
             let mut last = None;
-            if let Some(worker) = self.workers.get_mut(id) {
-                let rate = terms.schedule.rate(window, worker.registration.batches, *told);
-                worker.owed = true;
+            if let Some(worker) = self.workers.get_mut(worker) {
+                let rate =
+                    terms.schedule.rate(window, worker.registration.batches, *reductions_known);
+                worker.unread_round = true;
                 worker.record(window, answer, worker.registration.attempt, rate);
                 if worker.position.batch == 0 {
                     ended = true;
@@ -137,44 +156,47 @@ impl Control {
         ended
     }
 
-    /// Takes a turn for reading what the round of a contribution gave; `None` while the round is open.
+    /// Issues a ticket to read the result of a contribution's round; `None` while the round is open.
     pub(crate) fn round(
         &mut self,
         terms: &Terms,
-        speaker: Speaker,
+        holder: LeaseHolder,
         sequence: u64,
         now: Instant,
-    ) -> Result<Option<(Turn, Decided)>, PsError> {
+    ) -> Result<Option<(Ticket, DecidedAnswer)>, PsError> {
         let (version, failed) = (self.version, self.failure.is_some());
-        let worker = self.holder(speaker, now)?;
+        let worker = self.leased_worker(holder, now)?;
         let waits =
             worker.pending.as_ref().is_some_and(|pending| pending.window.sequence == sequence);
         if !waits && (sequence == 0 || worker.last.0 != sequence) {
             return Err(PsError::Protocol(format!(
-                "worker {}: window {sequence} is in no round",
-                speaker.worker
+                "worker {}: window {sequence} does not belong to a round",
+                holder.worker
             )));
         }
-        // A fit that ends early closes its last round as any other: over what all live workers have given.
+        // A fit that ends early closes its last round like any other, over the contributions of all live workers.
         if waits && !failed {
-            self.renew_task(speaker, now);
+            self.renew_task(holder, now);
             return Ok(None);
         }
-        worker.owed = false;
+        worker.unread_round = false;
         worker.pulled = version;
         self.pulls += 1;
-        let ticket = self.decide(|| Decision::Read { worker: speaker.worker, round: true });
-        let answer = self.answer(speaker.worker, 0);
-        Ok(Some((Turn::behind(&mut self.tail, terms.stops), Decided { answer, ticket })))
+        let decision = self.decide(|| Decision::Read { worker: holder.worker, round: true });
+        let answer = self.answer(holder.worker, 0);
+        Ok(Some((
+            Ticket::issue(&mut self.tail, terms.ticket_steps),
+            DecidedAnswer { answer, decision },
+        )))
     }
 
     /// Renews the leases of all workers of a task: they share its thread, and one of them waits.
-    fn renew_task(&mut self, speaker: Speaker, now: Instant) {
-        let partition = speaker.worker.partition;
+    fn renew_task(&mut self, holder: LeaseHolder, now: Instant) {
+        let partition = holder.worker.partition;
         let task = WorkerId { partition, index: 0 }..=WorkerId { partition, index: u32::MAX };
         for (_, worker) in self.workers.range_mut(task) {
             if let Some(lease) = &mut worker.lease
-                && lease.attempt == speaker.attempt
+                && lease.attempt == holder.attempt
             {
                 lease.seen = now;
             }
@@ -189,8 +211,8 @@ impl Control {
         }
         if now.saturating_duration_since(terms.opened) >= terms.start_timeout {
             let message = format!(
-                "{there} of {all} workers have started within {:.1} s, but strategy '{}' trains in rounds of all of them: \
-                 give the fit {all} slots at a time, or fewer workers",
+                "{there} of {all} workers have started within {:.1} s, but strategy '{}' trains in rounds of all workers: \
+                 give the fit {all} slots at the same time, or use fewer workers",
                 terms.start_timeout.as_secs_f64(),
                 terms.strategy
             );
@@ -199,8 +221,8 @@ impl Control {
     }
 }
 
-/// What a window counts in its round: nothing if nothing was trained.
-fn weight(window: &Window, weight: Weight) -> f64 {
+/// Returns the weight of a window in its round: 0 if nothing was trained.
+fn weight(window: &WindowReport, weight: Weight) -> f64 {
     match weight {
         _ if window.span.batches == 0 => 0.0,
         Weight::Rows => window.span.rows as f64,

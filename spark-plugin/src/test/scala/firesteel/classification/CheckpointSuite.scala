@@ -217,7 +217,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     refused(
       foreign,
       rewrite(foreign)(_ => "the weights of another program".getBytes),
-      "no checkpoint of Firesteel"
+      "not a Firesteel checkpoint"
     )
     val unread = left()
     val file = checkpoints(unread).last
