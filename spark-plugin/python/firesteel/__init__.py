@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from firesteel.fit_warnings import FitWarning
 from firesteel.network import BaseNetwork, Network, Node
-from firesteel.saved import load_network, load_weights
+from firesteel.persistence import load_network, load_weights
 from firesteel.spark import session, spark_jars
 from firesteel.torchscript import TorchScriptNetwork
 

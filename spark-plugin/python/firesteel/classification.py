@@ -14,7 +14,7 @@ from pyspark.ml.util import JavaMLReadable
 
 from firesteel.params.feature import FeatureOptions, FeatureSetters
 from firesteel.params.loss import LossOptions, LossParams, LossSetters, loss_param
-from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
+from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, expose_signature
 
 __all__ = ["NetworkClassificationModel", "NetworkClassifier"]
 
@@ -39,7 +39,7 @@ class ClassifierOptions(EstimatorOptions, FeatureOptions, LossOptions, total=Fal
     thresholds: list[float]
 
 
-@keywords(ClassifierOptions)
+@expose_signature(ClassifierOptions)
 class NetworkClassifier(
     NetworkEstimation["NetworkClassificationModel"],
     _JavaProbabilisticClassifier["NetworkClassificationModel"],

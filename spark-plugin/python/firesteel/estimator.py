@@ -6,20 +6,20 @@ from typing import Any, Self, Unpack
 
 from pyspark.ml.util import JavaMLReadable
 
-from firesteel.params.multiple import MultipleOptions, MultipleParams, MultipleSetters
-from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
+from firesteel.params.multi_io import MultiIOOptions, MultiIOParams, MultiIOSetters
+from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, expose_signature
 
 __all__ = ["NetworkEstimator", "NetworkModel"]
 
 
-class NetworkEstimatorOptions(EstimatorOptions, MultipleOptions, total=False):
+class NetworkEstimatorOptions(EstimatorOptions, MultiIOOptions, total=False):
     """Keyword arguments of :class:`NetworkEstimator`, which has a param for each."""
 
 
-@keywords(NetworkEstimatorOptions)
+@expose_signature(NetworkEstimatorOptions)
 class NetworkEstimator(
     NetworkEstimation["NetworkModel"],
-    MultipleSetters,
+    MultiIOSetters,
     JavaMLReadable["NetworkEstimator"],
 ):
     """Trains a neural network of any number of inputs and outputs.
@@ -79,7 +79,7 @@ class NetworkEstimator(
         return NetworkModel(java_model)
 
 
-class NetworkModel(NetworkModelBase, MultipleParams, JavaMLReadable["NetworkModel"]):
+class NetworkModel(NetworkModelBase, MultiIOParams, JavaMLReadable["NetworkModel"]):
     """A network that was trained by a :class:`NetworkEstimator`.
 
     ``transform`` appends a column for each output to batch and to streaming DataFrames: what comes

@@ -19,7 +19,7 @@ from firesteel.params.loss import (
     LossSetters,
     loss_param,
 )
-from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
+from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, expose_signature
 
 __all__ = ["NetworkRegressionModel", "NetworkRegressor"]
 
@@ -40,7 +40,7 @@ class RegressorOptions(EstimatorOptions, FeatureOptions, LossOptions, HuberOptio
     predictionCol: str
 
 
-@keywords(RegressorOptions)
+@expose_signature(RegressorOptions)
 class NetworkRegressor(
     NetworkEstimation["NetworkRegressionModel"],
     _JavaRegressor["NetworkRegressionModel"],

@@ -35,7 +35,7 @@ class EstimatorOptions(NetworkOptions, TrainingOptions, total=False):
     weightCol: str
 
 
-def keywords(options: type) -> Callable[[C], C]:
+def expose_signature(options: type) -> Callable[[C], C]:
     """Shows what a class takes, a TypedDict, where notebooks complete and explain arguments."""
     names = sorted(options.__annotations__)
     shown = Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in names])

@@ -20,7 +20,7 @@ except ImportError as error:
 
 from firesteel import torch_graph
 from firesteel.network import BaseNetwork, Network
-from firesteel.torch_straighten import asks_for_kernels, straightened
+from firesteel.torch_branches import asks_for_kernels, inline_static_branches
 from firesteel.torchscript import TorchScriptNetwork
 
 _TYPES = {"float32": torch.float32, "int64": torch.int64}
@@ -121,7 +121,7 @@ def export_onnx(
             # The way through TorchScript serves scripted modules too, and keeps an LSTM as one.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                straightened(module, inputs) if asks_for_kernels(module) else module,
+                inline_static_branches(module, inputs) if asks_for_kernels(module) else module,
                 inputs,
                 fspath(path),
                 input_names=input_names,

@@ -13,8 +13,8 @@ import torchvision
 from firesteel import TorchScriptNetwork, from_torch
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
 from firesteel.estimator import NetworkEstimator
+from firesteel.torch_branches import inline_static_branches
 from firesteel.torch_export import export_onnx
-from firesteel.torch_straighten import straightened
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from pyspark.sql import DataFrame, SparkSession
@@ -281,7 +281,7 @@ def test_a_scripted_transformer_is_written_as_onnx_for_any_rows(
 
 def test_how_long_a_list_is_stays_a_question_where_values_decide_what_it_holds() -> None:
     scripted = torch.jit.script(Filled()).eval()
-    function = straightened(scripted, [torch.zeros(1, 4)])
+    function = inline_static_branches(scripted, [torch.zeros(1, 4)])
     for rows in (torch.ones(2, 4), -torch.ones(2, 4)):
         with torch.no_grad():
             torch.testing.assert_close(function(rows), scripted(rows))

@@ -16,7 +16,7 @@ from firesteel.distkeras.history import (
     history_executors_average,
     history_of,
 )
-from firesteel.distkeras.models import as_network, is_keras, like, output_names
+from firesteel.distkeras.models import as_network, clone_with_weights, is_keras, output_names
 from firesteel.distkeras.optimizers import optimizer_params
 from firesteel.distkeras.training import fit
 from firesteel.distkeras.utils import pickle_object
@@ -175,7 +175,7 @@ class Trainer(ABC):
         return network
 
     def _result(self, given: Any, fitted: NetworkModelBase) -> Any:
-        return like(given, fitted.weights) if is_keras(given) else fitted
+        return clone_with_weights(given, fitted.weights) if is_keras(given) else fitted
 
     def _trained(self, result: Any, commits: int) -> None:
         """Keeps what a training came to."""

@@ -56,14 +56,14 @@ def values(frame: DataFrame, name: str) -> Column:
     return column.cast("array<double>")
 
 
-def readable(frame: DataFrame, name: str) -> Column | None:
+def as_estimator_column(frame: DataFrame, name: str) -> Column | None:
     """The column as estimators read it, where it is not such a column already."""
     kind = data_type(frame, name)
     nested = isinstance(kind, ArrayType) and isinstance(kind.elementType, ArrayType)
     return values(frame, name) if nested or isinstance(kind, OldVectorUDT) else None
 
 
-def let(value: Column, body: Callable[[Column], Column]) -> Column:
+def bind_once(value: Column, body: Callable[[Column], Column]) -> Column:
     """An expression of a value that is computed once, however often the expression has it."""
     return F.get(F.transform(F.array(value), body), 0)
 
@@ -88,4 +88,4 @@ def class_index(frame: DataFrame, name: str) -> Column:
             .otherwise(F.raise_error(F.concat(F.lit(problem), shown)))
         )
 
-    return let(values(frame, name), index)
+    return bind_once(values(frame, name), index)

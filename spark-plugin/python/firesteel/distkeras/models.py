@@ -68,14 +68,14 @@ def _starting(network: BaseNetwork, weights: Mapping[str, NDArray[Any]] | None) 
     return network
 
 
-def like(given: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
+def clone_with_weights(given: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
     """A Keras model like the one that was given, with these weights."""
     from firesteel.keras import to_keras
 
     return to_keras(weights, given)
 
 
-def members(weights: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+def split_ensemble(weights: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
     """The weights of each member of an ensemble."""
     found: dict[int, dict[str, NDArray[Any]]] = {}
     for name, tensor in weights.items():

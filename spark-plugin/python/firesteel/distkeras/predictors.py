@@ -9,10 +9,10 @@ from uuid import uuid4
 
 from pyspark.sql import DataFrame
 
-from firesteel.distkeras.columns import readable, reference
+from firesteel.distkeras.columns import as_estimator_column, reference
 from firesteel.distkeras.models import as_network
 from firesteel.params.feature import FeatureParams
-from firesteel.params.multiple import MultipleParams
+from firesteel.params.multi_io import MultiIOParams
 
 __all__ = ["ModelPredictor", "Predictor"]
 
@@ -63,7 +63,7 @@ class ModelPredictor(Predictor):
         output_col: str | Sequence[str] = "prediction",
     ) -> None:
         super().__init__(keras_model)
-        for kind, scale in ((FeatureParams, "featuresScale"), (MultipleParams, "featuresScales")):
+        for kind, scale in ((FeatureParams, "featuresScale"), (MultiIOParams, "featuresScales")):
             if isinstance(keras_model, kind) and keras_model.isSet(scale):
                 raise ValueError(f"a model with {scale} predicts by its own transform")
         self.features_column = [features_col] if isinstance(features_col, str) else features_col
@@ -88,7 +88,7 @@ class ModelPredictor(Predictor):
         mark = f"_{uuid4().hex}"
         columns, prepared = [], dataframe
         for index, name in enumerate(self.features_column):
-            flat = readable(dataframe, name)
+            flat = as_estimator_column(dataframe, name)
             columns.append(name if flat is None else f"{mark}_{index}")
             if flat is not None:
                 prepared = prepared.withColumn(columns[-1], flat)

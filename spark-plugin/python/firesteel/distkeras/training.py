@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from firesteel.classification import NetworkClassifier
-from firesteel.distkeras.columns import class_index, data_type, is_list, readable, values
+from firesteel.distkeras.columns import as_estimator_column, class_index, data_type, is_list, values
 from firesteel.distkeras.losses import Loss, resolve
 from firesteel.estimator import NetworkEstimator
 from firesteel.network import BaseNetwork
@@ -74,7 +74,10 @@ def fit(
     if any(smoothing):
         params = {**params, "labelSmoothing": max(smoothing)}
     prepared = _Prepared(dataframe)
-    inputs = [prepared.column(name, "input", readable(dataframe, name)) for name in features_cols]
+    inputs = [
+        prepared.column(name, "input", as_estimator_column(dataframe, name))
+        for name in features_cols
+    ]
     only = losses[0]
     if len(losses) == len(features_cols) == 1 and loss_weights is None and not only.numbers:
         label_col = label_cols[0]
@@ -86,7 +89,7 @@ def fit(
             **params,
         )
         model = classifier.fit(prepared.rows(params))
-        return _reading(model, featuresCol=features_cols[0], labelCol=label_col)
+        return _restore_column_params(model, featuresCol=features_cols[0], labelCol=label_col)
     outputs = [
         prepared.column(name, "output", _target(dataframe, name, one))
         for name, one in zip(label_cols, losses, strict=True)
@@ -104,7 +107,7 @@ def fit(
         **params,
     )
     fitted = estimator.fit(prepared.rows(params))
-    return _reading(fitted, featuresCols=features_cols, labelCols=label_cols)
+    return _restore_column_params(fitted, featuresCols=features_cols, labelCols=label_cols)
 
 
 class _Prepared:
@@ -134,7 +137,7 @@ class _Prepared:
         return self._dataframe.orderBy(F.rand()) if params["shuffle"] else self._dataframe
 
 
-def _reading(model: NetworkModelBase, **columns: str | list[str]) -> NetworkModelBase:
+def _restore_column_params(model: NetworkModelBase, **columns: str | list[str]) -> NetworkModelBase:
     """The model, with the columns that were given for its own."""
     for name, column in columns.items():
         model.set(model.getParam(name), column)
@@ -157,7 +160,7 @@ def _target(dataframe: DataFrame, name: str, loss: Loss) -> Column | None:
     numbers = values(dataframe, name)
     first = dataframe.select(F.size(numbers)).first()
     # To Keras a list of one number is that number.
-    return F.get(numbers, 0) if first and first[0] == 1 else readable(dataframe, name)
+    return F.get(numbers, 0) if first and first[0] == 1 else as_estimator_column(dataframe, name)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from firesteel.distkeras.columns import let, reference, values
+from firesteel.distkeras.columns import bind_once, reference, values
 
 __all__ = [
     "BinaryLabelTransformer",
@@ -225,7 +225,7 @@ class ReshapeTransformer(Transformer):
             )
             return F.when(rest == 0, _nest(numbers, sizes)).otherwise(F.raise_error(problem))
 
-        lists = let(values(dataframe, self.input_column), nested)
+        lists = bind_once(values(dataframe, self.input_column), nested)
         return dataframe.withColumn(self.output_column, lists)
 
 
@@ -315,7 +315,7 @@ class LabelIndexTransformer(Transformer):
     def transform(self, dataframe: DataFrame) -> DataFrame:
         """Adds the column of class indices."""
         numbers = F.slice(values(dataframe, self.input_column), 1, self.output_dimensionality)
-        return dataframe.withColumn(self.output_column, let(numbers, self._index))
+        return dataframe.withColumn(self.output_column, bind_once(numbers, self._index))
 
     def _index(self, numbers: Column) -> Column:
         sure = F.transform(numbers, lambda value: value >= self.activation_threshold)

@@ -13,7 +13,7 @@ from firesteel.keras import activations, images, layers, recurrent
 from firesteel.keras.builder import Builder, KerasConversionError, Value, keras, refuse
 from firesteel.network import Network
 
-SINGLE: dict[str, Callable[[Builder, Any, str, Value], Value]] = {
+UNARY_LAYERS: dict[str, Callable[[Builder, Any, str, Value], Value]] = {
     "Dense": layers.dense,
     "Embedding": layers.embedding,
     "BatchNormalization": layers.batch_normalization,
@@ -48,7 +48,7 @@ SINGLE: dict[str, Callable[[Builder, Any, str, Value], Value]] = {
 }
 """What converts each layer of one input, by its name in `keras.layers`."""
 
-SEVERAL: dict[str, Callable[[Builder, Any, str, list[Value]], Value]] = {
+MERGE_LAYERS: dict[str, Callable[[Builder, Any, str, list[Value]], Value]] = {
     "Add": layers.merge,
     "Subtract": layers.merge,
     "Multiply": layers.merge,
@@ -204,14 +204,14 @@ def _walk(
 def _layer(build: Builder, layer: Any, name: str, read: list[Value]) -> Value:
     kind = type(layer).__name__
     genuine = getattr(keras().layers, kind, None) is type(layer)
-    if genuine and kind in SEVERAL:
-        return SEVERAL[kind](build, layer, name, read)
-    if not genuine or kind not in SINGLE:
-        known = ", ".join(sorted([*SINGLE, *SEVERAL]))
+    if genuine and kind in MERGE_LAYERS:
+        return MERGE_LAYERS[kind](build, layer, name, read)
+    if not genuine or kind not in UNARY_LAYERS:
+        known = ", ".join(sorted([*UNARY_LAYERS, *MERGE_LAYERS]))
         raise refuse(layer, f"layers of this class are not known; known are {known}")
     if len(read) != 1:
         raise refuse(layer, f"it reads {len(read)} tensors, not one")
-    return SINGLE[kind](build, layer, name, read[0])
+    return UNARY_LAYERS[kind](build, layer, name, read[0])
 
 
 def _check(layer: Any, node: Any, seen: set[int]) -> None:

@@ -23,7 +23,7 @@ _LOSSES = (
 )
 
 
-class MultipleParams(HuberParams, HasOutputCols):
+class MultiIOParams(HuberParams, HasOutputCols):
     """Columns for each of a network's inputs and outputs, and a loss for each output."""
 
     featuresCols: Param[list[str]] = Param(
@@ -92,8 +92,8 @@ class MultipleParams(HuberParams, HasOutputCols):
         return self._set(outputCols=value)
 
 
-class MultipleSetters(HuberSetters, MultipleParams):
-    """Setters of :class:`MultipleParams`, for estimators."""
+class MultiIOSetters(HuberSetters, MultiIOParams):
+    """Setters of :class:`MultiIOParams`, for estimators."""
 
     def setFeaturesScales(self, value: list[float]) -> Self:
         """Sets :py:attr:`featuresScales`."""
@@ -112,8 +112,8 @@ class MultipleSetters(HuberSetters, MultipleParams):
         return self._set(lossWeights=value)
 
 
-class MultipleOptions(HuberOptions, total=False):
-    """Keyword arguments for :class:`MultipleParams`."""
+class MultiIOOptions(HuberOptions, total=False):
+    """Keyword arguments for :class:`MultiIOParams`."""
 
     featuresCols: list[str]
     featuresScales: list[float]

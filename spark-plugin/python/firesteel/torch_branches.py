@@ -41,7 +41,7 @@ def asks_for_kernels(module: nn.Module) -> TypeGuard[torch.jit.ScriptModule]:
     return len(graph.findAllNodes(_QUESTION, True)) > 0
 
 
-def straightened(module: torch.jit.ScriptModule, examples: Sequence[Tensor]) -> Any:
+def inline_static_branches(module: torch.jit.ScriptModule, examples: Sequence[Tensor]) -> Any:
     """What a scripted module in evaluation mode computes, as a function without such branches.
 
     A branch is decided where its condition depends on shapes, element types and the like, is the

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firesteel.distkeras.base import METRICS, Trainer
-from firesteel.distkeras.models import is_keras, like, members, without_weights
+from firesteel.distkeras.models import clone_with_weights, is_keras, split_ensemble, without_weights
 from firesteel.network import BaseNetwork
 from firesteel.stages import NetworkModelBase
 
@@ -132,7 +132,7 @@ class EnsembleTrainer(Trainer):
     def _result(self, given: Any, fitted: NetworkModelBase) -> Any:
         if not is_keras(given):
             return fitted
-        return [like(given, weights) for weights in members(fitted.weights)]
+        return [clone_with_weights(given, weights) for weights in split_ensemble(fitted.weights)]
 
     def _trained(self, result: Any, commits: int) -> None:
         """Keeps the model that was given: the members are several."""
