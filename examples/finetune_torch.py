@@ -1,4 +1,4 @@
-"""A network that PyTorch trained on the digits 0 to 4 learns 5 to 9 from a few hundred images.
+"""Fine-tunes a PyTorch network from the digits 0 to 4 to 5 to 9 with a few hundred images.
 
     python examples/finetune_torch.py
 
@@ -62,7 +62,7 @@ evaluator = MulticlassClassificationEvaluator(metricName="accuracy")
 
 
 def learn(module: nn.Module, rows: int) -> tuple[NetworkClassificationModel, float]:
-    """Trains on so many images; the model, and its accuracy on all test images."""
+    """Trains on this many images; returns the model and its accuracy on all test images."""
     classifier = NetworkClassifier(
         network=firesteel.from_torch(module), strategy="single", batchSize=16, epochs=20, seed=1
     )
@@ -71,7 +71,7 @@ def learn(module: nn.Module, rows: int) -> tuple[NetworkClassificationModel, flo
 
 
 def reset(module: nn.Module) -> None:
-    """Gives a layer random weights."""
+    """Resets a layer to random weights."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         module.reset_parameters()
 

@@ -1,4 +1,4 @@
-"""Scores timetables as they arrive, with a pipeline that was trained before.
+"""Scores arriving timetables with a saved pipeline.
 
     python examples/streaming.py
 
@@ -71,7 +71,7 @@ scored = model.transform(days).select(
 
 
 def start(**trigger: str | bool) -> StreamingQuery:
-    """Starts the job, or goes on with it: the checkpoint knows which files are done."""
+    """Starts or resumes the job: the checkpoint records the files that are done."""
     return (
         scored.writeStream.format("parquet")
         .option("path", str(results / "scored"))
@@ -82,7 +82,7 @@ def start(**trigger: str | bool) -> StreamingQuery:
 
 
 def arrive(day: int) -> None:
-    """Puts a day's timetable where the job looks, whole: a name with a dot is not looked at."""
+    """Moves a day's timetable into the job's folder in one step; names with a dot are ignored."""
     hidden = arriving / f".{day}"
     rows = flights[(flights.month == 12) & (flights.day == day)]
     rows[timetable].to_json(hidden, orient="records", lines=True)
@@ -90,7 +90,7 @@ def arrive(day: int) -> None:
 
 
 def report(query: StreamingQuery) -> None:
-    """Prints what the batches came to."""
+    """Prints the number of flights and the time for each file."""
     batches = [batch for batch in query.recentProgress if batch.numInputRows]
     seconds = statistics.median(batch.durationMs["triggerExecution"] / 1000 for batch in batches)
     rows = sum(batch.numInputRows for batch in batches)

@@ -45,7 +45,7 @@ def write_entry(jar: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def pack(libtorch: Path, stubs: Path, target: Path) -> None:
-    """Writes the natives jar from the folders of libtorch and of the CUDA stand-ins."""
+    """Writes the natives jar from the folders of libtorch and of the CUDA stubs."""
     version = (libtorch / "build-version").read_text().strip()
     index = [f"version={version}", f"libraries={','.join(LIBRARIES)}"]
     target.parent.mkdir(parents=True, exist_ok=True)

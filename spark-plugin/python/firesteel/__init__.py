@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _OPTIONAL = {"from_keras": "firesteel.keras", "from_torch": "firesteel.torch_import"}
-"""What needs a package that is optional, and the module that imports it."""
+"""Functions that need an optional package, and the module that imports it."""
 
 
 def __getattr__(name: str) -> Any:

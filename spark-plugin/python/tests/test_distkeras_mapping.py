@@ -1,4 +1,4 @@
-"""What trainers make of the optimizers, losses and labels of Keras, and what utilities compute."""
+"""The mapping of Keras's optimizers, losses and labels, and the utilities."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_setters_set_what_getters_give() -> None:
 
 
 class Recorder(ADAG):
-    """Trains nothing, and keeps what it was asked for."""
+    """A trainer that trains nothing and records its arguments."""
 
     def __init__(self) -> None:
         super().__init__(object(), "sgd", "mse")

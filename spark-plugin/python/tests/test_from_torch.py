@@ -1,4 +1,4 @@
-"""Modules of PyTorch as networks: how they are compiled, what they take, what is refused."""
+"""PyTorch modules as networks: compilation, inputs, errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def loaded(network: TorchScriptNetwork) -> torch.jit.ScriptModule:
 
 
 class Scripted(nn.Module):
-    """Branches on its values, which only scripting keeps; two inputs, two outputs."""
+    """A module that branches on values, which only scripting keeps; two inputs, two outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Scripted(nn.Module):
 
 
 class Symbolic(nn.Module):
-    """TorchScript has neither its settings nor its ``**unused``; its layers know their mode."""
+    """A module with settings and ``**unused``, which TorchScript lacks; its layers have a mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Symbolic(nn.Module):
 
 
 class Traced(nn.Module):
-    """Makes numbers of its tensors, so that only a trace with examples follows it."""
+    """A module that converts tensors to numbers, which only a trace with examples supports."""
 
     def __init__(self, dropout: float = 0.0, rows: int | None = None) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ def test_a_network_gives_its_module_back_with_other_weights() -> None:
 
 
 class Tied(nn.Module):
-    """Two layers of one weight, a mask of minus infinities and a mask of truth values."""
+    """Two layers with one weight, a mask of minus infinities and a boolean mask."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The wheels alone, installed where nothing else of the project is."""
+"""The wheels, installed without anything else of the project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).with_name("wheel_program.py")
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What wheel_program.py saw."""
+    """The output of wheel_program.py."""
     tmp_path = tmp_path_factory.mktemp("wheels")
     wheels = sorted((ROOT / "dist").glob("*.whl"))
     names = [wheel.name for wheel in wheels]

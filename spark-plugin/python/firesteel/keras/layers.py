@@ -1,4 +1,4 @@
-"""Keras's dense, normalising, shaping and merging layers as layers of the network."""
+"""Keras's dense, normalization, shape and merge layers."""
 
 from __future__ import annotations
 

@@ -64,23 +64,23 @@ class MultiIOParams(HuberParams, HasOutputCols):
     )
 
     def getFeaturesCols(self) -> list[str]:
-        """Gives :py:attr:`featuresCols` or its default."""
+        """Returns :py:attr:`featuresCols` or its default."""
         return self.getOrDefault(self.featuresCols)
 
     def getFeaturesScales(self) -> list[float]:
-        """Gives :py:attr:`featuresScales` or its default."""
+        """Returns :py:attr:`featuresScales` or its default."""
         return self.getOrDefault(self.featuresScales)
 
     def getLabelCols(self) -> list[str]:
-        """Gives :py:attr:`labelCols` or its default."""
+        """Returns :py:attr:`labelCols` or its default."""
         return self.getOrDefault(self.labelCols)
 
     def getLosses(self) -> list[str]:
-        """Gives :py:attr:`losses` or its default."""
+        """Returns :py:attr:`losses` or its default."""
         return self.getOrDefault(self.losses)
 
     def getLossWeights(self) -> list[float]:
-        """Gives :py:attr:`lossWeights` or its default."""
+        """Returns :py:attr:`lossWeights` or its default."""
         return self.getOrDefault(self.lossWeights)
 
     def setFeaturesCols(self, value: list[str]) -> Self:
