@@ -8,8 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # cargo, sbt and pytest each take all cores: never two at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel demo example learn test lint lint-rust lint-python \
-        lint-scala test-rust test-scala test-python test-e2e format bench clean
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test lint lint-rust \
+        lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
@@ -29,7 +29,7 @@ wheels := build/.stamps/wheels
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
 rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/build.rs) \
                 $(call files,native/*/src native/*/Cargo.toml)
-sbt_sources := build.sbt project/build.properties project/plugins.sbt
+sbt_sources := build.sbt project/build.properties project/plugins.sbt LICENSE NOTICE
 jvm_sources := $(call files,spark-plugin/src/main)
 program_sources := $(call files,examples/src/main tests/apps/src/main)
 python_sources := $(call files,$(python)/firesteel $(python)-libtorch-cpu,-not -name '*.pyc') \
@@ -48,6 +48,7 @@ gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv/.complete),,venv) \
         $(if $(wildcard build/venv-test/.complete),,venv-test) \
         $(if $(wildcard build/venv-wheel/.complete),,venv-wheel) \
+        $(if $(wildcard build/venv-docs/.complete),,venv-docs) \
         $(if $(wildcard dist/*.whl),,wheels) \
         $(if $(wildcard build/venv-spark41/.complete),,venv-spark41) \
         $(if $(wildcard build/stubs/libcudart.so.13),,stubs)
@@ -85,6 +86,10 @@ $(stamps)/venv-wheel: scripts/venv.sh scripts/requirements/wheel.txt | $(stamps)
 	@$(step) "What builds wheels" scripts/venv.sh wheel venv-wheel
 	@touch $@
 
+$(stamps)/venv-docs: scripts/venv.sh scripts/requirements/docs.txt | $(stamps)/prerequisites
+	@$(step) "Tools of the documentation site" scripts/venv.sh docs venv-docs
+	@touch $@
+
 ## ---------------------------------------------------------------------------------------------- build
 
 native: $(library) ## Build libfiresteel.so
@@ -99,7 +104,7 @@ $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sou
 	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package e2e/package
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar)
 
-$(natives_jar): scripts/natives_jar.py $(stamps)/libtorch $(stamps)/stubs
+$(natives_jar): scripts/natives_jar.py NOTICE $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
 
 dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates into dist/
@@ -107,7 +112,10 @@ dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates 
 
 wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into dist/
 
-$(wheels): scripts/wheel.sh $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
+docs: $(stamps)/libtorch $(stamps)/venv-docs ## Build the documentation site in site/, with the API of each language
+	@$(step) "Documentation site" scripts/docs.sh
+
+$(wheels): scripts/wheel.sh LICENSE NOTICE $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
 	@$(step) "Wheels" scripts/wheel.sh
 	@touch $@
 
@@ -166,5 +174,5 @@ format: ## Put the format right
 	@scripts/sbt --error scalafmtSbt scalafmtAll scalafixAll scalafmtAll
 
 clean: ## Remove what was built; downloads stay in the cache
-	@rm -rf target dist project/target project/project spark-plugin/target examples/target
+	@rm -rf target dist site project/target project/project spark-plugin/target examples/target
 	@rm -rf build

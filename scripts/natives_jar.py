@@ -22,6 +22,7 @@ import zipfile
 from pathlib import Path
 
 FOLDER = "firesteel/libtorch/linux-x86_64"
+NOTICE = Path(__file__).resolve().parent.parent / "NOTICE"
 # Dependencies first.
 LIBRARIES = [
     "libgomp.so.1",
@@ -61,6 +62,7 @@ def pack(libtorch: Path, stubs: Path, target: Path) -> None:
             index.append(f"{name}.sha256={hashlib.sha256(content).hexdigest()}")
             write_entry(jar, f"{FOLDER}/{name}", content)
         write_entry(jar, f"{FOLDER}/index.properties", ("\n".join(index) + "\n").encode())
+        write_entry(jar, "META-INF/NOTICE", NOTICE.read_bytes())
         licenses = libtorch / "licenses"
         for file in sorted(licenses.rglob("*")):
             if file.is_file():

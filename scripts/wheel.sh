@@ -14,7 +14,7 @@ export SOURCE_DATE_EPOCH=1577836800
 wheel() {
   local copy="$temp/$1"
   mkdir "$copy"
-  cp -r "spark-plugin/$1/pyproject.toml" "spark-plugin/$1/README.md" "spark-plugin/$1/$2" "$copy"
+  cp -r LICENSE NOTICE "spark-plugin/$1/pyproject.toml" "spark-plugin/$1/README.md" "spark-plugin/$1/$2" "$copy"
   mkdir "$copy/$2/jars"
   cp "build/$3" "$copy/$2/jars"
   find "$copy" -name __pycache__ -prune -exec rm -r {} +

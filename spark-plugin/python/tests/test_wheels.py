@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +74,16 @@ def test_versions_are_those_of_the_build() -> None:
     assert f"LIBTORCH_VERSION={version('python-libtorch-cpu')}\n" in versions
     build = (ROOT / "build.sbt").read_text()
     assert re.search(rf'version := "{re.escape(version("python"))}"', build)
+
+
+@pytest.mark.parametrize("folder", ["python", "python-libtorch-cpu"])
+def test_the_project_url_is_that_of_the_build(folder: str) -> None:
+    text = (ROOT / "spark-plugin" / folder / "pyproject.toml").read_text()
+    home = tomllib.loads(text)["project"]["urls"]["Homepage"]
+    assert f"PROJECT_URL={home}\n" in (ROOT / "scripts" / "versions.sh").read_text()
+
+
+def test_the_wheels_carry_the_notices() -> None:
+    for wheel in (ROOT / "dist").glob("*.whl"):
+        names = zipfile.ZipFile(wheel).namelist()
+        assert any(name.endswith("/licenses/NOTICE") for name in names), wheel.name
