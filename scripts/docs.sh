@@ -4,7 +4,8 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$ROOT"
 
-build/venv-docs/bin/mkdocs build --quiet --strict
+# The variable silences an advertisement.
+NO_MKDOCS_2_WARNING=1 build/venv-docs/bin/mkdocs build --quiet --strict
 scripts/sbt --error firesteel/doc
 cp -r "spark-plugin/target/scala-$SCALA_BINARY/api" site/api/scala
 cargo doc --quiet --workspace --no-deps --lib

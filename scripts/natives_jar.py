@@ -7,8 +7,8 @@ The jar holds under firesteel/libtorch/linux-x86_64/ every library as an entry o
                         <library>.size=<bytes>
                         <library>.sha256=<hex>
 
-which the loader reads to unpack them into one folder and to check what it unpacked. The libraries
-are stripped of the symbols that linking alone needs. The same input gives the same bytes.
+which the loader reads to unpack them into one folder and to check them. The libraries are stripped
+of symbols that only linking needs. The same input gives the same bytes.
 """
 
 from __future__ import annotations
