@@ -183,7 +183,7 @@ class NetworkModelBase(
     def _jvm_model(self, part: str) -> Any:
         if is_remote():
             raise NotImplementedError(
-                f"a Spark Connect server does not give out a model's {part}: save the model and "
+                f"Spark Connect does not expose a model's {part}: save the model and "
                 f"use firesteel.load_{part}(path)"
             )
         return self._java_obj

@@ -46,7 +46,7 @@ def to_module(
     if isinstance(network, TorchScriptNetwork):
         if logits or scale != 1.0:
             raise ValueError(
-                "logits and scale are for networks of layers; a module of TorchScript is as it is"
+                "logits and scale do not apply to a TorchScript module, only to networks of layers"
             )
         given = network.weights if weights is None else weights
         return _script_module(network, given, shapes, classes=classes)
@@ -74,7 +74,7 @@ def example_inputs(network: BaseNetwork, shapes: Mapping[str, Sequence[int]]) ->
     for name in network.inputs:
         if name not in shapes:
             raise ValueError(
-                f"the shape of the network's input '{name}' is not known; give it by "
+                f"the shape of the network's input '{name}' is not known; set it by "
                 "with_input_shape or input_shapes"
             )
     return {name: torch.zeros(2, *shapes[name], dtype=kind) for name, kind in types.items()}

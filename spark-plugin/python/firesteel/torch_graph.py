@@ -120,8 +120,8 @@ def _scales(network: Network, scale: float | Mapping[str, float]) -> Mapping[str
             raise ValueError(f"scale is for the input '{name}'; the network has {known}")
         if factor != 1.0 and name in tokens:
             raise ValueError(
-                f"scale has {factor} for the input '{name}', which holds token ids; those are not "
-                "scaled: it needs 1"
+                f"scale has {factor} for the input '{name}', which holds token ids: "
+                "these are not scaled; use 1"
             )
     return scale
 
@@ -303,4 +303,4 @@ _TAKEN = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))
 def _check_name(name: str) -> None:
     for part in name.split("."):
         if not part or part in _TAKEN:
-            raise ValueError(f"a module of PyTorch cannot have the name '{name}'; rename the layer")
+            raise ValueError(f"'{name}' is an attribute of PyTorch's modules; rename the layer")

@@ -163,7 +163,7 @@ def _trace(module: nn.Module, examples: tuple[Tensor, ...]) -> torch.jit.ScriptM
             evaluation(*doubled)
     except RuntimeError as error:
         rows = len(examples[0])
-        raise ValueError(f"its trace takes batches of {rows} rows alone") from error
+        raise ValueError(f"its trace only takes batches of {rows} rows") from error
     return cast("torch.jit.ScriptModule", evaluation)
 
 
@@ -196,7 +196,9 @@ def _check_tensors(compiled: torch.jit.ScriptModule) -> None:
     for name, tensor in compiled.state_dict().items():
         if tensor.dtype != torch.float32 and (tensor.is_floating_point() or tensor.is_complex()):
             kind = str(tensor.dtype).removeprefix("torch.")
-            raise ValueError(f"the module's tensor '{name}' is {kind}; the engine takes float32")
+            raise ValueError(
+                f"the module's tensor '{name}' is {kind}, not float32; call module.float() first"
+            )
 
 
 def _schema(compiled: torch.jit.ScriptModule) -> Any:
@@ -250,7 +252,7 @@ def _types(
     for name, part in module.named_modules():
         if isinstance(part, embeddings):
             raise ValueError(
-                f"the module has an Embedding, '{name}': say by input_types or example_inputs "
+                f"the module has an Embedding, '{name}': set input_types or example_inputs to say "
                 "which inputs hold token ids"
             )
     return [known[0]] * len(names)
@@ -260,11 +262,15 @@ def _outputs(compiled: torch.jit.ScriptModule, names: Sequence[str] | None) -> l
     returned = _schema(compiled).returns[0].type
     parts = returned.elements() if returned.kind() == "TupleType" else [returned]
     if not parts or any(part.kind() != "TensorType" for part in parts):
-        raise ValueError(f"the module gives a {returned}; it must give a tensor or a tuple of them")
+        raise ValueError(
+            f"the module returns a {returned}; it must return a tensor or a tuple of tensors"
+        )
     if names is None:
         return ["output"] if len(parts) == 1 else [f"output{i}" for i in range(len(parts))]
     if len(names) != len(parts):
-        raise ValueError(f"output_names names {len(names)} outputs; the module gives {len(parts)}")
+        raise ValueError(
+            f"output_names names {len(names)} outputs; the module returns {len(parts)}"
+        )
     return list(names)
 
 

@@ -346,7 +346,7 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "another function": (
         of_one(layers.Dense(3, activation="exponential", name="odd"), 4),
-        r"layer 'odd' \(Dense\): its activation exponential is not known; known are celu",
+        r"layer 'odd' \(Dense\): its activation exponential is not supported; supported are celu",
     ),
     "a clipped ReLU": (
         of_one(layers.ReLU(max_value=2, name="clipped"), 4),
@@ -354,11 +354,11 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "another layer": (
         of_one(layers.Rescaling(0.5, name="scale"), 4),
-        r"layer 'scale' \(Rescaling\): layers of this class are not known; known are Activation",
+        r"layer 'scale' \(Rescaling\): layers of this class are not supported; supported are Act",
     ),
     "a subclass": (
         of_one(Doubled(3, name="own"), 4),
-        r"layer 'own' \(Doubled\): layers of this class are not known",
+        r"layer 'own' \(Doubled\): layers of this class are not supported",
     ),
     "shapes that differ": (
         lambda: keras.Model(

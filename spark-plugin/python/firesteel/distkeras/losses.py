@@ -60,11 +60,11 @@ def resolve(loss: Any) -> Loss:
     name = _snake(given)
     if options.get("reduction", "sum_over_batch_size") not in ("sum_over_batch_size", "mean"):
         raise ValueError(
-            f"loss {given}: reduction='{options['reduction']}'; only the mean is known"
+            f"loss {given}: reduction='{options['reduction']}'; only the mean is supported"
         )
     if name not in _LOSSES:
         known = ", ".join(sorted(_LOSSES))
-        raise ValueError(f"loss '{given}' has no counterpart; known are {known}")
+        raise ValueError(f"loss '{given}' has no counterpart; use one of {known}")
     smoothing = float(options.get("label_smoothing", 0.0))
     return Loss(
         _LOSSES[name],

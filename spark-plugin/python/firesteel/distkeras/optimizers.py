@@ -59,7 +59,7 @@ def optimizer_params(optimizer: Any) -> dict[str, Any]:
     name = given.lower()
     if name not in _PARAMS or not (named or hasattr(optimizer, "get_config")):
         known = ", ".join(sorted(_PARAMS))
-        raise ValueError(f"worker_optimizer '{given}' has no counterpart; known are {known}")
+        raise ValueError(f"worker_optimizer '{given}' has no counterpart; use one of {known}")
     options = _DEFAULTS[name] if named else optimizer.get_config()
     for option in _UNKNOWN:
         if option not in _PARAMS[name] and options.get(option):

@@ -42,7 +42,7 @@ def activate(build: Builder, layer: Any, name: str, value: Value, activation: An
     known = FUNCTIONS.get(function)
     if known is None or keras().activations.get(function) is not activation:
         shown = function or repr(activation)
-        raise refuse(layer, f"its activation {shown} is not known; known are {_known()}")
+        raise refuse(layer, f"its activation {shown} is not supported; supported are {_known()}")
     op, args = known
     if op in ("Softmax", "LogSoftmax"):
         args = {"dim": value.dimension(layer, -1)}
@@ -67,7 +67,7 @@ def activation_layer(build: Builder, layer: Any, name: str, value: Value) -> Val
         return elementwise(build, name, value, "ELU", {"alpha": float(layer.alpha)})
     if kind == "ReLU":
         return _relu(build, layer, name, value)
-    raise refuse(layer, "it is not known as an activation")
+    raise refuse(layer, "its activation is not supported")
 
 
 def _relu(build: Builder, layer: Any, name: str, value: Value) -> Value:
@@ -79,8 +79,8 @@ def _relu(build: Builder, layer: Any, name: str, value: Value) -> Value:
     else:
         raise refuse(
             layer,
-            f"max_value={largest}, negative_slope={slope}, threshold={threshold} is none of ReLU, "
-            "LeakyReLU and ReLU6",
+            f"max_value={largest}, negative_slope={slope}, threshold={threshold} is not "
+            "one of ReLU, LeakyReLU and ReLU6",
         )
     return elementwise(build, name, value, *op)
 

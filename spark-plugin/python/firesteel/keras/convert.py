@@ -208,7 +208,7 @@ def _layer(build: Builder, layer: Any, name: str, read: list[Value]) -> Value:
         return MERGE_LAYERS[kind](build, layer, name, read)
     if not genuine or kind not in UNARY_LAYERS:
         known = ", ".join(sorted([*UNARY_LAYERS, *MERGE_LAYERS]))
-        raise refuse(layer, f"layers of this class are not known; known are {known}")
+        raise refuse(layer, f"layers of this class are not supported; supported are {known}")
     if len(read) != 1:
         raise refuse(layer, f"it reads {len(read)} tensors, not one")
     return UNARY_LAYERS[kind](build, layer, name, read[0])
@@ -217,10 +217,10 @@ def _layer(build: Builder, layer: Any, name: str, read: list[Value]) -> Value:
 def _check(layer: Any, node: Any, seen: set[int]) -> None:
     """Rejects what no layer supports."""
     if not isinstance(layer, keras().layers.Layer):
-        raise refuse(layer, "it is an operation of keras.ops; only layers are known")
+        raise refuse(layer, "it is an operation of keras.ops; only layers are supported")
     if layer.get_weights():
         if id(layer) in seen:
-            raise refuse(layer, "it is called more than once; shared weights are not known")
+            raise refuse(layer, "it is called more than once; shared weights are not supported")
         seen.add(id(layer))
         if not layer.trainable:
             raise refuse(layer, "trainable=False; every weight is trained here")

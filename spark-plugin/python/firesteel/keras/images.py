@@ -122,7 +122,7 @@ def _convolve(
         case "causal":
             sides = [(spread[0] - 1, 0), (0, 0)]
         case other:
-            raise refuse(layer, f"padding='{other}' is not known")
+            raise refuse(layer, f"padding='{other}' is not supported")
     padding: list[int] | str = [before for before, _ in sides]
     node = image.name
     if layer.padding == "same" and list(stride) == [1, 1]:

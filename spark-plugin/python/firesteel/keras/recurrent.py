@@ -34,7 +34,7 @@ def bidirectional(build: Builder, layer: Any, name: str, value: Value) -> Value:
     if backward.use_bias != forward.use_bias or forward.go_backwards:
         raise refuse(layer, "its backward layer is not like its forward layer")
     if layer.merge_mode != "concat":
-        raise refuse(layer, f"merge_mode={layer.merge_mode!r}; only 'concat' is known")
+        raise refuse(layer, f"merge_mode={layer.merge_mode!r}; only 'concat' is supported")
     _check(layer, forward)
     _check(layer, backward)
 
@@ -81,18 +81,18 @@ def _check(layer: Any, cell: Any) -> None:
         found = getattr(cell, argument)
         if found is not function:
             shown = getattr(found, "__name__", found)
-            raise refuse(layer, f"{argument}={shown!r}; only '{function.__name__}' is known")
+            raise refuse(layer, f"{argument}={shown!r}; only '{function.__name__}' is supported")
     for argument in ("dropout", "recurrent_dropout"):
         if getattr(cell, argument):
             raise refuse(
                 layer,
-                f"{argument}={getattr(cell, argument)}; a Dropout layer before it is known",
+                f"{argument}={getattr(cell, argument)}; use a Dropout layer before it",
             )
     for argument in ("return_state", "stateful"):
         if getattr(cell, argument):
             raise refuse(layer, f"{argument}=True")
     if not getattr(cell, "reset_after", True):
-        raise refuse(layer, "reset_after=False; only a GRU that resets after is known")
+        raise refuse(layer, "reset_after=False; only reset_after=True is supported")
 
 
 def _order(layer: Any) -> list[int]:
