@@ -168,7 +168,7 @@ class Named(nn.Module):
         (nn.Linear(2, 2).double(), {}, "tensor 'weight' is float64, not float32"),
         (nn.Linear(2, 2).half(), {}, "tensor 'weight' is float16"),
         (nn.LazyLinear(3), {}, "parameter 'weight' has no shape yet"),
-        (Scripted(), {}, "has an Embedding, 'words': say by input_types"),
+        (Scripted(), {}, "has an Embedding, 'words': set input_types"),
         (Listed(), {}, r"input 'xs' is a List\[Tensor\]; inputs are tensors"),
         (Named(), {}, r"returns a Dict\[str, Tensor\]"),
         (nn.Linear(2, 2), {"input_types": ["int8"]}, "'int8' of input 'input'"),
