@@ -7,6 +7,7 @@ cd "$ROOT"
 # The variable silences an advertisement.
 NO_MKDOCS_2_WARNING=1 build/venv-docs/bin/mkdocs build --quiet --strict
 scripts/sbt --error firesteel/doc
+mkdir -p site/api
 cp -r "spark-plugin/target/scala-$SCALA_BINARY/api" site/api/scala
 cargo doc --quiet --workspace --no-deps --lib
 cp -r "${CARGO_TARGET_DIR:-target}/doc" site/api/rust

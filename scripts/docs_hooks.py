@@ -27,11 +27,10 @@ PAGES = {
 """Files of the repository, and their pages on the site."""
 
 # The pages of Scala and Rust exist only on the finished site. mkdocs does not check links in HTML.
-API = """# API
+PYTHON_API = """# Python API
 
-- <a href="scala/index.html">Scala</a>
-- <a href="rust/firesteel_core/index.html">Rust</a>
-- Python, on this page
+The APIs of <a href="../../api/scala/index.html">Scala</a> and
+<a href="../../api/rust/firesteel_core/index.html">Rust</a> have their own pages.
 
 """
 MODULES = {
@@ -49,6 +48,7 @@ MODULES = {
 }
 """The modules of the Python API page, by section."""
 
+REFERENCE = "reference/python.md"
 ROLE = re.compile(r":(?:py:)?(?:attr|class|func|meth|mod):(?=<code>)")
 LINK = re.compile(r"(\]\()([^)#\s:]+)((?:#[^)]*)?\))")
 
@@ -60,7 +60,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for picture in sorted((ROOT / "examples/pictures").iterdir()):
         name = f"examples/pictures/{picture.name}"
         files.append(File.generated(config, name, abs_src_path=str(picture)))
-    files.append(File.generated(config, "api/index.md", content=API + _python_api()))
+    files.append(File.generated(config, REFERENCE, content=PYTHON_API + _python_api()))
     return files
 
 
@@ -70,7 +70,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     by_page = {target: source for source, target in PAGES.items()}
     name = page.file.src_uri
     source = by_page.get(name, f"docs/{name}")
-    if name == "api/index.md":
+    if name == REFERENCE:
         return markdown
     up = "../" * name.count("/")
 
