@@ -50,7 +50,7 @@ for batch in torch.randperm(len(images)).split(64):
     nn.functional.cross_entropy(pretrained(images[batch]), labels[batch].long()).backward()
     optimizer.step()
 
-# Spark: the digits 5 to 9, told apart by a new head on the frozen body.
+# Spark: the digits 5 to 9, classified by a new head on the frozen body.
 spark = firesteel.session().master("local[2]").appName("Fine-tuning").getOrCreate()
 train, test = (
     spark.read.parquet(str(DATA / f"mnist-{part}.parquet"))
@@ -87,7 +87,7 @@ for rows in options.sizes:
     scratch.append(100 * learn(nn.Sequential(blank, nn.Linear(800, 5)), rows)[1])
     print(f"| {rows} | {tuned[-1]:.2f} % | {scratch[-1]:.2f} % |", flush=True)
 
-# Back to PyTorch, which predicts what Spark predicts; the body is the one that went in.
+# Back to PyTorch, which predicts the same as Spark; the body is unchanged.
 module = model.to_torch()
 some = model.transform(test).limit(500).toPandas()
 pixels = np.stack([np.frombuffer(image, np.uint8) for image in some.features])
