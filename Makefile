@@ -1,5 +1,5 @@
-# Firesteel's build: cargo makes the native library, sbt the jars, and this file makes each when what it
-# is made from has changed. `make help` lists what there is.
+# Firesteel's build: cargo builds the native library and sbt the jars. This file rebuilds each when its sources have
+# changed. `make help` lists the targets.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,8 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # cargo, sbt and pytest each take all cores: never two at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel demo example learn test lint lint-rust lint-python \
-        lint-scala test-rust test-scala test-python test-e2e format bench clean
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test lint lint-rust \
+        lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
@@ -29,36 +29,37 @@ wheels := build/.stamps/wheels
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
 rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/build.rs) \
                 $(call files,native/*/src native/*/Cargo.toml)
-sbt_sources := build.sbt project/build.properties project/plugins.sbt
+sbt_sources := build.sbt project/build.properties project/plugins.sbt LICENSE NOTICE
 jvm_sources := $(call files,spark-plugin/src/main)
 program_sources := $(call files,examples/src/main tests/apps/src/main)
 python_sources := $(call files,$(python)/firesteel $(python)-libtorch-cpu,-not -name '*.pyc') \
                   $(wildcard $(python)/pyproject.toml $(python)/README.md)
 stub_sources := $(wildcard native/stubs/*)
 
-help: ## List what there is to make
+help: ## List the targets
 	@echo "Firesteel: deep learning on Apache Spark. Usage: make TARGET"
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 ## ---------------------------------------------------------------------------------------------- set-up
-# Stamps in build/ say that a step was done; one whose result is gone (a cleaned cache) does not count.
+# A stamp in build/ records that a step is done. It does not count if its result is gone (a cleaned cache).
 
 stamps := build/.stamps
 gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv/.complete),,venv) \
         $(if $(wildcard build/venv-test/.complete),,venv-test) \
         $(if $(wildcard build/venv-wheel/.complete),,venv-wheel) \
+        $(if $(wildcard build/venv-docs/.complete),,venv-docs) \
         $(if $(wildcard dist/*.whl),,wheels) \
         $(if $(wildcard build/venv-spark41/.complete),,venv-spark41) \
         $(if $(wildcard build/stubs/libcudart.so.13),,stubs)
 $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
 
-setup: setup-demo ## Check what is installed; fetch libtorch and Spark, once
+setup: setup-demo ## Check the prerequisites; fetch libtorch and Spark, once
 setup-demo: $(stamps)/prerequisites $(stamps)/libtorch $(stamps)/stubs $(stamps)/venv
 setup-test: setup-demo $(stamps)/venv-test $(stamps)/venv-spark41
 
 $(stamps)/prerequisites: scripts/prerequisites.sh
-	@$(step) "Checking what is installed" scripts/prerequisites.sh
+	@$(step) "Prerequisites" scripts/prerequisites.sh
 	@touch $@
 
 $(stamps)/libtorch: scripts/libtorch.sh scripts/versions.sh | $(stamps)/prerequisites
@@ -66,7 +67,7 @@ $(stamps)/libtorch: scripts/libtorch.sh scripts/versions.sh | $(stamps)/prerequi
 	@touch $@
 
 $(stamps)/stubs: scripts/stubs.sh $(stub_sources) $(stamps)/libtorch
-	@$(step) "Stand-ins for CUDA" scripts/stubs.sh
+	@$(step) "Stubs of CUDA libraries" scripts/stubs.sh
 	@touch $@
 
 $(stamps)/venv: scripts/venv.sh scripts/requirements/demo.txt | $(stamps)/prerequisites
@@ -82,13 +83,17 @@ $(stamps)/venv-test: scripts/venv.sh scripts/requirements/test.txt | $(stamps)/p
 	@touch $@
 
 $(stamps)/venv-wheel: scripts/venv.sh scripts/requirements/wheel.txt | $(stamps)/prerequisites
-	@$(step) "What builds wheels" scripts/venv.sh wheel venv-wheel
+	@$(step) "Tools that build wheels" scripts/venv.sh wheel venv-wheel
+	@touch $@
+
+$(stamps)/venv-docs: scripts/venv.sh scripts/requirements/docs.txt | $(stamps)/prerequisites
+	@$(step) "Tools of the documentation site" scripts/venv.sh docs venv-docs
 	@touch $@
 
 ## ---------------------------------------------------------------------------------------------- build
 
 native: $(library) ## Build libfiresteel.so
-jar: $(plugin_jar) ## Build build/firesteel.jar and the jars of the examples and of the tests' programs
+jar: $(plugin_jar) ## Build build/firesteel.jar and the jars of the examples and test programs
 natives-jar: $(natives_jar) ## Pack libtorch as a jar, for executors with nothing installed
 
 $(library): $(rust_sources) $(stamps)/libtorch
@@ -99,7 +104,7 @@ $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sou
 	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package e2e/package
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar)
 
-$(natives_jar): scripts/natives_jar.py $(stamps)/libtorch $(stamps)/stubs
+$(natives_jar): scripts/natives_jar.py NOTICE $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
 
 dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates into dist/
@@ -107,7 +112,10 @@ dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates 
 
 wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into dist/
 
-$(wheels): scripts/wheel.sh $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
+docs: $(stamps)/libtorch $(stamps)/venv-docs ## Build the documentation site in site/, with the API of each language
+	@$(step) "Documentation site" scripts/docs.sh
+
+$(wheels): scripts/wheel.sh LICENSE NOTICE $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
 	@$(step) "Wheels" scripts/wheel.sh
 	@touch $@
 
@@ -119,8 +127,8 @@ demo: setup-demo $(plugin_jar) $(examples_jar) ## Train MNIST inside Spark on tw
 example: setup-test $(plugin_jar) $(examples_jar) ## Run an example: make example NAME=flights ARGS='--epochs 2'
 	@scripts/example.sh $(NAME) $(ARGS)
 
-learn: setup-test $(plugin_jar) $(examples_jar) ## Measure what fits learn, beside PyTorch; tables and plot in docs/
-	@$(step) "What fits learn" scripts/learn.sh
+learn: setup-test $(plugin_jar) $(examples_jar) ## Measure learning beside PyTorch; writes tables and a plot to docs/
+	@$(step) "Learning beside PyTorch" scripts/learn.sh
 
 bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of ratios
 	@$(step) "Benchmarks" scripts/bench.sh
@@ -159,12 +167,12 @@ test-python: setup-test $(plugin_jar) $(wheels)
 test-e2e: setup-test $(plugin_jar) $(natives_jar)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "End-to-end tests" $(test_bin)/pytest -q tests
 
-format: ## Put the format right
+format: ## Fix the format
 	@cargo fmt --all
 	@$(test_bin)/ruff check --quiet --fix --exit-zero
 	@$(test_bin)/ruff format --quiet
 	@scripts/sbt --error scalafmtSbt scalafmtAll scalafixAll scalafmtAll
 
-clean: ## Remove what was built; downloads stay in the cache
-	@rm -rf target dist project/target project/project spark-plugin/target examples/target
+clean: ## Remove build results; downloads stay in the cache
+	@rm -rf target dist site project/target project/project spark-plugin/target examples/target
 	@rm -rf build

@@ -88,7 +88,7 @@ lazy val testSettings = Seq(
 
 lazy val scalatest = "org.scalatest" %% "scalatest" % "3.2.19" % Test
 
-// The native library and the CUDA stand-ins, and what the loader has to know about them.
+// The native library, the CUDA stubs, properties for the loader, license and notices.
 lazy val nativeResources = Def.task {
   val root = (ThisBuild / baseDirectory).value
   val out = (Compile / resourceManaged).value / "firesteel"
@@ -105,7 +105,8 @@ lazy val nativeResources = Def.task {
     }
   val stubs = (root / "build" / "stubs" ** "*.so.*").get.sortBy(_.getName)
   if (stubs.isEmpty) log.warn("build/stubs is missing; run `make setup` first")
-  val copies = libraries ++ stubs.map(s => s -> platform / "stubs" / s.getName)
+  val legal = Seq("LICENSE", "NOTICE").map(name => root / name -> out.getParentFile / "META-INF" / name)
+  val copies = libraries ++ legal ++ stubs.map(s => s -> platform / "stubs" / s.getName)
   copies.foreach { case (from, to) =>
     if (!to.exists || Hash.toHex(Hash(from)) != Hash.toHex(Hash(to)))
       IO.copyFile(from, to, preserveLastModified = true)

@@ -1,4 +1,4 @@
-"""Handwritten digits as a script of dist-keras learns them: only the imports are Firesteel's.
+"""Handwritten digits by a dist-keras script: only the imports are Firesteel's.
 
     python examples/distkeras_mnist.py --rows 12000 --epochs 3
 
@@ -34,7 +34,7 @@ WORKERS = 2
 
 
 def read(spark: SparkSession, part: str, rows: int) -> DataFrame:
-    """Digits as a vector of 784 pixels from 0 to 255, and their labels."""
+    """Reads digits as vectors of 784 pixels from 0 to 255, and their labels."""
     digits = spark.read.parquet(str(DATA / f"mnist-{part}.parquet")).limit(rows)
     pixels = [(Vectors.dense(list(row.features)), row.label) for row in digits.toLocalIterator()]
     return spark.createDataFrame(pixels, ["features", "label"])
@@ -60,7 +60,7 @@ def prepare(dataset: DataFrame) -> DataFrame:
 
 
 def network() -> Sequential:
-    """A perceptron over images."""
+    """Builds a perceptron over images."""
     model = Sequential()
     model.add(Input((28, 28, 1)))
     model.add(Flatten())
@@ -72,14 +72,14 @@ def network() -> Sequential:
 
 
 def evaluate_accuracy(model: Sequential, test_set: DataFrame, features: str) -> float:
-    """The share of the test rows whose digit the model tells."""
+    """Returns the accuracy on the test rows."""
     evaluator = AccuracyEvaluator(prediction_col="prediction_index", label_col="label")
     predicted = ModelPredictor(keras_model=model, features_col=features).predict(test_set)
     return evaluator.evaluate(LabelIndexTransformer(output_dim=CLASSES).transform(predicted))
 
 
 def trainers(model: Sequential, epochs: int) -> list[tuple[Trainer, str]]:
-    """What is compared, and the features that it reads."""
+    """The trainers to compare, and their features."""
     common = {
         "worker_optimizer": "adam",
         "loss": "categorical_crossentropy",
@@ -97,7 +97,7 @@ def trainers(model: Sequential, epochs: int) -> list[tuple[Trainer, str]]:
 
 
 def main() -> None:
-    """Trains with each trainer and prints what it came to."""
+    """Trains with each trainer and prints its accuracy."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=12_000, help="rows to train on")
     parser.add_argument("--test-rows", type=int, default=2_000, help="rows to test on")

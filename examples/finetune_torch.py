@@ -1,4 +1,4 @@
-"""A network that PyTorch trained on the digits 0 to 4 learns 5 to 9 from a few hundred images.
+"""Fine-tunes a PyTorch network from the digits 0 to 4 to 5 to 9 with a few hundred images.
 
     python examples/finetune_torch.py
 
@@ -50,7 +50,7 @@ for batch in torch.randperm(len(images)).split(64):
     nn.functional.cross_entropy(pretrained(images[batch]), labels[batch].long()).backward()
     optimizer.step()
 
-# Spark: the digits 5 to 9, told apart by a new head on the frozen body.
+# Spark: the digits 5 to 9, classified by a new head on the frozen body.
 spark = firesteel.session().master("local[2]").appName("Fine-tuning").getOrCreate()
 train, test = (
     spark.read.parquet(str(DATA / f"mnist-{part}.parquet"))
@@ -62,7 +62,7 @@ evaluator = MulticlassClassificationEvaluator(metricName="accuracy")
 
 
 def learn(module: nn.Module, rows: int) -> tuple[NetworkClassificationModel, float]:
-    """Trains on so many images; the model, and its accuracy on all test images."""
+    """Trains on this many images; returns the model and its accuracy on all test images."""
     classifier = NetworkClassifier(
         network=firesteel.from_torch(module), strategy="single", batchSize=16, epochs=20, seed=1
     )
@@ -71,7 +71,7 @@ def learn(module: nn.Module, rows: int) -> tuple[NetworkClassificationModel, flo
 
 
 def reset(module: nn.Module) -> None:
-    """Gives a layer random weights."""
+    """Resets a layer to random weights."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         module.reset_parameters()
 
@@ -87,7 +87,7 @@ for rows in options.sizes:
     scratch.append(100 * learn(nn.Sequential(blank, nn.Linear(800, 5)), rows)[1])
     print(f"| {rows} | {tuned[-1]:.2f} % | {scratch[-1]:.2f} % |", flush=True)
 
-# Back to PyTorch, which predicts what Spark predicts; the body is the one that went in.
+# Back to PyTorch, which predicts the same as Spark; the body is unchanged.
 module = model.to_torch()
 some = model.transform(test).limit(500).toPandas()
 pixels = np.stack([np.frombuffer(image, np.uint8) for image in some.features])

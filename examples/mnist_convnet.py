@@ -1,4 +1,4 @@
-"""A convolutional network tells handwritten digits apart.
+"""Classifies handwritten digits with a convolutional network.
 
     python examples/mnist_convnet.py
 

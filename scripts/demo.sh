@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains MNIST inside Spark: a driver and two executor JVMs on this machine. Arguments go to the example.
+# Trains MNIST inside Spark: a driver and two executor JVMs on this machine. Arguments are passed to the example.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$ROOT/scripts/spark.sh"

@@ -20,7 +20,8 @@ add() {
   ln "$folder/$name" "$temp/$name"
 }
 
-# pom ARTIFACT VERSION DESCRIPTION: no dependencies; Spark has what the jar needs, the jar has the rest.
+# pom ARTIFACT VERSION DESCRIPTION LICENSE LICENSE-URL: with all fields that Maven Central requires. There are no
+# dependencies: Spark has some, the jar contains the others.
 pom() {
   cat >"$temp/artifact.pom" <<POM
 <?xml version="1.0" encoding="UTF-8"?>
@@ -32,12 +33,25 @@ pom() {
   <packaging>jar</packaging>
   <name>$1</name>
   <description>$3</description>
+  <url>$PROJECT_URL</url>
   <licenses>
     <license>
       <name>$4</name>
       <url>$5</url>
     </license>
   </licenses>
+  <developers>
+    <developer>
+      <name>The Firesteel authors</name>
+      <url>$PROJECT_URL</url>
+    </developer>
+  </developers>
+  <scm>
+    <connection>scm:git:$PROJECT_URL.git</connection>
+    <developerConnection>scm:git:$PROJECT_URL.git</developerConnection>
+    <url>$PROJECT_URL</url>
+    <tag>v$FIRESTEEL_VERSION</tag>
+  </scm>
 </project>
 POM
   add "$1" "$2" "" "$temp/artifact.pom"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# example.sh NAME ARGUMENTS...: runs an example as its users do, on two cores of this machine. NAME is a program or the notebook of
-# examples/ without its ending, or a class of the examples' jar.
+# example.sh NAME ARGUMENTS...: runs an example like its users do, on two cores of this machine. NAME is a program or the
+# notebook of examples/ without its extension, or a class of the examples' jar.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$ROOT"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Does it learn? Trains MNIST with every strategy, number of workers and window, and several tasks at defaults beside PyTorch
-# (an hour and a half on two idle cores), and writes docs/learning.md. What the CSV files in docs have already is not trained
-# again. Arguments go to the program of the strategies.
+# Trains MNIST with every strategy, number of workers and window, and several tasks at defaults beside PyTorch (an hour
+# and a half on two idle cores), and writes docs/learning.md. Results that the CSV files in docs already have are not
+# measured again. Arguments are passed to the program of the strategies.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 source "$ROOT/scripts/spark.sh"
@@ -12,7 +12,7 @@ table() {
 }
 
 table "$@"
-# What dist-keras published, as far as it tells its settings.
+# The results that dist-keras published with their settings.
 table batch=4 strategies=single "$@"
 table batch=4 strategies=downpour workers=10,20 windows=5 "$@"
 table batch=4 strategies=adag workers=10 windows=5 "$@"

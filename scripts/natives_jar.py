@@ -7,8 +7,8 @@ The jar holds under firesteel/libtorch/linux-x86_64/ every library as an entry o
                         <library>.size=<bytes>
                         <library>.sha256=<hex>
 
-which the loader reads to unpack them into one folder and to check what it unpacked. The libraries
-are stripped of the symbols that linking alone needs. The same input gives the same bytes.
+which the loader reads to unpack them into one folder and to check them. The libraries are stripped
+of symbols that only linking needs. The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import zipfile
 from pathlib import Path
 
 FOLDER = "firesteel/libtorch/linux-x86_64"
+NOTICE = Path(__file__).resolve().parent.parent / "NOTICE"
 # Dependencies first.
 LIBRARIES = [
     "libgomp.so.1",
@@ -45,7 +46,7 @@ def write_entry(jar: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def pack(libtorch: Path, stubs: Path, target: Path) -> None:
-    """Writes the natives jar from the folders of libtorch and of the CUDA stand-ins."""
+    """Writes the natives jar from the folders of libtorch and of the CUDA stubs."""
     version = (libtorch / "build-version").read_text().strip()
     index = [f"version={version}", f"libraries={','.join(LIBRARIES)}"]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +62,7 @@ def pack(libtorch: Path, stubs: Path, target: Path) -> None:
             index.append(f"{name}.sha256={hashlib.sha256(content).hexdigest()}")
             write_entry(jar, f"{FOLDER}/{name}", content)
         write_entry(jar, f"{FOLDER}/index.properties", ("\n".join(index) + "\n").encode())
+        write_entry(jar, "META-INF/NOTICE", NOTICE.read_bytes())
         licenses = libtorch / "licenses"
         for file in sorted(licenses.rglob("*")):
             if file.is_file():

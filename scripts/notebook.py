@@ -1,4 +1,4 @@
-"""Runs a notebook and keeps what it shows: `notebook.py NOTEBOOK RESULT`.
+"""Runs a notebook and stores its outputs: `notebook.py NOTEBOOK RESULT`.
 
 Warnings and logs are left out. The result's metadata has a hash of the code that ran, so that a
 test can tell whether a kept notebook shows what its cells do.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks for what the set-up needs and says by name what is missing and how to install it.
+# Checks the prerequisites of the set-up; lists missing ones and the commands that install them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -62,7 +62,7 @@ free="$(df --output=avail -k "$CACHE" | tail -1)"
 
 [ ${#missing[@]} -gt 0 ] || exit 0
 {
-  echo "Set-up needs what this machine lacks:"
+  echo "Missing prerequisites:"
   printf '  - %s\n' "${missing[@]}"
   if [ ${#packages[@]} -gt 0 ]; then
     echo "On Debian or Ubuntu:"

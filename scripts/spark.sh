@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# Sourced after common.sh by what runs spark-submit of build/venv: its environment, a working folder that goes with the
-# script ($work), and submit.
+# Sourced after common.sh by scripts that run spark-submit of build/venv: its environment, a working folder that is
+# removed with the script ($work), and submit.
 export PATH="$ROOT/build/venv/bin:$PATH"
 SPARK_HOME="$(cd "$(dirname "$(readlink -f "$ROOT/build/venv/bin/pyspark")")"/../lib/python*/site-packages/pyspark && pwd)"
 export SPARK_HOME
-# Executors get it through the configuration; a value for another installation must not get in between.
+# Executors get it through the configuration; a value for another installation must not interfere.
 unset LIBTORCH
 export SPARK_LOCAL_IP=127.0.0.1
 # The JVM's options are split at spaces, which the path of a checkout may have.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build/stubs: stand-ins for the two CUDA libraries that the CPU libtorch names as needed.
-# They have a folder of their own because an executor with a GPU must not find them.
+# build/stubs: stubs of the two CUDA libraries that the CPU libtorch depends on.
+# They are in a separate folder, because an executor with a GPU must not find them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dist/*.whl: the Python package with firesteel.jar, and firesteel-libtorch-cpu with the natives jar. They are
-# built from copies, so that the sources stay without jars.
+# dist/*.whl: the Python package with firesteel.jar, and firesteel-libtorch-cpu with the natives jar. They are built from
+# copies, so that the source folders stay without jars.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$ROOT"
@@ -10,11 +10,11 @@ trap 'rm -rf "$temp"' EXIT
 # The same input gives the same bytes.
 export SOURCE_DATE_EPOCH=1577836800
 
-# wheel FOLDER PACKAGE JAR: the wheel of a project of ours whose package carries a jar.
+# wheel FOLDER PACKAGE JAR: the wheel of one of our projects, whose package contains a jar.
 wheel() {
   local copy="$temp/$1"
   mkdir "$copy"
-  cp -r "spark-plugin/$1/pyproject.toml" "spark-plugin/$1/README.md" "spark-plugin/$1/$2" "$copy"
+  cp -r LICENSE NOTICE "spark-plugin/$1/pyproject.toml" "spark-plugin/$1/README.md" "spark-plugin/$1/$2" "$copy"
   mkdir "$copy/$2/jars"
   cp "build/$3" "$copy/$2/jars"
   find "$copy" -name __pycache__ -prune -exec rm -r {} +

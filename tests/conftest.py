@@ -50,7 +50,7 @@ class Run:
         return "\n".join(self.lines)
 
     def wait(self, seconds: float = TIMEOUT_SECONDS) -> int:
-        """The exit code; output is complete when this returns."""
+        """Waits for the exit code; the output is complete when this returns."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -74,7 +74,7 @@ class Run:
         raise AssertionError(f"'{text}' did not appear:\n{self.output[-6000:]}")
 
     def result(self) -> dict[str, Any]:
-        """What the application printed after `RESULT `."""
+        """The JSON that the application printed after `RESULT `."""
         found = [line for line in self.lines if line.startswith("RESULT ")]
         assert found, f"no result:\n{self.output[-6000:]}"
         return json.loads(found[-1].removeprefix("RESULT "))
@@ -89,7 +89,7 @@ class Run:
         return descendants(self.process.pid, pattern)
 
     def crash_reports(self) -> list[str]:
-        """What a JVM that crashed leaves behind."""
+        """The crash reports of a JVM."""
         return [str(path) for path in self.folder.rglob("hs_err_pid*")]
 
     def kill(self) -> None:
@@ -214,7 +214,7 @@ Undisturbed = Callable[..., float]
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    """The accuracy that `FitMnist` reaches when nothing happens to it; trained once a session."""
+    """The accuracy of an undisturbed `FitMnist`; trained once a session."""
 
     @functools.cache
     def accuracy(*arguments: str) -> float:

@@ -1,4 +1,4 @@
-"""A standalone cluster of Spark on what count as different hosts, unlike `local-cluster`."""
+"""A standalone Spark cluster on several hosts from Spark's view, unlike `local-cluster`."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _start(folder: Path, name: str, *arguments: str) -> tuple[subprocess.Popen[b
 
 
 def _said(log: Path, pattern: str, seconds: float = 60) -> str:
-    """The first match in a log, as soon as it is there."""
+    """Waits for the first match in a log."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := re.search(pattern, log.read_text(errors="replace")):
@@ -62,7 +62,7 @@ def _said(log: Path, pattern: str, seconds: float = 60) -> str:
 
 @contextmanager
 def standalone_cluster(folder: Path, cores: tuple[int, ...] = (1, 1)) -> Iterator[Cluster]:
-    """A master, and a worker of so many cores on each host; all are gone afterwards."""
+    """Runs a master, and on each host a worker with this many cores; stops them at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     started = []
     try:

@@ -1,4 +1,4 @@
-"""Fits whose driver dies, and the same fits again."""
+"""Fits whose driver dies, and their resumption."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EPOCHS = 6
 
 
 def kill_driver(run: Run) -> None:
-    """Leaves the executors to themselves, and no chance to the driver."""
+    """Kills the driver and leaves the executors running."""
     for pid in [*run.descendants("SparkSubmit"), run.process.pid]:
         try:
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Clusters that grow, shrink, stall and copy tasks while they train."""
+"""Clusters that grow, shrink, stall and copy tasks during a fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ASYNCHRONOUS = "downpour,adag,agn-adaptive,dynsgd,aeasgd,eamsgd"
 
 
 def attempts(result: dict[str, Any]) -> set[tuple[int, int]]:
-    """Partition and attempt of all that was applied."""
+    """The partition and attempt of every applied span."""
     return {
         (entry["partition"], span["attempt"])
         for entry in result["ledger"]
@@ -114,7 +114,7 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
 
 @contextmanager
 def slowed(pid: int, share: float) -> Iterator[None]:
-    """Lets a process run for a share of the time."""
+    """Lets a process run for a fraction of the time."""
     period = 0.2
     end = threading.Event()
 

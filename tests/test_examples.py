@@ -42,7 +42,7 @@ Example = Callable[[str, str], str]
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """One Spark for the programs in Python, which take the session that runs."""
+    """One Spark for all Python programs, which use the running session."""
     builder = firesteel.session().master("local[2]").appName("examples")
     folder = tmp_path_factory.mktemp("spark")
     for key, value in {**SETTINGS, "spark.sql.warehouse.dir": str(folder)}.items():
@@ -63,7 +63,7 @@ def example(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Example]:
-    """Runs a program with arguments, its results in `tmp_path`; what it printed."""
+    """Runs a program with its results in `tmp_path`; returns its output."""
 
     def run(name: str, arguments: str) -> str:
         path = EXAMPLES / f"{name}.py"
@@ -203,7 +203,7 @@ code_hash = runpy.run_path(str(RUNNER))["code_hash"]
 
 
 def shows_the_workflow(notebook: nbformat.NotebookNode) -> None:
-    """That the code it has was run from start to end and shows text, a bar chart and curves."""
+    """Checks that the notebook was run from start to end and shows text, a bar chart and curves."""
     assert notebook.metadata.firesteel.code == code_hash(notebook)
     assert not [output for output in outputs(notebook) if output["output_type"] == "error"]
     numbers = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]

@@ -1,4 +1,4 @@
-"""What a cluster does to a fit: lost executors, and JVMs that are left in the middle."""
+"""Faults of a cluster during a fit: lost executors, and JVMs that shut down in the middle."""
 
 from __future__ import annotations
 

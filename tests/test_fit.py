@@ -20,7 +20,7 @@ def rows_by_epoch(result: dict[str, Any]) -> dict[int, int]:
 
 
 def check_ledger(result: dict[str, Any], epochs: int) -> None:
-    """Every row once in every epoch, and the windows of a worker without gap or overlap."""
+    """Checks that every epoch has every row once, and windows have no gap or overlap."""
     assert rows_by_epoch(result) == dict.fromkeys(range(epochs), ROWS)
     for entry in result["ledger"]:
         assert entry["supersededRows"] == 0

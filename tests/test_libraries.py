@@ -1,4 +1,4 @@
-"""Where libtorch comes from, and what a user reads when it does not."""
+"""The sources of libtorch, and the errors when it is missing."""
 
 from __future__ import annotations
 

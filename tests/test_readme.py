@@ -1,4 +1,4 @@
-"""What the README shows, run as it stands there."""
+"""The snippets and commands of the README, run unchanged."""
 
 from __future__ import annotations
 

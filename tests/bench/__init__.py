@@ -1,4 +1,4 @@
-"""Benchmarks beside the peers that a user would otherwise choose; `make bench` runs them all.
+"""Benchmarks beside the alternatives of a user; `make bench` runs them all.
 
 Each benchmark is a program that prints lines of the form
 `bench <name> ours <number> beside <number> ratio <number> aim <ratio>`. A ratio is ours / beside;

@@ -1,4 +1,4 @@
-"""Images as other columns than bytes."""
+"""Images in columns of other types than bytes."""
 
 from collections.abc import Iterator
 

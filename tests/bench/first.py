@@ -1,4 +1,4 @@
-"""The first fit of a session beside the second: what is loaded and compiled once."""
+"""The first fit of a session beside the second: the cost of loading and compiling once."""
 
 import statistics
 import subprocess

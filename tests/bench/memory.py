@@ -27,7 +27,7 @@ def tree(root: int) -> list[int]:
 
 
 def peak(process: int) -> int:
-    """The kB that a process has had resident at most, 0 once it is gone."""
+    """The largest resident memory of a process in kB, 0 once it is gone."""
     try:
         status = Path(f"/proc/{process}/status").read_text()
     except OSError:

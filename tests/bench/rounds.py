@@ -1,4 +1,4 @@
-"""Things measured in turn."""
+"""Measurements in turn."""
 
 import statistics
 import time
@@ -10,12 +10,12 @@ WARM_UP = 5
 
 
 def medians(*works: Callable[[], object]) -> list[float]:
-    """The median seconds of works done in turn."""
+    """Returns the median seconds of works done in turn."""
     return [statistics.median(of_work[WARM_UP:]) for of_work in taken(WARM_UP + ROUNDS, works)]
 
 
 def times(rounds: int, *works: Callable[[], object]) -> list[float]:
-    """The median seconds of long works done in turn, without a warm-up."""
+    """Returns the median seconds of long works done in turn, without a warm-up."""
     return [statistics.median(of_work) for of_work in taken(rounds, works)]
 
 

@@ -1,1 +1,1 @@
-"""Measures what fits at default settings learn, beside a PyTorch loop, for `make learn`."""
+"""Measures fits at default settings beside a PyTorch loop, for `make learn`."""

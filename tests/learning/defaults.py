@@ -1,4 +1,4 @@
-"""What fits at defaults learn with 1 to 16 workers, beside PyTorch: appends to a CSV file.
+"""Scores of fits at defaults with 1 to 16 workers, beside PyTorch: appends to a CSV file.
 
 `python -m tests.learning.defaults FILE.csv [--seeds 5] [--tasks NAME...]`; lines that the file has
 already are not measured again.

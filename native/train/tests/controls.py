@@ -1,4 +1,4 @@
-"""Learning rates, clipped gradients and plateaus of PyTorch, for the test beside this script.
+"""PyTorch's learning rates, clipped gradients and plateaus, for the test beside this script.
 
 Reads a JSON list of cases from standard input and writes a JSON list of lists of numbers.
 """
@@ -44,7 +44,7 @@ def scheduler(spec: dict[str, Any], stepper: SGD) -> lr_scheduler.LRScheduler:
 
 
 def rates(case: dict[str, Any]) -> list[float]:
-    """The rate of every mini-batch; the warm-up is stepped at each, the schedule at each epoch."""
+    """The rate of every mini-batch; the warm-up steps with these, the schedule with epochs."""
     stepper, warm = optimizer(case["base"]), optimizer(1.0)
     schedule = scheduler(case["schedule"], stepper)
     warmup = case["warmup"]

@@ -1,4 +1,4 @@
-"""What PyTorch computes for the networks of the tests beside this script.
+"""PyTorch's results for the networks of the tests beside this script.
 
 Reads a JSON list of cases from standard input and writes a JSON list of results. A case has a
 network specification with every size given, a `state_dict`, inputs, and a loss with labels and
@@ -83,7 +83,7 @@ class Network(nn.Module):
 
 
 def row_losses(name: str, value: Tensor, label: Tensor) -> Tensor:
-    """Each row's loss, of the value that the network ends with."""
+    """The loss of each row."""
     match name:
         case "kl_div":
             losses = functional.kl_div(functional.log_softmax(value, -1), label, reduction="none")
@@ -133,7 +133,7 @@ def numbers(value: Tensor) -> list[float]:
 
 
 def answer(case: dict[str, Any]) -> dict[str, Any]:
-    """What PyTorch computes for a case."""
+    """PyTorch's results for a case."""
     network = Network(case["network"], case["state"])
     inputs = {name: tensor(value) for name, value in case["inputs"].items()}
     for layer in network.layers.values():

@@ -1,4 +1,4 @@
-"""Modules that PyTorch scripts, and what it computes with them.
+"""Scripted modules, and PyTorch's results for them.
 
 Reads a JSON list of cases from standard input and writes a JSON list of results. A case names a
 module, the file that its archive is saved to, inputs, labels, a learning rate and how many steps
@@ -62,7 +62,7 @@ class Tied(nn.Module):
 
 
 class Frozen(nn.Module):
-    """A first layer that is not trained, and buffers that are replaced rather than changed."""
+    """A frozen first layer, and buffers that are replaced instead of modified."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Recurrent(nn.Module):
 
 
 class Cells(nn.Module):
-    """A recurrence that is written as a loop."""
+    """A recurrence written as a loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,7 +200,7 @@ def loss(outputs: list[Tensor], labels: list[Tensor]) -> Tensor:
 
 
 def answer(case: dict[str, Any]) -> dict[str, Any]:
-    """Saves a case's module, and trains it."""
+    """Saves and trains the module of a case."""
     torch.manual_seed(case.get("seed", 3))
     module = MODULES[case["module"]]()
     inputs = [tensor(value) for value in case.get("inputs", [])]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from firesteel.fit_warnings import FitWarning
 from firesteel.network import BaseNetwork, Network, Node
-from firesteel.saved import load_network, load_weights
+from firesteel.persistence import load_network, load_weights
 from firesteel.spark import session, spark_jars
 from firesteel.torchscript import TorchScriptNetwork
 
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _OPTIONAL = {"from_keras": "firesteel.keras", "from_torch": "firesteel.torch_import"}
-"""What needs a package that is optional, and the module that imports it."""
+"""Functions that need an optional package, and the module that imports it."""
 
 
 def __getattr__(name: str) -> Any:

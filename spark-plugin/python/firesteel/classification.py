@@ -1,4 +1,4 @@
-"""Networks that tell classes apart."""
+"""Neural network classification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyspark.ml.util import JavaMLReadable
 
 from firesteel.params.feature import FeatureOptions, FeatureSetters
 from firesteel.params.loss import LossOptions, LossParams, LossSetters, loss_param
-from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
+from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, expose_signature
 
 __all__ = ["NetworkClassificationModel", "NetworkClassifier"]
 
@@ -39,7 +39,7 @@ class ClassifierOptions(EstimatorOptions, FeatureOptions, LossOptions, total=Fal
     thresholds: list[float]
 
 
-@keywords(ClassifierOptions)
+@expose_signature(ClassifierOptions)
 class NetworkClassifier(
     NetworkEstimation["NetworkClassificationModel"],
     _JavaProbabilisticClassifier["NetworkClassificationModel"],
@@ -47,21 +47,20 @@ class NetworkClassifier(
     LossSetters,
     JavaMLReadable["NetworkClassifier"],
 ):
-    """Trains a neural network to tell classes apart.
+    """Neural network classification.
 
     Features are one column of ML vectors, of arrays of a numeric type or of binary, or several
-    numeric columns; labels are class indices from 0, of any numeric type. The network puts out one
-    value for each class, or a single one for two classes; a trailing ``Softmax`` or ``Sigmoid``
+    numeric columns. Labels are class indices from 0, of any numeric type. The network has an output
+    value for each class, or a single one for two classes; a final ``Softmax`` or ``Sigmoid``
     becomes a part of the loss.
 
-    ``fit`` runs one Spark job. It fails rather than return a model that was not trained. Each
-    keyword argument sets the param of that name; ``explainParams()`` tells what they are and which
-    defaults they have.
+    ``fit`` runs one Spark job and fails if the model was not trained. Each keyword argument sets
+    the param of that name; ``explainParams()`` lists their meanings and defaults.
 
     Parameters
     ----------
     network : firesteel.Network, firesteel.TorchScriptNetwork or str
-        The network that is trained, or its JSON. Required by ``fit``.
+        The network to train, or its JSON. Required by ``fit``.
     **options
         Any other param, such as ``epochs``, ``batchSize``, ``optimizer``, ``learningRate``,
         ``strategy``, ``numWorkers``, ``featuresCol`` and ``labelCol``.
@@ -113,7 +112,7 @@ class NetworkClassificationModel(
     LossParams,
     JavaMLReadable["NetworkClassificationModel"],
 ):
-    """A network that was trained to tell classes apart, by a :class:`NetworkClassifier`.
+    """A classification network, trained by a :class:`NetworkClassifier`.
 
     ``transform`` appends columns, to batch and to streaming DataFrames: ``rawPrediction``, the
     logits (for a network with a single output z the vector [-z, z]); ``probability``;

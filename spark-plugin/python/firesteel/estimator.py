@@ -1,4 +1,4 @@
-"""Networks of any number of inputs and outputs."""
+"""Training of networks with any number of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from typing import Any, Self, Unpack
 
 from pyspark.ml.util import JavaMLReadable
 
-from firesteel.params.multiple import MultipleOptions, MultipleParams, MultipleSetters
-from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
+from firesteel.params.multi_io import MultiIOOptions, MultiIOParams, MultiIOSetters
+from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, expose_signature
 
 __all__ = ["NetworkEstimator", "NetworkModel"]
 
 
-class NetworkEstimatorOptions(EstimatorOptions, MultipleOptions, total=False):
+class NetworkEstimatorOptions(EstimatorOptions, MultiIOOptions, total=False):
     """Keyword arguments of :class:`NetworkEstimator`, which has a param for each."""
 
 
-@keywords(NetworkEstimatorOptions)
+@expose_signature(NetworkEstimatorOptions)
 class NetworkEstimator(
     NetworkEstimation["NetworkModel"],
-    MultipleSetters,
+    MultiIOSetters,
     JavaMLReadable["NetworkEstimator"],
 ):
-    """Trains a neural network of any number of inputs and outputs.
+    """Trains a neural network with any number of inputs and outputs.
 
     ``featuresCols`` names one column for each input and ``labelCols`` one for each output, in the
-    order that the network has them. What is minimised is the sum of the outputs' losses by
-    ``lossWeights``. A trailing ``Softmax`` or ``Sigmoid`` of an output becomes a part of its loss,
-    and the model applies it.
+    order of the network. The loss is the sum of the outputs' losses, weighted by ``lossWeights``.
+    A final ``Softmax`` or ``Sigmoid`` of an output becomes a part of its loss, and the model
+    applies it.
 
     Parameters
     ----------
     network : firesteel.Network, firesteel.TorchScriptNetwork or str
-        The network that is trained, or its JSON. Required by ``fit``.
+        The network to train, or its JSON. Required by ``fit``.
     **options
         Any other param, such as ``featuresCols``, ``labelCols``, ``losses`` and ``outputCols``.
 
@@ -79,11 +79,11 @@ class NetworkEstimator(
         return NetworkModel(java_model)
 
 
-class NetworkModel(NetworkModelBase, MultipleParams, JavaMLReadable["NetworkModel"]):
+class NetworkModel(NetworkModelBase, MultiIOParams, JavaMLReadable["NetworkModel"]):
     """A network that was trained by a :class:`NetworkEstimator`.
 
-    ``transform`` appends a column for each output to batch and to streaming DataFrames: what comes
-    out of the network behind its last activation, a double where that is one number, else a vector.
+    ``transform`` appends a column for each output to batch and to streaming DataFrames: the output
+    of the network after its last activation, a double for a single number, otherwise a vector.
     """
 
     _java_class = "firesteel.estimator.NetworkModel"

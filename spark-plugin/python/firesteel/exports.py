@@ -1,4 +1,4 @@
-"""What a trained model gives to PyTorch and to other runtimes. PyTorch is imported when needed."""
+"""Export of trained models to PyTorch and other runtimes. PyTorch is imported when needed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class TorchExports:
-    """The network of a trained model as a module of PyTorch, as TorchScript and as ONNX.
+    """Export of a trained model's network as a PyTorch module, as TorchScript and as ONNX.
 
     All three take the network's inputs in order, each with the rows as its first dimension: values
-    as ``float32``, token ids as ``int64``, in the shape of the network's input. They give the
-    network's outputs as its layers say: probabilities where it ends in ``Softmax`` or ``Sigmoid``,
-    else logits or numbers. An ensemble gives the mean over its members, as ``transform`` does.
+    as ``float32``, token ids as ``int64``, in the shape of the network's input. They return the
+    network's outputs: probabilities if it ends in ``Softmax`` or ``Sigmoid``, otherwise logits or
+    numbers. An ensemble returns the mean over its members, as ``transform`` does.
     """
 
     _gives_classes: ClassVar[bool] = False
@@ -44,27 +44,27 @@ class TorchExports:
     def to_torch(
         self, *, logits: bool = False, scale: float | Mapping[str, float] = 1.0
     ) -> nn.Module:
-        """The network as a module of PyTorch with the trained weights, in evaluation mode.
+        """Returns the network as a PyTorch module with the trained weights, in evaluation mode.
 
         Its ``state_dict`` has the names of :attr:`weights`.
 
         Parameters
         ----------
         logits : bool
-            Whether to leave out the ``Softmax`` or ``Sigmoid`` that an output ends in.
+            If True, leaves out the ``Softmax`` or ``Sigmoid`` at the end of an output.
         scale : float or dict
-            What the values (not token ids) are multiplied with first, or for each input by its
-            name, 1 for those left out: 1/255 for a model that was trained on binary features, if
-            the module is to take the bytes' values 0 to 255.
+            A factor for the values (not token ids) of all inputs, or a factor for each input by
+            name, 1 for the others: 1/255 for a model that was trained on binary features, if the
+            module is to take byte values from 0 to 255.
 
         Raises
         ------
         ImportError
             Without PyTorch.
         ValueError
-            Naming the layer that PyTorch does not take; the input of `scale` that the network does
-            not have, or that holds token ids and has a scale other than 1; for a network from a
-            module of TorchScript, which is given as it is, where `logits` or `scale` is set.
+            If PyTorch does not support a layer; if `scale` names an unknown input, or an input of
+            token ids with a scale other than 1; if `logits` or `scale` is set for a TorchScript
+            network, whose module is returned unchanged.
         """
         from firesteel.torch_export import to_module
 
@@ -102,14 +102,14 @@ class TorchExports:
     ) -> None:
         """Writes the network as a local ONNX file, which has the weights.
 
-        Its inputs and outputs have any number of rows and the network's names, where a number has
-        ``input_`` or ``output_`` before it: ``output_3`` for layer ``3`` of a sequential network.
+        Its inputs and outputs have any number of rows and the network's names. A name that is a
+        number gets a prefix: ``output_3`` for layer ``3`` of a sequential network.
         The other parameters and errors are those of :meth:`to_torch`.
 
         Parameters
         ----------
         opset_version : int, optional
-            The version of ONNX's operators; PyTorch's default unless given.
+            The version of ONNX's operators. Default: PyTorch's.
 
         Raises
         ------

@@ -10,7 +10,7 @@ _INSIDE = ("firesteel", "pyspark")
 
 
 class FitWarning(UserWarning):
-    """Something that the user of a fit should know, such as that its model has not learnt.
+    """A warning about a fit, for instance that its model has not learned.
 
     Each text of ``model.summary.warnings`` is issued as one.
 
@@ -24,7 +24,7 @@ class FitWarning(UserWarning):
 
 
 def issue(texts: Iterable[str]) -> None:
-    """Issues warnings, at the line outside of this package and of PySpark that led here."""
+    """Issues warnings that point to the calling line outside this package and PySpark."""
     level = 2
     frame = sys._getframe(1)
     while frame.f_back is not None and _is_inside(frame.f_globals.get("__name__", "")):

@@ -1,4 +1,4 @@
-"""Networks as documents that estimators train: what all have in common, and graphs of layers."""
+"""Networks that estimators train: their base class, and graphs of layers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class BaseNetwork(ABC):
 
     @property
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """The shapes of one row of those inputs whose features come as a flat list of values."""
+        """The row shapes of the inputs whose features come as a flat list of values."""
         return self._input_shapes
 
     def to_torch(
@@ -67,27 +67,27 @@ class BaseNetwork(ABC):
         logits: bool = False,
         scale: float | Mapping[str, float] = 1.0,
     ) -> nn.Module:
-        """The network as a module of PyTorch, in evaluation mode.
+        """Returns the network as a PyTorch module, in evaluation mode.
 
         Parameters
         ----------
         weights : dict, optional
-            Arrays by name, as a model's ``weights``. Unless given, those of the network itself, or
-            else what PyTorch initialises the layers with.
+            Arrays by name, as a model's ``weights``. Default: those of the network itself, or
+            else PyTorch's initial values.
         logits : bool
-            Whether to leave out the ``Softmax`` or ``Sigmoid`` that an output ends in.
+            If True, leaves out the ``Softmax`` or ``Sigmoid`` at the end of an output.
         scale : float or dict
-            What the values of inputs that hold no token ids are multiplied with first; or for each
-            input by its name, 1 for those left out.
+            A factor for the values (not token ids) of all inputs, or a factor for each input by
+            name, 1 for the others.
 
         Raises
         ------
         ImportError
             Without PyTorch.
         ValueError
-            Naming the input whose shape is not known or whose `scale` does not fit, the layer that
-            does not fit its input, or the tensor that is missing, too many or of another shape;
-            for a module of TorchScript, which is given as it is, where `logits` or `scale` is set.
+            If the shape of an input is unknown or its `scale` does not fit; if a layer does not fit
+            its input; if a tensor is missing, unknown or of another shape; if `logits` or `scale`
+            is set for a TorchScript network, whose module is returned unchanged.
         """
         from firesteel.torch_export import to_module
 
@@ -95,17 +95,17 @@ class BaseNetwork(ABC):
 
     @abstractmethod
     def _document(self) -> dict[str, Any]:
-        """What :meth:`to_json` writes, but for format and input shapes."""
+        """The document of :meth:`to_json` without format and input shapes."""
 
     @classmethod
     @abstractmethod
     def _from_document(
         cls, document: dict[str, Any], input_shapes: Mapping[str, Sequence[int]] | None
     ) -> Self:
-        """Reads what :meth:`_document` gave."""
+        """Reads the document of :meth:`_document`."""
 
     def to_json(self) -> str:
-        """The network as JSON, as Scala reads it and as it is kept in the param ``network``."""
+        """Returns the network as JSON, the value of the param ``network``. Scala reads it too."""
         document = {"format": self.FORMAT, **self._document()}
         if self._input_shapes:
             document["inputShapes"] = {
@@ -117,12 +117,12 @@ class BaseNetwork(ABC):
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Reads what :meth:`to_json` or Scala's ``Network.toJson`` wrote.
+        """Reads the JSON of :meth:`to_json` or of Scala's ``Network.toJson``.
 
         Raises
         ------
         ValueError
-            When the text is not the JSON of such a network, saying where.
+            If the text is not the JSON of such a network; the error says where.
         """
         try:
             document = json.loads(text)
@@ -165,10 +165,10 @@ class Node:
     op : str
         The layer's name in ``torch.nn``.
     inputs : tuple of str
-        What it reads: names of the network's inputs or of nodes before it.
+        The names of the network's inputs or earlier nodes that the node reads.
     args : dict, optional
-        Arguments as ``torch.nn`` names them; an absent one has PyTorch's default, an absent input
-        size is inferred.
+        Arguments by their names in ``torch.nn``. A missing one has PyTorch's default; a missing
+        input size is inferred.
     """
 
     name: str
@@ -182,29 +182,29 @@ class Node:
 
     @staticmethod
     def of(name: str, layer: Layer, *inputs: str) -> Node:
-        """A node of a layer."""
+        """Creates the node of a layer."""
         return Node(name, layer.op, inputs, layer.args())
 
 
 class Network(BaseNetwork):
     """A neural network as a directed graph of layers.
 
-    Most are made by :meth:`sequential`; any other graph is given by its nodes. Shapes are not known
-    here: they are inferred and checked on the driver when the network meets data.
+    Most networks are made by :meth:`sequential`; any other graph is given by its nodes. Shapes are
+    not known here: the driver infers and checks them when the network meets data.
 
     Parameters
     ----------
     inputs : sequence of str
         The names of the network's inputs.
     nodes : sequence of Node
-        The layers, each after those it reads.
+        The layers, each after those that it reads.
     outputs : sequence of str
         The nodes whose values are the network's outputs.
     input_shapes : dict, optional
-        The shapes of one row of those inputs whose features come as a flat list of values and are
-        to be reshaped, such as ``(1, 28, 28)`` for 784 pixels.
+        The row shapes of the inputs whose features come as a flat list of values and are reshaped,
+        such as ``(1, 28, 28)`` for 784 pixels.
     weights : dict or bytes, optional
-        Where training starts: arrays by name, as in PyTorch's ``state_dict``, or safetensors.
+        The starting weights: arrays by name, as in PyTorch's ``state_dict``, or safetensors.
 
     Examples
     --------
@@ -238,7 +238,7 @@ class Network(BaseNetwork):
 
     @staticmethod
     def sequential(*layers: Layer) -> Network:
-        """A network of layers one after the other, with one input.
+        """Creates a network of consecutive layers, with one input.
 
         Layers are named as in a ``torch.nn.Sequential``: by their index, and within a container by
         its name and their index there (``2.0``); those of a residual's shortcut as
@@ -255,7 +255,7 @@ class Network(BaseNetwork):
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        """The layers, each after those it reads."""
+        """The layers, each after those that it reads."""
         return self._nodes
 
     @property
@@ -265,11 +265,11 @@ class Network(BaseNetwork):
 
     @property
     def weights(self) -> dict[str, NDArray[Any]] | None:
-        """Where training starts: arrays by name; None where the layers' own initialisation is."""
+        """The starting weights: arrays by name, or None for the layers' own initialization."""
         return None if self._weights is None else safetensors.decode(self._weights)
 
     def with_input_shape(self, *shape: int) -> Network:
-        """The same network over rows of this shape, for networks of one input.
+        """Returns the same network over rows of this shape, for networks with one input.
 
         Features that come as a flat list of values are reshaped.
         """
@@ -279,7 +279,7 @@ class Network(BaseNetwork):
         return Network(self._inputs, self._nodes, self._outputs, shapes, self._weights)
 
     def with_weights(self, weights: Mapping[str, NDArray[Any]] | bytes | None) -> Network:
-        """The same network, whose training starts from these weights.
+        """Returns the same network with these starting weights.
 
         Parameters
         ----------
@@ -362,7 +362,7 @@ class Network(BaseNetwork):
 
 
 def encode_weights(weights: Mapping[str, NDArray[Any]]) -> bytes:
-    """Weights as safetensors: floating tensors as float32, which is what the engine computes in."""
+    """Encodes weights as safetensors; floating-point tensors become float32, as in the engine."""
     arrays = {name: np.asarray(value) for name, value in weights.items()}
     return safetensors.encode(
         {

@@ -1,4 +1,4 @@
-"""Pictures of a training, with matplotlib, which is optional."""
+"""Plots of a training, with matplotlib, which is optional."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OWN_LOSS = "_loss"
 
 
 class _Picture(Figure):
-    """A figure that a notebook shows, whether pyplot was imported there or not."""
+    """A figure that a notebook shows even if pyplot is not imported."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
@@ -32,7 +32,7 @@ class _Picture(Figure):
 
 
 def plot_summary(summary: TrainingSummary) -> Figure:
-    """The curves of a training: losses by epoch, and metrics of validation rows if there are.
+    """Draws losses by epoch, and the metrics of validation rows if there are any.
 
     The losses of a network's outputs are drawn beside their sum.
     """
@@ -68,7 +68,7 @@ def plot_summary(summary: TrainingSummary) -> Figure:
 
 
 def _draw(axes: Axes, label: str, points: list[tuple[int, float | None]], style: str = "-") -> None:
-    """Draws what is known, epochs counted from 1 as users count them."""
+    """Draws the known values; epochs are counted from 1."""
     known = [(epoch + 1, value) for epoch, value in points if value is not None]
     if known:
         xs, ys = zip(*known, strict=True)

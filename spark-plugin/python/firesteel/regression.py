@@ -1,4 +1,4 @@
-"""Networks that come close to numbers."""
+"""Neural network regression."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from firesteel.params.loss import (
     LossSetters,
     loss_param,
 )
-from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, keywords
+from firesteel.stages import EstimatorOptions, NetworkEstimation, NetworkModelBase, expose_signature
 
 __all__ = ["NetworkRegressionModel", "NetworkRegressor"]
 
@@ -40,7 +40,7 @@ class RegressorOptions(EstimatorOptions, FeatureOptions, LossOptions, HuberOptio
     predictionCol: str
 
 
-@keywords(RegressorOptions)
+@expose_signature(RegressorOptions)
 class NetworkRegressor(
     NetworkEstimation["NetworkRegressionModel"],
     _JavaRegressor["NetworkRegressionModel"],
@@ -49,7 +49,7 @@ class NetworkRegressor(
     HuberSetters,
     JavaMLReadable["NetworkRegressor"],
 ):
-    """Trains a neural network to come close to numbers.
+    """Neural network regression.
 
     Features are as of :class:`firesteel.classification.NetworkClassifier`. The label is a numeric
     column for a network with one value, and for one with n values a column of ML vectors or of
@@ -58,7 +58,7 @@ class NetworkRegressor(
     Parameters
     ----------
     network : firesteel.Network, firesteel.TorchScriptNetwork or str
-        The network that is trained, or its JSON. Required by ``fit``.
+        The network to train, or its JSON. Required by ``fit``.
     **options
         Any other param, such as ``epochs``, ``batchSize``, ``loss`` and ``labelCol``.
 
@@ -102,7 +102,7 @@ class NetworkRegressionModel(
     HuberParams,
     JavaMLReadable["NetworkRegressionModel"],
 ):
-    """A network that was trained to come close to numbers, by a :class:`NetworkRegressor`.
+    """A regression network, trained by a :class:`NetworkRegressor`.
 
     ``transform`` appends the column ``prediction`` to batch and to streaming DataFrames: a double,
     or for a network with several values a vector of them.

@@ -1,7 +1,7 @@
 """Named tensors as bytes, in the format of safetensors.
 
-Eight bytes with the length of a JSON header, little-endian; the header, which has type, shape and
-place of each tensor; then the tensors, row by row.
+The format is: eight bytes with the length of a JSON header, little-endian; the header, with type,
+shape and offsets of each tensor; then the tensors in row-major order.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _ALIGNMENT = 8
 
 
 def encode(tensors: Mapping[str, NDArray[Any]]) -> bytes:
-    """Writes tensors by name, in their order.
+    """Encodes tensors by name, in their order.
 
     Raises
     ------
     TypeError
-        When a tensor's element type is none of the format, naming the tensor.
+        If the format does not support the element type of a tensor; the error names it.
     """
     header: dict[str, Any] = {}
     parts: list[bytes] = []
@@ -59,12 +59,12 @@ def encode(tensors: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def decode(content: bytes) -> dict[str, NDArray[Any]]:
-    """Reads tensors by name, in the order in which they are stored; the arrays are read-only.
+    """Decodes tensors by name, in the order in which they are stored; the arrays are read-only.
 
     Raises
     ------
     ValueError
-        When the bytes are not in this format, saying what is wrong.
+        If the bytes are not in this format; the error says what is wrong.
     """
     start = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     if not _LENGTH_BYTES <= start <= len(content):

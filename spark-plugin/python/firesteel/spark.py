@@ -16,7 +16,7 @@ _CHECKOUT_BUILD = Path(__file__).resolve().parents[3] / "build"
 
 
 def spark_jars() -> list[str]:
-    """The jars that Spark needs, for ``spark.jars`` or ``spark-submit --jars``.
+    """Returns the jars that Spark needs, for ``spark.jars`` or ``spark-submit --jars``.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def spark_jars() -> list[str]:
     Raises
     ------
     FileNotFoundError
-        When there is no ``firesteel.jar``.
+        If there is no ``firesteel.jar``.
     """
     packaged = Path(__file__).resolve().parent / "jars"
     plugin = next((f for f in (packaged, _CHECKOUT_BUILD) if (f / _PLUGIN_JAR).exists()), None)
@@ -45,7 +45,7 @@ def spark_jars() -> list[str]:
 
 
 def session(builder: SparkSession.Builder | None = None) -> SparkSession.Builder:
-    """A builder of a session that has Firesteel.
+    """Returns a builder of sessions with Firesteel.
 
     Sets ``spark.jars`` to :func:`spark_jars` and ``spark.plugins`` to Firesteel's plugin. Both take
     effect when Spark starts: a session that is already running keeps what it was started with.
@@ -53,7 +53,7 @@ def session(builder: SparkSession.Builder | None = None) -> SparkSession.Builder
     Parameters
     ----------
     builder : SparkSession.Builder, optional
-        What to add to; ``SparkSession.builder`` if none is given.
+        The builder to extend. Default: ``SparkSession.builder``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What all estimators have in common, and all models."""
+"""The base classes of estimators and models."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class EstimatorOptions(NetworkOptions, TrainingOptions, total=False):
     weightCol: str
 
 
-def keywords(options: type) -> Callable[[C], C]:
-    """Shows what a class takes, a TypedDict, where notebooks complete and explain arguments."""
+def expose_signature(options: type) -> Callable[[C], C]:
+    """Sets the signature of a class to the keys of a TypedDict, for completion in notebooks."""
     names = sorted(options.__annotations__)
     shown = Signature([Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in names])
 
@@ -50,9 +50,9 @@ def keywords(options: type) -> Callable[[C], C]:
 
 
 class _Seeded(Params):
-    """Gives the seed the default that the JVM gives it, the same in each run.
+    """Gives the seed the JVM's default, which is the same in each run.
 
-    PySpark's own is a hash of Python's, which is another one in each process.
+    PySpark's default is a Python hash, which differs from process to process.
     """
 
     _java_class: ClassVar[str]
@@ -97,8 +97,8 @@ class NetworkEstimation(
     ) -> Iterator[tuple[int, M]]:
         """Fits a model for each map, side by side over one reading of the data if possible.
 
-        ``fit(dataset, paramMaps)`` and the searches of ``pyspark.ml.tuning`` come here. All models
-        are trained when the first one is asked for. A Spark Connect client fits them one by one.
+        ``fit(dataset, paramMaps)`` and the searches of ``pyspark.ml.tuning`` call this. The first
+        request for a model trains all of them. A Spark Connect client fits them one by one.
         """
         if is_remote():
             return super().fitMultiple(dataset, paramMaps)
@@ -127,7 +127,7 @@ class NetworkEstimation(
 
 
 class _Search(Generic[M]):
-    """The models of several maps, trained when the first of them is asked for, by any thread."""
+    """The models of several parameter maps; the first request, from any thread, trains all."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class _Search(Generic[M]):
                 try:
                     self._outcome = self._train()
                 except Exception as error:
-                    # For those who ask for the others, too: nothing is trained twice.
+                    # Later requests get the same error: nothing is trained twice.
                     self._outcome = error
             if isinstance(self._outcome, Exception):
                 raise self._outcome
@@ -155,7 +155,7 @@ class _Search(Generic[M]):
 class NetworkModelBase(
     _Seeded, JavaModel, TrainingParams, HasWeightCol, JavaMLWritable, TorchExports
 ):
-    """A network that an estimator trained."""
+    """The base class of trained models."""
 
     _java_obj: Any
 
@@ -176,29 +176,29 @@ class NetworkModelBase(
 
     @property
     def summary(self) -> TrainingSummary:
-        """What happened in the fit."""
+        """The training summary."""
         if is_remote():
-            # What a server lets clients call, its summary's toString among it, gives JSON.
+            # The server lets clients call the summary's toString, which returns JSON.
             text = JavaWrapper(f"{self._java_obj}.summary")._call_java("toString")
         else:
             text = self._java_obj.summary().toJson()
         return TrainingSummary.from_json(text)
 
     def hasParam(self, paramName: str) -> bool:
-        """Whether this has a param of that name. The estimator's ``network`` is not one of them."""
+        """Returns True for a param of that name. A model has no param ``network``."""
         return paramName != "network" and super().hasParam(paramName)
 
     def _jvm_model(self, part: str) -> Any:
         if is_remote():
             raise NotImplementedError(
-                f"a Spark Connect server does not give out a model's {part}: save the model and "
+                f"Spark Connect does not expose a model's {part}: save the model and "
                 f"use firesteel.load_{part}(path)"
             )
         return self._java_obj
 
 
 def _new_java_object(java_class: str, uid: str) -> Any:
-    """An object of the JVM, or what stands for it on a Spark Connect client."""
+    """Creates an object in the JVM, or its stand-in on a Spark Connect client."""
     try:
         return JavaWrapper._new_java_obj(java_class, uid)
     except TypeError as error:
@@ -220,7 +220,7 @@ def _searching() -> bool:
 
 
 def _items(sequence: Any) -> list[Any]:
-    """The items of a sequence of Scala."""
+    """The items of a Scala sequence."""
     return [sequence.apply(index) for index in range(sequence.size())]
 
 

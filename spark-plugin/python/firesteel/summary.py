@@ -1,6 +1,6 @@
-"""What happened in a fit, as values and as DataFrames of the active session.
+"""The training summary, as values and as DataFrames of the active session.
 
-Names are those of the JVM's summary, which docs/summary.md of the project explains.
+The names are those of the JVM's summary; docs/summary.md of the project explains them.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _HISTORY = (
 
 @dataclass(frozen=True)
 class MetricSummary:
-    """What a metric came to.
+    """The value of a metric.
 
     Parameters
     ----------
     name : str
-        ``accuracy`` and the like; of several outputs ``<output>_<metric>``, and ``<output>_loss``
-        for the output's own loss.
+        ``accuracy`` and the like. With several outputs ``<output>_<metric>``, and
+        ``<output>_loss`` for the output's own loss.
     value : float, optional
-        None where it is undefined, such as the AUC of rows of one class, and for a confusion
+        None if it is undefined, such as the AUC of rows of one class, and for a confusion
         matrix.
     errorBound : float, optional
-        How far the value may be from the exact one, of the AUC.
+        The largest difference from the exact value, for the AUC.
     matrix : list of list of float, optional
-        The rows' weights by class and predicted class, of the confusion matrix.
+        The weights of rows by class and predicted class, for the confusion matrix.
     """
 
     name: str
@@ -51,9 +51,9 @@ class MetricSummary:
 
 @dataclass(frozen=True)
 class ValidationSummary:
-    """What validation rows came to: rows, the mean of their losses, and the metrics.
+    """The results of validation: number of rows, mean loss, and metrics.
 
-    ``version`` tells how often the center variable that was scored had been updated.
+    ``version`` is the number of updates of the center variable that was scored.
     """
 
     version: int
@@ -62,7 +62,7 @@ class ValidationSummary:
     metrics: list[MetricSummary] = field(default_factory=list)
 
     def metric(self, name: str) -> float | None:
-        """The value of a metric, if it was asked for and is defined."""
+        """Returns the value of a metric, or None if it was not requested or is undefined."""
         return next((metric.value for metric in self.metrics if metric.name == name), None)
 
 
@@ -79,7 +79,7 @@ class EpochSummary:
 
 @dataclass(frozen=True)
 class WorkerSummary:
-    """What one worker exchanged with the parameter server, over all of its attempts."""
+    """The exchange of one worker with the parameter server, over all of its attempts."""
 
     partition: int
     index: int
@@ -96,7 +96,7 @@ class WorkerSummary:
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """Where the time of one task went: of the attempt that finished."""
+    """The time of one task, for the attempt that finished."""
 
     partition: int
     attempt: int
@@ -120,7 +120,7 @@ class LedgerSpan:
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """What of one epoch of one worker was applied."""
+    """The mini-batches of one epoch of one worker that were applied."""
 
     partition: int
     index: int
@@ -135,7 +135,7 @@ class LedgerEntry:
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What happened in a fit.
+    """The summary of a fit.
 
     Parameters
     ----------
@@ -144,26 +144,26 @@ class TrainingSummary:
     rowsTrained : int
         Rows trained in all epochs.
     seconds : float
-        How long the training job ran, reading the data included.
+        The duration of the training job, including reading the data.
     workers, tasks : int
         The workers of the fit, and the Spark tasks that they ran in.
     commits, bytes : int
-        The updates that the parameter server applied, and what it sent and received over sockets.
+        The updates that the parameter server applied, and the bytes that it sent and received.
     stalenessMean, stalenessMax, stalenessHistogram
-        How many updates of others a commit came after.
+        The number of updates by other workers before a commit.
     ledger : list of LedgerEntry
-        Which mini-batches were applied, by worker and epoch.
+        The mini-batches that were applied, by worker and epoch.
     warnings : list of str
-        What the user should know, such as signs that the model has not learnt. ``fit`` issues each
-        as a :class:`firesteel.FitWarning`.
+        Warnings, such as signs that the model has not learned. ``fit`` issues each of them as a
+        :class:`firesteel.FitWarning`.
     bestEpoch : int, optional
-        The best epoch by what early stopping watches, counted from 0.
+        The best epoch by the monitored value of early stopping, counted from 0.
     stopped : str, optional
-        Why the training ended before its last epoch, if it did.
+        The reason why the training ended before its last epoch, if it did.
     byWorker, byTask : list
-        What each worker exchanged, and where the time of each task went.
+        The exchange of each worker, and the time of each task.
     compressionRatio, compressionError : float
-        What compression saved, and the relative error that it made.
+        The compression ratio of all messages, and the relative error of compression.
     decisions : list of str
         The settings that the fit chose itself, from the cluster's size and the data.
     """
@@ -219,8 +219,8 @@ class TrainingSummary:
         """The averaged history, a row for each epoch.
 
         Columns: ``epoch``, ``loss``, ``rows``, ``learningRate``, ``validationLoss``,
-        ``validationRows``, and ``metrics``, a map from a metric's name to its value. What is not
-        known is null.
+        ``validationRows``, and ``metrics``, a map from a metric's name to its value. Unknown values
+        are null.
         """
         rows = [(entry.epoch, *_history_row(entry)) for entry in self.epochs]
         return _frame(rows, f"epoch int, {_HISTORY}")
@@ -276,23 +276,23 @@ class TrainingSummary:
     def stalenessCounts(self) -> DataFrame:
         """``stalenessHistogram``, a row for each of its entries.
 
-        Columns: ``staleness``, how many updates of others came before, and ``commits``, of how
-        many commits.
+        Columns: ``staleness``, the number of earlier updates by other workers, and ``commits``, the
+        number of commits with that staleness.
         """
         return _frame(list(enumerate(self.stalenessHistogram)), "staleness int, commits bigint")
 
     def plot(self) -> Figure:
-        """Draws loss and validation loss by epoch, and the metrics of validation rows beside them.
+        """Draws loss and validation loss by epoch, and next to them the metrics of validation rows.
 
         Returns
         -------
         matplotlib.figure.Figure
-            Which a notebook shows.
+            The figure, which a notebook shows.
 
         Raises
         ------
         ImportError
-            When matplotlib is not installed: ``pip install firesteel[plot]``.
+            If matplotlib is not installed: ``pip install firesteel[plot]``.
         """
         from firesteel.plotting import plot_summary
 
@@ -321,14 +321,14 @@ def _names(schema: str) -> list[str]:
 
 
 def _frame(rows: Sequence[tuple[Any, ...]], schema: str) -> DataFrame:
-    """Rows as a DataFrame; a constant of the query, for which Spark starts no Python."""
+    """Creates a DataFrame of rows, as a constant of the query: Spark starts no Python for it."""
     text = json.dumps([dict(zip(_names(schema), row, strict=True)) for row in rows])
     parsed = from_json(lit(text), f"array<struct<{schema}>>")
     return SparkSession.active().range(1).select(inline(parsed))
 
 
 def _read(kind: type[T], document: dict[str, Any]) -> T:
-    """A dataclass from JSON, in which what is not known is absent."""
+    """Reads a dataclass from JSON, in which unknown values are absent."""
     hints = get_type_hints(kind)
     return kind(**{name: _value(hints[name], value) for name, value in document.items()})
 

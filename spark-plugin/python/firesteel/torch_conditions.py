@@ -1,8 +1,8 @@
-"""What the conditions of a scripted module's branches are made of.
+"""Analysis of the conditions of a scripted module's branches.
 
-A condition can be decided before there are rows where it asks for what all rows have in common:
-numbers of dimensions, element types, sizes other than the number of rows. Whether it does is seen
-in the graph, from the condition back to the inputs.
+A condition can be decided before there are rows if it depends only on facts that all rows share:
+numbers of dimensions, element types, sizes other than the number of rows. The analysis follows the
+graph from the condition back to the inputs.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 Asked = Literal["value", "fixed", "sizes", "kind"]
-"""What counts of a value: itself; itself, without sizes of tensors in it; sizes; rank and type."""
+"""The aspect of a value: itself; itself without sizes of tensors; sizes; rank and type."""
 
 _SIZES = {"aten::size", "aten::len", "aten::numel"}
 _KINDS = {
@@ -30,43 +30,43 @@ _SIZED_BY_VALUES = {
     *("aten::_nested_tensor_from_mask", "aten::to_padded_tensor", "aten::_pack_padded_sequence"),
     *("aten::_pad_packed_sequence", "aten::resize_", "aten::set_"),
 }
-"""What gives a tensor whose size depends on values of another."""
+"""Operators that return a tensor whose size depends on values of another."""
 
 _SIZED_BY_A_TENSOR = {"aten::repeat_interleave", "aten::tensor_split"}
-"""The same, where the second argument is a tensor."""
+"""The same, if the second argument is a tensor."""
 
 _PARTS = {
     *("aten::slice", "aten::narrow", "aten::split", "aten::split_with_sizes", "aten::chunk"),
     "aten::tensor_split",
 }
-"""What takes a part of a dimension, of which it may be the same for few rows and not for many."""
+"""Operators that take a part of a dimension, which may differ between few and many rows."""
 
 _GIVEN = {"prim::Constant", "prim::Param", "prim::GetAttr"}
 _HOLDERS = {"prim::ListConstruct", "prim::TupleConstruct", "prim::DictConstruct", "prim::SetAttr"}
 _READERS = {"aten::len", "aten::__getitem__", "prim::ListUnpack", "prim::TupleUnpack"}
 _KEEPS = {*_HOLDERS, *_READERS, "prim::TupleIndex", "prim::unchecked_cast"}
-"""What gives values on as they are."""
+"""Operators that pass values on unchanged."""
 
 _SUMS = {"aten::add", "aten::sub", "aten::mul", "aten::neg"}
 _EQUALS = {"aten::eq", "aten::ne"}
 _ORDERS = {"aten::lt", "aten::le", "aten::gt", "aten::ge"}
 
 _ALL = 2**63 - 1
-"""Where a slice ends that has no end."""
+"""The end of a slice without an end."""
 
 
 class Conditions:
-    """Tells which conditions of a graph can be decided.
+    """Finds the conditions of a graph that can be decided.
 
     Parameters
     ----------
     graph : torch.Graph
         The graph.
     stays : mapping
-        By the name of its first output, each branch that was found to stay, and whether what is
-        asked of its outputs is the same whichever way it takes.
+        By the name of its first output, each branch that is kept, and True if both of its paths
+        agree in the aspects of its outputs.
     lost : container of str
-        First outputs of nodes from which the number of rows cannot be told, although it is in them.
+        First outputs of nodes whose values depend on the number of rows in an unknown way.
     """
 
     def __init__(
@@ -79,15 +79,15 @@ class Conditions:
         outputs = [output for node in graph.nodes() for output in node.outputs()]
         self._outer = {output.debugName() for output in outputs}
         for output in outputs:
-            # In the graph's order, so that no search goes back further than a node.
+            # In the graph's order, so that no search goes back more than one node.
             if holds_tensors(output):
                 self._is_known(output, "sizes")
                 self._is_known(output, "kind")
 
     def can_decide(self, condition: Any) -> bool:
-        """Whether a condition depends on no values of tensors, and on no lost number of rows.
+        """Returns True if a condition depends neither on values of tensors nor on lost rows.
 
-        What it took into account and may lose rows is in `watched`, by first outputs.
+        Nodes that it depends on and that may lose rows are in `watched`, by first outputs.
         """
         return self._is_known(condition, "value")
 
@@ -97,7 +97,7 @@ class Conditions:
             changes = _changes(value)
             self._found[key] = changes is not None and self._find(value, asked)
             for node in changes or ():
-                # What is put into a list is there as what it was made of.
+                # An element of a list is known if its inputs are.
                 others = [each for each in node.inputs() if each.debugName() != key[0]]
                 self._found[key] = self._found[key] and self._are_known(others, asked)
         return self._found[key]
@@ -124,7 +124,7 @@ class Conditions:
         return self._are_known(node.inputs(), asked)
 
     def _are_known(self, values: Iterable[Any], asked: Asked) -> bool:
-        """Whether what is asked of tensors is known of values, and numbers that come with them."""
+        """Returns True if an aspect of tensors, and the numbers among them, are known."""
         for value in values:
             if asked == "kind" and not holds_tensors(value):
                 known = _changes(value) is not None
@@ -165,7 +165,7 @@ class Conditions:
             return False
         watch = kind not in _KEEPS
         if watch and first_name(node) not in self._outer:
-            # What is computed within a branch cannot be watched.
+            # Values that are computed within a branch cannot be watched.
             watch, asked = False, "fixed"
         known = self._are_known(inputs, asked)
         if known and watch:
@@ -174,14 +174,14 @@ class Conditions:
 
 
 def loses_rows(node: Any, known: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether a watched node may give for many rows what it does not give for few.
+    """Returns True if a watched node may behave differently for many rows than for few.
 
     Parameters
     ----------
     node : torch.Node
         The node.
     known : mapping
-        What its inputs are for 1, 2 and 3 rows, as :func:`facts` tells, by their names.
+        The :func:`facts` of its inputs for 1, 2 and 3 rows, by name.
     """
     kind, arguments = node.kind(), [known[each.debugName()] for each in node.inputs()]
     if kind == "aten::index":
@@ -200,7 +200,7 @@ def loses_rows(node: Any, known: Mapping[str, Sequence[Any]]) -> bool:
 
 
 def _may_turn(equality: bool, left: Sequence[Any], right: Sequence[Any]) -> bool:
-    """Whether a comparison that is the same for 1, 2 and 3 rows may be another for more."""
+    """Returns True if a comparison that is equal for 1, 2 and 3 rows may change for more."""
     if equality and list(left) == list(right):
         return False
     if not all(isinstance(each, int | float) for each in (*left, *right)):
@@ -211,7 +211,7 @@ def _may_turn(equality: bool, left: Sequence[Any], right: Sequence[Any]) -> bool
         return True
     if step == 0:
         return False
-    # How many rows more make both sides equal.
+    # The number of further rows that makes both sides equal.
     more = -third / step
     return more >= 0 and (not equality or more == int(more))
 
@@ -221,7 +221,7 @@ def _differ(values: Sequence[Any]) -> bool:
 
 
 def facts(value: Any) -> Any:
-    """Of tensors, also in lists, the sizes and the element type; another value itself."""
+    """Returns the sizes and element types of tensors, also in lists; other values unchanged."""
     if isinstance(value, Tensor):
         return tuple(value.shape), value.dtype
     if isinstance(value, list | tuple):
@@ -230,7 +230,7 @@ def facts(value: Any) -> Any:
 
 
 def _takes_all(node: Any) -> bool:
-    """Whether a slice has all of a dimension."""
+    """Returns True if a slice has all of a dimension."""
     if node.kind() != "aten::slice":
         return False
     start, end, step = (node.namedInput(name) for name in ("start", "end", "step"))
@@ -240,7 +240,7 @@ def _takes_all(node: Any) -> bool:
 
 
 def _changes(value: Any) -> list[Any] | None:
-    """What changes a list always and where it was made; None where anything else may change it."""
+    """Returns the nodes that always change a list in its own block; None if others may."""
     if value.type().kind() != "ListType":
         return []
     found = []
@@ -270,11 +270,11 @@ def _writes(node: Any, argument: int) -> bool:
 
 
 def holds_tensors(value: Any) -> bool:
-    """Whether a value is a tensor or may hold some."""
+    """Returns True if a value is a tensor or may contain tensors."""
     return "Tensor" in value.type().annotation_str
 
 
 def first_name(node: Any) -> str:
-    """The name of a node's first output."""
+    """Returns the name of a node's first output."""
     name: str = next(iter(node.outputs())).debugName()
     return name

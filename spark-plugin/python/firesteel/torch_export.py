@@ -1,4 +1,4 @@
-"""Networks and trained models as modules of PyTorch, as TorchScript and as ONNX files."""
+"""Networks and trained models as PyTorch modules, TorchScript and ONNX files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ except ImportError as error:
 
 from firesteel import torch_graph
 from firesteel.network import BaseNetwork, Network
-from firesteel.torch_straighten import asks_for_kernels, straightened
+from firesteel.torch_branches import asks_for_kernels, inline_static_branches
 from firesteel.torchscript import TorchScriptNetwork
 
 _TYPES = {"float32": torch.float32, "int64": torch.int64}
@@ -35,18 +35,18 @@ def to_module(
     scale: float | Mapping[str, float] = 1.0,
     classes: bool = False,
 ) -> nn.Module:
-    """The module of a network; the arguments are those of :func:`torch_graph.layer_module`.
+    """Creates a network's module; the arguments are those of :func:`torch_graph.layer_module`.
 
     Raises
     ------
     ValueError
-        As there; naming the input whose shape is not known; and where `logits` or `scale` are given
-        for a module of TorchScript, which is taken as it is.
+        As there; if the shape of an input is unknown; if `logits` or `scale` are given for a
+        TorchScript module, which is used unchanged.
     """
     if isinstance(network, TorchScriptNetwork):
         if logits or scale != 1.0:
             raise ValueError(
-                "logits and scale are for networks of layers; a module of TorchScript is as it is"
+                "logits and scale do not apply to a TorchScript module, only to networks of layers"
             )
         given = network.weights if weights is None else weights
         return _script_module(network, given, shapes, classes=classes)
@@ -59,12 +59,12 @@ def to_module(
 
 
 def example_inputs(network: BaseNetwork, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
-    """Two rows of zeros of each input: ``float32``, or ``int64`` for token ids.
+    """Creates two rows of zeros for each input: ``float32``, or ``int64`` for token ids.
 
     Raises
     ------
     ValueError
-        Naming the input whose shape is not known.
+        If the shape of an input is unknown; the error names the input.
     """
     if isinstance(network, TorchScriptNetwork):
         types = {name: _TYPES[kind] for name, kind in network.input_types.items()}
@@ -74,7 +74,7 @@ def example_inputs(network: BaseNetwork, shapes: Mapping[str, Sequence[int]]) ->
     for name in network.inputs:
         if name not in shapes:
             raise ValueError(
-                f"the shape of the network's input '{name}' is not known; give it by "
+                f"the shape of the network's input '{name}' is not known; set it by "
                 "with_input_shape or input_shapes"
             )
     return {name: torch.zeros(2, *shapes[name], dtype=kind) for name, kind in types.items()}
@@ -83,7 +83,7 @@ def example_inputs(network: BaseNetwork, shapes: Mapping[str, Sequence[int]]) ->
 def export_torchscript(module: nn.Module, path: str | PathLike[str]) -> None:
     """Writes a module as a file that ``torch.jit.load`` reads, from Python and from C++."""
     with warnings.catch_warnings():
-        # TorchScript is deprecated upstream; what replaces it cannot be trained by libtorch.
+        # TorchScript is deprecated upstream, but libtorch cannot train its replacement.
         warnings.simplefilter("ignore")
         torch.jit.save(torch.jit.script(module), fspath(path))
 
@@ -97,15 +97,15 @@ def export_onnx(
 ) -> None:
     """Writes a module as an ONNX file whose inputs and outputs have any number of rows.
 
-    They have the network's names; `input_` or `output_` comes before one that is a number, such as
-    that of the last layer of a sequential network.
+    They have the network's names. A name that is a number, such as that of the last layer of a
+    sequential network, gets the prefix `input_` or `output_`.
 
     Raises
     ------
     ImportError
         If the package ``onnx`` is not installed.
     ValueError
-        If ONNX has no counterpart of what the module computes, saying of what.
+        If ONNX has no counterpart of an operator of the module; the error names it.
     """
     try:
         import onnx  # noqa: F401
@@ -118,10 +118,10 @@ def export_onnx(
     inputs = tuple(examples.values())
     try:
         with warnings.catch_warnings():
-            # The way through TorchScript serves scripted modules too, and keeps an LSTM as one.
+            # The TorchScript exporter also supports scripted modules, and keeps an LSTM as one.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                straightened(module, inputs) if asks_for_kernels(module) else module,
+                inline_static_branches(module, inputs) if asks_for_kernels(module) else module,
                 inputs,
                 fspath(path),
                 input_names=input_names,
@@ -136,7 +136,7 @@ def export_onnx(
 
 
 def _onnx_name(kind: str, name: str) -> str:
-    """Numbers are the names that the exporter gives to its own values."""
+    """Prefixes a number, because the exporter names its own values by numbers."""
     return f"{kind}_{name}" if name.isdecimal() else name
 
 

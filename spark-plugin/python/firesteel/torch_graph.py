@@ -1,4 +1,4 @@
-"""A network of layers as a module of PyTorch: a ``torch.fx`` graph of ``torch.nn`` layers."""
+"""A network of layers as a PyTorch module: a ``torch.fx`` graph of ``torch.nn`` layers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ACTIVATIONS: Mapping[str, Callable[[fx.Graph, fx.Node], fx.Node]] = {
 
 @dataclass(frozen=True)
 class Output:
-    """What a network computes for an output.
+    """One output of a network.
 
     Attributes
     ----------
     value
-        The step that gives it: the logits, where the network ends in an activation.
+        The step that computes it: the logits, if the network ends in an activation.
     activation
-        That activation, ``softmax`` or ``sigmoid``.
+        The activation at the end, ``softmax`` or ``sigmoid``.
     width
         The length of its last dimension.
     """
@@ -61,29 +61,29 @@ def layer_module(
         The network.
     weights
         Tensors by their ``state_dict`` names; those of an ensemble begin with ``member.<index>.``.
-        None leaves the module as PyTorch initialises its layers.
+        None keeps PyTorch's initial values.
     examples
-        Some rows of each input, from which the layers' sizes are found.
+        Some rows of each input, from which the sizes of layers are inferred.
     logits
-        Whether to leave out a Softmax over the last dimension or a Sigmoid that an output ends in.
+        If True, leaves out an output's final Softmax over the last dimension or final Sigmoid.
     scale
-        What the values of inputs that are no token ids are multiplied with first; or for each
-        input by its name, 1 for those left out.
+        A factor for the values (not token ids) of all inputs, or a factor for each input by name,
+        1 for the others.
     classes
-        Whether the outputs tell classes apart, so that an ensemble averages probabilities even
-        where its networks give logits.
+        True for classification: an ensemble then averages probabilities even if its networks
+        output logits.
 
     Returns
     -------
     torch.fx.GraphModule
-        In evaluation mode; takes the inputs in order, gives the output, or a tuple of several.
+        The module in evaluation mode. It takes the inputs in order and returns the output, or a
+        tuple of several.
 
     Raises
     ------
     ValueError
-        Naming the input whose `scale` does not fit, the layer that does not fit its input, or the
-        tensor that is missing, too many or of
-        another shape.
+        If the `scale` of an input does not fit, a layer does not fit its input, or a tensor is
+        missing, unknown or of another shape. The error names it.
     """
     builder = _Builder(network, examples, scale)
     members = [builder.member(prefix) for prefix in prefixes(weights)]
@@ -94,14 +94,14 @@ def layer_module(
 
 
 def prefixes(weights: Mapping[str, NDArray[Any]] | None) -> list[str]:
-    """What the names of each network's tensors begin with."""
+    """Returns the prefixes of tensor names, one for each network."""
     found = [_MEMBER.fullmatch(name) for name in weights or ()]
     named = dict.fromkeys(match[1] for match in found if match)
     return list(named) if named and None not in found else [""]
 
 
 def token_inputs(network: Network) -> set[str]:
-    """The inputs that hold token ids: an Embedding reads them, through layers that keep values."""
+    """Returns the inputs of token ids: an Embedding reads them, through layers that keep values."""
     tokens: set[str] = set()
     for node in reversed(network.nodes):
         keeps = node.name in tokens and node.op in torch_layers.KEEPS_VALUES
@@ -120,14 +120,14 @@ def _scales(network: Network, scale: float | Mapping[str, float]) -> Mapping[str
             raise ValueError(f"scale is for the input '{name}'; the network has {known}")
         if factor != 1.0 and name in tokens:
             raise ValueError(
-                f"scale has {factor} for the input '{name}', which holds token ids; those are not "
-                "scaled: it needs 1"
+                f"scale has {factor} for the input '{name}', which holds token ids: "
+                "these are not scaled; use 1"
             )
     return scale
 
 
 def placeholder(graph: fx.Graph, name: str) -> fx.Node:
-    """An argument of the module for an input of the network."""
+    """Creates the module's argument for an input of the network."""
     return graph.placeholder(re.sub(r"\W", "_", name))
 
 
@@ -139,14 +139,14 @@ def finish(
     logits: bool,
     classes: bool,
 ) -> fx.GraphModule:
-    """The module that gives the outputs of a network, or those of an ensemble together."""
+    """Creates the module that returns the outputs of a network or the means of an ensemble."""
     outputs = [_combine(graph, list(each), logits, classes) for each in zip(*members, strict=True)]
     graph.output(outputs[0] if len(outputs) == 1 else tuple(outputs))
     return fx.GraphModule(modules, graph, "Network").eval()
 
 
 class _Builder:
-    """Lays the networks of an ensemble side by side, over the same inputs."""
+    """Builds the networks of an ensemble side by side, over the same inputs."""
 
     def __init__(
         self, network: Network, examples: Mapping[str, Tensor], scale: float | Mapping[str, float]
@@ -195,7 +195,7 @@ class _Builder:
         return value
 
     def _sample(self, step: fx.Node) -> fx.Node:
-        """Computes a step for two rows, which tells the shapes that the layers after it need."""
+        """Computes a step for two rows, for the shapes that later layers need."""
         args = fx.node.map_arg(step.args, self._samples.__getitem__)
         with torch.no_grad():
             if callable(step.target):
@@ -208,7 +208,7 @@ class _Builder:
         return step
 
     def _ending(self, node: Node, value: fx.Node) -> str | None:
-        """The activation of an output that is apart from its logits, as in the engine."""
+        """Returns the final activation that the engine separates from an output's logits."""
         if node.op == "Sigmoid":
             return "sigmoid"
         if node.op == "Softmax":
@@ -219,7 +219,7 @@ class _Builder:
 
 
 def _combine(graph: fx.Graph, members: list[Output], logits: bool, classes: bool) -> fx.Node:
-    """An output of the network, or that of an ensemble: the mean of its members' activations."""
+    """Adds an output of the network, or for an ensemble the mean of its members' activations."""
     first = members[0]
     values = [member.value for member in members]
     gives = None if logits else first.activation
@@ -237,7 +237,7 @@ def _combine(graph: fx.Graph, members: list[Output], logits: bool, classes: bool
 
 
 def _logits_of_mean(graph: fx.Graph, values: list[fx.Node], activation: str) -> fx.Node:
-    """What `activation` turns into the mean of the members' activations, without underflow."""
+    """Adds the logits of the mean of the members' activations, without underflow."""
     stacked = graph.call_function(torch.stack, (values,))
 
     def logarithm_of_mean(shares: fx.Node) -> fx.Node:
@@ -254,7 +254,7 @@ def _logits_of_mean(graph: fx.Graph, values: list[fx.Node], activation: str) -> 
 
 
 def archived(content: bytes) -> torch.jit.ScriptModule:
-    """The module that ``torch.jit.save`` wrote, on the CPU."""
+    """Reads a module that ``torch.jit.save`` wrote, on the CPU."""
     module: torch.jit.ScriptModule = torch.jit.load(  # type: ignore[no-untyped-call]
         io.BytesIO(content), map_location="cpu"
     )
@@ -262,15 +262,15 @@ def archived(content: bytes) -> torch.jit.ScriptModule:
 
 
 def load(module: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Sets a module's tensors to weights that are its own.
+    """Sets a module's tensors to weights of the same network.
 
-    As in the engine, a tensor that several names share is there under one of them, and a buffer
-    that is not finite, such as the mask of an attention, is a constant of the module.
+    As in the engine, a tensor with several names is stored under one of them, and a buffer with
+    values that are not finite, such as an attention mask, is a constant of the module.
 
     Raises
     ------
     ValueError
-        Naming the tensor that is missing, too many or of another shape.
+        If a tensor is missing, unknown or of another shape; the error names it.
     """
     own = module.state_dict()
     given = {_place(tensor) for name, tensor in own.items() if name in weights}
@@ -293,7 +293,7 @@ def load(module: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _place(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
-    """Equal for tensors that are one."""
+    """Returns a key that is equal for tensors that share their memory."""
     return tensor.data_ptr(), tensor.shape, tensor.stride()
 
 
@@ -303,4 +303,4 @@ _TAKEN = frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))
 def _check_name(name: str) -> None:
     for part in name.split("."):
         if not part or part in _TAKEN:
-            raise ValueError(f"a module of PyTorch cannot have the name '{name}'; rename the layer")
+            raise ValueError(f"'{name}' is an attribute of PyTorch's modules; rename the layer")

@@ -1,4 +1,4 @@
-"""Modules of PyTorch as networks."""
+"""PyTorch modules as networks."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ def from_torch(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> TorchScriptNetwork:
-    """A network that is a module of PyTorch, which the engine trains as it is.
+    """Makes a network of a PyTorch module, which the engine trains unchanged.
 
-    The module is turned into TorchScript: by ``torch.jit.script``; where that fails, from what
-    ``torch.fx.symbolic_trace`` makes of it; where that fails too and `example_inputs` are given, by
-    ``torch.jit.trace``. A trace keeps the mode it was made in, so a module that is traced must not
-    behave differently in training (dropout, batch normalisation). A ``ScriptModule`` is taken as
-    it is. The module's weights are the starting point of the training; the module is not changed.
+    The module is converted to TorchScript: by ``torch.jit.script``; if that fails, by scripting the
+    result of ``torch.fx.symbolic_trace``; if that fails too and `example_inputs` are given, by
+    ``torch.jit.trace``. A trace keeps the mode in which it was made, so a traced module must not
+    behave differently in training (dropout, batch normalization). A ``ScriptModule`` is used
+    unchanged. Training starts from the module's weights; the module is not changed.
 
-    A module must give logits: the loss of a classifier takes the softmax or the sigmoid in, and
-    refuses a module that ends in one.
+    A module must output logits: the loss of a classifier includes the softmax or the sigmoid, and
+    rejects a module that ends in one.
 
     Parameters
     ----------
     module
-        Takes tensors whose first dimension is the rows, as positional arguments, and gives a tensor
-        or a tuple of them. Its floating-point parameters and buffers are ``float32``.
+        Takes tensors whose first dimension is the rows, as positional arguments, and returns a
+        tensor or a tuple of tensors. Its floating-point parameters and buffers are ``float32``.
     example_inputs
-        A mini-batch: the tensor of each input. The inputs' types and the shapes of a row are taken
-        from it.
+        A mini-batch: the tensor of each input. It determines the types of the inputs and the shapes
+        of a row.
     input_types
-        ``"float32"`` or ``"int64"`` (token ids) for each input; ``"float32"`` unless they or
-        `example_inputs` are given.
+        ``"float32"`` or ``"int64"`` (token ids) for each input. Default: the types of
+        `example_inputs`, or ``"float32"``.
     input_names
         By default the names of the arguments of ``forward``.
     output_names
@@ -59,9 +59,9 @@ def from_torch(
     Raises
     ------
     ValueError
-        If the module cannot be turned into TorchScript, saying why; naming the input or the tensor
-        that the engine does not take, or the recurrent layer (``nn.LSTM``, ``nn.GRU``, ``nn.RNN``)
-        that would not learn.
+        If the module is not convertible to TorchScript; if the engine does not support an input or
+        a tensor; if a recurrent layer (``nn.LSTM``, ``nn.GRU``, ``nn.RNN``) would not learn. The
+        error gives the reason and the name.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def _compile(module: nn.Module, examples: tuple[Tensor, ...] | None) -> torch.ji
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return compiled()
-        except Exception as error:  # The compilers raise whatever the module's code makes them.
+        except Exception as error:  # The compilers raise any kind of error, depending on the code.
             reasons.append(f"it cannot be {way}: {_first_line(error)}")
     advice = "" if examples is not None else "; give example_inputs for it to be traced"
     raise ValueError(
@@ -139,9 +139,9 @@ def _symbolic(module: nn.Module) -> torch.jit.ScriptModule:
     if training.code != evaluation.code:
         raise ValueError("it computes something else in training, which a trace does not keep")
     for node in list(training.graph.nodes):
-        # An annotation that is a text is none that TorchScript finds; without one it is a tensor.
+        # TorchScript does not resolve an annotation that is a text; without one it is a tensor.
         node.type = None
-        # TorchScript has no *args and **kwargs; those that nothing reads are not missed.
+        # TorchScript has no *args and **kwargs; unread ones can be removed.
         if node.op == "placeholder" and node.target.startswith("*") and not node.users:
             training.graph.erase_node(node)
     training.recompile()
@@ -163,12 +163,12 @@ def _trace(module: nn.Module, examples: tuple[Tensor, ...]) -> torch.jit.ScriptM
             evaluation(*doubled)
     except RuntimeError as error:
         rows = len(examples[0])
-        raise ValueError(f"its trace takes batches of {rows} rows alone") from error
+        raise ValueError(f"its trace only takes batches of {rows} rows") from error
     return cast("torch.jit.ScriptModule", evaluation)
 
 
 def _unmangled(traced: torch.jit.ScriptModule) -> str:
-    """What a trace computes; the names of its classes have a number for each trace."""
+    """Returns the code of a trace without the numbers in the names of its classes."""
     return re.sub(r"___torch_mangle_\d+\.", "", str(traced.inlined_graph))
 
 
@@ -178,7 +178,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _check_lists(compiled: torch.jit.ScriptModule) -> None:
-    """Refuses layers that TorchScript runs on a list of their parameters: they would not learn."""
+    """Rejects layers that TorchScript runs on a list of parameters: they would not learn."""
     for name, part in compiled.named_modules():
         listed = getattr(part, "_flat_weights", None)
         # Frozen parameters are meant to stay as they are.
@@ -196,11 +196,13 @@ def _check_tensors(compiled: torch.jit.ScriptModule) -> None:
     for name, tensor in compiled.state_dict().items():
         if tensor.dtype != torch.float32 and (tensor.is_floating_point() or tensor.is_complex()):
             kind = str(tensor.dtype).removeprefix("torch.")
-            raise ValueError(f"the module's tensor '{name}' is {kind}; the engine takes float32")
+            raise ValueError(
+                f"the module's tensor '{name}' is {kind}, not float32; call module.float() first"
+            )
 
 
 def _schema(compiled: torch.jit.ScriptModule) -> Any:
-    """The types of what ``forward`` takes and gives."""
+    """Returns the argument and return types of ``forward``."""
     forward: Any = compiled.forward
     return forward.schema
 
@@ -211,7 +213,7 @@ def _inputs(
     types: Sequence[str] | None,
     names: Sequence[str] | None,
 ) -> list[str]:
-    """The names of the inputs, as many as whatever is given says."""
+    """Returns the names of the inputs; their number follows from the given arguments."""
     arguments = _schema(compiled).arguments[1:]
     required = [argument for argument in arguments if not argument.has_default_value()]
     given = {"example_inputs": examples, "input_types": types, "input_names": names}
@@ -250,7 +252,7 @@ def _types(
     for name, part in module.named_modules():
         if isinstance(part, embeddings):
             raise ValueError(
-                f"the module has an Embedding, '{name}': say by input_types or example_inputs "
+                f"the module has an Embedding, '{name}': set input_types or example_inputs to say "
                 "which inputs hold token ids"
             )
     return [known[0]] * len(names)
@@ -260,16 +262,20 @@ def _outputs(compiled: torch.jit.ScriptModule, names: Sequence[str] | None) -> l
     returned = _schema(compiled).returns[0].type
     parts = returned.elements() if returned.kind() == "TupleType" else [returned]
     if not parts or any(part.kind() != "TensorType" for part in parts):
-        raise ValueError(f"the module gives a {returned}; it must give a tensor or a tuple of them")
+        raise ValueError(
+            f"the module returns a {returned}; it must return a tensor or a tuple of tensors"
+        )
     if names is None:
         return ["output"] if len(parts) == 1 else [f"output{i}" for i in range(len(parts))]
     if len(names) != len(parts):
-        raise ValueError(f"output_names names {len(names)} outputs; the module gives {len(parts)}")
+        raise ValueError(
+            f"output_names names {len(names)} outputs; the module returns {len(parts)}"
+        )
     return list(names)
 
 
 def _archive(compiled: torch.jit.ScriptModule) -> bytes:
-    """The bytes of ``torch.jit.save``, for the CPU."""
+    """Returns the bytes of ``torch.jit.save``, for the CPU."""
     buffer = io.BytesIO()
     torch.jit.save(compiled, buffer)
     if any(tensor.device.type != "cpu" for tensor in compiled.state_dict().values()):

@@ -21,7 +21,7 @@ INFERRED: Mapping[str, tuple[str, int]] = {
     "LSTM": ("input_size", -1),
     "GRU": ("input_size", -1),
 }
-"""Layers with an argument that their input's shape gives, and the dimension that gives it."""
+"""Layers with an argument that is inferred from the input, and the dimension that has it."""
 
 PLAIN = frozenset(
     {
@@ -63,23 +63,23 @@ KEEPS_VALUES = frozenset({"Flatten", "Reshape", "Identity"})
 
 
 def module(node: Node, shape: Sequence[int]) -> nn.Module | None:
-    """The module of a layer whose input has this shape, batch included.
+    """Creates the module of a layer whose input has this shape, including the batch.
 
     Returns
     -------
     torch.nn.Module or None
-        None for a layer that ``torch.nn`` has no module for.
+        None for a layer without a module in ``torch.nn``.
 
     Raises
     ------
     ValueError, TypeError
-        If the type is none that is known, or its arguments do not fit.
+        If the type is unknown, or its arguments do not fit.
     """
     if node.op not in PLAIN and node.op not in INFERRED:
         if node.op in FUNCTIONS:
             return None
         known = ", ".join(sorted(PLAIN | INFERRED.keys() | FUNCTIONS.keys()))
-        raise ValueError(f"no layer of PyTorch is meant by that; known are {known}")
+        raise ValueError(f"unknown layer type; supported are {known}")
     args = _arguments(node)
     if node.op in INFERRED:
         name, dimension = INFERRED[node.op]
@@ -89,14 +89,14 @@ def module(node: Node, shape: Sequence[int]) -> nn.Module | None:
 
 
 def _arguments(node: Node) -> dict[str, Any]:
-    """What ``torch.nn`` takes: absent instead of null, tuples instead of lists."""
+    """The arguments for ``torch.nn``: absent instead of null, tuples instead of lists."""
     args = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in node.args.items()
         # A momentum of null is not the default: the mean over all batches.
         if value is not None or name == "momentum"
     }
-    # Written in place, a value that another layer reads too would change under it.
+    # In place, a layer would change a value that another layer also reads.
     args.pop("inplace", None)
     if node.op in ("Softmax", "LogSoftmax"):
         args.setdefault("dim", -1)
@@ -109,7 +109,7 @@ def _arguments(node: Node) -> dict[str, Any]:
 
 
 def steps(graph: fx.Graph, node: Node, target: str, inputs: list[fx.Node]) -> fx.Node:
-    """Adds what a layer computes to a graph; its module, if it has one, stands under `target`."""
+    """Adds the computation of a layer to a graph; its module, if it has one, is at `target`."""
     if node.op in FUNCTIONS:
         return FUNCTIONS[node.op](graph, node.args, inputs)
     called = graph.call_module(target, (inputs[0],))
@@ -131,7 +131,7 @@ Function = Callable[[fx.Graph, Mapping[str, Any], list[fx.Node]], fx.Node]
 
 
 def _chain(function: Callable[[Any, Any], Any]) -> Function:
-    """All inputs combined one after the other."""
+    """Combines all inputs, one after the other."""
 
     def build(graph: fx.Graph, _args: Mapping[str, Any], inputs: list[fx.Node]) -> fx.Node:
         result = inputs[0]

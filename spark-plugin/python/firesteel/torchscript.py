@@ -17,19 +17,19 @@ ELEMENT_TYPES = ("float32", "int64")
 
 
 class TorchScriptNetwork(BaseNetwork):
-    """A TorchScript module, which has its weights.
+    """A TorchScript module with its weights.
 
     Parameters
     ----------
     inputs : dict
-        The names of the module's inputs in their order, with their element types: ``float32`` or
+        The names of the module's inputs in order, with their element types: ``float32`` or
         ``int64``.
     outputs : sequence of str
         The names of its outputs.
     module : bytes
         The archive that ``torch.jit.save`` writes.
     input_shapes, weights : optional
-        As of :class:`Network`; without `weights` training starts from those of the archive.
+        As in :class:`Network`. Without `weights` training starts from those of the archive.
     """
 
     FORMAT = "firesteel.torchscript/1"
@@ -80,13 +80,13 @@ class TorchScriptNetwork(BaseNetwork):
 
     @property
     def weights(self) -> dict[str, NDArray[Any]] | None:
-        """Where training starts: arrays by name; None where the archive's own are."""
+        """The starting weights: arrays by name, or None for those of the archive."""
         return None if self._weights is None else safetensors.decode(self._weights)
 
     def with_weights(
         self, weights: Mapping[str, NDArray[Any]] | bytes | None
     ) -> TorchScriptNetwork:
-        """The same module, whose training starts from these weights, such as those of a model.
+        """Returns the same module with these starting weights, such as those of a model.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class TorchScriptNetwork(BaseNetwork):
         )
 
     def with_input_shape(self, *shape: int) -> TorchScriptNetwork:
-        """The same module over rows of this shape, for modules of one input."""
+        """Returns the same module over rows of this shape, for modules with one input."""
         if len(self._types) != 1:
             raise ValueError("with_input_shape is for networks of one input; use input_shapes")
         shapes = {next(iter(self._types)): shape}

@@ -1,4 +1,4 @@
-"""One Spark in this process for all suites, and models that several of them look at."""
+"""One Spark in this process for all suites, and models that several suites use."""
 
 from __future__ import annotations
 
@@ -69,5 +69,5 @@ def classifier(spark: SparkSession, network: firesteel.Network) -> NetworkClassi
 
 @pytest.fixture(scope="session")
 def model(classifier: NetworkClassifier, blobs: DataFrame) -> NetworkClassificationModel:
-    """Trained once, with validation rows."""
+    """A model that is trained once, with validation rows."""
     return classifier.copy({classifier.validationIndicatorCol: "held"}).fit(blobs)

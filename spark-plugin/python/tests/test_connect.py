@@ -29,7 +29,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that was started as the documentation says."""
+    """The address of a server, started by the documented command."""
     folder = tmp_path_factory.mktemp("server")
     port = free_port()
     settings = {
@@ -82,7 +82,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 @pytest.fixture(scope="module")
 def told(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What the client saw, see connect_client.py."""
+    """The results of connect_client.py."""
     folder = tmp_path_factory.mktemp("client")
     done = subprocess.run(
         [sys.executable, str(PACKAGE / "tests" / "connect_client.py"), server, str(folder)],

@@ -1,4 +1,4 @@
-"""Trainers, the predictor and the evaluator as a script of dist-keras uses them."""
+"""Trainers, the predictor and the evaluator in the way of a dist-keras script."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def options(**more: Any) -> dict[str, Any]:
 
 
 def accuracy(model: Any, frame: DataFrame, features: str = "features") -> float:
-    """As the example of dist-keras computes it."""
+    """The accuracy as dist-keras's example computes it."""
     predicted = ModelPredictor(keras_model=model, features_col=features).predict(frame)
     indexed = LabelIndexTransformer(output_dim=3).transform(predicted)
     return AccuracyEvaluator(prediction_col="prediction_index", label_col="label").evaluate(indexed)

@@ -1,4 +1,4 @@
-"""What trainers make of the optimizers, losses and labels of Keras, and what utilities compute."""
+"""The mapping of Keras's optimizers, losses and labels, and the utilities."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_options_of_optimizers_have_the_names_of_the_estimators() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        ("lion", "'lion' has no counterpart; known are adadelta, adagrad"),
+        ("lion", "'lion' has no counterpart; use one of adadelta, adagrad"),
         (7, "'int' has no counterpart"),
         (keras.optimizers.Adam(clipnorm=1.0), "Adam: clipnorm=1.0 has no counterpart"),
         (keras.optimizers.SGD(weight_decay=0.1), "SGD: weight_decay=0.1"),
@@ -82,7 +82,7 @@ def test_losses_are_known_by_name_function_and_class() -> None:
 
 def test_losses_without_a_counterpart_are_named() -> None:
     for loss, message in [
-        ("poisson", "'poisson' has no counterpart; known are binary_crossentropy"),
+        ("poisson", "'poisson' has no counterpart; use one of binary_crossentropy"),
         (keras.losses.Huber(), "'Huber' has no counterpart"),
         (keras.losses.MeanSquaredError(reduction="sum"), "reduction='sum'"),
     ]:
@@ -146,7 +146,7 @@ def test_setters_set_what_getters_give() -> None:
 
 
 class Recorder(ADAG):
-    """Trains nothing, and keeps what it was asked for."""
+    """A trainer that trains nothing and records its arguments."""
 
     def __init__(self) -> None:
         super().__init__(object(), "sgd", "mse")

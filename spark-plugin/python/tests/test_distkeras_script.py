@@ -1,4 +1,4 @@
-"""A whole script of dist-keras, run as its users run it."""
+"""A whole dist-keras script, run like its users run it."""
 
 from __future__ import annotations
 

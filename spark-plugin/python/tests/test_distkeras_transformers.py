@@ -1,4 +1,4 @@
-"""Transformers and evaluators compute what those of dist-keras computed, by their formulas."""
+"""Transformers and evaluators, compared with the formulas of dist-keras."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_class_indices_become_one_hot(frame: DataFrame) -> None:
 
 
 def index_of(vector: list[float], size: int, default: int, threshold: float) -> int:
-    """As dist-keras's documentation has it, one value after the other."""
+    """The rule of dist-keras's documentation, one value after the other."""
     best, found = 0.0, default
     for place in range(size):
         if vector[place] >= threshold:

@@ -1,4 +1,4 @@
-"""Regressors, and networks of several inputs and outputs, in Python."""
+"""Regressors, and networks with several inputs and outputs, in Python."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from test_params import java_params
 
 @pytest.fixture(scope="module")
 def curve(spark: SparkSession) -> DataFrame:
-    """The sine from -3 to 3; a word, and whether it is an even one; `held` for every fifth row."""
+    """The sine from -3 to 3; a word, and 1 for even ones; `held` for every fifth row."""
     return (
         spark.range(0, 300, 1, 2)
         .selectExpr("id", "double(id) / 50 - 3 x")
@@ -112,7 +112,7 @@ def test_a_network_of_two_inputs_and_two_outputs_is_trained_and_saved(
 
 
 def check_metrics(model: NetworkModel, held: DataFrame) -> None:
-    """Each output has its own loss and metrics of the validation rows, those of the best epoch."""
+    """Checks that each output has its own validation loss and metrics, of the best epoch."""
     label, even, sine, evenness = np.array(
         held.select("label", "even", "sine", "evenness").collect(), float
     ).T
@@ -137,7 +137,7 @@ def check_metrics(model: NetworkModel, held: DataFrame) -> None:
 
 
 def check_params(model: NetworkModel | NetworkRegressionModel) -> None:
-    """All params of the JVM's model are declared in Python."""
+    """Checks that Python declares all params of the JVM's model."""
     made_from_java = [p.name for p in model.params if getattr(p, "created_from_java_param", False)]
     assert made_from_java == []
     assert sorted(p.name for p in model.params) == sorted(java_params(model))

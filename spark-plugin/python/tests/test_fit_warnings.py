@@ -1,4 +1,4 @@
-"""Errors and warnings about models that have not learnt, as Python shows them."""
+"""Errors and warnings in Python about models that have not learned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 
 class Idle(nn.Module):
-    """A layer that forward does not use, beside one that it does."""
+    """An unused layer beside a used one."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Modules of PyTorch as networks: how they are compiled, what they take, what is refused."""
+"""PyTorch modules as networks: compilation, inputs, errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def loaded(network: TorchScriptNetwork) -> torch.jit.ScriptModule:
 
 
 class Scripted(nn.Module):
-    """Branches on its values, which only scripting keeps; two inputs, two outputs."""
+    """A module that branches on values, which only scripting keeps; two inputs, two outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Scripted(nn.Module):
 
 
 class Symbolic(nn.Module):
-    """TorchScript has neither its settings nor its ``**unused``; its layers know their mode."""
+    """A module with settings and ``**unused``, which TorchScript lacks; its layers have a mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Symbolic(nn.Module):
 
 
 class Traced(nn.Module):
-    """Makes numbers of its tensors, so that only a trace with examples follows it."""
+    """A module that converts tensors to numbers, which only a trace with examples supports."""
 
     def __init__(self, dropout: float = 0.0, rows: int | None = None) -> None:
         super().__init__()
@@ -130,7 +130,9 @@ def test_a_trace_that_would_lose_the_mode_or_the_rows_is_refused() -> None:
         ValueError, match="cannot be traced: it computes something else in training"
     ):
         from_torch(Traced(dropout=0.5), torch.ones(3, 4))
-    with pytest.raises(ValueError, match="cannot be traced: its trace takes batches of 3 rows"):
+    with pytest.raises(
+        ValueError, match="cannot be traced: its trace only takes batches of 3 rows"
+    ):
         from_torch(Traced(rows=3), torch.ones(3, 4))
 
 
@@ -163,14 +165,14 @@ class Named(nn.Module):
 @pytest.mark.parametrize(
     ("module", "options", "problem"),
     [
-        (nn.Linear(2, 2).double(), {}, "tensor 'weight' is float64; the engine takes float32"),
+        (nn.Linear(2, 2).double(), {}, "tensor 'weight' is float64, not float32"),
         (nn.Linear(2, 2).half(), {}, "tensor 'weight' is float16"),
         (nn.LazyLinear(3), {}, "parameter 'weight' has no shape yet"),
-        (Scripted(), {}, "has an Embedding, 'words': say by input_types"),
+        (Scripted(), {}, "has an Embedding, 'words': set input_types"),
         (Listed(), {}, r"input 'xs' is a List\[Tensor\]; inputs are tensors"),
-        (Named(), {}, r"gives a Dict\[str, Tensor\]"),
+        (Named(), {}, r"returns a Dict\[str, Tensor\]"),
         (nn.Linear(2, 2), {"input_types": ["int8"]}, "'int8' of input 'input'"),
-        (nn.Linear(2, 2), {"output_names": ["a", "b"]}, "names 2 outputs; the module gives 1"),
+        (nn.Linear(2, 2), {"output_names": ["a", "b"]}, "names 2 outputs; the module returns 1"),
         (
             nn.Linear(2, 2),
             {"input_names": ["a", "b"]},
@@ -206,12 +208,12 @@ def test_a_network_gives_its_module_back_with_other_weights() -> None:
     module.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     x = torch.randn(5, 3)
     torch.testing.assert_close(other(x), module.eval()(x))
-    with pytest.raises(ValueError, match="logits and scale are for networks of layers"):
+    with pytest.raises(ValueError, match="logits and scale do not apply to a TorchScript module"):
         network.to_torch(logits=True)
 
 
 class Tied(nn.Module):
-    """Two layers of one weight, a mask of minus infinities and a mask of truth values."""
+    """Two layers with one weight, a mask of minus infinities and a boolean mask."""
 
     def __init__(self) -> None:
         super().__init__()

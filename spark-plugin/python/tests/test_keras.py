@@ -1,4 +1,4 @@
-"""Keras models as networks: equal predictions, trained weights on the way back, refusals."""
+"""Keras models as networks: equal predictions, trained weights on the way back, errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def nested() -> keras.Model:
 
 
 def rows_and_channels() -> keras.Model:
-    """Values that are read with their channels first and last."""
+    """Values that are read with channels first and channels last."""
     read = Input((4, 3, 2))
     made = layers.Conv2D(2, 1)(read)
     joined = layers.Concatenate(axis=-2)([made, read])
@@ -146,7 +146,7 @@ MODELS: dict[str, Callable[[], keras.Model]] = {
 
 
 def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
-    """The model with weights of which none is what its layer starts with, variances included."""
+    """The model with weights that all differ from their layer's initial ones, also variances."""
     generator = np.random.default_rng(seed)
     model.set_weights(
         [
@@ -168,13 +168,13 @@ def data(model: keras.Model, rows: int = ROWS) -> list[np.ndarray]:
 
 
 def kerass(model: keras.Model, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What Keras predicts."""
+    """Keras's predictions."""
     answer = model.predict_on_batch(list(inputs) if len(inputs) > 1 else inputs[0])
     return answer if isinstance(answer, list) else [answer]
 
 
 def ours(network: Network, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What the network's layers of PyTorch give."""
+    """The outputs of the network's PyTorch layers."""
     answer = network.to_torch()(*(torch.from_numpy(value) for value in inputs))
     answers = answer if isinstance(answer, tuple) else (answer,)
     return [value.detach().numpy() for value in answers]
@@ -346,7 +346,7 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "another function": (
         of_one(layers.Dense(3, activation="exponential", name="odd"), 4),
-        r"layer 'odd' \(Dense\): its activation exponential is not known; known are celu",
+        r"layer 'odd' \(Dense\): its activation exponential is not supported; supported are celu",
     ),
     "a clipped ReLU": (
         of_one(layers.ReLU(max_value=2, name="clipped"), 4),
@@ -354,11 +354,11 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "another layer": (
         of_one(layers.Rescaling(0.5, name="scale"), 4),
-        r"layer 'scale' \(Rescaling\): layers of this class are not known; known are Activation",
+        r"layer 'scale' \(Rescaling\): layers of this class are not supported; supported are Act",
     ),
     "a subclass": (
         of_one(Doubled(3, name="own"), 4),
-        r"layer 'own' \(Doubled\): layers of this class are not known",
+        r"layer 'own' \(Doubled\): layers of this class are not supported",
     ),
     "shapes that differ": (
         lambda: keras.Model(
@@ -421,7 +421,7 @@ def test_weights_that_do_not_fit_are_refused_by_name() -> None:
 
 
 def digits() -> keras.Model:
-    """An image to three classes, by layers whose evaluation mode differs from training too."""
+    """Images of three classes, with layers whose evaluation mode differs from training."""
     return sequence(
         Input((6, 5, 2)),
         layers.Conv2D(4, 3, padding="same", activation="relu"),

@@ -1,4 +1,4 @@
-"""MLflow logs a fit by itself."""
+"""MLflow's automatic logging of a fit."""
 
 from __future__ import annotations
 

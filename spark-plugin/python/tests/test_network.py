@@ -1,4 +1,4 @@
-"""Networks as documents, on the Python side and as the JVM reads them."""
+"""Networks as documents, in Python and in the JVM."""
 
 from __future__ import annotations
 

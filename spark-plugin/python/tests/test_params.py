@@ -22,7 +22,7 @@ SHARED = ("outputCols", "seed", "thresholds")
 
 
 def value_of(param: Param[Any]) -> Any:
-    """Some value of a param's type, as the converter tells it."""
+    """A value of a param's type, found by its converter."""
     if param.name == "network":
         return Network.sequential(Linear(2))
     name = param.typeConverter.__name__

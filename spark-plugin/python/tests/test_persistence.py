@@ -1,4 +1,4 @@
-"""What one language saves the other loads; stages inside pipelines and searches."""
+"""Stages saved in one language and loaded in the other; stages in pipelines and searches."""
 
 from __future__ import annotations
 

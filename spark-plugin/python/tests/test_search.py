@@ -1,4 +1,4 @@
-"""Several maps of parameters in one fit, and searches of PySpark over them."""
+"""Several parameter maps in one fit, and PySpark's searches over them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 
 def jobs(spark: SparkSession, group: str, work: Callable[[], Any]) -> int:
-    """How many jobs something runs."""
+    """Counts the jobs of an action."""
     spark.sparkContext.setJobGroup(group, "counted")
     work()
     spark.sparkContext.setJobGroup("others", "not counted")

@@ -1,4 +1,4 @@
-"""The jars, and a session that has them."""
+"""The jars, and a session with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model tells of its training."""
+"""The training summary of a model."""
 
 from __future__ import annotations
 

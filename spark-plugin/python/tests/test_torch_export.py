@@ -1,4 +1,4 @@
-"""Networks of layers as modules of PyTorch: names, shapes, outputs, ensembles, errors."""
+"""Networks of layers as PyTorch modules: names, shapes, outputs, ensembles, errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MLP = Network.sequential(Linear(4), ReLU(), Linear(3), Softmax()).with_input_sha
 
 
 def trained(network: Network, seed: int) -> dict[str, np.ndarray]:
-    """Weights that differ from what layers start with."""
+    """Weights that differ from the initial ones."""
     generator = np.random.default_rng(seed)
     return {
         name: generator.uniform(0.1, 1, tensor.shape).astype(tensor.numpy().dtype)
@@ -244,7 +244,7 @@ def test_a_layer_that_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match=r"^layer '0' \(Conv2d\): .*[Kk]ernel size"):
         convolution.to_torch()
     unknown = Network(["x"], [Node("far", "Hyperbolic", ["x"])], ["far"], {"x": (2,)})
-    with pytest.raises(ValueError, match=r"^layer 'far' \(Hyperbolic\): no layer of PyTorch"):
+    with pytest.raises(ValueError, match=r"^layer 'far' \(Hyperbolic\): unknown layer type"):
         unknown.to_torch()
     argument = Network(["x"], [Node("a", "Linear", ["x"], {"size": 2})], ["a"], {"x": (2,)})
     with pytest.raises(ValueError, match=r"^layer 'a' \(Linear\): .*'size'"):

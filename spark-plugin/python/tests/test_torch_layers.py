@@ -1,4 +1,4 @@
-"""Each layer as a module of PyTorch, as TorchScript and as ONNX, beside its formula."""
+"""Each layer as a PyTorch module, as TorchScript and as ONNX, beside its formula."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Case:
-    """A layer over rows of a shape, and what it gives by its formula."""
+    """A layer over rows of a shape, and its result by formula."""
 
     op: str
     args: dict[str, object]

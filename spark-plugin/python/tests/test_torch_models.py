@@ -1,4 +1,4 @@
-"""Trained models as modules of PyTorch and as files, beside `transform`."""
+"""Trained models as PyTorch modules and as files, beside `transform`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROWS = 64
 def predictions(
     model: NetworkClassificationModel, inputs: Sequence[np.ndarray], folder: Path, **options: Any
 ) -> list[np.ndarray]:
-    """What the module, the TorchScript file and the ONNX file give for the rows."""
+    """The outputs of the module, the TorchScript file and the ONNX file for the rows."""
     model.export_torchscript(folder / "model.pt", **options)
     model.export_onnx(folder / "model.onnx", **options)
     session = onnxruntime.InferenceSession(folder / "model.onnx")

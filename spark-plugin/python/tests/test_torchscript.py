@@ -1,4 +1,4 @@
-"""Modules of PyTorch, trained by the engine on Spark and given back to PyTorch."""
+"""PyTorch modules, trained by the engine on Spark and returned to PyTorch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import torchvision
 from firesteel import TorchScriptNetwork, from_torch
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
 from firesteel.estimator import NetworkEstimator
+from firesteel.torch_branches import inline_static_branches
 from firesteel.torch_export import export_onnx
-from firesteel.torch_straighten import straightened
 from pyspark.ml import Pipeline
 from pyspark.ml.feature import StringIndexer, VectorAssembler
 from pyspark.sql import DataFrame, SparkSession
@@ -48,7 +48,7 @@ class Encoder(nn.Module):
 
 
 class Choosing(nn.Module):
-    """A layer of a transformer behind a branch that depends on values."""
+    """A transformer layer after a branch that depends on values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Choosing(nn.Module):
 
 
 class Behind(nn.Module):
-    """A layer of a transformer behind other code."""
+    """A transformer layer after other code."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class Behind(nn.Module):
 
 
 class Empty(Behind):
-    """What masks leave is counted."""
+    """Counts the elements that a mask keeps."""
 
     def before(self, values: Tensor) -> Tensor:
         kept = values[values != 0]
@@ -86,7 +86,7 @@ class Empty(Behind):
 
 
 class Filled(Behind):
-    """A list grows under a branch that depends on values."""
+    """A list that grows in a branch that depends on values."""
 
     def before(self, values: Tensor) -> Tensor:
         found = [0]
@@ -98,7 +98,7 @@ class Filled(Behind):
 
 
 class Cut(Behind):
-    """A branch that depends on values decides about a size."""
+    """A branch that depends on values and decides a size."""
 
     def before(self, values: Tensor) -> Tensor:
         part = values
@@ -110,7 +110,7 @@ class Cut(Behind):
 
 
 class Many(Behind):
-    """More than 8 rows are another case."""
+    """A branch for more than 8 rows."""
 
     def before(self, values: Tensor) -> Tensor:
         if values.size(0) > 8:
@@ -119,7 +119,7 @@ class Many(Behind):
 
 
 class Rounded(Behind):
-    """So are 10, 20 and so on."""
+    """A branch for 10, 20 and so on rows."""
 
     def before(self, values: Tensor) -> Tensor:
         if values.size(0) // 10 > 0 and len(values.shape[1:]) == 1:
@@ -128,7 +128,7 @@ class Rounded(Behind):
 
 
 class Rest(Behind):
-    """So are those behind the eighth."""
+    """A branch for the rows after the eighth."""
 
     def before(self, values: Tensor) -> Tensor:
         if values[8:].size(0) > 0:
@@ -137,7 +137,7 @@ class Rest(Behind):
 
 
 class Cast(Behind):
-    """Autocast is asked for besides the layer's own questions."""
+    """An autocast check beside those of the layer."""
 
     def before(self, values: Tensor) -> Tensor:
         if torch.is_autocast_enabled():
@@ -166,7 +166,7 @@ class WideAndDeep(nn.Module):
 
 
 class WideAndDeepOfTwo(WideAndDeep):
-    """The same with an input for the categories and one for the numbers, and a chance put out."""
+    """The same with separate inputs for categories and numbers, and a probability as output."""
 
     def forward(self, categories: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
         logit = self.of(categories, numbers)
@@ -188,7 +188,7 @@ def check(
     kind: type[np.generic],
     folder: Path,
 ) -> None:
-    """The module, its file and ONNX's predict what Spark does."""
+    """Checks that the module, its file and the ONNX file predict like Spark."""
     predicted = model.transform(data).select("features", "rawPrediction").toPandas()
     features = np.stack([np.asarray(list(row), dtype=kind) for row in predicted["features"]])
     shape = model.network.input_shapes.get(model.network.inputs[0])
@@ -281,7 +281,7 @@ def test_a_scripted_transformer_is_written_as_onnx_for_any_rows(
 
 def test_how_long_a_list_is_stays_a_question_where_values_decide_what_it_holds() -> None:
     scripted = torch.jit.script(Filled()).eval()
-    function = straightened(scripted, [torch.zeros(1, 4)])
+    function = inline_static_branches(scripted, [torch.zeros(1, 4)])
     for rows in (torch.ones(2, 4), -torch.ones(2, 4)):
         with torch.no_grad():
             torch.testing.assert_close(function(rows), scripted(rows))

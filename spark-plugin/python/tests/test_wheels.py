@@ -1,4 +1,4 @@
-"""The wheels alone, installed where nothing else of the project is."""
+"""The wheels, installed without anything else of the project."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ PROGRAM = Path(__file__).with_name("wheel_program.py")
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What wheel_program.py saw."""
+    """The output of wheel_program.py."""
     tmp_path = tmp_path_factory.mktemp("wheels")
     wheels = sorted((ROOT / "dist").glob("*.whl"))
     names = [wheel.name for wheel in wheels]
@@ -73,3 +74,16 @@ def test_versions_are_those_of_the_build() -> None:
     assert f"LIBTORCH_VERSION={version('python-libtorch-cpu')}\n" in versions
     build = (ROOT / "build.sbt").read_text()
     assert re.search(rf'version := "{re.escape(version("python"))}"', build)
+
+
+@pytest.mark.parametrize("folder", ["python", "python-libtorch-cpu"])
+def test_the_project_url_is_that_of_the_build(folder: str) -> None:
+    text = (ROOT / "spark-plugin" / folder / "pyproject.toml").read_text()
+    home = tomllib.loads(text)["project"]["urls"]["Homepage"]
+    assert f"PROJECT_URL={home}\n" in (ROOT / "scripts" / "versions.sh").read_text()
+
+
+def test_the_wheels_carry_the_notices() -> None:
+    for wheel in (ROOT / "dist").glob("*.whl"):
+        names = zipfile.ZipFile(wheel).namelist()
+        assert any(name.endswith("/licenses/NOTICE") for name in names), wheel.name

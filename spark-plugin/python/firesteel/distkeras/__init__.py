@@ -1,9 +1,9 @@
 """The interface of dist-keras over Firesteel: a script runs with its imports changed.
 
 ``from distkeras.trainers import *`` becomes ``from firesteel.distkeras.trainers import *``, and so
-on for ``predictors``, ``transformers``, ``evaluators``, ``schemes`` and ``utils``. Models are those
-of Keras 3, networks of Firesteel or what they were fitted to. Nothing here starts Python on an
-executor: transformers are Spark's SQL functions, trainers and predictors run in the JVM.
+on for ``predictors``, ``transformers``, ``evaluators``, ``schemes`` and ``utils``. Models are Keras
+3 models, Firesteel networks or fitted models. Nothing here starts Python on an executor:
+transformers are Spark SQL functions, trainers and predictors run in the JVM.
 
 docs/migrating-from-dist-keras.md of the project maps every class, argument and default.
 """

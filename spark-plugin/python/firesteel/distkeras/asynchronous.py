@@ -13,14 +13,14 @@ LossWeights = Sequence[float] | Mapping[str, float] | None
 
 
 class DOWNPOUR(AsynchronousDistributedTrainer):
-    """Adds what each worker learnt to the center variable (Dean et al., 2012).
+    """Adds the moves of workers to the center variable (Dean et al., 2012).
 
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, num_workers, batch_size
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     features_col, label_col, num_epoch, master_port, loss_weights
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     communication_window : int
         Mini-batches between two exchanges with the parameter server.
     """
@@ -60,14 +60,14 @@ class DOWNPOUR(AsynchronousDistributedTrainer):
 
 
 class ADAG(AsynchronousDistributedTrainer):
-    """Adds what each worker learnt, divided by the window's mini-batches (Hermans, 2017).
+    """Adds the moves of workers, divided by the mini-batches of the window (Hermans, 2017).
 
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, num_workers, batch_size
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     features_col, label_col, num_epoch, master_port, loss_weights
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     communication_window : int
         Mini-batches between two exchanges with the parameter server.
     """
@@ -107,14 +107,14 @@ class ADAG(AsynchronousDistributedTrainer):
 
 
 class DynSGD(AsynchronousDistributedTrainer):
-    """Divides what each worker learnt by its staleness (Jiang et al., 2017).
+    """Adds the moves of workers, divided by their staleness (Jiang et al., 2017).
 
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, num_workers, batch_size
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     features_col, label_col, num_epoch, master_port, loss_weights
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     communication_window : int
         Mini-batches between two exchanges with the parameter server.
     """
@@ -154,19 +154,19 @@ class DynSGD(AsynchronousDistributedTrainer):
 
 
 class AEASGD(AsynchronousDistributedTrainer):
-    """Elastic averaging: replicas and center variable pull at each other (Zhang et al., 2015).
+    """Elastic averaging of replicas and center variable (Zhang et al., 2015).
 
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, num_workers, batch_size
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     features_col, label_col, num_epoch, master_port, loss_weights
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     communication_window : int
         Mini-batches between two exchanges with the parameter server.
     rho : float, optional
-        The elastic force: the moving rate is `rho` times `learning_rate`. Unless given the moving
-        rate is 0.9 divided by the workers; above 1 divided by the workers a warning is given.
+        The elastic force: the moving rate is `rho` times `learning_rate`. By default the moving
+        rate is 0.9 divided by the workers. Above 1 divided by the workers there is a warning.
     learning_rate : float
         See `rho`; workers step with the rate of `worker_optimizer`.
     """
@@ -215,18 +215,18 @@ class EAMSGD(AsynchronousDistributedTrainer):
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, num_workers, batch_size
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     features_col, label_col, num_epoch, master_port, loss_weights
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     communication_window : int
         Mini-batches between two exchanges with the parameter server.
     rho : float, optional
-        The elastic force: the moving rate is `rho` times `learning_rate`. Unless given the moving
-        rate is 0.9 divided by the workers; above 1 divided by the workers a warning is given.
+        The elastic force: the moving rate is `rho` times `learning_rate`. By default the moving
+        rate is 0.9 divided by the workers. Above 1 divided by the workers there is a warning.
     learning_rate : float
-        That of the workers' step.
+        The learning rate of the workers' step.
     momentum : float
-        That of the workers' step. `worker_optimizer` is not used, which a warning says.
+        The momentum of the workers' step. `worker_optimizer` is ignored, with a warning.
     """
 
     def __init__(
@@ -281,14 +281,14 @@ class EAMSGD(AsynchronousDistributedTrainer):
 
 
 class Experimental(AsynchronousDistributedTrainer):
-    """ADAG in which parameters count less that have moved since the pull (Hermans, 2017).
+    """ADAG that dampens parameters that have moved since the pull (Hermans, 2017).
 
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, num_workers, batch_size
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     features_col, label_col, num_epoch, master_port, loss_weights
-        As of :class:`DistributedTrainer`.
+        As in :class:`DistributedTrainer`.
     communication_window : int
         Mini-batches between two exchanges with the parameter server.
     learning_rate : float

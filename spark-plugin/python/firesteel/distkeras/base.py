@@ -1,4 +1,4 @@
-"""What all trainers have."""
+"""The base class of trainers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from firesteel.distkeras.history import (
     history_executors_average,
     history_of,
 )
-from firesteel.distkeras.models import as_network, is_keras, like, output_names
+from firesteel.distkeras.models import as_network, clone_with_weights, is_keras, output_names
 from firesteel.distkeras.optimizers import optimizer_params
 from firesteel.distkeras.training import fit
 from firesteel.distkeras.utils import pickle_object
@@ -24,24 +24,25 @@ from firesteel.network import BaseNetwork
 from firesteel.stages import NetworkModelBase
 
 METRICS = ("accuracy",)
-"""The metrics of a trainer unless others are given."""
+"""The default metrics of a trainer."""
 
 
 class Trainer(ABC):
-    """What all trainers have.
+    """The base class of trainers.
 
     Parameters
     ----------
     keras_model : keras.Model, firesteel.Network or fitted model
-        What is trained, from its weights.
+        The model to train, from its weights.
     loss : str, function or loss of Keras, or list or dict of them
         The loss of all outputs, or of each: in their order, or by their names.
     worker_optimizer : str or optimizer of Keras
-        What each worker steps with. A name has Keras 3's defaults.
+        The optimizer of each worker. A name has Keras 3's defaults.
     metrics : list of str
-        How many values an entry of the history has beside the loss; see :meth:`get_history`.
+        Their number is that of the values beside the loss in a history entry; see
+        :meth:`get_history`.
     loss_weights : list of float or dict, optional
-        What the loss of each output counts in their sum, in the same way; 1 unless given.
+        The weight of each output's loss in the sum, in the same way. Default: 1.
     """
 
     def __init__(
@@ -68,11 +69,11 @@ class Trainer(ABC):
         self.max_mini_batches_prefetch = 100
 
     def set_max_prefetch(self, max_mini_batches: int) -> None:
-        """Has no effect: workers have their rows in memory, or mapped, before they begin."""
+        """Has no effect: workers have their rows in memory, or mapped, before they start."""
         self.max_mini_batches_prefetch = max_mini_batches
 
     def set_model(self, model: Any) -> None:
-        """Sets what is trained."""
+        """Sets the model to train."""
         self.master_model = model
 
     def record_training_start(self) -> None:
@@ -86,11 +87,11 @@ class Trainer(ABC):
         self.training_time = self.training_time_end - self.training_time_start
 
     def get_training_time(self) -> float:
-        """How long the last training took, in seconds."""
+        """Returns the duration of the last training in seconds."""
         return self.training_time
 
     def get_history(self) -> list[Entry]:
-        """The history of the last training: an entry for each epoch of each worker.
+        """Returns the history of the last training: an entry for each epoch of each worker.
 
         An entry's ``history`` is the mean loss of the rows, each taken when it was trained, and NaN
         for each of the trainer's metrics: workers do not compute them.
@@ -115,25 +116,25 @@ class Trainer(ABC):
         Parameters
         ----------
         dataframe : DataFrame
-            The rows. A label is a class index, or a one-hot vector or list; for a loss of numbers a
-            number, or a vector or list of as many as the model gives. Features are vectors, flat
-            or nested lists, binary, or one number.
+            The rows. A label is a class index, or a one-hot vector or list; for a regression loss a
+            number, or a vector or list with as many values as the output. Features are vectors,
+            flat or nested lists, binary, or one number.
         shuffle : bool
-            Whether rows are dealt out to the workers at random, and taken in a new order in each
-            epoch; else in the order of the partitions.
+            If True, rows are distributed to the workers at random, and each epoch takes them in a
+            new order; otherwise in the order of the partitions.
 
         Returns
         -------
         keras.Model or fitted model
-            A new Keras model where a Keras model was given, else a model of Firesteel; of an
+            A new Keras model for a Keras model, otherwise a Firesteel model. From an
             :class:`EnsembleTrainer` a list of Keras models, or one model that combines them.
 
         Raises
         ------
         ValueError
-            Naming the argument or the column that does not fit.
+            If an argument or a column does not fit; the error names it.
         firesteel.keras.KerasConversionError
-            Naming the layer of the Keras model that has no counterpart.
+            If a layer of the Keras model has no counterpart; the error names it.
         """
         given = self.master_model
         params = {
@@ -175,8 +176,8 @@ class Trainer(ABC):
         return network
 
     def _result(self, given: Any, fitted: NetworkModelBase) -> Any:
-        return like(given, fitted.weights) if is_keras(given) else fitted
+        return clone_with_weights(given, fitted.weights) if is_keras(given) else fitted
 
     def _trained(self, result: Any, commits: int) -> None:
-        """Keeps what a training came to."""
+        """Stores the result of a training."""
         self.master_model = result

@@ -1,4 +1,4 @@
-"""Columns as dist-keras has them, vectors, nested lists and one-hot labels, by SQL functions."""
+"""Conversion of dist-keras's columns (vectors, nested lists, one-hot labels) by SQL functions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pyspark.sql.types import ArrayType, DataType
 
 
 def reference(name: str) -> Column:
-    """A top-level column, whose name may have dots."""
+    """References a top-level column, whose name may have dots."""
     return F.col("`" + name.replace("`", "``") + "`")
 
 
 def data_type(frame: DataFrame, name: str) -> DataType:
-    """The type of a column.
+    """Returns the type of a column.
 
     Raises
     ------
     ValueError
-        When there is no such column.
+        If there is no such column.
     """
     if name not in frame.columns:
         raise ValueError(f"there is no column '{name}'; the columns are {', '.join(frame.columns)}")
@@ -31,17 +31,17 @@ def data_type(frame: DataFrame, name: str) -> DataType:
 
 
 def is_list(kind: DataType) -> bool:
-    """Whether values of this type are lists of numbers: vectors or arrays, which may be nested."""
+    """Returns True for a type of lists of numbers: vectors or arrays, which may be nested."""
     return isinstance(kind, (VectorUDT, OldVectorUDT, ArrayType))
 
 
 def values(frame: DataFrame, name: str) -> Column:
-    """The numbers of a column of vectors or of arrays, in order, as one array of doubles.
+    """Returns the values of a column of vectors or arrays, in order, as one array of doubles.
 
     Raises
     ------
     ValueError
-        When the column has another type.
+        If the column has another type.
     """
     kind = data_type(frame, name)
     column = reference(name)
@@ -56,22 +56,22 @@ def values(frame: DataFrame, name: str) -> Column:
     return column.cast("array<double>")
 
 
-def readable(frame: DataFrame, name: str) -> Column | None:
-    """The column as estimators read it, where it is not such a column already."""
+def as_estimator_column(frame: DataFrame, name: str) -> Column | None:
+    """Converts a column for the estimators; None if they read it already."""
     kind = data_type(frame, name)
     nested = isinstance(kind, ArrayType) and isinstance(kind.elementType, ArrayType)
     return values(frame, name) if nested or isinstance(kind, OldVectorUDT) else None
 
 
-def let(value: Column, body: Callable[[Column], Column]) -> Column:
-    """An expression of a value that is computed once, however often the expression has it."""
+def bind_once(value: Column, body: Callable[[Column], Column]) -> Column:
+    """Builds an expression of a value that is computed once, however often it is used."""
     return F.get(F.transform(F.array(value), body), 0)
 
 
 def class_index(frame: DataFrame, name: str) -> Column:
-    """The class of a label that is a number, a list of one number, or one-hot.
+    """Returns the class of a label that is a number, a list of one number, or one-hot.
 
-    A row whose list is neither fails the query, naming the column and the list.
+    Any other list fails the query; the error names the column and the list.
     """
     if not is_list(data_type(frame, name)):
         return reference(name)
@@ -88,4 +88,4 @@ def class_index(frame: DataFrame, name: str) -> Column:
             .otherwise(F.raise_error(F.concat(F.lit(problem), shown)))
         )
 
-    return let(values(frame, name), index)
+    return bind_once(values(frame, name), index)

@@ -1,4 +1,4 @@
-"""What the trainers with a parameter server have."""
+"""The base classes of trainers with a parameter server."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class DistributedTrainer(Trainer):
     keras_model, worker_optimizer, loss, metrics, loss_weights
         As of :class:`Trainer`.
     num_workers : int
-        The number of workers. More than the cluster has slots take turns.
+        The number of workers. If the cluster has fewer slots, they take turns.
     batch_size, features_col, label_col, num_epoch
         As of :class:`SingleTrainer`.
     master_port : int
-        Has no effect: the server takes a free port, or ``spark.firesteel.server.port``.
+        Has no effect: the server uses a free port, or ``spark.firesteel.server.port``.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class DistributedTrainer(Trainer):
         return self.label_column
 
     def get_learning_rate(self) -> float:
-        """What :meth:`set_learning_rate` set; at first the argument `learning_rate`, or 1."""
+        """Returns the learning rate; initially the argument `learning_rate`, or 1."""
         return self.learning_rate
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Sets the learning rate: the worker optimizer's is scaled by the same factor.
 
-        Where it was 1 and becomes 0.1, workers step with a tenth of their optimizer's rate.
+        If it was 1 and becomes 0.1, workers step with a tenth of their optimizer's rate.
         """
         self.learning_rate = learning_rate
 
@@ -89,11 +89,11 @@ class DistributedTrainer(Trainer):
         return self.num_epoch
 
     def set_master(self, master: str) -> None:
-        """Has no effect: workers are told ``spark.driver.host``."""
+        """Has no effect: workers connect to ``spark.driver.host``."""
         self.master_host = master
 
     def determine_new_master(self) -> None:
-        """Has no effect, as :meth:`set_master`."""
+        """Has no effect, like :meth:`set_master`."""
         self.master_host = None
 
     def set_num_workers(self, num_workers: int) -> None:
@@ -105,11 +105,11 @@ class DistributedTrainer(Trainer):
         return self.num_workers
 
     def num_updates(self) -> int:
-        """How many commits the parameter server applied in the last training."""
+        """Returns the number of commits that the server applied in the last training."""
         return self.get_num_updates()
 
     def get_num_updates(self) -> int:
-        """As :meth:`num_updates`; 0 before the first training."""
+        """Returns :meth:`num_updates`; 0 before the first training."""
         return self.parameter_server.num_updates if self.parameter_server else 0
 
     def _optimizer(self) -> dict[str, Any]:
@@ -130,11 +130,11 @@ class AsynchronousDistributedTrainer(DistributedTrainer):
     parallelism_factor = 1
 
     def set_parallelism_factor(self, factor: int) -> None:
-        """Sets how many workers each of `num_workers` stands for."""
+        """Sets the number of workers for each of `num_workers`."""
         self.parallelism_factor = factor
 
     def get_parallelism_factor(self) -> int:
-        """How many workers each of `num_workers` stands for."""
+        """Returns the number of workers for each of `num_workers`."""
         return self.parallelism_factor
 
     def _workers(self, strategy: str, window: int, **options: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a DataFrame of labels and predictions comes to."""
+"""Evaluators of DataFrames with labels and predictions."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Evaluator(ABC):
 class AccuracyEvaluator(Evaluator):
     """The share of the rows whose prediction equals the label.
 
-    Both are numbers; ``LabelIndexTransformer`` makes one of a vector of predictions. A row in which
-    one of them is null counts as wrong.
+    Both are numbers; ``LabelIndexTransformer`` converts a vector of predictions to a number. A row
+    with a null counts as wrong.
     """
 
     def evaluate(self, dataframe: DataFrame) -> float:
-        """The accuracy, from 0 to 1.
+        """Returns the accuracy, from 0 to 1.
 
         Raises
         ------
         ValueError
-            When the DataFrame has no rows.
+            If the DataFrame has no rows.
         """
         equal = reference(self.prediction_column) == reference(self.label_column)
         counted = F.when(equal, 1.0).otherwise(0.0)

@@ -15,8 +15,8 @@ class Entry(TypedDict):
     """One epoch of one worker.
 
     ``history`` has the mean loss of the rows and NaN for each of the trainer's metrics, which
-    workers do not compute; ``worker_id`` counts from 0; ``iteration`` is how many mini-batches the
-    worker had trained at the end of ``epoch``, which counts from 0.
+    workers do not compute; ``worker_id`` counts from 0; ``iteration`` is the number of mini-batches
+    that the worker had trained at the end of ``epoch``, which counts from 0.
     """
 
     history: NDArray[np.float64]
@@ -26,7 +26,7 @@ class Entry(TypedDict):
 
 
 def history_of(summary: TrainingSummary, metrics: int) -> list[Entry]:
-    """The history of all workers, worker by worker."""
+    """Returns the history of all workers, worker by worker."""
     ledger = sorted(summary.ledger, key=lambda entry: (entry.partition, entry.index, entry.epoch))
     workers: dict[tuple[int, int], int] = {}
     trained: dict[int, int] = {}
@@ -44,13 +44,13 @@ def history_of(summary: TrainingSummary, metrics: int) -> list[Entry]:
 
 
 def history_executor(history: Sequence[Entry], id: int) -> list[Entry]:
-    """What one worker's entries are, in order."""
+    """Returns the entries of one worker, in order."""
     own = [entry for entry in history if entry["worker_id"] == id]
     return sorted(own, key=lambda entry: entry["iteration"])
 
 
 def history_executors_average(history: Sequence[Entry]) -> list[NDArray[np.float64]]:
-    """The mean over the workers for each epoch."""
+    """Returns the mean over the workers for each epoch."""
     epochs = sorted({entry["epoch"] for entry in history})
     return [
         np.mean([entry["history"] for entry in history if entry["epoch"] == epoch], axis=0)

@@ -1,4 +1,4 @@
-"""Losses of Keras as losses of the estimators."""
+"""Keras losses as losses of the estimators."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Loss:
     Parameters
     ----------
     name : str
-        As the estimators call it.
+        The estimators' name.
     signed : bool
-        Whether the classes may be written -1 and 1.
+        True if the classes may also be -1 and 1.
     smoothing : float
         Label smoothing.
     numbers : bool
-        Whether labels are numbers to come close to.
+        True for a regression loss.
     """
 
     name: str
@@ -48,23 +48,23 @@ class Loss:
 
 
 def resolve(loss: Any) -> Loss:
-    """The loss that a name, a function or an object of Keras stands for.
+    """Returns the loss of a Keras name, function or object.
 
     Raises
     ------
     ValueError
-        Naming the loss, or its option, that has no counterpart.
+        If the loss or one of its options has no counterpart; the error names it.
     """
     options = loss.get_config() if hasattr(loss, "get_config") else {}
     given = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     name = _snake(given)
     if options.get("reduction", "sum_over_batch_size") not in ("sum_over_batch_size", "mean"):
         raise ValueError(
-            f"loss {given}: reduction='{options['reduction']}'; only the mean is known"
+            f"loss {given}: reduction='{options['reduction']}'; only the mean is supported"
         )
     if name not in _LOSSES:
         known = ", ".join(sorted(_LOSSES))
-        raise ValueError(f"loss '{given}' has no counterpart; known are {known}")
+        raise ValueError(f"loss '{given}' has no counterpart; use one of {known}")
     smoothing = float(options.get("label_smoothing", 0.0))
     return Loss(
         _LOSSES[name],
@@ -75,6 +75,6 @@ def resolve(loss: Any) -> Loss:
 
 
 def _snake(name: str) -> str:
-    """``CategoricalCrossentropy``, ``MSE`` and ``mse`` as Keras's functions are called."""
+    """Converts ``CategoricalCrossentropy``, ``MSE`` and ``mse`` to names of Keras functions."""
     words = name.lower() if name.isupper() else re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
     return _ALIASES.get(words, words)

@@ -1,4 +1,4 @@
-"""What is given as a model, and what is given back for it."""
+"""Conversion between model arguments and networks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _MEMBER = re.compile(r"member\.(\d+)\.(.*)")
 
 
 def is_keras(model: Any) -> bool:
-    """Whether it is a Keras model."""
-    # Who has one has imported Keras.
+    """Returns True for a Keras model."""
+    # A program with a Keras model has imported Keras.
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(model, keras.Model)
 
 
 def as_network(model: Any) -> BaseNetwork:
-    """The network of a Keras model, of a fitted model, or the network itself; with its weights.
+    """Returns the network, with weights, of a Keras model, a fitted model or a network.
 
     Raises
     ------
     TypeError
-        When it is something else.
+        If it is something else.
     firesteel.keras.KerasConversionError
-        When something of a Keras model has no counterpart; it names the layer.
+        If a part of a Keras model has no counterpart; names the layer.
     """
     if isinstance(model, BaseNetwork):
         return model
@@ -48,35 +48,35 @@ def as_network(model: Any) -> BaseNetwork:
 
 
 def output_names(model: Any, network: BaseNetwork) -> list[str]:
-    """What the outputs of a model are called where losses are given by their names.
+    """Returns the names of a model's outputs in a dict of losses.
 
-    To Keras they are called as its layers, also where the network has nodes of its own behind them.
+    For a Keras model they are those of its layers, even if the network has further nodes.
     """
-    # A Sequential has one, and no name for it.
+    # A Sequential has one output without a name.
     return list(getattr(model, "output_names", network.outputs))
 
 
 def without_weights(network: BaseNetwork) -> BaseNetwork:
-    """The network without weights that training would start from."""
+    """Returns the network without starting weights."""
     return _starting(network, None)
 
 
 def _starting(network: BaseNetwork, weights: Mapping[str, NDArray[Any]] | None) -> BaseNetwork:
-    """The network, whose training starts from these weights."""
+    """Returns the network with these starting weights."""
     if isinstance(network, Network | TorchScriptNetwork):
         return network.with_weights(weights)
     return network
 
 
-def like(given: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
-    """A Keras model like the one that was given, with these weights."""
+def clone_with_weights(given: Any, weights: Mapping[str, NDArray[Any]]) -> Any:
+    """Returns a copy of a Keras model with these weights."""
     from firesteel.keras import to_keras
 
     return to_keras(weights, given)
 
 
-def members(weights: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
-    """The weights of each member of an ensemble."""
+def split_ensemble(weights: Mapping[str, NDArray[Any]]) -> list[dict[str, NDArray[Any]]]:
+    """Returns the weights of each member of an ensemble."""
     found: dict[int, dict[str, NDArray[Any]]] = {}
     for name, tensor in weights.items():
         match = _MEMBER.fullmatch(name)

@@ -1,4 +1,4 @@
-"""Optimizers of Keras as parameters of the estimators."""
+"""Keras optimizers as params of the estimators."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PARAMS: dict[str, dict[str, str]] = {
     "adamax": _MOMENTS,
     "nadam": _MOMENTS,
 }
-"""What each optimizer has beside its learning rate: Keras's name of an option, and the param's."""
+"""The options of each optimizer beside its learning rate: Keras's name and the param's."""
 
 _ADAM = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -33,7 +33,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "adamax": _ADAM,
     "nadam": _ADAM,
 }
-"""Keras 3's defaults, for an optimizer that is given by its name."""
+"""Keras 3's defaults, for an optimizer that is given by name."""
 
 _CLIPPING = {"clipvalue": "clipValue", "global_clipnorm": "clipNorm"}
 _UNKNOWN = (
@@ -43,23 +43,23 @@ _UNKNOWN = (
     "loss_scale_factor",
     "gradient_accumulation_steps",
 )
-"""What has no counterpart and must be off."""
+"""Options without a counterpart, which must be off."""
 
 
 def optimizer_params(optimizer: Any) -> dict[str, Any]:
-    """The params of the estimators for an optimizer's name, or an optimizer of Keras.
+    """Returns the estimator params for a Keras optimizer or its name.
 
     Raises
     ------
     ValueError
-        Naming the optimizer, or its option, that has no counterpart.
+        If the optimizer or one of its options has no counterpart; the error names it.
     """
     named = isinstance(optimizer, str)
     given = optimizer if named else type(optimizer).__name__
     name = given.lower()
     if name not in _PARAMS or not (named or hasattr(optimizer, "get_config")):
         known = ", ".join(sorted(_PARAMS))
-        raise ValueError(f"worker_optimizer '{given}' has no counterpart; known are {known}")
+        raise ValueError(f"worker_optimizer '{given}' has no counterpart; use one of {known}")
     options = _DEFAULTS[name] if named else optimizer.get_config()
     for option in _UNKNOWN:
         if option not in _PARAMS[name] and options.get(option):

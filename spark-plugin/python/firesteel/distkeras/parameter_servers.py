@@ -1,4 +1,4 @@
-"""What a trainer tells about its parameter server when it has trained."""
+"""The report of a trainer on its parameter server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["ParameterServer"]
 
 @dataclass(frozen=True)
 class ParameterServer:
-    """What the parameter server of a training did.
+    """The report on the parameter server of a training.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Predictors append what a model predicts."""
+"""Predictors, which append the predictions of a model."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from uuid import uuid4
 
 from pyspark.sql import DataFrame
 
-from firesteel.distkeras.columns import readable, reference
+from firesteel.distkeras.columns import as_estimator_column, reference
 from firesteel.distkeras.models import as_network
 from firesteel.params.feature import FeatureParams
-from firesteel.params.multiple import MultipleParams
+from firesteel.params.multi_io import MultiIOParams
 
 __all__ = ["ModelPredictor", "Predictor"]
 
 
 class Predictor(ABC):
-    """Appends what a model predicts.
+    """Appends the predictions of a model.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class Predictor(ABC):
 
     @abstractmethod
     def predict(self, dataframe: DataFrame) -> DataFrame:
-        """The DataFrame with the predictions."""
+        """Returns the DataFrame with the predictions."""
 
 
 class ModelPredictor(Predictor):
-    """Appends what a model gives for each row, as Keras's ``predict`` would.
+    """Appends the results of Keras's ``predict`` for each row.
 
-    A prediction is a dense vector, of one number where the model gives one; it is computed by the
-    native library on the executors, when the DataFrame is used.
+    A prediction is a dense vector, of length 1 for a single output value. The native library
+    computes it on the executors when the DataFrame is used.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ModelPredictor(Predictor):
     Raises
     ------
     ValueError
-        When the model scales its features, or two outputs have one column.
+        If the model scales its features, or two outputs have the same column.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ModelPredictor(Predictor):
         output_col: str | Sequence[str] = "prediction",
     ) -> None:
         super().__init__(keras_model)
-        for kind, scale in ((FeatureParams, "featuresScale"), (MultipleParams, "featuresScales")):
+        for kind, scale in ((FeatureParams, "featuresScale"), (MultiIOParams, "featuresScales")):
             if isinstance(keras_model, kind) and keras_model.isSet(scale):
                 raise ValueError(f"a model with {scale} predicts by its own transform")
         self.features_column = [features_col] if isinstance(features_col, str) else features_col
@@ -74,21 +74,21 @@ class ModelPredictor(Predictor):
                 raise ValueError(f"output_col has the column '{name}' for several outputs")
 
     def predict(self, dataframe: DataFrame) -> DataFrame:
-        """The DataFrame with the columns of predictions behind the others.
+        """Returns the DataFrame with the columns of predictions after the others.
 
         Raises
         ------
         ValueError
-            When a column is missing.
+            If a column is missing.
         pyspark.errors.IllegalArgumentException
-            When a column has another type or size than the model's input, naming it; when the model
-            has no weights, or another number of inputs or outputs.
+            If the type or size of a column differs from the model's input; if the model has no
+            weights, or another number of inputs or outputs.
         """
         network = as_network(self.model)
         mark = f"_{uuid4().hex}"
         columns, prepared = [], dataframe
         for index, name in enumerate(self.features_column):
-            flat = readable(dataframe, name)
+            flat = as_estimator_column(dataframe, name)
             columns.append(name if flat is None else f"{mark}_{index}")
             if flat is not None:
                 prepared = prepared.withColumn(columns[-1], flat)

@@ -1,4 +1,4 @@
-"""Schemes train in several rounds and change what the trainer trains with in between."""
+"""Schemes, which train in several rounds and change the trainer's settings in between."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _log = logging.getLogger(__name__)
 
 
 class Scheme(ABC):
-    """How a distributed training goes on over several rounds.
+    """A distributed training in several rounds.
 
     Parameters
     ----------
     optimizer : DistributedTrainer
-        What trains.
+        The trainer.
     num_epoch : int
         The epochs of all rounds together.
     evaluation_frequency : int
-        The number of rounds, after each of which is evaluated.
+        The number of rounds; each is followed by an evaluation.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Scheme(ABC):
         self.initialize()
 
     def initialize(self) -> None:
-        """Gives the trainer the epochs of one round."""
+        """Sets the trainer's epochs to those of one round."""
         self.optimizer.set_num_epoch(self.get_epoch_over_evaluation_frequency())
 
     def get_epoch_over_evaluation_frequency(self) -> int:
@@ -53,24 +53,24 @@ class Scheme(ABC):
 
     @abstractmethod
     def optimize(self, training_set: DataFrame, validation_set: DataFrame) -> Any:
-        """Trains in rounds and gives the trained model."""
+        """Trains in rounds and returns the trained model."""
 
 
 class Emperor(Scheme):
-    """Divides the learning rate by 10 after a round in which the validation loss hardly moved.
+    """Divides the learning rate by 10 after a round that hardly changed the validation loss.
 
     Parameters
     ----------
     optimizer : DistributedTrainer
-        What trains; see :meth:`DistributedTrainer.set_learning_rate` for what is divided.
+        The trainer; its :meth:`DistributedTrainer.set_learning_rate` is used.
     evaluate_loss : callable
-        Takes the trained model and the validation set and gives the loss.
+        Takes the trained model and the validation set and returns the loss.
     num_epoch : int
         The epochs of all rounds together.
     evaluation_frequency : int
-        The number of rounds. Where it does not divide `num_epoch`, a shorter one is added.
+        The number of rounds. If it does not divide `num_epoch`, a shorter one is added.
     loss_threshold : float
-        The learning rate is lowered where the loss has changed by this or less.
+        The learning rate is reduced if the loss has changed by this or less.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Emperor(Scheme):
         self.evaluate_loss = evaluate_loss
 
     def optimize(self, training_set: DataFrame, validation_set: DataFrame) -> Any:
-        """Trains in rounds, each from the model of the one before, and gives the last one's."""
+        """Trains in rounds, each from the model of the previous one, and returns the last model."""
         trained = None
         left = self.num_epoch
         while left > 0:

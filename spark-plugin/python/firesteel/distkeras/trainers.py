@@ -3,7 +3,6 @@
 ``train`` runs one Spark job, in which a task for each slot trains in an executor's JVM.
 """
 
-from firesteel.distkeras.alone import AveragingTrainer, EnsembleTrainer, SingleTrainer
 from firesteel.distkeras.asynchronous import (
     ADAG,
     AEASGD,
@@ -14,6 +13,7 @@ from firesteel.distkeras.asynchronous import (
 )
 from firesteel.distkeras.base import Trainer
 from firesteel.distkeras.distributed import AsynchronousDistributedTrainer, DistributedTrainer
+from firesteel.distkeras.local_trainers import AveragingTrainer, EnsembleTrainer, SingleTrainer
 
 __all__ = [
     "ADAG",

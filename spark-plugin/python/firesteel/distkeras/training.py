@@ -1,4 +1,4 @@
-"""Fits the network of a trainer by the estimator that has its losses."""
+"""Fitting of a trainer's network by the estimator that supports its losses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from firesteel.classification import NetworkClassifier
-from firesteel.distkeras.columns import class_index, data_type, is_list, readable, values
+from firesteel.distkeras.columns import as_estimator_column, class_index, data_type, is_list, values
 from firesteel.distkeras.losses import Loss, resolve
 from firesteel.estimator import NetworkEstimator
 from firesteel.network import BaseNetwork
@@ -30,10 +30,9 @@ def fit(
 ) -> NetworkModelBase:
     """Fits a network.
 
-    One that tells classes apart is fitted as a classifier. One that comes close to numbers, that
-    has several inputs or outputs or whose loss has a weight is fitted by a
-    :class:`NetworkEstimator`, whose model puts out ``prediction``, or ``prediction_<output>`` for
-    each of several outputs.
+    A classification is fitted by a classifier. A regression, a network with several inputs or
+    outputs and a weighted loss are fitted by a :class:`NetworkEstimator`, whose model has the
+    output column ``prediction``, or ``prediction_<output>`` for each of several outputs.
 
     Parameters
     ----------
@@ -46,17 +45,17 @@ def fit(
     loss : str, function or loss of Keras, or list or dict of them
         The loss of all outputs, or of each: in their order, or by their names.
     loss_weights : list or dict, optional
-        What the loss of each output counts in their sum, in the same way.
+        The weight of each output's loss in the sum, in the same way.
     params : dict
-        Further params of the estimator; where ``shuffle`` is true, rows are also dealt out to the
+        Further params of the estimator. If ``shuffle`` is true, rows are also distributed to the
         workers at random.
     names : list of str
-        What the outputs are called in a dict.
+        The names of the outputs in a dict.
 
     Raises
     ------
     ValueError
-        Naming the column, the loss or its option that does not fit.
+        If a column, a loss or its option does not fit; the error names it.
     """
     features_cols, label_cols = _list(features), _list(label)
     _check("features_col", features_cols, "input", network.inputs)
@@ -74,7 +73,10 @@ def fit(
     if any(smoothing):
         params = {**params, "labelSmoothing": max(smoothing)}
     prepared = _Prepared(dataframe)
-    inputs = [prepared.column(name, "input", readable(dataframe, name)) for name in features_cols]
+    inputs = [
+        prepared.column(name, "input", as_estimator_column(dataframe, name))
+        for name in features_cols
+    ]
     only = losses[0]
     if len(losses) == len(features_cols) == 1 and loss_weights is None and not only.numbers:
         label_col = label_cols[0]
@@ -86,7 +88,7 @@ def fit(
             **params,
         )
         model = classifier.fit(prepared.rows(params))
-        return _reading(model, featuresCol=features_cols[0], labelCol=label_col)
+        return _restore_column_params(model, featuresCol=features_cols[0], labelCol=label_col)
     outputs = [
         prepared.column(name, "output", _target(dataframe, name, one))
         for name, one in zip(label_cols, losses, strict=True)
@@ -104,13 +106,13 @@ def fit(
         **params,
     )
     fitted = estimator.fit(prepared.rows(params))
-    return _reading(fitted, featuresCols=features_cols, labelCols=label_cols)
+    return _restore_column_params(fitted, featuresCols=features_cols, labelCols=label_cols)
 
 
 class _Prepared:
     """A DataFrame with further columns, each for one input or output.
 
-    A column may serve for several of them, and each may need it in another form.
+    A column may be used for several of them, each in another form.
     """
 
     def __init__(self, dataframe: DataFrame) -> None:
@@ -118,7 +120,7 @@ class _Prepared:
         self._count = 0
 
     def column(self, name: str, what: str, prepared: Column | None) -> str:
-        """The name of a column for an input or output: a new one, or its own if it is as needed."""
+        """Returns the column for an input or output: a new one, or `name` if it needs no change."""
         if prepared is None:
             return name
         taken = {column.lower() for column in self._dataframe.columns}
@@ -134,22 +136,22 @@ class _Prepared:
         return self._dataframe.orderBy(F.rand()) if params["shuffle"] else self._dataframe
 
 
-def _reading(model: NetworkModelBase, **columns: str | list[str]) -> NetworkModelBase:
-    """The model, with the columns that were given for its own."""
+def _restore_column_params(model: NetworkModelBase, **columns: str | list[str]) -> NetworkModelBase:
+    """Sets the column params of a model to the columns of the trainer."""
     for name, column in columns.items():
         model.set(model.getParam(name), column)
     return model
 
 
 def _class(dataframe: DataFrame, name: str, loss: Loss) -> Column | None:
-    """The class of a label, where the column does not hold it as it is."""
+    """Returns the class of a label, or None if the column has it already."""
     if loss.signed:
         return F.when(class_index(dataframe, name) > 0, 1.0).otherwise(0.0)
     return class_index(dataframe, name) if is_list(data_type(dataframe, name)) else None
 
 
 def _target(dataframe: DataFrame, name: str, loss: Loss) -> Column | None:
-    """What an output comes close to, where the column does not hold it as it is."""
+    """Returns the target of an output, or None if the column has it already."""
     if loss.signed:
         return _class(dataframe, name, loss)
     if not is_list(data_type(dataframe, name)):
@@ -157,7 +159,7 @@ def _target(dataframe: DataFrame, name: str, loss: Loss) -> Column | None:
     numbers = values(dataframe, name)
     first = dataframe.select(F.size(numbers)).first()
     # To Keras a list of one number is that number.
-    return F.get(numbers, 0) if first and first[0] == 1 else readable(dataframe, name)
+    return F.get(numbers, 0) if first and first[0] == 1 else as_estimator_column(dataframe, name)
 
 
 def _list(names: str | Sequence[str]) -> list[str]:
@@ -165,7 +167,7 @@ def _list(names: str | Sequence[str]) -> list[str]:
 
 
 def _check(argument: str, columns: Sequence[str], what: str, names: Sequence[str]) -> None:
-    """Refuses columns that are not one for each input or output."""
+    """Checks that there is one column for each input or output."""
     if len(columns) != len(names):
         raise ValueError(
             f"{argument} has {len(columns)} columns, {', '.join(columns)}; the model has "
@@ -174,7 +176,7 @@ def _check(argument: str, columns: Sequence[str], what: str, names: Sequence[str
 
 
 def _each(argument: str, given: Any, names: Sequence[str]) -> list[Any]:
-    """A value for each output, as ``compile`` of Keras takes them."""
+    """Returns a value for each output, in the forms of Keras's ``compile``."""
     if isinstance(given, Mapping):
         if sorted(given) != sorted(names):
             raise ValueError(

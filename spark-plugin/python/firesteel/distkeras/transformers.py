@@ -16,7 +16,7 @@ from pyspark.ml.functions import array_to_vector
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
-from firesteel.distkeras.columns import let, reference, values
+from firesteel.distkeras.columns import bind_once, reference, values
 
 __all__ = [
     "BinaryLabelTransformer",
@@ -31,18 +31,18 @@ __all__ = [
 
 
 class Transformer(ABC):
-    """Makes a DataFrame of another one."""
+    """Transforms a DataFrame."""
 
     @abstractmethod
     def transform(self, dataframe: DataFrame) -> DataFrame:
-        """The transformed DataFrame."""
+        """Returns the transformed DataFrame."""
 
 
 class MinMaxTransformer(Transformer):
-    """Moves values from one range to another: ``x' = scale (x - o_max) + n_max``.
+    """Scales values from one range to another: ``x' = scale (x - o_max) + n_max``.
 
-    ``scale`` is ``(n_max - n_min) / (o_max - o_min)``. Nothing is taken from the data, and values
-    outside of the old range end up outside of the new one.
+    ``scale`` is ``(n_max - n_min) / (o_max - o_min)``. The data does not matter, and values outside
+    the old range are outside the new one.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class MinMaxTransformer(Transformer):
     output_col : str
         The new column: dense vectors, or numbers.
     is_vector : bool
-        Which of the two it is.
+        True for vectors or arrays, False for numbers.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class MinMaxTransformer(Transformer):
         self.is_vector = is_vector
 
     def transform(self, dataframe: DataFrame) -> DataFrame:
-        """Adds the column of moved values."""
+        """Adds the column of scaled values."""
         if self.is_vector:
             numbers = values(dataframe, self.input_column)
             moved = array_to_vector(F.transform(numbers, self._move))
@@ -93,7 +93,7 @@ class MinMaxTransformer(Transformer):
 
 
 class BinaryLabelTransformer(Transformer):
-    """Tells one label from all others: ``[1, 0]`` for it, ``[0, 1]`` for them.
+    """Converts one label to ``[1, 0]`` and all others to ``[0, 1]``.
 
     Parameters
     ----------
@@ -119,14 +119,14 @@ class BinaryLabelTransformer(Transformer):
 
 
 class StandardTransformer(Transformer):
-    """Brings columns of numbers to mean 0 and standard deviation 1, that of the population.
+    """Standardizes columns of numbers to mean 0 and population standard deviation 1.
 
     Parameters
     ----------
     columns : list of str
         The columns.
     suffix : str
-        What is appended to a column's name for the new one.
+        The suffix of the names of the new columns.
     """
 
     def __init__(self, columns: Sequence[str], suffix: str = "_normalized") -> None:
@@ -136,12 +136,12 @@ class StandardTransformer(Transformer):
         self.stddevs: dict[str, float] = {}
 
     def transform(self, dataframe: DataFrame) -> DataFrame:
-        """Adds the columns; `means` and `stddevs` are those of this DataFrame from then on.
+        """Adds the columns, and sets `means` and `stddevs` to those of this DataFrame.
 
         Raises
         ------
         ValueError
-            Naming a column whose values are all alike, or that has none.
+            If the values of a column are all equal, or there are none; the error names it.
         """
         columns = [reference(name) for name in self.columns]
         moments = [of(column) for of in (F.mean, F.stddev_pop) for column in columns]
@@ -164,7 +164,7 @@ class StandardTransformer(Transformer):
 
 
 class DenseTransformer(Transformer):
-    """Makes dense vectors of sparse ones.
+    """Converts sparse vectors to dense ones.
 
     Parameters
     ----------
@@ -185,10 +185,10 @@ class DenseTransformer(Transformer):
 
 
 class ReshapeTransformer(Transformer):
-    """Makes nested lists of vectors, the last dimension the innermost, as NumPy's ``reshape``.
+    """Reshapes vectors to nested lists, the last dimension innermost, like NumPy's ``reshape``.
 
-    Trainers and predictors read them. They also take the vectors as they are and give them the
-    shape of the model's input, which spares this step.
+    Trainers and predictors read such lists. They also reshape plain vectors to the model's input
+    themselves, which makes this step unnecessary.
 
     Parameters
     ----------
@@ -197,7 +197,8 @@ class ReshapeTransformer(Transformer):
     output_col : str
         The new column, of arrays as deep as `shape` is long.
     shape : tuple of int
-        The sizes; one may be -1 and is inferred. A row of another number of values fails the query.
+        The sizes; one may be -1 and is inferred. A row with another number of values fails the
+        query.
     """
 
     def __init__(self, input_col: str, output_col: str, shape: Sequence[int]) -> None:
@@ -225,12 +226,12 @@ class ReshapeTransformer(Transformer):
             )
             return F.when(rest == 0, _nest(numbers, sizes)).otherwise(F.raise_error(problem))
 
-        lists = let(values(dataframe, self.input_column), nested)
+        lists = bind_once(values(dataframe, self.input_column), nested)
         return dataframe.withColumn(self.output_column, lists)
 
 
 def _nest(numbers: Column, sizes: list[Column]) -> Column:
-    """A list of numbers as lists of lists of these sizes, the outermost first."""
+    """Nests a list of numbers into lists of these sizes, the outermost first."""
     if len(sizes) == 1:
         return numbers
     step = reduce(mul, sizes[1:])
@@ -242,7 +243,7 @@ def _nest(numbers: Column, sizes: list[Column]) -> Column:
 
 
 class OneHotTransformer(Transformer):
-    """Makes of a class index a list with a 1 at that place and 0 elsewhere.
+    """Converts a class index to a list with a 1 at that position and 0 elsewhere.
 
     Parameters
     ----------
@@ -250,7 +251,7 @@ class OneHotTransformer(Transformer):
         The number of classes.
     input_col : str
         A column of class indices from 0, of any numeric type, or of strings that are such numbers.
-        A row with another one fails the query.
+        Any other value fails the query.
     output_col : str
         The new column, of arrays of doubles.
     """
@@ -279,15 +280,15 @@ class OneHotTransformer(Transformer):
 
 
 class LabelIndexTransformer(Transformer):
-    """Makes of a vector of predictions the class that it speaks for.
+    """Converts a vector of predictions to the predicted class.
 
-    That is the first class whose value is at least `activation_threshold`; without one the first
-    with the largest value, or `default_index` where no value is above 0.
+    That is the first class whose value is at least `activation_threshold`; without one, the first
+    with the largest value, or `default_index` if no value is above 0.
 
     Parameters
     ----------
     output_dim : int
-        How many values of the vector are looked at.
+        The number of values of the vector that are used.
     input_col : str
         A column of vectors, or of arrays.
     output_col : str
@@ -315,12 +316,12 @@ class LabelIndexTransformer(Transformer):
     def transform(self, dataframe: DataFrame) -> DataFrame:
         """Adds the column of class indices."""
         numbers = F.slice(values(dataframe, self.input_column), 1, self.output_dimensionality)
-        return dataframe.withColumn(self.output_column, let(numbers, self._index))
+        return dataframe.withColumn(self.output_column, bind_once(numbers, self._index))
 
     def _index(self, numbers: Column) -> Column:
         sure = F.transform(numbers, lambda value: value >= self.activation_threshold)
         largest = F.array_max(numbers)
-        # Places count from 1, and 0 is none.
+        # Positions count from 1; 0 means not found.
         first = F.array_position(sure, F.lit(True))
         place = F.when(first > 0, first).when(largest > 0, F.array_position(numbers, largest))
         return F.coalesce(place.cast("double") - 1, F.lit(float(self.default_index)))

@@ -1,4 +1,4 @@
-"""Functions that scripts of dist-keras use."""
+"""Utility functions of dist-keras."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ __all__ = [
 
 
 def get_os_username() -> str:
-    """The name of the user of this process."""
+    """Returns the name of the user of this process."""
     return pwd.getpwuid(os.getuid()).pw_name
 
 
 def set_keras_base_directory(base_dir: str | None = None) -> None:
-    """Sets where Keras keeps its files, which it reads when it is imported.
+    """Sets the folder of Keras's files, which Keras reads when it is imported.
 
     Parameters
     ----------
     base_dir : str, optional
-        ``/tmp/`` and the name of the user unless given.
+        Default: ``/tmp/`` and the name of the user.
     """
     os.environ["KERAS_HOME"] = base_dir or f"/tmp/{get_os_username()}"
 
 
 def to_one_hot_encoded_dense(value: float, n_dim: int = 2) -> NDArray[np.float64]:
-    """A vector of `n_dim` values with a 1 at the place `value`, whose decimals are cut off."""
+    """Returns a vector of `n_dim` values with a 1 at the position `value`, truncated."""
     index = int(value)
     if not 0 <= index < n_dim:
         raise ValueError(f"the class {value} is not one of 0 to {n_dim - 1}")
@@ -65,17 +65,17 @@ def to_one_hot_encoded_dense(value: float, n_dim: int = 2) -> NDArray[np.float64
 
 
 def to_dense_vector(value: float, n_dim: int = 2) -> NDArray[np.float64]:
-    """:func:`to_one_hot_encoded_dense` by the name that it had first."""
+    """Calls :func:`to_one_hot_encoded_dense`; its former name."""
     return to_one_hot_encoded_dense(value, n_dim)
 
 
 def new_dataframe_row(old_row: Row, column_name: str, column_value: Any) -> Row:
-    """A row with one column more."""
+    """Returns a row with one more column."""
     return Row(*old_row.__fields__, column_name)(*old_row, column_value)
 
 
 def json_to_dataframe_row(string: str) -> Row:
-    """A row of a JSON object."""
+    """Converts a JSON object to a row."""
     return Row(**json.loads(string))
 
 
@@ -85,17 +85,17 @@ def pickle_object(o: Any) -> bytes:
 
 
 def unpickle_object(string: bytes) -> Any:
-    """Reads what :func:`pickle_object` wrote. Unpickling runs code: only read what you wrote."""
+    """Unpickles an object. Unpickling runs code: only unpickle your own objects."""
     return pickle.loads(string)
 
 
 def serialize_keras_model(model: Any) -> dict[str, Any]:
-    """A Keras model as a dictionary: ``model``, its architecture as JSON, and ``weights``."""
+    """Returns a Keras model as a dict: ``model``, its architecture as JSON, and ``weights``."""
     return {"model": model.to_json(), "weights": model.get_weights()}
 
 
 def deserialize_keras_model(dictionary: Any) -> Any:
-    """The model of such a dictionary; a model is given back as it is."""
+    """Returns the model of such a dict; a model is returned unchanged."""
     if is_keras(dictionary):
         return dictionary
     model = import_module("keras").models.model_from_json(dictionary["model"])
@@ -104,19 +104,19 @@ def deserialize_keras_model(dictionary: Any) -> Any:
 
 
 def uniform_weights(model: Any, constraints: Sequence[float] = (-0.5, 0.5)) -> None:
-    """Gives a Keras model random weights, uniform between two numbers."""
+    """Sets a Keras model's weights to uniform random numbers between two bounds."""
     low, high = constraints
     random = np.random.default_rng()
     model.set_weights([random.uniform(low, high, array.shape) for array in model.get_weights()])
 
 
 def shuffle(dataset: DataFrame) -> DataFrame:
-    """The rows in a random order, cached."""
+    """Returns the rows in random order, cached."""
     return dataset.orderBy(F.rand()).cache()
 
 
 def precache(dataset: DataFrame, num_workers: int) -> DataFrame:
-    """The rows in as many partitions as there are workers, cached and computed."""
+    """Returns the rows in as many partitions as there are workers, cached and computed."""
     dataset = dataset.repartition(num_workers).cache()
     dataset.count()
     return dataset

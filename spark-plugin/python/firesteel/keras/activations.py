@@ -27,13 +27,13 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "softmax": ("Softmax", {}),
     "log_softmax": ("LogSoftmax", {}),
 }
-"""Keras's functions by their name in `keras.activations`, with what they are at Keras's defaults.
+"""Keras's functions by their name in `keras.activations`, with Keras's default arguments.
 
-`celu` is `elu` while its alpha is 1."""
+`celu` equals `elu` for alpha 1."""
 
 
 def activate(build: Builder, layer: Any, name: str, value: Value, activation: Any) -> Value:
-    """The value after an activation of `layer`: a function of Keras's, a layer or none."""
+    """Adds an activation of `layer`: a Keras function, a layer or none."""
     if activation is None or activation is keras().activations.linear:
         return value
     if isinstance(activation, keras().layers.Layer):
@@ -42,7 +42,7 @@ def activate(build: Builder, layer: Any, name: str, value: Value, activation: An
     known = FUNCTIONS.get(function)
     if known is None or keras().activations.get(function) is not activation:
         shown = function or repr(activation)
-        raise refuse(layer, f"its activation {shown} is not known; known are {_known()}")
+        raise refuse(layer, f"its activation {shown} is not supported; supported are {_known()}")
     op, args = known
     if op in ("Softmax", "LogSoftmax"):
         args = {"dim": value.dimension(layer, -1)}
@@ -50,7 +50,7 @@ def activate(build: Builder, layer: Any, name: str, value: Value, activation: An
 
 
 def activation_layer(build: Builder, layer: Any, name: str, value: Value) -> Value:
-    """The value after a layer that is an activation."""
+    """Adds a layer that is an activation."""
     kind = type(layer).__name__
     if kind == "Activation":
         return activate(build, layer, name, value, layer.activation)
@@ -67,7 +67,7 @@ def activation_layer(build: Builder, layer: Any, name: str, value: Value) -> Val
         return elementwise(build, name, value, "ELU", {"alpha": float(layer.alpha)})
     if kind == "ReLU":
         return _relu(build, layer, name, value)
-    raise refuse(layer, "it is not known as an activation")
+    raise refuse(layer, "its activation is not supported")
 
 
 def _relu(build: Builder, layer: Any, name: str, value: Value) -> Value:
@@ -79,8 +79,8 @@ def _relu(build: Builder, layer: Any, name: str, value: Value) -> Value:
     else:
         raise refuse(
             layer,
-            f"max_value={largest}, negative_slope={slope}, threshold={threshold} is none of ReLU, "
-            "LeakyReLU and ReLU6",
+            f"max_value={largest}, negative_slope={slope}, threshold={threshold} is not "
+            "one of ReLU, LeakyReLU and ReLU6",
         )
     return elementwise(build, name, value, *op)
 
@@ -88,7 +88,7 @@ def _relu(build: Builder, layer: Any, name: str, value: Value) -> Value:
 def elementwise(
     build: Builder, name: str, value: Value, op: str, args: dict[str, Any] | None = None
 ) -> Value:
-    """The value after a node that keeps its shape."""
+    """Adds a node that keeps the shape."""
     node = build.node(name, op, value.name, **(args or {}))
     return Value(node, value.shape, value.channels_first)
 

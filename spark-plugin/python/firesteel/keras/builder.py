@@ -1,4 +1,4 @@
-"""Networks as they are built from Keras layers, and where the channels of each value lie."""
+"""The builder of networks from Keras layers, which tracks the channel order of values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Arrays = Sequence[NDArray[Any]]
 
 
 class KerasConversionError(ValueError):
-    """Something of a Keras model that has no counterpart here; the message names the layer."""
+    """A part of a Keras model has no counterpart; the message names the layer."""
 
 
 @cache
@@ -43,7 +43,7 @@ def keras() -> ModuleType:
 
 
 def refuse(layer: Any, problem: str) -> KerasConversionError:
-    """The error of a layer that cannot be converted."""
+    """Creates the error of a layer that is not convertible."""
     return KerasConversionError(
         f"cannot convert layer '{layer.name}' ({type(layer).__name__}): {problem}"
     )
@@ -51,16 +51,16 @@ def refuse(layer: Any, problem: str) -> KerasConversionError:
 
 @dataclass(frozen=True)
 class Value:
-    """What a tensor of Keras is in the network.
+    """The counterpart of a Keras tensor in the network.
 
     Parameters
     ----------
     name : str
-        The input or node whose value it is.
+        The input or node that has the value.
     shape : tuple of int
         Its shape in Keras, without the batch.
     channels_first : bool
-        Whether the last dimension of that shape comes first in the network.
+        True if the last dimension of that shape comes first in the network.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Value:
         return len(self.shape)
 
     def dimension(self, layer: Any, axis: int) -> int:
-        """A dimension of Keras, which counts the batch, as the network's, which counts it too."""
+        """Converts a Keras dimension to the network's; both count the batch."""
         resolved = axis + self.rank + 1 if axis < 0 else axis
         if not 1 <= resolved <= self.rank:
             raise refuse(layer, f"axis {axis} is the batch or not one of its input's")
@@ -84,16 +84,16 @@ class Value:
 
 @dataclass(frozen=True)
 class Weights:
-    """The weights of one Keras layer and the tensors that they are in the network.
+    """The weights of one Keras layer and their tensors in the network.
 
     Parameters
     ----------
     layer : keras.layers.Layer
         The layer.
     tensors : callable
-        Makes of what ``layer.get_weights()`` gives tensors by their name within the node.
+        Converts ``layer.get_weights()`` to tensors by their name within the node.
     arrays : callable
-        The reverse; takes a function from such a name to the tensor.
+        The inverse; takes a function from such a name to the tensor.
     """
 
     layer: Any
@@ -101,7 +101,7 @@ class Weights:
     arrays: Callable[[Callable[[str], NDArray[Any]]], list[NDArray[Any]]]
 
     def read(self, node: str) -> dict[str, NDArray[Any]]:
-        """The layer's weights as the tensors of a node, by their full name."""
+        """Returns the layer's weights as the tensors of a node, by their full name."""
         tensors = self.tensors(self.layer.get_weights())
         return {f"{node}.{name}": np.asarray(tensors[name], order="C") for name in tensors}
 
@@ -137,13 +137,13 @@ class Builder:
         self._moved: dict[Value, Value] = {}
 
     def input(self, name: str, shape: tuple[int, ...]) -> Value:
-        """An input of the network."""
+        """Adds an input of the network."""
         value = Value(self.unused(name), shape)
         self.inputs.append(value)
         return value
 
     def unused(self, name: str) -> str:
-        """The name, or where it is taken the name with a number."""
+        """Returns the name, with a number if it is taken."""
         candidate, count = name, 1
         while candidate in self._names:
             candidate, count = f"{name}_{count}", count + 1
@@ -153,7 +153,7 @@ class Builder:
     def node(
         self, name: str, op: str, *inputs: str, weights: Weights | None = None, **args: Any
     ) -> str:
-        """Adds a node, with its weights where it has some, and gives its name."""
+        """Adds a node, with its weights if it has any, and returns its name."""
         name = self.unused(name)
         self._nodes.append(Node(name, op, inputs, args))
         if weights is not None:
@@ -161,20 +161,20 @@ class Builder:
         return name
 
     def channels_first(self, value: Value) -> Value:
-        """The value with its last dimension moved to the front, where convolutions want it."""
+        """Returns the value with its last dimension first, as convolutions need it."""
         if value.channels_first or value.rank < 2:
             return value
         rank = value.rank
         return self._move(value, "channels_first", [rank, *range(1, rank)])
 
     def plain(self, value: Value) -> Value:
-        """The value with its dimensions in Keras's order."""
+        """Returns the value with its dimensions in Keras's order."""
         if not value.channels_first:
             return value
         return self._move(value, "channels_last", [*range(2, value.rank + 1), 1])
 
     def same_order(self, values: Sequence[Value]) -> list[Value]:
-        """The values with their channels where the first of them has them."""
+        """Returns the values in the channel order of the first of them."""
         first = values[0].channels_first
         return [self.channels_first(v) if first else self.plain(v) for v in values]
 
@@ -186,7 +186,7 @@ class Builder:
         return self._moved[value]
 
     def network(self, outputs: Sequence[tuple[str, Value]]) -> Network:
-        """The network with these outputs, each with a name for where it needs a node of its own."""
+        """Builds the network with these outputs; each has a name in case it needs an extra node."""
         names: list[str] = []
         inputs = [value.name for value in self.inputs]
         for name, value in outputs:

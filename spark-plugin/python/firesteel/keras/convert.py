@@ -13,7 +13,7 @@ from firesteel.keras import activations, images, layers, recurrent
 from firesteel.keras.builder import Builder, KerasConversionError, Value, keras, refuse
 from firesteel.network import Network
 
-SINGLE: dict[str, Callable[[Builder, Any, str, Value], Value]] = {
+UNARY_LAYERS: dict[str, Callable[[Builder, Any, str, Value], Value]] = {
     "Dense": layers.dense,
     "Embedding": layers.embedding,
     "BatchNormalization": layers.batch_normalization,
@@ -46,9 +46,9 @@ SINGLE: dict[str, Callable[[Builder, Any, str, Value], Value]] = {
     "GRU": recurrent.recurrent,
     "Bidirectional": recurrent.bidirectional,
 }
-"""What converts each layer of one input, by its name in `keras.layers`."""
+"""The converters of layers with one input, by their name in `keras.layers`."""
 
-SEVERAL: dict[str, Callable[[Builder, Any, str, list[Value]], Value]] = {
+MERGE_LAYERS: dict[str, Callable[[Builder, Any, str, list[Value]], Value]] = {
     "Add": layers.merge,
     "Subtract": layers.merge,
     "Multiply": layers.merge,
@@ -57,18 +57,18 @@ SEVERAL: dict[str, Callable[[Builder, Any, str, list[Value]], Value]] = {
     "Minimum": layers.merge,
     "Concatenate": layers.concatenate,
 }
-"""What converts each layer of several inputs, by its name in `keras.layers`."""
+"""The converters of layers with several inputs, by their name in `keras.layers`."""
 
 WRAPPED = ("forward_layer", "backward_layer")
-"""Where a wrapper keeps the layers that it wraps."""
+"""The attributes of a wrapper that hold the wrapped layers."""
 
 
 def from_keras(model: Any) -> Network:
-    """A Keras 3 model as a network, its weights the starting point of training.
+    """Converts a Keras 3 model to a network; training starts from its weights.
 
     Values keep Keras's order at inputs and outputs: the rows of an image are
-    ``(height, width, channels)``. Nodes are named as Keras's layers, an activation of a layer
-    ``<layer>.activation``, the layers of a model within the model ``<model>.<layer>``.
+    ``(height, width, channels)``. A node has its Keras layer's name, the activation of a layer is
+    ``<layer>.activation``, and the layers of a nested model are ``<model>.<layer>``.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ def from_keras(model: Any) -> Network:
     Returns
     -------
     Network
-        With weights and the shapes of its inputs.
+        The network, with weights and the shapes of its inputs.
 
     Raises
     ------
     KerasConversionError
-        When something of the model has no counterpart; it names the layer, its class and why.
+        If a part of the model has no counterpart; names the layer, its class and the reason.
     ImportError
-        When Keras is not installed.
+        If Keras is not installed.
 
     Examples
     --------
@@ -106,14 +106,14 @@ def from_keras(model: Any) -> Network:
 
 
 def to_keras(trained: Any, keras_model: Any) -> Any:
-    """A copy of a Keras model with the weights that its network was trained to.
+    """Returns a copy of a Keras model with the trained weights of its network.
 
     Parameters
     ----------
     trained : model, Network or dict
-        What has the weights: a fitted model, a network with weights, or arrays by name.
+        The source of the weights: a fitted model, a network with weights, or arrays by name.
     keras_model : keras.Model
-        The model that :func:`from_keras` made the network of. It stays as it is.
+        The model that :func:`from_keras` converted. It is not changed.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def to_keras(trained: Any, keras_model: Any) -> Any:
 
 
 def _convert(model: Any) -> tuple[Builder, list[tuple[str, Value]]]:
-    """The nodes of a model, and its outputs, each with the name of its layer."""
+    """Converts a model: its nodes, and its outputs with the names of their layers."""
     if not isinstance(model, keras().Model):
         raise TypeError(f"needs a keras.Model, not {type(model).__name__}")
     graph = _graph(model)
@@ -159,7 +159,7 @@ def _convert(model: Any) -> tuple[Builder, list[tuple[str, Value]]]:
 
 
 def _graph(model: Any) -> Any:
-    """The functional model that a model is."""
+    """Returns the functional form of a model."""
     if isinstance(model, keras().Sequential):
         if not model.built:
             raise KerasConversionError(
@@ -177,7 +177,7 @@ def _graph(model: Any) -> Any:
 def _walk(
     build: Builder, graph: Any, prefix: str, inputs: list[Value], seen: set[int]
 ) -> list[Value]:
-    """Converts a graph's layers in order and gives the values of its outputs."""
+    """Converts a graph's layers in order and returns the values of its outputs."""
     values: dict[int, Value] = {
         id(tensor): value for tensor, value in zip(graph.inputs, inputs, strict=True)
     }
@@ -204,23 +204,23 @@ def _walk(
 def _layer(build: Builder, layer: Any, name: str, read: list[Value]) -> Value:
     kind = type(layer).__name__
     genuine = getattr(keras().layers, kind, None) is type(layer)
-    if genuine and kind in SEVERAL:
-        return SEVERAL[kind](build, layer, name, read)
-    if not genuine or kind not in SINGLE:
-        known = ", ".join(sorted([*SINGLE, *SEVERAL]))
-        raise refuse(layer, f"layers of this class are not known; known are {known}")
+    if genuine and kind in MERGE_LAYERS:
+        return MERGE_LAYERS[kind](build, layer, name, read)
+    if not genuine or kind not in UNARY_LAYERS:
+        known = ", ".join(sorted([*UNARY_LAYERS, *MERGE_LAYERS]))
+        raise refuse(layer, f"layers of this class are not supported; supported are {known}")
     if len(read) != 1:
         raise refuse(layer, f"it reads {len(read)} tensors, not one")
-    return SINGLE[kind](build, layer, name, read[0])
+    return UNARY_LAYERS[kind](build, layer, name, read[0])
 
 
 def _check(layer: Any, node: Any, seen: set[int]) -> None:
-    """Refuses what is not a matter of one class of layers."""
+    """Rejects what no layer supports."""
     if not isinstance(layer, keras().layers.Layer):
-        raise refuse(layer, "it is an operation of keras.ops; only layers are known")
+        raise refuse(layer, "it is an operation of keras.ops; only layers are supported")
     if layer.get_weights():
         if id(layer) in seen:
-            raise refuse(layer, "it is called more than once; shared weights are not known")
+            raise refuse(layer, "it is called more than once; shared weights are not supported")
         seen.add(id(layer))
         if not layer.trainable:
             raise refuse(layer, "trainable=False; every weight is trained here")
@@ -231,13 +231,13 @@ def _check(layer: Any, node: Any, seen: set[int]) -> None:
     if kind != "float32":
         raise refuse(layer, f"it computes in {kind}, not in float32")
     for argument, value in node.arguments.kwargs.items():
-        # Keras notes the absent ones too, and training=False.
+        # Keras also records absent arguments, and training=False.
         if value is not None and value is not False:
             raise refuse(layer, f"it is called with {argument}={value}")
 
 
 def _warn(layer: Any, config: Mapping[str, Any]) -> None:
-    """Warns of what a layer would do in training alone."""
+    """Warns about settings of a layer that only affect training in Keras."""
     for name, value in config.items():
         if value is not None and name.endswith(("_regularizer", "_constraint")):
             warnings.warn(

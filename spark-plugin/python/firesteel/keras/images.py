@@ -1,4 +1,4 @@
-"""Convolutions and pooling of Keras, over one dimension or two."""
+"""Keras's convolution and pooling, over one dimension or two."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from firesteel.keras.builder import Arrays, Builder, Value, Weights, refuse
 
 @dataclass(frozen=True)
 class Image:
-    """A node of the shape `[channels, height, width]`; a sequence is as high as long, 1 wide."""
+    """A node of the shape `[channels, height, width]`; a sequence has the width 1."""
 
     name: str
     channels: int
@@ -23,14 +23,14 @@ class Image:
 
 
 def same_padding(length: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
-    """The zeros before and after, by which a window of `kernel` at `stride` covers `length`."""
+    """Returns the zeros before and after `length` that windows of `kernel` at `stride` need."""
     windows = -(-length // stride)
     total = max(0, (windows - 1) * stride + (kernel - 1) * dilation + 1 - length)
     return total // 2, total - total // 2
 
 
 def _first(build: Builder, layer: Any, value: Value) -> tuple[Value, tuple[int, ...]]:
-    """The value with its channels first, and its shape then, wherever Keras has them."""
+    """Returns the value with its channels first, and its shape, for either Keras order."""
     if layer.data_format == "channels_last":
         moved = build.channels_first(value)
         return moved, (value.shape[-1], *value.shape[:-1])
@@ -48,7 +48,7 @@ def _image(build: Builder, layer: Any, name: str, value: Value) -> Image:
 
 
 def _value(build: Builder, layer: Any, name: str, image: Image, rank: int) -> Value:
-    """An image as a value of Keras's rank."""
+    """Returns an image as a value of Keras's rank."""
     node, size = image.name, list(image.size)
     if rank == 2:
         size = size[:1]
@@ -122,7 +122,7 @@ def _convolve(
         case "causal":
             sides = [(spread[0] - 1, 0), (0, 0)]
         case other:
-            raise refuse(layer, f"padding='{other}' is not known")
+            raise refuse(layer, f"padding='{other}' is not supported")
     padding: list[int] | str = [before for before, _ in sides]
     node = image.name
     if layer.padding == "same" and list(stride) == [1, 1]:
@@ -178,8 +178,8 @@ def pooling(build: Builder, layer: Any, name: str, value: Value) -> Value:
                 f"padding='same' pads {sides} unevenly, and Keras's backends differ in what they "
                 "average there",
             )
-        # A window that reaches over the end alone is what ceil_mode adds. A stride of 1 leaves no
-        # room for one: there, one more window before the start is cut off.
+        # ceil_mode adds a window that only reaches over the end. A stride of 1 leaves no room for
+        # one: there, one more window before the start is cut off.
         crop = [int(odd and step == 1) for odd, step in zip(uneven, stride, strict=True)]
         args["padding"] = [before + cut for (before, _), cut in zip(sides, crop, strict=True)]
         if any(uneven):

@@ -1,4 +1,4 @@
-"""Keras's dense, normalising, shaping and merging layers as layers of the network."""
+"""Keras's dense, normalization, shape and merge layers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dense(build: Builder, layer: Any, name: str, value: Value) -> Value:
 def embedding(build: Builder, layer: Any, name: str, value: Value) -> Value:
     """Embedding."""
     if layer.mask_zero:
-        raise refuse(layer, "mask_zero=True; masks are not known")
+        raise refuse(layer, "mask_zero=True; masks are not supported")
     weights = Weights(
         layer, lambda arrays: {"weight": arrays[0]}, lambda tensor: [tensor("weight")]
     )
@@ -52,7 +52,8 @@ def batch_normalization(build: Builder, layer: Any, name: str, value: Value) -> 
         raise refuse(layer, f"its input has the shape {value.shape}, of more than 3 dimensions")
     if layer.scale != layer.center:
         raise refuse(
-            layer, f"scale={layer.scale} and center={layer.center}; only both or neither is known"
+            layer,
+            f"scale={layer.scale} and center={layer.center}; only both or neither is supported",
         )
     if layer.synchronized:
         raise refuse(layer, "synchronized=True; each worker normalises by its own rows")
@@ -90,9 +91,9 @@ def layer_normalization(build: Builder, layer: Any, name: str, value: Value) -> 
     axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     resolved = sorted(axis + value.rank + 1 if axis < 0 else axis for axis in axes)
     if resolved != list(range(value.rank + 1 - len(axes), value.rank + 1)):
-        raise refuse(layer, f"axis={layer.axis}; only the last dimensions are known")
+        raise refuse(layer, f"axis={layer.axis}; only the last dimensions are supported")
     if layer.center and not layer.scale:
-        raise refuse(layer, "scale=False and center=True; only both, neither or scale is known")
+        raise refuse(layer, "scale=False and center=True; only both, neither or scale is supported")
     value = build.plain(value)
     names = ["weight"] * bool(layer.scale) + ["bias"] * bool(layer.center)
     weights = Weights(
@@ -159,7 +160,7 @@ def merge(build: Builder, layer: Any, name: str, values: list[Value]) -> Value:
     """Add, Subtract, Multiply, Average, Maximum and Minimum."""
     shapes = [value.shape for value in values]
     if any(shape != shapes[0] for shape in shapes):
-        raise refuse(layer, f"its inputs have the shapes {shapes}; only one shape is known")
+        raise refuse(layer, f"its inputs have the shapes {shapes}; they must be equal")
     values = build.same_order(values)
     node = build.node(name, type(layer).__name__, *(value.name for value in values))
     return Value(node, shapes[0], values[0].channels_first)

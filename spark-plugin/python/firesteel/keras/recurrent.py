@@ -1,4 +1,4 @@
-"""LSTM and GRU of Keras."""
+"""Keras's LSTM and GRU."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bidirectional(build: Builder, layer: Any, name: str, value: Value) -> Value:
     if backward.use_bias != forward.use_bias or forward.go_backwards:
         raise refuse(layer, "its backward layer is not like its forward layer")
     if layer.merge_mode != "concat":
-        raise refuse(layer, f"merge_mode={layer.merge_mode!r}; only 'concat' is known")
+        raise refuse(layer, f"merge_mode={layer.merge_mode!r}; only 'concat' is supported")
     _check(layer, forward)
     _check(layer, backward)
 
@@ -81,27 +81,27 @@ def _check(layer: Any, cell: Any) -> None:
         found = getattr(cell, argument)
         if found is not function:
             shown = getattr(found, "__name__", found)
-            raise refuse(layer, f"{argument}={shown!r}; only '{function.__name__}' is known")
+            raise refuse(layer, f"{argument}={shown!r}; only '{function.__name__}' is supported")
     for argument in ("dropout", "recurrent_dropout"):
         if getattr(cell, argument):
             raise refuse(
                 layer,
-                f"{argument}={getattr(cell, argument)}; a Dropout layer before it is known",
+                f"{argument}={getattr(cell, argument)}; use a Dropout layer before it",
             )
     for argument in ("return_state", "stateful"):
         if getattr(cell, argument):
             raise refuse(layer, f"{argument}=True")
     if not getattr(cell, "reset_after", True):
-        raise refuse(layer, "reset_after=False; only a GRU that resets after is known")
+        raise refuse(layer, "reset_after=False; only reset_after=True is supported")
 
 
 def _order(layer: Any) -> list[int]:
-    """The gates in PyTorch's order as indices of Keras's; a swap at most, its own inverse."""
+    """Returns the gates in PyTorch's order as Keras's indices; at most a swap, its own inverse."""
     return [1, 0, 2] if type(layer).__name__ == "GRU" else [0, 1, 2, 3]
 
 
 def _gates(layer: Any, array: NDArray[Any]) -> NDArray[Any]:
-    """The gates of the last dimension in the other's order."""
+    """Reorders the gates of the last dimension to the other library's order."""
     parts = np.split(array, len(_order(layer)), axis=-1)
     return np.concatenate([parts[gate] for gate in _order(layer)], axis=-1)
 
@@ -113,7 +113,7 @@ def _tensors(layer: Any, arrays: Arrays, suffix: str) -> dict[str, NDArray[Any]]
     }
     if layer.use_bias:
         bias = _gates(layer, arrays[2])
-        # An LSTM of Keras has one bias where PyTorch has the sum of two.
+        # Keras's LSTM has one bias, PyTorch's the sum of two.
         both = bias if bias.ndim == 2 else (bias, np.zeros_like(bias))
         tensors["bias_ih"], tensors["bias_hh"] = both
     return {f"{name}_l0{suffix}": tensor for name, tensor in tensors.items()}

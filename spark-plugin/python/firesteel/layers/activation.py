@@ -19,7 +19,7 @@ class ReLU6(Layer):
 
 @dataclass(frozen=True)
 class LeakyReLU(Layer):
-    """``x`` where it is positive, else ``negative_slope * x``."""
+    """``x`` if it is positive, otherwise ``negative_slope * x``."""
 
     negative_slope: float = 0.01
 
@@ -29,7 +29,7 @@ class LeakyReLU(Layer):
 
 @dataclass(frozen=True)
 class ELU(Layer):
-    """``x`` where it is positive, else ``alpha * (exp(x) - 1)``."""
+    """``x`` if it is positive, otherwise ``alpha * (exp(x) - 1)``."""
 
     alpha: float = 1.0
 
@@ -39,7 +39,7 @@ class ELU(Layer):
 
 @dataclass(frozen=True)
 class SELU(Layer):
-    """:class:`ELU` scaled so that mean 0 and variance 1 stay (self-normalising networks)."""
+    """:class:`ELU`, scaled to preserve mean 0 and variance 1 (self-normalizing networks)."""
 
 
 @dataclass(frozen=True)
@@ -127,4 +127,4 @@ class LogSoftmax(Layer):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """Gives what it gets."""
+    """Returns its input unchanged."""

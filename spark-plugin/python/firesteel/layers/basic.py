@@ -1,4 +1,4 @@
-"""Dense layers, tables, shapes and what joins branches."""
+"""Dense layers, embeddings, shapes and merges."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Linear(Layer):
 
 @dataclass(frozen=True)
 class Embedding(Layer):
-    """A table of vectors: token ids ``[*]`` become ``[*, embedding_dim]``."""
+    """A lookup table of vectors: token ids ``[*]`` become ``[*, embedding_dim]``."""
 
     num_embeddings: int
     embedding_dim: int
@@ -59,7 +59,7 @@ class Embedding(Layer):
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """Sets each value to 0 with probability ``p`` while training and scales the others."""
+    """Sets each value to 0 with probability ``p`` in training and scales the others."""
 
     p: float = 0.5
 
@@ -84,7 +84,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True, init=False)
 class Reshape(Layer):
-    """Gives each row this shape; one size may be -1 and is inferred."""
+    """Reshapes each row; one size may be -1 and is inferred."""
 
     shape: tuple[int, ...]
 
@@ -100,7 +100,7 @@ class Reshape(Layer):
 
 @dataclass(frozen=True, init=False)
 class Permute(Layer):
-    """Gives the dimensions of each row in another order: those of ``dims``, counted from 1.
+    """Permutes the dimensions of each row, to the order of ``dims``, counted from 1.
 
     ``Permute(3, 1, 2)`` is for an image whose channels come last; dimension 0 is the rows.
     """
@@ -115,37 +115,37 @@ class Permute(Layer):
 
 @dataclass(frozen=True)
 class Add(Layer):
-    """The sum of all that it reads, which has one shape. For graphs; in a sequence, Residual."""
+    """The sum of its inputs, of equal shape. For graphs; in a sequence, use Residual."""
 
 
 @dataclass(frozen=True)
 class Subtract(Layer):
-    """The first of two that it reads, of one shape, less the second. For graphs."""
+    """The first of two inputs minus the second, of equal shape. For graphs."""
 
 
 @dataclass(frozen=True)
 class Multiply(Layer):
-    """The product of all that it reads, which has one shape. For graphs."""
+    """The product of its inputs, of equal shape. For graphs."""
 
 
 @dataclass(frozen=True)
 class Average(Layer):
-    """The mean of all that it reads, which has one shape. For graphs."""
+    """The mean of its inputs, of equal shape. For graphs."""
 
 
 @dataclass(frozen=True)
 class Maximum(Layer):
-    """The largest value at each place of all that it reads. For graphs."""
+    """The elementwise maximum of its inputs. For graphs."""
 
 
 @dataclass(frozen=True)
 class Minimum(Layer):
-    """The smallest value at each place of all that it reads. For graphs."""
+    """The elementwise minimum of its inputs. For graphs."""
 
 
 @dataclass(frozen=True)
 class Concatenate(Layer):
-    """Joins all that it reads along the dimension ``dim``, of which 0 is the rows. For graphs."""
+    """Concatenates its inputs along the dimension ``dim``; dimension 0 is the rows. For graphs."""
 
     dim: int = 1
 

@@ -1,4 +1,4 @@
-"""Containers of layers, and how they become the nodes of a graph."""
+"""Containers of layers, and their conversion to the nodes of a graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from firesteel.layers.layer import Layer
 
 @dataclass(frozen=True, init=False)
 class Sequential(Layer):
-    """Layers one after the other."""
+    """Consecutive layers."""
 
     layers: tuple[Layer, ...]
 
@@ -21,7 +21,7 @@ class Sequential(Layer):
 
 @dataclass(frozen=True, init=False)
 class Residual(Layer):
-    """``x + f(x)``, where ``f`` are these layers.
+    """``x + f(x)`` with these layers as ``f``.
 
     ``shortcut`` are layers that stand for the first ``x`` where its shape must change.
     """
@@ -39,7 +39,7 @@ class Residual(Layer):
 def flatten(
     layers: Sequence[Layer], prefix: str = "", source: str = "features"
 ) -> Iterator[tuple[str, Layer, tuple[str, ...]]]:
-    """The layers of containers one after the other: name, layer and what it reads of each."""
+    """Flattens containers into consecutive layers: the name, the layer and the inputs of each."""
     for index, layer in enumerate(layers):
         name = f"{prefix}{index}"
         for node in _nodes(name, layer, source):

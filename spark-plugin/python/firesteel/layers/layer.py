@@ -1,4 +1,4 @@
-"""What all layers have in common."""
+"""The base class of layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 Size = int | tuple[int, int]
-"""A height and a width; one number stands for both."""
+"""A height and a width, or one number for both."""
 
 _SIZES = ("kernel_size", "stride", "padding", "dilation", "output_size")
 
@@ -22,7 +22,7 @@ class Layer:
         return type(self).__name__
 
     def args(self) -> dict[str, Any]:
-        """The arguments by their names in ``torch.nn``, but for those that have their default."""
+        """The arguments by their names in ``torch.nn``, except those with their default."""
         found: dict[str, Any] = {}
         for entry in fields(self):
             value = getattr(self, entry.name)

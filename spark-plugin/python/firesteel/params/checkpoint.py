@@ -1,4 +1,4 @@
-"""Whether a fit goes on where it was after its driver has died."""
+"""Checkpoints, from which a fit resumes after its driver has died."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 class CheckpointParams(Params):
-    """Whether a fit goes on where it was after its driver has died."""
+    """Checkpoints, from which a fit resumes after its driver has died."""
 
     checkpointDir: Param[str] = Param(
         Params._dummy(),
@@ -38,15 +38,15 @@ class CheckpointParams(Params):
         self._setDefault(checkpointSeconds=60.0)
 
     def getCheckpointDir(self) -> str:
-        """Gives :py:attr:`checkpointDir` or its default."""
+        """Returns :py:attr:`checkpointDir` or its default."""
         return self.getOrDefault(self.checkpointDir)
 
     def getCheckpointSeconds(self) -> float:
-        """Gives :py:attr:`checkpointSeconds` or its default."""
+        """Returns :py:attr:`checkpointSeconds` or its default."""
         return self.getOrDefault(self.checkpointSeconds)
 
     def getCheckpointCommits(self) -> int:
-        """Gives :py:attr:`checkpointCommits` or its default."""
+        """Returns :py:attr:`checkpointCommits` or its default."""
         return self.getOrDefault(self.checkpointCommits)
 
 

@@ -1,4 +1,4 @@
-"""How what workers send is compressed."""
+"""Compression of the messages of workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 class CompressionParams(Params):
-    """How what workers send is compressed."""
+    """Compression of the messages of workers."""
 
     compression: Param[str] = Param(
         Params._dummy(),
@@ -33,15 +33,15 @@ class CompressionParams(Params):
     )
 
     def getCompression(self) -> str:
-        """Gives :py:attr:`compression` or its default."""
+        """Returns :py:attr:`compression` or its default."""
         return self.getOrDefault(self.compression)
 
     def getCompressionRatio(self) -> float:
-        """Gives :py:attr:`compressionRatio` or its default."""
+        """Returns :py:attr:`compressionRatio` or its default."""
         return self.getOrDefault(self.compressionRatio)
 
     def getCompressPull(self) -> bool:
-        """Gives :py:attr:`compressPull` or its default."""
+        """Returns :py:attr:`compressPull` or its default."""
         return self.getOrDefault(self.compressPull)
 
 

@@ -1,4 +1,4 @@
-"""What steers a training beside the optimizer and the strategy."""
+"""Training controls beside the optimizer and the strategy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from firesteel.params.validation import ValidationOptions, ValidationParams, Val
 
 
 class ControlParams(ScheduleParams, ValidationParams, StoppingParams):
-    """What steers a training beside the optimizer and the strategy."""
+    """Training controls beside the optimizer and the strategy."""
 
     clipValue: Param[float] = Param(
         Params._dummy(),
@@ -47,19 +47,19 @@ class ControlParams(ScheduleParams, ValidationParams, StoppingParams):
         self._setDefault(labelSmoothing=0.0)
 
     def getClipValue(self) -> float:
-        """Gives :py:attr:`clipValue` or its default."""
+        """Returns :py:attr:`clipValue` or its default."""
         return self.getOrDefault(self.clipValue)
 
     def getClipNorm(self) -> float:
-        """Gives :py:attr:`clipNorm` or its default."""
+        """Returns :py:attr:`clipNorm` or its default."""
         return self.getOrDefault(self.clipNorm)
 
     def getClassWeights(self) -> list[float]:
-        """Gives :py:attr:`classWeights` or its default."""
+        """Returns :py:attr:`classWeights` or its default."""
         return self.getOrDefault(self.classWeights)
 
     def getLabelSmoothing(self) -> float:
-        """Gives :py:attr:`labelSmoothing` or its default."""
+        """Returns :py:attr:`labelSmoothing` or its default."""
         return self.getOrDefault(self.labelSmoothing)
 
 

@@ -1,4 +1,4 @@
-"""Where a row's features are."""
+"""The columns of features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.ml.param.shared import HasFeaturesCol
 
 
 class FeatureParams(HasFeaturesCol):
-    """Where a row's features are."""
+    """The columns of features."""
 
     featuresCols: Param[list[str]] = Param(
         Params._dummy(),
@@ -27,11 +27,11 @@ class FeatureParams(HasFeaturesCol):
     )
 
     def getFeaturesCols(self) -> list[str]:
-        """Gives :py:attr:`featuresCols` or its default."""
+        """Returns :py:attr:`featuresCols` or its default."""
         return self.getOrDefault(self.featuresCols)
 
     def getFeaturesScale(self) -> float:
-        """Gives :py:attr:`featuresScale` or its default."""
+        """Returns :py:attr:`featuresScale` or its default."""
         return self.getOrDefault(self.featuresScale)
 
 

@@ -1,4 +1,4 @@
-"""The loss of a network's one output, and the option of one of them."""
+"""The loss of a network with one output, and the option of ``huber_loss``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 def loss_param(*losses: str) -> Param[str]:
-    """The param ``loss`` of an estimator that can train on these losses."""
+    """Creates the param ``loss`` of an estimator with these losses."""
     return Param(
         Params._dummy(),
         "loss",
@@ -18,13 +18,13 @@ def loss_param(*losses: str) -> Param[str]:
 
 
 class LossParams(Params):
-    """The loss of a network's one output."""
+    """The loss of a network with one output."""
 
-    # The stages override it, since each has losses of its own.
+    # The stages override it, because each has different losses.
     loss: Param[str] = loss_param()
 
     def getLoss(self) -> str:
-        """Gives :py:attr:`loss` or its default."""
+        """Returns :py:attr:`loss` or its default."""
         return self.getOrDefault(self.loss)
 
 
@@ -57,7 +57,7 @@ class HuberParams(Params):
         self._setDefault(huberDelta=1.0)
 
     def getHuberDelta(self) -> float:
-        """Gives :py:attr:`huberDelta` or its default."""
+        """Returns :py:attr:`huberDelta` or its default."""
         return self.getOrDefault(self.huberDelta)
 
 

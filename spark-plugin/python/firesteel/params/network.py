@@ -1,4 +1,4 @@
-"""The network that is trained."""
+"""The network to train."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from firesteel.network import BaseNetwork
 
 
 def to_json(value: Any) -> str:
-    """The JSON of a network, or of a text that is one, which is checked."""
+    """Returns the JSON of a network; a text is checked to be one."""
     if isinstance(value, BaseNetwork):
         return value.to_json()
     if isinstance(value, str):
@@ -20,18 +20,18 @@ def to_json(value: Any) -> str:
 
 
 class NetworkParams(Params):
-    """The network that is trained. The param's value is the network's JSON."""
+    """The network to train. The param's value is the network's JSON."""
 
     network: Param[str] = Param(
         Params._dummy(), "network", "the network that is trained", typeConverter=to_json
     )
 
     def getNetwork(self) -> BaseNetwork:
-        """Gives :py:attr:`network`, read from its JSON."""
+        """Returns :py:attr:`network`, read from its JSON."""
         return BaseNetwork.from_json(self.getOrDefault(self.network))
 
     def explainParam(self, param: str | Param[Any]) -> str:
-        """Explains a param; a network by its layers alone, since its weights may be megabytes."""
+        """Explains a param; a network by its layers only, because weights may be megabytes."""
         found = self._resolveParam(param)
         if found.name != self.network.name or not self.isSet(found):
             return super().explainParam(found)

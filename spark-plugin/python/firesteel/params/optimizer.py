@@ -1,4 +1,4 @@
-"""The optimizer that each worker steps its replica with, and its options."""
+"""The optimizer of the workers, and its options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 class OptimizerParams(Params):
-    """The optimizer that each worker steps its replica with, and its options."""
+    """The optimizer of the workers, and its options."""
 
     optimizer: Param[str] = Param(
         Params._dummy(),
@@ -128,67 +128,67 @@ class OptimizerParams(Params):
         self._setDefault(optimizer="adam")
 
     def getOptimizer(self) -> str:
-        """Gives :py:attr:`optimizer` or its default."""
+        """Returns :py:attr:`optimizer` or its default."""
         return self.getOrDefault(self.optimizer)
 
     def getLearningRate(self) -> float:
-        """Gives :py:attr:`learningRate` or its default."""
+        """Returns :py:attr:`learningRate` or its default."""
         return self.getOrDefault(self.learningRate)
 
     def getMomentum(self) -> float:
-        """Gives :py:attr:`momentum` or its default."""
+        """Returns :py:attr:`momentum` or its default."""
         return self.getOrDefault(self.momentum)
 
     def getDampening(self) -> float:
-        """Gives :py:attr:`dampening` or its default."""
+        """Returns :py:attr:`dampening` or its default."""
         return self.getOrDefault(self.dampening)
 
     def getNesterov(self) -> bool:
-        """Gives :py:attr:`nesterov` or its default."""
+        """Returns :py:attr:`nesterov` or its default."""
         return self.getOrDefault(self.nesterov)
 
     def getWeightDecay(self) -> float:
-        """Gives :py:attr:`weightDecay` or its default."""
+        """Returns :py:attr:`weightDecay` or its default."""
         return self.getOrDefault(self.weightDecay)
 
     def getBeta1(self) -> float:
-        """Gives :py:attr:`beta1` or its default."""
+        """Returns :py:attr:`beta1` or its default."""
         return self.getOrDefault(self.beta1)
 
     def getBeta2(self) -> float:
-        """Gives :py:attr:`beta2` or its default."""
+        """Returns :py:attr:`beta2` or its default."""
         return self.getOrDefault(self.beta2)
 
     def getEpsilon(self) -> float:
-        """Gives :py:attr:`epsilon` or its default."""
+        """Returns :py:attr:`epsilon` or its default."""
         return self.getOrDefault(self.epsilon)
 
     def getAmsgrad(self) -> bool:
-        """Gives :py:attr:`amsgrad` or its default."""
+        """Returns :py:attr:`amsgrad` or its default."""
         return self.getOrDefault(self.amsgrad)
 
     def getAlpha(self) -> float:
-        """Gives :py:attr:`alpha` or its default."""
+        """Returns :py:attr:`alpha` or its default."""
         return self.getOrDefault(self.alpha)
 
     def getCentered(self) -> bool:
-        """Gives :py:attr:`centered` or its default."""
+        """Returns :py:attr:`centered` or its default."""
         return self.getOrDefault(self.centered)
 
     def getLearningRateDecay(self) -> float:
-        """Gives :py:attr:`learningRateDecay` or its default."""
+        """Returns :py:attr:`learningRateDecay` or its default."""
         return self.getOrDefault(self.learningRateDecay)
 
     def getInitialAccumulator(self) -> float:
-        """Gives :py:attr:`initialAccumulator` or its default."""
+        """Returns :py:attr:`initialAccumulator` or its default."""
         return self.getOrDefault(self.initialAccumulator)
 
     def getRho(self) -> float:
-        """Gives :py:attr:`rho` or its default."""
+        """Returns :py:attr:`rho` or its default."""
         return self.getOrDefault(self.rho)
 
     def getMomentumDecay(self) -> float:
-        """Gives :py:attr:`momentumDecay` or its default."""
+        """Returns :py:attr:`momentumDecay` or its default."""
         return self.getOrDefault(self.momentumDecay)
 
 

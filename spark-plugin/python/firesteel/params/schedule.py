@@ -1,4 +1,4 @@
-"""How the learning rate changes while the network is trained."""
+"""The learning-rate schedule and warm-up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 class ScheduleParams(Params):
-    """How the learning rate changes while the network is trained."""
+    """The learning-rate schedule and warm-up."""
 
     schedule: Param[str] = Param(
         Params._dummy(),
@@ -117,59 +117,59 @@ class ScheduleParams(Params):
         self._setDefault(schedule="constant")
 
     def getSchedule(self) -> str:
-        """Gives :py:attr:`schedule` or its default."""
+        """Returns :py:attr:`schedule` or its default."""
         return self.getOrDefault(self.schedule)
 
     def getScheduleStep(self) -> int:
-        """Gives :py:attr:`scheduleStep` or its default."""
+        """Returns :py:attr:`scheduleStep` or its default."""
         return self.getOrDefault(self.scheduleStep)
 
     def getScheduleGamma(self) -> float:
-        """Gives :py:attr:`scheduleGamma` or its default."""
+        """Returns :py:attr:`scheduleGamma` or its default."""
         return self.getOrDefault(self.scheduleGamma)
 
     def getScheduleEpochs(self) -> int:
-        """Gives :py:attr:`scheduleEpochs` or its default."""
+        """Returns :py:attr:`scheduleEpochs` or its default."""
         return self.getOrDefault(self.scheduleEpochs)
 
     def getScheduleMinimum(self) -> float:
-        """Gives :py:attr:`scheduleMinimum` or its default."""
+        """Returns :py:attr:`scheduleMinimum` or its default."""
         return self.getOrDefault(self.scheduleMinimum)
 
     def getScheduleInterval(self) -> str:
-        """Gives :py:attr:`scheduleInterval` or its default."""
+        """Returns :py:attr:`scheduleInterval` or its default."""
         return self.getOrDefault(self.scheduleInterval)
 
     def getPlateauFactor(self) -> float:
-        """Gives :py:attr:`plateauFactor` or its default."""
+        """Returns :py:attr:`plateauFactor` or its default."""
         return self.getOrDefault(self.plateauFactor)
 
     def getPlateauPatience(self) -> int:
-        """Gives :py:attr:`plateauPatience` or its default."""
+        """Returns :py:attr:`plateauPatience` or its default."""
         return self.getOrDefault(self.plateauPatience)
 
     def getPlateauThreshold(self) -> float:
-        """Gives :py:attr:`plateauThreshold` or its default."""
+        """Returns :py:attr:`plateauThreshold` or its default."""
         return self.getOrDefault(self.plateauThreshold)
 
     def getPlateauThresholdMode(self) -> str:
-        """Gives :py:attr:`plateauThresholdMode` or its default."""
+        """Returns :py:attr:`plateauThresholdMode` or its default."""
         return self.getOrDefault(self.plateauThresholdMode)
 
     def getPlateauCooldown(self) -> int:
-        """Gives :py:attr:`plateauCooldown` or its default."""
+        """Returns :py:attr:`plateauCooldown` or its default."""
         return self.getOrDefault(self.plateauCooldown)
 
     def getPlateauMonitor(self) -> str:
-        """Gives :py:attr:`plateauMonitor` or its default."""
+        """Returns :py:attr:`plateauMonitor` or its default."""
         return self.getOrDefault(self.plateauMonitor)
 
     def getWarmupSteps(self) -> int:
-        """Gives :py:attr:`warmupSteps` or its default."""
+        """Returns :py:attr:`warmupSteps` or its default."""
         return self.getOrDefault(self.warmupSteps)
 
     def getWarmupStart(self) -> float:
-        """Gives :py:attr:`warmupStart` or its default."""
+        """Returns :py:attr:`warmupStart` or its default."""
         return self.getOrDefault(self.warmupStart)
 
 

@@ -1,4 +1,4 @@
-"""What the parameter server applies updates with."""
+"""The server optimizer and its options."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 class ServerOptimizerParams(Params):
-    """What the parameter server applies updates with."""
+    """The server optimizer and its options."""
 
     serverOptimizer: Param[str] = Param(
         Params._dummy(),
@@ -60,31 +60,31 @@ class ServerOptimizerParams(Params):
     )
 
     def getServerOptimizer(self) -> str:
-        """Gives :py:attr:`serverOptimizer` or its default."""
+        """Returns :py:attr:`serverOptimizer` or its default."""
         return self.getOrDefault(self.serverOptimizer)
 
     def getServerLearningRate(self) -> float:
-        """Gives :py:attr:`serverLearningRate` or its default."""
+        """Returns :py:attr:`serverLearningRate` or its default."""
         return self.getOrDefault(self.serverLearningRate)
 
     def getServerMomentum(self) -> float:
-        """Gives :py:attr:`serverMomentum` or its default."""
+        """Returns :py:attr:`serverMomentum` or its default."""
         return self.getOrDefault(self.serverMomentum)
 
     def getServerNesterov(self) -> bool:
-        """Gives :py:attr:`serverNesterov` or its default."""
+        """Returns :py:attr:`serverNesterov` or its default."""
         return self.getOrDefault(self.serverNesterov)
 
     def getServerBeta1(self) -> float:
-        """Gives :py:attr:`serverBeta1` or its default."""
+        """Returns :py:attr:`serverBeta1` or its default."""
         return self.getOrDefault(self.serverBeta1)
 
     def getServerBeta2(self) -> float:
-        """Gives :py:attr:`serverBeta2` or its default."""
+        """Returns :py:attr:`serverBeta2` or its default."""
         return self.getOrDefault(self.serverBeta2)
 
     def getServerEpsilon(self) -> float:
-        """Gives :py:attr:`serverEpsilon` or its default."""
+        """Returns :py:attr:`serverEpsilon` or its default."""
         return self.getOrDefault(self.serverEpsilon)
 
 

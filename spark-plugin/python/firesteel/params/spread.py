@@ -1,4 +1,4 @@
-"""The way rows come to the workers."""
+"""The distribution of rows to workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 class SpreadParams(Params):
-    """The way rows come to the workers."""
+    """The distribution of rows to workers."""
 
     spreadRows: Param[str] = Param(
         Params._dummy(),
@@ -23,7 +23,7 @@ class SpreadParams(Params):
         self._setDefault(spreadRows="auto")
 
     def getSpreadRows(self) -> str:
-        """Gives :py:attr:`spreadRows` or its default."""
+        """Returns :py:attr:`spreadRows` or its default."""
         return self.getOrDefault(self.spreadRows)
 
 

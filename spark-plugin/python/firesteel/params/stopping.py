@@ -1,4 +1,4 @@
-"""When a training ends before its last epoch, and which model it leaves."""
+"""Early stopping, targets and the time limit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 
 
 class StoppingParams(Params):
-    """When a training ends before its last epoch, and which model it leaves."""
+    """Early stopping, targets and the time limit."""
 
     monitor: Param[str] = Param(
         Params._dummy(),
@@ -75,35 +75,35 @@ class StoppingParams(Params):
         self._setDefault(minDelta=0.0, restoreBest=False)
 
     def getMonitor(self) -> str:
-        """Gives :py:attr:`monitor` or its default."""
+        """Returns :py:attr:`monitor` or its default."""
         return self.getOrDefault(self.monitor)
 
     def getMonitorMode(self) -> str:
-        """Gives :py:attr:`monitorMode` or its default."""
+        """Returns :py:attr:`monitorMode` or its default."""
         return self.getOrDefault(self.monitorMode)
 
     def getPatience(self) -> int:
-        """Gives :py:attr:`patience` or its default."""
+        """Returns :py:attr:`patience` or its default."""
         return self.getOrDefault(self.patience)
 
     def getMinDelta(self) -> float:
-        """Gives :py:attr:`minDelta` or its default."""
+        """Returns :py:attr:`minDelta` or its default."""
         return self.getOrDefault(self.minDelta)
 
     def getRestoreBest(self) -> bool:
-        """Gives :py:attr:`restoreBest` or its default."""
+        """Returns :py:attr:`restoreBest` or its default."""
         return self.getOrDefault(self.restoreBest)
 
     def getTargetLoss(self) -> float:
-        """Gives :py:attr:`targetLoss` or its default."""
+        """Returns :py:attr:`targetLoss` or its default."""
         return self.getOrDefault(self.targetLoss)
 
     def getTargetMetric(self) -> float:
-        """Gives :py:attr:`targetMetric` or its default."""
+        """Returns :py:attr:`targetMetric` or its default."""
         return self.getOrDefault(self.targetMetric)
 
     def getMaxSeconds(self) -> float:
-        """Gives :py:attr:`maxSeconds` or its default."""
+        """Returns :py:attr:`maxSeconds` or its default."""
         return self.getOrDefault(self.maxSeconds)
 
 

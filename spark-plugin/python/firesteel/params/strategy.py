@@ -1,4 +1,4 @@
-"""How many workers train, and how their replicas become one model."""
+"""The number of workers, and the strategy that combines their replicas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from firesteel.params.server_optimizer import (
 
 
 class StrategyParams(ServerOptimizerParams, CompressionParams):
-    """How many workers train, and how their replicas become one model."""
+    """The number of workers, and the strategy that combines their replicas."""
 
     strategy: Param[str] = Param(
         Params._dummy(),
@@ -113,51 +113,51 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
         self._setDefault(strategy="auto", serverShards=1)
 
     def getStrategy(self) -> str:
-        """Gives :py:attr:`strategy` or its default."""
+        """Returns :py:attr:`strategy` or its default."""
         return self.getOrDefault(self.strategy)
 
     def getWindow(self) -> int:
-        """Gives :py:attr:`window` or its default."""
+        """Returns :py:attr:`window` or its default."""
         return self.getOrDefault(self.window)
 
     def getNumWorkers(self) -> int:
-        """Gives :py:attr:`numWorkers` or its default."""
+        """Returns :py:attr:`numWorkers` or its default."""
         return self.getOrDefault(self.numWorkers)
 
     def getElasticAlpha(self) -> float:
-        """Gives :py:attr:`elasticAlpha` or its default."""
+        """Returns :py:attr:`elasticAlpha` or its default."""
         return self.getOrDefault(self.elasticAlpha)
 
     def getElasticRho(self) -> float:
-        """Gives :py:attr:`elasticRho` or its default."""
+        """Returns :py:attr:`elasticRho` or its default."""
         return self.getOrDefault(self.elasticRho)
 
     def getElasticMomentum(self) -> float:
-        """Gives :py:attr:`elasticMomentum` or its default."""
+        """Returns :py:attr:`elasticMomentum` or its default."""
         return self.getOrDefault(self.elasticMomentum)
 
     def getAdaptiveGamma(self) -> float:
-        """Gives :py:attr:`adaptiveGamma` or its default."""
+        """Returns :py:attr:`adaptiveGamma` or its default."""
         return self.getOrDefault(self.adaptiveGamma)
 
     def getOuterLearningRate(self) -> float:
-        """Gives :py:attr:`outerLearningRate` or its default."""
+        """Returns :py:attr:`outerLearningRate` or its default."""
         return self.getOrDefault(self.outerLearningRate)
 
     def getOuterMomentum(self) -> float:
-        """Gives :py:attr:`outerMomentum` or its default."""
+        """Returns :py:attr:`outerMomentum` or its default."""
         return self.getOrDefault(self.outerMomentum)
 
     def getServerScale(self) -> float:
-        """Gives :py:attr:`serverScale` or its default."""
+        """Returns :py:attr:`serverScale` or its default."""
         return self.getOrDefault(self.serverScale)
 
     def getOverlap(self) -> bool:
-        """Gives :py:attr:`overlap` or its default."""
+        """Returns :py:attr:`overlap` or its default."""
         return self.getOrDefault(self.overlap)
 
     def getServerShards(self) -> int:
-        """Gives :py:attr:`serverShards` or its default."""
+        """Returns :py:attr:`serverShards` or its default."""
         return self.getOrDefault(self.serverShards)
 
 

@@ -1,4 +1,4 @@
-"""What every way of training has: how long, in what batches, in what order."""
+"""The parameters that all strategies share: epochs, batch size, order of rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from firesteel.params.strategy import StrategyOptions, StrategyParams, StrategyS
 class TrainingParams(
     StrategyParams, OptimizerParams, ControlParams, CheckpointParams, SpreadParams, HasSeed
 ):
-    """What every way of training has: how long, in what batches, in what order."""
+    """The parameters that all strategies share: epochs, batch size, order of rows."""
 
     batchSize: Param[int] = Param(
         Params._dummy(),
@@ -61,23 +61,23 @@ class TrainingParams(
         self._setDefault(batchSize=32, epochs=10, shuffle=True, learningRateScaling="auto")
 
     def getBatchSize(self) -> int:
-        """Gives :py:attr:`batchSize` or its default."""
+        """Returns :py:attr:`batchSize` or its default."""
         return self.getOrDefault(self.batchSize)
 
     def getEpochs(self) -> int:
-        """Gives :py:attr:`epochs` or its default."""
+        """Returns :py:attr:`epochs` or its default."""
         return self.getOrDefault(self.epochs)
 
     def getShuffle(self) -> bool:
-        """Gives :py:attr:`shuffle` or its default."""
+        """Returns :py:attr:`shuffle` or its default."""
         return self.getOrDefault(self.shuffle)
 
     def getShowProgress(self) -> bool:
-        """Gives :py:attr:`showProgress` or its default."""
+        """Returns :py:attr:`showProgress` or its default."""
         return self.getOrDefault(self.showProgress)
 
     def getLearningRateScaling(self) -> str:
-        """Gives :py:attr:`learningRateScaling` or its default."""
+        """Returns :py:attr:`learningRateScaling` or its default."""
         return self.getOrDefault(self.learningRateScaling)
 
 

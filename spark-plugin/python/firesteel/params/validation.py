@@ -1,4 +1,4 @@
-"""Which rows are held out and scored after each epoch."""
+"""Validation rows, which are held out and scored after each epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pyspark.ml.param.shared import HasValidationIndicatorCol
 
 
 class ValidationParams(HasValidationIndicatorCol):
-    """Which rows are held out and scored after each epoch."""
+    """Validation rows, which are held out and scored after each epoch."""
 
     validationFraction: Param[float] = Param(
         Params._dummy(),
@@ -28,11 +28,11 @@ class ValidationParams(HasValidationIndicatorCol):
     )
 
     def getValidationFraction(self) -> float:
-        """Gives :py:attr:`validationFraction` or its default."""
+        """Returns :py:attr:`validationFraction` or its default."""
         return self.getOrDefault(self.validationFraction)
 
     def getMetrics(self) -> list[str]:
-        """Gives :py:attr:`metrics` or its default."""
+        """Returns :py:attr:`metrics` or its default."""
         return self.getOrDefault(self.metrics)
 
 

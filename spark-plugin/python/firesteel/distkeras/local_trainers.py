@@ -1,4 +1,4 @@
-"""Trainers whose workers do not exchange while they train."""
+"""Trainers whose workers do not exchange updates during training."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from firesteel.distkeras.base import METRICS, Trainer
-from firesteel.distkeras.models import is_keras, like, members, without_weights
+from firesteel.distkeras.models import clone_with_weights, is_keras, split_ensemble, without_weights
 from firesteel.network import BaseNetwork
 from firesteel.stages import NetworkModelBase
 
 
 class SingleTrainer(Trainer):
-    """One worker trains on all rows. A second ``train`` goes on from the first one's model.
+    """Trains one worker on all rows. A second ``train`` continues from the first model.
 
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, loss_weights
-        As of :class:`Trainer`.
+        As in :class:`Trainer`.
     features_col, label_col : str or list of str
-        The column of features and that of labels; a list has one for each input or output of the
-        model, in their order.
+        The columns of features and of labels; a list has one for each input or output of the model,
+        in order.
     num_epoch : int
         Passes over the rows.
     batch_size : int
@@ -50,16 +50,16 @@ class SingleTrainer(Trainer):
 
 
 class AveragingTrainer(Trainer):
-    """Replicas are averaged after each epoch, weighted by the rows they were trained on.
+    """Averages replicas after each epoch, weighted by the rows that each was trained on.
 
-    A second ``train`` goes on from the first one's model.
+    A second ``train`` continues from the first model.
 
     Parameters
     ----------
     keras_model, worker_optimizer, loss, metrics, loss_weights
-        As of :class:`Trainer`.
+        As in :class:`Trainer`.
     features_col, label_col, num_epoch, batch_size
-        As of :class:`SingleTrainer`.
+        As in :class:`SingleTrainer`.
     num_workers : int
         The number of replicas.
     """
@@ -89,16 +89,16 @@ class AveragingTrainer(Trainer):
 
 
 class EnsembleTrainer(Trainer):
-    """Several models, each trained alone on its part of the rows from random weights of its own.
+    """Trains several models, each on its part of the rows from its own random weights.
 
     Parameters
     ----------
     keras_model : keras.Model, firesteel.Network or fitted model
-        What the members are; its weights are not used.
+        The model of each member; its weights are not used.
     worker_optimizer, loss, metrics, loss_weights
-        As of :class:`Trainer`.
+        As in :class:`Trainer`.
     features_col, label_col, batch_size, num_epoch
-        As of :class:`SingleTrainer`.
+        As in :class:`SingleTrainer`.
     num_ensembles : int
         The number of members.
     """
@@ -132,7 +132,7 @@ class EnsembleTrainer(Trainer):
     def _result(self, given: Any, fitted: NetworkModelBase) -> Any:
         if not is_keras(given):
             return fitted
-        return [like(given, weights) for weights in members(fitted.weights)]
+        return [clone_with_weights(given, weights) for weights in split_ensemble(fitted.weights)]
 
     def _trained(self, result: Any, commits: int) -> None:
-        """Keeps the model that was given: the members are several."""
+        """Keeps the original model, because there are several members."""

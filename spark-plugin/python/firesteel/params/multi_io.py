@@ -23,7 +23,7 @@ _LOSSES = (
 )
 
 
-class MultipleParams(HuberParams, HasOutputCols):
+class MultiIOParams(HuberParams, HasOutputCols):
     """Columns for each of a network's inputs and outputs, and a loss for each output."""
 
     featuresCols: Param[list[str]] = Param(
@@ -64,23 +64,23 @@ class MultipleParams(HuberParams, HasOutputCols):
     )
 
     def getFeaturesCols(self) -> list[str]:
-        """Gives :py:attr:`featuresCols` or its default."""
+        """Returns :py:attr:`featuresCols` or its default."""
         return self.getOrDefault(self.featuresCols)
 
     def getFeaturesScales(self) -> list[float]:
-        """Gives :py:attr:`featuresScales` or its default."""
+        """Returns :py:attr:`featuresScales` or its default."""
         return self.getOrDefault(self.featuresScales)
 
     def getLabelCols(self) -> list[str]:
-        """Gives :py:attr:`labelCols` or its default."""
+        """Returns :py:attr:`labelCols` or its default."""
         return self.getOrDefault(self.labelCols)
 
     def getLosses(self) -> list[str]:
-        """Gives :py:attr:`losses` or its default."""
+        """Returns :py:attr:`losses` or its default."""
         return self.getOrDefault(self.losses)
 
     def getLossWeights(self) -> list[float]:
-        """Gives :py:attr:`lossWeights` or its default."""
+        """Returns :py:attr:`lossWeights` or its default."""
         return self.getOrDefault(self.lossWeights)
 
     def setFeaturesCols(self, value: list[str]) -> Self:
@@ -92,8 +92,8 @@ class MultipleParams(HuberParams, HasOutputCols):
         return self._set(outputCols=value)
 
 
-class MultipleSetters(HuberSetters, MultipleParams):
-    """Setters of :class:`MultipleParams`, for estimators."""
+class MultiIOSetters(HuberSetters, MultiIOParams):
+    """Setters of :class:`MultiIOParams`, for estimators."""
 
     def setFeaturesScales(self, value: list[float]) -> Self:
         """Sets :py:attr:`featuresScales`."""
@@ -112,8 +112,8 @@ class MultipleSetters(HuberSetters, MultipleParams):
         return self._set(lossWeights=value)
 
 
-class MultipleOptions(HuberOptions, total=False):
-    """Keyword arguments for :class:`MultipleParams`."""
+class MultiIOOptions(HuberOptions, total=False):
+    """Keyword arguments for :class:`MultiIOParams`."""
 
     featuresCols: list[str]
     featuresScales: list[float]

@@ -1,8 +1,8 @@
-"""Scripted modules without the branches that PyTorch's exporter to ONNX cannot read.
+"""Scripted modules without the branches that PyTorch's ONNX exporter does not support.
 
-A scripted ``nn.TransformerEncoder`` asks at each call whether it may take its fused kernel: for
-numbers of dimensions, element types, devices, autocast. The exporter knows neither these questions
-nor the kernel. Here they are answered once.
+A scripted ``nn.TransformerEncoder`` checks at each call if it may use its fused kernel: it checks
+numbers of dimensions, element types, devices, autocast. The exporter supports neither these checks
+nor the kernel. This module evaluates them once.
 """
 
 from __future__ import annotations
@@ -21,51 +21,51 @@ _jit_settings: Any = torch.jit
 _QUESTION = "aten::is_autocast_enabled"
 
 _LEFT_ALIGNED = "aten::_nested_tensor_from_mask_left_aligned"
-"""What is asked of values before a nested tensor is made, to which no is an answer."""
+"""The check of values before a nested tensor is made; false is always a valid result."""
 
 _KERNELS = (
     *("aten::_transformer_encoder_layer_fwd", "aten::_native_multi_head_attention"),
     "aten::_nested_tensor_from_mask",
 )
-"""Fused kernels, and what makes a tensor that only they take."""
+"""Fused kernels, and the operator whose tensors only they accept."""
 
 _ROWS = (1, 2, 3)
-"""How many rows a branch must not tell apart."""
+"""The numbers of rows for which a decided branch must agree."""
 
 
 def asks_for_kernels(module: nn.Module) -> TypeGuard[torch.jit.ScriptModule]:
-    """Whether a module is a scripted one that asks whether it may take a fused kernel."""
+    """Returns True for a scripted module that checks if it may use a fused kernel."""
     if not isinstance(module, torch.jit.ScriptModule):
         return False
     graph: Any = module.inlined_graph
     return len(graph.findAllNodes(_QUESTION, True)) > 0
 
 
-def straightened(module: torch.jit.ScriptModule, examples: Sequence[Tensor]) -> Any:
-    """What a scripted module in evaluation mode computes, as a function without such branches.
+def inline_static_branches(module: torch.jit.ScriptModule, examples: Sequence[Tensor]) -> Any:
+    """Returns a scripted module in evaluation mode as a function without such branches.
 
-    A branch is decided where its condition depends on shapes, element types and the like, is the
-    same for 1, 2 and 3 rows, and does not turn with more: it compares numbers that grow evenly with
-    the rows, or none that do. A branch stays where its condition depends on values, the number of
-    rows, or a size that values decide. Attention takes its path of plain operators, as it would
-    under autocast; other questions for autocast are answered with no.
+    A branch is decided if its condition depends on shapes, element types and the like, is the same
+    for 1, 2 and 3 rows, and cannot change with more: it compares numbers that grow linearly with
+    the rows, or not at all. A branch is kept if its condition depends on values, on the number of
+    rows, or on a size that depends on values. Attention takes its path of plain operators, as under
+    autocast; all other autocast checks are false.
 
     Parameters
     ----------
     module : torch.jit.ScriptModule
-        The module. It stays as it is.
+        The module. It is not changed.
     examples : sequence of Tensor
         A tensor for each input, rows first.
 
     Returns
     -------
     torch.jit.ScriptFunction
-        With the ranks and element types of all its tensors, and weights as constants.
+        The function, with the ranks and element types of all tensors, and weights as constants.
 
     Raises
     ------
     RuntimeError
-        When the module does not take as many rows.
+        If the module does not accept as many rows.
     """
     frozen = torch.jit.freeze(module, optimize_numerics=False)
     graph = frozen.graph
@@ -88,7 +88,7 @@ def straightened(module: torch.jit.ScriptModule, examples: Sequence[Tensor]) -> 
 
 
 def _answer(graph: Any, question: Any) -> None:
-    """Says of autocast that it is on to those who thereby take no fused kernel, else that not."""
+    """Sets an autocast check to true where this avoids a fused kernel, otherwise to false."""
     asking = [use.user for use in question.output().uses() if use.user.kind() == "prim::If"]
     for branch in asking:
         if _leads_to_a_kernel(branch):
@@ -98,7 +98,7 @@ def _answer(graph: Any, question: Any) -> None:
 
 
 def _leads_to_a_kernel(branch: Any) -> bool:
-    """Whether a text that a branch gives, why not to take a fused kernel, decides about one."""
+    """Returns True if the branch's text, a reason against a fused kernel, selects one."""
     values = [value for value in branch.outputs() if value.type().kind() == "StringType"]
     seen = set()
     while values:
@@ -122,9 +122,9 @@ def _leads_to_a_kernel(branch: Any) -> bool:
 
 
 def _decide(graph: Any, batches: Sequence[Sequence[Any]], stays: dict[str, bool]) -> bool:
-    """Decides the outer branches that can be decided; else finds of the first that it stays.
+    """Decides the outer branches that can be decided; otherwise marks the first other one as kept.
 
-    Gives whether there was any that was neither decided nor known to stay.
+    Returns False if every branch was already decided or marked.
     """
     _jit._jit_pass_constant_propagation(graph)
     _jit._jit_pass_dce(graph)
@@ -162,13 +162,13 @@ def _condition(branch: Any) -> Any:
 
 
 def _turn(graph: Any, branch: Any, way: bool) -> None:
-    """Makes a branch take one of its ways."""
+    """Makes a branch always take one of its two paths."""
     with graph.insert_point_guard(branch):
         branch.replaceInputWith(_condition(branch), graph.insertConstant(bool(way)))
 
 
 def _are_alike(graph: Any, branch: Any, batches: Sequence[Sequence[Any]]) -> bool:
-    """Whether the outputs of a branch are alike but for the values in tensors both ways."""
+    """Returns True if both paths have equal outputs, apart from the values in tensors."""
     if any(len(branch.findAllNodes(kernel, True)) > 0 for kernel in _KERNELS) or any(
         _is_unset(value) for block in branch.blocks() for value in block.outputs()
     ):
@@ -179,13 +179,13 @@ def _are_alike(graph: Any, branch: Any, batches: Sequence[Sequence[Any]]) -> boo
             for way in (True, False)
         )
     except RuntimeError:
-        # A way that is not made for these rows.
+        # This path does not support these rows.
         return False
     return one == other
 
 
 def _is_unset(value: Any) -> bool:
-    """Whether a value may be none at all, which a way gives whose outputs nothing reads."""
+    """Returns True if a value may be uninitialized, as on a path whose outputs nothing reads."""
     node = value.node()
     if node.kind() == "prim::If":
         given = [list(block.outputs())[value.offset()] for block in node.blocks()]
@@ -200,7 +200,7 @@ def _run(
     batches: Sequence[Sequence[Any]],
     turn: tuple[Any, bool] | None = None,
 ) -> list[list[Any]]:
-    """What values of a graph are for each batch, where need be with a branch that takes one way."""
+    """Computes values of a graph for each batch, optionally with one branch fixed."""
     if not values:
         return [[] for _ in batches]
     copy = graph.copy()
@@ -219,7 +219,7 @@ def _run(
 
 
 def _outer(graph: Any) -> list[Any]:
-    """The inputs of a graph, and the outputs of its nodes but for those within branches."""
+    """Returns the inputs of a graph and the outputs of its nodes, except within branches."""
     return [*graph.inputs(), *(each for node in graph.nodes() for each in node.outputs())]
 
 
@@ -229,7 +229,7 @@ def _name(value: Any) -> str:
 
 
 def _take_in_weights(graph: Any, frozen: Any) -> None:
-    """Makes what the graph reads of the module a constant, and the graph one without a module."""
+    """Replaces the module's attributes by constants and removes the module from the inputs."""
     owner = next(iter(graph.inputs()))
     owners = {owner.debugName(): frozen._c}
     reads = graph.findAllNodes("prim::GetAttr", True)
@@ -245,7 +245,7 @@ def _take_in_weights(graph: Any, frozen: Any) -> None:
 
 
 def _note_types(graph: Any, examples: Sequence[Tensor]) -> None:
-    """Notes the rank and the element type of each tensor, which the exporter needs."""
+    """Records the rank and the element type of each tensor for the exporter."""
     noted = [
         value
         for node in graph.nodes()

@@ -1,4 +1,4 @@
-"""The parts of saved models, for programs that want no model: also on clients of Spark Connect."""
+"""Networks and weights of saved models, also for clients of Spark Connect."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from firesteel.network import BaseNetwork
 
 
 def load_network(path: str) -> BaseNetwork:
-    """The network of a model that was saved, without its weights.
+    """Reads the network of a saved model, without its weights.
 
     Parameters
     ----------
     path : str
-        The folder that ``model.save`` wrote, of any file system that Spark reads.
+        The folder that ``model.save`` wrote, on any file system that Spark reads.
     """
     return BaseNetwork.from_json(_read(f"{path}/network.json").decode())
 
 
 def load_weights(path: str) -> dict[str, NDArray[Any]]:
-    """The weights of a model that was saved: read-only arrays, named as in ``state_dict``.
+    """Reads the weights of a saved model: read-only arrays, named as in ``state_dict``.
 
     Parameters
     ----------
     path : str
-        The folder that ``model.save`` wrote, of any file system that Spark reads.
+        The folder that ``model.save`` wrote, on any file system that Spark reads.
     """
     return safetensors.decode(_read(f"{path}/weights.safetensors"))
 
