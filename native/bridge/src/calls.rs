@@ -13,11 +13,11 @@ pub(crate) static CALLS: Calls = Calls::new();
 
 /// Counts calls and may refuse further ones.
 pub(crate) struct Calls {
-    state: Mutex<State>,
+    state: Mutex<CallState>,
     idle: Condvar,
 }
 
-struct State {
+struct CallState {
     active: usize,
     leaving: bool,
 }
@@ -27,7 +27,7 @@ pub(crate) struct ActiveCall<'a>(&'a Calls);
 
 impl Calls {
     const fn new() -> Self {
-        Self { state: Mutex::new(State { active: 0, leaving: false }), idle: Condvar::new() }
+        Self { state: Mutex::new(CallState { active: 0, leaving: false }), idle: Condvar::new() }
     }
 
     /// Counts a call, unless the process is leaving.

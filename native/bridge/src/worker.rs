@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use firesteel_core::spec::{DataSpec, WorkerSpec};
 use firesteel_core::{CancelFlag, ChannelError, ErrorCode, ParamChannel, ParamLayout};
 use firesteel_data::{CacheBudget, Digest, Partition, import_stream};
-use firesteel_train::{Worker, layout};
+use firesteel_train::{TaskTrainer, layout};
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JString};
 use jni::sys::{jint, jlong};
@@ -133,7 +133,7 @@ fn worker_run<'local>(
     let rows = open.rows.lock().take().ok_or_else(no_rows)?;
     let layout = layout(&open.spec.network, &open.spec.data)?;
     let mut connect = |_| connect(&open, &layout);
-    let report = Worker::new(open.spec.clone(), rows).run(&mut connect, &open.cancel)?;
+    let report = TaskTrainer::new(open.spec.clone(), rows).run(&mut connect, &open.cancel)?;
     json(env, &report)
 }
 

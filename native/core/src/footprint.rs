@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Coded, ErrorCode};
 use crate::optimizer::{self, OptimizerError};
 use crate::spec::{ControlSpec, OptimizerSpec, StrategySpec};
-use crate::strategy::{Rhythm, ServerRule, Strategy, StrategyError, resolve};
+use crate::strategy::{CommitSchedule, ServerRule, Strategy, StrategyError, resolve};
 
 /// The length of the vectors whose state is counted: a whole number of values belongs to a parameter.
 const PROBE: usize = 64;
@@ -118,7 +118,7 @@ fn server_vectors(strategy: &dyn Strategy, rule: &ServerRule, spec: &FootprintSp
 /// A worker's vectors beside its replica and the moments of its optimizer.
 fn worker_vectors(strategy: &dyn Strategy, spec: &FootprintSpec) -> u64 {
     // What it compares its replica with.
-    let rule = u64::from(matches!(strategy.rhythm(), Rhythm::Window(_)));
+    let rule = u64::from(matches!(strategy.commit_schedule(), CommitSchedule::Window(_)));
     // The message and the center variable of an exchange under way.
     let exchange = if strategy.overlaps() { 2 } else { 0 };
     // What compression has kept back.

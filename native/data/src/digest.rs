@@ -5,7 +5,7 @@ use firesteel_core::CancelFlag;
 use firesteel_core::spec::DataSpec;
 use serde::Serialize;
 
-use crate::blocks::Keeper;
+use crate::blocks::BlockStore;
 use crate::budget::CacheBudget;
 use crate::error::DataError;
 use crate::hash::mix;
@@ -42,8 +42,9 @@ impl Digest {
                 return Err(DataError::Cancelled);
             }
             // What checks and hashes rows also copies them; the copies of a batch go with its loader.
-            let keeper = Keeper { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
-            let mut loader = Loader::new(spec, keeper).behind(digest.rows);
+            let store =
+                BlockStore { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
+            let mut loader = Loader::new(spec, store).behind(digest.rows);
             loader.append(&batch.map_err(stream_error)?)?;
             digest.add(&loader);
         }

@@ -25,7 +25,7 @@ impl fmt::Display for Scope {
 
 /// Where a value is, in the user's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ValueLocation {
     /// The user's column.
     pub column: String,
     /// What `row` counts in.
@@ -36,7 +36,7 @@ pub struct Place {
     pub position: Option<usize>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ValueLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "column '{}', row {} of the {}", self.column, self.row, self.scope)?;
         self.position.map_or(Ok(()), |position| write!(f, ", position {position}"))
@@ -47,10 +47,10 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A value that cannot be trained on or predicted from.
-    #[error("{place}: found {found}, allowed are {allowed}")]
+    #[error("{location}: found {found}, allowed are {allowed}")]
     Value {
         /// Where it is.
-        place: Place,
+        location: ValueLocation,
         /// What was found there, as text.
         found: String,
         /// What may stand there, as text.

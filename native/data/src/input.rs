@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use arrow_array::ArrayRef;
 
-use crate::blocks::{Footprint, Keeper};
+use crate::blocks::{BlockStore, BlockUsage};
+use crate::column_context::ColumnContext;
 use crate::error::DataError;
 use crate::rows::Rows;
-use crate::source::Source;
 
 /// A value that should be an integer and is not.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +19,13 @@ pub(crate) struct NotAnInteger {
 }
 
 impl NotAnInteger {
-    pub(crate) fn error(&self, source: &Source<'_>) -> DataError {
-        source.fault(self.row, Some(self.position), self.value.as_str(), "whole numbers of 64 bits")
+    pub(crate) fn error(&self, context: &ColumnContext<'_>) -> DataError {
+        context.value_error(
+            self.row,
+            Some(self.position),
+            self.value.as_str(),
+            "whole numbers of 64 bits",
+        )
     }
 }
 
@@ -42,14 +47,17 @@ pub(crate) trait InputWriter {
     /// hashes of their rows.
     fn append(
         &mut self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         columns: &[ArrayRef],
         hashes: &mut [u64],
-        keeper: &Keeper,
+        store: &BlockStore,
     ) -> Result<(), DataError>;
 
     /// The input, and the bytes it takes.
-    fn finish(self: Box<Self>, keeper: &Keeper) -> Result<(Box<dyn Input>, Footprint), DataError>;
+    fn finish(
+        self: Box<Self>,
+        store: &BlockStore,
+    ) -> Result<(Box<dyn Input>, BlockUsage), DataError>;
 }
 
 /// An input or label by its number.

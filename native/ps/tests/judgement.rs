@@ -7,7 +7,7 @@ mod support;
 use std::thread;
 use std::time::Duration;
 
-use firesteel_core::judge::StopReason;
+use firesteel_core::epoch_monitor::StopReason;
 use firesteel_core::{Answer, Assignment, Coded, ErrorCode};
 use firesteel_ps::Server;
 use serde_json::json;

@@ -8,4 +8,4 @@ mod error;
 mod module;
 
 pub use error::ScriptError;
-pub use module::{Ending, Listed, Module, Slot};
+pub use module::{FinalActivation, Module, ParameterListModule, Slot};

@@ -14,8 +14,8 @@ use crate::error::ScriptError;
 pub struct Module {
     script: NonNull<c_void>,
     slots: Vec<Slot>,
-    listed: Vec<Listed>,
-    endings: Vec<Option<Ending>>,
+    parameter_list_modules: Vec<ParameterListModule>,
+    final_activations: Vec<Option<FinalActivation>>,
     /// It may move to another thread, but two must not use it at once.
     not_sync: PhantomData<*const ()>,
 }
@@ -32,7 +32,7 @@ pub struct Slot {
 /// A module inside that computes with a list of its parameters: one of PyTorch's recurrent layers. A tensor that is put into
 /// one of its places does not reach that list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ParameterListModule {
     /// Its name, such as `encoder.memory`; empty for the whole module.
     pub name: String,
     /// Its class, such as `LSTM`.
@@ -41,7 +41,7 @@ pub struct Listed {
 
 /// The activation that an output of a module comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum FinalActivation {
     /// The logistic function.
     Sigmoid,
     /// Softmax.
@@ -50,7 +50,7 @@ pub enum Ending {
     LogSoftmax,
 }
 
-impl Ending {
+impl FinalActivation {
     fn read(name: &str) -> Option<Self> {
         match name {
             "sigmoid" => Some(Self::Sigmoid),
@@ -79,8 +79,8 @@ impl Module {
         let mut module = Self {
             script,
             slots: Vec::new(),
-            listed: Vec::new(),
-            endings: Vec::new(),
+            parameter_list_modules: Vec::new(),
+            final_activations: Vec::new(),
             not_sync: PhantomData,
         };
         let script = script.as_ptr();
@@ -93,13 +93,15 @@ impl Module {
                 });
             }
             for index in 0..firesteel_script_listed_count(script) {
-                module.listed.push(Listed {
+                module.parameter_list_modules.push(ParameterListModule {
                     name: owned(firesteel_script_listed_name(script, index)),
                     kind: owned(firesteel_script_listed_kind(script, index)),
                 });
             }
             for index in 0..firesteel_script_ending_count(script) {
-                module.endings.push(Ending::read(&owned(firesteel_script_ending(script, index))));
+                module
+                    .final_activations
+                    .push(FinalActivation::read(&owned(firesteel_script_ending(script, index))));
             }
         }
         Ok(module)
@@ -113,15 +115,15 @@ impl Module {
 
     /// The modules inside that compute with a list of their parameters.
     #[must_use]
-    pub fn listed(&self) -> &[Listed] {
-        &self.listed
+    pub fn parameter_list_modules(&self) -> &[ParameterListModule] {
+        &self.parameter_list_modules
     }
 
     /// The activation that each tensor of what `forward` returns comes from, whether a module inside or a function applies it;
     /// none where the code does not tell, such as for a tuple that another function makes.
     #[must_use]
-    pub fn endings(&self) -> &[Option<Ending>] {
-        &self.endings
+    pub fn final_activations(&self) -> &[Option<FinalActivation>] {
+        &self.final_activations
     }
 
     /// The tensor that is in a place now; it shares the module's memory.

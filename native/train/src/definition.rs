@@ -19,7 +19,7 @@ pub(crate) trait Definition {
     fn layout(&self) -> &ParamLayout;
 
     /// Whether autograd follows each tensor of the layout.
-    fn followed(&self) -> Vec<bool>;
+    fn requires_grad(&self) -> Vec<bool>;
 
     /// Its first weights.
     fn initial(&self, seed: u64) -> Result<Weights, TrainError>;

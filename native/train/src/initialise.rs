@@ -34,7 +34,7 @@ pub fn initialise(
 
 #[cfg(test)]
 mod tests {
-    use firesteel_core::Element;
+    use firesteel_core::BufferKind;
     use firesteel_core::spec::{
         ElementType, InputFormat, InputSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec,
     };
@@ -76,7 +76,7 @@ mod tests {
             initialise(&chain(&[("it", op, args)]), &data(shape), 3).unwrap();
         let entry =
             layout.entries().iter().find(|entry| entry.name == format!("it.{name}")).unwrap();
-        let flat = if entry.element == Element::Parameter { parameters } else { buffers.floats };
+        let flat = if entry.kind == BufferKind::Parameter { parameters } else { buffers.floats };
         flat[entry.offset..entry.offset + entry.len].to_vec()
     }
 

@@ -1,7 +1,7 @@
 //! What a network is, for the driver: shapes, parameters, outputs.
 
 use firesteel_core::spec::NetworkDocument;
-pub use firesteel_script::Ending;
+pub use firesteel_script::FinalActivation;
 use serde::Serialize;
 
 use crate::definition::define;
@@ -64,7 +64,7 @@ pub struct OutputInspection {
     pub activation: Activation,
     /// The activation that the network itself applies at its end.
     #[serde(skip)]
-    pub ending: Option<Ending>,
+    pub final_activation: Option<FinalActivation>,
 }
 
 /// An activation at the end of a network, which the loss includes and predictions apply.

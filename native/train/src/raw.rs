@@ -13,15 +13,15 @@ use tch::{Device, Kind, Tensor};
 use crate::error::TrainError;
 
 /// A type that tensors and slices have in common.
-pub(crate) trait Element: Copy {
+pub(crate) trait TensorElement: Copy {
     const KIND: Kind;
 }
 
-impl Element for f32 {
+impl TensorElement for f32 {
     const KIND: Kind = Kind::Float;
 }
 
-impl Element for i64 {
+impl TensorElement for i64 {
     const KIND: Kind = Kind::Int64;
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Memory<T> {
     element: PhantomData<T>,
 }
 
-impl<T: Element> Memory<T> {
+impl<T: TensorElement> Memory<T> {
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Result<Self, TrainError> {
         let tensor = Tensor::f_zeros([dimension(len)?], (T::KIND, Device::Cpu))?;
@@ -84,7 +84,7 @@ pub(crate) fn values(tensor: &Tensor) -> Result<&[f32], TrainError> {
 }
 
 /// The elements of a contiguous tensor of this type.
-pub(crate) fn elements<T: Element>(tensor: &Tensor) -> Result<&[T], TrainError> {
+pub(crate) fn elements<T: TensorElement>(tensor: &Tensor) -> Result<&[T], TrainError> {
     if tensor.f_kind()? != T::KIND || !tensor.is_contiguous() {
         let text = format!("a tensor is not contiguous or not of {:?}", T::KIND);
         return Err(TrainError::Internal(text));
@@ -124,7 +124,7 @@ pub(crate) struct Shared<T> {
     _values: Arc<[T]>,
 }
 
-impl<T: Element> Shared<T> {
+impl<T: TensorElement> Shared<T> {
     pub(crate) fn new(values: Arc<[T]>) -> Result<Self, TrainError> {
         Ok(Self { tensor: over(&values, &[dimension(values.len())?])?, _values: values })
     }
@@ -135,7 +135,7 @@ impl<T: Element> Shared<T> {
     }
 }
 
-fn over<T: Element>(values: &[T], shape: &[i64]) -> Result<Tensor, TrainError> {
+fn over<T: TensorElement>(values: &[T], shape: &[i64]) -> Result<Tensor, TrainError> {
     if shape.iter().product::<i64>() != dimension(values.len())? {
         return Err(TrainError::Internal(format!("{} values do not fill {shape:?}", values.len())));
     }

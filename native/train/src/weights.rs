@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use firesteel_core::spec::NetworkDocument;
-use firesteel_core::{Buffers, Element, ParamLayout, TensorEntry};
+use firesteel_core::{BufferKind, Buffers, ParamLayout, TensorEntry};
 use safetensors::tensor::{SafeTensors, View};
 use safetensors::{Dtype, SafeTensorError};
 
@@ -35,9 +35,9 @@ impl View for Stored<'_> {
 }
 
 fn dtype(entry: &TensorEntry) -> Dtype {
-    match entry.element {
-        Element::Parameter | Element::FloatBuffer => Dtype::F32,
-        Element::IntegerBuffer => Dtype::I64,
+    match entry.kind {
+        BufferKind::Parameter | BufferKind::FloatBuffer => Dtype::F32,
+        BufferKind::IntegerBuffer => Dtype::I64,
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn weight_bytes(layout: &ParamLayout) -> u64 {
     /// A dimension in the header.
     const DIMENSION: usize = 21;
     let entries = layout.entries().iter().map(|entry| {
-        let values = entry.len * if entry.element == Element::IntegerBuffer { 8 } else { 4 };
+        let values = entry.len * if entry.kind == BufferKind::IntegerBuffer { 8 } else { 4 };
         values + ENTRY + 6 * entry.name.len() + DIMENSION * entry.shape.len()
     });
     // The length of the header, and its padding.
@@ -137,8 +137,8 @@ pub fn zero_weights(
     let definition = define(network, &shapes)?;
     let layout = definition.layout();
     let buffers = Buffers {
-        floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
-        integers: vec![0; layout.len_of(Element::IntegerBuffer)],
+        floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
+        integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
     };
     weights_to_bytes(layout, &vec![0.0; layout.parameters()], &buffers)
 }
@@ -159,10 +159,10 @@ pub fn check_weights(
     let layout = definition.layout();
     let (parameters, buffers) = weights_from_bytes(bytes, layout)?;
     for entry in layout.entries() {
-        let flat = match entry.element {
-            Element::Parameter => &parameters,
-            Element::FloatBuffer => &buffers.floats,
-            Element::IntegerBuffer => continue,
+        let flat = match entry.kind {
+            BufferKind::Parameter => &parameters,
+            BufferKind::FloatBuffer => &buffers.floats,
+            BufferKind::IntegerBuffer => continue,
         };
         let values = &flat[entry.offset..entry.offset + entry.len];
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
@@ -187,10 +187,10 @@ fn stored<'a>(
 ) -> Result<Vec<(String, Stored<'a>)>, TrainError> {
     let entries = layout.entries().iter().map(|entry| {
         let range = entry.offset..entry.offset + entry.len;
-        let bytes = match entry.element {
-            Element::Parameter => parameters.get(range).map(bytemuck::cast_slice),
-            Element::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
-            Element::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
+        let bytes = match entry.kind {
+            BufferKind::Parameter => parameters.get(range).map(bytemuck::cast_slice),
+            BufferKind::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
+            BufferKind::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
         };
         let bytes = bytes.ok_or_else(|| {
             TrainError::Internal(format!("the buffers do not hold '{}'", entry.name))
@@ -214,8 +214,8 @@ fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, TrainError> {
 fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<Weights, TrainError> {
     let mut parameters = vec![0.0_f32; layout.parameters()];
     let mut buffers = Buffers {
-        floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
-        integers: vec![0; layout.len_of(Element::IntegerBuffer)],
+        floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
+        integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
     };
     for entry in layout.entries() {
         let name = format!("{prefix}{}", entry.name);
@@ -232,10 +232,10 @@ fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<We
             )));
         }
         let range = entry.offset..entry.offset + entry.len;
-        let target: &mut [u8] = match entry.element {
-            Element::Parameter => bytemuck::cast_slice_mut(&mut parameters[range]),
-            Element::FloatBuffer => bytemuck::cast_slice_mut(&mut buffers.floats[range]),
-            Element::IntegerBuffer => bytemuck::cast_slice_mut(&mut buffers.integers[range]),
+        let target: &mut [u8] = match entry.kind {
+            BufferKind::Parameter => bytemuck::cast_slice_mut(&mut parameters[range]),
+            BufferKind::FloatBuffer => bytemuck::cast_slice_mut(&mut buffers.floats[range]),
+            BufferKind::IntegerBuffer => bytemuck::cast_slice_mut(&mut buffers.integers[range]),
         };
         target.copy_from_slice(tensor.data());
     }
@@ -248,10 +248,10 @@ mod tests {
 
     fn layout() -> ParamLayout {
         let mut layout = ParamLayout::new();
-        layout.push("0.weight", &[2, 3], Element::Parameter);
-        layout.push("0.bias", &[2], Element::Parameter);
-        layout.push("1.running_mean", &[2], Element::FloatBuffer);
-        layout.push("1.num_batches_tracked", &[], Element::IntegerBuffer);
+        layout.push("0.weight", &[2, 3], BufferKind::Parameter);
+        layout.push("0.bias", &[2], BufferKind::Parameter);
+        layout.push("1.running_mean", &[2], BufferKind::FloatBuffer);
+        layout.push("1.num_batches_tracked", &[], BufferKind::IntegerBuffer);
         layout
     }
 
@@ -272,18 +272,18 @@ mod tests {
         let (parameters, buffers) = weights();
         let bytes = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
         let mut more = layout();
-        more.push("2.weight", &[1], Element::Parameter);
+        more.push("2.weight", &[1], BufferKind::Parameter);
         let text = weights_from_bytes(&bytes, &more).unwrap_err().to_string();
         assert_eq!(text, "the weights lack the network's tensor '2.weight'");
         let mut other = ParamLayout::new();
-        other.push("0.weight", &[3, 2], Element::Parameter);
+        other.push("0.weight", &[3, 2], BufferKind::Parameter);
         let text = weights_from_bytes(&bytes, &other).unwrap_err().to_string();
         assert_eq!(
             text,
             "tensor '0.weight' of the weights is F32 [2, 3]; the network needs F32 [3, 2]"
         );
         let mut fewer = ParamLayout::new();
-        fewer.push("0.weight", &[2, 3], Element::Parameter);
+        fewer.push("0.weight", &[2, 3], BufferKind::Parameter);
         assert!(
             weights_from_bytes(&bytes, &fewer).unwrap_err().to_string().contains("has no tensor")
         );

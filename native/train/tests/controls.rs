@@ -6,8 +6,8 @@
 mod python;
 
 use firesteel_core::clipping::clip;
-use firesteel_core::judge::Judge;
-use firesteel_core::schedule::{Moment, learning_rate};
+use firesteel_core::epoch_monitor::EpochMonitor;
+use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::{ClippingSpec, ControlSpec};
 use serde_json::{Value, json};
 
@@ -25,15 +25,15 @@ fn rates(case: &Value) -> Vec<f64> {
     }))
     .unwrap();
     let base = case["base"].as_f64().unwrap();
-    let mut judge = Judge::new(&controls, true);
+    let mut judge = EpochMonitor::new(&controls, true);
     let mut reductions = 0;
     let mut found = Vec::new();
     for epoch in 0..EPOCHS {
         for batch in 0..BATCHES {
-            let moment = Moment { epoch, batch, batches: BATCHES, reductions };
-            found.push(learning_rate(&controls.schedule, controls.warmup.as_ref(), base, moment));
+            let step = TrainingStep { epoch, batch, batches: BATCHES, reductions };
+            found.push(learning_rate(&controls.schedule, controls.warmup.as_ref(), base, step));
         }
-        reductions = judge.judge(|_| case["values"][epoch as usize].as_f64()).reductions;
+        reductions = judge.update(|_| case["values"][epoch as usize].as_f64()).reductions;
     }
     found
 }

@@ -49,9 +49,9 @@ impl Coded for OptimizerError {
 
 /// A specification whose options have been checked, from which any number of optimizers are built.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recipe(OptimizerSpec);
+pub struct CheckedOptimizer(OptimizerSpec);
 
-impl Recipe {
+impl CheckedOptimizer {
     /// Checks the options.
     ///
     /// # Errors
@@ -182,7 +182,7 @@ pub fn build(
     spec: &OptimizerSpec,
     parameters: usize,
 ) -> Result<Box<dyn Optimizer>, OptimizerError> {
-    Ok(Recipe::new(spec)?.build(parameters))
+    Ok(CheckedOptimizer::new(spec)?.build(parameters))
 }
 
 fn adam(method: Adam, amsgrad: bool, learning_rate: f64, parameters: usize) -> Box<dyn Optimizer> {

@@ -10,8 +10,8 @@ mod shards;
 mod training;
 
 pub use control::{
-    ClippingSpec, ControlError, ControlSpec, Direction, Interval, Measure, Measured, Metric,
-    Monitor, OutputMetric, ScheduleSpec, StoppingSpec, ThresholdMode, WarmupSpec,
+    ClippingSpec, ControlError, ControlSpec, Direction, Interval, Metric, MetricKind, Monitor,
+    OutputMetric, ReportedMetric, ScheduleSpec, StoppingSpec, ThresholdMode, WarmupSpec,
 };
 pub use data::{
     DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, ValidationSpec,

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use super::{CommitContext, CommitRule, Window, WorkerRule};
-use crate::optimizer::{Optimizer, Recipe};
+use super::{CommitContext, CommitRule, WindowSummary, WorkerRule};
+use crate::optimizer::{CheckedOptimizer, Optimizer};
 use crate::state::{State, StateError};
 
 /// Their options.
@@ -14,7 +14,7 @@ pub(super) struct Delta {
     /// What commits are multiplied with.
     pub(super) scale: f32,
     /// Takes `-d` as its gradient, in place of `c += d`.
-    pub(super) optimizer: Option<Recipe>,
+    pub(super) optimizer: Option<CheckedOptimizer>,
 }
 
 impl Delta {
@@ -27,10 +27,10 @@ impl Delta {
     ) -> Box<dyn CommitRule> {
         match self.optimizer {
             None => Box::new(Add { scale }),
-            Some(recipe) => Box::new(Step {
+            Some(optimizer) => Box::new(Step {
                 scale,
                 gradient: vec![0.0; parameters],
-                optimizer: recipe.build(parameters),
+                optimizer: optimizer.build(parameters),
             }),
         }
     }
@@ -117,23 +117,23 @@ impl Displacement {
 }
 
 /// The worker's rule of what commits `d` times what `scale` says of the window.
-pub(super) struct Displaced<F> {
+pub(super) struct DisplacementRule<F> {
     displacement: Displacement,
     scale: F,
 }
 
-impl<F: Fn(Window) -> f32> Displaced<F> {
+impl<F: Fn(WindowSummary) -> f32> DisplacementRule<F> {
     pub(super) fn new(parameters: usize, scale: F) -> Self {
         Self { displacement: Displacement::new(parameters), scale }
     }
 }
 
-impl<F: Fn(Window) -> f32 + Send> WorkerRule for Displaced<F> {
+impl<F: Fn(WindowSummary) -> f32 + Send> WorkerRule for DisplacementRule<F> {
     fn start(&mut self, center: &[f32]) {
         self.displacement.start(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
         self.displacement.take(replica, (self.scale)(window), message);
     }
 

@@ -2,7 +2,9 @@
 //! (Zhang et al., 2015).
 
 use super::elastic::{Alpha, Elastic};
-use super::{Part, Rhythm, Round, RoundRule, ServerRule, Strategy, Weight, Window, WorkerRule};
+use super::{
+    CommitSchedule, Part, Round, RoundRule, ServerRule, Strategy, Weight, WindowSummary, WorkerRule,
+};
 
 #[derive(Debug)]
 pub(super) struct Easgd {
@@ -16,8 +18,8 @@ impl Strategy for Easgd {
         "easgd"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Round(self.elastic.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Round(self.elastic.window)
     }
 
     fn weight(&self) -> Weight {
@@ -57,7 +59,7 @@ struct Worker {
 impl WorkerRule for Worker {
     fn start(&mut self, _: &[f32]) {}
 
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
         self.rate = window.learning_rate;
         message.copy_from_slice(replica);
     }

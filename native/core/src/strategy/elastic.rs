@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::Window;
+use super::WindowSummary;
 
 /// `beta` of the default moving rate `beta / p`.
 const BETA: f64 = 0.9;
@@ -57,24 +57,24 @@ impl Elastic {
 }
 
 /// A worker's elastic step against the center variable that it saw last.
-pub(super) struct Pulling {
+pub(super) struct ElasticStep {
     center: Vec<f32>,
     alpha: Alpha,
     workers: u32,
 }
 
-impl Pulling {
+impl ElasticStep {
     pub(super) fn new(alpha: Alpha, parameters: usize, workers: u32) -> Self {
         Self { center: vec![0.0; parameters], alpha, workers }
     }
 
     /// Keeps the center variable for the next elastic step.
-    pub(super) fn see(&mut self, center: &[f32]) {
+    pub(super) fn remember(&mut self, center: &[f32]) {
         self.center.copy_from_slice(center);
     }
 
     /// `e = alpha (x - c)`, `x -= e`; the message is `e`.
-    pub(super) fn step(&self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+    pub(super) fn step(&self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
         let alpha = self.alpha.at(self.workers, window.learning_rate) as f32;
         for ((e, x), c) in message.iter_mut().zip(replica).zip(&self.center) {
             *e = alpha * (*x - c);

@@ -42,7 +42,7 @@ use crate::state::{State, StateError};
 
 /// When a worker's communication window ends. An epoch's end always ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rhythm {
+pub enum CommitSchedule {
     /// After this many mini-batches: the window is committed, whatever the others do.
     Window(NonZeroU32),
     /// After this many mini-batches: the window is contributed to a round, which all live workers close together.
@@ -51,14 +51,14 @@ pub enum Rhythm {
     Save,
 }
 
-impl Rhythm {
+impl CommitSchedule {
     /// A round at every epoch's end.
     pub const EPOCH: Self = Self::Round(NonZeroU32::MAX);
 }
 
 /// What a window holds beside its message.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Window {
+pub struct WindowSummary {
     /// The mini-batches trained in it.
     pub batches: u32,
     /// The learning rate of the worker's optimizer at its end.
@@ -79,7 +79,7 @@ pub trait WorkerRule: Send {
     }
 
     /// Ends a window: writes what is committed to `message`, which has the replica's length.
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]);
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]);
 
     /// Takes a center variable that was pulled, or what a round gave.
     fn receive(&mut self, center: &[f32], replica: &mut [f32]);
@@ -161,13 +161,13 @@ pub trait RoundRule: Send {
     }
 }
 
-/// The server's side of a strategy for one stripe, by its rhythm.
+/// The server's side of a strategy for one stripe, by its commit schedule.
 pub enum ServerRule {
-    /// Of [`Rhythm::Window`].
+    /// Of [`CommitSchedule::Window`].
     Commit(Box<dyn CommitRule>),
-    /// Of [`Rhythm::Round`].
+    /// Of [`CommitSchedule::Round`].
     Round(Box<dyn RoundRule>),
-    /// Of [`Rhythm::Save`]: `c = x`.
+    /// Of [`CommitSchedule::Save`]: `c = x`.
     Save,
 }
 
@@ -210,7 +210,7 @@ pub trait Strategy: Send + Sync + fmt::Debug {
     fn name(&self) -> &'static str;
 
     /// When a window ends.
-    fn rhythm(&self) -> Rhythm;
+    fn commit_schedule(&self) -> CommitSchedule;
 
     /// The rule of one of `workers` workers over `parameters` flat parameters.
     fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule>;

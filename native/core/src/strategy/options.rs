@@ -6,7 +6,7 @@ use super::StrategyError;
 use super::delta::Delta;
 use super::elastic::{Alpha, Elastic};
 use crate::compression::CompressionSpec;
-use crate::optimizer::Recipe;
+use crate::optimizer::CheckedOptimizer;
 use crate::spec::{OptimizerSpec, StrategySpec};
 
 /// What a strategy is made of.
@@ -68,14 +68,18 @@ impl Options<'_> {
 
     /// What the strategies that commit a displacement have.
     pub(super) fn delta(&self, window: u32) -> Result<Delta, StrategyError> {
-        let optimizer =
-            self.spec.server_optimizer.as_ref().map(|spec| self.recipe(spec)).transpose()?;
+        let optimizer = self
+            .spec
+            .server_optimizer
+            .as_ref()
+            .map(|spec| self.checked_optimizer(spec))
+            .transpose()?;
         let scale = self.scale()?;
         Ok(Delta { window: self.window(window)?, overlap: self.overlap(), scale, optimizer })
     }
 
-    fn recipe(&self, spec: &OptimizerSpec) -> Result<Recipe, StrategyError> {
-        Recipe::new(spec)
+    fn checked_optimizer(&self, spec: &OptimizerSpec) -> Result<CheckedOptimizer, StrategyError> {
+        CheckedOptimizer::new(spec)
             .map_err(|error| self.error("serverOptimizer", format!("is no good: {error}")))
     }
 
@@ -101,16 +105,16 @@ impl Options<'_> {
     }
 
     /// The optimizer that `sync` steps with on the server.
-    pub(super) fn fits_optimizer(&self) -> Result<Recipe, StrategyError> {
+    pub(super) fn fits_optimizer(&self) -> Result<CheckedOptimizer, StrategyError> {
         let spec = self.spec.server_optimizer.as_ref().or(self.optimizer);
         let spec = spec.ok_or_else(|| {
             self.error("serverOptimizer", "must be given where the fit's optimizer is not")
         })?;
-        self.recipe(spec)
+        self.checked_optimizer(spec)
     }
 
     /// DiLoCo's outer optimizer: SGD with Nesterov's momentum.
-    pub(super) fn outer(&self) -> Result<Recipe, StrategyError> {
+    pub(super) fn outer(&self) -> Result<CheckedOptimizer, StrategyError> {
         let learning_rate = self.spec.outer_learning_rate.unwrap_or(0.7);
         let momentum = self.below_one("outerMomentum", self.spec.outer_momentum, 0.9)?;
         let spec = OptimizerSpec::Sgd {
@@ -120,14 +124,14 @@ impl Options<'_> {
             nesterov: momentum > 0.0,
             weight_decay: 0.0,
         };
-        Recipe::new(&spec).map_err(|error| self.error("outerLearningRate", error.problem))
+        CheckedOptimizer::new(&spec).map_err(|error| self.error("outerLearningRate", error.problem))
     }
 }
 
 /// The options of a specification by their names.
-pub(super) struct Given;
+pub(super) struct GivenOptions;
 
-impl Given {
+impl GivenOptions {
     /// The names of the options that are given.
     pub(super) fn of(spec: &StrategySpec) -> impl Iterator<Item = &'static str> {
         [

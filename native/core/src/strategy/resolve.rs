@@ -1,8 +1,8 @@
 //! The table of strategies.
 
 use super::coding::coding;
-use super::options::{Given, Options};
-use super::{Rhythm, Strategy, StrategyError};
+use super::options::{GivenOptions, Options};
+use super::{CommitSchedule, Strategy, StrategyError};
 use super::{
     adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
     local_sgd, single, sync,
@@ -90,7 +90,7 @@ pub fn in_rounds() -> impl Iterator<Item = &'static str> {
     };
     names().filter(move |name| {
         resolve(&StrategySpec::named(*name), Some(&optimizer))
-            .is_ok_and(|strategy| matches!(strategy.rhythm(), Rhythm::Round(_)))
+            .is_ok_and(|strategy| matches!(strategy.commit_schedule(), CommitSchedule::Round(_)))
     })
 }
 
@@ -112,7 +112,7 @@ pub fn resolve(
 ) -> Result<Box<dyn Strategy>, StrategyError> {
     let entry = find(&spec.name)?;
     let options = Options { spec, optimizer };
-    if let Some(stranger) = Given::of(spec).find(|option| !entry.2.contains(option)) {
+    if let Some(stranger) = GivenOptions::of(spec).find(|option| !entry.2.contains(option)) {
         let has = match entry.2 {
             [] => "it has none".to_owned(),
             options => format!("it has {}", options.join(", ")),
@@ -130,8 +130,8 @@ pub fn resolve(
 pub fn restrict(spec: &StrategySpec) -> Result<StrategySpec, StrategyError> {
     let entry = find(&spec.name)?;
     let mut kept = spec.clone();
-    for stranger in Given::of(spec).filter(|option| !entry.2.contains(option)) {
-        Given::clear(&mut kept, stranger);
+    for stranger in GivenOptions::of(spec).filter(|option| !entry.2.contains(option)) {
+        GivenOptions::clear(&mut kept, stranger);
     }
     Ok(kept)
 }

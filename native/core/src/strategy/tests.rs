@@ -13,7 +13,7 @@ const SGD: OptimizerSpec = OptimizerSpec::Sgd {
     weight_decay: 0.0,
 };
 
-const ONE: Window = Window { batches: 1, learning_rate: 0.1 };
+const ONE: WindowSummary = WindowSummary { batches: 1, learning_rate: 0.1 };
 
 fn made(spec: &StrategySpec) -> Box<dyn Strategy> {
     resolve(spec, Some(&SGD)).unwrap()
@@ -39,10 +39,10 @@ fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm()
         let strategy = made(&StrategySpec::named(name));
         assert_eq!(strategy.name(), name);
         assert!(matches!(
-            (strategy.rhythm(), strategy.server(3, 2)),
-            (Rhythm::Window(_), ServerRule::Commit(_))
-                | (Rhythm::Round(_), ServerRule::Round(_))
-                | (Rhythm::Save, ServerRule::Save)
+            (strategy.commit_schedule(), strategy.server(3, 2)),
+            (CommitSchedule::Window(_), ServerRule::Commit(_))
+                | (CommitSchedule::Round(_), ServerRule::Round(_))
+                | (CommitSchedule::Save, ServerRule::Save)
         ));
     }
     assert_eq!(made(&StrategySpec::named("agn")).name(), "adag");
@@ -50,8 +50,9 @@ fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm()
 
 #[test]
 fn those_with_rounds_are_known_by_name() {
-    let rounds = names()
-        .filter(|name| matches!(made(&StrategySpec::named(*name)).rhythm(), Rhythm::Round(_)));
+    let rounds = names().filter(|name| {
+        matches!(made(&StrategySpec::named(*name)).commit_schedule(), CommitSchedule::Round(_))
+    });
     assert!(in_rounds().eq(rounds));
     assert!(in_rounds().eq(["averaging", "easgd", "sync", "local-sgd", "diloco"]));
 }
@@ -60,7 +61,11 @@ fn those_with_rounds_are_known_by_name() {
 fn the_six_asynchronous_strategies_overlap_unless_told_otherwise() {
     for name in names() {
         let strategy = made(&StrategySpec::named(name));
-        assert_eq!(strategy.overlaps(), matches!(strategy.rhythm(), Rhythm::Window(_)), "{name}");
+        assert_eq!(
+            strategy.overlaps(),
+            matches!(strategy.commit_schedule(), CommitSchedule::Window(_)),
+            "{name}"
+        );
         let spec = StrategySpec { overlap: Some(false), ..StrategySpec::named(name) };
         assert!(!made(&spec).overlaps());
     }
@@ -145,7 +150,7 @@ fn downpour_adds_the_displacement_and_adag_its_mean_over_the_window() {
         replica[0] += 2.0;
         replica[1] -= 4.0;
         let mut message = vec![0.0; 2];
-        let window = Window { batches: 4, ..ONE };
+        let window = WindowSummary { batches: 4, ..ONE };
         rule.commit(&mut replica, window, &mut message);
         assert_eq!(message, [2.0 * scale, -4.0 * scale]);
         committed(strategy.server(2, 2), &mut center, &[0.5, 0.5], &[], 0);
@@ -164,7 +169,7 @@ fn a_scale_multiplies_what_is_committed() {
         let mut rule = made(&spec).worker(1, 16);
         let mut message = [0.0];
         rule.start(&[1.0]);
-        rule.commit(&mut [7.0], Window { batches: 4, ..ONE }, &mut message);
+        rule.commit(&mut [7.0], WindowSummary { batches: 4, ..ONE }, &mut message);
         assert_eq!(message, [expected], "{name}");
     }
     assert_eq!(

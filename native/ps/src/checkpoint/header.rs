@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use firesteel_core::compression::Distortion;
-use firesteel_core::judge::{JudgeState, StopReason};
+use firesteel_core::epoch_monitor::{EpochMonitorState, StopReason};
 use firesteel_core::{Position, State, Tally, WorkerId};
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +94,7 @@ pub(crate) struct EpochProgress {
 pub(crate) struct EvaluationProgress {
     /// The next epoch to end.
     pub(crate) next: u32,
-    pub(crate) judge: JudgeState,
+    pub(crate) judge: EpochMonitorState,
     /// The best epoch and its version.
     pub(crate) best: Option<(u32, u64)>,
     pub(crate) ended: Vec<EndedProgress>,
@@ -236,7 +236,7 @@ impl Progress {
 
 impl EvaluationProgress {
     fn check(&self, epochs: u32) -> Result<(), PsError> {
-        let JudgeState { waited, bad, cooling, reductions, .. } = self.judge;
+        let EpochMonitorState { waited, bad, cooling, reductions, .. } = self.judge;
         let counted = [self.next, waited, bad, reductions].iter().all(|&count| count <= epochs);
         let judged = self.ended.len() == self.next as usize && cooling < u32::MAX;
         if counted && judged && self.best.is_none_or(|(epoch, _)| epoch < self.next) {

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use firesteel_core::judge::StopReason;
-use firesteel_core::schedule::{Moment, learning_rate};
+use firesteel_core::epoch_monitor::StopReason;
+use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::{ClippingSpec, ScheduleSpec, WarmupSpec};
-use firesteel_core::strategy::{Rhythm, Weight};
+use firesteel_core::strategy::{CommitSchedule, Weight};
 use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
 use crate::error::PsError;
@@ -35,7 +35,7 @@ pub(crate) struct Terms {
     pub(crate) fit: String,
     pub(crate) workers: u32,
     pub(crate) epochs: u32,
-    pub(crate) rhythm: Rhythm,
+    pub(crate) commit_schedule: CommitSchedule,
     pub(crate) weight: Weight,
     /// When the store was made, and how long rounds wait from then on for all workers to start.
     pub(crate) opened: Instant,
@@ -73,8 +73,8 @@ impl Schedule {
     fn rate(&self, window: &Window, batches: u32, reductions: u32) -> Option<f64> {
         let Window { span, .. } = window;
         let batch = (span.start.batch + span.batches).saturating_sub(1);
-        let moment = Moment { epoch: span.start.epoch, batch, batches, reductions };
-        Some(learning_rate(&self.schedule, self.warmup.as_ref(), self.base?, moment))
+        let step = TrainingStep { epoch: span.start.epoch, batch, batches, reductions };
+        Some(learning_rate(&self.schedule, self.warmup.as_ref(), self.base?, step))
     }
 }
 
@@ -260,7 +260,7 @@ impl Control {
         problem: String,
         now: Instant,
     ) -> Result<(), PsError> {
-        let deed = deed_of(terms.rhythm).0;
+        let deed = deed_of(terms.commit_schedule).0;
         let entry = Entry { deed, window, finite: Err(problem), pull: false };
         self.examine(terms, speaker, &entry, now).map(|_| ())
     }
@@ -288,7 +288,7 @@ impl Control {
         if window.sequence != last + 1 {
             return Err(refused(format!("the next one is {}", last + 1)));
         }
-        let (wanted, does) = deed_of(terms.rhythm);
+        let (wanted, does) = deed_of(terms.commit_schedule);
         if *deed != wanted {
             return Err(refused(format!("strategy '{}' {does}, and nothing else", terms.strategy)));
         }
@@ -432,11 +432,11 @@ impl Control {
 }
 
 /// What the workers of a strategy do with their windows.
-fn deed_of(rhythm: Rhythm) -> (Deed, &'static str) {
-    match rhythm {
-        Rhythm::Window(_) => (Deed::Commit, "commits"),
-        Rhythm::Round(_) => (Deed::Contribute, "contributes to rounds"),
-        Rhythm::Save => (Deed::Save, "saves"),
+fn deed_of(commit_schedule: CommitSchedule) -> (Deed, &'static str) {
+    match commit_schedule {
+        CommitSchedule::Window(_) => (Deed::Commit, "commits"),
+        CommitSchedule::Round(_) => (Deed::Contribute, "contributes to rounds"),
+        CommitSchedule::Save => (Deed::Save, "saves"),
     }
 }
 

@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::judge::StopReason;
+use firesteel_core::epoch_monitor::StopReason;
 use firesteel_core::strategy::CommitContext;
-use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
+use firesteel_core::{Answer, BufferKind, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
 
 use crate::cut::Cut;
@@ -289,23 +289,25 @@ impl Store {
         if !window.tally.loss.is_finite() || !window.tally.weight.is_finite() {
             return Err(format!("the loss is {}", window.tally.loss));
         }
-        let name = |index, values: &[f32], element| {
-            self.says(element, index, values.get(index).copied().unwrap_or(f32::NAN))
+        let name = |index, values: &[f32], kind| {
+            self.says(kind, index, values.get(index).copied().unwrap_or(f32::NAN))
         };
         if let Some(index) = finite.first_other(contribution.message) {
-            let name = name(index, contribution.message, Element::Parameter);
+            let name = name(index, contribution.message, BufferKind::Parameter);
             return Err(format!("the update of {name}"));
         }
         let floats = &contribution.buffers.floats;
         match Finite::of(floats).first_other(floats) {
-            Some(index) => Err(format!("the buffer {}", name(index, floats, Element::FloatBuffer))),
+            Some(index) => {
+                Err(format!("the buffer {}", name(index, floats, BufferKind::FloatBuffer)))
+            }
             None => Ok(()),
         }
     }
 
     /// The element of a flat buffer by its name, and its value.
-    fn says(&self, element: Element, index: usize, value: f32) -> String {
-        format!("'{}' is {value}", name_of(&self.layout, element, index))
+    fn says(&self, kind: BufferKind, index: usize, value: f32) -> String {
+        format!("'{}' is {value}", name_of(&self.layout, kind, index))
     }
 
     /// Fails the fit with a number of a window's message that a shard has met.
@@ -316,7 +318,8 @@ impl Store {
         flaw: Flaw,
     ) -> Result<(), PsError> {
         let index = usize::try_from(flaw.index).unwrap_or(usize::MAX);
-        let problem = format!("the update of {}", self.says(Element::Parameter, index, flaw.value));
+        let problem =
+            format!("the update of {}", self.says(BufferKind::Parameter, index, flaw.value));
         self.open()?.flawed(&self.terms, speaker, window, problem, Instant::now())
     }
 
@@ -397,8 +400,8 @@ impl Store {
 }
 
 /// The tensor that holds an element of a flat buffer.
-fn name_of(layout: &ParamLayout, element: Element, index: usize) -> &str {
-    let mut tensors = layout.of(element);
+fn name_of(layout: &ParamLayout, kind: BufferKind, index: usize) -> &str {
+    let mut tensors = layout.of(kind);
     tensors
         .find(|tensor| index < tensor.offset + tensor.len)
         .map_or("?", |tensor| tensor.name.as_str())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use firesteel_core::{Buffers, Element, WorkerId};
+use firesteel_core::{BufferKind, Buffers, WorkerId};
 
 use super::evaluation::Frozen;
 use super::members::{Members, Replica};
@@ -88,7 +88,7 @@ impl Store {
         match Finite::of(center).first_other(center) {
             Some(index) => Err(PsError::Diverged(format!(
                 "after {version} updates the center variable's {}",
-                self.says(Element::Parameter, index, center[index])
+                self.says(BufferKind::Parameter, index, center[index])
             ))),
             None => Ok(()),
         }

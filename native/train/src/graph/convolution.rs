@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, show};
 use super::layer::Layer;
-use super::tensors::{Initial, OwnTensor};
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
 
 pub(super) const CONVOLUTION_ARGUMENTS: &[&str] = &[
@@ -39,14 +39,14 @@ pub(crate) enum Padding {
 }
 
 impl Convolution {
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         let per_group = self.inputs / self.groups;
         let initial = Initial::within_root_of(
             per_group as f64 * self.kernel[0] as f64 * self.kernel[1] as f64,
         );
         let shape = [self.outputs, per_group, self.kernel[0], self.kernel[1]];
-        let mut tensors = vec![OwnTensor::parameter("weight", &shape, initial)];
-        tensors.extend(self.bias.then(|| OwnTensor::parameter("bias", &[self.outputs], initial)));
+        let mut tensors = vec![LayerTensor::parameter("weight", &shape, initial)];
+        tensors.extend(self.bias.then(|| LayerTensor::parameter("bias", &[self.outputs], initial)));
         tensors
     }
 }

@@ -12,7 +12,7 @@ use super::norm::{self, BatchNorm};
 use super::pooling::{self, Pooling};
 use super::recurrent::{self, Cell, Recurrent};
 use super::shaping;
-use super::tensors::{Initial, OwnTensor};
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
 
 /// Every type of layer with its arguments.
@@ -151,28 +151,28 @@ impl Layer {
     }
 
     /// The tensors this layer owns, in `state_dict` order.
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         match self {
             Self::Linear { inputs, outputs, bias } => {
                 let initial = Initial::within_root_of(*inputs as f64);
                 let mut tensors =
-                    vec![OwnTensor::parameter("weight", &[*outputs, *inputs], initial)];
-                tensors.extend(bias.then(|| OwnTensor::parameter("bias", &[*outputs], initial)));
+                    vec![LayerTensor::parameter("weight", &[*outputs, *inputs], initial)];
+                tensors.extend(bias.then(|| LayerTensor::parameter("bias", &[*outputs], initial)));
                 tensors
             }
             Self::Conv2d(convolution) => convolution.tensors(),
             Self::BatchNorm(norm) => norm.tensors(),
             Self::LayerNorm { shape, affine: true, bias, .. } => {
                 let mut tensors =
-                    vec![OwnTensor::parameter("weight", shape, Initial::Constant(1.0))];
+                    vec![LayerTensor::parameter("weight", shape, Initial::Constant(1.0))];
                 tensors.extend(
-                    bias.then(|| OwnTensor::parameter("bias", shape, Initial::Constant(0.0))),
+                    bias.then(|| LayerTensor::parameter("bias", shape, Initial::Constant(0.0))),
                 );
                 tensors
             }
             Self::Embedding { tokens, size, padding } => {
                 let initial = Initial::Normal { zero_row: *padding };
-                vec![OwnTensor::parameter("weight", &[*tokens, *size], initial)]
+                vec![LayerTensor::parameter("weight", &[*tokens, *size], initial)]
             }
             Self::Recurrent(recurrent) => recurrent.tensors(),
             _ => Vec::new(),

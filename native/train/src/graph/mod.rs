@@ -29,7 +29,7 @@ pub(crate) use self::pooling::Pooling;
 pub(crate) use self::recurrent::{Cell, Recurrent};
 pub(crate) use self::tensors::Initial;
 use crate::error::TrainError;
-use crate::inspect::{Activation, Ending};
+use crate::inspect::{Activation, FinalActivation};
 
 /// The largest number of values of a tensor that the layers' kernels index.
 const LARGEST_TENSOR: usize = i32::MAX as usize;
@@ -83,7 +83,7 @@ pub(crate) struct Output {
     /// What turns the value into the output.
     pub(crate) activation: Activation,
     /// The activation that the value comes from, where it is not folded.
-    pub(crate) ending: Option<Ending>,
+    pub(crate) final_activation: Option<FinalActivation>,
 }
 
 impl Graph {
@@ -205,7 +205,7 @@ impl Builder {
             self.graph.layout.push(
                 format!("{}.{}", node.name, tensor.name),
                 &tensor.shape,
-                tensor.element,
+                tensor.kind,
             );
             self.graph.initial.push(tensor.initial);
         }
@@ -267,7 +267,7 @@ impl Builder {
     /// An output, its trailing Softmax or Sigmoid folded unless a layer reads that too.
     fn fold(&mut self, value: ValueId) -> Output {
         let read = self.read[value];
-        let ending = self.ending(value);
+        let final_activation = self.final_activation(value);
         let node = &mut self.graph.nodes[value - self.graph.inputs.len()];
         let last = node.shape.len() - 1;
         let activation = match node.layer {
@@ -283,21 +283,21 @@ impl Builder {
             value: if folded { node.inputs[0] } else { value },
             shape: node.shape.clone(),
             activation,
-            ending: ending.filter(|_| !folded),
+            final_activation: final_activation.filter(|_| !folded),
         }
     }
 
     /// The activation that a value comes from, seen through layers that only move values or drop some.
-    fn ending(&self, value: ValueId) -> Option<Ending> {
+    fn final_activation(&self, value: ValueId) -> Option<FinalActivation> {
         let node = &self.graph.nodes[value.checked_sub(self.graph.inputs.len())?];
         match node.layer {
-            Layer::Softmax { .. } => Some(Ending::Softmax),
-            Layer::LogSoftmax { .. } => Some(Ending::LogSoftmax),
-            Layer::Elementwise(Elementwise::Sigmoid) => Some(Ending::Sigmoid),
+            Layer::Softmax { .. } => Some(FinalActivation::Softmax),
+            Layer::LogSoftmax { .. } => Some(FinalActivation::LogSoftmax),
+            Layer::Elementwise(Elementwise::Sigmoid) => Some(FinalActivation::Sigmoid),
             Layer::Reshape { .. }
             | Layer::Permute { .. }
             | Layer::Dropout { .. }
-            | Layer::Identity => self.ending(node.inputs[0]),
+            | Layer::Identity => self.final_activation(node.inputs[0]),
             _ => None,
         }
     }

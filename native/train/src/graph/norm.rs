@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, show};
 use super::layer::Layer;
-use super::tensors::{Initial, OwnTensor};
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
 
 pub(super) const BATCH_ARGUMENTS: &[&str] =
@@ -24,17 +24,17 @@ pub(crate) struct BatchNorm {
 }
 
 impl BatchNorm {
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         let shape = &[self.features];
         let mut tensors = Vec::new();
         if self.affine {
-            tensors.push(OwnTensor::parameter("weight", shape, Initial::Constant(1.0)));
-            tensors.push(OwnTensor::parameter("bias", shape, Initial::Constant(0.0)));
+            tensors.push(LayerTensor::parameter("weight", shape, Initial::Constant(1.0)));
+            tensors.push(LayerTensor::parameter("bias", shape, Initial::Constant(0.0)));
         }
         if self.track {
-            tensors.push(OwnTensor::buffer("running_mean", shape, 0.0));
-            tensors.push(OwnTensor::buffer("running_var", shape, 1.0));
-            tensors.push(OwnTensor::counter("num_batches_tracked"));
+            tensors.push(LayerTensor::buffer("running_mean", shape, 0.0));
+            tensors.push(LayerTensor::buffer("running_var", shape, 1.0));
+            tensors.push(LayerTensor::counter("num_batches_tracked"));
         }
         tensors
     }

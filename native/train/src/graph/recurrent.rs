@@ -2,7 +2,7 @@
 
 use super::arguments::{Arguments, show};
 use super::layer::Layer;
-use super::tensors::{Initial, OwnTensor};
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
 
 pub(super) const ARGUMENTS: &[&str] = &[
@@ -43,11 +43,11 @@ impl Recurrent {
     }
 
     /// The tensors of one layer in one direction.
-    pub(crate) fn tensors_each(&self) -> usize {
+    pub(crate) fn tensors_per_layer(&self) -> usize {
         if self.bias { 4 } else { 2 }
     }
 
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         let initial = Initial::within_root_of(self.hidden as f64);
         let gates = match self.cell {
             Cell::Lstm => 4 * self.hidden,
@@ -59,7 +59,7 @@ impl Recurrent {
             for direction in 0..self.directions() {
                 let suffix = if direction == 1 { "_reverse" } else { "" };
                 let mut push = |name: &str, shape: &[usize]| {
-                    tensors.push(OwnTensor::parameter(
+                    tensors.push(LayerTensor::parameter(
                         format!("{name}_l{layer}{suffix}"),
                         shape,
                         initial,

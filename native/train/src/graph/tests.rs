@@ -1,4 +1,4 @@
-use firesteel_core::Element;
+use firesteel_core::BufferKind;
 use serde_json::{Map, Value, json};
 
 use super::*;
@@ -114,7 +114,7 @@ fn parameters_have_the_names_and_order_of_a_state_dict() {
     let expected =
         ["it.weight", "it.bias", "it.running_mean", "it.running_var", "it.num_batches_tracked"];
     assert_eq!(names, expected);
-    assert_eq!(norm.layout.len_of(Element::FloatBuffer), 6);
+    assert_eq!(norm.layout.len_of(BufferKind::FloatBuffer), 6);
     let lstm = single(
         "LSTM",
         json!({"hidden_size": 2, "num_layers": 2, "bidirectional": true, "bias": false}),

@@ -3,7 +3,7 @@
 use firesteel_core::spec::{LossSpec, TermSpec};
 use tch::{Reduction, Tensor};
 
-use super::fit::name;
+use super::resolve::name;
 use super::{Formula, Loss, Target, Term, mean_if_asked};
 use crate::error::TrainError;
 

@@ -6,12 +6,12 @@
 //! A network with several outputs has as many labels, and its loss is the sum of theirs by the outputs' weights.
 
 mod classes;
-mod fit;
+mod resolve;
 
 use firesteel_core::Tally;
 use tch::{Reduction, Tensor};
 
-pub use self::fit::check_losses;
+pub use self::resolve::check_losses;
 use crate::error::TrainError;
 use crate::inspect::Activation;
 use crate::raw::{dimension, values};
@@ -77,7 +77,7 @@ enum Formula {
 /// The rows' weights of a mini-batch, and what the sum of their losses is divided by: the sum of the weights, class weights
 /// included.
 #[derive(Clone, Copy)]
-pub(crate) struct Weights<'a> {
+pub(crate) struct RowWeights<'a> {
     pub(crate) tensor: &'a Tensor,
     pub(crate) sum: f64,
 }
@@ -92,7 +92,7 @@ impl Loss {
         &self,
         outputs: &[Tensor],
         labels: impl Iterator<Item = &'a Tensor>,
-        weights: Option<Weights<'_>>,
+        weights: Option<RowWeights<'_>>,
     ) -> Result<Tensor, TrainError> {
         let mut sum: Option<Tensor> = None;
         for (term, mean) in self.terms.iter().zip(self.each(outputs, labels, weights)?) {
@@ -110,7 +110,7 @@ impl Loss {
         &self,
         outputs: &[Tensor],
         labels: impl Iterator<Item = &'a Tensor>,
-        weights: Option<Weights<'_>>,
+        weights: Option<RowWeights<'_>>,
     ) -> Result<Vec<Tensor>, TrainError> {
         let class_weights = self.weights_inside()?;
         let each = self.terms.iter().zip(outputs).zip(labels);
@@ -125,7 +125,7 @@ impl Term {
         &self,
         output: &Tensor,
         label: &Tensor,
-        weights: Option<Weights<'_>>,
+        weights: Option<RowWeights<'_>>,
         class_weights: Option<&Tensor>,
     ) -> Result<Tensor, TrainError> {
         let activated = self.activation.apply(output)?;

@@ -4,8 +4,8 @@ use tch::Tensor;
 
 use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::loss::{Loss, Target, Weights};
-use crate::raw::{Element, Memory, dimension, lengths};
+use crate::loss::{Loss, RowWeights, Target};
+use crate::raw::{Memory, TensorElement, dimension, lengths};
 
 /// A mini-batch: inputs, labels and weights in tensors' memory.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct Block<T> {
     view: Tensor,
 }
 
-impl<T: Element> Block<T> {
+impl<T: TensorElement> Block<T> {
     pub(crate) fn new(capacity: usize, row: &[usize]) -> Result<Self, TrainError> {
         let size = row.iter().product();
         let memory = Memory::zeros(capacity * size)?;
@@ -123,10 +123,10 @@ impl Batch {
     }
 
     /// What the rows count for; `None` where all count alike.
-    pub(crate) fn weights(&self) -> Option<Weights<'_>> {
+    pub(crate) fn weights(&self) -> Option<RowWeights<'_>> {
         let block = self.weights.as_ref()?;
         let sum = || block.rows(self.rows).iter().copied().map(f64::from).sum();
-        Some(Weights { tensor: block.tensor(), sum: self.divisor.unwrap_or_else(sum) })
+        Some(RowWeights { tensor: block.tensor(), sum: self.divisor.unwrap_or_else(sum) })
     }
 
     /// The rows that it holds now.

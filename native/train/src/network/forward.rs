@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use firesteel_core::Element;
+use firesteel_core::BufferKind;
 use tch::Tensor;
 
 use super::recurrent::recur;
@@ -42,11 +42,11 @@ pub(super) struct Tape<'a> {
     pub(super) random: &'a mut Generator,
     pub(super) integers: &'a mut [i64],
     /// What the backward pass needs of each Linear layer, in order.
-    pub(super) products: Vec<Product>,
+    pub(super) linear_calls: Vec<LinearCall>,
 }
 
 /// A Linear layer's input and output as matrices, and the index of its weight in the layout.
-pub(super) struct Product {
+pub(super) struct LinearCall {
     pub(super) input: Tensor,
     pub(super) output: Tensor,
     pub(super) weight: usize,
@@ -63,8 +63,8 @@ impl Plan {
         for (index, node) in graph.nodes.iter().enumerate() {
             let follows = node.inputs.iter().any(|&value| trained[value]);
             let entries = &graph.layout.entries()[node.tensors.clone()];
-            let has = |element| entries.iter().find(|entry| entry.element == element);
-            trained.push(follows || has(Element::Parameter).is_some());
+            let has = |element| entries.iter().find(|entry| entry.kind == element);
+            trained.push(follows || has(BufferKind::Parameter).is_some());
             if !node.computed {
                 continue;
             }
@@ -77,7 +77,7 @@ impl Plan {
                 inputs: node.inputs.clone(),
                 output: inputs + index,
                 tensors: node.tensors.clone(),
-                counter: has(Element::IntegerBuffer).map(|entry| entry.offset),
+                counter: has(BufferKind::IntegerBuffer).map(|entry| entry.offset),
                 first: !follows,
                 spent: Vec::new(),
             });
@@ -223,7 +223,12 @@ impl Step {
             shape[last] = -1;
             output.f_reshape(shape)?
         };
-        tape.products.push(Product { input: matrix, output, weight: self.tensors.start, bias });
+        tape.linear_calls.push(LinearCall {
+            input: matrix,
+            output,
+            weight: self.tensors.start,
+            bias,
+        });
         Ok(result)
     }
 

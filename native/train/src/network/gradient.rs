@@ -1,6 +1,6 @@
 //! The gradient of a mini-batch in one flat buffer.
 
-use firesteel_core::Element;
+use firesteel_core::BufferKind;
 use tch::Tensor;
 
 use crate::definition::Definition;
@@ -21,8 +21,8 @@ impl Gradient {
     pub(crate) fn new(definition: &dyn Definition) -> Result<Self, TrainError> {
         let layout = definition.layout();
         let memory = Memory::zeros(layout.parameters())?;
-        let view = |entry: &firesteel_core::TensorEntry| match entry.element {
-            Element::Parameter => memory.view(entry.offset, &lengths(&entry.shape)?),
+        let view = |entry: &firesteel_core::TensorEntry| match entry.kind {
+            BufferKind::Parameter => memory.view(entry.offset, &lengths(&entry.shape)?),
             _ => Ok(Tensor::new()),
         };
         let views = layout.entries().iter().map(view).collect::<Result<_, _>>()?;
@@ -30,7 +30,7 @@ impl Gradient {
     }
 
     /// Notes that the loss depends on an entry of the layout.
-    pub(crate) fn reach(&mut self, entry: usize) {
+    pub(crate) fn mark_reached(&mut self, entry: usize) {
         self.reached[entry] = true;
     }
 

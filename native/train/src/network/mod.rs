@@ -15,7 +15,7 @@ use tch::Tensor;
 pub(crate) use self::autograd::Autograd;
 pub(crate) use self::batch::{Batch, Block, Column};
 pub(crate) use self::gradient::Gradient;
-pub(crate) use self::replica::{Flats, Replica, Views};
+pub(crate) use self::replica::{FlatTensors, Replica, Views};
 use crate::error::TrainError;
 use crate::loss::Loss;
 

@@ -17,7 +17,7 @@ pub(super) fn recur(
     let directions = dimension(recurrent.directions())?;
     let shape = [directions, rows(x), dimension(recurrent.hidden)?];
     let start = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
-    let each = recurrent.tensors_each() * recurrent.directions();
+    let each = recurrent.tensors_per_layer() * recurrent.directions();
     let (bias, both) = (recurrent.bias, recurrent.bidirectional);
     let mut sequence = x.shallow_clone();
     let mut hidden = Tensor::new();

@@ -1,17 +1,17 @@
 //! A TorchScript module as a network: its tensors, and the shapes that it gives.
 
 mod network;
-mod places;
+mod placements;
 
 use std::sync::Arc;
 
 use firesteel_core::ParamLayout;
 use firesteel_core::spec::{TORCHSCRIPT_FORMAT, TensorKind, TorchScriptInput, TorchScriptSpec};
-use firesteel_script::{Ending, Listed, Module, ScriptError};
+use firesteel_script::{FinalActivation, Module, ParameterListModule, ScriptError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use self::network::ScriptNetwork;
-use self::places::Places;
+use self::placements::TensorPlacements;
 use crate::definition::Definition;
 use crate::error::TrainError;
 use crate::graph::{Input, show};
@@ -28,7 +28,7 @@ pub(crate) struct Script {
     archive: Arc<Vec<u8>>,
     inputs: Vec<Input>,
     outputs: Vec<OutputInspection>,
-    places: Places,
+    placements: TensorPlacements,
 }
 
 impl Script {
@@ -49,9 +49,9 @@ impl Script {
         let inputs = inputs(spec, shapes)?;
         let module = open(&archive)?;
         check_lists(&module)?;
-        let places = Places::of(&module)?;
+        let placements = TensorPlacements::of(&module)?;
         let outputs = probe(&module, &inputs, &spec.outputs)?;
-        Ok(Self { archive, inputs, outputs, places })
+        Ok(Self { archive, inputs, outputs, placements })
     }
 }
 
@@ -61,23 +61,23 @@ impl Definition for Script {
     }
 
     fn layout(&self) -> &ParamLayout {
-        self.places.layout()
+        self.placements.layout()
     }
 
     /// All trained parameters.
-    fn followed(&self) -> Vec<bool> {
-        let parameter = firesteel_core::Element::Parameter;
-        self.layout().entries().iter().map(|entry| entry.element == parameter).collect()
+    fn requires_grad(&self) -> Vec<bool> {
+        let parameter = firesteel_core::BufferKind::Parameter;
+        self.layout().entries().iter().map(|entry| entry.kind == parameter).collect()
     }
 
     /// Those that the module was saved with, whatever the seed.
     fn initial(&self, _: u64) -> Result<Weights, TrainError> {
-        self.places.values(&open(&self.archive)?)
+        self.placements.values(&open(&self.archive)?)
     }
 
     fn network(&self) -> Result<Box<dyn Network>, TrainError> {
         let outputs = self.outputs.iter().map(|output| output.name.clone()).collect();
-        Ok(Box::new(ScriptNetwork::new(open(&self.archive)?, self.places.clone(), outputs)))
+        Ok(Box::new(ScriptNetwork::new(open(&self.archive)?, self.placements.clone(), outputs)))
     }
 
     fn inspect(&self) -> Inspection {
@@ -94,7 +94,9 @@ impl Definition for Script {
 
 /// Refuses a module in which a layer computes with tensors that training does not reach.
 fn check_lists(module: &Module) -> Result<(), TrainError> {
-    let Some(Listed { name, kind }) = module.listed().first() else { return Ok(()) };
+    let Some(ParameterListModule { name, kind }) = module.parameter_list_modules().first() else {
+        return Ok(());
+    };
     let layer = if name.is_empty() { String::new() } else { format!("layer '{name}' of ") };
     Err(TrainError::InvalidSpec(format!(
         "{layer}the TorchScript module is of the kind {kind} and would not learn: TorchScript runs it on a list of its \
@@ -176,11 +178,17 @@ fn probe(
         ))
     })?;
     check_count(found.len(), names)?;
-    // The code may make its tuple in a way that tells no endings.
-    let endings = if module.endings().len() == names.len() { module.endings() } else { &[] };
-    let endings = endings.iter().copied().chain(std::iter::repeat(None));
-    let outputs = names.iter().zip(&found).zip(endings);
-    outputs.map(|((name, tensor), ending)| output(name, tensor, ending)).collect()
+    // The code may make its tuple in a way that tells no activations.
+    let activations = if module.final_activations().len() == names.len() {
+        module.final_activations()
+    } else {
+        &[]
+    };
+    let activations = activations.iter().copied().chain(std::iter::repeat(None));
+    let outputs = names.iter().zip(&found).zip(activations);
+    outputs
+        .map(|((name, tensor), final_activation)| output(name, tensor, final_activation))
+        .collect()
 }
 
 fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
@@ -197,7 +205,7 @@ fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
 fn output(
     name: &str,
     tensor: &Tensor,
-    ending: Option<Ending>,
+    final_activation: Option<FinalActivation>,
 ) -> Result<OutputInspection, TrainError> {
     let (size, kind) = (tensor.size(), tensor.f_kind()?);
     let rows = dimension(PROBE_ROWS)?;
@@ -208,5 +216,10 @@ fn output(
         )));
     }
     let shape = size[1..].iter().map(|&length| length.unsigned_abs() as usize).collect();
-    Ok(OutputInspection { name: name.to_owned(), shape, activation: Activation::None, ending })
+    Ok(OutputInspection {
+        name: name.to_owned(),
+        shape,
+        activation: Activation::None,
+        final_activation,
+    })
 }

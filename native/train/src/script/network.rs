@@ -1,11 +1,11 @@
 //! A TorchScript module that trains and predicts over flat buffers.
 
-use firesteel_core::{Element, Tally};
+use firesteel_core::{BufferKind, Tally};
 use firesteel_script::{Module, ScriptError};
 use tch::{Tensor, no_grad_guard};
 
 use super::check_count;
-use super::places::Places;
+use super::placements::TensorPlacements;
 use crate::error::TrainError;
 use crate::loss::{self, Loss};
 use crate::network::{Batch, Gradient, Network, Replica, Views};
@@ -14,13 +14,13 @@ use crate::raw::dimension;
 /// One module for all replicas that take turns: each has its tensors put in before the module runs.
 pub(super) struct ScriptNetwork {
     module: Module,
-    places: Places,
+    placements: TensorPlacements,
     outputs: Vec<String>,
 }
 
 impl ScriptNetwork {
-    pub(super) fn new(module: Module, places: Places, outputs: Vec<String>) -> Self {
-        Self { module, places, outputs }
+    pub(super) fn new(module: Module, placements: TensorPlacements, outputs: Vec<String>) -> Self {
+        Self { module, placements, outputs }
     }
 
     fn run(&self, training: bool, inputs: &[&Tensor]) -> Result<Vec<Tensor>, ScriptError> {
@@ -46,7 +46,7 @@ impl ScriptNetwork {
 impl Network for ScriptNetwork {
     fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError> {
         let _guard = no_grad_guard();
-        self.places.bind(&self.module, views)?;
+        self.placements.bind(&self.module, views)?;
         // A module may write into what it is given, which may be Spark's memory.
         let own =
             inputs.iter().map(|input| input.f_detach_copy()).collect::<Result<Vec<_>, _>>()?;
@@ -62,7 +62,7 @@ impl Network for ScriptNetwork {
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError> {
         let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
-        self.places.bind(&self.module, replica.views())?;
+        self.placements.bind(&self.module, replica.views())?;
         // Threads share the generator that a module draws from: alone, a task draws the same numbers again.
         tch::manual_seed(replica.draw().cast_signed());
         let outputs = match self.run(true, &inputs) {
@@ -74,9 +74,9 @@ impl Network for ScriptNetwork {
         let weights = batch.weights();
         let labels = batch.labels.iter().map(|column| column.tensor());
         let loss = loss.of(&outputs, labels, weights)?;
-        let entries = self.places.layout().entries();
+        let entries = self.placements.layout().entries();
         let trained: Vec<usize> = (0..entries.len())
-            .filter(|&index| entries[index].element == Element::Parameter)
+            .filter(|&index| entries[index].kind == BufferKind::Parameter)
             .collect();
         let wanted: Vec<&Tensor> =
             trained.iter().map(|&index| replica.views().get(index)).collect();
@@ -87,12 +87,12 @@ impl Network for ScriptNetwork {
             match of_parameter.defined() {
                 true => {
                     gradient.views[index].f_copy_(of_parameter)?;
-                    gradient.reach(index);
+                    gradient.mark_reached(index);
                 }
                 false => drop(gradient.views[index].f_zero_()?),
             }
         }
-        self.places.keep(&self.module, replica.views())?;
+        self.placements.copy_back(&self.module, replica.views())?;
         loss::tally(&loss, weights.map_or(batch.rows() as f64, |weights| weights.sum))
     }
 }

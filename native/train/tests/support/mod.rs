@@ -24,7 +24,7 @@ use firesteel_core::spec::{
 use firesteel_core::{Buffers, CancelFlag, ChannelError, ParamChannel, WorkerId};
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
-use firesteel_train::{TrainError, Worker, WorkerReport, initialise, layout};
+use firesteel_train::{TaskReport, TaskTrainer, TrainError, initialise, layout};
 use serde_json::{Value, json};
 
 use self::cancelling::Cancelling;
@@ -228,7 +228,7 @@ impl Fit {
     }
 
     /// Runs the task over these rows.
-    pub fn run(&self, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+    pub fn run(&self, rows: RecordBatch) -> Result<TaskReport, TrainError> {
         self.run_until(rows, &CancelFlag::new())
     }
 
@@ -236,7 +236,7 @@ impl Fit {
         &self,
         rows: RecordBatch,
         cancel: &CancelFlag,
-    ) -> Result<WorkerReport, TrainError> {
+    ) -> Result<TaskReport, TrainError> {
         let layout = layout(&self.worker.network, &self.worker.data).unwrap();
         let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
             Ok(firesteel_ps::connect(
@@ -247,11 +247,11 @@ impl Fit {
             )?)
         };
         let partition = partition(&self.worker.data, rows);
-        Worker::new(self.worker.clone(), partition).run(&mut connect, cancel)
+        TaskTrainer::new(self.worker.clone(), partition).run(&mut connect, cancel)
     }
 
     /// Runs the task until its worker has committed or saved this often, then cancels it.
-    pub fn run_for(&self, commits: u32, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+    pub fn run_for(&self, commits: u32, rows: RecordBatch) -> Result<TaskReport, TrainError> {
         let cancel = CancelFlag::new();
         let layout = layout(&self.worker.network, &self.worker.data).unwrap();
         let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
@@ -261,12 +261,12 @@ impl Fit {
             Ok(Box::new(Cancelling { channel, commits: Some(commits), scores: None, cancel }))
         };
         let partition = partition(&self.worker.data, rows);
-        Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
+        TaskTrainer::new(self.worker.clone(), partition).run(&mut connect, &cancel)
     }
 
     /// Runs one of several tasks: `workers` workers over these rows, the first attempt at partition `partition`, cancelled
     /// after that many commits, rounds or saves of its workers.
-    pub fn run_task(&self, task: Task, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+    pub fn run_task(&self, task: Task, rows: RecordBatch) -> Result<TaskReport, TrainError> {
         let mut spec = self.worker.clone();
         (spec.partition, spec.workers_in_task, spec.attempt) =
             (task.partition, task.workers, task.attempt);
@@ -284,7 +284,7 @@ impl Fit {
             Ok(Box::new(Cancelling { channel, commits, scores, cancel: cancel.clone() }))
         };
         let partition = partition(&spec.data, rows);
-        Worker::new(spec, partition).run(&mut connect, &cancel)
+        TaskTrainer::new(spec, partition).run(&mut connect, &cancel)
     }
 
     pub fn weights(&self) -> (Vec<f32>, Buffers) {

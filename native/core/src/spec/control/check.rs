@@ -1,6 +1,6 @@
 //! The ranges of the training controls.
 
-use super::{ClippingSpec, ControlSpec, Measured, Monitor, ScheduleSpec, StoppingSpec};
+use super::{ClippingSpec, ControlSpec, Monitor, ReportedMetric, ScheduleSpec, StoppingSpec};
 use crate::error::{Coded, ErrorCode};
 use crate::spec::{DataSpec, LabelKind, LabelSpec, ValidationSpec};
 
@@ -98,7 +98,7 @@ impl ControlSpec {
             let problem = format!("asks for {first}, but no rows are held out for validation");
             return Err(ControlError::new("metrics", problem));
         }
-        let measured = self.measured(labels, outputs)?;
+        let measured = self.reported_metrics(labels, outputs)?;
         self.stopping.check()?;
         let mut monitors = vec![("stopping.monitor", &self.stopping.monitor)];
         if let ScheduleSpec::Plateau { monitor, .. } = &self.schedule {
@@ -136,7 +136,7 @@ impl ControlSpec {
     fn check_monitor(
         option: &str,
         monitor: Option<&Monitor>,
-        measured: &[Measured],
+        measured: &[ReportedMetric],
         validated: bool,
     ) -> Result<(), ControlError> {
         let Some(monitor) = monitor else { return Ok(()) };
@@ -349,7 +349,7 @@ mod tests {
             let controls: ControlSpec = serde_json::from_value(document).unwrap();
             let outputs = ["shares", "value", "other"].map(str::to_owned);
             let labels = [class(3), number(), number()].concat();
-            let measured = controls.measured(&labels, &outputs).unwrap();
+            let measured = controls.reported_metrics(&labels, &outputs).unwrap();
             measured.into_iter().map(|one| (one.name, one.label)).collect::<Vec<_>>()
         };
         let losses = [("shares_loss", 0), ("value_loss", 1), ("other_loss", 2)];

@@ -2,14 +2,14 @@
 //! smoothing, metrics and when to stop.
 
 mod check;
-mod measured;
 mod metric;
+mod reported_metric;
 
 use serde::{Deserialize, Serialize};
 
 pub use check::ControlError;
-pub use measured::{Measure, Measured};
 pub use metric::{Direction, Metric, Monitor, OutputMetric};
+pub use reported_metric::{MetricKind, ReportedMetric};
 
 /// All training controls; what is absent does nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -173,13 +173,13 @@ impl ControlSpec {
 
     /// Whether anything is decided when an epoch ends, beside what validation rows ask for.
     #[must_use]
-    pub fn judges_epochs(&self) -> bool {
-        matches!(self.schedule, ScheduleSpec::Plateau { .. }) || self.stopping.judges_epochs()
+    pub fn monitors_epochs(&self) -> bool {
+        matches!(self.schedule, ScheduleSpec::Plateau { .. }) || self.stopping.monitors_epochs()
     }
 }
 
 impl StoppingSpec {
-    fn judges_epochs(&self) -> bool {
+    fn monitors_epochs(&self) -> bool {
         self.patience.is_some()
             || self.restore_best
             || self.target_loss.is_some()
@@ -198,7 +198,7 @@ mod tests {
         let spec: ControlSpec = serde_json::from_value(json!({})).unwrap();
         assert_eq!(spec, ControlSpec::default());
         assert_eq!(spec.schedule, ScheduleSpec::Constant {});
-        assert!(!spec.judges_epochs());
+        assert!(!spec.monitors_epochs());
     }
 
     #[test]
@@ -216,7 +216,7 @@ mod tests {
         });
         let spec: ControlSpec = serde_json::from_value(document.clone()).unwrap();
         assert_eq!(serde_json::to_value(&spec).unwrap(), document);
-        assert!(spec.judges_epochs());
+        assert!(spec.monitors_epochs());
     }
 
     #[test]

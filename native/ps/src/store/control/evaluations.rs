@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use firesteel_core::judge::{Judge, StopReason};
+use firesteel_core::epoch_monitor::{EpochMonitor, StopReason};
 use firesteel_core::metrics::{MetricSet, MetricSums};
 use firesteel_core::spec::{ControlError, Monitor, ServerSpec};
 use firesteel_core::{Answer, Assignment, ErrorCode, WorkerId};
@@ -29,7 +29,7 @@ pub(crate) use self::saved::SavedEvaluations;
 /// The ends of a fit's epochs.
 #[derive(Debug)]
 pub(crate) struct Evaluations {
-    judge: Judge,
+    judge: EpochMonitor,
     set: MetricSet,
     /// Whether rows are held out.
     pub(super) validated: bool,
@@ -97,12 +97,12 @@ impl Evaluations {
     pub(crate) fn new(spec: &ServerSpec) -> Result<Option<Self>, ControlError> {
         let ServerSpec { controls, data, network, .. } = spec;
         let validated = data.validation.is_some();
-        let judged = controls.judges_epochs();
+        let judged = controls.monitors_epochs();
         if !(validated || judged) {
             return Ok(None);
         }
         Ok(Some(Self {
-            judge: Judge::new(controls, validated),
+            judge: EpochMonitor::new(controls, validated),
             set: MetricSet::new(controls, &data.labels, network.outputs())?,
             validated,
             judged,
@@ -286,7 +286,7 @@ impl Control {
         let training =
             total.filter(|tally| tally.weight > 0.0).map(|tally| tally.loss / tally.weight);
         let set = &evaluations.set;
-        let verdict = evaluations.judge.judge(|monitor| match monitor {
+        let verdict = evaluations.judge.update(|monitor| match monitor {
             Monitor::TrainingLoss => training,
             other => set.monitored(&sums, other),
         });

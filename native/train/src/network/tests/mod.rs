@@ -9,7 +9,7 @@ mod shapes;
 use std::collections::BTreeMap;
 
 use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
-use firesteel_core::{Buffers, Element};
+use firesteel_core::{BufferKind, Buffers};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ impl Case {
     }
 
     fn of_graph(graph: Graph, rows: usize) -> Self {
-        let floats = graph.layout.len_of(Element::FloatBuffer);
+        let floats = graph.layout.len_of(BufferKind::FloatBuffer);
         let values = graph.inputs.iter().enumerate().map(|(seed, input)| {
             let count = rows * input.shape.iter().product::<usize>();
             let numbers = noise(count, 40 + seed as u64);
@@ -91,7 +91,7 @@ impl Case {
             parameters: noise(graph.layout.parameters(), 1).iter().map(|x| x * 0.5).collect(),
             buffers: Buffers {
                 floats: noise(floats, 2).iter().map(|x| x.abs() + 0.5).collect(),
-                integers: vec![3; graph.layout.len_of(Element::IntegerBuffer)],
+                integers: vec![3; graph.layout.len_of(BufferKind::IntegerBuffer)],
             },
             inputs,
             rows,
@@ -148,12 +148,12 @@ impl Case {
     fn state(&self) -> Vec<Value> {
         let value = |entry: &firesteel_core::TensorEntry| {
             let range = entry.offset..entry.offset + entry.len;
-            let values = match entry.element {
-                Element::Parameter => json!(self.parameters[range]),
-                Element::FloatBuffer => json!(self.buffers.floats[range]),
-                Element::IntegerBuffer => json!(self.buffers.integers[range]),
+            let values = match entry.kind {
+                BufferKind::Parameter => json!(self.parameters[range]),
+                BufferKind::FloatBuffer => json!(self.buffers.floats[range]),
+                BufferKind::IntegerBuffer => json!(self.buffers.integers[range]),
             };
-            let integer = entry.element == Element::IntegerBuffer;
+            let integer = entry.kind == BufferKind::IntegerBuffer;
             json!({"name": entry.name, "shape": entry.shape, "values": values, "integer": integer})
         };
         self.graph.layout.entries().iter().map(value).collect()
@@ -263,8 +263,8 @@ impl Case {
         replica.copy_buffers(&mut buffers);
         for entry in self.graph.layout.entries() {
             let range = entry.offset..entry.offset + entry.len;
-            match entry.element {
-                Element::Parameter => {
+            match entry.kind {
+                BufferKind::Parameter => {
                     close(
                         about,
                         &entry.name,
@@ -272,10 +272,10 @@ impl Case {
                         &answer.gradient[&entry.name],
                     );
                 }
-                Element::FloatBuffer => {
+                BufferKind::FloatBuffer => {
                     close(about, &entry.name, &buffers.floats[range], &answer.state[&entry.name]);
                 }
-                Element::IntegerBuffer => {
+                BufferKind::IntegerBuffer => {
                     assert_eq!(
                         buffers.integers[range][0] as f64, answer.state[&entry.name][0],
                         "{about}"
@@ -285,7 +285,7 @@ impl Case {
         }
         assert_eq!(
             answer.gradient.len(),
-            self.graph.layout.of(Element::Parameter).count(),
+            self.graph.layout.of(BufferKind::Parameter).count(),
             "{about}"
         );
     }

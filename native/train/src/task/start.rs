@@ -3,57 +3,58 @@
 use firesteel_core::{Buffers, ParamChannel, Position, Registration, WorkerId, optimizer};
 
 use super::Training;
-use super::link::{Exchange, Link};
-use super::member::{Member, State};
-use super::report::MemberReport;
+use super::exchange::{ExchangeBuffers, ExchangeHandle};
+use super::report::WorkerReport;
+use super::worker::{Worker, WorkerPhase};
 use crate::error::TrainError;
 use crate::network::Replica;
 
 impl Training<'_> {
     /// A worker with its lease.
-    pub(super) fn member(
+    pub(super) fn worker(
         &self,
         id: WorkerId,
         mut channel: Box<dyn ParamChannel>,
-    ) -> Result<Member, TrainError> {
-        let shard = self.partition.shard(id.index, self.spec.workers_in_task)?;
-        let batches = u32::try_from(shard.len().div_ceil(self.spec.batch_size)).map_err(|_| {
+    ) -> Result<Worker, TrainError> {
+        let rows = self.partition.worker_rows(id.index, self.spec.workers_in_task)?;
+        let batches = u32::try_from(rows.len().div_ceil(self.spec.batch_size)).map_err(|_| {
             TrainError::Internal("more mini-batches than a position counts".to_owned())
         })?;
         let held_out = self.partition.held_out(id.index, self.spec.workers_in_task)?;
         let parameters = self.layout().parameters();
-        let report = MemberReport {
+        let report = WorkerReport {
             index: id.index,
-            rows: shard.len() as u64,
+            rows: rows.len() as u64,
             held_out: held_out.len() as u64,
-            content: format!("{:016x}", shard.content(self.spec.shuffle)),
-            ..MemberReport::default()
+            content: format!("{:016x}", rows.content(self.spec.shuffle)),
+            ..WorkerReport::default()
         };
         let optimizer = optimizer::build(&self.spec.optimizer, parameters)?;
         let granted = channel.register(&Registration {
             worker: id,
             attempt: self.spec.attempt,
-            rows: shard.len() as u64,
-            content: shard.content(self.spec.shuffle),
+            rows: rows.len() as u64,
+            content: rows.content(self.spec.shuffle),
             batches,
             held_out: held_out.len() as u64,
         })?;
         let overlap = self.strategy.overlaps();
-        let exchange = Exchange::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
-        Ok(Member {
+        let exchange =
+            ExchangeBuffers::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
+        Ok(Worker {
             id,
-            link: Link::new(channel, exchange, overlap)?,
+            exchange: ExchangeHandle::new(channel, exchange, overlap)?,
             replica: Replica::new(&*self.definition)?,
             optimizer,
             rule: self.strategy.worker(parameters, granted.workers),
-            shard,
+            rows,
             held_out,
             batches,
             position: granted.position,
             order: None,
             sequence: 0,
             reductions: 0,
-            state: State::Training,
+            phase: WorkerPhase::Training,
             report,
         })
     }
@@ -61,14 +62,14 @@ impl Training<'_> {
     /// The first weights of a worker that trains a model of its own and has not begun, unless all start from given ones.
     pub(super) fn own_weights(
         &self,
-        member: &Member,
+        worker: &Worker,
     ) -> Result<Option<(Vec<f32>, Buffers)>, TrainError> {
-        let begins = member.position == Position::default();
+        let begins = worker.position == Position::default();
         if !self.strategy.keeps_members() || !begins || self.spec.given_weights {
             return Ok(None);
         }
         // A number that no other worker has, however many share a task.
-        let number = u64::from(member.id.partition) + (u64::from(member.id.index) << 32);
+        let number = u64::from(worker.id.partition) + (u64::from(worker.id.index) << 32);
         let seed = self.spec.seed.wrapping_add(number);
         self.definition.initial(seed).map(Some)
     }

@@ -5,12 +5,12 @@ use tch::Tensor;
 
 use crate::error::TrainError;
 use crate::graph;
+use crate::input_column::InputColumn;
 use crate::network::{Block, Column};
 use crate::raw::{Borrowed, dimension, lengths};
-use crate::source::Source;
 
 /// Memory for one input, kept from batch to batch.
-pub(super) struct Room {
+pub(super) struct InputBuffer {
     shape: Vec<usize>,
     integers: bool,
     capacity: usize,
@@ -19,7 +19,7 @@ pub(super) struct Room {
 
 /// An input of a batch.
 pub(super) enum Input<'a> {
-    /// In the room's memory.
+    /// In the buffer's memory.
     Copied(&'a Tensor),
     /// Where Arrow has it.
     InPlace(Borrowed<'a>),
@@ -34,7 +34,7 @@ impl Input<'_> {
     }
 }
 
-impl Room {
+impl InputBuffer {
     pub(super) fn new(input: &graph::Input) -> Self {
         let (shape, integers) = (input.shape.clone(), input.integer);
         Self { shape, integers, capacity: 0, column: None }
@@ -44,7 +44,7 @@ impl Room {
     pub(super) fn input<'a>(
         &'a mut self,
         batch: &'a Batch<'_>,
-        source: &Source,
+        source: &InputColumn,
     ) -> Result<Input<'a>, TrainError> {
         let rows = batch.rows();
         if let Some(values) = batch.contiguous_f32(source.index).filter(|_| !self.integers) {

@@ -9,13 +9,13 @@ use super::Learning;
 /// What the workers of a task did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WorkerReport {
+pub struct TaskReport {
     /// The partition of the task.
     pub partition: u32,
     /// Spark's `taskAttemptId`.
     pub attempt: i64,
     /// The workers of the task.
-    pub workers: Vec<MemberReport>,
+    pub workers: Vec<WorkerReport>,
     /// Signs of whether they learnt; none where they trained nothing.
     pub learning: Option<Learning>,
     /// Where the time went.
@@ -25,7 +25,7 @@ pub struct WorkerReport {
 /// What one worker did in this attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MemberReport {
+pub struct WorkerReport {
     /// The worker's index in its task.
     pub index: u32,
     /// The number of its rows.

@@ -5,7 +5,7 @@ use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec
 use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
 use crate::graph::show;
-use crate::inspect::{Activation, Ending, Inspection, OutputInspection};
+use crate::inspect::{Activation, FinalActivation, Inspection, OutputInspection};
 
 /// Checks that losses fit a network and its labels, all in the outputs' order.
 ///
@@ -55,21 +55,21 @@ impl Loss {
             )));
         }
         let terms = outputs.iter().zip(labels).zip(losses).map(|((output, label), term)| {
-            Fit { loss: &term.loss, weight: term.weight, output, label }.term()
+            LossCheck { loss: &term.loss, weight: term.weight, output, label }.term()
         });
         let terms = terms.collect::<Result<_, _>>()?;
         Ok(Self { terms, class_weights: Vec::new(), weighs_inside: false })
     }
 }
 
-struct Fit<'a> {
+struct LossCheck<'a> {
     loss: &'a LossSpec,
     weight: f64,
     output: &'a OutputInspection,
     label: &'a LabelSpec,
 }
 
-impl Fit<'_> {
+impl LossCheck<'_> {
     fn term(&self) -> Result<Term, TrainError> {
         if !(self.weight.is_finite() && self.weight > 0.0) {
             return Err(TrainError::InvalidSpec(format!(
@@ -78,7 +78,7 @@ impl Fit<'_> {
             )));
         }
         let size = self.output.shape.iter().product();
-        if learns_numbers(self.loss) || self.output.ending.is_some() {
+        if learns_numbers(self.loss) || self.output.final_activation.is_some() {
             self.logit()?;
         }
         let (formula, activation, target) = match *self.loss {
@@ -130,10 +130,14 @@ impl Fit<'_> {
     }
 
     fn error(&self, problem: &str) -> TrainError {
-        let activation = match (self.output.activation, self.output.ending) {
-            (Activation::Softmax, _) | (_, Some(Ending::Softmax)) => " and ends in Softmax",
-            (Activation::Sigmoid, _) | (_, Some(Ending::Sigmoid)) => " and ends in Sigmoid",
-            (_, Some(Ending::LogSoftmax)) => " and ends in LogSoftmax",
+        let activation = match (self.output.activation, self.output.final_activation) {
+            (Activation::Softmax, _) | (_, Some(FinalActivation::Softmax)) => {
+                " and ends in Softmax"
+            }
+            (Activation::Sigmoid, _) | (_, Some(FinalActivation::Sigmoid)) => {
+                " and ends in Sigmoid"
+            }
+            (_, Some(FinalActivation::LogSoftmax)) => " and ends in LogSoftmax",
             (Activation::None, None) => "",
         };
         let label = match self.label.kind {
@@ -166,14 +170,18 @@ impl Fit<'_> {
 
     fn takes_what_ends(&self, activation: Activation) -> Result<(), TrainError> {
         let likelihood = matches!(self.loss, LossSpec::NllLoss {});
-        let (layer, remedy) = match (activation, self.output.ending) {
+        let (layer, remedy) = match (activation, self.output.final_activation) {
             // The logarithm of a softmax is its own.
-            (_, None) | (Activation::Softmax, Some(Ending::LogSoftmax)) => return Ok(()),
-            (_, Some(Ending::Softmax)) if likelihood => ("Softmax", "put LogSoftmax in its place"),
-            (_, Some(Ending::Sigmoid)) if likelihood => ("Sigmoid", "put LogSoftmax in its place"),
-            (_, Some(Ending::Softmax)) => ("Softmax", "leave it out"),
-            (_, Some(Ending::Sigmoid)) => ("Sigmoid", "leave it out"),
-            (_, Some(Ending::LogSoftmax)) => ("LogSoftmax", "leave it out"),
+            (_, None) | (Activation::Softmax, Some(FinalActivation::LogSoftmax)) => return Ok(()),
+            (_, Some(FinalActivation::Softmax)) if likelihood => {
+                ("Softmax", "put LogSoftmax in its place")
+            }
+            (_, Some(FinalActivation::Sigmoid)) if likelihood => {
+                ("Sigmoid", "put LogSoftmax in its place")
+            }
+            (_, Some(FinalActivation::Softmax)) => ("Softmax", "leave it out"),
+            (_, Some(FinalActivation::Sigmoid)) => ("Sigmoid", "leave it out"),
+            (_, Some(FinalActivation::LogSoftmax)) => ("LogSoftmax", "leave it out"),
         };
         let wanted = if likelihood { "log-probabilities" } else { "logits" };
         Err(self.error(&format!(
@@ -189,7 +197,7 @@ impl Fit<'_> {
         if !single || !is_class || self.output.activation != Activation::None {
             return Ok(());
         }
-        Err(self.error(match self.output.ending {
+        Err(self.error(match self.output.final_activation {
             Some(_) => {
                 "a classifier reads its single output as the logit of class 1: leave the activation out, with the loss \
                  binary_cross_entropy_with_logits"

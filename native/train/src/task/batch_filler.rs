@@ -5,25 +5,29 @@ use firesteel_data::{Partition, Scope};
 
 use crate::definition::Definition;
 use crate::error::TrainError;
+use crate::input_column::InputColumn;
 use crate::loss::{Loss, Target};
 use crate::network::{Batch, Column};
-use crate::source::Source;
 
 /// Where the columns of a mini-batch come from.
-pub(super) struct Filler {
-    inputs: Vec<Source>,
+pub(super) struct BatchFiller {
+    inputs: Vec<InputColumn>,
     loss: Loss,
     /// Class indices on their way to numbers.
     classes: Vec<i64>,
 }
 
-impl Filler {
+impl BatchFiller {
     pub(super) fn new(
         definition: &dyn Definition,
         data: &DataSpec,
         loss: &Loss,
     ) -> Result<Self, TrainError> {
-        Ok(Self { inputs: Source::of(definition, data)?, loss: loss.clone(), classes: Vec::new() })
+        Ok(Self {
+            inputs: InputColumn::of(definition, data)?,
+            loss: loss.clone(),
+            classes: Vec::new(),
+        })
     }
 
     /// Makes `batch` the mini-batch of these rows of the partition.

@@ -1,34 +1,34 @@
 //! The training of one task: its workers in turn over the task's rows, a window each. In a strategy with rounds all of them
 //! contribute before any waits.
 
+mod batch_filler;
 mod evaluate;
-mod fill;
+mod exchange;
 mod finite;
 mod learning;
-mod link;
-mod member;
 mod report;
 mod start;
+mod worker;
 
 use std::sync::Arc;
 
 use firesteel_core::clipping::clip;
-use firesteel_core::schedule::{Moment, learning_rate};
+use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::WorkerSpec;
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Coded, Element, ErrorCode, FlushDenormals,
-    ParamChannel, ParamLayout, Position, Rhythm, Span, Strategy, Tally, WorkerId, strategy,
+    Answer, BufferKind, Buffers, CancelFlag, ChannelError, Coded, CommitSchedule, ErrorCode,
+    FlushDenormals, ParamChannel, ParamLayout, Position, Span, Strategy, Tally, WorkerId, strategy,
 };
 use firesteel_data::Partition;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use self::batch_filler::BatchFiller;
 use self::evaluate::Evaluator;
-use self::fill::Filler;
-use self::learning::Untouched;
+use self::learning::ZeroGradients;
 pub use self::learning::{Learning, OutputSample, Sample};
-use self::member::{Member, Scratch, State, Terms, Window};
 use self::report::Clock;
-pub use self::report::{MemberReport, Seconds, WorkerReport};
+pub use self::report::{Seconds, TaskReport, WorkerReport};
+use self::worker::{FitOptions, Scratch, TrainedWindow, Worker, WorkerPhase};
 use crate::definition::{Definition, define_over};
 use crate::error::TrainError;
 use crate::loss::Loss;
@@ -40,12 +40,12 @@ pub type Connect<'a> = &'a mut dyn FnMut(WorkerId) -> Result<Box<dyn ParamChanne
 
 /// The workers of one task.
 #[derive(Debug)]
-pub struct Worker {
+pub struct TaskTrainer {
     spec: WorkerSpec,
     partition: Arc<Partition>,
 }
 
-impl Worker {
+impl TaskTrainer {
     /// The workers that `spec` describes, over the rows of a partition, which those of other fits may share.
     #[must_use]
     pub fn new(spec: WorkerSpec, partition: impl Into<Arc<Partition>>) -> Self {
@@ -59,17 +59,13 @@ impl Worker {
     /// [`TrainError::Data`] at a value that the network cannot take; [`TrainError::Diverged`] when the loss, a parameter or
     /// a buffer is NaN or infinite; [`TrainError::Channel`] as the channel fails; [`TrainError::Cancelled`]. The first
     /// three a retry would meet again, so the driver is told to fail the fit.
-    pub fn run(
-        &self,
-        connect: Connect<'_>,
-        cancel: &CancelFlag,
-    ) -> Result<WorkerReport, TrainError> {
+    pub fn run(&self, connect: Connect<'_>, cancel: &CancelFlag) -> Result<TaskReport, TrainError> {
         torch::set_threads(self.spec.threads);
         let _flush = FlushDenormals::new();
-        let mut members = Vec::new();
-        let result = self.train(connect, cancel, &mut members);
+        let mut workers = Vec::new();
+        let result = self.train(connect, cancel, &mut workers);
         if let Err(error) = &result {
-            self.tell_driver(error, connect, members.first_mut());
+            self.tell_driver(error, connect, workers.first_mut());
         }
         result
     }
@@ -78,47 +74,47 @@ impl Worker {
         &self,
         connect: Connect<'_>,
         cancel: &CancelFlag,
-        members: &mut Vec<Member>,
-    ) -> Result<WorkerReport, TrainError> {
+        workers: &mut Vec<Worker>,
+    ) -> Result<TaskReport, TrainError> {
         let mut clock = Clock::start();
         let mut training = Training::new(&self.spec, &self.partition, cancel)?;
         for index in 0..self.spec.workers_in_task {
             let id = WorkerId { partition: self.spec.partition, index };
-            let member = training.member(id, connect(id)?)?;
-            members.push(member);
+            let worker = training.worker(id, connect(id)?)?;
+            workers.push(worker);
         }
         clock.computed();
-        for member in members.iter_mut() {
-            let own = training.own_weights(member)?;
-            member.join(self.spec.epochs, &mut training.scratch, own)?;
+        for worker in workers.iter_mut() {
+            let own = training.own_weights(worker)?;
+            worker.begin(self.spec.epochs, &mut training.scratch, own)?;
         }
         clock.waited();
-        while members.iter().any(|member| member.state != State::Finished) {
-            for index in 0..members.len() {
-                if members[index].state == State::Training {
-                    training.window(members, index, &mut clock)?;
-                    training.after_window(members, index, &mut clock)?;
+        while workers.iter().any(|worker| worker.phase != WorkerPhase::Finished) {
+            for index in 0..workers.len() {
+                if workers[index].phase == WorkerPhase::Training {
+                    training.window(workers, index, &mut clock)?;
+                    training.after_window(workers, index, &mut clock)?;
                 }
             }
-            for index in 0..members.len() {
-                if members[index].state == State::InRound {
-                    training.close_round(&mut members[index], &mut clock)?;
-                    training.after_window(members, index, &mut clock)?;
+            for index in 0..workers.len() {
+                if workers[index].phase == WorkerPhase::InRound {
+                    training.close_round(&mut workers[index], &mut clock)?;
+                    training.after_window(workers, index, &mut clock)?;
                 }
             }
-            training.serve_all(members, &mut clock)?;
+            training.evaluate_waiting(workers, &mut clock)?;
         }
-        Ok(WorkerReport {
+        Ok(TaskReport {
             partition: self.spec.partition,
             attempt: self.spec.attempt,
-            workers: members.iter().map(|member| member.report.clone()).collect(),
-            learning: training.learning(members),
+            workers: workers.iter().map(|worker| worker.report.clone()).collect(),
+            learning: training.learning(workers),
             seconds: clock.seconds(),
         })
     }
 
     /// Tells the driver of an error that a retry would meet again.
-    fn tell_driver(&self, error: &TrainError, connect: Connect<'_>, member: Option<&mut Member>) {
+    fn tell_driver(&self, error: &TrainError, connect: Connect<'_>, worker: Option<&mut Worker>) {
         if !matches!(
             error.code(),
             ErrorCode::InvalidSpec | ErrorCode::InvalidData | ErrorCode::Diverged
@@ -126,7 +122,7 @@ impl Worker {
             return;
         }
         let message = error.to_string();
-        let told = match member.and_then(|member| member.link.here().ok()) {
+        let told = match worker.and_then(|worker| worker.exchange.wait_idle().ok()) {
             Some((channel, _)) => channel.abort(error.code(), &message),
             None => connect(WorkerId { partition: self.spec.partition, index: 0 })
                 .and_then(|mut channel| channel.abort(error.code(), &message)),
@@ -148,8 +144,8 @@ struct Training<'a> {
     loss: Loss,
     network: Box<dyn Network>,
     gradient: Gradient,
-    untouched: Untouched,
-    filler: Filler,
+    zero_gradients: ZeroGradients,
+    filler: BatchFiller,
     batch: Batch,
     scratch: Scratch,
     /// Where something follows from the end of an epoch.
@@ -182,19 +178,19 @@ impl<'a> Training<'a> {
         let capacity = spec.batch_size.min(partition.rows_to_train()).max(1);
         let batch = Batch::new(&*definition, &loss, spec.data.weight.is_some(), capacity)?;
         let buffers = Buffers {
-            floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
-            integers: vec![0; layout.len_of(Element::IntegerBuffer)],
+            floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
+            integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
         };
         Ok(Self {
             spec,
             partition,
             cancel,
             strategy,
-            filler: Filler::new(&*definition, &spec.data, &loss)?,
+            filler: BatchFiller::new(&*definition, &spec.data, &loss)?,
             scratch: Scratch::new(layout, &buffers),
             network: definition.network()?,
             gradient: Gradient::new(&*definition)?,
-            untouched: Untouched::new(layout),
+            zero_gradients: ZeroGradients::new(layout),
             evaluator: Evaluator::new(spec, &*definition, &loss, partition.rows())?,
             loss,
             batch,
@@ -209,76 +205,78 @@ impl<'a> Training<'a> {
     /// Trains one window of a worker and commits it.
     fn window(
         &mut self,
-        members: &mut [Member],
+        workers: &mut [Worker],
         index: usize,
         clock: &mut Clock,
     ) -> Result<(), TrainError> {
-        let start = members[index].position;
-        let batches = members[index].batches;
-        let end = match self.strategy.rhythm() {
-            Rhythm::Window(window) | Rhythm::Round(window) => {
+        let start = workers[index].position;
+        let batches = workers[index].batches;
+        let end = match self.strategy.commit_schedule() {
+            CommitSchedule::Window(window) | CommitSchedule::Round(window) => {
                 start.batch.saturating_add(window.get()).min(batches)
             }
-            Rhythm::Save => batches,
+            CommitSchedule::Save => batches,
         };
         let mut window =
-            Window { span: Span { start, batches: 0, rows: 0 }, tally: Tally::default() };
+            TrainedWindow { span: Span { start, batches: 0, rows: 0 }, tally: Tally::default() };
         for batch in start.batch..end {
             if self.cancel.is_cancelled() {
                 return Err(TrainError::Cancelled);
             }
-            let (rows, tally) = self.step(&mut members[index], batch, clock)?;
+            let (rows, tally) = self.step(&mut workers[index], batch, clock)?;
             window.span.batches += 1;
             window.span.rows += rows;
             window.tally.add(tally);
-            let answer = beat(members, index, &window)?;
+            let answer = heartbeat_all(workers, index, &window)?;
             clock.waited();
-            members[index].hear(answer);
-            if answer.stop || (answer.evaluation && self.serve(members, index, clock)?) {
-                return self.close(&mut members[index], window, clock, true);
+            workers[index].note_reductions(answer);
+            if answer.stop
+                || (answer.evaluation && self.evaluate_assigned(workers, index, clock)?)
+            {
+                return self.close(&mut workers[index], window, clock, true);
             }
         }
-        self.close(&mut members[index], window, clock, false)
+        self.close(&mut workers[index], window, clock, false)
     }
 
     /// Scores held-out rows if an epoch has ended.
     fn after_window(
         &mut self,
-        members: &mut [Member],
+        workers: &mut [Worker],
         index: usize,
         clock: &mut Clock,
     ) -> Result<(), TrainError> {
-        let member = &members[index];
-        let ended = member.position.batch == 0 && member.state == State::Training;
-        if ended && self.serve(members, index, clock)? {
-            members[index].stop()?;
+        let worker = &workers[index];
+        let ended = worker.position.batch == 0 && worker.phase == WorkerPhase::Training;
+        if ended && self.evaluate_assigned(workers, index, clock)? {
+            workers[index].stop()?;
         }
         Ok(())
     }
 
     fn close(
         &mut self,
-        member: &mut Member,
-        window: Window,
+        worker: &mut Worker,
+        window: TrainedWindow,
         clock: &mut Clock,
         stop: bool,
     ) -> Result<(), TrainError> {
         let last = window.span.start.batch + window.span.batches - 1;
-        member.check_finite(self.layout(), last)?;
+        worker.check_finite(self.layout(), last)?;
         clock.computed();
-        let terms = Terms { strategy: &*self.strategy, epochs: self.spec.epochs };
-        member.close(window, terms, &mut self.scratch)?;
-        if stop && member.state == State::Training {
-            member.stop()?;
+        let fit = FitOptions { strategy: &*self.strategy, epochs: self.spec.epochs };
+        worker.close(window, fit, &mut self.scratch)?;
+        if stop && worker.phase == WorkerPhase::Training {
+            worker.stop()?;
         }
         clock.waited();
         Ok(())
     }
 
     /// Waits until the round of a worker is closed.
-    fn close_round(&mut self, member: &mut Member, clock: &mut Clock) -> Result<(), TrainError> {
-        let terms = Terms { strategy: &*self.strategy, epochs: self.spec.epochs };
-        member.close_round(terms, &mut self.scratch)?;
+    fn close_round(&mut self, worker: &mut Worker, clock: &mut Clock) -> Result<(), TrainError> {
+        let fit = FitOptions { strategy: &*self.strategy, epochs: self.spec.epochs };
+        worker.close_round(fit, &mut self.scratch)?;
         clock.waited();
         Ok(())
     }
@@ -286,48 +284,48 @@ impl<'a> Training<'a> {
     /// Trains one mini-batch; gives its rows and their losses.
     fn step(
         &mut self,
-        member: &mut Member,
+        worker: &mut Worker,
         batch: u32,
         clock: &mut Clock,
     ) -> Result<(u64, Tally), TrainError> {
         let size = self.spec.batch_size;
-        let order = member.order(self.spec.seed, self.spec.shuffle);
+        let order = worker.order(self.spec.seed, self.spec.shuffle);
         let first = batch as usize * size;
         let rows = &order[first..order.len().min(first.saturating_add(size))];
         self.filler.fill(&mut self.batch, self.partition, rows)?;
         clock.gathered();
         let trained = rows.len() as u64;
-        member.rule.look_ahead(member.replica.parameters_mut());
-        member.replica.seed(self.seed_of(member.id, member.position.epoch, batch));
+        worker.rule.look_ahead(worker.replica.parameters_mut());
+        worker.replica.seed(self.seed_of(worker.id, worker.position.epoch, batch));
         let tally = self.network.forward_backward(
-            &mut member.replica,
+            &mut worker.replica,
             &self.batch,
             &self.loss,
             &mut self.gradient,
         )?;
         if !tally.loss.is_finite() {
-            return Err(member.diverged("the loss", tally.loss, batch));
+            return Err(worker.diverged("the loss", tally.loss, batch));
         }
-        self.untouched.see(self.definition.layout(), &self.gradient);
+        self.zero_gradients.update(self.definition.layout(), &self.gradient);
         if !self.strategy.steps_on_server() {
             clip(&self.spec.controls.clipping, self.gradient.flat_mut());
-            member.optimizer.set_learning_rate(self.rate(member, batch));
+            worker.optimizer.set_learning_rate(self.rate(worker, batch));
         }
-        let Member { rule, replica, optimizer, .. } = member;
+        let Worker { rule, replica, optimizer, .. } = worker;
         rule.step(replica.parameters_mut(), self.gradient.flat(), &mut **optimizer);
-        member.report.batches += 1;
-        member.report.rows_trained += trained;
+        worker.report.batches += 1;
+        worker.report.rows_trained += trained;
         clock.computed();
         Ok((trained, tally))
     }
 
     /// The learning rate of a mini-batch.
-    fn rate(&self, member: &Member, batch: u32) -> f64 {
+    fn rate(&self, worker: &Worker, batch: u32) -> f64 {
         let WorkerSpec { controls, optimizer, .. } = self.spec;
-        let Member { position, batches, reductions, .. } = *member;
-        let moment = Moment { epoch: position.epoch, batch, batches, reductions };
+        let Worker { position, batches, reductions, .. } = *worker;
+        let step = TrainingStep { epoch: position.epoch, batch, batches, reductions };
         let base = optimizer.learning_rate();
-        learning_rate(&controls.schedule, controls.warmup.as_ref(), base, moment)
+        learning_rate(&controls.schedule, controls.warmup.as_ref(), base, step)
     }
 
     /// The seed of a mini-batch's dropout: a retry that comes back to it draws the same masks.
@@ -343,18 +341,22 @@ impl<'a> Training<'a> {
 }
 
 /// Renews the leases of all workers of the task while one of them trains; gives what that one was answered.
-fn beat(members: &mut [Member], index: usize, window: &Window) -> Result<Answer, TrainError> {
+fn heartbeat_all(
+    workers: &mut [Worker],
+    index: usize,
+    window: &TrainedWindow,
+) -> Result<Answer, TrainError> {
     let mut answer = Answer::default();
-    for (other, member) in members.iter_mut().enumerate() {
+    for (other, worker) in workers.iter_mut().enumerate() {
         if other == index {
             let start = window.span.start;
             let next = Position { epoch: start.epoch, batch: start.batch + window.span.batches };
-            if let Some(channel) = member.link.idle()? {
+            if let Some(channel) = worker.exchange.try_idle()? {
                 answer = channel.heartbeat(next, window.span.rows, window.tally)?;
             }
-        } else if member.state != State::Finished {
-            let position = member.position;
-            if let Some(channel) = member.link.idle()? {
+        } else if worker.phase != WorkerPhase::Finished {
+            let position = worker.position;
+            if let Some(channel) = worker.exchange.try_idle()? {
                 channel.heartbeat(position, 0, Tally::default())?;
             }
         }
@@ -363,10 +365,10 @@ fn beat(members: &mut [Member], index: usize, window: &Window) -> Result<Answer,
 }
 
 /// Renews the leases of all workers of the task.
-fn heartbeats(members: &mut [Member]) -> Result<(), TrainError> {
-    for member in members.iter_mut().filter(|member| member.state != State::Finished) {
-        let position = member.position;
-        if let Some(channel) = member.link.idle()? {
+fn renew_leases(workers: &mut [Worker]) -> Result<(), TrainError> {
+    for worker in workers.iter_mut().filter(|worker| worker.phase != WorkerPhase::Finished) {
+        let position = worker.position;
+        if let Some(channel) = worker.exchange.try_idle()? {
             channel.heartbeat(position, 0, Tally::default())?;
         }
     }

@@ -1,6 +1,6 @@
 //! Looks for NaN and infinity.
 
-use firesteel_core::{Element, ParamLayout};
+use firesteel_core::{BufferKind, ParamLayout};
 
 use crate::network::Replica;
 
@@ -14,8 +14,8 @@ pub(super) fn first_not_finite<'a>(
         let entry = layout.of(element).find(|entry| index < entry.offset + entry.len)?;
         Some((entry.name.as_str(), f64::from(values[index])))
     };
-    of(Element::Parameter, replica.parameters())
-        .or_else(|| of(Element::FloatBuffer, replica.floats()))
+    of(BufferKind::Parameter, replica.parameters())
+        .or_else(|| of(BufferKind::FloatBuffer, replica.floats()))
 }
 
 /// The first index of a value that is NaN or infinite.

@@ -9,18 +9,18 @@ const OPTION: &str = "metrics";
 
 /// A number that is computed of one output on validation rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measured {
+pub struct ReportedMetric {
     /// Its name: the metric's where there is one output, `<output>_<metric>` or `<output>_loss` where there are several.
     pub name: String,
     /// The output's label.
     pub label: usize,
     /// What is computed.
-    pub what: Measure,
+    pub what: MetricKind,
 }
 
 /// What is computed of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Measure {
+pub enum MetricKind {
     /// Its own loss, without its weight in the sum. Of the only output it is the loss itself and no number beside it.
     Loss,
     /// A metric.
@@ -33,29 +33,29 @@ impl ControlSpec {
     ///
     /// # Errors
     /// Names the metric, what it needs and what the label holds; or the output that there is not.
-    pub fn measured(
+    pub fn reported_metrics(
         &self,
         labels: &[LabelSpec],
         outputs: &[String],
-    ) -> Result<Vec<Measured>, ControlError> {
+    ) -> Result<Vec<ReportedMetric>, ControlError> {
         let several = labels.len() > 1;
-        let named = |label: usize, what: Measure| {
+        let named = |label: usize, what: MetricKind| {
             let own = match what {
-                Measure::Loss => Monitor::Loss.to_string(),
-                Measure::Metric(metric) => metric.to_string(),
+                MetricKind::Loss => Monitor::Loss.to_string(),
+                MetricKind::Metric(metric) => metric.to_string(),
             };
             let name = match outputs.get(label) {
                 Some(output) if several => format!("{output}_{own}"),
                 _ => own,
             };
-            Measured { name, label, what }
+            ReportedMetric { name, label, what }
         };
         let losses = (0..labels.len()).filter(|_| several);
-        let mut all: Vec<_> = losses.map(|label| named(label, Measure::Loss)).collect();
+        let mut all: Vec<_> = losses.map(|label| named(label, MetricKind::Loss)).collect();
         let mut seen = HashSet::new();
         for asked in &self.metrics {
             for label in meant(asked, labels, outputs)? {
-                let measured = named(label, Measure::Metric(asked.metric));
+                let measured = named(label, MetricKind::Metric(asked.metric));
                 if !seen.insert((label, asked.metric)) {
                     return Err(ControlError::new(
                         OPTION,

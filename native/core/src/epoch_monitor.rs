@@ -22,7 +22,7 @@ pub enum StopReason {
 
 /// What an epoch came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct EpochOutcome {
     /// Whether it is the best so far.
     pub best: bool,
     /// Whether and why the training ends.
@@ -34,7 +34,7 @@ pub struct Verdict {
 /// What a judge remembers of the epochs that it has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct JudgeState {
+pub struct EpochMonitorState {
     /// The best value of the monitor.
     pub best: Option<f64>,
     /// The epochs since it was found.
@@ -51,19 +51,19 @@ pub struct JudgeState {
 
 /// Judges epochs in their order.
 #[derive(Clone, Debug)]
-pub struct Judge {
-    stopping: Stopping,
+pub struct EpochMonitor {
+    stopping: EarlyStopping,
     plateau: Option<Plateau>,
 }
 
-impl Judge {
+impl EpochMonitor {
     /// A judge that has seen no epoch; `validated` tells whether rows are held out for validation.
     #[must_use]
     pub fn new(controls: &ControlSpec, validated: bool) -> Self {
         let default = ControlSpec::default_monitor(validated);
         let spec = &controls.stopping;
         let monitor = spec.monitor.clone().unwrap_or(default.clone());
-        let stopping = Stopping {
+        let stopping = EarlyStopping {
             direction: spec.mode.or(monitor.direction()).unwrap_or(Direction::Min),
             monitor,
             loss: default.clone(),
@@ -110,20 +110,20 @@ impl Judge {
 
     /// What it remembers, for a checkpoint.
     #[must_use]
-    pub fn state(&self) -> JudgeState {
-        let Stopping { best, waited, .. } = self.stopping;
-        let state = JudgeState { best, waited, ..JudgeState::default() };
+    pub fn state(&self) -> EpochMonitorState {
+        let EarlyStopping { best, waited, .. } = self.stopping;
+        let state = EpochMonitorState { best, waited, ..EpochMonitorState::default() };
         match self.plateau {
             Some(Plateau { best: plateau_best, bad, cooling, reductions, .. }) => {
-                JudgeState { plateau_best, bad, cooling, reductions, ..state }
+                EpochMonitorState { plateau_best, bad, cooling, reductions, ..state }
             }
             None => state,
         }
     }
 
     /// Goes on from what [`state`](Self::state) gave.
-    pub fn restore(&mut self, state: JudgeState) {
-        let JudgeState { best, waited, plateau_best, bad, cooling, reductions } = state;
+    pub fn restore(&mut self, state: EpochMonitorState) {
+        let EpochMonitorState { best, waited, plateau_best, bad, cooling, reductions } = state;
         (self.stopping.best, self.stopping.waited) = (best, waited);
         if let Some(plateau) = &mut self.plateau {
             plateau.best = plateau_best;
@@ -132,20 +132,20 @@ impl Judge {
     }
 
     /// Judges the next epoch. `value` gives what a monitor came to; a value that is missing or NaN betters nothing.
-    pub fn judge(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> Verdict {
+    pub fn update(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> EpochOutcome {
         let value = |monitor: &Monitor| value(monitor).filter(|value| !value.is_nan());
         let reductions = match &mut self.plateau {
-            Some(plateau) => plateau.judge(value(&plateau.monitor)),
+            Some(plateau) => plateau.update(value(&plateau.monitor)),
             None => 0,
         };
-        let (best, stop) = self.stopping.judge(value);
-        Verdict { best, stop, reductions }
+        let (best, stop) = self.stopping.update(value);
+        EpochOutcome { best, stop, reductions }
     }
 }
 
 /// Early stopping, as in Keras: patience counts epochs that do not better the best by more than `min_delta`.
 #[derive(Clone, Debug)]
-struct Stopping {
+struct EarlyStopping {
     monitor: Monitor,
     loss: Monitor,
     direction: Direction,
@@ -157,8 +157,8 @@ struct Stopping {
     waited: u32,
 }
 
-impl Stopping {
-    fn judge(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> (bool, Option<StopReason>) {
+impl EarlyStopping {
+    fn update(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> (bool, Option<StopReason>) {
         let current = value(&self.monitor);
         let improved = current.filter(|&current| {
             self.best.is_none_or(|best| match self.direction {
@@ -207,7 +207,7 @@ struct Plateau {
 }
 
 impl Plateau {
-    fn judge(&mut self, value: Option<f64>) -> u32 {
+    fn update(&mut self, value: Option<f64>) -> u32 {
         match value.filter(|&value| self.is_better(value)) {
             Some(value) => {
                 self.best = Some(value);
@@ -244,31 +244,31 @@ mod tests {
 
     use super::*;
 
-    fn judge(document: Value, validated: bool) -> Judge {
-        Judge::new(&serde_json::from_value(document).unwrap(), validated)
+    fn monitor(document: Value, validated: bool) -> EpochMonitor {
+        EpochMonitor::new(&serde_json::from_value(document).unwrap(), validated)
     }
 
-    fn judged(judge: &mut Judge, values: &[f64]) -> Vec<Verdict> {
-        values.iter().map(|&value| judge.judge(|_| Some(value))).collect()
+    fn outcomes(monitor: &mut EpochMonitor, values: &[f64]) -> Vec<EpochOutcome> {
+        values.iter().map(|&value| monitor.update(|_| Some(value))).collect()
     }
 
     #[test]
     fn patience_counts_epochs_in_a_row_without_an_improvement() {
-        let mut one = judge(json!({"stopping": {"patience": 2, "minDelta": 0.1}}), true);
-        let verdicts = judged(&mut one, &[1.0, 0.95, 0.8, 0.75, 0.75]);
-        let best: Vec<bool> = verdicts.iter().map(|verdict| verdict.best).collect();
+        let mut one = monitor(json!({"stopping": {"patience": 2, "minDelta": 0.1}}), true);
+        let outcomes = outcomes(&mut one, &[1.0, 0.95, 0.8, 0.75, 0.75]);
+        let best: Vec<bool> = outcomes.iter().map(|outcome| outcome.best).collect();
         assert_eq!(best, [true, false, true, false, false]);
-        let stops: Vec<bool> = verdicts.iter().map(|verdict| verdict.stop.is_some()).collect();
+        let stops: Vec<bool> = outcomes.iter().map(|outcome| outcome.stop.is_some()).collect();
         assert_eq!(stops, [false, false, false, false, true]);
-        assert_eq!(verdicts[4].stop, Some(StopReason::Patience));
+        assert_eq!(outcomes[4].stop, Some(StopReason::Patience));
     }
 
     #[test]
     fn larger_values_are_better_where_the_monitor_or_the_mode_says_so() {
         let accuracy = json!({"metrics": ["accuracy"], "stopping": {"monitor": "accuracy"}});
         for document in [accuracy, json!({"stopping": {"mode": "max"}})] {
-            let verdicts = judged(&mut judge(document, true), &[0.5, 0.6, 0.4]);
-            let best: Vec<bool> = verdicts.iter().map(|verdict| verdict.best).collect();
+            let outcomes = outcomes(&mut monitor(document, true), &[0.5, 0.6, 0.4]);
+            let best: Vec<bool> = outcomes.iter().map(|outcome| outcome.best).collect();
             assert_eq!(best, [true, true, false]);
         }
     }
@@ -277,26 +277,26 @@ mod tests {
     fn a_target_of_the_loss_or_of_the_monitor_ends_the_training() {
         let document = json!({"metrics": ["auc"],
             "stopping": {"monitor": "auc", "targetLoss": 0.1, "targetMetric": 0.9}});
-        let mut both = judge(document, true);
+        let mut both = monitor(document, true);
         let values = |loss, auc| {
             move |monitor: &Monitor| Some(if *monitor == Monitor::Loss { loss } else { auc })
         };
-        assert_eq!(both.judge(values(0.2, 0.8)).stop, None);
-        assert_eq!(both.judge(values(0.2, 0.9)).stop, Some(StopReason::TargetMetric));
-        assert_eq!(both.judge(values(0.1, 0.8)).stop, Some(StopReason::TargetLoss));
+        assert_eq!(both.update(values(0.2, 0.8)).stop, None);
+        assert_eq!(both.update(values(0.2, 0.9)).stop, Some(StopReason::TargetMetric));
+        assert_eq!(both.update(values(0.1, 0.8)).stop, Some(StopReason::TargetLoss));
     }
 
     #[test]
     fn without_validation_rows_the_loss_of_the_training_is_watched() {
-        let mut training = judge(json!({"stopping": {"targetLoss": 0.5}}), false);
+        let mut training = monitor(json!({"stopping": {"targetLoss": 0.5}}), false);
         let only = |monitor: &Monitor| (*monitor == Monitor::TrainingLoss).then_some(0.4);
-        assert_eq!(training.judge(only).stop, Some(StopReason::TargetLoss));
+        assert_eq!(training.update(only).stop, Some(StopReason::TargetLoss));
     }
 
     #[test]
     fn a_missing_value_betters_nothing_and_reaches_nothing() {
-        let mut one = judge(json!({"stopping": {"patience": 2, "targetLoss": 9.0}}), true);
-        assert!(!one.judge(|_| None).best);
-        assert_eq!(one.judge(|_| Some(f64::NAN)).stop, Some(StopReason::Patience));
+        let mut one = monitor(json!({"stopping": {"patience": 2, "targetLoss": 9.0}}), true);
+        assert!(!one.update(|_| None).best);
+        assert_eq!(one.update(|_| Some(f64::NAN)).stop, Some(StopReason::Patience));
     }
 }

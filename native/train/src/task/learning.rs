@@ -1,10 +1,10 @@
 //! Signs that a worker has not learnt: parameters without a gradient, and what a sample of its rows shows at the end.
 
-use firesteel_core::{Element, ParamLayout};
+use firesteel_core::{BufferKind, ParamLayout};
 use serde::Serialize;
 
 use super::Training;
-use super::member::Member;
+use super::worker::Worker;
 use crate::error::TrainError;
 use crate::loss::{Target, Term};
 use crate::network::{Batch, DeadUnits, Gradient};
@@ -69,19 +69,19 @@ pub struct OutputSample {
 }
 
 /// The parameters whose gradient has been 0 in every mini-batch so far.
-pub(super) struct Untouched {
+pub(super) struct ZeroGradients {
     entries: Vec<usize>,
 }
 
-impl Untouched {
+impl ZeroGradients {
     pub(super) fn new(layout: &ParamLayout) -> Self {
         let entries = layout.entries().iter().enumerate();
-        let parameters = entries.filter(|(_, e)| e.element == Element::Parameter && e.len > 0);
+        let parameters = entries.filter(|(_, e)| e.kind == BufferKind::Parameter && e.len > 0);
         Self { entries: parameters.map(|(index, _)| index).collect() }
     }
 
     /// Looks at the gradient of a mini-batch. Soon nothing is left to look at.
-    pub(super) fn see(&mut self, layout: &ParamLayout, gradient: &Gradient) {
+    pub(super) fn update(&mut self, layout: &ParamLayout, gradient: &Gradient) {
         self.entries.retain(|&index| {
             let entry = &layout.entries()[index];
             let own = &gradient.flat()[entry.offset..entry.offset + entry.len];
@@ -101,10 +101,10 @@ impl Untouched {
 
 impl Training<'_> {
     /// Whether the workers learnt; `None` where they trained nothing in this attempt.
-    pub(super) fn learning(&mut self, members: &[Member]) -> Option<Learning> {
-        let member = members.iter().find(|member| member.report.rows_trained > 0)?;
-        let learning = self.untouched.report(self.definition.layout(), &self.gradient);
-        let sample = self.sample(member);
+    pub(super) fn learning(&mut self, workers: &[Worker]) -> Option<Learning> {
+        let worker = workers.iter().find(|worker| worker.report.rows_trained > 0)?;
+        let learning = self.zero_gradients.report(self.definition.layout(), &self.gradient);
+        let sample = self.sample(worker);
         if let Err(error) = &sample {
             // What has been trained is not lost for a look at it.
             tracing::warn!(%error, "the rows of a sample could not be scored");
@@ -112,18 +112,18 @@ impl Training<'_> {
         Some(Learning { sample: sample.ok(), ..learning })
     }
 
-    fn sample(&mut self, member: &Member) -> Result<Sample, TrainError> {
+    fn sample(&mut self, worker: &Worker) -> Result<Sample, TrainError> {
         let names = self.spec.network.outputs();
         let size = self.loss.terms().iter().map(|term| term.size).max().unwrap_or(1);
-        let wanted = (member.report.rows_trained / SHARE).clamp(MIN_ROWS, MAX_ROWS);
+        let wanted = (worker.report.rows_trained / SHARE).clamp(MIN_ROWS, MAX_ROWS);
         let most = (MAX_VALUES / size.max(1)).min(self.spec.batch_size.saturating_mul(MAX_BATCHES));
         let wanted = usize::try_from(wanted).unwrap_or(1).min(most).max(1);
-        let rows = member.shard.sample(wanted);
+        let rows = worker.rows.sample(wanted);
         let weighted = self.spec.data.weight.is_some();
         let mut batch = Batch::new(&*self.definition, &self.loss, weighted, rows.len())?;
         self.filler.fill(&mut batch, self.partition, rows)?;
         let inputs: Vec<_> = batch.inputs.iter().map(|column| column.tensor()).collect();
-        let (outputs, dead) = self.network.examine(member.replica.views(), &inputs)?;
+        let (outputs, dead) = self.network.examine(worker.replica.views(), &inputs)?;
         let mean = |batch: &Batch| {
             let labels = batch.labels.iter().map(|column| column.tensor());
             let loss = self.loss.of(&outputs, labels, batch.weights())?;

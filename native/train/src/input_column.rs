@@ -1,21 +1,21 @@
 //! Which column of the data each input of a network is.
 
 use firesteel_core::spec::DataSpec;
-use firesteel_data::{DataError, Place, Scope};
+use firesteel_data::{DataError, Scope, ValueLocation};
 
 use crate::definition::Definition;
 use crate::error::TrainError;
 use crate::graph::Input;
 
 /// An input of the network among the data's.
-pub(crate) struct Source {
+pub(crate) struct InputColumn {
     pub(crate) index: usize,
     column: String,
     size: usize,
     tokens: Option<usize>,
 }
 
-impl Source {
+impl InputColumn {
     /// The sources of a network's inputs, in their order.
     pub(crate) fn of(
         definition: &dyn Definition,
@@ -47,10 +47,14 @@ impl Source {
         let fits = |&id: &i64| usize::try_from(id).is_ok_and(|id| id < tokens);
         let Some(wrong) = ids.iter().position(|id| !fits(id)) else { return Ok(()) };
         let position = (self.size > 1).then_some(wrong % self.size);
-        let place =
-            Place { column: self.column.clone(), scope, row: row(wrong / self.size), position };
+        let location = ValueLocation {
+            column: self.column.clone(),
+            scope,
+            row: row(wrong / self.size),
+            position,
+        };
         Err(TrainError::Data(DataError::Value {
-            place,
+            location,
             found: ids[wrong].to_string(),
             allowed: format!("token ids from 0 to {} (num_embeddings is {tokens})", tokens - 1),
         }))

@@ -8,7 +8,7 @@ use bytemuck::Pod;
 use multiversion::multiversion;
 
 /// A type of stored values.
-pub(crate) trait Element: Pod + Send + Sync + Debug {
+pub(crate) trait StoredValue: Pod + Send + Sync + Debug {
     /// Its Arrow type.
     type Arrow: ArrowPrimitiveType<Native = Self>;
 
@@ -34,9 +34,9 @@ pub(crate) trait Element: Pod + Send + Sync + Debug {
     }
 }
 
-macro_rules! integer_element {
+macro_rules! integer_value {
     ($native:ty, $arrow:ty) => {
-        impl Element for $native {
+        impl StoredValue for $native {
             type Arrow = $arrow;
 
             /// The largest integer, about 2^63, times the largest f32 overflows: only a large scale needs a look at the values.
@@ -76,13 +76,13 @@ macro_rules! integer_element {
     };
 }
 
-integer_element!(u8, UInt8Type);
-integer_element!(i8, Int8Type);
-integer_element!(i16, Int16Type);
-integer_element!(i32, Int32Type);
-integer_element!(i64, Int64Type);
+integer_value!(u8, UInt8Type);
+integer_value!(i8, Int8Type);
+integer_value!(i16, Int16Type);
+integer_value!(i32, Int32Type);
+integer_value!(i64, Int64Type);
 
-impl Element for f32 {
+impl StoredValue for f32 {
     type Arrow = Float32Type;
 
     fn all_finite(values: &[Self], scale: f32) -> bool {

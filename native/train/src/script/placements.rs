@@ -1,6 +1,6 @@
 //! Where each tensor of a module lies in the flat buffers.
 
-use firesteel_core::{Buffers, Element, ParamLayout};
+use firesteel_core::{BufferKind, Buffers, ParamLayout};
 use firesteel_script::{Module, Slot};
 use tch::{Kind, Tensor, no_grad_guard};
 
@@ -9,18 +9,18 @@ use crate::network::Views;
 use crate::raw::elements;
 use crate::weights::Weights;
 
-/// The places of a module's tensors and the layout of the flat buffers.
+/// The placements of a module's tensors and the layout of the flat buffers.
 ///
 /// A tensor that several names share lies there once, under its first name. Frozen parameters lie among the floating
 /// buffers. A buffer that is not finite, such as the mask of an attention, is a constant: it stays in the module.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Places {
+pub(super) struct TensorPlacements {
     layout: ParamLayout,
-    places: Vec<Place>,
+    placements: Vec<TensorPlacement>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct TensorPlacement {
     slot: usize,
     /// The index of the layout's entry.
     entry: usize,
@@ -36,16 +36,16 @@ struct Identity {
     stride: Vec<i64>,
 }
 
-impl Places {
+impl TensorPlacements {
     pub(super) fn of(module: &Module) -> Result<Self, TrainError> {
         let mut found = Self::default();
-        let mut known: Vec<(Identity, Place)> = Vec::new();
+        let mut known: Vec<(Identity, TensorPlacement)> = Vec::new();
         for (slot, Slot { name, parameter }) in module.slots().iter().enumerate() {
             let tensor = module.tensor(slot)?;
             let identity = Identity::of(&tensor);
             let shared = known.iter().find(|(other, _)| tensor.numel() > 0 && *other == identity);
-            if let Some((_, place)) = shared {
-                found.places.push(Place { slot, ..*place });
+            if let Some((_, placement)) = shared {
+                found.placements.push(TensorPlacement { slot, ..*placement });
                 continue;
             }
             let Some(element) = element(name, *parameter, &tensor)? else { continue };
@@ -53,9 +53,9 @@ impl Places {
                 tensor.size().iter().map(|&length| length.unsigned_abs() as usize).collect();
             let entry = found.layout.entries().len();
             found.layout.push(name, &shape, element);
-            let place = Place { slot, entry, kind: tensor.f_kind()? };
-            found.places.push(place);
-            known.push((identity, place));
+            let placement = TensorPlacement { slot, entry, kind: tensor.f_kind()? };
+            found.placements.push(placement);
+            known.push((identity, placement));
         }
         Ok(found)
     }
@@ -69,17 +69,19 @@ impl Places {
         let _guard = no_grad_guard();
         let mut parameters = vec![0.0; self.layout.parameters()];
         let mut buffers = Buffers {
-            floats: vec![0.0; self.layout.len_of(Element::FloatBuffer)],
-            integers: vec![0; self.layout.len_of(Element::IntegerBuffer)],
+            floats: vec![0.0; self.layout.len_of(BufferKind::FloatBuffer)],
+            integers: vec![0; self.layout.len_of(BufferKind::IntegerBuffer)],
         };
-        for place in &self.places {
-            let entry = &self.layout.entries()[place.entry];
+        for placement in &self.placements {
+            let entry = &self.layout.entries()[placement.entry];
             let range = entry.offset..entry.offset + entry.len;
-            let tensor = module.tensor(place.slot)?.f_contiguous()?;
-            match entry.element {
-                Element::Parameter => parameters[range].copy_from_slice(elements(&tensor)?),
-                Element::FloatBuffer => buffers.floats[range].copy_from_slice(elements(&tensor)?),
-                Element::IntegerBuffer => {
+            let tensor = module.tensor(placement.slot)?.f_contiguous()?;
+            match entry.kind {
+                BufferKind::Parameter => parameters[range].copy_from_slice(elements(&tensor)?),
+                BufferKind::FloatBuffer => {
+                    buffers.floats[range].copy_from_slice(elements(&tensor)?)
+                }
+                BufferKind::IntegerBuffer => {
                     buffers.integers[range]
                         .copy_from_slice(elements(&tensor.f_to_kind(Kind::Int64)?)?);
                 }
@@ -90,25 +92,25 @@ impl Places {
 
     /// Makes the module compute with these tensors.
     pub(super) fn bind(&self, module: &Module, views: &Views) -> Result<(), TrainError> {
-        for place in &self.places {
-            let view = views.get(place.entry);
-            match self.is_converted(*place) {
-                false => module.set_tensor(place.slot, view)?,
-                true => module.set_tensor(place.slot, &view.f_to_kind(place.kind)?)?,
+        for placement in &self.placements {
+            let view = views.get(placement.entry);
+            match self.is_converted(*placement) {
+                false => module.set_tensor(placement.slot, view)?,
+                true => module.set_tensor(placement.slot, &view.f_to_kind(placement.kind)?)?,
             }
         }
         Ok(())
     }
 
-    /// Takes the buffers that the module has put others in the place of, and those that are of another type.
-    pub(super) fn keep(&self, module: &Module, views: &Views) -> Result<(), TrainError> {
-        for place in &self.places {
-            if self.layout.entries()[place.entry].element == Element::Parameter {
+    /// Takes the buffers that the module has put others in the placement of, and those that are of another type.
+    pub(super) fn copy_back(&self, module: &Module, views: &Views) -> Result<(), TrainError> {
+        for placement in &self.placements {
+            if self.layout.entries()[placement.entry].kind == BufferKind::Parameter {
                 continue;
             }
-            let current = module.tensor(place.slot)?;
-            let mut view = views.get(place.entry).shallow_clone();
-            if self.is_converted(*place) || current.data_ptr() != view.data_ptr() {
+            let current = module.tensor(placement.slot)?;
+            let mut view = views.get(placement.entry).shallow_clone();
+            if self.is_converted(*placement) || current.data_ptr() != view.data_ptr() {
                 view.f_copy_(&current)?;
             }
         }
@@ -116,9 +118,9 @@ impl Places {
     }
 
     /// Whether the module has another type than the flat buffer: an integer that is not i64, or a truth value.
-    fn is_converted(&self, place: Place) -> bool {
-        let integer = self.layout.entries()[place.entry].element == Element::IntegerBuffer;
-        integer && place.kind != Kind::Int64
+    fn is_converted(&self, placement: TensorPlacement) -> bool {
+        let integer = self.layout.entries()[placement.entry].kind == BufferKind::IntegerBuffer;
+        integer && placement.kind != Kind::Int64
     }
 }
 
@@ -129,14 +131,14 @@ impl Identity {
 }
 
 /// Which flat buffer a tensor lies in; `None` for a constant.
-fn element(name: &str, parameter: bool, tensor: &Tensor) -> Result<Option<Element>, TrainError> {
+fn element(name: &str, parameter: bool, tensor: &Tensor) -> Result<Option<BufferKind>, TrainError> {
     Ok(Some(match tensor.f_kind()? {
-        Kind::Float if parameter && tensor.requires_grad() => Element::Parameter,
+        Kind::Float if parameter && tensor.requires_grad() => BufferKind::Parameter,
         Kind::Float => {
             let finite =
                 elements(&tensor.f_contiguous()?)?.iter().all(|value: &f32| value.is_finite());
             match (finite, parameter) {
-                (true, _) => Element::FloatBuffer,
+                (true, _) => BufferKind::FloatBuffer,
                 (false, false) => return Ok(None),
                 (false, true) => {
                     return Err(TrainError::InvalidSpec(format!(
@@ -146,7 +148,7 @@ fn element(name: &str, parameter: bool, tensor: &Tensor) -> Result<Option<Elemen
             }
         }
         Kind::Bool | Kind::Uint8 | Kind::Int8 | Kind::Int16 | Kind::Int | Kind::Int64 => {
-            Element::IntegerBuffer
+            BufferKind::IntegerBuffer
         }
         other => {
             return Err(TrainError::InvalidSpec(format!(
