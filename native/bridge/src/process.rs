@@ -6,7 +6,7 @@ use std::time::Duration;
 use firesteel_core::footprint::{Footprint, FootprintSpec};
 use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkDocument, TermSpec};
 use firesteel_core::{ErrorCode, strategy};
-use firesteel_train::inspect::inspect as inspect_network;
+use firesteel_train::inspect as inspect_network;
 use firesteel_train::{
     check_losses, check_weights as check_weights_of, zero_weights as zero_weights_of,
 };

@@ -10,7 +10,7 @@ use crate::budget::CacheBudget;
 use crate::error::DataError;
 use crate::hash::mix;
 use crate::import::stream_error;
-use crate::loader::Loader;
+use crate::partition::Loader;
 use crate::schema;
 
 /// How many rows there are and what they hold. Digests of parts add up to that of the whole, whatever the order of the rows and

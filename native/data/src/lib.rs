@@ -17,7 +17,6 @@ mod hash;
 mod import;
 mod input;
 mod label;
-mod loader;
 mod mapped;
 mod order;
 mod partition;

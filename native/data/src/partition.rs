@@ -1,5 +1,7 @@
 //! The validated rows of one task.
 
+mod loader;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use arrow_array::RecordBatchReader;
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::DataSpec;
 
+pub(crate) use self::loader::Loader;
 use crate::blocks::{BlockStore, BlockUsage};
 use crate::budget::{CacheBudget, Reservation};
 use crate::column_context::ColumnContext;
@@ -15,7 +18,6 @@ use crate::error::{DataError, Scope};
 use crate::import::stream_error;
 use crate::input::{Input, at};
 use crate::label::{Label, gather};
-use crate::loader::Loader;
 use crate::order::{RowKeys, WorkerRows};
 use crate::rows::Rows;
 use crate::schema;

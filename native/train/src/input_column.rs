@@ -3,9 +3,8 @@
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{DataError, Scope, ValueLocation};
 
-use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::Input;
+use crate::model::{Definition, InputShape};
 
 /// An input of the network among the data's.
 pub(crate) struct InputColumn {
@@ -21,7 +20,7 @@ impl InputColumn {
         definition: &dyn Definition,
         data: &DataSpec,
     ) -> Result<Vec<Self>, TrainError> {
-        let source = |input: &Input| {
+        let source = |input: &InputShape| {
             let index = data.inputs.iter().position(|column| column.name == input.name);
             let index = index.ok_or_else(|| {
                 TrainError::Internal(format!("no column for input '{}'", input.name))

@@ -7,13 +7,14 @@
 //! Everything that computes runs on the calling thread, with denormals flushed and libtorch's threads set for the length of
 //! the call.
 
-mod definition;
+mod build;
 pub mod error;
 mod graph;
 mod initialise;
 mod input_column;
-pub mod inspect;
+mod inspect;
 mod loss;
+pub mod model;
 mod network;
 mod predictor;
 mod random;
@@ -24,15 +25,13 @@ mod torch;
 mod weights;
 
 pub use error::TrainError;
-pub use initialise::{initialise, layout};
-pub use inspect::{Inspection, inspect};
+pub use initialise::{check_weights, initialise, layout, zero_weights};
+pub use inspect::inspect;
 pub use loss::check_losses;
+pub use model::{Inspection, Weights};
 pub use network::DeadUnits;
 pub use predictor::{LoadedWeights, Predictor};
 pub use task::{
     Connect, Learning, OutputSample, Sample, Seconds, TaskReport, TaskTrainer, WorkerReport,
 };
-pub use weights::{
-    Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes,
-    weights_to_bytes, zero_weights,
-};
+pub use weights::{members_from_bytes, members_to_bytes, weights_from_bytes, weights_to_bytes};

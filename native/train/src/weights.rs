@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use firesteel_core::spec::NetworkDocument;
 use firesteel_core::{BufferKind, Buffers, ParamLayout, TensorEntry};
 use safetensors::tensor::{SafeTensors, View};
 use safetensors::{Dtype, SafeTensorError};
 
-use crate::definition::define;
 use crate::error::TrainError;
+use crate::model::Weights;
 
 /// A tensor of the flat buffers as safetensors sees it.
 struct Stored<'a> {
@@ -40,9 +39,6 @@ fn dtype(entry: &TensorEntry) -> Dtype {
         BufferKind::IntegerBuffer => Dtype::I64,
     }
 }
-
-/// The weights of one network: flat parameters and buffers.
-pub type Weights = (Vec<f32>, Buffers);
 
 /// The safetensors file of these weights, each tensor under its `state_dict` name.
 ///
@@ -121,58 +117,6 @@ pub fn weights_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Weights,
             others + 1
         ))),
     }
-}
-
-/// The safetensors file of a network with all weights 0, which gives the same for every row: the model of a fit that failed
-/// in a search whose other fits go on.
-///
-/// # Errors
-/// As [`inspect`](crate::inspect()).
-pub fn zero_weights(
-    network: &NetworkDocument,
-    inputs: &[(impl AsRef<str>, Vec<usize>)],
-) -> Result<Vec<u8>, TrainError> {
-    let shapes: Vec<(&str, &[usize])> =
-        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
-    let definition = define(network, &shapes)?;
-    let layout = definition.layout();
-    let buffers = Buffers {
-        floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
-        integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
-    };
-    weights_to_bytes(layout, &vec![0.0; layout.parameters()], &buffers)
-}
-
-/// Checks that a safetensors file holds finite weights of exactly the tensors of a network whose inputs have these shapes (of
-/// one row), for training to start from.
-///
-/// # Errors
-/// As [`weights_from_bytes`] and [`inspect`](crate::inspect()); [`TrainError::Weights`] naming the tensor that is not finite.
-pub fn check_weights(
-    network: &NetworkDocument,
-    inputs: &[(impl AsRef<str>, Vec<usize>)],
-    bytes: &[u8],
-) -> Result<(), TrainError> {
-    let shapes: Vec<(&str, &[usize])> =
-        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
-    let definition = define(network, &shapes)?;
-    let layout = definition.layout();
-    let (parameters, buffers) = weights_from_bytes(bytes, layout)?;
-    for entry in layout.entries() {
-        let flat = match entry.kind {
-            BufferKind::Parameter => &parameters,
-            BufferKind::FloatBuffer => &buffers.floats,
-            BufferKind::IntegerBuffer => continue,
-        };
-        let values = &flat[entry.offset..entry.offset + entry.len];
-        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            return Err(TrainError::Weights(format!(
-                "tensor '{}' of the weights holds {value}; allowed are finite numbers",
-                entry.name
-            )));
-        }
-    }
-    Ok(())
 }
 
 fn prefix(member: usize) -> String {
@@ -303,33 +247,6 @@ mod tests {
         assert_eq!(text, "the weights are those of an ensemble of 12; one network is needed");
         let one = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
         assert_eq!(members_from_bytes(&one, &layout()).unwrap(), [(parameters, buffers)]);
-    }
-
-    #[test]
-    fn training_starts_only_from_finite_weights() {
-        let network: NetworkDocument = serde_json::from_value(serde_json::json!({
-            "format": "firesteel.network/1",
-            "inputs": ["x"],
-            "nodes": [{"name": "0", "op": "Linear", "inputs": ["x"], "args": {"out_features": 1}},
-                {"name": "1", "op": "BatchNorm1d", "inputs": ["0"]}],
-            "outputs": ["1"],
-        }))
-        .unwrap();
-        let inputs = [("x", vec![2])];
-        let layout = define(&network, &[("x", &[2])]).unwrap().layout().clone();
-        let check = |parameters: &[f32], floats: &[f32]| {
-            let buffers = Buffers { floats: floats.to_vec(), integers: vec![7] };
-            let bytes = weights_to_bytes(&layout, parameters, &buffers).unwrap();
-            check_weights(&network, &inputs, &bytes).map_err(|error| error.to_string())
-        };
-        assert_eq!(check(&[1.0; 5], &[0.5; 2]), Ok(()));
-        let refused = |tensor, value| {
-            Err(format!(
-                "tensor '{tensor}' of the weights holds {value}; allowed are finite numbers"
-            ))
-        };
-        assert_eq!(check(&[1.0, f32::NAN, 1.0, 1.0, 1.0], &[0.5; 2]), refused("0.weight", "NaN"));
-        assert_eq!(check(&[1.0; 5], &[0.5, f32::INFINITY]), refused("1.running_var", "inf"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use firesteel_core::spec::{
     DataSpec, ElementType, LabelKind, LabelSpec, LossSpec, NetworkSpec, TensorKind, WorkerSpec,
 };
 use firesteel_core::{Coded, ErrorCode};
-use firesteel_train::inspect::FinalActivation;
+use firesteel_train::model::FinalActivation;
 use firesteel_train::{DeadUnits, Learning, initialise, inspect};
 use serde_json::json;
 use support::torchscript::{cloud_spec, document, saved};

@@ -4,6 +4,7 @@ use firesteel_core::spec::NodeSpec;
 use serde_json::Value;
 
 use crate::error::TrainError;
+use crate::model::show;
 
 /// No size of a tensor may be larger: it keeps every product of a few sizes within 64 bits.
 const LARGEST_SIZE: u64 = i32::MAX as u64;
@@ -198,9 +199,4 @@ fn size_at_least(value: &Value, least: u64) -> Option<usize> {
 /// An error of one layer.
 pub(super) fn layer_error(node: &NodeSpec, problem: impl Into<String>) -> TrainError {
     TrainError::Layer { layer: node.name.clone(), op: node.op.clone(), problem: problem.into() }
-}
-
-/// A shape as users write it.
-pub(crate) fn show(shape: &[usize]) -> String {
-    format!("{shape:?}")
 }

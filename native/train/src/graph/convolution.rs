@@ -1,9 +1,9 @@
 //! Convolution over `[channels, height, width]`.
 
-use super::arguments::{Arguments, show};
-use super::layer::Layer;
+use super::arguments::Arguments;
 use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
+use crate::model::show;
 
 pub(super) const CONVOLUTION_ARGUMENTS: &[&str] = &[
     "in_channels",
@@ -64,7 +64,7 @@ pub(super) fn kernel(arguments: &Arguments<'_>) -> Result<[usize; 2], TrainError
 pub(super) fn convolution(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(Convolution, Vec<usize>), TrainError> {
     let [channels, height, width] = image(arguments, shape)?;
     let outputs = arguments.required_size("out_channels")?;
     let kernel = kernel(arguments)?;
@@ -103,7 +103,7 @@ pub(super) fn convolution(
     };
     let bias = arguments.flag("bias", true)?;
     let layer = Convolution { inputs, outputs, kernel, stride, padding, dilation, groups, bias };
-    Ok((Layer::Conv2d(layer), vec![outputs, height, width]))
+    Ok((layer, vec![outputs, height, width]))
 }
 
 /// The positions of a window of `kernel` values over `length` values, if there is one.

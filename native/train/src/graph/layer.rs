@@ -8,7 +8,7 @@ use super::arguments::{Arguments, layer_error};
 use super::convolution::{self, Convolution};
 use super::elementwise::{self, Elementwise};
 use super::merge::{self, Merge};
-use super::norm::{self, BatchNorm};
+use super::norm::{self, BatchNorm, LayerNorm};
 use super::pooling::{self, Pooling};
 use super::recurrent::{self, Cell, Recurrent};
 use super::shaping;
@@ -81,12 +81,7 @@ pub(crate) enum Layer {
         size: [usize; 2],
     },
     BatchNorm(BatchNorm),
-    LayerNorm {
-        shape: Vec<usize>,
-        epsilon: f64,
-        affine: bool,
-        bias: bool,
-    },
+    LayerNorm(LayerNorm),
     Dropout {
         probability: f64,
     },
@@ -139,10 +134,11 @@ impl Layer {
         };
         let arguments = Arguments::new(node, known)?;
         if let Some(merge) = Merge::of(op) {
-            return merge.read(&arguments, inputs);
+            return Ok((Self::Merge(merge), merge.shape(&arguments, inputs)?));
         }
         if *op == "Concatenate" {
-            return merge::concatenate(&arguments, inputs);
+            let (dimension, output) = merge::concatenate(&arguments, inputs)?;
+            return Ok((Self::Concatenate { dimension }, output));
         }
         let [shape] = *inputs else {
             return Err(arguments.problem(format!("reads one input, not {}", inputs.len())));
@@ -162,14 +158,7 @@ impl Layer {
             }
             Self::Conv2d(convolution) => convolution.tensors(),
             Self::BatchNorm(norm) => norm.tensors(),
-            Self::LayerNorm { shape, affine: true, bias, .. } => {
-                let mut tensors =
-                    vec![LayerTensor::parameter("weight", shape, Initial::Constant(1.0))];
-                tensors.extend(
-                    bias.then(|| LayerTensor::parameter("bias", shape, Initial::Constant(0.0))),
-                );
-                tensors
-            }
+            Self::LayerNorm(norm) => norm.tensors(),
             Self::Embedding { tokens, size, padding } => {
                 let initial = Initial::Normal { zero_row: *padding };
                 vec![LayerTensor::parameter("weight", &[*tokens, *size], initial)]
@@ -192,14 +181,24 @@ fn single(
     shape: &[usize],
 ) -> Result<(Layer, Vec<usize>), TrainError> {
     let same = |layer: Layer| Ok((layer, shape.to_vec()));
+    let reshaped = |output: Vec<usize>| Ok((Layer::Reshape { shape: output.clone() }, output));
     if let Some(function) = Elementwise::read(op, arguments)? {
         return same(Layer::Elementwise(function));
     }
     match op {
         "Linear" => linear(arguments, shape),
-        "Conv2d" => convolution::convolution(arguments, shape),
-        "MaxPool2d" => pooling::max_pool(arguments, shape),
-        "AvgPool2d" => pooling::average_pool(arguments, shape),
+        "Conv2d" => {
+            let (layer, output) = convolution::convolution(arguments, shape)?;
+            Ok((Layer::Conv2d(layer), output))
+        }
+        "MaxPool2d" => {
+            let (pooling, output) = pooling::max_pool(arguments, shape)?;
+            Ok((Layer::MaxPool2d(pooling), output))
+        }
+        "AvgPool2d" => {
+            let (pooling, output) = pooling::average_pool(arguments, shape)?;
+            Ok((Layer::AvgPool2d(pooling), output))
+        }
         "AdaptiveMaxPool2d" => {
             let (size, output) = pooling::adaptive(arguments, shape)?;
             Ok((Layer::AdaptiveMaxPool2d { size }, output))
@@ -208,9 +207,15 @@ fn single(
             let (size, output) = pooling::adaptive(arguments, shape)?;
             Ok((Layer::AdaptiveAvgPool2d { size }, output))
         }
-        "BatchNorm1d" => norm::batch_norm(arguments, shape, &[1, 2]),
-        "BatchNorm2d" => norm::batch_norm(arguments, shape, &[3]),
-        "LayerNorm" => norm::layer_norm(arguments, shape),
+        "BatchNorm1d" | "BatchNorm2d" => {
+            let dimensions: &[usize] = if op == "BatchNorm1d" { &[1, 2] } else { &[3] };
+            let (norm, output) = norm::batch_norm(arguments, shape, dimensions)?;
+            Ok((Layer::BatchNorm(norm), output))
+        }
+        "LayerNorm" => {
+            let (norm, output) = norm::layer_norm(arguments, shape)?;
+            Ok((Layer::LayerNorm(norm), output))
+        }
         "Dropout" => {
             arguments.flag("inplace", false)?;
             let accepts = |p| (0.0..=1.0).contains(&p);
@@ -218,17 +223,26 @@ fn single(
                 probability: arguments.number("p", 0.5, "between 0 and 1", accepts)?,
             })
         }
-        "Flatten" => shaping::flatten(arguments, shape),
-        "Reshape" => shaping::reshape(arguments, shape),
-        "Permute" => shaping::permute(arguments, shape),
-        "ZeroPad2d" => shaping::zero_pad(arguments, shape),
+        "Flatten" => reshaped(shaping::flatten(arguments, shape)?),
+        "Reshape" => reshaped(shaping::reshape(arguments, shape)?),
+        "Permute" => {
+            let (order, output) = shaping::permute(arguments, shape)?;
+            Ok((Layer::Permute { order }, output))
+        }
+        "ZeroPad2d" => {
+            let (sides, output) = shaping::zero_pad(arguments, shape)?;
+            Ok((Layer::ZeroPad2d { sides }, output))
+        }
         "Softmax" => same(Layer::Softmax { dimension: arguments.dimension("dim", -1, shape)? }),
         "LogSoftmax" => {
             same(Layer::LogSoftmax { dimension: arguments.dimension("dim", -1, shape)? })
         }
         "Embedding" => embedding(arguments, shape),
-        "LSTM" => recurrent::recurrent(Cell::Lstm, arguments, shape),
-        "GRU" => recurrent::recurrent(Cell::Gru, arguments, shape),
+        "LSTM" | "GRU" => {
+            let cell = if op == "LSTM" { Cell::Lstm } else { Cell::Gru };
+            let (recurrent, output) = recurrent::recurrent(cell, arguments, shape)?;
+            Ok((Layer::Recurrent(recurrent), output))
+        }
         _ => same(Layer::Identity),
     }
 }

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod convolution;
-mod definition;
 mod elementwise;
 mod layer;
 mod merge;
@@ -19,7 +18,6 @@ use firesteel_core::ParamLayout;
 use firesteel_core::spec::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 
 use self::arguments::layer_error;
-pub(crate) use self::arguments::show;
 pub(crate) use self::convolution::{Convolution, Padding};
 pub(crate) use self::elementwise::Elementwise;
 pub(crate) use self::layer::Layer;
@@ -29,7 +27,7 @@ pub(crate) use self::pooling::Pooling;
 pub(crate) use self::recurrent::{Cell, Recurrent};
 pub(crate) use self::tensors::Initial;
 use crate::error::TrainError;
-use crate::inspect::{Activation, FinalActivation};
+use crate::model::{Activation, FinalActivation, InputShape, show};
 
 /// The largest number of values of a tensor that the layers' kernels index.
 const LARGEST_TENSOR: usize = i32::MAX as usize;
@@ -40,23 +38,12 @@ pub(crate) type ValueId = usize;
 /// A network with every shape known. Shapes are those of one row.
 #[derive(Clone, Debug)]
 pub(crate) struct Graph {
-    pub(crate) inputs: Vec<Input>,
+    pub(crate) inputs: Vec<InputShape>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) layout: ParamLayout,
     /// How each tensor of the layout starts.
     pub(crate) initial: Vec<Initial>,
-}
-
-/// One input of the network.
-#[derive(Clone, Debug)]
-pub(crate) struct Input {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    /// Whether it holds whole numbers.
-    pub(crate) integer: bool,
-    /// The number of tokens where the input holds token ids for an `Embedding`.
-    pub(crate) tokens: Option<usize>,
 }
 
 /// One layer.
@@ -152,7 +139,7 @@ impl Builder {
             if !builder.name(name) {
                 return invalid(format!("the name '{name}' of an input is empty or used twice"));
             }
-            builder.graph.inputs.push(Input {
+            builder.graph.inputs.push(InputShape {
                 name: name.clone(),
                 shape: shape.to_vec(),
                 integer: false,

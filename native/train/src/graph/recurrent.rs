@@ -1,9 +1,9 @@
 //! The LSTM and the GRU over `[length, features]`.
 
-use super::arguments::{Arguments, show};
-use super::layer::Layer;
+use super::arguments::Arguments;
 use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
+use crate::model::show;
 
 pub(super) const ARGUMENTS: &[&str] = &[
     "input_size",
@@ -81,7 +81,7 @@ pub(super) fn recurrent(
     cell: Cell,
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(Recurrent, Vec<usize>), TrainError> {
     let [length, features] = *shape else {
         return Err(
             arguments.problem(format!("got the shape {}; needs [length, features]", show(shape)))
@@ -103,5 +103,5 @@ pub(super) fn recurrent(
     };
     let size = recurrent.hidden * recurrent.directions();
     let output = if recurrent.last { vec![size] } else { vec![length, size] };
-    Ok((Layer::Recurrent(recurrent), output))
+    Ok((recurrent, output))
 }

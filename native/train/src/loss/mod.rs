@@ -13,7 +13,7 @@ use tch::{Reduction, Tensor};
 
 pub use self::resolve::check_losses;
 use crate::error::TrainError;
-use crate::inspect::Activation;
+use crate::model::Activation;
 use crate::raw::{dimension, values};
 
 /// What PyTorch ignores unless told otherwise; no label has it.

@@ -4,8 +4,7 @@ use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec
 
 use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
-use crate::graph::show;
-use crate::inspect::{Activation, FinalActivation, Inspection, OutputInspection};
+use crate::model::{Activation, FinalActivation, Inspection, OutputInspection, show};
 
 /// Checks that losses fit a network and its labels, all in the outputs' order.
 ///

@@ -1,7 +1,7 @@
 use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec};
 
 use super::*;
-use crate::inspect::{FinalActivation, Inspection, OutputInspection};
+use crate::model::{FinalActivation, Inspection, OutputInspection};
 
 fn inspection(outputs: &[(&str, &[usize], Activation)]) -> Inspection {
     Inspection {

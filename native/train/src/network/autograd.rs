@@ -6,12 +6,13 @@
 use firesteel_core::Tally;
 use tch::{Tensor, no_grad_guard};
 
-use super::forward::{LinearCall, Plan, Tape};
+use super::forward::Plan;
+use super::tape::{LinearCall, Tape};
 use super::{Batch, DeadUnits, Gradient, Network, Replica, Views};
-use crate::definition::Definition;
 use crate::error::TrainError;
 use crate::graph::Graph;
 use crate::loss::{self, Loss};
+use crate::model::Definition;
 
 /// A network that autograd differentiates.
 pub(crate) struct Autograd {

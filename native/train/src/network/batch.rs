@@ -2,9 +2,9 @@
 
 use tch::Tensor;
 
-use crate::definition::Definition;
 use crate::error::TrainError;
 use crate::loss::{Loss, RowWeights, Target};
+use crate::model::Definition;
 use crate::raw::{Memory, TensorElement, dimension, lengths};
 
 /// A mini-batch: inputs, labels and weights in tensors' memory.

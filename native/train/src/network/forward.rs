@@ -5,13 +5,14 @@ use std::ops::Range;
 use firesteel_core::BufferKind;
 use tch::Tensor;
 
+use super::operations::{axis, dropout, rows};
 use super::recurrent::recur;
 use super::replica::Views;
+use super::tape::{LinearCall, Tape};
 use super::{DeadUnits, elementwise};
 use crate::error::TrainError;
 use crate::graph::{BatchNorm, Convolution, Elementwise, Graph, Layer, Padding, Pooling, ValueId};
-use crate::random::Generator;
-use crate::raw::{Memory, dimension, lengths, values};
+use crate::raw::{dimension, lengths, values};
 
 /// The operations of a graph in order.
 #[derive(Debug)]
@@ -35,22 +36,6 @@ pub(super) struct Step {
     first: bool,
     /// Values that nothing reads after it.
     spent: Vec<ValueId>,
-}
-
-/// What training needs beside the values.
-pub(super) struct Tape<'a> {
-    pub(super) random: &'a mut Generator,
-    pub(super) integers: &'a mut [i64],
-    /// What the backward pass needs of each Linear layer, in order.
-    pub(super) linear_calls: Vec<LinearCall>,
-}
-
-/// A Linear layer's input and output as matrices, and the index of its weight in the layout.
-pub(super) struct LinearCall {
-    pub(super) input: Tensor,
-    pub(super) output: Tensor,
-    pub(super) weight: usize,
-    pub(super) bias: bool,
 }
 
 impl Plan {
@@ -165,8 +150,8 @@ impl Step {
             Layer::AdaptiveMaxPool2d { size } => x.f_adaptive_max_pool2d(lengths(size)?)?.0,
             Layer::AdaptiveAvgPool2d { size } => x.f_adaptive_avg_pool2d(lengths(size)?)?,
             Layer::BatchNorm(norm) => self.batch_norm(norm, own, x, tape)?,
-            Layer::LayerNorm { shape, epsilon, .. } => {
-                x.f_layer_norm(lengths(shape)?, own.first(), own.get(1), *epsilon, false)?
+            Layer::LayerNorm(norm) => {
+                x.f_layer_norm(lengths(&norm.shape)?, own.first(), own.get(1), norm.epsilon, false)?
             }
             Layer::Dropout { probability } => dropout(x, *probability, tape)?,
             Layer::Reshape { shape } => {
@@ -288,26 +273,4 @@ fn average_pool(layer: &Pooling, x: &Tensor) -> Result<Tensor, TrainError> {
     let divisor = layer.divisor.map(dimension).transpose()?;
     let padding = lengths(&layer.padding)?;
     Ok(x.f_avg_pool2d(kernel, stride, padding, layer.ceil, layer.count_padding, divisor)?)
-}
-
-/// Drops values by a mask from the worker's own generator, never from libtorch's, which all threads share.
-pub(super) fn dropout(
-    x: &Tensor,
-    probability: f64,
-    tape: Option<&mut Tape<'_>>,
-) -> Result<Tensor, TrainError> {
-    let Some(tape) = tape.filter(|_| probability > 0.0) else { return Ok(x.shallow_clone()) };
-    let mut mask = Memory::<f32>::zeros(x.numel())?;
-    tape.random.mask(probability, mask.slice_mut());
-    Ok(x.f_mul(&mask.view(0, &x.size())?)?)
-}
-
-/// The rows of a tensor.
-pub(super) fn rows(x: &Tensor) -> i64 {
-    x.size().first().copied().unwrap_or(0)
-}
-
-/// A dimension of the row as one of the mini-batch.
-fn axis(dimension_of_row: usize) -> Result<i64, TrainError> {
-    dimension(dimension_of_row + 1)
 }

@@ -3,8 +3,8 @@
 use firesteel_core::BufferKind;
 use tch::Tensor;
 
-use crate::definition::Definition;
 use crate::error::TrainError;
+use crate::model::Definition;
 use crate::raw::{Memory, lengths};
 
 /// The gradient of every parameter, in the layout's order, with the tensors that lie in it.

@@ -5,8 +5,11 @@ mod batch;
 mod elementwise;
 mod forward;
 mod gradient;
+mod graph_definition;
+mod operations;
 mod recurrent;
 mod replica;
+mod tape;
 
 use firesteel_core::Tally;
 use serde::Serialize;
@@ -18,6 +21,7 @@ pub(crate) use self::gradient::Gradient;
 pub(crate) use self::replica::{FlatTensors, Replica, Views};
 use crate::error::TrainError;
 use crate::loss::Loss;
+use crate::model::Definition;
 
 /// The units of a layer that are 0 for all rows of a sample.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +57,12 @@ pub(crate) trait Network: Send {
         loss: &Loss,
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError>;
+}
+
+/// A definition that builds its network.
+pub(crate) trait NetworkDefinition: Definition {
+    /// A network that trains and predicts, for one thread at a time.
+    fn network(&self) -> Result<Box<dyn Network>, TrainError>;
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::forward::{Tape, dropout, rows};
+use super::operations::{dropout, rows};
+use super::tape::Tape;
 use crate::error::TrainError;
 use crate::graph::{Cell, Recurrent};
 use crate::raw::dimension;

@@ -3,8 +3,8 @@
 use firesteel_core::{BufferKind, Buffers};
 use tch::Tensor;
 
-use crate::definition::Definition;
 use crate::error::TrainError;
+use crate::model::Definition;
 use crate::random::Generator;
 use crate::raw::{Memory, dimension, lengths, view};
 

@@ -4,8 +4,8 @@ use firesteel_data::{Batch, Scope};
 use tch::Tensor;
 
 use crate::error::TrainError;
-use crate::graph;
 use crate::input_column::InputColumn;
+use crate::model::InputShape;
 use crate::network::{Block, Column};
 use crate::raw::{Borrowed, dimension, lengths};
 
@@ -35,7 +35,7 @@ impl Input<'_> {
 }
 
 impl InputBuffer {
-    pub(super) fn new(input: &graph::Input) -> Self {
+    pub(super) fn new(input: &InputShape) -> Self {
         let (shape, integers) = (input.shape.clone(), input.integer);
         Self { shape, integers, capacity: 0, column: None }
     }

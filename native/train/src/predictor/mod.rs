@@ -14,9 +14,10 @@ use tch::Tensor;
 
 use self::input_buffer::InputBuffer;
 use self::output_decoder::OutputDecoder;
-use crate::definition::{Definition, define_over};
+use crate::build::define_over;
 use crate::error::TrainError;
 use crate::input_column::InputColumn;
+use crate::model::Definition;
 use crate::network::{FlatTensors, Network, Views};
 use crate::raw::{Shared, dimension, values};
 use crate::torch;

@@ -7,8 +7,7 @@ use arrow_schema::{DataType, Field};
 use firesteel_core::spec::{PredictionColumn, PredictionTask, PredictorSpec};
 
 use crate::error::TrainError;
-use crate::graph::show;
-use crate::inspect::{Activation, Inspection, OutputInspection};
+use crate::model::{Activation, Inspection, OutputInspection, show};
 
 /// One output of the network for the rows of a batch, and how it is read.
 pub(super) struct OutputDecoder {

@@ -12,13 +12,14 @@ use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use self::network::ScriptNetwork;
 use self::placements::TensorPlacements;
-use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::{Input, show};
-use crate::inspect::{Activation, InputInspection, Inspection, OutputInspection};
-use crate::network::Network;
+use crate::model::{
+    Activation, Definition, InputInspection, InputShape, Inspection, OutputInspection, Weights,
+    show,
+};
+use crate::network::{Network, NetworkDefinition};
 use crate::raw::{dimension, lengths};
-use crate::weights::{Weights, weight_bytes};
+use crate::weights::weight_bytes;
 
 /// The rows that a module is run on to see what it gives: more than one, for what takes one row for no batch.
 const PROBE_ROWS: usize = 2;
@@ -26,7 +27,7 @@ const PROBE_ROWS: usize = 2;
 /// A module with every shape known. It holds the archive, from which each network has a module of its own.
 pub(crate) struct Script {
     archive: Arc<Vec<u8>>,
-    inputs: Vec<Input>,
+    inputs: Vec<InputShape>,
     outputs: Vec<OutputInspection>,
     placements: TensorPlacements,
 }
@@ -56,7 +57,7 @@ impl Script {
 }
 
 impl Definition for Script {
-    fn inputs(&self) -> &[Input] {
+    fn inputs(&self) -> &[InputShape] {
         &self.inputs
     }
 
@@ -75,11 +76,6 @@ impl Definition for Script {
         self.placements.values(&open(&self.archive)?)
     }
 
-    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
-        let outputs = self.outputs.iter().map(|output| output.name.clone()).collect();
-        Ok(Box::new(ScriptNetwork::new(open(&self.archive)?, self.placements.clone(), outputs)))
-    }
-
     fn inspect(&self) -> Inspection {
         Inspection {
             layers: Vec::new(),
@@ -89,6 +85,13 @@ impl Definition for Script {
             weight_bytes: weight_bytes(self.layout()),
             layout_hash: format!("{:016x}", self.layout().hash()),
         }
+    }
+}
+
+impl NetworkDefinition for Script {
+    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
+        let outputs = self.outputs.iter().map(|output| output.name.clone()).collect();
+        Ok(Box::new(ScriptNetwork::new(open(&self.archive)?, self.placements.clone(), outputs)))
     }
 }
 
@@ -112,7 +115,10 @@ fn open(archive: &[u8]) -> Result<Module, TrainError> {
 }
 
 /// The module's inputs with their shapes.
-fn inputs(spec: &TorchScriptSpec, shapes: &[(&str, &[usize])]) -> Result<Vec<Input>, TrainError> {
+fn inputs(
+    spec: &TorchScriptSpec,
+    shapes: &[(&str, &[usize])],
+) -> Result<Vec<InputShape>, TrainError> {
     let invalid = |text: String| Err(TrainError::InvalidSpec(text));
     let names = || spec.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>();
     for named in [names(), spec.outputs.iter().map(String::as_str).collect()] {
@@ -134,7 +140,7 @@ fn inputs(spec: &TorchScriptSpec, shapes: &[(&str, &[usize])]) -> Result<Vec<Inp
 fn input(
     TorchScriptInput { name, kind }: &TorchScriptInput,
     shapes: &[(&str, &[usize])],
-) -> Result<Input, TrainError> {
+) -> Result<InputShape, TrainError> {
     let (_, shape) = shapes.iter().find(|(known, _)| known == name).ok_or_else(|| {
         TrainError::InvalidSpec(format!("input '{name}' of the network has no column"))
     })?;
@@ -145,17 +151,17 @@ fn input(
         )));
     }
     let integer = *kind == TensorKind::Int64;
-    Ok(Input { name: name.clone(), shape: shape.to_vec(), integer, tokens: None })
+    Ok(InputShape { name: name.clone(), shape: shape.to_vec(), integer, tokens: None })
 }
 
 /// Runs a module on zeros to see what it gives.
 fn probe(
     module: &Module,
-    inputs: &[Input],
+    inputs: &[InputShape],
     names: &[String],
 ) -> Result<Vec<OutputInspection>, TrainError> {
     let _guard = no_grad_guard();
-    let zeros = |input: &Input| {
+    let zeros = |input: &InputShape| {
         let kind = if input.integer { Kind::Int64 } else { Kind::Float };
         let mut shape = vec![dimension(PROBE_ROWS)?];
         shape.extend(lengths(&input.shape)?);

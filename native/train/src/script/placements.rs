@@ -5,9 +5,9 @@ use firesteel_script::{Module, Slot};
 use tch::{Kind, Tensor, no_grad_guard};
 
 use crate::error::TrainError;
+use crate::model::Weights;
 use crate::network::Views;
 use crate::raw::elements;
-use crate::weights::Weights;
 
 /// The placements of a module's tensors and the layout of the flat buffers.
 ///

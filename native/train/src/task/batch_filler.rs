@@ -3,10 +3,10 @@
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{Partition, Scope};
 
-use crate::definition::Definition;
 use crate::error::TrainError;
 use crate::input_column::InputColumn;
 use crate::loss::{Loss, Target};
+use crate::model::Definition;
 use crate::network::{Batch, Column};
 
 /// Where the columns of a mini-batch come from.

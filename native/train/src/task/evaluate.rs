@@ -13,10 +13,9 @@ use super::batch_filler::BatchFiller;
 use super::report::Clock;
 use super::worker::{Worker, WorkerPhase};
 use super::{Training, renew_leases};
-use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::inspect::Activation;
 use crate::loss::{self, Loss, Target};
+use crate::model::{Activation, Definition};
 use crate::network::{Batch, Network, Replica};
 use crate::raw::values;
 

@@ -29,10 +29,10 @@ pub use self::learning::{Learning, OutputSample, Sample};
 use self::report::Clock;
 pub use self::report::{Seconds, TaskReport, WorkerReport};
 use self::worker::{FitOptions, Scratch, TrainedWindow, Worker, WorkerPhase};
-use crate::definition::{Definition, define_over};
+use crate::build::define_over;
 use crate::error::TrainError;
 use crate::loss::Loss;
-use crate::network::{Batch, Gradient, Network};
+use crate::network::{Batch, Gradient, Network, NetworkDefinition};
 use crate::torch;
 
 /// How a worker reaches the server: one channel for each worker of a task.
@@ -139,7 +139,7 @@ struct Training<'a> {
     spec: &'a WorkerSpec,
     partition: &'a Partition,
     cancel: &'a CancelFlag,
-    definition: Box<dyn Definition>,
+    definition: Box<dyn NetworkDefinition>,
     strategy: Box<dyn Strategy>,
     loss: Loss,
     network: Box<dyn Network>,

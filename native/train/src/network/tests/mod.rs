@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::definition::Definition;
 use crate::graph::Graph;
+use crate::model::Definition;
 use crate::random::Generator;
 use crate::raw::values;
 

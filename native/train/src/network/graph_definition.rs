@@ -1,17 +1,18 @@
-//! A graph as the rest of the crate knows a network.
+//! The definition of a network of layers.
 
 use firesteel_core::{BufferKind, Buffers, ParamLayout};
 
-use super::{Graph, Input, Layer};
-use crate::definition::Definition;
+use super::{Autograd, Network, NetworkDefinition};
 use crate::error::TrainError;
-use crate::inspect::{InputInspection, Inspection, LayerInspection, OutputInspection};
-use crate::network::{Autograd, Network};
+use crate::graph::{Graph, Layer};
+use crate::model::{
+    Definition, InputInspection, InputShape, Inspection, LayerInspection, OutputInspection, Weights,
+};
 use crate::random::Generator;
-use crate::weights::{Weights, weight_bytes};
+use crate::weights::weight_bytes;
 
 impl Definition for Graph {
-    fn inputs(&self) -> &[Input] {
+    fn inputs(&self) -> &[InputShape] {
         &self.inputs
     }
 
@@ -49,10 +50,6 @@ impl Definition for Graph {
         Ok((parameters, buffers))
     }
 
-    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
-        Ok(Box::new(Autograd::new(self)))
-    }
-
     fn inspect(&self) -> Inspection {
         let entries = self.layout.entries();
         let layers = self.nodes.iter().map(|node| LayerInspection {
@@ -79,5 +76,11 @@ impl Definition for Graph {
             weight_bytes: weight_bytes(&self.layout),
             layout_hash: format!("{:016x}", self.layout.hash()),
         }
+    }
+}
+
+impl NetworkDefinition for Graph {
+    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
+        Ok(Box::new(Autograd::new(self)))
     }
 }

@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, ValidationSpec};
 
+use super::Partition;
 use crate::blocks::{BlockStore, BlockUsage};
 use crate::column_context::ColumnContext;
 use crate::dense::DenseWriter;
@@ -10,7 +11,6 @@ use crate::error::{DataError, Scope};
 use crate::input::InputWriter;
 use crate::label::{LabelWriter, WeightWriter};
 use crate::order::RowKeys;
-use crate::partition::Partition;
 use crate::schema;
 use crate::sparse::SparseWriter;
 use crate::validation::HoldOut;
