@@ -1,4 +1,4 @@
-//! How a failure in Rust becomes a Java exception.
+//! Conversion of Rust errors and panics to Java exceptions.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,10 +27,10 @@ bind_java_type! {
     },
 }
 
-/// Why a native failed.
+/// The error of a native method.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BridgeError {
-    /// A failure that has a code.
+    /// An error with a code.
     #[error("{message}")]
     Coded { code: ErrorCode, message: String },
     /// A call into the JVM failed; usually an exception is pending then.
@@ -89,7 +89,7 @@ impl<T: Default> ErrorPolicy<T, BridgeError> for ThrowCoded {
     }
 }
 
-/// Throws the exception of this code, unless one is pending: that one came first and says more.
+/// Throws the exception of this code, unless one is pending, which came first and is more specific.
 fn throw(env: &mut Env<'_>, code: ErrorCode, message: &str) -> jni::errors::Result<()> {
     if env.exception_check() {
         return Ok(());
@@ -104,7 +104,7 @@ fn throw(env: &mut Env<'_>, code: ErrorCode, message: &str) -> jni::errors::Resu
     }
 }
 
-/// The text that a panic was raised with: a literal, or formatted.
+/// Returns the message of a panic: a literal, or a formatted text.
 fn panic_text(payload: Box<dyn Any + Send + 'static>) -> String {
     let payload = match payload.downcast::<String>() {
         Ok(text) => return *text,

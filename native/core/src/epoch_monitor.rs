@@ -1,55 +1,55 @@
-//! What follows from an epoch's values: the plateau's reductions, the best epoch, the end.
+//! Decisions at the end of an epoch: plateau reductions, the best epoch and early stopping.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{ControlSpec, Direction, Monitor, ScheduleSpec, ThresholdMode};
 
-/// Why a training ends before its last epoch.
+/// The reason for which a training ends before its last epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StopReason {
-    /// The monitor has not improved for as many epochs as the patience says.
+    /// The monitor has not improved for `patience` epochs.
     Patience,
     /// The loss has reached its target.
     TargetLoss,
     /// The monitor has reached its target.
     TargetMetric,
-    /// The time is over.
+    /// The time limit is reached.
     MaxSeconds,
-    /// The driver asked for it.
+    /// The driver requested it.
     Driver,
 }
 
-/// What an epoch came to.
+/// The decisions that follow from an epoch's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EpochOutcome {
-    /// Whether it is the best so far.
+    /// True if the epoch is the best so far.
     pub best: bool,
-    /// Whether and why the training ends.
+    /// The reason to stop the training; `None` to go on.
     pub stop: Option<StopReason>,
-    /// How often the plateau schedule has reduced the learning rate, this epoch included.
+    /// The number of plateau reductions of the learning rate, this epoch included.
     pub reductions: u32,
 }
 
-/// What a judge remembers of the epochs that it has seen.
+/// The state of an epoch monitor, for checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EpochMonitorState {
     /// The best value of the monitor.
     pub best: Option<f64>,
-    /// The epochs since it was found.
+    /// The number of epochs since the best value.
     pub waited: u32,
     /// The best value of the plateau's monitor.
     pub plateau_best: Option<f64>,
-    /// The epochs in a row that did not better it.
+    /// The number of consecutive epochs without an improvement of it.
     pub bad: u32,
-    /// The epochs of the cooldown that are left.
+    /// The remaining epochs of the cooldown.
     pub cooling: u32,
-    /// How often the learning rate has been reduced.
+    /// The number of times that the learning rate has been reduced.
     pub reductions: u32,
 }
 
-/// Judges epochs in their order.
+/// Early stopping and `ReduceLROnPlateau` over the epochs of a fit, in their order.
 #[derive(Clone, Debug)]
 pub struct EpochMonitor {
     stopping: EarlyStopping,
@@ -57,7 +57,7 @@ pub struct EpochMonitor {
 }
 
 impl EpochMonitor {
-    /// A judge that has seen no epoch; `validated` tells whether rows are held out for validation.
+    /// Creates a monitor before the first epoch; `validated` is true if rows are held out for validation.
     #[must_use]
     pub fn new(controls: &ControlSpec, validated: bool) -> Self {
         let default = ControlSpec::default_monitor(validated);
@@ -102,13 +102,13 @@ impl EpochMonitor {
         Self { stopping, plateau }
     }
 
-    /// How often the learning rate has been reduced.
+    /// The number of times that the learning rate has been reduced.
     #[must_use]
     pub fn reductions(&self) -> u32 {
         self.plateau.as_ref().map_or(0, |plateau| plateau.reductions)
     }
 
-    /// What it remembers, for a checkpoint.
+    /// Returns its state, for a checkpoint.
     #[must_use]
     pub fn state(&self) -> EpochMonitorState {
         let EarlyStopping { best, waited, .. } = self.stopping;
@@ -121,7 +121,7 @@ impl EpochMonitor {
         }
     }
 
-    /// Goes on from what [`state`](Self::state) gave.
+    /// Continues from a state that [`state`](Self::state) returned.
     pub fn restore(&mut self, state: EpochMonitorState) {
         let EpochMonitorState { best, waited, plateau_best, bad, cooling, reductions } = state;
         (self.stopping.best, self.stopping.waited) = (best, waited);
@@ -131,7 +131,8 @@ impl EpochMonitor {
         }
     }
 
-    /// Judges the next epoch. `value` gives what a monitor came to; a value that is missing or NaN betters nothing.
+    /// Takes the values of the next epoch and decides what follows. `value` returns the value of a monitor; one that is
+    /// missing or NaN improves nothing.
     pub fn update(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> EpochOutcome {
         let value = |monitor: &Monitor| value(monitor).filter(|value| !value.is_nan());
         let reductions = match &mut self.plateau {
@@ -143,7 +144,7 @@ impl EpochMonitor {
     }
 }
 
-/// Early stopping, as in Keras: patience counts epochs that do not better the best by more than `min_delta`.
+/// Early stopping, as in Keras: patience counts epochs without an improvement of more than `min_delta`.
 #[derive(Clone, Debug)]
 struct EarlyStopping {
     monitor: Monitor,

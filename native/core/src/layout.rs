@@ -1,9 +1,9 @@
-//! Where each named tensor lies in the flat buffers.
+//! The layout of named tensors in the flat buffers.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-/// Which flat buffer a tensor lies in.
+/// The kind of flat buffer that holds a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum BufferKind {

@@ -1,10 +1,8 @@
-//! What every native crate of Firesteel agrees on: error codes, the resolved specifications that cross the boundary
-//! from the JVM, the layout of the flat parameter buffer, the channel to the parameter server, the optimizers and
-//! the strategies' update rules.
+//! The common ground of Firesteel's native crates: error codes, the resolved specifications that cross the boundary
+//! from the JVM, the layout of the flat parameter buffer, the channel to the parameter server, the optimizers and the
+//! strategies' update rules.
 //!
 //! The crate needs neither a JVM nor libtorch, so it builds and tests in seconds.
-
-#![deny(unsafe_code)]
 
 pub mod cancel;
 pub mod channel;

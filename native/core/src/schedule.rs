@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use crate::spec::{Interval, ScheduleSpec, WarmupSpec};
 
-/// Where in its training a worker is.
+/// The step of a worker's training that a learning rate is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrainingStep {
     /// The epoch, counted from 0.
@@ -13,12 +13,12 @@ pub struct TrainingStep {
     pub batch: u32,
     /// The mini-batches of the worker's epochs.
     pub batches: u32,
-    /// How often a plateau has reduced the rate so far.
+    /// The number of plateau reductions of the learning rate so far.
     pub reductions: u32,
 }
 
-/// The learning rate of a mini-batch: what the schedule makes of the optimizer's rate `base` in this epoch, times the
-/// warm-up's factor, which counts mini-batches over all epochs.
+/// Returns the learning rate of a mini-batch: the schedule's value for the optimizer's rate `base` in this epoch, times
+/// the warm-up factor, which counts mini-batches over all epochs.
 #[must_use]
 pub fn learning_rate(
     schedule: &ScheduleSpec,

@@ -87,7 +87,7 @@ fn order(name: &str, partition: &Partition) {
     println!("bench {name} milliseconds {:.2}", median(&mut times).as_secs_f64() * 1e3);
 }
 
-/// Whether the command line asks for this measure.
+/// Returns true if the command line selects this measure.
 fn selected(name: &str) -> bool {
     let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
     words.peek().is_none() || words.any(|word| name.contains(&word))

@@ -1,4 +1,4 @@
-//! The same validation and conversion for a batch of prediction, which is not kept.
+//! The validation and conversion of a prediction batch, which is not kept.
 
 use arrow_array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
@@ -12,7 +12,7 @@ use crate::schema;
 use crate::sparse::{Sparse, SparseSlices};
 use crate::stored_value::StoredValue;
 
-/// A batch of prediction whose inputs are validated. Errors name the row in the batch.
+/// A prediction batch with validated inputs. Errors name the row in the batch.
 #[derive(Debug)]
 pub struct Batch<'a> {
     rows: usize,
@@ -21,7 +21,7 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Validates the inputs of `batch`; labels and weights are not looked at.
+    /// Validates the inputs of `batch`; labels and weights are ignored.
     ///
     /// # Errors
     /// [`DataError::Schema`] if the columns are not those of `spec`, [`DataError::Value`] at the first null, NaN or infinity.
@@ -84,7 +84,7 @@ impl<'a> Batch<'a> {
         input.gather_i64(rows, out).map_err(|fault| fault.error(&context(spec)))
     }
 
-    /// All values of an input where they lie, if they are dense f32 with scale 1.
+    /// Returns all values of an input without a copy, if they are dense f32 with scale 1.
     #[must_use]
     pub fn contiguous_f32(&self, input: usize) -> Option<&[f32]> {
         self.inputs.get(input)?.contiguous_f32(0..self.rows)

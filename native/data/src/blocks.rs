@@ -1,4 +1,4 @@
-//! Blocks of values that are filled once and then only read: in anonymous maps within the budget, past it in mapped files.
+//! Blocks of values, filled once and then only read: in anonymous maps within the budget, beyond it in mapped files.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -11,17 +11,17 @@ use crate::budget::{CacheBudget, Reservation};
 use crate::error::DataError;
 use crate::mapped;
 
-/// The size that blocks stay below, unless one row is larger. Each column has one block of this size in work while it is
-/// loaded, whether the budget has room for it or not.
+/// The size limit of a block, unless one row is larger. While a column is loaded, one block of this size is being
+/// filled, even beyond the budget.
 pub(crate) const BLOCK_BYTES: usize = 8 << 20;
 
-/// The size that a column's first block starts with; it doubles, so that small partitions take little.
+/// The size of a column's first block; it doubles, so that small partitions take little memory.
 const FIRST_BYTES: usize = 64 << 10;
 
 /// The size of a huge page on x86-64 and, mostly, on ARM.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Where blocks may live.
+/// The memory and the directories that may hold blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct BlockStore {
     pub(crate) budget: Arc<CacheBudget>,
@@ -29,8 +29,8 @@ pub(crate) struct BlockStore {
 }
 
 impl BlockStore {
-    /// Puts bytes into a file of the next directory in the round. A directory that fails is passed over; the first failure
-    /// is reported if all do.
+    /// Writes bytes to a file of the next directory in turn. A directory that fails is skipped; if all fail, the first
+    /// failure is returned.
     fn spill(&self, bytes: &[u8]) -> Result<Mmap, DataError> {
         let (start, count) = (self.budget.next_spill(), self.directories.len());
         let mut failure = None;
@@ -54,7 +54,7 @@ impl BlockStore {
     }
 }
 
-/// Where an item lies.
+/// The position of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ItemPosition {
     pub(crate) block: usize,
@@ -79,7 +79,7 @@ struct OpenBlock {
     capacity: usize,
     /// The bytes that are filled.
     bytes: usize,
-    /// `None` if the budget had no room: the block is spilled once full.
+    /// `None` if the budget had no room: the block is spilled when it is full.
     reservation: Option<Reservation>,
 }
 
@@ -108,7 +108,7 @@ impl<T: Pod> Writer<T> {
         1 << rows.max(1).ilog2()
     }
 
-    /// The items that the block being filled still takes.
+    /// Returns the number of items that still fit into the block being filled.
     pub(crate) fn room(&self) -> usize {
         let filled = self.tail.as_ref().map_or(0, |tail| tail.bytes % self.block_bytes.max(1));
         (self.block_bytes - filled) / size_of::<T>()
@@ -166,7 +166,7 @@ impl<T: Pod> Writer<T> {
         Ok(grown)
     }
 
-    /// Ends a block: in memory if the budget has room for it, else in a file.
+    /// Finishes a block: in memory if the budget has room for it, else in a file.
     fn seal(&mut self, tail: OpenBlock, store: &BlockStore) -> Result<(), DataError> {
         let OpenBlock { map, bytes, reservation, .. } = tail;
         let block = if reservation.is_some() {
@@ -180,7 +180,7 @@ impl<T: Pod> Writer<T> {
         Ok(())
     }
 
-    /// Ends the last block, in no more memory than it needs.
+    /// Finishes the last block, in no more memory than it needs.
     pub(crate) fn finish(mut self, store: &BlockStore) -> Result<Blocks<T>, DataError> {
         if let Some(mut tail) = self.tail.take() {
             self.spare = None;
@@ -198,8 +198,9 @@ impl<T: Pod> Writer<T> {
     }
 }
 
-/// Zeroed memory of its own, in huge pages where the system has them: a fault for every small page would cost more than the
-/// copy. Linux aligns a map to huge pages if its length is a multiple of theirs; what is never written takes no memory.
+/// Allocates zeroed memory, in huge pages if the system has them: a fault for every small page would cost more than the
+/// copy. Linux aligns a map to huge pages if its length is a multiple of theirs; pages that are never written take no
+/// memory.
 fn allocate(bytes: usize) -> Result<MmapMut, DataError> {
     let huge = bytes - bytes % HUGE_PAGE;
     let length = if huge == 0 { bytes.max(1) } else { bytes.next_multiple_of(HUGE_PAGE) };

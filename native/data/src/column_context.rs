@@ -1,4 +1,4 @@
-//! The columns of one record batch as slices, with nulls refused and places named.
+//! The columns of one record batch as slices, with errors that name the location of a value.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrowPrimitiveType, FixedSizeListArray, PrimitiveArray};
@@ -7,19 +7,19 @@ use arrow_buffer::NullBuffer;
 use crate::error::{DataError, Scope, ValueLocation};
 use crate::stored_value::StoredValue;
 
-/// Names the places of one user column in one record batch.
+/// The context of one user column in one record batch, for errors.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ColumnContext<'a> {
     /// The user's column.
     pub(crate) column: &'a str,
-    /// What rows are counted in.
+    /// The scope of row numbers.
     pub(crate) scope: Scope,
     /// The rows of the scope before this record batch.
     pub(crate) first_row: usize,
 }
 
 impl ColumnContext<'_> {
-    /// The error of a value that may not stand where it does.
+    /// Returns the error of a value that is not allowed.
     pub(crate) fn value_error(
         &self,
         row: usize,
@@ -36,7 +36,7 @@ impl ColumnContext<'_> {
         DataError::Value { location, found: found.into(), allowed: allowed.into() }
     }
 
-    /// The error of a feature that is not finite, or not when scaled.
+    /// Returns the error of a feature that is not finite, or not finite after scaling.
     pub(crate) fn not_finite<T: StoredValue>(
         &self,
         row: usize,
@@ -98,12 +98,12 @@ impl ColumnContext<'_> {
         array.as_primitive_opt::<T>().ok_or_else(|| self.wrong_type(array))
     }
 
-    /// The error of an array of another type than the schema says.
+    /// Returns the error of an array whose type differs from the schema's.
     pub(crate) fn wrong_type(&self, array: &dyn Array) -> DataError {
         self.malformed(format!("an array of {} contradicts the schema", array.data_type()))
     }
 
-    /// The error of an array that is not built as Arrow asks.
+    /// Returns the error of an array that breaks Arrow's format.
     pub(crate) fn malformed(&self, problem: String) -> DataError {
         DataError::Import(format!("column '{}': {problem}", self.column))
     }

@@ -17,10 +17,10 @@ use crate::rows::Rows;
 use crate::stored_value::StoredValue;
 use crate::table::{Table, TableWriter};
 
-/// The bytes that are checked, copied and hashed in one go, so that they stay in the first-level cache.
+/// The number of bytes that are checked, copied and hashed together, to stay in the first-level cache.
 const HOT_BYTES: usize = 16 << 10;
 
-/// Rows of equal width, wherever they lie.
+/// Rows of equal width in any storage.
 pub(crate) trait RowStore<T>: Debug + Send + Sync {
     /// Consecutive rows from `row` on, at most `count` and at least one.
     fn run(&self, row: usize, count: usize) -> &[T];
@@ -59,7 +59,7 @@ impl<T: StoredValue, L: RowStore<T>> Dense<T, L> {
         Self { rows, size, scale, element: PhantomData }
     }
 
-    /// Gives `convert` every run of values that lie together, with the number of its first row and its part of `out`.
+    /// Calls `convert` with every run of contiguous values, the number of its first row and its part of `out`.
     fn walk<O, E>(
         &self,
         rows: Rows<'_>,
@@ -131,7 +131,7 @@ pub(crate) fn check<T: StoredValue>(
     }
 }
 
-/// Takes a dense column of a stream.
+/// Writes a dense column of a stream.
 #[derive(Debug)]
 pub(crate) struct DenseWriter<T> {
     table: TableWriter<T>,

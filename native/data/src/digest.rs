@@ -1,4 +1,4 @@
-//! What the rows of a stream hold, as a number, without keeping them.
+//! A digest of a stream's rows, computed without keeping them.
 
 use arrow_array::RecordBatchReader;
 use firesteel_core::CancelFlag;
@@ -13,8 +13,8 @@ use crate::import::stream_error;
 use crate::partition::Loader;
 use crate::schema;
 
-/// How many rows there are and what they hold. Digests of parts add up to that of the whole, whatever the order of the rows and
-/// however they are split.
+/// The number of rows and a hash of their contents. Digests of parts add up to that of the whole, in any order of the
+/// rows and any split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Digest {

@@ -1,4 +1,4 @@
-//! What can be done with the rows of an input, however they are kept.
+//! The operations on the rows of an input in any storage.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -29,7 +29,7 @@ impl NotAnInteger {
     }
 }
 
-/// The rows of an input, whose numbers and room the caller has checked.
+/// The rows of an input. The caller has checked row numbers and buffer lengths.
 pub(crate) trait Input: Debug + Send + Sync {
     /// Writes the rows' values, scaled.
     fn gather_f32(&self, rows: Rows<'_>, out: &mut [f32]);
@@ -37,11 +37,11 @@ pub(crate) trait Input: Debug + Send + Sync {
     /// Writes the rows' values as integers.
     fn gather_i64(&self, rows: Rows<'_>, out: &mut [i64]) -> Result<(), NotAnInteger>;
 
-    /// The values where they lie, if that is possible.
+    /// Returns the values without a copy, if that is possible.
     fn contiguous_f32(&self, rows: Range<usize>) -> Option<&[f32]>;
 }
 
-/// Takes an input of a stream.
+/// Writes an input of a stream.
 pub(crate) trait InputWriter {
     /// Checks and copies the rows of a record batch, whose columns from this input's on are given, and adds them to the
     /// hashes of their rows.
@@ -60,7 +60,7 @@ pub(crate) trait InputWriter {
     ) -> Result<(Box<dyn Input>, BlockUsage), DataError>;
 }
 
-/// An input or label by its number.
+/// Returns an input or label by its number.
 pub(crate) fn at<'a, T>(all: &'a [T], index: usize, what: &str) -> Result<&'a T, DataError> {
     all.get(index).ok_or_else(|| {
         DataError::Internal(format!("{what} {index} of {} was asked for", all.len()))

@@ -45,7 +45,7 @@ pub(crate) fn gather<T: bytemuck::Pod, U>(
     }
 }
 
-/// Takes a label column of a stream.
+/// Writes a label column of a stream.
 #[derive(Debug)]
 pub(crate) enum LabelWriter {
     Classes { table: TableWriter<u32>, classes: usize },
@@ -95,7 +95,7 @@ impl LabelWriter {
     }
 }
 
-/// Takes the weight column of a stream.
+/// Writes the weight column of a stream.
 #[derive(Debug)]
 pub(crate) struct WeightWriter(TableWriter<f32>);
 

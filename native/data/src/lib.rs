@@ -4,8 +4,6 @@
 //! The order of rows is a function of their contents, never of their arrival, so that the same data is trained in the same
 //! order after a shuffle or a retry. The crate needs neither a JVM nor libtorch.
 
-#![deny(unsafe_code)]
-
 mod batch;
 mod blocks;
 mod budget;

@@ -1,10 +1,11 @@
-//! The order of rows: with shuffling a function of what they hold, not of when they arrived; else that in which they lie.
+//! The order of rows: with shuffling a function of their contents, not of their arrival; otherwise the order of the
+//! partition.
 
 use std::sync::Arc;
 
 use crate::hash::{combine, content, mix};
 
-/// The keys of a partition's rows: by content alone, and no two alike.
+/// The keys of a partition's rows, which depend on contents alone and are all different.
 #[derive(Clone, Debug)]
 pub(crate) struct RowKeys {
     /// The key of each row.
@@ -16,9 +17,9 @@ pub(crate) struct RowKeys {
 }
 
 impl RowKeys {
-    /// Keys from the hashes of rows. Rows that hold the same get keys of their own by counting them, so that shuffling does
-    /// not bring them together; which of them gets which does not matter, as they hold the same. `is_held_out` tells of a
-    /// row and its hash whether it is for validation.
+    /// Computes keys from the hashes of rows. Equal rows get different keys by counting them, so that shuffling does
+    /// not bring them together; their assignment does not matter, as the rows are equal. `is_held_out` returns true for
+    /// a row and its hash if the row is for validation.
     pub(crate) fn new(mut hashes: Vec<u64>, is_held_out: impl Fn(usize, u64) -> bool) -> Self {
         let held: Vec<bool> =
             hashes.iter().enumerate().map(|(row, &hash)| is_held_out(row, hash)).collect();
@@ -92,7 +93,8 @@ impl WorkerRows {
         self.rows.is_empty()
     }
 
-    /// A hash of the rows' contents. It depends on their order only where that is the order of training, without `shuffle`.
+    /// A hash of the rows' contents. It depends on their order only without `shuffle`, when that is the order of
+    /// training.
     #[must_use]
     pub fn content(&self, shuffle: bool) -> u64 {
         let key = |row: u32| self.keys[row as usize];
@@ -128,8 +130,8 @@ impl WorkerRows {
     }
 }
 
-/// Rows by key, by number where keys agree. The upper halves of the keys are sorted together with the rows as plain
-/// integers; the few rows that agree in them are sorted again.
+/// Sorts rows by key, and by number if keys are equal. The upper halves of the keys are sorted together with the rows
+/// as plain integers; the few rows with equal upper halves are sorted again.
 fn sorted(rows: &[u32], key: impl Fn(u32) -> u64) -> Vec<u32> {
     const LOWER: u64 = u32::MAX as u64;
     let mut packed: Vec<u64> =

@@ -1,10 +1,10 @@
-//! Which rows a caller asks for.
+//! The rows that a caller selects.
 
 use std::ops::Range;
 
 use crate::error::DataError;
 
-/// Rows in the order in which a caller wants them.
+/// Selected rows in the caller's order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rows<'a> {
     /// These rows.

@@ -1,4 +1,4 @@
-//! The Arrow columns that a specification asks for.
+//! The Arrow columns of a specification.
 
 use arrow_schema::{DataType, Schema};
 use firesteel_core::spec::{
@@ -7,7 +7,7 @@ use firesteel_core::spec::{
 
 use crate::error::DataError;
 
-/// Checks a specification on its own, so that sizes can be trusted afterwards.
+/// Checks a specification, so that its sizes are valid afterwards.
 pub(crate) fn check_spec(spec: &DataSpec) -> Result<(), DataError> {
     let fault =
         |column: &str, problem: String| Err(DataError::Spec { column: column.to_owned(), problem });
@@ -87,7 +87,7 @@ enum ExpectedType {
 }
 
 impl ExpectedType {
-    /// Whether a type is this one; names and nullability of list elements do not matter.
+    /// Returns true if a type is this one; names and nullability of list elements do not matter.
     fn accepts(&self, found: &DataType) -> bool {
         match (self, found) {
             (Self::One(wanted), found) => wanted == found,

@@ -16,7 +16,7 @@ use crate::rows::Rows;
 use crate::stored_value::StoredValue;
 use crate::table::{Table, TableWriter};
 
-/// Sparse rows, wherever they lie.
+/// Sparse rows in any storage.
 pub(crate) trait Entries: Debug + Send + Sync {
     /// The indices and values of a row, equally many, the indices ascending and below the input's size.
     fn row(&self, row: usize) -> (&[i32], &[f32]);
@@ -187,10 +187,10 @@ fn no_null_entries(context: &ColumnContext<'_>, list: &ListArray) -> Result<(), 
     Ok(())
 }
 
-/// Where a row's entries lie: block, start, length.
+/// The location of a row's entries: block, start, length.
 type Location = [u32; 3];
 
-/// Sparse rows in blocks. Indices and values lie at the same places of equal blocks.
+/// Sparse rows in blocks. The indices and values of a row have the same position in their blocks.
 #[derive(Debug)]
 pub(crate) struct Csr {
     indices: Blocks<i32>,
@@ -208,7 +208,7 @@ impl Entries for Csr {
     }
 }
 
-/// Takes the two columns of a sparse input of a stream.
+/// Writes the two columns of a sparse input of a stream.
 #[derive(Debug)]
 pub(crate) struct SparseWriter {
     indices: Writer<i32>,

@@ -12,22 +12,22 @@ pub(crate) trait StoredValue: Pod + Send + Sync + Debug {
     /// Its Arrow type.
     type Arrow: ArrowPrimitiveType<Native = Self>;
 
-    /// Whether every value stays finite when it is multiplied with `scale`.
+    /// Returns true if every value stays finite when multiplied by `scale`.
     fn all_finite(values: &[Self], scale: f32) -> bool;
 
-    /// Whether this value stays finite when it is multiplied with `scale`.
+    /// Returns true if this value stays finite when multiplied by `scale`.
     fn stays_finite(self, scale: f32) -> bool;
 
     /// Writes `values * scale` to `out`, which is as long.
     fn convert(values: &[Self], scale: f32, out: &mut [f32]);
 
-    /// Writes `values` to `out`, which is as long, or returns the position of the first that is no i64.
+    /// Writes `values` to `out`, which is as long, or returns the position of the first value that is not an i64.
     fn to_integers(values: &[Self], out: &mut [i64]) -> Result<(), usize>;
 
     /// The value as an error shows it.
     fn shown(self) -> String;
 
-    /// The values themselves, if they are f32.
+    /// Returns the values themselves if they are f32.
     fn as_f32(values: &[Self]) -> Option<&[f32]> {
         let _ = values;
         None

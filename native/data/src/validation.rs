@@ -1,4 +1,4 @@
-//! Which rows are held out for validation.
+//! The choice of rows held out for validation.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt8Type;
@@ -9,14 +9,15 @@ use crate::column_context::ColumnContext;
 use crate::error::DataError;
 use crate::hash::{combine, mix};
 
-/// Decides which rows are held out.
+/// The rule by which rows are held out.
 #[derive(Debug)]
 pub(crate) enum HoldOut {
-    /// None.
+    /// No rows.
     Nothing,
-    /// Those that are marked.
+    /// The marked rows.
     Marked(Vec<bool>),
-    /// Those whose salted hash is below a limit: a decision by a row's content alone, which copies of the row share.
+    /// The rows whose salted hash is below a limit: the decision depends on a row's content alone, so copies of a row
+    /// share it.
     Share { limit: u64, salt: u64 },
 }
 
@@ -57,7 +58,7 @@ impl HoldOut {
         Ok(())
     }
 
-    /// Whether a row is held out; `hash` is that of its content.
+    /// Returns true if a row is held out; `hash` is the hash of its content.
     pub(crate) fn is_held_out(&self, row: usize, hash: u64) -> bool {
         match self {
             Self::Nothing => false,

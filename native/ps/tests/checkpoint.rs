@@ -453,7 +453,7 @@ fn a_checkpoint_of_another_fit_is_refused_and_says_of_which() {
     refused(&other, SMALL, "'downpour'");
     let mut other = spec.clone();
     other.strategy.server_optimizer = Some(server_optimizers()[1]);
-    refused(&other, SMALL, "stripe 0: a state of another rule");
+    refused(&other, SMALL, "stripe 0: the state belongs to another rule");
 }
 
 #[test]

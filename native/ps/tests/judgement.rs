@@ -200,7 +200,7 @@ fn controls_that_do_not_fit_are_refused_on_the_driver() {
     assert_eq!(error.code(), ErrorCode::InvalidSpec);
     assert_eq!(
         error.to_string(),
-        "option 'metrics' asks for mse, which needs numbers; label 'y' holds 2 classes"
+        "option 'metrics' contains mse, which needs numbers; label 'y' holds 2 classes"
     );
 }
 

@@ -7,7 +7,7 @@ use crate::build::{define, define_over};
 use crate::error::TrainError;
 use crate::weights::{weights_from_bytes, weights_to_bytes};
 
-/// The layout of a network over these columns.
+/// Returns the layout of a network over these columns.
 ///
 /// # Errors
 /// As [`inspect()`](crate::inspect()).
@@ -15,8 +15,8 @@ pub fn layout(network: &NetworkDocument, data: &DataSpec) -> Result<ParamLayout,
     Ok(define_over(network, data)?.layout().clone())
 }
 
-/// The layout of a network over these columns, and its first parameters and buffers: those of a TorchScript module as it
-/// was saved, those of layers drawn from PyTorch's distributions.
+/// Returns the layout of a network over these columns and its initial parameters and buffers: the saved ones of a
+/// TorchScript module; for layers, values drawn from PyTorch's distributions.
 ///
 /// Each tensor of a layer has its own stream of the seed, named by the tensor: the same seed gives the same weights on every
 /// machine, and a layer keeps its weights when another one is added.
@@ -33,8 +33,8 @@ pub fn initialise(
     Ok((definition.layout().clone(), parameters, buffers))
 }
 
-/// The safetensors file of a network with all weights 0, which gives the same for every row: the model of a fit that failed
-/// in a search whose other fits go on.
+/// Returns the safetensors file of a network with all weights 0, whose predictions are the same for every row: the
+/// model of a failed fit in a search that goes on.
 ///
 /// # Errors
 /// As [`inspect`](crate::inspect()).
@@ -53,8 +53,8 @@ pub fn zero_weights(
     weights_to_bytes(layout, &vec![0.0; layout.parameters()], &buffers)
 }
 
-/// Checks that a safetensors file holds finite weights of exactly the tensors of a network whose inputs have these shapes (of
-/// one row), for training to start from.
+/// Checks that a safetensors file holds finite weights for exactly the tensors of a network with these input shapes (of
+/// one row), to start training from.
 ///
 /// # Errors
 /// As [`weights_from_bytes`] and [`inspect`](crate::inspect()); [`TrainError::Weights`] naming the tensor that is not finite.

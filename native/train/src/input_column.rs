@@ -1,4 +1,4 @@
-//! Which column of the data each input of a network is.
+//! The data columns of a network's inputs.
 
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{DataError, Scope, ValueLocation};
@@ -6,7 +6,7 @@ use firesteel_data::{DataError, Scope, ValueLocation};
 use crate::error::TrainError;
 use crate::model::{Definition, InputShape};
 
-/// An input of the network among the data's.
+/// The column of one network input.
 pub(crate) struct InputColumn {
     pub(crate) index: usize,
     column: String,
@@ -15,7 +15,7 @@ pub(crate) struct InputColumn {
 }
 
 impl InputColumn {
-    /// The sources of a network's inputs, in their order.
+    /// Returns the columns of a network's inputs, in their order.
     pub(crate) fn of(
         definition: &dyn Definition,
         data: &DataSpec,
@@ -35,7 +35,7 @@ impl InputColumn {
         definition.inputs().iter().map(source).collect()
     }
 
-    /// Checks token ids; `row` gives the number of the n-th row.
+    /// Checks token ids; `row` returns the number of the n-th row.
     pub(crate) fn check_tokens(
         &self,
         ids: &[i64],

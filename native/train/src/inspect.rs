@@ -6,11 +6,11 @@ use crate::build::define;
 use crate::error::TrainError;
 use crate::model::Inspection;
 
-/// Infers and checks every shape of a network whose inputs have these shapes (of one row). A TorchScript module is run on
-/// two rows of zeros.
+/// Infers and checks every shape of a network with these input shapes (of one row). A TorchScript module runs on two
+/// rows of zeros.
 ///
 /// # Errors
-/// [`TrainError::Layer`] naming the layer, [`TrainError::InvalidSpec`] where it is no layer's fault.
+/// [`TrainError::Layer`] naming the layer, or [`TrainError::InvalidSpec`] for problems of the whole network.
 pub fn inspect(
     network: &NetworkDocument,
     inputs: &[(impl AsRef<str>, Vec<usize>)],

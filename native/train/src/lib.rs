@@ -1,10 +1,10 @@
-//! Neural networks over flat buffers, trained and asked for predictions with libtorch.
+//! Neural networks over flat buffers: training and prediction with libtorch.
 //!
-//! A [`NetworkDocument`](firesteel_core::spec::NetworkDocument) becomes a graph of layers or a TorchScript module whose shapes
-//! are known ([`inspect()`]), its parameters one flat buffer ([`initialise()`]), and this a network that trains
+//! A [`NetworkDocument`](firesteel_core::spec::NetworkDocument) becomes a graph of layers or a TorchScript module with
+//! known shapes ([`inspect()`]). Its parameters lie in one flat buffer ([`initialise()`]), over which a network trains
 //! ([`TaskTrainer`]) or predicts ([`Predictor`]).
 //!
-//! Everything that computes runs on the calling thread, with denormals flushed and libtorch's threads set for the length of
+//! All computation runs on the calling thread, with denormals flushed and libtorch's threads set for the duration of
 //! the call.
 
 mod build;

@@ -1,8 +1,9 @@
-//! The unsafe part of this crate: memory that libtorch and Rust both see.
+//! The unsafe code of this crate: memory shared by libtorch and Rust.
 //!
 //! Tensors and slices over the same memory are safe side by side because a libtorch operation of this crate runs on the
-//! calling thread from its call to its return and keeps no pointer afterwards; a slice is never borrowed across one that
-//! writes to its memory. Everything here stays within the crate, which keeps that rule.
+//! calling thread from its call to its return and keeps no pointer afterwards; a slice is never borrowed across one
+//! that writes to its memory. The module is private to the crate, which keeps that rule.
+#![expect(unsafe_code, reason = "memory that libtorch and Rust share")]
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -12,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
 
-/// A type that tensors and slices have in common.
+/// An element type of tensors and slices.
 pub(crate) trait TensorElement: Copy {
     const KIND: Kind;
 }
@@ -67,13 +68,13 @@ pub(crate) fn view(flat: &Tensor, offset: usize, shape: &[i64]) -> Result<Tensor
     Ok(flat.f_narrow(0, dimension(offset)?, shape.iter().product())?.f_reshape(shape)?)
 }
 
-/// A length as libtorch counts.
+/// Converts a length to libtorch's type.
 pub(crate) fn dimension(length: usize) -> Result<i64, TrainError> {
     i64::try_from(length)
-        .map_err(|_| TrainError::Internal(format!("{length} is no length of a tensor")))
+        .map_err(|_| TrainError::Internal(format!("{length} does not fit a tensor dimension")))
 }
 
-/// A shape as libtorch counts.
+/// Converts a shape to libtorch's type.
 pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>, TrainError> {
     shape.iter().map(|&length| dimension(length)).collect()
 }

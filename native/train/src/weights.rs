@@ -1,4 +1,4 @@
-//! Weights as safetensors, the form in which models are saved and weights cross the boundary.
+//! Weights as safetensors, the format of saved models and of the JVM boundary.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensorError};
 use crate::error::TrainError;
 use crate::model::Weights;
 
-/// A tensor of the flat buffers as safetensors sees it.
+/// A tensor of the flat buffers, for safetensors.
 struct Stored<'a> {
     entry: &'a TensorEntry,
     bytes: &'a [u8],
@@ -40,7 +40,7 @@ fn dtype(entry: &TensorEntry) -> Dtype {
     }
 }
 
-/// The safetensors file of these weights, each tensor under its `state_dict` name.
+/// Returns the safetensors file of these weights, each tensor under its `state_dict` name.
 ///
 /// # Errors
 /// [`TrainError::Internal`] if the buffers are not those of the layout.
@@ -52,7 +52,8 @@ pub fn weights_to_bytes(
     serialize(stored(layout, "", parameters, buffers)?)
 }
 
-/// The safetensors file of an ensemble: the tensors of member `i` are named `member.i.` and their `state_dict` name.
+/// Returns the safetensors file of an ensemble: the tensors of member `i` are named `member.i.` and their `state_dict`
+/// name.
 ///
 /// # Errors
 /// As [`weights_to_bytes`].
@@ -64,7 +65,8 @@ pub fn members_to_bytes(layout: &ParamLayout, members: &[Weights]) -> Result<Vec
     serialize(all)
 }
 
-/// The most bytes that the tensors of one model take in a safetensors file, be it alone or a member of an ensemble.
+/// Returns an upper bound of the bytes of one model's tensors in a safetensors file, alone or as a member of an
+/// ensemble.
 pub(crate) fn weight_bytes(layout: &ParamLayout) -> u64 {
     /// Prefix, type, offsets and punctuation of an entry of the header, without its name and shape.
     const ENTRY: usize = 128;
@@ -78,11 +80,11 @@ pub(crate) fn weight_bytes(layout: &ParamLayout) -> u64 {
     entries.sum::<usize>() as u64 + 16
 }
 
-/// The weights of a safetensors file that holds exactly the tensors of the layout, or those of each member of an ensemble,
-/// as [`members_to_bytes`] writes them.
+/// Reads the weights of a safetensors file that holds exactly the tensors of the layout, or those of each member of an
+/// ensemble, as [`members_to_bytes`] writes them.
 ///
 /// # Errors
-/// [`TrainError::Weights`] naming the tensor that is missing, too many or of another shape or type.
+/// [`TrainError::Weights`] naming the tensor that is missing, unexpected or of another shape or type.
 pub fn members_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Vec<Weights>, TrainError> {
     let file = open(bytes)?;
     let names = file.names();
@@ -104,7 +106,7 @@ pub fn members_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Vec<Weig
     }
 }
 
-/// The parameters and buffers of a safetensors file that holds exactly the tensors of the layout.
+/// Reads the parameters and buffers of a safetensors file that holds exactly the tensors of the layout.
 ///
 /// # Errors
 /// As [`members_from_bytes`], and [`TrainError::Weights`] for an ensemble.
@@ -150,11 +152,11 @@ fn serialize(stored: Vec<(String, Stored<'_>)>) -> Result<Vec<u8>, TrainError> {
 
 fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, TrainError> {
     SafeTensors::deserialize(bytes).map_err(|error: SafeTensorError| {
-        TrainError::Weights(format!("the weights are no safetensors file: {error}"))
+        TrainError::Weights(format!("the weights are not a safetensors file: {error}"))
     })
 }
 
-/// The tensors whose names begin with `prefix`.
+/// Reads the tensors whose names begin with `prefix`.
 fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<Weights, TrainError> {
     let mut parameters = vec![0.0_f32; layout.parameters()];
     let mut buffers = Buffers {

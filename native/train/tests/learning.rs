@@ -17,7 +17,7 @@ use support::{
 
 const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 
-/// What a fit on clouds of three classes reports.
+/// Returns the report of a fit on clouds of three classes.
 fn learning(spec: WorkerSpec) -> Learning {
     let (features, labels) = clouds(300, 4, 3);
     Fit::open(spec).run(labelled(features, 4, labels)).unwrap().learning.unwrap()

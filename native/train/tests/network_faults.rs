@@ -17,7 +17,7 @@ use support::{Fit, Task, sgd};
 
 const EPOCHS: u32 = 10;
 
-/// What the network does to a fit.
+/// The fault that the network causes in a fit.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     None,

@@ -15,7 +15,7 @@ use crate::spec::{
     ControlError, ControlSpec, LabelKind, LabelSpec, Metric, MetricKind, Monitor, ReportedMetric,
 };
 
-/// Which metrics are computed of which label.
+/// The metrics of a fit with their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricSet {
     measured: Vec<ReportedMetric>,
@@ -23,18 +23,18 @@ pub struct MetricSet {
     sizes: Vec<usize>,
 }
 
-/// What the metrics of some rows add up to.
+/// The sums of all metrics over some rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricSums {
     rows: u64,
     /// The sum of the rows' weights.
     weight: f64,
     loss: Tally,
-    /// Each with its label.
+    /// The sum of each metric, with the index of its label.
     metrics: Vec<(usize, MetricSum)>,
 }
 
-/// One metric's sums.
+/// The sums of one metric.
 #[derive(Clone, Debug, PartialEq)]
 enum MetricSum {
     /// The loss of an output.
@@ -53,15 +53,15 @@ enum MetricSum {
     Explained(Vec<Moments>),
 }
 
-/// What a metric came to.
+/// The value of a metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricValue {
     /// The metric's name.
     pub name: String,
-    /// Its value; null where it is undefined, such as the AUC of rows of one class.
+    /// Its value; null if it is undefined, such as the AUC of rows of one class.
     pub value: Option<f64>,
-    /// How far the value may be from the exact one, for the AUC.
+    /// The largest distance of the value from the exact one, for the AUC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_bound: Option<f64>,
     /// The rows' weights by class and predicted class, for the confusion matrix.
@@ -92,7 +92,7 @@ impl MetricSet {
     pub fn empty(&self) -> MetricSums {
         let sum = |measured: &ReportedMetric| {
             let size = self.sizes.get(measured.label).copied().unwrap_or(0);
-            let sum = match measured.what {
+            let sum = match measured.kind {
                 MetricKind::Loss => MetricSum::Loss(Tally::default()),
                 MetricKind::Metric(Metric::Accuracy) => MetricSum::Hits { k: 1, hits: 0.0 },
                 MetricKind::Metric(Metric::Top(k)) => MetricSum::Hits { k: k as usize, hits: 0.0 },
@@ -116,13 +116,13 @@ impl MetricSet {
         }
     }
 
-    /// Whether a label is compared with predictions, for more than a loss.
+    /// Returns true if a metric other than the loss compares the label with predictions.
     #[must_use]
     pub fn compares(&self, label: usize) -> bool {
-        self.measured.iter().any(|one| one.label == label && one.what != MetricKind::Loss)
+        self.measured.iter().any(|one| one.label == label && one.kind != MetricKind::Loss)
     }
 
-    /// The sums of these numbers, as [`MetricSums::encode`] wrote them; `None` where they are not those of this set.
+    /// Decodes sums from the numbers of [`MetricSums::encode`]; `None` if they are not those of this set.
     #[must_use]
     pub fn decode(&self, numbers: &[f64]) -> Option<MetricSums> {
         let mut sums = self.empty();
@@ -135,13 +135,13 @@ impl MetricSet {
         numbers.next().is_none().then_some(sums)
     }
 
-    /// How many numbers the sums of this set take.
+    /// Returns the number of numbers in the encoded sums of this set.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         1 + self.empty().slots().count()
     }
 
-    /// What the sums come to, metric by metric.
+    /// Returns the value of each metric from its sums.
     #[must_use]
     pub fn values(&self, sums: &MetricSums) -> Vec<MetricValue> {
         let value = |(measured, (_, sum)): (&ReportedMetric, &(usize, MetricSum))| {
@@ -164,7 +164,7 @@ impl MetricSet {
         self.measured.iter().zip(&sums.metrics).map(value).collect()
     }
 
-    /// What the sums come to for a monitor; `None` where it is undefined, not of validation rows or not computed.
+    /// Returns the value of a monitor; `None` if it is undefined, not of validation rows or not computed.
     #[must_use]
     pub fn monitored(&self, sums: &MetricSums, monitor: &Monitor) -> Option<f64> {
         match monitor {
@@ -186,7 +186,7 @@ impl MetricSums {
         self.rows
     }
 
-    /// The mean loss; `None` where nothing weighs.
+    /// Returns the mean loss; `None` if all weights are 0.
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
         (self.loss.weight > 0.0).then(|| self.loss.loss / self.loss.weight)
@@ -300,7 +300,7 @@ impl MetricSums {
         }
     }
 
-    /// The sums as numbers.
+    /// Encodes the sums as numbers.
     #[must_use]
     pub fn encode(&self) -> Vec<f64> {
         let mut copy = self.clone();
@@ -337,7 +337,7 @@ impl MetricSum {
         }
     }
 
-    /// The single number, where there is one and it is defined.
+    /// Returns the single number, if there is one and it is defined.
     fn value(&self, weight: f64) -> Option<f64> {
         let mean = |sum: f64| (weight > 0.0).then(|| sum / weight);
         match self {
@@ -367,7 +367,8 @@ impl MetricSum {
     }
 }
 
-/// How many classes have a larger score than a class, or the same one and come before it; NaN is larger than all others.
+/// Returns the number of classes with a larger score than a class, or with the same score and a smaller index; NaN
+/// counts as the largest score.
 fn rank(scores: &[f32], class: usize) -> usize {
     if let &[score] = scores {
         return usize::from((class == 1) != (score > 0.0));

@@ -9,7 +9,7 @@ use super::{CommitContext, CommitRule, CommitSchedule, ServerRule, Strategy, Wor
 #[derive(Debug)]
 pub(super) struct AgnAdaptive {
     pub(super) window: NonZeroU32,
-    /// What commits are multiplied with.
+    /// The factor of commits.
     pub(super) scale: f32,
     pub(super) gamma: f64,
     pub(super) overlap: bool,

@@ -9,7 +9,7 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Easgd {
     pub(super) elastic: Elastic,
-    /// The fit's, of which `rho` makes the server's moving rate.
+    /// The fit's learning rate, which `rho` multiplies into the server's moving rate.
     pub(super) learning_rate: f64,
 }
 
@@ -76,7 +76,7 @@ impl WorkerRule for Worker {
 struct Server {
     alpha: Alpha,
     workers: u32,
-    /// The fit's, for rounds that know none.
+    /// The fit's learning rate, for rounds without one.
     learning_rate: f64,
     sum: Vec<f32>,
 }

@@ -1,4 +1,5 @@
-//! What the elastic strategies share (Zhang, Choromanska and LeCun, 2015, Deep learning with Elastic Averaging SGD).
+//! The common part of the elastic strategies (Zhang, Choromanska and LeCun, 2015, Deep learning with Elastic Averaging
+//! SGD).
 
 use std::num::NonZeroU32;
 
@@ -7,7 +8,7 @@ use super::WindowSummary;
 /// `beta` of the default moving rate `beta / p`.
 const BETA: f64 = 0.9;
 
-/// Where the moving rate comes from.
+/// The source of the moving rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Alpha {
     /// `0.9 / p`.
@@ -29,18 +30,18 @@ impl Alpha {
     }
 }
 
-/// Their options.
+/// The options of the elastic strategies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Elastic {
     pub(super) window: NonZeroU32,
     pub(super) overlap: bool,
     pub(super) alpha: Alpha,
-    /// The fit's, where it is known.
+    /// The fit's learning rate, if it is known.
     pub(super) learning_rate: Option<f64>,
 }
 
 impl Elastic {
-    /// That the center variable overshoots, if it does.
+    /// Returns a warning if the center variable overshoots.
     pub(super) fn warning(&self, name: &str, workers: u32) -> Option<String> {
         if matches!(self.alpha, Alpha::ByRate(_)) && self.learning_rate.is_none() {
             return None;
@@ -56,7 +57,7 @@ impl Elastic {
     }
 }
 
-/// A worker's elastic step against the center variable that it saw last.
+/// A worker's elastic step against the center variable that it received last.
 pub(super) struct ElasticStep {
     center: Vec<f32>,
     alpha: Alpha,

@@ -1,5 +1,6 @@
-//! `sync`: every mini-batch is a round; the fit's optimizer, which lives here, takes the mean gradient, weighted by rows,
-//! and `x = c`. With `p` workers and batches of `b` rows that weigh alike it is one worker with batches of `p b`.
+//! `sync`: every mini-batch is a round; the fit's optimizer, which runs on the server, takes the mean gradient,
+//! weighted by rows, and `x = c`. With `p` workers and batches of `b` rows of equal weight it is one worker with
+//! batches of `p b`.
 
 use std::num::NonZeroU32;
 

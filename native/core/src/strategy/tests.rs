@@ -119,7 +119,7 @@ fn options_outside_their_range_are_refused_by_name() {
     let text = refusal(|spec| spec.outer_learning_rate = Some(-0.1), "diloco");
     assert!(text.contains("option 'outerLearningRate' must be at least 0"), "{text}");
     let both = |spec: &mut StrategySpec| (spec.alpha, spec.rho) = (Some(0.1), Some(0.1));
-    assert!(refusal(both, "aeasgd").contains("option 'rho' is given beside 'alpha'"));
+    assert!(refusal(both, "aeasgd").contains("option 'rho' excludes 'alpha'; give one of them"));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_server_optimizer_with_a_wrong_option_is_refused_with_the_optimizers_words()
     let text = refusal(|spec| spec.server_optimizer = Some(wrong), "downpour");
     assert!(
         text.starts_with(
-            "strategy 'downpour': option 'serverOptimizer' is no good: optimizer 'sgd'"
+            "strategy 'downpour': option 'serverOptimizer' is invalid: optimizer 'sgd'"
         )
     );
     let error = resolve(&StrategySpec::named("sync"), None).unwrap_err();
@@ -323,7 +323,7 @@ fn the_options_of_compression_are_checked_by_name() {
     let topk = |ratio| Some(CompressionSpec::TopK { ratio });
     assert_eq!(
         refusal(|spec| spec.compression = topk(2.0), "adag"),
-        "strategy 'adag': option 'compression' is no good: compression 'topk': option 'ratio' must be in (0, 1], is 2"
+        "strategy 'adag': option 'compression' is invalid: compression 'topk': option 'ratio' must be in (0, 1], is 2"
     );
     let pull = |compression| {
         refusal(|spec| (spec.compression, spec.compress_pull) = (compression, Some(true)), "adag")

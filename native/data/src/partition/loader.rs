@@ -15,7 +15,7 @@ use crate::schema;
 use crate::sparse::SparseWriter;
 use crate::validation::HoldOut;
 
-/// A partition in the making.
+/// A partition that is being loaded.
 pub(crate) struct Loader<'a> {
     spec: &'a DataSpec,
     store: BlockStore,
@@ -43,7 +43,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Counts the rows from the first one behind `before` others of the partition, for errors.
+    /// Sets the number of rows before this loader's first one, for errors.
     pub(crate) fn behind(mut self, before: u64) -> Self {
         self.before = usize::try_from(before).unwrap_or(usize::MAX);
         self
@@ -116,7 +116,7 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// What takes an input of a stream.
+/// Returns the writer of an input of a stream.
 fn writer(input: &InputSpec) -> Box<dyn InputWriter> {
     let (size, scale) = (input.size(), input.scale);
     match (input.format, input.element) {

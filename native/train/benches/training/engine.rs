@@ -23,7 +23,7 @@ use crate::relay::gigabit;
 
 const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
-/// What is trained, and how.
+/// The training of one measurement.
 #[derive(Clone, Copy)]
 pub struct Setting {
     pub workers: u32,
@@ -36,7 +36,7 @@ pub struct Setting {
     pub transport: Transport,
 }
 
-/// How workers and server exchange.
+/// The transport between workers and server.
 #[derive(Clone, Copy)]
 pub enum Transport {
     /// In memory.

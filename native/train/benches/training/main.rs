@@ -184,7 +184,7 @@ fn spec(optimizer: &str) -> OptimizerSpec {
     }
 }
 
-/// Whether the command line asks for a measure of this name.
+/// Returns true if the command line selects a measure of this name.
 fn asked(name: &str) -> bool {
     let mut names = std::env::args().skip(1).filter(|name| !name.starts_with('-')).peekable();
     names.peek().is_none() || names.any(|part| name.contains(&part))

@@ -15,7 +15,7 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// The arguments of `node`, whose type knows exactly the arguments `known`.
+    /// Reads the arguments of `node`; `known` are all that its type has.
     pub(super) fn new(node: &'a NodeSpec, known: &[&str]) -> Result<Self, TrainError> {
         let arguments = Self { node };
         match node.args.keys().find(|name| !known.contains(&name.as_str())) {
@@ -41,7 +41,7 @@ impl<'a> Arguments<'a> {
         self.node.args.get(name).filter(|value| !value.is_null())
     }
 
-    /// Whether the argument is given as JSON `null`, for those that tell it from absent.
+    /// Returns true if the argument is given as JSON `null`, for arguments that distinguish it from an absent one.
     pub(super) fn is_null(&self, name: &str) -> bool {
         self.node.args.get(name).is_some_and(Value::is_null)
     }
@@ -177,7 +177,9 @@ impl<'a> Arguments<'a> {
         let dimensions = shape.len() as i64 + 1;
         let resolved = if given < 0 { given + dimensions } else { given };
         if resolved == 0 {
-            return Err(self.problem(format!("{name} {given} is the batch; rows stay apart")));
+            return Err(self.problem(format!(
+                "{name} {given} is the batch dimension; choose a dimension of the row"
+            )));
         }
         if !(1..dimensions).contains(&resolved) {
             return Err(self.problem(format!(

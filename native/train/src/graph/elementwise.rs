@@ -1,4 +1,4 @@
-//! The layers that change each value by itself.
+//! The element-wise layers.
 
 use super::arguments::Arguments;
 use crate::error::TrainError;
@@ -29,7 +29,7 @@ pub(crate) enum Elementwise {
 }
 
 impl Elementwise {
-    /// The function of a layer's type, if it is one.
+    /// Reads the function of a layer's type, if it is element-wise.
     pub(super) fn read(op: &str, arguments: &Arguments<'_>) -> Result<Option<Self>, TrainError> {
         let function = match op {
             "ReLU" => Self::Relu,

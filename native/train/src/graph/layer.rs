@@ -1,6 +1,6 @@
-//! The layers: their arguments, what shape they give, which tensors they own.
+//! The layers: their arguments, output shapes and tensors.
 //!
-//! Shapes are those of one row, without the batch. Names, arguments and defaults are those of `torch.nn`; where
+//! Shapes are those of one row, without the batch. Names, arguments and defaults are those of `torch.nn`.
 
 use firesteel_core::spec::NodeSpec;
 
@@ -62,7 +62,7 @@ const KNOWN: [(&str, &[&str]); 43] = [
     ("Identity", &[]),
 ];
 
-/// What one layer computes, with every size known.
+/// One layer with every size known.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::enum_variant_names, reason = "LayerNorm is the layer's name")]
 pub(crate) enum Layer {
@@ -88,7 +88,7 @@ pub(crate) enum Layer {
     Reshape {
         shape: Vec<usize>,
     },
-    /// Each dimension of the row given as the one of its input that it is.
+    /// For each dimension of the output row, the dimension of the input row.
     Permute {
         order: Vec<usize>,
     },
@@ -120,7 +120,7 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
-    /// Reads the layer and gives the shape of its row.
+    /// Reads the layer and returns it with the shape of its output row.
     pub(super) fn read(
         node: &NodeSpec,
         inputs: &[&[usize]],
@@ -146,7 +146,7 @@ impl Layer {
         single(op, &arguments, shape)
     }
 
-    /// The tensors this layer owns, in `state_dict` order.
+    /// Returns the tensors of this layer, in `state_dict` order.
     pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         match self {
             Self::Linear { inputs, outputs, bias } => {
@@ -168,7 +168,7 @@ impl Layer {
         }
     }
 
-    /// Whether it gives the values that it gets, in another shape.
+    /// Returns true if the layer returns its input's values, possibly in another shape.
     pub(super) fn keeps_values(&self) -> bool {
         matches!(self, Self::Reshape { .. } | Self::Identity)
     }

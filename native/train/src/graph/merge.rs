@@ -1,10 +1,10 @@
-//! The layers that read several inputs.
+//! The layers with several inputs.
 
 use super::arguments::Arguments;
 use crate::error::TrainError;
 use crate::model::show;
 
-/// What is made of the values of several inputs at one place.
+/// An element-wise function of several inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Merge {
     Add,
@@ -16,7 +16,7 @@ pub(crate) enum Merge {
 }
 
 impl Merge {
-    /// The merge of a layer's type, if it is one.
+    /// Returns the merge of a layer's type, if it is one.
     pub(super) fn of(op: &str) -> Option<Self> {
         Some(match op {
             "Add" => Self::Add,

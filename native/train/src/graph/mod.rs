@@ -1,4 +1,4 @@
-//! A network specification with every shape known and checked. Pure: no libtorch call.
+//! The graph of a network of layers, with every shape known and checked. Nothing here calls libtorch.
 
 mod arguments;
 mod convolution;
@@ -42,7 +42,7 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) layout: ParamLayout,
-    /// How each tensor of the layout starts.
+    /// The initialisation of each tensor of the layout.
     pub(crate) initial: Vec<Initial>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Node {
     pub(crate) shape: Vec<usize>,
     /// Its tensors, as indices of the layout's entries.
     pub(crate) tensors: Range<usize>,
-    /// Whether the network computes it: not so for an activation that is folded into its output.
+    /// True if the network computes the layer; false for an activation that is folded into its output.
     pub(crate) computed: bool,
 }
 
@@ -64,17 +64,17 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     pub(crate) name: String,
-    /// What the network computes: the logits where an activation is folded.
+    /// The value that the network computes: the logits if the activation is folded.
     pub(crate) value: ValueId,
     pub(crate) shape: Vec<usize>,
-    /// What turns the value into the output.
+    /// The folded activation, which turns the value into the output.
     pub(crate) activation: Activation,
-    /// The activation that the value comes from, where it is not folded.
+    /// The activation that the network itself applies last, if it is not folded.
     pub(crate) final_activation: Option<FinalActivation>,
 }
 
 impl Graph {
-    /// The network of a specification, with the shape of a row of each input.
+    /// Builds the graph of a specification from the shape of a row of each input.
     pub(crate) fn build(
         spec: &NetworkSpec,
         shapes: &[(&str, &[usize])],
@@ -97,7 +97,7 @@ struct Builder {
     graph: Graph,
     /// The value of each name.
     values: HashMap<String, ValueId>,
-    /// Whether anything reads each value.
+    /// For each value, true if a layer reads it.
     read: Vec<bool>,
 }
 
@@ -132,7 +132,7 @@ impl Builder {
             };
             if shape.is_empty() || elements(shape).is_none_or(|size| size == 0) {
                 return invalid(format!(
-                    "input '{name}' has the shape {}, which holds no usable row",
+                    "input '{name}' has the shape {}, but a row needs at least one dimension, each of at least 1",
                     show(shape)
                 ));
             }
@@ -219,7 +219,7 @@ impl Builder {
                 }
                 _ => {
                     return Err(TrainError::InvalidSpec(format!(
-                        "output '{name}' is no layer of the network"
+                        "output '{name}' is not a layer of the network"
                     )));
                 }
             }
@@ -251,7 +251,7 @@ impl Builder {
         Ok(self.graph)
     }
 
-    /// An output, its trailing Softmax or Sigmoid folded unless a layer reads that too.
+    /// Returns an output; its trailing Softmax or Sigmoid is folded unless a layer reads it too.
     fn fold(&mut self, value: ValueId) -> Output {
         let read = self.read[value];
         let final_activation = self.final_activation(value);
@@ -274,7 +274,7 @@ impl Builder {
         }
     }
 
-    /// The activation that a value comes from, seen through layers that only move values or drop some.
+    /// Returns the activation that produced a value, seen through layers that only move or drop values.
     fn final_activation(&self, value: ValueId) -> Option<FinalActivation> {
         let node = &self.graph.nodes[value.checked_sub(self.graph.inputs.len())?];
         match node.layer {
@@ -332,7 +332,7 @@ impl Builder {
     }
 }
 
-/// The number of values of a shape, if a tensor may have so many.
+/// Returns the number of values of a shape; `None` if it exceeds that of a tensor.
 fn elements(shape: &[usize]) -> Option<usize> {
     shape
         .iter()

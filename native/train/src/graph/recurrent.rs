@@ -16,7 +16,7 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "output",
 ];
 
-/// What a step computes.
+/// The type of the recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Cell {
     Lstm,

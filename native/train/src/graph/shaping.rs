@@ -1,4 +1,4 @@
-//! The layers that give the values that they get in another shape or order, or with zeros around them.
+//! The layers that reshape, permute or pad their input.
 
 use super::arguments::Arguments;
 use crate::error::TrainError;

@@ -1,4 +1,4 @@
-//! The tensors that layers own and what they start as.
+//! The tensors of layers and their initialisation.
 
 use firesteel_core::BufferKind;
 
@@ -14,10 +14,10 @@ pub(crate) struct LayerTensor {
     pub(crate) initial: Initial,
 }
 
-/// How a tensor is initialised, as PyTorch does.
+/// The initialisation of a tensor, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Initial {
-    /// Every value the same.
+    /// The same value everywhere.
     Constant(f32),
     /// Uniform within `-bound..bound`.
     Uniform { bound: f64 },
@@ -26,7 +26,7 @@ pub(crate) enum Initial {
 }
 
 impl Initial {
-    /// Uniform within the reciprocal root of `fan`: what `kaiming_uniform_(a=sqrt(5))` comes to.
+    /// Uniform within `1 / sqrt(fan)`, which is PyTorch's `kaiming_uniform_(a=sqrt(5))`.
     pub(super) fn within_root_of(fan: f64) -> Self {
         Self::Uniform { bound: 1.0 / fan.sqrt() }
     }

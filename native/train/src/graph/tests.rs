@@ -216,7 +216,7 @@ fn a_shape_that_does_not_fit_names_the_layer_what_it_got_and_what_it_needs() {
             "Softmax",
             json!({"dim": 0}),
             &[4],
-            "layer 'it' (Softmax): dim 0 is the batch; rows stay apart",
+            "layer 'it' (Softmax): dim 0 is the batch dimension; choose a dimension of the row",
         ),
     ];
     for (op, args, shape, expected) in cases {
@@ -354,8 +354,8 @@ fn a_graph_that_does_not_hang_together_is_refused() {
             build(&["x"], vec![relu("a", "x"), relu("b", "x")], &["a"]),
             "layer 'b' (ReLU): its value is neither",
         ),
-        (build(&["x"], vec![relu("a", "x")], &["c"]), "output 'c' is no layer"),
-        (build(&["x"], vec![relu("a", "x")], &["x"]), "output 'x' is no layer"),
+        (build(&["x"], vec![relu("a", "x")], &["c"]), "output 'c' is not a layer"),
+        (build(&["x"], vec![relu("a", "x")], &["x"]), "output 'x' is not a layer"),
         (build(&["x"], vec![relu("a", "x")], &["a", "a"]), "output 'a' is named twice"),
         (build(&["x"], vec![relu("a", "x")], &[]), "no output"),
         (
@@ -383,8 +383,12 @@ fn a_graph_that_does_not_hang_together_is_refused() {
     other.format = "firesteel.network/2".to_owned();
     assert!(text(Graph::build(&other, &[("x", &[3])])).contains("firesteel.network/1"));
     let spec = network(&["x"], vec![relu("a", "x")], &["a"]);
-    assert!(text(Graph::build(&spec, &[("x", &[0])])).contains("holds no usable row"));
-    assert!(text(Graph::build(&spec, &[("x", &[])])).contains("holds no usable row"));
+    assert!(
+        text(Graph::build(&spec, &[("x", &[0])])).contains("a row needs at least one dimension")
+    );
+    assert!(
+        text(Graph::build(&spec, &[("x", &[])])).contains("a row needs at least one dimension")
+    );
 }
 
 #[test]

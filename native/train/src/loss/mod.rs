@@ -1,9 +1,9 @@
 //! The losses, with PyTorch's formulas.
 //!
-//! Each gives a row a loss and a mini-batch the mean of its rows' losses by their weights. A row's loss is the mean over
-//! the row's outputs, or their sum for cross-entropy, likelihood and divergence; the multi-class margin divides by the
-//! number of classes. So a mini-batch without weights gets PyTorch's `reduction="mean"` (`"batchmean"` for `kl_div`).
-//! A network with several outputs has as many labels, and its loss is the sum of theirs by the outputs' weights.
+//! A mini-batch's loss is the mean of its rows' losses by their weights. A row's loss is the mean over the row's
+//! outputs, or their sum for cross-entropy, likelihood and divergence; the multi-class margin divides by the number of
+//! classes. So a mini-batch without weights gets PyTorch's `reduction="mean"` (`"batchmean"` for `kl_div`). A network
+//! with several outputs has as many labels, and its loss is the sum of theirs by the outputs' weights.
 
 mod classes;
 mod resolve;
@@ -16,16 +16,16 @@ use crate::error::TrainError;
 use crate::model::Activation;
 use crate::raw::{dimension, values};
 
-/// What PyTorch ignores unless told otherwise; no label has it.
+/// PyTorch's default `ignore_index`; no label has it.
 const IGNORED_CLASS: i64 = -100;
 
 /// The loss of a network: one term for each output and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Loss {
     terms: Vec<Term>,
-    /// What a row counts by its class; empty where all count alike.
+    /// The weight of each class; empty if all count alike.
     class_weights: Vec<f32>,
-    /// Whether the formula takes the class weights itself, rather than the rows' weights.
+    /// True if the formula applies the class weights itself, instead of the rows' weights.
     weighs_inside: bool,
 }
 
@@ -33,23 +33,24 @@ pub(crate) struct Loss {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Term {
     formula: Formula,
-    /// What it is a loss of: where a folded activation is not part of the formula, it is applied first.
+    /// The activation that is applied before the formula, if it is folded and not part of the formula.
     activation: Activation,
     pub(crate) target: Target,
     /// The values of a row of the output.
     pub(crate) size: usize,
-    /// What the loss is multiplied with.
+    /// The factor of the loss.
     pub(crate) weight: f64,
 }
 
-/// What a label becomes.
+/// The training target of a label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Target {
     /// The class index.
     Class,
-    /// The label's numbers.
+    /// The numbers of the label.
     Values,
-    /// From a class index, one number for each output: `on` for the class, else `off`. A single output stands for class 1.
+    /// One number for each output from a class index: `on` for the class, else `off`. A single output stands for class
+    /// 1.
     Indicator { off: f32, on: f32 },
 }
 
@@ -74,7 +75,7 @@ enum Formula {
     Poisson,
 }
 
-/// The rows' weights of a mini-batch, and what the sum of their losses is divided by: the sum of the weights, class weights
+/// The rows' weights of a mini-batch, and the divisor of the sum of their losses: the sum of the weights, class weights
 /// included.
 #[derive(Clone, Copy)]
 pub(crate) struct RowWeights<'a> {
@@ -143,7 +144,7 @@ impl Term {
 }
 
 impl Activation {
-    /// What comes out of a folded activation; `None` where there is none.
+    /// Applies a folded activation; returns `None` if there is none.
     pub(crate) fn apply(self, output: &Tensor) -> Result<Option<Tensor>, TrainError> {
         Ok(match self {
             Self::None => None,
@@ -240,7 +241,7 @@ fn mean_if_asked(losses: Tensor, reduction: Reduction) -> Result<Tensor, TrainEr
     }
 }
 
-/// The sums over a mini-batch whose mean loss is this scalar.
+/// Returns the sums over a mini-batch from its mean loss.
 pub(crate) fn tally(loss: &Tensor, weight: f64) -> Result<Tally, TrainError> {
     let mean = values(loss)?.first().copied().unwrap_or(f32::NAN);
     Ok(Tally { loss: f64::from(mean) * weight, weight })

@@ -1,4 +1,4 @@
-//! Whether a loss fits a network's outputs and the labels.
+//! The resolution of losses against a network's outputs and the labels.
 
 use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec};
 
@@ -6,10 +6,10 @@ use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
 use crate::model::{Activation, FinalActivation, Inspection, OutputInspection, show};
 
-/// Checks that losses fit a network and its labels, all in the outputs' order.
+/// Checks that losses fit the network's outputs and the labels, all in the outputs' order.
 ///
-/// `cross_entropy`, `nll_loss` and `kl_div` include a folded Softmax (for `nll_loss` the network gives log-probabilities
-/// otherwise), `binary_cross_entropy_with_logits` a folded Sigmoid; the other losses are of what comes out of the
+/// `cross_entropy`, `nll_loss` and `kl_div` include a folded Softmax (for `nll_loss` the network otherwise outputs
+/// log-probabilities), `binary_cross_entropy_with_logits` a folded Sigmoid; the other losses apply to the output of the
 /// activation. A class label becomes a class index for `cross_entropy`, `nll_loss` and `hinge`, and one number for each
 /// output (1 for the class, else 0) for the others; a single output stands for class 1 of 2.
 ///
@@ -28,7 +28,7 @@ pub fn check_losses(
 }
 
 impl Loss {
-    /// The losses over these outputs and labels.
+    /// Resolves the losses over these outputs and labels.
     pub(crate) fn resolve(
         losses: &[TermSpec],
         inspection: &Inspection,
@@ -154,8 +154,8 @@ impl LossCheck<'_> {
         ))
     }
 
-    /// The loss includes this activation, so no other one may end the network, nor this one where the network itself
-    /// computes it.
+    /// Checks a loss that includes this activation: no other one may end the network, nor this one if the network
+    /// itself computes it.
     fn includes(&self, activation: Activation) -> Result<(), TrainError> {
         self.takes_what_ends(activation)?;
         if self.output.activation == Activation::None || self.output.activation == activation {
@@ -189,7 +189,7 @@ impl LossCheck<'_> {
         )))
     }
 
-    /// A single output for two classes is read as a logit, which a loss of numbers teaches only through a Sigmoid.
+    /// Checks that a single output for two classes is trained as a logit: a loss of numbers needs a Sigmoid.
     fn logit(&self) -> Result<(), TrainError> {
         let single = self.output.shape.iter().product::<usize>() == 1;
         let is_class = matches!(self.label.kind, LabelKind::Class { .. });
@@ -235,7 +235,7 @@ impl LossCheck<'_> {
         }
     }
 
-    /// One number for each output; a class that is not meant is `off`.
+    /// A number for each output: 1 for the row's class, `off` elsewhere.
     fn numbers(&self, off: f32) -> Result<Target, TrainError> {
         let outputs: usize = self.output.shape.iter().product();
         let indicator = Target::Indicator { off, on: 1.0 };
@@ -255,7 +255,7 @@ impl LossCheck<'_> {
     }
 }
 
-/// Whether a loss is of what an output gives and not of a margin or a logit.
+/// Returns true if a loss compares the output itself, not a margin or a logit.
 fn learns_numbers(loss: &LossSpec) -> bool {
     matches!(
         loss,

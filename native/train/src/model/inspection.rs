@@ -1,4 +1,4 @@
-//! What a network is, for the driver: shapes, parameters, outputs.
+//! The inspection of a network for the driver: shapes, parameters, outputs.
 
 pub use firesteel_script::FinalActivation;
 use serde::Serialize;
@@ -17,7 +17,7 @@ pub struct Inspection {
     pub outputs: Vec<OutputInspection>,
     /// The number of trained parameters.
     pub parameters: u64,
-    /// The bytes of its weights as they are saved, or a little more.
+    /// An upper bound, by a little, of the bytes of its saved weights.
     pub weight_bytes: u64,
     /// The hash of the parameters' layout, in hexadecimal digits.
     pub layout_hash: String,
@@ -45,7 +45,7 @@ pub struct InputInspection {
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// Whether it holds whole numbers, such as token ids.
+    /// True for whole numbers, such as token ids.
     pub integer: bool,
 }
 
@@ -53,22 +53,22 @@ pub struct InputInspection {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OutputInspection {
-    /// Its name: that of the layer whose value it is, where there are layers.
+    /// The name, for layers that of the layer which computes it.
     pub name: String,
     /// Its shape.
     pub shape: Vec<usize>,
-    /// The folded activation: the network itself computes what goes into it.
+    /// The folded activation, whose input the network computes.
     pub activation: Activation,
     /// The activation that the network itself applies at its end.
     #[serde(skip)]
     pub final_activation: Option<FinalActivation>,
 }
 
-/// An activation at the end of a network, which the loss includes and predictions apply.
+/// A folded activation at the end of a network, which the loss includes and predictions apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Activation {
-    /// None: the output is what the network computes.
+    /// No activation.
     None,
     /// Softmax over the last dimension.
     Softmax,

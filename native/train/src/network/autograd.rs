@@ -1,7 +1,7 @@
 //! Networks by libtorch's autograd, with the gradient in one flat buffer.
 //!
-//! Autograd is asked for the gradients of the Linear layers' outputs and of the other layers' parameters. A Linear layer's
-//! own gradient is one call, written straight into the flat buffer; the others' are copied there.
+//! Autograd computes the gradients of the Linear layers' outputs and of the other layers' parameters. A Linear layer's
+//! own gradient is one matrix product, written straight into the flat buffer; the other gradients are copied there.
 
 use firesteel_core::Tally;
 use tch::{Tensor, no_grad_guard};

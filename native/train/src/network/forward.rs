@@ -1,4 +1,4 @@
-//! A graph as a list of libtorch operations.
+//! The forward pass of a graph as a list of libtorch operations.
 
 use std::ops::Range;
 
@@ -30,11 +30,11 @@ pub(super) struct Step {
     output: ValueId,
     /// Its tensors, as indices of the layout's entries.
     tensors: Range<usize>,
-    /// Where its integer buffer lies, if it has one.
+    /// The offset of its integer buffer, if it has one.
     counter: Option<usize>,
-    /// Whether no parameter comes before it.
+    /// True if no parameter precedes it.
     first: bool,
-    /// Values that nothing reads after it.
+    /// The values that no later step reads.
     spent: Vec<ValueId>,
 }
 
@@ -75,7 +75,8 @@ impl Plan {
         Self { inputs, steps, outputs }
     }
 
-    /// The outputs for these inputs; with a tape in training mode. `watch` sees the value of each step.
+    /// Runs the steps and returns the outputs, in training mode if there is a tape. `watch` is called with the value of
+    /// each step.
     pub(super) fn run(
         &self,
         views: &Views,
@@ -119,7 +120,7 @@ impl Plan {
 }
 
 impl Step {
-    /// The units of a ReLU that are 0 for all rows, if there are any. A unit is a feature or a channel.
+    /// Returns the units of a ReLU that are 0 for all rows, if there are any. A unit is a feature or a channel.
     pub(super) fn dead_units(&self, value: &Tensor) -> Result<Option<DeadUnits>, TrainError> {
         let Layer::Elementwise(Elementwise::Relu | Elementwise::Relu6) = self.layer else {
             return Ok(None);
@@ -181,7 +182,8 @@ impl Step {
         })
     }
 
-    /// The weight's gradient is found from the tape, so that it is written once, where it belongs.
+    /// Runs a Linear layer. In training mode the tape records it, so that its gradient is written once, into the flat
+    /// buffer.
     fn linear(
         &self,
         own: &[Tensor],

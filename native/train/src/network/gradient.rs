@@ -10,9 +10,9 @@ use crate::raw::{Memory, lengths};
 /// The gradient of every parameter, in the layout's order, with the tensors that lie in it.
 pub(crate) struct Gradient {
     memory: Memory<f32>,
-    /// By the layout's entries; an empty one for each buffer.
+    /// The tensors by the layout's entries; an empty one for each buffer.
     pub(crate) views: Vec<Tensor>,
-    /// Whether the loss has depended on each of the layout's entries.
+    /// For each entry of the layout, true once the loss has depended on it.
     reached: Vec<bool>,
 }
 
@@ -29,12 +29,12 @@ impl Gradient {
         Ok(Self { memory, views, reached: vec![false; layout.entries().len()] })
     }
 
-    /// Notes that the loss depends on an entry of the layout.
+    /// Records that the loss depends on an entry of the layout.
     pub(crate) fn mark_reached(&mut self, entry: usize) {
         self.reached[entry] = true;
     }
 
-    /// Whether the loss has depended on an entry of the layout in any mini-batch.
+    /// Returns true if the loss has depended on an entry of the layout in any mini-batch.
     pub(crate) fn is_reached(&self, entry: usize) -> bool {
         self.reached[entry]
     }

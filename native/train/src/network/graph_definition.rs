@@ -20,7 +20,8 @@ impl Definition for Graph {
         &self.layout
     }
 
-    /// All parameters but those of Linear layers, whose gradient is a product of what goes in and what comes back.
+    /// All parameters but those of Linear layers, whose gradient is a matrix product of their input and their output's
+    /// gradient.
     fn requires_grad(&self) -> Vec<bool> {
         let mut followed = vec![false; self.layout.entries().len()];
         let nodes = self.nodes.iter().filter(|node| !matches!(node.layer, Layer::Linear { .. }));
@@ -30,7 +31,7 @@ impl Definition for Graph {
         followed
     }
 
-    /// Drawn from PyTorch's distributions, each tensor from its own stream of the seed.
+    /// Draws the weights from PyTorch's distributions, each tensor from its own stream of the seed.
     fn initial(&self, seed: u64) -> Result<Weights, TrainError> {
         let mut parameters = vec![0.0; self.layout.parameters()];
         let mut buffers = Buffers {

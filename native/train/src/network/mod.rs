@@ -1,4 +1,4 @@
-//! What trains and predicts: a network over flat buffers.
+//! Networks that train and predict over flat buffers.
 
 mod autograd;
 mod batch;
@@ -28,18 +28,18 @@ use crate::model::Definition;
 pub struct DeadUnits {
     /// The layer's name.
     pub layer: String,
-    /// How many of its units are 0.
+    /// The number of its units that are 0.
     pub dead: u64,
-    /// Its units.
+    /// The number of its units.
     pub units: u64,
 }
 
-/// A network that computes over flat buffers. Nothing outside knows how.
+/// A network that computes over flat buffers.
 pub(crate) trait Network: Send {
-    /// The outputs for inputs of any number of rows, in evaluation mode; logits where an activation is folded.
+    /// Returns the outputs for inputs of any number of rows, in evaluation mode; logits if an activation is folded.
     fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError>;
 
-    /// As [`Self::forward`], with the layers in which units are 0 for all rows, where the network has layers.
+    /// As [`Self::forward`], and returns the layers with units that are 0 for all rows, if the network has layers.
     fn examine(
         &self,
         views: &Views,
@@ -48,8 +48,8 @@ pub(crate) trait Network: Send {
         Ok((self.forward(views, inputs)?, Vec::new()))
     }
 
-    /// The losses of a mini-batch in training mode. Leaves the gradient of their mean in `gradient` and updates the
-    /// replica's buffers.
+    /// Computes the losses of a mini-batch in training mode, writes the gradient of their mean to `gradient` and
+    /// updates the replica's buffers.
     fn forward_backward(
         &mut self,
         replica: &mut Replica,

@@ -6,7 +6,7 @@ use super::tape::Tape;
 use crate::error::TrainError;
 use crate::raw::{Memory, dimension};
 
-/// Drops values by a mask from the worker's own generator, never from libtorch's, which all threads share.
+/// Applies dropout with a mask from the worker's own generator, not from libtorch's, which all threads share.
 pub(super) fn dropout(
     x: &Tensor,
     probability: f64,
@@ -18,12 +18,12 @@ pub(super) fn dropout(
     Ok(x.f_mul(&mask.view(0, &x.size())?)?)
 }
 
-/// The rows of a tensor.
+/// Returns the number of rows of a tensor.
 pub(super) fn rows(x: &Tensor) -> i64 {
     x.size().first().copied().unwrap_or(0)
 }
 
-/// A dimension of the row as one of the mini-batch.
+/// Converts a dimension of the row to one of the mini-batch.
 pub(super) fn axis(dimension_of_row: usize) -> Result<i64, TrainError> {
     dimension(dimension_of_row + 1)
 }

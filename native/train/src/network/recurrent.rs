@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::graph::{Cell, Recurrent};
 use crate::raw::dimension;
 
-/// Layer by layer, for the dropout between them.
+/// Runs a recurrent layer, stacked layer by layer for the dropout between them.
 pub(super) fn recur(
     recurrent: &Recurrent,
     own: &[Tensor],

@@ -64,7 +64,7 @@ impl Replica {
         self.floats.slice()
     }
 
-    /// Takes these buffers.
+    /// Sets the buffers.
     pub(crate) fn set_buffers(&mut self, buffers: &Buffers) {
         self.floats.slice_mut().copy_from_slice(&buffers.floats);
         self.integers.slice_mut().copy_from_slice(&buffers.integers);
@@ -88,7 +88,7 @@ impl Replica {
 }
 
 impl Views {
-    /// Views of flat buffers. Autograd follows those parameters whose gradient it has to find.
+    /// Creates views of flat buffers. Autograd tracks the parameters whose gradient it computes.
     pub(crate) fn new(
         definition: &dyn Definition,
         flats: &FlatTensors<'_>,

@@ -4,11 +4,11 @@ use tch::Tensor;
 
 use crate::random::Generator;
 
-/// What training needs beside the values.
+/// The state of a forward pass in training mode.
 pub(super) struct Tape<'a> {
     pub(super) random: &'a mut Generator,
     pub(super) integers: &'a mut [i64],
-    /// What the backward pass needs of each Linear layer, in order.
+    /// The calls of Linear layers in order, for the backward pass.
     pub(super) linear_calls: Vec<LinearCall>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a predictor puts the values of an input.
+//! The buffer for the values of one predictor input.
 
 use firesteel_data::{Batch, Scope};
 use tch::Tensor;
@@ -9,7 +9,7 @@ use crate::model::InputShape;
 use crate::network::{Block, Column};
 use crate::raw::{Borrowed, dimension, lengths};
 
-/// Memory for one input, kept from batch to batch.
+/// The memory for one input, reused from batch to batch.
 pub(super) struct InputBuffer {
     shape: Vec<usize>,
     integers: bool,
@@ -21,7 +21,7 @@ pub(super) struct InputBuffer {
 pub(super) enum Input<'a> {
     /// In the buffer's memory.
     Copied(&'a Tensor),
-    /// Where Arrow has it.
+    /// In Arrow's memory.
     InPlace(Borrowed<'a>),
 }
 
@@ -40,7 +40,7 @@ impl InputBuffer {
         Self { shape, integers, capacity: 0, column: None }
     }
 
-    /// The values of a batch's input, without a copy where they lie as the network reads them.
+    /// Returns the values of a batch's input, without a copy if they have the network's format.
     pub(super) fn input<'a>(
         &'a mut self,
         batch: &'a Batch<'_>,

@@ -23,17 +23,17 @@ use crate::raw::{Shared, dimension, values};
 use crate::torch;
 use crate::weights::members_from_bytes;
 
-/// Rows that go through the network together: enough for the matrix products, few enough for the processor's cache.
+/// The number of rows of one forward pass: enough for the matrix products, few enough for the processor's cache.
 const ROWS: usize = 512;
 
-/// A network's weights, shared by the predictors of a process; those of each member of an ensemble.
+/// A network's weights, shared by the predictors of a process; for an ensemble, those of each member.
 #[derive(Debug)]
 pub struct LoadedWeights {
     layout: u64,
     members: Vec<FlatWeights>,
 }
 
-/// FlatWeights parameters and buffers.
+/// Flat parameters and buffers.
 #[derive(Debug)]
 struct FlatWeights {
     parameters: Arc<[f32]>,
@@ -72,7 +72,7 @@ pub struct Predictor {
     members: Vec<EnsembleMember>,
 }
 
-/// One network's weights as tensors.
+/// The weights of one member as tensors.
 struct EnsembleMember {
     views: Views,
     _parameters: Shared<f32>,
@@ -96,11 +96,11 @@ impl EnsembleMember {
 }
 
 impl Predictor {
-    /// A predictor with these weights.
+    /// Opens a predictor with these weights.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSpec`] or [`TrainError::Layer`] where the network, the columns wanted or the thresholds do not
-    /// fit; [`TrainError::Weights`] where the weights are another network's.
+    /// [`TrainError::InvalidSpec`] or [`TrainError::Layer`] if the network, the requested columns or the thresholds do
+    /// not fit; [`TrainError::Weights`] if the weights are another network's.
     pub fn open(spec: &PredictorSpec, weights: Arc<LoadedWeights>) -> Result<Self, TrainError> {
         let definition = define_over(&spec.network, &spec.data)?;
         if definition.layout().hash() != weights.layout {
@@ -119,10 +119,10 @@ impl Predictor {
         })
     }
 
-    /// The wanted columns for the rows of a batch, in the specification's order.
+    /// Returns the requested columns for the rows of a batch, in the specification's order.
     ///
     /// # Errors
-    /// [`TrainError::Data`] at a value that the network cannot take.
+    /// [`TrainError::Data`] for a value that does not fit the network.
     pub fn predict(&mut self, batch: RecordBatch) -> Result<RecordBatch, TrainError> {
         torch::set_threads(self.spec.threads);
         let _flush = FlushDenormals::new();

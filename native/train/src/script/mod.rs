@@ -1,4 +1,4 @@
-//! A TorchScript module as a network: its tensors, and the shapes that it gives.
+//! A TorchScript module as a network: its tensors and output shapes.
 
 mod network;
 mod placements;
@@ -21,10 +21,11 @@ use crate::network::{Network, NetworkDefinition};
 use crate::raw::{dimension, lengths};
 use crate::weights::weight_bytes;
 
-/// The rows that a module is run on to see what it gives: more than one, for what takes one row for no batch.
+/// The number of rows of the probe that finds the output shapes: more than one, since some modules treat a single row
+/// as no batch.
 const PROBE_ROWS: usize = 2;
 
-/// A module with every shape known. It holds the archive, from which each network has a module of its own.
+/// A module with every shape known. It holds the archive, from which each network loads its own module.
 pub(crate) struct Script {
     archive: Arc<Vec<u8>>,
     inputs: Vec<InputShape>,
@@ -45,7 +46,7 @@ impl Script {
             )));
         }
         let archive = spec.module.clone().ok_or_else(|| {
-            TrainError::Internal("the archive of the TorchScript module has not come".to_owned())
+            TrainError::Internal("the archive of the TorchScript module is missing".to_owned())
         })?;
         let inputs = inputs(spec, shapes)?;
         let module = open(&archive)?;
@@ -71,7 +72,7 @@ impl Definition for Script {
         self.layout().entries().iter().map(|entry| entry.kind == parameter).collect()
     }
 
-    /// Those that the module was saved with, whatever the seed.
+    /// The weights that the module was saved with, for any seed.
     fn initial(&self, _: u64) -> Result<Weights, TrainError> {
         self.placements.values(&open(&self.archive)?)
     }
@@ -95,7 +96,7 @@ impl NetworkDefinition for Script {
     }
 }
 
-/// Refuses a module in which a layer computes with tensors that training does not reach.
+/// Refuses a module with a layer whose tensors training does not reach.
 fn check_lists(module: &Module) -> Result<(), TrainError> {
     let Some(ParameterListModule { name, kind }) = module.parameter_list_modules().first() else {
         return Ok(());
@@ -146,7 +147,7 @@ fn input(
     })?;
     if shape.iter().product::<usize>() == 0 {
         return Err(TrainError::InvalidSpec(format!(
-            "input '{name}' has the shape {}, which holds no usable row",
+            "input '{name}' has the shape {}, but a row needs at least one dimension, each of at least 1",
             show(shape)
         )));
     }
@@ -154,7 +155,7 @@ fn input(
     Ok(InputShape { name: name.clone(), shape: shape.to_vec(), integer, tokens: None })
 }
 
-/// Runs a module on zeros to see what it gives.
+/// Runs a module on zeros and returns its outputs.
 fn probe(
     module: &Module,
     inputs: &[InputShape],
@@ -184,7 +185,7 @@ fn probe(
         ))
     })?;
     check_count(found.len(), names)?;
-    // The code may make its tuple in a way that tells no activations.
+    // The code may build its tuple without showing the activations.
     let activations = if module.final_activations().len() == names.len() {
         module.final_activations()
     } else {

@@ -11,7 +11,7 @@ use crate::loss::{self, Loss};
 use crate::network::{Batch, Gradient, Network, Replica, Views};
 use crate::raw::dimension;
 
-/// One module for all replicas that take turns: each has its tensors put in before the module runs.
+/// One module for all replicas that run in turn: the tensors of each are set before the module runs.
 pub(super) struct ScriptNetwork {
     module: Module,
     placements: TensorPlacements,
@@ -28,7 +28,7 @@ impl ScriptNetwork {
         self.module.forward(inputs)
     }
 
-    /// Checks what the module gave for so many rows: what it does may depend on the data.
+    /// Checks the module's outputs for a number of rows, as they may depend on the data.
     fn checked(&self, rows: i64, outputs: Vec<Tensor>) -> Result<Vec<Tensor>, TrainError> {
         check_count(outputs.len(), &self.outputs)?;
         for (name, output) in self.outputs.iter().zip(&outputs) {

@@ -1,4 +1,4 @@
-//! Where each tensor of a module lies in the flat buffers.
+//! The placement of a module's tensors in the flat buffers.
 
 use firesteel_core::{BufferKind, Buffers, ParamLayout};
 use firesteel_script::{Module, Slot};
@@ -11,8 +11,9 @@ use crate::raw::elements;
 
 /// The placements of a module's tensors and the layout of the flat buffers.
 ///
-/// A tensor that several names share lies there once, under its first name. Frozen parameters lie among the floating
-/// buffers. A buffer that is not finite, such as the mask of an attention, is a constant: it stays in the module.
+/// A tensor that several names share is placed once, under its first name. Frozen parameters are placed among the
+/// floating buffers. A buffer that is not finite, such as the mask of an attention, is a constant: it stays in the
+/// module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TensorPlacements {
     layout: ParamLayout,
@@ -24,11 +25,11 @@ struct TensorPlacement {
     slot: usize,
     /// The index of the layout's entry.
     entry: usize,
-    /// The type that the module has there.
+    /// The tensor's type in the module.
     kind: Kind,
 }
 
-/// What tells that two tensors are one.
+/// The identity of a tensor's memory, by which shared tensors are found.
 #[derive(PartialEq)]
 struct Identity {
     address: usize,
@@ -64,7 +65,7 @@ impl TensorPlacements {
         &self.layout
     }
 
-    /// The values that the module has now.
+    /// Returns the current values of the module.
     pub(super) fn values(&self, module: &Module) -> Result<Weights, TrainError> {
         let _guard = no_grad_guard();
         let mut parameters = vec![0.0; self.layout.parameters()];
@@ -90,7 +91,7 @@ impl TensorPlacements {
         Ok((parameters, buffers))
     }
 
-    /// Makes the module compute with these tensors.
+    /// Sets the module's tensors to these views.
     pub(super) fn bind(&self, module: &Module, views: &Views) -> Result<(), TrainError> {
         for placement in &self.placements {
             let view = views.get(placement.entry);
@@ -102,7 +103,7 @@ impl TensorPlacements {
         Ok(())
     }
 
-    /// Takes the buffers that the module has put others in the placement of, and those that are of another type.
+    /// Copies the buffers that the module has replaced by others, and those of another type, back to the views.
     pub(super) fn copy_back(&self, module: &Module, views: &Views) -> Result<(), TrainError> {
         for placement in &self.placements {
             if self.layout.entries()[placement.entry].kind == BufferKind::Parameter {
@@ -117,7 +118,7 @@ impl TensorPlacements {
         Ok(())
     }
 
-    /// Whether the module has another type than the flat buffer: an integer that is not i64, or a truth value.
+    /// Returns true if the module's type differs from the flat buffer's: an integer other than i64, or a Boolean.
     fn is_converted(&self, placement: TensorPlacement) -> bool {
         let integer = self.layout.entries()[placement.entry].kind == BufferKind::IntegerBuffer;
         integer && placement.kind != Kind::Int64
@@ -130,7 +131,7 @@ impl Identity {
     }
 }
 
-/// Which flat buffer a tensor lies in; `None` for a constant.
+/// Returns the kind of flat buffer of a tensor; `None` for a constant.
 fn element(name: &str, parameter: bool, tensor: &Tensor) -> Result<Option<BufferKind>, TrainError> {
     Ok(Some(match tensor.f_kind()? {
         Kind::Float if parameter && tensor.requires_grad() => BufferKind::Parameter,

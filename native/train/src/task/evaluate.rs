@@ -1,4 +1,5 @@
-//! Scoring held-out rows on a frozen center variable, in evaluation mode: no dropout, batch norm by its running statistics.
+//! Evaluation of held-out rows on a frozen center variable, in evaluation mode: without dropout, batch norm by its
+//! running statistics.
 
 use std::thread;
 use std::time::Duration;
@@ -19,16 +20,16 @@ use crate::model::{Activation, Definition};
 use crate::network::{Batch, Network, Replica};
 use crate::raw::values;
 
-/// Rows that are scored at a time, unless mini-batches are larger.
+/// The number of rows scored at a time, unless mini-batches are larger.
 const ROWS: usize = 256;
 
-/// How often a worker that has trained everything asks whether there is something to score.
+/// The interval at which a worker that has trained everything requests its evaluation assignment.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What scores rows.
+/// The evaluation of rows.
 pub(super) struct Evaluator {
     set: MetricSet,
-    /// The labels of the outputs whose metrics are wanted, in the outputs' order.
+    /// The comparisons of the outputs with requested metrics, in the outputs' order.
     comparisons: Vec<Option<Comparison>>,
     replica: Replica,
     buffers: Buffers,
@@ -41,12 +42,12 @@ pub(super) struct Evaluator {
 enum Comparison {
     /// Scores with class indices.
     Classes(Vec<i64>),
-    /// Numbers behind the output's activation.
+    /// Numbers after the output's activation.
     Values { activation: Activation, size: usize, labels: Vec<f32> },
 }
 
 impl Evaluator {
-    /// `None` where nothing follows from the end of an epoch.
+    /// Creates an evaluator; `None` if nothing depends on the end of an epoch.
     pub(super) fn new(
         spec: &WorkerSpec,
         definition: &dyn Definition,
@@ -104,7 +105,7 @@ impl Evaluator {
         let mut whole = Tally::default();
         let labels = self.batch.labels.iter().map(|column| column.tensor());
         let weight = weights.map_or(rows.len() as f64, |weights| weights.sum);
-        // Rows that weigh nothing have no loss, whatever their mean is.
+        // Rows with weight 0 have no loss, whatever their mean is.
         if weight > 0.0 {
             let means = loss.each(&outputs, labels, weights)?;
             for (label, (term, mean)) in loss.terms().iter().zip(&means).enumerate() {
@@ -144,7 +145,7 @@ impl Evaluator {
 }
 
 impl Training<'_> {
-    /// Scores a worker's held-out rows as often as that is asked of it now; gives whether the fit is over for it.
+    /// Evaluates a worker's held-out rows while there are assignments; returns true if the fit is over for the worker.
     pub(super) fn evaluate_assigned(
         &mut self,
         workers: &mut [Worker],
@@ -179,7 +180,7 @@ impl Training<'_> {
         }
     }
 
-    /// Scores a worker's held-out rows on what the evaluator has been given.
+    /// Scores a worker's held-out rows on the frozen center variable of the evaluator.
     fn score(
         &mut self,
         workers: &mut [Worker],
@@ -209,7 +210,7 @@ impl Training<'_> {
         Ok(channel.score(epoch, &sums.encode())?)
     }
 
-    /// Lets the workers that have trained everything score what is asked of them; pauses if no other worker trains.
+    /// Runs the assignments of the workers that have trained everything; pauses if no other worker trains.
     pub(super) fn evaluate_waiting(
         &mut self,
         workers: &mut [Worker],

@@ -1,72 +1,35 @@
-//! Signs that a worker has not learnt: parameters without a gradient, and what a sample of its rows shows at the end.
+//! Signs that a worker has not learnt: parameters without a gradient, and the evaluation of a sample of rows at the
+//! end.
 
 use firesteel_core::{BufferKind, ParamLayout};
-use serde::Serialize;
 
 use super::Training;
+use super::report::{Learning, OutputSample, Sample};
 use super::worker::Worker;
 use crate::error::TrainError;
 use crate::loss::{Target, Term};
-use crate::network::{Batch, DeadUnits, Gradient};
+use crate::network::{Batch, Gradient};
 use crate::raw::values;
 
-/// The rows of a sample: at most this share of the rows that were trained, so that it costs little.
+/// The divisor of the trained rows for the size of a sample, so that it costs little.
 const SHARE: u64 = 50;
 const MIN_ROWS: u64 = 32;
 const MAX_ROWS: u64 = 256;
 
-/// The mini-batches of rows that a sample has at most: without a graph it then takes no more memory than training does.
+/// The largest number of mini-batches in a sample: without a graph it then takes no more memory than training does.
 const MAX_BATCHES: usize = 8;
 
-/// The values of a sample's output, so that large outputs get fewer rows.
+/// The largest number of output values in a sample, so that large outputs get fewer rows.
 const MAX_VALUES: usize = 1 << 22;
 
-/// The fewest rows from which a constant prediction is concluded.
+/// The smallest number of rows for the detection of a constant prediction.
 const MIN_JUDGED: usize = 16;
 
-/// A prediction of one class for all rows is no wonder where this share of them has it.
+/// The share of rows of one class from which a constant prediction of it is not suspicious.
 const COMMON: f64 = 0.8;
 
-/// The variance of numbers that counts as none, relative to that of their labels.
+/// The variance of predictions, relative to that of their labels, below which they are constant.
 const STILL: f64 = 1e-6;
-
-/// What a task tells of whether its workers learnt.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Learning {
-    /// The parameters that the loss did not depend on in any mini-batch.
-    pub unreached: Vec<String>,
-    /// The parameters that it depended on, with a gradient of 0 in every mini-batch.
-    pub without_gradient: Vec<String>,
-    /// What a sample of a worker's rows shows after its last mini-batch.
-    pub sample: Option<Sample>,
-}
-
-/// What the network makes of some trained rows in evaluation mode.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Sample {
-    /// The rows.
-    pub rows: usize,
-    /// Their mean loss.
-    pub loss: f64,
-    /// Their mean loss with the labels of other rows, which is higher where the network tells rows apart.
-    pub shuffled_loss: f64,
-    /// The outputs that could be judged.
-    pub outputs: Vec<OutputSample>,
-    /// The layers in which some units are 0 for all rows.
-    pub dead: Vec<DeadUnits>,
-}
-
-/// What the predictions of one output are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OutputSample {
-    /// The output's name.
-    pub output: String,
-    /// The prediction, where it is the same for all rows although their labels differ.
-    pub constant: Option<String>,
-}
 
 /// The parameters whose gradient has been 0 in every mini-batch so far.
 pub(super) struct ZeroGradients {
@@ -80,7 +43,7 @@ impl ZeroGradients {
         Self { entries: parameters.map(|(index, _)| index).collect() }
     }
 
-    /// Looks at the gradient of a mini-batch. Soon nothing is left to look at.
+    /// Removes the parameters with a gradient in a mini-batch. Usually none are left soon.
     pub(super) fn update(&mut self, layout: &ParamLayout, gradient: &Gradient) {
         self.entries.retain(|&index| {
             let entry = &layout.entries()[index];
@@ -100,14 +63,14 @@ impl ZeroGradients {
 }
 
 impl Training<'_> {
-    /// Whether the workers learnt; `None` where they trained nothing in this attempt.
+    /// Returns signs of learning; `None` if the workers trained nothing in this attempt.
     pub(super) fn learning(&mut self, workers: &[Worker]) -> Option<Learning> {
         let worker = workers.iter().find(|worker| worker.report.rows_trained > 0)?;
         let learning = self.zero_gradients.report(self.definition.layout(), &self.gradient);
         let sample = self.sample(worker);
         if let Err(error) = &sample {
-            // What has been trained is not lost for a look at it.
-            tracing::warn!(%error, "the rows of a sample could not be scored");
+            // A failure of the sample must not lose what has been trained.
+            tracing::warn!(%error, "cannot evaluate a sample of the trained rows");
         }
         Some(Learning { sample: sample.ok(), ..learning })
     }
@@ -146,7 +109,7 @@ impl Training<'_> {
         Ok(Sample { rows: rows.len(), loss, shuffled_loss, outputs: judged, dead })
     }
 
-    /// The prediction that all rows have, if they have one; `None` where their labels do not tell.
+    /// Returns the prediction that all rows share, if any; `None` if their labels are inconclusive.
     fn constant(
         &self,
         label: usize,
@@ -168,7 +131,7 @@ impl Training<'_> {
     }
 }
 
-/// The class that is predicted for every row, where not nearly all of them have it.
+/// Returns the class that is predicted for every row, if it is not that of nearly all of them.
 fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<String>> {
     let class_of = |row: &[f32]| match row {
         [logit] => i64::from(*logit > 0.0),
@@ -186,7 +149,7 @@ fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<
     (share < COMMON * labels.len() as f64).then(|| Some(format!("class {first}")))
 }
 
-/// The numbers that are predicted for every row, where their labels differ.
+/// Returns the numbers that are predicted for every row, if their labels differ.
 fn constant_numbers(output: &[f32], labels: &[f32], size: usize) -> Option<Option<String>> {
     let mut judged = false;
     for column in 0..size {

@@ -1,5 +1,5 @@
-//! The training of one task: its workers in turn over the task's rows, a window each. In a strategy with rounds all of them
-//! contribute before any waits.
+//! The training of one task: its workers run in turn over the task's rows, a window each. In a strategy with rounds all
+//! of them contribute before any waits.
 
 mod batch_filler;
 mod evaluate;
@@ -25,9 +25,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use self::batch_filler::BatchFiller;
 use self::evaluate::Evaluator;
 use self::learning::ZeroGradients;
-pub use self::learning::{Learning, OutputSample, Sample};
 use self::report::Clock;
-pub use self::report::{Seconds, TaskReport, WorkerReport};
+pub use self::report::{Learning, OutputSample, Sample, Seconds, TaskReport, WorkerReport};
 use self::worker::{FitOptions, Scratch, TrainedWindow, Worker, WorkerPhase};
 use crate::build::define_over;
 use crate::error::TrainError;
@@ -35,10 +34,10 @@ use crate::loss::Loss;
 use crate::network::{Batch, Gradient, Network, NetworkDefinition};
 use crate::torch;
 
-/// How a worker reaches the server: one channel for each worker of a task.
+/// Connects a worker of a task to the server, over a channel of its own.
 pub type Connect<'a> = &'a mut dyn FnMut(WorkerId) -> Result<Box<dyn ParamChannel>, ChannelError>;
 
-/// The workers of one task.
+/// The trainer of one task, which runs its workers.
 #[derive(Debug)]
 pub struct TaskTrainer {
     spec: WorkerSpec,
@@ -46,19 +45,19 @@ pub struct TaskTrainer {
 }
 
 impl TaskTrainer {
-    /// The workers that `spec` describes, over the rows of a partition, which those of other fits may share.
+    /// Creates the workers of `spec` over the rows of a partition, which other fits may share.
     #[must_use]
     pub fn new(spec: WorkerSpec, partition: impl Into<Arc<Partition>>) -> Self {
         Self { spec, partition: partition.into() }
     }
 
-    /// Trains from where the server says to the last epoch, on the calling thread.
+    /// Trains from the server's position to the last epoch, on the calling thread.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSpec`], [`TrainError::Layer`] or [`TrainError::Strategy`] where the specification does not fit;
-    /// [`TrainError::Data`] at a value that the network cannot take; [`TrainError::Diverged`] when the loss, a parameter or
-    /// a buffer is NaN or infinite; [`TrainError::Channel`] as the channel fails; [`TrainError::Cancelled`]. The first
-    /// three a retry would meet again, so the driver is told to fail the fit.
+    /// [`TrainError::InvalidSpec`], [`TrainError::Layer`] or [`TrainError::Strategy`] if the specification does not
+    /// fit; [`TrainError::Data`] for a value that does not fit the network; [`TrainError::Diverged`] if the loss, a
+    /// parameter or a buffer is NaN or infinite; [`TrainError::Channel`] if the channel fails;
+    /// [`TrainError::Cancelled`]. A retry would fail with the first of these again, so they fail the whole fit.
     pub fn run(&self, connect: Connect<'_>, cancel: &CancelFlag) -> Result<TaskReport, TrainError> {
         torch::set_threads(self.spec.threads);
         let _flush = FlushDenormals::new();
@@ -113,7 +112,7 @@ impl TaskTrainer {
         })
     }
 
-    /// Tells the driver of an error that a retry would meet again.
+    /// Reports an error to the driver that a retry would meet again.
     fn tell_driver(&self, error: &TrainError, connect: Connect<'_>, worker: Option<&mut Worker>) {
         if !matches!(
             error.code(),
@@ -129,12 +128,12 @@ impl TaskTrainer {
         };
         if let Err(failure) = told {
             // The task fails with its own error in any case; the driver then learns it through Spark.
-            tracing::warn!(%failure, "the driver could not be told to stop the fit");
+            tracing::warn!(%failure, "cannot report the failure of the fit to the driver");
         }
     }
 }
 
-/// What the workers of a task share.
+/// The state that the workers of a task share.
 struct Training<'a> {
     spec: &'a WorkerSpec,
     partition: &'a Partition,
@@ -148,7 +147,7 @@ struct Training<'a> {
     filler: BatchFiller,
     batch: Batch,
     scratch: Scratch,
-    /// Where something follows from the end of an epoch.
+    /// The evaluation at the end of an epoch, if anything depends on it.
     evaluator: Option<Evaluator>,
 }
 
@@ -239,7 +238,7 @@ impl<'a> Training<'a> {
         self.close(&mut workers[index], window, clock, false)
     }
 
-    /// Scores held-out rows if an epoch has ended.
+    /// Evaluates held-out rows if an epoch has ended.
     fn after_window(
         &mut self,
         workers: &mut [Worker],
@@ -281,7 +280,7 @@ impl<'a> Training<'a> {
         Ok(())
     }
 
-    /// Trains one mini-batch; gives its rows and their losses.
+    /// Trains one mini-batch; returns its number of rows and their losses.
     fn step(
         &mut self,
         worker: &mut Worker,
@@ -328,7 +327,7 @@ impl<'a> Training<'a> {
         learning_rate(&controls.schedule, controls.warmup.as_ref(), base, step)
     }
 
-    /// The seed of a mini-batch's dropout: a retry that comes back to it draws the same masks.
+    /// Returns the seed of a mini-batch's dropout: a retry of the mini-batch draws the same masks.
     fn seed_of(&self, worker: WorkerId, epoch: u32, batch: u32) -> u64 {
         let mut place = [0_u8; 16];
         for (bytes, number) in
@@ -340,7 +339,7 @@ impl<'a> Training<'a> {
     }
 }
 
-/// Renews the leases of all workers of the task while one of them trains; gives what that one was answered.
+/// Renews the leases of all workers of the task while one of them trains; returns the answer to that one.
 fn heartbeat_all(
     workers: &mut [Worker],
     index: usize,

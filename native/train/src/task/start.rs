@@ -1,4 +1,4 @@
-//! How the workers of a task begin.
+//! The start of a task's workers.
 
 use firesteel_core::{Buffers, ParamChannel, Position, Registration, WorkerId, optimizer};
 
@@ -10,7 +10,7 @@ use crate::error::TrainError;
 use crate::network::Replica;
 
 impl Training<'_> {
-    /// A worker with its lease.
+    /// Registers a worker and returns it with its lease.
     pub(super) fn worker(
         &self,
         id: WorkerId,
@@ -18,7 +18,7 @@ impl Training<'_> {
     ) -> Result<Worker, TrainError> {
         let rows = self.partition.worker_rows(id.index, self.spec.workers_in_task)?;
         let batches = u32::try_from(rows.len().div_ceil(self.spec.batch_size)).map_err(|_| {
-            TrainError::Internal("more mini-batches than a position counts".to_owned())
+            TrainError::Internal("more than 4294967295 mini-batches in an epoch".to_owned())
         })?;
         let held_out = self.partition.held_out(id.index, self.spec.workers_in_task)?;
         let parameters = self.layout().parameters();
@@ -59,7 +59,8 @@ impl Training<'_> {
         })
     }
 
-    /// The first weights of a worker that trains a model of its own and has not begun, unless all start from given ones.
+    /// Returns the initial weights of a worker that trains its own model and has not begun, unless all start from given
+    /// weights.
     pub(super) fn own_weights(
         &self,
         worker: &Worker,
@@ -68,7 +69,7 @@ impl Training<'_> {
         if !self.strategy.keeps_members() || !begins || self.spec.given_weights {
             return Ok(None);
         }
-        // A number that no other worker has, however many share a task.
+        // A number that is unique to the worker, however many share a task.
         let number = u64::from(worker.id.partition) + (u64::from(worker.id.index) << 32);
         let seed = self.spec.seed.wrapping_add(number);
         self.definition.initial(seed).map(Some)

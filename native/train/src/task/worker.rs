@@ -1,4 +1,4 @@
-//! One of the workers that share a task.
+//! One worker of a task.
 
 use firesteel_core::strategy::WindowSummary;
 use firesteel_core::{
@@ -13,7 +13,7 @@ use super::report::WorkerReport;
 use crate::error::TrainError;
 use crate::network::Replica;
 
-/// A worker with its replica, its optimizer and its place in the training.
+/// A worker with its replica, its optimizer and its position in the training.
 pub(super) struct Worker {
     pub(super) id: WorkerId,
     pub(super) exchange: ExchangeHandle,
@@ -21,34 +21,34 @@ pub(super) struct Worker {
     pub(super) optimizer: Box<dyn Optimizer>,
     pub(super) rule: Box<dyn WorkerRule>,
     pub(super) rows: WorkerRows,
-    /// The partition's rows that it scores.
+    /// The held-out rows of the partition that it scores.
     pub(super) held_out: Vec<u32>,
     /// The mini-batches of an epoch.
     pub(super) batches: u32,
     /// The next mini-batch.
     pub(super) position: Position,
-    /// The rows of the epoch in their order, once it has begun.
+    /// The rows of the epoch in their order, after its first mini-batch.
     pub(super) order: Option<(u32, Vec<u32>)>,
     /// Commits, contributions and saves so far.
     pub(super) sequence: u64,
-    /// How often a plateau has reduced the learning rate, as far as it knows.
+    /// The number of plateau reductions of the learning rate in the latest answer.
     pub(super) reductions: u32,
     pub(super) phase: WorkerPhase,
     pub(super) report: WorkerReport,
 }
 
-/// Whether a worker still trains.
+/// The phase of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WorkerPhase {
     Training,
-    /// It has contributed to a round and does not know yet that it is closed.
+    /// The worker has contributed to a round that it has not seen closed.
     InRound,
-    /// It has trained everything, and scores held-out rows until that is over.
+    /// The worker has trained everything and scores held-out rows until the fit is over.
     Scoring,
     Finished,
 }
 
-/// Memory that the workers of a task use in turn.
+/// Scratch memory that the workers of a task use in turn.
 pub(super) struct Scratch {
     pub(super) center: Vec<f32>,
     message: Vec<f32>,
@@ -56,14 +56,14 @@ pub(super) struct Scratch {
     pulled: Buffers,
 }
 
-/// What a window trained.
+/// The mini-batches of a window and their losses.
 #[derive(Clone, Copy)]
 pub(super) struct TrainedWindow {
     pub(super) span: Span,
     pub(super) tally: Tally,
 }
 
-/// What all windows of a task have in common.
+/// The properties that all windows of a task share.
 #[derive(Clone, Copy)]
 pub(super) struct FitOptions<'a> {
     pub(super) strategy: &'a dyn Strategy,
@@ -82,8 +82,8 @@ impl Scratch {
 }
 
 impl Worker {
-    /// Takes the center variable, if there is anything left to train. `own` makes the first weights of a worker that has its
-    /// own.
+    /// Pulls the center variable if anything is left to train. `own` is the initial weights of a worker that trains its
+    /// own model.
     pub(super) fn begin(
         &mut self,
         epochs: u32,
@@ -108,7 +108,7 @@ impl Worker {
         if answer.stop { self.stop() } else { Ok(()) }
     }
 
-    /// The rows of a mini-batch of the current epoch, in their order.
+    /// Returns the rows of the current epoch in their order.
     pub(super) fn order(&mut self, seed: u64, shuffle: bool) -> &[u32] {
         let epoch = self.position.epoch;
         let rows = &self.rows;
@@ -118,7 +118,7 @@ impl Worker {
         order
     }
 
-    /// Commits, contributes or saves a window and goes on behind it.
+    /// Commits, contributes or saves a window and moves to the position after it.
     pub(super) fn close(
         &mut self,
         window: TrainedWindow,
@@ -175,8 +175,8 @@ impl Worker {
         }
     }
 
-    /// Commits, and takes the center variable: before where the strategy wants that, else after, unless this was the last
-    /// window.
+    /// Commits and pulls the center variable: before the commit if the strategy needs that, otherwise after it, unless
+    /// this was the last window.
     fn commit(
         &mut self,
         window: TrainedWindow,
@@ -209,8 +209,8 @@ impl Worker {
         Ok(answer)
     }
 
-    /// Merges what the last exchange brought and begins the next one, or commits the last window. Gives the last exchange's
-    /// answer.
+    /// Merges the result of the last exchange and starts the next one, or commits the last window. Returns the last
+    /// exchange's answer.
     fn send(&mut self, window: TrainedWindow, last: bool) -> Result<Answer, TrainError> {
         let summary = self.summary(window);
         let merged = self.exchange.wait_answer()?;
@@ -252,7 +252,7 @@ impl Worker {
         Ok(answer)
     }
 
-    /// Waits until the round is closed and takes what it gives.
+    /// Waits until the round is closed and takes its result.
     pub(super) fn close_round(
         &mut self,
         fit: FitOptions<'_>,
@@ -272,12 +272,12 @@ impl Worker {
         if self.position.epoch >= fit.epochs { self.end() } else { Ok(()) }
     }
 
-    /// Takes to heart what an answer says.
+    /// Records the plateau reductions that the server reports.
     pub(super) fn note_reductions(&mut self, answer: Answer) {
         self.reductions = self.reductions.max(answer.reductions);
     }
 
-    /// Ends the training: everything is trained.
+    /// Ends the training after everything is trained.
     fn end(&mut self) -> Result<(), TrainError> {
         if self.held_out.is_empty() {
             return self.finish();
@@ -286,7 +286,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Ends early, as the server asked.
+    /// Stops early at the server's request.
     pub(super) fn stop(&mut self) -> Result<(), TrainError> {
         self.report.stopped = true;
         self.finish()
@@ -307,7 +307,7 @@ impl Worker {
         Err(self.diverged(&format!("'{name}'"), value, batch))
     }
 
-    /// The error that something became `value` in mini-batch `batch` of the current epoch.
+    /// Returns the error that a value became NaN or infinite in mini-batch `batch` of the current epoch.
     pub(super) fn diverged(&self, what: &str, value: f64, batch: u32) -> TrainError {
         let became = if value.is_nan() { "NaN" } else { "infinite" };
         TrainError::Diverged {

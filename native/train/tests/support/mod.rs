@@ -299,9 +299,9 @@ pub struct Task {
     pub partition: u32,
     pub workers: u32,
     pub attempt: i64,
-    /// Whether it talks over sockets.
+    /// True to connect over sockets.
     pub sockets: bool,
-    /// Where it finds the server, if not at its own port.
+    /// The server's port, if not its own.
     pub port: Option<u16>,
     /// After how many commits it is cancelled.
     pub commits: Option<u32>,

@@ -16,7 +16,7 @@ fn python() -> PathBuf {
     python
 }
 
-/// What a script of `tests` answers to cases.
+/// Runs a script of `tests` and returns its answers to the cases.
 pub fn answer(script: &str, cases: &Value) -> Vec<u8> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let mut child = Command::new(python())

@@ -19,7 +19,7 @@ use crate::model::Definition;
 use crate::random::Generator;
 use crate::raw::values;
 
-/// What PyTorch answers to a case.
+/// The answer of PyTorch to a case.
 #[derive(Deserialize)]
 struct Answer {
     outputs: Vec<Vec<f64>>,
@@ -35,7 +35,7 @@ fn pytorch(cases: &[Value]) -> Vec<Answer> {
 /// A network and the data of one mini-batch.
 struct Case {
     about: String,
-    /// What PyTorch builds.
+    /// The layer as PyTorch builds it.
     spec: Option<NetworkSpec>,
     graph: Graph,
     parameters: Vec<f32>,
@@ -159,7 +159,7 @@ impl Case {
         self.graph.layout.entries().iter().map(value).collect()
     }
 
-    /// What the network itself computes for its output: the logits where an activation is folded.
+    /// Returns the value that the network itself computes for its output: the logits if an activation is folded.
     fn computed(&self) -> Vec<String> {
         let inputs = self.graph.inputs.len();
         self.graph

@@ -1,4 +1,4 @@
-//! The shapes that the graph infers are those that libtorch gives, whatever the arguments.
+//! The shapes that the graph infers are those of libtorch, for all arguments.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

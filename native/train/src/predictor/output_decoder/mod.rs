@@ -1,4 +1,4 @@
-//! What a network's output says: raw predictions, probabilities, predictions.
+//! The decoding of a network's output: raw predictions, probabilities, predictions.
 
 use std::sync::Arc;
 
@@ -9,29 +9,29 @@ use firesteel_core::spec::{PredictionColumn, PredictionTask, PredictorSpec};
 use crate::error::TrainError;
 use crate::model::{Activation, Inspection, OutputInspection, show};
 
-/// One output of the network for the rows of a batch, and how it is read.
+/// One output of the network for the rows of a batch, with its decoding.
 pub(super) struct OutputDecoder {
     kind: OutputKind,
-    /// The numbers that the network gives for a row.
+    /// The number of values of a row.
     size: usize,
     thresholds: Vec<f64>,
     /// The output, row after row.
     values: Vec<f32>,
 }
 
-/// What the output means.
+/// The meaning of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OutputKind {
     /// One logit for each class.
     Classes { activation: Activation },
     /// The logit of class 1 of two.
     Binary,
-    /// Numbers behind this activation.
+    /// Numbers after this activation.
     Numbers { activation: Activation },
 }
 
 impl OutputDecoder {
-    /// The decoders of a task: one, or one for each output of the network.
+    /// Creates the decoders of a task: one, or one for each output of the network.
     pub(super) fn of_task(
         inspection: &Inspection,
         spec: &PredictorSpec,
@@ -87,7 +87,7 @@ impl OutputDecoder {
         self.values.clear();
     }
 
-    /// Appends the output for some rows, or what the outputs of an ensemble's members say together.
+    /// Appends the output for some rows, averaged over the members of an ensemble.
     pub(super) fn push(&mut self, members: &[&[f32]]) {
         match members {
             [only] => self.values.extend_from_slice(only),
@@ -95,7 +95,8 @@ impl OutputDecoder {
         }
     }
 
-    /// What turns the output into what is averaged over an ensemble: probabilities, or the predicted numbers.
+    /// Returns the activation before averaging over an ensemble: the average is of probabilities, or of predicted
+    /// numbers.
     fn activation(&self) -> Activation {
         match self.kind {
             OutputKind::Binary => Activation::Sigmoid,
@@ -167,7 +168,7 @@ impl OutputDecoder {
     }
 }
 
-/// The outputs whose activation is the mean of the members' activations.
+/// Returns the outputs whose activation is the mean of the members' activations.
 fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f64; members.first().map_or(0, |values| values.len())];
     for member in members {
@@ -187,7 +188,7 @@ fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
     sums.into_iter().map(|sum| inverse(sum * share) as f32).collect()
 }
 
-/// Checks that a task has the columns that are wanted, and the thresholds.
+/// Checks that a task has the requested columns and thresholds.
 fn check_columns(outputs: usize, spec: &PredictorSpec) -> Result<(), TrainError> {
     let invalid = |text: String| Err(TrainError::InvalidSpec(text));
     let classes = spec.task == PredictionTask::Classification;
@@ -200,7 +201,9 @@ fn check_columns(outputs: usize, spec: &PredictorSpec) -> Result<(), TrainError>
         match (wanted, spec.task) {
             (PredictionColumn::Output(index), PredictionTask::Outputs) if *index < outputs => {}
             (PredictionColumn::Output(index), PredictionTask::Outputs) => {
-                return invalid(format!("output {index} is wanted; the network has {outputs}"));
+                return invalid(format!(
+                    "output {index} was requested, but the network has {outputs} output(s)"
+                ));
             }
             (PredictionColumn::Output(_), _) | (_, PredictionTask::Outputs) => {
                 return invalid(format!("the task {:?} has no column {wanted:?}", spec.task));
@@ -215,7 +218,7 @@ fn numbers(output: &OutputInspection) -> OutputKind {
     OutputKind::Numbers { activation: output.activation }
 }
 
-/// How the output of a classifier is read.
+/// Returns the kind of a classifier's output.
 fn classes(output: &OutputInspection) -> Result<OutputKind, TrainError> {
     match (output.shape.as_slice(), output.activation) {
         ([1], Activation::None | Activation::Sigmoid) => Ok(OutputKind::Binary),
@@ -229,7 +232,7 @@ fn classes(output: &OutputInspection) -> Result<OutputKind, TrainError> {
     }
 }
 
-/// A probability by its class's threshold; a threshold of 0 rules, as in Spark.
+/// Scales a probability by its class's threshold; a threshold of 0 always wins, as in Spark.
 fn scale((&probability, &threshold): (&f64, &f64)) -> f64 {
     if threshold == 0.0 { f64::INFINITY } else { probability / threshold }
 }

@@ -23,7 +23,8 @@ use crate::rows::Rows;
 use crate::schema;
 use crate::table::Table;
 
-/// The validated rows of one task in compact blocks, immutable once loaded. Dropping it gives memory, budget and files back.
+/// The validated rows of one task in compact blocks, immutable once loaded. Dropping a partition returns its memory,
+/// budget and files.
 #[derive(Debug)]
 pub struct Partition {
     pub(crate) spec: DataSpec,
@@ -32,7 +33,7 @@ pub struct Partition {
     pub(crate) labels: Vec<Label>,
     pub(crate) weights: Option<Table<f32>>,
     pub(crate) keys: RowKeys,
-    /// What inputs, labels and weights take.
+    /// The memory of inputs, labels and weights.
     pub(crate) usage: BlockUsage,
     /// The keys' share of the budget.
     pub(crate) keys_reservation: Reservation,
@@ -101,8 +102,8 @@ impl Partition {
         self.keys.trained()
     }
 
-    /// The rows that worker `index` of the `of` workers that share this partition trains: every `of`-th one in an order of
-    /// contents, those held out for validation not counted.
+    /// Returns the rows that worker `index` of the `of` workers of this partition trains: every `of`-th one in an order
+    /// of contents, without those held out for validation.
     ///
     /// # Errors
     /// [`DataError::Internal`] if `index` is not below `of`.
@@ -181,7 +182,7 @@ impl Partition {
         Ok(())
     }
 
-    /// The rows' weights, 1 where there is no weight column: `out` holds `rows.len()` values.
+    /// The rows' weights, 1 without a weight column: `out` holds `rows.len()` values.
     ///
     /// # Errors
     /// As [`Self::gather_classes`].
@@ -195,7 +196,7 @@ impl Partition {
         Ok(())
     }
 
-    /// The values of consecutive rows where they lie, if they are dense f32 with scale 1 in one block.
+    /// Returns the values of consecutive rows without a copy, if they are dense f32 with scale 1 in one block.
     #[must_use]
     pub fn contiguous_f32(&self, input: usize, rows: Range<usize>) -> Option<&[f32]> {
         if rows.end > self.rows {
