@@ -19,8 +19,8 @@ bind_java_type! {
         static fn create(code: jint, message: JString) -> java.lang.RuntimeException,
     },
     hooks = {
-        // The class loader of the native method that is running, not that of the thread: another application in the
-        // same JVM may have a Firesteel of its own.
+        // The class loader of the running native method, not that of the thread: another application in the same JVM
+        // may have its own Firesteel.
         load_class = |env, _context, _initialize| {
             env.find_class(jni_str!("firesteel/bridge/NativeErrors"))
         },
@@ -98,7 +98,7 @@ fn throw(env: &mut Env<'_>, code: ErrorCode, message: &str) -> jni::errors::Resu
     let exception = NativeErrors::create(env, jint::from(code.number()), &text)?;
     let exception = env.cast_local::<JThrowable>(exception)?;
     match env.throw(exception) {
-        // That an exception is pending now is what was asked for.
+        // The pending exception is the intended result.
         Err(jni::errors::Error::JavaException) => Ok(()),
         other => other,
     }
@@ -113,7 +113,7 @@ fn panic_text(payload: Box<dyn Any + Send + 'static>) -> String {
     match payload.downcast::<&'static str>() {
         Ok(text) => (*text).to_owned(),
         Err(other) => {
-            // The drop of a foreign payload may panic itself.
+            // Dropping a foreign payload may panic.
             if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(other))) {
                 std::mem::forget(second);
             }

@@ -80,7 +80,7 @@ fn bounded_squares(gradient: &mut [f32], value: Option<f32>) -> f64 {
 
 /// Returns the factor that scales a gradient with this sum of squares.
 fn scale(norm: f64, squares: f64) -> f32 {
-    // NaN stays: the gradient that it comes from is found later.
+    // NaN stays NaN: the check of the replica finds its gradient later.
     let scale = norm / (squares.sqrt() + EPSILON);
     if scale < 1.0 { scale as f32 } else { 1.0 }
 }

@@ -112,17 +112,17 @@ fn server_vectors(strategy: &dyn Strategy, rule: &ServerRule, spec: &FootprintSp
         + u64::from(strategy.gives_former_center())
         // The contributions of the open round.
         + if round { workers } else { 0 }
-        // Every worker's last pull, and what one that has not pulled saw.
+        // Every worker's last pull, and the center variable of a worker that has not pulled.
         + if strategy.remembers_pulls() { workers + 1 } else { 0 }
 }
 
 /// A worker's vectors beside its replica and the moments of its optimizer.
 fn worker_vectors(strategy: &dyn Strategy, spec: &FootprintSpec) -> u64 {
-    // What it compares its replica with.
+    // The center variable that the rule compares the replica with.
     let rule = u64::from(matches!(strategy.commit_schedule(), CommitSchedule::Window(_)));
-    // The message and the center variable of an exchange under way.
+    // The message and the center variable of a running exchange.
     let exchange = if strategy.overlaps() { 2 } else { 0 };
-    // What compression has kept back.
+    // The residual of compression.
     let residual = u64::from(spec.strategy.compression.is_some());
     rule + exchange + residual
 }

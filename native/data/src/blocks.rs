@@ -109,7 +109,7 @@ impl<T: Pod> Writer<T> {
     }
 
     /// Returns the number of items that still fit into the block being filled.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn free_items(&self) -> usize {
         let filled = self.tail.as_ref().map_or(0, |tail| tail.bytes % self.block_bytes.max(1));
         (self.block_bytes - filled) / size_of::<T>()
     }
@@ -208,7 +208,7 @@ fn allocate(bytes: usize) -> Result<MmapMut, DataError> {
         DataError::Memory(format!("no memory for {bytes} bytes of training data: {error}"))
     })?;
     if huge > 0 {
-        // A kernel without huge pages refuses the advice, and nothing is lost.
+        // A kernel without huge pages refuses the advice, which is harmless.
         let _ = map.advise_range(Advice::HugePage, 0, huge);
     }
     Ok(map)

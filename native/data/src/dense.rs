@@ -69,7 +69,8 @@ impl<T: StoredValue, L: RowStore<T>> Dense<T, L> {
         let mut runs = rows.runs().peekable();
         while let Some(mut run) = runs.next() {
             if let Some(next) = runs.peek() {
-                // The next row is anywhere in memory: reading of it now lets the processor fetch it during this copy.
+                // The next row may be anywhere in memory: reading its first value now lets the processor fetch it
+                // during this copy.
                 black_box(self.rows.run(next.start, 1).first().copied());
             }
             while !run.is_empty() {

@@ -41,7 +41,7 @@ impl Digest {
             if cancel.is_cancelled() {
                 return Err(DataError::Cancelled);
             }
-            // What checks and hashes rows also copies them; the copies of a batch go with its loader.
+            // The code that checks and hashes rows also copies them; the copies of a batch are dropped with its loader.
             let store =
                 BlockStore { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
             let mut loader = Loader::new(spec, store).behind(digest.rows);

@@ -40,7 +40,7 @@ impl<'a> Rows<'a> {
         if self.len().checked_mul(size) != Some(out.len()) {
             let len = self.len();
             return Err(DataError::Internal(format!(
-                "room for {} values where {len} rows have {size} each",
+                "a buffer of {} values for {len} rows of {size} values each",
                 out.len()
             )));
         }

@@ -86,7 +86,7 @@ impl StoredValue for f32 {
     type Arrow = Float32Type;
 
     fn all_finite(values: &[Self], scale: f32) -> bool {
-        // The magnitude of NaN and infinity is not below infinity's, nor is it when scaled.
+        // The magnitudes of NaN and infinity are not below infinity's, even after scaling.
         (Self::from_bits(largest_magnitude(values)) * scale).is_finite()
     }
 

@@ -21,7 +21,7 @@ impl<T: Pod> TableWriter<T> {
     /// Appends whole rows.
     pub(crate) fn extend(&mut self, mut rows: &[T], store: &BlockStore) -> Result<(), DataError> {
         while !rows.is_empty() {
-            let (now, later) = rows.split_at(rows.len().min(self.writer.room()));
+            let (now, later) = rows.split_at(rows.len().min(self.writer.free_items()));
             self.writer.push(now, store)?;
             rows = later;
         }

@@ -27,7 +27,7 @@ impl HoldOut {
             None => Self::Nothing,
             Some(ValidationSpec::Column { .. }) => Self::Marked(Vec::new()),
             Some(&ValidationSpec::Fraction { fraction, seed }) => {
-                // The order of an epoch is salted in another way, so that it does not follow this one.
+                // The order of an epoch has another salt, so that it does not follow this choice.
                 let (limit, salt) = (fraction * 2.0_f64.powi(64), mix(!mix(seed)));
                 Self::Share { limit: limit as u64, salt }
             }

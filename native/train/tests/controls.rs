@@ -18,14 +18,14 @@ fn pytorch(cases: &[Value]) -> Vec<Vec<f64>> {
 const EPOCHS: u32 = 24;
 const BATCHES: u32 = 3;
 
-/// The learning rate of every mini-batch, the plateau judged by `values` at each epoch's end.
+/// The learning rate of every mini-batch, with a plateau monitor of `values` at each epoch's end.
 fn rates(case: &Value) -> Vec<f64> {
     let controls: ControlSpec = serde_json::from_value(json!({
         "schedule": case["schedule"], "warmup": case["warmup"], "metrics": ["accuracy"],
     }))
     .unwrap();
     let base = case["base"].as_f64().unwrap();
-    let mut judge = EpochMonitor::new(&controls, true);
+    let mut monitor = EpochMonitor::new(&controls, true);
     let mut reductions = 0;
     let mut found = Vec::new();
     for epoch in 0..EPOCHS {
@@ -33,7 +33,7 @@ fn rates(case: &Value) -> Vec<f64> {
             let step = TrainingStep { epoch, batch, batches: BATCHES, reductions };
             found.push(learning_rate(&controls.schedule, controls.warmup.as_ref(), base, step));
         }
-        reductions = judge.update(|_| case["values"][epoch as usize].as_f64()).reductions;
+        reductions = monitor.update(|_| case["values"][epoch as usize].as_f64()).reductions;
     }
     found
 }

@@ -185,7 +185,7 @@ fn every_step_is_as_long_as_schedule_and_warm_up_say() {
     for (document, factors) in cases {
         let expected = 0.1 * NORM * factors.iter().sum::<f64>();
         for (name, workers) in [("single", 1), ("sync", 1), ("averaging", 2), ("sync", 2)] {
-            // Of several workers some may hear of a verdict an epoch later.
+            // Some of several workers may learn of a decision an epoch later.
             if workers > 1 && document["schedule"]["name"] == "plateau" {
                 continue;
             }

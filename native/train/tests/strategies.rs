@@ -145,7 +145,7 @@ fn workers_without_rows_with_one_and_with_nearly_all_of_them_train_each_row_once
         for entry in fit.server.summary().ledger {
             assert_eq!(entry.rows, [0, 1, 560, 39][entry.partition as usize], "{name}");
         }
-        // One row says nothing of the others: of an ensemble it is a member, of all others a part.
+        // In an ensemble the worker with one row trains a model on that row alone.
         if name != "ensemble" {
             let losses: Vec<f64> = status.epochs.iter().map(|epoch| epoch.loss.unwrap()).collect();
             assert!(losses[11] < 0.6, "{name}: {losses:?}");

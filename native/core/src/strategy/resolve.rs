@@ -100,7 +100,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The names of the strategies whose workers wait for each other, whatever their options.
 pub fn in_rounds() -> impl Iterator<Item = &'static str> {
-    // `sync` is not made without one.
+    // `sync` needs an optimizer.
     let optimizer = OptimizerSpec::Sgd {
         learning_rate: 1.0,
         momentum: 0.0,

@@ -52,7 +52,7 @@ impl Elementwise {
             "Softsign" => Self::Softsign,
             _ => return Ok(None),
         };
-        // Accepted as PyTorch has it; nothing is ever written in place.
+        // Accepted for compatibility with PyTorch; nothing is ever written in place.
         arguments.flag("inplace", false)?;
         Ok(Some(function))
     }

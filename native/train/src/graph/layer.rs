@@ -64,7 +64,6 @@ const KNOWN: [(&str, &[&str]); 43] = [
 
 /// One layer with every size known.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::enum_variant_names, reason = "LayerNorm is the layer's name")]
 pub(crate) enum Layer {
     Linear {
         inputs: usize,

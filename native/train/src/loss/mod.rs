@@ -135,7 +135,7 @@ impl Term {
             None => self.formula.mean(output, label, self.size),
             Some(weights) => {
                 let rows = self.formula.rows(output, label, self.size, class_weights)?;
-                // Rows that all weigh nothing teach nothing.
+                // Rows whose weights are all 0 have no gradient.
                 let scale = if weights.sum > 0.0 { 1.0 / weights.sum } else { 0.0 };
                 Ok(rows.f_dot(weights.tensor)?.f_mul_scalar(scale)?)
             }
@@ -222,7 +222,7 @@ impl Formula {
             Self::MultiMargin => {
                 let of_class = output.f_gather(1, &label.f_unsqueeze(1)?, false)?;
                 let violations = output.f_sub(&of_class)?.f_add_scalar(1)?.f_relu()?;
-                // The class itself adds 1, whatever its value.
+                // The class itself always adds 1.
                 let losses = violations.f_sum_dim_intlist(-1, false, None)?.f_sub_scalar(1)?;
                 mean_if_asked(losses.f_div_scalar(dimension(size)?)?, reduction)?
             }

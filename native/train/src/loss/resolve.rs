@@ -170,7 +170,7 @@ impl LossCheck<'_> {
     fn takes_what_ends(&self, activation: Activation) -> Result<(), TrainError> {
         let likelihood = matches!(self.loss, LossSpec::NllLoss {});
         let (layer, remedy) = match (activation, self.output.final_activation) {
-            // The logarithm of a softmax is its own.
+            // A log-softmax of a log-softmax is the same.
             (_, None) | (Activation::Softmax, Some(FinalActivation::LogSoftmax)) => return Ok(()),
             (_, Some(FinalActivation::Softmax)) if likelihood => {
                 ("Softmax", "put LogSoftmax in its place")

@@ -11,7 +11,7 @@ pub(super) fn apply(function: Elementwise, x: &Tensor) -> Result<Tensor, TchErro
         Elementwise::Relu6 => x.f_relu6(),
         Elementwise::LeakyRelu { slope } => leaky_relu(x, slope),
         Elementwise::Elu { alpha: 1.0 } => x.f_elu(),
-        // Where it is negative it is `alpha` times what it is for 1.
+        // For negative values it is `alpha` times the function for 1.
         Elementwise::Elu { alpha } => leaky_relu(&x.f_elu()?, alpha),
         Elementwise::Selu => x.f_selu(),
         Elementwise::Gelu { approximate } => x.f_gelu(approximate),

@@ -100,8 +100,8 @@ impl Views {
                 BufferKind::FloatBuffer => flats.floats,
                 BufferKind::IntegerBuffer => flats.integers,
             };
-            // Autograd counts the changes of a tensor and all its views together. Each of these is on its own: what
-            // changes one buffer in place must not make what others were used for worthless.
+            // Autograd counts the changes of a tensor and all its views together. Each of these views is detached, so
+            // that a change of one buffer in place does not invalidate what autograd has saved of the others.
             let own = view(flat, entry.offset, &lengths(&entry.shape)?)?.f_data()?;
             Ok(own.f_set_requires_grad(followed)?)
         });

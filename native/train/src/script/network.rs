@@ -47,7 +47,7 @@ impl Network for ScriptNetwork {
     fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError> {
         let _guard = no_grad_guard();
         self.placements.bind(&self.module, views)?;
-        // A module may write into what it is given, which may be Spark's memory.
+        // A module may write to its inputs, which may be Spark's memory.
         let own =
             inputs.iter().map(|input| input.f_detach_copy()).collect::<Result<Vec<_>, _>>()?;
         let rows = own.first().and_then(|input| input.size().first().copied()).unwrap_or_default();
@@ -63,10 +63,11 @@ impl Network for ScriptNetwork {
     ) -> Result<Tally, TrainError> {
         let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
         self.placements.bind(&self.module, replica.views())?;
-        // Threads share the generator that a module draws from: alone, a task draws the same numbers again.
+        // All threads share the generator of a module's random numbers: a task that runs alone draws the same numbers
+        // again.
         tch::manual_seed(replica.draw().cast_signed());
         let outputs = match self.run(true, &inputs) {
-            // A row alone has no variance, so that batch norm refuses it; then running statistics stand in.
+            // A single row has no variance, so batch norm fails in training mode; the running statistics replace it.
             Err(_) if batch.rows() == 1 => self.run(false, &inputs),
             other => other,
         };
@@ -83,7 +84,7 @@ impl Network for ScriptNetwork {
         let found = Tensor::f_run_backward(&[&loss], &wanted, false, false)?;
         let _guard = no_grad_guard();
         for (&index, of_parameter) in trained.iter().zip(&found) {
-            // A parameter that the loss does not depend on has none.
+            // A parameter that the loss does not depend on has no gradient.
             match of_parameter.defined() {
                 true => {
                     gradient.views[index].f_copy_(of_parameter)?;

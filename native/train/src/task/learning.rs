@@ -97,16 +97,16 @@ impl Training<'_> {
         rotated.rotate_left(1);
         self.filler.fill(&mut batch, self.partition, &rotated)?;
         let shuffled_loss = mean(&batch)?;
-        let mut judged = Vec::new();
+        let mut samples = Vec::new();
         for (label, ((term, output), name)) in
             self.loss.terms().iter().zip(&outputs).zip(names).enumerate()
         {
             let output = output.f_contiguous()?;
             if let Some(constant) = self.constant(label, term, values(&output)?, rows)? {
-                judged.push(OutputSample { output: name.to_owned(), constant });
+                samples.push(OutputSample { output: name.to_owned(), constant });
             }
         }
-        Ok(Sample { rows: rows.len(), loss, shuffled_loss, outputs: judged, dead })
+        Ok(Sample { rows: rows.len(), loss, shuffled_loss, outputs: samples, dead })
     }
 
     /// Returns the prediction that all rows share, if any; `None` if their labels are inconclusive.
@@ -151,18 +151,18 @@ fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<
 
 /// Returns the numbers that are predicted for every row, if their labels differ.
 fn constant_numbers(output: &[f32], labels: &[f32], size: usize) -> Option<Option<String>> {
-    let mut judged = false;
+    let mut conclusive = false;
     for column in 0..size {
         let of = |values: &[f32]| variance(values.iter().skip(column).step_by(size).copied());
         let wanted = of(labels);
         if wanted > 0.0 {
-            judged = true;
+            conclusive = true;
             if of(output) > STILL * wanted {
                 return Some(None);
             }
         }
     }
-    judged.then(|| {
+    conclusive.then(|| {
         let shown: Vec<String> =
             output.iter().take(size.min(3)).map(|value| format!("{value:.4}")).collect();
         Some(format!("about {}{}", shown.join(", "), if size > 3 { ", ..." } else { "" }))

@@ -127,7 +127,7 @@ impl TaskTrainer {
                 .and_then(|mut channel| channel.abort(error.code(), &message)),
         };
         if let Err(failure) = told {
-            // The task fails with its own error in any case; the driver then learns it through Spark.
+            // The task fails with its own error in any case, which Spark reports to the driver.
             tracing::warn!(%failure, "cannot report the failure of the fit to the driver");
         }
     }
@@ -173,7 +173,7 @@ impl<'a> Training<'a> {
         controls.check(&spec.data, spec.network.outputs())?;
         let loss = Loss::resolve(&spec.losses, &definition.inspect(), &spec.data.labels)?
             .with_classes(&spec.losses, &controls.class_weights, controls.label_smoothing)?;
-        // A mini-batch never has more rows than there are.
+        // A mini-batch never has more rows than the partition.
         let capacity = spec.batch_size.min(partition.rows_to_train()).max(1);
         let batch = Batch::new(&*definition, &loss, spec.data.weight.is_some(), capacity)?;
         let buffers = Buffers {

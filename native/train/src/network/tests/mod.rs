@@ -253,7 +253,7 @@ impl Case {
         for (output, expected) in outputs.iter().zip(&answer.outputs) {
             close(about, "output", values(&output.f_contiguous().unwrap()).unwrap(), expected);
         }
-        // What an earlier mini-batch left must not matter.
+        // The result must not depend on an earlier mini-batch.
         let mut gradient = Gradient::new(&self.graph).unwrap();
         network.forward_backward(&mut self.replica(), &batch, &self.loss, &mut gradient).unwrap();
         let tally =
