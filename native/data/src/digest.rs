@@ -44,7 +44,7 @@ impl Digest {
             // The code that checks and hashes rows also copies them; the copies of a batch are dropped with its loader.
             let store =
                 BlockStore { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
-            let mut loader = Loader::new(spec, store).behind(digest.rows);
+            let mut loader = Loader::new(spec, store).after_rows(digest.rows);
             loader.append(&batch.map_err(stream_error)?)?;
             digest.add(&loader);
         }

@@ -1,4 +1,4 @@
-//! Schedules, clipping, class weights and early ends over real tasks and a real server.
+//! Schedules, clipping, class weights and early stopping over real tasks and a real server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may be blunt")]
 
 mod support;

@@ -79,7 +79,7 @@ impl ErrorFeedback {
         for ((residual, message), code) in pieces.zip(codes) {
             distortion.signal += add(residual, message);
             codec.encode(residual, code);
-            distortion.error += codec.settle(code, residual, scratch)?;
+            distortion.error += codec.subtract_decoded(code, residual, scratch)?;
         }
         Ok(distortion)
     }

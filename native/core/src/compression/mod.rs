@@ -64,7 +64,7 @@ pub trait Codec: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// As [`decode`](Self::decode), which never fails for bytes of [`encode`](Self::encode).
-    fn settle(
+    fn subtract_decoded(
         &self,
         bytes: &[u8],
         values: &mut [f32],

@@ -167,7 +167,7 @@ impl Codec for TopK {
     }
 
     /// Sent values are exact, so that only the others are left.
-    fn settle(
+    fn subtract_decoded(
         &self,
         bytes: &[u8],
         values: &mut [f32],

@@ -44,7 +44,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Sets the number of rows before this loader's first one, for errors.
-    pub(crate) fn behind(mut self, before: u64) -> Self {
+    pub(crate) fn after_rows(mut self, before: u64) -> Self {
         self.before = usize::try_from(before).unwrap_or(usize::MAX);
         self
     }

@@ -41,11 +41,11 @@ pub struct Setting {
 pub enum Transport {
     /// In memory.
     Memory,
-    /// Over a network of 1 Gbit/s, after windows of this length, which overlap with the next one if so.
+    /// Over a network of 1 Gbit/s, after windows of this length, optionally overlapped with training.
     Gigabit { window: u32, overlap: bool },
 }
 
-/// Workers that train over their rows again and again, one thread each.
+/// Workers that train repeatedly over their rows, one thread each.
 pub struct Engine {
     server: ServerSpec,
     workers: Vec<TaskTrainer>,
@@ -110,7 +110,7 @@ impl Engine {
         Self { server, workers, transport }
     }
 
-    /// Trains all epochs from the start; gives the seconds that it took.
+    /// Trains all epochs from the start; returns the seconds.
     pub fn train(&self) -> f64 {
         let Self { server: spec, workers, transport } = self;
         let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed).unwrap();

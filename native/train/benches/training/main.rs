@@ -190,7 +190,7 @@ fn asked(name: &str) -> bool {
     names.peek().is_none() || names.any(|part| name.contains(&part))
 }
 
-/// The median seconds of things done in turn, after a round that does not count.
+/// The median seconds of functions that run in turn, after a round that does not count.
 fn medians<const THINGS: usize>(mut seconds: impl FnMut(usize) -> f64) -> [f64; THINGS] {
     let rounds: Vec<[f64; THINGS]> =
         (0..=ROUNDS).map(|_| std::array::from_fn(&mut seconds)).collect();

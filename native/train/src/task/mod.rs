@@ -64,7 +64,7 @@ impl TaskTrainer {
         let mut workers = Vec::new();
         let result = self.train(connect, cancel, &mut workers);
         if let Err(error) = &result {
-            self.tell_driver(error, connect, workers.first_mut());
+            self.report_to_driver(error, connect, workers.first_mut());
         }
         result
     }
@@ -113,7 +113,12 @@ impl TaskTrainer {
     }
 
     /// Reports an error to the driver that a retry would meet again.
-    fn tell_driver(&self, error: &TrainError, connect: Connect<'_>, worker: Option<&mut Worker>) {
+    fn report_to_driver(
+        &self,
+        error: &TrainError,
+        connect: Connect<'_>,
+        worker: Option<&mut Worker>,
+    ) {
         if !matches!(
             error.code(),
             ErrorCode::InvalidSpec | ErrorCode::InvalidData | ErrorCode::Diverged
@@ -121,12 +126,12 @@ impl TaskTrainer {
             return;
         }
         let message = error.to_string();
-        let told = match worker.and_then(|worker| worker.exchange.wait_idle().ok()) {
+        let reported = match worker.and_then(|worker| worker.exchange.wait_idle().ok()) {
             Some((channel, _)) => channel.abort(error.code(), &message),
             None => connect(WorkerId { partition: self.spec.partition, index: 0 })
                 .and_then(|mut channel| channel.abort(error.code(), &message)),
         };
-        if let Err(failure) = told {
+        if let Err(failure) = reported {
             // The task fails with its own error in any case, which Spark reports to the driver.
             tracing::warn!(%failure, "cannot report the failure of the fit to the driver");
         }

@@ -104,7 +104,7 @@ pub fn partition(spec: &DataSpec, batch: RecordBatch) -> Partition {
     Partition::load(reader, spec, budget, &[], &CancelFlag::new()).unwrap()
 }
 
-/// Numbers that look random, in -1..1.
+/// Pseudo-random numbers in -1..1.
 pub fn noise(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..count)
@@ -117,7 +117,7 @@ pub fn noise(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Rows of `classes` clouds of points, the class the cloud.
+/// Rows of `classes` clouds of points; the class is the cloud's index.
 pub fn clouds(rows: usize, width: usize, classes: usize) -> (Vec<f32>, Vec<f64>) {
     let centers = noise(classes * width, 99);
     let mut features = noise(rows * width, 7);
@@ -138,7 +138,7 @@ pub fn token_rows(ids: Vec<i64>, width: usize, labels: Vec<f64>) -> RecordBatch 
     batch(vec![list(Int64Array::from(ids), width), Arc::new(Float64Array::from(labels))])
 }
 
-/// A fit of one task: what its worker is told, and the server that it meets.
+/// A fit of one task: the specification of its workers, and its server.
 pub struct Fit {
     pub worker: WorkerSpec,
     pub server: Server,
@@ -199,7 +199,7 @@ impl Fit {
         Self::open_for(worker, workers)
     }
 
-    /// Opens a server for that many workers, of this task and others.
+    /// Opens a server for this many workers, of this task and others.
     pub fn open_for(worker: WorkerSpec, workers: u32) -> Self {
         let (layout, center, buffers) =
             initialise(&worker.network, &worker.data, worker.seed).unwrap();
@@ -250,7 +250,7 @@ impl Fit {
         TaskTrainer::new(self.worker.clone(), partition).run(&mut connect, cancel)
     }
 
-    /// Runs the task until its worker has committed or saved this often, then cancels it.
+    /// Runs the task until its worker has committed or saved this many times, then cancels it.
     pub fn run_for(&self, commits: u32, rows: RecordBatch) -> Result<TaskReport, TrainError> {
         let cancel = CancelFlag::new();
         let layout = layout(&self.worker.network, &self.worker.data).unwrap();
@@ -303,9 +303,9 @@ pub struct Task {
     pub sockets: bool,
     /// The server's port, if not its own.
     pub port: Option<u16>,
-    /// After how many commits it is cancelled.
+    /// The number of commits after which it is cancelled.
     pub commits: Option<u32>,
-    /// At which of its scores it is cancelled.
+    /// The number of the score at which it is cancelled.
     pub scores: Option<u32>,
 }
 

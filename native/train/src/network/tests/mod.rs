@@ -311,7 +311,7 @@ fn fill(column: &mut Column, rows: usize, numbers: &[f64]) {
     }
 }
 
-/// Equal to 1e-5 of the largest value, or of 0.1: what is zero but for rounding stays so.
+/// Compares to 1e-5 of the largest value, or of 0.1, so that a rounding error around zero passes.
 fn close(about: &str, what: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{about}: {what}");
     let scale = expected.iter().fold(0.1_f64, |most, value| most.max(value.abs()));
