@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # cargo, sbt and pytest each take all cores: never two at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test lint lint-rust \
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test lint lint-source lint-rust \
         lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
@@ -135,10 +135,14 @@ bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of r
 
 ## ---------------------------------------------------------------------------------------------- check
 
-test: setup-test jar lint-rust lint-python test-rust test-scala test-python test-e2e ## Every check and every test, as CI runs them
+test: setup-test jar lint-source lint-rust lint-python test-rust test-scala test-python test-e2e ## Every check and every test, as CI runs them
 	@echo "==> All checks and tests passed"
 
-lint: setup-test lint-rust lint-python lint-scala ## Check format and lint of Rust, Scala and Python
+lint: setup-test lint-source lint-rust lint-python lint-scala ## Check format and lint of Rust, Scala and Python
+
+lint-source:
+	@$(step) "Module cycles" scripts/module_cycles.py
+	@$(step) "First lines of documentation" scripts/doc_first_lines.py
 
 lint-rust: $(stamps)/libtorch
 	@$(step) "Format of Rust" cargo fmt --all --check

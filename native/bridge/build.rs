@@ -1,4 +1,4 @@
-//! How the one shared library of Firesteel is linked.
+//! Links the one shared library of Firesteel.
 
 fn main() {
     // Its neighbours in the folder that the loader puts together are found first, before LD_LIBRARY_PATH, which a RUNPATH

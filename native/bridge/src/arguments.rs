@@ -1,4 +1,4 @@
-//! From Java's values to Rust's and back.
+//! Conversions between Java's values and Rust's.
 
 use firesteel_core::ErrorCode;
 use jni::Env;
@@ -8,10 +8,10 @@ use serde::de::DeserializeOwned;
 
 use crate::errors::BridgeError;
 
-/// The text of a Java string.
+/// Returns the text of a Java string.
 pub(crate) fn text(env: &Env<'_>, string: &JString<'_>) -> Result<String, BridgeError> {
     if string.is_null() {
-        return Err(BridgeError::new(ErrorCode::Internal, "a text is null"));
+        return Err(BridgeError::new(ErrorCode::Internal, "a string argument is null"));
     }
     Ok(string.try_to_string(env)?)
 }
@@ -21,7 +21,7 @@ pub(crate) fn code(number: jint) -> Option<ErrorCode> {
     u16::try_from(number).ok().and_then(ErrorCode::from_number)
 }
 
-/// A document of the boundary. `name` is what it is, for the error.
+/// Parses a document of the boundary. `name` names it in errors.
 pub(crate) fn document<T: DeserializeOwned>(
     env: &Env<'_>,
     json: &JString<'_>,

@@ -1,5 +1,5 @@
-//! The calls that compute now. The JVM must not run C++ static destructors under them (`Shutdown.java`), so it can ask
-//! for their end and wait for it.
+//! The calls that are running. The JVM must not run C++ static destructors during them (`Shutdown.java`), so it can
+//! stop them and wait for their end.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::errors::BridgeError;
 /// The calls of this process.
 pub(crate) static CALLS: Calls = Calls::new();
 
-/// Counts calls and may refuse further ones.
+/// Counts running calls and can refuse further ones.
 pub(crate) struct Calls {
-    state: Mutex<State>,
+    state: Mutex<CallState>,
     idle: Condvar,
 }
 
-struct State {
+struct CallState {
     active: usize,
     leaving: bool,
 }
@@ -27,14 +27,14 @@ pub(crate) struct ActiveCall<'a>(&'a Calls);
 
 impl Calls {
     const fn new() -> Self {
-        Self { state: Mutex::new(State { active: 0, leaving: false }), idle: Condvar::new() }
+        Self { state: Mutex::new(CallState { active: 0, leaving: false }), idle: Condvar::new() }
     }
 
-    /// Counts a call, unless the process is leaving.
+    /// Registers a call, unless the process is shutting down.
     pub(crate) fn enter(&self) -> Result<ActiveCall<'_>, BridgeError> {
         let mut state = self.state.lock();
         if state.leaving {
-            return Err(BridgeError::new(ErrorCode::Cancelled, "the JVM is leaving"));
+            return Err(BridgeError::new(ErrorCode::Cancelled, "the JVM is shutting down"));
         }
         state.active += 1;
         Ok(ActiveCall(self))
@@ -45,9 +45,9 @@ impl Calls {
         self.state.lock().leaving = true;
     }
 
-    /// Waits until no call is active, and says whether that came true in time.
-    pub(crate) fn wait_until_idle(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    /// Waits until no call is running; returns false after `timeout`.
+    pub(crate) fn wait_until_idle(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         let mut state = self.state.lock();
         while state.active > 0 {
             if self.idle.wait_until(&mut state, deadline).timed_out() {

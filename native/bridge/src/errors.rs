@@ -1,4 +1,4 @@
-//! How a failure in Rust becomes a Java exception.
+//! Conversion of Rust errors and panics to Java exceptions.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,18 +19,18 @@ bind_java_type! {
         static fn create(code: jint, message: JString) -> java.lang.RuntimeException,
     },
     hooks = {
-        // The class loader of the native method that is running, not that of the thread: another application in the
-        // same JVM may have a Firesteel of its own.
+        // The class loader of the running native method, not that of the thread: another application in the same JVM
+        // may have its own Firesteel.
         load_class = |env, _context, _initialize| {
             env.find_class(jni_str!("firesteel/bridge/NativeErrors"))
         },
     },
 }
 
-/// Why a native failed.
+/// The error of a native method.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BridgeError {
-    /// A failure that has a code.
+    /// An error with a code.
     #[error("{message}")]
     Coded { code: ErrorCode, message: String },
     /// A call into the JVM failed; usually an exception is pending then.
@@ -89,7 +89,7 @@ impl<T: Default> ErrorPolicy<T, BridgeError> for ThrowCoded {
     }
 }
 
-/// Throws the exception of this code, unless one is pending: that one came first and says more.
+/// Throws the exception of this code, unless one is pending, which came first and is more specific.
 fn throw(env: &mut Env<'_>, code: ErrorCode, message: &str) -> jni::errors::Result<()> {
     if env.exception_check() {
         return Ok(());
@@ -98,13 +98,13 @@ fn throw(env: &mut Env<'_>, code: ErrorCode, message: &str) -> jni::errors::Resu
     let exception = NativeErrors::create(env, jint::from(code.number()), &text)?;
     let exception = env.cast_local::<JThrowable>(exception)?;
     match env.throw(exception) {
-        // That an exception is pending now is what was asked for.
+        // The pending exception is the intended result.
         Err(jni::errors::Error::JavaException) => Ok(()),
         other => other,
     }
 }
 
-/// The text that a panic was raised with: a literal, or formatted.
+/// Returns the message of a panic: a literal, or a formatted text.
 fn panic_text(payload: Box<dyn Any + Send + 'static>) -> String {
     let payload = match payload.downcast::<String>() {
         Ok(text) => return *text,
@@ -113,7 +113,7 @@ fn panic_text(payload: Box<dyn Any + Send + 'static>) -> String {
     match payload.downcast::<&'static str>() {
         Ok(text) => (*text).to_owned(),
         Err(other) => {
-            // The drop of a foreign payload may panic itself.
+            // Dropping a foreign payload may panic.
             if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(other))) {
                 std::mem::forget(second);
             }

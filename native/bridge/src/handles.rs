@@ -1,4 +1,4 @@
-//! What Java knows by an id.
+//! The objects that Java refers to by an id.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::errors::BridgeError;
 
-/// Ids are unique over all registries and never used again, so a stale one finds nothing. 0 is no id.
+/// The next id. Ids are unique over all registries and never reused, so a stale one finds nothing. 0 is not an id.
 static NEXT: AtomicI64 = AtomicI64::new(1);
 
 /// The open objects of one kind. A call holds its object by `Arc`, so a close while it runs is safe.
@@ -24,7 +24,7 @@ impl<T> Registry<T> {
         Self { kind, open: Mutex::new(None) }
     }
 
-    /// Keeps an object and gives its id.
+    /// Keeps an object and returns its id.
     pub(crate) fn insert(&self, object: T) -> jlong {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         self.open.lock().get_or_insert_default().insert(id, Arc::new(object));
@@ -38,7 +38,7 @@ impl<T> Registry<T> {
         })
     }
 
-    /// Forgets an object; `None` if that has been done before.
+    /// Removes an object; `None` if it was removed before.
     pub(crate) fn remove(&self, id: jlong) -> Option<Arc<T>> {
         self.open.lock().as_mut().and_then(|open| open.remove(&id))
     }
@@ -48,7 +48,7 @@ impl<T> Registry<T> {
         self.open.lock().iter().flat_map(HashMap::values).cloned().collect()
     }
 
-    /// Forgets all objects.
+    /// Removes all objects and returns them.
     pub(crate) fn take_all(&self) -> Vec<Arc<T>> {
         self.open.lock().take().into_iter().flat_map(HashMap::into_values).collect()
     }

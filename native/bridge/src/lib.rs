@@ -6,7 +6,6 @@
 //!
 //! `native_method!` exports each native under a name that holds its Java signature: one that drifts from
 //! `NativeBridge.java` is a link error.
-#![allow(unsafe_code)] // addresses of Arrow structures, and the exit handler
 
 /// Exports the function of this name as a static native of `NativeBridge`, with panics and errors turned into exceptions.
 macro_rules! native {

@@ -1,4 +1,5 @@
-//! Archives of TorchScript modules. A document comes without, and what is open in this process shares them.
+//! The archives of TorchScript modules, which travel beside documents and are shared by all open objects of the
+//! process.
 
 use firesteel_core::ErrorCode;
 use firesteel_core::spec::NetworkDocument;
@@ -11,7 +12,8 @@ use crate::weights::SharedByHash;
 
 static SHARED: SharedByHash<Vec<u8>> = SharedByHash::new();
 
-/// Gives a network the archive that came beside its document, copied only if nobody holds it; nothing to a graph of layers.
+/// Attaches the archive that came beside a network's document, copied only if the process does not hold it. A graph of
+/// layers needs none.
 pub(crate) fn attach(
     env: &Env<'_>,
     network: &mut NetworkDocument,
@@ -23,7 +25,7 @@ pub(crate) fn attach(
     Err(BridgeError::new(ErrorCode::Internal, "the archive of the TorchScript module is null"))
 }
 
-/// As [`attach`], but where the archive is null only if somebody holds it; gives whether the network has what it needs.
+/// As [`attach`], but the archive may be null; returns false if it is and the process does not hold it.
 pub(crate) fn attach_held(
     env: &Env<'_>,
     network: &mut NetworkDocument,

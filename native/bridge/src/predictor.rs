@@ -1,4 +1,5 @@
 //! The natives of a task's predictor.
+#![expect(unsafe_code, reason = "addresses of Arrow structures")]
 
 use std::sync::Arc;
 
@@ -21,12 +22,12 @@ static SHARED: SharedByHash<LoadedWeights> = SharedByHash::new();
 
 static PREDICTORS: Registry<OpenPredictor> = Registry::new("predictor");
 
-/// What `predictor_open` answers when it is called without weights, or without a module, that this process does not hold.
+/// The result of `predictor_open` if weights or a module are missing that this process does not hold.
 const WEIGHTS_WANTED: jlong = 0;
 
 struct OpenPredictor {
     spec: PredictorSpec,
-    /// Keeps them shared: the predictor itself holds only their values.
+    /// Keeps the weights shared: the predictor itself holds only their values.
     _weights: Arc<LoadedWeights>,
     predictor: Mutex<Predictor>,
 }

@@ -1,4 +1,5 @@
 //! The natives that concern the whole process.
+#![expect(unsafe_code, reason = "the exit handler and the version of the C library")]
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use firesteel_core::footprint::{Footprint, FootprintSpec};
 use firesteel_core::spec::{ControlSpec, LabelSpec, NetworkDocument, TermSpec};
 use firesteel_core::{ErrorCode, strategy};
-use firesteel_train::inspect::inspect as inspect_network;
+use firesteel_train::inspect as inspect_network;
 use firesteel_train::{
     check_losses, check_weights as check_weights_of, zero_weights as zero_weights_of,
 };
@@ -21,12 +22,12 @@ use crate::errors::{BridgeError, ThrowCoded};
 use crate::modules::attach;
 use crate::{server, worker};
 
-/// How long `release` waits for running calls before it takes the I/O threads away.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(10);
+/// The time that `release` waits for running calls before it stops the I/O threads.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 native!(describe() -> JString);
 
-/// What is loaded.
+/// The loaded native library.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Description {
@@ -36,7 +37,7 @@ struct Description {
     glibc: String,
     /// libtorch's intra-op threads of the calling thread.
     threads: i32,
-    /// Whether libtorch sees a GPU.
+    /// True if libtorch finds a GPU.
     cuda: bool,
     /// The strategies whose workers wait for each other.
     strategies_in_rounds: Vec<&'static str>,
@@ -60,7 +61,7 @@ fn describe<'local>(
 
 native!(metrics() -> [jlong]);
 
-/// In the order of `NativeMetrics.java`; what is no count goes as the bits of a double.
+/// The metrics in the order of `NativeMetrics.java`; values that are not counts are the bits of a double.
 fn metrics<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
@@ -86,8 +87,8 @@ fn metrics<'local>(
 
 native!(inspect(request: JString, module: [jbyte]) -> JString);
 
-/// A network and the shapes of one row of its inputs; with losses, whether they fit the outputs, these labels and the
-/// controls.
+/// A network with the shapes of one row of its inputs, and optionally losses to check against its outputs, these labels
+/// and the controls.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InspectRequest {
@@ -191,7 +192,7 @@ native!(release());
 fn release<'local>(_: &mut Env<'local>, _: JClass<'local>) -> Result<(), BridgeError> {
     worker::cancel_all();
     server::close_all();
-    CALLS.wait_until_idle(RELEASE_PATIENCE);
+    CALLS.wait_until_idle(RELEASE_TIMEOUT);
     firesteel_ps::runtime::shutdown();
     Ok(())
 }

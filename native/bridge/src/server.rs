@@ -160,8 +160,8 @@ fn server_weights<'local>(
     Ok(env.byte_array_from_slice(&weights)?)
 }
 
-/// Fails where bytes do not fit an array of the JVM. The driver refuses such a fit when it begins; its estimate does not know
-/// the length of a checkpoint's ledger.
+/// Fails if bytes do not fit an array of the JVM. The driver refuses such a fit at its start; its estimate does not
+/// include the length of a checkpoint's ledger.
 fn check_array(what: &str, length: usize) -> Result<(), BridgeError> {
     /// Some JVMs refuse the last few elements.
     const MOST: usize = jint::MAX as usize - 8;

@@ -14,7 +14,7 @@ use crate::modules::attach;
 
 native!(shard_open(spec: JString, module: [jbyte]) -> jint);
 
-/// Needs no handle: the shard ends with the driver's server, or with the process.
+/// Opens a shard server. It needs no handle: it ends with the driver's server, or with the process.
 fn shard_open<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,

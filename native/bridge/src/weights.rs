@@ -15,13 +15,13 @@ impl<T> SharedByHash<T> {
         Self { held: Mutex::new(None) }
     }
 
-    /// The value with this hash, if someone holds it.
+    /// Returns the value with this hash, if it is held.
     pub(crate) fn find(&self, hash: &str) -> Option<Arc<T>> {
         self.held.lock().as_ref().and_then(|held| held.get(hash)).and_then(Weak::upgrade)
     }
 
-    /// The value with this hash, made unless someone holds it. Two threads that miss it at once make it one after the
-    /// other, so that it is never held twice.
+    /// Returns the value with this hash, made by `make` unless it is held. Two threads that miss it at once run `make`
+    /// one after the other, so that it is never held twice.
     pub(crate) fn share<E>(
         &self,
         hash: &str,

@@ -1,4 +1,5 @@
 //! The natives of a task's workers.
+#![expect(unsafe_code, reason = "addresses of Arrow structures")]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -6,7 +7,7 @@ use std::sync::{Arc, Weak};
 use firesteel_core::spec::{DataSpec, WorkerSpec};
 use firesteel_core::{CancelFlag, ChannelError, ErrorCode, ParamChannel, ParamLayout};
 use firesteel_data::{CacheBudget, Digest, Partition, import_stream};
-use firesteel_train::{Worker, layout};
+use firesteel_train::{TaskTrainer, layout};
 use jni::Env;
 use jni::objects::{JByteArray, JClass, JString};
 use jni::sys::{jint, jlong};
@@ -20,7 +21,7 @@ use crate::modules::attach;
 
 static WORKERS: Registry<OpenWorker> = Registry::new("worker");
 
-/// What the tasks of this process keep in memory together, while one of them has data.
+/// The memory budget of this process's tasks, while one of them has data.
 static BUDGET: Mutex<Weak<CacheBudget>> = Mutex::new(Weak::new());
 
 struct OpenWorker {
@@ -30,7 +31,7 @@ struct OpenWorker {
     rows: Mutex<Option<Arc<Partition>>>,
 }
 
-/// The budget that the running tasks share; its limit is that of the first of them.
+/// Returns the budget that the running tasks share; its limit is that of the first of them.
 fn budget(bytes: u64) -> Arc<CacheBudget> {
     let mut shared = BUDGET.lock();
     shared.upgrade().unwrap_or_else(|| {
@@ -85,7 +86,7 @@ fn worker_load<'local>(
 
 native!(worker_share(worker: jlong, other: jlong));
 
-/// Gives a worker the rows that another one has loaded, which stay in memory once.
+/// Shares the rows that another worker has loaded, which stay in memory once.
 fn worker_share<'local>(
     _: &mut Env<'local>,
     _: JClass<'local>,
@@ -107,7 +108,7 @@ fn worker_share<'local>(
 
 native!(data_digest(spec: JString, arrow_stream: jlong) -> JString);
 
-/// What the rows of a stream hold, whose pulling a killed task ends from its side.
+/// Computes the digest of a stream's rows. A killed task ends the stream from its own side.
 fn data_digest<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
@@ -133,7 +134,7 @@ fn worker_run<'local>(
     let rows = open.rows.lock().take().ok_or_else(no_rows)?;
     let layout = layout(&open.spec.network, &open.spec.data)?;
     let mut connect = |_| connect(&open, &layout);
-    let report = Worker::new(open.spec.clone(), rows).run(&mut connect, &open.cancel)?;
+    let report = TaskTrainer::new(open.spec.clone(), rows).run(&mut connect, &open.cancel)?;
     json(env, &report)
 }
 
@@ -156,7 +157,7 @@ fn worker_abort<'local>(
 
 native!(worker_cancel(worker: jlong));
 
-/// Without effect on a worker that is closed: the task that cancels and the one that ends may race.
+/// Cancels a worker. A closed worker is ignored, since the cancelling task and the ending one may race.
 fn worker_cancel<'local>(
     _: &mut Env<'local>,
     _: JClass<'local>,
@@ -170,7 +171,7 @@ fn worker_cancel<'local>(
 
 native!(worker_close(worker: jlong));
 
-/// Frees the rows, unless a run has them: it is cancelled and frees them at its end.
+/// Closes a worker and frees its rows. A running worker is cancelled and frees them at its end.
 fn worker_close<'local>(
     _: &mut Env<'local>,
     _: JClass<'local>,

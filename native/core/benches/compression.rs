@@ -27,7 +27,7 @@ fn main() {
     }
 }
 
-/// Numbers about 0 of very different sizes, as gradients are.
+/// Numbers around 0 of very different magnitudes, as in gradients.
 fn noise(index: usize) -> f32 {
     let hash = (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d;
     let uniform = (hash.wrapping_mul(0xd6e8_feb8_6659_fd93) >> 40) as f32 / (1 << 23) as f32 - 1.0;

@@ -1,8 +1,8 @@
 //! Adam on moments that have decayed to denormal numbers, with denormals flushed beside the processor's default.
 //!
 //! `cargo bench -p firesteel-core --bench denormals` prints a line for each measure:
-//! `bench <name> ours <GB/s> beside <GB/s> ratio <ours/beside>`, GB of parameters a second, the medians over the rounds, measured
-//! alternately; `ours` flushes.
+//! `bench <name> ours <GB/s> beside <GB/s> ratio <ours/beside>`, GB of parameters a second, the medians over the
+//! rounds, measured alternately; `ours` flushes.
 #![allow(clippy::unwrap_used, reason = "a benchmark ends at the first failure")]
 
 use std::hint::black_box;
@@ -39,8 +39,8 @@ fn main() {
     }
 }
 
-/// Trains with a gradient of which this share is zero after the first step; gives GB of parameters a second of the last quarter
-/// of the steps, when its moments have decayed.
+/// Trains with a gradient of which this share is zero after the first step; returns the GB of parameters per second of
+/// the last quarter of the steps, when its moments have decayed.
 fn steps(zeros: f64) -> f64 {
     let mut adam = optimizer::build(&ADAM, PARAMETERS).unwrap();
     let mut parameters = vec![0.1_f32; PARAMETERS];

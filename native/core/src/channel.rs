@@ -1,4 +1,4 @@
-//! The parameter server as a worker sees it, whether over a socket or in the same process.
+//! The worker's interface to the parameter server, over a socket or within the process.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::error::{Coded, ErrorCode};
 pub struct WorkerId {
     /// The partition of the training data, counted from 0.
     pub partition: u32,
-    /// Which of the workers that share this partition's task, counted from 0.
+    /// The worker's number among those of the partition's task, counted from 0.
     pub index: u32,
 }
 
@@ -22,11 +22,11 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// What a worker says of itself when it asks for its lease.
+/// The registration by which a worker requests its lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
-    /// Who asks.
+    /// The worker that registers.
     pub worker: WorkerId,
     /// Spark's `taskAttemptId`, unique in the application; a larger one is newer.
     pub attempt: i64,
@@ -50,11 +50,11 @@ pub struct Position {
     pub batch: u32,
 }
 
-/// A lease as it was granted.
+/// A granted lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Granted {
-    /// Where the worker goes on.
+    /// The position at which the worker continues.
     pub position: Position,
     /// All workers of the fit, `p`.
     pub workers: u32,
@@ -66,9 +66,9 @@ pub struct Granted {
 pub struct Span {
     /// The first mini-batch.
     pub start: Position,
-    /// How many mini-batches.
+    /// The number of mini-batches.
     pub batches: u32,
-    /// How many rows they hold.
+    /// The number of rows in them.
     pub rows: u64,
 }
 
@@ -104,17 +104,17 @@ pub struct Buffers {
 pub struct Commit<'a> {
     /// Counts this attempt's commits and saves from 1; a resend carries the same number.
     pub sequence: u64,
-    /// What the worker's rule sends for the parameters.
+    /// The message of the worker's rule, over the flat parameters.
     pub message: &'a [f32],
     /// The worker's buffers after the window.
     pub buffers: &'a Buffers,
-    /// Which mini-batches the message holds.
+    /// The mini-batches that the message covers.
     pub span: Span,
-    /// Their losses.
+    /// The losses of these mini-batches.
     pub tally: Tally,
 }
 
-/// A replica that a strategy without commits leaves with the server.
+/// A replica that the server stores for a strategy without commits.
 #[derive(Clone, Copy, Debug)]
 pub struct Save<'a> {
     /// As in [`Commit::sequence`].
@@ -123,44 +123,44 @@ pub struct Save<'a> {
     pub replica: &'a [f32],
     /// The worker's buffers.
     pub buffers: &'a Buffers,
-    /// Which mini-batches were trained since the last save.
+    /// The mini-batches trained since the last save.
     pub span: Span,
-    /// Their losses.
+    /// The losses of these mini-batches.
     pub tally: Tally,
 }
 
-/// What the server answers to everything but a registration.
+/// The server's answer to every request but a registration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
-    /// How often the center variable has been updated.
+    /// The number of updates of the center variable so far.
     pub version: u64,
-    /// Updates applied between this worker's last pull and its commit; 0 where nothing was committed.
+    /// The updates applied between this worker's last pull and its commit; 0 if nothing was committed.
     pub staleness: u64,
-    /// Whether the fit is over for this worker (stopped early).
+    /// True if this worker must stop early.
     pub stop: bool,
-    /// Whether this worker's held-out rows are to be scored now, by [`ParamChannel::evaluate`].
+    /// True if this worker must now score its held-out rows, by [`ParamChannel::evaluate`].
     pub evaluation: bool,
-    /// How often a plateau has reduced the learning rate so far.
+    /// The number of times that a plateau has reduced the learning rate.
     pub reductions: u32,
 }
 
-/// What is asked of a worker's held-out rows.
+/// An evaluation assignment: the task of a worker for its held-out rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignment {
-    /// They are to be scored on the center variable that has been copied, which was frozen when all workers had trained
-    /// this epoch.
+    /// Score the rows on the center variable that has been copied, which was frozen when all workers had trained this
+    /// epoch.
     Score {
         /// The epoch, counted from 0.
         epoch: u32,
     },
-    /// Nothing for now.
+    /// No rows to score now; ask again.
     Wait,
-    /// Nothing any more.
+    /// No rows to score any more.
     Over,
 }
 
-/// A failed exchange with the server: a code to decide by and a text for people.
+/// A failed request to the server: an error code for programs and a text for people.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct ChannelError {
@@ -169,7 +169,7 @@ pub struct ChannelError {
 }
 
 impl ChannelError {
-    /// An error of this kind with this text.
+    /// Creates an error with this code and text.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
@@ -184,16 +184,18 @@ impl Coded for ChannelError {
 
 /// One worker's connection to the parameter server of its fit.
 ///
-/// A broken connection is retried with backoff inside; what comes out as an error is final. Every call renews the lease.
-/// All methods block the calling thread and end soon after the cancel flag given at connect is set.
+/// A broken connection is retried with back-off inside the channel; an error that it returns is final. Every call
+/// renews the lease. All methods block the calling thread and return soon after the cancel flag given at connect is
+/// set.
 pub trait ParamChannel: Send {
-    /// Takes the lease of a worker, waiting while an older attempt still holds it, and tells where to go on.
+    /// Requests the lease of a worker, waiting while an older attempt still holds it, and returns the position at which
+    /// to continue.
     ///
     /// # Errors
     /// [`ErrorCode::Fenced`] when a newer attempt holds the lease.
     fn register(&mut self, registration: &Registration) -> Result<Granted, ChannelError>;
 
-    /// Copies the center variable and its buffers, one version of both.
+    /// Copies the center variable and its buffers, both of one version.
     ///
     /// # Errors
     /// [`ErrorCode::Protocol`] when the lengths are not the server's.
@@ -205,7 +207,7 @@ pub trait ParamChannel: Send {
     /// [`ErrorCode::Fenced`] when this attempt no longer holds the lease.
     fn commit(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError>;
 
-    /// A commit and the pull that follows it in one round trip.
+    /// Commits and pulls in one round trip.
     ///
     /// # Errors
     /// As [`commit`](Self::commit) and [`pull`](Self::pull).
@@ -216,15 +218,16 @@ pub trait ParamChannel: Send {
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError>;
 
-    /// Gives a window to the open round, exactly once and without waiting for the others. The window counts as trained once
-    /// the round closes, so the next call but heartbeats must be [`close_round`](Self::close_round).
+    /// Contributes a window to the open round, exactly once and without waiting for the other workers. The window
+    /// counts as trained once the round closes, so the next call other than heartbeats must be
+    /// [`close_round`](Self::close_round).
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
     fn contribute(&mut self, commit: &Commit<'_>) -> Result<Answer, ChannelError>;
 
-    /// Waits until the round that this worker contributed to last is closed, and copies what it gives: the center variable,
-    /// or that from before the round where the strategy says so. The leases of all workers of the task are renewed
+    /// Waits until the round of this worker's last contribution closes, and copies its result: the center variable, or
+    /// the one from before the round if the strategy needs it. The leases of all workers of the task are renewed
     /// meanwhile.
     ///
     /// # Errors
@@ -235,17 +238,17 @@ pub trait ParamChannel: Send {
         buffers: &mut Buffers,
     ) -> Result<Answer, ChannelError>;
 
-    /// Whether an exchange waits for a network, so that training on meanwhile pays.
+    /// Returns true if an exchange goes over a network, so that overlapping it with training pays.
     fn is_remote(&self) -> bool;
 
-    /// Stores the replica of a strategy that never commits; the last one stored is what a retry starts from.
+    /// Stores the replica of a strategy that never commits; a retry starts from the last one stored.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
     fn save(&mut self, save: &Save<'_>) -> Result<Answer, ChannelError>;
 
-    /// Renews the lease and tells what has been trained since the last commit or save, for the progress line. Cheap to call
-    /// at every step: it sends only when some time has passed.
+    /// Renews the lease and reports the rows trained since the last commit or save, for the progress line. Cheap to
+    /// call at every step: a message is sent only after some time has passed.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
@@ -256,11 +259,11 @@ pub trait ParamChannel: Send {
         tally: Tally,
     ) -> Result<Answer, ChannelError>;
 
-    /// Asks what is to be done with the held-out rows, and copies the frozen center variable and its buffers if they are to
-    /// be scored.
+    /// Requests the evaluation assignment for the held-out rows, and copies the frozen center variable and its buffers
+    /// if they must be scored.
     ///
-    /// A worker asks at the end of each of its epochs and whenever an answer says so. One that has trained all of its
-    /// epochs asks again and again until it is over, and only then finishes.
+    /// A worker calls it at the end of each epoch and whenever an answer has `evaluation` set. A worker that has
+    /// trained all of its epochs calls it until the assignment is [`Assignment::Over`], and only then finishes.
     ///
     /// # Errors
     /// As [`pull`](Self::pull).
@@ -270,20 +273,20 @@ pub trait ParamChannel: Send {
         buffers: &mut Buffers,
     ) -> Result<(Answer, Assignment), ChannelError>;
 
-    /// Gives the sums over the held-out rows, as [`MetricSums::encode`](crate::metrics::MetricSums::encode) writes them;
-    /// once for each epoch, a resend changes nothing.
+    /// Sends the sums over the held-out rows, as [`MetricSums::encode`](crate::metrics::MetricSums::encode) writes
+    /// them, once for each epoch; a resend changes nothing.
     ///
     /// # Errors
     /// [`ErrorCode::Protocol`] when the numbers are not those of the fit's metrics.
     fn score(&mut self, epoch: u32, sums: &[f64]) -> Result<Answer, ChannelError>;
 
-    /// Tells the driver that the whole fit must fail with this error, which a retry would meet again.
+    /// Makes the whole fit fail with this error, which a retry would meet again.
     ///
     /// # Errors
     /// When the server cannot be reached.
     fn abort(&mut self, code: ErrorCode, message: &str) -> Result<(), ChannelError>;
 
-    /// Gives the lease back: everything is trained and applied.
+    /// Returns the lease after everything is trained and applied.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).

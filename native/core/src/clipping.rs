@@ -1,25 +1,25 @@
-//! Bounding gradients, as `torch.nn.utils.clip_grad_value_` and `clip_grad_norm_` do over all parameters together.
+//! Gradient clipping, as `torch.nn.utils.clip_grad_value_` and `clip_grad_norm_` do over all parameters together.
 
 use crate::spec::ClippingSpec;
 
-/// What PyTorch adds to the norm that it divides by.
+/// The constant that PyTorch adds to the norm before dividing by it.
 const EPSILON: f64 = 1e-6;
 
-/// Numbers whose squares are summed in f32 before they go to the f64 sum.
+/// The number of values whose squares are summed in f32 before they go to the f64 sum.
 const BLOCK: usize = 1024;
 
-/// Sums side by side, so that they are summed by the processor's vectors.
+/// The number of sums that run side by side, for the processor's vector units.
 const LANES: usize = 16;
 
 impl ClippingSpec {
-    /// Whether nothing is bounded.
+    /// Returns true if no clipping is configured.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.value.is_none() && self.norm.is_none()
     }
 }
 
-/// How a gradient is bounded once its norm is known, so that it can be done stripe by stripe.
+/// The clipping of a gradient whose norm is known, applied stripe by stripe.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     value: Option<f32>,
@@ -27,10 +27,10 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Nothing is bounded.
+    /// No clipping.
     pub const NONE: Self = Self { value: None, scale: 1.0 };
 
-    /// The bound of a whole gradient, whose stripes `stripes` gives.
+    /// Computes the clipping of a whole gradient from its stripes.
     #[must_use]
     pub fn of<'a>(spec: &ClippingSpec, stripes: impl Iterator<Item = &'a mut [f32]>) -> Self {
         let value = spec.value.map(|value| value as f32);
@@ -39,7 +39,7 @@ impl Bound {
         Self { value, scale: scale(norm, squares) }
     }
 
-    /// Bounds a stripe.
+    /// Clips one stripe.
     pub fn apply(&self, stripe: &mut [f32]) {
         if let Some(value) = self.value {
             clamp(stripe, value);
@@ -50,8 +50,8 @@ impl Bound {
     }
 }
 
-/// Bounds a flat gradient by value, then by norm, in place: one pass over it to clamp and to find the norm, and a second one
-/// only where it has to be scaled.
+/// Clips a flat gradient in place, by value and then by norm. One pass clamps and computes the norm; a second one
+/// scales only if the norm is too large.
 pub fn clip(spec: &ClippingSpec, gradient: &mut [f32]) {
     let Some(norm) = spec.norm else {
         if let Some(value) = spec.value {
@@ -66,7 +66,7 @@ pub fn clip(spec: &ClippingSpec, gradient: &mut [f32]) {
     }
 }
 
-/// Bounds by value and sums the squares in one pass.
+/// Clips by value and sums the squares in one pass.
 fn bounded_squares(gradient: &mut [f32], value: Option<f32>) -> f64 {
     let mut squares = 0.0;
     for block in gradient.chunks_mut(BLOCK) {
@@ -78,19 +78,19 @@ fn bounded_squares(gradient: &mut [f32], value: Option<f32>) -> f64 {
     squares
 }
 
-/// What a gradient with these squares is multiplied with.
+/// Returns the factor that scales a gradient with this sum of squares.
 fn scale(norm: f64, squares: f64) -> f32 {
-    // NaN stays: the gradient that it comes from is found later.
+    // NaN stays NaN: the check of the replica finds its gradient later.
     let scale = norm / (squares.sqrt() + EPSILON);
     if scale < 1.0 { scale as f32 } else { 1.0 }
 }
 
-/// NaN stays NaN, so that it is found.
+/// Clamps values to `-limit..limit`; NaN stays NaN, so that it is found later.
 fn clamp(values: &mut [f32], limit: f32) {
     values.iter_mut().for_each(|value| *value = value.clamp(-limit, limit));
 }
 
-/// In f64 where the squares leave the range of f32.
+/// Sums the squares, in f64 if they leave the range of f32.
 fn sum_of_squares(block: &[f32]) -> f64 {
     let mut lanes = [0.0_f32; LANES];
     let mut chunks = block.chunks_exact(LANES);

@@ -3,7 +3,10 @@
 //! Moments of an optimizer that decay towards zero become denormal, and arithmetic with denormal numbers is many times
 //! slower. Every thread that runs update rules treats them as zero, the server's threads as well as the workers', so that a
 //! fit has the same speed and the same bits whether its workers reach the server through memory or through a socket.
-#![allow(unsafe_code)] // the processor's control register
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "the processor's control register")
+)]
 
 use std::marker::PhantomData;
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of failure an error is. The numbers are part of the wire protocol and of the JVM boundary: never reuse one.
+/// The kind of failure of an error. The numbers are part of the wire protocol and of the JVM boundary: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[repr(u16)]
@@ -22,7 +22,7 @@ pub enum ErrorCode {
     Cancelled = 6,
     /// The parameter server did not answer within its timeout.
     ServerUnreachable = 7,
-    /// The peer did not prove that it knows the fit's secret, or its certificate is not accepted.
+    /// The peer's proof of the fit's secret is wrong, or its certificate is not accepted.
     Authentication = 8,
     /// A frame that breaks the wire protocol, or another version of it.
     Protocol = 9,
@@ -82,9 +82,9 @@ impl ErrorCode {
     }
 }
 
-/// An error that knows its stable code. Implemented by the error enum of every crate.
+/// An error with a stable code, implemented by the error enum of every crate.
 pub trait Coded: std::error::Error {
-    /// The kind of failure, by which callers decide; the text is for people only.
+    /// Returns the kind of failure, for decisions by callers; the text is for people only.
     fn code(&self) -> ErrorCode;
 }
 

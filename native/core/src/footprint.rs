@@ -1,19 +1,20 @@
-//! The bytes that a fit needs: in memory on the driver and in a task, and of what is handed over as a whole.
+//! The bytes that a fit needs, in memory on the driver and in a task, and as whole arrays.
 //!
-//! The formula counts vectors of the length of the parameters. `docs/memory.md` has it as a table. It leaves out what depends
-//! on the data and the mini-batch (blocks, activations) and what the library itself takes, so a fit needs at least this much.
+//! The formula counts vectors of the length of the parameters; `docs/memory.md` shows it as a table. It omits the
+//! memory that depends on the data and the mini-batch (blocks, activations) and that of the library itself, so it is a
+//! lower bound.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Coded, ErrorCode};
 use crate::optimizer::{self, OptimizerError};
 use crate::spec::{ControlSpec, OptimizerSpec, StrategySpec};
-use crate::strategy::{Rhythm, ServerRule, Strategy, StrategyError, resolve};
+use crate::strategy::{CommitSchedule, ServerRule, Strategy, StrategyError, resolve};
 
-/// The length of the vectors whose state is counted: a whole number of values belongs to a parameter.
+/// The length of the probe vectors: the number of state values of a parameter is a whole number.
 const PROBE: usize = 64;
 
-/// A fit as far as its size depends on it.
+/// The properties of a fit that determine its size.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FootprintSpec {
@@ -25,7 +26,7 @@ pub struct FootprintSpec {
     pub strategy: StrategySpec,
     /// The fit's optimizer.
     pub optimizer: OptimizerSpec,
-    /// What steers the training.
+    /// The training controls.
     #[serde(default)]
     pub controls: ControlSpec,
     /// All workers of the fit.
@@ -36,7 +37,7 @@ pub struct FootprintSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Footprint {
-    /// The models that the trained weights consist of: the members of an ensemble, else 1.
+    /// The number of models in the trained weights: the members of an ensemble, else 1.
     pub models: u64,
     /// The trained weights as they are saved.
     pub weights: u64,
@@ -44,7 +45,7 @@ pub struct Footprint {
     pub checkpoint: u64,
     /// The parameter server's memory, including the weights that it hands over at the end.
     pub server: u64,
-    /// What the workers of a task share.
+    /// The memory that the workers of a task share.
     pub task: u64,
     /// The memory of each worker.
     pub worker: u64,
@@ -68,7 +69,7 @@ impl Coded for FootprintError {
 }
 
 impl Footprint {
-    /// What a fit needs.
+    /// Computes the footprint of a fit.
     ///
     /// # Errors
     /// As [`resolve`] and [`optimizer::build`].
@@ -111,17 +112,17 @@ fn server_vectors(strategy: &dyn Strategy, rule: &ServerRule, spec: &FootprintSp
         + u64::from(strategy.gives_former_center())
         // The contributions of the open round.
         + if round { workers } else { 0 }
-        // Every worker's last pull, and what one that has not pulled saw.
+        // Every worker's last pull, and the center variable of a worker that has not pulled.
         + if strategy.remembers_pulls() { workers + 1 } else { 0 }
 }
 
 /// A worker's vectors beside its replica and the moments of its optimizer.
 fn worker_vectors(strategy: &dyn Strategy, spec: &FootprintSpec) -> u64 {
-    // What it compares its replica with.
-    let rule = u64::from(matches!(strategy.rhythm(), Rhythm::Window(_)));
-    // The message and the center variable of an exchange under way.
+    // The center variable that the rule compares the replica with.
+    let rule = u64::from(matches!(strategy.commit_schedule(), CommitSchedule::Window(_)));
+    // The message and the center variable of a running exchange.
     let exchange = if strategy.overlaps() { 2 } else { 0 };
-    // What compression has kept back.
+    // The residual of compression.
     let residual = u64::from(spec.strategy.compression.is_some());
     rule + exchange + residual
 }

@@ -1,12 +1,12 @@
-//! Where each named tensor lies in the flat buffers.
+//! The layout of named tensors in the flat buffers.
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-/// Which flat buffer a tensor lies in.
+/// The kind of flat buffer that holds a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Element {
+pub enum BufferKind {
     /// A trained parameter, in the flat f32 parameter buffer.
     Parameter,
     /// A floating buffer (batch-norm statistics), in [`Buffers::floats`](crate::Buffers::floats).
@@ -24,7 +24,7 @@ pub struct TensorEntry {
     /// The tensor's shape; empty for a scalar.
     pub shape: Vec<usize>,
     /// Which flat buffer the tensor lies in.
-    pub element: Element,
+    pub kind: BufferKind,
     /// The index of its first element in that buffer.
     pub offset: usize,
     /// The number of its elements.
@@ -50,14 +50,14 @@ impl ParamLayout {
         &mut self,
         name: impl Into<String>,
         shape: &[usize],
-        element: Element,
+        kind: BufferKind,
     ) -> &TensorEntry {
-        let offset = self.len_of(element);
+        let offset = self.len_of(kind);
         let index = self.entries.len();
         self.entries.push(TensorEntry {
             name: name.into(),
             shape: shape.to_vec(),
-            element,
+            kind,
             offset,
             len: shape.iter().product(),
         });
@@ -71,26 +71,26 @@ impl ParamLayout {
     }
 
     /// The tensors of one flat buffer.
-    pub fn of(&self, element: Element) -> impl Iterator<Item = &TensorEntry> {
-        self.entries.iter().filter(move |entry| entry.element == element)
+    pub fn of(&self, kind: BufferKind) -> impl Iterator<Item = &TensorEntry> {
+        self.entries.iter().filter(move |entry| entry.kind == kind)
     }
 
     /// The number of elements of one flat buffer.
     #[must_use]
-    pub fn len_of(&self, element: Element) -> usize {
-        self.of(element).map(|entry| entry.len).sum()
+    pub fn len_of(&self, kind: BufferKind) -> usize {
+        self.of(kind).map(|entry| entry.len).sum()
     }
 
     /// The number of trained parameters.
     #[must_use]
     pub fn parameters(&self) -> usize {
-        self.len_of(Element::Parameter)
+        self.len_of(BufferKind::Parameter)
     }
 
     /// The name of the parameter tensor that holds element `index` of the flat parameter buffer.
     #[must_use]
     pub fn parameter_name(&self, index: usize) -> Option<&str> {
-        self.of(Element::Parameter)
+        self.of(BufferKind::Parameter)
             .find(|entry| (entry.offset..entry.offset + entry.len).contains(&index))
             .map(|entry| entry.name.as_str())
     }
@@ -102,7 +102,7 @@ impl ParamLayout {
         for entry in &self.entries {
             hasher.update(&(entry.name.len() as u64).to_le_bytes());
             hasher.update(entry.name.as_bytes());
-            hasher.update(&[entry.element as u8, 0]);
+            hasher.update(&[entry.kind as u8, 0]);
             hasher.update(&(entry.shape.len() as u64).to_le_bytes());
             for &size in &entry.shape {
                 hasher.update(&(size as u64).to_le_bytes());
@@ -114,13 +114,13 @@ impl ParamLayout {
 
 #[cfg(test)]
 mod tests {
-    use super::{Element, ParamLayout};
+    use super::{BufferKind, ParamLayout};
 
     fn layout() -> ParamLayout {
         let mut layout = ParamLayout::new();
-        layout.push("0.weight", &[3, 2], Element::Parameter);
-        layout.push("1.running_mean", &[3], Element::FloatBuffer);
-        layout.push("0.bias", &[3], Element::Parameter);
+        layout.push("0.weight", &[3, 2], BufferKind::Parameter);
+        layout.push("1.running_mean", &[3], BufferKind::FloatBuffer);
+        layout.push("0.bias", &[3], BufferKind::Parameter);
         layout
     }
 
@@ -128,8 +128,8 @@ mod tests {
     fn each_buffer_is_laid_out_without_gaps() {
         let layout = layout();
         assert_eq!(layout.parameters(), 9);
-        assert_eq!(layout.len_of(Element::FloatBuffer), 3);
-        assert_eq!(layout.len_of(Element::IntegerBuffer), 0);
+        assert_eq!(layout.len_of(BufferKind::FloatBuffer), 3);
+        assert_eq!(layout.len_of(BufferKind::IntegerBuffer), 0);
         assert_eq!(layout.entries()[2].offset, 6);
         assert_eq!(layout.entries()[1].offset, 0);
     }
@@ -145,9 +145,9 @@ mod tests {
     #[test]
     fn the_hash_tells_layouts_apart_that_have_the_same_size() {
         let mut other = ParamLayout::new();
-        other.push("0.weight", &[2, 3], Element::Parameter);
-        other.push("1.running_mean", &[3], Element::FloatBuffer);
-        other.push("0.bias", &[3], Element::Parameter);
+        other.push("0.weight", &[2, 3], BufferKind::Parameter);
+        other.push("1.running_mean", &[3], BufferKind::FloatBuffer);
+        other.push("0.bias", &[3], BufferKind::Parameter);
         assert_eq!(layout().hash(), layout().hash());
         assert_ne!(layout().hash(), other.hash());
     }

@@ -1,19 +1,17 @@
-//! What every native crate of Firesteel agrees on: error codes, the resolved specifications that cross the boundary
-//! from the JVM, the layout of the flat parameter buffer, the channel to the parameter server, the optimizers and
-//! the strategies' update rules.
+//! The common ground of Firesteel's native crates: error codes, the resolved specifications that cross the boundary
+//! from the JVM, the layout of the flat parameter buffer, the channel to the parameter server, the optimizers and the
+//! strategies' update rules.
 //!
 //! The crate needs neither a JVM nor libtorch, so it builds and tests in seconds.
-
-#![deny(unsafe_code)]
 
 pub mod cancel;
 pub mod channel;
 pub mod clipping;
 pub mod compression;
 mod denormals;
+pub mod epoch_monitor;
 pub mod error;
 pub mod footprint;
-pub mod judge;
 pub mod layout;
 pub mod metrics;
 pub mod optimizer;
@@ -29,7 +27,7 @@ pub use channel::{
 };
 pub use denormals::FlushDenormals;
 pub use error::{Coded, ErrorCode};
-pub use layout::{Element, ParamLayout, TensorEntry};
+pub use layout::{BufferKind, ParamLayout, TensorEntry};
 pub use optimizer::Optimizer;
 pub use state::{State, StateError};
-pub use strategy::{Rhythm, ServerRule, Strategy, WorkerRule};
+pub use strategy::{CommitSchedule, ServerRule, Strategy, WorkerRule};

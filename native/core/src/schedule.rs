@@ -4,43 +4,43 @@ use std::f64::consts::PI;
 
 use crate::spec::{Interval, ScheduleSpec, WarmupSpec};
 
-/// Where in its training a worker is.
+/// The step of a worker's training that a learning rate is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Moment {
+pub struct TrainingStep {
     /// The epoch, counted from 0.
     pub epoch: u32,
     /// The mini-batch within the epoch, counted from 0.
     pub batch: u32,
     /// The mini-batches of the worker's epochs.
     pub batches: u32,
-    /// How often a plateau has reduced the rate so far.
+    /// The number of plateau reductions of the learning rate so far.
     pub reductions: u32,
 }
 
-/// The learning rate of a mini-batch: what the schedule makes of the optimizer's rate `base` in this epoch, times the
-/// warm-up's factor, which counts mini-batches over all epochs.
+/// Returns the learning rate of a mini-batch: the schedule's value for the optimizer's rate `base` in this epoch, times
+/// the warm-up factor, which counts mini-batches over all epochs.
 #[must_use]
 pub fn learning_rate(
     schedule: &ScheduleSpec,
     warmup: Option<&WarmupSpec>,
     base: f64,
-    moment: Moment,
+    step: TrainingStep,
 ) -> f64 {
-    scheduled(schedule, base, moment) * warmup.map_or(1.0, |warmup| warmup.factor(moment))
+    scheduled(schedule, base, step) * warmup.map_or(1.0, |warmup| warmup.factor(step))
 }
 
-fn scheduled(schedule: &ScheduleSpec, base: f64, moment: Moment) -> f64 {
-    let epoch = f64::from(moment.epoch);
+fn scheduled(schedule: &ScheduleSpec, base: f64, step: TrainingStep) -> f64 {
+    let epoch = f64::from(step.epoch);
     match *schedule {
         ScheduleSpec::Constant {} => base,
         ScheduleSpec::Step { step_size, gamma } => {
-            base * gamma.powf(f64::from(moment.epoch / step_size.max(1)))
+            base * gamma.powf(f64::from(step.epoch / step_size.max(1)))
         }
         ScheduleSpec::Exponential { gamma } => base * gamma.powf(epoch),
         ScheduleSpec::Cosine { epochs, minimum, interval } => {
             let begun = match interval {
                 Interval::Epoch => 0.0,
-                Interval::Step => f64::from(moment.batch) / f64::from(moment.batches.max(1)),
+                Interval::Step => f64::from(step.batch) / f64::from(step.batches.max(1)),
             };
             let turn = PI * (epoch + begun) / f64::from(epochs.max(1));
             minimum + (base - minimum) * (1.0 + turn.cos()) / 2.0
@@ -48,14 +48,14 @@ fn scheduled(schedule: &ScheduleSpec, base: f64, moment: Moment) -> f64 {
         ScheduleSpec::Plateau { factor, minimum, .. } => {
             // A rate below the minimum from the start stays as it is.
             let lowest = minimum.min(base);
-            (base * factor.powf(f64::from(moment.reductions))).max(lowest)
+            (base * factor.powf(f64::from(step.reductions))).max(lowest)
         }
     }
 }
 
 impl WarmupSpec {
-    fn factor(&self, moment: Moment) -> f64 {
-        let trained = u64::from(moment.epoch) * u64::from(moment.batches) + u64::from(moment.batch);
+    fn factor(&self, step: TrainingStep) -> f64 {
+        let trained = u64::from(step.epoch) * u64::from(step.batches) + u64::from(step.batch);
         let share = (trained as f64 / f64::from(self.steps.max(1))).min(1.0);
         self.start_factor + (1.0 - self.start_factor) * share
     }
@@ -66,8 +66,8 @@ mod tests {
     use super::*;
     use crate::spec::ThresholdMode;
 
-    fn at(epoch: u32, batch: u32) -> Moment {
-        Moment { epoch, batch, batches: 10, reductions: 0 }
+    fn at(epoch: u32, batch: u32) -> TrainingStep {
+        TrainingStep { epoch, batch, batches: 10, reductions: 0 }
     }
 
     fn near(found: f64, expected: f64) {
@@ -128,7 +128,7 @@ mod tests {
             monitor: None,
         };
         let reduced = |base, reductions| {
-            learning_rate(&plateau, None, base, Moment { reductions, ..at(5, 0) })
+            learning_rate(&plateau, None, base, TrainingStep { reductions, ..at(5, 0) })
         };
         near(reduced(1.0, 0), 1.0);
         near(reduced(1.0, 1), 0.1);

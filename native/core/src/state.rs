@@ -1,13 +1,13 @@
-//! What a rule or an optimizer keeps from step to step, so that a checkpoint can hold it.
+//! The state of a rule or an optimizer between steps, for checkpoints.
 
 use crate::error::{Coded, ErrorCode};
 
-/// A state as plain numbers, whose order is its owner's own.
+/// A state as plain numbers, in an order that its owner defines.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     /// Counters and rates.
     pub numbers: Vec<f64>,
-    /// What belongs to each parameter, flat.
+    /// The values for each parameter, flat.
     pub values: Vec<f32>,
 }
 
@@ -28,9 +28,9 @@ impl State {
     }
 }
 
-/// A state that is not that of the rule or optimizer which is to take it.
+/// A state that does not fit the rule or optimizer that restores it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a state of another rule: {0}")]
+#[error("the state belongs to another rule: {0}")]
 pub struct StateError(pub String);
 
 impl Coded for StateError {

@@ -52,7 +52,7 @@ fn load(name: &str, spec: &DataSpec, batches: &[RecordBatch], bytes: usize) {
 
 /// A shuffled epoch in mini-batches, beside an epoch of copies of as many f32 from one place to another.
 fn gather(name: &str, partition: &Partition, rows: usize) {
-    let order = partition.shard(0, 1).unwrap().order(1, 0, true);
+    let order = partition.worker_rows(0, 1).unwrap().order(1, 0, true);
     let mut out = vec![0.0_f32; rows * SIZE];
     let mut copied = vec![0.0_f32; rows * SIZE];
     let source = vec![0.5_f32; ROWS * SIZE];
@@ -80,14 +80,14 @@ fn order(name: &str, partition: &Partition) {
     if !selected(&name) {
         return;
     }
-    let shard = partition.shard(0, 1).unwrap();
+    let rows = partition.worker_rows(0, 1).unwrap();
     let mut times: Vec<_> = (0..ROUNDS as u32)
-        .map(|epoch| time(|| drop(black_box(shard.order(1, epoch, true)))))
+        .map(|epoch| time(|| drop(black_box(rows.order(1, epoch, true)))))
         .collect();
     println!("bench {name} milliseconds {:.2}", median(&mut times).as_secs_f64() * 1e3);
 }
 
-/// Whether the command line asks for this measure.
+/// Returns true if the command line selects this measure.
 fn selected(name: &str) -> bool {
     let mut words = std::env::args().skip(1).filter(|word| !word.starts_with("--")).peekable();
     words.peek().is_none() || words.any(|word| name.contains(&word))

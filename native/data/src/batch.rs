@@ -1,18 +1,18 @@
-//! The same validation and conversion for a batch of prediction, which is not kept.
+//! The validation and conversion of a prediction batch, which is not kept.
 
 use arrow_array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
 
-use crate::dense::{self, Dense, Slice};
-use crate::element::Element;
+use crate::column_context::ColumnContext;
+use crate::dense::{self, Dense, DenseSlice};
 use crate::error::{DataError, Scope};
 use crate::input::{self, Input};
 use crate::rows::Rows;
 use crate::schema;
-use crate::source::Source;
-use crate::sparse::{Slices, Sparse};
+use crate::sparse::{Sparse, SparseSlices};
+use crate::stored_value::StoredValue;
 
-/// A batch of prediction whose inputs are validated. Errors name the row in the batch.
+/// A prediction batch with validated inputs. Errors name the row in the batch.
 #[derive(Debug)]
 pub struct Batch<'a> {
     rows: usize,
@@ -21,7 +21,7 @@ pub struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Validates the inputs of `batch`; labels and weights are not looked at.
+    /// Validates the inputs of `batch`; labels and weights are ignored.
     ///
     /// # Errors
     /// [`DataError::Schema`] if the columns are not those of `spec`, [`DataError::Value`] at the first null, NaN or infinity.
@@ -42,8 +42,13 @@ impl<'a> Batch<'a> {
                 },
                 InputFormat::Sparse => {
                     let (indices, values) = (batch.column(column), batch.column(column + 1));
-                    let slices =
-                        Slices::new(&source(input), indices, values, input.size(), input.scale)?;
+                    let slices = SparseSlices::new(
+                        &context(input),
+                        indices,
+                        values,
+                        input.size(),
+                        input.scale,
+                    )?;
                     Box::new(Sparse::new(slices, input.size(), input.scale))
                 }
             });
@@ -76,10 +81,10 @@ impl<'a> Batch<'a> {
     pub fn gather_i64(&self, input: usize, out: &mut [i64]) -> Result<(), DataError> {
         let (rows, spec, input) = (Rows::First(self.rows), self.spec(input)?, &self.inputs[input]);
         rows.check(self.rows, spec.size(), out)?;
-        input.gather_i64(rows, out).map_err(|fault| fault.error(&source(spec)))
+        input.gather_i64(rows, out).map_err(|fault| fault.error(&context(spec)))
     }
 
-    /// All values of an input where they lie, if they are dense f32 with scale 1.
+    /// Returns all values of an input without a copy, if they are dense f32 with scale 1.
     #[must_use]
     pub fn contiguous_f32(&self, input: usize) -> Option<&[f32]> {
         self.inputs.get(input)?.contiguous_f32(0..self.rows)
@@ -90,19 +95,19 @@ impl<'a> Batch<'a> {
     }
 }
 
-fn source(input: &InputSpec) -> Source<'_> {
-    Source { column: &input.column, scope: Scope::Batch, first_row: 0 }
+fn context(input: &InputSpec) -> ColumnContext<'_> {
+    ColumnContext { column: &input.column, scope: Scope::Batch, first_row: 0 }
 }
 
-fn view<'a, T: Element>(
+fn view<'a, T: StoredValue>(
     batch: &'a RecordBatch,
     column: usize,
     input: &InputSpec,
 ) -> Result<Box<dyn Input + 'a>, DataError> {
-    let (source, size) = (source(input), input.size());
-    let values = source.rows::<T::Arrow>(batch.column(column), size)?;
-    dense::check::<T>(&source, values, size, input.scale, 0)?;
-    Ok(Box::new(Dense::new(Slice { values, size }, size, input.scale)))
+    let (context, size) = (context(input), input.size());
+    let values = context.rows::<T::Arrow>(batch.column(column), size)?;
+    dense::check::<T>(&context, values, size, input.scale, 0)?;
+    Ok(Box::new(Dense::new(DenseSlice { values, size }, size, input.scale)))
 }
 
 #[cfg(test)]

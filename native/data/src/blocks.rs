@@ -1,4 +1,4 @@
-//! Blocks of values that are filled once and then only read: in anonymous maps within the budget, past it in mapped files.
+//! Blocks of values, filled once and then only read: in anonymous maps within the budget, beyond it in mapped files.
 
 use std::marker::PhantomData;
 use std::path::PathBuf;
@@ -11,26 +11,26 @@ use crate::budget::{CacheBudget, Reservation};
 use crate::error::DataError;
 use crate::mapped;
 
-/// The size that blocks stay below, unless one row is larger. Each column has one block of this size in work while it is
-/// loaded, whether the budget has room for it or not.
+/// The size limit of a block, unless one row is larger. While a column is loaded, one block of this size is being
+/// filled, even beyond the budget.
 pub(crate) const BLOCK_BYTES: usize = 8 << 20;
 
-/// The size that a column's first block starts with; it doubles, so that small partitions take little.
+/// The size of a column's first block; it doubles, so that small partitions take little memory.
 const FIRST_BYTES: usize = 64 << 10;
 
 /// The size of a huge page on x86-64 and, mostly, on ARM.
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Where blocks may live.
+/// The memory and the directories that may hold blocks.
 #[derive(Clone, Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct BlockStore {
     pub(crate) budget: Arc<CacheBudget>,
     pub(crate) directories: Vec<PathBuf>,
 }
 
-impl Keeper {
-    /// Puts bytes into a file of the next directory in the round. A directory that fails is passed over; the first failure
-    /// is reported if all do.
+impl BlockStore {
+    /// Writes bytes to a file of the next directory in turn. A directory that fails is skipped; if all fail, the first
+    /// failure is returned.
     fn spill(&self, bytes: &[u8]) -> Result<Mmap, DataError> {
         let (start, count) = (self.budget.next_spill(), self.directories.len());
         let mut failure = None;
@@ -54,9 +54,9 @@ impl Keeper {
     }
 }
 
-/// Where an item lies.
+/// The position of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
+pub(crate) struct ItemPosition {
     pub(crate) block: usize,
     pub(crate) start: usize,
 }
@@ -73,13 +73,13 @@ struct Block {
 
 /// The block being filled.
 #[derive(Debug)]
-struct Tail {
+struct OpenBlock {
     map: MmapMut,
     /// The bytes that may be filled.
     capacity: usize,
     /// The bytes that are filled.
     bytes: usize,
-    /// `None` if the budget had no room: the block is spilled once full.
+    /// `None` if the budget had no room: the block is spilled when it is full.
     reservation: Option<Reservation>,
 }
 
@@ -87,7 +87,7 @@ struct Tail {
 #[derive(Debug)]
 pub(crate) struct Writer<T> {
     finished: Vec<Block>,
-    tail: Option<Tail>,
+    tail: Option<OpenBlock>,
     /// The memory of a spilled block, for the next one.
     spare: Option<MmapMut>,
     /// The bytes of a block.
@@ -108,62 +108,71 @@ impl<T: Pod> Writer<T> {
         1 << rows.max(1).ilog2()
     }
 
-    /// The items that the block being filled still takes.
-    pub(crate) fn room(&self) -> usize {
+    /// Returns the number of items that still fit into the block being filled.
+    pub(crate) fn free_items(&self) -> usize {
         let filled = self.tail.as_ref().map_or(0, |tail| tail.bytes % self.block_bytes.max(1));
         (self.block_bytes - filled) / size_of::<T>()
     }
 
     /// Appends items that stay together in one block.
-    pub(crate) fn push(&mut self, items: &[T], keeper: &Keeper) -> Result<Position, DataError> {
+    pub(crate) fn push(
+        &mut self,
+        items: &[T],
+        store: &BlockStore,
+    ) -> Result<ItemPosition, DataError> {
         let source: &[u8] = bytemuck::cast_slice(items);
-        let mut tail = self.tail_with_room(source.len(), keeper)?;
+        let mut tail = self.tail_with_room(source.len(), store)?;
         let start = tail.bytes;
         tail.map[start..start + source.len()].copy_from_slice(source);
         tail.bytes += source.len();
         self.tail = Some(tail);
-        Ok(Position { block: self.finished.len(), start: start / size_of::<T>() })
+        Ok(ItemPosition { block: self.finished.len(), start: start / size_of::<T>() })
     }
 
     /// Takes the block being filled out of the writer, with at least `bytes` free bytes.
-    fn tail_with_room(&mut self, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
+    fn tail_with_room(&mut self, bytes: usize, store: &BlockStore) -> Result<OpenBlock, DataError> {
         match self.tail.take() {
             Some(tail) if tail.bytes + bytes <= tail.capacity => Ok(tail),
-            Some(tail) if tail.bytes + bytes <= self.block_bytes => self.grow(tail, bytes, keeper),
+            Some(tail) if tail.bytes + bytes <= self.block_bytes => self.grow(tail, bytes, store),
             Some(tail) => {
-                self.seal(tail, keeper)?;
-                self.tail(self.block_bytes.max(bytes), keeper)
+                self.seal(tail, store)?;
+                self.tail(self.block_bytes.max(bytes), store)
             }
-            None => self.tail(self.block_bytes.min(FIRST_BYTES).max(bytes), keeper),
+            None => self.tail(self.block_bytes.min(FIRST_BYTES).max(bytes), store),
         }
     }
 
     /// An empty block of `bytes` bytes.
-    fn tail(&mut self, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
-        let reservation = keeper.budget.reserve(bytes as u64);
+    fn tail(&mut self, bytes: usize, store: &BlockStore) -> Result<OpenBlock, DataError> {
+        let reservation = store.budget.reserve(bytes as u64);
         let map = match self.spare.take() {
             Some(map) if map.len() >= bytes && reservation.is_none() => map,
             _ => allocate(bytes)?,
         };
-        Ok(Tail { map, capacity: bytes, bytes: 0, reservation })
+        Ok(OpenBlock { map, capacity: bytes, bytes: 0, reservation })
     }
 
     /// Moves the block being filled to one at least twice as large, up to the full size.
-    fn grow(&mut self, tail: Tail, bytes: usize, keeper: &Keeper) -> Result<Tail, DataError> {
+    fn grow(
+        &mut self,
+        tail: OpenBlock,
+        bytes: usize,
+        store: &BlockStore,
+    ) -> Result<OpenBlock, DataError> {
         let larger = (tail.capacity * 2).max(tail.bytes + bytes).min(self.block_bytes);
-        let mut grown = self.tail(larger, keeper)?;
+        let mut grown = self.tail(larger, store)?;
         grown.map[..tail.bytes].copy_from_slice(&tail.map[..tail.bytes]);
         grown.bytes = tail.bytes;
         Ok(grown)
     }
 
-    /// Ends a block: in memory if the budget has room for it, else in a file.
-    fn seal(&mut self, tail: Tail, keeper: &Keeper) -> Result<(), DataError> {
-        let Tail { map, bytes, reservation, .. } = tail;
+    /// Finishes a block: in memory if the budget has room for it, else in a file.
+    fn seal(&mut self, tail: OpenBlock, store: &BlockStore) -> Result<(), DataError> {
+        let OpenBlock { map, bytes, reservation, .. } = tail;
         let block = if reservation.is_some() {
             Block { map: read_only(map)?, bytes, reservation }
         } else {
-            let spilled = keeper.spill(&map[..bytes])?;
+            let spilled = store.spill(&map[..bytes])?;
             self.spare = Some(map);
             Block { map: spilled, bytes, reservation: None }
         };
@@ -171,26 +180,27 @@ impl<T: Pod> Writer<T> {
         Ok(())
     }
 
-    /// Ends the last block, in no more memory than it needs.
-    pub(crate) fn finish(mut self, keeper: &Keeper) -> Result<Blocks<T>, DataError> {
+    /// Finishes the last block, in no more memory than it needs.
+    pub(crate) fn finish(mut self, store: &BlockStore) -> Result<Blocks<T>, DataError> {
         if let Some(mut tail) = self.tail.take() {
             self.spare = None;
             let bytes = tail.bytes;
             if (tail.reservation.is_none() || bytes < tail.capacity)
-                && let Some(reservation) = keeper.budget.reserve(bytes as u64)
+                && let Some(reservation) = store.budget.reserve(bytes as u64)
             {
                 let mut map = allocate(bytes)?;
                 map[..bytes].copy_from_slice(&tail.map[..bytes]);
-                tail = Tail { map, capacity: bytes, bytes, reservation: Some(reservation) };
+                tail = OpenBlock { map, capacity: bytes, bytes, reservation: Some(reservation) };
             }
-            self.seal(tail, keeper)?;
+            self.seal(tail, store)?;
         }
         Ok(Blocks { blocks: self.finished, items: PhantomData })
     }
 }
 
-/// Zeroed memory of its own, in huge pages where the system has them: a fault for every small page would cost more than the
-/// copy. Linux aligns a map to huge pages if its length is a multiple of theirs; what is never written takes no memory.
+/// Allocates zeroed memory, in huge pages if the system has them: a fault for every small page would cost more than the
+/// copy. Linux aligns a map to huge pages if its length is a multiple of theirs; pages that are never written take no
+/// memory.
 fn allocate(bytes: usize) -> Result<MmapMut, DataError> {
     let huge = bytes - bytes % HUGE_PAGE;
     let length = if huge == 0 { bytes.max(1) } else { bytes.next_multiple_of(HUGE_PAGE) };
@@ -198,7 +208,7 @@ fn allocate(bytes: usize) -> Result<MmapMut, DataError> {
         DataError::Memory(format!("no memory for {bytes} bytes of training data: {error}"))
     })?;
     if huge > 0 {
-        // A kernel without huge pages refuses the advice, and nothing is lost.
+        // A kernel without huge pages refuses the advice, which is harmless.
         let _ = map.advise_range(Advice::HugePage, 0, huge);
     }
     Ok(map)
@@ -226,7 +236,7 @@ impl<T: Pod> Blocks<T> {
 
 /// The bytes that blocks take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Footprint {
+pub(crate) struct BlockUsage {
     /// The bytes of the budget.
     pub(crate) memory: u64,
     /// The bytes in files.
@@ -235,15 +245,15 @@ pub(crate) struct Footprint {
 
 impl<T> Blocks<T> {
     /// The bytes that these blocks take.
-    pub(crate) fn footprint(&self) -> Footprint {
-        self.blocks.iter().fold(Footprint::default(), |sum, block| match &block.reservation {
-            Some(reservation) => Footprint { memory: sum.memory + reservation.bytes(), ..sum },
-            None => Footprint { spilled: sum.spilled + block.bytes as u64, ..sum },
+    pub(crate) fn usage(&self) -> BlockUsage {
+        self.blocks.iter().fold(BlockUsage::default(), |sum, block| match &block.reservation {
+            Some(reservation) => BlockUsage { memory: sum.memory + reservation.bytes(), ..sum },
+            None => BlockUsage { spilled: sum.spilled + block.bytes as u64, ..sum },
         })
     }
 }
 
-impl std::ops::Add for Footprint {
+impl std::ops::Add for BlockUsage {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -257,14 +267,14 @@ mod tests {
 
     #[test]
     fn pushed_items_stay_together() {
-        let keeper = Keeper { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
+        let store = BlockStore { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
         let mut writer = Writer::<u32>::new(10);
         let lengths = [4, 5, 3, 0, 12, 1, 9];
         let positions: Vec<_> = lengths
             .iter()
-            .map(|&length| writer.push(&vec![length as u32; length], &keeper).unwrap())
+            .map(|&length| writer.push(&vec![length as u32; length], &store).unwrap())
             .collect();
-        let blocks = writer.finish(&keeper).unwrap();
+        let blocks = writer.finish(&store).unwrap();
         for (&length, position) in lengths.iter().zip(positions) {
             let items = &blocks.items(position.block)[position.start..position.start + length];
             assert!(items.iter().all(|&item| item == length as u32));

@@ -1,14 +1,14 @@
-//! The memory that the tasks of an executor may keep blocks in.
+//! The memory budget for the blocks of an executor's tasks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// A number of bytes that the partitions of a process share. A byte counts while a block holds it.
+/// A number of bytes shared by the partitions of a process. A byte counts while a block holds it.
 #[derive(Debug)]
 pub struct CacheBudget {
     limit: u64,
     used: AtomicU64,
-    /// Counts spilled blocks, so that all partitions together go round the directories.
+    /// The number of spilled blocks, by which all partitions together take the directories in turn.
     spills: AtomicUsize,
 }
 
@@ -31,12 +31,12 @@ impl CacheBudget {
         self.used.load(Ordering::Acquire)
     }
 
-    /// The next number in the round of spill directories.
+    /// Returns the next number for the choice of a spill directory.
     pub(crate) fn next_spill(&self) -> usize {
         self.spills.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Takes `bytes` until the reservation is dropped, or nothing if they do not fit.
+    /// Reserves `bytes` until the reservation is dropped; `None` if they do not fit.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reservation> {
         self.used
             .try_update(Ordering::AcqRel, Ordering::Acquire, |used| {
@@ -46,7 +46,7 @@ impl CacheBudget {
             .map(|_| Reservation { budget: Arc::clone(self), bytes })
     }
 
-    /// Takes `bytes` even past the limit: for the few bytes a row that cannot be spilled.
+    /// Reserves `bytes` even beyond the limit, for the few bytes of a row that cannot be spilled.
     pub(crate) fn force(self: &Arc<Self>, bytes: u64) -> Reservation {
         self.used.fetch_add(bytes, Ordering::AcqRel);
         Reservation { budget: Arc::clone(self), bytes }

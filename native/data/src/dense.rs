@@ -8,25 +8,25 @@ use std::ops::Range;
 
 use arrow_array::ArrayRef;
 
-use crate::blocks::{Footprint, Keeper};
-use crate::element::Element;
+use crate::blocks::{BlockStore, BlockUsage};
+use crate::column_context::ColumnContext;
 use crate::error::DataError;
 use crate::hash::combine_bytes;
 use crate::input::{Input, InputWriter, NotAnInteger};
 use crate::rows::Rows;
-use crate::source::Source;
+use crate::stored_value::StoredValue;
 use crate::table::{Table, TableWriter};
 
-/// The bytes that are checked, copied and hashed in one go, so that they stay in the first-level cache.
+/// The number of bytes that are checked, copied and hashed together, to stay in the first-level cache.
 const HOT_BYTES: usize = 16 << 10;
 
-/// Rows of equal width, wherever they lie.
-pub(crate) trait Lines<T>: Debug + Send + Sync {
+/// Rows of equal width in any storage.
+pub(crate) trait RowStore<T>: Debug + Send + Sync {
     /// Consecutive rows from `row` on, at most `count` and at least one.
     fn run(&self, row: usize, count: usize) -> &[T];
 }
 
-impl<T: Element> Lines<T> for Table<T> {
+impl<T: StoredValue> RowStore<T> for Table<T> {
     fn run(&self, row: usize, count: usize) -> &[T] {
         self.run(row, count)
     }
@@ -34,12 +34,12 @@ impl<T: Element> Lines<T> for Table<T> {
 
 /// The rows of a record batch.
 #[derive(Debug)]
-pub(crate) struct Slice<'a, T> {
+pub(crate) struct DenseSlice<'a, T> {
     pub(crate) values: &'a [T],
     pub(crate) size: usize,
 }
 
-impl<T: Element> Lines<T> for Slice<'_, T> {
+impl<T: StoredValue> RowStore<T> for DenseSlice<'_, T> {
     fn run(&self, row: usize, count: usize) -> &[T] {
         &self.values[row * self.size..(row + count) * self.size]
     }
@@ -48,18 +48,18 @@ impl<T: Element> Lines<T> for Slice<'_, T> {
 /// A dense input.
 #[derive(Debug)]
 pub(crate) struct Dense<T, L> {
-    lines: L,
+    rows: L,
     size: usize,
     scale: f32,
     element: PhantomData<T>,
 }
 
-impl<T: Element, L: Lines<T>> Dense<T, L> {
-    pub(crate) fn new(lines: L, size: usize, scale: f32) -> Self {
-        Self { lines, size, scale, element: PhantomData }
+impl<T: StoredValue, L: RowStore<T>> Dense<T, L> {
+    pub(crate) fn new(rows: L, size: usize, scale: f32) -> Self {
+        Self { rows, size, scale, element: PhantomData }
     }
 
-    /// Gives `convert` every run of values that lie together, with the number of its first row and its part of `out`.
+    /// Calls `convert` with every run of contiguous values, the number of its first row and its part of `out`.
     fn walk<O, E>(
         &self,
         rows: Rows<'_>,
@@ -69,11 +69,12 @@ impl<T: Element, L: Lines<T>> Dense<T, L> {
         let mut runs = rows.runs().peekable();
         while let Some(mut run) = runs.next() {
             if let Some(next) = runs.peek() {
-                // The next row is anywhere in memory: reading of it now lets the processor fetch it during this copy.
-                black_box(self.lines.run(next.start, 1).first().copied());
+                // The next row may be anywhere in memory: reading its first value now lets the processor fetch it
+                // during this copy.
+                black_box(self.rows.run(next.start, 1).first().copied());
             }
             while !run.is_empty() {
-                let values = self.lines.run(run.start, run.len());
+                let values = self.rows.run(run.start, run.len());
                 let (now, later) = out.split_at_mut(values.len());
                 convert(run.start, values, now)?;
                 out = later;
@@ -84,7 +85,7 @@ impl<T: Element, L: Lines<T>> Dense<T, L> {
     }
 }
 
-impl<T: Element, L: Lines<T>> Input for Dense<T, L> {
+impl<T: StoredValue, L: RowStore<T>> Input for Dense<T, L> {
     fn gather_f32(&self, rows: Rows<'_>, out: &mut [f32]) {
         let copied: Result<(), Infallible> = self.walk(rows, out, |_, values, out| {
             T::convert(values, self.scale, out);
@@ -107,14 +108,14 @@ impl<T: Element, L: Lines<T>> Input for Dense<T, L> {
         if self.scale != 1.0 || rows.is_empty() {
             return None;
         }
-        T::as_f32(self.lines.run(rows.start, rows.len()))
+        T::as_f32(self.rows.run(rows.start, rows.len()))
             .filter(|values| values.len() == rows.len() * self.size)
     }
 }
 
 /// Refuses values that are not finite once scaled; `first` is the number of the first row.
-pub(crate) fn check<T: Element>(
-    source: &Source<'_>,
+pub(crate) fn check<T: StoredValue>(
+    context: &ColumnContext<'_>,
     values: &[T],
     size: usize,
     scale: f32,
@@ -125,13 +126,13 @@ pub(crate) fn check<T: Element>(
     }
     match values.iter().position(|value| !value.stays_finite(scale)) {
         Some(index) => {
-            Err(source.not_finite(first + index / size, index % size, values[index], scale))
+            Err(context.not_finite(first + index / size, index % size, values[index], scale))
         }
         None => Ok(()),
     }
 }
 
-/// Takes a dense column of a stream.
+/// Writes a dense column of a stream.
 #[derive(Debug)]
 pub(crate) struct DenseWriter<T> {
     table: TableWriter<T>,
@@ -139,26 +140,26 @@ pub(crate) struct DenseWriter<T> {
     scale: f32,
 }
 
-impl<T: Element> DenseWriter<T> {
+impl<T: StoredValue> DenseWriter<T> {
     pub(crate) fn new(size: usize, scale: f32) -> Self {
         Self { table: TableWriter::new(size), size, scale }
     }
 }
 
-impl<T: Element> InputWriter for DenseWriter<T> {
+impl<T: StoredValue> InputWriter for DenseWriter<T> {
     fn append(
         &mut self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         columns: &[ArrayRef],
         hashes: &mut [u64],
-        keeper: &Keeper,
+        store: &BlockStore,
     ) -> Result<(), DataError> {
-        let values = source.rows::<T::Arrow>(&columns[0], self.size)?;
+        let values = context.rows::<T::Arrow>(&columns[0], self.size)?;
         let hot_rows = (HOT_BYTES / (self.size * size_of::<T>())).max(1);
         let chunks = values.chunks(hot_rows * self.size).zip(hashes.chunks_mut(hot_rows));
         for (index, (values, hashes)) in chunks.enumerate() {
-            check(source, values, self.size, self.scale, index * hot_rows)?;
-            self.table.extend(values, keeper)?;
+            check(context, values, self.size, self.scale, index * hot_rows)?;
+            self.table.extend(values, store)?;
             for (hash, row) in hashes.iter_mut().zip(values.chunks_exact(self.size)) {
                 *hash = combine_bytes(*hash, bytemuck::cast_slice(row));
             }
@@ -166,10 +167,13 @@ impl<T: Element> InputWriter for DenseWriter<T> {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, keeper: &Keeper) -> Result<(Box<dyn Input>, Footprint), DataError> {
-        let table = self.table.finish(keeper)?;
-        let footprint = table.footprint();
-        Ok((Box::new(Dense::<T, _>::new(table, self.size, self.scale)), footprint))
+    fn finish(
+        self: Box<Self>,
+        store: &BlockStore,
+    ) -> Result<(Box<dyn Input>, BlockUsage), DataError> {
+        let table = self.table.finish(store)?;
+        let usage = table.usage();
+        Ok((Box::new(Dense::<T, _>::new(table, self.size, self.scale)), usage))
     }
 }
 

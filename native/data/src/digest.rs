@@ -1,20 +1,20 @@
-//! What the rows of a stream hold, as a number, without keeping them.
+//! A digest of a stream's rows, computed without keeping them.
 
 use arrow_array::RecordBatchReader;
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::DataSpec;
 use serde::Serialize;
 
-use crate::blocks::Keeper;
+use crate::blocks::BlockStore;
 use crate::budget::CacheBudget;
 use crate::error::DataError;
 use crate::hash::mix;
 use crate::import::stream_error;
-use crate::loader::Loader;
+use crate::partition::Loader;
 use crate::schema;
 
-/// How many rows there are and what they hold. Digests of parts add up to that of the whole, whatever the order of the rows and
-/// however they are split.
+/// The number of rows and a hash of their contents. Digests of parts add up to that of the whole, in any order of the
+/// rows and any split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Digest {
@@ -41,9 +41,10 @@ impl Digest {
             if cancel.is_cancelled() {
                 return Err(DataError::Cancelled);
             }
-            // What checks and hashes rows also copies them; the copies of a batch go with its loader.
-            let keeper = Keeper { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
-            let mut loader = Loader::new(spec, keeper).behind(digest.rows);
+            // The code that checks and hashes rows also copies them; the copies of a batch are dropped with its loader.
+            let store =
+                BlockStore { budget: CacheBudget::shared(u64::MAX), directories: Vec::new() };
+            let mut loader = Loader::new(spec, store).after_rows(digest.rows);
             loader.append(&batch.map_err(stream_error)?)?;
             digest.add(&loader);
         }

@@ -1,11 +1,11 @@
-//! What can go wrong between an Arrow stream and a tensor.
+//! The errors between an Arrow stream and a tensor.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use firesteel_core::{Coded, ErrorCode};
 
-/// What a row number counts in.
+/// The scope of a row number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A partition of the training data.
@@ -23,37 +23,37 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Where a value is, in the user's terms.
+/// The location of a value in the user's terms.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct ValueLocation {
     /// The user's column.
     pub column: String,
-    /// What `row` counts in.
+    /// The scope of `row`.
     pub scope: Scope,
     /// The row, counted from 0.
     pub row: usize,
-    /// The value's position within the row, counted from 0; `None` where a row has one value.
+    /// The value's position within the row, counted from 0; `None` if a row has one value.
     pub position: Option<usize>,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ValueLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "column '{}', row {} of the {}", self.column, self.row, self.scope)?;
         self.position.map_or(Ok(()), |position| write!(f, ", position {position}"))
     }
 }
 
-/// Why data could not be loaded, kept or read.
+/// An error while data is loaded, kept or read.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A value that cannot be trained on or predicted from.
-    #[error("{place}: found {found}, allowed are {allowed}")]
+    #[error("{location}: found {found}, allowed are {allowed}")]
     Value {
-        /// Where it is.
-        place: Place,
-        /// What was found there, as text.
+        /// The location of the value.
+        location: ValueLocation,
+        /// The value found, as text.
         found: String,
-        /// What may stand there, as text.
+        /// The allowed values, as text.
         allowed: String,
     },
     /// A partition with more rows than a row number can count.
@@ -64,7 +64,7 @@ pub enum DataError {
     Spec {
         /// The user's column.
         column: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// A stream or batch whose columns are not those of its specification.
@@ -76,7 +76,7 @@ pub enum DataError {
     /// Arrow structures handed over at an address could not be read or written.
     #[error("Arrow C data: {0}")]
     Import(String),
-    /// The memory limit is reached and there is nowhere to spill to, or the system has no memory left.
+    /// The memory limit is reached without a directory to spill to, or the system has no memory left.
     #[error("{0}")]
     Memory(String),
     /// No spill directory took a file.
@@ -90,7 +90,7 @@ pub enum DataError {
     /// The task was cancelled while it was loading.
     #[error("loading was cancelled")]
     Cancelled,
-    /// A caller inside Firesteel broke this crate's rules.
+    /// A caller within Firesteel used this crate wrongly.
     #[error("{0}")]
     Internal(String),
 }

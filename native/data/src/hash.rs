@@ -1,4 +1,4 @@
-//! Hashes of what rows hold.
+//! Hashes of row contents.
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -9,17 +9,17 @@ pub(crate) fn mix(mut key: u64) -> u64 {
     key ^ (key >> 31)
 }
 
-/// The hash of a row up to and with its next value, from the hash before it.
+/// Extends the hash of a row by its next value.
 pub(crate) fn combine(hash: u64, value: u64) -> u64 {
     mix(hash.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(value))
 }
 
-/// The hash of a row up to and with its next bytes.
+/// Extends the hash of a row by its next bytes.
 pub(crate) fn combine_bytes(hash: u64, bytes: &[u8]) -> u64 {
     combine(hash, xxh3_64(bytes))
 }
 
-/// A hash of rows that does not depend on their order, from the hashes of the rows.
+/// Combines the hashes of rows into one that does not depend on their order.
 pub(crate) fn content(rows: impl ExactSizeIterator<Item = u64>) -> u64 {
     let count = rows.len() as u64;
     mix(rows.fold(mix(count), |sum, key| sum.wrapping_add(mix(key))))

@@ -1,5 +1,5 @@
 //! Arrow structures that cross the boundary from the JVM by address. With `mapped`, the only unsafe code of the crate.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "Arrow's C interfaces")]
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
 use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};

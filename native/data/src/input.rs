@@ -1,14 +1,14 @@
-//! What can be done with the rows of an input, however they are kept.
+//! The operations on the rows of an input in any storage.
 
 use std::fmt::Debug;
 use std::ops::Range;
 
 use arrow_array::ArrayRef;
 
-use crate::blocks::{Footprint, Keeper};
+use crate::blocks::{BlockStore, BlockUsage};
+use crate::column_context::ColumnContext;
 use crate::error::DataError;
 use crate::rows::Rows;
-use crate::source::Source;
 
 /// A value that should be an integer and is not.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,12 +19,17 @@ pub(crate) struct NotAnInteger {
 }
 
 impl NotAnInteger {
-    pub(crate) fn error(&self, source: &Source<'_>) -> DataError {
-        source.fault(self.row, Some(self.position), self.value.as_str(), "whole numbers of 64 bits")
+    pub(crate) fn error(&self, context: &ColumnContext<'_>) -> DataError {
+        context.value_error(
+            self.row,
+            Some(self.position),
+            self.value.as_str(),
+            "whole numbers of 64 bits",
+        )
     }
 }
 
-/// The rows of an input, whose numbers and room the caller has checked.
+/// The rows of an input. The caller has checked row numbers and buffer lengths.
 pub(crate) trait Input: Debug + Send + Sync {
     /// Writes the rows' values, scaled.
     fn gather_f32(&self, rows: Rows<'_>, out: &mut [f32]);
@@ -32,27 +37,30 @@ pub(crate) trait Input: Debug + Send + Sync {
     /// Writes the rows' values as integers.
     fn gather_i64(&self, rows: Rows<'_>, out: &mut [i64]) -> Result<(), NotAnInteger>;
 
-    /// The values where they lie, if that is possible.
+    /// Returns the values without a copy, if that is possible.
     fn contiguous_f32(&self, rows: Range<usize>) -> Option<&[f32]>;
 }
 
-/// Takes an input of a stream.
+/// Writes an input of a stream.
 pub(crate) trait InputWriter {
     /// Checks and copies the rows of a record batch, whose columns from this input's on are given, and adds them to the
     /// hashes of their rows.
     fn append(
         &mut self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         columns: &[ArrayRef],
         hashes: &mut [u64],
-        keeper: &Keeper,
+        store: &BlockStore,
     ) -> Result<(), DataError>;
 
     /// The input, and the bytes it takes.
-    fn finish(self: Box<Self>, keeper: &Keeper) -> Result<(Box<dyn Input>, Footprint), DataError>;
+    fn finish(
+        self: Box<Self>,
+        store: &BlockStore,
+    ) -> Result<(Box<dyn Input>, BlockUsage), DataError>;
 }
 
-/// An input or label by its number.
+/// Returns an input or label by its number.
 pub(crate) fn at<'a, T>(all: &'a [T], index: usize, what: &str) -> Result<&'a T, DataError> {
     all.get(index).ok_or_else(|| {
         DataError::Internal(format!("{what} {index} of {} was asked for", all.len()))

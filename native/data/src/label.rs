@@ -4,12 +4,12 @@ use arrow_array::Array;
 use arrow_array::types::{Float32Type, Float64Type};
 use firesteel_core::spec::LabelKind;
 
-use crate::blocks::{Footprint, Keeper};
-use crate::element::{Element, text};
+use crate::blocks::{BlockStore, BlockUsage};
+use crate::column_context::ColumnContext;
 use crate::error::DataError;
 use crate::hash::combine;
 use crate::rows::Rows;
-use crate::source::Source;
+use crate::stored_value::{StoredValue, text};
 use crate::table::{Table, TableWriter};
 
 /// A label's values.
@@ -22,10 +22,10 @@ pub(crate) enum Label {
 }
 
 impl Label {
-    pub(crate) fn footprint(&self) -> Footprint {
+    pub(crate) fn usage(&self) -> BlockUsage {
         match self {
-            Self::Classes(table) => table.footprint(),
-            Self::Values(table, _) => table.footprint(),
+            Self::Classes(table) => table.usage(),
+            Self::Values(table, _) => table.usage(),
         }
     }
 }
@@ -45,7 +45,7 @@ pub(crate) fn gather<T: bytemuck::Pod, U>(
     }
 }
 
-/// Takes a label column of a stream.
+/// Writes a label column of a stream.
 #[derive(Debug)]
 pub(crate) enum LabelWriter {
     Classes { table: TableWriter<u32>, classes: usize },
@@ -63,39 +63,39 @@ impl LabelWriter {
     /// Checks and copies the rows of a record batch and adds them to their hashes.
     pub(crate) fn append(
         &mut self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         array: &dyn Array,
         hashes: &mut [u64],
-        keeper: &Keeper,
+        store: &BlockStore,
     ) -> Result<(), DataError> {
         match self {
             Self::Classes { table, classes } => {
                 let indices =
-                    class_indices(source, source.values::<Float64Type>(array)?, *classes)?;
+                    class_indices(context, context.values::<Float64Type>(array)?, *classes)?;
                 hash_rows(hashes, &indices, 1);
-                table.extend(&indices, keeper)
+                table.extend(&indices, store)
             }
             Self::Values { table, size } => {
                 let values = match *size {
-                    1 => source.values::<Float64Type>(array)?,
-                    size => source.rows::<Float64Type>(array, size)?,
+                    1 => context.values::<Float64Type>(array)?,
+                    size => context.rows::<Float64Type>(array, size)?,
                 };
-                let values = narrow(source, values, *size)?;
+                let values = narrow(context, values, *size)?;
                 hash_rows(hashes, &values, *size);
-                table.extend(&values, keeper)
+                table.extend(&values, store)
             }
         }
     }
 
-    pub(crate) fn finish(self, keeper: &Keeper) -> Result<Label, DataError> {
+    pub(crate) fn finish(self, store: &BlockStore) -> Result<Label, DataError> {
         Ok(match self {
-            Self::Classes { table, .. } => Label::Classes(table.finish(keeper)?),
-            Self::Values { table, size } => Label::Values(table.finish(keeper)?, size),
+            Self::Classes { table, .. } => Label::Classes(table.finish(store)?),
+            Self::Values { table, size } => Label::Values(table.finish(store)?, size),
         })
     }
 }
 
-/// Takes the weight column of a stream.
+/// Writes the weight column of a stream.
 #[derive(Debug)]
 pub(crate) struct WeightWriter(TableWriter<f32>);
 
@@ -107,29 +107,34 @@ impl WeightWriter {
     /// As [`LabelWriter::append`].
     pub(crate) fn append(
         &mut self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         array: &dyn Array,
         hashes: &mut [u64],
-        keeper: &Keeper,
+        store: &BlockStore,
     ) -> Result<(), DataError> {
-        let weights = source.values::<Float32Type>(array)?;
+        let weights = context.values::<Float32Type>(array)?;
         if let Some(row) =
             weights.iter().position(|&weight| !(0.0..f32::INFINITY).contains(&weight))
         {
-            return Err(source.fault(row, None, weights[row].shown(), "finite numbers from 0 on"));
+            return Err(context.value_error(
+                row,
+                None,
+                weights[row].shown(),
+                "finite numbers from 0 on",
+            ));
         }
         hash_rows(hashes, weights, 1);
-        self.0.extend(weights, keeper)
+        self.0.extend(weights, store)
     }
 
-    pub(crate) fn finish(self, keeper: &Keeper) -> Result<Table<f32>, DataError> {
-        self.0.finish(keeper)
+    pub(crate) fn finish(self, store: &BlockStore) -> Result<Table<f32>, DataError> {
+        self.0.finish(store)
     }
 }
 
 /// Class indices from the whole numbers that a label column holds.
 fn class_indices(
-    source: &Source<'_>,
+    context: &ColumnContext<'_>,
     values: &[f64],
     classes: usize,
 ) -> Result<Vec<u32>, DataError> {
@@ -142,7 +147,7 @@ fn class_indices(
         .enumerate()
         .map(|(row, &value)| {
             index(value).ok_or_else(|| {
-                source.fault(
+                context.value_error(
                     row,
                     None,
                     text(value),
@@ -154,13 +159,13 @@ fn class_indices(
 }
 
 /// Values as f32, all of them finite.
-fn narrow(source: &Source<'_>, values: &[f64], size: usize) -> Result<Vec<f32>, DataError> {
+fn narrow(context: &ColumnContext<'_>, values: &[f64], size: usize) -> Result<Vec<f32>, DataError> {
     let narrowed: Vec<f32> = values.iter().map(|&value| value as f32).collect();
     match narrowed.iter().position(|value| !value.is_finite()) {
         None => Ok(narrowed),
         Some(index) => {
             let (row, position) = (index / size, (size > 1).then_some(index % size));
-            Err(source.fault(
+            Err(context.value_error(
                 row,
                 position,
                 text(values[index]),

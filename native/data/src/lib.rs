@@ -4,27 +4,24 @@
 //! The order of rows is a function of their contents, never of their arrival, so that the same data is trained in the same
 //! order after a shuffle or a retry. The crate needs neither a JVM nor libtorch.
 
-#![deny(unsafe_code)]
-
 mod batch;
 mod blocks;
 mod budget;
+mod column_context;
 mod dense;
 mod digest;
-mod element;
 mod error;
 mod hash;
 mod import;
 mod input;
 mod label;
-mod loader;
 mod mapped;
 mod order;
 mod partition;
 mod rows;
 mod schema;
-mod source;
 mod sparse;
+mod stored_value;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -33,7 +30,7 @@ mod validation;
 pub use batch::Batch;
 pub use budget::CacheBudget;
 pub use digest::Digest;
-pub use error::{DataError, Place, Scope};
+pub use error::{DataError, Scope, ValueLocation};
 pub use import::{BatchAddress, export_batch, import_batch, import_stream};
-pub use order::Shard;
+pub use order::WorkerRows;
 pub use partition::Partition;

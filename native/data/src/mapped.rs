@@ -1,5 +1,5 @@
 //! Files mapped into memory. With `import`, the only unsafe code of the crate.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "maps files into memory")]
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,7 +9,7 @@ use memmap2::Mmap;
 /// Writes `bytes` to a temporary file in `directory` and maps it for reading. The file has no name (or lost it before
 /// anything was written), so nothing is left behind even by a crash; its space is freed with the map.
 ///
-/// The bytes are written, not stored through a map: a full disk is an error here and not a SIGBUS.
+/// The bytes are written, not stored through a map, so a full disk is an error and not a SIGBUS.
 pub(crate) fn spill(directory: &Path, bytes: &[u8]) -> io::Result<Mmap> {
     let mut file = tempfile::tempfile_in(directory)?;
     file.write_all(bytes)?;

@@ -1,12 +1,13 @@
-//! The order of rows: with shuffling a function of what they hold, not of when they arrived; else that in which they lie.
+//! The order of rows: with shuffling a function of their contents, not of their arrival; otherwise the order of the
+//! partition.
 
 use std::sync::Arc;
 
 use crate::hash::{combine, content, mix};
 
-/// The keys of a partition's rows: by content alone, and no two alike.
+/// The keys of a partition's rows, which depend on contents alone and are all different.
 #[derive(Clone, Debug)]
-pub(crate) struct Keys {
+pub(crate) struct RowKeys {
     /// The key of each row.
     keys: Arc<[u64]>,
     /// The rows to train, by key.
@@ -15,10 +16,10 @@ pub(crate) struct Keys {
     held_out: Arc<[u32]>,
 }
 
-impl Keys {
-    /// Keys from the hashes of rows. Rows that hold the same get keys of their own by counting them, so that shuffling does
-    /// not bring them together; which of them gets which does not matter, as they hold the same. `is_held_out` tells of a
-    /// row and its hash whether it is for validation.
+impl RowKeys {
+    /// Computes keys from the hashes of rows. Equal rows get different keys by counting them, so that shuffling does
+    /// not bring them together; their assignment does not matter, as the rows are equal. `is_held_out` returns true for
+    /// a row and its hash if the row is for validation.
     pub(crate) fn new(mut hashes: Vec<u64>, is_held_out: impl Fn(usize, u64) -> bool) -> Self {
         let held: Vec<bool> =
             hashes.iter().enumerate().map(|(row, &hash)| is_held_out(row, hash)).collect();
@@ -50,9 +51,9 @@ impl Keys {
     }
 
     /// Every `of`-th row to train in the order of keys, from the `index`-th on.
-    pub(crate) fn shard(&self, index: usize, of: usize) -> Shard {
+    pub(crate) fn worker_rows(&self, index: usize, of: usize) -> WorkerRows {
         let rows = self.trained.iter().copied().skip(index).step_by(of).collect();
-        Shard { keys: Arc::clone(&self.keys), rows }
+        WorkerRows { keys: Arc::clone(&self.keys), rows }
     }
 
     /// Every `of`-th row held out in the order of keys, from the `index`-th on.
@@ -73,26 +74,27 @@ impl Keys {
 
 /// The rows of one of the workers of a task, fixed for the fit.
 #[derive(Clone, Debug)]
-pub struct Shard {
+pub struct WorkerRows {
     keys: Arc<[u64]>,
     /// By key.
     rows: Vec<u32>,
 }
 
-impl Shard {
+impl WorkerRows {
     /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether the shard has no rows.
+    /// Returns true if there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// A hash of the rows' contents. It depends on their order only where that is the order of training, without `shuffle`.
+    /// A hash of the rows' contents. It depends on their order only without `shuffle`, when that is the order of
+    /// training.
     #[must_use]
     pub fn content(&self, shuffle: bool) -> u64 {
         let key = |row: u32| self.keys[row as usize];
@@ -128,8 +130,8 @@ impl Shard {
     }
 }
 
-/// Rows by key, by number where keys agree. The upper halves of the keys are sorted together with the rows as plain
-/// integers; the few rows that agree in them are sorted again.
+/// Sorts rows by key, and by number if keys are equal. The upper halves of the keys are sorted together with the rows
+/// as plain integers; the few rows with equal upper halves are sorted again.
 fn sorted(rows: &[u32], key: impl Fn(u32) -> u64) -> Vec<u32> {
     const LOWER: u64 = u32::MAX as u64;
     let mut packed: Vec<u64> =
@@ -146,29 +148,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn keys(hashes: Vec<u64>) -> Keys {
-        Keys::new(hashes, |_, _| false)
+    fn keys(hashes: Vec<u64>) -> RowKeys {
+        RowKeys::new(hashes, |_, _| false)
     }
 
-    fn contents(hashes: &[u64], shard: &Shard, seed: u64, epoch: u32) -> Vec<u64> {
-        shard.order(seed, epoch, true).iter().map(|&row| hashes[row as usize]).collect()
+    fn contents(hashes: &[u64], rows: &WorkerRows, seed: u64, epoch: u32) -> Vec<u64> {
+        rows.order(seed, epoch, true).iter().map(|&row| hashes[row as usize]).collect()
     }
 
     #[test]
     fn epochs_and_seeds_give_different_orders_and_the_same_one_gives_the_same() {
-        let shard = keys((0..1000).map(mix).collect()).shard(0, 1);
-        assert_eq!(shard.order(7, 3, true), shard.order(7, 3, true));
-        assert_ne!(shard.order(7, 3, true), shard.order(7, 4, true));
-        assert_ne!(shard.order(7, 3, true), shard.order(8, 3, true));
+        let rows = keys((0..1000).map(mix).collect()).worker_rows(0, 1);
+        assert_eq!(rows.order(7, 3, true), rows.order(7, 3, true));
+        assert_ne!(rows.order(7, 3, true), rows.order(7, 4, true));
+        assert_ne!(rows.order(7, 3, true), rows.order(8, 3, true));
     }
 
     #[test]
     fn without_shuffling_rows_are_trained_in_the_order_in_which_they_lie() {
         let keys = keys((0..1000).map(mix).collect());
         let whole: Vec<u32> = (0..1000).collect();
-        assert_eq!(keys.shard(0, 1).order(7, 3, false), whole);
-        assert_eq!(keys.shard(0, 1).order(8, 4, false), whole);
-        let half = keys.shard(1, 2).order(7, 0, false);
+        assert_eq!(keys.worker_rows(0, 1).order(7, 3, false), whole);
+        assert_eq!(keys.worker_rows(0, 1).order(8, 4, false), whole);
+        let half = keys.worker_rows(1, 2).order(7, 0, false);
         assert_eq!(half.len(), 500);
         assert!(half.is_sorted());
     }
@@ -177,7 +179,7 @@ mod tests {
     fn another_order_of_arrival_is_another_content_only_where_it_is_trained_in() {
         let forward: Vec<u64> = (0..20).map(mix).collect();
         let backward = forward.iter().rev().copied().collect();
-        let (one, other) = (keys(forward).shard(0, 1), keys(backward).shard(0, 1));
+        let (one, other) = (keys(forward).worker_rows(0, 1), keys(backward).worker_rows(0, 1));
         assert_eq!(one.content(true), other.content(true));
         assert_ne!(one.content(false), other.content(false));
         assert_eq!(one.content(false), one.clone().content(false));
@@ -186,7 +188,7 @@ mod tests {
     #[test]
     fn copies_of_a_row_are_spread_by_shuffling() {
         let hashes: Vec<u64> = (0..1000).map(|row| if row < 100 { 42 } else { mix(row) }).collect();
-        let order = keys(hashes).shard(0, 1).order(1, 0, true);
+        let order = keys(hashes).worker_rows(0, 1).order(1, 0, true);
         let copies_first = order[..500].iter().filter(|&&row| row < 100).count();
         assert!((25..75).contains(&copies_first), "{copies_first} of 100 copies in the first half");
     }
@@ -201,7 +203,7 @@ mod tests {
     fn more_workers_than_rows_leave_some_without_rows() {
         let keys = keys(vec![1, 2, 3]);
         assert_eq!(
-            (0..5).map(|index| keys.shard(index, 5).len()).collect::<Vec<_>>(),
+            (0..5).map(|index| keys.worker_rows(index, 5).len()).collect::<Vec<_>>(),
             [1, 1, 1, 0, 0]
         );
     }
@@ -217,7 +219,7 @@ mod tests {
             prop_assert_eq!(first.content(), second.content());
             let mut seen = 0;
             for index in 0..of {
-                let (one, other) = (first.shard(index, of), second.shard(index, of));
+                let (one, other) = (first.worker_rows(index, of), second.worker_rows(index, of));
                 prop_assert_eq!(one.content(true), other.content(true));
                 prop_assert_eq!(
                     contents(&arrived, &one, seed, epoch),

@@ -1,10 +1,10 @@
-//! Which rows a caller asks for.
+//! The rows that a caller selects.
 
 use std::ops::Range;
 
 use crate::error::DataError;
 
-/// Rows in the order in which a caller wants them.
+/// Selected rows in the caller's order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rows<'a> {
     /// These rows.
@@ -40,7 +40,7 @@ impl<'a> Rows<'a> {
         if self.len().checked_mul(size) != Some(out.len()) {
             let len = self.len();
             return Err(DataError::Internal(format!(
-                "room for {} values where {len} rows have {size} each",
+                "a buffer of {} values for {len} rows of {size} values each",
                 out.len()
             )));
         }

@@ -1,4 +1,4 @@
-//! The Arrow columns that a specification asks for.
+//! The Arrow columns of a specification.
 
 use arrow_schema::{DataType, Schema};
 use firesteel_core::spec::{
@@ -7,7 +7,7 @@ use firesteel_core::spec::{
 
 use crate::error::DataError;
 
-/// Checks a specification on its own, so that sizes can be trusted afterwards.
+/// Checks a specification, so that its sizes are valid afterwards.
 pub(crate) fn check_spec(spec: &DataSpec) -> Result<(), DataError> {
     let fault =
         |column: &str, problem: String| Err(DataError::Spec { column: column.to_owned(), problem });
@@ -59,13 +59,13 @@ pub(crate) fn check(schema: &Schema, spec: &DataSpec) -> Result<(), DataError> {
         )));
     }
     for (index, (field, column)) in found.iter().zip(&wanted).enumerate() {
-        if !column.kind.accepts(field.data_type()) {
+        if !column.expected.accepts(field.data_type()) {
             return Err(DataError::Schema(format!(
                 "field {index} '{}' for column '{}' has type {} where {} is expected",
                 field.name(),
                 column.name,
                 field.data_type(),
-                column.kind.describe(),
+                column.expected.describe(),
             )));
         }
     }
@@ -73,12 +73,12 @@ pub(crate) fn check(schema: &Schema, spec: &DataSpec) -> Result<(), DataError> {
 }
 
 /// One column that a stream must have.
-struct Wanted<'a> {
+struct ExpectedColumn<'a> {
     name: &'a str,
-    kind: Kind,
+    expected: ExpectedType,
 }
 
-enum Kind {
+enum ExpectedType {
     One(DataType),
     /// Boolean, or UInt8 of 0 and 1.
     Flag,
@@ -86,8 +86,8 @@ enum Kind {
     List(DataType),
 }
 
-impl Kind {
-    /// Whether a type is this one; names and nullability of list elements do not matter.
+impl ExpectedType {
+    /// Returns true if a type is this one; names and nullability of list elements do not matter.
     fn accepts(&self, found: &DataType) -> bool {
         match (self, found) {
             (Self::One(wanted), found) => wanted == found,
@@ -118,32 +118,37 @@ pub(crate) fn columns_of(input: &InputSpec) -> usize {
     }
 }
 
-fn columns(spec: &DataSpec) -> Vec<Wanted<'_>> {
+fn columns(spec: &DataSpec) -> Vec<ExpectedColumn<'_>> {
     let mut columns = Vec::new();
     for input in &spec.inputs {
         let name = input.column.as_str();
         match input.format {
-            InputFormat::Dense => {
-                columns.push(Wanted { name, kind: Kind::Fixed(element_type(input), input.size()) })
-            }
+            InputFormat::Dense => columns.push(ExpectedColumn {
+                name,
+                expected: ExpectedType::Fixed(element_type(input), input.size()),
+            }),
             InputFormat::Sparse => {
-                columns.push(Wanted { name, kind: Kind::List(DataType::Int32) });
-                columns.push(Wanted { name, kind: Kind::List(DataType::Float32) });
+                columns
+                    .push(ExpectedColumn { name, expected: ExpectedType::List(DataType::Int32) });
+                columns
+                    .push(ExpectedColumn { name, expected: ExpectedType::List(DataType::Float32) });
             }
         }
     }
     for label in &spec.labels {
         let kind = match label.kind {
-            LabelKind::Class { .. } | LabelKind::Values { size: 1 } => Kind::One(DataType::Float64),
-            LabelKind::Values { size } => Kind::Fixed(DataType::Float64, size),
+            LabelKind::Class { .. } | LabelKind::Values { size: 1 } => {
+                ExpectedType::One(DataType::Float64)
+            }
+            LabelKind::Values { size } => ExpectedType::Fixed(DataType::Float64, size),
         };
-        columns.push(Wanted { name: &label.column, kind });
+        columns.push(ExpectedColumn { name: &label.column, expected: kind });
     }
     if let Some(name) = &spec.weight {
-        columns.push(Wanted { name, kind: Kind::One(DataType::Float32) });
+        columns.push(ExpectedColumn { name, expected: ExpectedType::One(DataType::Float32) });
     }
     if let Some(ValidationSpec::Column { column: name }) = &spec.validation {
-        columns.push(Wanted { name, kind: Kind::Flag });
+        columns.push(ExpectedColumn { name, expected: ExpectedType::Flag });
     }
     columns
 }

@@ -7,16 +7,16 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Int32Type};
 use arrow_array::{Array, ArrayRef, Int32Array, ListArray};
 
-use crate::blocks::{Blocks, Footprint, Keeper, Writer};
-use crate::element::Element;
+use crate::blocks::{BlockStore, BlockUsage, Blocks, Writer};
+use crate::column_context::{ColumnContext, first_null};
 use crate::error::DataError;
 use crate::hash::combine_bytes;
 use crate::input::{Input, InputWriter, NotAnInteger};
 use crate::rows::Rows;
-use crate::source::{Source, first_null};
+use crate::stored_value::StoredValue;
 use crate::table::{Table, TableWriter};
 
-/// Sparse rows, wherever they lie.
+/// Sparse rows in any storage.
 pub(crate) trait Entries: Debug + Send + Sync {
     /// The indices and values of a row, equally many, the indices ascending and below the input's size.
     fn row(&self, row: usize) -> (&[i32], &[f32]);
@@ -70,28 +70,28 @@ impl<E: Entries> Input for Sparse<E> {
 
 /// The two columns of a sparse input in a record batch, checked.
 #[derive(Debug)]
-pub(crate) struct Slices<'a> {
+pub(crate) struct SparseSlices<'a> {
     indices: &'a [i32],
     index_offsets: &'a [i32],
     values: &'a [f32],
     value_offsets: &'a [i32],
 }
 
-impl<'a> Slices<'a> {
+impl<'a> SparseSlices<'a> {
     /// Checks nulls, lengths, the order and range of indices, and that values stay finite when scaled.
     pub(crate) fn new(
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         indices: &'a dyn Array,
         values: &'a dyn Array,
         size: usize,
         scale: f32,
     ) -> Result<Self, DataError> {
-        let (index_list, value_list) = (list(source, indices)?, list(source, values)?);
+        let (index_list, value_list) = (list(context, indices)?, list(context, values)?);
         let index_child: &Int32Array =
-            source.primitive::<Int32Type>(index_list.values().as_ref())?;
-        let value_child = source.primitive::<Float32Type>(value_list.values().as_ref())?;
-        no_null_entries(source, index_list)?;
-        no_null_entries(source, value_list)?;
+            context.primitive::<Int32Type>(index_list.values().as_ref())?;
+        let value_child = context.primitive::<Float32Type>(value_list.values().as_ref())?;
+        no_null_entries(context, index_list)?;
+        no_null_entries(context, value_list)?;
         let slices = Self {
             indices: index_child.values(),
             index_offsets: index_list.value_offsets(),
@@ -99,14 +99,14 @@ impl<'a> Slices<'a> {
             value_offsets: value_list.value_offsets(),
         };
         for row in 0..index_list.len() {
-            slices.check_row(source, row, size, scale)?;
+            slices.check_row(context, row, size, scale)?;
         }
         Ok(slices)
     }
 
     fn check_row(
         &self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         row: usize,
         size: usize,
         scale: f32,
@@ -115,13 +115,13 @@ impl<'a> Slices<'a> {
             entries(self.indices, self.index_offsets, row),
             entries(self.values, self.value_offsets, row),
         ) else {
-            return Err(source.malformed(format!(
+            return Err(context.malformed(format!(
                 "the list of row {row} of a batch lies outside of its entries"
             )));
         };
         if indices.len() != values.len() {
             let found = format!("{} indices and {} values", indices.len(), values.len());
-            return Err(source.fault(row, None, found, "as many indices as values"));
+            return Err(context.value_error(row, None, found, "as many indices as values"));
         }
         // Without an early exit the loop is vectorised.
         let descents = indices.windows(2).filter(|pair| pair[0] >= pair[1]).count();
@@ -134,7 +134,7 @@ impl<'a> Slices<'a> {
                 .find(|&i| outside(indices[i]) || (i > 0 && indices[i - 1] >= indices[i]));
             let position = wrong.unwrap_or_default();
             let allowed = format!("ascending indices from 0 to {}", size - 1);
-            return Err(source.fault(
+            return Err(context.value_error(
                 row,
                 Some(position),
                 format!("index {}", indices[position]),
@@ -144,22 +144,22 @@ impl<'a> Slices<'a> {
         if !f32::all_finite(values, scale)
             && let Some(entry) = values.iter().position(|value| !value.stays_finite(scale))
         {
-            return Err(source.not_finite(row, indices[entry] as usize, values[entry], scale));
+            return Err(context.not_finite(row, indices[entry] as usize, values[entry], scale));
         }
         Ok(())
     }
 }
 
-impl Entries for Slices<'_> {
+impl Entries for SparseSlices<'_> {
     fn row(&self, row: usize) -> (&[i32], &[f32]) {
         let indices = entries(self.indices, self.index_offsets, row).unwrap_or_default();
         (indices, entries(self.values, self.value_offsets, row).unwrap_or_default())
     }
 }
 
-fn list<'a>(source: &Source<'_>, array: &'a dyn Array) -> Result<&'a ListArray, DataError> {
-    source.no_nulls(array)?;
-    array.as_list_opt::<i32>().ok_or_else(|| source.wrong_type(array))
+fn list<'a>(context: &ColumnContext<'_>, array: &'a dyn Array) -> Result<&'a ListArray, DataError> {
+    context.no_nulls(array)?;
+    array.as_list_opt::<i32>().ok_or_else(|| context.wrong_type(array))
 }
 
 /// The entries of a row, if they lie within `all`.
@@ -169,23 +169,28 @@ fn entries<'a, T>(all: &'a [T], offsets: &[i32], row: usize) -> Option<&'a [T]> 
     all.get(start..end)
 }
 
-fn no_null_entries(source: &Source<'_>, list: &ListArray) -> Result<(), DataError> {
+fn no_null_entries(context: &ColumnContext<'_>, list: &ListArray) -> Result<(), DataError> {
     let nulls = list.values().nulls().filter(|nulls| nulls.null_count() > 0);
     for row in 0..nulls.map_or(0, |_| list.len()) {
         let offsets = &list.value_offsets()[row..row + 2];
         let start = usize::try_from(offsets[0]).unwrap_or_default();
         let length = usize::try_from(offsets[1]).unwrap_or_default().saturating_sub(start);
         if let Some(position) = first_null(nulls, start, length) {
-            return Err(source.fault(row, Some(position), "null", "values that are not null"));
+            return Err(context.value_error(
+                row,
+                Some(position),
+                "null",
+                "values that are not null",
+            ));
         }
     }
     Ok(())
 }
 
-/// Where a row's entries lie: block, start, length.
+/// The location of a row's entries: block, start, length.
 type Location = [u32; 3];
 
-/// Sparse rows in blocks. Indices and values lie at the same places of equal blocks.
+/// Sparse rows in blocks. The indices and values of a row have the same position in their blocks.
 #[derive(Debug)]
 pub(crate) struct Csr {
     indices: Blocks<i32>,
@@ -203,7 +208,7 @@ impl Entries for Csr {
     }
 }
 
-/// Takes the two columns of a sparse input of a stream.
+/// Writes the two columns of a sparse input of a stream.
 #[derive(Debug)]
 pub(crate) struct SparseWriter {
     indices: Writer<i32>,
@@ -224,18 +229,18 @@ impl SparseWriter {
 impl InputWriter for SparseWriter {
     fn append(
         &mut self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         columns: &[ArrayRef],
         hashes: &mut [u64],
-        keeper: &Keeper,
+        store: &BlockStore,
     ) -> Result<(), DataError> {
-        let slices = Slices::new(source, &columns[0], &columns[1], self.size, self.scale)?;
+        let slices = SparseSlices::new(context, &columns[0], &columns[1], self.size, self.scale)?;
         for (row, hash) in hashes.iter_mut().enumerate() {
             let (indices, values) = slices.row(row);
-            let place = self.indices.push(indices, keeper)?;
-            self.values.push(values, keeper)?;
+            let place = self.indices.push(indices, store)?;
+            self.values.push(values, store)?;
             let location: Location = [place.block as u32, place.start as u32, indices.len() as u32];
-            self.locations.extend(&location, keeper)?;
+            self.locations.extend(&location, store)?;
             *hash = combine_bytes(
                 combine_bytes(*hash, bytemuck::cast_slice(indices)),
                 bytemuck::cast_slice(values),
@@ -244,15 +249,17 @@ impl InputWriter for SparseWriter {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, keeper: &Keeper) -> Result<(Box<dyn Input>, Footprint), DataError> {
+    fn finish(
+        self: Box<Self>,
+        store: &BlockStore,
+    ) -> Result<(Box<dyn Input>, BlockUsage), DataError> {
         let csr = Csr {
-            indices: self.indices.finish(keeper)?,
-            values: self.values.finish(keeper)?,
-            locations: self.locations.finish(keeper)?,
+            indices: self.indices.finish(store)?,
+            values: self.values.finish(store)?,
+            locations: self.locations.finish(store)?,
         };
-        let footprint =
-            csr.indices.footprint() + csr.values.footprint() + csr.locations.footprint();
-        Ok((Box::new(Sparse::new(csr, self.size, self.scale)), footprint))
+        let usage = csr.indices.usage() + csr.values.usage() + csr.locations.usage();
+        Ok((Box::new(Sparse::new(csr, self.size, self.scale)), usage))
     }
 }
 

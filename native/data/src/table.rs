@@ -2,7 +2,7 @@
 
 use bytemuck::Pod;
 
-use crate::blocks::{Blocks, Footprint, Keeper, Writer};
+use crate::blocks::{BlockStore, BlockUsage, Blocks, Writer};
 use crate::error::DataError;
 
 /// Fills blocks with rows of equal width.
@@ -19,18 +19,18 @@ impl<T: Pod> TableWriter<T> {
     }
 
     /// Appends whole rows.
-    pub(crate) fn extend(&mut self, mut rows: &[T], keeper: &Keeper) -> Result<(), DataError> {
+    pub(crate) fn extend(&mut self, mut rows: &[T], store: &BlockStore) -> Result<(), DataError> {
         while !rows.is_empty() {
-            let (now, later) = rows.split_at(rows.len().min(self.writer.room()));
-            self.writer.push(now, keeper)?;
+            let (now, later) = rows.split_at(rows.len().min(self.writer.free_items()));
+            self.writer.push(now, store)?;
             rows = later;
         }
         Ok(())
     }
 
-    pub(crate) fn finish(self, keeper: &Keeper) -> Result<Table<T>, DataError> {
+    pub(crate) fn finish(self, store: &BlockStore) -> Result<Table<T>, DataError> {
         let shift = Writer::<T>::rows_per_block(self.width).ilog2();
-        Ok(Table { blocks: self.writer.finish(keeper)?, width: self.width, shift })
+        Ok(Table { blocks: self.writer.finish(store)?, width: self.width, shift })
     }
 }
 
@@ -50,8 +50,8 @@ impl<T: Pod> Table<T> {
         &self.blocks.items(row >> self.shift)[first * self.width..(first + count) * self.width]
     }
 
-    pub(crate) fn footprint(&self) -> Footprint {
-        self.blocks.footprint()
+    pub(crate) fn usage(&self) -> BlockUsage {
+        self.blocks.usage()
     }
 }
 
@@ -64,17 +64,17 @@ mod tests {
     use crate::budget::CacheBudget;
     use firesteel_core::{Coded, ErrorCode};
 
-    fn keeper(bytes: u64, directories: &[PathBuf]) -> Keeper {
-        Keeper { budget: CacheBudget::shared(bytes), directories: directories.to_vec() }
+    fn store(bytes: u64, directories: &[PathBuf]) -> BlockStore {
+        BlockStore { budget: CacheBudget::shared(bytes), directories: directories.to_vec() }
     }
 
-    fn table(rows: usize, width: usize, keeper: &Keeper) -> Result<Table<u32>, DataError> {
+    fn table(rows: usize, width: usize, store: &BlockStore) -> Result<Table<u32>, DataError> {
         let mut writer = TableWriter::new(width);
         for row in 0..rows {
             let row: Vec<u32> = (0..width).map(|i| (row * width + i) as u32).collect();
-            writer.extend(&row, keeper)?;
+            writer.extend(&row, store)?;
         }
-        writer.finish(keeper)
+        writer.finish(store)
     }
 
     fn check(table: &Table<u32>, rows: usize, width: usize) {
@@ -92,13 +92,13 @@ mod tests {
 
     #[test]
     fn a_small_table_takes_exactly_its_bytes() {
-        let keeper = keeper(1 << 20, &[]);
-        let table = table(100, 7, &keeper).unwrap();
+        let store = store(1 << 20, &[]);
+        let table = table(100, 7, &store).unwrap();
         check(&table, 100, 7);
-        assert_eq!(table.footprint(), Footprint { memory: 2800, spilled: 0 });
-        assert_eq!(keeper.budget.used(), 2800);
+        assert_eq!(table.usage(), BlockUsage { memory: 2800, spilled: 0 });
+        assert_eq!(store.budget.used(), 2800);
         drop(table);
-        assert_eq!(keeper.budget.used(), 0);
+        assert_eq!(store.budget.used(), 0);
     }
 
     #[test]
@@ -106,35 +106,31 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (rows, width) = (50_000, 100);
         for limit in [u64::MAX, 0, 10 << 20] {
-            let keeper = keeper(limit, &[directory.path().to_path_buf()]);
-            let table = table(rows, width, &keeper).unwrap();
+            let store = store(limit, &[directory.path().to_path_buf()]);
+            let table = table(rows, width, &store).unwrap();
             check(&table, rows, width);
-            let footprint = table.footprint();
-            assert_eq!(footprint.memory, keeper.budget.used());
-            assert_eq!(
-                footprint.memory + footprint.spilled,
-                (rows * width * 4) as u64,
-                "limit {limit}"
-            );
-            assert_eq!(footprint.spilled == 0, limit == u64::MAX);
-            assert_eq!(footprint.memory == 0, limit == 0);
-            assert!(footprint.memory <= limit);
+            let usage = table.usage();
+            assert_eq!(usage.memory, store.budget.used());
+            assert_eq!(usage.memory + usage.spilled, (rows * width * 4) as u64, "limit {limit}");
+            assert_eq!(usage.spilled == 0, limit == u64::MAX);
+            assert_eq!(usage.memory == 0, limit == 0);
+            assert!(usage.memory <= limit);
             assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
             drop(table);
-            assert_eq!(keeper.budget.used(), 0);
+            assert_eq!(store.budget.used(), 0);
         }
     }
 
     #[test]
     fn a_row_larger_than_a_block_has_a_block_of_its_own() {
-        let keeper = keeper(u64::MAX, &[]);
+        let store = store(u64::MAX, &[]);
         let width = BLOCK_BYTES / 4 + 5;
-        check(&table(3, width, &keeper).unwrap(), 3, width);
+        check(&table(3, width, &store).unwrap(), 3, width);
     }
 
     #[test]
     fn without_room_and_directories_the_error_names_the_limit() {
-        let error = table(10, 10, &keeper(5, &[])).unwrap_err();
+        let error = table(10, 10, &store(5, &[])).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Memory);
         assert!(
             error.to_string().contains("the 5 bytes of spark.firesteel.cache.memory"),
@@ -146,9 +142,9 @@ mod tests {
     fn a_directory_that_fails_is_passed_over_and_named_if_all_fail() {
         let directory = tempfile::tempdir().unwrap();
         let gone = directory.path().join("gone");
-        let some = keeper(0, &[gone.clone(), directory.path().to_path_buf()]);
+        let some = store(0, &[gone.clone(), directory.path().to_path_buf()]);
         check(&table(10, 10, &some).unwrap(), 10, 10);
-        let error = table(10, 10, &keeper(0, std::slice::from_ref(&gone))).unwrap_err();
+        let error = table(10, 10, &store(0, std::slice::from_ref(&gone))).unwrap_err();
         assert_eq!(error.code(), ErrorCode::Io);
         assert!(error.to_string().contains(&*gone.to_string_lossy()), "{error}");
     }

@@ -1,22 +1,23 @@
-//! Which rows are held out for validation.
+//! The choice of rows held out for validation.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt8Type;
 use arrow_array::{Array, BooleanArray};
 use firesteel_core::spec::ValidationSpec;
 
+use crate::column_context::ColumnContext;
 use crate::error::DataError;
 use crate::hash::{combine, mix};
-use crate::source::Source;
 
-/// Decides which rows are held out.
+/// The rule by which rows are held out.
 #[derive(Debug)]
 pub(crate) enum HoldOut {
-    /// None.
+    /// No rows.
     Nothing,
-    /// Those that are marked.
+    /// The marked rows.
     Marked(Vec<bool>),
-    /// Those whose salted hash is below a limit: a decision by a row's content alone, which copies of the row share.
+    /// The rows whose salted hash is below a limit: the decision depends on a row's content alone, so copies of a row
+    /// share it.
     Share { limit: u64, salt: u64 },
 }
 
@@ -26,7 +27,7 @@ impl HoldOut {
             None => Self::Nothing,
             Some(ValidationSpec::Column { .. }) => Self::Marked(Vec::new()),
             Some(&ValidationSpec::Fraction { fraction, seed }) => {
-                // The order of an epoch is salted in another way, so that it does not follow this one.
+                // The order of an epoch has another salt, so that it does not follow this choice.
                 let (limit, salt) = (fraction * 2.0_f64.powi(64), mix(!mix(seed)));
                 Self::Share { limit: limit as u64, salt }
             }
@@ -36,18 +37,18 @@ impl HoldOut {
     /// Takes the marks of a record batch and adds them to the hashes of their rows.
     pub(crate) fn append(
         &mut self,
-        source: &Source<'_>,
+        context: &ColumnContext<'_>,
         array: &dyn Array,
         hashes: &mut [u64],
     ) -> Result<(), DataError> {
         let Self::Marked(marks) = self else { return Ok(()) };
         let first = marks.len();
         if let Some(array) = array.as_boolean_opt() {
-            append_booleans(marks, source, array)?;
+            append_booleans(marks, context, array)?;
         } else {
-            let bytes = source.values::<UInt8Type>(array)?;
+            let bytes = context.values::<UInt8Type>(array)?;
             if let Some(row) = bytes.iter().position(|&byte| byte > 1) {
-                return Err(source.fault(row, None, bytes[row].to_string(), "0 and 1"));
+                return Err(context.value_error(row, None, bytes[row].to_string(), "0 and 1"));
             }
             marks.extend(bytes.iter().map(|&byte| byte == 1));
         }
@@ -57,8 +58,8 @@ impl HoldOut {
         Ok(())
     }
 
-    /// Whether a row is held out; `hash` is that of its content.
-    pub(crate) fn holds(&self, row: usize, hash: u64) -> bool {
+    /// Returns true if a row is held out; `hash` is the hash of its content.
+    pub(crate) fn is_held_out(&self, row: usize, hash: u64) -> bool {
         match self {
             Self::Nothing => false,
             Self::Marked(marks) => marks.get(row).copied().unwrap_or(false),
@@ -69,10 +70,10 @@ impl HoldOut {
 
 fn append_booleans(
     marks: &mut Vec<bool>,
-    source: &Source<'_>,
+    context: &ColumnContext<'_>,
     array: &BooleanArray,
 ) -> Result<(), DataError> {
-    source.no_nulls(array)?;
+    context.no_nulls(array)?;
     marks.extend(array.values().iter());
     Ok(())
 }
@@ -107,7 +108,7 @@ mod tests {
     fn split(partition: &Partition, workers: u32) -> (Vec<f32>, Vec<f32>) {
         let (mut trained, mut held_out) = (Vec::new(), Vec::new());
         for worker in 0..workers {
-            trained.extend(partition.shard(worker, workers).unwrap().order(3, 1, true));
+            trained.extend(partition.worker_rows(worker, workers).unwrap().order(3, 1, true));
             held_out.extend(partition.held_out(worker, workers).unwrap());
         }
         assert_eq!(trained.len(), partition.rows_to_train());

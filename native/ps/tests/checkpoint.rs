@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use firesteel_core::optimizer;
 use firesteel_core::spec::{OptimizerSpec, ServerSpec, StrategySpec};
-use firesteel_core::strategy::{self, Rhythm, Window};
+use firesteel_core::strategy::{self, CommitSchedule, WindowSummary};
 use firesteel_core::{
     Coded, Commit, ErrorCode, Position, Registration, Save, Span, Strategy, WorkerId,
 };
@@ -111,9 +111,9 @@ fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
             break;
         }
         let first = peer.position;
-        let length = match strategy.rhythm() {
-            Rhythm::Window(length) | Rhythm::Round(length) => length.get(),
-            Rhythm::Save => u32::MAX,
+        let length = match strategy.commit_schedule() {
+            CommitSchedule::Window(length) | CommitSchedule::Round(length) => length.get(),
+            CommitSchedule::Save => u32::MAX,
         };
         let batches = length.min(registered.batches - first.batch);
         for batch in first.batch..first.batch + batches {
@@ -130,11 +130,11 @@ fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
                     peer.pull();
                     rule.receive(&peer.center, &mut replica);
                 }
-                rule.commit(&mut replica, Window { batches, learning_rate: RATE }, message);
+                rule.commit(&mut replica, WindowSummary { batches, learning_rate: RATE }, message);
             },
             &mut message,
         );
-        if !strategy.pulls_first() && strategy.rhythm() != Rhythm::Save {
+        if !strategy.pulls_first() && strategy.commit_schedule() != CommitSchedule::Save {
             rule.receive(&peer.center, &mut replica);
         }
     }
@@ -156,15 +156,15 @@ fn finish_window(
     let span = Span { start: peer.position, batches, rows: 10 * u64::from(batches) };
     let sequence = peer.sequence + 1;
     let window = Commit { sequence, message, buffers: &given, span, tally: TALLY };
-    match strategy.rhythm() {
-        Rhythm::Round(_) => {
+    match strategy.commit_schedule() {
+        CommitSchedule::Round(_) => {
             peer.channel.contribute(&window).unwrap();
             peer.channel.close_round(&mut peer.center, &mut peer.buffers).unwrap();
         }
-        Rhythm::Window(_) => {
+        CommitSchedule::Window(_) => {
             peer.channel.exchange(&window, &mut peer.center, &mut peer.buffers).unwrap();
         }
-        Rhythm::Save => {
+        CommitSchedule::Save => {
             let save = Save { sequence, replica: message, buffers: &given, span, tally: TALLY };
             peer.channel.save(&save).unwrap();
         }
@@ -453,7 +453,7 @@ fn a_checkpoint_of_another_fit_is_refused_and_says_of_which() {
     refused(&other, SMALL, "'downpour'");
     let mut other = spec.clone();
     other.strategy.server_optimizer = Some(server_optimizers()[1]);
-    refused(&other, SMALL, "stripe 0: a state of another rule");
+    refused(&other, SMALL, "stripe 0: the state belongs to another rule");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use std::thread;
 use std::time::Duration;
 
-use firesteel_core::judge::StopReason;
+use firesteel_core::epoch_monitor::StopReason;
 use firesteel_core::{Answer, Assignment, Coded, ErrorCode};
 use firesteel_ps::Server;
 use serde_json::json;
@@ -200,7 +200,7 @@ fn controls_that_do_not_fit_are_refused_on_the_driver() {
     assert_eq!(error.code(), ErrorCode::InvalidSpec);
     assert_eq!(
         error.to_string(),
-        "option 'metrics' asks for mse, which needs numbers; label 'y' holds 2 classes"
+        "option 'metrics' contains mse, which needs numbers; label 'y' holds 2 classes"
     );
 }
 

@@ -5,7 +5,8 @@
 use std::num::NonZeroU32;
 
 use firesteel_core::strategy::{
-    CommitContext, CommitRule, Displacement, Rhythm, ServerRule, Strategy, Window, WorkerRule,
+    CommitContext, CommitRule, CommitSchedule, Displacement, ServerRule, Strategy, WindowSummary,
+    WorkerRule,
 };
 use firesteel_ps::replay::replay_with;
 use serde_json::{Value, json};
@@ -23,8 +24,8 @@ impl Strategy for SignSgd {
         "signsgd"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Window(self.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Window(self.window)
     }
 
     fn worker(&self, parameters: usize, _workers: u32) -> Box<dyn WorkerRule> {
@@ -43,7 +44,7 @@ impl WorkerRule for Voter {
         self.0.start(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], _: WindowSummary, message: &mut [f32]) {
         self.0.take(replica, 1.0, message);
         for d in message {
             *d = if *d == 0.0 { 0.0 } else { d.signum() };

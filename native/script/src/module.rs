@@ -1,5 +1,5 @@
 //! A TorchScript module, over `script.cpp`.
-#![allow(unsafe_code)] // calls into C++
+#![expect(unsafe_code, reason = "calls into C++")]
 
 use std::ffi::{CStr, c_char, c_void};
 use std::marker::PhantomData;
@@ -14,34 +14,34 @@ use crate::error::ScriptError;
 pub struct Module {
     script: NonNull<c_void>,
     slots: Vec<Slot>,
-    listed: Vec<Listed>,
-    endings: Vec<Option<Ending>>,
-    /// It may move to another thread, but two must not use it at once.
+    parameter_list_modules: Vec<ParameterListModule>,
+    final_activations: Vec<Option<FinalActivation>>,
+    /// A module may move to another thread, but two threads must not use it at once.
     not_sync: PhantomData<*const ()>,
 }
 
-/// The place of one tensor of a module.
+/// The slot of one tensor of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// The tensor's name in `state_dict`, such as `layers.0.weight`.
     pub name: String,
-    /// Whether it is a parameter, not a buffer.
+    /// True for a parameter, false for a buffer.
     pub parameter: bool,
 }
 
-/// A module inside that computes with a list of its parameters: one of PyTorch's recurrent layers. A tensor that is put into
-/// one of its places does not reach that list.
+/// A submodule that computes with a list of its parameters: one of PyTorch's recurrent layers. A tensor that replaces
+/// one of its parameters does not reach that list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ParameterListModule {
     /// Its name, such as `encoder.memory`; empty for the whole module.
     pub name: String,
     /// Its class, such as `LSTM`.
     pub kind: String,
 }
 
-/// The activation that an output of a module comes from.
+/// The activation that produces an output of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum FinalActivation {
     /// The logistic function.
     Sigmoid,
     /// Softmax.
@@ -50,7 +50,7 @@ pub enum Ending {
     LogSoftmax,
 }
 
-impl Ending {
+impl FinalActivation {
     fn read(name: &str) -> Option<Self> {
         match name {
             "sigmoid" => Some(Self::Sigmoid),
@@ -68,7 +68,7 @@ impl Module {
     /// Loads a module from the bytes of an archive that `torch.jit.save` wrote, onto the CPU.
     ///
     /// # Errors
-    /// [`ScriptError`] where the bytes are none.
+    /// [`ScriptError`] if the bytes are not a module.
     pub fn load(archive: &[u8]) -> Result<Self, ScriptError> {
         let mut script = null_mut();
         // SAFETY: the bytes are readable for the call, and `script` is written only where there is no error.
@@ -79,8 +79,8 @@ impl Module {
         let mut module = Self {
             script,
             slots: Vec::new(),
-            listed: Vec::new(),
-            endings: Vec::new(),
+            parameter_list_modules: Vec::new(),
+            final_activations: Vec::new(),
             not_sync: PhantomData,
         };
         let script = script.as_ptr();
@@ -93,41 +93,44 @@ impl Module {
                 });
             }
             for index in 0..firesteel_script_listed_count(script) {
-                module.listed.push(Listed {
+                module.parameter_list_modules.push(ParameterListModule {
                     name: owned(firesteel_script_listed_name(script, index)),
                     kind: owned(firesteel_script_listed_kind(script, index)),
                 });
             }
             for index in 0..firesteel_script_ending_count(script) {
-                module.endings.push(Ending::read(&owned(firesteel_script_ending(script, index))));
+                module
+                    .final_activations
+                    .push(FinalActivation::read(&owned(firesteel_script_ending(script, index))));
             }
         }
         Ok(module)
     }
 
-    /// The places of its tensors in the order of `state_dict`. A tensor that several names share is in several places.
+    /// Returns the slots of its tensors in the order of `state_dict`. A tensor that several names share has several
+    /// slots.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
-    /// The modules inside that compute with a list of their parameters.
+    /// Returns the submodules that compute with a list of their parameters.
     #[must_use]
-    pub fn listed(&self) -> &[Listed] {
-        &self.listed
+    pub fn parameter_list_modules(&self) -> &[ParameterListModule] {
+        &self.parameter_list_modules
     }
 
-    /// The activation that each tensor of what `forward` returns comes from, whether a module inside or a function applies it;
-    /// none where the code does not tell, such as for a tuple that another function makes.
+    /// Returns the activation that produces each tensor of `forward`'s result, applied by a submodule or a function;
+    /// `None` if the code does not show it, such as for a tuple that another function makes.
     #[must_use]
-    pub fn endings(&self) -> &[Option<Ending>] {
-        &self.endings
+    pub fn final_activations(&self) -> &[Option<FinalActivation>] {
+        &self.final_activations
     }
 
-    /// The tensor that is in a place now; it shares the module's memory.
+    /// Returns the current tensor of a slot; it shares the module's memory.
     ///
     /// # Errors
-    /// [`ScriptError`] where there is no such place.
+    /// [`ScriptError`] if there is no such slot.
     pub fn tensor(&self, slot: usize) -> Result<Tensor, ScriptError> {
         self.check_slot(slot)?;
         let mut tensor = null_mut();
@@ -138,29 +141,29 @@ impl Module {
         }
     }
 
-    /// Puts this tensor, not a copy of it, in a place: the module computes with it from now on.
+    /// Replaces the tensor of a slot, without a copy: the module computes with it from now on.
     ///
     /// # Errors
-    /// [`ScriptError`] where there is no such place.
+    /// [`ScriptError`] if there is no such slot.
     pub fn set_tensor(&self, slot: usize, tensor: &Tensor) -> Result<(), ScriptError> {
         self.check_slot(slot)?;
         // SAFETY: the place exists, and the module takes a reference of its own.
         check(unsafe { firesteel_script_set(self.script.as_ptr(), slot, tensor.as_ptr().cast()) })
     }
 
-    /// Switches it and all modules inside to training mode, or to evaluation mode.
+    /// Switches the module and all submodules to training or evaluation mode.
     ///
     /// # Errors
-    /// [`ScriptError`] where the module refuses.
+    /// [`ScriptError`] if the module fails.
     pub fn set_training(&self, training: bool) -> Result<(), ScriptError> {
         // SAFETY: the module is alive.
         check(unsafe { firesteel_script_train(self.script.as_ptr(), training) })
     }
 
-    /// What its `forward` gives: one tensor, or those of a tuple or a list.
+    /// Runs `forward` and returns its results: one tensor, or those of a tuple or a list.
     ///
     /// # Errors
-    /// [`ScriptError`] where it fails or gives something else.
+    /// [`ScriptError`] if it fails or returns anything else.
     pub fn forward(&self, inputs: &[&Tensor]) -> Result<Vec<Tensor>, ScriptError> {
         let inputs: Vec<*const c_void> = inputs.iter().map(|input| input.as_ptr().cast()).collect();
         let (mut outputs, mut count) = (null_mut(), 0);
@@ -197,7 +200,7 @@ impl Drop for Module {
     }
 }
 
-/// A copy of a text.
+/// Copies a text of C++.
 ///
 /// # Safety
 /// It ends with 0 and lives for the call.
@@ -206,7 +209,7 @@ unsafe fn owned(text: *const c_char) -> String {
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
-/// The failure that a call gave, if it did.
+/// Converts the failure text of a call to an error.
 fn check(text: *mut c_char) -> Result<(), ScriptError> {
     if text.is_null() {
         return Ok(());

@@ -1,5 +1,5 @@
-// A TorchScript module and the places of its tensors, for module.rs. Nothing is thrown: a failure is a text, which its
-// receiver frees.
+// A TorchScript module and the slots of its tensors, for module.rs. No function throws: it returns the text of a failure,
+// which the caller frees.
 
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/ir.h>
@@ -20,7 +20,7 @@ namespace {
 
 using torch::jit::IValue;
 
-// One tensor of the module: an attribute of it or of a module inside.
+// One tensor of the module: an attribute of the module or of a submodule.
 struct Slot {
   std::string name;
   bool parameter;
@@ -28,7 +28,7 @@ struct Slot {
   size_t index;
 };
 
-// A module whose parameters are also in a list, which it computes with: PyTorch's recurrent layers.
+// A submodule that computes with a list of its parameters: one of PyTorch's recurrent layers.
 struct Listed {
   std::string name;
   std::string kind;
@@ -38,11 +38,11 @@ struct Script {
   torch::jit::Module module;
   std::vector<Slot> slots;
   std::vector<Listed> listed;
-  // The last operation of each tensor that forward returns; empty where it is none of those that `last` knows.
+  // The last operation of each tensor that forward returns; empty unless `last` knows it.
   std::vector<std::string> endings;
 };
 
-// The tensors in the order of state_dict: a module's parameters, its buffers, then those of the modules inside.
+// The tensors in the order of state_dict: a module's parameters, its buffers, then those of the submodules.
 void collect(const torch::jit::Module& module, const std::string& prefix, std::vector<Slot>& slots) {
   const auto type = module.type();
   const auto object = module._ivalue();
@@ -81,7 +81,7 @@ void find_lists(const torch::jit::Module& module, const std::string& name, std::
     const IValue value = object->getSlot(index);
     if (value.isTensorList()) {
       for (const at::Tensor& tensor : value.toTensorVector()) {
-        // A frozen one is meant to stay as it is.
+        // A frozen parameter stays as it is.
         listed = listed || (tensor.requires_grad() && is_slot(tensor));
       }
     }
@@ -98,7 +98,7 @@ void find_lists(const torch::jit::Module& module, const std::string& name, std::
   }
 }
 
-// The activation that a value comes from, seen through what only moves values; empty if there is none.
+// The activation that produced a value, seen through operations that only move values; empty if there is none.
 std::string ending(const torch::jit::Value* value) {
   const torch::jit::Node* node = value->node();
   const std::string kind = node->kind().toQualString();
@@ -133,7 +133,7 @@ std::string ending(const torch::jit::Value* value) {
   return "";
 }
 
-// The activation that each tensor of what forward returns comes from.
+// The activation that produced each tensor of forward's result.
 std::vector<std::string> endings(const torch::jit::Module& module) {
   const auto graph = module.get_method("forward").graph()->copy();
   torch::jit::Inline(*graph);
@@ -151,7 +151,7 @@ std::vector<std::string> endings(const torch::jit::Module& module) {
   return found;
 }
 
-// The tensors of what a module gives: one, or a tuple or list of them.
+// The tensors of a module's result: one, or a tuple or list of them.
 std::vector<at::Tensor> tensors(const IValue& value) {
   if (value.isTensor()) {
     return {value.toTensor()};
@@ -243,7 +243,7 @@ const char* firesteel_script_ending(const Script* script, size_t index) {
   return script->endings[index].c_str();
 }
 
-// A new reference to the tensor that is in this place now.
+// Returns a new reference to the current tensor of a slot.
 char* firesteel_script_get(const Script* script, size_t index, at::Tensor** tensor) {
   return guarded([&] {
     const Slot& slot = script->slots[index];
@@ -251,7 +251,7 @@ char* firesteel_script_get(const Script* script, size_t index, at::Tensor** tens
   });
 }
 
-// Puts a tensor itself, not a copy, in this place.
+// Sets the tensor of a slot, without a copy.
 char* firesteel_script_set(Script* script, size_t index, const at::Tensor* tensor) {
   return guarded([&] {
     const Slot& slot = script->slots[index];
@@ -263,7 +263,7 @@ char* firesteel_script_train(Script* script, bool on) {
   return guarded([&] { script->module.train(on); });
 }
 
-// Runs `forward`; gives new references to what it gives, in an array for `firesteel_script_free_outputs`.
+// Runs `forward`; returns new references to its results, in an array for `firesteel_script_free_outputs`.
 char* firesteel_script_forward(
     Script* script, const at::Tensor* const* inputs, size_t count, at::Tensor*** outputs, size_t* output_count) {
   return guarded([&] {

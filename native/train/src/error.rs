@@ -1,4 +1,4 @@
-//! What can go wrong while a network is checked, trained or asked for predictions.
+//! The errors of checking, training and prediction.
 
 use firesteel_core::optimizer::OptimizerError;
 use firesteel_core::spec::ControlError;
@@ -30,7 +30,7 @@ pub enum TrainError {
         layer: String,
         /// Its type.
         op: String,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The data cannot be read or holds a value that the network cannot take.
@@ -41,9 +41,9 @@ pub enum TrainError {
         "worker {worker}: {what} in epoch {epoch}, mini-batch {batch}; lower the learning rate or scale the features"
     )]
     Diverged {
-        /// The worker that met it.
+        /// The worker.
         worker: WorkerId,
-        /// What became what, such as `the loss became NaN`.
+        /// The value that diverged, such as `the loss became NaN`.
         what: String,
         /// The epoch, counted from 1.
         epoch: u32,

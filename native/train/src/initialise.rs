@@ -1,12 +1,13 @@
-//! The first weights of a network.
+//! The weights that a network starts from.
 
 use firesteel_core::spec::{DataSpec, NetworkDocument};
-use firesteel_core::{Buffers, ParamLayout};
+use firesteel_core::{BufferKind, Buffers, ParamLayout};
 
-use crate::definition::define_over;
+use crate::build::{define, define_over};
 use crate::error::TrainError;
+use crate::weights::{weights_from_bytes, weights_to_bytes};
 
-/// The layout of a network over these columns.
+/// Returns the layout of a network over these columns.
 ///
 /// # Errors
 /// As [`inspect()`](crate::inspect()).
@@ -14,8 +15,8 @@ pub fn layout(network: &NetworkDocument, data: &DataSpec) -> Result<ParamLayout,
     Ok(define_over(network, data)?.layout().clone())
 }
 
-/// The layout of a network over these columns, and its first parameters and buffers: those of a TorchScript module as it
-/// was saved, those of layers drawn from PyTorch's distributions.
+/// Returns the layout of a network over these columns and its initial parameters and buffers: the saved ones of a
+/// TorchScript module; for layers, values drawn from PyTorch's distributions.
 ///
 /// Each tensor of a layer has its own stream of the seed, named by the tensor: the same seed gives the same weights on every
 /// machine, and a layer keeps its weights when another one is added.
@@ -32,9 +33,61 @@ pub fn initialise(
     Ok((definition.layout().clone(), parameters, buffers))
 }
 
+/// Returns the safetensors file of a network with all weights 0, whose predictions are the same for every row: the
+/// model of a failed fit in a search that goes on.
+///
+/// # Errors
+/// As [`inspect`](crate::inspect()).
+pub fn zero_weights(
+    network: &NetworkDocument,
+    inputs: &[(impl AsRef<str>, Vec<usize>)],
+) -> Result<Vec<u8>, TrainError> {
+    let shapes: Vec<(&str, &[usize])> =
+        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
+    let definition = define(network, &shapes)?;
+    let layout = definition.layout();
+    let buffers = Buffers {
+        floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
+        integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
+    };
+    weights_to_bytes(layout, &vec![0.0; layout.parameters()], &buffers)
+}
+
+/// Checks that a safetensors file holds finite weights for exactly the tensors of a network with these input shapes (of
+/// one row), to start training from.
+///
+/// # Errors
+/// As [`weights_from_bytes`] and [`inspect`](crate::inspect()); [`TrainError::Weights`] naming the tensor that is not finite.
+pub fn check_weights(
+    network: &NetworkDocument,
+    inputs: &[(impl AsRef<str>, Vec<usize>)],
+    bytes: &[u8],
+) -> Result<(), TrainError> {
+    let shapes: Vec<(&str, &[usize])> =
+        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
+    let definition = define(network, &shapes)?;
+    let layout = definition.layout();
+    let (parameters, buffers) = weights_from_bytes(bytes, layout)?;
+    for entry in layout.entries() {
+        let flat = match entry.kind {
+            BufferKind::Parameter => &parameters,
+            BufferKind::FloatBuffer => &buffers.floats,
+            BufferKind::IntegerBuffer => continue,
+        };
+        let values = &flat[entry.offset..entry.offset + entry.len];
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(TrainError::Weights(format!(
+                "tensor '{}' of the weights holds {value}; allowed are finite numbers",
+                entry.name
+            )));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use firesteel_core::Element;
+    use firesteel_core::BufferKind;
     use firesteel_core::spec::{
         ElementType, InputFormat, InputSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec,
     };
@@ -76,7 +129,7 @@ mod tests {
             initialise(&chain(&[("it", op, args)]), &data(shape), 3).unwrap();
         let entry =
             layout.entries().iter().find(|entry| entry.name == format!("it.{name}")).unwrap();
-        let flat = if entry.element == Element::Parameter { parameters } else { buffers.floats };
+        let flat = if entry.kind == BufferKind::Parameter { parameters } else { buffers.floats };
         flat[entry.offset..entry.offset + entry.len].to_vec()
     }
 
@@ -121,5 +174,32 @@ mod tests {
         let long = of(&long, 1);
         assert_eq!(long[..12], of(&short, 1));
         assert_ne!(long[..12], long[12..], "layers of one shape differ");
+    }
+
+    #[test]
+    fn training_starts_only_from_finite_weights() {
+        let network: NetworkDocument = serde_json::from_value(serde_json::json!({
+            "format": "firesteel.network/1",
+            "inputs": ["x"],
+            "nodes": [{"name": "0", "op": "Linear", "inputs": ["x"], "args": {"out_features": 1}},
+                {"name": "1", "op": "BatchNorm1d", "inputs": ["0"]}],
+            "outputs": ["1"],
+        }))
+        .unwrap();
+        let inputs = [("x", vec![2])];
+        let layout = define(&network, &[("x", &[2])]).unwrap().layout().clone();
+        let check = |parameters: &[f32], floats: &[f32]| {
+            let buffers = Buffers { floats: floats.to_vec(), integers: vec![7] };
+            let bytes = weights_to_bytes(&layout, parameters, &buffers).unwrap();
+            check_weights(&network, &inputs, &bytes).map_err(|error| error.to_string())
+        };
+        assert_eq!(check(&[1.0; 5], &[0.5; 2]), Ok(()));
+        let refused = |tensor, value| {
+            Err(format!(
+                "tensor '{tensor}' of the weights holds {value}; allowed are finite numbers"
+            ))
+        };
+        assert_eq!(check(&[1.0, f32::NAN, 1.0, 1.0, 1.0], &[0.5; 2]), refused("0.weight", "NaN"));
+        assert_eq!(check(&[1.0; 5], &[0.5, f32::INFINITY]), refused("1.running_var", "inf"));
     }
 }

@@ -1,38 +1,37 @@
-//! Neural networks over flat buffers, trained and asked for predictions with libtorch.
+//! Neural networks over flat buffers: training and prediction with libtorch.
 //!
-//! A [`NetworkDocument`](firesteel_core::spec::NetworkDocument) becomes a graph of layers or a TorchScript module whose shapes
-//! are known ([`inspect()`]), its parameters one flat buffer ([`initialise()`]), and this a network that trains
-//! ([`Worker`]) or predicts ([`Predictor`]).
+//! A [`NetworkDocument`](firesteel_core::spec::NetworkDocument) becomes a graph of layers or a TorchScript module with
+//! known shapes ([`inspect()`]). Its parameters lie in one flat buffer ([`initialise()`]), over which a network trains
+//! ([`TaskTrainer`]) or predicts ([`Predictor`]).
 //!
-//! Everything that computes runs on the calling thread, with denormals flushed and libtorch's threads set for the length of
+//! All computation runs on the calling thread, with denormals flushed and libtorch's threads set for the duration of
 //! the call.
 
-mod definition;
+mod build;
 pub mod error;
 mod graph;
 mod initialise;
-pub mod inspect;
+mod input_column;
+mod inspect;
 mod loss;
+pub mod model;
 mod network;
 mod predictor;
 mod random;
 mod raw;
 mod script;
-mod source;
+mod task;
 mod torch;
 mod weights;
-mod worker;
 
 pub use error::TrainError;
-pub use initialise::{initialise, layout};
-pub use inspect::{Inspection, inspect};
+pub use initialise::{check_weights, initialise, layout, zero_weights};
+pub use inspect::inspect;
 pub use loss::check_losses;
+pub use model::{Inspection, Weights};
 pub use network::DeadUnits;
 pub use predictor::{LoadedWeights, Predictor};
-pub use weights::{
-    Weights, check_weights, members_from_bytes, members_to_bytes, weights_from_bytes,
-    weights_to_bytes, zero_weights,
+pub use task::{
+    Connect, Learning, OutputSample, Sample, Seconds, TaskReport, TaskTrainer, WorkerReport,
 };
-pub use worker::{
-    Connect, Learning, MemberReport, OutputSample, Sample, Seconds, Worker, WorkerReport,
-};
+pub use weights::{members_from_bytes, members_to_bytes, weights_from_bytes, weights_to_bytes};

@@ -1,5 +1,4 @@
-//! A seeded generator of our own, so that two tasks in one process never share one and a seed gives the same values on every
-//! machine.
+//! A seeded random generator, separate for each task of a process, with the same values for a seed on every machine.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 

@@ -1,8 +1,9 @@
-//! The unsafe part of this crate: memory that libtorch and Rust both see.
+//! The unsafe code of this crate: memory shared by libtorch and Rust.
 //!
 //! Tensors and slices over the same memory are safe side by side because a libtorch operation of this crate runs on the
-//! calling thread from its call to its return and keeps no pointer afterwards; a slice is never borrowed across one that
-//! writes to its memory. Everything here stays within the crate, which keeps that rule.
+//! calling thread from its call to its return and keeps no pointer afterwards; a slice is never borrowed across one
+//! that writes to its memory. The module is private to the crate, which keeps that rule.
+#![expect(unsafe_code, reason = "memory that libtorch and Rust share")]
 
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -12,16 +13,16 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
 
-/// A type that tensors and slices have in common.
-pub(crate) trait Element: Copy {
+/// An element type of tensors and slices.
+pub(crate) trait TensorElement: Copy {
     const KIND: Kind;
 }
 
-impl Element for f32 {
+impl TensorElement for f32 {
     const KIND: Kind = Kind::Float;
 }
 
-impl Element for i64 {
+impl TensorElement for i64 {
     const KIND: Kind = Kind::Int64;
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Memory<T> {
     element: PhantomData<T>,
 }
 
-impl<T: Element> Memory<T> {
+impl<T: TensorElement> Memory<T> {
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Result<Self, TrainError> {
         let tensor = Tensor::f_zeros([dimension(len)?], (T::KIND, Device::Cpu))?;
@@ -67,13 +68,13 @@ pub(crate) fn view(flat: &Tensor, offset: usize, shape: &[i64]) -> Result<Tensor
     Ok(flat.f_narrow(0, dimension(offset)?, shape.iter().product())?.f_reshape(shape)?)
 }
 
-/// A length as libtorch counts.
+/// Converts a length to libtorch's type.
 pub(crate) fn dimension(length: usize) -> Result<i64, TrainError> {
     i64::try_from(length)
-        .map_err(|_| TrainError::Internal(format!("{length} is no length of a tensor")))
+        .map_err(|_| TrainError::Internal(format!("{length} does not fit a tensor dimension")))
 }
 
-/// A shape as libtorch counts.
+/// Converts a shape to libtorch's type.
 pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>, TrainError> {
     shape.iter().map(|&length| dimension(length)).collect()
 }
@@ -84,7 +85,7 @@ pub(crate) fn values(tensor: &Tensor) -> Result<&[f32], TrainError> {
 }
 
 /// The elements of a contiguous tensor of this type.
-pub(crate) fn elements<T: Element>(tensor: &Tensor) -> Result<&[T], TrainError> {
+pub(crate) fn elements<T: TensorElement>(tensor: &Tensor) -> Result<&[T], TrainError> {
     if tensor.f_kind()? != T::KIND || !tensor.is_contiguous() {
         let text = format!("a tensor is not contiguous or not of {:?}", T::KIND);
         return Err(TrainError::Internal(text));
@@ -124,7 +125,7 @@ pub(crate) struct Shared<T> {
     _values: Arc<[T]>,
 }
 
-impl<T: Element> Shared<T> {
+impl<T: TensorElement> Shared<T> {
     pub(crate) fn new(values: Arc<[T]>) -> Result<Self, TrainError> {
         Ok(Self { tensor: over(&values, &[dimension(values.len())?])?, _values: values })
     }
@@ -135,7 +136,7 @@ impl<T: Element> Shared<T> {
     }
 }
 
-fn over<T: Element>(values: &[T], shape: &[i64]) -> Result<Tensor, TrainError> {
+fn over<T: TensorElement>(values: &[T], shape: &[i64]) -> Result<Tensor, TrainError> {
     if shape.iter().product::<i64>() != dimension(values.len())? {
         return Err(TrainError::Internal(format!("{} values do not fill {shape:?}", values.len())));
     }

@@ -1,16 +1,15 @@
-//! Weights as safetensors, the form in which models are saved and weights cross the boundary.
+//! Weights as safetensors, the format of saved models and of the JVM boundary.
 
 use std::borrow::Cow;
 
-use firesteel_core::spec::NetworkDocument;
-use firesteel_core::{Buffers, Element, ParamLayout, TensorEntry};
+use firesteel_core::{BufferKind, Buffers, ParamLayout, TensorEntry};
 use safetensors::tensor::{SafeTensors, View};
 use safetensors::{Dtype, SafeTensorError};
 
-use crate::definition::define;
 use crate::error::TrainError;
+use crate::model::Weights;
 
-/// A tensor of the flat buffers as safetensors sees it.
+/// A tensor of the flat buffers, for safetensors.
 struct Stored<'a> {
     entry: &'a TensorEntry,
     bytes: &'a [u8],
@@ -35,16 +34,13 @@ impl View for Stored<'_> {
 }
 
 fn dtype(entry: &TensorEntry) -> Dtype {
-    match entry.element {
-        Element::Parameter | Element::FloatBuffer => Dtype::F32,
-        Element::IntegerBuffer => Dtype::I64,
+    match entry.kind {
+        BufferKind::Parameter | BufferKind::FloatBuffer => Dtype::F32,
+        BufferKind::IntegerBuffer => Dtype::I64,
     }
 }
 
-/// The weights of one network: flat parameters and buffers.
-pub type Weights = (Vec<f32>, Buffers);
-
-/// The safetensors file of these weights, each tensor under its `state_dict` name.
+/// Returns the safetensors file of these weights, each tensor under its `state_dict` name.
 ///
 /// # Errors
 /// [`TrainError::Internal`] if the buffers are not those of the layout.
@@ -56,7 +52,8 @@ pub fn weights_to_bytes(
     serialize(stored(layout, "", parameters, buffers)?)
 }
 
-/// The safetensors file of an ensemble: the tensors of member `i` are named `member.i.` and their `state_dict` name.
+/// Returns the safetensors file of an ensemble: the tensors of member `i` are named `member.i.` and their `state_dict`
+/// name.
 ///
 /// # Errors
 /// As [`weights_to_bytes`].
@@ -68,25 +65,26 @@ pub fn members_to_bytes(layout: &ParamLayout, members: &[Weights]) -> Result<Vec
     serialize(all)
 }
 
-/// The most bytes that the tensors of one model take in a safetensors file, be it alone or a member of an ensemble.
+/// Returns an upper bound of the bytes of one model's tensors in a safetensors file, alone or as a member of an
+/// ensemble.
 pub(crate) fn weight_bytes(layout: &ParamLayout) -> u64 {
     /// Prefix, type, offsets and punctuation of an entry of the header, without its name and shape.
     const ENTRY: usize = 128;
     /// A dimension in the header.
     const DIMENSION: usize = 21;
     let entries = layout.entries().iter().map(|entry| {
-        let values = entry.len * if entry.element == Element::IntegerBuffer { 8 } else { 4 };
+        let values = entry.len * if entry.kind == BufferKind::IntegerBuffer { 8 } else { 4 };
         values + ENTRY + 6 * entry.name.len() + DIMENSION * entry.shape.len()
     });
     // The length of the header, and its padding.
     entries.sum::<usize>() as u64 + 16
 }
 
-/// The weights of a safetensors file that holds exactly the tensors of the layout, or those of each member of an ensemble,
-/// as [`members_to_bytes`] writes them.
+/// Reads the weights of a safetensors file that holds exactly the tensors of the layout, or those of each member of an
+/// ensemble, as [`members_to_bytes`] writes them.
 ///
 /// # Errors
-/// [`TrainError::Weights`] naming the tensor that is missing, too many or of another shape or type.
+/// [`TrainError::Weights`] naming the tensor that is missing, unexpected or of another shape or type.
 pub fn members_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Vec<Weights>, TrainError> {
     let file = open(bytes)?;
     let names = file.names();
@@ -108,7 +106,7 @@ pub fn members_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Vec<Weig
     }
 }
 
-/// The parameters and buffers of a safetensors file that holds exactly the tensors of the layout.
+/// Reads the parameters and buffers of a safetensors file that holds exactly the tensors of the layout.
 ///
 /// # Errors
 /// As [`members_from_bytes`], and [`TrainError::Weights`] for an ensemble.
@@ -123,58 +121,6 @@ pub fn weights_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Weights,
     }
 }
 
-/// The safetensors file of a network with all weights 0, which gives the same for every row: the model of a fit that failed
-/// in a search whose other fits go on.
-///
-/// # Errors
-/// As [`inspect`](crate::inspect()).
-pub fn zero_weights(
-    network: &NetworkDocument,
-    inputs: &[(impl AsRef<str>, Vec<usize>)],
-) -> Result<Vec<u8>, TrainError> {
-    let shapes: Vec<(&str, &[usize])> =
-        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
-    let definition = define(network, &shapes)?;
-    let layout = definition.layout();
-    let buffers = Buffers {
-        floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
-        integers: vec![0; layout.len_of(Element::IntegerBuffer)],
-    };
-    weights_to_bytes(layout, &vec![0.0; layout.parameters()], &buffers)
-}
-
-/// Checks that a safetensors file holds finite weights of exactly the tensors of a network whose inputs have these shapes (of
-/// one row), for training to start from.
-///
-/// # Errors
-/// As [`weights_from_bytes`] and [`inspect`](crate::inspect()); [`TrainError::Weights`] naming the tensor that is not finite.
-pub fn check_weights(
-    network: &NetworkDocument,
-    inputs: &[(impl AsRef<str>, Vec<usize>)],
-    bytes: &[u8],
-) -> Result<(), TrainError> {
-    let shapes: Vec<(&str, &[usize])> =
-        inputs.iter().map(|(name, shape)| (name.as_ref(), shape.as_slice())).collect();
-    let definition = define(network, &shapes)?;
-    let layout = definition.layout();
-    let (parameters, buffers) = weights_from_bytes(bytes, layout)?;
-    for entry in layout.entries() {
-        let flat = match entry.element {
-            Element::Parameter => &parameters,
-            Element::FloatBuffer => &buffers.floats,
-            Element::IntegerBuffer => continue,
-        };
-        let values = &flat[entry.offset..entry.offset + entry.len];
-        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            return Err(TrainError::Weights(format!(
-                "tensor '{}' of the weights holds {value}; allowed are finite numbers",
-                entry.name
-            )));
-        }
-    }
-    Ok(())
-}
-
 fn prefix(member: usize) -> String {
     format!("member.{member}.")
 }
@@ -187,10 +133,10 @@ fn stored<'a>(
 ) -> Result<Vec<(String, Stored<'a>)>, TrainError> {
     let entries = layout.entries().iter().map(|entry| {
         let range = entry.offset..entry.offset + entry.len;
-        let bytes = match entry.element {
-            Element::Parameter => parameters.get(range).map(bytemuck::cast_slice),
-            Element::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
-            Element::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
+        let bytes = match entry.kind {
+            BufferKind::Parameter => parameters.get(range).map(bytemuck::cast_slice),
+            BufferKind::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
+            BufferKind::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
         };
         let bytes = bytes.ok_or_else(|| {
             TrainError::Internal(format!("the buffers do not hold '{}'", entry.name))
@@ -206,16 +152,16 @@ fn serialize(stored: Vec<(String, Stored<'_>)>) -> Result<Vec<u8>, TrainError> {
 
 fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, TrainError> {
     SafeTensors::deserialize(bytes).map_err(|error: SafeTensorError| {
-        TrainError::Weights(format!("the weights are no safetensors file: {error}"))
+        TrainError::Weights(format!("the weights are not a safetensors file: {error}"))
     })
 }
 
-/// The tensors whose names begin with `prefix`.
+/// Reads the tensors whose names begin with `prefix`.
 fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<Weights, TrainError> {
     let mut parameters = vec![0.0_f32; layout.parameters()];
     let mut buffers = Buffers {
-        floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
-        integers: vec![0; layout.len_of(Element::IntegerBuffer)],
+        floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
+        integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
     };
     for entry in layout.entries() {
         let name = format!("{prefix}{}", entry.name);
@@ -232,10 +178,10 @@ fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<We
             )));
         }
         let range = entry.offset..entry.offset + entry.len;
-        let target: &mut [u8] = match entry.element {
-            Element::Parameter => bytemuck::cast_slice_mut(&mut parameters[range]),
-            Element::FloatBuffer => bytemuck::cast_slice_mut(&mut buffers.floats[range]),
-            Element::IntegerBuffer => bytemuck::cast_slice_mut(&mut buffers.integers[range]),
+        let target: &mut [u8] = match entry.kind {
+            BufferKind::Parameter => bytemuck::cast_slice_mut(&mut parameters[range]),
+            BufferKind::FloatBuffer => bytemuck::cast_slice_mut(&mut buffers.floats[range]),
+            BufferKind::IntegerBuffer => bytemuck::cast_slice_mut(&mut buffers.integers[range]),
         };
         target.copy_from_slice(tensor.data());
     }
@@ -248,10 +194,10 @@ mod tests {
 
     fn layout() -> ParamLayout {
         let mut layout = ParamLayout::new();
-        layout.push("0.weight", &[2, 3], Element::Parameter);
-        layout.push("0.bias", &[2], Element::Parameter);
-        layout.push("1.running_mean", &[2], Element::FloatBuffer);
-        layout.push("1.num_batches_tracked", &[], Element::IntegerBuffer);
+        layout.push("0.weight", &[2, 3], BufferKind::Parameter);
+        layout.push("0.bias", &[2], BufferKind::Parameter);
+        layout.push("1.running_mean", &[2], BufferKind::FloatBuffer);
+        layout.push("1.num_batches_tracked", &[], BufferKind::IntegerBuffer);
         layout
     }
 
@@ -272,18 +218,18 @@ mod tests {
         let (parameters, buffers) = weights();
         let bytes = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
         let mut more = layout();
-        more.push("2.weight", &[1], Element::Parameter);
+        more.push("2.weight", &[1], BufferKind::Parameter);
         let text = weights_from_bytes(&bytes, &more).unwrap_err().to_string();
         assert_eq!(text, "the weights lack the network's tensor '2.weight'");
         let mut other = ParamLayout::new();
-        other.push("0.weight", &[3, 2], Element::Parameter);
+        other.push("0.weight", &[3, 2], BufferKind::Parameter);
         let text = weights_from_bytes(&bytes, &other).unwrap_err().to_string();
         assert_eq!(
             text,
             "tensor '0.weight' of the weights is F32 [2, 3]; the network needs F32 [3, 2]"
         );
         let mut fewer = ParamLayout::new();
-        fewer.push("0.weight", &[2, 3], Element::Parameter);
+        fewer.push("0.weight", &[2, 3], BufferKind::Parameter);
         assert!(
             weights_from_bytes(&bytes, &fewer).unwrap_err().to_string().contains("has no tensor")
         );
@@ -303,33 +249,6 @@ mod tests {
         assert_eq!(text, "the weights are those of an ensemble of 12; one network is needed");
         let one = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
         assert_eq!(members_from_bytes(&one, &layout()).unwrap(), [(parameters, buffers)]);
-    }
-
-    #[test]
-    fn training_starts_only_from_finite_weights() {
-        let network: NetworkDocument = serde_json::from_value(serde_json::json!({
-            "format": "firesteel.network/1",
-            "inputs": ["x"],
-            "nodes": [{"name": "0", "op": "Linear", "inputs": ["x"], "args": {"out_features": 1}},
-                {"name": "1", "op": "BatchNorm1d", "inputs": ["0"]}],
-            "outputs": ["1"],
-        }))
-        .unwrap();
-        let inputs = [("x", vec![2])];
-        let layout = define(&network, &[("x", &[2])]).unwrap().layout().clone();
-        let check = |parameters: &[f32], floats: &[f32]| {
-            let buffers = Buffers { floats: floats.to_vec(), integers: vec![7] };
-            let bytes = weights_to_bytes(&layout, parameters, &buffers).unwrap();
-            check_weights(&network, &inputs, &bytes).map_err(|error| error.to_string())
-        };
-        assert_eq!(check(&[1.0; 5], &[0.5; 2]), Ok(()));
-        let refused = |tensor, value| {
-            Err(format!(
-                "tensor '{tensor}' of the weights holds {value}; allowed are finite numbers"
-            ))
-        };
-        assert_eq!(check(&[1.0, f32::NAN, 1.0, 1.0, 1.0], &[0.5; 2]), refused("0.weight", "NaN"));
-        assert_eq!(check(&[1.0; 5], &[0.5, f32::INFINITY]), refused("1.running_var", "inf"));
     }
 
     #[test]

@@ -33,13 +33,13 @@ const CODES: [CompressionSpec; 4] = [
     CompressionSpec::TopK { ratio: 0.2 },
 ];
 
-/// Some of 600 rows of three clouds, as far as they are in `of`.
+/// Those of the 600 rows of three clouds that `of` contains.
 fn rows(of: std::ops::Range<usize>) -> RecordBatch {
     let (features, labels) = clouds(600, 4, 3);
     labelled(features[4 * of.start..4 * of.end].to_vec(), 4, labels[of].to_vec())
 }
 
-/// A fit whose pulls are compressed too, where the code and the strategy allow it.
+/// A fit with compressed pulls, if the codec and the strategy allow it.
 fn spec(name: &str, compression: CompressionSpec) -> WorkerSpec {
     let mut spec = worker_spec(perceptron(16, 3), data_spec(&[4], CLASSES), name);
     spec.strategy.window = (name != "sync").then_some(4);

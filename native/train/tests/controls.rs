@@ -6,8 +6,8 @@
 mod python;
 
 use firesteel_core::clipping::clip;
-use firesteel_core::judge::Judge;
-use firesteel_core::schedule::{Moment, learning_rate};
+use firesteel_core::epoch_monitor::EpochMonitor;
+use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::{ClippingSpec, ControlSpec};
 use serde_json::{Value, json};
 
@@ -18,22 +18,22 @@ fn pytorch(cases: &[Value]) -> Vec<Vec<f64>> {
 const EPOCHS: u32 = 24;
 const BATCHES: u32 = 3;
 
-/// The learning rate of every mini-batch, the plateau judged by `values` at each epoch's end.
+/// The learning rate of every mini-batch, with a plateau monitor of `values` at each epoch's end.
 fn rates(case: &Value) -> Vec<f64> {
     let controls: ControlSpec = serde_json::from_value(json!({
         "schedule": case["schedule"], "warmup": case["warmup"], "metrics": ["accuracy"],
     }))
     .unwrap();
     let base = case["base"].as_f64().unwrap();
-    let mut judge = Judge::new(&controls, true);
+    let mut monitor = EpochMonitor::new(&controls, true);
     let mut reductions = 0;
     let mut found = Vec::new();
     for epoch in 0..EPOCHS {
         for batch in 0..BATCHES {
-            let moment = Moment { epoch, batch, batches: BATCHES, reductions };
-            found.push(learning_rate(&controls.schedule, controls.warmup.as_ref(), base, moment));
+            let step = TrainingStep { epoch, batch, batches: BATCHES, reductions };
+            found.push(learning_rate(&controls.schedule, controls.warmup.as_ref(), base, step));
         }
-        reductions = judge.judge(|_| case["values"][epoch as usize].as_f64()).reductions;
+        reductions = monitor.update(|_| case["values"][epoch as usize].as_f64()).reductions;
     }
     found
 }

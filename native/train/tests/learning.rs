@@ -7,7 +7,7 @@ use firesteel_core::spec::{
     DataSpec, ElementType, LabelKind, LabelSpec, LossSpec, NetworkSpec, TensorKind, WorkerSpec,
 };
 use firesteel_core::{Coded, ErrorCode};
-use firesteel_train::inspect::Ending;
+use firesteel_train::model::FinalActivation;
 use firesteel_train::{DeadUnits, Learning, initialise, inspect};
 use serde_json::json;
 use support::torchscript::{cloud_spec, document, saved};
@@ -17,7 +17,7 @@ use support::{
 
 const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 
-/// What a fit on clouds of three classes reports.
+/// Returns the report of a fit on clouds of three classes.
 fn learning(spec: WorkerSpec) -> Learning {
     let (features, labels) = clouds(300, 4, 3);
     Fit::open(spec).run(labelled(features, 4, labels)).unwrap().learning.unwrap()
@@ -156,16 +156,16 @@ fn a_recurrence_of_cells_learns_in_every_parameter() {
 
 #[test]
 fn the_activation_that_an_output_ends_in_is_found_in_the_modules_code() {
-    let endings = |module: &str, outputs: &[&str]| {
+    let activations = |module: &str, outputs: &[&str]| {
         let document = document(&saved(module), &[TensorKind::Float32], outputs);
         let found = inspect(&document, &[("in0", vec![4])]).unwrap().outputs;
-        found.into_iter().map(|output| output.ending).collect::<Vec<_>>()
+        found.into_iter().map(|output| output.final_activation).collect::<Vec<_>>()
     };
-    assert_eq!(endings("softmax", &["y"]), [Some(Ending::Softmax)]);
-    assert_eq!(endings("log softmax", &["y"]), [Some(Ending::LogSoftmax)]);
-    assert_eq!(endings("mlp", &["y"]), [None]);
+    assert_eq!(activations("softmax", &["y"]), [Some(FinalActivation::Softmax)]);
+    assert_eq!(activations("log softmax", &["y"]), [Some(FinalActivation::LogSoftmax)]);
+    assert_eq!(activations("mlp", &["y"]), [None]);
     assert_eq!(
-        endings("functional", &["a", "b", "c"]),
-        [Some(Ending::Softmax), None, Some(Ending::Sigmoid)]
+        activations("functional", &["a", "b", "c"]),
+        [Some(FinalActivation::Softmax), None, Some(FinalActivation::Sigmoid)]
     );
 }

@@ -1,4 +1,4 @@
-//! Whole trainings over a network that cuts connections and delays what goes over them.
+//! Whole fits over a network that cuts connections and delays messages.
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
 #[path = "../../ps/tests/support/proxy.rs"]
@@ -17,13 +17,13 @@ use support::{Fit, Task, sgd};
 
 const EPOCHS: u32 = 10;
 
-/// What the network does to a fit.
+/// The fault that the network causes in a fit.
 #[derive(Clone, Copy, Debug)]
 enum Fault {
     None,
     /// Connections break again and again, in the middle of requests and of replies.
     Cuts,
-    /// Everything is late.
+    /// Every message is delayed.
     Delay,
 }
 
@@ -38,7 +38,7 @@ fn fit(strategy: &str) -> WorkerSpec {
     spec
 }
 
-/// Trains in two tasks behind the faulty network; gives the accuracy and how many connections it took.
+/// Trains in two tasks over the faulty network; returns the accuracy and the number of connections.
 fn accuracy(strategy: &str, fault: Fault) -> (f64, usize) {
     let fit = Fit::open_for(fit(strategy), 2);
     let proxy = Proxy::new(fit.server.port());

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const STEPS: usize = 50;
 const TOLERANCE: f64 = 3e-7;
 
-/// Sends cases to PyTorch and gives all numbers it answers with.
+/// Sends cases to PyTorch and returns the numbers of its answer.
 fn pytorch(cases: &Value) -> Vec<f32> {
     python::answer("optimizers.py", cases)
         .chunks_exact(4)
@@ -20,7 +20,8 @@ fn pytorch(cases: &Value) -> Vec<f32> {
         .collect()
 }
 
-/// Runs each variant of an optimizer, options set over `defaults`, over all kinds of gradients in PyTorch and here.
+/// Runs each variant of an optimizer, with options over `defaults`, on all kinds of gradients in PyTorch and in
+/// Firesteel.
 fn agrees_with_pytorch(defaults: &Value, variants: &[Value]) {
     let kinds = ["normal", "zero", "tiny", "small", "large", "mixed", "sparse", "dying"];
     let shapes = [json!([[1]]), json!([[17]]), json!([[20, 13], [20], [5, 4, 3, 2]])];

@@ -301,7 +301,7 @@ fn a_network_of_several_outputs_gives_those_that_are_wanted_behind_their_activat
     };
     assert_eq!(
         refused(PredictionTask::Outputs, PredictionColumn::Output(2)),
-        "output 2 is wanted; the network has 2"
+        "output 2 was requested, but the network has 2 output(s)"
     );
     assert_eq!(
         refused(PredictionTask::Outputs, PredictionColumn::Prediction),

@@ -1,4 +1,4 @@
-//! Schedules, clipping, class weights and early ends over real tasks and a real server.
+//! Schedules, clipping, class weights and early stopping over real tasks and a real server.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may be blunt")]
 
 mod support;
@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use arrow_array::{ArrayRef, Float32Array};
-use firesteel_core::judge::StopReason;
+use firesteel_core::epoch_monitor::StopReason;
 use firesteel_core::spec::{LossSpec, PredictionColumn, PredictionTask, WorkerSpec};
 use firesteel_core::{Coded, ErrorCode, strategy};
 use serde_json::{Value, json};
@@ -185,7 +185,7 @@ fn every_step_is_as_long_as_schedule_and_warm_up_say() {
     for (document, factors) in cases {
         let expected = 0.1 * NORM * factors.iter().sum::<f64>();
         for (name, workers) in [("single", 1), ("sync", 1), ("averaging", 2), ("sync", 2)] {
-            // Of several workers some may hear of a verdict an epoch later.
+            // Some of several workers may learn of a decision an epoch later.
             if workers > 1 && document["schedule"]["name"] == "plateau" {
                 continue;
             }

@@ -16,7 +16,7 @@ const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 const ROUNDS: [&str; 5] = ["averaging", "easgd", "sync", "local-sgd", "diloco"];
 const OVERLAPPING: [&str; 6] = ["downpour", "adag", "agn-adaptive", "dynsgd", "aeasgd", "eamsgd"];
 
-/// Some of 600 rows of three clouds, as far as they are in `of`.
+/// Those of the 600 rows of three clouds that `of` contains.
 fn rows(of: std::ops::Range<usize>) -> RecordBatch {
     let (features, labels) = clouds(600, 4, 3);
     labelled(features[4 * of.start..4 * of.end].to_vec(), 4, labels[of].to_vec())
@@ -37,7 +37,7 @@ fn spec(name: &str) -> WorkerSpec {
     spec
 }
 
-/// Runs all tasks of a fit at once, with as many rows each.
+/// Runs all tasks of a fit concurrently, with the same number of rows each.
 fn run(fit: &Fit, tasks: u32, workers: u32, sockets: bool) {
     let size = 600 / tasks as usize;
     thread::scope(|scope| {
@@ -165,7 +165,7 @@ fn workers_without_rows_with_one_and_with_nearly_all_of_them_train_each_row_once
         for entry in fit.server.summary().ledger {
             assert_eq!(entry.rows, [0, 1, 560, 39][entry.partition as usize], "{name}");
         }
-        // One row says nothing of the others: of an ensemble it is a member, of all others a part.
+        // In an ensemble the worker with one row trains a model on that row alone.
         if name != "ensemble" {
             let losses: Vec<f64> = status.epochs.iter().map(|epoch| epoch.loss.unwrap()).collect();
             assert!(losses[11] < 0.6, "{name}: {losses:?}");

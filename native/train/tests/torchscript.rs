@@ -13,7 +13,7 @@ use firesteel_core::spec::{
     DataSpec, ElementType, LabelKind, LabelSpec, LossSpec, NetworkDocument, PredictionColumn,
     PredictionTask, PredictorSpec, TensorKind,
 };
-use firesteel_core::{Buffers, Coded, Element, ErrorCode, ParamLayout, strategy};
+use firesteel_core::{BufferKind, Buffers, Coded, ErrorCode, ParamLayout, strategy};
 use firesteel_train::{
     LoadedWeights, Predictor, initialise, inspect, layout, weights_from_bytes, weights_to_bytes,
 };
@@ -137,12 +137,12 @@ fn check_state(about: &str, layout: &ParamLayout, weights: &(Vec<f32>, Buffers),
     assert_eq!(entries, of.iter().map(names).collect::<Vec<_>>(), "{about}");
     for (entry, state) in layout.entries().iter().zip(of) {
         let range = entry.offset..entry.offset + entry.len;
-        let found: Vec<f64> = match entry.element {
-            Element::Parameter => weights.0[range].iter().copied().map(f64::from).collect(),
-            Element::FloatBuffer => {
+        let found: Vec<f64> = match entry.kind {
+            BufferKind::Parameter => weights.0[range].iter().copied().map(f64::from).collect(),
+            BufferKind::FloatBuffer => {
                 weights.1.floats[range].iter().copied().map(f64::from).collect()
             }
-            Element::IntegerBuffer => {
+            BufferKind::IntegerBuffer => {
                 weights.1.integers[range].iter().map(|&value| value as f64).collect()
             }
         };
@@ -283,7 +283,7 @@ fn what_is_frozen_stays_as_it_is_to_the_last_bit_with_every_strategy() {
         let rows = labelled(features.clone(), 4, labels.clone());
         fit.run_task(Task::of(0, workers, false), rows).unwrap();
         let after = fit.weights().1;
-        for entry in layout.of(Element::FloatBuffer).filter(|e| e.name.starts_with("first")) {
+        for entry in layout.of(BufferKind::FloatBuffer).filter(|e| e.name.starts_with("first")) {
             let range = entry.offset..entry.offset + entry.len;
             assert_eq!(after.floats[range.clone()], before.floats[range], "{name}: {}", entry.name);
         }

@@ -8,7 +8,7 @@ pub(super) struct Bf16;
 /// The largest finite number, without its sign.
 const LARGEST: u16 = 0x7f7f;
 
-/// What makes a NaN stay one whatever bits are cut off.
+/// The mantissa bit that keeps a NaN a NaN after truncation.
 const QUIET: u16 = 0x0040;
 
 impl Format for Bf16 {

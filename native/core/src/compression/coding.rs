@@ -1,18 +1,18 @@
-//! How what a fit exchanges is coded, both ways.
+//! The compression of a fit's exchanges in both directions.
 
 use super::CompressionSpec;
 
-/// The codes of a fit's exchanges. Batch-norm statistics and saved replicas are never compressed.
+/// The compressions of a fit's exchanges. Batch-norm statistics and saved replicas are never compressed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coding {
-    /// Of what workers commit and contribute, with error feedback.
+    /// The compression of commits and contributions, with error feedback.
     pub message: CompressionSpec,
-    /// Of the center variable on its way to them, without.
+    /// The compression of the center variable sent to workers, without error feedback.
     pub center: CompressionSpec,
 }
 
 impl Coding {
-    /// Nothing is compressed.
+    /// No compression.
     pub const PLAIN: Self =
         Self { message: CompressionSpec::None {}, center: CompressionSpec::None {} };
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with a compression's options and with its bytes.
+//! Errors of compression options and of compressed bytes.
 
 use crate::error::{Coded, ErrorCode};
 
@@ -12,7 +12,7 @@ pub enum CompressionError {
         compression: &'static str,
         /// The option's name.
         option: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
     /// More values than the compression's code can number.
@@ -22,15 +22,15 @@ pub enum CompressionError {
         compression: &'static str,
         /// The most values that it takes.
         most: u64,
-        /// How many there are.
+        /// The number of values.
         elements: usize,
     },
-    /// Bytes that are no code of a message of this length.
+    /// Bytes that do not encode a message of this length.
     #[error("a message compressed by '{compression}' is malformed: {problem}")]
     Malformed {
         /// The compression's name.
         compression: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }

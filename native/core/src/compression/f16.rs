@@ -1,6 +1,7 @@
 //! `f16`: IEEE half precision, rounded to nearest even, numbers beyond its range to its largest one.
 //!
-//! The subnormal numbers of f16, multiples of 2^-24, are rounded by adding 0.5, where an f32 has just that resolution.
+//! The subnormal numbers of f16, multiples of 2^-24, are rounded by adding 0.5, at which an f32 has exactly that
+//! resolution.
 
 use super::half::{Format, INFINITE, MAGNITUDE};
 
@@ -16,7 +17,7 @@ const INFINITE_CODE: u32 = 0x7c00;
 /// A NaN's code, without its sign.
 const NAN_CODE: u32 = 0x7e00;
 
-/// How many bits an f32's mantissa has more.
+/// The number of mantissa bits that an f32 has more than an f16.
 const CUT: u32 = 13;
 
 /// The difference between the exponents' biases, in the place of an f32's exponent.

@@ -1,17 +1,17 @@
-//! Error feedback: what a message lost on its way is added to the next one.
+//! Error feedback: the error of each compressed message is added to the next one.
 
 use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 use super::{Codec, CompressionError};
 
-/// Values that go through all steps together, while they are in a core's cache.
+/// The number of values that go through all steps together, to stay in a core's cache.
 const PIECE: usize = 4096;
 
 /// The bits of an f32's exponent, none of which is set in 0 and in denormal numbers.
 const EXPONENT: u32 = 0x7f80_0000;
 
-/// Sums that run side by side.
+/// The number of sums that run side by side.
 const LANES: usize = 16;
 
 /// A worker's compression of its messages: sends `C(d + r)` and keeps `r = d + r - C(d + r)` (Seide et al., 1-Bit
@@ -27,7 +27,7 @@ pub struct ErrorFeedback {
 }
 
 impl ErrorFeedback {
-    /// Nothing lost yet, for messages of `elements` values.
+    /// Creates an error feedback without residual, for messages of `elements` values.
     #[must_use]
     pub fn new(codec: Box<dyn Codec>, elements: usize) -> Self {
         let bytes = vec![0; codec.encoded_len(elements)];
@@ -40,26 +40,26 @@ impl ErrorFeedback {
         &*self.codec
     }
 
-    /// Bytes of a message as f32 by those of its code.
+    /// Returns the compression ratio: the bytes of a message as f32 over those of its code.
     #[must_use]
     pub fn ratio(&self) -> f64 {
         ratio(&*self.codec, self.residual.len())
     }
 
-    /// What has not been sent yet, `r`.
+    /// Returns the residual `r`, which has not been sent yet.
     #[must_use]
     pub fn residual(&self) -> &[f32] {
         &self.residual
     }
 
-    /// The code of the last message: what is sent, and sent again where that fails. Before the first message it is not one.
+    /// Returns the code of the last message, for sending and resending. Before the first message it is not valid.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Compresses a message with what earlier ones lost into [`bytes`](Self::bytes). From the second message on
-    /// nothing is allocated.
+    /// Compresses a message plus the residual of earlier ones into [`bytes`](Self::bytes). Nothing is allocated after
+    /// the first message.
     ///
     /// # Errors
     /// Never: a codec reads what it wrote.
@@ -79,13 +79,13 @@ impl ErrorFeedback {
         for ((residual, message), code) in pieces.zip(codes) {
             distortion.signal += add(residual, message);
             codec.encode(residual, code);
-            distortion.error += codec.settle(code, residual, scratch)?;
+            distortion.error += codec.subtract_decoded(code, residual, scratch)?;
         }
         Ok(distortion)
     }
 }
 
-/// Bytes of a message of `elements` f32 by those of its code; 1 where both are 0.
+/// Returns the bytes of a message of `elements` f32 over those of its code; 1 if both are 0.
 #[must_use]
 pub fn ratio(codec: &dyn Codec, elements: usize) -> f64 {
     match codec.encoded_len(elements) {
@@ -94,18 +94,18 @@ pub fn ratio(codec: &dyn Codec, elements: usize) -> f64 {
     }
 }
 
-/// What compression lost, summed over messages.
+/// The error of compression, summed over messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Distortion {
-    /// The sum of the squares of what was to be sent, `|d + r|^2`.
+    /// The sum of the squares of the uncompressed values, `|d + r|^2`.
     pub signal: f64,
-    /// The sum of the squares of what was not, `|d + r - C(d + r)|^2`.
+    /// The sum of the squares of the errors, `|d + r - C(d + r)|^2`.
     pub error: f64,
 }
 
 impl Distortion {
-    /// Adds another message's, unless it measures nothing, as where the message held NaN.
+    /// Adds another message's distortion, unless it is not finite because the message held NaN.
     pub fn add(&mut self, other: Self) {
         if [other.signal, other.error].iter().all(|sum| sum.is_finite() && *sum >= 0.0) {
             self.signal += other.signal;
@@ -113,26 +113,26 @@ impl Distortion {
         }
     }
 
-    /// The relative error `|d + r - C(d + r)| / |d + r|`, its root mean square over the messages; 0 where nothing was
-    /// to be sent.
+    /// The relative error `|d + r - C(d + r)| / |d + r|`, its root mean square over the messages; 0 if nothing was
+    /// sent.
     #[must_use]
     pub fn relative_error(self) -> f64 {
         if self.signal > 0.0 { (self.error / self.signal).sqrt() } else { 0.0 }
     }
 }
 
-/// `r = d + r`; gives the sum of the squares of `r`.
+/// `r = d + r`; returns the sum of the squares of `r`.
 fn add(residual: &mut [f32], message: &[f32]) -> f64 {
     combine(residual, message, |r, d| r + d)
 }
 
-/// `s = s - c`; gives the sum of the squares of `s`.
+/// `s = s - c`; returns the sum of the squares of `s`.
 pub(super) fn subtract(sums: &mut [f32], decoded: &[f32]) -> f64 {
     combine(sums, decoded, |s, c| s - c)
 }
 
-/// Replaces each left value by what `new` makes of both; gives the sum of the squares. Denormal numbers are 0,
-/// whatever the thread does with them.
+/// Replaces each left value by `new` of both values; returns the sum of the squares. Denormal numbers become 0,
+/// whatever the thread's mode.
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2"))]
 fn combine<F: Fn(f32, f32) -> f32>(left: &mut [f32], right: &[f32], new: F) -> f64 {
     let mut sum = 0.0;

@@ -1,4 +1,4 @@
-//! What `bf16` and `f16` share: a code of 16 bits for each value, as vectorised loops.
+//! The common part of `bf16` and `f16`: a code of 16 bits for each value, as vectorised loops.
 
 use multiversion::multiversion;
 
@@ -7,7 +7,7 @@ use super::{Codec, CompressionError, assert_len, check_len};
 /// All bits of an f32 but the sign's.
 pub(super) const MAGNITUDE: u32 = 0x7fff_ffff;
 
-/// The bits of infinity: magnitudes from here on are not finite.
+/// The bits of infinity: larger magnitudes are NaN.
 pub(super) const INFINITE: u32 = 0x7f80_0000;
 
 /// A floating-point format of 16 bits, in integer arithmetic and without branches, so that it runs on vectors.

@@ -64,7 +64,7 @@ fn quantise(values: &[f32], out: &mut [u8]) {
     }
 }
 
-/// A block's scale and what to multiply its values with. The scale of a block that is not finite is not either.
+/// Returns a block's scale and its reciprocal. The scale of a block that is not finite is not finite either.
 #[inline(always)]
 fn scale_of(values: &[f32]) -> (f32, f32) {
     let largest =
@@ -80,7 +80,8 @@ fn scale_of(values: &[f32]) -> (f32, f32) {
     (scale, 1.0 / scale)
 }
 
-/// Whether all blocks are such as [`quantise`] writes. A block whose scale is not finite becomes NaN.
+/// Decodes blocks; returns false unless [`quantise`] could have written all of them. A block whose scale is not finite
+/// becomes NaN.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512bw", "x86_64+avx2"))]
 fn expand(bytes: &[u8], out: &mut [f32]) -> bool {
     let mut valid = true;

@@ -1,7 +1,7 @@
-//! Compressed messages: what a worker's commit becomes on its way to the server, and what the server reads from it.
+//! Compressed messages: the codecs of commits and of the center variable.
 //!
-//! A codec turns a slice of f32 into bytes, as many as the number of values says, and back. It knows neither sockets nor
-//! strategies. What it loses is not lost to the training: [`ErrorFeedback`] adds it to the next message.
+//! A codec turns a slice of f32 into bytes, as many as the number of values determines, and back. It depends on neither
+//! sockets nor strategies. [`ErrorFeedback`] adds the error of each message to the next one.
 //!
 //! | name | the code of `n` values | bytes |
 //! | --- | --- | --- |
@@ -39,31 +39,32 @@ pub trait Codec: Send + Sync + std::fmt::Debug {
     /// The name by which users select it.
     fn name(&self) -> &'static str;
 
-    /// The bytes that `elements` values become, so that the length of a message is known before it is read.
+    /// Returns the number of bytes that `elements` values become, so that the length of a message is known before it is
+    /// read.
     fn encoded_len(&self, elements: usize) -> usize;
 
-    /// The number of values that are coded without regard to others: slices which begin at a multiple of it may be
-    /// coded one by one, to the same bytes as all at once. `None` where a value's code depends on all others.
+    /// Returns the number of values that are coded independently: slices which begin at a multiple of it may be coded
+    /// one by one, to the same bytes as all at once. `None` if a value's code depends on all others.
     fn grain(&self) -> Option<usize>;
 
-    /// Writes the code of `values` to `out`, all of it. NaN and infinity are coded so that what is decoded is not finite.
+    /// Writes the code of `values` to `out`, all of it. NaN and infinity decode to values that are not finite.
     ///
     /// # Panics
     /// When the length of `out` is not [`encoded_len`](Self::encoded_len) of the values'.
     fn encode(&mut self, values: &[f32], out: &mut [u8]);
 
-    /// Writes the values that `bytes` stand for to `out`, all of it. Nothing is allocated.
+    /// Decodes `bytes` into `out`, all of it. Nothing is allocated.
     ///
     /// # Errors
-    /// [`CompressionError::Malformed`] where no encoder writes these bytes; `out` then holds anything.
+    /// [`CompressionError::Malformed`] if no encoder writes these bytes; the content of `out` is then unspecified.
     fn decode(&self, bytes: &[u8], out: &mut [f32]) -> Result<(), CompressionError>;
 
-    /// Takes from `values` what the receiver of `bytes`, their code, decodes; gives the sum of the squares of what is left.
-    /// `scratch` is memory to use again.
+    /// Subtracts from `values` what the receiver decodes from `bytes`, their code; returns the sum of the squares of
+    /// the rest. `scratch` is reusable memory.
     ///
     /// # Errors
-    /// As [`decode`](Self::decode), which is never where [`encode`](Self::encode) wrote the bytes.
-    fn settle(
+    /// As [`decode`](Self::decode), which never fails for bytes of [`encode`](Self::encode).
+    fn subtract_decoded(
         &self,
         bytes: &[u8],
         values: &mut [f32],
@@ -75,7 +76,7 @@ pub trait Codec: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// Encodes `values` into `out`, whose memory is used again: once it has grown to a message's length, nothing is allocated.
+/// Encodes `values` into `out` and reuses its memory: nothing is allocated once it has grown to a message's length.
 pub fn encode_into(codec: &mut dyn Codec, values: &[f32], out: &mut Vec<u8>) {
     out.resize(codec.encoded_len(values.len()), 0);
     codec.encode(values, out);

@@ -1,4 +1,4 @@
-//! Which compression, and its options.
+//! The specification of a compression.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::int8::Int8;
 use super::none::Uncompressed;
 use super::topk::TopK;
 
-/// How a message is compressed.
+/// The compression of a message, with its options.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "name", deny_unknown_fields)]
 pub enum CompressionSpec {

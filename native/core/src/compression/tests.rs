@@ -51,7 +51,7 @@ fn malformed(codec: &dyn Codec, bytes: &[u8], elements: usize) -> String {
     }
 }
 
-/// What a codec may be off by at one of these values.
+/// The largest error that a codec may make at one of these values.
 fn bound(spec: CompressionSpec, values: &[f32], index: usize) -> f64 {
     let size = f64::from(values[index].abs());
     match spec {

@@ -16,16 +16,16 @@ const NAME: &str = "topk";
 /// The bytes of an index, and of a value.
 const WORD: usize = 4;
 
-/// Values looked at together: most such groups hold nothing that is kept.
+/// The number of values scanned together: most such groups hold nothing that is kept.
 const GROUP: usize = 16;
 
-/// Values of which one is looked at to guess the smallest magnitude that is kept.
+/// The number of values for each sample from which the smallest kept magnitude is estimated.
 const STRIDE: usize = 256;
 
-/// The fewest values from which a guess is made.
+/// The smallest number of samples for an estimate.
 const FEWEST_SAMPLES: usize = 4096;
 
-/// The most that are looked at for a guess.
+/// The largest number of samples for an estimate.
 const MOST_SAMPLES: usize = 65_536;
 
 /// The largest values of a message. The memory that finding them takes is kept from message to message.
@@ -54,7 +54,7 @@ impl TopK {
         Ok(Self { ratio, candidates: Vec::new(), magnitudes: Vec::new() })
     }
 
-    /// How many of `elements` values are kept.
+    /// Returns the number of values that are kept of `elements`.
     fn kept(&self, elements: usize) -> usize {
         ((self.ratio * elements as f64).ceil() as usize).min(elements)
     }
@@ -166,8 +166,8 @@ impl Codec for TopK {
         self.place(bytes, out, |_, sent| sent)
     }
 
-    /// What is sent is sent exactly, so that only the rest is left.
-    fn settle(
+    /// Sent values are exact, so that only the others are left.
+    fn subtract_decoded(
         &self,
         bytes: &[u8],
         values: &mut [f32],

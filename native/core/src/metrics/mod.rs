@@ -12,31 +12,31 @@ use self::moments::Moments;
 use self::ranking::Ranking;
 use crate::channel::Tally;
 use crate::spec::{
-    ControlError, ControlSpec, LabelKind, LabelSpec, Measure, Measured, Metric, Monitor,
+    ControlError, ControlSpec, LabelKind, LabelSpec, Metric, MetricKind, Monitor, ReportedMetric,
 };
 
-/// Which metrics are computed of which label.
+/// The metrics of a fit with their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricSet {
-    measured: Vec<Measured>,
+    measured: Vec<ReportedMetric>,
     /// The classes or the numbers of each label.
     sizes: Vec<usize>,
 }
 
-/// What the metrics of some rows add up to.
+/// The sums of all metrics over some rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricSums {
     rows: u64,
     /// The sum of the rows' weights.
     weight: f64,
     loss: Tally,
-    /// Each with its label.
-    parts: Vec<(usize, Part)>,
+    /// The sum of each metric, with the index of its label.
+    metrics: Vec<(usize, MetricSum)>,
 }
 
-/// One metric's sums.
+/// The sums of one metric.
 #[derive(Clone, Debug, PartialEq)]
-enum Part {
+enum MetricSum {
     /// The loss of an output.
     Loss(Tally),
     /// The weight of the rows whose class is among the `k` largest scores.
@@ -53,15 +53,15 @@ enum Part {
     Explained(Vec<Moments>),
 }
 
-/// What a metric came to.
+/// The value of a metric.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetricValue {
     /// The metric's name.
     pub name: String,
-    /// Its value; null where it is undefined, such as the AUC of rows of one class.
+    /// Its value; null if it is undefined, such as the AUC of rows of one class.
     pub value: Option<f64>,
-    /// How far the value may be from the exact one, for the AUC.
+    /// The largest distance of the value from the exact one, for the AUC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_bound: Option<f64>,
     /// The rows' weights by class and predicted class, for the confusion matrix.
@@ -70,10 +70,10 @@ pub struct MetricValue {
 }
 
 impl MetricSet {
-    /// The metrics of a fit: see [`ControlSpec::measured`].
+    /// The metrics of a fit: see [`ControlSpec::reported_metrics`].
     ///
     /// # Errors
-    /// Those of [`ControlSpec::measured`].
+    /// Those of [`ControlSpec::reported_metrics`].
     pub fn new(
         controls: &ControlSpec,
         labels: &[LabelSpec],
@@ -83,44 +83,46 @@ impl MetricSet {
             LabelKind::Class { classes } => classes,
             LabelKind::Values { size } => size,
         };
-        let measured = controls.measured(labels, outputs)?;
+        let measured = controls.reported_metrics(labels, outputs)?;
         Ok(Self { measured, sizes: labels.iter().map(size).collect() })
     }
 
     /// The sums over no rows.
     #[must_use]
     pub fn empty(&self) -> MetricSums {
-        let part = |measured: &Measured| {
+        let sum = |measured: &ReportedMetric| {
             let size = self.sizes.get(measured.label).copied().unwrap_or(0);
-            let part = match measured.what {
-                Measure::Loss => Part::Loss(Tally::default()),
-                Measure::Metric(Metric::Accuracy) => Part::Hits { k: 1, hits: 0.0 },
-                Measure::Metric(Metric::Top(k)) => Part::Hits { k: k as usize, hits: 0.0 },
-                Measure::Metric(Metric::Auc) => Part::Ranking(Ranking::new()),
-                Measure::Metric(Metric::Confusion) => {
-                    Part::Confusion { classes: size, counts: vec![0.0; size * size] }
+            let sum = match measured.kind {
+                MetricKind::Loss => MetricSum::Loss(Tally::default()),
+                MetricKind::Metric(Metric::Accuracy) => MetricSum::Hits { k: 1, hits: 0.0 },
+                MetricKind::Metric(Metric::Top(k)) => MetricSum::Hits { k: k as usize, hits: 0.0 },
+                MetricKind::Metric(Metric::Auc) => MetricSum::Ranking(Ranking::new()),
+                MetricKind::Metric(Metric::Confusion) => {
+                    MetricSum::Confusion { classes: size, counts: vec![0.0; size * size] }
                 }
-                Measure::Metric(Metric::Mse) => Part::Squares(0.0),
-                Measure::Metric(Metric::Mae) => Part::Absolutes(0.0),
-                Measure::Metric(Metric::R2) => Part::Explained(vec![Moments::default(); size]),
+                MetricKind::Metric(Metric::Mse) => MetricSum::Squares(0.0),
+                MetricKind::Metric(Metric::Mae) => MetricSum::Absolutes(0.0),
+                MetricKind::Metric(Metric::R2) => {
+                    MetricSum::Explained(vec![Moments::default(); size])
+                }
             };
-            (measured.label, part)
+            (measured.label, sum)
         };
         MetricSums {
             rows: 0,
             weight: 0.0,
             loss: Tally::default(),
-            parts: self.measured.iter().map(part).collect(),
+            metrics: self.measured.iter().map(sum).collect(),
         }
     }
 
-    /// Whether a label is compared with predictions, for more than a loss.
+    /// Returns true if a metric other than the loss compares the label with predictions.
     #[must_use]
     pub fn compares(&self, label: usize) -> bool {
-        self.measured.iter().any(|one| one.label == label && one.what != Measure::Loss)
+        self.measured.iter().any(|one| one.label == label && one.kind != MetricKind::Loss)
     }
 
-    /// The sums of these numbers, as [`MetricSums::encode`] wrote them; `None` where they are not those of this set.
+    /// Decodes sums from the numbers of [`MetricSums::encode`]; `None` if they are not those of this set.
     #[must_use]
     pub fn decode(&self, numbers: &[f64]) -> Option<MetricSums> {
         let mut sums = self.empty();
@@ -133,25 +135,25 @@ impl MetricSet {
         numbers.next().is_none().then_some(sums)
     }
 
-    /// How many numbers the sums of this set take.
+    /// Returns the number of numbers in the encoded sums of this set.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         1 + self.empty().slots().count()
     }
 
-    /// What the sums come to, metric by metric.
+    /// Returns the value of each metric from its sums.
     #[must_use]
     pub fn values(&self, sums: &MetricSums) -> Vec<MetricValue> {
-        let value = |(measured, (_, part)): (&Measured, &(usize, Part))| {
+        let value = |(measured, (_, sum)): (&ReportedMetric, &(usize, MetricSum))| {
             let mut found = MetricValue {
                 name: measured.name.clone(),
-                value: part.value(sums.weight),
+                value: sum.value(sums.weight),
                 error_bound: None,
                 matrix: None,
             };
-            match part {
-                Part::Ranking(ranking) => found.error_bound = ranking.error_bound(),
-                Part::Confusion { classes, counts } => {
+            match sum {
+                MetricSum::Ranking(ranking) => found.error_bound = ranking.error_bound(),
+                MetricSum::Confusion { classes, counts } => {
                     let rows = counts.chunks_exact((*classes).max(1));
                     found.matrix = Some(rows.map(<[f64]>::to_vec).collect());
                 }
@@ -159,10 +161,10 @@ impl MetricSet {
             }
             found
         };
-        self.measured.iter().zip(&sums.parts).map(value).collect()
+        self.measured.iter().zip(&sums.metrics).map(value).collect()
     }
 
-    /// What the sums come to for a monitor; `None` where it is undefined, not of validation rows or not computed.
+    /// Returns the value of a monitor; `None` if it is undefined, not of validation rows or not computed.
     #[must_use]
     pub fn monitored(&self, sums: &MetricSums, monitor: &Monitor) -> Option<f64> {
         match monitor {
@@ -171,7 +173,7 @@ impl MetricSet {
             Monitor::OutputLoss(_) | Monitor::Metric(_) => {
                 let name = monitor.to_string();
                 let at = self.measured.iter().position(|measured| measured.name == name)?;
-                sums.parts.get(at)?.1.value(sums.weight)
+                sums.metrics.get(at)?.1.value(sums.weight)
             }
         }
     }
@@ -184,7 +186,7 @@ impl MetricSums {
         self.rows
     }
 
-    /// The mean loss; `None` where nothing weighs.
+    /// Returns the mean loss; `None` if all weights are 0.
     #[must_use]
     pub fn loss(&self) -> Option<f64> {
         (self.loss.weight > 0.0).then(|| self.loss.loss / self.loss.weight)
@@ -197,8 +199,8 @@ impl MetricSums {
 
     /// Adds the losses of rows of one of several outputs.
     pub fn add_loss_of(&mut self, label: usize, tally: Tally) {
-        for part in self.parts_of(label) {
-            if let Part::Loss(sum) = part {
+        for sum in self.metrics_of(label) {
+            if let MetricSum::Loss(sum) = sum {
                 sum.add(tally);
             }
         }
@@ -210,8 +212,8 @@ impl MetricSums {
         self.weight += weights.iter().copied().map(f64::from).sum::<f64>();
     }
 
-    fn parts_of(&mut self, label: usize) -> impl Iterator<Item = &mut Part> {
-        self.parts.iter_mut().filter(move |(of, _)| *of == label).map(|(_, part)| part)
+    fn metrics_of(&mut self, label: usize) -> impl Iterator<Item = &mut MetricSum> {
+        self.metrics.iter_mut().filter(move |(of, _)| *of == label).map(|(_, sum)| sum)
     }
 
     /// Compares rows whose label is a class: `width` scores a row, one number for each class or a single one that is above 0
@@ -228,12 +230,12 @@ impl MetricSums {
         {
             let weight = f64::from(weight);
             let class = usize::try_from(class).unwrap_or(usize::MAX);
-            for part in self.parts_of(label) {
-                match part {
-                    Part::Hits { k, hits } => {
-                        *hits += if place(row, class) < *k { weight } else { 0.0 };
+            for sum in self.metrics_of(label) {
+                match sum {
+                    MetricSum::Hits { k, hits } => {
+                        *hits += if rank(row, class) < *k { weight } else { 0.0 };
                     }
-                    Part::Ranking(ranking) => {
+                    MetricSum::Ranking(ranking) => {
                         let score = match *row {
                             [score] => score,
                             [zero, one, ..] => one - zero,
@@ -241,7 +243,7 @@ impl MetricSums {
                         };
                         ranking.add(score, class == 1, weight);
                     }
-                    Part::Confusion { classes, counts } => {
+                    MetricSum::Confusion { classes, counts } => {
                         if let Some(count) = counts.get_mut(class * *classes + predicted(row)) {
                             *count += weight;
                         }
@@ -266,16 +268,16 @@ impl MetricSums {
             let weight = f64::from(weight);
             let errors = predicted.iter().zip(labels).map(|(&x, &y)| f64::from(x) - f64::from(y));
             let count = size.max(1) as f64;
-            for part in self.parts_of(label) {
-                match part {
-                    Part::Squares(sum) => {
+            for sum in self.metrics_of(label) {
+                match sum {
+                    MetricSum::Squares(sum) => {
                         *sum +=
                             weight * errors.clone().map(|error| error * error).sum::<f64>() / count;
                     }
-                    Part::Absolutes(sum) => {
+                    MetricSum::Absolutes(sum) => {
                         *sum += weight * errors.clone().map(f64::abs).sum::<f64>() / count;
                     }
-                    Part::Explained(outputs) => {
+                    MetricSum::Explained(outputs) => {
                         for ((output, &label), error) in
                             outputs.iter_mut().zip(labels).zip(errors.clone())
                         {
@@ -293,12 +295,12 @@ impl MetricSums {
         self.rows += other.rows;
         self.weight += other.weight;
         self.loss.add(other.loss);
-        for ((_, part), (_, other)) in self.parts.iter_mut().zip(&other.parts) {
-            part.merge(other);
+        for ((_, sum), (_, other)) in self.metrics.iter_mut().zip(&other.metrics) {
+            sum.merge(other);
         }
     }
 
-    /// The sums as numbers.
+    /// Encodes the sums as numbers.
     #[must_use]
     pub fn encode(&self) -> Vec<f64> {
         let mut copy = self.clone();
@@ -309,14 +311,14 @@ impl MetricSums {
 
     /// Every number but the rows, in a fixed order.
     fn slots(&mut self) -> impl Iterator<Item = &mut f64> {
-        let Self { weight, loss, parts, .. } = self;
+        let Self { weight, loss, metrics, .. } = self;
         [weight, &mut loss.loss, &mut loss.weight]
             .into_iter()
-            .chain(parts.iter_mut().flat_map(|(_, part)| part.slots()))
+            .chain(metrics.iter_mut().flat_map(|(_, sum)| sum.slots()))
     }
 }
 
-impl Part {
+impl MetricSum {
     fn merge(&mut self, other: &Self) {
         match (self, other) {
             (Self::Loss(sum), Self::Loss(theirs)) => sum.add(*theirs),
@@ -335,7 +337,7 @@ impl Part {
         }
     }
 
-    /// The single number, where there is one and it is defined.
+    /// Returns the single number, if there is one and it is defined.
     fn value(&self, weight: f64) -> Option<f64> {
         let mean = |sum: f64| (weight > 0.0).then(|| sum / weight);
         match self {
@@ -365,8 +367,9 @@ impl Part {
     }
 }
 
-/// How many classes have a larger score than a class, or the same one and come before it; NaN is larger than all others.
-fn place(scores: &[f32], class: usize) -> usize {
+/// Returns the number of classes with a larger score than a class, or with the same score and a smaller index; NaN
+/// counts as the largest score.
+fn rank(scores: &[f32], class: usize) -> usize {
     if let &[score] = scores {
         return usize::from((class == 1) != (score > 0.0));
     }

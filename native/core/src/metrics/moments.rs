@@ -28,7 +28,7 @@ impl Moments {
         self.weight = weight;
     }
 
-    /// `1 - errors / deviations`; `None` where all labels are alike.
+    /// Returns `1 - errors / deviations`; `None` if all labels are equal.
     pub(super) fn explained(&self) -> Option<f64> {
         (self.deviations > 0.0).then(|| 1.0 - self.errors / self.deviations)
     }

@@ -1,18 +1,18 @@
 //! The area under the receiver operating characteristic from histograms.
 //!
-//! The area is the share of pairs of a row of class 1 and one of class 0 in which the first has the larger score, a tie
-//! counting half. Only the order of the scores matters, so the bins need not be of equal width: they are those of a
-//! floating-point number with [`MANTISSA`] bits, which tell scores apart by their share and not by their distance, whatever
-//! the scale of the network's outputs. What falls into one bin counts as a tie, so the area is wrong by at most half the
+//! The area is the share of pairs of a row of class 1 and one of class 0 in which the first has the larger score; a tie
+//! counts half. Only the order of the scores matters, so the bins need not be of equal width: they are those of a
+//! floating-point number with [`MANTISSA`] bits, which distinguish scores by their ratio and not by their distance, at
+//! any scale of the network's outputs. Scores in one bin count as a tie, so the error of the area is at most half the
 //! share of the pairs in one bin, and that bound is known from the histograms.
 
 /// Bits behind the leading one: scores of a bin differ by less than a 256th of their size.
 const MANTISSA: u32 = 8;
 
-/// Scores below `2^SMALLEST` in size are told apart by `2^(SMALLEST - MANTISSA)`.
+/// The exponent below which scores are distinguished by `2^(SMALLEST - MANTISSA)`.
 const SMALLEST: i32 = -8;
 
-/// Scores from `2^LARGEST` in size are not told apart: as logits, their probability is 1 to 1e-27.
+/// The exponent from which scores are not distinguished: as logits, their probability is 1 to 1e-27.
 const LARGEST: i32 = 6;
 
 /// The bins of one sign: a linear part, and one part for each power of two.
@@ -44,7 +44,7 @@ impl Ranking {
         }
     }
 
-    /// The area; `None` where a class has no weight.
+    /// Returns the area; `None` if a class has no weight.
     pub(super) fn area(&self) -> Option<f64> {
         let mut below = 0.0;
         let mut ordered = 0.0;
@@ -55,7 +55,7 @@ impl Ranking {
         self.pairs().map(|pairs| ordered / pairs)
     }
 
-    /// How far the area may be from the exact one.
+    /// Returns the largest distance of the area from the exact one.
     pub(super) fn error_bound(&self) -> Option<f64> {
         let tied: f64 = self.zeros.iter().zip(&self.ones).map(|(zeros, ones)| zeros * ones).sum();
         self.pairs().map(|pairs| tied / 2.0 / pairs)

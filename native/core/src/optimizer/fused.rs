@@ -6,13 +6,14 @@ use multiversion::target::target_cfg_f;
 use super::Optimizer;
 use crate::state::{State, StateError};
 
-/// The arithmetic of one step for one element, with the step's constants. `STATES` values of state belong to an element;
-/// where a rule is there for several numbers of states, the number chooses the variant.
+/// The arithmetic of one step for one element, with the step's constants. An element has `STATES` values of state; the
+/// number of states selects the variant of a rule that has several.
 ///
-/// `FMA` says whether the processor multiplies and adds in one instruction, with one rounding. Rules use it, by
-/// [`multiply_add`], exactly where PyTorch's kernels do: parameters that pass zero after large steps would show it.
+/// `FMA` is true if the processor multiplies and adds in one instruction, with one rounding. Rules use it, through
+/// [`multiply_add`], exactly as PyTorch's kernels do: otherwise parameters that pass zero after large steps would
+/// differ.
 pub(super) trait Rule<const STATES: usize>: Copy {
-    /// Gives the element's parameter and state after the step from those before it and the gradient.
+    /// Returns the element's parameter and state after the step.
     fn apply<const FMA: bool>(
         self,
         parameter: f32,
@@ -21,9 +22,9 @@ pub(super) trait Rule<const STATES: usize>: Copy {
     ) -> (f32, [f32; STATES]);
 }
 
-/// Hyperparameters, from which the constants of each step are made, in f64 as PyTorch does.
+/// The hyperparameters, from which the constants of each step are computed, in f64 as in PyTorch.
 pub(super) trait Method<const STATES: usize>: Send {
-    /// What one step does to an element.
+    /// The arithmetic of one step for an element.
     type Rule: Rule<STATES>;
 
     /// The rule of this step, counted from 1. Called once for each, in order; a step 1 begins anew.
@@ -34,12 +35,12 @@ pub(super) trait Method<const STATES: usize>: Send {
         0.0
     }
 
-    /// What the method itself carries from step to step, if it does.
+    /// Returns the value that the method itself keeps between steps, if any.
     fn carried(&self) -> Option<f32> {
         None
     }
 
-    /// Takes what [`carried`](Self::carried) gave.
+    /// Restores the value that [`carried`](Self::carried) returned.
     fn carry(&mut self, _carried: f32) {}
 }
 

@@ -37,7 +37,7 @@ pub struct OptimizerError {
     pub optimizer: &'static str,
     /// The option's name.
     pub option: &'static str,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
 }
 
@@ -47,11 +47,11 @@ impl Coded for OptimizerError {
     }
 }
 
-/// A specification whose options have been checked, from which any number of optimizers are built.
+/// A specification with checked options, from which any number of optimizers can be built.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Recipe(OptimizerSpec);
+pub struct CheckedOptimizer(OptimizerSpec);
 
-impl Recipe {
+impl CheckedOptimizer {
     /// Checks the options.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Recipe {
     }
 }
 
-/// Moves a flat buffer of parameters against their gradients and keeps what it needs to from step to step.
+/// Updates a flat buffer of parameters by their gradients and keeps its state between steps.
 pub trait Optimizer: Send {
     /// One step. Parameters and gradients lie in the same order and both have the length given to [`build`].
     ///
@@ -160,13 +160,13 @@ pub trait Optimizer: Send {
     /// Sets the learning rate of the steps from now on.
     fn set_learning_rate(&mut self, learning_rate: f64);
 
-    /// Forgets all steps: the state is that of a new optimizer. The learning rate stays.
+    /// Resets the state to that of a new optimizer. The learning rate stays.
     fn reset(&mut self);
 
-    /// The learning rate and all that the steps so far have left.
+    /// Returns the learning rate and the state after the steps so far.
     fn state(&self) -> State;
 
-    /// Goes on from the state of an optimizer of the same specification and length.
+    /// Continues from the state of an optimizer of the same specification and length.
     ///
     /// # Errors
     /// When the state is another optimizer's; this one is as it was then.
@@ -176,13 +176,13 @@ pub trait Optimizer: Send {
 /// The optimizer of this specification for a flat buffer of `parameters` elements.
 ///
 /// # Errors
-/// [`OptimizerError`] naming the optimizer, the option, its range and its value, where an option is outside the range that
-/// PyTorch accepts, not finite, or too large for an f32.
+/// [`OptimizerError`] naming the optimizer, the option, its range and its value, if an option is outside of PyTorch's
+/// range, not finite, or too large for an f32.
 pub fn build(
     spec: &OptimizerSpec,
     parameters: usize,
 ) -> Result<Box<dyn Optimizer>, OptimizerError> {
-    Ok(Recipe::new(spec)?.build(parameters))
+    Ok(CheckedOptimizer::new(spec)?.build(parameters))
 }
 
 fn adam(method: Adam, amsgrad: bool, learning_rate: f64, parameters: usize) -> Box<dyn Optimizer> {

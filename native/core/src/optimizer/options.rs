@@ -3,7 +3,7 @@
 use super::OptimizerError;
 use crate::spec::OptimizerSpec;
 
-/// Which values an option may take.
+/// The values that an option may take.
 #[derive(Clone, Copy)]
 enum Range {
     Finite,

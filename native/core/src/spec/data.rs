@@ -1,4 +1,4 @@
-//! The columns of an Arrow stream and what they become.
+//! The columns of an Arrow stream and their meaning.
 //!
 //! The stream's columns come in this order: each input (one column if dense, two if sparse), each label, the weight if there
 //! is one, the validation indicator if there is one. No column holds nulls.
@@ -15,12 +15,12 @@ pub struct DataSpec {
     pub labels: Vec<LabelSpec>,
     /// The user's name of the row-weight column, a Float32 column of the stream, if there is one.
     pub weight: Option<String>,
-    /// Which rows are held out for validation, if any.
+    /// The rows held out for validation, if any.
     #[serde(default)]
     pub validation: Option<ValidationSpec>,
 }
 
-/// Which rows are held out: they are not trained, but scored after each epoch.
+/// The choice of held-out rows, which are not trained but scored after each epoch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(
     rename_all = "camelCase",
@@ -29,17 +29,17 @@ pub struct DataSpec {
     deny_unknown_fields
 )]
 pub enum ValidationSpec {
-    /// Those that a column of the stream marks: Boolean, or UInt8 of 0 and 1.
+    /// The rows that a column of the stream marks: Boolean, or UInt8 of 0 and 1.
     Column {
         /// The user's name of the column.
         column: String,
     },
-    /// About this share of all rows. Whether a row belongs to it follows from its content and the seed, so it does not
-    /// depend on the order, the partitions and the other rows, and copies of a row stay together.
+    /// About this share of all rows. The choice depends on a row's content and the seed only, not on the order, the
+    /// partitions or the other rows, and copies of a row stay together.
     Fraction {
         /// The share, above 0 and below 1.
         fraction: f64,
-        /// Which rows they are.
+        /// The seed of the choice.
         seed: u64,
     },
 }
@@ -52,13 +52,13 @@ pub struct InputSpec {
     pub name: String,
     /// The user's column or columns, for errors.
     pub column: String,
-    /// How the rows lie in the stream.
+    /// The format of the rows in the stream.
     pub format: InputFormat,
     /// The type of the stored values. A sparse input is always `f32`.
     pub element: ElementType,
     /// The shape of one row, such as `[784]` or `[1, 28, 28]`; its product is the row's number of values.
     pub shape: Vec<usize>,
-    /// What each value is multiplied with on its way into an f32 tensor.
+    /// The factor applied to each value on its way into an f32 tensor.
     pub scale: f32,
 }
 
@@ -70,7 +70,7 @@ impl InputSpec {
     }
 }
 
-/// How the rows of an input lie in the stream.
+/// The format of an input's rows in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum InputFormat {
@@ -104,11 +104,11 @@ pub enum ElementType {
 pub struct LabelSpec {
     /// The user's column, for errors.
     pub column: String,
-    /// What its values mean.
+    /// The meaning of its values.
     pub kind: LabelKind,
 }
 
-/// What a label's values mean. In the stream a label is a Float64 column, or a fixed-size list of Float64.
+/// The meaning of a label's values. In the stream a label is a Float64 column, or a fixed-size list of Float64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "type")]
 pub enum LabelKind {

@@ -11,7 +11,7 @@ use super::{NETWORK_FORMAT, NetworkSpec};
 /// The value of [`TorchScriptSpec::format`] that this version reads and writes.
 pub const TORCHSCRIPT_FORMAT: &str = "firesteel.torchscript/1";
 
-/// A network in one of the forms that there are, told apart by its `format`.
+/// A network in one of the supported forms, distinguished by its `format`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum NetworkDocument {
@@ -21,17 +21,17 @@ pub enum NetworkDocument {
     TorchScript(TorchScriptSpec),
 }
 
-/// A module that `torch.jit.save` wrote. The archive itself is not in the document but beside it.
+/// A module written by `torch.jit.save`. The archive travels beside the document, not in it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TorchScriptSpec {
     /// Always [`TORCHSCRIPT_FORMAT`].
     pub format: String,
-    /// What its `forward` takes, in order.
+    /// The arguments of its `forward`, in order.
     pub inputs: Vec<TorchScriptInput>,
-    /// The names of what its `forward` gives, in order.
+    /// The names of the results of its `forward`, in order.
     pub outputs: Vec<String>,
-    /// The SHA-256 of the archive in hexadecimal digits. What a process holds of a module it shares by this.
+    /// The SHA-256 of the archive in hexadecimal digits, under which a process shares the module.
     pub sha256: String,
     /// The archive.
     #[serde(skip)]
@@ -60,7 +60,7 @@ pub enum TensorKind {
 }
 
 impl NetworkDocument {
-    /// The hash of the archive that has to come with the document, if one has to.
+    /// Returns the hash of the archive that must accompany the document, if any.
     #[must_use]
     pub fn module_hash(&self) -> Option<&str> {
         match self {
@@ -78,7 +78,7 @@ impl NetworkDocument {
         }
     }
 
-    /// Takes the archive that has come with the document.
+    /// Sets the archive that accompanied the document.
     pub fn set_module(&mut self, archive: Arc<Vec<u8>>) {
         if let Self::TorchScript(spec) = self {
             spec.module = Some(archive);

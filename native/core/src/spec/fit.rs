@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ControlSpec, DataSpec, NetworkDocument, OptimizerSpec, ServerShards, ShardAddress,
-    StrategySpec, TermSpec,
+    ClientTls, ControlSpec, DataSpec, NetworkDocument, OptimizerSpec, ServerShards, ServerTls,
+    ShardAddress, StrategySpec, TermSpec,
 };
 
-/// What the driver opens a parameter server with.
+/// The specification with which the driver opens a parameter server.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServerSpec {
@@ -19,42 +19,42 @@ pub struct ServerSpec {
     pub data: DataSpec,
     /// The strategy.
     pub strategy: StrategySpec,
-    /// The fit's optimizer, which `sync` keeps on the server and whose learning rate `rho` is multiplied with.
+    /// The fit's optimizer, which `sync` runs on the server and whose learning rate multiplies `rho`.
     #[serde(default)]
     pub optimizer: Option<OptimizerSpec>,
-    /// What steers the training.
+    /// The training controls.
     #[serde(default)]
     pub controls: ControlSpec,
     /// All workers of the fit, `p`.
     pub workers: u32,
-    /// The tasks that the workers are spread over, which a fit that goes on from a checkpoint may have fewer of than before.
+    /// The number of tasks that share the workers, which may be smaller after resuming from a checkpoint.
     #[serde(default)]
     pub tasks: Option<u32>,
     /// The epochs each worker trains.
     pub epochs: u32,
-    /// Seeds the initial weights.
+    /// The seed of the initial weights.
     pub seed: u64,
     /// The address to listen on.
     pub bind_address: String,
     /// The first port tried; 0 lets the system choose.
     pub port: u16,
-    /// How many further ports are tried when one is taken.
+    /// The number of further ports to try if one is taken.
     pub port_max_retries: u16,
     /// The fit's secret: 64 hexadecimal digits.
     pub secret: String,
-    /// How long a silent worker keeps its lease, in milliseconds.
+    /// The lease of a silent worker, in milliseconds.
     pub lease_millis: u64,
-    /// How long a strategy with rounds waits for all workers to start, in milliseconds.
+    /// The time that a strategy with rounds waits for all workers to start, in milliseconds.
     pub start_timeout_millis: u64,
-    /// How connections are encrypted; not at all if absent.
+    /// The encryption of connections; none if absent.
     #[serde(default)]
     pub tls: Option<ServerTls>,
-    /// The servers that hold the rest of the center variable; this one holds all of it if absent.
+    /// The servers that hold the other shards of the center variable; `None` if this one holds all of it.
     #[serde(default)]
     pub shards: Option<ServerShards>,
 }
 
-/// What a worker connects with.
+/// The specification with which a worker connects.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClientSpec {
@@ -66,54 +66,21 @@ pub struct ClientSpec {
     pub port: u16,
     /// The fit's secret: 64 hexadecimal digits.
     pub secret: String,
-    /// How long a broken connection is retried, in milliseconds.
+    /// The time for which a broken connection is retried, in milliseconds.
     pub timeout_millis: u64,
-    /// How the connection is encrypted; not at all if absent. The server's certificate must be valid for `host`.
+    /// The encryption of the connection; none if absent. The server's certificate must be valid for `host`.
     #[serde(default)]
     pub tls: Option<ClientTls>,
-    /// Shards 1, 2 and so on of the center variable; none where the server holds all of it.
+    /// Shards 1, 2 and so on of the center variable; empty if the server holds all of it.
     #[serde(default)]
     pub shards: Vec<ShardAddress>,
 }
 
-/// What a server proves itself with over TLS, and what it wants of workers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ServerTls {
-    /// The server's own certificate.
-    pub identity: TlsIdentity,
-    /// A PEM file with the authorities that may issue workers' certificates.
-    pub trusted_certificates: String,
-    /// Whether a worker without a certificate is refused; one with a certificate of another authority always is.
-    pub need_client_auth: bool,
-}
-
-/// What a worker accepts over TLS, and what it proves itself with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ClientTls {
-    /// A PEM file with the authorities that may issue the server's certificate.
-    pub trusted_certificates: String,
-    /// The worker's own certificate, if it has one.
-    #[serde(default)]
-    pub identity: Option<TlsIdentity>,
-}
-
-/// A certificate and its key, as files on the machine that uses them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TlsIdentity {
-    /// A PEM file with the certificate, followed by those between it and its authority.
-    pub certificate: String,
-    /// A PEM file with the private key: PKCS #8, PKCS #1 or SEC1, not encrypted.
-    pub private_key: String,
-}
-
-/// What a task opens a worker with.
+/// The specification of a task's workers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkerSpec {
-    /// Where the server is.
+    /// The address of the server.
     pub server: ClientSpec,
     /// The network.
     pub network: NetworkDocument,
@@ -125,35 +92,35 @@ pub struct WorkerSpec {
     pub optimizer: OptimizerSpec,
     /// The strategy.
     pub strategy: StrategySpec,
-    /// What steers the training.
+    /// The training controls.
     #[serde(default)]
     pub controls: ControlSpec,
     /// Rows of a mini-batch.
     pub batch_size: usize,
     /// Passes over the data.
     pub epochs: u32,
-    /// Seeds the order of rows and dropout.
+    /// The seed of the row order and of dropout.
     pub seed: u64,
-    /// Whether rows are shuffled every epoch.
+    /// True to shuffle the rows every epoch.
     pub shuffle: bool,
-    /// Whether the server started from given weights; the members of an ensemble start from them, too, then.
+    /// True if the server started from given weights; the members of an ensemble then start from them, too.
     #[serde(default)]
     pub given_weights: bool,
     /// The partition this task reads.
     pub partition: u32,
     /// Spark's `taskAttemptId`.
     pub attempt: i64,
-    /// How many workers this task runs in turn over its rows.
+    /// The number of workers that this task runs in turn over its rows.
     pub workers_in_task: u32,
     /// Intra-op threads of libtorch in this task.
     pub threads: u32,
-    /// What the tasks of this executor may keep in memory together, in bytes; the rest is spilled.
+    /// The memory for the data of all tasks of this executor, in bytes; the rest is spilled.
     pub cache_bytes: u64,
     /// Directories for spilled blocks.
     pub spill_directories: Vec<String>,
 }
 
-/// What a task opens a predictor with.
+/// The specification of a task's predictor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PredictorSpec {
@@ -163,9 +130,9 @@ pub struct PredictorSpec {
     pub network: NetworkDocument,
     /// The stream's columns, without labels.
     pub data: DataSpec,
-    /// What is predicted.
+    /// The prediction task.
     pub task: PredictionTask,
-    /// The columns that are wanted, in order.
+    /// The requested columns, in order.
     pub outputs: Vec<PredictionColumn>,
     /// Class thresholds, or empty.
     pub thresholds: Vec<f64>,
@@ -173,7 +140,7 @@ pub struct PredictorSpec {
     pub threads: u32,
 }
 
-/// What a model predicts.
+/// The task of a predictor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PredictionTask {
@@ -185,18 +152,18 @@ pub enum PredictionTask {
     Outputs,
 }
 
-/// A column that a predictor can give.
+/// A column that a predictor can return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PredictionColumn {
-    /// What the network computes before a trailing activation, the logits: a fixed-size list of Float64.
+    /// The network's value before a trailing activation, the logits: a fixed-size list of Float64.
     RawPrediction,
     /// The probability of each class: a fixed-size list of Float64.
     Probability,
-    /// The class, or the network's output where it is one number, as Float64; a fixed-size list of Float64 where it is several.
+    /// The class or the network's output: Float64 for one number, a fixed-size list of Float64 for several.
     Prediction,
-    /// Of the task `outputs`: the output of this index behind its activation, as Float64 where it is one number; a fixed-size
-    /// list of Float64 where it is several.
+    /// For the task `outputs`, the output of this index after its activation: Float64 for one number, a fixed-size list
+    /// of Float64 for several.
     Output(usize),
 }
 
@@ -216,36 +183,5 @@ impl std::fmt::Debug for ClientSpec {
             .field("host", &self.host)
             .field("port", &self.port)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ClientTls, ServerTls, TlsIdentity};
-
-    fn identity() -> TlsIdentity {
-        TlsIdentity { certificate: "/own.pem".to_owned(), private_key: "/own-key.pem".to_owned() }
-    }
-
-    #[test]
-    fn the_tls_of_a_server_and_of_a_worker_are_read_as_the_driver_writes_them() {
-        let text = r#"{"identity":{"certificate":"/own.pem","privateKey":"/own-key.pem"},
-            "trustedCertificates":"/ca.pem","needClientAuth":true}"#;
-        let trusted = "/ca.pem".to_owned();
-        let server = ServerTls {
-            identity: identity(),
-            trusted_certificates: trusted.clone(),
-            need_client_auth: true,
-        };
-        assert_eq!(serde_json::from_str::<ServerTls>(text).unwrap(), server);
-
-        let text = r#"{"trustedCertificates":"/ca.pem"}"#;
-        let without = ClientTls { trusted_certificates: trusted, identity: None };
-        assert_eq!(serde_json::from_str::<ClientTls>(text).unwrap(), without);
-
-        let text = r#"{"trustedCertificates":"/ca.pem",
-            "identity":{"certificate":"/own.pem","privateKey":"/own-key.pem"}}"#;
-        let with = ClientTls { identity: Some(identity()), ..without };
-        assert_eq!(serde_json::from_str::<ClientTls>(text).unwrap(), with);
     }
 }

@@ -7,11 +7,12 @@ mod document;
 mod fit;
 mod network;
 mod shards;
+mod tls;
 mod training;
 
 pub use control::{
-    ClippingSpec, ControlError, ControlSpec, Direction, Interval, Measure, Measured, Metric,
-    Monitor, OutputMetric, ScheduleSpec, StoppingSpec, ThresholdMode, WarmupSpec,
+    ClippingSpec, ControlError, ControlSpec, Direction, Interval, Metric, MetricKind, Monitor,
+    OutputMetric, ReportedMetric, ScheduleSpec, StoppingSpec, ThresholdMode, WarmupSpec,
 };
 pub use data::{
     DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, ValidationSpec,
@@ -20,9 +21,9 @@ pub use document::{
     NetworkDocument, TORCHSCRIPT_FORMAT, TensorKind, TorchScriptInput, TorchScriptSpec,
 };
 pub use fit::{
-    ClientSpec, ClientTls, PredictionColumn, PredictionTask, PredictorSpec, ServerSpec, ServerTls,
-    TlsIdentity, WorkerSpec,
+    ClientSpec, PredictionColumn, PredictionTask, PredictorSpec, ServerSpec, WorkerSpec,
 };
 pub use network::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 pub use shards::{ServerShards, ShardAddress, ShardSpec};
+pub use tls::{ClientTls, ServerTls, TlsIdentity};
 pub use training::{LossSpec, OptimizerSpec, StrategySpec, TermSpec};

@@ -38,12 +38,12 @@ pub struct NodeSpec {
     /// of inputs of one shape, `Concatenate` (its inputs along `dim`, 1 unless given), `Reshape` (to `shape`, without the
     /// batch, one length -1), `Permute` (to the dimensions `dims`, each of 1 to the row's number of them, as 0 is the batch).
     pub op: String,
-    /// What it reads.
+    /// The names of its inputs.
     pub inputs: Vec<String>,
-    /// The layer's arguments, named as in `torch.nn`. An absent one takes PyTorch's default, an absent input size
-    /// (`in_features`, `in_channels`, `num_features`, `input_size`, `normalized_shape`) is inferred. `Softmax` and `LogSoftmax`
-    /// take the last dimension unless told; `LSTM` and `GRU` are always `batch_first`, and their `output` is the `sequence` or
-    /// the `last` hidden state. `Hardtanh` and `Softplus` have PyTorch's defaults alone.
+    /// The layer's arguments, named as in `torch.nn`. An absent one takes PyTorch's default; an absent input size
+    /// (`in_features`, `in_channels`, `num_features`, `input_size`, `normalized_shape`) is inferred. `Softmax` and
+    /// `LogSoftmax` default to the last dimension; `LSTM` and `GRU` are always `batch_first`, and their `output` is the
+    /// `sequence` or the `last` hidden state. `Hardtanh` and `Softplus` have PyTorch's defaults alone.
     #[serde(default)]
     pub args: Map<String, Value>,
 }

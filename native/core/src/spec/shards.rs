@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClientTls, DataSpec, NetworkDocument, OptimizerSpec, ServerTls, StrategySpec};
 
-/// Where a shard server is.
+/// The address of a shard server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ShardAddress {
@@ -12,35 +12,35 @@ pub struct ShardAddress {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// The executor that it is in, for people.
+    /// The executor that runs it, for messages.
     #[serde(default)]
     pub executor: Option<String>,
 }
 
-/// What the driver's server, which is shard 0, knows of the others.
+/// The other shards of the driver's server, which is shard 0.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ServerShards {
     /// Shards 1, 2 and so on.
     pub servers: Vec<ShardAddress>,
-    /// What the driver proves itself to them with, which no worker knows: 64 hexadecimal digits.
+    /// The secret that authenticates the driver to them and that no worker has: 64 hexadecimal digits.
     pub driver_secret: String,
-    /// How long a broken connection to one of them is retried before the fit fails, in milliseconds.
+    /// The time for which a broken connection to a shard is retried before the fit fails, in milliseconds.
     pub timeout_millis: u64,
-    /// How the connections to them are encrypted; not at all if absent.
+    /// The encryption of the connections to them; none if absent.
     #[serde(default)]
     pub tls: Option<ClientTls>,
 }
 
-/// What an executor opens a shard server with.
+/// The specification with which an executor opens a shard server.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ShardSpec {
     /// The fit's identity.
     pub fit: String,
-    /// Which shard it is, from 1.
+    /// The number of the shard, from 1.
     pub shard: u32,
-    /// All shards of the fit, the driver's included.
+    /// The number of shards of the fit, the driver's included.
     pub shards: u32,
     /// The network.
     pub network: NetworkDocument,
@@ -57,15 +57,15 @@ pub struct ShardSpec {
     pub bind_address: String,
     /// The first port tried; 0 lets the system choose.
     pub port: u16,
-    /// How many further ports are tried when one is taken.
+    /// The number of further ports to try if one is taken.
     pub port_max_retries: u16,
     /// The fit's secret: 64 hexadecimal digits.
     pub secret: String,
     /// As in [`ServerShards::driver_secret`].
     pub driver_secret: String,
-    /// How long it waits for a driver that is silent before it closes itself, in milliseconds.
+    /// The time without a message from the driver after which the server closes, in milliseconds.
     pub silence_millis: u64,
-    /// How connections are encrypted; not at all if absent.
+    /// The encryption of connections; none if absent.
     #[serde(default)]
     pub tls: Option<ServerTls>,
 }

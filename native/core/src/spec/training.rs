@@ -1,11 +1,11 @@
-//! How a network is trained.
+//! The specification of training: strategy, losses and optimizers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::compression::CompressionSpec;
 
-/// The strategy and its options. An absent option takes the strategy's default; one that the strategy does not have is
-/// refused.
+/// The strategy and its options. An absent option takes the strategy's default; an option of another strategy is an
+/// error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StrategySpec {
@@ -13,11 +13,12 @@ pub struct StrategySpec {
     pub name: String,
     /// The communication window in mini-batches.
     pub window: Option<u32>,
-    /// The elastic strategies' moving rate, above 0; 0.9 divided by the workers unless it or `rho` is given.
+    /// The moving rate of the elastic strategies, above 0; by default 0.9 divided by the workers, unless `rho` is
+    /// given.
     pub alpha: Option<f64>,
-    /// The elastic strategies' force, above 0: the moving rate is `rho` times the learning rate.
+    /// The force of the elastic strategies, above 0: the moving rate is `rho` times the learning rate.
     pub rho: Option<f64>,
-    /// What `downpour`, `adag` and `agn-adaptive` multiply their commits with, above 0; 1 unless given.
+    /// The factor of the commits of `downpour`, `adag` and `agn-adaptive`, above 0; default 1.
     pub scale: Option<f64>,
     /// EAMSGD's momentum in [0, 1).
     pub momentum: Option<f64>,
@@ -27,13 +28,13 @@ pub struct StrategySpec {
     pub outer_learning_rate: Option<f64>,
     /// DiLoCo's Nesterov momentum on the server, in [0, 1).
     pub outer_momentum: Option<f64>,
-    /// What the server applies updates with, in place of adding them.
+    /// The optimizer with which the server applies updates instead of adding them.
     pub server_optimizer: Option<OptimizerSpec>,
-    /// Whether a worker goes on training while it exchanges.
+    /// True if a worker continues training during an exchange.
     pub overlap: Option<bool>,
-    /// How what a worker commits is compressed, with error feedback; it is not unless given.
+    /// The compression of commits, with error feedback; none if absent.
     pub compression: Option<CompressionSpec>,
-    /// Whether the center variable goes to the workers as `compression` says, too, which must be `bf16` or `f16` then.
+    /// True to send the center variable to the workers in the same compression, which must be `bf16` or `f16`.
     pub compress_pull: Option<bool>,
 }
 
@@ -47,7 +48,7 @@ impl StrategySpec {
 
 /// A loss, named as in `torch.nn.functional`. Each row has a loss; a mini-batch's is the mean of its rows' by their weights.
 ///
-/// `x` is what the network gives for a row, `k` the number of its values, `y` the row's label.
+/// `x` is the network's output for a row, `k` the number of its values, `y` the row's label.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "name", deny_unknown_fields)]
 pub enum LossSpec {
@@ -61,7 +62,7 @@ pub enum LossSpec {
     L1Loss {},
     /// `(x - y)^2 / 2` where `|x - y| <= delta`, else `delta (|x - y| - delta / 2)`, the mean over the values.
     HuberLoss {
-        /// Where it becomes linear.
+        /// The error at which the loss becomes linear.
         delta: f64,
     },
     /// `max(0, 1 - y x)` of margins with `y` 1 or -1, the mean over the values; of a class index among several outputs
@@ -70,20 +71,20 @@ pub enum LossSpec {
     /// `sum_i y_i (log y_i - log softmax(x)_i)`: the Kullback-Leibler divergence of the network's softmax from the label's
     /// distribution.
     KlDiv {},
-    /// `-x[y]` of a class index, where the network gives log-probabilities; where it ends in Softmax, their logarithm is
+    /// `-x[y]` of a class index, if the network outputs log-probabilities; if it ends in Softmax, their logarithm is
     /// taken.
     NllLoss {},
     /// `exp(x) - y x`, the mean over the values: the output is the log of the rate.
     PoissonNllLoss {},
 }
 
-/// The loss of one output of a network. The network's is the sum of its outputs' losses by their weights.
+/// The loss of one output of a network. The loss of the network is the sum of its outputs' losses by their weights.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TermSpec {
     /// The loss.
     pub loss: LossSpec,
-    /// What it is multiplied with, above 0.
+    /// The factor of the loss, above 0.
     pub weight: f64,
 }
 
@@ -114,7 +115,7 @@ pub enum OptimizerSpec {
         momentum: f64,
         /// The share of the gradient that the velocity does not take.
         dampening: f64,
-        /// Whether the momentum is Nesterov's (Sutskever et al., 2013).
+        /// True for Nesterov's momentum (Sutskever et al., 2013).
         nesterov: bool,
         /// `w`.
         weight_decay: f64,
@@ -132,7 +133,7 @@ pub enum OptimizerSpec {
         epsilon: f64,
         /// `w`.
         weight_decay: f64,
-        /// Whether the largest `v` so far takes its place (Reddi et al., 2018).
+        /// True to use the largest `v` so far in its place (Reddi et al., 2018).
         amsgrad: bool,
     },
     /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019): `p -= lr w p`, then as Adam.
@@ -147,7 +148,7 @@ pub enum OptimizerSpec {
         epsilon: f64,
         /// `w`.
         weight_decay: f64,
-        /// Whether the largest `v` so far takes its place (Reddi et al., 2018).
+        /// True to use the largest `v` so far in its place (Reddi et al., 2018).
         amsgrad: bool,
     },
     /// RMSprop (Hinton, 2012): `v = alpha v + (1 - alpha) g^2`, `p -= lr g / (sqrt(v) + epsilon)`; with momentum
@@ -163,20 +164,20 @@ pub enum OptimizerSpec {
         weight_decay: f64,
         /// The share of the step that is kept; 0 for none.
         momentum: f64,
-        /// Whether the square of the mean of gradients is taken from `v` (Graves, 2013).
+        /// True to subtract the square of the mean gradient from `v` (Graves, 2013).
         centered: bool,
     },
     /// Adagrad (Duchi et al., 2011): `v += g^2`, `p -= lr / (1 + (t - 1) learning_rate_decay) g / (sqrt(v) + epsilon)`.
     Adagrad {
         /// `lr`.
         learning_rate: f64,
-        /// How fast the learning rate falls.
+        /// The decay of the learning rate.
         learning_rate_decay: f64,
         /// Added to the denominator.
         epsilon: f64,
         /// `w`.
         weight_decay: f64,
-        /// What `v` starts with.
+        /// The initial `v`.
         initial_accumulator: f64,
     },
     /// Adadelta (Zeiler, 2012): `v = rho v + (1 - rho) g^2`, `d = sqrt(u + epsilon) / sqrt(v + epsilon) g`,
@@ -218,7 +219,7 @@ pub enum OptimizerSpec {
         epsilon: f64,
         /// `w`.
         weight_decay: f64,
-        /// How fast the momentum warms up.
+        /// The decay of the momentum's warm-up.
         momentum_decay: f64,
     },
     /// Yogi (Zaheer et al., 2018) with Adam's bias correction: as Adam with `v -= (1 - beta2) sign(v - g^2) g^2`.

@@ -2,8 +2,8 @@
 //! and Parallelizing Gradient Descent, 2017, chapter 3). `w` counts the mini-batches really in the window, so that a short
 //! last window counts in full.
 
-use super::delta::{Delta, Displaced};
-use super::{Rhythm, ServerRule, Strategy, WorkerRule};
+use super::delta::{Delta, DisplacementRule};
+use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Adag(pub(super) Delta);
@@ -13,8 +13,8 @@ impl Strategy for Adag {
         "adag"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Window(self.0.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Window(self.0.window)
     }
 
     fn overlaps(&self) -> bool {
@@ -23,7 +23,9 @@ impl Strategy for Adag {
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
         let scale = self.0.scale;
-        Box::new(Displaced::new(parameters, move |window| scale / window.batches.max(1) as f32))
+        Box::new(DisplacementRule::new(parameters, move |window| {
+            scale / window.batches.max(1) as f32
+        }))
     }
 
     fn server(&self, parameters: usize, _: u32) -> ServerRule {

@@ -1,8 +1,10 @@
 //! `aeasgd`: `e = alpha (x - c)` with the center variable pulled at the window's end, `x -= e`, `c += e` (Zhang et al.,
 //! 2015).
 
-use super::elastic::{Elastic, Pulling};
-use super::{CommitContext, CommitRule, Rhythm, ServerRule, Strategy, Window, WorkerRule};
+use super::elastic::{Elastic, ElasticStep};
+use super::{
+    CommitContext, CommitRule, CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule,
+};
 
 #[derive(Debug)]
 pub(super) struct Aeasgd(pub(super) Elastic);
@@ -12,8 +14,8 @@ impl Strategy for Aeasgd {
         "aeasgd"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Window(self.0.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Window(self.0.window)
     }
 
     fn overlaps(&self) -> bool {
@@ -25,7 +27,7 @@ impl Strategy for Aeasgd {
     }
 
     fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule> {
-        Box::new(Worker(Pulling::new(self.0.alpha, parameters, workers)))
+        Box::new(Worker(ElasticStep::new(self.0.alpha, parameters, workers)))
     }
 
     fn server(&self, _: usize, _: u32) -> ServerRule {
@@ -37,19 +39,19 @@ impl Strategy for Aeasgd {
     }
 }
 
-struct Worker(Pulling);
+struct Worker(ElasticStep);
 
 impl WorkerRule for Worker {
     fn start(&mut self, center: &[f32]) {
-        self.0.see(center);
+        self.0.remember(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
         self.0.step(replica, window, message);
     }
 
     fn receive(&mut self, center: &[f32], _: &mut [f32]) {
-        self.0.see(center);
+        self.0.remember(center);
     }
 }
 

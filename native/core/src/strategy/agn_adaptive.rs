@@ -3,13 +3,13 @@
 
 use std::num::NonZeroU32;
 
-use super::delta::Displaced;
-use super::{CommitContext, CommitRule, Rhythm, ServerRule, Strategy, WorkerRule};
+use super::delta::DisplacementRule;
+use super::{CommitContext, CommitRule, CommitSchedule, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct AgnAdaptive {
     pub(super) window: NonZeroU32,
-    /// What commits are multiplied with.
+    /// The factor of commits.
     pub(super) scale: f32,
     pub(super) gamma: f64,
     pub(super) overlap: bool,
@@ -20,8 +20,8 @@ impl Strategy for AgnAdaptive {
         "agn-adaptive"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Window(self.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Window(self.window)
     }
 
     fn overlaps(&self) -> bool {
@@ -34,7 +34,9 @@ impl Strategy for AgnAdaptive {
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
         let scale = self.scale;
-        Box::new(Displaced::new(parameters, move |window| scale / window.batches.max(1) as f32))
+        Box::new(DisplacementRule::new(parameters, move |window| {
+            scale / window.batches.max(1) as f32
+        }))
     }
 
     fn server(&self, _: usize, _: u32) -> ServerRule {

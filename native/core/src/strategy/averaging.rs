@@ -2,7 +2,8 @@
 //! `x = c`, as dist-keras's AveragingTrainer.
 
 use super::{
-    Part, Rhythm, Round, RoundRule, ServerRule, Strategy, Window, WorkerRule, weighted_mean,
+    CommitSchedule, Part, Round, RoundRule, ServerRule, Strategy, WindowSummary, WorkerRule,
+    weighted_mean,
 };
 
 #[derive(Debug)]
@@ -13,8 +14,8 @@ impl Strategy for Averaging {
         "averaging"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::EPOCH
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::EPOCH
     }
 
     fn worker(&self, _: usize, _: u32) -> Box<dyn WorkerRule> {
@@ -31,7 +32,7 @@ struct Worker;
 impl WorkerRule for Worker {
     fn start(&mut self, _: &[f32]) {}
 
-    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], _: WindowSummary, message: &mut [f32]) {
         message.copy_from_slice(replica);
     }
 

@@ -4,16 +4,17 @@ use super::{Options, StrategyError};
 use crate::compression::{Coding, CompressionSpec};
 use crate::spec::StrategySpec;
 
-/// How a strategy's exchanges are coded. Whether it has these options at all is for [`resolve`](super::resolve()) to say.
+/// Returns the compression of a strategy's exchanges. [`resolve`](super::resolve()) checks that the strategy has these
+/// options.
 ///
 /// # Errors
-/// Naming the option that is out of its range.
+/// An error that names the option which is out of its range.
 pub fn coding(spec: &StrategySpec) -> Result<Coding, StrategyError> {
     let options = Options { spec, optimizer: None };
     let message = spec.compression.unwrap_or(CompressionSpec::None {});
     message
         .check()
-        .map_err(|error| options.error("compression", format!("is no good: {error}")))?;
+        .map_err(|error| options.error("compression", format!("is invalid: {error}")))?;
     let center = match message {
         _ if spec.compress_pull != Some(true) => CompressionSpec::None {},
         CompressionSpec::Bf16 {} | CompressionSpec::F16 {} => message,

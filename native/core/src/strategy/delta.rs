@@ -1,25 +1,25 @@
-//! What the strategies that commit a displacement share.
+//! The common part of the strategies that commit a displacement.
 
 use std::num::NonZeroU32;
 
-use super::{CommitContext, CommitRule, Window, WorkerRule};
-use crate::optimizer::{Optimizer, Recipe};
+use super::{CommitContext, CommitRule, WindowSummary, WorkerRule};
+use crate::optimizer::{CheckedOptimizer, Optimizer};
 use crate::state::{State, StateError};
 
-/// Their options.
+/// The options of the strategies that commit a displacement.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Delta {
     pub(super) window: NonZeroU32,
     pub(super) overlap: bool,
-    /// What commits are multiplied with.
+    /// The factor of commits.
     pub(super) scale: f32,
-    /// Takes `-d` as its gradient, in place of `c += d`.
-    pub(super) optimizer: Option<Recipe>,
+    /// The server optimizer, which takes `-d` as its gradient instead of `c += d`.
+    pub(super) optimizer: Option<CheckedOptimizer>,
 }
 
 impl Delta {
-    /// The server's rule for a stripe: `d` times what `scale` says is added, or its opposite is the server optimizer's
-    /// gradient.
+    /// Returns the server's rule for a stripe: `c += scale d`, or a step of the server optimizer with the gradient
+    /// `-scale d`.
     pub(super) fn server(
         &self,
         parameters: usize,
@@ -27,10 +27,10 @@ impl Delta {
     ) -> Box<dyn CommitRule> {
         match self.optimizer {
             None => Box::new(Add { scale }),
-            Some(recipe) => Box::new(Step {
+            Some(optimizer) => Box::new(Step {
                 scale,
                 gradient: vec![0.0; parameters],
-                optimizer: recipe.build(parameters),
+                optimizer: optimizer.build(parameters),
             }),
         }
     }
@@ -75,25 +75,25 @@ impl CommitRule for Step {
     }
 }
 
-/// What has been learnt since the last commit or pull: `d = x_now - x_at_pull`, with `x_at_pull` kept here.
+/// The displacement since the last commit or pull: `d = x_now - x_at_pull`. It keeps `x_at_pull`.
 #[derive(Debug)]
 pub struct Displacement {
     anchor: Vec<f32>,
 }
 
 impl Displacement {
-    /// Over `parameters` flat parameters.
+    /// Creates a displacement over `parameters` flat parameters.
     #[must_use]
     pub fn new(parameters: usize) -> Self {
         Self { anchor: vec![0.0; parameters] }
     }
 
-    /// Counts from `center` on.
+    /// Starts from `center`.
     pub fn start(&mut self, center: &[f32]) {
         self.anchor.copy_from_slice(center);
     }
 
-    /// Writes `scale (x - x_at_pull)` and counts from `x` on.
+    /// Writes `scale (x - x_at_pull)` to the message and continues from `x`.
     pub fn take(&mut self, replica: &[f32], scale: f32, message: &mut [f32]) {
         for ((d, x), anchor) in message.iter_mut().zip(replica).zip(&mut self.anchor) {
             *d = (x - *anchor) * scale;
@@ -116,24 +116,24 @@ impl Displacement {
     }
 }
 
-/// The worker's rule of what commits `d` times what `scale` says of the window.
-pub(super) struct Displaced<F> {
+/// The worker's rule that commits `scale d`, with a scale that depends on the window.
+pub(super) struct DisplacementRule<F> {
     displacement: Displacement,
     scale: F,
 }
 
-impl<F: Fn(Window) -> f32> Displaced<F> {
+impl<F: Fn(WindowSummary) -> f32> DisplacementRule<F> {
     pub(super) fn new(parameters: usize, scale: F) -> Self {
         Self { displacement: Displacement::new(parameters), scale }
     }
 }
 
-impl<F: Fn(Window) -> f32 + Send> WorkerRule for Displaced<F> {
+impl<F: Fn(WindowSummary) -> f32 + Send> WorkerRule for DisplacementRule<F> {
     fn start(&mut self, center: &[f32]) {
         self.displacement.start(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
         self.displacement.take(replica, (self.scale)(window), message);
     }
 

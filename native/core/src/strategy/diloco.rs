@@ -5,13 +5,15 @@
 use std::num::NonZeroU32;
 
 use super::mean::MeanGradient;
-use super::{Displacement, Rhythm, ServerRule, Strategy, Weight, Window, WorkerRule};
-use crate::optimizer::Recipe;
+use super::{
+    CommitSchedule, Displacement, ServerRule, Strategy, Weight, WindowSummary, WorkerRule,
+};
+use crate::optimizer::CheckedOptimizer;
 
 #[derive(Debug)]
 pub(super) struct Diloco {
     pub(super) window: NonZeroU32,
-    pub(super) outer: Recipe,
+    pub(super) outer: CheckedOptimizer,
 }
 
 impl Strategy for Diloco {
@@ -19,8 +21,8 @@ impl Strategy for Diloco {
         "diloco"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Round(self.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Round(self.window)
     }
 
     fn weight(&self) -> Weight {
@@ -43,7 +45,7 @@ impl WorkerRule for Worker {
         self.0.start(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], _: WindowSummary, message: &mut [f32]) {
         self.0.take(replica, -1.0, message);
     }
 

@@ -1,7 +1,7 @@
 //! `downpour`: `d = x_now - x_at_pull`, `c += d` (Dean et al., 2012, Large Scale Distributed Deep Networks).
 
-use super::delta::{Delta, Displaced};
-use super::{Rhythm, ServerRule, Strategy, WorkerRule};
+use super::delta::{Delta, DisplacementRule};
+use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Downpour(pub(super) Delta);
@@ -11,8 +11,8 @@ impl Strategy for Downpour {
         "downpour"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Window(self.0.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Window(self.0.window)
     }
 
     fn overlaps(&self) -> bool {
@@ -21,7 +21,7 @@ impl Strategy for Downpour {
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
         let scale = self.0.scale;
-        Box::new(Displaced::new(parameters, move |_| scale))
+        Box::new(DisplacementRule::new(parameters, move |_| scale))
     }
 
     fn server(&self, parameters: usize, _: u32) -> ServerRule {

@@ -1,8 +1,8 @@
 //! `dynsgd`: `d = x_now - x_at_pull`, `c += d / (tau + 1)` with `tau` the updates since that worker's pull (Jiang et al.,
 //! 2017, Heterogeneity-aware Distributed Parameter Servers, in the form of Hermans' thesis).
 
-use super::delta::{Delta, Displaced};
-use super::{Rhythm, ServerRule, Strategy, WorkerRule};
+use super::delta::{Delta, DisplacementRule};
+use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct DynSgd(pub(super) Delta);
@@ -12,8 +12,8 @@ impl Strategy for DynSgd {
         "dynsgd"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Window(self.0.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Window(self.0.window)
     }
 
     fn overlaps(&self) -> bool {
@@ -21,7 +21,7 @@ impl Strategy for DynSgd {
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
-        Box::new(Displaced::new(parameters, |_| 1.0))
+        Box::new(DisplacementRule::new(parameters, |_| 1.0))
     }
 
     fn server(&self, parameters: usize, _: u32) -> ServerRule {

@@ -1,8 +1,8 @@
 //! `eamsgd`: `aeasgd` with a local step of Nesterov's momentum, `v = mu v - eta g(x + mu v)`, `x += v` (Zhang et al., 2015).
 
 use super::aeasgd::Add;
-use super::elastic::{Elastic, Pulling};
-use super::{Rhythm, ServerRule, Strategy, Window, WorkerRule};
+use super::elastic::{Elastic, ElasticStep};
+use super::{CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule};
 use crate::optimizer::Optimizer;
 
 #[derive(Debug)]
@@ -16,8 +16,8 @@ impl Strategy for Eamsgd {
         "eamsgd"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Window(self.elastic.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Window(self.elastic.window)
     }
 
     fn overlaps(&self) -> bool {
@@ -30,7 +30,7 @@ impl Strategy for Eamsgd {
 
     fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule> {
         Box::new(Worker {
-            pulling: Pulling::new(self.elastic.alpha, parameters, workers),
+            elastic_step: ElasticStep::new(self.elastic.alpha, parameters, workers),
             momentum: self.momentum as f32,
             velocity: vec![0.0; parameters],
         })
@@ -46,14 +46,14 @@ impl Strategy for Eamsgd {
 }
 
 struct Worker {
-    pulling: Pulling,
+    elastic_step: ElasticStep,
     momentum: f32,
     velocity: Vec<f32>,
 }
 
 impl WorkerRule for Worker {
     fn start(&mut self, center: &[f32]) {
-        self.pulling.see(center);
+        self.elastic_step.remember(center);
         self.velocity.fill(0.0);
     }
 
@@ -73,11 +73,11 @@ impl WorkerRule for Worker {
         }
     }
 
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
-        self.pulling.step(replica, window, message);
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
+        self.elastic_step.step(replica, window, message);
     }
 
     fn receive(&mut self, center: &[f32], _: &mut [f32]) {
-        self.pulling.see(center);
+        self.elastic_step.remember(center);
     }
 }

@@ -2,12 +2,14 @@
 //! (Zhang et al., 2015).
 
 use super::elastic::{Alpha, Elastic};
-use super::{Part, Rhythm, Round, RoundRule, ServerRule, Strategy, Weight, Window, WorkerRule};
+use super::{
+    CommitSchedule, Part, Round, RoundRule, ServerRule, Strategy, Weight, WindowSummary, WorkerRule,
+};
 
 #[derive(Debug)]
 pub(super) struct Easgd {
     pub(super) elastic: Elastic,
-    /// The fit's, of which `rho` makes the server's moving rate.
+    /// The fit's learning rate, which `rho` multiplies into the server's moving rate.
     pub(super) learning_rate: f64,
 }
 
@@ -16,8 +18,8 @@ impl Strategy for Easgd {
         "easgd"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Round(self.elastic.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Round(self.elastic.window)
     }
 
     fn weight(&self) -> Weight {
@@ -57,7 +59,7 @@ struct Worker {
 impl WorkerRule for Worker {
     fn start(&mut self, _: &[f32]) {}
 
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
         self.rate = window.learning_rate;
         message.copy_from_slice(replica);
     }
@@ -74,7 +76,7 @@ impl WorkerRule for Worker {
 struct Server {
     alpha: Alpha,
     workers: u32,
-    /// The fit's, for rounds that know none.
+    /// The fit's learning rate, for rounds without one.
     learning_rate: f64,
     sum: Vec<f32>,
 }

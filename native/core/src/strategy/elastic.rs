@@ -1,13 +1,14 @@
-//! What the elastic strategies share (Zhang, Choromanska and LeCun, 2015, Deep learning with Elastic Averaging SGD).
+//! The common part of the elastic strategies (Zhang, Choromanska and LeCun, 2015, Deep learning with Elastic Averaging
+//! SGD).
 
 use std::num::NonZeroU32;
 
-use super::Window;
+use super::WindowSummary;
 
 /// `beta` of the default moving rate `beta / p`.
 const BETA: f64 = 0.9;
 
-/// Where the moving rate comes from.
+/// The source of the moving rate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Alpha {
     /// `0.9 / p`.
@@ -29,18 +30,19 @@ impl Alpha {
     }
 }
 
-/// Their options.
+/// The options of the elastic strategies.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Elastic {
     pub(super) window: NonZeroU32,
     pub(super) overlap: bool,
     pub(super) alpha: Alpha,
-    /// The fit's, where it is known.
+    /// The fit's learning rate, if it is known.
     pub(super) learning_rate: Option<f64>,
 }
 
 impl Elastic {
-    /// A warning if the center variable overshoots. `at_once` is the number of workers that exchange at the same time.
+    /// Returns a warning if the center variable overshoots. `at_once` is the number of workers that exchange at the same
+    /// time.
     pub(super) fn warning(&self, name: &str, workers: u32, at_once: u32) -> Option<String> {
         if matches!(self.alpha, Alpha::ByRate(_)) && self.learning_rate.is_none() {
             return None;
@@ -56,25 +58,25 @@ impl Elastic {
     }
 }
 
-/// A worker's elastic step against the center variable that it saw last.
-pub(super) struct Pulling {
+/// A worker's elastic step against the center variable that it received last.
+pub(super) struct ElasticStep {
     center: Vec<f32>,
     alpha: Alpha,
     workers: u32,
 }
 
-impl Pulling {
+impl ElasticStep {
     pub(super) fn new(alpha: Alpha, parameters: usize, workers: u32) -> Self {
         Self { center: vec![0.0; parameters], alpha, workers }
     }
 
     /// Keeps the center variable for the next elastic step.
-    pub(super) fn see(&mut self, center: &[f32]) {
+    pub(super) fn remember(&mut self, center: &[f32]) {
         self.center.copy_from_slice(center);
     }
 
     /// `e = alpha (x - c)`, `x -= e`; the message is `e`.
-    pub(super) fn step(&self, replica: &mut [f32], window: Window, message: &mut [f32]) {
+    pub(super) fn step(&self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]) {
         let alpha = self.alpha.at(self.workers, window.learning_rate) as f32;
         for ((e, x), c) in message.iter_mut().zip(replica).zip(&self.center) {
             *e = alpha * (*x - c);

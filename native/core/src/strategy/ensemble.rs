@@ -1,8 +1,8 @@
 //! `ensemble`: workers that train alone, each from weights of its own, as dist-keras's EnsembleTrainer. The server keeps
 //! every member's replica; a model combines what they predict.
 
-use super::single::Alone;
-use super::{Rhythm, ServerRule, Strategy, WorkerRule};
+use super::single::KeepReplica;
+use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Ensemble;
@@ -12,8 +12,8 @@ impl Strategy for Ensemble {
         "ensemble"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Save
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Save
     }
 
     fn keeps_members(&self) -> bool {
@@ -21,7 +21,7 @@ impl Strategy for Ensemble {
     }
 
     fn worker(&self, _: usize, _: u32) -> Box<dyn WorkerRule> {
-        Box::new(Alone)
+        Box::new(KeepReplica)
     }
 
     fn server(&self, _: usize, _: u32) -> ServerRule {

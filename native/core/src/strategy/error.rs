@@ -1,14 +1,18 @@
-//! What can be wrong with a strategy's specification.
+//! The errors of a strategy's specification.
 
-use super::names;
 use crate::error::{Coded, ErrorCode};
 
 /// A strategy that is unknown or whose options do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StrategyError {
     /// No strategy has this name.
-    #[error("unknown strategy '{0}'; known are {list}", list = names().collect::<Vec<_>>().join(", "))]
-    Unknown(String),
+    #[error("unknown strategy '{name}'; known are {known}")]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// The names of all strategies.
+        known: String,
+    },
     /// An option that the strategy does not have, or that is out of its range.
     #[error("strategy '{strategy}': option '{option}' {problem}")]
     Option {
@@ -16,7 +20,7 @@ pub enum StrategyError {
         strategy: String,
         /// The option's name.
         option: &'static str,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }

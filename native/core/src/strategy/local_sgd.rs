@@ -5,7 +5,8 @@
 use std::num::NonZeroU32;
 
 use super::{
-    Displacement, Part, Rhythm, Round, RoundRule, ServerRule, Strategy, Window, WorkerRule,
+    CommitSchedule, Displacement, Part, Round, RoundRule, ServerRule, Strategy, WindowSummary,
+    WorkerRule,
 };
 
 #[derive(Debug)]
@@ -18,8 +19,8 @@ impl Strategy for LocalSgd {
         "local-sgd"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Round(self.window)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Round(self.window)
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
@@ -38,7 +39,7 @@ impl WorkerRule for Worker {
         self.0.start(center);
     }
 
-    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], _: WindowSummary, message: &mut [f32]) {
         self.0.take(replica, 1.0, message);
     }
 

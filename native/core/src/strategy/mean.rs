@@ -1,7 +1,7 @@
 //! The mean over a round, and a server optimizer's step with it.
 
 use super::{Part, Round, RoundRule};
-use crate::optimizer::{Optimizer, Recipe};
+use crate::optimizer::{CheckedOptimizer, Optimizer};
 use crate::state::{State, StateError};
 
 /// Writes the weighted mean of the parts' messages to `mean`.
@@ -24,8 +24,8 @@ pub(super) struct MeanGradient {
 
 impl MeanGradient {
     /// For a stripe of `parameters` parameters.
-    pub(super) fn new(recipe: Recipe, parameters: usize) -> Self {
-        Self { mean: vec![0.0; parameters], optimizer: recipe.build(parameters) }
+    pub(super) fn new(optimizer: CheckedOptimizer, parameters: usize) -> Self {
+        Self { mean: vec![0.0; parameters], optimizer: optimizer.build(parameters) }
     }
 }
 

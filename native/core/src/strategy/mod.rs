@@ -1,4 +1,4 @@
-//! The training strategies: what a worker sends at a window's end and what the server does with it.
+//! The training strategies: the message of a worker at a window's end and the server's use of it.
 //!
 //! A strategy is one short file that reads like its equations and one line in the table of [`resolve`]. The rules work
 //! on flat slices and know neither sockets nor libtorch; `docs/strategies.md` shows how to add one. Notation: `c` center
@@ -40,26 +40,26 @@ use crate::clipping::Bound;
 use crate::optimizer::Optimizer;
 use crate::state::{State, StateError};
 
-/// When a worker's communication window ends. An epoch's end always ends it.
+/// The end of a worker's communication window. An epoch's end always ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rhythm {
-    /// After this many mini-batches: the window is committed, whatever the others do.
+pub enum CommitSchedule {
+    /// After this many mini-batches the window is committed, independently of the other workers.
     Window(NonZeroU32),
-    /// After this many mini-batches: the window is contributed to a round, which all live workers close together.
+    /// After this many mini-batches the window is contributed to a round, which all live workers close together.
     Round(NonZeroU32),
-    /// Never committed: the replica is saved with the server at every epoch's end.
+    /// No commits: the replica is saved with the server at every epoch's end.
     Save,
 }
 
-impl Rhythm {
+impl CommitSchedule {
     /// A round at every epoch's end.
     pub const EPOCH: Self = Self::Round(NonZeroU32::MAX);
 }
 
-/// What a window holds beside its message.
+/// The facts of a window beside its message.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Window {
-    /// The mini-batches trained in it.
+pub struct WindowSummary {
+    /// The number of mini-batches trained in it.
     pub batches: u32,
     /// The learning rate of the worker's optimizer at its end.
     pub learning_rate: f64,
@@ -70,18 +70,18 @@ pub trait WorkerRule: Send {
     /// Takes the center variable that the worker starts from.
     fn start(&mut self, center: &[f32]);
 
-    /// Moves the replica to where the next gradient is to be taken.
+    /// Moves the replica to the point at which the next gradient is taken.
     fn look_ahead(&mut self, _replica: &mut [f32]) {}
 
-    /// Takes a mini-batch's gradient: a step of the worker's optimizer, unless the strategy has its own.
+    /// Applies a mini-batch's gradient: a step of the worker's optimizer, unless the strategy has its own.
     fn step(&mut self, replica: &mut [f32], gradient: &[f32], optimizer: &mut dyn Optimizer) {
         optimizer.step(replica, gradient);
     }
 
-    /// Ends a window: writes what is committed to `message`, which has the replica's length.
-    fn commit(&mut self, replica: &mut [f32], window: Window, message: &mut [f32]);
+    /// Ends a window: writes the commit to `message`, which has the replica's length.
+    fn commit(&mut self, replica: &mut [f32], window: WindowSummary, message: &mut [f32]);
 
-    /// Takes a center variable that was pulled, or what a round gave.
+    /// Takes a pulled center variable, or the result of a round.
     fn receive(&mut self, center: &[f32], replica: &mut [f32]);
 
     /// Takes the center variable that answers the last commit, after the replica has been trained further.
@@ -90,7 +90,7 @@ pub trait WorkerRule: Send {
     }
 }
 
-/// What the server knows of a commit beside its message.
+/// The server's facts about a commit beside its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommitContext {
     /// Updates applied since this worker's last pull, not counting this one.
@@ -101,16 +101,16 @@ pub struct CommitContext {
 
 /// The server's side of an asynchronous strategy for one stripe of the center variable, with its state.
 pub trait CommitRule: Send {
-    /// Applies `message` to `center`. `seen` is the center variable of the worker's last pull where
+    /// Applies `message` to `center`. `seen` is the center variable of the worker's last pull if
     /// [`Strategy::remembers_pulls`], else empty. All are the same stripe.
     fn apply(&mut self, center: &mut [f32], message: &[f32], seen: &[f32], context: CommitContext);
 
-    /// What the rule keeps from commit to commit, for a checkpoint.
+    /// Returns the state between commits, for a checkpoint.
     fn state(&self) -> State {
         State::default()
     }
 
-    /// Goes on from what [`state`](Self::state) gave.
+    /// Continues from a state that [`state`](Self::state) returned.
     ///
     /// # Errors
     /// When the state is another rule's.
@@ -122,18 +122,18 @@ pub trait CommitRule: Send {
 /// One worker's part in a round: the same stripe of its message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part<'a> {
-    /// What the worker sent.
+    /// The worker's message.
     pub message: &'a [f32],
-    /// How much it counts, above 0.
+    /// The weight of the message, above 0.
     pub weight: f64,
 }
 
-/// What the server knows of a round beside its parts.
+/// The server's facts about a round beside its parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Round {
-    /// What the schedule makes of the fit's learning rate, for strategies that follow it; `None` where the rate stays as it is.
+    /// The fit's learning rate after the schedule, for strategies that follow it; `None` if the rate stays as it is.
     pub learning_rate: Option<f64>,
-    /// How the mean gradient is bounded.
+    /// The clipping of the mean gradient.
     pub bound: Bound,
 }
 
@@ -147,12 +147,12 @@ pub trait RoundRule: Send {
     /// Closes a round over the parts of all workers that trained, at least one, in the order of the workers.
     fn close(&mut self, center: &mut [f32], parts: &[Part<'_>], round: &Round);
 
-    /// What the rule keeps from round to round, for a checkpoint.
+    /// Returns the state between rounds, for a checkpoint.
     fn state(&self) -> State {
         State::default()
     }
 
-    /// Goes on from what [`state`](Self::state) gave.
+    /// Continues from a state that [`state`](Self::state) returned.
     ///
     /// # Errors
     /// When the state is another rule's.
@@ -161,18 +161,18 @@ pub trait RoundRule: Send {
     }
 }
 
-/// The server's side of a strategy for one stripe, by its rhythm.
+/// The server's side of a strategy for one stripe, by its commit schedule.
 pub enum ServerRule {
-    /// Of [`Rhythm::Window`].
+    /// Of [`CommitSchedule::Window`].
     Commit(Box<dyn CommitRule>),
-    /// Of [`Rhythm::Round`].
+    /// Of [`CommitSchedule::Round`].
     Round(Box<dyn RoundRule>),
-    /// Of [`Rhythm::Save`]: `c = x`.
+    /// Of [`CommitSchedule::Save`]: `c = x`.
     Save,
 }
 
 impl ServerRule {
-    /// What the rule keeps, for a checkpoint.
+    /// Returns the rule's state, for a checkpoint.
     #[must_use]
     pub fn state(&self) -> State {
         match self {
@@ -182,7 +182,7 @@ impl ServerRule {
         }
     }
 
-    /// Goes on from what [`state`](Self::state) gave.
+    /// Continues from a state that [`state`](Self::state) returned.
     ///
     /// # Errors
     /// When the state is another rule's.
@@ -195,12 +195,12 @@ impl ServerRule {
     }
 }
 
-/// What a worker counts in a round in which it trained.
+/// The weight of a worker in a round in which it trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// As much as the rows of its window.
+    /// By the rows of its window.
     Rows,
-    /// As much as every other.
+    /// The same for every worker.
     Worker,
 }
 
@@ -209,8 +209,8 @@ pub trait Strategy: Send + Sync + fmt::Debug {
     /// The name by which users select it.
     fn name(&self) -> &'static str;
 
-    /// When a window ends.
-    fn rhythm(&self) -> Rhythm;
+    /// Returns the commit schedule.
+    fn commit_schedule(&self) -> CommitSchedule;
 
     /// The rule of one of `workers` workers over `parameters` flat parameters.
     fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule>;
@@ -223,48 +223,49 @@ pub trait Strategy: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Whether a worker exchanges while it trains on.
+    /// Returns true if a worker trains during an exchange.
     fn overlaps(&self) -> bool {
         false
     }
 
-    /// Whether a worker pulls before it commits and not after: its message depends on the center variable.
+    /// Returns true if a worker pulls before it commits and not after, because its message depends on the center
+    /// variable.
     fn pulls_first(&self) -> bool {
         false
     }
 
-    /// Whether the server keeps the center variable of every worker's last pull for [`CommitRule::apply`].
+    /// Returns true if the server keeps the center variable of every worker's last pull for [`CommitRule::apply`].
     fn remembers_pulls(&self) -> bool {
         false
     }
 
-    /// Whether workers send gradients, which an optimizer on the server steps on: their mean is clipped and the learning
-    /// rate scheduled there, and not by the workers.
+    /// Returns true if workers send gradients to an optimizer on the server. The mean gradient is then clipped and the
+    /// learning rate scheduled there, not by the workers.
     fn steps_on_server(&self) -> bool {
         false
     }
 
-    /// Whether the server's side of a round follows the schedule of the fit's learning rate.
+    /// Returns true if the server's side of a round follows the schedule of the fit's learning rate.
     fn follows_schedule(&self) -> bool {
         self.steps_on_server()
     }
 
-    /// What a worker counts in a round.
+    /// Returns the weight of a worker in a round.
     fn weight(&self) -> Weight {
         Weight::Rows
     }
 
-    /// Whether a closed round gives the center variable from before it.
+    /// Returns true if a closed round returns the center variable from before it.
     fn gives_former_center(&self) -> bool {
         false
     }
 
-    /// Whether every worker starts from weights of its own and the server keeps all replicas.
+    /// Returns true if every worker starts from its own weights and the server keeps all replicas.
     fn keeps_members(&self) -> bool {
         false
     }
 
-    /// A warning about these options with `workers` workers in `tasks` tasks, those of one task in turn.
+    /// Returns a warning about these options with `workers` workers in `tasks` tasks, those of one task in turn.
     fn warning(&self, _workers: u32, _tasks: u32) -> Option<String> {
         None
     }

@@ -6,18 +6,18 @@ use super::StrategyError;
 use super::delta::Delta;
 use super::elastic::{Alpha, Elastic};
 use crate::compression::CompressionSpec;
-use crate::optimizer::Recipe;
+use crate::optimizer::CheckedOptimizer;
 use crate::spec::{OptimizerSpec, StrategySpec};
 
-/// What a strategy is made of.
+/// The inputs from which a strategy is built.
 pub(super) struct Options<'a> {
     pub(super) spec: &'a StrategySpec,
-    /// The fit's optimizer, where it is known.
+    /// The fit's optimizer, if it is known.
     pub(super) optimizer: Option<&'a OptimizerSpec>,
 }
 
 impl Options<'_> {
-    /// The error that an option does not fit.
+    /// Creates the error of an option that does not fit.
     pub(super) fn error(&self, option: &'static str, problem: impl Into<String>) -> StrategyError {
         StrategyError::Option { strategy: self.spec.name.clone(), option, problem: problem.into() }
     }
@@ -28,7 +28,8 @@ impl Options<'_> {
             .ok_or_else(|| self.error("window", "must be at least 1"))
     }
 
-    /// True if exchanges overlap with training, which makes every commit a window later than it could be. Default: false.
+    /// Returns true if exchanges overlap with training, which makes every commit a window later than it could be. Default:
+    /// false.
     pub(super) fn overlap(&self) -> bool {
         self.spec.overlap.unwrap_or(false)
     }
@@ -61,37 +62,43 @@ impl Options<'_> {
         Err(self.error(option, format!("must be in [0, 1), is {value}")))
     }
 
-    /// What commits are multiplied with.
+    /// Returns the factor of commits.
     pub(super) fn scale(&self) -> Result<f32, StrategyError> {
         Ok(self.positive("scale", self.spec.scale, 1.0)? as f32)
     }
 
-    /// What the strategies that commit a displacement have.
+    /// Returns the options of the strategies that commit a displacement.
     pub(super) fn delta(&self, window: u32) -> Result<Delta, StrategyError> {
-        let optimizer =
-            self.spec.server_optimizer.as_ref().map(|spec| self.recipe(spec)).transpose()?;
+        let optimizer = self
+            .spec
+            .server_optimizer
+            .as_ref()
+            .map(|spec| self.checked_optimizer(spec))
+            .transpose()?;
         let scale = self.scale()?;
         Ok(Delta { window: self.window(window)?, overlap: self.overlap(), scale, optimizer })
     }
 
-    fn recipe(&self, spec: &OptimizerSpec) -> Result<Recipe, StrategyError> {
-        Recipe::new(spec)
-            .map_err(|error| self.error("serverOptimizer", format!("is no good: {error}")))
+    fn checked_optimizer(&self, spec: &OptimizerSpec) -> Result<CheckedOptimizer, StrategyError> {
+        CheckedOptimizer::new(spec)
+            .map_err(|error| self.error("serverOptimizer", format!("is invalid: {error}")))
     }
 
-    /// What the elastic strategies have.
+    /// Returns the options of the elastic strategies.
     pub(super) fn elastic(&self, window: u32) -> Result<Elastic, StrategyError> {
         let alpha = match (self.spec.alpha, self.spec.rho) {
             (None, None) => Alpha::ByWorkers,
             (given @ Some(_), None) => Alpha::Fixed(self.positive("alpha", given, 0.0)?),
             (None, given @ Some(_)) => Alpha::ByRate(self.positive("rho", given, 0.0)?),
-            (Some(_), Some(_)) => return Err(self.error("rho", "is given beside 'alpha'")),
+            (Some(_), Some(_)) => {
+                return Err(self.error("rho", "excludes 'alpha'; give one of them"));
+            }
         };
         let learning_rate = self.optimizer.map(OptimizerSpec::learning_rate);
         Ok(Elastic { window: self.window(window)?, overlap: self.overlap(), alpha, learning_rate })
     }
 
-    /// The fit's learning rate, which the server needs where the moving rate depends on it.
+    /// The fit's learning rate, which the server needs if the moving rate depends on it.
     pub(super) fn learning_rate_of_rho(&self) -> Result<f64, StrategyError> {
         match (self.optimizer, self.spec.rho) {
             (Some(optimizer), _) => Ok(optimizer.learning_rate()),
@@ -101,16 +108,16 @@ impl Options<'_> {
     }
 
     /// The optimizer that `sync` steps with on the server.
-    pub(super) fn fits_optimizer(&self) -> Result<Recipe, StrategyError> {
+    pub(super) fn fits_optimizer(&self) -> Result<CheckedOptimizer, StrategyError> {
         let spec = self.spec.server_optimizer.as_ref().or(self.optimizer);
         let spec = spec.ok_or_else(|| {
-            self.error("serverOptimizer", "must be given where the fit's optimizer is not")
+            self.error("serverOptimizer", "must be given, since the fit has no optimizer")
         })?;
-        self.recipe(spec)
+        self.checked_optimizer(spec)
     }
 
     /// DiLoCo's outer optimizer: SGD with Nesterov's momentum.
-    pub(super) fn outer(&self) -> Result<Recipe, StrategyError> {
+    pub(super) fn outer(&self) -> Result<CheckedOptimizer, StrategyError> {
         let learning_rate = self.spec.outer_learning_rate.unwrap_or(0.7);
         let momentum = self.below_one("outerMomentum", self.spec.outer_momentum, 0.9)?;
         let spec = OptimizerSpec::Sgd {
@@ -120,14 +127,14 @@ impl Options<'_> {
             nesterov: momentum > 0.0,
             weight_decay: 0.0,
         };
-        Recipe::new(&spec).map_err(|error| self.error("outerLearningRate", error.problem))
+        CheckedOptimizer::new(&spec).map_err(|error| self.error("outerLearningRate", error.problem))
     }
 }
 
 /// The options of a specification by their names.
-pub(super) struct Given;
+pub(super) struct GivenOptions;
 
-impl Given {
+impl GivenOptions {
     /// The names of the options that are given.
     pub(super) fn of(spec: &StrategySpec) -> impl Iterator<Item = &'static str> {
         [
@@ -148,7 +155,7 @@ impl Given {
         .filter_map(|(name, given)| given.then_some(name))
     }
 
-    /// Takes an option back.
+    /// Removes an option.
     pub(super) fn clear(spec: &mut StrategySpec, option: &str) {
         match option {
             "window" => spec.window = None,

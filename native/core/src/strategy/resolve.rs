@@ -1,19 +1,34 @@
 //! The table of strategies.
 
 use super::coding::coding;
-use super::options::{Given, Options};
-use super::{Rhythm, Strategy, StrategyError};
+use super::options::{GivenOptions, Options};
+use super::{CommitSchedule, Strategy, StrategyError};
 use super::{
     adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
     local_sgd, single, sync,
 };
 use crate::spec::{OptimizerSpec, StrategySpec};
 
-/// How a strategy is made of its options.
-type Make = fn(&Options<'_>) -> Result<Box<dyn Strategy>, StrategyError>;
+/// The constructor of a strategy.
+type Constructor = fn(&Options<'_>) -> Result<Box<dyn Strategy>, StrategyError>;
 
-/// One strategy: its name, an alias, the options that it has, and how it is made of them.
-struct Entry(&'static str, Option<&'static str>, &'static [&'static str], Make);
+/// One strategy of the table.
+struct StrategyEntry {
+    name: &'static str,
+    alias: Option<&'static str>,
+    options: &'static [&'static str],
+    build: Constructor,
+}
+
+impl StrategyEntry {
+    const fn new(name: &'static str, options: &'static [&'static str], build: Constructor) -> Self {
+        Self { name, alias: None, options, build }
+    }
+
+    const fn with_alias(self, alias: &'static str) -> Self {
+        Self { alias: Some(alias), ..self }
+    }
+}
 
 /// The options of the strategies whose update a server optimizer can take.
 const DELTA: &[&str] = &["window", "serverOptimizer", "overlap", "compression", "compressPull"];
@@ -35,14 +50,17 @@ const LOCAL_SGD: &[&str] = &["window", "compression", "compressPull"];
 const DILOCO: &[&str] =
     &["window", "outerLearningRate", "outerMomentum", "compression", "compressPull"];
 
-/// All strategies. Those that send replicas do not compress: a replica's small digits are what has been learnt.
-const STRATEGIES: [Entry; 13] = [
-    Entry("single", None, &[], |_| Ok(Box::new(single::Single))),
-    Entry("averaging", None, &[], |_| Ok(Box::new(averaging::Averaging))),
-    Entry("ensemble", None, &[], |_| Ok(Box::new(ensemble::Ensemble))),
-    Entry("downpour", None, SCALED, |options| Ok(Box::new(downpour::Downpour(options.delta(5)?)))),
-    Entry("adag", Some("agn"), SCALED, |options| Ok(Box::new(adag::Adag(options.delta(12)?)))),
-    Entry("agn-adaptive", None, AGN_ADAPTIVE, |options| {
+/// All strategies. Those that send replicas do not compress: the small digits of a replica carry what it has learnt.
+const STRATEGIES: [StrategyEntry; 13] = [
+    StrategyEntry::new("single", &[], |_| Ok(Box::new(single::Single))),
+    StrategyEntry::new("averaging", &[], |_| Ok(Box::new(averaging::Averaging))),
+    StrategyEntry::new("ensemble", &[], |_| Ok(Box::new(ensemble::Ensemble))),
+    StrategyEntry::new("downpour", SCALED, |options| {
+        Ok(Box::new(downpour::Downpour(options.delta(5)?)))
+    }),
+    StrategyEntry::new("adag", SCALED, |options| Ok(Box::new(adag::Adag(options.delta(12)?))))
+        .with_alias("agn"),
+    StrategyEntry::new("agn-adaptive", AGN_ADAPTIVE, |options| {
         Ok(Box::new(agn_adaptive::AgnAdaptive {
             window: options.window(12)?,
             scale: options.scale()?,
@@ -50,37 +68,39 @@ const STRATEGIES: [Entry; 13] = [
             overlap: options.overlap(),
         }))
     }),
-    Entry("dynsgd", None, DELTA, |options| Ok(Box::new(dynsgd::DynSgd(options.delta(5)?)))),
-    Entry("aeasgd", None, AEASGD, |options| Ok(Box::new(aeasgd::Aeasgd(options.elastic(32)?)))),
-    Entry("eamsgd", None, EAMSGD, |options| {
+    StrategyEntry::new("dynsgd", DELTA, |options| Ok(Box::new(dynsgd::DynSgd(options.delta(5)?)))),
+    StrategyEntry::new("aeasgd", AEASGD, |options| {
+        Ok(Box::new(aeasgd::Aeasgd(options.elastic(32)?)))
+    }),
+    StrategyEntry::new("eamsgd", EAMSGD, |options| {
         Ok(Box::new(eamsgd::Eamsgd {
             elastic: options.elastic(32)?,
             momentum: options.below_one("momentum", options.spec.momentum, 0.9)?,
         }))
     }),
-    Entry("easgd", None, &["window", "alpha", "rho"], |options| {
+    StrategyEntry::new("easgd", &["window", "alpha", "rho"], |options| {
         let elastic = options.elastic(32)?;
         Ok(Box::new(easgd::Easgd { elastic, learning_rate: options.learning_rate_of_rho()? }))
     }),
-    Entry("sync", None, &["serverOptimizer", "compression", "compressPull"], |options| {
+    StrategyEntry::new("sync", &["serverOptimizer", "compression", "compressPull"], |options| {
         Ok(Box::new(sync::SyncSgd { optimizer: options.fits_optimizer()? }))
     }),
-    Entry("local-sgd", None, LOCAL_SGD, |options| {
+    StrategyEntry::new("local-sgd", LOCAL_SGD, |options| {
         Ok(Box::new(local_sgd::LocalSgd { window: options.window(8)? }))
     }),
-    Entry("diloco", None, DILOCO, |options| {
+    StrategyEntry::new("diloco", DILOCO, |options| {
         Ok(Box::new(diloco::Diloco { window: options.window(50)?, outer: options.outer()? }))
     }),
 ];
 
 /// The names of all strategies.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    STRATEGIES.iter().map(|entry| entry.0)
+    STRATEGIES.iter().map(|entry| entry.name)
 }
 
 /// The names of the strategies whose workers wait for each other, whatever their options.
 pub fn in_rounds() -> impl Iterator<Item = &'static str> {
-    // `sync` is not made without one.
+    // `sync` needs an optimizer.
     let optimizer = OptimizerSpec::Sgd {
         learning_rate: 1.0,
         momentum: 0.0,
@@ -90,37 +110,39 @@ pub fn in_rounds() -> impl Iterator<Item = &'static str> {
     };
     names().filter(move |name| {
         resolve(&StrategySpec::named(*name), Some(&optimizer))
-            .is_ok_and(|strategy| matches!(strategy.rhythm(), Rhythm::Round(_)))
+            .is_ok_and(|strategy| matches!(strategy.commit_schedule(), CommitSchedule::Round(_)))
     })
 }
 
-fn find(name: &str) -> Result<&'static Entry, StrategyError> {
-    STRATEGIES
-        .iter()
-        .find(|entry| entry.0 == name || entry.1 == Some(name))
-        .ok_or_else(|| StrategyError::Unknown(name.to_owned()))
+fn find(name: &str) -> Result<&'static StrategyEntry, StrategyError> {
+    STRATEGIES.iter().find(|entry| entry.name == name || entry.alias == Some(name)).ok_or_else(
+        || StrategyError::Unknown {
+            name: name.to_owned(),
+            known: names().collect::<Vec<_>>().join(", "),
+        },
+    )
 }
 
-/// The strategy that a specification names. `optimizer` is the fit's, where it is known: `sync` steps with it on the server,
-/// and `easgd` takes its learning rate where `rho` is given.
+/// Builds the strategy of a specification. `optimizer` is the fit's, if it is known: `sync` runs it on the server, and
+/// `easgd` takes its learning rate for `rho`.
 ///
 /// # Errors
-/// When the name is unknown, or naming the option that the strategy does not have or that does not fit.
+/// An error for an unknown name, or one that names the option that does not apply or fit.
 pub fn resolve(
     spec: &StrategySpec,
     optimizer: Option<&OptimizerSpec>,
 ) -> Result<Box<dyn Strategy>, StrategyError> {
     let entry = find(&spec.name)?;
     let options = Options { spec, optimizer };
-    if let Some(stranger) = Given::of(spec).find(|option| !entry.2.contains(option)) {
-        let has = match entry.2 {
+    if let Some(unknown) = GivenOptions::of(spec).find(|option| !entry.options.contains(option)) {
+        let has = match entry.options {
             [] => "it has none".to_owned(),
             options => format!("it has {}", options.join(", ")),
         };
-        return Err(options.error(stranger, format!("does not apply: {has}")));
+        return Err(options.error(unknown, format!("does not apply: {has}")));
     }
     coding(spec)?;
-    entry.3(&options)
+    (entry.build)(&options)
 }
 
 /// The specification without the options that its strategy does not have.
@@ -130,8 +152,8 @@ pub fn resolve(
 pub fn restrict(spec: &StrategySpec) -> Result<StrategySpec, StrategyError> {
     let entry = find(&spec.name)?;
     let mut kept = spec.clone();
-    for stranger in Given::of(spec).filter(|option| !entry.2.contains(option)) {
-        Given::clear(&mut kept, stranger);
+    for unknown in GivenOptions::of(spec).filter(|option| !entry.options.contains(option)) {
+        GivenOptions::clear(&mut kept, unknown);
     }
     Ok(kept)
 }

@@ -1,6 +1,6 @@
 //! `single`: one worker trains alone, as dist-keras's SingleTrainer.
 
-use super::{Rhythm, ServerRule, Strategy, Window, WorkerRule};
+use super::{CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Single;
@@ -10,8 +10,8 @@ impl Strategy for Single {
         "single"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Save
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Save
     }
 
     fn max_workers(&self) -> Option<u32> {
@@ -19,7 +19,7 @@ impl Strategy for Single {
     }
 
     fn worker(&self, _: usize, _: u32) -> Box<dyn WorkerRule> {
-        Box::new(Alone)
+        Box::new(KeepReplica)
     }
 
     fn server(&self, _: usize, _: u32) -> ServerRule {
@@ -28,12 +28,12 @@ impl Strategy for Single {
 }
 
 /// Keeps the replica as it is.
-pub(super) struct Alone;
+pub(super) struct KeepReplica;
 
-impl WorkerRule for Alone {
+impl WorkerRule for KeepReplica {
     fn start(&mut self, _: &[f32]) {}
 
-    fn commit(&mut self, replica: &mut [f32], _: Window, message: &mut [f32]) {
+    fn commit(&mut self, replica: &mut [f32], _: WindowSummary, message: &mut [f32]) {
         message.copy_from_slice(replica);
     }
 

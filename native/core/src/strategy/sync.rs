@@ -1,15 +1,16 @@
-//! `sync`: every mini-batch is a round; the fit's optimizer, which lives here, takes the mean gradient, weighted by rows,
-//! and `x = c`. With `p` workers and batches of `b` rows that weigh alike it is one worker with batches of `p b`.
+//! `sync`: every mini-batch is a round; the fit's optimizer, which runs on the server, takes the mean gradient,
+//! weighted by rows, and `x = c`. With `p` workers and batches of `b` rows of equal weight it is one worker with
+//! batches of `p b`.
 
 use std::num::NonZeroU32;
 
 use super::mean::MeanGradient;
-use super::{Rhythm, ServerRule, Strategy, Window, WorkerRule};
-use crate::optimizer::{Optimizer, Recipe};
+use super::{CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule};
+use crate::optimizer::{CheckedOptimizer, Optimizer};
 
 #[derive(Debug)]
 pub(super) struct SyncSgd {
-    pub(super) optimizer: Recipe,
+    pub(super) optimizer: CheckedOptimizer,
 }
 
 impl Strategy for SyncSgd {
@@ -17,8 +18,8 @@ impl Strategy for SyncSgd {
         "sync"
     }
 
-    fn rhythm(&self) -> Rhythm {
-        Rhythm::Round(NonZeroU32::MIN)
+    fn commit_schedule(&self) -> CommitSchedule {
+        CommitSchedule::Round(NonZeroU32::MIN)
     }
 
     fn steps_on_server(&self) -> bool {
@@ -46,7 +47,7 @@ impl WorkerRule for Worker {
         self.gradient.copy_from_slice(gradient);
     }
 
-    fn commit(&mut self, _: &mut [f32], _: Window, message: &mut [f32]) {
+    fn commit(&mut self, _: &mut [f32], _: WindowSummary, message: &mut [f32]) {
         message.copy_from_slice(&self.gradient);
     }
 

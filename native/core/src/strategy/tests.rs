@@ -13,7 +13,7 @@ const SGD: OptimizerSpec = OptimizerSpec::Sgd {
     weight_decay: 0.0,
 };
 
-const ONE: Window = Window { batches: 1, learning_rate: 0.1 };
+const ONE: WindowSummary = WindowSummary { batches: 1, learning_rate: 0.1 };
 
 fn made(spec: &StrategySpec) -> Box<dyn Strategy> {
     resolve(spec, Some(&SGD)).unwrap()
@@ -39,10 +39,10 @@ fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm()
         let strategy = made(&StrategySpec::named(name));
         assert_eq!(strategy.name(), name);
         assert!(matches!(
-            (strategy.rhythm(), strategy.server(3, 2)),
-            (Rhythm::Window(_), ServerRule::Commit(_))
-                | (Rhythm::Round(_), ServerRule::Round(_))
-                | (Rhythm::Save, ServerRule::Save)
+            (strategy.commit_schedule(), strategy.server(3, 2)),
+            (CommitSchedule::Window(_), ServerRule::Commit(_))
+                | (CommitSchedule::Round(_), ServerRule::Round(_))
+                | (CommitSchedule::Save, ServerRule::Save)
         ));
     }
     assert_eq!(made(&StrategySpec::named("agn")).name(), "adag");
@@ -50,8 +50,9 @@ fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm()
 
 #[test]
 fn those_with_rounds_are_known_by_name() {
-    let rounds = names()
-        .filter(|name| matches!(made(&StrategySpec::named(*name)).rhythm(), Rhythm::Round(_)));
+    let rounds = names().filter(|name| {
+        matches!(made(&StrategySpec::named(*name)).commit_schedule(), CommitSchedule::Round(_))
+    });
     assert!(in_rounds().eq(rounds));
     assert!(in_rounds().eq(["averaging", "easgd", "sync", "local-sgd", "diloco"]));
 }
@@ -61,7 +62,7 @@ fn the_six_asynchronous_strategies_overlap_if_told_to() {
     for name in names() {
         let plain = StrategySpec::named(name);
         assert!(!made(&plain).overlaps(), "{name}");
-        if matches!(made(&plain).rhythm(), Rhythm::Window(_)) {
+        if matches!(made(&plain).commit_schedule(), CommitSchedule::Window(_)) {
             assert!(made(&StrategySpec { overlap: Some(true), ..plain }).overlaps(), "{name}");
         }
     }
@@ -115,7 +116,7 @@ fn options_outside_their_range_are_refused_by_name() {
     let text = refusal(|spec| spec.outer_learning_rate = Some(-0.1), "diloco");
     assert!(text.contains("option 'outerLearningRate' must be at least 0"), "{text}");
     let both = |spec: &mut StrategySpec| (spec.alpha, spec.rho) = (Some(0.1), Some(0.1));
-    assert!(refusal(both, "aeasgd").contains("option 'rho' is given beside 'alpha'"));
+    assert!(refusal(both, "aeasgd").contains("option 'rho' excludes 'alpha'; give one of them"));
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn a_server_optimizer_with_a_wrong_option_is_refused_with_the_optimizers_words()
     let text = refusal(|spec| spec.server_optimizer = Some(wrong), "downpour");
     assert!(
         text.starts_with(
-            "strategy 'downpour': option 'serverOptimizer' is no good: optimizer 'sgd'"
+            "strategy 'downpour': option 'serverOptimizer' is invalid: optimizer 'sgd'"
         )
     );
     let error = resolve(&StrategySpec::named("sync"), None).unwrap_err();
@@ -146,7 +147,7 @@ fn downpour_adds_the_displacement_and_adag_its_mean_over_the_window() {
         replica[0] += 2.0;
         replica[1] -= 4.0;
         let mut message = vec![0.0; 2];
-        let window = Window { batches: 4, ..ONE };
+        let window = WindowSummary { batches: 4, ..ONE };
         rule.commit(&mut replica, window, &mut message);
         assert_eq!(message, [2.0 * scale, -4.0 * scale]);
         committed(strategy.server(2, 2), &mut center, &[0.5, 0.5], &[], 0);
@@ -165,7 +166,7 @@ fn a_scale_multiplies_what_is_committed() {
         let mut rule = made(&spec).worker(1, 16);
         let mut message = [0.0];
         rule.start(&[1.0]);
-        rule.commit(&mut [7.0], Window { batches: 4, ..ONE }, &mut message);
+        rule.commit(&mut [7.0], WindowSummary { batches: 4, ..ONE }, &mut message);
         assert_eq!(message, [expected], "{name}");
     }
     assert_eq!(
@@ -322,7 +323,7 @@ fn the_options_of_compression_are_checked_by_name() {
     let topk = |ratio| Some(CompressionSpec::TopK { ratio });
     assert_eq!(
         refusal(|spec| spec.compression = topk(2.0), "adag"),
-        "strategy 'adag': option 'compression' is no good: compression 'topk': option 'ratio' must be in (0, 1], is 2"
+        "strategy 'adag': option 'compression' is invalid: compression 'topk': option 'ratio' must be in (0, 1], is 2"
     );
     let pull = |compression| {
         refusal(|spec| (spec.compression, spec.compress_pull) = (compression, Some(true)), "adag")

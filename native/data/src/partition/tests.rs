@@ -100,7 +100,7 @@ fn without_zeros(rows: &[Row]) -> Vec<Row> {
 fn a_partition_without_rows_is_no_error() {
     let partition = load(vec![record(&[])], &everything()).unwrap();
     assert_eq!((partition.rows(), partition.bytes_in_memory()), (0, 0));
-    assert!(partition.shard(0, 2).unwrap().order(1, 0, true).is_empty());
+    assert!(partition.worker_rows(0, 2).unwrap().order(1, 0, true).is_empty());
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn each_worker_of_a_task_has_a_fair_sample_of_rows_sorted_by_class_and_by_featur
     let partition = load(rows.chunks(500).map(record).collect(), &everything()).unwrap();
     for workers in [2, 3, 4, 8] {
         for index in 0..workers {
-            let order = partition.shard(index, workers).unwrap().order(1, 0, false);
+            let order = partition.worker_rows(index, workers).unwrap().order(1, 0, false);
             let rows = gathered(&partition, &order);
             let count = rows.len() as f32;
             for class in 0..4 {
@@ -133,8 +133,8 @@ fn each_worker_of_a_task_has_a_fair_sample_of_rows_sorted_by_class_and_by_featur
 #[test]
 fn a_worker_outside_of_its_task_is_refused() {
     let partition = load(vec![record(&[])], &everything()).unwrap();
-    assert!(partition.shard(2, 2).is_err());
-    assert!(partition.shard(0, 0).is_err());
+    assert!(partition.worker_rows(2, 2).is_err());
+    assert!(partition.worker_rows(0, 0).is_err());
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn spilled_rows_equal_those_in_memory_and_nothing_is_left_of_them() {
         );
         assert!(held_in(directory.path()) > 0, "spilled files are mapped");
         assert_eq!(spilled.content(), whole.content());
-        let order = whole.shard(0, 1).unwrap().order(5, 0, true);
+        let order = whole.worker_rows(0, 1).unwrap().order(5, 0, true);
         let (mut one, mut other) = (vec![0; size * 600], vec![1; size * 600]);
         for rows in order.chunks(600) {
             spilled.gather_i64(0, rows, &mut one).unwrap();
@@ -252,7 +252,7 @@ fn held_in(directory: &std::path::Path) -> usize {
 fn a_partition_may_move_to_another_thread() {
     fn assert_send<T: Send + Sync>() {}
     assert_send::<Partition>();
-    assert_send::<Shard>();
+    assert_send::<WorkerRows>();
     assert_send::<DataError>();
 }
 
@@ -286,7 +286,7 @@ proptest! {
         let other = load(shuffled.chunks(cut).map(record).collect(), &everything()).unwrap();
         prop_assert_eq!(one.content(), other.content());
         for worker in 0..3 {
-            let (a, b) = (one.shard(worker, 3).unwrap(), other.shard(worker, 3).unwrap());
+            let (a, b) = (one.worker_rows(worker, 3).unwrap(), other.worker_rows(worker, 3).unwrap());
             prop_assert_eq!(a.content(true), b.content(true));
             for epoch in 0..2 {
                 prop_assert_eq!(

@@ -17,8 +17,8 @@ use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec,
 };
 use firesteel_core::{
-    Buffers, CancelFlag, Commit, Element, ParamChannel, ParamLayout, Position, Registration, Span,
-    Tally, WorkerId,
+    BufferKind, Buffers, CancelFlag, Commit, ParamChannel, ParamLayout, Position, Registration,
+    Span, Tally, WorkerId,
 };
 use firesteel_ps::{Server, connect, connect_remote};
 
@@ -187,7 +187,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn layout(parameters: usize) -> ParamLayout {
     let mut layout = ParamLayout::new();
-    layout.push("weight", &[parameters], Element::Parameter);
+    layout.push("weight", &[parameters], BufferKind::Parameter);
     layout
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use firesteel_core::judge::JudgeState;
+use firesteel_core::epoch_monitor::EpochMonitorState;
 use firesteel_core::{Position, State, WorkerId};
 use serde::{Deserialize, Serialize};
 
@@ -144,7 +144,7 @@ impl FitProgress {
 
 impl EvaluationProgress {
     fn check(&self, epochs: u32) -> Result<(), PsError> {
-        let JudgeState { waited, bad, cooling, reductions, .. } = self.judge;
+        let EpochMonitorState { waited, bad, cooling, reductions, .. } = self.judge;
         let counted = [self.next, waited, bad, reductions].iter().all(|&count| count <= epochs);
         let judged = self.ended.len() == self.next as usize && cooling < u32::MAX;
         if counted && judged && self.best.is_none_or(|(epoch, _)| epoch < self.next) {

@@ -1,7 +1,7 @@
 //! The state of a fit from which another process resumes it. The module `checkpoint` encodes it.
 
 use firesteel_core::compression::Distortion;
-use firesteel_core::judge::{JudgeState, StopReason};
+use firesteel_core::epoch_monitor::{EpochMonitorState, StopReason};
 use firesteel_core::{Buffers, Position, State, Tally, WorkerId};
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ pub(crate) struct EpochProgress {
 pub(crate) struct EvaluationProgress {
     /// The next epoch to evaluate.
     pub(crate) next: u32,
-    pub(crate) judge: JudgeState,
+    pub(crate) judge: EpochMonitorState,
     /// The best epoch and its version.
     pub(crate) best: Option<(u32, u64)>,
     pub(crate) ended: Vec<EndedProgress>,

@@ -1,6 +1,6 @@
 //! The driver's view of a server, as documents for the JVM.
 
-use firesteel_core::judge::StopReason;
+use firesteel_core::epoch_monitor::StopReason;
 use firesteel_core::metrics::{MetricSet, MetricSums, MetricValue};
 use serde::{Deserialize, Serialize};
 

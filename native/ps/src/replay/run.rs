@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use firesteel_core::compression::Distortion;
 use firesteel_core::spec::{ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
-use firesteel_core::strategy::Window as WindowFacts;
+use firesteel_core::strategy::WindowSummary;
 use firesteel_core::{
-    Buffers, Element, Optimizer, ParamLayout, Position, Registration, Rhythm, Span, Strategy,
-    Tally, WorkerId, WorkerRule, optimizer,
+    BufferKind, Buffers, CommitSchedule, Optimizer, ParamLayout, Position, Registration, Span,
+    Strategy, Tally, WorkerId, WorkerRule, optimizer,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,7 +28,7 @@ const DAY_MILLIS: u64 = 86_400_000;
 /// A running replay.
 pub(super) struct Run {
     store: Arc<Store>,
-    rhythm: Rhythm,
+    commit_schedule: CommitSchedule,
     /// True if a window may have more than one mini-batch.
     long: bool,
     workers: Vec<Option<ReplayWorker>>,
@@ -59,7 +59,7 @@ impl Run {
         let refused = |error: &dyn ToString| ReplayError::Document(error.to_string());
         let center = &document.center;
         let mut layout = ParamLayout::new();
-        layout.push("center", &[center.len()], Element::Parameter);
+        layout.push("center", &[center.len()], BufferKind::Parameter);
         let server = server_spec(document);
         let store = Store::with(strategy, &server, layout, center, Buffers::default())
             .map_err(|error| refused(&error))?;
@@ -94,9 +94,9 @@ impl Run {
                 waiting: false,
             }));
         }
-        let rhythm = strategy.rhythm();
-        let long = rhythm != Rhythm::Round(NonZeroU32::MIN);
-        Ok(Self { store, rhythm, long, workers })
+        let commit_schedule = strategy.commit_schedule();
+        let long = commit_schedule != CommitSchedule::Round(NonZeroU32::MIN);
+        Ok(Self { store, commit_schedule, long, workers })
     }
 
     /// Replays one event; returns the state after it.
@@ -110,9 +110,9 @@ impl Run {
             Some(Some(worker)) => worker,
         };
         let staleness = match event.op {
-            Op::Pull => worker.pull(self.rhythm).map(|()| None),
+            Op::Pull => worker.pull(self.commit_schedule).map(|()| None),
             Op::Step => worker.step(&event, self.long).map(|()| None),
-            Op::Commit => worker.commit(self.rhythm),
+            Op::Commit => worker.commit(self.commit_schedule),
             Op::Leave => {
                 self.store.attempt_ended(worker.id.partition, ATTEMPT);
                 self.workers[number] = None;
@@ -123,7 +123,8 @@ impl Run {
         let (center, version) = self.store.now();
         let worker = self.workers[number].as_ref();
         let closed = worker.is_some_and(|worker| !worker.waiting);
-        let contributed = matches!((self.rhythm, event.op), (Rhythm::Round(_), Op::Commit));
+        let contributed =
+            matches!((self.commit_schedule, event.op), (CommitSchedule::Round(_), Op::Commit));
         Ok(Line {
             event: index,
             version,
@@ -144,8 +145,8 @@ impl Run {
 
 impl ReplayWorker {
     /// Delta strategies continue from the center variable, elastic strategies keep it beside the replica.
-    fn pull(&mut self, rhythm: Rhythm) -> Result<(), String> {
-        if matches!(rhythm, Rhythm::Window(_)) {
+    fn pull(&mut self, commit_schedule: CommitSchedule) -> Result<(), String> {
+        if matches!(commit_schedule, CommitSchedule::Window(_)) {
             let view = self.session.pull(view).map_err(text)?;
             self.rule.receive(&view.to_center(), &mut self.replica);
         }
@@ -175,17 +176,17 @@ impl ReplayWorker {
     }
 
     /// Ends the window; returns the staleness of a commit that is applied at once.
-    fn commit(&mut self, rhythm: Rhythm) -> Result<Option<u64>, String> {
+    fn commit(&mut self, commit_schedule: CommitSchedule) -> Result<Option<u64>, String> {
         if self.waiting {
             return Err("a second commit while the worker waits in a round".to_owned());
         }
         let (batches, rows) = (std::mem::take(&mut self.batches), std::mem::take(&mut self.rows));
-        if rhythm == Rhythm::Save {
+        if commit_schedule == CommitSchedule::Save {
             return Ok(None);
         }
         let learning_rate = self.optimizer.learning_rate();
         let mut message = vec![0.0; self.replica.len()];
-        self.rule.commit(&mut self.replica, WindowFacts { batches, learning_rate }, &mut message);
+        self.rule.commit(&mut self.replica, WindowSummary { batches, learning_rate }, &mut message);
         self.sequence += 1;
         let window = WindowReport {
             sequence: self.sequence,
@@ -195,7 +196,7 @@ impl ReplayWorker {
         };
         self.position.batch += batches;
         let buffers = Buffers::default();
-        let round = matches!(rhythm, Rhythm::Round(_));
+        let round = matches!(commit_schedule, CommitSchedule::Round(_));
         let update = Update {
             kind: if round { UpdateKind::Contribute } else { UpdateKind::Commit },
             window: &window,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use firesteel_core::clipping::Bound;
 use firesteel_core::spec::ShardSpec;
 use firesteel_core::strategy::{CommitContext, Round, coding, resolve};
-use firesteel_core::{Buffers, Element, ParamLayout, Strategy, WorkerId};
+use firesteel_core::{BufferKind, Buffers, ParamLayout, Strategy, WorkerId};
 use parking_lot::{Condvar, Mutex};
 
 use super::staging::{StageOutcome, WorkerStaging};
@@ -63,7 +63,7 @@ impl ShardStore {
     pub(super) fn new(spec: &ShardSpec, layout: &ParamLayout) -> Result<Self, PsError> {
         let strategy = resolve(&spec.strategy, spec.optimizer.as_ref())?;
         let shard_range =
-            ShardRange::new(layout.len_of(Element::Parameter), spec.shard, spec.shards)?;
+            ShardRange::new(layout.len_of(BufferKind::Parameter), spec.shard, spec.shards)?;
         if spec.shard == 0 || spec.workers == 0 {
             return Err(PsError::Spec(
                 "shard must be at least 1, shard 0 is the driver's; workers must be at least 1"

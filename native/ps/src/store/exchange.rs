@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_core::strategy::CommitContext;
-use firesteel_core::{Answer, Element};
+use firesteel_core::{Answer, BufferKind};
 
 use super::{Activity, Center, DecidedAnswer, FailOnPanic, LeaseHolder, Store, Update};
 use crate::error::PsError;
@@ -154,16 +154,18 @@ impl Store {
         if !window.tally.loss.is_finite() || !window.tally.weight.is_finite() {
             return Err(format!("the loss is {}", window.tally.loss));
         }
-        let name = |index, values: &[f32], element| {
-            self.describe_element(element, index, values.get(index).copied().unwrap_or(f32::NAN))
+        let name = |index, values: &[f32], kind| {
+            self.describe_element(kind, index, values.get(index).copied().unwrap_or(f32::NAN))
         };
         if let Some(index) = finite.first_non_finite(contribution.message) {
-            let name = name(index, contribution.message, Element::Parameter);
+            let name = name(index, contribution.message, BufferKind::Parameter);
             return Err(format!("the update of {name}"));
         }
         let floats = &contribution.buffers.floats;
         match FiniteCheck::of(floats).first_non_finite(floats) {
-            Some(index) => Err(format!("the buffer {}", name(index, floats, Element::FloatBuffer))),
+            Some(index) => {
+                Err(format!("the buffer {}", name(index, floats, BufferKind::FloatBuffer)))
+            }
             None => Ok(()),
         }
     }

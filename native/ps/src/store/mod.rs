@@ -26,8 +26,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::judge::StopReason;
-use firesteel_core::{Answer, Element, ErrorCode, ParamLayout, Position, Registration, Tally};
+use firesteel_core::epoch_monitor::StopReason;
+use firesteel_core::{Answer, BufferKind, ErrorCode, ParamLayout, Position, Registration, Tally};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::PsError;
@@ -166,8 +166,8 @@ impl Store {
     }
 
     /// Describes an element of a flat buffer by its tensor's name and its value.
-    fn describe_element(&self, element: Element, index: usize, value: f32) -> String {
-        format!("'{}' is {value}", name_of(&self.layout, element, index))
+    fn describe_element(&self, kind: BufferKind, index: usize, value: f32) -> String {
+        format!("'{}' is {value}", name_of(&self.layout, kind, index))
     }
 
     /// Fails the fit because a shard found a number that is not finite in a window's message.
@@ -180,7 +180,7 @@ impl Store {
         let index = usize::try_from(flaw.index).unwrap_or(usize::MAX);
         let problem = format!(
             "the update of {}",
-            self.describe_element(Element::Parameter, index, flaw.value)
+            self.describe_element(BufferKind::Parameter, index, flaw.value)
         );
         self.open()?.flawed(&self.terms, holder, window, problem, Instant::now())
     }
@@ -262,8 +262,8 @@ impl Store {
 }
 
 /// Returns the name of the tensor that holds an element of a flat buffer.
-fn name_of(layout: &ParamLayout, element: Element, index: usize) -> &str {
-    let mut tensors = layout.of(element);
+fn name_of(layout: &ParamLayout, kind: BufferKind, index: usize) -> &str {
+    let mut tensors = layout.of(kind);
     tensors
         .find(|tensor| index < tensor.offset + tensor.len)
         .map_or("?", |tensor| tensor.name.as_str())

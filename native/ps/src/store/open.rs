@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use firesteel_core::spec::ServerSpec;
-use firesteel_core::{Buffers, Element, ParamLayout, Strategy, strategy};
+use firesteel_core::{BufferKind, Buffers, ParamLayout, Strategy, strategy};
 use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
@@ -46,8 +46,8 @@ impl Store {
     ) -> Result<Self, PsError> {
         let whole = PayloadShape::plain(
             layout.parameters(),
-            layout.len_of(Element::FloatBuffer),
-            layout.len_of(Element::IntegerBuffer),
+            layout.len_of(BufferKind::FloatBuffer),
+            layout.len_of(BufferKind::IntegerBuffer),
         );
         let given = PayloadShape::plain(center.len(), buffers.floats.len(), buffers.integers.len());
         if given != whole {
@@ -79,7 +79,7 @@ impl Store {
                 fit: spec.fit.clone(),
                 workers: spec.workers,
                 epochs: spec.epochs,
-                rhythm: strategy.rhythm(),
+                commit_schedule: strategy.commit_schedule(),
                 weight: strategy.weight(),
                 opened: Instant::now(),
                 start_timeout: Duration::from_millis(spec.start_timeout_millis),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use firesteel_core::{Buffers, Element, WorkerId};
+use firesteel_core::{BufferKind, Buffers, WorkerId};
 
 use super::Store;
 use super::replicas::{Replica, SavedReplicas};
@@ -89,7 +89,7 @@ impl Store {
         match FiniteCheck::of(center).first_non_finite(center) {
             Some(index) => Err(PsError::Diverged(format!(
                 "after {version} updates the center variable's {}",
-                self.describe_element(Element::Parameter, index, center[index])
+                self.describe_element(BufferKind::Parameter, index, center[index])
             ))),
             None => Ok(()),
         }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use firesteel_core::schedule::{Moment, learning_rate};
+use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::{ClippingSpec, ScheduleSpec, WarmupSpec};
-use firesteel_core::strategy::{Rhythm, Weight};
+use firesteel_core::strategy::{CommitSchedule, Weight};
 
 use crate::model::WindowReport;
 
@@ -23,7 +23,7 @@ pub(crate) struct Terms {
     pub(crate) fit: String,
     pub(crate) workers: u32,
     pub(crate) epochs: u32,
-    pub(crate) rhythm: Rhythm,
+    pub(crate) commit_schedule: CommitSchedule,
     pub(crate) weight: Weight,
     /// The time of the store's creation, and the time that rounds wait from then on for all workers to start.
     pub(crate) opened: Instant,
@@ -61,7 +61,7 @@ impl Schedule {
     pub(crate) fn rate(&self, window: &WindowReport, batches: u32, reductions: u32) -> Option<f64> {
         let WindowReport { span, .. } = window;
         let batch = (span.start.batch + span.batches).saturating_sub(1);
-        let moment = Moment { epoch: span.start.epoch, batch, batches, reductions };
-        Some(learning_rate(&self.schedule, self.warmup.as_ref(), self.base?, moment))
+        let step = TrainingStep { epoch: span.start.epoch, batch, batches, reductions };
+        Some(learning_rate(&self.schedule, self.warmup.as_ref(), self.base?, step))
     }
 }

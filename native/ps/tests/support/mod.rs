@@ -12,7 +12,7 @@ use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec,
 };
 use firesteel_core::{
-    Answer, Buffers, CancelFlag, ChannelError, Commit, Element, ParamChannel, ParamLayout,
+    Answer, BufferKind, Buffers, CancelFlag, ChannelError, Commit, ParamChannel, ParamLayout,
     Position, Registration, Save, Span, Tally, WorkerId,
 };
 use firesteel_ps::{Server, connect, connect_remote};
@@ -24,10 +24,10 @@ pub const OTHER_SECRET: &str = "ff112233445566778899aabbccddeeff0011223344556677
 /// A layout with this number of parameters in two tensors, two floating-point buffers and one integer buffer.
 pub fn layout(parameters: usize) -> ParamLayout {
     let mut layout = ParamLayout::new();
-    layout.push("0.weight", &[parameters - 1], Element::Parameter);
-    layout.push("0.bias", &[1], Element::Parameter);
-    layout.push("1.running_mean", &[2], Element::FloatBuffer);
-    layout.push("1.num_batches_tracked", &[], Element::IntegerBuffer);
+    layout.push("0.weight", &[parameters - 1], BufferKind::Parameter);
+    layout.push("0.bias", &[1], BufferKind::Parameter);
+    layout.push("1.running_mean", &[2], BufferKind::FloatBuffer);
+    layout.push("1.num_batches_tracked", &[], BufferKind::IntegerBuffer);
     layout
 }
 

@@ -15,7 +15,7 @@ use firesteel_core::spec::{
 };
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::{Server, connect, connect_remote};
-use firesteel_train::{Worker, initialise};
+use firesteel_train::{TaskTrainer, initialise};
 use serde_json::json;
 
 use crate::pytorch::{Images, SIZE};
@@ -23,7 +23,7 @@ use crate::relay::gigabit;
 
 const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
-/// What is trained, and how.
+/// The training of one measurement.
 #[derive(Clone, Copy)]
 pub struct Setting {
     pub workers: u32,
@@ -33,32 +33,32 @@ pub struct Setting {
     pub optimizer: OptimizerSpec,
     pub batch_size: usize,
     pub epochs: u32,
-    pub road: Road,
+    pub transport: Transport,
 }
 
-/// How workers and server exchange.
+/// The transport between workers and server.
 #[derive(Clone, Copy)]
-pub enum Road {
+pub enum Transport {
     /// In memory.
     Memory,
-    /// Over a network of 1 Gbit/s, after windows of this length, which overlap with the next one if so.
+    /// Over a network of 1 Gbit/s, after windows of this length, optionally overlapped with training.
     Gigabit { window: u32, overlap: bool },
 }
 
-/// Workers that train over their rows again and again, one thread each.
+/// Workers that train repeatedly over their rows, one thread each.
 pub struct Engine {
     server: ServerSpec,
-    workers: Vec<Worker>,
-    road: Road,
+    workers: Vec<TaskTrainer>,
+    transport: Transport,
 }
 
 impl Engine {
     /// Workers with their rows.
     pub fn new(images: &Images, setting: Setting) -> Self {
-        let Setting { workers, rows, strategy, optimizer, batch_size, epochs, road } = setting;
-        let strategy = match road {
-            Road::Memory => json!({"name": strategy}),
-            Road::Gigabit { window, overlap } => {
+        let Setting { workers, rows, strategy, optimizer, batch_size, epochs, transport } = setting;
+        let strategy = match transport {
+            Transport::Memory => json!({"name": strategy}),
+            Transport::Gigabit { window, overlap } => {
                 json!({"name": strategy, "window": window, "overlap": overlap})
             }
         };
@@ -103,28 +103,30 @@ impl Engine {
             spill_directories: Vec::new(),
         };
         let workers = (0..workers)
-            .map(|index| Worker::new(spec(index), partition(images, index as usize * rows, rows)))
+            .map(|index| {
+                TaskTrainer::new(spec(index), partition(images, index as usize * rows, rows))
+            })
             .collect();
-        Self { server, workers, road }
+        Self { server, workers, transport }
     }
 
-    /// Trains all epochs from the start; gives the seconds that it took.
+    /// Trains all epochs from the start; returns the seconds.
     pub fn train(&self) -> f64 {
-        let Self { server: spec, workers, road } = self;
+        let Self { server: spec, workers, transport } = self;
         let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed).unwrap();
         let (hash, parameters) = (layout.hash(), layout.parameters());
         let server = Server::open(spec, layout, center, buffers).unwrap();
         let cancel = CancelFlag::new();
-        let port = match road {
-            Road::Memory => server.port(),
-            Road::Gigabit { .. } => gigabit(server.port()),
+        let port = match transport {
+            Transport::Memory => server.port(),
+            Transport::Gigabit { .. } => gigabit(server.port()),
         };
         let client = client(spec, port);
-        let connect = || match road {
-            Road::Memory => connect(&client, hash, parameters, &cancel),
-            Road::Gigabit { .. } => connect_remote(&client, hash, parameters, &cancel),
+        let connect = || match transport {
+            Transport::Memory => connect(&client, hash, parameters, &cancel),
+            Transport::Gigabit { .. } => connect_remote(&client, hash, parameters, &cancel),
         };
-        let run = |worker: &Worker| {
+        let run = |worker: &TaskTrainer| {
             worker.run(&mut |_| Ok(connect()?), &cancel).unwrap();
         };
         let start = Instant::now();

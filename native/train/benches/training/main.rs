@@ -27,7 +27,7 @@ use firesteel_core::optimizer;
 use firesteel_core::spec::OptimizerSpec;
 use serde_json::json;
 
-use self::engine::{Engine, Road, Setting};
+use self::engine::{Engine, Setting, Transport};
 use self::pytorch::{Images, PyTorch};
 
 const ROWS: usize = 20_000;
@@ -67,7 +67,7 @@ fn train(pytorch: &mut PyTorch, images: &Images, optimizer: &str, batch: usize, 
             optimizer: spec(optimizer),
             batch_size: batch,
             epochs: 1,
-            road: Road::Memory,
+            transport: Transport::Memory,
         },
     );
     let command = |flush| json!({"optimizer": optimizer, "batch": batch, "flush": flush});
@@ -101,8 +101,8 @@ fn overlap(images: &Images) {
             continue;
         }
         let engine = |overlap| {
-            let road = Road::Gigabit { window, overlap };
-            Engine::new(images, Setting { road, batch_size: 32, ..adag(2, ROWS / 2, 1) })
+            let transport = Transport::Gigabit { window, overlap };
+            Engine::new(images, Setting { transport, batch_size: 32, ..adag(2, ROWS / 2, 1) })
         };
         let (on, off) = (engine(true), engine(false));
         let [on, off] = medians(|turn| if turn == 0 { on.train() } else { off.train() });
@@ -126,7 +126,7 @@ fn adag(workers: u32, rows: usize, epochs: u32) -> Setting {
         optimizer: spec("sgd"),
         batch_size: 128,
         epochs,
-        road: Road::Memory,
+        transport: Transport::Memory,
     }
 }
 
@@ -184,13 +184,13 @@ fn spec(optimizer: &str) -> OptimizerSpec {
     }
 }
 
-/// Whether the command line asks for a measure of this name.
+/// Returns true if the command line selects a measure of this name.
 fn asked(name: &str) -> bool {
     let mut names = std::env::args().skip(1).filter(|name| !name.starts_with('-')).peekable();
     names.peek().is_none() || names.any(|part| name.contains(&part))
 }
 
-/// The median seconds of things done in turn, after a round that does not count.
+/// The median seconds of functions that run in turn, after a round that does not count.
 fn medians<const THINGS: usize>(mut seconds: impl FnMut(usize) -> f64) -> [f64; THINGS] {
     let rounds: Vec<[f64; THINGS]> =
         (0..=ROUNDS).map(|_| std::array::from_fn(&mut seconds)).collect();

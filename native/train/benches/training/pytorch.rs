@@ -1,4 +1,4 @@
-//! PyTorch in a process of its own, which stays and answers commands.
+//! PyTorch in a separate process that answers commands.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -24,7 +24,7 @@ pub struct PyTorch {
 }
 
 impl PyTorch {
-    /// Starts it on the first `rows` rows of MNIST, which it gives.
+    /// Starts the process on the first `rows` rows of MNIST and returns them.
     pub fn start(rows: usize) -> (Self, Images) {
         let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = env::var_os("FIRESTEEL_PYTHON")
@@ -51,7 +51,7 @@ impl PyTorch {
         (Self { child, commands, answers }, images)
     }
 
-    /// Has it do something; gives the seconds that it took.
+    /// Runs a command and returns its seconds.
     pub fn seconds(&mut self, command: &Value) -> f64 {
         writeln!(self.commands, "{command}").unwrap();
         let mut answer = String::new();

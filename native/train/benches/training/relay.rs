@@ -1,17 +1,17 @@
-//! A network between worker and server: bytes take the time that they would take on a slower one.
+//! A simulated slower network between worker and server.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Bytes that are passed on at a time.
+/// The number of bytes relayed at a time.
 const PIECE: usize = 256 << 10;
 
-/// Bytes a second of a network of 1 Gbit/s, each way and for each connection.
+/// The bytes per second of a network of 1 Gbit/s, each way and for each connection.
 const GIGABIT: f64 = 125e6;
 
-/// Relays connections to a server at 1 Gbit/s, for as long as the process lives; gives its port.
+/// Relays connections to a server at 1 Gbit/s for the lifetime of the process; returns its port.
 pub fn gigabit(server: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -4,6 +4,7 @@ use firesteel_core::spec::NodeSpec;
 use serde_json::Value;
 
 use crate::error::TrainError;
+use crate::model::show;
 
 /// No size of a tensor may be larger: it keeps every product of a few sizes within 64 bits.
 const LARGEST_SIZE: u64 = i32::MAX as u64;
@@ -14,7 +15,7 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// The arguments of `node`, whose type knows exactly the arguments `known`.
+    /// Reads the arguments of `node`; `known` are all that its type has.
     pub(super) fn new(node: &'a NodeSpec, known: &[&str]) -> Result<Self, TrainError> {
         let arguments = Self { node };
         match node.args.keys().find(|name| !known.contains(&name.as_str())) {
@@ -40,7 +41,7 @@ impl<'a> Arguments<'a> {
         self.node.args.get(name).filter(|value| !value.is_null())
     }
 
-    /// Whether the argument is given as JSON `null`, for those that tell it from absent.
+    /// Returns true if the argument is given as JSON `null`, for arguments that distinguish it from an absent one.
     pub(super) fn is_null(&self, name: &str) -> bool {
         self.node.args.get(name).is_some_and(Value::is_null)
     }
@@ -176,7 +177,9 @@ impl<'a> Arguments<'a> {
         let dimensions = shape.len() as i64 + 1;
         let resolved = if given < 0 { given + dimensions } else { given };
         if resolved == 0 {
-            return Err(self.problem(format!("{name} {given} is the batch; rows stay apart")));
+            return Err(self.problem(format!(
+                "{name} {given} is the batch dimension; choose a dimension of the row"
+            )));
         }
         if !(1..dimensions).contains(&resolved) {
             return Err(self.problem(format!(
@@ -198,9 +201,4 @@ fn size_at_least(value: &Value, least: u64) -> Option<usize> {
 /// An error of one layer.
 pub(super) fn layer_error(node: &NodeSpec, problem: impl Into<String>) -> TrainError {
     TrainError::Layer { layer: node.name.clone(), op: node.op.clone(), problem: problem.into() }
-}
-
-/// A shape as users write it.
-pub(crate) fn show(shape: &[usize]) -> String {
-    format!("{shape:?}")
 }

@@ -1,9 +1,9 @@
 //! Convolution over `[channels, height, width]`.
 
-use super::arguments::{Arguments, show};
-use super::layer::Layer;
-use super::tensors::{Initial, OwnTensor};
+use super::arguments::Arguments;
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
+use crate::model::show;
 
 pub(super) const CONVOLUTION_ARGUMENTS: &[&str] = &[
     "in_channels",
@@ -39,14 +39,14 @@ pub(crate) enum Padding {
 }
 
 impl Convolution {
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         let per_group = self.inputs / self.groups;
         let initial = Initial::within_root_of(
             per_group as f64 * self.kernel[0] as f64 * self.kernel[1] as f64,
         );
         let shape = [self.outputs, per_group, self.kernel[0], self.kernel[1]];
-        let mut tensors = vec![OwnTensor::parameter("weight", &shape, initial)];
-        tensors.extend(self.bias.then(|| OwnTensor::parameter("bias", &[self.outputs], initial)));
+        let mut tensors = vec![LayerTensor::parameter("weight", &shape, initial)];
+        tensors.extend(self.bias.then(|| LayerTensor::parameter("bias", &[self.outputs], initial)));
         tensors
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn kernel(arguments: &Arguments<'_>) -> Result<[usize; 2], TrainError
 pub(super) fn convolution(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(Convolution, Vec<usize>), TrainError> {
     let [channels, height, width] = image(arguments, shape)?;
     let outputs = arguments.required_size("out_channels")?;
     let kernel = kernel(arguments)?;
@@ -103,7 +103,7 @@ pub(super) fn convolution(
     };
     let bias = arguments.flag("bias", true)?;
     let layer = Convolution { inputs, outputs, kernel, stride, padding, dilation, groups, bias };
-    Ok((Layer::Conv2d(layer), vec![outputs, height, width]))
+    Ok((layer, vec![outputs, height, width]))
 }
 
 /// The positions of a window of `kernel` values over `length` values, if there is one.

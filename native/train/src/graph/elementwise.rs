@@ -1,4 +1,4 @@
-//! The layers that change each value by itself.
+//! The element-wise layers.
 
 use super::arguments::Arguments;
 use crate::error::TrainError;
@@ -29,7 +29,7 @@ pub(crate) enum Elementwise {
 }
 
 impl Elementwise {
-    /// The function of a layer's type, if it is one.
+    /// Reads the function of a layer's type, if it is element-wise.
     pub(super) fn read(op: &str, arguments: &Arguments<'_>) -> Result<Option<Self>, TrainError> {
         let function = match op {
             "ReLU" => Self::Relu,
@@ -52,7 +52,7 @@ impl Elementwise {
             "Softsign" => Self::Softsign,
             _ => return Ok(None),
         };
-        // Accepted as PyTorch has it; nothing is ever written in place.
+        // Accepted for compatibility with PyTorch; nothing is ever written in place.
         arguments.flag("inplace", false)?;
         Ok(Some(function))
     }

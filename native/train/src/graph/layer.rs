@@ -1,6 +1,6 @@
-//! The layers: their arguments, what shape they give, which tensors they own.
+//! The layers: their arguments, output shapes and tensors.
 //!
-//! Shapes are those of one row, without the batch. Names, arguments and defaults are those of `torch.nn`; where
+//! Shapes are those of one row, without the batch. Names, arguments and defaults are those of `torch.nn`.
 
 use firesteel_core::spec::NodeSpec;
 
@@ -8,11 +8,11 @@ use super::arguments::{Arguments, layer_error};
 use super::convolution::{self, Convolution};
 use super::elementwise::{self, Elementwise};
 use super::merge::{self, Merge};
-use super::norm::{self, BatchNorm};
+use super::norm::{self, BatchNorm, LayerNorm};
 use super::pooling::{self, Pooling};
 use super::recurrent::{self, Cell, Recurrent};
 use super::shaping;
-use super::tensors::{Initial, OwnTensor};
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
 
 /// Every type of layer with its arguments.
@@ -62,9 +62,8 @@ const KNOWN: [(&str, &[&str]); 43] = [
     ("Identity", &[]),
 ];
 
-/// What one layer computes, with every size known.
+/// One layer with every size known.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::enum_variant_names, reason = "LayerNorm is the layer's name")]
 pub(crate) enum Layer {
     Linear {
         inputs: usize,
@@ -81,19 +80,14 @@ pub(crate) enum Layer {
         size: [usize; 2],
     },
     BatchNorm(BatchNorm),
-    LayerNorm {
-        shape: Vec<usize>,
-        epsilon: f64,
-        affine: bool,
-        bias: bool,
-    },
+    LayerNorm(LayerNorm),
     Dropout {
         probability: f64,
     },
     Reshape {
         shape: Vec<usize>,
     },
-    /// Each dimension of the row given as the one of its input that it is.
+    /// For each dimension of the output row, the dimension of the input row.
     Permute {
         order: Vec<usize>,
     },
@@ -125,7 +119,7 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
-    /// Reads the layer and gives the shape of its row.
+    /// Reads the layer and returns it with the shape of its output row.
     pub(super) fn read(
         node: &NodeSpec,
         inputs: &[&[usize]],
@@ -139,10 +133,11 @@ impl Layer {
         };
         let arguments = Arguments::new(node, known)?;
         if let Some(merge) = Merge::of(op) {
-            return merge.read(&arguments, inputs);
+            return Ok((Self::Merge(merge), merge.shape(&arguments, inputs)?));
         }
         if *op == "Concatenate" {
-            return merge::concatenate(&arguments, inputs);
+            let (dimension, output) = merge::concatenate(&arguments, inputs)?;
+            return Ok((Self::Concatenate { dimension }, output));
         }
         let [shape] = *inputs else {
             return Err(arguments.problem(format!("reads one input, not {}", inputs.len())));
@@ -150,36 +145,29 @@ impl Layer {
         single(op, &arguments, shape)
     }
 
-    /// The tensors this layer owns, in `state_dict` order.
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    /// Returns the tensors of this layer, in `state_dict` order.
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         match self {
             Self::Linear { inputs, outputs, bias } => {
                 let initial = Initial::within_root_of(*inputs as f64);
                 let mut tensors =
-                    vec![OwnTensor::parameter("weight", &[*outputs, *inputs], initial)];
-                tensors.extend(bias.then(|| OwnTensor::parameter("bias", &[*outputs], initial)));
+                    vec![LayerTensor::parameter("weight", &[*outputs, *inputs], initial)];
+                tensors.extend(bias.then(|| LayerTensor::parameter("bias", &[*outputs], initial)));
                 tensors
             }
             Self::Conv2d(convolution) => convolution.tensors(),
             Self::BatchNorm(norm) => norm.tensors(),
-            Self::LayerNorm { shape, affine: true, bias, .. } => {
-                let mut tensors =
-                    vec![OwnTensor::parameter("weight", shape, Initial::Constant(1.0))];
-                tensors.extend(
-                    bias.then(|| OwnTensor::parameter("bias", shape, Initial::Constant(0.0))),
-                );
-                tensors
-            }
+            Self::LayerNorm(norm) => norm.tensors(),
             Self::Embedding { tokens, size, padding } => {
                 let initial = Initial::Normal { zero_row: *padding };
-                vec![OwnTensor::parameter("weight", &[*tokens, *size], initial)]
+                vec![LayerTensor::parameter("weight", &[*tokens, *size], initial)]
             }
             Self::Recurrent(recurrent) => recurrent.tensors(),
             _ => Vec::new(),
         }
     }
 
-    /// Whether it gives the values that it gets, in another shape.
+    /// Returns true if the layer returns its input's values, possibly in another shape.
     pub(super) fn keeps_values(&self) -> bool {
         matches!(self, Self::Reshape { .. } | Self::Identity)
     }
@@ -192,14 +180,24 @@ fn single(
     shape: &[usize],
 ) -> Result<(Layer, Vec<usize>), TrainError> {
     let same = |layer: Layer| Ok((layer, shape.to_vec()));
+    let reshaped = |output: Vec<usize>| Ok((Layer::Reshape { shape: output.clone() }, output));
     if let Some(function) = Elementwise::read(op, arguments)? {
         return same(Layer::Elementwise(function));
     }
     match op {
         "Linear" => linear(arguments, shape),
-        "Conv2d" => convolution::convolution(arguments, shape),
-        "MaxPool2d" => pooling::max_pool(arguments, shape),
-        "AvgPool2d" => pooling::average_pool(arguments, shape),
+        "Conv2d" => {
+            let (layer, output) = convolution::convolution(arguments, shape)?;
+            Ok((Layer::Conv2d(layer), output))
+        }
+        "MaxPool2d" => {
+            let (pooling, output) = pooling::max_pool(arguments, shape)?;
+            Ok((Layer::MaxPool2d(pooling), output))
+        }
+        "AvgPool2d" => {
+            let (pooling, output) = pooling::average_pool(arguments, shape)?;
+            Ok((Layer::AvgPool2d(pooling), output))
+        }
         "AdaptiveMaxPool2d" => {
             let (size, output) = pooling::adaptive(arguments, shape)?;
             Ok((Layer::AdaptiveMaxPool2d { size }, output))
@@ -208,9 +206,15 @@ fn single(
             let (size, output) = pooling::adaptive(arguments, shape)?;
             Ok((Layer::AdaptiveAvgPool2d { size }, output))
         }
-        "BatchNorm1d" => norm::batch_norm(arguments, shape, &[1, 2]),
-        "BatchNorm2d" => norm::batch_norm(arguments, shape, &[3]),
-        "LayerNorm" => norm::layer_norm(arguments, shape),
+        "BatchNorm1d" | "BatchNorm2d" => {
+            let dimensions: &[usize] = if op == "BatchNorm1d" { &[1, 2] } else { &[3] };
+            let (norm, output) = norm::batch_norm(arguments, shape, dimensions)?;
+            Ok((Layer::BatchNorm(norm), output))
+        }
+        "LayerNorm" => {
+            let (norm, output) = norm::layer_norm(arguments, shape)?;
+            Ok((Layer::LayerNorm(norm), output))
+        }
         "Dropout" => {
             arguments.flag("inplace", false)?;
             let accepts = |p| (0.0..=1.0).contains(&p);
@@ -218,17 +222,26 @@ fn single(
                 probability: arguments.number("p", 0.5, "between 0 and 1", accepts)?,
             })
         }
-        "Flatten" => shaping::flatten(arguments, shape),
-        "Reshape" => shaping::reshape(arguments, shape),
-        "Permute" => shaping::permute(arguments, shape),
-        "ZeroPad2d" => shaping::zero_pad(arguments, shape),
+        "Flatten" => reshaped(shaping::flatten(arguments, shape)?),
+        "Reshape" => reshaped(shaping::reshape(arguments, shape)?),
+        "Permute" => {
+            let (order, output) = shaping::permute(arguments, shape)?;
+            Ok((Layer::Permute { order }, output))
+        }
+        "ZeroPad2d" => {
+            let (sides, output) = shaping::zero_pad(arguments, shape)?;
+            Ok((Layer::ZeroPad2d { sides }, output))
+        }
         "Softmax" => same(Layer::Softmax { dimension: arguments.dimension("dim", -1, shape)? }),
         "LogSoftmax" => {
             same(Layer::LogSoftmax { dimension: arguments.dimension("dim", -1, shape)? })
         }
         "Embedding" => embedding(arguments, shape),
-        "LSTM" => recurrent::recurrent(Cell::Lstm, arguments, shape),
-        "GRU" => recurrent::recurrent(Cell::Gru, arguments, shape),
+        "LSTM" | "GRU" => {
+            let cell = if op == "LSTM" { Cell::Lstm } else { Cell::Gru };
+            let (recurrent, output) = recurrent::recurrent(cell, arguments, shape)?;
+            Ok((Layer::Recurrent(recurrent), output))
+        }
         _ => same(Layer::Identity),
     }
 }

@@ -1,10 +1,10 @@
-//! The layers that read several inputs.
+//! The layers with several inputs.
 
-use super::arguments::{Arguments, show};
-use super::layer::Layer;
+use super::arguments::Arguments;
 use crate::error::TrainError;
+use crate::model::show;
 
-/// What is made of the values of several inputs at one place.
+/// An element-wise function of several inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Merge {
     Add,
@@ -16,7 +16,7 @@ pub(crate) enum Merge {
 }
 
 impl Merge {
-    /// The merge of a layer's type, if it is one.
+    /// Returns the merge of a layer's type, if it is one.
     pub(super) fn of(op: &str) -> Option<Self> {
         Some(match op {
             "Add" => Self::Add,
@@ -29,11 +29,12 @@ impl Merge {
         })
     }
 
-    pub(super) fn read(
+    /// Checks the inputs and returns the shape of the result.
+    pub(super) fn shape(
         self,
         arguments: &Arguments<'_>,
         inputs: &[&[usize]],
-    ) -> Result<(Layer, Vec<usize>), TrainError> {
+    ) -> Result<Vec<usize>, TrainError> {
         let (first, rest) = several(arguments, inputs)?;
         if self == Self::Subtract && rest.len() > 1 {
             return Err(arguments.problem(format!("reads two inputs, not {}", inputs.len())));
@@ -45,14 +46,14 @@ impl Merge {
                 show(other)
             )));
         }
-        Ok((Layer::Merge(self), first.to_vec()))
+        Ok(first.to_vec())
     }
 }
 
 pub(super) fn concatenate(
     arguments: &Arguments<'_>,
     inputs: &[&[usize]],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(usize, Vec<usize>), TrainError> {
     let (first, rest) = several(arguments, inputs)?;
     let dimension = arguments.dimension("dim", 1, first)?;
     let mut output = first.to_vec();
@@ -69,7 +70,7 @@ pub(super) fn concatenate(
         }
         output[dimension] += other[dimension];
     }
-    Ok((Layer::Concatenate { dimension }, output))
+    Ok((dimension, output))
 }
 
 /// The first of two inputs or more, and the others.

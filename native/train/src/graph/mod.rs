@@ -1,8 +1,7 @@
-//! A network specification with every shape known and checked. Pure: no libtorch call.
+//! The graph of a network of layers, with every shape known and checked. Nothing here calls libtorch.
 
 mod arguments;
 mod convolution;
-mod definition;
 mod elementwise;
 mod layer;
 mod merge;
@@ -19,7 +18,6 @@ use firesteel_core::ParamLayout;
 use firesteel_core::spec::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 
 use self::arguments::layer_error;
-pub(crate) use self::arguments::show;
 pub(crate) use self::convolution::{Convolution, Padding};
 pub(crate) use self::elementwise::Elementwise;
 pub(crate) use self::layer::Layer;
@@ -29,7 +27,7 @@ pub(crate) use self::pooling::Pooling;
 pub(crate) use self::recurrent::{Cell, Recurrent};
 pub(crate) use self::tensors::Initial;
 use crate::error::TrainError;
-use crate::inspect::{Activation, Ending};
+use crate::model::{Activation, FinalActivation, InputShape, show};
 
 /// The largest number of values of a tensor that the layers' kernels index.
 const LARGEST_TENSOR: usize = i32::MAX as usize;
@@ -40,23 +38,12 @@ pub(crate) type ValueId = usize;
 /// A network with every shape known. Shapes are those of one row.
 #[derive(Clone, Debug)]
 pub(crate) struct Graph {
-    pub(crate) inputs: Vec<Input>,
+    pub(crate) inputs: Vec<InputShape>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) layout: ParamLayout,
-    /// How each tensor of the layout starts.
+    /// The initialisation of each tensor of the layout.
     pub(crate) initial: Vec<Initial>,
-}
-
-/// One input of the network.
-#[derive(Clone, Debug)]
-pub(crate) struct Input {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    /// Whether it holds whole numbers.
-    pub(crate) integer: bool,
-    /// The number of tokens where the input holds token ids for an `Embedding`.
-    pub(crate) tokens: Option<usize>,
 }
 
 /// One layer.
@@ -69,7 +56,7 @@ pub(crate) struct Node {
     pub(crate) shape: Vec<usize>,
     /// Its tensors, as indices of the layout's entries.
     pub(crate) tensors: Range<usize>,
-    /// Whether the network computes it: not so for an activation that is folded into its output.
+    /// True if the network computes the layer; false for an activation that is folded into its output.
     pub(crate) computed: bool,
 }
 
@@ -77,17 +64,17 @@ pub(crate) struct Node {
 #[derive(Clone, Debug)]
 pub(crate) struct Output {
     pub(crate) name: String,
-    /// What the network computes: the logits where an activation is folded.
+    /// The value that the network computes: the logits if the activation is folded.
     pub(crate) value: ValueId,
     pub(crate) shape: Vec<usize>,
-    /// What turns the value into the output.
+    /// The folded activation, which turns the value into the output.
     pub(crate) activation: Activation,
-    /// The activation that the value comes from, where it is not folded.
-    pub(crate) ending: Option<Ending>,
+    /// The activation that the network itself applies last, if it is not folded.
+    pub(crate) final_activation: Option<FinalActivation>,
 }
 
 impl Graph {
-    /// The network of a specification, with the shape of a row of each input.
+    /// Builds the graph of a specification from the shape of a row of each input.
     pub(crate) fn build(
         spec: &NetworkSpec,
         shapes: &[(&str, &[usize])],
@@ -110,7 +97,7 @@ struct Builder {
     graph: Graph,
     /// The value of each name.
     values: HashMap<String, ValueId>,
-    /// Whether anything reads each value.
+    /// For each value, true if a layer reads it.
     read: Vec<bool>,
 }
 
@@ -145,14 +132,14 @@ impl Builder {
             };
             if shape.is_empty() || elements(shape).is_none_or(|size| size == 0) {
                 return invalid(format!(
-                    "input '{name}' has the shape {}, which holds no usable row",
+                    "input '{name}' has the shape {}, but a row needs at least one dimension, each of at least 1",
                     show(shape)
                 ));
             }
             if !builder.name(name) {
                 return invalid(format!("the name '{name}' of an input is empty or used twice"));
             }
-            builder.graph.inputs.push(Input {
+            builder.graph.inputs.push(InputShape {
                 name: name.clone(),
                 shape: shape.to_vec(),
                 integer: false,
@@ -205,7 +192,7 @@ impl Builder {
             self.graph.layout.push(
                 format!("{}.{}", node.name, tensor.name),
                 &tensor.shape,
-                tensor.element,
+                tensor.kind,
             );
             self.graph.initial.push(tensor.initial);
         }
@@ -232,7 +219,7 @@ impl Builder {
                 }
                 _ => {
                     return Err(TrainError::InvalidSpec(format!(
-                        "output '{name}' is no layer of the network"
+                        "output '{name}' is not a layer of the network"
                     )));
                 }
             }
@@ -264,10 +251,10 @@ impl Builder {
         Ok(self.graph)
     }
 
-    /// An output, its trailing Softmax or Sigmoid folded unless a layer reads that too.
+    /// Returns an output; its trailing Softmax or Sigmoid is folded unless a layer reads it too.
     fn fold(&mut self, value: ValueId) -> Output {
         let read = self.read[value];
-        let ending = self.ending(value);
+        let final_activation = self.final_activation(value);
         let node = &mut self.graph.nodes[value - self.graph.inputs.len()];
         let last = node.shape.len() - 1;
         let activation = match node.layer {
@@ -283,21 +270,21 @@ impl Builder {
             value: if folded { node.inputs[0] } else { value },
             shape: node.shape.clone(),
             activation,
-            ending: ending.filter(|_| !folded),
+            final_activation: final_activation.filter(|_| !folded),
         }
     }
 
-    /// The activation that a value comes from, seen through layers that only move values or drop some.
-    fn ending(&self, value: ValueId) -> Option<Ending> {
+    /// Returns the activation that produced a value, seen through layers that only move or drop values.
+    fn final_activation(&self, value: ValueId) -> Option<FinalActivation> {
         let node = &self.graph.nodes[value.checked_sub(self.graph.inputs.len())?];
         match node.layer {
-            Layer::Softmax { .. } => Some(Ending::Softmax),
-            Layer::LogSoftmax { .. } => Some(Ending::LogSoftmax),
-            Layer::Elementwise(Elementwise::Sigmoid) => Some(Ending::Sigmoid),
+            Layer::Softmax { .. } => Some(FinalActivation::Softmax),
+            Layer::LogSoftmax { .. } => Some(FinalActivation::LogSoftmax),
+            Layer::Elementwise(Elementwise::Sigmoid) => Some(FinalActivation::Sigmoid),
             Layer::Reshape { .. }
             | Layer::Permute { .. }
             | Layer::Dropout { .. }
-            | Layer::Identity => self.ending(node.inputs[0]),
+            | Layer::Identity => self.final_activation(node.inputs[0]),
             _ => None,
         }
     }
@@ -345,7 +332,7 @@ impl Builder {
     }
 }
 
-/// The number of values of a shape, if a tensor may have so many.
+/// Returns the number of values of a shape; `None` if it exceeds that of a tensor.
 fn elements(shape: &[usize]) -> Option<usize> {
     shape
         .iter()

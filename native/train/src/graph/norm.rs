@@ -1,9 +1,9 @@
 //! Batch and layer normalisation.
 
-use super::arguments::{Arguments, show};
-use super::layer::Layer;
-use super::tensors::{Initial, OwnTensor};
+use super::arguments::Arguments;
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
+use crate::model::show;
 
 pub(super) const BATCH_ARGUMENTS: &[&str] =
     &["num_features", "eps", "momentum", "affine", "track_running_stats"];
@@ -23,18 +23,40 @@ pub(crate) struct BatchNorm {
     pub(crate) values: usize,
 }
 
+/// Layer normalisation over the last dimensions of the row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LayerNorm {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) epsilon: f64,
+    pub(crate) affine: bool,
+    pub(crate) bias: bool,
+}
+
+impl LayerNorm {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
+        let mut tensors = Vec::new();
+        if self.affine {
+            tensors.push(LayerTensor::parameter("weight", &self.shape, Initial::Constant(1.0)));
+            if self.bias {
+                tensors.push(LayerTensor::parameter("bias", &self.shape, Initial::Constant(0.0)));
+            }
+        }
+        tensors
+    }
+}
+
 impl BatchNorm {
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         let shape = &[self.features];
         let mut tensors = Vec::new();
         if self.affine {
-            tensors.push(OwnTensor::parameter("weight", shape, Initial::Constant(1.0)));
-            tensors.push(OwnTensor::parameter("bias", shape, Initial::Constant(0.0)));
+            tensors.push(LayerTensor::parameter("weight", shape, Initial::Constant(1.0)));
+            tensors.push(LayerTensor::parameter("bias", shape, Initial::Constant(0.0)));
         }
         if self.track {
-            tensors.push(OwnTensor::buffer("running_mean", shape, 0.0));
-            tensors.push(OwnTensor::buffer("running_var", shape, 1.0));
-            tensors.push(OwnTensor::counter("num_batches_tracked"));
+            tensors.push(LayerTensor::buffer("running_mean", shape, 0.0));
+            tensors.push(LayerTensor::buffer("running_var", shape, 1.0));
+            tensors.push(LayerTensor::counter("num_batches_tracked"));
         }
         tensors
     }
@@ -44,7 +66,7 @@ pub(super) fn batch_norm(
     arguments: &Arguments<'_>,
     shape: &[usize],
     dimensions: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(BatchNorm, Vec<usize>), TrainError> {
     if !dimensions.contains(&shape.len()) {
         let accepted = if dimensions == [3] {
             "[channels, height, width]"
@@ -67,13 +89,13 @@ pub(super) fn batch_norm(
         track: arguments.flag("track_running_stats", true)?,
         values: shape[1..].iter().product(),
     };
-    Ok((Layer::BatchNorm(norm), shape.to_vec()))
+    Ok((norm, shape.to_vec()))
 }
 
 pub(super) fn layer_norm(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(LayerNorm, Vec<usize>), TrainError> {
     let normalized =
         arguments.sizes("normalized_shape")?.unwrap_or_else(|| vec![shape[shape.len() - 1]]);
     if !shape.ends_with(&normalized) {
@@ -83,7 +105,7 @@ pub(super) fn layer_norm(
             show(&normalized)
         )));
     }
-    let layer = Layer::LayerNorm {
+    let layer = LayerNorm {
         shape: normalized,
         epsilon: epsilon(arguments)?,
         affine: arguments.flag("elementwise_affine", true)?,

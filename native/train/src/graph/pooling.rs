@@ -2,7 +2,6 @@
 
 use super::arguments::Arguments;
 use super::convolution::{image, kernel, slide, too_large};
-use super::layer::Layer;
 use crate::error::TrainError;
 
 pub(super) const MAX_ARGUMENTS: &[&str] =
@@ -25,20 +24,19 @@ pub(crate) struct Pooling {
 pub(super) fn max_pool(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(Pooling, Vec<usize>), TrainError> {
     let dilation = arguments.pair("dilation", 1)?.unwrap_or([1, 1]);
-    let (pooling, output) = pool(arguments, shape, dilation)?;
-    Ok((Layer::MaxPool2d(pooling), output))
+    pool(arguments, shape, dilation)
 }
 
 pub(super) fn average_pool(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(Pooling, Vec<usize>), TrainError> {
     let (mut pooling, output) = pool(arguments, shape, [1, 1])?;
     pooling.count_padding = arguments.flag("count_include_pad", true)?;
     pooling.divisor = arguments.size("divisor_override")?;
-    Ok((Layer::AvgPool2d(pooling), output))
+    Ok((pooling, output))
 }
 
 fn pool(

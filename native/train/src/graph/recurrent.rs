@@ -1,9 +1,9 @@
 //! The LSTM and the GRU over `[length, features]`.
 
-use super::arguments::{Arguments, show};
-use super::layer::Layer;
-use super::tensors::{Initial, OwnTensor};
+use super::arguments::Arguments;
+use super::tensors::{Initial, LayerTensor};
 use crate::error::TrainError;
+use crate::model::show;
 
 pub(super) const ARGUMENTS: &[&str] = &[
     "input_size",
@@ -16,7 +16,7 @@ pub(super) const ARGUMENTS: &[&str] = &[
     "output",
 ];
 
-/// What a step computes.
+/// The type of the recurrent cell.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Cell {
     Lstm,
@@ -43,11 +43,11 @@ impl Recurrent {
     }
 
     /// The tensors of one layer in one direction.
-    pub(crate) fn tensors_each(&self) -> usize {
+    pub(crate) fn tensors_per_layer(&self) -> usize {
         if self.bias { 4 } else { 2 }
     }
 
-    pub(super) fn tensors(&self) -> Vec<OwnTensor> {
+    pub(super) fn tensors(&self) -> Vec<LayerTensor> {
         let initial = Initial::within_root_of(self.hidden as f64);
         let gates = match self.cell {
             Cell::Lstm => 4 * self.hidden,
@@ -59,7 +59,7 @@ impl Recurrent {
             for direction in 0..self.directions() {
                 let suffix = if direction == 1 { "_reverse" } else { "" };
                 let mut push = |name: &str, shape: &[usize]| {
-                    tensors.push(OwnTensor::parameter(
+                    tensors.push(LayerTensor::parameter(
                         format!("{name}_l{layer}{suffix}"),
                         shape,
                         initial,
@@ -81,7 +81,7 @@ pub(super) fn recurrent(
     cell: Cell,
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(Recurrent, Vec<usize>), TrainError> {
     let [length, features] = *shape else {
         return Err(
             arguments.problem(format!("got the shape {}; needs [length, features]", show(shape)))
@@ -103,5 +103,5 @@ pub(super) fn recurrent(
     };
     let size = recurrent.hidden * recurrent.directions();
     let output = if recurrent.last { vec![size] } else { vec![length, size] };
-    Ok((Layer::Recurrent(recurrent), output))
+    Ok((recurrent, output))
 }

@@ -1,13 +1,13 @@
-//! The layers that give the values that they get in another shape or order, or with zeros around them.
+//! The layers that reshape, permute or pad their input.
 
-use super::arguments::{Arguments, show};
-use super::layer::Layer;
+use super::arguments::Arguments;
 use crate::error::TrainError;
+use crate::model::show;
 
 pub(super) fn flatten(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<Vec<usize>, TrainError> {
     let start = arguments.dimension("start_dim", 1, shape)?;
     let end = arguments.dimension("end_dim", -1, shape)?;
     if start > end {
@@ -16,13 +16,13 @@ pub(super) fn flatten(
     let mut output = shape[..start].to_vec();
     output.push(shape[start..=end].iter().product());
     output.extend(&shape[end + 1..]);
-    Ok((Layer::Reshape { shape: output.clone() }, output))
+    Ok(output)
 }
 
 pub(super) fn reshape(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<Vec<usize>, TrainError> {
     let target = arguments.integers("shape")?;
     let size: usize = shape.iter().product();
     let unfit = || {
@@ -49,13 +49,13 @@ pub(super) fn reshape(
     }
     let output: Vec<usize> =
         target.iter().map(|&length| usize::try_from(length).unwrap_or(size / known)).collect();
-    Ok((Layer::Reshape { shape: output.clone() }, output))
+    Ok(output)
 }
 
 pub(super) fn permute(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<(Vec<usize>, Vec<usize>), TrainError> {
     let given = arguments.integers("dims")?;
     let order: Vec<usize> =
         given.iter().filter_map(|&dim| usize::try_from(dim).ok()?.checked_sub(1)).collect();
@@ -69,14 +69,14 @@ pub(super) fn permute(
         )));
     }
     let output = order.iter().map(|&dimension| shape[dimension]).collect();
-    Ok((Layer::Permute { order }, output))
+    Ok((order, output))
 }
 
 /// Zeros at each side of the last two dimensions; a negative number cuts values off.
 pub(super) fn zero_pad(
     arguments: &Arguments<'_>,
     shape: &[usize],
-) -> Result<(Layer, Vec<usize>), TrainError> {
+) -> Result<([i64; 4], Vec<usize>), TrainError> {
     let [_, height, width] = *shape else {
         return Err(arguments
             .problem(format!("got the shape {}; needs [channels, height, width]", show(shape))));
@@ -107,5 +107,5 @@ pub(super) fn zero_pad(
                 show(shape)
             ))
         })?;
-    Ok((Layer::ZeroPad2d { sides }, vec![shape[0], height, width]))
+    Ok((sides, vec![shape[0], height, width]))
 }

@@ -1,23 +1,23 @@
-//! The tensors that layers own and what they start as.
+//! The tensors of layers and their initialisation.
 
-use firesteel_core::Element;
+use firesteel_core::BufferKind;
 
 use crate::random::Generator;
 
 /// A tensor of a layer.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OwnTensor {
+pub(crate) struct LayerTensor {
     /// The name within the layer, such as `weight`.
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
-    pub(crate) element: Element,
+    pub(crate) kind: BufferKind,
     pub(crate) initial: Initial,
 }
 
-/// How a tensor is initialised, as PyTorch does.
+/// The initialisation of a tensor, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Initial {
-    /// Every value the same.
+    /// The same value everywhere.
     Constant(f32),
     /// Uniform within `-bound..bound`.
     Uniform { bound: f64 },
@@ -26,7 +26,7 @@ pub(crate) enum Initial {
 }
 
 impl Initial {
-    /// Uniform within the reciprocal root of `fan`: what `kaiming_uniform_(a=sqrt(5))` comes to.
+    /// Uniform within `1 / sqrt(fan)`, which is PyTorch's `kaiming_uniform_(a=sqrt(5))`.
     pub(super) fn within_root_of(fan: f64) -> Self {
         Self::Uniform { bound: 1.0 / fan.sqrt() }
     }
@@ -52,16 +52,16 @@ impl Initial {
     }
 }
 
-impl OwnTensor {
+impl LayerTensor {
     pub(super) fn parameter(name: impl Into<String>, shape: &[usize], initial: Initial) -> Self {
-        Self { name: name.into(), shape: shape.to_vec(), element: Element::Parameter, initial }
+        Self { name: name.into(), shape: shape.to_vec(), kind: BufferKind::Parameter, initial }
     }
 
     pub(super) fn buffer(name: &str, shape: &[usize], value: f32) -> Self {
         Self {
             name: name.to_owned(),
             shape: shape.to_vec(),
-            element: Element::FloatBuffer,
+            kind: BufferKind::FloatBuffer,
             initial: Initial::Constant(value),
         }
     }
@@ -71,7 +71,7 @@ impl OwnTensor {
         Self {
             name: name.to_owned(),
             shape: Vec::new(),
-            element: Element::IntegerBuffer,
+            kind: BufferKind::IntegerBuffer,
             initial: Initial::Constant(0.0),
         }
     }

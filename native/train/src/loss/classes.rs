@@ -3,19 +3,19 @@
 use firesteel_core::spec::{LossSpec, TermSpec};
 use tch::{Reduction, Tensor};
 
-use super::fit::name;
+use super::resolve::name;
 use super::{Formula, Loss, Target, Term, mean_if_asked};
 use crate::error::TrainError;
 
 impl Loss {
-    /// This loss with a share `smoothing` of each class label spread evenly over the classes, and rows that count by their
-    /// class. `losses` are what it came from.
+    /// Adds label smoothing and class weights: a share `smoothing` of each class label is spread evenly over the
+    /// classes, and rows count by their class. `losses` is the specification of this loss.
     ///
-    /// `cross_entropy` and `nll_loss` smooth as PyTorch's cross-entropy does; `binary_cross_entropy_with_logits` of classes
-    /// draws each output's 0 and 1 by half the share towards the middle.
+    /// `cross_entropy` and `nll_loss` smooth as PyTorch's cross-entropy does; `binary_cross_entropy_with_logits` of
+    /// classes moves each target of 0 and 1 by half the share towards 0.5.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSpec`] where a loss knows no smoothing, or a label is no class.
+    /// [`TrainError::InvalidSpec`] if a loss has no label smoothing, or a label is not a class.
     pub(crate) fn with_classes(
         mut self,
         losses: &[TermSpec],
@@ -45,12 +45,12 @@ impl Loss {
         Ok(self)
     }
 
-    /// Whether rows count by their class.
+    /// Returns true if rows count by their class.
     pub(crate) fn weighs_classes(&self) -> bool {
         !self.class_weights.is_empty()
     }
 
-    /// Makes the rows' weights count by class. Gives what the sum of their losses is to be divided by, where that is not the
+    /// Applies the class weights to the rows' weights. Returns the divisor of the sum of the losses, if it is not the
     /// sum of the weights.
     pub(crate) fn weigh(&self, classes: &[i64], weights: &mut [f32]) -> Option<f64> {
         let of_class = |class: i64| {
@@ -68,7 +68,7 @@ impl Loss {
         None
     }
 
-    /// The class weights that the formula takes itself.
+    /// Returns the class weights that the formula applies itself.
     pub(super) fn weights_inside(&self) -> Result<Option<Tensor>, TrainError> {
         Ok(match self.weighs_inside {
             true => Some(Tensor::f_from_slice(&self.class_weights)?),

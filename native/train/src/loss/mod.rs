@@ -1,31 +1,31 @@
 //! The losses, with PyTorch's formulas.
 //!
-//! Each gives a row a loss and a mini-batch the mean of its rows' losses by their weights. A row's loss is the mean over
-//! the row's outputs, or their sum for cross-entropy, likelihood and divergence; the multi-class margin divides by the
-//! number of classes. So a mini-batch without weights gets PyTorch's `reduction="mean"` (`"batchmean"` for `kl_div`).
-//! A network with several outputs has as many labels, and its loss is the sum of theirs by the outputs' weights.
+//! A mini-batch's loss is the mean of its rows' losses by their weights. A row's loss is the mean over the row's
+//! outputs, or their sum for cross-entropy, likelihood and divergence; the multi-class margin divides by the number of
+//! classes. So a mini-batch without weights gets PyTorch's `reduction="mean"` (`"batchmean"` for `kl_div`). A network
+//! with several outputs has as many labels, and its loss is the sum of theirs by the outputs' weights.
 
 mod classes;
-mod fit;
+mod resolve;
 
 use firesteel_core::Tally;
 use tch::{Reduction, Tensor};
 
-pub use self::fit::check_losses;
+pub use self::resolve::check_losses;
 use crate::error::TrainError;
-use crate::inspect::Activation;
+use crate::model::Activation;
 use crate::raw::{dimension, values};
 
-/// What PyTorch ignores unless told otherwise; no label has it.
+/// PyTorch's default `ignore_index`; no label has it.
 const IGNORED_CLASS: i64 = -100;
 
 /// The loss of a network: one term for each output and its label.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Loss {
     terms: Vec<Term>,
-    /// What a row counts by its class; empty where all count alike.
+    /// The weight of each class; empty if all count alike.
     class_weights: Vec<f32>,
-    /// Whether the formula takes the class weights itself, rather than the rows' weights.
+    /// True if the formula applies the class weights itself, instead of the rows' weights.
     weighs_inside: bool,
 }
 
@@ -33,23 +33,24 @@ pub(crate) struct Loss {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Term {
     formula: Formula,
-    /// What it is a loss of: where a folded activation is not part of the formula, it is applied first.
+    /// The activation that is applied before the formula, if it is folded and not part of the formula.
     activation: Activation,
     pub(crate) target: Target,
     /// The values of a row of the output.
     pub(crate) size: usize,
-    /// What the loss is multiplied with.
+    /// The factor of the loss.
     pub(crate) weight: f64,
 }
 
-/// What a label becomes.
+/// The training target of a label.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Target {
     /// The class index.
     Class,
-    /// The label's numbers.
+    /// The numbers of the label.
     Values,
-    /// From a class index, one number for each output: `on` for the class, else `off`. A single output stands for class 1.
+    /// One number for each output from a class index: `on` for the class, else `off`. A single output stands for class
+    /// 1.
     Indicator { off: f32, on: f32 },
 }
 
@@ -74,10 +75,10 @@ enum Formula {
     Poisson,
 }
 
-/// The rows' weights of a mini-batch, and what the sum of their losses is divided by: the sum of the weights, class weights
+/// The rows' weights of a mini-batch, and the divisor of the sum of their losses: the sum of the weights, class weights
 /// included.
 #[derive(Clone, Copy)]
-pub(crate) struct Weights<'a> {
+pub(crate) struct RowWeights<'a> {
     pub(crate) tensor: &'a Tensor,
     pub(crate) sum: f64,
 }
@@ -92,7 +93,7 @@ impl Loss {
         &self,
         outputs: &[Tensor],
         labels: impl Iterator<Item = &'a Tensor>,
-        weights: Option<Weights<'_>>,
+        weights: Option<RowWeights<'_>>,
     ) -> Result<Tensor, TrainError> {
         let mut sum: Option<Tensor> = None;
         for (term, mean) in self.terms.iter().zip(self.each(outputs, labels, weights)?) {
@@ -110,7 +111,7 @@ impl Loss {
         &self,
         outputs: &[Tensor],
         labels: impl Iterator<Item = &'a Tensor>,
-        weights: Option<Weights<'_>>,
+        weights: Option<RowWeights<'_>>,
     ) -> Result<Vec<Tensor>, TrainError> {
         let class_weights = self.weights_inside()?;
         let each = self.terms.iter().zip(outputs).zip(labels);
@@ -125,7 +126,7 @@ impl Term {
         &self,
         output: &Tensor,
         label: &Tensor,
-        weights: Option<Weights<'_>>,
+        weights: Option<RowWeights<'_>>,
         class_weights: Option<&Tensor>,
     ) -> Result<Tensor, TrainError> {
         let activated = self.activation.apply(output)?;
@@ -134,7 +135,7 @@ impl Term {
             None => self.formula.mean(output, label, self.size),
             Some(weights) => {
                 let rows = self.formula.rows(output, label, self.size, class_weights)?;
-                // Rows that all weigh nothing teach nothing.
+                // Rows whose weights are all 0 have no gradient.
                 let scale = if weights.sum > 0.0 { 1.0 / weights.sum } else { 0.0 };
                 Ok(rows.f_dot(weights.tensor)?.f_mul_scalar(scale)?)
             }
@@ -143,7 +144,7 @@ impl Term {
 }
 
 impl Activation {
-    /// What comes out of a folded activation; `None` where there is none.
+    /// Applies a folded activation; returns `None` if there is none.
     pub(crate) fn apply(self, output: &Tensor) -> Result<Option<Tensor>, TrainError> {
         Ok(match self {
             Self::None => None,
@@ -221,7 +222,7 @@ impl Formula {
             Self::MultiMargin => {
                 let of_class = output.f_gather(1, &label.f_unsqueeze(1)?, false)?;
                 let violations = output.f_sub(&of_class)?.f_add_scalar(1)?.f_relu()?;
-                // The class itself adds 1, whatever its value.
+                // The class itself always adds 1.
                 let losses = violations.f_sum_dim_intlist(-1, false, None)?.f_sub_scalar(1)?;
                 mean_if_asked(losses.f_div_scalar(dimension(size)?)?, reduction)?
             }
@@ -240,7 +241,7 @@ fn mean_if_asked(losses: Tensor, reduction: Reduction) -> Result<Tensor, TrainEr
     }
 }
 
-/// The sums over a mini-batch whose mean loss is this scalar.
+/// Returns the sums over a mini-batch from its mean loss.
 pub(crate) fn tally(loss: &Tensor, weight: f64) -> Result<Tally, TrainError> {
     let mean = values(loss)?.first().copied().unwrap_or(f32::NAN);
     Ok(Tally { loss: f64::from(mean) * weight, weight })

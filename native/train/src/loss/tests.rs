@@ -1,7 +1,7 @@
 use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec};
 
 use super::*;
-use crate::inspect::{Ending, Inspection, OutputInspection};
+use crate::model::{FinalActivation, Inspection, OutputInspection};
 
 fn inspection(outputs: &[(&str, &[usize], Activation)]) -> Inspection {
     Inspection {
@@ -13,7 +13,7 @@ fn inspection(outputs: &[(&str, &[usize], Activation)]) -> Inspection {
                 name: (*name).to_owned(),
                 shape: shape.to_vec(),
                 activation: *activation,
-                ending: None,
+                final_activation: None,
             })
             .collect(),
         parameters: 1,
@@ -54,7 +54,7 @@ fn value(
     let flat = Tensor::f_from_slice(&rows.concat()).unwrap();
     let output = flat.f_reshape([rows.len() as i64, width as i64]).unwrap();
     let tensor = weights.map(|weights| Tensor::f_from_slice(weights).unwrap());
-    let weights = tensor.as_ref().map(|tensor| Weights {
+    let weights = tensor.as_ref().map(|tensor| RowWeights {
         tensor,
         sum: values(tensor).unwrap().iter().copied().map(f64::from).sum(),
     });
@@ -123,7 +123,7 @@ fn the_loss_of_several_outputs_is_the_sum_of_theirs_by_their_weights() {
     let sum = loss.of(&[row(1.0), row(2.5)], labels.iter(), None).unwrap();
     near(values(&sum).unwrap()[0], 1.0 + 2.0 * 6.25);
     let half = Tensor::f_from_slice(&[0.5_f32]).unwrap();
-    let weights = Weights { tensor: &half, sum: 0.5 };
+    let weights = RowWeights { tensor: &half, sum: 0.5 };
     let weighted = loss.of(&[row(1.0), row(2.5)], labels.iter(), Some(weights)).unwrap();
     near(values(&weighted).unwrap()[0], 1.0 + 2.0 * 6.25);
     let refused = |losses: &[TermSpec], labels: &[LabelSpec]| {
@@ -180,10 +180,10 @@ fn a_loss_that_does_not_fit_names_output_shape_and_label() {
 
 #[test]
 fn an_activation_that_the_network_computes_is_refused_by_a_loss_that_takes_logits() {
-    use Ending::{LogSoftmax, Sigmoid, Softmax};
-    let resolve = |loss: LossSpec, shape: &[usize], ending, kind| {
+    use FinalActivation::{LogSoftmax, Sigmoid, Softmax};
+    let resolve = |loss: LossSpec, shape: &[usize], final_activation, kind| {
         let mut inspection = inspection(&[("out", shape, Activation::None)]);
-        inspection.outputs[0].ending = Some(ending);
+        inspection.outputs[0].final_activation = Some(final_activation);
         let labels = [LabelSpec { column: "label".to_owned(), kind }];
         Loss::resolve(&[loss.into()], &inspection, &labels).map_err(|error| error.to_string())
     };
@@ -195,7 +195,7 @@ fn an_activation_that_the_network_computes_is_refused_by_a_loss_that_takes_logit
          column 'label' holds 2 classes; this loss takes logits, and the network itself computes the Softmax, so that \
          it would hardly learn: leave it out"
     );
-    for (loss, shape, ending, kind) in [
+    for (loss, shape, final_activation, kind) in [
         (cross, [2], Sigmoid, class(2)),
         (LossSpec::KlDiv {}, [2], Softmax, numbers(2)),
         (binary, [1], Sigmoid, class(2)),
@@ -204,18 +204,24 @@ fn an_activation_that_the_network_computes_is_refused_by_a_loss_that_takes_logit
         (square, [1], Sigmoid, class(2)),
         (LossSpec::Hinge {}, [1], Sigmoid, class(2)),
     ] {
-        let error = resolve(loss, &shape, ending, kind).unwrap_err();
-        assert!(error.contains(&format!("ends in {ending:?}")), "{loss:?} {ending:?}: {error}");
+        let error = resolve(loss, &shape, final_activation, kind).unwrap_err();
+        assert!(
+            error.contains(&format!("ends in {final_activation:?}")),
+            "{loss:?} {final_activation:?}: {error}"
+        );
         assert!(error.contains("leave") || error.contains("LogSoftmax in its place"), "{error}");
     }
-    for (loss, shape, ending, kind) in [
+    for (loss, shape, final_activation, kind) in [
         (cross, [2], LogSoftmax, class(2)),
         (likelihood, [2], LogSoftmax, class(2)),
         (LossSpec::KlDiv {}, [2], LogSoftmax, numbers(2)),
         (square, [1], Sigmoid, numbers(1)),
         (square, [2], Softmax, class(2)),
     ] {
-        assert!(resolve(loss, &shape, ending, kind).is_ok(), "{loss:?} {ending:?}");
+        assert!(
+            resolve(loss, &shape, final_activation, kind).is_ok(),
+            "{loss:?} {final_activation:?}"
+        );
     }
 }
 

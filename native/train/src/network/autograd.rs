@@ -1,17 +1,18 @@
 //! Networks by libtorch's autograd, with the gradient in one flat buffer.
 //!
-//! Autograd is asked for the gradients of the Linear layers' outputs and of the other layers' parameters. A Linear layer's
-//! own gradient is one product, written straight into the flat buffer; the others' are copied there.
+//! Autograd computes the gradients of the Linear layers' outputs and of the other layers' parameters. A Linear layer's
+//! own gradient is one matrix product, written straight into the flat buffer; the other gradients are copied there.
 
 use firesteel_core::Tally;
 use tch::{Tensor, no_grad_guard};
 
-use super::forward::{Plan, Product, Tape};
+use super::forward::Plan;
+use super::tape::{LinearCall, Tape};
 use super::{Batch, DeadUnits, Gradient, Network, Replica, Views};
-use crate::definition::Definition;
 use crate::error::TrainError;
 use crate::graph::Graph;
 use crate::loss::{self, Loss};
+use crate::model::Definition;
 
 /// A network that autograd differentiates.
 pub(crate) struct Autograd {
@@ -22,7 +23,8 @@ pub(crate) struct Autograd {
 
 impl Autograd {
     pub(crate) fn new(graph: &Graph) -> Self {
-        let followed = graph.followed().into_iter().enumerate().filter(|(_, followed)| *followed);
+        let followed =
+            graph.requires_grad().into_iter().enumerate().filter(|(_, followed)| *followed);
         let followed = followed.map(|(index, _)| index).collect();
         Self { plan: Plan::new(graph), followed }
     }
@@ -58,36 +60,36 @@ impl Network for Autograd {
         let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
         let Replica { views, random, integers, .. } = replica;
         let integers = integers.slice_mut();
-        let mut tape = Tape { random, integers, products: Vec::new() };
+        let mut tape = Tape { random, integers, linear_calls: Vec::new() };
         let outputs = self.plan.run(views, &inputs, Some(&mut tape), &mut |_, _| Ok(()))?;
         let weights = batch.weights();
         let labels = batch.labels.iter().map(|column| column.tensor());
         let loss = loss.of(&outputs, labels, weights)?;
-        let products = tape.products;
-        let wanted: Vec<&Tensor> = products
+        let linear_calls = tape.linear_calls;
+        let wanted: Vec<&Tensor> = linear_calls
             .iter()
-            .map(|product| &product.output)
+            .map(|call| &call.output)
             .chain(self.followed.iter().map(|&index| &views.0[index]))
             .collect();
         let found = Tensor::f_run_backward(&[&loss], &wanted, false, false)?;
         let _guard = no_grad_guard();
-        let (of_outputs, of_parameters) = found.split_at(products.len());
-        for (product, of_output) in products.iter().zip(of_outputs) {
-            product.write(of_output, &gradient.views)?;
-            gradient.reach(product.weight);
-            if product.bias {
-                gradient.reach(product.weight + 1);
+        let (of_outputs, of_parameters) = found.split_at(linear_calls.len());
+        for (call, of_output) in linear_calls.iter().zip(of_outputs) {
+            call.write(of_output, &gradient.views)?;
+            gradient.mark_reached(call.weight);
+            if call.bias {
+                gradient.mark_reached(call.weight + 1);
             }
         }
         for (&index, of_parameter) in self.followed.iter().zip(of_parameters) {
             gradient.views[index].f_copy_(of_parameter)?;
-            gradient.reach(index);
+            gradient.mark_reached(index);
         }
         loss::tally(&loss, weights.map_or(batch.rows() as f64, |weights| weights.sum))
     }
 }
 
-impl Product {
+impl LinearCall {
     /// Writes the gradient of a Linear layer's parameters, from that of its output.
     fn write(&self, of_output: &Tensor, gradient: &[Tensor]) -> Result<(), TrainError> {
         let _ = of_output.f_transpose(0, 1)?.f_mm_out(&gradient[self.weight], &self.input)?;

@@ -1,11 +1,11 @@
-//! A mini-batch in tensors that are allocated once and filled anew for each.
+//! A mini-batch in tensors that are allocated once and refilled.
 
 use tch::Tensor;
 
-use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::loss::{Loss, Target, Weights};
-use crate::raw::{Element, Memory, dimension, lengths};
+use crate::loss::{Loss, RowWeights, Target};
+use crate::model::Definition;
+use crate::raw::{Memory, TensorElement, dimension, lengths};
 
 /// A mini-batch: inputs, labels and weights in tensors' memory.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) struct Batch {
     pub(crate) labels: Vec<Column>,
     /// The rows' weights.
     pub(crate) weights: Option<Block<f32>>,
-    /// What the sum of the rows' losses is divided by, where that is not the sum of the weights.
+    /// The divisor of the sum of the rows' losses, if it is not the sum of the weights.
     pub(crate) divisor: Option<f64>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Block<T> {
     view: Tensor,
 }
 
-impl<T: Element> Block<T> {
+impl<T: TensorElement> Block<T> {
     pub(crate) fn new(capacity: usize, row: &[usize]) -> Result<Self, TrainError> {
         let size = row.iter().product();
         let memory = Memory::zeros(capacity * size)?;
@@ -122,19 +122,19 @@ impl Batch {
         })
     }
 
-    /// What the rows count for; `None` where all count alike.
-    pub(crate) fn weights(&self) -> Option<Weights<'_>> {
+    /// Returns the rows' weights; `None` if all count alike.
+    pub(crate) fn weights(&self) -> Option<RowWeights<'_>> {
         let block = self.weights.as_ref()?;
         let sum = || block.rows(self.rows).iter().copied().map(f64::from).sum();
-        Some(Weights { tensor: block.tensor(), sum: self.divisor.unwrap_or_else(sum) })
+        Some(RowWeights { tensor: block.tensor(), sum: self.divisor.unwrap_or_else(sum) })
     }
 
-    /// The rows that it holds now.
+    /// Returns the current number of rows.
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Makes it one of `rows` rows, at most those that it has memory for.
+    /// Sets the number of rows, at most the capacity.
     pub(crate) fn set_rows(&mut self, rows: usize) -> Result<(), TrainError> {
         if rows == self.rows {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Functions of values at one place as libtorch operations.
+//! Element-wise functions as libtorch operations.
 
 use tch::{TchError, Tensor};
 
@@ -11,7 +11,7 @@ pub(super) fn apply(function: Elementwise, x: &Tensor) -> Result<Tensor, TchErro
         Elementwise::Relu6 => x.f_relu6(),
         Elementwise::LeakyRelu { slope } => leaky_relu(x, slope),
         Elementwise::Elu { alpha: 1.0 } => x.f_elu(),
-        // Where it is negative it is `alpha` times what it is for 1.
+        // For negative values it is `alpha` times the function for 1.
         Elementwise::Elu { alpha } => leaky_relu(&x.f_elu()?, alpha),
         Elementwise::Selu => x.f_selu(),
         Elementwise::Gelu { approximate } => x.f_gelu(approximate),
@@ -28,12 +28,13 @@ pub(super) fn apply(function: Elementwise, x: &Tensor) -> Result<Tensor, TchErro
     }
 }
 
-/// tch's `leaky_relu` takes no slope. The derivative's kernel does, and multiplies any values by 1 or the slope, here `x`.
+/// Multiplies negative values by `slope`. tch's `leaky_relu` takes no slope, but the kernel of its derivative does: it
+/// multiplies any values, here `x`, by 1 or the slope.
 fn leaky_relu(x: &Tensor, slope: f64) -> Result<Tensor, TchError> {
     x.f_detach()?.f_leaky_relu_backward(x, slope, false)
 }
 
-/// What is made of the values of `first` and `others`, of which there is one at least.
+/// Merges `first` with `others`, which are not empty.
 pub(super) fn merge(merge: Merge, first: &Tensor, others: &[&Tensor]) -> Result<Tensor, TchError> {
     let step = |merged: &Tensor, other: &Tensor| match merge {
         Merge::Add | Merge::Average => merged.f_add(other),

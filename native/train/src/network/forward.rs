@@ -1,17 +1,18 @@
-//! A graph as a list of libtorch operations.
+//! The forward pass of a graph as a list of libtorch operations.
 
 use std::ops::Range;
 
-use firesteel_core::Element;
+use firesteel_core::BufferKind;
 use tch::Tensor;
 
+use super::operations::{axis, dropout, rows};
 use super::recurrent::recur;
 use super::replica::Views;
+use super::tape::{LinearCall, Tape};
 use super::{DeadUnits, elementwise};
 use crate::error::TrainError;
 use crate::graph::{BatchNorm, Convolution, Elementwise, Graph, Layer, Padding, Pooling, ValueId};
-use crate::random::Generator;
-use crate::raw::{Memory, dimension, lengths, values};
+use crate::raw::{dimension, lengths, values};
 
 /// The operations of a graph in order.
 #[derive(Debug)]
@@ -29,28 +30,12 @@ pub(super) struct Step {
     output: ValueId,
     /// Its tensors, as indices of the layout's entries.
     tensors: Range<usize>,
-    /// Where its integer buffer lies, if it has one.
+    /// The offset of its integer buffer, if it has one.
     counter: Option<usize>,
-    /// Whether no parameter comes before it.
+    /// True if no parameter precedes it.
     first: bool,
-    /// Values that nothing reads after it.
+    /// The values that no later step reads.
     spent: Vec<ValueId>,
-}
-
-/// What training needs beside the values.
-pub(super) struct Tape<'a> {
-    pub(super) random: &'a mut Generator,
-    pub(super) integers: &'a mut [i64],
-    /// What the backward pass needs of each Linear layer, in order.
-    pub(super) products: Vec<Product>,
-}
-
-/// A Linear layer's input and output as matrices, and the index of its weight in the layout.
-pub(super) struct Product {
-    pub(super) input: Tensor,
-    pub(super) output: Tensor,
-    pub(super) weight: usize,
-    pub(super) bias: bool,
 }
 
 impl Plan {
@@ -63,8 +48,8 @@ impl Plan {
         for (index, node) in graph.nodes.iter().enumerate() {
             let follows = node.inputs.iter().any(|&value| trained[value]);
             let entries = &graph.layout.entries()[node.tensors.clone()];
-            let has = |element| entries.iter().find(|entry| entry.element == element);
-            trained.push(follows || has(Element::Parameter).is_some());
+            let has = |element| entries.iter().find(|entry| entry.kind == element);
+            trained.push(follows || has(BufferKind::Parameter).is_some());
             if !node.computed {
                 continue;
             }
@@ -77,7 +62,7 @@ impl Plan {
                 inputs: node.inputs.clone(),
                 output: inputs + index,
                 tensors: node.tensors.clone(),
-                counter: has(Element::IntegerBuffer).map(|entry| entry.offset),
+                counter: has(BufferKind::IntegerBuffer).map(|entry| entry.offset),
                 first: !follows,
                 spent: Vec::new(),
             });
@@ -90,7 +75,8 @@ impl Plan {
         Self { inputs, steps, outputs }
     }
 
-    /// The outputs for these inputs; with a tape in training mode. `watch` sees the value of each step.
+    /// Runs the steps and returns the outputs, in training mode if there is a tape. `watch` is called with the value of
+    /// each step.
     pub(super) fn run(
         &self,
         views: &Views,
@@ -134,7 +120,7 @@ impl Plan {
 }
 
 impl Step {
-    /// The units of a ReLU that are 0 for all rows, if there are any. A unit is a feature or a channel.
+    /// Returns the units of a ReLU that are 0 for all rows, if there are any. A unit is a feature or a channel.
     pub(super) fn dead_units(&self, value: &Tensor) -> Result<Option<DeadUnits>, TrainError> {
         let Layer::Elementwise(Elementwise::Relu | Elementwise::Relu6) = self.layer else {
             return Ok(None);
@@ -165,8 +151,8 @@ impl Step {
             Layer::AdaptiveMaxPool2d { size } => x.f_adaptive_max_pool2d(lengths(size)?)?.0,
             Layer::AdaptiveAvgPool2d { size } => x.f_adaptive_avg_pool2d(lengths(size)?)?,
             Layer::BatchNorm(norm) => self.batch_norm(norm, own, x, tape)?,
-            Layer::LayerNorm { shape, epsilon, .. } => {
-                x.f_layer_norm(lengths(shape)?, own.first(), own.get(1), *epsilon, false)?
+            Layer::LayerNorm(norm) => {
+                x.f_layer_norm(lengths(&norm.shape)?, own.first(), own.get(1), norm.epsilon, false)?
             }
             Layer::Dropout { probability } => dropout(x, *probability, tape)?,
             Layer::Reshape { shape } => {
@@ -196,7 +182,8 @@ impl Step {
         })
     }
 
-    /// The weight's gradient is found from the tape, so that it is written once, where it belongs.
+    /// Runs a Linear layer. In training mode the tape records it, so that its gradient is written once, into the flat
+    /// buffer.
     fn linear(
         &self,
         own: &[Tensor],
@@ -223,7 +210,12 @@ impl Step {
             shape[last] = -1;
             output.f_reshape(shape)?
         };
-        tape.products.push(Product { input: matrix, output, weight: self.tensors.start, bias });
+        tape.linear_calls.push(LinearCall {
+            input: matrix,
+            output,
+            weight: self.tensors.start,
+            bias,
+        });
         Ok(result)
     }
 
@@ -283,26 +275,4 @@ fn average_pool(layer: &Pooling, x: &Tensor) -> Result<Tensor, TrainError> {
     let divisor = layer.divisor.map(dimension).transpose()?;
     let padding = lengths(&layer.padding)?;
     Ok(x.f_avg_pool2d(kernel, stride, padding, layer.ceil, layer.count_padding, divisor)?)
-}
-
-/// Drops values by a mask from the worker's own generator, never from libtorch's, which all threads share.
-pub(super) fn dropout(
-    x: &Tensor,
-    probability: f64,
-    tape: Option<&mut Tape<'_>>,
-) -> Result<Tensor, TrainError> {
-    let Some(tape) = tape.filter(|_| probability > 0.0) else { return Ok(x.shallow_clone()) };
-    let mut mask = Memory::<f32>::zeros(x.numel())?;
-    tape.random.mask(probability, mask.slice_mut());
-    Ok(x.f_mul(&mask.view(0, &x.size())?)?)
-}
-
-/// The rows of a tensor.
-pub(super) fn rows(x: &Tensor) -> i64 {
-    x.size().first().copied().unwrap_or(0)
-}
-
-/// A dimension of the row as one of the mini-batch.
-fn axis(dimension_of_row: usize) -> Result<i64, TrainError> {
-    dimension(dimension_of_row + 1)
 }

@@ -1,18 +1,18 @@
 //! The gradient of a mini-batch in one flat buffer.
 
-use firesteel_core::Element;
+use firesteel_core::BufferKind;
 use tch::Tensor;
 
-use crate::definition::Definition;
 use crate::error::TrainError;
+use crate::model::Definition;
 use crate::raw::{Memory, lengths};
 
 /// The gradient of every parameter, in the layout's order, with the tensors that lie in it.
 pub(crate) struct Gradient {
     memory: Memory<f32>,
-    /// By the layout's entries; an empty one for each buffer.
+    /// The tensors by the layout's entries; an empty one for each buffer.
     pub(crate) views: Vec<Tensor>,
-    /// Whether the loss has depended on each of the layout's entries.
+    /// For each entry of the layout, true once the loss has depended on it.
     reached: Vec<bool>,
 }
 
@@ -21,20 +21,20 @@ impl Gradient {
     pub(crate) fn new(definition: &dyn Definition) -> Result<Self, TrainError> {
         let layout = definition.layout();
         let memory = Memory::zeros(layout.parameters())?;
-        let view = |entry: &firesteel_core::TensorEntry| match entry.element {
-            Element::Parameter => memory.view(entry.offset, &lengths(&entry.shape)?),
+        let view = |entry: &firesteel_core::TensorEntry| match entry.kind {
+            BufferKind::Parameter => memory.view(entry.offset, &lengths(&entry.shape)?),
             _ => Ok(Tensor::new()),
         };
         let views = layout.entries().iter().map(view).collect::<Result<_, _>>()?;
         Ok(Self { memory, views, reached: vec![false; layout.entries().len()] })
     }
 
-    /// Notes that the loss depends on an entry of the layout.
-    pub(crate) fn reach(&mut self, entry: usize) {
+    /// Records that the loss depends on an entry of the layout.
+    pub(crate) fn mark_reached(&mut self, entry: usize) {
         self.reached[entry] = true;
     }
 
-    /// Whether the loss has depended on an entry of the layout in any mini-batch.
+    /// Returns true if the loss has depended on an entry of the layout in any mini-batch.
     pub(crate) fn is_reached(&self, entry: usize) -> bool {
         self.reached[entry]
     }

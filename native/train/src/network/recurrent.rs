@@ -2,12 +2,13 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::forward::{Tape, dropout, rows};
+use super::operations::{dropout, rows};
+use super::tape::Tape;
 use crate::error::TrainError;
 use crate::graph::{Cell, Recurrent};
 use crate::raw::dimension;
 
-/// Layer by layer, for the dropout between them.
+/// Runs a recurrent layer, stacked layer by layer for the dropout between them.
 pub(super) fn recur(
     recurrent: &Recurrent,
     own: &[Tensor],
@@ -17,7 +18,7 @@ pub(super) fn recur(
     let directions = dimension(recurrent.directions())?;
     let shape = [directions, rows(x), dimension(recurrent.hidden)?];
     let start = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
-    let each = recurrent.tensors_each() * recurrent.directions();
+    let each = recurrent.tensors_per_layer() * recurrent.directions();
     let (bias, both) = (recurrent.bias, recurrent.bidirectional);
     let mut sequence = x.shallow_clone();
     let mut hidden = Tensor::new();

@@ -1,10 +1,10 @@
 //! The flat buffers of one replica with the tensors that lie in them.
 
-use firesteel_core::{Buffers, Element};
+use firesteel_core::{BufferKind, Buffers};
 use tch::Tensor;
 
-use crate::definition::Definition;
 use crate::error::TrainError;
+use crate::model::Definition;
 use crate::random::Generator;
 use crate::raw::{Memory, dimension, lengths, view};
 
@@ -22,7 +22,7 @@ pub(crate) struct Replica {
 pub(crate) struct Views(pub(super) Vec<Tensor>);
 
 /// The flat tensors that views lie in.
-pub(crate) struct Flats<'a> {
+pub(crate) struct FlatTensors<'a> {
     pub(crate) parameters: &'a Tensor,
     pub(crate) floats: &'a Tensor,
     pub(crate) integers: &'a Tensor,
@@ -33,12 +33,12 @@ impl Replica {
     pub(crate) fn new(definition: &dyn Definition) -> Result<Self, TrainError> {
         let layout = definition.layout();
         let parameters = Memory::zeros(layout.parameters())?;
-        let floats = Memory::zeros(layout.len_of(Element::FloatBuffer))?;
-        let integers = Memory::zeros(layout.len_of(Element::IntegerBuffer))?;
-        let flats = Flats {
+        let floats = Memory::zeros(layout.len_of(BufferKind::FloatBuffer))?;
+        let integers = Memory::zeros(layout.len_of(BufferKind::IntegerBuffer))?;
+        let flats = FlatTensors {
             parameters: &parameters.view(0, &[dimension(layout.parameters())?])?,
-            floats: &floats.view(0, &[dimension(layout.len_of(Element::FloatBuffer))?])?,
-            integers: &integers.view(0, &[dimension(layout.len_of(Element::IntegerBuffer))?])?,
+            floats: &floats.view(0, &[dimension(layout.len_of(BufferKind::FloatBuffer))?])?,
+            integers: &integers.view(0, &[dimension(layout.len_of(BufferKind::IntegerBuffer))?])?,
         };
         let views = Views::new(definition, &flats)?;
         Ok(Self { parameters, floats, integers, views, random: Generator::new(0) })
@@ -64,7 +64,7 @@ impl Replica {
         self.floats.slice()
     }
 
-    /// Takes these buffers.
+    /// Sets the buffers.
     pub(crate) fn set_buffers(&mut self, buffers: &Buffers) {
         self.floats.slice_mut().copy_from_slice(&buffers.floats);
         self.integers.slice_mut().copy_from_slice(&buffers.integers);
@@ -88,17 +88,20 @@ impl Replica {
 }
 
 impl Views {
-    /// Views of flat buffers. Autograd follows those parameters whose gradient it has to find.
-    pub(crate) fn new(definition: &dyn Definition, flats: &Flats<'_>) -> Result<Self, TrainError> {
+    /// Creates views of flat buffers. Autograd tracks the parameters whose gradient it computes.
+    pub(crate) fn new(
+        definition: &dyn Definition,
+        flats: &FlatTensors<'_>,
+    ) -> Result<Self, TrainError> {
         let entries = definition.layout().entries().iter();
-        let views = entries.zip(definition.followed()).map(|(entry, followed)| {
-            let flat = match entry.element {
-                Element::Parameter => flats.parameters,
-                Element::FloatBuffer => flats.floats,
-                Element::IntegerBuffer => flats.integers,
+        let views = entries.zip(definition.requires_grad()).map(|(entry, followed)| {
+            let flat = match entry.kind {
+                BufferKind::Parameter => flats.parameters,
+                BufferKind::FloatBuffer => flats.floats,
+                BufferKind::IntegerBuffer => flats.integers,
             };
-            // Autograd counts the changes of a tensor and all its views together. Each of these is on its own: what
-            // changes one buffer in place must not make what others were used for worthless.
+            // Autograd counts the changes of a tensor and all its views together. Each of these views is detached, so
+            // that a change of one buffer in place does not invalidate what autograd has saved of the others.
             let own = view(flat, entry.offset, &lengths(&entry.shape)?)?.f_data()?;
             Ok(own.f_set_requires_grad(followed)?)
         });

@@ -1,7 +1,7 @@
 //! Predictions for Arrow batches.
 
-mod answer;
-mod room;
+mod input_buffer;
+mod output_decoder;
 
 use std::sync::Arc;
 
@@ -12,29 +12,30 @@ use firesteel_core::spec::{PredictionColumn, PredictorSpec};
 use firesteel_data as data;
 use tch::Tensor;
 
-use self::answer::Answer;
-use self::room::Room;
-use crate::definition::{Definition, define_over};
+use self::input_buffer::InputBuffer;
+use self::output_decoder::OutputDecoder;
+use crate::build::define_over;
 use crate::error::TrainError;
-use crate::network::{Flats, Network, Views};
+use crate::input_column::InputColumn;
+use crate::model::Definition;
+use crate::network::{FlatTensors, Network, Views};
 use crate::raw::{Shared, dimension, values};
-use crate::source::Source;
 use crate::torch;
 use crate::weights::members_from_bytes;
 
-/// Rows that go through the network together: enough for the matrix products, few enough for the processor's cache.
+/// The number of rows of one forward pass: enough for the matrix products, few enough for the processor's cache.
 const ROWS: usize = 512;
 
-/// A network's weights, shared by the predictors of a process; those of each member of an ensemble.
+/// A network's weights, shared by the predictors of a process; for an ensemble, those of each member.
 #[derive(Debug)]
 pub struct LoadedWeights {
     layout: u64,
-    members: Vec<Flat>,
+    members: Vec<FlatWeights>,
 }
 
 /// Flat parameters and buffers.
 #[derive(Debug)]
-struct Flat {
+struct FlatWeights {
     parameters: Arc<[f32]>,
     floats: Arc<[f32]>,
     integers: Arc<[i64]>,
@@ -49,10 +50,12 @@ impl LoadedWeights {
         let definition = define_over(&spec.network, &spec.data)?;
         let layout = definition.layout();
         let members =
-            members_from_bytes(bytes, layout)?.into_iter().map(|(parameters, buffers)| Flat {
-                parameters: parameters.into(),
-                floats: buffers.floats.into(),
-                integers: buffers.integers.into(),
+            members_from_bytes(bytes, layout)?.into_iter().map(|(parameters, buffers)| {
+                FlatWeights {
+                    parameters: parameters.into(),
+                    floats: buffers.floats.into(),
+                    integers: buffers.integers.into(),
+                }
             });
         Ok(Self { layout: layout.hash(), members: members.collect() })
     }
@@ -62,27 +65,27 @@ impl LoadedWeights {
 pub struct Predictor {
     spec: PredictorSpec,
     network: Box<dyn Network>,
-    sources: Vec<Source>,
-    rooms: Vec<Room>,
+    sources: Vec<InputColumn>,
+    buffers: Vec<InputBuffer>,
     /// One for each output of the network.
-    answers: Vec<Answer>,
-    members: Vec<Member>,
+    decoders: Vec<OutputDecoder>,
+    members: Vec<EnsembleMember>,
 }
 
-/// One network's weights as tensors.
-struct Member {
+/// The weights of one member as tensors.
+struct EnsembleMember {
     views: Views,
     _parameters: Shared<f32>,
     _floats: Shared<f32>,
     _integers: Shared<i64>,
 }
 
-impl Member {
-    fn new(definition: &dyn Definition, weights: &Flat) -> Result<Self, TrainError> {
+impl EnsembleMember {
+    fn new(definition: &dyn Definition, weights: &FlatWeights) -> Result<Self, TrainError> {
         let parameters = Shared::new(Arc::clone(&weights.parameters))?;
         let floats = Shared::new(Arc::clone(&weights.floats))?;
         let integers = Shared::new(Arc::clone(&weights.integers))?;
-        let flats = Flats {
+        let flats = FlatTensors {
             parameters: parameters.tensor(),
             floats: floats.tensor(),
             integers: integers.tensor(),
@@ -93,43 +96,44 @@ impl Member {
 }
 
 impl Predictor {
-    /// A predictor with these weights.
+    /// Opens a predictor with these weights.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSpec`] or [`TrainError::Layer`] where the network, the columns wanted or the thresholds do not
-    /// fit; [`TrainError::Weights`] where the weights are another network's.
+    /// [`TrainError::InvalidSpec`] or [`TrainError::Layer`] if the network, the requested columns or the thresholds do
+    /// not fit; [`TrainError::Weights`] if the weights are another network's.
     pub fn open(spec: &PredictorSpec, weights: Arc<LoadedWeights>) -> Result<Self, TrainError> {
         let definition = define_over(&spec.network, &spec.data)?;
         if definition.layout().hash() != weights.layout {
             return Err(TrainError::Weights("the weights are those of another network".to_owned()));
         }
-        let answers = Answer::of_task(&definition.inspect(), spec)?;
-        let members = weights.members.iter().map(|member| Member::new(&*definition, member));
+        let decoders = OutputDecoder::of_task(&definition.inspect(), spec)?;
+        let members =
+            weights.members.iter().map(|member| EnsembleMember::new(&*definition, member));
         Ok(Self {
             members: members.collect::<Result<_, _>>()?,
-            sources: Source::of(&*definition, &spec.data)?,
-            rooms: definition.inputs().iter().map(Room::new).collect(),
+            sources: InputColumn::of(&*definition, &spec.data)?,
+            buffers: definition.inputs().iter().map(InputBuffer::new).collect(),
             network: definition.network()?,
             spec: spec.clone(),
-            answers,
+            decoders,
         })
     }
 
-    /// The wanted columns for the rows of a batch, in the specification's order.
+    /// Returns the requested columns for the rows of a batch, in the specification's order.
     ///
     /// # Errors
-    /// [`TrainError::Data`] at a value that the network cannot take.
+    /// [`TrainError::Data`] for a value that does not fit the network.
     pub fn predict(&mut self, batch: RecordBatch) -> Result<RecordBatch, TrainError> {
         torch::set_threads(self.spec.threads);
         let _flush = FlushDenormals::new();
         let batch = data::Batch::new(&batch, &self.spec.data)?;
         let rows = batch.rows();
-        self.answers.iter_mut().for_each(Answer::clear);
+        self.decoders.iter_mut().for_each(OutputDecoder::clear);
         let inputs = self
-            .rooms
+            .buffers
             .iter_mut()
             .zip(&self.sources)
-            .map(|(room, source)| room.input(&batch, source))
+            .map(|(buffer, source)| buffer.input(&batch, source))
             .collect::<Result<Vec<_>, _>>()?;
         for start in (0..rows).step_by(ROWS) {
             let length = ROWS.min(rows - start);
@@ -143,11 +147,11 @@ impl Predictor {
             let members = self.members.iter();
             let members = members.map(|member| self.network.forward(&member.views, &chunk));
             let members = members.collect::<Result<Vec<Vec<Tensor>>, TrainError>>()?;
-            for (index, answer) in self.answers.iter_mut().enumerate() {
+            for (index, decoder) in self.decoders.iter_mut().enumerate() {
                 let outputs = members.iter().map(|outputs| Ok(outputs[index].f_contiguous()?));
                 let outputs = outputs.collect::<Result<Vec<Tensor>, TrainError>>()?;
                 let outputs = outputs.iter().map(values).collect::<Result<Vec<&[f32]>, _>>()?;
-                answer.push(&outputs);
+                decoder.push(&outputs);
             }
         }
         self.columns(rows)
@@ -157,19 +161,19 @@ impl Predictor {
         let mut fields = Vec::new();
         let mut columns: Vec<ArrayRef> = Vec::new();
         for &wanted in &self.spec.outputs {
-            // The columns and their indices were checked when the answers were made.
+            // The columns and their indices were checked when the decoders were made.
             let (name, column) = match wanted {
                 PredictionColumn::RawPrediction => {
-                    ("rawPrediction".to_owned(), self.answers[0].raw()?)
+                    ("rawPrediction".to_owned(), self.decoders[0].raw()?)
                 }
                 PredictionColumn::Probability => {
-                    ("probability".to_owned(), self.answers[0].probability()?)
+                    ("probability".to_owned(), self.decoders[0].probability()?)
                 }
                 PredictionColumn::Prediction => {
-                    ("prediction".to_owned(), self.answers[0].prediction()?)
+                    ("prediction".to_owned(), self.decoders[0].prediction()?)
                 }
                 PredictionColumn::Output(index) => {
-                    (format!("output{index}"), self.answers[index].prediction()?)
+                    (format!("output{index}"), self.decoders[index].prediction()?)
                 }
             };
             fields.push(Field::new(name, column.data_type().clone(), false));

@@ -1,34 +1,36 @@
-//! A TorchScript module as a network: its tensors, and the shapes that it gives.
+//! A TorchScript module as a network: its tensors and output shapes.
 
 mod network;
-mod places;
+mod placements;
 
 use std::sync::Arc;
 
 use firesteel_core::ParamLayout;
 use firesteel_core::spec::{TORCHSCRIPT_FORMAT, TensorKind, TorchScriptInput, TorchScriptSpec};
-use firesteel_script::{Ending, Listed, Module, ScriptError};
+use firesteel_script::{FinalActivation, Module, ParameterListModule, ScriptError};
 use tch::{Device, Kind, Tensor, no_grad_guard};
 
 use self::network::ScriptNetwork;
-use self::places::Places;
-use crate::definition::Definition;
+use self::placements::TensorPlacements;
 use crate::error::TrainError;
-use crate::graph::{Input, show};
-use crate::inspect::{Activation, InputInspection, Inspection, OutputInspection};
-use crate::network::Network;
+use crate::model::{
+    Activation, Definition, InputInspection, InputShape, Inspection, OutputInspection, Weights,
+    show,
+};
+use crate::network::{Network, NetworkDefinition};
 use crate::raw::{dimension, lengths};
-use crate::weights::{Weights, weight_bytes};
+use crate::weights::weight_bytes;
 
-/// The rows that a module is run on to see what it gives: more than one, for what takes one row for no batch.
+/// The number of rows of the probe that finds the output shapes: more than one, since some modules treat a single row
+/// as no batch.
 const PROBE_ROWS: usize = 2;
 
-/// A module with every shape known. It holds the archive, from which each network has a module of its own.
+/// A module with every shape known. It holds the archive, from which each network loads its own module.
 pub(crate) struct Script {
     archive: Arc<Vec<u8>>,
-    inputs: Vec<Input>,
+    inputs: Vec<InputShape>,
     outputs: Vec<OutputInspection>,
-    places: Places,
+    placements: TensorPlacements,
 }
 
 impl Script {
@@ -44,40 +46,35 @@ impl Script {
             )));
         }
         let archive = spec.module.clone().ok_or_else(|| {
-            TrainError::Internal("the archive of the TorchScript module has not come".to_owned())
+            TrainError::Internal("the archive of the TorchScript module is missing".to_owned())
         })?;
         let inputs = inputs(spec, shapes)?;
         let module = open(&archive)?;
         check_lists(&module)?;
-        let places = Places::of(&module)?;
+        let placements = TensorPlacements::of(&module)?;
         let outputs = probe(&module, &inputs, &spec.outputs)?;
-        Ok(Self { archive, inputs, outputs, places })
+        Ok(Self { archive, inputs, outputs, placements })
     }
 }
 
 impl Definition for Script {
-    fn inputs(&self) -> &[Input] {
+    fn inputs(&self) -> &[InputShape] {
         &self.inputs
     }
 
     fn layout(&self) -> &ParamLayout {
-        self.places.layout()
+        self.placements.layout()
     }
 
     /// All trained parameters.
-    fn followed(&self) -> Vec<bool> {
-        let parameter = firesteel_core::Element::Parameter;
-        self.layout().entries().iter().map(|entry| entry.element == parameter).collect()
+    fn requires_grad(&self) -> Vec<bool> {
+        let parameter = firesteel_core::BufferKind::Parameter;
+        self.layout().entries().iter().map(|entry| entry.kind == parameter).collect()
     }
 
-    /// Those that the module was saved with, whatever the seed.
+    /// The weights that the module was saved with, for any seed.
     fn initial(&self, _: u64) -> Result<Weights, TrainError> {
-        self.places.values(&open(&self.archive)?)
-    }
-
-    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
-        let outputs = self.outputs.iter().map(|output| output.name.clone()).collect();
-        Ok(Box::new(ScriptNetwork::new(open(&self.archive)?, self.places.clone(), outputs)))
+        self.placements.values(&open(&self.archive)?)
     }
 
     fn inspect(&self) -> Inspection {
@@ -92,9 +89,18 @@ impl Definition for Script {
     }
 }
 
-/// Refuses a module in which a layer computes with tensors that training does not reach.
+impl NetworkDefinition for Script {
+    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
+        let outputs = self.outputs.iter().map(|output| output.name.clone()).collect();
+        Ok(Box::new(ScriptNetwork::new(open(&self.archive)?, self.placements.clone(), outputs)))
+    }
+}
+
+/// Refuses a module with a layer whose tensors training does not reach.
 fn check_lists(module: &Module) -> Result<(), TrainError> {
-    let Some(Listed { name, kind }) = module.listed().first() else { return Ok(()) };
+    let Some(ParameterListModule { name, kind }) = module.parameter_list_modules().first() else {
+        return Ok(());
+    };
     let layer = if name.is_empty() { String::new() } else { format!("layer '{name}' of ") };
     Err(TrainError::InvalidSpec(format!(
         "{layer}the TorchScript module is of the kind {kind} and would not learn: TorchScript runs it on a list of its \
@@ -110,7 +116,10 @@ fn open(archive: &[u8]) -> Result<Module, TrainError> {
 }
 
 /// The module's inputs with their shapes.
-fn inputs(spec: &TorchScriptSpec, shapes: &[(&str, &[usize])]) -> Result<Vec<Input>, TrainError> {
+fn inputs(
+    spec: &TorchScriptSpec,
+    shapes: &[(&str, &[usize])],
+) -> Result<Vec<InputShape>, TrainError> {
     let invalid = |text: String| Err(TrainError::InvalidSpec(text));
     let names = || spec.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>();
     for named in [names(), spec.outputs.iter().map(String::as_str).collect()] {
@@ -132,28 +141,28 @@ fn inputs(spec: &TorchScriptSpec, shapes: &[(&str, &[usize])]) -> Result<Vec<Inp
 fn input(
     TorchScriptInput { name, kind }: &TorchScriptInput,
     shapes: &[(&str, &[usize])],
-) -> Result<Input, TrainError> {
+) -> Result<InputShape, TrainError> {
     let (_, shape) = shapes.iter().find(|(known, _)| known == name).ok_or_else(|| {
         TrainError::InvalidSpec(format!("input '{name}' of the network has no column"))
     })?;
     if shape.iter().product::<usize>() == 0 {
         return Err(TrainError::InvalidSpec(format!(
-            "input '{name}' has the shape {}, which holds no usable row",
+            "input '{name}' has the shape {}, but a row needs at least one dimension, each of at least 1",
             show(shape)
         )));
     }
     let integer = *kind == TensorKind::Int64;
-    Ok(Input { name: name.clone(), shape: shape.to_vec(), integer, tokens: None })
+    Ok(InputShape { name: name.clone(), shape: shape.to_vec(), integer, tokens: None })
 }
 
-/// Runs a module on zeros to see what it gives.
+/// Runs a module on zeros and returns its outputs.
 fn probe(
     module: &Module,
-    inputs: &[Input],
+    inputs: &[InputShape],
     names: &[String],
 ) -> Result<Vec<OutputInspection>, TrainError> {
     let _guard = no_grad_guard();
-    let zeros = |input: &Input| {
+    let zeros = |input: &InputShape| {
         let kind = if input.integer { Kind::Int64 } else { Kind::Float };
         let mut shape = vec![dimension(PROBE_ROWS)?];
         shape.extend(lengths(&input.shape)?);
@@ -176,11 +185,17 @@ fn probe(
         ))
     })?;
     check_count(found.len(), names)?;
-    // The code may make its tuple in a way that tells no endings.
-    let endings = if module.endings().len() == names.len() { module.endings() } else { &[] };
-    let endings = endings.iter().copied().chain(std::iter::repeat(None));
-    let outputs = names.iter().zip(&found).zip(endings);
-    outputs.map(|((name, tensor), ending)| output(name, tensor, ending)).collect()
+    // The code may build its tuple without showing the activations.
+    let activations = if module.final_activations().len() == names.len() {
+        module.final_activations()
+    } else {
+        &[]
+    };
+    let activations = activations.iter().copied().chain(std::iter::repeat(None));
+    let outputs = names.iter().zip(&found).zip(activations);
+    outputs
+        .map(|((name, tensor), final_activation)| output(name, tensor, final_activation))
+        .collect()
 }
 
 fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
@@ -197,7 +212,7 @@ fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
 fn output(
     name: &str,
     tensor: &Tensor,
-    ending: Option<Ending>,
+    final_activation: Option<FinalActivation>,
 ) -> Result<OutputInspection, TrainError> {
     let (size, kind) = (tensor.size(), tensor.f_kind()?);
     let rows = dimension(PROBE_ROWS)?;
@@ -208,5 +223,10 @@ fn output(
         )));
     }
     let shape = size[1..].iter().map(|&length| length.unsigned_abs() as usize).collect();
-    Ok(OutputInspection { name: name.to_owned(), shape, activation: Activation::None, ending })
+    Ok(OutputInspection {
+        name: name.to_owned(),
+        shape,
+        activation: Activation::None,
+        final_activation,
+    })
 }

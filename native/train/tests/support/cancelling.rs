@@ -6,7 +6,7 @@ use firesteel_core::{
     ParamChannel, Position, Save, Tally,
 };
 
-/// A channel whose task is cancelled after some commits or saves, or instead of giving its scores.
+/// A channel that cancels its task after a number of commits or saves, or instead of sending its scores.
 pub struct Cancelling {
     pub channel: Box<dyn ParamChannel>,
     pub commits: Option<u32>,
@@ -14,7 +14,7 @@ pub struct Cancelling {
     pub cancel: CancelFlag,
 }
 
-/// Counts down; tells whether it has come to 0.
+/// Counts down; returns true at 0.
 fn down(left: &mut Option<u32>) -> bool {
     if let Some(left) = left {
         *left = left.saturating_sub(1);

@@ -1,4 +1,4 @@
-//! Fits that hold rows of the clouds out.
+//! Fits with held-out rows of the clouds.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub fn spec(name: &str, document: Value) -> WorkerSpec {
     spec
 }
 
-/// Runs all tasks of a fit at once, with as many rows each.
+/// Runs all tasks of a fit concurrently, with the same number of rows each.
 pub fn run(fit: &Fit, tasks: u32, workers: u32, sockets: bool) {
     let size = ROWS / tasks as usize;
     thread::scope(|scope| {

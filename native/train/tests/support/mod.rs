@@ -24,7 +24,7 @@ use firesteel_core::spec::{
 use firesteel_core::{Buffers, CancelFlag, ChannelError, ParamChannel, WorkerId};
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::Server;
-use firesteel_train::{TrainError, Worker, WorkerReport, initialise, layout};
+use firesteel_train::{TaskReport, TaskTrainer, TrainError, initialise, layout};
 use serde_json::{Value, json};
 
 use self::cancelling::Cancelling;
@@ -104,7 +104,7 @@ pub fn partition(spec: &DataSpec, batch: RecordBatch) -> Partition {
     Partition::load(reader, spec, budget, &[], &CancelFlag::new()).unwrap()
 }
 
-/// Numbers that look random, in -1..1.
+/// Pseudo-random numbers in -1..1.
 pub fn noise(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..count)
@@ -117,7 +117,7 @@ pub fn noise(count: usize, seed: u64) -> Vec<f32> {
         .collect()
 }
 
-/// Rows of `classes` clouds of points, the class the cloud.
+/// Rows of `classes` clouds of points; the class is the cloud's index.
 pub fn clouds(rows: usize, width: usize, classes: usize) -> (Vec<f32>, Vec<f64>) {
     let centers = noise(classes * width, 99);
     let mut features = noise(rows * width, 7);
@@ -138,7 +138,7 @@ pub fn token_rows(ids: Vec<i64>, width: usize, labels: Vec<f64>) -> RecordBatch 
     batch(vec![list(Int64Array::from(ids), width), Arc::new(Float64Array::from(labels))])
 }
 
-/// A fit of one task: what its worker is told, and the server that it meets.
+/// A fit of one task: the specification of its workers, and its server.
 pub struct Fit {
     pub worker: WorkerSpec,
     pub server: Server,
@@ -199,7 +199,7 @@ impl Fit {
         Self::open_for(worker, workers)
     }
 
-    /// Opens a server for that many workers, of this task and others.
+    /// Opens a server for this many workers, of this task and others.
     pub fn open_for(worker: WorkerSpec, workers: u32) -> Self {
         let (layout, center, buffers) =
             initialise(&worker.network, &worker.data, worker.seed).unwrap();
@@ -228,7 +228,7 @@ impl Fit {
     }
 
     /// Runs the task over these rows.
-    pub fn run(&self, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+    pub fn run(&self, rows: RecordBatch) -> Result<TaskReport, TrainError> {
         self.run_until(rows, &CancelFlag::new())
     }
 
@@ -236,7 +236,7 @@ impl Fit {
         &self,
         rows: RecordBatch,
         cancel: &CancelFlag,
-    ) -> Result<WorkerReport, TrainError> {
+    ) -> Result<TaskReport, TrainError> {
         let layout = layout(&self.worker.network, &self.worker.data).unwrap();
         let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
             Ok(firesteel_ps::connect(
@@ -247,11 +247,11 @@ impl Fit {
             )?)
         };
         let partition = partition(&self.worker.data, rows);
-        Worker::new(self.worker.clone(), partition).run(&mut connect, cancel)
+        TaskTrainer::new(self.worker.clone(), partition).run(&mut connect, cancel)
     }
 
-    /// Runs the task until its worker has committed or saved this often, then cancels it.
-    pub fn run_for(&self, commits: u32, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+    /// Runs the task until its worker has committed or saved this many times, then cancels it.
+    pub fn run_for(&self, commits: u32, rows: RecordBatch) -> Result<TaskReport, TrainError> {
         let cancel = CancelFlag::new();
         let layout = layout(&self.worker.network, &self.worker.data).unwrap();
         let mut connect = |_: WorkerId| -> Result<Box<dyn ParamChannel>, ChannelError> {
@@ -261,12 +261,12 @@ impl Fit {
             Ok(Box::new(Cancelling { channel, commits: Some(commits), scores: None, cancel }))
         };
         let partition = partition(&self.worker.data, rows);
-        Worker::new(self.worker.clone(), partition).run(&mut connect, &cancel)
+        TaskTrainer::new(self.worker.clone(), partition).run(&mut connect, &cancel)
     }
 
     /// Runs one of several tasks: `workers` workers over these rows, the first attempt at partition `partition`, cancelled
     /// after that many commits, rounds or saves of its workers.
-    pub fn run_task(&self, task: Task, rows: RecordBatch) -> Result<WorkerReport, TrainError> {
+    pub fn run_task(&self, task: Task, rows: RecordBatch) -> Result<TaskReport, TrainError> {
         let mut spec = self.worker.clone();
         (spec.partition, spec.workers_in_task, spec.attempt) =
             (task.partition, task.workers, task.attempt);
@@ -284,7 +284,7 @@ impl Fit {
             Ok(Box::new(Cancelling { channel, commits, scores, cancel: cancel.clone() }))
         };
         let partition = partition(&spec.data, rows);
-        Worker::new(spec, partition).run(&mut connect, &cancel)
+        TaskTrainer::new(spec, partition).run(&mut connect, &cancel)
     }
 
     pub fn weights(&self) -> (Vec<f32>, Buffers) {
@@ -299,13 +299,13 @@ pub struct Task {
     pub partition: u32,
     pub workers: u32,
     pub attempt: i64,
-    /// Whether it talks over sockets.
+    /// True to connect over sockets.
     pub sockets: bool,
-    /// Where it finds the server, if not at its own port.
+    /// The server's port, if not its own.
     pub port: Option<u16>,
-    /// After how many commits it is cancelled.
+    /// The number of commits after which it is cancelled.
     pub commits: Option<u32>,
-    /// At which of its scores it is cancelled.
+    /// The number of the score at which it is cancelled.
     pub scores: Option<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! PyTorch, asked at test time. A file of its own, so that the tests inside the crate have it as well.
+//! PyTorch at test time, in a separate file so that the crate's unit tests share it.
 
 use std::env;
 use std::io::Write;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// The interpreter that has PyTorch: `FIRESTEEL_PYTHON`, or that of the test environment.
+/// The Python interpreter with PyTorch: `FIRESTEEL_PYTHON`, or that of the test environment.
 fn python() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let python = env::var_os("FIRESTEEL_PYTHON")
@@ -16,7 +16,7 @@ fn python() -> PathBuf {
     python
 }
 
-/// What a script of `tests` answers to cases.
+/// Runs a script of `tests` and returns its answers to the cases.
 pub fn answer(script: &str, cases: &Value) -> Vec<u8> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(script);
     let mut child = Command::new(python())

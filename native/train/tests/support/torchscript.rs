@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{dense, python, sgd, worker_spec};
 
-/// What PyTorch answers to a case.
+/// The answer of PyTorch to a case.
 #[derive(Deserialize)]
 pub struct Answer {
     pub before: Vec<State>,

@@ -1,30 +1,9 @@
 //! The ranges of the training controls.
 
-use super::{ClippingSpec, ControlSpec, Measured, Monitor, ScheduleSpec, StoppingSpec};
-use crate::error::{Coded, ErrorCode};
+use super::{
+    ClippingSpec, ControlError, ControlSpec, Monitor, ReportedMetric, ScheduleSpec, StoppingSpec,
+};
 use crate::spec::{DataSpec, LabelKind, LabelSpec, ValidationSpec};
-
-/// An option of the training controls that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("option '{option}' {problem}")]
-pub struct ControlError {
-    option: String,
-    problem: String,
-}
-
-impl ControlError {
-    /// The option by its name in the document, and what is wrong with it.
-    #[must_use]
-    pub fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { option: option.into(), problem: problem.into() }
-    }
-}
-
-impl Coded for ControlError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::InvalidSpec
-    }
-}
 
 /// The range of a number.
 #[derive(Clone, Copy)]
@@ -95,10 +74,10 @@ impl ControlSpec {
         self.check_class_weights(labels)?;
         Range::BelowOne.check("labelSmoothing", self.label_smoothing)?;
         if let Some(first) = self.metrics.first().filter(|_| !validated) {
-            let problem = format!("asks for {first}, but no rows are held out for validation");
+            let problem = format!("contains {first}, but no rows are held out for validation");
             return Err(ControlError::new("metrics", problem));
         }
-        let measured = self.measured(labels, outputs)?;
+        let measured = self.reported_metrics(labels, outputs)?;
         self.stopping.check()?;
         let mut monitors = vec![("stopping.monitor", &self.stopping.monitor)];
         if let ScheduleSpec::Plateau { monitor, .. } = &self.schedule {
@@ -136,7 +115,7 @@ impl ControlSpec {
     fn check_monitor(
         option: &str,
         monitor: Option<&Monitor>,
-        measured: &[Measured],
+        measured: &[ReportedMetric],
         validated: bool,
     ) -> Result<(), ControlError> {
         let Some(monitor) = monitor else { return Ok(()) };
@@ -147,7 +126,7 @@ impl ControlSpec {
         let problem = if !validated && !of_training {
             format!("is {monitor}, but no rows are held out for validation")
         } else if monitor.direction().is_none() {
-            format!("is {monitor}, which is no single number")
+            format!("is {monitor}, which is not a single number")
         } else if !known {
             let names: Vec<&str> = measured.iter().map(|measured| measured.name.as_str()).collect();
             let names = if names.is_empty() { "none" } else { &names.join(", ") };
@@ -283,16 +262,19 @@ mod tests {
             ),
             (
                 json!({"metrics": ["top4"]}),
-                "option 'metrics' asks for top4, which needs at least 4 classes; label 'digit' holds 3 classes",
+                "option 'metrics' contains top4, which needs at least 4 classes; label 'digit' holds 3 classes",
             ),
-            (json!({"metrics": ["accuracy", "accuracy"]}), "option 'metrics' names accuracy twice"),
+            (
+                json!({"metrics": ["accuracy", "accuracy"]}),
+                "option 'metrics' contains accuracy twice",
+            ),
             (
                 json!({"metrics": ["auc"]}),
-                "option 'metrics' asks for auc, which needs two classes; label 'digit' holds 3 classes",
+                "option 'metrics' contains auc, which needs two classes; label 'digit' holds 3 classes",
             ),
             (
                 json!({"metrics": ["r2"]}),
-                "option 'metrics' asks for r2, which needs numbers; label 'digit' holds 3 classes",
+                "option 'metrics' contains r2, which needs numbers; label 'digit' holds 3 classes",
             ),
             (
                 json!({"stopping": {"monitor": "accuracy"}}),
@@ -300,7 +282,7 @@ mod tests {
             ),
             (
                 json!({"metrics": ["confusion"], "stopping": {"monitor": "confusion"}}),
-                "option 'stopping.monitor' is confusion, which is no single number",
+                "option 'stopping.monitor' is confusion, which is not a single number",
             ),
         ];
         for (document, expected) in cases {
@@ -313,7 +295,7 @@ mod tests {
         let error = check(json!({"metrics": ["accuracy"]}), &class(3), false).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "option 'metrics' asks for accuracy, but no rows are held out for validation"
+            "option 'metrics' contains accuracy, but no rows are held out for validation"
         );
         assert!(check(json!({"stopping": {"monitor": "loss"}}), &class(3), false).is_err());
         assert!(check(json!({"stopping": {"monitor": "trainingLoss"}}), &class(3), false).is_ok());
@@ -349,7 +331,7 @@ mod tests {
             let controls: ControlSpec = serde_json::from_value(document).unwrap();
             let outputs = ["shares", "value", "other"].map(str::to_owned);
             let labels = [class(3), number(), number()].concat();
-            let measured = controls.measured(&labels, &outputs).unwrap();
+            let measured = controls.reported_metrics(&labels, &outputs).unwrap();
             measured.into_iter().map(|one| (one.name, one.label)).collect::<Vec<_>>()
         };
         let losses = [("shares_loss", 0), ("value_loss", 1), ("other_loss", 2)];
@@ -373,18 +355,18 @@ mod tests {
         for (document, expected) in [
             (
                 json!({"metrics": ["price_mae"]}),
-                "option 'metrics' asks for price_mae, but there is no output 'price'; there are shares, value",
+                "option 'metrics' contains price_mae, but the network has no output 'price'; it has shares, value",
             ),
             (
                 json!({"metrics": ["shares_mae"]}),
-                "option 'metrics' asks for shares_mae, which needs numbers; label 'digit' holds 3 classes",
+                "option 'metrics' contains shares_mae, which needs numbers; label 'digit' holds 3 classes",
             ),
             (
                 json!({"metrics": ["auc"]}),
-                "option 'metrics' asks for auc, which needs two classes; label 'digit' holds 3 classes, \
+                "option 'metrics' contains auc, which needs two classes; label 'digit' holds 3 classes, \
                  label 'price' holds 1 number(s)",
             ),
-            (json!({"metrics": ["mae", "value_mae"]}), "option 'metrics' names value_mae twice"),
+            (json!({"metrics": ["mae", "value_mae"]}), "option 'metrics' contains value_mae twice"),
             (
                 json!({"metrics": ["mae"], "stopping": {"monitor": "mae"}}),
                 "option 'stopping.monitor' is mae, which is not among the metrics: shares_loss, value_loss, value_mae",
@@ -401,7 +383,7 @@ mod tests {
             assert!(check(document, &both, true).is_ok(), "{monitor}");
         }
         let error = check(json!({"metrics": ["value_mae"]}), &number(), true).unwrap_err();
-        let expected = "option 'metrics' asks for value_mae, but there is one output, whose metric is called mae";
+        let expected = "option 'metrics' contains value_mae, but the network has one output, whose metric is named mae";
         assert_eq!(error.to_string(), expected);
     }
 }

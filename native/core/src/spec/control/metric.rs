@@ -11,7 +11,7 @@ use crate::spec::LabelKind;
 /// The most classes of a confusion matrix.
 const MAX_CONFUSION: usize = 512;
 
-/// What is computed on validation rows, by its name in documents and for users.
+/// A metric of validation rows, by its name in documents and for users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Metric {
@@ -35,7 +35,7 @@ impl Metric {
     /// The names, for errors.
     pub const NAMES: &'static str = "accuracy, top<k>, auc, confusion, mse, mae, r2";
 
-    /// Which values are better; `None` where there is no order.
+    /// Returns the direction of better values; `None` if there is no order.
     #[must_use]
     pub fn direction(self) -> Option<Direction> {
         match self {
@@ -45,7 +45,7 @@ impl Metric {
         }
     }
 
-    /// What a label must hold for this metric, where one of this kind does not.
+    /// Returns the kind of label that this metric needs, if a label of this kind does not fit.
     pub(crate) fn misfit(self, kind: LabelKind) -> Option<String> {
         let (needs, fits) = match (self, kind) {
             (Self::Accuracy, LabelKind::Class { .. }) => return None,
@@ -100,7 +100,7 @@ impl FromStr for Metric {
                     ControlError::new(
                         "metrics",
                         format!(
-                            "knows no '{name}', but {}, each also as <output>_<metric>",
+                            "contains the unknown metric '{name}'; known are {}, each also as <output>_<metric>",
                             Self::NAMES
                         ),
                     )
@@ -124,14 +124,14 @@ impl From<Metric> for String {
     }
 }
 
-/// A metric as it is asked for: by its own name, or as `<output>_<metric>` that of one output of a network of several, such
-/// as `price_mae`. No metric has an underscore in its name.
+/// A requested metric: by its own name, or as `<output>_<metric>` for one output of a network with several, such as
+/// `price_mae`. No metric has an underscore in its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OutputMetric {
-    /// The output; absent for the only one, and for every one whose label the metric fits.
+    /// The output; `None` for the only one, and for every one whose label the metric fits.
     pub output: Option<String>,
-    /// What is computed of it.
+    /// The metric.
     pub metric: Metric,
 }
 
@@ -176,7 +176,7 @@ impl From<OutputMetric> for String {
     }
 }
 
-/// What an epoch is judged by, by its name in documents and for users.
+/// The value that early stopping and the plateau schedule monitor, by its name in documents and for users.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Monitor {
@@ -186,12 +186,12 @@ pub enum Monitor {
     Loss,
     /// `<output>_loss`: of the validation rows, the mean loss of this output of a network of several.
     OutputLoss(String),
-    /// A metric of the validation rows, which must be among those that are computed.
+    /// A metric of the validation rows, which must be among the computed ones.
     Metric(OutputMetric),
 }
 
 impl Monitor {
-    /// Which values are better; `None` where there is no order.
+    /// Returns the direction of better values; `None` if there is no order.
     #[must_use]
     pub fn direction(&self) -> Option<Direction> {
         match self {
@@ -226,7 +226,7 @@ impl TryFrom<String> for Monitor {
                     ControlError::new(
                         "monitor",
                         format!(
-                            "knows no '{name}', but trainingLoss, loss, {known}, and of one of several outputs \
+                            "is '{name}', which is unknown; known are trainingLoss, loss, {known}, and for one of several outputs \
                              <output>_loss, <output>_<metric>"
                         ),
                     )
@@ -242,13 +242,13 @@ impl From<Monitor> for String {
     }
 }
 
-/// Which values are better.
+/// The direction of better values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Direction {
-    /// Smaller ones.
+    /// Smaller values are better.
     Min,
-    /// Larger ones.
+    /// Larger values are better.
     Max,
 }
 
@@ -301,7 +301,7 @@ mod tests {
             assert_eq!(
                 error,
                 format!(
-                    "option 'metrics' knows no '{name}', but accuracy, top<k>, auc, confusion, mse, mae, r2, each also as \
+                    "option 'metrics' contains the unknown metric '{name}'; known are accuracy, top<k>, auc, confusion, mse, mae, r2, each also as \
                      <output>_<metric>"
                 )
             );

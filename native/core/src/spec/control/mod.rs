@@ -1,36 +1,37 @@
-//! What steers a training beside the optimizer and the strategy: the learning-rate schedule, clipping, class weights, label
-//! smoothing, metrics and when to stop.
+//! The training controls beside the optimizer and the strategy: learning-rate schedule, clipping, class weights, label
+//! smoothing, metrics and early stopping.
 
 mod check;
-mod measured;
+mod error;
 mod metric;
+mod reported_metric;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::ControlError;
-pub use measured::{Measure, Measured};
+pub use error::ControlError;
 pub use metric::{Direction, Metric, Monitor, OutputMetric};
+pub use reported_metric::{MetricKind, ReportedMetric};
 
-/// All training controls; what is absent does nothing.
+/// All training controls; an absent one has no effect.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ControlSpec {
-    /// How the learning rate changes.
+    /// The learning-rate schedule.
     pub schedule: ScheduleSpec,
-    /// How the learning rate rises at first, whatever the schedule.
+    /// The warm-up of the learning rate, with any schedule.
     pub warmup: Option<WarmupSpec>,
-    /// How gradients are bounded.
+    /// The gradient clipping.
     pub clipping: ClippingSpec,
-    /// What a row counts by its class, one number for each; empty where all count alike. A mini-batch's loss is
-    /// `sum_i s_i w_(y_i) l_i / sum_i s_i w_(y_i)` over its rows with the row weights `s_i`, as PyTorch's `weight`.
+    /// The weight of each class; empty if all count alike. A mini-batch's loss is `sum_i s_i w_(y_i) l_i / sum_i s_i
+    /// w_(y_i)` over its rows with the row weights `s_i`, as PyTorch's `weight`.
     pub class_weights: Vec<f64>,
     /// The share of a class label that is spread evenly over all classes (Szegedy et al., 2016), as in
     /// `torch.nn.CrossEntropyLoss`; 0 for none.
     pub label_smoothing: f64,
-    /// What is computed on the validation rows after each epoch, beside the loss and, of a network of several outputs, the
-    /// loss of each.
+    /// The metrics of the validation rows after each epoch, beside the loss and, for a network with several outputs,
+    /// the loss of each.
     pub metrics: Vec<OutputMetric>,
-    /// When the training ends before its last epoch, and which model it leaves.
+    /// Early stopping and the choice of the final model.
     pub stopping: StoppingSpec,
 }
 
@@ -52,12 +53,12 @@ pub enum ScheduleSpec {
     Step {
         /// Epochs between two changes.
         step_size: u32,
-        /// What the rate is multiplied with.
+        /// The factor of each change.
         gamma: f64,
     },
     /// `base gamma^e` (`ExponentialLR`).
     Exponential {
-        /// What the rate is multiplied with each epoch.
+        /// The factor of each epoch.
         gamma: f64,
     },
     /// `minimum + (base - minimum) (1 + cos(pi e / epochs)) / 2` (`CosineAnnealingLR`; Loshchilov and Hutter, 2017). It
@@ -67,26 +68,27 @@ pub enum ScheduleSpec {
         epochs: u32,
         /// The smallest rate, PyTorch's `eta_min`.
         minimum: f64,
-        /// How often the rate changes.
+        /// The interval between changes of the rate.
         #[serde(default)]
         interval: Interval,
     },
-    /// `base factor^n`, at least `minimum`, where `n` counts the reductions (`ReduceLROnPlateau`; dist-keras's Emperor): one
-    /// follows when more than `patience` epochs in a row did not better the best value by the threshold.
+    /// `base factor^n`, at least `minimum`, where `n` counts the reductions (`ReduceLROnPlateau`; dist-keras's
+    /// Emperor). A reduction follows when more than `patience` consecutive epochs did not improve the best value by the
+    /// threshold.
     Plateau {
-        /// What the rate is multiplied with.
+        /// The factor of each change.
         factor: f64,
         /// Epochs without an improvement that are tolerated.
         patience: u32,
-        /// How much better than the best counts as better.
+        /// The smallest change that counts as an improvement.
         threshold: f64,
-        /// Whether the threshold is a share of the best value.
+        /// The mode of the threshold: a share of the best value or a distance.
         threshold_mode: ThresholdMode,
         /// Epochs after a reduction in which nothing is counted.
         cooldown: u32,
         /// The smallest rate.
         minimum: f64,
-        /// What is watched; absent for the loss of the validation rows, or of the training where there are none.
+        /// The monitor; `None` for the loss of the validation rows, or of the training rows if there are none.
         #[serde(default)]
         monitor: Option<Monitor>,
     },
@@ -98,7 +100,7 @@ impl Default for ScheduleSpec {
     }
 }
 
-/// How often a schedule changes the learning rate.
+/// The interval at which a schedule changes the learning rate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Interval {
@@ -109,7 +111,7 @@ pub enum Interval {
     Step,
 }
 
-/// What a plateau's threshold is.
+/// The meaning of a plateau's threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ThresholdMode {
@@ -119,8 +121,8 @@ pub enum ThresholdMode {
     Absolute,
 }
 
-/// A linear rise of the learning rate at the start (`LinearLR`), stepped by mini-batches, since it guards against the first
-/// few of them. The factor multiplies what the schedule says, which counts its epochs from the start all the same.
+/// A linear warm-up of the learning rate (`LinearLR`), stepped by mini-batches, since it protects the first few of
+/// them. The factor multiplies the schedule's rate; the schedule counts its epochs from the start regardless.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WarmupSpec {
@@ -130,7 +132,7 @@ pub struct WarmupSpec {
     pub start_factor: f64,
 }
 
-/// How the gradient of a mini-batch is bounded before the optimizer takes it; first by value, then by norm.
+/// The clipping of a mini-batch's gradient before the optimizer step; first by value, then by norm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClippingSpec {
@@ -140,23 +142,23 @@ pub struct ClippingSpec {
     pub norm: Option<f64>,
 }
 
-/// When a training ends early.
+/// The conditions of early stopping.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StoppingSpec {
-    /// What patience, best weights and the target metric watch; absent for the loss of the validation rows, or of the
-    /// training where there are none.
+    /// The monitor of patience, best weights and target metric; `None` for the loss of the validation rows, or of the
+    /// training rows if there are none.
     pub monitor: Option<Monitor>,
-    /// Which values are better; absent for what the monitor means.
+    /// The direction of better values; `None` for the monitor's own.
     pub mode: Option<Direction>,
-    /// Epochs in a row without an improvement after which the training ends; absent for never.
+    /// The number of consecutive epochs without an improvement after which the training ends; `None` for never.
     pub patience: Option<u32>,
-    /// How much better than the best counts as an improvement.
+    /// The smallest change that counts as an improvement.
     pub min_delta: f64,
-    /// Whether the model is that of the best epoch rather than of the last one.
+    /// True for the model of the best epoch, false for that of the last one.
     pub restore_best: bool,
-    /// The training ends once the loss is at most this: that of the validation rows, or of the training where there are
-    /// none.
+    /// The training ends once the loss is at most this: that of the validation rows, or of the training rows if there
+    /// are none.
     pub target_loss: Option<f64>,
     /// The training ends once the monitor is at least this good.
     pub target_metric: Option<f64>,
@@ -165,21 +167,22 @@ pub struct StoppingSpec {
 }
 
 impl ControlSpec {
-    /// What the plateau schedule and the stopping watch unless told: the loss of the validation rows where there are any.
+    /// Returns the default monitor of the plateau schedule and of early stopping: the loss of the validation rows if
+    /// there are any, else that of the training rows.
     #[must_use]
     pub fn default_monitor(validated: bool) -> Monitor {
         if validated { Monitor::Loss } else { Monitor::TrainingLoss }
     }
 
-    /// Whether anything is decided when an epoch ends, beside what validation rows ask for.
+    /// Returns true if a decision follows from the end of an epoch, even without validation rows.
     #[must_use]
-    pub fn judges_epochs(&self) -> bool {
-        matches!(self.schedule, ScheduleSpec::Plateau { .. }) || self.stopping.judges_epochs()
+    pub fn monitors_epochs(&self) -> bool {
+        matches!(self.schedule, ScheduleSpec::Plateau { .. }) || self.stopping.monitors_epochs()
     }
 }
 
 impl StoppingSpec {
-    fn judges_epochs(&self) -> bool {
+    fn monitors_epochs(&self) -> bool {
         self.patience.is_some()
             || self.restore_best
             || self.target_loss.is_some()
@@ -198,7 +201,7 @@ mod tests {
         let spec: ControlSpec = serde_json::from_value(json!({})).unwrap();
         assert_eq!(spec, ControlSpec::default());
         assert_eq!(spec.schedule, ScheduleSpec::Constant {});
-        assert!(!spec.judges_epochs());
+        assert!(!spec.monitors_epochs());
     }
 
     #[test]
@@ -216,7 +219,7 @@ mod tests {
         });
         let spec: ControlSpec = serde_json::from_value(document.clone()).unwrap();
         assert_eq!(serde_json::to_value(&spec).unwrap(), document);
-        assert!(spec.judges_epochs());
+        assert!(spec.monitors_epochs());
     }
 
     #[test]

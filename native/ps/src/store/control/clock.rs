@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use firesteel_core::judge::StopReason;
+use firesteel_core::epoch_monitor::StopReason;
 
 use super::Control;
 use crate::store::terms::Terms;

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use firesteel_core::strategy::{Rhythm, Weight};
+use firesteel_core::strategy::{CommitSchedule, Weight};
 use firesteel_core::{Answer, ErrorCode, WorkerId};
 
 use super::{CheckedUpdate, Control, DecidedAnswer, Evaluations, FreezeTicket, LeaseHolder};
@@ -206,7 +206,7 @@ impl Control {
     /// Fails the fit if its strategy has rounds and not all workers have started in time.
     pub(crate) fn check_start(&mut self, terms: &Terms, now: Instant) {
         let (there, all) = (self.started(), terms.workers);
-        if !matches!(terms.rhythm, Rhythm::Round(_)) || there >= all as usize {
+        if !matches!(terms.commit_schedule, CommitSchedule::Round(_)) || there >= all as usize {
             return;
         }
         if now.saturating_duration_since(terms.opened) >= terms.start_timeout {

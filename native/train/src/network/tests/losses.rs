@@ -1,11 +1,11 @@
-//! Losses.
+//! Losses beside PyTorch.
 
 use firesteel_core::spec::{LabelKind, LossSpec};
 use serde_json::json;
 
 use super::{Case, check_all, layer, noise};
 
-/// A Linear layer with this many outputs, and what follows it.
+/// A Linear layer with this many outputs, followed by these layers.
 fn ends(outputs: usize, ops: &[&str]) -> Case {
     let args = json!({"in_features": 4, "out_features": outputs});
     let mut nodes = vec![layer("0", "Linear", &["x"], args)];

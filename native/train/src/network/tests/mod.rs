@@ -9,17 +9,17 @@ mod shapes;
 use std::collections::BTreeMap;
 
 use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
-use firesteel_core::{Buffers, Element};
+use firesteel_core::{BufferKind, Buffers};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::definition::Definition;
 use crate::graph::Graph;
+use crate::model::Definition;
 use crate::random::Generator;
 use crate::raw::values;
 
-/// What PyTorch answers to a case.
+/// The answer of PyTorch to a case.
 #[derive(Deserialize)]
 struct Answer {
     outputs: Vec<Vec<f64>>,
@@ -35,7 +35,7 @@ fn pytorch(cases: &[Value]) -> Vec<Answer> {
 /// A network and the data of one mini-batch.
 struct Case {
     about: String,
-    /// What PyTorch builds.
+    /// The layer as PyTorch builds it.
     spec: Option<NetworkSpec>,
     graph: Graph,
     parameters: Vec<f32>,
@@ -73,7 +73,7 @@ impl Case {
     }
 
     fn of_graph(graph: Graph, rows: usize) -> Self {
-        let floats = graph.layout.len_of(Element::FloatBuffer);
+        let floats = graph.layout.len_of(BufferKind::FloatBuffer);
         let values = graph.inputs.iter().enumerate().map(|(seed, input)| {
             let count = rows * input.shape.iter().product::<usize>();
             let numbers = noise(count, 40 + seed as u64);
@@ -91,7 +91,7 @@ impl Case {
             parameters: noise(graph.layout.parameters(), 1).iter().map(|x| x * 0.5).collect(),
             buffers: Buffers {
                 floats: noise(floats, 2).iter().map(|x| x.abs() + 0.5).collect(),
-                integers: vec![3; graph.layout.len_of(Element::IntegerBuffer)],
+                integers: vec![3; graph.layout.len_of(BufferKind::IntegerBuffer)],
             },
             inputs,
             rows,
@@ -148,18 +148,18 @@ impl Case {
     fn state(&self) -> Vec<Value> {
         let value = |entry: &firesteel_core::TensorEntry| {
             let range = entry.offset..entry.offset + entry.len;
-            let values = match entry.element {
-                Element::Parameter => json!(self.parameters[range]),
-                Element::FloatBuffer => json!(self.buffers.floats[range]),
-                Element::IntegerBuffer => json!(self.buffers.integers[range]),
+            let values = match entry.kind {
+                BufferKind::Parameter => json!(self.parameters[range]),
+                BufferKind::FloatBuffer => json!(self.buffers.floats[range]),
+                BufferKind::IntegerBuffer => json!(self.buffers.integers[range]),
             };
-            let integer = entry.element == Element::IntegerBuffer;
+            let integer = entry.kind == BufferKind::IntegerBuffer;
             json!({"name": entry.name, "shape": entry.shape, "values": values, "integer": integer})
         };
         self.graph.layout.entries().iter().map(value).collect()
     }
 
-    /// What the network itself computes for its output: the logits where an activation is folded.
+    /// Returns the value that the network itself computes for its output: the logits if an activation is folded.
     fn computed(&self) -> Vec<String> {
         let inputs = self.graph.inputs.len();
         self.graph
@@ -253,7 +253,7 @@ impl Case {
         for (output, expected) in outputs.iter().zip(&answer.outputs) {
             close(about, "output", values(&output.f_contiguous().unwrap()).unwrap(), expected);
         }
-        // What an earlier mini-batch left must not matter.
+        // The result must not depend on an earlier mini-batch.
         let mut gradient = Gradient::new(&self.graph).unwrap();
         network.forward_backward(&mut self.replica(), &batch, &self.loss, &mut gradient).unwrap();
         let tally =
@@ -263,8 +263,8 @@ impl Case {
         replica.copy_buffers(&mut buffers);
         for entry in self.graph.layout.entries() {
             let range = entry.offset..entry.offset + entry.len;
-            match entry.element {
-                Element::Parameter => {
+            match entry.kind {
+                BufferKind::Parameter => {
                     close(
                         about,
                         &entry.name,
@@ -272,10 +272,10 @@ impl Case {
                         &answer.gradient[&entry.name],
                     );
                 }
-                Element::FloatBuffer => {
+                BufferKind::FloatBuffer => {
                     close(about, &entry.name, &buffers.floats[range], &answer.state[&entry.name]);
                 }
-                Element::IntegerBuffer => {
+                BufferKind::IntegerBuffer => {
                     assert_eq!(
                         buffers.integers[range][0] as f64, answer.state[&entry.name][0],
                         "{about}"
@@ -285,7 +285,7 @@ impl Case {
         }
         assert_eq!(
             answer.gradient.len(),
-            self.graph.layout.of(Element::Parameter).count(),
+            self.graph.layout.of(BufferKind::Parameter).count(),
             "{about}"
         );
     }
@@ -311,7 +311,7 @@ fn fill(column: &mut Column, rows: usize, numbers: &[f64]) {
     }
 }
 
-/// Equal to 1e-5 of the largest value, or of 0.1: what is zero but for rounding stays so.
+/// Compares to 1e-5 of the largest value, or of 0.1, so that a rounding error around zero passes.
 fn close(about: &str, what: &str, found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{about}: {what}");
     let scale = expected.iter().fold(0.1_f64, |most, value| most.max(value.abs()));

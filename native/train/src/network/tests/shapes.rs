@@ -1,11 +1,11 @@
-//! The shapes that the graph infers are those that libtorch gives, whatever the arguments.
+//! The shapes that the graph infers are those of libtorch, for all arguments.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
 
-/// A layer with arguments of the right type that need not fit.
+/// A layer with arguments of the right type that may not fit.
 fn any_layer() -> impl Strategy<Value = (&'static str, Value)> {
     let pair = || {
         prop_oneof![
@@ -66,7 +66,7 @@ fn any_layer() -> impl Strategy<Value = (&'static str, Value)> {
     ]
 }
 
-/// Any JSON that an argument could be.
+/// Any JSON value.
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),

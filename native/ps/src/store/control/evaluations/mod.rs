@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use firesteel_core::judge::Judge;
+use firesteel_core::epoch_monitor::EpochMonitor;
 use firesteel_core::metrics::{MetricSet, MetricSums};
 use firesteel_core::spec::{ControlError, Monitor, ServerSpec};
 use firesteel_core::{Answer, Assignment, ErrorCode, WorkerId};
@@ -32,7 +32,7 @@ pub(crate) use progress::SavedEvaluations;
 /// The evaluation of a fit's epochs.
 #[derive(Debug)]
 pub(crate) struct Evaluations {
-    judge: Judge,
+    judge: EpochMonitor,
     set: MetricSet,
     /// True if rows are held out.
     pub(super) validated: bool,
@@ -100,12 +100,12 @@ impl Evaluations {
     pub(crate) fn new(spec: &ServerSpec) -> Result<Option<Self>, ControlError> {
         let ServerSpec { controls, data, network, .. } = spec;
         let validated = data.validation.is_some();
-        let needs_metrics = controls.judges_epochs();
+        let needs_metrics = controls.monitors_epochs();
         if !(validated || needs_metrics) {
             return Ok(None);
         }
         Ok(Some(Self {
-            judge: Judge::new(controls, validated),
+            judge: EpochMonitor::new(controls, validated),
             set: MetricSet::new(controls, &data.labels, network.outputs())?,
             validated,
             needs_metrics,
@@ -291,7 +291,7 @@ impl Control {
         let training =
             total.filter(|tally| tally.weight > 0.0).map(|tally| tally.loss / tally.weight);
         let set = &evaluations.set;
-        let verdict = evaluations.judge.judge(|monitor| match monitor {
+        let verdict = evaluations.judge.update(|monitor| match monitor {
             Monitor::TrainingLoss => training,
             other => set.monitored(&sums, other),
         });

@@ -251,7 +251,7 @@ final class NetworkEstimatorSuite extends MLTest with DefaultReadWriteTest {
       assert(error.getMessage.contains(text), error.getMessage)
     }
     refused(
-      "'metrics' asks for score_mae, but there is no output 'score'; there are shares, value"
+      "'metrics' contains score_mae, but the network has no output 'score'; it has shares, value"
     ) {
       judged.setMetrics(Array("score_mae"))
     }

@@ -3,30 +3,34 @@
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{Partition, Scope};
 
-use crate::definition::Definition;
 use crate::error::TrainError;
+use crate::input_column::InputColumn;
 use crate::loss::{Loss, Target};
+use crate::model::Definition;
 use crate::network::{Batch, Column};
-use crate::source::Source;
 
-/// Where the columns of a mini-batch come from.
-pub(super) struct Filler {
-    inputs: Vec<Source>,
+/// The columns that fill a mini-batch.
+pub(super) struct BatchFiller {
+    inputs: Vec<InputColumn>,
     loss: Loss,
-    /// Class indices on their way to numbers.
+    /// Scratch memory for class indices that become numbers.
     classes: Vec<i64>,
 }
 
-impl Filler {
+impl BatchFiller {
     pub(super) fn new(
         definition: &dyn Definition,
         data: &DataSpec,
         loss: &Loss,
     ) -> Result<Self, TrainError> {
-        Ok(Self { inputs: Source::of(definition, data)?, loss: loss.clone(), classes: Vec::new() })
+        Ok(Self {
+            inputs: InputColumn::of(definition, data)?,
+            loss: loss.clone(),
+            classes: Vec::new(),
+        })
     }
 
-    /// Makes `batch` the mini-batch of these rows of the partition.
+    /// Fills `batch` with these rows of the partition.
     pub(super) fn fill(
         &mut self,
         batch: &mut Batch,
@@ -73,7 +77,8 @@ impl Filler {
     }
 }
 
-/// One number for each output of a row: `on` where it stands for the row's class. A single output stands for class 1.
+/// Writes a number for each output of a row: `on` for the row's class, `off` elsewhere. A single output stands for
+/// class 1.
 fn indicate(classes: &[i64], off: f32, on: f32, numbers: &mut [f32]) {
     let size = numbers.len() / classes.len().max(1);
     let first = i64::from(size == 1);

@@ -1,43 +1,43 @@
-//! The columns of one record batch as slices, with nulls refused and places named.
+//! The columns of one record batch as slices, with errors that name the location of a value.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrowPrimitiveType, FixedSizeListArray, PrimitiveArray};
 use arrow_buffer::NullBuffer;
 
-use crate::element::Element;
-use crate::error::{DataError, Place, Scope};
+use crate::error::{DataError, Scope, ValueLocation};
+use crate::stored_value::StoredValue;
 
-/// Names the places of one user column in one record batch.
+/// The context of one user column in one record batch, for errors.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Source<'a> {
+pub(crate) struct ColumnContext<'a> {
     /// The user's column.
     pub(crate) column: &'a str,
-    /// What rows are counted in.
+    /// The scope of row numbers.
     pub(crate) scope: Scope,
     /// The rows of the scope before this record batch.
     pub(crate) first_row: usize,
 }
 
-impl Source<'_> {
-    /// The error of a value that may not stand where it does.
-    pub(crate) fn fault(
+impl ColumnContext<'_> {
+    /// Returns the error of a value that is not allowed.
+    pub(crate) fn value_error(
         &self,
         row: usize,
         position: Option<usize>,
         found: impl Into<String>,
         allowed: impl Into<String>,
     ) -> DataError {
-        let place = Place {
+        let location = ValueLocation {
             column: self.column.to_owned(),
             scope: self.scope,
             row: self.first_row + row,
             position,
         };
-        DataError::Value { place, found: found.into(), allowed: allowed.into() }
+        DataError::Value { location, found: found.into(), allowed: allowed.into() }
     }
 
-    /// The error of a feature that is not finite, or not when scaled.
-    pub(crate) fn not_finite<T: Element>(
+    /// Returns the error of a feature that is not finite, or not finite after scaling.
+    pub(crate) fn not_finite<T: StoredValue>(
         &self,
         row: usize,
         position: usize,
@@ -49,13 +49,13 @@ impl Source<'_> {
         } else {
             "finite numbers".to_owned()
         };
-        self.fault(row, Some(position), value.shown(), allowed)
+        self.value_error(row, Some(position), value.shown(), allowed)
     }
 
     /// Refuses nulls among whole rows.
     pub(crate) fn no_nulls(&self, array: &dyn Array) -> Result<(), DataError> {
         match first_null(array.nulls(), 0, array.len()) {
-            Some(row) => Err(self.fault(row, None, "null", "values that are not null")),
+            Some(row) => Err(self.value_error(row, None, "null", "values that are not null")),
             None => Ok(()),
         }
     }
@@ -82,7 +82,7 @@ impl Source<'_> {
         let (start, length) = (list.value_offset_at(0), list.len() * size);
         if let Some(index) = first_null(child.nulls(), start, length) {
             let (row, position) = (index / size, index % size);
-            return Err(self.fault(row, Some(position), "null", "values that are not null"));
+            return Err(self.value_error(row, Some(position), "null", "values that are not null"));
         }
         let end = start.saturating_add(length);
         child
@@ -98,12 +98,12 @@ impl Source<'_> {
         array.as_primitive_opt::<T>().ok_or_else(|| self.wrong_type(array))
     }
 
-    /// The error of an array of another type than the schema says.
+    /// Returns the error of an array whose type differs from the schema's.
     pub(crate) fn wrong_type(&self, array: &dyn Array) -> DataError {
         self.malformed(format!("an array of {} contradicts the schema", array.data_type()))
     }
 
-    /// The error of an array that is not built as Arrow asks.
+    /// Returns the error of an array that breaks Arrow's format.
     pub(crate) fn malformed(&self, problem: String) -> DataError {
         DataError::Import(format!("column '{}': {problem}", self.column))
     }

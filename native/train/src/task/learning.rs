@@ -1,87 +1,50 @@
-//! Signs that a worker has not learnt: parameters without a gradient, and what a sample of its rows shows at the end.
+//! Signs that a worker has not learnt: parameters without a gradient, and the evaluation of a sample of rows at the
+//! end.
 
-use firesteel_core::{Element, ParamLayout};
-use serde::Serialize;
+use firesteel_core::{BufferKind, ParamLayout};
 
 use super::Training;
-use super::member::Member;
+use super::report::{Learning, OutputSample, Sample};
+use super::worker::Worker;
 use crate::error::TrainError;
 use crate::loss::{Target, Term};
-use crate::network::{Batch, DeadUnits, Gradient};
+use crate::network::{Batch, Gradient};
 use crate::raw::values;
 
-/// The rows of a sample: at most this share of the rows that were trained, so that it costs little.
+/// The divisor of the trained rows for the size of a sample, so that it costs little.
 const SHARE: u64 = 50;
 const MIN_ROWS: u64 = 32;
 const MAX_ROWS: u64 = 256;
 
-/// The mini-batches of rows that a sample has at most: without a graph it then takes no more memory than training does.
+/// The largest number of mini-batches in a sample: without a graph it then takes no more memory than training does.
 const MAX_BATCHES: usize = 8;
 
-/// The values of a sample's output, so that large outputs get fewer rows.
+/// The largest number of output values in a sample, so that large outputs get fewer rows.
 const MAX_VALUES: usize = 1 << 22;
 
-/// The fewest rows from which a constant prediction is concluded.
+/// The smallest number of rows for the detection of a constant prediction.
 const MIN_JUDGED: usize = 16;
 
-/// A prediction of one class for all rows is no wonder where this share of them has it.
+/// The share of rows of one class from which a constant prediction of it is not suspicious.
 const COMMON: f64 = 0.8;
 
-/// The variance of numbers that counts as none, relative to that of their labels.
+/// The variance of predictions, relative to that of their labels, below which they are constant.
 const STILL: f64 = 1e-6;
 
-/// What a task tells of whether its workers learnt.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Learning {
-    /// The parameters that the loss did not depend on in any mini-batch.
-    pub unreached: Vec<String>,
-    /// The parameters that it depended on, with a gradient of 0 in every mini-batch.
-    pub without_gradient: Vec<String>,
-    /// What a sample of a worker's rows shows after its last mini-batch.
-    pub sample: Option<Sample>,
-}
-
-/// What the network makes of some trained rows in evaluation mode.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Sample {
-    /// The rows.
-    pub rows: usize,
-    /// Their mean loss.
-    pub loss: f64,
-    /// Their mean loss with the labels of other rows, which is higher where the network tells rows apart.
-    pub shuffled_loss: f64,
-    /// The outputs that could be judged.
-    pub outputs: Vec<OutputSample>,
-    /// The layers in which some units are 0 for all rows.
-    pub dead: Vec<DeadUnits>,
-}
-
-/// What the predictions of one output are.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OutputSample {
-    /// The output's name.
-    pub output: String,
-    /// The prediction, where it is the same for all rows although their labels differ.
-    pub constant: Option<String>,
-}
-
 /// The parameters whose gradient has been 0 in every mini-batch so far.
-pub(super) struct Untouched {
+pub(super) struct ZeroGradients {
     entries: Vec<usize>,
 }
 
-impl Untouched {
+impl ZeroGradients {
     pub(super) fn new(layout: &ParamLayout) -> Self {
         let entries = layout.entries().iter().enumerate();
-        let parameters = entries.filter(|(_, e)| e.element == Element::Parameter && e.len > 0);
+        let parameters = entries.filter(|(_, e)| e.kind == BufferKind::Parameter && e.len > 0);
         Self { entries: parameters.map(|(index, _)| index).collect() }
     }
 
-    /// Looks at the gradient of a mini-batch. Soon nothing is left to look at.
-    pub(super) fn see(&mut self, layout: &ParamLayout, gradient: &Gradient) {
+    /// Removes the parameters with a gradient in a mini-batch. Usually none are left soon.
+    pub(super) fn update(&mut self, layout: &ParamLayout, gradient: &Gradient) {
         self.entries.retain(|&index| {
             let entry = &layout.entries()[index];
             let own = &gradient.flat()[entry.offset..entry.offset + entry.len];
@@ -100,30 +63,30 @@ impl Untouched {
 }
 
 impl Training<'_> {
-    /// Whether the workers learnt; `None` where they trained nothing in this attempt.
-    pub(super) fn learning(&mut self, members: &[Member]) -> Option<Learning> {
-        let member = members.iter().find(|member| member.report.rows_trained > 0)?;
-        let learning = self.untouched.report(self.definition.layout(), &self.gradient);
-        let sample = self.sample(member);
+    /// Returns signs of learning; `None` if the workers trained nothing in this attempt.
+    pub(super) fn learning(&mut self, workers: &[Worker]) -> Option<Learning> {
+        let worker = workers.iter().find(|worker| worker.report.rows_trained > 0)?;
+        let learning = self.zero_gradients.report(self.definition.layout(), &self.gradient);
+        let sample = self.sample(worker);
         if let Err(error) = &sample {
-            // What has been trained is not lost for a look at it.
-            tracing::warn!(%error, "the rows of a sample could not be scored");
+            // A failure of the sample must not lose what has been trained.
+            tracing::warn!(%error, "cannot evaluate a sample of the trained rows");
         }
         Some(Learning { sample: sample.ok(), ..learning })
     }
 
-    fn sample(&mut self, member: &Member) -> Result<Sample, TrainError> {
+    fn sample(&mut self, worker: &Worker) -> Result<Sample, TrainError> {
         let names = self.spec.network.outputs();
         let size = self.loss.terms().iter().map(|term| term.size).max().unwrap_or(1);
-        let wanted = (member.report.rows_trained / SHARE).clamp(MIN_ROWS, MAX_ROWS);
+        let wanted = (worker.report.rows_trained / SHARE).clamp(MIN_ROWS, MAX_ROWS);
         let most = (MAX_VALUES / size.max(1)).min(self.spec.batch_size.saturating_mul(MAX_BATCHES));
         let wanted = usize::try_from(wanted).unwrap_or(1).min(most).max(1);
-        let rows = member.shard.sample(wanted);
+        let rows = worker.rows.sample(wanted);
         let weighted = self.spec.data.weight.is_some();
         let mut batch = Batch::new(&*self.definition, &self.loss, weighted, rows.len())?;
         self.filler.fill(&mut batch, self.partition, rows)?;
         let inputs: Vec<_> = batch.inputs.iter().map(|column| column.tensor()).collect();
-        let (outputs, dead) = self.network.examine(member.replica.views(), &inputs)?;
+        let (outputs, dead) = self.network.examine(worker.replica.views(), &inputs)?;
         let mean = |batch: &Batch| {
             let labels = batch.labels.iter().map(|column| column.tensor());
             let loss = self.loss.of(&outputs, labels, batch.weights())?;
@@ -134,19 +97,19 @@ impl Training<'_> {
         rotated.rotate_left(1);
         self.filler.fill(&mut batch, self.partition, &rotated)?;
         let shuffled_loss = mean(&batch)?;
-        let mut judged = Vec::new();
+        let mut samples = Vec::new();
         for (label, ((term, output), name)) in
             self.loss.terms().iter().zip(&outputs).zip(names).enumerate()
         {
             let output = output.f_contiguous()?;
             if let Some(constant) = self.constant(label, term, values(&output)?, rows)? {
-                judged.push(OutputSample { output: name.to_owned(), constant });
+                samples.push(OutputSample { output: name.to_owned(), constant });
             }
         }
-        Ok(Sample { rows: rows.len(), loss, shuffled_loss, outputs: judged, dead })
+        Ok(Sample { rows: rows.len(), loss, shuffled_loss, outputs: samples, dead })
     }
 
-    /// The prediction that all rows have, if they have one; `None` where their labels do not tell.
+    /// Returns the prediction that all rows share, if any; `None` if their labels are inconclusive.
     fn constant(
         &self,
         label: usize,
@@ -168,7 +131,7 @@ impl Training<'_> {
     }
 }
 
-/// The class that is predicted for every row, where not nearly all of them have it.
+/// Returns the class that is predicted for every row, if it is not that of nearly all of them.
 fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<String>> {
     let class_of = |row: &[f32]| match row {
         [logit] => i64::from(*logit > 0.0),
@@ -186,20 +149,20 @@ fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<
     (share < COMMON * labels.len() as f64).then(|| Some(format!("class {first}")))
 }
 
-/// The numbers that are predicted for every row, where their labels differ.
+/// Returns the numbers that are predicted for every row, if their labels differ.
 fn constant_numbers(output: &[f32], labels: &[f32], size: usize) -> Option<Option<String>> {
-    let mut judged = false;
+    let mut conclusive = false;
     for column in 0..size {
         let of = |values: &[f32]| variance(values.iter().skip(column).step_by(size).copied());
         let wanted = of(labels);
         if wanted > 0.0 {
-            judged = true;
+            conclusive = true;
             if of(output) > STILL * wanted {
                 return Some(None);
             }
         }
     }
-    judged.then(|| {
+    conclusive.then(|| {
         let shown: Vec<String> =
             output.iter().take(size.min(3)).map(|value| format!("{value:.4}")).collect();
         Some(format!("about {}{}", shown.join(", "), if size > 3 { ", ..." } else { "" }))

@@ -1,69 +1,69 @@
-//! What follows from an epoch's values: the plateau's reductions, the best epoch, the end.
+//! Decisions at the end of an epoch: plateau reductions, the best epoch and early stopping.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{ControlSpec, Direction, Monitor, ScheduleSpec, ThresholdMode};
 
-/// Why a training ends before its last epoch.
+/// The reason for which a training ends before its last epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StopReason {
-    /// The monitor has not improved for as many epochs as the patience says.
+    /// The monitor has not improved for `patience` epochs.
     Patience,
     /// The loss has reached its target.
     TargetLoss,
     /// The monitor has reached its target.
     TargetMetric,
-    /// The time is over.
+    /// The time limit is reached.
     MaxSeconds,
-    /// The driver asked for it.
+    /// The driver requested it.
     Driver,
 }
 
-/// What an epoch came to.
+/// The decisions that follow from an epoch's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// Whether it is the best so far.
+pub struct EpochOutcome {
+    /// True if the epoch is the best so far.
     pub best: bool,
-    /// Whether and why the training ends.
+    /// The reason to stop the training; `None` to go on.
     pub stop: Option<StopReason>,
-    /// How often the plateau schedule has reduced the learning rate, this epoch included.
+    /// The number of plateau reductions of the learning rate, this epoch included.
     pub reductions: u32,
 }
 
-/// What a judge remembers of the epochs that it has seen.
+/// The state of an epoch monitor, for checkpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct JudgeState {
+pub struct EpochMonitorState {
     /// The best value of the monitor.
     pub best: Option<f64>,
-    /// The epochs since it was found.
+    /// The number of epochs since the best value.
     pub waited: u32,
     /// The best value of the plateau's monitor.
     pub plateau_best: Option<f64>,
-    /// The epochs in a row that did not better it.
+    /// The number of consecutive epochs without an improvement of it.
     pub bad: u32,
-    /// The epochs of the cooldown that are left.
+    /// The remaining epochs of the cooldown.
     pub cooling: u32,
-    /// How often the learning rate has been reduced.
+    /// The number of times that the learning rate has been reduced.
     pub reductions: u32,
 }
 
-/// Judges epochs in their order.
+/// Early stopping and `ReduceLROnPlateau` over the epochs of a fit, in their order.
 #[derive(Clone, Debug)]
-pub struct Judge {
-    stopping: Stopping,
+pub struct EpochMonitor {
+    stopping: EarlyStopping,
     plateau: Option<Plateau>,
 }
 
-impl Judge {
-    /// A judge that has seen no epoch; `validated` tells whether rows are held out for validation.
+impl EpochMonitor {
+    /// Creates a monitor before the first epoch; `validated` is true if rows are held out for validation.
     #[must_use]
     pub fn new(controls: &ControlSpec, validated: bool) -> Self {
         let default = ControlSpec::default_monitor(validated);
         let spec = &controls.stopping;
         let monitor = spec.monitor.clone().unwrap_or(default.clone());
-        let stopping = Stopping {
+        let stopping = EarlyStopping {
             direction: spec.mode.or(monitor.direction()).unwrap_or(Direction::Min),
             monitor,
             loss: default.clone(),
@@ -102,28 +102,28 @@ impl Judge {
         Self { stopping, plateau }
     }
 
-    /// How often the learning rate has been reduced.
+    /// The number of times that the learning rate has been reduced.
     #[must_use]
     pub fn reductions(&self) -> u32 {
         self.plateau.as_ref().map_or(0, |plateau| plateau.reductions)
     }
 
-    /// What it remembers, for a checkpoint.
+    /// Returns its state, for a checkpoint.
     #[must_use]
-    pub fn state(&self) -> JudgeState {
-        let Stopping { best, waited, .. } = self.stopping;
-        let state = JudgeState { best, waited, ..JudgeState::default() };
+    pub fn state(&self) -> EpochMonitorState {
+        let EarlyStopping { best, waited, .. } = self.stopping;
+        let state = EpochMonitorState { best, waited, ..EpochMonitorState::default() };
         match self.plateau {
             Some(Plateau { best: plateau_best, bad, cooling, reductions, .. }) => {
-                JudgeState { plateau_best, bad, cooling, reductions, ..state }
+                EpochMonitorState { plateau_best, bad, cooling, reductions, ..state }
             }
             None => state,
         }
     }
 
-    /// Goes on from what [`state`](Self::state) gave.
-    pub fn restore(&mut self, state: JudgeState) {
-        let JudgeState { best, waited, plateau_best, bad, cooling, reductions } = state;
+    /// Continues from a state that [`state`](Self::state) returned.
+    pub fn restore(&mut self, state: EpochMonitorState) {
+        let EpochMonitorState { best, waited, plateau_best, bad, cooling, reductions } = state;
         (self.stopping.best, self.stopping.waited) = (best, waited);
         if let Some(plateau) = &mut self.plateau {
             plateau.best = plateau_best;
@@ -131,21 +131,22 @@ impl Judge {
         }
     }
 
-    /// Judges the next epoch. `value` gives what a monitor came to; a value that is missing or NaN betters nothing.
-    pub fn judge(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> Verdict {
+    /// Takes the values of the next epoch and decides what follows. `value` returns the value of a monitor; one that is
+    /// missing or NaN improves nothing.
+    pub fn update(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> EpochOutcome {
         let value = |monitor: &Monitor| value(monitor).filter(|value| !value.is_nan());
         let reductions = match &mut self.plateau {
-            Some(plateau) => plateau.judge(value(&plateau.monitor)),
+            Some(plateau) => plateau.update(value(&plateau.monitor)),
             None => 0,
         };
-        let (best, stop) = self.stopping.judge(value);
-        Verdict { best, stop, reductions }
+        let (best, stop) = self.stopping.update(value);
+        EpochOutcome { best, stop, reductions }
     }
 }
 
-/// Early stopping, as in Keras: patience counts epochs that do not better the best by more than `min_delta`.
+/// Early stopping, as in Keras: patience counts epochs without an improvement of more than `min_delta`.
 #[derive(Clone, Debug)]
-struct Stopping {
+struct EarlyStopping {
     monitor: Monitor,
     loss: Monitor,
     direction: Direction,
@@ -157,8 +158,8 @@ struct Stopping {
     waited: u32,
 }
 
-impl Stopping {
-    fn judge(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> (bool, Option<StopReason>) {
+impl EarlyStopping {
+    fn update(&mut self, value: impl Fn(&Monitor) -> Option<f64>) -> (bool, Option<StopReason>) {
         let current = value(&self.monitor);
         let improved = current.filter(|&current| {
             self.best.is_none_or(|best| match self.direction {
@@ -207,7 +208,7 @@ struct Plateau {
 }
 
 impl Plateau {
-    fn judge(&mut self, value: Option<f64>) -> u32 {
+    fn update(&mut self, value: Option<f64>) -> u32 {
         match value.filter(|&value| self.is_better(value)) {
             Some(value) => {
                 self.best = Some(value);
@@ -244,31 +245,31 @@ mod tests {
 
     use super::*;
 
-    fn judge(document: Value, validated: bool) -> Judge {
-        Judge::new(&serde_json::from_value(document).unwrap(), validated)
+    fn monitor(document: Value, validated: bool) -> EpochMonitor {
+        EpochMonitor::new(&serde_json::from_value(document).unwrap(), validated)
     }
 
-    fn judged(judge: &mut Judge, values: &[f64]) -> Vec<Verdict> {
-        values.iter().map(|&value| judge.judge(|_| Some(value))).collect()
+    fn outcomes(monitor: &mut EpochMonitor, values: &[f64]) -> Vec<EpochOutcome> {
+        values.iter().map(|&value| monitor.update(|_| Some(value))).collect()
     }
 
     #[test]
     fn patience_counts_epochs_in_a_row_without_an_improvement() {
-        let mut one = judge(json!({"stopping": {"patience": 2, "minDelta": 0.1}}), true);
-        let verdicts = judged(&mut one, &[1.0, 0.95, 0.8, 0.75, 0.75]);
-        let best: Vec<bool> = verdicts.iter().map(|verdict| verdict.best).collect();
+        let mut one = monitor(json!({"stopping": {"patience": 2, "minDelta": 0.1}}), true);
+        let outcomes = outcomes(&mut one, &[1.0, 0.95, 0.8, 0.75, 0.75]);
+        let best: Vec<bool> = outcomes.iter().map(|outcome| outcome.best).collect();
         assert_eq!(best, [true, false, true, false, false]);
-        let stops: Vec<bool> = verdicts.iter().map(|verdict| verdict.stop.is_some()).collect();
+        let stops: Vec<bool> = outcomes.iter().map(|outcome| outcome.stop.is_some()).collect();
         assert_eq!(stops, [false, false, false, false, true]);
-        assert_eq!(verdicts[4].stop, Some(StopReason::Patience));
+        assert_eq!(outcomes[4].stop, Some(StopReason::Patience));
     }
 
     #[test]
     fn larger_values_are_better_where_the_monitor_or_the_mode_says_so() {
         let accuracy = json!({"metrics": ["accuracy"], "stopping": {"monitor": "accuracy"}});
         for document in [accuracy, json!({"stopping": {"mode": "max"}})] {
-            let verdicts = judged(&mut judge(document, true), &[0.5, 0.6, 0.4]);
-            let best: Vec<bool> = verdicts.iter().map(|verdict| verdict.best).collect();
+            let outcomes = outcomes(&mut monitor(document, true), &[0.5, 0.6, 0.4]);
+            let best: Vec<bool> = outcomes.iter().map(|outcome| outcome.best).collect();
             assert_eq!(best, [true, true, false]);
         }
     }
@@ -277,26 +278,26 @@ mod tests {
     fn a_target_of_the_loss_or_of_the_monitor_ends_the_training() {
         let document = json!({"metrics": ["auc"],
             "stopping": {"monitor": "auc", "targetLoss": 0.1, "targetMetric": 0.9}});
-        let mut both = judge(document, true);
+        let mut both = monitor(document, true);
         let values = |loss, auc| {
             move |monitor: &Monitor| Some(if *monitor == Monitor::Loss { loss } else { auc })
         };
-        assert_eq!(both.judge(values(0.2, 0.8)).stop, None);
-        assert_eq!(both.judge(values(0.2, 0.9)).stop, Some(StopReason::TargetMetric));
-        assert_eq!(both.judge(values(0.1, 0.8)).stop, Some(StopReason::TargetLoss));
+        assert_eq!(both.update(values(0.2, 0.8)).stop, None);
+        assert_eq!(both.update(values(0.2, 0.9)).stop, Some(StopReason::TargetMetric));
+        assert_eq!(both.update(values(0.1, 0.8)).stop, Some(StopReason::TargetLoss));
     }
 
     #[test]
     fn without_validation_rows_the_loss_of_the_training_is_watched() {
-        let mut training = judge(json!({"stopping": {"targetLoss": 0.5}}), false);
+        let mut training = monitor(json!({"stopping": {"targetLoss": 0.5}}), false);
         let only = |monitor: &Monitor| (*monitor == Monitor::TrainingLoss).then_some(0.4);
-        assert_eq!(training.judge(only).stop, Some(StopReason::TargetLoss));
+        assert_eq!(training.update(only).stop, Some(StopReason::TargetLoss));
     }
 
     #[test]
     fn a_missing_value_betters_nothing_and_reaches_nothing() {
-        let mut one = judge(json!({"stopping": {"patience": 2, "targetLoss": 9.0}}), true);
-        assert!(!one.judge(|_| None).best);
-        assert_eq!(one.judge(|_| Some(f64::NAN)).stop, Some(StopReason::Patience));
+        let mut one = monitor(json!({"stopping": {"patience": 2, "targetLoss": 9.0}}), true);
+        assert!(!one.update(|_| None).best);
+        assert_eq!(one.update(|_| Some(f64::NAN)).stop, Some(StopReason::Patience));
     }
 }

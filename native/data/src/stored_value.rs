@@ -8,35 +8,35 @@ use bytemuck::Pod;
 use multiversion::multiversion;
 
 /// A type of stored values.
-pub(crate) trait Element: Pod + Send + Sync + Debug {
+pub(crate) trait StoredValue: Pod + Send + Sync + Debug {
     /// Its Arrow type.
     type Arrow: ArrowPrimitiveType<Native = Self>;
 
-    /// Whether every value stays finite when it is multiplied with `scale`.
+    /// Returns true if every value stays finite when multiplied by `scale`.
     fn all_finite(values: &[Self], scale: f32) -> bool;
 
-    /// Whether this value stays finite when it is multiplied with `scale`.
+    /// Returns true if this value stays finite when multiplied by `scale`.
     fn stays_finite(self, scale: f32) -> bool;
 
     /// Writes `values * scale` to `out`, which is as long.
     fn convert(values: &[Self], scale: f32, out: &mut [f32]);
 
-    /// Writes `values` to `out`, which is as long, or returns the position of the first that is no i64.
+    /// Writes `values` to `out`, which is as long, or returns the position of the first value that is not an i64.
     fn to_integers(values: &[Self], out: &mut [i64]) -> Result<(), usize>;
 
     /// The value as an error shows it.
     fn shown(self) -> String;
 
-    /// The values themselves, if they are f32.
+    /// Returns the values themselves if they are f32.
     fn as_f32(values: &[Self]) -> Option<&[f32]> {
         let _ = values;
         None
     }
 }
 
-macro_rules! integer_element {
+macro_rules! integer_value {
     ($native:ty, $arrow:ty) => {
-        impl Element for $native {
+        impl StoredValue for $native {
             type Arrow = $arrow;
 
             /// The largest integer, about 2^63, times the largest f32 overflows: only a large scale needs a look at the values.
@@ -76,17 +76,17 @@ macro_rules! integer_element {
     };
 }
 
-integer_element!(u8, UInt8Type);
-integer_element!(i8, Int8Type);
-integer_element!(i16, Int16Type);
-integer_element!(i32, Int32Type);
-integer_element!(i64, Int64Type);
+integer_value!(u8, UInt8Type);
+integer_value!(i8, Int8Type);
+integer_value!(i16, Int16Type);
+integer_value!(i32, Int32Type);
+integer_value!(i64, Int64Type);
 
-impl Element for f32 {
+impl StoredValue for f32 {
     type Arrow = Float32Type;
 
     fn all_finite(values: &[Self], scale: f32) -> bool {
-        // The magnitude of NaN and infinity is not below infinity's, nor is it when scaled.
+        // The magnitudes of NaN and infinity are not below infinity's, even after scaling.
         (Self::from_bits(largest_magnitude(values)) * scale).is_finite()
     }
 

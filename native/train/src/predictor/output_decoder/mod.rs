@@ -1,4 +1,4 @@
-//! What a network's output says: raw predictions, probabilities, predictions.
+//! The decoding of a network's output: raw predictions, probabilities, predictions.
 
 use std::sync::Arc;
 
@@ -7,32 +7,31 @@ use arrow_schema::{DataType, Field};
 use firesteel_core::spec::{PredictionColumn, PredictionTask, PredictorSpec};
 
 use crate::error::TrainError;
-use crate::graph::show;
-use crate::inspect::{Activation, Inspection, OutputInspection};
+use crate::model::{Activation, Inspection, OutputInspection, show};
 
-/// One output of the network for the rows of a batch, and how it is read.
-pub(super) struct Answer {
-    reading: Reading,
-    /// The numbers that the network gives for a row.
+/// One output of the network for the rows of a batch, with its decoding.
+pub(super) struct OutputDecoder {
+    kind: OutputKind,
+    /// The number of values of a row.
     size: usize,
     thresholds: Vec<f64>,
     /// The output, row after row.
     values: Vec<f32>,
 }
 
-/// What the output means.
+/// The meaning of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reading {
+enum OutputKind {
     /// One logit for each class.
     Classes { activation: Activation },
     /// The logit of class 1 of two.
     Binary,
-    /// Numbers behind this activation.
+    /// Numbers after this activation.
     Numbers { activation: Activation },
 }
 
-impl Answer {
-    /// The answers of a task: one, or one for each output of the network.
+impl OutputDecoder {
+    /// Creates the decoders of a task: one, or one for each output of the network.
     pub(super) fn of_task(
         inspection: &Inspection,
         spec: &PredictorSpec,
@@ -48,18 +47,18 @@ impl Answer {
                 inspection.outputs.len()
             )));
         };
-        let reading = match spec.task {
+        let kind = match spec.task {
             PredictionTask::Classification => classes(output)?,
             PredictionTask::Regression | PredictionTask::Outputs => numbers(output),
         };
-        let answer = Self::new(reading, output, &spec.thresholds);
-        answer.check_thresholds()?;
-        Ok(vec![answer])
+        let decoder = Self::new(kind, output, &spec.thresholds);
+        decoder.check_thresholds()?;
+        Ok(vec![decoder])
     }
 
-    fn new(reading: Reading, output: &OutputInspection, thresholds: &[f64]) -> Self {
+    fn new(kind: OutputKind, output: &OutputInspection, thresholds: &[f64]) -> Self {
         let size = output.shape.iter().product();
-        Self { reading, size, thresholds: thresholds.to_vec(), values: Vec::new() }
+        Self { kind, size, thresholds: thresholds.to_vec(), values: Vec::new() }
     }
 
     fn check_thresholds(&self) -> Result<(), TrainError> {
@@ -81,14 +80,14 @@ impl Answer {
 
     /// The numbers of a row in the list columns.
     fn width(&self) -> usize {
-        if self.reading == Reading::Binary { 2 } else { self.size }
+        if self.kind == OutputKind::Binary { 2 } else { self.size }
     }
 
     pub(super) fn clear(&mut self) {
         self.values.clear();
     }
 
-    /// Appends the output for some rows, or what the outputs of an ensemble's members say together.
+    /// Appends the output for some rows, averaged over the members of an ensemble.
     pub(super) fn push(&mut self, members: &[&[f32]]) {
         match members {
             [only] => self.values.extend_from_slice(only),
@@ -96,19 +95,20 @@ impl Answer {
         }
     }
 
-    /// What turns the output into what is averaged over an ensemble: probabilities, or the predicted numbers.
+    /// Returns the activation before averaging over an ensemble: the average is of probabilities, or of predicted
+    /// numbers.
     fn activation(&self) -> Activation {
-        match self.reading {
-            Reading::Binary => Activation::Sigmoid,
-            Reading::Classes { activation: Activation::Sigmoid } => Activation::Sigmoid,
-            Reading::Classes { .. } => Activation::Softmax,
-            Reading::Numbers { activation } => activation,
+        match self.kind {
+            OutputKind::Binary => Activation::Sigmoid,
+            OutputKind::Classes { activation: Activation::Sigmoid } => Activation::Sigmoid,
+            OutputKind::Classes { .. } => Activation::Softmax,
+            OutputKind::Numbers { activation } => activation,
         }
     }
 
     pub(super) fn raw(&self) -> Result<ArrayRef, TrainError> {
-        let values = match self.reading {
-            Reading::Binary => {
+        let values = match self.kind {
+            OutputKind::Binary => {
                 self.values.iter().flat_map(|&z| [-f64::from(z), f64::from(z)]).collect()
             }
             _ => self.values.iter().copied().map(f64::from).collect(),
@@ -121,8 +121,8 @@ impl Answer {
     }
 
     pub(super) fn prediction(&self) -> Result<ArrayRef, TrainError> {
-        let values: Vec<f64> = match self.reading {
-            Reading::Numbers { activation } => {
+        let values: Vec<f64> = match self.kind {
+            OutputKind::Numbers { activation } => {
                 let values = activate(activation, &self.values, self.size);
                 if self.size > 1 {
                     return list(values, self.size);
@@ -133,10 +133,10 @@ impl Answer {
                 let scaled = |row: &[f64]| largest(row.iter().zip(&self.thresholds).map(scale));
                 self.probabilities().chunks_exact(self.width()).map(scaled).collect()
             }
-            Reading::Binary => {
+            OutputKind::Binary => {
                 self.values.iter().map(|&z| if z > 0.0 { 1.0 } else { 0.0 }).collect()
             }
-            Reading::Classes { .. } => self
+            OutputKind::Classes { .. } => self
                 .values
                 .chunks_exact(self.size)
                 .map(|row| largest(row.iter().copied().map(f64::from)))
@@ -147,13 +147,13 @@ impl Answer {
 
     /// The classes' probabilities, row after row.
     fn probabilities(&self) -> Vec<f64> {
-        match self.reading {
-            Reading::Binary => self
+        match self.kind {
+            OutputKind::Binary => self
                 .values
                 .iter()
                 .flat_map(|&z| [sigmoid(-f64::from(z)), sigmoid(f64::from(z))])
                 .collect(),
-            Reading::Classes { activation: Activation::Sigmoid } => {
+            OutputKind::Classes { activation: Activation::Sigmoid } => {
                 let mut values = activate(Activation::Sigmoid, &self.values, self.size);
                 for row in values.chunks_exact_mut(self.size) {
                     let sum: f64 = row.iter().sum();
@@ -161,14 +161,14 @@ impl Answer {
                 }
                 values
             }
-            Reading::Classes { .. } | Reading::Numbers { .. } => {
+            OutputKind::Classes { .. } | OutputKind::Numbers { .. } => {
                 activate(Activation::Softmax, &self.values, self.size)
             }
         }
     }
 }
 
-/// The outputs whose activation is the mean of the members' activations.
+/// Returns the outputs whose activation is the mean of the members' activations.
 fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
     let mut sums = vec![0.0_f64; members.first().map_or(0, |values| values.len())];
     for member in members {
@@ -188,7 +188,7 @@ fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
     sums.into_iter().map(|sum| inverse(sum * share) as f32).collect()
 }
 
-/// Checks that a task has the columns that are wanted, and the thresholds.
+/// Checks that a task has the requested columns and thresholds.
 fn check_columns(outputs: usize, spec: &PredictorSpec) -> Result<(), TrainError> {
     let invalid = |text: String| Err(TrainError::InvalidSpec(text));
     let classes = spec.task == PredictionTask::Classification;
@@ -201,7 +201,9 @@ fn check_columns(outputs: usize, spec: &PredictorSpec) -> Result<(), TrainError>
         match (wanted, spec.task) {
             (PredictionColumn::Output(index), PredictionTask::Outputs) if *index < outputs => {}
             (PredictionColumn::Output(index), PredictionTask::Outputs) => {
-                return invalid(format!("output {index} is wanted; the network has {outputs}"));
+                return invalid(format!(
+                    "output {index} was requested, but the network has {outputs} output(s)"
+                ));
             }
             (PredictionColumn::Output(_), _) | (_, PredictionTask::Outputs) => {
                 return invalid(format!("the task {:?} has no column {wanted:?}", spec.task));
@@ -212,15 +214,15 @@ fn check_columns(outputs: usize, spec: &PredictorSpec) -> Result<(), TrainError>
     Ok(())
 }
 
-fn numbers(output: &OutputInspection) -> Reading {
-    Reading::Numbers { activation: output.activation }
+fn numbers(output: &OutputInspection) -> OutputKind {
+    OutputKind::Numbers { activation: output.activation }
 }
 
-/// How the output of a classifier is read.
-fn classes(output: &OutputInspection) -> Result<Reading, TrainError> {
+/// Returns the kind of a classifier's output.
+fn classes(output: &OutputInspection) -> Result<OutputKind, TrainError> {
     match (output.shape.as_slice(), output.activation) {
-        ([1], Activation::None | Activation::Sigmoid) => Ok(Reading::Binary),
-        (&[size], activation) if size > 1 => Ok(Reading::Classes { activation }),
+        ([1], Activation::None | Activation::Sigmoid) => Ok(OutputKind::Binary),
+        (&[size], activation) if size > 1 => Ok(OutputKind::Classes { activation }),
         (shape, _) => Err(TrainError::InvalidSpec(format!(
             "the network's output '{}' has the shape {}; a classifier needs one number for each class, or a single one \
              without Softmax for two classes",
@@ -230,7 +232,7 @@ fn classes(output: &OutputInspection) -> Result<Reading, TrainError> {
     }
 }
 
-/// A probability by its class's threshold; a threshold of 0 rules, as in Spark.
+/// Scales a probability by its class's threshold; a threshold of 0 always wins, as in Spark.
 fn scale((&probability, &threshold): (&f64, &f64)) -> f64 {
     if threshold == 0.0 { f64::INFINITY } else { probability / threshold }
 }

@@ -1,27 +1,26 @@
-//! Which column of the data each input of a network is.
+//! The data columns of a network's inputs.
 
 use firesteel_core::spec::DataSpec;
-use firesteel_data::{DataError, Place, Scope};
+use firesteel_data::{DataError, Scope, ValueLocation};
 
-use crate::definition::Definition;
 use crate::error::TrainError;
-use crate::graph::Input;
+use crate::model::{Definition, InputShape};
 
-/// An input of the network among the data's.
-pub(crate) struct Source {
+/// The column of one network input.
+pub(crate) struct InputColumn {
     pub(crate) index: usize,
     column: String,
     size: usize,
     tokens: Option<usize>,
 }
 
-impl Source {
-    /// The sources of a network's inputs, in their order.
+impl InputColumn {
+    /// Returns the columns of a network's inputs, in their order.
     pub(crate) fn of(
         definition: &dyn Definition,
         data: &DataSpec,
     ) -> Result<Vec<Self>, TrainError> {
-        let source = |input: &Input| {
+        let source = |input: &InputShape| {
             let index = data.inputs.iter().position(|column| column.name == input.name);
             let index = index.ok_or_else(|| {
                 TrainError::Internal(format!("no column for input '{}'", input.name))
@@ -36,7 +35,7 @@ impl Source {
         definition.inputs().iter().map(source).collect()
     }
 
-    /// Checks token ids; `row` gives the number of the n-th row.
+    /// Checks token ids; `row` returns the number of the n-th row.
     pub(crate) fn check_tokens(
         &self,
         ids: &[i64],
@@ -47,10 +46,14 @@ impl Source {
         let fits = |&id: &i64| usize::try_from(id).is_ok_and(|id| id < tokens);
         let Some(wrong) = ids.iter().position(|id| !fits(id)) else { return Ok(()) };
         let position = (self.size > 1).then_some(wrong % self.size);
-        let place =
-            Place { column: self.column.clone(), scope, row: row(wrong / self.size), position };
+        let location = ValueLocation {
+            column: self.column.clone(),
+            scope,
+            row: row(wrong / self.size),
+            position,
+        };
         Err(TrainError::Data(DataError::Value {
-            place,
+            location,
             found: ids[wrong].to_string(),
             allowed: format!("token ids from 0 to {} (num_embeddings is {tokens})", tokens - 1),
         }))

@@ -3,22 +3,22 @@
 use arrow_array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, ValidationSpec};
 
-use crate::blocks::{Footprint, Keeper};
+use super::Partition;
+use crate::blocks::{BlockStore, BlockUsage};
+use crate::column_context::ColumnContext;
 use crate::dense::DenseWriter;
 use crate::error::{DataError, Scope};
 use crate::input::InputWriter;
 use crate::label::{LabelWriter, WeightWriter};
-use crate::order::Keys;
-use crate::partition::Partition;
+use crate::order::RowKeys;
 use crate::schema;
-use crate::source::Source;
 use crate::sparse::SparseWriter;
 use crate::validation::HoldOut;
 
-/// A partition in the making.
+/// A partition that is being loaded.
 pub(crate) struct Loader<'a> {
     spec: &'a DataSpec,
-    keeper: Keeper,
+    store: BlockStore,
     inputs: Vec<Box<dyn InputWriter>>,
     labels: Vec<LabelWriter>,
     weights: Option<WeightWriter>,
@@ -30,10 +30,10 @@ pub(crate) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(spec: &'a DataSpec, keeper: Keeper) -> Self {
+    pub(crate) fn new(spec: &'a DataSpec, store: BlockStore) -> Self {
         Self {
             spec,
-            keeper,
+            store,
             inputs: spec.inputs.iter().map(writer).collect(),
             labels: spec.labels.iter().map(|label| LabelWriter::new(label.kind)).collect(),
             weights: spec.weight.as_ref().map(|_| WeightWriter::new()),
@@ -43,8 +43,8 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Counts the rows from the first one behind `before` others of the partition, for errors.
-    pub(crate) fn behind(mut self, before: u64) -> Self {
+    /// Sets the number of rows before this loader's first one, for errors.
+    pub(crate) fn after_rows(mut self, before: u64) -> Self {
         self.before = usize::try_from(before).unwrap_or(usize::MAX);
         self
     }
@@ -61,47 +61,47 @@ impl<'a> Loader<'a> {
             return Err(DataError::TooManyRows);
         }
         self.hashes.resize(first_row + batch.num_rows(), 0);
-        let (hashes, keeper) = (&mut self.hashes[first_row..], &self.keeper);
+        let (hashes, store) = (&mut self.hashes[first_row..], &self.store);
         let first_row = self.before.saturating_add(first_row);
-        let source = |column| Source { column, scope: Scope::Partition, first_row };
+        let context = |column| ColumnContext { column, scope: Scope::Partition, first_row };
         let mut column = 0;
         for (writer, spec) in self.inputs.iter_mut().zip(&self.spec.inputs) {
-            writer.append(&source(&spec.column), &batch.columns()[column..], hashes, keeper)?;
+            writer.append(&context(&spec.column), &batch.columns()[column..], hashes, store)?;
             column += schema::columns_of(spec);
         }
         for (writer, spec) in self.labels.iter_mut().zip(&self.spec.labels) {
-            writer.append(&source(&spec.column), batch.column(column), hashes, keeper)?;
+            writer.append(&context(&spec.column), batch.column(column), hashes, store)?;
             column += 1;
         }
         if let (Some(writer), Some(name)) = (&mut self.weights, &self.spec.weight) {
-            writer.append(&source(name), batch.column(column), hashes, keeper)?;
+            writer.append(&context(name), batch.column(column), hashes, store)?;
             column += 1;
         }
         if let Some(ValidationSpec::Column { column: name }) = &self.spec.validation {
-            self.hold_out.append(&source(name), batch.column(column), hashes)?;
+            self.hold_out.append(&context(name), batch.column(column), hashes)?;
         }
         Ok(())
     }
 
     pub(crate) fn finish(self) -> Result<Partition, DataError> {
-        let Self { spec, keeper, inputs, labels, weights, hold_out, hashes, .. } = self;
+        let Self { spec, store, inputs, labels, weights, hold_out, hashes, .. } = self;
         let rows = hashes.len();
-        let mut footprint = Footprint::default();
+        let mut usage = BlockUsage::default();
         let mut finished = Vec::with_capacity(inputs.len());
         for input in inputs {
-            let (input, bytes) = input.finish(&keeper)?;
+            let (input, bytes) = input.finish(&store)?;
             finished.push(input);
-            footprint = footprint + bytes;
+            usage = usage + bytes;
         }
         let labels =
-            labels.into_iter().map(|label| label.finish(&keeper)).collect::<Result<Vec<_>, _>>()?;
-        let weights = weights.map(|weights| weights.finish(&keeper)).transpose()?;
+            labels.into_iter().map(|label| label.finish(&store)).collect::<Result<Vec<_>, _>>()?;
+        let weights = weights.map(|weights| weights.finish(&store)).transpose()?;
         for bytes in labels
             .iter()
-            .map(|label| label.footprint())
-            .chain(weights.iter().map(|table| table.footprint()))
+            .map(|label| label.usage())
+            .chain(weights.iter().map(|table| table.usage()))
         {
-            footprint = footprint + bytes;
+            usage = usage + bytes;
         }
         Ok(Partition {
             spec: spec.clone(),
@@ -109,14 +109,14 @@ impl<'a> Loader<'a> {
             inputs: finished,
             labels,
             weights,
-            keys_reservation: keeper.budget.force(Keys::bytes(rows)),
-            keys: Keys::new(hashes, |row, hash| hold_out.holds(row, hash)),
-            footprint,
+            keys_reservation: store.budget.force(RowKeys::bytes(rows)),
+            keys: RowKeys::new(hashes, |row, hash| hold_out.is_held_out(row, hash)),
+            usage,
         })
     }
 }
 
-/// What takes an input of a stream.
+/// Returns the writer of an input of a stream.
 fn writer(input: &InputSpec) -> Box<dyn InputWriter> {
     let (size, scale) = (input.size(), input.scale);
     match (input.format, input.element) {

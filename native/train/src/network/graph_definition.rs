@@ -1,17 +1,18 @@
-//! A graph as the rest of the crate knows a network.
+//! The definition of a network of layers.
 
-use firesteel_core::{Buffers, Element, ParamLayout};
+use firesteel_core::{BufferKind, Buffers, ParamLayout};
 
-use super::{Graph, Input, Layer};
-use crate::definition::Definition;
+use super::{Autograd, Network, NetworkDefinition};
 use crate::error::TrainError;
-use crate::inspect::{InputInspection, Inspection, LayerInspection, OutputInspection};
-use crate::network::{Autograd, Network};
+use crate::graph::{Graph, Layer};
+use crate::model::{
+    Definition, InputInspection, InputShape, Inspection, LayerInspection, OutputInspection, Weights,
+};
 use crate::random::Generator;
-use crate::weights::{Weights, weight_bytes};
+use crate::weights::weight_bytes;
 
 impl Definition for Graph {
-    fn inputs(&self) -> &[Input] {
+    fn inputs(&self) -> &[InputShape] {
         &self.inputs
     }
 
@@ -19,38 +20,35 @@ impl Definition for Graph {
         &self.layout
     }
 
-    /// All parameters but those of Linear layers, whose gradient is a product of what goes in and what comes back.
-    fn followed(&self) -> Vec<bool> {
+    /// All parameters but those of Linear layers, whose gradient is a matrix product of their input and their output's
+    /// gradient.
+    fn requires_grad(&self) -> Vec<bool> {
         let mut followed = vec![false; self.layout.entries().len()];
         let nodes = self.nodes.iter().filter(|node| !matches!(node.layer, Layer::Linear { .. }));
         for index in nodes.flat_map(|node| node.tensors.clone()) {
-            followed[index] = self.layout.entries()[index].element == Element::Parameter;
+            followed[index] = self.layout.entries()[index].kind == BufferKind::Parameter;
         }
         followed
     }
 
-    /// Drawn from PyTorch's distributions, each tensor from its own stream of the seed.
+    /// Draws the weights from PyTorch's distributions, each tensor from its own stream of the seed.
     fn initial(&self, seed: u64) -> Result<Weights, TrainError> {
         let mut parameters = vec![0.0; self.layout.parameters()];
         let mut buffers = Buffers {
-            floats: vec![0.0; self.layout.len_of(Element::FloatBuffer)],
-            integers: vec![0; self.layout.len_of(Element::IntegerBuffer)],
+            floats: vec![0.0; self.layout.len_of(BufferKind::FloatBuffer)],
+            integers: vec![0; self.layout.len_of(BufferKind::IntegerBuffer)],
         };
         for (entry, initial) in self.layout.entries().iter().zip(&self.initial) {
-            let flat = match entry.element {
-                Element::Parameter => &mut parameters,
-                Element::FloatBuffer => &mut buffers.floats,
-                Element::IntegerBuffer => continue,
+            let flat = match entry.kind {
+                BufferKind::Parameter => &mut parameters,
+                BufferKind::FloatBuffer => &mut buffers.floats,
+                BufferKind::IntegerBuffer => continue,
             };
             let values = &mut flat[entry.offset..entry.offset + entry.len];
             let columns = entry.shape.last().copied().unwrap_or(1);
             initial.fill(values, columns, &mut Generator::of_stream(seed, entry.name.as_bytes()));
         }
         Ok((parameters, buffers))
-    }
-
-    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
-        Ok(Box::new(Autograd::new(self)))
     }
 
     fn inspect(&self) -> Inspection {
@@ -61,7 +59,7 @@ impl Definition for Graph {
             output_shape: node.shape.clone(),
             parameters: entries[node.tensors.clone()]
                 .iter()
-                .filter(|entry| entry.element == Element::Parameter)
+                .filter(|entry| entry.kind == BufferKind::Parameter)
                 .map(|entry| entry.len as u64)
                 .sum(),
         });
@@ -69,7 +67,7 @@ impl Definition for Graph {
             name: output.name.clone(),
             shape: output.shape.clone(),
             activation: output.activation,
-            ending: output.ending,
+            final_activation: output.final_activation,
         });
         Inspection {
             layers: layers.collect(),
@@ -79,5 +77,11 @@ impl Definition for Graph {
             weight_bytes: weight_bytes(&self.layout),
             layout_hash: format!("{:016x}", self.layout.hash()),
         }
+    }
+}
+
+impl NetworkDefinition for Graph {
+    fn network(&self) -> Result<Box<dyn Network>, TrainError> {
+        Ok(Box::new(Autograd::new(self)))
     }
 }

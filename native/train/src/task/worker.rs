@@ -1,59 +1,59 @@
-//! One of the workers that share a task.
+//! One worker of a task.
 
-use firesteel_core::strategy::Window as WindowFacts;
+use firesteel_core::strategy::WindowSummary;
 use firesteel_core::{
-    Answer, Buffers, Commit, Optimizer, ParamLayout, Position, Rhythm, Save, Span, Strategy, Tally,
-    WorkerId, WorkerRule,
+    Answer, Buffers, Commit, CommitSchedule, Optimizer, ParamLayout, Position, Save, Span,
+    Strategy, Tally, WorkerId, WorkerRule,
 };
-use firesteel_data::Shard;
+use firesteel_data::WorkerRows;
 
+use super::exchange::ExchangeHandle;
 use super::finite::first_not_finite;
-use super::link::Link;
-use super::report::MemberReport;
+use super::report::WorkerReport;
 use crate::error::TrainError;
 use crate::network::Replica;
 
-/// A worker with its replica, its optimizer and its place in the training.
-pub(super) struct Member {
+/// A worker with its replica, its optimizer and its position in the training.
+pub(super) struct Worker {
     pub(super) id: WorkerId,
-    pub(super) link: Link,
+    pub(super) exchange: ExchangeHandle,
     pub(super) replica: Replica,
     pub(super) optimizer: Box<dyn Optimizer>,
     pub(super) rule: Box<dyn WorkerRule>,
-    pub(super) shard: Shard,
-    /// The partition's rows that it scores.
+    pub(super) rows: WorkerRows,
+    /// The held-out rows of the partition that it scores.
     pub(super) held_out: Vec<u32>,
     /// The mini-batches of an epoch.
     pub(super) batches: u32,
     /// The next mini-batch.
     pub(super) position: Position,
-    /// The rows of the epoch in their order, once it has begun.
+    /// The rows of the epoch in their order, after its first mini-batch.
     pub(super) order: Option<(u32, Vec<u32>)>,
     /// Commits, contributions and saves so far.
     pub(super) sequence: u64,
-    /// How often a plateau has reduced the learning rate, as far as it knows.
+    /// The number of plateau reductions of the learning rate in the latest answer.
     pub(super) reductions: u32,
-    pub(super) state: State,
+    pub(super) phase: WorkerPhase,
     /// Pulls the center variable when a window begins instead of right after a commit: the task has other workers, which
     /// commit in between.
     pub(super) pulls_late: bool,
     /// The next window begins with a pull.
     pub(super) pull_due: bool,
-    pub(super) report: MemberReport,
+    pub(super) report: WorkerReport,
 }
 
-/// Whether a worker still trains.
+/// The phase of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum WorkerPhase {
     Training,
-    /// It has contributed to a round and does not know yet that it is closed.
+    /// The worker has contributed to a round that it has not seen closed.
     InRound,
-    /// It has trained everything, and scores held-out rows until that is over.
-    Serving,
+    /// The worker has trained everything and scores held-out rows until the fit is over.
+    Scoring,
     Finished,
 }
 
-/// Memory that the workers of a task use in turn.
+/// Scratch memory that the workers of a task use in turn.
 pub(super) struct Scratch {
     pub(super) center: Vec<f32>,
     message: Vec<f32>,
@@ -61,16 +61,16 @@ pub(super) struct Scratch {
     pulled: Buffers,
 }
 
-/// What a window trained.
+/// The mini-batches of a window and their losses.
 #[derive(Clone, Copy)]
-pub(super) struct Window {
+pub(super) struct TrainedWindow {
     pub(super) span: Span,
     pub(super) tally: Tally,
 }
 
-/// What all windows of a task have in common.
+/// The properties that all windows of a task share.
 #[derive(Clone, Copy)]
-pub(super) struct Terms<'a> {
+pub(super) struct FitOptions<'a> {
     pub(super) strategy: &'a dyn Strategy,
     pub(super) epochs: u32,
 }
@@ -86,10 +86,10 @@ impl Scratch {
     }
 }
 
-impl Member {
-    /// Takes the center variable, if there is anything left to train. `own` makes the first weights of a worker that has its
-    /// own.
-    pub(super) fn join(
+impl Worker {
+    /// Pulls the center variable if anything is left to train. `own` is the initial weights of a worker that trains its
+    /// own model.
+    pub(super) fn begin(
         &mut self,
         epochs: u32,
         scratch: &mut Scratch,
@@ -101,7 +101,7 @@ impl Member {
         if self.batches == 0 || self.position.epoch >= epochs {
             return self.end();
         }
-        let (channel, _) = self.link.here()?;
+        let (channel, _) = self.exchange.wait_idle()?;
         let answer = channel.pull(&mut scratch.center, &mut scratch.buffers)?;
         if let Some((parameters, buffers)) = own {
             scratch.center.copy_from_slice(&parameters);
@@ -120,29 +120,28 @@ impl Member {
         if !std::mem::take(&mut self.pull_due) {
             return Ok(());
         }
-        let (channel, _) = self.link.here()?;
+        let (channel, _) = self.exchange.wait_idle()?;
         let answer = channel.pull(&mut scratch.center, &mut scratch.pulled)?;
         self.rule.receive(&scratch.center, self.replica.parameters_mut());
-        self.hear(answer);
+        self.note_reductions(answer);
         if answer.stop { self.stop() } else { Ok(()) }
     }
 
-    /// The rows of a mini-batch of the current epoch, in their order.
+    /// Returns the rows of the current epoch in their order.
     pub(super) fn order(&mut self, seed: u64, shuffle: bool) -> &[u32] {
         let epoch = self.position.epoch;
-        let shard = &self.shard;
+        let rows = &self.rows;
         let current = self.order.take().filter(|(of, _)| *of == epoch);
-        let (_, order) = self
-            .order
-            .insert(current.unwrap_or_else(|| (epoch, shard.order(seed, epoch, shuffle))));
+        let (_, order) =
+            self.order.insert(current.unwrap_or_else(|| (epoch, rows.order(seed, epoch, shuffle))));
         order
     }
 
-    /// Commits, contributes or saves a window and goes on behind it.
+    /// Commits, contributes or saves a window and moves to the position after it.
     pub(super) fn close(
         &mut self,
-        window: Window,
-        terms: Terms<'_>,
+        window: TrainedWindow,
+        fit: FitOptions<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), TrainError> {
         self.sequence += 1;
@@ -155,17 +154,17 @@ impl Member {
         } else {
             Position { epoch: next.epoch + 1, batch: 0 }
         };
-        let last = self.position.epoch >= terms.epochs;
-        let answer = match terms.strategy.rhythm() {
-            Rhythm::Save => self.save(window, scratch)?,
-            Rhythm::Round(_) => self.contribute(window, scratch)?,
-            Rhythm::Window(_) if terms.strategy.overlaps() => self.send(window, last)?,
-            Rhythm::Window(_) => self.commit(window, last, terms.strategy, scratch)?,
+        let last = self.position.epoch >= fit.epochs;
+        let answer = match fit.strategy.commit_schedule() {
+            CommitSchedule::Save => self.save(window, scratch)?,
+            CommitSchedule::Round(_) => self.contribute(window, scratch)?,
+            CommitSchedule::Window(_) if fit.strategy.overlaps() => self.send(window, last)?,
+            CommitSchedule::Window(_) => self.commit(window, last, fit.strategy, scratch)?,
         };
-        self.hear(answer);
+        self.note_reductions(answer);
         self.report.commits += 1;
         self.report.staleness += answer.staleness;
-        if self.state == State::InRound {
+        if self.phase == WorkerPhase::InRound {
             Ok(())
         } else if last {
             self.end()
@@ -176,9 +175,9 @@ impl Member {
         }
     }
 
-    fn save(&mut self, window: Window, scratch: &mut Scratch) -> Result<Answer, TrainError> {
+    fn save(&mut self, window: TrainedWindow, scratch: &mut Scratch) -> Result<Answer, TrainError> {
         self.replica.copy_buffers(&mut scratch.buffers);
-        let (channel, _) = self.link.here()?;
+        let (channel, _) = self.exchange.wait_idle()?;
         Ok(channel.save(&Save {
             sequence: self.sequence,
             replica: self.replica.parameters(),
@@ -188,27 +187,30 @@ impl Member {
         })?)
     }
 
-    fn facts(&self, window: Window) -> WindowFacts {
-        WindowFacts { batches: window.span.batches, learning_rate: self.optimizer.learning_rate() }
+    fn summary(&self, window: TrainedWindow) -> WindowSummary {
+        WindowSummary {
+            batches: window.span.batches,
+            learning_rate: self.optimizer.learning_rate(),
+        }
     }
 
-    /// Commits, and takes the center variable: before where the strategy wants that, else after, unless this was the last
-    /// window or the next one begins with a pull.
+    /// Commits and pulls the center variable: before the commit if the strategy needs that, otherwise after it, unless
+    /// this was the last window or the next one begins with a pull.
     fn commit(
         &mut self,
-        window: Window,
+        window: TrainedWindow,
         last: bool,
         strategy: &dyn Strategy,
         scratch: &mut Scratch,
     ) -> Result<Answer, TrainError> {
-        let facts = self.facts(window);
+        let summary = self.summary(window);
         let Scratch { center, message, buffers, pulled } = scratch;
-        let (channel, _) = self.link.here()?;
+        let (channel, _) = self.exchange.wait_idle()?;
         if strategy.pulls_first() {
             channel.pull(center, pulled)?;
             self.rule.receive(center, self.replica.parameters_mut());
         }
-        self.rule.commit(self.replica.parameters_mut(), facts, message);
+        self.rule.commit(self.replica.parameters_mut(), summary, message);
         self.replica.copy_buffers(buffers);
         let commit = Commit {
             sequence: self.sequence,
@@ -227,16 +229,16 @@ impl Member {
         Ok(answer)
     }
 
-    /// Merges what the last exchange brought and begins the next one, or commits the last window. Gives the last exchange's
-    /// answer.
-    fn send(&mut self, window: Window, last: bool) -> Result<Answer, TrainError> {
-        let facts = self.facts(window);
-        let merged = self.link.answer()?;
-        let (channel, exchange) = self.link.here()?;
+    /// Merges the result of the last exchange and starts the next one, or commits the last window. Returns the last
+    /// exchange's answer.
+    fn send(&mut self, window: TrainedWindow, last: bool) -> Result<Answer, TrainError> {
+        let summary = self.summary(window);
+        let merged = self.exchange.wait_answer()?;
+        let (channel, exchange) = self.exchange.wait_idle()?;
         if merged.is_some() {
             self.rule.merge(&exchange.center, self.replica.parameters_mut());
         }
-        self.rule.commit(self.replica.parameters_mut(), facts, &mut exchange.message);
+        self.rule.commit(self.replica.parameters_mut(), summary, &mut exchange.message);
         self.replica.copy_buffers(&mut exchange.buffers);
         (exchange.sequence, exchange.span, exchange.tally) =
             (self.sequence, window.span, window.tally);
@@ -245,16 +247,20 @@ impl Member {
             let committed = channel.commit(&exchange.commit())?;
             answer.staleness += committed.staleness;
         } else {
-            self.link.send()?;
+            self.exchange.start()?;
         }
         Ok(answer)
     }
 
-    fn contribute(&mut self, window: Window, scratch: &mut Scratch) -> Result<Answer, TrainError> {
-        let facts = self.facts(window);
-        self.rule.commit(self.replica.parameters_mut(), facts, &mut scratch.message);
+    fn contribute(
+        &mut self,
+        window: TrainedWindow,
+        scratch: &mut Scratch,
+    ) -> Result<Answer, TrainError> {
+        let summary = self.summary(window);
+        self.rule.commit(self.replica.parameters_mut(), summary, &mut scratch.message);
         self.replica.copy_buffers(&mut scratch.buffers);
-        let (channel, _) = self.link.here()?;
+        let (channel, _) = self.exchange.wait_idle()?;
         let answer = channel.contribute(&Commit {
             sequence: self.sequence,
             message: &scratch.message,
@@ -262,56 +268,56 @@ impl Member {
             span: window.span,
             tally: window.tally,
         })?;
-        self.state = State::InRound;
+        self.phase = WorkerPhase::InRound;
         Ok(answer)
     }
 
-    /// Waits until the round is closed and takes what it gives.
+    /// Waits until the round is closed and takes its result.
     pub(super) fn close_round(
         &mut self,
-        terms: Terms<'_>,
+        fit: FitOptions<'_>,
         scratch: &mut Scratch,
     ) -> Result<(), TrainError> {
-        let (channel, _) = self.link.here()?;
+        let (channel, _) = self.exchange.wait_idle()?;
         let answer = channel.close_round(&mut scratch.center, &mut scratch.pulled)?;
-        self.hear(answer);
-        self.state = State::Training;
+        self.note_reductions(answer);
+        self.phase = WorkerPhase::Training;
         if answer.stop {
             return self.stop();
         }
         self.rule.receive(&scratch.center, self.replica.parameters_mut());
-        if !terms.strategy.gives_former_center() {
+        if !fit.strategy.gives_former_center() {
             self.replica.set_buffers(&scratch.pulled);
         }
-        if self.position.epoch >= terms.epochs { self.end() } else { Ok(()) }
+        if self.position.epoch >= fit.epochs { self.end() } else { Ok(()) }
     }
 
-    /// Takes to heart what an answer says.
-    pub(super) fn hear(&mut self, answer: Answer) {
+    /// Records the plateau reductions that the server reports.
+    pub(super) fn note_reductions(&mut self, answer: Answer) {
         self.reductions = self.reductions.max(answer.reductions);
     }
 
-    /// Ends the training: everything is trained.
+    /// Ends the training after everything is trained.
     fn end(&mut self) -> Result<(), TrainError> {
         if self.held_out.is_empty() {
             return self.finish();
         }
-        self.state = State::Serving;
+        self.phase = WorkerPhase::Scoring;
         Ok(())
     }
 
-    /// Ends early, as the server asked.
+    /// Stops early at the server's request.
     pub(super) fn stop(&mut self) -> Result<(), TrainError> {
         self.report.stopped = true;
         self.finish()
     }
 
     pub(super) fn finish(&mut self) -> Result<(), TrainError> {
-        if let Some(answer) = self.link.answer()? {
+        if let Some(answer) = self.exchange.wait_answer()? {
             self.report.staleness += answer.staleness;
         }
-        self.link.here()?.0.finish()?;
-        self.state = State::Finished;
+        self.exchange.wait_idle()?.0.finish()?;
+        self.phase = WorkerPhase::Finished;
         Ok(())
     }
 
@@ -321,7 +327,7 @@ impl Member {
         Err(self.diverged(&format!("'{name}'"), value, batch))
     }
 
-    /// The error that something became `value` in mini-batch `batch` of the current epoch.
+    /// Returns the error that a value became NaN or infinite in mini-batch `batch` of the current epoch.
     pub(super) fn diverged(&self, what: &str, value: f64, batch: u32) -> TrainError {
         let became = if value.is_nan() { "NaN" } else { "infinite" };
         TrainError::Diverged {

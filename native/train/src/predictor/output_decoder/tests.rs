@@ -28,7 +28,7 @@ fn inspection(shape: &[usize], activation: Activation) -> Inspection {
         name: "out".to_owned(),
         shape: shape.to_vec(),
         activation,
-        ending: None,
+        final_activation: None,
     };
     Inspection {
         layers: vec![],
@@ -40,8 +40,8 @@ fn inspection(shape: &[usize], activation: Activation) -> Inspection {
     }
 }
 
-fn only(inspection: &Inspection, spec: &PredictorSpec) -> Result<Answer, TrainError> {
-    Answer::of_task(inspection, spec).map(|mut answers| answers.remove(0))
+fn only(inspection: &Inspection, spec: &PredictorSpec) -> Result<OutputDecoder, TrainError> {
+    OutputDecoder::of_task(inspection, spec).map(|mut decoders| decoders.remove(0))
 }
 
 fn classifier(
@@ -49,11 +49,11 @@ fn classifier(
     activation: Activation,
     thresholds: &[f64],
     values: &[f32],
-) -> Answer {
+) -> OutputDecoder {
     let spec = spec(PredictionTask::Classification, thresholds);
-    let mut answer = only(&inspection(shape, activation), &spec).unwrap();
-    answer.push(&[values]);
-    answer
+    let mut decoder = only(&inspection(shape, activation), &spec).unwrap();
+    decoder.push(&[values]);
+    decoder
 }
 
 fn flat(column: &ArrayRef) -> Vec<f64> {
@@ -70,28 +70,28 @@ fn near(found: &[f64], expected: &[f64]) {
 #[test]
 fn logits_become_raw_predictions_probabilities_and_the_largest_class() {
     for activation in [Activation::None, Activation::Softmax] {
-        let answer = classifier(&[3], activation, &[], &[0.0, 2.0, 0.0, 1.0, 1.0, -1e4]);
-        near(&flat(&answer.raw().unwrap()), &[0.0, 2.0, 0.0, 1.0, 1.0, -1e4]);
+        let decoder = classifier(&[3], activation, &[], &[0.0, 2.0, 0.0, 1.0, 1.0, -1e4]);
+        near(&flat(&decoder.raw().unwrap()), &[0.0, 2.0, 0.0, 1.0, 1.0, -1e4]);
         let e = 2.0_f64.exp();
         let expected = [1.0 / (e + 2.0), e / (e + 2.0), 1.0 / (e + 2.0), 0.5, 0.5, 0.0];
-        near(&flat(&answer.probability().unwrap()), &expected);
-        assert_eq!(flat(&answer.prediction().unwrap()), [1.0, 0.0]);
+        near(&flat(&decoder.probability().unwrap()), &expected);
+        assert_eq!(flat(&decoder.prediction().unwrap()), [1.0, 0.0]);
     }
 }
 
 #[test]
 fn one_logit_becomes_the_two_classes_of_spark() {
-    let answer = classifier(&[1], Activation::Sigmoid, &[], &[2.0, -800.0, 0.0]);
-    assert_eq!(flat(&answer.raw().unwrap()), [-2.0, 2.0, 800.0, -800.0, 0.0, 0.0]);
+    let decoder = classifier(&[1], Activation::Sigmoid, &[], &[2.0, -800.0, 0.0]);
+    assert_eq!(flat(&decoder.raw().unwrap()), [-2.0, 2.0, 800.0, -800.0, 0.0, 0.0]);
     let p = 1.0 / (1.0 + (-2.0_f64).exp());
-    near(&flat(&answer.probability().unwrap()), &[1.0 - p, p, 1.0, 0.0, 0.5, 0.5]);
-    assert_eq!(flat(&answer.prediction().unwrap()), [1.0, 0.0, 0.0]);
+    near(&flat(&decoder.probability().unwrap()), &[1.0 - p, p, 1.0, 0.0, 0.5, 0.5]);
+    assert_eq!(flat(&decoder.prediction().unwrap()), [1.0, 0.0, 0.0]);
 }
 
 #[test]
 fn sigmoids_of_several_classes_are_normalised() {
-    let answer = classifier(&[2], Activation::Sigmoid, &[], &[0.0, 0.0]);
-    near(&flat(&answer.probability().unwrap()), &[0.5, 0.5]);
+    let decoder = classifier(&[2], Activation::Sigmoid, &[], &[0.0, 0.0]);
+    near(&flat(&decoder.probability().unwrap()), &[0.5, 0.5]);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn no_rows_give_empty_columns() {
-    let answer = classifier(&[3], Activation::None, &[], &[]);
-    assert_eq!(answer.raw().unwrap().len(), 0);
-    assert_eq!(answer.prediction().unwrap().len(), 0);
+    let decoder = classifier(&[3], Activation::None, &[], &[]);
+    assert_eq!(decoder.raw().unwrap().len(), 0);
+    assert_eq!(decoder.prediction().unwrap().len(), 0);
 }

@@ -1,10 +1,10 @@
-//! Looks for NaN and infinity.
+//! A search for NaN and infinity.
 
-use firesteel_core::{Element, ParamLayout};
+use firesteel_core::{BufferKind, ParamLayout};
 
 use crate::network::Replica;
 
-/// The name and value of the first parameter or buffer that is NaN or infinite.
+/// Returns the name and value of the first parameter or buffer that is NaN or infinite.
 pub(super) fn first_not_finite<'a>(
     layout: &'a ParamLayout,
     replica: &Replica,
@@ -14,13 +14,13 @@ pub(super) fn first_not_finite<'a>(
         let entry = layout.of(element).find(|entry| index < entry.offset + entry.len)?;
         Some((entry.name.as_str(), f64::from(values[index])))
     };
-    of(Element::Parameter, replica.parameters())
-        .or_else(|| of(Element::FloatBuffer, replica.floats()))
+    of(BufferKind::Parameter, replica.parameters())
+        .or_else(|| of(BufferKind::FloatBuffer, replica.floats()))
 }
 
-/// The first index of a value that is NaN or infinite.
+/// Returns the index of the first value that is NaN or infinite.
 fn index_not_finite(values: &[f32]) -> Option<usize> {
-    /// Values looked at together, without a branch between.
+    /// The number of values scanned together, without a branch between.
     const BLOCK: usize = 1024;
     /// All bits of the exponent: NaN or infinity.
     const EXPONENT: u32 = 0x7F80_0000;

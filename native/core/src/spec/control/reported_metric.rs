@@ -1,4 +1,4 @@
-//! Which numbers validation rows come to, output by output.
+//! The metrics that are reported for validation rows, output by output.
 
 use std::collections::HashSet;
 
@@ -7,59 +7,60 @@ use crate::spec::{LabelKind, LabelSpec};
 
 const OPTION: &str = "metrics";
 
-/// A number that is computed of one output on validation rows.
+/// A metric of one output on validation rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Measured {
-    /// Its name: the metric's where there is one output, `<output>_<metric>` or `<output>_loss` where there are several.
+pub struct ReportedMetric {
+    /// The name: the metric's own for one output; `<output>_<metric>` or `<output>_loss` for several.
     pub name: String,
     /// The output's label.
     pub label: usize,
-    /// What is computed.
-    pub what: Measure,
+    /// The loss or a metric.
+    pub kind: MetricKind,
 }
 
-/// What is computed of an output.
+/// The kind of a reported metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Measure {
-    /// Its own loss, without its weight in the sum. Of the only output it is the loss itself and no number beside it.
+pub enum MetricKind {
+    /// The loss of the output, without its weight in the sum. A network with one output does not report it beside the
+    /// whole loss.
     Loss,
     /// A metric.
     Metric(Metric),
 }
 
 impl ControlSpec {
-    /// What is computed on validation rows beside the loss: of several outputs the loss of each, then the metrics in the
-    /// order in which they are asked for. A metric without an output means every output whose label it fits.
+    /// Returns the metrics of the validation rows beside the loss: for several outputs the loss of each, then the
+    /// metrics in the requested order. A metric without an output applies to every output whose label it fits.
     ///
     /// # Errors
-    /// Names the metric, what it needs and what the label holds; or the output that there is not.
-    pub fn measured(
+    /// Names the metric, the label that it needs and the one that is given; or the output that does not exist.
+    pub fn reported_metrics(
         &self,
         labels: &[LabelSpec],
         outputs: &[String],
-    ) -> Result<Vec<Measured>, ControlError> {
+    ) -> Result<Vec<ReportedMetric>, ControlError> {
         let several = labels.len() > 1;
-        let named = |label: usize, what: Measure| {
-            let own = match what {
-                Measure::Loss => Monitor::Loss.to_string(),
-                Measure::Metric(metric) => metric.to_string(),
+        let named = |label: usize, kind: MetricKind| {
+            let own = match kind {
+                MetricKind::Loss => Monitor::Loss.to_string(),
+                MetricKind::Metric(metric) => metric.to_string(),
             };
             let name = match outputs.get(label) {
                 Some(output) if several => format!("{output}_{own}"),
                 _ => own,
             };
-            Measured { name, label, what }
+            ReportedMetric { name, label, kind }
         };
         let losses = (0..labels.len()).filter(|_| several);
-        let mut all: Vec<_> = losses.map(|label| named(label, Measure::Loss)).collect();
+        let mut all: Vec<_> = losses.map(|label| named(label, MetricKind::Loss)).collect();
         let mut seen = HashSet::new();
         for asked in &self.metrics {
-            for label in meant(asked, labels, outputs)? {
-                let measured = named(label, Measure::Metric(asked.metric));
+            for label in labels_of(asked, labels, outputs)? {
+                let measured = named(label, MetricKind::Metric(asked.metric));
                 if !seen.insert((label, asked.metric)) {
                     return Err(ControlError::new(
                         OPTION,
-                        format!("names {} twice", measured.name),
+                        format!("contains {} twice", measured.name),
                     ));
                 }
                 all.push(measured);
@@ -69,25 +70,27 @@ impl ControlSpec {
     }
 }
 
-/// The labels that a metric is asked for of.
-fn meant(
+/// Returns the labels that a requested metric applies to.
+fn labels_of(
     asked: &OutputMetric,
     labels: &[LabelSpec],
     outputs: &[String],
 ) -> Result<Vec<usize>, ControlError> {
     let refused =
-        |problem: String| Err(ControlError::new(OPTION, format!("asks for {asked}, {problem}")));
+        |problem: String| Err(ControlError::new(OPTION, format!("contains {asked}, {problem}")));
     let candidates = match &asked.output {
         None => 0..labels.len(),
         Some(_) if labels.len() < 2 => {
             let own = asked.metric;
-            return refused(format!("but there is one output, whose metric is called {own}"));
+            return refused(format!("but the network has one output, whose metric is named {own}"));
         }
         Some(output) => match outputs.iter().position(|known| known == output) {
             Some(at) => at..at + 1,
             None => {
                 let known = outputs.join(", ");
-                return refused(format!("but there is no output '{output}'; there are {known}"));
+                return refused(format!(
+                    "but the network has no output '{output}'; it has {known}"
+                ));
             }
         },
     };
@@ -103,7 +106,7 @@ fn meant(
         return Ok(fitting);
     }
     let Some((needs, _)) = misfits.first() else {
-        return refused("but there is no label".to_owned());
+        return refused("but the data has no label".to_owned());
     };
     let held = misfits.iter().map(|(_, label)| {
         let holds = match label.kind {

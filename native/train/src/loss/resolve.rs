@@ -1,16 +1,15 @@
-//! Whether a loss fits a network's outputs and the labels.
+//! The resolution of losses against a network's outputs and the labels.
 
 use firesteel_core::spec::{ControlSpec, LabelKind, LabelSpec, LossSpec, TermSpec};
 
 use super::{Formula, Loss, Target, Term};
 use crate::error::TrainError;
-use crate::graph::show;
-use crate::inspect::{Activation, Ending, Inspection, OutputInspection};
+use crate::model::{Activation, FinalActivation, Inspection, OutputInspection, show};
 
-/// Checks that losses fit a network and its labels, all in the outputs' order.
+/// Checks that losses fit the network's outputs and the labels, all in the outputs' order.
 ///
-/// `cross_entropy`, `nll_loss` and `kl_div` include a folded Softmax (for `nll_loss` the network gives log-probabilities
-/// otherwise), `binary_cross_entropy_with_logits` a folded Sigmoid; the other losses are of what comes out of the
+/// `cross_entropy`, `nll_loss` and `kl_div` include a folded Softmax (for `nll_loss` the network otherwise outputs
+/// log-probabilities), `binary_cross_entropy_with_logits` a folded Sigmoid; the other losses apply to the output of the
 /// activation. A class label becomes a class index for `cross_entropy`, `nll_loss` and `hinge`, and one number for each
 /// output (1 for the class, else 0) for the others; a single output stands for class 1 of 2.
 ///
@@ -29,7 +28,7 @@ pub fn check_losses(
 }
 
 impl Loss {
-    /// The losses over these outputs and labels.
+    /// Resolves the losses over these outputs and labels.
     pub(crate) fn resolve(
         losses: &[TermSpec],
         inspection: &Inspection,
@@ -55,21 +54,21 @@ impl Loss {
             )));
         }
         let terms = outputs.iter().zip(labels).zip(losses).map(|((output, label), term)| {
-            Fit { loss: &term.loss, weight: term.weight, output, label }.term()
+            LossCheck { loss: &term.loss, weight: term.weight, output, label }.term()
         });
         let terms = terms.collect::<Result<_, _>>()?;
         Ok(Self { terms, class_weights: Vec::new(), weighs_inside: false })
     }
 }
 
-struct Fit<'a> {
+struct LossCheck<'a> {
     loss: &'a LossSpec,
     weight: f64,
     output: &'a OutputInspection,
     label: &'a LabelSpec,
 }
 
-impl Fit<'_> {
+impl LossCheck<'_> {
     fn term(&self) -> Result<Term, TrainError> {
         if !(self.weight.is_finite() && self.weight > 0.0) {
             return Err(TrainError::InvalidSpec(format!(
@@ -78,7 +77,7 @@ impl Fit<'_> {
             )));
         }
         let size = self.output.shape.iter().product();
-        if learns_numbers(self.loss) || self.output.ending.is_some() {
+        if learns_numbers(self.loss) || self.output.final_activation.is_some() {
             self.logit()?;
         }
         let (formula, activation, target) = match *self.loss {
@@ -130,10 +129,14 @@ impl Fit<'_> {
     }
 
     fn error(&self, problem: &str) -> TrainError {
-        let activation = match (self.output.activation, self.output.ending) {
-            (Activation::Softmax, _) | (_, Some(Ending::Softmax)) => " and ends in Softmax",
-            (Activation::Sigmoid, _) | (_, Some(Ending::Sigmoid)) => " and ends in Sigmoid",
-            (_, Some(Ending::LogSoftmax)) => " and ends in LogSoftmax",
+        let activation = match (self.output.activation, self.output.final_activation) {
+            (Activation::Softmax, _) | (_, Some(FinalActivation::Softmax)) => {
+                " and ends in Softmax"
+            }
+            (Activation::Sigmoid, _) | (_, Some(FinalActivation::Sigmoid)) => {
+                " and ends in Sigmoid"
+            }
+            (_, Some(FinalActivation::LogSoftmax)) => " and ends in LogSoftmax",
             (Activation::None, None) => "",
         };
         let label = match self.label.kind {
@@ -151,8 +154,8 @@ impl Fit<'_> {
         ))
     }
 
-    /// The loss includes this activation, so no other one may end the network, nor this one where the network itself
-    /// computes it.
+    /// Checks a loss that includes this activation: no other one may end the network, nor this one if the network
+    /// itself computes it.
     fn includes(&self, activation: Activation) -> Result<(), TrainError> {
         self.takes_what_ends(activation)?;
         if self.output.activation == Activation::None || self.output.activation == activation {
@@ -166,14 +169,18 @@ impl Fit<'_> {
 
     fn takes_what_ends(&self, activation: Activation) -> Result<(), TrainError> {
         let likelihood = matches!(self.loss, LossSpec::NllLoss {});
-        let (layer, remedy) = match (activation, self.output.ending) {
-            // The logarithm of a softmax is its own.
-            (_, None) | (Activation::Softmax, Some(Ending::LogSoftmax)) => return Ok(()),
-            (_, Some(Ending::Softmax)) if likelihood => ("Softmax", "put LogSoftmax in its place"),
-            (_, Some(Ending::Sigmoid)) if likelihood => ("Sigmoid", "put LogSoftmax in its place"),
-            (_, Some(Ending::Softmax)) => ("Softmax", "leave it out"),
-            (_, Some(Ending::Sigmoid)) => ("Sigmoid", "leave it out"),
-            (_, Some(Ending::LogSoftmax)) => ("LogSoftmax", "leave it out"),
+        let (layer, remedy) = match (activation, self.output.final_activation) {
+            // A log-softmax of a log-softmax is the same.
+            (_, None) | (Activation::Softmax, Some(FinalActivation::LogSoftmax)) => return Ok(()),
+            (_, Some(FinalActivation::Softmax)) if likelihood => {
+                ("Softmax", "put LogSoftmax in its place")
+            }
+            (_, Some(FinalActivation::Sigmoid)) if likelihood => {
+                ("Sigmoid", "put LogSoftmax in its place")
+            }
+            (_, Some(FinalActivation::Softmax)) => ("Softmax", "leave it out"),
+            (_, Some(FinalActivation::Sigmoid)) => ("Sigmoid", "leave it out"),
+            (_, Some(FinalActivation::LogSoftmax)) => ("LogSoftmax", "leave it out"),
         };
         let wanted = if likelihood { "log-probabilities" } else { "logits" };
         Err(self.error(&format!(
@@ -182,14 +189,14 @@ impl Fit<'_> {
         )))
     }
 
-    /// A single output for two classes is read as a logit, which a loss of numbers teaches only through a Sigmoid.
+    /// Checks that a single output for two classes is trained as a logit: a loss of numbers needs a Sigmoid.
     fn logit(&self) -> Result<(), TrainError> {
         let single = self.output.shape.iter().product::<usize>() == 1;
         let is_class = matches!(self.label.kind, LabelKind::Class { .. });
         if !single || !is_class || self.output.activation != Activation::None {
             return Ok(());
         }
-        Err(self.error(match self.output.ending {
+        Err(self.error(match self.output.final_activation {
             Some(_) => {
                 "a classifier reads its single output as the logit of class 1: leave the activation out, with the loss \
                  binary_cross_entropy_with_logits"
@@ -228,7 +235,7 @@ impl Fit<'_> {
         }
     }
 
-    /// One number for each output; a class that is not meant is `off`.
+    /// A number for each output: 1 for the row's class, `off` elsewhere.
     fn numbers(&self, off: f32) -> Result<Target, TrainError> {
         let outputs: usize = self.output.shape.iter().product();
         let indicator = Target::Indicator { off, on: 1.0 };
@@ -248,7 +255,7 @@ impl Fit<'_> {
     }
 }
 
-/// Whether a loss is of what an output gives and not of a margin or a logit.
+/// Returns true if a loss compares the output itself, not a margin or a logit.
 fn learns_numbers(loss: &LossSpec) -> bool {
     matches!(
         loss,

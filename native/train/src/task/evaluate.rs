@@ -1,36 +1,36 @@
-//! Scoring held-out rows on a frozen center variable, in evaluation mode: no dropout, batch norm by its running statistics.
+//! Evaluation of held-out rows on a frozen center variable, in evaluation mode: without dropout, batch norm by its
+//! running statistics.
 
 use std::thread;
 use std::time::Duration;
 
 use firesteel_core::metrics::{MetricSet, MetricSums};
 use firesteel_core::spec::WorkerSpec;
-use firesteel_core::{Answer, Assignment, Buffers, Element, Tally};
+use firesteel_core::{Answer, Assignment, BufferKind, Buffers, Tally};
 use firesteel_data::Partition;
 use tch::no_grad_guard;
 
-use super::fill::Filler;
-use super::member::{Member, State};
+use super::batch_filler::BatchFiller;
 use super::report::Clock;
-use super::{Training, heartbeats};
-use crate::definition::Definition;
+use super::worker::{Worker, WorkerPhase};
+use super::{Training, renew_leases};
 use crate::error::TrainError;
-use crate::inspect::Activation;
 use crate::loss::{self, Loss, Target};
+use crate::model::{Activation, Definition};
 use crate::network::{Batch, Network, Replica};
 use crate::raw::values;
 
-/// Rows that are scored at a time, unless mini-batches are larger.
+/// The number of rows scored at a time, unless mini-batches are larger.
 const ROWS: usize = 256;
 
-/// How often a worker that has trained everything asks whether there is something to score.
+/// The interval at which a worker that has trained everything requests its evaluation assignment.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What scores rows.
+/// The evaluation of rows.
 pub(super) struct Evaluator {
     set: MetricSet,
-    /// The labels of the outputs whose metrics are wanted, in the outputs' order.
-    measured: Vec<Option<Measured>>,
+    /// The comparisons of the outputs with requested metrics, in the outputs' order.
+    comparisons: Vec<Option<Comparison>>,
     replica: Replica,
     buffers: Buffers,
     batch: Batch,
@@ -39,47 +39,47 @@ pub(super) struct Evaluator {
 }
 
 /// The labels and predictions that metrics compare.
-enum Measured {
+enum Comparison {
     /// Scores with class indices.
     Classes(Vec<i64>),
-    /// Numbers behind the output's activation.
+    /// Numbers after the output's activation.
     Values { activation: Activation, size: usize, labels: Vec<f32> },
 }
 
 impl Evaluator {
-    /// `None` where nothing follows from the end of an epoch.
+    /// Creates an evaluator; `None` if nothing depends on the end of an epoch.
     pub(super) fn new(
         spec: &WorkerSpec,
         definition: &dyn Definition,
         loss: &Loss,
         rows: usize,
     ) -> Result<Option<Self>, TrainError> {
-        if spec.data.validation.is_none() && !spec.controls.judges_epochs() {
+        if spec.data.validation.is_none() && !spec.controls.monitors_epochs() {
             return Ok(None);
         }
         let set = MetricSet::new(&spec.controls, &spec.data.labels, spec.network.outputs())?;
         let inspection = definition.inspect();
         let layout = definition.layout();
         let terms = loss.terms().iter().zip(&inspection.outputs).enumerate();
-        let measured = terms.map(|(label, (term, output))| {
+        let comparisons = terms.map(|(label, (term, output))| {
             set.compares(label).then(|| match term.target {
-                Target::Values => Measured::Values {
+                Target::Values => Comparison::Values {
                     activation: output.activation,
                     size: term.size,
                     labels: Vec::new(),
                 },
-                Target::Class | Target::Indicator { .. } => Measured::Classes(Vec::new()),
+                Target::Class | Target::Indicator { .. } => Comparison::Classes(Vec::new()),
             })
         });
-        let measured = measured.collect();
+        let comparisons = comparisons.collect();
         let capacity = spec.batch_size.max(ROWS).min(rows).max(1);
         Ok(Some(Self {
             set,
-            measured,
+            comparisons,
             replica: Replica::new(definition)?,
             buffers: Buffers {
-                floats: vec![0.0; layout.len_of(Element::FloatBuffer)],
-                integers: vec![0; layout.len_of(Element::IntegerBuffer)],
+                floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
+                integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
             },
             batch: Batch::new(definition, loss, spec.data.weight.is_some(), capacity)?,
             capacity,
@@ -92,7 +92,7 @@ impl Evaluator {
         &mut self,
         network: &dyn Network,
         loss: &Loss,
-        filler: &mut Filler,
+        filler: &mut BatchFiller,
         partition: &Partition,
         rows: &[u32],
         sums: &mut MetricSums,
@@ -105,7 +105,7 @@ impl Evaluator {
         let mut whole = Tally::default();
         let labels = self.batch.labels.iter().map(|column| column.tensor());
         let weight = weights.map_or(rows.len() as f64, |weights| weights.sum);
-        // Rows that weigh nothing have no loss, whatever their mean is.
+        // Rows with weight 0 have no loss, whatever their mean is.
         if weight > 0.0 {
             let means = loss.each(&outputs, labels, weights)?;
             for (label, (term, mean)) in loss.terms().iter().zip(&means).enumerate() {
@@ -119,9 +119,10 @@ impl Evaluator {
         self.weights.resize(rows.len(), 0.0);
         partition.gather_weights(rows, &mut self.weights)?;
         sums.add_rows(&self.weights);
-        for (label, (measured, output)) in self.measured.iter_mut().zip(&outputs).enumerate() {
-            match measured {
-                Some(Measured::Classes(classes)) => {
+        for (label, (comparisons, output)) in self.comparisons.iter_mut().zip(&outputs).enumerate()
+        {
+            match comparisons {
+                Some(Comparison::Classes(classes)) => {
                     classes.resize(rows.len(), 0);
                     partition.gather_classes(label, rows, classes)?;
                     let output = output.f_contiguous()?;
@@ -129,7 +130,7 @@ impl Evaluator {
                     let width = scores.len() / rows.len().max(1);
                     sums.add_classes(label, scores, width, classes, &self.weights);
                 }
-                Some(Measured::Values { activation, size, labels }) => {
+                Some(Comparison::Values { activation, size, labels }) => {
                     labels.resize(rows.len() * *size, 0.0);
                     partition.gather_values(label, rows, labels)?;
                     let activated = activation.apply(output)?;
@@ -144,25 +145,25 @@ impl Evaluator {
 }
 
 impl Training<'_> {
-    /// Scores a worker's held-out rows as often as that is asked of it now; gives whether the fit is over for it.
-    pub(super) fn serve(
+    /// Evaluates a worker's held-out rows while there are assignments; returns true if the fit is over for the worker.
+    pub(super) fn evaluate_assigned(
         &mut self,
-        members: &mut [Member],
+        workers: &mut [Worker],
         index: usize,
         clock: &mut Clock,
     ) -> Result<bool, TrainError> {
         loop {
             let Some(evaluator) = &mut self.evaluator else { return Ok(false) };
-            let member = &mut members[index];
-            let (channel, _) = member.link.here()?;
+            let worker = &mut workers[index];
+            let (channel, _) = worker.exchange.wait_idle()?;
             let target = evaluator.replica.parameters_mut();
             let (answer, assignment) = channel.evaluate(target, &mut evaluator.buffers)?;
-            member.hear(answer);
+            worker.note_reductions(answer);
             clock.waited();
             match assignment {
                 Assignment::Score { epoch } => {
-                    let answer = self.score(members, index, epoch, clock)?;
-                    members[index].hear(answer);
+                    let answer = self.score(workers, index, epoch, clock)?;
+                    workers[index].note_reductions(answer);
                     clock.waited();
                     if answer.stop {
                         return Ok(true);
@@ -170,8 +171,8 @@ impl Training<'_> {
                 }
                 Assignment::Wait => return Ok(answer.stop),
                 Assignment::Over => {
-                    if member.state == State::Serving {
-                        member.finish()?;
+                    if worker.phase == WorkerPhase::Scoring {
+                        worker.finish()?;
                     }
                     return Ok(answer.stop);
                 }
@@ -179,10 +180,10 @@ impl Training<'_> {
         }
     }
 
-    /// Scores a worker's held-out rows on what the evaluator has been given.
+    /// Scores a worker's held-out rows on the frozen center variable of the evaluator.
     fn score(
         &mut self,
-        members: &mut [Member],
+        workers: &mut [Worker],
         index: usize,
         epoch: u32,
         clock: &mut Clock,
@@ -193,40 +194,41 @@ impl Training<'_> {
         };
         evaluator.replica.set_buffers(&evaluator.buffers);
         let mut sums = evaluator.set.empty();
-        let rows = std::mem::take(&mut members[index].held_out);
+        let rows = std::mem::take(&mut workers[index].held_out);
         for rows in rows.chunks(evaluator.capacity) {
             if cancel.is_cancelled() {
                 return Err(TrainError::Cancelled);
             }
             evaluator.score(&**network, loss, filler, partition, rows, &mut sums)?;
-            heartbeats(members)?;
+            renew_leases(workers)?;
         }
         clock.evaluated();
-        let member = &mut members[index];
-        member.held_out = rows;
-        member.report.evaluations += 1;
-        let (channel, _) = member.link.here()?;
+        let worker = &mut workers[index];
+        worker.held_out = rows;
+        worker.report.evaluations += 1;
+        let (channel, _) = worker.exchange.wait_idle()?;
         Ok(channel.score(epoch, &sums.encode())?)
     }
 
-    /// Lets the workers that have trained everything score what is asked of them; pauses if no other worker trains.
-    pub(super) fn serve_all(
+    /// Runs the assignments of the workers that have trained everything; pauses if no other worker trains.
+    pub(super) fn evaluate_waiting(
         &mut self,
-        members: &mut [Member],
+        workers: &mut [Worker],
         clock: &mut Clock,
     ) -> Result<(), TrainError> {
-        for index in 0..members.len() {
-            if members[index].state != State::Serving {
+        for index in 0..workers.len() {
+            if workers[index].phase != WorkerPhase::Scoring {
                 continue;
             }
-            let over = self.serve(members, index, clock)?;
-            if over && members[index].state == State::Serving {
-                members[index].finish()?;
+            let over = self.evaluate_assigned(workers, index, clock)?;
+            if over && workers[index].phase == WorkerPhase::Scoring {
+                workers[index].finish()?;
             }
         }
-        let trains = |member: &Member| matches!(member.state, State::Training | State::InRound);
-        let waits = |member: &Member| member.state == State::Serving;
-        if members.iter().any(waits) && !members.iter().any(trains) {
+        let trains =
+            |worker: &Worker| matches!(worker.phase, WorkerPhase::Training | WorkerPhase::InRound);
+        let waits = |worker: &Worker| worker.phase == WorkerPhase::Scoring;
+        if workers.iter().any(waits) && !workers.iter().any(trains) {
             if self.cancel.is_cancelled() {
                 return Err(TrainError::Cancelled);
             }

@@ -1,16 +1,16 @@
-//! Where a predictor puts the values of an input.
+//! The buffer for the values of one predictor input.
 
 use firesteel_data::{Batch, Scope};
 use tch::Tensor;
 
 use crate::error::TrainError;
-use crate::graph;
+use crate::input_column::InputColumn;
+use crate::model::InputShape;
 use crate::network::{Block, Column};
 use crate::raw::{Borrowed, dimension, lengths};
-use crate::source::Source;
 
-/// Memory for one input, kept from batch to batch.
-pub(super) struct Room {
+/// The memory for one input, reused from batch to batch.
+pub(super) struct InputBuffer {
     shape: Vec<usize>,
     integers: bool,
     capacity: usize,
@@ -19,9 +19,9 @@ pub(super) struct Room {
 
 /// An input of a batch.
 pub(super) enum Input<'a> {
-    /// In the room's memory.
+    /// In the buffer's memory.
     Copied(&'a Tensor),
-    /// Where Arrow has it.
+    /// In Arrow's memory.
     InPlace(Borrowed<'a>),
 }
 
@@ -34,17 +34,17 @@ impl Input<'_> {
     }
 }
 
-impl Room {
-    pub(super) fn new(input: &graph::Input) -> Self {
+impl InputBuffer {
+    pub(super) fn new(input: &InputShape) -> Self {
         let (shape, integers) = (input.shape.clone(), input.integer);
         Self { shape, integers, capacity: 0, column: None }
     }
 
-    /// The values of a batch's input, without a copy where they lie as the network reads them.
+    /// Returns the values of a batch's input, without a copy if they have the network's format.
     pub(super) fn input<'a>(
         &'a mut self,
         batch: &'a Batch<'_>,
-        source: &Source,
+        source: &InputColumn,
     ) -> Result<Input<'a>, TrainError> {
         let rows = batch.rows();
         if let Some(values) = batch.contiguous_f32(source.index).filter(|_| !self.integers) {

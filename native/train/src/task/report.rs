@@ -1,31 +1,31 @@
-//! What a task tells of its training when it ends.
+//! The report of a task's training.
 
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::Learning;
+use crate::network::DeadUnits;
 
-/// What the workers of a task did.
+/// The report of a task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct WorkerReport {
+pub struct TaskReport {
     /// The partition of the task.
     pub partition: u32,
     /// Spark's `taskAttemptId`.
     pub attempt: i64,
     /// The workers of the task.
-    pub workers: Vec<MemberReport>,
-    /// Signs of whether they learnt; none where they trained nothing.
+    pub workers: Vec<WorkerReport>,
+    /// Signs of learning; `None` if the workers trained nothing.
     pub learning: Option<Learning>,
-    /// Where the time went.
+    /// The time by activity.
     pub seconds: Seconds,
 }
 
-/// What one worker did in this attempt.
+/// The report of one worker in this attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MemberReport {
+pub struct WorkerReport {
     /// The worker's index in its task.
     pub index: u32,
     /// The number of its rows.
@@ -38,33 +38,71 @@ pub struct MemberReport {
     pub batches: u64,
     /// The rows trained, over all epochs.
     pub rows_trained: u64,
-    /// The commits, or the saves where the strategy does not commit.
+    /// The number of commits, or of saves if the strategy does not commit.
     pub commits: u64,
     /// The sum of the commits' staleness.
     pub staleness: u64,
-    /// How often its held-out rows were scored.
+    /// The number of evaluations of its held-out rows.
     pub evaluations: u64,
-    /// Whether it was stopped before its last epoch.
+    /// True if it stopped before its last epoch.
     pub stopped: bool,
+}
+
+/// Signs of learning in a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Learning {
+    /// The parameters that the loss did not depend on in any mini-batch.
+    pub unreached: Vec<String>,
+    /// The parameters that the loss depended on, with a gradient of 0 in every mini-batch.
+    pub without_gradient: Vec<String>,
+    /// The evaluation of a sample of a worker's rows after its last mini-batch.
+    pub sample: Option<Sample>,
+}
+
+/// The evaluation of some trained rows.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sample {
+    /// The rows.
+    pub rows: usize,
+    /// Their mean loss.
+    pub loss: f64,
+    /// Their mean loss with the labels of other rows, which is higher if the network distinguishes rows.
+    pub shuffled_loss: f64,
+    /// The outputs with enough rows for a conclusion.
+    pub outputs: Vec<OutputSample>,
+    /// The layers in which some units are 0 for all rows.
+    pub dead: Vec<DeadUnits>,
+}
+
+/// The predictions of one output.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputSample {
+    /// The output's name.
+    pub output: String,
+    /// The prediction, if it is the same for all rows although their labels differ.
+    pub constant: Option<String>,
 }
 
 /// Seconds of a task's training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seconds {
-    /// All of it.
+    /// The total time.
     pub total: f64,
     /// Forward and backward passes, optimizer steps and update rules.
     pub compute: f64,
-    /// Putting mini-batches together.
+    /// Assembly of mini-batches.
     pub gather: f64,
-    /// Scoring held-out rows.
+    /// Evaluation of held-out rows.
     pub evaluate: f64,
     /// Calls to the parameter server.
     pub wait: f64,
 }
 
-/// Attributes the time since the last mark.
+/// A clock that attributes the time since its last mark to an activity.
 pub(super) struct Clock {
     mark: Instant,
     pub(super) compute: Duration,

@@ -1,5 +1,7 @@
 //! The validated rows of one task.
 
+mod loader;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,20 +10,21 @@ use arrow_array::RecordBatchReader;
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::DataSpec;
 
-use crate::blocks::{Footprint, Keeper};
+pub(crate) use self::loader::Loader;
+use crate::blocks::{BlockStore, BlockUsage};
 use crate::budget::{CacheBudget, Reservation};
+use crate::column_context::ColumnContext;
 use crate::error::{DataError, Scope};
 use crate::import::stream_error;
 use crate::input::{Input, at};
 use crate::label::{Label, gather};
-use crate::loader::Loader;
-use crate::order::{Keys, Shard};
+use crate::order::{RowKeys, WorkerRows};
 use crate::rows::Rows;
 use crate::schema;
-use crate::source::Source;
 use crate::table::Table;
 
-/// The validated rows of one task in compact blocks, immutable once loaded. Dropping it gives memory, budget and files back.
+/// The validated rows of one task in compact blocks, immutable once loaded. Dropping a partition returns its memory,
+/// budget and files.
 #[derive(Debug)]
 pub struct Partition {
     pub(crate) spec: DataSpec,
@@ -29,9 +32,9 @@ pub struct Partition {
     pub(crate) inputs: Vec<Box<dyn Input>>,
     pub(crate) labels: Vec<Label>,
     pub(crate) weights: Option<Table<f32>>,
-    pub(crate) keys: Keys,
-    /// What inputs, labels and weights take.
-    pub(crate) footprint: Footprint,
+    pub(crate) keys: RowKeys,
+    /// The memory of inputs, labels and weights.
+    pub(crate) usage: BlockUsage,
     /// The keys' share of the budget.
     pub(crate) keys_reservation: Reservation,
 }
@@ -53,7 +56,7 @@ impl Partition {
         schema::check_spec(spec)?;
         schema::check(&reader.schema(), spec)?;
         let mut loader =
-            Loader::new(spec, Keeper { budget, directories: spill_directories.to_vec() });
+            Loader::new(spec, BlockStore { budget, directories: spill_directories.to_vec() });
         for batch in reader {
             if cancel.is_cancelled() {
                 return Err(DataError::Cancelled);
@@ -84,13 +87,13 @@ impl Partition {
     /// The bytes that this partition takes of the budget.
     #[must_use]
     pub fn bytes_in_memory(&self) -> u64 {
-        self.footprint.memory + self.keys_reservation.bytes()
+        self.usage.memory + self.keys_reservation.bytes()
     }
 
     /// The bytes in mapped temporary files.
     #[must_use]
     pub fn bytes_spilled(&self) -> u64 {
-        self.footprint.spilled
+        self.usage.spilled
     }
 
     /// The number of rows to train, those held out for validation not counted.
@@ -99,21 +102,21 @@ impl Partition {
         self.keys.trained()
     }
 
-    /// The rows that worker `index` of the `of` workers that share this partition trains: every `of`-th one in an order of
-    /// contents, those held out for validation not counted.
+    /// Returns the rows that worker `index` of the `of` workers of this partition trains: every `of`-th one in an order
+    /// of contents, without those held out for validation.
     ///
     /// # Errors
     /// [`DataError::Internal`] if `index` is not below `of`.
-    pub fn shard(&self, index: u32, of: u32) -> Result<Shard, DataError> {
+    pub fn worker_rows(&self, index: u32, of: u32) -> Result<WorkerRows, DataError> {
         check_worker(index, of)?;
-        Ok(self.keys.shard(index as usize, of as usize))
+        Ok(self.keys.worker_rows(index as usize, of as usize))
     }
 
     /// The rows held out for validation that worker `index` of `of` scores, by their numbers in the partition, in an order
     /// of contents.
     ///
     /// # Errors
-    /// As [`Self::shard`].
+    /// As [`Self::worker_rows`].
     pub fn held_out(&self, index: u32, of: u32) -> Result<Vec<u32>, DataError> {
         check_worker(index, of)?;
         Ok(self.keys.held_out(index as usize, of as usize))
@@ -137,8 +140,8 @@ impl Partition {
     pub fn gather_i64(&self, input: usize, rows: &[u32], out: &mut [i64]) -> Result<(), DataError> {
         let (rows, spec) = (Rows::Listed(rows), at(&self.spec.inputs, input, "input")?);
         rows.check(self.rows, spec.size(), out)?;
-        let source = Source { column: &spec.column, scope: Scope::Partition, first_row: 0 };
-        self.inputs[input].gather_i64(rows, out).map_err(|fault| fault.error(&source))
+        let context = ColumnContext { column: &spec.column, scope: Scope::Partition, first_row: 0 };
+        self.inputs[input].gather_i64(rows, out).map_err(|fault| fault.error(&context))
     }
 
     /// The rows' class indices of a label of kind `class`: `out` holds `rows.len()` values.
@@ -179,7 +182,7 @@ impl Partition {
         Ok(())
     }
 
-    /// The rows' weights, 1 where there is no weight column: `out` holds `rows.len()` values.
+    /// The rows' weights, 1 without a weight column: `out` holds `rows.len()` values.
     ///
     /// # Errors
     /// As [`Self::gather_classes`].
@@ -193,7 +196,7 @@ impl Partition {
         Ok(())
     }
 
-    /// The values of consecutive rows where they lie, if they are dense f32 with scale 1 in one block.
+    /// Returns the values of consecutive rows without a copy, if they are dense f32 with scale 1 in one block.
     #[must_use]
     pub fn contiguous_f32(&self, input: usize, rows: Range<usize>) -> Option<&[f32]> {
         if rows.end > self.rows {

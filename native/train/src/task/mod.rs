@@ -1,0 +1,385 @@
+//! The training of one task: its workers run in turn over the task's rows, a window each. In a strategy with rounds all
+//! of them contribute before any waits.
+
+mod batch_filler;
+mod evaluate;
+mod exchange;
+mod finite;
+mod learning;
+mod report;
+mod start;
+mod worker;
+
+use std::sync::Arc;
+
+use firesteel_core::clipping::clip;
+use firesteel_core::schedule::{TrainingStep, learning_rate};
+use firesteel_core::spec::WorkerSpec;
+use firesteel_core::{
+    Answer, BufferKind, Buffers, CancelFlag, ChannelError, Coded, CommitSchedule, ErrorCode,
+    FlushDenormals, ParamChannel, ParamLayout, Position, Span, Strategy, Tally, WorkerId, strategy,
+};
+use firesteel_data::Partition;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use self::batch_filler::BatchFiller;
+use self::evaluate::Evaluator;
+use self::learning::ZeroGradients;
+use self::report::Clock;
+pub use self::report::{Learning, OutputSample, Sample, Seconds, TaskReport, WorkerReport};
+use self::worker::{FitOptions, Scratch, TrainedWindow, Worker, WorkerPhase};
+use crate::build::define_over;
+use crate::error::TrainError;
+use crate::loss::Loss;
+use crate::network::{Batch, Gradient, Network, NetworkDefinition};
+use crate::torch;
+
+/// Connects a worker of a task to the server, over a channel of its own.
+pub type Connect<'a> = &'a mut dyn FnMut(WorkerId) -> Result<Box<dyn ParamChannel>, ChannelError>;
+
+/// The trainer of one task, which runs its workers.
+#[derive(Debug)]
+pub struct TaskTrainer {
+    spec: WorkerSpec,
+    partition: Arc<Partition>,
+}
+
+impl TaskTrainer {
+    /// Creates the workers of `spec` over the rows of a partition, which other fits may share.
+    #[must_use]
+    pub fn new(spec: WorkerSpec, partition: impl Into<Arc<Partition>>) -> Self {
+        Self { spec, partition: partition.into() }
+    }
+
+    /// Trains from the server's position to the last epoch, on the calling thread.
+    ///
+    /// # Errors
+    /// [`TrainError::InvalidSpec`], [`TrainError::Layer`] or [`TrainError::Strategy`] if the specification does not
+    /// fit; [`TrainError::Data`] for a value that does not fit the network; [`TrainError::Diverged`] if the loss, a
+    /// parameter or a buffer is NaN or infinite; [`TrainError::Channel`] if the channel fails;
+    /// [`TrainError::Cancelled`]. A retry would fail with the first of these again, so they fail the whole fit.
+    pub fn run(&self, connect: Connect<'_>, cancel: &CancelFlag) -> Result<TaskReport, TrainError> {
+        torch::set_threads(self.spec.threads);
+        let _flush = FlushDenormals::new();
+        let mut workers = Vec::new();
+        let result = self.train(connect, cancel, &mut workers);
+        if let Err(error) = &result {
+            self.report_to_driver(error, connect, workers.first_mut());
+        }
+        result
+    }
+
+    fn train(
+        &self,
+        connect: Connect<'_>,
+        cancel: &CancelFlag,
+        workers: &mut Vec<Worker>,
+    ) -> Result<TaskReport, TrainError> {
+        let mut clock = Clock::start();
+        let mut training = Training::new(&self.spec, &self.partition, cancel)?;
+        for index in 0..self.spec.workers_in_task {
+            let id = WorkerId { partition: self.spec.partition, index };
+            let worker = training.worker(id, connect(id)?)?;
+            workers.push(worker);
+        }
+        clock.computed();
+        for worker in workers.iter_mut() {
+            let own = training.own_weights(worker)?;
+            worker.begin(self.spec.epochs, &mut training.scratch, own)?;
+        }
+        clock.waited();
+        while workers.iter().any(|worker| worker.phase != WorkerPhase::Finished) {
+            for index in 0..workers.len() {
+                if workers[index].phase == WorkerPhase::Training {
+                    training.window(workers, index, &mut clock)?;
+                    training.after_window(workers, index, &mut clock)?;
+                }
+            }
+            for index in 0..workers.len() {
+                if workers[index].phase == WorkerPhase::InRound {
+                    training.close_round(&mut workers[index], &mut clock)?;
+                    training.after_window(workers, index, &mut clock)?;
+                }
+            }
+            training.evaluate_waiting(workers, &mut clock)?;
+        }
+        Ok(TaskReport {
+            partition: self.spec.partition,
+            attempt: self.spec.attempt,
+            workers: workers.iter().map(|worker| worker.report.clone()).collect(),
+            learning: training.learning(workers),
+            seconds: clock.seconds(),
+        })
+    }
+
+    /// Reports an error to the driver that a retry would meet again.
+    fn report_to_driver(
+        &self,
+        error: &TrainError,
+        connect: Connect<'_>,
+        worker: Option<&mut Worker>,
+    ) {
+        if !matches!(
+            error.code(),
+            ErrorCode::InvalidSpec | ErrorCode::InvalidData | ErrorCode::Diverged
+        ) {
+            return;
+        }
+        let message = error.to_string();
+        let reported = match worker.and_then(|worker| worker.exchange.wait_idle().ok()) {
+            Some((channel, _)) => channel.abort(error.code(), &message),
+            None => connect(WorkerId { partition: self.spec.partition, index: 0 })
+                .and_then(|mut channel| channel.abort(error.code(), &message)),
+        };
+        if let Err(failure) = reported {
+            // The task fails with its own error in any case, which Spark reports to the driver.
+            tracing::warn!(%failure, "cannot report the failure of the fit to the driver");
+        }
+    }
+}
+
+/// The state that the workers of a task share.
+struct Training<'a> {
+    spec: &'a WorkerSpec,
+    partition: &'a Partition,
+    cancel: &'a CancelFlag,
+    definition: Box<dyn NetworkDefinition>,
+    strategy: Box<dyn Strategy>,
+    loss: Loss,
+    network: Box<dyn Network>,
+    gradient: Gradient,
+    zero_gradients: ZeroGradients,
+    filler: BatchFiller,
+    batch: Batch,
+    scratch: Scratch,
+    /// The evaluation at the end of an epoch, if anything depends on it.
+    evaluator: Option<Evaluator>,
+}
+
+impl<'a> Training<'a> {
+    fn new(
+        spec: &'a WorkerSpec,
+        partition: &'a Partition,
+        cancel: &'a CancelFlag,
+    ) -> Result<Self, TrainError> {
+        for (name, value) in [
+            ("batchSize", spec.batch_size as u64),
+            ("epochs", u64::from(spec.epochs)),
+            ("workersInTask", u64::from(spec.workers_in_task)),
+        ] {
+            if value == 0 {
+                return Err(TrainError::InvalidSpec(format!("{name} must be at least 1")));
+            }
+        }
+        let strategy = strategy::resolve(&spec.strategy, Some(&spec.optimizer))?;
+        let definition = define_over(&spec.network, &spec.data)?;
+        let layout = definition.layout();
+        let controls = &spec.controls;
+        controls.check(&spec.data, spec.network.outputs())?;
+        let loss = Loss::resolve(&spec.losses, &definition.inspect(), &spec.data.labels)?
+            .with_classes(&spec.losses, &controls.class_weights, controls.label_smoothing)?;
+        // A mini-batch never has more rows than the partition.
+        let capacity = spec.batch_size.min(partition.rows_to_train()).max(1);
+        let batch = Batch::new(&*definition, &loss, spec.data.weight.is_some(), capacity)?;
+        let buffers = Buffers {
+            floats: vec![0.0; layout.len_of(BufferKind::FloatBuffer)],
+            integers: vec![0; layout.len_of(BufferKind::IntegerBuffer)],
+        };
+        Ok(Self {
+            spec,
+            partition,
+            cancel,
+            strategy,
+            filler: BatchFiller::new(&*definition, &spec.data, &loss)?,
+            scratch: Scratch::new(layout, &buffers),
+            network: definition.network()?,
+            gradient: Gradient::new(&*definition)?,
+            zero_gradients: ZeroGradients::new(layout),
+            evaluator: Evaluator::new(spec, &*definition, &loss, partition.rows())?,
+            loss,
+            batch,
+            definition,
+        })
+    }
+
+    fn layout(&self) -> &ParamLayout {
+        self.definition.layout()
+    }
+
+    /// Trains one window of a worker and commits it.
+    fn window(
+        &mut self,
+        workers: &mut [Worker],
+        index: usize,
+        clock: &mut Clock,
+    ) -> Result<(), TrainError> {
+        workers[index].begin_window(&mut self.scratch)?;
+        clock.waited();
+        if workers[index].phase != WorkerPhase::Training {
+            return Ok(());
+        }
+        let start = workers[index].position;
+        let batches = workers[index].batches;
+        let end = match self.strategy.commit_schedule() {
+            CommitSchedule::Window(window) | CommitSchedule::Round(window) => {
+                start.batch.saturating_add(window.get()).min(batches)
+            }
+            CommitSchedule::Save => batches,
+        };
+        let mut window =
+            TrainedWindow { span: Span { start, batches: 0, rows: 0 }, tally: Tally::default() };
+        for batch in start.batch..end {
+            if self.cancel.is_cancelled() {
+                return Err(TrainError::Cancelled);
+            }
+            let (rows, tally) = self.step(&mut workers[index], batch, clock)?;
+            window.span.batches += 1;
+            window.span.rows += rows;
+            window.tally.add(tally);
+            let answer = heartbeat_all(workers, index, &window)?;
+            clock.waited();
+            workers[index].note_reductions(answer);
+            if answer.stop
+                || (answer.evaluation && self.evaluate_assigned(workers, index, clock)?)
+            {
+                return self.close(&mut workers[index], window, clock, true);
+            }
+        }
+        self.close(&mut workers[index], window, clock, false)
+    }
+
+    /// Evaluates held-out rows if an epoch has ended.
+    fn after_window(
+        &mut self,
+        workers: &mut [Worker],
+        index: usize,
+        clock: &mut Clock,
+    ) -> Result<(), TrainError> {
+        let worker = &workers[index];
+        let ended = worker.position.batch == 0 && worker.phase == WorkerPhase::Training;
+        if ended && self.evaluate_assigned(workers, index, clock)? {
+            workers[index].stop()?;
+        }
+        Ok(())
+    }
+
+    fn close(
+        &mut self,
+        worker: &mut Worker,
+        window: TrainedWindow,
+        clock: &mut Clock,
+        stop: bool,
+    ) -> Result<(), TrainError> {
+        let last = window.span.start.batch + window.span.batches - 1;
+        worker.check_finite(self.layout(), last)?;
+        clock.computed();
+        let fit = FitOptions { strategy: &*self.strategy, epochs: self.spec.epochs };
+        worker.close(window, fit, &mut self.scratch)?;
+        if stop && worker.phase == WorkerPhase::Training {
+            worker.stop()?;
+        }
+        clock.waited();
+        Ok(())
+    }
+
+    /// Waits until the round of a worker is closed.
+    fn close_round(&mut self, worker: &mut Worker, clock: &mut Clock) -> Result<(), TrainError> {
+        let fit = FitOptions { strategy: &*self.strategy, epochs: self.spec.epochs };
+        worker.close_round(fit, &mut self.scratch)?;
+        clock.waited();
+        Ok(())
+    }
+
+    /// Trains one mini-batch; returns its number of rows and their losses.
+    fn step(
+        &mut self,
+        worker: &mut Worker,
+        batch: u32,
+        clock: &mut Clock,
+    ) -> Result<(u64, Tally), TrainError> {
+        let size = self.spec.batch_size;
+        let order = worker.order(self.spec.seed, self.spec.shuffle);
+        let first = batch as usize * size;
+        let rows = &order[first..order.len().min(first.saturating_add(size))];
+        self.filler.fill(&mut self.batch, self.partition, rows)?;
+        clock.gathered();
+        let trained = rows.len() as u64;
+        worker.rule.look_ahead(worker.replica.parameters_mut());
+        worker.replica.seed(self.seed_of(worker.id, worker.position.epoch, batch));
+        let tally = self.network.forward_backward(
+            &mut worker.replica,
+            &self.batch,
+            &self.loss,
+            &mut self.gradient,
+        )?;
+        if !tally.loss.is_finite() {
+            return Err(worker.diverged("the loss", tally.loss, batch));
+        }
+        self.zero_gradients.update(self.definition.layout(), &self.gradient);
+        if !self.strategy.steps_on_server() {
+            clip(&self.spec.controls.clipping, self.gradient.flat_mut());
+            worker.optimizer.set_learning_rate(self.rate(worker, batch));
+        }
+        let Worker { rule, replica, optimizer, .. } = worker;
+        rule.step(replica.parameters_mut(), self.gradient.flat(), &mut **optimizer);
+        worker.report.batches += 1;
+        worker.report.rows_trained += trained;
+        clock.computed();
+        Ok((trained, tally))
+    }
+
+    /// The learning rate of a mini-batch.
+    fn rate(&self, worker: &Worker, batch: u32) -> f64 {
+        let WorkerSpec { controls, optimizer, .. } = self.spec;
+        let Worker { position, batches, reductions, .. } = *worker;
+        let step = TrainingStep { epoch: position.epoch, batch, batches, reductions };
+        let base = optimizer.learning_rate();
+        learning_rate(&controls.schedule, controls.warmup.as_ref(), base, step)
+    }
+
+    /// Returns the seed of a mini-batch's dropout: a retry of the mini-batch draws the same masks.
+    fn seed_of(&self, worker: WorkerId, epoch: u32, batch: u32) -> u64 {
+        let mut place = [0_u8; 16];
+        for (bytes, number) in
+            place.chunks_exact_mut(4).zip([worker.partition, worker.index, epoch, batch])
+        {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        xxh3_64_with_seed(&place, self.spec.seed)
+    }
+}
+
+/// Renews the leases of all workers of the task while one of them trains; returns the answer to that one.
+fn heartbeat_all(
+    workers: &mut [Worker],
+    index: usize,
+    window: &TrainedWindow,
+) -> Result<Answer, TrainError> {
+    let mut answer = Answer::default();
+    for (other, worker) in workers.iter_mut().enumerate() {
+        if other == index {
+            let start = window.span.start;
+            let next = Position { epoch: start.epoch, batch: start.batch + window.span.batches };
+            if let Some(channel) = worker.exchange.try_idle()? {
+                answer = channel.heartbeat(next, window.span.rows, window.tally)?;
+            }
+        } else if worker.phase != WorkerPhase::Finished {
+            let position = worker.position;
+            if let Some(channel) = worker.exchange.try_idle()? {
+                channel.heartbeat(position, 0, Tally::default())?;
+            }
+        }
+    }
+    Ok(answer)
+}
+
+/// Renews the leases of all workers of the task.
+fn renew_leases(workers: &mut [Worker]) -> Result<(), TrainError> {
+    for worker in workers.iter_mut().filter(|worker| worker.phase != WorkerPhase::Finished) {
+        let position = worker.position;
+        if let Some(channel) = worker.exchange.try_idle()? {
+            channel.heartbeat(position, 0, Tally::default())?;
+        }
+    }
+    Ok(())
+}
