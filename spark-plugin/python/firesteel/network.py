@@ -28,6 +28,9 @@ class BaseNetwork(ABC):
     """A network that an estimator trains. Networks are immutable and compare by content."""
 
     FORMAT: ClassVar[str]
+    SCRIPTED: ClassVar[bool] = False
+    """True for a network whose module is TorchScript."""
+
     _kinds: ClassVar[dict[str, type[BaseNetwork]]] = {}
 
     def __init_subclass__(cls) -> None:

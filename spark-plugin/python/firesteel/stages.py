@@ -87,7 +87,8 @@ class NetworkEstimation(
         else:
             # A stage of a search's Pipeline: if this candidate diverges, the others go on.
             self._transfer_params_to_java()
-            java_model = self._java_obj.fitCandidate(dataset._jdf)
+            estimator: Any = self._java_obj
+            java_model = estimator.fitCandidate(dataset._jdf)
             model = self._copyValues(self._create_model(java_model))
         issue(model.summary.warnings)
         return model

@@ -6,7 +6,7 @@ import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from numpy.typing import NDArray
 
@@ -19,9 +19,11 @@ except ImportError as error:
     ) from error
 
 from firesteel import torch_graph
-from firesteel.network import BaseNetwork, Network
 from firesteel.torch_branches import asks_for_kernels, inline_static_branches
-from firesteel.torchscript import TorchScriptNetwork
+
+if TYPE_CHECKING:
+    from firesteel.network import BaseNetwork, Network
+    from firesteel.torchscript import TorchScriptNetwork
 
 _TYPES = {"float32": torch.float32, "int64": torch.int64}
 
@@ -43,7 +45,7 @@ def to_module(
         As there; if the shape of an input is unknown; if `logits` or `scale` are given for a
         TorchScript module, which is used unchanged.
     """
-    if isinstance(network, TorchScriptNetwork):
+    if _is_scripted(network):
         if logits or scale != 1.0:
             raise ValueError(
                 "logits and scale do not apply to a TorchScript module, only to networks of layers"
@@ -58,6 +60,10 @@ def to_module(
     )
 
 
+def _is_scripted(network: BaseNetwork) -> TypeGuard[TorchScriptNetwork]:
+    return network.SCRIPTED
+
+
 def example_inputs(network: BaseNetwork, shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
     """Creates two rows of zeros for each input: ``float32``, or ``int64`` for token ids.
 
@@ -66,7 +72,7 @@ def example_inputs(network: BaseNetwork, shapes: Mapping[str, Sequence[int]]) ->
     ValueError
         If the shape of an input is unknown; the error names the input.
     """
-    if isinstance(network, TorchScriptNetwork):
+    if _is_scripted(network):
         types = {name: _TYPES[kind] for name, kind in network.input_types.items()}
     else:
         tokens = torch_graph.token_inputs(cast("Network", network))

@@ -32,6 +32,7 @@ class TorchScriptNetwork(BaseNetwork):
         As in :class:`Network`. Without `weights` training starts from those of the archive.
     """
 
+    SCRIPTED = True
     FORMAT = "firesteel.torchscript/1"
 
     def __init__(
