@@ -1,8 +1,9 @@
 package firesteel.classification
 
 import firesteel.data.{LabelColumn, LabelKind}
+import firesteel.fit.Target
+import firesteel.network.{Inspection, OutputInspection}
 import firesteel.params.Losses
-import firesteel.train.{Inspection, OutputInspection, Target}
 import org.apache.spark.ml.attribute.{Attribute, BinaryAttribute, NominalAttribute}
 import org.apache.spark.sql.types.StructField
 import org.json4s.JsonAST.{JObject, JString}

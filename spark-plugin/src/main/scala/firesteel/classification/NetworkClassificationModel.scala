@@ -1,10 +1,10 @@
 package firesteel.classification
 
 import firesteel.data.ColumnResolver
+import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, TrainedModel}
+import firesteel.network.OutputInspection
 import firesteel.params.{LossParams, TrainingParams}
-import firesteel.persistence.{ModelReader, ModelWriter}
 import firesteel.prediction.{OutputColumn, OutputKind}
-import firesteel.train.{FittedNetwork, OutputInspection, TrainedModel}
 import org.apache.spark.ml.classification.ProbabilisticClassificationModel
 import org.apache.spark.ml.linalg.{DenseVector, Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap

@@ -1,9 +1,9 @@
 package firesteel.classification
 
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
+import firesteel.fit.{FitData, Preparation, SingleEstimation}
+import firesteel.model.EstimatorReader
 import firesteel.params.{LossSetter, NetworkSetter, TrainingSetters}
-import firesteel.persistence.EstimatorReader
-import firesteel.train.{FitData, Preparation, SingleEstimation}
 import org.apache.spark.ml.classification.ProbabilisticClassifier
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap

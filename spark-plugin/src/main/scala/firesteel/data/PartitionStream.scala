@@ -1,6 +1,6 @@
 package firesteel.data
 
-import firesteel.bridge.InternalException
+import firesteel.util.Resources
 import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.ipc.ArrowReader
@@ -41,15 +41,15 @@ private[data] final class TaskStream(
   override def feed(consume: Long => Unit): Unit = {
     require(!fed, "a stream can be fed only once")
     fed = true
-    Closing(SqlPrivate.allocator(s"firesteel-$partition-${context.taskAttemptId()}")) { allocator =>
+    Resources.use(SqlPrivate.allocator(s"firesteel-$partition-${context.taskAttemptId()}")) { allocator =>
       val filler = new BatchFiller(allocator, plan, source, partition, limits)
       val reader = new PullReader(allocator, filler, batches, context)
-      Closing(reader)(_ => pull(allocator, reader, consume))
+      Resources.use(reader)(_ => pull(allocator, reader, consume))
     }
   }
 
   private def pull(allocator: BufferAllocator, reader: PullReader, consume: Long => Unit): Unit =
-    Closing(ArrowArrayStream.allocateNew(allocator)) { struct =>
+    Resources.use(ArrowArrayStream.allocateNew(allocator)) { struct =>
       Data.exportArrayStream(allocator, reader, struct)
       try consume(struct.memoryAddress)
       catch {
@@ -101,46 +101,4 @@ private final class PullReader(
   override protected def readSchema(): Schema = filler.schema
 
   override protected def closeReadSource(): Unit = filler.close()
-}
-
-/** Closes what a block used; a failure to close never hides why the block failed. */
-private[firesteel] object Closing {
-
-  /** Opens something for each item, in order, for as long as the block runs; closes in the reverse order. */
-  def all[I, A <: AutoCloseable, R](items: Seq[I])(open: I => A)(block: Seq[A] => R): R =
-    items match {
-      case first +: rest =>
-        Closing(open(first))(opened => all(rest)(open)(others => block(opened +: others)))
-      case _ => block(Nil)
-    }
-
-  def apply[A <: AutoCloseable, R](resource: A)(block: A => R): R = {
-    val result =
-      try block(resource)
-      catch {
-        case error: Throwable =>
-          try resource.close()
-          catch { case second: Throwable => if (second ne error) error.addSuppressed(second) }
-          throw error
-      }
-    resource match {
-      case allocator: BufferAllocator => closeEmpty(allocator)
-      case other => other.close()
-    }
-    result
-  }
-
-  private def closeEmpty(allocator: BufferAllocator): Unit = {
-    val left = allocator.getAllocatedMemory
-    val name = allocator.getName
-    try allocator.close()
-    catch {
-      case leak: IllegalStateException =>
-        val error = new InternalException(
-          s"$left bytes of Arrow memory were not given back to $name"
-        )
-        error.addSuppressed(leak)
-        throw error
-    }
-  }
 }

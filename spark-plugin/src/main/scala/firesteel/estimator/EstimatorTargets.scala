@@ -1,8 +1,8 @@
 package firesteel.estimator
 
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
+import firesteel.network.OutputInspection
 import firesteel.params.Losses
-import firesteel.train.OutputInspection
 import org.apache.spark.sql.types.StructType
 
 /** What an output learns from a label.

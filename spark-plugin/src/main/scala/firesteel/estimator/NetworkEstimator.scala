@@ -1,10 +1,10 @@
 package firesteel.estimator
 
 import firesteel.data.{ColumnResolver, InputRequest}
-import firesteel.network.Network
+import firesteel.fit.{FitData, NetworkEstimation, Preparation, Target}
+import firesteel.model.EstimatorReader
+import firesteel.network.{Inspection, Network}
 import firesteel.params.{HuberSetter, NetworkSetter, TrainingSetters}
-import firesteel.persistence.EstimatorReader
-import firesteel.train.{FitData, Inspection, NetworkEstimation, Preparation, Target}
 import org.apache.spark.ml.Estimator
 import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}

@@ -1,9 +1,8 @@
 package firesteel.estimator
 
 import firesteel.data.ColumnResolver
-import firesteel.persistence.{ModelReader, ModelWriter}
+import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, TrainedModel}
 import firesteel.prediction.{OutputColumn, OutputKind}
-import firesteel.train.{FittedNetwork, TrainedModel}
 import org.apache.spark.ml.Model
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable, MLWriter}

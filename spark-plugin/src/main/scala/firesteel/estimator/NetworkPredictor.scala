@@ -3,11 +3,11 @@ package firesteel.estimator
 import scala.jdk.CollectionConverters._
 
 import firesteel.data.{ColumnResolver, InputRequest}
-import firesteel.network.{Network, NetworkJson}
+import firesteel.network.{Inspection, Network, NetworkJson}
 import firesteel.params.InputRequests
 import firesteel.plugin.Configuration
 import firesteel.prediction.{ModelWeights, OutputColumn, OutputKind, Predictions, Predictor}
-import firesteel.train.{FitPlan, Inspection}
+import firesteel.util.Json
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions.array
@@ -70,7 +70,7 @@ object NetworkPredictor {
       "threads" -> JInt(threads)
     )
     val shared = new ModelWeights(weights.toBytes, network.module.map(_.bytes))
-    val predictor = Predictor(FitPlan.text(specification), data, shared, columns.map(_.kind))
+    val predictor = Predictor(Json.text(specification), data, shared, columns.map(_.kind))
     val predicted = Predictions.append(df, predictor, columns)
     outputs.zip(sizes).filter(_._2 == 1).foldLeft(predicted) { case (before, (name, _)) =>
       before.withColumn(name, array_to_vector(array(ColumnResolver.quoted(before, name))))

@@ -1,8 +1,9 @@
 package firesteel.prediction
 
 import firesteel.bridge.NativePredictor
-import firesteel.data.{BatchFiller, BatchLimits, Closing}
+import firesteel.data.{BatchFiller, BatchLimits}
 import firesteel.plugin.NativeSetup
+import firesteel.util.Resources
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.spark.TaskContext
 import org.apache.spark.firesteel.SparkPrivate
@@ -64,8 +65,8 @@ private[prediction] final class NativeBatches(task: PredictionTask, context: Tas
 
   override def close(): Unit = if (!closed) {
     closed = true
-    Closing(allocator) { _ =>
-      Closing(filler) { _ =>
+    Resources.use(allocator) { _ =>
+      Resources.use(filler) { _ =>
         predictor.foreach(_.close())
         release()
       }

@@ -1,13 +1,14 @@
 package firesteel.prediction
 
+import scala.jdk.CollectionConverters._
+
 import firesteel.bridge.NativePredictor
-import firesteel.data.{BatchFiller, Closing}
+import firesteel.data.BatchFiller
+import firesteel.util.Resources
 import org.apache.arrow.c.{ArrowArray, ArrowSchema, Data}
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.complex.FixedSizeListVector
 import org.apache.arrow.vector.{Float8Vector, VectorLoader, VectorSchemaRoot}
-
-import scala.jdk.CollectionConverters._
 
 /** The outputs of one batch, in the order of the task's outputs. Valid until the next batch.
   *
@@ -42,10 +43,10 @@ private[prediction] object NativeCall {
 
   /** Predicts the rows of the batch that the filler has; the caller owns the outputs. */
   def apply(native: NativePredictor, filler: BatchFiller, allocator: BufferAllocator): Outputs =
-    Closing(ArrowArray.allocateNew(allocator)) { inArray =>
-      Closing(ArrowSchema.allocateNew(allocator)) { inSchema =>
-        Closing(ArrowArray.allocateNew(allocator)) { outArray =>
-          Closing(ArrowSchema.allocateNew(allocator)) { outSchema =>
+    Resources.use(ArrowArray.allocateNew(allocator)) { inArray =>
+      Resources.use(ArrowSchema.allocateNew(allocator)) { inSchema =>
+        Resources.use(ArrowArray.allocateNew(allocator)) { outArray =>
+          Resources.use(ArrowSchema.allocateNew(allocator)) { outSchema =>
             try {
               write(filler, allocator, inArray, inSchema)
               native.run(
@@ -71,8 +72,8 @@ private[prediction] object NativeCall {
       array: ArrowArray,
       schema: ArrowSchema
   ): Unit =
-    Closing(VectorSchemaRoot.create(filler.schema, allocator)) { root =>
-      Closing(filler.finish())(new VectorLoader(root).load(_))
+    Resources.use(VectorSchemaRoot.create(filler.schema, allocator)) { root =>
+      Resources.use(filler.finish())(new VectorLoader(root).load(_))
       Data.exportVectorSchemaRoot(allocator, root, null, array, schema)
     }
 }

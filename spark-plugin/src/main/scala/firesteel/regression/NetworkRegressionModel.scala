@@ -1,10 +1,9 @@
 package firesteel.regression
 
 import firesteel.data.ColumnResolver
+import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, TrainedModel}
 import firesteel.params.{HuberParams, InputRequests, LossParams, TrainingParams}
-import firesteel.persistence.{ModelReader, ModelWriter}
 import firesteel.prediction.{OutputColumn, OutputKind}
-import firesteel.train.{FittedNetwork, TrainedModel}
 import org.apache.spark.ml.linalg.{Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.param.shared.HasWeightCol

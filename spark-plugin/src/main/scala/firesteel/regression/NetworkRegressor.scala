@@ -1,9 +1,9 @@
 package firesteel.regression
 
 import firesteel.data.{LabelColumn, LabelKind}
+import firesteel.fit.{FitData, Preparation, SingleEstimation, Target}
+import firesteel.model.EstimatorReader
 import firesteel.params.{HuberSetter, LossSetter, Losses, NetworkSetter, TrainingSetters}
-import firesteel.persistence.EstimatorReader
-import firesteel.train.{FitData, Preparation, SingleEstimation, Target}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap

@@ -261,7 +261,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
 
   test("a folder that vanishes in the middle of a fit costs warnings, and no model") {
     val path = folder()
-    val warnings = LoggedWarnings.of("firesteel.train.Checkpoints") { heard =>
+    val warnings = LoggedWarnings.of("firesteel.checkpoint.Checkpoints") { heard =>
       val fit = Future(classifier(path, Epochs).fit(data))
       eventually(assert(checkpoints(path).nonEmpty))
       eventually {

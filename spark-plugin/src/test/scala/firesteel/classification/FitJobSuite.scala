@@ -2,9 +2,9 @@ package firesteel.classification
 
 import java.util.concurrent.{CountDownLatch, TimeUnit}
 
+import scala.concurrent.ExecutionContext.Implicits.global
 import scala.concurrent.duration.DurationInt
 import scala.concurrent.{Await, Future}
-import scala.concurrent.ExecutionContext.Implicits.global
 
 import firesteel.data.LocalSpark
 import org.apache.spark.scheduler.{SparkListener, SparkListenerTaskStart}
@@ -130,7 +130,7 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
     // Any job before the fit's own would wait for the slots as well, so: a known column, and one task over a scan.
     val known = spark.createDataFrame(Blobs.points(20)).selectExpr("label", "label as x")
     try {
-      val logged = LoggedWarnings.of("firesteel.train.FitJob") { heard =>
+      val logged = LoggedWarnings.of("firesteel.fit.FitJob") { heard =>
         val fit = Future(
           Blobs
             .classifier()

@@ -3,6 +3,7 @@ package firesteel.data
 import java.nio.file.Files
 
 import firesteel.bridge.{InternalException, InvalidDataException}
+import firesteel.util.Resources
 import org.apache.spark.SparkException
 import org.apache.spark.ml.linalg.Vectors
 import org.apache.spark.sql.DataFrame
@@ -280,13 +281,13 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
     givesBackMemory(assert(Pulled.rows(df, plan(df, "floats"), 2).size == rows))
     val allocator = SqlPrivate.allocator("leaking")
     val buffer = allocator.buffer(64)
-    val leak = intercept[InternalException](Closing(allocator)(_ => ()))
+    val leak = intercept[InternalException](Resources.use(allocator)(_ => ()))
     assert(leak.getMessage == "64 bytes of Arrow memory were not given back to leaking")
     buffer.close()
     val cause = new IllegalStateException("first")
     val other = SqlPrivate.allocator("leaking too")
     val kept = other.buffer(64)
-    assert(intercept[IllegalStateException](Closing(other)(_ => throw cause)) eq cause)
+    assert(intercept[IllegalStateException](Resources.use(other)(_ => throw cause)) eq cause)
     assert(cause.getSuppressed.length == 1)
     kept.close()
   }

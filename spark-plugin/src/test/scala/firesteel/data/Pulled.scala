@@ -2,6 +2,7 @@ package firesteel.data
 
 import scala.jdk.CollectionConverters._
 
+import firesteel.util.Resources
 import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.firesteel.SqlPrivate
@@ -41,8 +42,8 @@ object Pulled {
     val batches = Seq.newBuilder[Int]
     var schema = ""
     stream.feed { address =>
-      Closing(SqlPrivate.allocator("pulled")) { allocator =>
-        Closing(Data.importArrayStream(allocator, ArrowArrayStream.wrap(address))) { reader =>
+      Resources.use(SqlPrivate.allocator("pulled")) { allocator =>
+        Resources.use(Data.importArrayStream(allocator, ArrowArrayStream.wrap(address))) { reader =>
           val root = reader.getVectorSchemaRoot
           schema = root.getSchema.toString
           while (reader.loadNextBatch()) {

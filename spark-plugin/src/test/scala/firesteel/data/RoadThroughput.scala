@@ -4,6 +4,7 @@ import java.lang.management.ManagementFactory
 import java.nio.file.Files
 
 import firesteel.bridge.NativeWorker
+import firesteel.util.Resources
 import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.sql.firesteel.SqlPrivate
@@ -123,8 +124,8 @@ object RoadThroughput {
   private val pull: PartitionStream => Option[Long] = stream => {
     var rows = 0L
     stream.feed { address =>
-      Closing(SqlPrivate.allocator("consumer")) { allocator =>
-        Closing(Data.importArrayStream(allocator, ArrowArrayStream.wrap(address))) { reader =>
+      Resources.use(SqlPrivate.allocator("consumer")) { allocator =>
+        Resources.use(Data.importArrayStream(allocator, ArrowArrayStream.wrap(address))) { reader =>
           while (reader.loadNextBatch()) rows += reader.getVectorSchemaRoot.getRowCount
         }
       }
@@ -145,7 +146,7 @@ object RoadThroughput {
          |"workersInTask": 1, "threads": 1, "cacheBytes": 4000000000,
          |"spillDirectories": []}""".stripMargin
     stream => {
-      Closing(NativeWorker.open(spec))(worker => stream.feed(address => worker.load(address)))
+      Resources.use(NativeWorker.open(spec))(worker => stream.feed(address => worker.load(address)))
       None
     }
   }

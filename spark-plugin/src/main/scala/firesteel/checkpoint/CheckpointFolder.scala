@@ -1,0 +1,110 @@
+package firesteel.checkpoint
+
+import java.io.{FileNotFoundException, IOException}
+
+import firesteel.bridge.CheckpointException
+import org.apache.hadoop.fs.{FileStatus, FileSystem, Path, StreamCapabilities}
+import org.slf4j.LoggerFactory
+
+/** The files of one fit's checkpoints: `checkpoint-<number>.bin`, of which the one with the highest number counts, and
+  * `settings.json`, which says whose they are. A checkpoint is written under another name and renamed when it is whole, and the
+  * one before it is deleted afterwards, so that at any moment there is one that is whole.
+  *
+  * @param files
+  *   the file system
+  * @param path
+  *   the folder
+  */
+private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Path) {
+  import CheckpointFolder._
+
+  /** Where the lock lies. */
+  val lockFile: Path = new Path(path, "lock")
+
+  def create(settings: String): Unit = {
+    files.mkdirs(path)
+    put(new Path(path, SettingsFile), settings.getBytes(java.nio.charset.StandardCharsets.UTF_8))
+  }
+
+  /** The newest checkpoint.
+    *
+    * @throws firesteel.bridge.CheckpointException
+    *   naming the file that cannot be read
+    */
+  def latest(): Option[(Path, Array[Byte])] = checkpoints().lastOption.map { case (_, file) =>
+    try file -> get(file)
+    catch {
+      case error: IOException =>
+        val refused =
+          new CheckpointException(s"The checkpoint $file cannot be read: ${error.getMessage}")
+        refused.initCause(error)
+        throw refused
+    }
+  }
+
+  /** Writes a checkpoint and deletes those before it.
+    *
+    * @param mayFinish
+    *   asked once all is written: it does not take its place if not
+    */
+  def write(bytes: Array[Byte])(mayFinish: => Boolean): Unit = {
+    val before = checkpoints()
+    val number = before.lastOption.fold(0)(_._1) + 1
+    val file = new Path(path, f"checkpoint-$number%06d.bin")
+    val temporary = new Path(path, s".${file.getName}$Temporary")
+    put(temporary, bytes)
+    if (mayFinish) {
+      if (!files.rename(temporary, file)) {
+        throw new IOException(s"$temporary cannot be renamed to ${file.getName}")
+      }
+      before.foreach { case (_, old) => files.delete(old, false) }
+    } else {
+      files.delete(temporary, false)
+      ()
+    }
+  }
+
+  def isEmpty: Boolean = checkpoints().isEmpty
+
+  /** Deletes everything; a failure is told and nothing else, as nobody needs the folder any more. */
+  def remove(): Unit =
+    try {
+      files.delete(path, true)
+      ()
+    } catch {
+      case error: IOException =>
+        log.warn(s"The checkpoints in $path cannot be deleted: ${error.getMessage}")
+    }
+
+  /** The checkpoints with their numbers, in their order. */
+  private def checkpoints(): Seq[(Int, Path)] = {
+    val found =
+      try files.listStatus(path)
+      catch { case _: FileNotFoundException => Array.empty[FileStatus] }
+    found.toSeq
+      .map(_.getPath)
+      .flatMap(file => Name.findFirstMatchIn(file.getName).map(m => m.group(1).toInt -> file))
+      .sortBy(_._1)
+  }
+
+  private def put(file: Path, bytes: Array[Byte]): Unit = {
+    val out = files.create(file, true)
+    try {
+      out.write(bytes)
+      if (out.hasCapability(StreamCapabilities.HSYNC)) out.hsync()
+    } finally out.close()
+  }
+
+  private def get(file: Path): Array[Byte] = {
+    val in = files.open(file)
+    try in.readAllBytes()
+    finally in.close()
+  }
+}
+
+private[firesteel] object CheckpointFolder {
+  private val log = LoggerFactory.getLogger("firesteel.checkpoint.CheckpointFolder")
+  private val Name = """^checkpoint-(\d{6,9})\.bin$""".r
+  private val Temporary = ".tmp"
+  private val SettingsFile = "settings.json"
+}

@@ -1,0 +1,271 @@
+package firesteel.checkpoint
+
+import java.util.concurrent.{ExecutorService, Executors, TimeUnit}
+
+import scala.util.control.NonFatal
+
+import firesteel.bridge.{CheckpointException, NativeServer}
+import firesteel.network.{Archive, SafeTensors}
+import firesteel.summary.ServerStatus
+import org.apache.hadoop.fs.Path
+import org.apache.spark.SparkContext
+import org.json4s.DefaultFormats
+import org.json4s.jackson.JsonMethods.{parse, pretty, render}
+import org.slf4j.LoggerFactory
+
+/** Where and when a fit's checkpoints are written.
+  *
+  * @param directory
+  *   the folder that the fit's own one is made in
+  * @param seconds
+  *   the time between two
+  * @param commits
+  *   after how many updates one is written before its time
+  */
+private[firesteel] final case class CheckpointPlan(
+    directory: String,
+    seconds: Double,
+    commits: Option[Long]
+)
+
+/** What a fit has to do with checkpoints. Closing it gives back what others wait for. */
+private[firesteel] sealed trait Checkpoints extends AutoCloseable {
+
+  /** The workers of the interrupted fit that this one goes on from, if there is one. */
+  def workers: Option[Int]
+
+  /** The fit's server, at its beginning or where an interrupted fit was.
+    *
+    * @param spec
+    *   the `ServerSpec`
+    */
+  def open(spec: String): NativeServer
+
+  /** What writes checkpoints of a server while its fit runs. */
+  def writer(server: NativeServer): CheckpointWriter
+
+  /** The fit has succeeded: nothing is needed any more. */
+  def complete(): Unit
+}
+
+private[firesteel] object Checkpoints {
+
+  /** Opens the checkpoints of a fit and locks their folder, if the fit has checkpoints.
+    *
+    * @param plan
+    *   the folder and the times of the checkpoints, if the fit has some
+    * @param start
+    *   the beginning of a fit without a checkpoint
+    * @param fingerprint
+    *   the identity of the fit; computed for a fit with checkpoints only, since it reads the data
+    * @throws firesteel.bridge.CheckpointException
+    *   naming the file that is in use by another writer, damaged or foreign
+    */
+  def open(context: SparkContext, plan: Option[CheckpointPlan], start: FitStart)(
+      fingerprint: => Fingerprint
+  ): Checkpoints =
+    plan.fold[Checkpoints](new NoCheckpoints(start)) { checkpoint =>
+      val own = fingerprint
+      val path = new Path(new Path(checkpoint.directory), own.text)
+      val files = path.getFileSystem(context.hadoopConfiguration)
+      val folder = new CheckpointFolder(files, files.makeQualified(path))
+      files.mkdirs(folder.path)
+      val lock = CheckpointLock.acquire(files, folder.lockFile)
+      try {
+        folder.create(pretty(render(own.settings)))
+        new FolderCheckpoints(folder, lock, own.text, checkpoint, start)
+      } catch {
+        case error: Throwable =>
+          lock.close()
+          throw error
+      }
+    }
+}
+
+/** The beginning of a fit that does not resume a checkpoint.
+  *
+  * @param module
+  *   the archive of a TorchScript network
+  * @param weights
+  *   the initial weights; the module's own, or new ones from the seed, if not given
+  */
+private[firesteel] final case class FitStart(
+    module: Option[Archive],
+    weights: Option[SafeTensors]
+) {
+
+  /** The archive as native code takes it: null if there is none. */
+  def moduleBytes: Array[Byte] = module.map(_.bytes).orNull
+
+  /** Opens a server at the beginning of the fit. */
+  def open(spec: String): NativeServer =
+    NativeServer.open(spec, moduleBytes, weights.map(_.bytes).orNull)
+}
+
+private final class NoCheckpoints(start: FitStart) extends Checkpoints {
+  override def workers: Option[Int] = None
+  override def open(spec: String): NativeServer = start.open(spec)
+  override def writer(server: NativeServer): CheckpointWriter = NoWriter
+  override def complete(): Unit = ()
+  override def close(): Unit = ()
+}
+
+private final class FolderCheckpoints(
+    folder: CheckpointFolder,
+    lock: CheckpointLock,
+    fingerprint: String,
+    plan: CheckpointPlan,
+    start: FitStart
+) extends Checkpoints {
+  import FolderCheckpoints._
+
+  private var completed = false
+
+  /** The checkpoint that was found, until the server has it. */
+  private var found: Option[FoundCheckpoint] = folder.latest().map { case (file, bytes) =>
+    naming(file)(read(file, bytes))
+  }
+
+  override val workers: Option[Int] = found.map(_.status.workers)
+
+  override def open(spec: String): NativeServer = found match {
+    case None =>
+      log.info(s"Checkpoints are written to ${folder.path}, which has none of this fit yet")
+      start.open(spec)
+    case Some(FoundCheckpoint(file, bytes, status)) =>
+      found = None
+      log.info(s"The fit goes on from $file: ${status.rowsTrained} rows have been trained")
+      naming(file)(NativeServer.resume(spec, start.moduleBytes, bytes))
+  }
+
+  private def read(file: Path, bytes: Array[Byte]): FoundCheckpoint = {
+    val status = parse(NativeServer.checkpointStatus(bytes)).extract[CheckpointStatus]
+    if (status.fingerprint != fingerprint) {
+      throw new CheckpointException(
+        s"it is of another fit, whose fingerprint is ${status.fingerprint}"
+      )
+    }
+    FoundCheckpoint(file, bytes, status)
+  }
+
+  override def writer(server: NativeServer): CheckpointWriter =
+    new FolderWriter(server, folder, lock, fingerprint, plan)
+
+  override def complete(): Unit = completed = true
+
+  override def close(): Unit =
+    try {
+      lock.stop()
+      if (lock.held && (completed || folder.isEmpty)) folder.remove()
+    } finally lock.close()
+}
+
+private object FolderCheckpoints {
+
+  /** Names the file in what is wrong with a checkpoint. */
+  private def naming[R](file: Path)(use: => R): R =
+    try use
+    catch {
+      case error: CheckpointException =>
+        val refused = new CheckpointException(
+          s"The checkpoint $file is no use: ${error.getMessage}; delete it to train from the beginning"
+        )
+        refused.initCause(error)
+        throw refused
+    }
+
+  private val log = LoggerFactory.getLogger("firesteel.checkpoint.Checkpoints")
+  private implicit val formats: DefaultFormats.type = DefaultFormats
+}
+
+/** What a checkpoint says of itself; the fields are those of the native library's JSON. */
+private[firesteel] final case class CheckpointStatus(
+    fingerprint: String,
+    version: Long,
+    epoch: Int,
+    rowsTrained: Long,
+    workers: Int
+)
+
+/** A checkpoint with the file that it was read from. */
+private final case class FoundCheckpoint(file: Path, bytes: Array[Byte], status: CheckpointStatus)
+
+/** Writes checkpoints when they are due. */
+private[firesteel] sealed trait CheckpointWriter extends AutoCloseable {
+
+  /** Takes the newest state of the fit. Does not wait for anything. */
+  def update(status: ServerStatus): Unit
+}
+
+private object NoWriter extends CheckpointWriter {
+  override def update(status: ServerStatus): Unit = ()
+  override def close(): Unit = ()
+}
+
+/** Writes on a thread of its own: a slow file system must not hold up who watches the fit. A checkpoint that fails is
+  * told and costs nothing else.
+  */
+private final class FolderWriter(
+    server: NativeServer,
+    folder: CheckpointFolder,
+    lock: CheckpointLock,
+    fingerprint: String,
+    plan: CheckpointPlan
+) extends CheckpointWriter {
+  import FolderWriter._
+
+  private val executor: ExecutorService =
+    Executors.newSingleThreadExecutor(CheckpointLock.thread("firesteel-checkpoint")(_))
+  private var since = System.nanoTime()
+  private var commits = -1L
+  @volatile private var writing = false
+
+  /** A checkpoint that is written too late must not appear: the fit may have succeeded. */
+  @volatile private var givenUp = false
+
+  override def update(status: ServerStatus): Unit = {
+    if (commits < 0) commits = status.commits
+    if (!writing && status.failure.isEmpty && isDue(status)) {
+      since = System.nanoTime()
+      commits = status.commits
+      writing = true
+      executor.execute(() =>
+        try write()
+        finally writing = false
+      )
+    }
+  }
+
+  private def isDue(status: ServerStatus): Boolean = {
+    val news = status.commits - commits
+    val seconds = (System.nanoTime() - since).toDouble / 1e9
+    news > 0 && (seconds >= plan.seconds || plan.commits.exists(news >= _))
+  }
+
+  private def write(): Unit =
+    try
+      if (lock.held) folder.write(server.checkpoint(fingerprint))(lock.held && !givenUp)
+    catch {
+      case NonFatal(error) =>
+        log.warn(s"A checkpoint could not be written to ${folder.path}; the fit goes on", error)
+    }
+
+  /** Waits for a checkpoint that is being written. */
+  override def close(): Unit = {
+    executor.shutdown()
+    val interrupted = Thread.interrupted()
+    try
+      if (!executor.awaitTermination(EndSeconds, TimeUnit.SECONDS)) {
+        givenUp = true
+        log.warn(s"A checkpoint is still being written to ${folder.path} and is given up")
+        executor.shutdownNow()
+        ()
+      }
+    finally if (interrupted) Thread.currentThread().interrupt()
+  }
+}
+
+private object FolderWriter {
+  private val log = LoggerFactory.getLogger("firesteel.checkpoint.Checkpoints")
+  private val EndSeconds = 60L
+}

@@ -1,0 +1,74 @@
+package firesteel.cluster
+
+import scala.collection.mutable
+
+import org.slf4j.LoggerFactory
+
+/** Which fits of an application hold its slots, so that those with rounds do not wait for each other.
+  *
+  * All workers of a strategy with rounds must run at the same time: two such fits that each got half of the slots would wait
+  * until they fail. So one starts only when the fits before it leave as many slots free as it has tasks, and while one runs,
+  * others start only beside it. Asynchronous fits among themselves share slots as any Spark jobs do. Who comes first is
+  * served first.
+  */
+private[firesteel] final class FitSlots {
+  import FitSlots._
+
+  private val waiting = mutable.Queue.empty[Holder]
+  private val running = mutable.Set.empty[Holder]
+
+  /** Runs a fit when it may hold its slots.
+    *
+    * @param tasks
+    *   the tasks of the fit
+    * @param slots
+    *   the slots of the application
+    * @param inRounds
+    *   whether its strategy has rounds
+    * @throws java.lang.InterruptedException
+    *   when the thread is interrupted while it waits
+    */
+  def during[R](tasks: Int, slots: Int, inRounds: Boolean)(fit: => R): R = {
+    val holder = new Holder(tasks, inRounds)
+    enter(holder, slots)
+    try fit
+    finally leave(holder)
+  }
+
+  private def enter(holder: Holder, slots: Int): Unit = synchronized {
+    waiting += holder
+    try {
+      if (!admits(holder, slots)) {
+        log.info(
+          s"The fit waits for ${holder.tasks} of $slots slots: ${running.size} fits of this application run, and workers of " +
+            "a strategy with rounds must all run at the same time"
+        )
+      }
+      while (!admits(holder, slots)) wait()
+      val _ = running += holder
+    } finally {
+      waiting -= holder
+      notifyAll()
+    }
+  }
+
+  private def admits(holder: Holder, slots: Int): Boolean =
+    waiting.head == holder && {
+      val shared = !holder.inRounds && !running.exists(_.inRounds)
+      running.isEmpty || shared || slots - running.toSeq.map(_.tasks).sum >= holder.tasks
+    }
+
+  private def leave(holder: Holder): Unit = synchronized {
+    running -= holder
+    notifyAll()
+  }
+}
+
+private[firesteel] object FitSlots {
+  private val log = LoggerFactory.getLogger("firesteel.cluster.FitSlots")
+
+  /** Those of this JVM, which has one running SparkContext. */
+  val here: FitSlots = new FitSlots
+
+  private final class Holder(val tasks: Int, val inRounds: Boolean)
+}

@@ -1,0 +1,114 @@
+package firesteel.fit
+
+import firesteel.bridge.NativeRuntime
+import firesteel.checkpoint.Fingerprint
+import firesteel.data.{DataPlan, DataRoad, PartitionStream, SpreadRows}
+import firesteel.plugin.NativeSetup
+import org.apache.spark.SparkConf
+import org.apache.spark.sql.DataFrame
+import org.json4s.JsonAST.{JInt, JNothing, JObject, JString, JValue}
+import org.json4s.JsonDSL._
+import org.json4s.jackson.JsonMethods.parse
+
+/** Builds the fingerprints of fits. */
+private[firesteel] object FitFingerprint {
+
+  /** The fields of the documents that describe one run and do not change its result. */
+  private val NotFingerprinted = Set(
+    "fit",
+    "bindAddress",
+    "host",
+    "port",
+    "portMaxRetries",
+    "secret",
+    "leaseMillis",
+    "startTimeoutMillis",
+    "timeoutMillis",
+    "tls",
+    "server",
+    "tasks"
+  )
+
+  /** The fingerprint of a fit. The slots of the cluster are no part of it: where the user has not set the number of
+    * workers, which follows from them, neither is that.
+    *
+    * @param content
+    *   what it trains on
+    */
+  def of(plan: FitPlan, content: DataContent): Fingerprint =
+    Fingerprint(lasting(plan, content.conf) ~ ("content" -> content.json))
+
+  /** The settings of a fit that stay when the cluster changes. */
+  private[firesteel] def lasting(plan: FitPlan, conf: SparkConf): JObject = {
+    val all = settings(plan, plan.requestedWorkers.getOrElse(1), conf)
+    if (plan.requestedWorkers.nonEmpty) all
+    else {
+      all.transformField { case ("server", server: JObject) =>
+        "server" -> JObject(server.obj.filterNot(_._1 == "workers"))
+      } match {
+        case settings: JObject => settings
+        case _ => all
+      }
+    }
+  }
+
+  /** The settings of a fit, without its data. */
+  def settings(plan: FitPlan, workers: Int, conf: SparkConf): JObject = {
+    val identity = FitIdentity.random()
+    JObject(
+      "server" -> lasting(plan.server(identity, workers, conf, Nil)),
+      "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil)),
+      "spreadRows" -> JString(plan.data.spread.name),
+      "asked" -> plan.asked,
+      "initialWeights" -> plan.initialWeights.fold[JValue](JNothing)(file => JString(file.hash))
+    )
+  }
+
+  private def lasting(document: String): JObject = parse(document) match {
+    case JObject(fields) => JObject(fields.filterNot { case (name, _) => NotFingerprinted(name) })
+    case _ => throw new IllegalStateException("a specification is not a JSON object")
+  }
+}
+
+/** What the rows of a DataFrame hold, whatever their order and their partitions.
+  *
+  * @param df
+  *   the rows, which are read in one job when they are first asked for
+  * @param data
+  *   the columns that count
+  * @param tasks
+  *   the tasks that read them, which decides which rows each worker gets
+  */
+private[firesteel] final class DataContent(df: DataFrame, data: DataPlan, val tasks: Int) {
+
+  def conf: SparkConf = df.sparkSession.sparkContext.getConf
+
+  /** The number of rows and a hash of them. */
+  lazy val json: JObject = {
+    // Which task reads a row is nothing to a digest.
+    val asTheyLie = data.copy(spread = SpreadRows.Never)
+    val digests =
+      try DataRoad.runTasks(df, asTheyLie, tasks)(new DigestTask(data.toJson)).rdd.collect()
+      catch { case error: Throwable => throw FitJob.typed(error) }
+    def total(field: String): BigInt =
+      digests.map(text => parse(text) \ field).collect { case JInt(value) => value }.sum
+    JObject("rows" -> JInt(total("rows")), "hash" -> JInt(total("content").mod(BigInt(2).pow(64))))
+  }
+}
+
+/** What a task does to tell what its rows hold.
+  *
+  * @param data
+  *   the `DataSpec`
+  */
+private[firesteel] final class DigestTask(data: String)
+    extends (PartitionStream => String)
+    with Serializable {
+
+  override def apply(stream: PartitionStream): String = {
+    NativeSetup.ensureLoaded()
+    var digest = ""
+    stream.feed(address => digest = NativeRuntime.digest(data, address))
+    digest
+  }
+}

@@ -1,0 +1,175 @@
+package firesteel.fit
+
+import firesteel.bridge.NativeMemoryException
+import firesteel.cluster.Machine
+import firesteel.plugin.{Configuration, MemoryOverhead}
+import org.apache.spark.SparkConf
+
+/** What fits that train at the same time need, against what the driver and the executors have, before anything is trained.
+  *
+  * @param conf
+  *   the configuration of the application
+  * @param slotsOfExecutor
+  *   how many tasks an executor runs at once
+  * @param machine
+  *   the driver's
+  */
+private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, machine: Machine) {
+  import FitLimits._
+
+  private val master = conf.get("spark.master", "local")
+  private val local = MemoryOverhead.isLocal(conf)
+
+  /** YARN and Kubernetes end a container that takes more than its heap and its overhead. */
+  private val enforced = master == "yarn" || master.startsWith("k8s")
+
+  /** Checks the sizes of fits that train side by side; gives what the user should know.
+    *
+    * @throws firesteel.bridge.NativeMemoryException
+    *   naming what is needed, what there is, and the settings that decide it
+    */
+  def check(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
+    fits.foreach { case (fit, needs) => checkArrays(fit, needs) }
+    if (!Configuration.MemoryCheck.get(conf)) Nil
+    else if (local) checkProcess(fits)
+    else checkDriver(fits) ++ checkExecutors(fits)
+  }
+
+  /** The bytes that the driver has for parameter servers. */
+  def onDriver: Long =
+    if (contained) math.min(machine.native, MemoryOverhead.ofDriver(conf)) else machine.native
+
+  private def contained: Boolean =
+    enforced && conf.get("spark.submit.deployMode", "client") == "cluster"
+
+  /** Weights and checkpoints cross into the JVM as one array. */
+  private def checkArrays(fit: SizedPlan, needs: Footprint): Unit = {
+    val parameters = s"${fit.plan.parameters} parameters"
+    val models = if (needs.models == 1) parameters else s"${needs.models} members of $parameters"
+    if (needs.weights > ArrayBytes) {
+      val most = math.max(1L, ArrayBytes / math.max(1L, needs.weights / needs.models))
+      val fewer =
+        if (needs.models == 1) ""
+        else s"set numWorkers to at most $most, which has as many members, or "
+      refuse(
+        fit,
+        s"the trained weights would be $models, ${needs.weights} bytes, but an array of the JVM holds at most $ArrayBytes " +
+          s"bytes (2 GiB): ${fewer}use a smaller network"
+      )
+    }
+    if (needs.weights > machine.heap) {
+      refuse(
+        fit,
+        s"the trained weights would be $models, ${needs.weights} bytes, but the heap of the driver, which they are " +
+          s"handed over in, has at most ${machine.heap} bytes: raise spark.driver.memory"
+      )
+    }
+    if (fit.plan.checkpoint.nonEmpty && needs.checkpoint > ArrayBytes) {
+      refuse(
+        fit,
+        s"a checkpoint of $models with the state of strategy and optimizer would be ${needs.checkpoint} bytes, but an array " +
+          s"of the JVM holds at most $ArrayBytes bytes (2 GiB): leave checkpointDir out, or use a smaller network"
+      )
+    }
+  }
+
+  /** The heap is a limit and not what is taken, so only what the whole machine does not hold is refused. */
+  private def checkProcess(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
+    val need = sum(fits)(server) + sum(fits)(replicas)
+    val problem =
+      s"the parameter server and the workers need about ${shown(need)} outside the Java heap, but this machine " +
+        s"has ${shown(machine.native)}: ${shown(machine.memory)} less the heap of ${shown(machine.heap)}. Lower " +
+        s"spark.driver.memory, ${fewer(fits)}, or use a smaller network"
+    told(fits, problem, refused = need > machine.memory, warned = need > machine.native)
+  }
+
+  private def checkDriver(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
+    val need = sum(fits)(server)
+    val problem =
+      s"the parameter server needs about ${shown(need)} outside the Java heap of the driver, which has " +
+        s"${shown(onDriver)}: raise spark.driver.memoryOverhead or the memory of its machine, lower spark.driver.memory, " +
+        s"set serverShards, ${fewer(fits)}, or use a smaller network"
+    val most = if (contained) MemoryOverhead.ofDriver(conf) else machine.memory
+    told(fits, problem, refused = need > most, warned = need > onDriver)
+  }
+
+  private def told(
+      fits: Seq[(SizedPlan, Footprint)],
+      problem: String,
+      refused: Boolean,
+      warned: Boolean
+  ): Seq[String] =
+    if (refused) refuse(fits.head._1, s"$problem; $SkippedBy")
+    else Seq(problem).filter(_ => warned)
+
+  private def checkExecutors(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
+    val need = sum(fits)(replicas)
+    val has = MemoryOverhead.of(conf)
+    val rows = Configuration.CacheMemory.get(conf)
+    val needs =
+      s"the workers of an executor need about ${shown(need)} outside its Java heap"
+    val overhead = s"the ${shown(has)} of spark.executor.memoryOverhead"
+    val cures =
+      s"raise spark.executor.memoryOverhead, run fewer tasks in an executor (spark.executor.cores, spark.task.cpus), or " +
+        s"${fewer(fits)}"
+    // Spark may spread the tasks over more executors than need be, so what one task does not have is refused.
+    val least = sum(fits)(replica)
+    if (least > has && enforced) {
+      refuse(
+        fits.head._1,
+        s"a task needs about ${shown(least)} outside the Java heap of its executor, more than $overhead, beyond which " +
+          s"$master ends an executor: $cures; $SkippedBy"
+      )
+    } else if (need > has && enforced) {
+      Seq(
+        s"$needs if it runs $slotsOfExecutor tasks, more than $overhead, beyond which $master ends an executor: $cures"
+      )
+    } else if (need > has) {
+      Seq(
+        s"$needs, more than $overhead: make sure that the machines have that much beside the heap of " +
+          s"${conf.get("spark.executor.memory", "1g")}, or $cures"
+      )
+    } else if (enforced && need + rows > has) {
+      Seq(
+        s"$needs, and their rows up to ${shown(rows)} (${Configuration.CacheMemory.name}), together more than $overhead, " +
+          s"beyond which $master ends an executor: $cures, or lower ${Configuration.CacheMemory.name}"
+      )
+    } else Nil
+  }
+
+  private def server(fit: SizedPlan, needs: Footprint): Long =
+    needs.onDriver(fit.plan.serverShards)
+
+  /** What one task takes. */
+  private def replica(fit: SizedPlan, needs: Footprint): Long =
+    needs.inExecutor(fit.workers, fit.tasks, slots = 1)
+
+  private def replicas(fit: SizedPlan, needs: Footprint): Long = {
+    val shard = if (fit.plan.serverShards > 1) needs.onShard(fit.plan.serverShards) else 0L
+    needs.inExecutor(fit.workers, fit.tasks, slotsOfExecutor) + shard
+  }
+}
+
+private[firesteel] object FitLimits {
+
+  /** The longest array that every JVM allows. */
+  val ArrayBytes: Long = Int.MaxValue - 8L
+
+  private val SkippedBy = s"${Configuration.MemoryCheck.name}=false skips this check"
+
+  /** How fits take less of an executor or of the driver. */
+  private def fewer(fits: Seq[(SizedPlan, Footprint)]): String =
+    if (fits.size > 1) s"lower ${Configuration.CandidatesMemory.name}"
+    else "set numWorkers to fewer workers"
+
+  private def sum(fits: Seq[(SizedPlan, Footprint)])(of: (SizedPlan, Footprint) => Long): Long =
+    fits.map { case (fit, needs) => of(fit, needs) }.sum
+
+  private def shown(bytes: Long): String =
+    if (bytes >= (10L << 30)) s"${bytes >> 30} GiB"
+    else if (bytes >= (10L << 20)) s"${bytes >> 20} MiB"
+    else s"${bytes >> 10} KiB"
+
+  private def refuse(fit: SizedPlan, problem: String): Nothing =
+    throw new NativeMemoryException(fit.plan.named(problem))
+}

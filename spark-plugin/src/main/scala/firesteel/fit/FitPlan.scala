@@ -1,0 +1,272 @@
+package firesteel.fit
+
+import java.security.SecureRandom
+import java.util.UUID
+
+import firesteel.bridge.{NativeError, NativeErrors}
+import firesteel.checkpoint.CheckpointPlan
+import firesteel.cluster.{HostAddress, ShardServer, TlsFiles}
+import firesteel.data.DataPlan
+import firesteel.network.{Archive, SafeTensors}
+import firesteel.plugin.Configuration
+import firesteel.util.Json
+import org.apache.spark.SparkConf
+import org.json4s.JsonAST.{JArray, JBool, JInt, JNothing, JObject, JString, JValue}
+
+/** One fit with every option resolved: what the server's and the workers' documents are made of.
+  *
+  * @param network
+  *   the `NetworkSpec`
+  * @param data
+  *   the columns, with the inputs' shapes
+  * @param losses
+  *   the `TermSpec` of each output
+  * @param optimizer
+  *   the `OptimizerSpec` of a fit with this many workers
+  * @param strategy
+  *   the `StrategySpec` of a fit with this many workers
+  * @param controls
+  *   the `ControlSpec`
+  * @param workers
+  *   how many workers a cluster with this many slots gets
+  * @param requestedWorkers
+  *   the workers that the user asked for, if he did
+  * @param batchSize
+  *   rows of a mini-batch of each of this many workers
+  * @param epochs
+  *   passes over the data
+  * @param seed
+  *   decides initial weights, order of rows and dropout
+  * @param shuffle
+  *   whether each epoch has a new order of rows
+  * @param showProgress
+  *   whether a progress line is drawn; by the configuration if not given
+  * @param serverShards
+  *   how many servers hold the center variable
+  * @param checkpoint
+  *   where checkpoints are written, if they are
+  * @param initialWeights
+  *   the weights that training starts from; a module's own, or new ones from the seed, if not given
+  * @param module
+  *   the archive of a network in TorchScript
+  * @param inRounds
+  *   whether the strategy has rounds of all workers
+  * @param parameters
+  *   the number of the network's trained parameters
+  * @param weightBytes
+  *   the bytes of the network's weights as they are saved
+  * @param candidate
+  *   what a user knows the fit by where it is one of several
+  * @param asked
+  *   the settings from which strategy, mini-batch and learning rate follow once the workers are known, as the user has them
+  * @param decisions
+  *   what was chosen for this many workers on this many slots, a sentence each
+  */
+private[firesteel] final case class FitPlan(
+    network: JObject,
+    data: DataPlan,
+    losses: Seq[JObject],
+    optimizer: Int => JObject,
+    strategy: Int => JObject,
+    controls: JObject,
+    workers: Int => Int,
+    requestedWorkers: Option[Int],
+    batchSize: Int => Int,
+    epochs: Int,
+    seed: Long,
+    shuffle: Boolean,
+    showProgress: Option[Boolean],
+    serverShards: Int = 1,
+    checkpoint: Option[CheckpointPlan] = None,
+    initialWeights: Option[SafeTensors] = None,
+    module: Option[Archive] = None,
+    inRounds: Boolean = false,
+    parameters: Long = 0,
+    weightBytes: Long = 0,
+    candidate: Option[String] = None,
+    asked: JObject = JObject(),
+    decisions: (Int, Int) => Seq[String] = (_, _) => Nil
+) {
+
+  /** A message of this fit, which names it where it is one of several. */
+  def named(message: String): String = candidate.fold(message)(name => s"$name: $message")
+
+  /** The archive of a network in TorchScript as native code takes it: null if there is none. */
+  def moduleBytes: Array[Byte] = module.map(_.bytes).orNull
+
+  private val unsignedSeed: JInt = JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
+
+  /** The `FootprintSpec` of a fit with this many workers. */
+  def footprint(workers: Int): String = Json.text(
+    JObject(
+      "parameters" -> JInt(parameters),
+      "weightBytes" -> JInt(weightBytes),
+      "strategy" -> strategy(workers),
+      "optimizer" -> optimizer(workers),
+      "controls" -> controls,
+      "workers" -> JInt(workers)
+    )
+  )
+
+  /** The `ServerSpec`.
+    *
+    * @param tasks
+    *   the tasks that the workers are spread over, where they are known
+    */
+  def server(
+      identity: FitIdentity,
+      workers: Int,
+      conf: SparkConf,
+      shards: Seq[ShardServer] = Nil,
+      tasks: Option[Int] = None
+  ): String = Json.text(
+    JObject(
+      "fit" -> JString(identity.fit),
+      "network" -> network,
+      "data" -> data.json,
+      "strategy" -> strategy(workers),
+      "optimizer" -> optimizer(workers),
+      "controls" -> controls,
+      "workers" -> JInt(workers),
+      "tasks" -> tasks.fold[JValue](JNothing)(JInt(_)),
+      "epochs" -> JInt(epochs),
+      "seed" -> unsignedSeed,
+      "bindAddress" -> JString(FitPlan.bindAddress(conf)),
+      "port" -> JInt(Configuration.ServerPort.get(conf)),
+      "portMaxRetries" -> JInt(conf.getInt("spark.port.maxRetries", 16)),
+      "secret" -> JString(identity.secret),
+      "leaseMillis" -> JInt(Configuration.ServerLease.get(conf)),
+      "startTimeoutMillis" -> JInt(Configuration.StartTimeout.get(conf)),
+      "tls" -> TlsFiles.server(conf),
+      "shards" -> driversShards(identity, conf, shards)
+    )
+  )
+
+  private def driversShards(
+      identity: FitIdentity,
+      conf: SparkConf,
+      shards: Seq[ShardServer]
+  ): JValue =
+    if (shards.isEmpty) JNothing
+    else
+      JObject(
+        "servers" -> JArray(shards.map(_.json).toList),
+        "driverSecret" -> JString(identity.driverSecret),
+        "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf)),
+        "tls" -> TlsFiles.driver(conf)
+      )
+
+  /** The `ShardSpec` of one shard, but for what only its executor knows: see [[firesteel.cluster.ShardTask]]. */
+  def shard(identity: FitIdentity, number: Int, workers: Int, conf: SparkConf): String =
+    Json.text(
+      JObject(
+        "fit" -> JString(identity.fit),
+        "shard" -> JInt(number),
+        "shards" -> JInt(serverShards),
+        "network" -> network,
+        "data" -> data.json,
+        "strategy" -> strategy(workers),
+        "optimizer" -> optimizer(workers),
+        "workers" -> JInt(workers),
+        "port" -> JInt(Configuration.ServerPort.get(conf)),
+        "portMaxRetries" -> JInt(conf.getInt("spark.port.maxRetries", 16)),
+        "secret" -> JString(identity.secret),
+        "driverSecret" -> JString(identity.driverSecret),
+        "silenceMillis" -> JInt(2 * Configuration.ServerTimeout.get(conf))
+      )
+    )
+
+  /** What the `WorkerSpec`s of all tasks have in common. */
+  def worker(
+      identity: FitIdentity,
+      workers: Int,
+      port: Int,
+      conf: SparkConf,
+      shards: Seq[ShardServer] = Nil
+  ): String =
+    Json.text(
+      JObject(
+        "server" -> JObject(
+          "fit" -> JString(identity.fit),
+          "host" -> JString(FitPlan.host(conf)),
+          "port" -> JInt(port),
+          "secret" -> JString(identity.secret),
+          "timeoutMillis" -> JInt(Configuration.ServerTimeout.get(conf)),
+          "tls" -> TlsFiles.worker(conf),
+          "shards" -> (if (shards.isEmpty) JNothing else JArray(shards.map(_.json).toList))
+        ),
+        "network" -> network,
+        "data" -> data.json,
+        "losses" -> JArray(losses.toList),
+        "optimizer" -> optimizer(workers),
+        "strategy" -> strategy(workers),
+        "controls" -> controls,
+        "batchSize" -> JInt(batchSize(workers)),
+        "epochs" -> JInt(epochs),
+        "seed" -> unsignedSeed,
+        "shuffle" -> JBool(shuffle),
+        "givenWeights" -> initialWeights.fold[JValue](JNothing)(_ => JBool.True)
+      )
+    )
+}
+
+private[firesteel] object FitPlan {
+
+  private def bindAddress(conf: SparkConf): String =
+    HostAddress.withoutBrackets(conf.get("spark.driver.bindAddress", host(conf)))
+
+  private def host(conf: SparkConf): String =
+    HostAddress.withoutBrackets(conf.get("spark.driver.host"))
+
+  /** A failure that names the candidate of a search whose it is, where it is one that a candidate can have. */
+  def named(candidate: String, error: Throwable): Throwable = {
+    val message = s"$candidate: ${error.getMessage}"
+    error match {
+      case native: NativeError => NativeErrors.create(native.code, message).initCause(error)
+      case _: IllegalArgumentException => new IllegalArgumentException(message, error)
+      case _ => error
+    }
+  }
+
+  /** What the `WorkerSpec` of one task has beside what is common. */
+  def ofTask(
+      partition: Int,
+      attempt: Long,
+      workers: Int,
+      threads: Int,
+      cacheBytes: Long,
+      spillDirectories: Seq[String]
+  ): JObject = JObject(
+    "partition" -> JInt(partition),
+    "attempt" -> JInt(attempt),
+    "workersInTask" -> JInt(workers),
+    "threads" -> JInt(threads),
+    "cacheBytes" -> JInt(cacheBytes),
+    "spillDirectories" -> JArray(spillDirectories.map(JString(_)).toList)
+  )
+}
+
+/** A fit's name, the secret by which its servers and its workers know each other, and the one by which its shards know the
+  * driver.
+  */
+private[firesteel] final class FitIdentity private (
+    val fit: String,
+    val secret: String,
+    val driverSecret: String
+) {
+  override def toString: String = s"FitIdentity($fit)"
+}
+
+private[firesteel] object FitIdentity {
+  private val SecretBytes = 32
+
+  /** A new one; a secret is 256 random bits as 64 hexadecimal digits. */
+  def random(): FitIdentity =
+    new FitIdentity(UUID.randomUUID().toString, secret(), secret())
+
+  private def secret(): String = {
+    val bytes = new Array[Byte](SecretBytes)
+    new SecureRandom().nextBytes(bytes)
+    bytes.map(byte => f"$byte%02x").mkString
+  }
+}

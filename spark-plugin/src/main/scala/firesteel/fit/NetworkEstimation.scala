@@ -1,0 +1,292 @@
+package firesteel.fit
+
+import scala.collection.mutable
+import scala.util.control.NonFatal
+
+import firesteel.checkpoint.CheckpointPlan
+import firesteel.cluster.ShardServers
+import firesteel.data.{ColumnResolver, DataPlan, InputColumn, InputRequest, LabelColumn, SpreadRows}
+import firesteel.model.FittedNetwork
+import firesteel.network.{Inspection, Network, NetworkJson}
+import firesteel.params.{HasNetwork, InputRequests, LossParams, Strategy, TrainingParams}
+import org.apache.spark.ml.firesteel.MlPrivate
+import org.apache.spark.ml.param.shared.{HasLabelCol, HasWeightCol}
+import org.apache.spark.ml.param.{Param, ParamMap}
+import org.apache.spark.ml.{Estimator, Model}
+import org.apache.spark.sql.types.StructType
+import org.apache.spark.sql.{DataFrame, Dataset}
+import org.json4s.JsonAST.{JDouble, JObject}
+
+/** What every estimator of this library does between its parameters and the training job.
+  *
+  * @tparam M
+  *   the model that it gives
+  */
+private[firesteel] trait NetworkEstimation[M <: Model[M]]
+    extends Estimator[M]
+    with TrainingParams
+    with HasNetwork
+    with HasWeightCol {
+
+  /** What is to be trained, and what becomes of it; fails where columns and parameters do not fit. */
+  protected def prepare(data: FitData): Preparation[M]
+
+  override def copy(extra: ParamMap): NetworkEstimation[M]
+
+  override def fit(dataset: Dataset[_]): M = {
+    transformSchema(dataset.schema, logging = true)
+    finished(trainOne(dataset))
+  }
+
+  /** Fits a model with a map, which has precedence over what is set here. Asked by one of Spark's searches, it gives a
+    * model that predicts the same for every row where the training diverges, as for several maps.
+    */
+  override def fit(dataset: Dataset[_], paramMap: ParamMap): M =
+    if (NetworkEstimation.isSearching) fitAll(dataset, Seq(paramMap), FitJob.runCandidate).head
+    else super.fit(dataset, paramMap)
+
+  /** Fits a model for each map, which has precedence over what is set here.
+    *
+    * Maps that lead to the same columns and the same number of tasks train in one job, side by side: the data is read once
+    * and is in memory once. `spark.firesteel.candidates.memory` bounds how many. A candidate that diverges ends alone: all
+    * weights of its model are 0, and its summary's `stopped` is `diverged`. If all diverge, or one fails for another
+    * reason, the first failure fails all.
+    */
+  override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] =
+    fitAll(dataset, paramMaps, FitJob.runAll)
+
+  private def fitAll(
+      dataset: Dataset[_],
+      paramMaps: Seq[ParamMap],
+      run: (DataFrame, Seq[FitPlan]) => Seq[TrainedNetwork]
+  ): Seq[M] = {
+    val candidates = paramMaps.map(copy(_))
+    val names = paramMaps.zipWithIndex.map { case (map, index) =>
+      s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
+    }
+    MlPrivate.instrumented(this, logged) {
+      val data = new FitData(dataset.toDF())
+      val prepared = candidates.zip(names).map { case (candidate, name) =>
+        NetworkEstimation.naming(name) {
+          candidate.transformSchema(dataset.schema, logging = true)
+          candidate.prepare(data)
+        }
+      }
+      val plans =
+        prepared.zip(names).map { case (one, name) => one.plan.copy(candidate = Some(name)) }
+      run(data.df, plans).zip(prepared).zip(candidates).map { case ((trained, one), candidate) =>
+        candidate.finished(one.model(trained))
+      }
+    }
+  }
+
+  /** Trains one model, whose parameters are not set yet. */
+  protected final def trainOne(dataset: Dataset[_]): M =
+    MlPrivate.instrumented(this, logged) {
+      val data = new FitData(dataset.toDF())
+      val prepared = prepare(data)
+      prepared.model(FitJob.run(data.df, prepared.plan))
+    }
+
+  private def finished(model: M): M = copyValues(model.setParent(this))
+
+  /** What the estimator asks of the columns that feed a network, one request for each input. */
+  private[firesteel] def inputRequests(network: Network, schema: StructType): Seq[InputRequest]
+
+  /** The weight column, if there is one. */
+  private[firesteel] final def weightColumn: Option[String] = get(weightCol).filter(_.nonEmpty)
+
+  /** Checks the columns of a schema, without data.
+    *
+    * @throws java.lang.IllegalArgumentException
+    *   naming the column, its type and what is accepted
+    */
+  protected final def checkColumns(schema: StructType, labels: Seq[LabelColumn]): Unit =
+    ColumnResolver.check(
+      schema,
+      inputRequests(requiredNetwork, schema),
+      labels,
+      weightColumn,
+      validationRows
+    )
+
+  /** Plans to train the network, from its own weights if it has some.
+    *
+    * @param targets
+    *   what is learnt: one for each of the network's outputs
+    * @param model
+    *   what the trained network is put into
+    */
+  protected final def prepareNetwork(data: FitData)(targets: Inspection => Seq[Target])(
+      model: FittedNetwork => M
+  ): Preparation[M] = {
+    val network = requiredNetwork
+    // First what needs neither data nor a cluster.
+    val _ = (optimizerSpecOf(workers = 1), strategySpec(workers = 1))
+    val schema = data.df.schema
+    val inputs = data.inputs(inputRequests(network, schema))
+    val inspection = Inspection.of(network, inputs)
+    network.start.foreach(weights => Inspection.checkWeights(network, inputs, weights))
+    val learnt = targets(inspection)
+    val labels = learnt.map(_.label)
+    ColumnResolver.check(schema, Nil, labels)
+    LabelSizes.check(schema, inspection.outputs, labels)
+    val columns =
+      DataPlan(inputs, labels, weightColumn, validationRows, SpreadRows(getSpreadRows))
+    val controls = controlSpec(getEpochs, Target.metrics(network.outputs, learnt))
+    val losses = learnt.map(_.term)
+    Inspection.check(network, columns, losses, controls)
+    val plan = FitPlan(
+      network = NetworkJson.specification(network),
+      data = columns,
+      losses = losses,
+      optimizer = optimizerSpecOf,
+      strategy = strategySpec(_),
+      controls = controls,
+      workers = workersOn,
+      requestedWorkers = get(numWorkers),
+      batchSize = batchSizeOf,
+      epochs = getEpochs,
+      seed = getSeed,
+      shuffle = getShuffle,
+      showProgress = get(showProgress),
+      serverShards = ShardServers.within(getServerShards, inspection.parameters),
+      checkpoint =
+        get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits))),
+      initialWeights = network.start,
+      module = network.module,
+      inRounds = Inspection.inRounds(Strategy($(strategy)).name),
+      parameters = inspection.parameters,
+      weightBytes = inspection.weightBytes,
+      asked = askedOfStrategy,
+      decisions = strategyDecisions
+    )
+    val untrained = network.withoutWeights
+    Preparation(
+      plan,
+      trained =>
+        model(
+          new FittedNetwork(untrained, inputs, inspection.outputs, trained.weights, trained.summary)
+        )
+    )
+  }
+
+  /** The network, which must be set. */
+  protected final def requiredNetwork: Network =
+    if (isSet(network)) getNetwork
+    else throw new IllegalArgumentException(s"$uid has no network; give it one with setNetwork")
+
+  /** What a fit logs of its parameters. */
+  protected def logged: Seq[Param[_]] =
+    Seq(
+      weightCol,
+      strategy,
+      window,
+      numWorkers,
+      optimizer,
+      learningRate,
+      batchSize,
+      epochs,
+      seed
+    ) ++
+      Seq(schedule, validationIndicatorCol, validationFraction)
+}
+
+private[firesteel] object NetworkEstimation {
+  private val ShownCharacters = 40
+
+  /** Whether `CrossValidator` or `TrainValidationSplit` runs this, which fit each candidate by itself and fail with it. */
+  private def isSearching: Boolean =
+    Thread.currentThread.getStackTrace.exists(
+      _.getClassName.startsWith("org.apache.spark.ml.tuning.")
+    )
+
+  /** Gives the name of a candidate to what is wrong with its settings. */
+  private def naming[R](candidate: String)(body: => R): R =
+    try body
+    catch { case NonFatal(error) => throw FitPlan.named(candidate, error) }
+
+  /** A map for people: networks and other long values are cut short. */
+  private def text(map: ParamMap): String =
+    map.toSeq
+      .map { pair =>
+        val value = pair.value match {
+          case items: Array[_] => items.mkString("[", ", ", "]")
+          case other => other.toString
+        }
+        val shown =
+          if (value.length <= ShownCharacters) value else value.take(ShownCharacters) + "..."
+        s"${pair.param.name} = $shown"
+      }
+      .sorted
+      .mkString(", ")
+}
+
+/** The rows that fits train on.
+  *
+  * @param df
+  *   any batch DataFrame
+  */
+private[firesteel] final class FitData(val df: DataFrame) {
+  private val known = mutable.Map.empty[Seq[InputRequest], Seq[InputColumn]]
+
+  /** The inputs with their shapes, for which a row is looked at once where the schema does not tell them. */
+  def inputs(requests: Seq[InputRequest]): Seq[InputColumn] =
+    known.getOrElseUpdate(requests, ColumnResolver.resolve(df, requests, Nil).inputs)
+}
+
+/** A fit that is ready to be trained.
+  *
+  * @param model
+  *   makes the model of what was trained
+  */
+private[firesteel] final case class Preparation[M](plan: FitPlan, model: TrainedNetwork => M)
+
+/** What the estimators of networks with one input and one output have. */
+private[firesteel] trait SingleEstimation[M <: Model[M]]
+    extends NetworkEstimation[M]
+    with InputRequests
+    with HasLabelCol
+    with LossParams {
+
+  private[firesteel] override final def inputRequests(
+      network: Network,
+      schema: StructType
+  ): Seq[InputRequest] = Seq(inputRequest(network, schema))
+
+  override protected def logged: Seq[Param[_]] = Seq(labelCol, featuresCol, loss) ++ super.logged
+}
+
+/** What one output of a network learns.
+  *
+  * @param label
+  *   the label that it is compared with
+  * @param loss
+  *   the `LossSpec`
+  * @param metrics
+  *   what is computed of it on validation rows unless the user says otherwise
+  * @param weight
+  *   what the loss is multiplied with
+  */
+private[firesteel] final case class Target(
+    label: LabelColumn,
+    loss: JObject,
+    metrics: Seq[String],
+    weight: Double = 1.0
+) {
+
+  /** The `TermSpec`. */
+  def term: JObject = JObject("loss" -> loss, "weight" -> JDouble(weight))
+}
+
+private[firesteel] object Target {
+
+  /** What is computed of these outputs: by the metrics' own names of one, as `<output>_<metric>` of several. */
+  def metrics(outputs: Seq[String], targets: Seq[Target]): Seq[String] = targets match {
+    case Seq(only) => only.metrics
+    case several =>
+      outputs.zip(several).flatMap { case (output, target) =>
+        target.metrics.map(metric => s"${output}_$metric")
+      }
+  }
+}

@@ -1,0 +1,234 @@
+package firesteel.fit
+
+import firesteel.bridge.{NativeErrors, NativeServer, TrainingDivergedException, UntrainedModelException}
+import firesteel.checkpoint.{CheckpointWriter, Checkpoints, FitStart}
+import firesteel.cluster.{SentModule, ShardServer, ShardServers, Slots}
+import firesteel.network.{Archive, Inspection}
+import firesteel.summary.{Diagnosis, ServerStatus, TaskReport, TrainingSummary}
+import firesteel.util.Resources
+import org.apache.spark.SparkContext
+
+/** A fit and the part of the cluster that it gets.
+  *
+  * @param slots
+  *   the slots of the application
+  * @param workers
+  *   the workers of the fit
+  * @param decisions
+  *   what was chosen for it, a sentence each
+  * @param warnings
+  *   what the user should know
+  */
+private[firesteel] final case class SizedPlan(
+    plan: FitPlan,
+    slots: Int,
+    workers: Int,
+    decisions: Seq[String] = Nil,
+    warnings: Seq[String] = Nil
+) {
+
+  /** The tasks that the workers are spread over. */
+  def tasks: Int = math.min(workers, slots)
+
+  def size: FitSize = FitSize(plan.epochs, workers, plan.candidate)
+
+  /** What was chosen for it by the estimator and here. */
+  def choices: Seq[String] = plan.decisions(workers, slots) ++ decisions
+
+  /** The fit with the workers of the checkpoint that it goes on from, whatever slots there are now. */
+  def resuming(checkpoint: Option[Int]): SizedPlan =
+    checkpoint.filter(_ != workers).fold(this) { before =>
+      val decision =
+        s"the fit goes on with $before workers, as the checkpoint that it was interrupted at; the cluster has $slots slots " +
+          s"now, for which it would have had $workers"
+      copy(workers = before, decisions = decisions :+ decision)
+    }
+}
+
+private[firesteel] object SizedPlan {
+  def of(plan: FitPlan, context: SparkContext): SizedPlan = {
+    val slots = Slots.of(context, plan.requestedWorkers)
+    val workers = plan.workers(slots)
+    val sized = SizedPlan(plan, slots, workers)
+    if (plan.requestedWorkers.nonEmpty || workers == 1 || !Slots.isDynamic(context.getConf)) sized
+    else {
+      sized.copy(decisions =
+        Seq(s"numWorkers is $workers, for the $slots slots that dynamic allocation may have")
+      )
+    }
+  }
+}
+
+/** The driver's side of a fit while it is open: its parameter server, shards, checkpoints, and what its workers get. */
+private[firesteel] final class OpenFit private (
+    context: SparkContext,
+    val sized: SizedPlan,
+    identity: FitIdentity,
+    module: SentModule,
+    val shards: Seq[ShardServer],
+    val server: NativeServer,
+    checkpoints: Checkpoints
+) extends AutoCloseable {
+
+  /** What a task trains of it. */
+  def job: WorkerJob = {
+    val port = status.port
+    val common = sized.plan.worker(identity, sized.workers, port, context.getConf, shards)
+    new WorkerJob(common, module, sized.workers, sized.plan.candidate)
+  }
+
+  /** Closes its servers. */
+  override def close(): Unit = server.close()
+
+  def status: ServerStatus = ServerStatus.parseStatus(server.status())
+
+  /** Why the fit has failed, if it has. */
+  def failureOf(status: ServerStatus): Option[RuntimeException] =
+    status.failure.map(failed => NativeErrors.create(failed.code, sized.plan.named(failed.message)))
+
+  /** Whether it is a candidate of a search that has diverged, without which the others go on. */
+  def hasDiverged(status: ServerStatus): Boolean =
+    sized.plan.candidate.nonEmpty &&
+      failureOf(status).exists(_.isInstanceOf[TrainingDivergedException])
+
+  def checkpointWriter(): CheckpointWriter = checkpoints.writer(server)
+
+  /** The weights, and what happened.
+    *
+    * @param reports
+    *   those of its tasks
+    * @param seconds
+    *   how long it trained
+    * @param decisions
+    *   what was chosen for it, a sentence each
+    */
+  def result(
+      reports: Seq[TaskReport],
+      seconds: Double,
+      decisions: Seq[String]
+  ): TrainedNetwork = {
+    val last = status
+    if (hasDiverged(last)) diverged(last, reports, seconds, decisions)
+    else trained(last, reports, seconds, decisions)
+  }
+
+  private def trained(
+      last: ServerStatus,
+      reports: Seq[TaskReport],
+      seconds: Double,
+      decisions: Seq[String]
+  ): TrainedNetwork = {
+    if (last.rowsTrained == 0) {
+      throw new UntrainedModelException("the DataFrame has no rows, so nothing was trained")
+    }
+    val summary = summarize(last, reports, seconds, decisions)
+    val found = Diagnosis.warnings(summary.epochs, reports)
+    found.foreach(warning => FitJob.log.warn(sized.plan.named(warning)))
+    TrainedNetwork(server.weights(), summary.copy(warnings = summary.warnings ++ found))
+  }
+
+  /** What is left of a candidate that has diverged: weights that predict the same for every row. */
+  private def diverged(
+      last: ServerStatus,
+      reports: Seq[TaskReport],
+      seconds: Double,
+      decisions: Seq[String]
+  ): TrainedNetwork = {
+    val plan = sized.plan
+    val failure = failureOf(last)
+    val warning =
+      s"the training diverged: ${last.failure.fold("")(_.message)}. All weights of the model are 0, so that it predicts " +
+        "the same for every row"
+    FitJob.log.warn(plan.named(warning))
+    val summary = summarize(last, reports, seconds, decisions)
+    val weights = Inspection.zeroWeights(plan.network, plan.data.inputs, plan.moduleBytes)
+    val told = summary.copy(warnings = summary.warnings :+ warning, stopped = Some("diverged"))
+    TrainedNetwork(weights, told, failure)
+  }
+
+  private def summarize(
+      last: ServerStatus,
+      reports: Seq[TaskReport],
+      seconds: Double,
+      decisions: Seq[String]
+  ): TrainingSummary = TrainingSummary.of(
+    last,
+    ServerStatus.parseSummary(server.summary()),
+    reports,
+    sized.workers,
+    seconds,
+    sized.warnings,
+    sized.choices ++ decisions
+  )
+}
+
+private[firesteel] object OpenFit {
+
+  /** Opens the checkpoints of fits for as long as the body runs; removes them when it has succeeded. They may have to be
+    * waited for, so they come before the servers, which do not wait for their workers for ever.
+    */
+  def checkpoints[R](context: SparkContext, fits: Seq[SizedPlan], content: DataContent)(
+      body: Seq[Checkpoints] => R
+  ): R =
+    Resources.useAll(fits)(fit => openCheckpoints(context, fit.plan, content)) { checkpoints =>
+      val result = body(checkpoints)
+      checkpoints.foreach(_.complete())
+      result
+    }
+
+  private def openCheckpoints(
+      context: SparkContext,
+      plan: FitPlan,
+      content: DataContent
+  ): Checkpoints = {
+    require(
+      plan.checkpoint.isEmpty || plan.serverShards == 1,
+      s"checkpointDir is set and serverShards is ${plan.serverShards}, but checkpoints hold what is on the driver's " +
+        "server only: leave one of the two out"
+    )
+    val start = FitStart(plan.module, plan.initialWeights)
+    Checkpoints.open(context, plan.checkpoint, start)(FitFingerprint.of(plan, content))
+  }
+
+  /** Opens the fits of one job for as long as the body runs. */
+  def all[R](context: SparkContext, fits: Seq[(SizedPlan, Checkpoints)])(
+      body: Seq[OpenFit] => R
+  ): R =
+    modulesOf(context, fits.map(_._1.plan.module).distinct) { modules =>
+      opened(context, fits, modules)(body)
+    }
+
+  /** Sends each of the fits' modules once. */
+  private def modulesOf[R](context: SparkContext, modules: Seq[Option[Archive]])(
+      body: Map[Option[Archive], SentModule] => R
+  ): R =
+    Resources.useAll(modules)(SentModule.of(context, _))(sent => body(modules.zip(sent).toMap))
+
+  private def opened[R](
+      context: SparkContext,
+      fits: Seq[(SizedPlan, Checkpoints)],
+      modules: Map[Option[Archive], SentModule]
+  )(body: Seq[OpenFit] => R): R =
+    Resources.useAll(fits) { case (sized, checkpoints) =>
+      open(context, sized, checkpoints, modules(sized.plan.module))
+    }(body)
+
+  private def open(
+      context: SparkContext,
+      sized: SizedPlan,
+      checkpoints: Checkpoints,
+      module: SentModule
+  ): OpenFit = {
+    val SizedPlan(plan, slots, workers, _, _) = sized
+    val identity = FitIdentity.random()
+    FitJob.log.info(
+      plan.named(s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots")
+    )
+    val shards = ShardServers.open(context, identity.fit, plan.serverShards, module) { number =>
+      plan.shard(identity, number, workers, context.getConf)
+    }
+    val specification = plan.server(identity, workers, context.getConf, shards, Some(sized.tasks))
+    val server = checkpoints.open(specification)
+    new OpenFit(context, sized, identity, module, shards, server, checkpoints)
+  }
+}

@@ -1,0 +1,152 @@
+package firesteel.fit
+
+import java.util.concurrent.atomic.AtomicReference
+
+import scala.util.control.NonFatal
+
+import firesteel.bridge._
+import firesteel.cluster.{SentModule, TlsFiles}
+import firesteel.data.PartitionStream
+import firesteel.plugin.{Configuration, NativeSetup}
+import firesteel.util.{Json, Resources}
+import org.apache.spark.firesteel.SparkPrivate
+import org.apache.spark.{SparkEnv, TaskContext, TaskKilledException}
+import org.json4s.JsonAST.JObject
+import org.json4s.jackson.JsonMethods.parse
+
+/** What a task trains of one fit.
+  *
+  * @param common
+  *   what the `WorkerSpec`s of all tasks have in common, the fit's secret among it
+  * @param module
+  *   the archive of a network in TorchScript
+  * @param workers
+  *   the workers of the fit
+  * @param candidate
+  *   what a user knows the fit by where it is one of several
+  */
+private[firesteel] final class WorkerJob(
+    val common: String,
+    val module: SentModule,
+    val workers: Int,
+    candidate: Option[String]
+) extends Serializable {
+
+  /** Whether it is one of a search, which goes on without it if it diverges. */
+  def isCandidate: Boolean = candidate.nonEmpty
+
+  /** A failure that names the fit, where it is one of several. */
+  def named(error: Throwable): Throwable = candidate.fold(error)(FitPlan.named(_, error))
+}
+
+/** What a task does with its partition: takes the rows into native memory and trains all epochs of each fit on them.
+  *
+  * @param jobs
+  *   the fits, which read the same columns
+  * @param tasks
+  *   the tasks that the workers of each are spread over
+  */
+private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
+    extends (PartitionStream => Seq[Option[String]])
+    with Serializable {
+
+  /** Gives the report of each fit's workers; none of a candidate that has diverged here. */
+  override def apply(stream: PartitionStream): Seq[Option[String]] = {
+    NativeSetup.ensureLoaded()
+    val context = TaskContext.get()
+    Resources.useAll(jobs)(open(_, stream.partition, context)) { workers =>
+      var loaded = false
+      CancelWatch.during(context, workers) {
+        try {
+          stream.feed(address => workers.head.load(address))
+          workers.tail.foreach(_.share(workers.head))
+          loaded = true
+          if (jobs.exists(_.isCandidate)) sideBySide(workers, context)
+          else workers.map(worker => Some(worker.run()))
+        } catch {
+          case error: Throwable => throw outcome(error, context, workers.head, loaded)
+        }
+      }
+    }
+  }
+
+  override def toString: String = s"WorkerTask(${jobs.size} fits in $tasks tasks)"
+
+  private def open(job: WorkerJob, partition: Int, context: TaskContext): NativeWorker =
+    NativeWorker.open(specification(job, partition, context), job.module.bytes)
+
+  /** Runs all workers, each on a thread of its own; when one fails, the others are cancelled, and its error counts. One
+    * that diverges ends alone: its server has been told.
+    */
+  private def sideBySide(workers: Seq[NativeWorker], context: TaskContext): Seq[Option[String]] = {
+    val failure = new AtomicReference[Throwable]
+    val reports = Array.fill(workers.size)(Option.empty[String])
+    val threads = workers.indices.map { index =>
+      val thread = new Thread(s"firesteel-candidate-${context.taskAttemptId()}-$index") {
+        override def run(): Unit =
+          try reports(index) = Some(workers(index).run())
+          catch {
+            case _: TrainingDivergedException => ()
+            case error: Throwable =>
+              if (failure.compareAndSet(null, jobs(index).named(error))) workers.foreach(_.cancel())
+          }
+      }
+      thread.setDaemon(true)
+      thread
+    }
+    try threads.foreach(_.start())
+    catch {
+      case error: Throwable =>
+        workers.foreach(_.cancel())
+        throw error
+    } finally threads.foreach(CancelWatch.joinUninterrupted)
+    Option(failure.get).foreach(throw _)
+    reports.toSeq
+  }
+
+  private def specification(job: WorkerJob, partition: Int, context: TaskContext): String = {
+    val conf = SparkEnv.get.conf
+    val own = FitPlan.ofTask(
+      partition,
+      context.taskAttemptId(),
+      WorkerTask.workersIn(partition, job.workers, tasks),
+      math.max(1, math.min(Configuration.Threads.get(conf), context.cpus()) / jobs.size),
+      Configuration.CacheMemory.get(conf),
+      SparkPrivate.localDirectories
+    )
+    parse(job.common) match {
+      case shared: JObject => Json.text(JObject(TlsFiles.locatedIn(shared).obj ++ own.obj))
+      case _ => throw new IllegalStateException("the specification of the workers is no object")
+    }
+  }
+
+  /** What the task ends with. A kill, and a newer attempt in its place, are no failures to Spark; an error that every
+    * retry would meet fails the fit at once: once it has its lease, the worker itself says so, and here what happens
+    * before.
+    */
+  private def outcome(
+      error: Throwable,
+      context: TaskContext,
+      worker: NativeWorker,
+      loaded: Boolean
+  ): Throwable =
+    error match {
+      case killed: TaskKilledException => killed
+      case _: FencedException | _: TrainingCancelledException =>
+        new TaskKilledException(error.getMessage)
+      case _ if context.isInterrupted() => new TaskKilledException("the task was killed")
+      case certain @ (_: InvalidSpecException | _: InvalidDataException |
+          _: TrainingDivergedException) =>
+        try if (!loaded) worker.abort(NativeErrors.codeOf(certain), certain.getMessage)
+        catch { case NonFatal(unreachable) => certain.addSuppressed(unreachable) }
+        certain
+      case other => other
+    }
+}
+
+private[firesteel] object WorkerTask {
+
+  /** How many of the workers a partition's task runs. */
+  def workersIn(partition: Int, workers: Int, tasks: Int): Int =
+    workers / tasks + (if (partition < workers % tasks) 1 else 0)
+}
