@@ -34,7 +34,7 @@ final class LibtorchSearch {
 
   private final LibraryOptions options;
   private final String wanted;
-  private final List<String> looked = new ArrayList<>();
+  private final List<String> attempts = new ArrayList<>();
 
   private LibtorchSearch(LibraryOptions options, String wanted) {
     this.options = options;
@@ -63,14 +63,14 @@ final class LibtorchSearch {
 
   private LibtorchException nothing() {
     return new LibtorchException(
-        "libtorch " + wanted + " was not found:\n  " + String.join("\n  ", looked)
+        "libtorch " + wanted + " was not found:\n  " + String.join("\n  ", attempts)
             + "\nAdd firesteel-libtorch-cpu-linux-x86_64.jar to --jars, or set spark.firesteel.libtorch.path to a"
             + " folder with libtorch " + wanted + " on every machine.");
   }
 
   private Optional<Libtorch> configured() {
     if (options.libtorch().isEmpty()) {
-      looked.add("spark.firesteel.libtorch.path is not set");
+      attempts.add("spark.firesteel.libtorch.path is not set");
       return Optional.empty();
     }
     return Optional.of(chosen("spark.firesteel.libtorch.path", options.libtorch().get()));
@@ -79,7 +79,7 @@ final class LibtorchSearch {
   private Optional<Libtorch> fromEnvironment() {
     String folder = options.environment().getOrDefault("LIBTORCH", "");
     if (folder.isEmpty()) {
-      looked.add("the environment variable LIBTORCH is not set");
+      attempts.add("the environment variable LIBTORCH is not set");
       return Optional.empty();
     }
     try {
@@ -110,7 +110,7 @@ final class LibtorchSearch {
   private Optional<Libtorch> fromJar() {
     URL index = options.resources().getResource(JAR_FOLDER + "index.properties");
     if (index == null) {
-      looked.add("the natives jar (firesteel-libtorch-cpu-linux-x86_64.jar) is not on the class path");
+      attempts.add("the natives jar (firesteel-libtorch-cpu-linux-x86_64.jar) is not on the class path");
       return Optional.empty();
     }
     try {
@@ -154,12 +154,12 @@ final class LibtorchSearch {
     }
     String origin = "the module torch of " + python + " (" + folder.get() + ")";
     if (!Files.isRegularFile(folder.get().resolve("lib/libtorch_cpu.so"))) {
-      looked.add(origin + " has no lib/libtorch_cpu.so");
+      attempts.add(origin + " has no lib/libtorch_cpu.so");
       return Optional.empty();
     }
     String version = versionOf(folder.get()).orElse("unknown");
     if (!version.equals(wanted)) {
-      looked.add(origin + " has version " + version);
+      attempts.add(origin + " has version " + version);
       return Optional.empty();
     }
     return Optional.of(folder(origin, version, folder.get()));
@@ -180,18 +180,18 @@ final class LibtorchSearch {
               .start();
       process.getOutputStream().close();
       if (!process.waitFor(PYTHON_SECONDS, TimeUnit.SECONDS)) {
-        looked.add(python + " did not say within " + PYTHON_SECONDS + " s where its module torch is");
+        attempts.add(python + " did not say within " + PYTHON_SECONDS + " s where its module torch is");
         return Optional.empty();
       }
       String answer =
           new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
       if (process.exitValue() != 0 || answer.isEmpty()) {
-        looked.add(python + " has no module torch");
+        attempts.add(python + " has no module torch");
         return Optional.empty();
       }
       return Optional.of(Path.of(answer));
     } catch (IOException | InvalidPathException e) {
-      looked.add(python + " cannot be asked for its module torch (" + e.getMessage() + ")");
+      attempts.add(python + " cannot be asked for its module torch (" + e.getMessage() + ")");
       return Optional.empty();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();

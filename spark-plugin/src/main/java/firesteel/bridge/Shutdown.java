@@ -7,7 +7,7 @@ package firesteel.bridge;
  */
 final class Shutdown {
   /** A step of a large network ends within it; Spark kills an executor after 30 s. */
-  private static final long PATIENCE_MILLIS = 10_000;
+  private static final long DRAIN_MILLIS = 10_000;
 
   private Shutdown() {}
 
@@ -23,7 +23,7 @@ final class Shutdown {
 
   private static void leave() {
     NativeBridge.stopAll();
-    NativeBridge.awaitIdle(PATIENCE_MILLIS);
+    NativeBridge.awaitIdle(DRAIN_MILLIS);
     NativeBridge.exitQuietly();
   }
 }

@@ -3,7 +3,8 @@ package firesteel.checkpoint
 import java.io.{FileNotFoundException, IOException}
 
 import firesteel.bridge.CheckpointException
-import org.apache.hadoop.fs.{FileStatus, FileSystem, Path, StreamCapabilities}
+import firesteel.util.HadoopFiles
+import org.apache.hadoop.fs.{FileStatus, FileSystem, Path}
 import org.slf4j.LoggerFactory
 
 /** The files of one fit's checkpoints: `checkpoint-<number>.bin`, of which the one with the highest number counts, and
@@ -32,7 +33,7 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
     *   naming the file that cannot be read
     */
   def latest(): Option[(Path, Array[Byte])] = checkpoints().lastOption.map { case (_, file) =>
-    try file -> get(file)
+    try file -> HadoopFiles.read(files, file)
     catch {
       case error: IOException =>
         val refused =
@@ -87,19 +88,8 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
       .sortBy(_._1)
   }
 
-  private def put(file: Path, bytes: Array[Byte]): Unit = {
-    val out = files.create(file, true)
-    try {
-      out.write(bytes)
-      if (out.hasCapability(StreamCapabilities.HSYNC)) out.hsync()
-    } finally out.close()
-  }
-
-  private def get(file: Path): Array[Byte] = {
-    val in = files.open(file)
-    try in.readAllBytes()
-    finally in.close()
-  }
+  private def put(file: Path, bytes: Array[Byte]): Unit =
+    HadoopFiles.write(files, file, bytes, overwrite = true, sync = true)
 }
 
 private[firesteel] object CheckpointFolder {

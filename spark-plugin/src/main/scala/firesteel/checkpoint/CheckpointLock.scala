@@ -12,6 +12,7 @@ import scala.util.Try
 import scala.util.control.NonFatal
 
 import firesteel.bridge.CheckpointException
+import firesteel.util.HadoopFiles
 import org.apache.hadoop.fs.{ChecksumException, FileAlreadyExistsException, FileSystem, Path}
 import org.json4s.DefaultFormats
 import org.json4s.jackson.{JsonMethods, Serialization}
@@ -66,9 +67,9 @@ private[firesteel] final class CheckpointLock private (
   @volatile private var lost = false
   private var beats = own.beat
 
-  private val heart: ScheduledExecutorService =
+  private val heartbeats: ScheduledExecutorService =
     Executors.newSingleThreadScheduledExecutor(thread("firesteel-lock")(_))
-  heart.scheduleWithFixedDelay(
+  heartbeats.scheduleWithFixedDelay(
     () => beat(),
     timing.beatMillis,
     timing.beatMillis,
@@ -92,11 +93,11 @@ private[firesteel] final class CheckpointLock private (
 
   /** Stops renewing it. */
   def stop(): Unit = {
-    heart.shutdownNow()
+    heartbeats.shutdownNow()
     // An interrupted thread of this process still waits for the beat: a write after the release would leave a lock.
     val interrupted = Thread.interrupted()
     try {
-      heart.awaitTermination(timing.staleMillis, TimeUnit.MILLISECONDS)
+      heartbeats.awaitTermination(timing.staleMillis, TimeUnit.MILLISECONDS)
       ()
     } finally if (interrupted) Thread.currentThread().interrupt()
   }
@@ -112,7 +113,7 @@ private[firesteel] final class CheckpointLock private (
     catch {
       case error: IOException => log.warn(s"The lock $file cannot be deleted: $error")
     } finally {
-      Held.remove(nameOf(files, file))
+      LocksHere.remove(nameOf(files, file))
       ()
     }
   }
@@ -126,7 +127,7 @@ private[firesteel] object CheckpointLock {
   val Timing: LockTiming = LockTiming(beatMillis = 5000, staleMillis = 30000)
 
   /** The locks of this process. */
-  private val Held = ConcurrentHashMap.newKeySet[String]()
+  private val LocksHere = ConcurrentHashMap.newKeySet[String]()
 
   /** Takes the lock; waits while it is not known whether its owner lives.
     *
@@ -135,24 +136,24 @@ private[firesteel] object CheckpointLock {
     */
   def acquire(files: FileSystem, file: Path, timing: LockTiming = Timing): CheckpointLock = {
     val name = nameOf(files, file)
-    if (!Held.add(name)) {
+    if (!LocksHere.add(name)) {
       throw new CheckpointException(
         s"The checkpoints of this fit are in use: another fit of this process holds $file"
       )
     }
     try {
-      val own = self()
+      val own = thisProcess()
       take(files, file, own, timing, None)
       new CheckpointLock(files, file, own, timing)
     } catch {
       case error: Throwable =>
-        Held.remove(name)
+        LocksHere.remove(name)
         throw error
     }
   }
 
   /** @param watched
-    *   what the file has said since when
+    *   what the file has content since when
     */
   @tailrec
   private def take(
@@ -164,8 +165,8 @@ private[firesteel] object CheckpointLock {
   ): Unit =
     if (!(create(files, file, own) && confirmed(files, file, own))) {
       val now = System.nanoTime()
-      val said = read(files, file)
-      val next = (said, watched) match {
+      val content = read(files, file)
+      val next = (content, watched) match {
         case (None, _) => None
         case (Some(text), Some((before, _))) if text != before => refuse(file, text)
         case (Some(_), Some(_)) => watched
@@ -195,9 +196,7 @@ private[firesteel] object CheckpointLock {
 
   private def create(files: FileSystem, file: Path, own: LockOwner): Boolean =
     try {
-      val out = files.create(file, false)
-      try out.write(text(own))
-      finally out.close()
+      HadoopFiles.write(files, file, text(own), overwrite = false)
       true
     } catch {
       case _: FileAlreadyExistsException => false
@@ -213,20 +212,14 @@ private[firesteel] object CheckpointLock {
     read(files, file).flatMap(parse).exists(_.token == own.token)
   }
 
-  private def write(files: FileSystem, file: Path, own: LockOwner): Unit = {
-    val out = files.create(file, true)
-    try out.write(text(own))
-    finally out.close()
-  }
+  private def write(files: FileSystem, file: Path, own: LockOwner): Unit =
+    HadoopFiles.write(files, file, text(own), overwrite = true)
 
   private def read(files: FileSystem, file: Path): Option[String] =
-    try {
-      val in = files.open(file)
-      try Some(new String(in.readAllBytes(), UTF_8))
-      finally in.close()
-    } catch {
+    try Some(new String(HadoopFiles.read(files, file), UTF_8))
+    catch {
       case _: FileNotFoundException => None
-      // Read while it was being rewritten: not what it said before, so its owner lives.
+      // Read while it was being rewritten: not what it content before, so its owner lives.
       case _: ChecksumException => Some("")
     }
 
@@ -244,7 +237,7 @@ private[firesteel] object CheckpointLock {
       !process.isPresent || !process.get.isAlive || startOf(process.get) != owner.since
     }
 
-  private def self(): LockOwner = {
+  private def thisProcess(): LockOwner = {
     val process = ProcessHandle.current()
     val host = Try(InetAddress.getLocalHost.getHostName).getOrElse("an unknown host")
     LockOwner(UUID.randomUUID().toString, place(), process.pid(), startOf(process), host, 0)

@@ -5,7 +5,7 @@ import java.util.concurrent.{ExecutorService, Executors, TimeUnit}
 import scala.util.control.NonFatal
 
 import firesteel.bridge.{CheckpointException, NativeServer}
-import firesteel.network.{Archive, SafeTensors}
+import firesteel.network.{SafeTensors, TorchScriptArchive}
 import firesteel.summary.ServerStatus
 import org.apache.hadoop.fs.Path
 import org.apache.spark.SparkContext
@@ -90,7 +90,7 @@ private[firesteel] object Checkpoints {
   *   the initial weights; the module's own, or new ones from the seed, if not given
   */
 private[firesteel] final case class FitStart(
-    module: Option[Archive],
+    module: Option[TorchScriptArchive],
     weights: Option[SafeTensors]
 ) {
 
@@ -123,7 +123,7 @@ private final class FolderCheckpoints(
 
   /** The checkpoint that was found, until the server has it. */
   private var found: Option[FoundCheckpoint] = folder.latest().map { case (file, bytes) =>
-    naming(file)(read(file, bytes))
+    withFileName(file)(read(file, bytes))
   }
 
   override val workers: Option[Int] = found.map(_.status.workers)
@@ -135,7 +135,7 @@ private final class FolderCheckpoints(
     case Some(FoundCheckpoint(file, bytes, status)) =>
       found = None
       log.info(s"The fit goes on from $file: ${status.rowsTrained} rows have been trained")
-      naming(file)(NativeServer.resume(spec, start.moduleBytes, bytes))
+      withFileName(file)(NativeServer.resume(spec, start.moduleBytes, bytes))
   }
 
   private def read(file: Path, bytes: Array[Byte]): FoundCheckpoint = {
@@ -163,7 +163,7 @@ private final class FolderCheckpoints(
 private object FolderCheckpoints {
 
   /** Names the file in what is wrong with a checkpoint. */
-  private def naming[R](file: Path)(use: => R): R =
+  private def withFileName[R](file: Path)(use: => R): R =
     try use
     catch {
       case error: CheckpointException =>
@@ -221,7 +221,7 @@ private final class FolderWriter(
   @volatile private var writing = false
 
   /** A checkpoint that is written too late must not appear: the fit may have succeeded. */
-  @volatile private var givenUp = false
+  @volatile private var abandoned = false
 
   override def update(status: ServerStatus): Unit = {
     if (commits < 0) commits = status.commits
@@ -244,7 +244,7 @@ private final class FolderWriter(
 
   private def write(): Unit =
     try
-      if (lock.held) folder.write(server.checkpoint(fingerprint))(lock.held && !givenUp)
+      if (lock.held) folder.write(server.checkpoint(fingerprint))(lock.held && !abandoned)
     catch {
       case NonFatal(error) =>
         log.warn(s"A checkpoint could not be written to ${folder.path}; the fit goes on", error)
@@ -256,7 +256,7 @@ private final class FolderWriter(
     val interrupted = Thread.interrupted()
     try
       if (!executor.awaitTermination(EndSeconds, TimeUnit.SECONDS)) {
-        givenUp = true
+        abandoned = true
         log.warn(s"A checkpoint is still being written to ${folder.path} and is given up")
         executor.shutdownNow()
         ()

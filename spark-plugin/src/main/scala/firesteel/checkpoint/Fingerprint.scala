@@ -1,9 +1,8 @@
 package firesteel.checkpoint
 
 import java.nio.charset.StandardCharsets.UTF_8
-import java.security.MessageDigest
 
-import firesteel.util.Json
+import firesteel.util.{Json, Sha256}
 import org.json4s.JsonAST.{JArray, JObject, JValue}
 
 /** The identity of a fit. Two fits with the same fingerprint have the same result.
@@ -15,15 +14,12 @@ import org.json4s.JsonAST.{JArray, JObject, JValue}
 private[firesteel] final case class Fingerprint(settings: JObject) {
 
   /** 32 hexadecimal digits. */
-  val text: String = {
-    val canonical = Json.text(Fingerprint.sorted(settings)).getBytes(UTF_8)
-    val hash = MessageDigest.getInstance("SHA-256").digest(canonical)
-    hash.take(Fingerprint.Bytes).map(byte => f"$byte%02x").mkString
-  }
+  val text: String =
+    Sha256.hex(Json.text(Fingerprint.sorted(settings)).getBytes(UTF_8)).take(Fingerprint.Digits)
 }
 
 private[firesteel] object Fingerprint {
-  private val Bytes = 16
+  private val Digits = 32
 
   private def sorted(json: JValue): JValue = json match {
     case JObject(fields) => JObject(fields.map { case (n, v) => n -> sorted(v) }.sortBy(_._1))

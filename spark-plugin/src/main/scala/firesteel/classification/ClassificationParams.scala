@@ -1,14 +1,10 @@
 package firesteel.classification
 
+import firesteel.model.OutputSchema
 import firesteel.params.InputRequests
 import org.apache.spark.ml.attribute.{AttributeGroup, NominalAttribute}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
-import org.apache.spark.ml.param.shared.{
-  HasPredictionCol,
-  HasProbabilityCol,
-  HasRawPredictionCol,
-  HasThresholds
-}
+import org.apache.spark.ml.param.shared.{ HasPredictionCol, HasProbabilityCol, HasRawPredictionCol, HasThresholds }
 import org.apache.spark.sql.types.{DataType, DoubleType, Metadata, StructField, StructType}
 
 /** The columns that a classifier puts out. One whose name is empty is not produced. */
@@ -29,10 +25,7 @@ private[classification] trait ClassificationParams
 
   /** The schema with the output columns, their metadata included where the classes are known. */
   protected final def outputSchema(schema: StructType, classes: Option[Classes]): StructType =
-    outputFields(classes).foldLeft(schema) { (before, field) =>
-      require(!before.fieldNames.contains(field.name), s"Column ${field.name} already exists.")
-      before.add(field)
-    }
+    OutputSchema.append(schema, outputFields(classes))
 
   /** The output columns: raw prediction, probability, prediction. */
   protected final def outputFields(classes: Option[Classes]): Seq[StructField] = {

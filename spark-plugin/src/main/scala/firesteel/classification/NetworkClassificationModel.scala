@@ -36,14 +36,14 @@ final class NetworkClassificationModel private[firesteel] (
 
   private[firesteel] override def task: String = "classification"
 
-  override def numClasses: Int = ClassificationTarget.classesOf(fitted.output.size)
+  override def numClasses: Int = ClassificationObjective.classesOf(fitted.output.size)
 
   override def numFeatures: Int = fitted.inputSize
 
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
 
-  override protected def losses: Seq[String] = ClassificationTarget.losses
+  override protected def losses: Seq[String] = ClassificationObjective.losses
 
   private def classes: Classes = Classes(numClasses, labels)
 

@@ -1,7 +1,7 @@
 package firesteel.classification
 
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
-import firesteel.fit.{FitData, Preparation, SingleEstimation}
+import firesteel.fit.{FitData, PreparedFit, SingleOutputTrainer}
 import firesteel.model.EstimatorReader
 import firesteel.params.{LossSetter, NetworkSetter, TrainingSetters}
 import org.apache.spark.ml.classification.ProbabilisticClassifier
@@ -29,7 +29,7 @@ import org.apache.spark.sql.types.StructType
 final class NetworkClassifier(override val uid: String)
     extends ProbabilisticClassifier[Vector, NetworkClassifier, NetworkClassificationModel]
     with ClassificationParams
-    with SingleEstimation[NetworkClassificationModel]
+    with SingleOutputTrainer[NetworkClassificationModel]
     with NetworkSetter
     with LossSetter
     with TrainingSetters
@@ -41,7 +41,7 @@ final class NetworkClassifier(override val uid: String)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
   def setWeightCol(value: String): this.type = set(weightCol, value)
 
-  override protected def losses: Seq[String] = ClassificationTarget.losses
+  override protected def losses: Seq[String] = ClassificationObjective.losses
 
   override def transformSchema(schema: StructType): StructType = {
     checkColumns(schema, Seq(LabelColumn($(labelCol), LabelKind.Class(2))))
@@ -50,13 +50,13 @@ final class NetworkClassifier(override val uid: String)
 
   override protected def train(dataset: Dataset[_]): NetworkClassificationModel = trainOne(dataset)
 
-  override protected def prepare(data: FitData): Preparation[NetworkClassificationModel] = {
+  override protected def prepare(data: FitData): PreparedFit[NetworkClassificationModel] = {
     val label = ColumnResolver.field(data.df.schema, $(labelCol))
     prepareNetwork(data) { inspection =>
-      val target = ClassificationTarget.of(inspection, label, get(loss))
-      checkThresholds(ClassificationTarget.classesOf(inspection.outputs.head.size))
-      Seq(target)
-    }(new NetworkClassificationModel(uid, _, ClassificationTarget.names(label)))
+      val objective = ClassificationObjective.objective(inspection, label, get(loss))
+      checkThresholds(ClassificationObjective.classesOf(inspection.outputs.head.size))
+      Seq(objective)
+    }(new NetworkClassificationModel(uid, _, ClassificationObjective.names(label)))
   }
 
   override def copy(extra: ParamMap): NetworkClassifier = defaultCopy(extra)

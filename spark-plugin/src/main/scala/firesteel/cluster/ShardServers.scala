@@ -69,7 +69,7 @@ private[firesteel] object ShardServers {
     * @throws java.lang.IllegalArgumentException
     *   when the plugin is not configured, or there are not enough executors
     */
-  def open(context: SparkContext, fit: String, servers: Int, module: SentModule)(
+  def open(context: SparkContext, fit: String, servers: Int, module: BroadcastModule)(
       specification: Int => String
   ): Seq[ShardServer] =
     if (servers == 1) Nil
@@ -99,7 +99,7 @@ private[firesteel] object ShardServers {
   private def openRest(
       context: SparkContext,
       left: Map[Int, String],
-      module: SentModule,
+      module: BroadcastModule,
       opened: Seq[ShardServer],
       end: Long
   ): Seq[ShardServer] =
@@ -153,7 +153,7 @@ private[firesteel] object ShardServers {
 private[firesteel] final class ShardTask(
     number: Int,
     specification: String,
-    module: SentModule,
+    module: BroadcastModule,
     executor: Option[String]
 ) extends Serializable {
 

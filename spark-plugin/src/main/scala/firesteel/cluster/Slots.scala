@@ -24,7 +24,7 @@ private[firesteel] object Slots {
   private val ExecutorCores = "spark.executor.cores"
 
   /** With how many executors dynamic allocation begins. */
-  private val Beginning = Seq(
+  private val InitialExecutors = Seq(
     "spark.dynamicAllocation.initialExecutors",
     "spark.dynamicAllocation.minExecutors",
     "spark.executor.instances"
@@ -35,7 +35,7 @@ private[firesteel] object Slots {
     * @param wanted
     *   the workers that the user asked for, if he did
     */
-  def of(context: SparkContext, wanted: Option[Int]): Int = {
+  def forFit(context: SparkContext, wanted: Option[Int]): Int = {
     val conf = context.getConf
     if (isDynamic(conf)) allocated(conf, SparkPrivate.slots(context), ofExecutor(context), wanted)
     else {
@@ -55,7 +55,7 @@ private[firesteel] object Slots {
     */
   def allocated(conf: SparkConf, now: Int, ofExecutor: Int, wanted: Option[Int]): Int = {
     val most = limit(conf).map(_ * ofExecutor)
-    val first = Beginning.flatMap(conf.getOption(_)).map(_.toLong * ofExecutor)
+    val first = InitialExecutors.flatMap(conf.getOption(_)).map(_.toLong * ofExecutor)
     val target =
       wanted.map(_.toLong).orElse(most).getOrElse((first :+ now.toLong :+ 1L).max)
     val granted = math.max(now.toLong, most.fold(target)(math.min(_, target)))

@@ -17,7 +17,7 @@ private[data] final class ArrowVectorWriter(
     ordinal: Int,
     builder: DenseBuilder,
     narrow: Boolean,
-    otherwise: VectorWriter
+    fallback: VectorWriter
 ) extends VectorWriter {
   import ArrowVectorWriter._
 
@@ -26,9 +26,9 @@ private[data] final class ArrowVectorWriter(
       case arrow: ArrowColumnVector =>
         lists(arrow.getValueVector, from, count).filter(regular(_, from, count)) match {
           case Some(found) => copy(found, from, count, at)
-          case None => otherwise.write(batch, from, count, at)
+          case None => fallback.write(batch, from, count, at)
         }
-      case _ => otherwise.write(batch, from, count, at)
+      case _ => fallback.write(batch, from, count, at)
     }
 
   private def regular(lists: Lists, from: Int, count: Int): Boolean = {

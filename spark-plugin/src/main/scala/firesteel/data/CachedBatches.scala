@@ -5,17 +5,12 @@ import java.nio.{ByteBuffer, ByteOrder}
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.catalyst.expressions.{Attribute, UnsafeArrayData}
 import org.apache.spark.sql.columnar.CachedBatch
-import org.apache.spark.sql.execution.columnar.{
-  DefaultCachedBatch,
-  DefaultCachedBatchSerializer,
-  InMemoryTableScanExec
-}
+import org.apache.spark.sql.execution.columnar.{ DefaultCachedBatch, DefaultCachedBatchSerializer, InMemoryTableScanExec }
 import org.apache.spark.sql.execution.vectorized.OnHeapColumnVector
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.types._
-import org.apache.spark.sql.vectorized.{ColumnVector, ColumnarArray, ColumnarBatch, ColumnarMap}
+import org.apache.spark.sql.vectorized.{ColumnVector, ColumnarBatch}
 import org.apache.spark.unsafe.Platform
-import org.apache.spark.unsafe.types.UTF8String
 
 /** Spark's default cache read column by column where Spark itself would make rows of it, copying every value twice: caches
   * that hold arrays of numbers or bytes beside plain numbers.
@@ -23,7 +18,7 @@ import org.apache.spark.unsafe.types.UTF8String
 private[data] object CachedBatches {
 
   /** The columnar batches of a scan, in the order of its output, if all of its columns can be read so. */
-  def of(scan: InMemoryTableScanExec): Option[RDD[ColumnarBatch]] = {
+  def columnarBatches(scan: InMemoryTableScanExec): Option[RDD[ColumnarBatch]] = {
     val builder = scan.relation.cacheBuilder
     val readable = builder.serializer.getClass == classOf[DefaultCachedBatchSerializer] &&
       scan.predicates.isEmpty && scan.attributes.forall(column => isReadable(column.dataType))
@@ -77,7 +72,7 @@ private[data] object CachedBatches {
   * length in bytes and its bytes, which for an array are those of an `UnsafeArrayData`.
   */
 private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType, rows: Int)
-    extends ColumnVector(dataType) {
+    extends ReadOnlyVector(dataType) {
 
   private val starts = new Array[Int](rows)
   private val lengths = new Array[Int](rows)
@@ -124,8 +119,6 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
     missing
   }
 
-  override def close(): Unit = ()
-
   override def hasNull: Boolean = nulls > 0
 
   override def numNulls: Int = nulls
@@ -134,77 +127,48 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
 
   override def getBinary(row: Int): Array[Byte] =
     bytes.slice(starts(row), starts(row) + lengths(row))
-
-  override def getBoolean(row: Int): Boolean = none("booleans")
-
-  override def getByte(row: Int): Byte = none("bytes")
-
-  override def getShort(row: Int): Short = none("shorts")
-
-  override def getInt(row: Int): Int = none("ints")
-
-  override def getLong(row: Int): Long = none("longs")
-
-  override def getFloat(row: Int): Float = none("floats")
-
-  override def getDouble(row: Int): Double = none("doubles")
-
-  override def getArray(row: Int): ColumnarArray = none("columnar arrays")
-
-  override def getMap(row: Int): ColumnarMap = none("maps")
-
-  override def getDecimal(row: Int, precision: Int, scale: Int): Decimal = none("decimals")
-
-  override def getUTF8String(row: Int): UTF8String = none("strings")
-
-  override def getChild(ordinal: Int): ColumnVector = none("children")
-
-  private def none(what: String): Nothing =
-    throw new UnsupportedOperationException(
-      s"a cached column of ${dataType.catalogString} has no $what"
-    )
 }
 
 /** Bytes of cached columns, one copy a row. */
 private[data] final class CachedBytesWriter(
-    cell: Cell,
+    column: SourceColumn,
     builder: DenseBuilder,
-    otherwise: VectorWriter
+    fallback: VectorWriter
 ) extends VectorWriter {
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit =
-    batch.column(cell.ordinal) match {
+    batch.column(column.ordinal) match {
       case cached: CachedLists =>
         var i = 0
         while (i < count) {
           val length = cached.length(from + i)
-          if (length < 0) cell.nullCell(at + i)
-          if (length != builder.size) cell.wrongSize(at + i, length, builder.size)
+          if (length < 0) column.nullValue(at + i)
+          if (length != builder.size) column.wrongSize(at + i, length, builder.size)
           val to = builder.address(at + i)
           Platform.copyMemory(cached.bytes, cached.offset(from + i), null, to, length.toLong)
           i += 1
         }
-      case _ => otherwise.write(batch, from, count, at)
+      case _ => fallback.write(batch, from, count, at)
     }
 }
 
 /** Arrays of cached columns, one copy a row. */
-private[data] final class CachedArraysWriter(writer: ArrayRowWriter, otherwise: VectorWriter)
+private[data] final class CachedArraysWriter(writer: ArrayRowWriter, fallback: VectorWriter)
     extends VectorWriter {
 
   private val array = new UnsafeArrayData
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit =
-    batch.column(writer.cell.ordinal) match {
+    batch.column(writer.column.ordinal) match {
       case cached: CachedLists =>
         var i = 0
         while (i < count) {
           val length = cached.length(from + i)
-          if (length < 0) writer.cell.nullCell(at + i)
+          if (length < 0) writer.column.nullValue(at + i)
           array.pointTo(cached.bytes, cached.offset(from + i), length)
           writer.put(array, at + i)
           i += 1
         }
-      case _ => otherwise.write(batch, from, count, at)
+      case _ => fallback.write(batch, from, count, at)
     }
 }

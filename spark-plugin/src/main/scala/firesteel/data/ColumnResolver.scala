@@ -20,7 +20,7 @@ import org.apache.spark.sql.{Column, DataFrame}
   * @param scale
   *   what each value is multiplied with
   */
-final case class InputRequest(
+private[firesteel] final case class InputRequest(
     name: String,
     columns: Seq[String],
     shape: Option[Seq[Int]] = None,
@@ -30,7 +30,7 @@ final case class InputRequest(
 /** Finds the user's columns in a DataFrame and decides how they travel. Every error is an
   * `IllegalArgumentException` that names the column, its type and what is accepted.
   */
-object ColumnResolver {
+private[firesteel] object ColumnResolver {
 
   /** Below this size a vector always travels dense. */
   private val SparseSize = 256

@@ -18,7 +18,7 @@ import org.json4s.jackson.JsonMethods.{compact, render}
   * @param spread
   *   how rows come to the tasks, which the `DataSpec` does not tell
   */
-final case class DataPlan(
+private[firesteel] final case class DataPlan(
     inputs: Seq[InputColumn],
     labels: Seq[LabelColumn] = Nil,
     weight: Option[String] = None,
@@ -47,7 +47,7 @@ final case class DataPlan(
 }
 
 /** Which rows are held out for validation. */
-sealed trait ValidationRows extends Serializable {
+private[firesteel] sealed trait ValidationRows extends Serializable {
 
   /** The user's column that marks them, if there is one. */
   def column: Option[String]
@@ -56,7 +56,7 @@ sealed trait ValidationRows extends Serializable {
   def json: JObject
 }
 
-object ValidationRows {
+private[firesteel] object ValidationRows {
 
   /** Those that a boolean column marks.
     *
@@ -103,7 +103,7 @@ object ValidationRows {
   * @param scale
   *   what each value is multiplied with on its way into an f32 tensor
   */
-final case class InputColumn(
+private[firesteel] final case class InputColumn(
     name: String,
     columns: Seq[String],
     format: InputFormat,
@@ -131,9 +131,9 @@ final case class InputColumn(
 }
 
 /** How the rows of an input lie in the stream. */
-sealed abstract class InputFormat(val name: String) extends Serializable
+private[firesteel] sealed abstract class InputFormat(val name: String) extends Serializable
 
-object InputFormat {
+private[firesteel] object InputFormat {
 
   /** One Arrow column: a fixed-size list of `size` values. */
   case object Dense extends InputFormat("dense")
@@ -149,9 +149,9 @@ object InputFormat {
   * @param width
   *   the bytes of a value
   */
-sealed abstract class ElementType(val name: String, val width: Int) extends Serializable
+private[firesteel] sealed abstract class ElementType(val name: String, val width: Int) extends Serializable
 
-object ElementType {
+private[firesteel] object ElementType {
 
   /** Unsigned bytes, such as the pixels of an image: what a binary column holds. */
   case object U8 extends ElementType("u8", 1)
@@ -179,14 +179,14 @@ object ElementType {
   * @param kind
   *   what its values mean
   */
-final case class LabelColumn(column: String, kind: LabelKind) {
+private[firesteel] final case class LabelColumn(column: String, kind: LabelKind) {
 
   /** The `LabelSpec` as a JSON value. */
   def json: JObject = JObject("column" -> JString(column), "kind" -> kind.json)
 }
 
 /** What a label's values mean. */
-sealed trait LabelKind extends Serializable {
+private[firesteel] sealed trait LabelKind extends Serializable {
 
   /** The numbers of a row. */
   def size: Int
@@ -195,7 +195,7 @@ sealed trait LabelKind extends Serializable {
   def json: JObject
 }
 
-object LabelKind {
+private[firesteel] object LabelKind {
 
   /** A class index from 0 until `classes`.
     *

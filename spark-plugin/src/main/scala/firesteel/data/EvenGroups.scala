@@ -18,21 +18,21 @@ private[data] final case class EvenGroups(groups: Seq[Seq[Int]], hosts: Seq[Opti
   def size: Int = groups.size
 
   /** The partitions of an RDD in these groups. */
-  def of[T](rdd: RDD[T]): RDD[T] =
+  def group[T](rdd: RDD[T]): RDD[T] =
     rdd.coalesce(math.max(1, size), shuffle = false, Some(this))
 
   override def coalesce(maxPartitions: Int, parent: RDD[_]): Array[PartitionGroup] = {
     val partitions = parent.partitions
-    if (groups.isEmpty) Array(group(None, partitions.toSeq))
+    if (groups.isEmpty) Array(partitionGroup(None, partitions.toSeq))
     else {
       groups
         .zip(hosts)
-        .map { case (members, host) => group(host, members.map(partitions(_))) }
+        .map { case (members, host) => partitionGroup(host, members.map(partitions(_))) }
         .toArray
     }
   }
 
-  private def group(host: Option[String], members: Seq[Partition]): PartitionGroup = {
+  private def partitionGroup(host: Option[String], members: Seq[Partition]): PartitionGroup = {
     val made = new PartitionGroup(host)
     made.partitions ++= members
     made

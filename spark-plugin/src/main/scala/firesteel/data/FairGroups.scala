@@ -31,7 +31,7 @@ private[data] object FairGroups {
     val rows = statistics.map(_.rows.toDouble)
     SizeWeights.iterator
       .flatMap(weight => balanced(rows, distances, count, evenness, weight))
-      .find(groups => SampleDifference.of(plan, merged(groups, statistics)).isEmpty)
+      .find(groups => SampleDifference.worst(plan, merged(groups, statistics)).isEmpty)
       .map(groups => EvenGroups(groups, groups.map(host(_, locations))))
   }
 

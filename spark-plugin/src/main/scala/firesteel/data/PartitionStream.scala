@@ -10,7 +10,7 @@ import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.sql.firesteel.SqlPrivate
 
 /** The rows of one partition as an Arrow C stream, for the task's thread. */
-trait PartitionStream {
+private[firesteel] trait PartitionStream {
 
   /** The partition's number, from 0 until the number of tasks. */
   def partition: Int

@@ -21,7 +21,7 @@ private[data] object SampleDifference {
   val Allowed = 0.25
 
   /** The worst difference, if one of the groups is not a fair sample. */
-  def of(plan: StatisticsPlan, groups: Seq[RowStatistics]): Option[SampleDifference] = {
+  def worst(plan: StatisticsPlan, groups: Seq[RowStatistics]): Option[SampleDifference] = {
     val filled = groups.filter(_.rows > 0)
     if (filled.size < 2) None
     else {

@@ -1,8 +1,8 @@
 package firesteel.estimator
 
 import firesteel.data.{ColumnResolver, InputRequest}
-import firesteel.fit.{FitData, NetworkEstimation, Preparation, Target}
-import firesteel.model.EstimatorReader
+import firesteel.fit.{FitData, NetworkTrainer, OutputObjective, PreparedFit}
+import firesteel.model.{EstimatorReader, OutputSchema}
 import firesteel.network.{Inspection, Network}
 import firesteel.params.{HuberSetter, NetworkSetter, TrainingSetters}
 import org.apache.spark.ml.Estimator
@@ -45,7 +45,7 @@ import org.apache.spark.sql.types.StructType
 final class NetworkEstimator(override val uid: String)
     extends Estimator[NetworkModel]
     with EstimatorParams
-    with NetworkEstimation[NetworkModel]
+    with NetworkTrainer[NetworkModel]
     with NetworkSetter
     with HuberSetter
     with TrainingSetters
@@ -74,7 +74,7 @@ final class NetworkEstimator(override val uid: String)
     val network = requiredNetwork
     checkColumns(schema, Nil)
     val labels = labelsOf(network)
-    labels.foreach(EstimatorTargets.check(schema, _))
+    labels.foreach(EstimatorObjectives.check(schema, _))
     val names = outputNames(network)
     val sizes = ColumnResolver.known(schema, inputRequests(network, schema)) match {
       case Some(inputs) => Inspection.of(network, inputs).outputs.map(output => Some(output.size))
@@ -83,18 +83,18 @@ final class NetworkEstimator(override val uid: String)
           OutputFields.likelySize(network, output, schema, label)
         }
     }
-    OutputFields.added(schema, OutputFields.of(names, sizes))
+    OutputSchema.append(schema, OutputFields.fields(names, sizes))
   }
 
-  override protected def prepare(data: FitData): Preparation[NetworkModel] =
-    prepareNetwork(data)(targets(_, data.df.schema))(new NetworkModel(uid, _))
+  override protected def prepare(data: FitData): PreparedFit[NetworkModel] =
+    prepareNetwork(data)(objectives(_, data.df.schema))(new NetworkModel(uid, _))
 
   private def labelsOf(network: Network): Seq[String] = {
     require(isSet(labelCols), s"$uid has no labelCols; name one column for each output")
     each("labelCols", $(labelCols).toSeq, "outputs", network.outputs)
   }
 
-  private def targets(inspection: Inspection, schema: StructType): Seq[Target] = {
+  private def objectives(inspection: Inspection, schema: StructType): Seq[OutputObjective] = {
     val network = requiredNetwork
     val outputs = inspection.outputs
     get(featuresScales).toSeq.flatMap(_.toSeq).zip(inspection.inputs).foreach {
@@ -111,14 +111,14 @@ final class NetworkEstimator(override val uid: String)
     val weights = chosen(lossWeights).map(_.getOrElse(1.0))
     outputs.zip(labelsOf(network)).zip(chosen(losses)).zip(weights).map {
       case (((output, label), loss), weight) =>
-        val choice = EstimatorTargets.of(output, schema, label, loss)
-        Target(choice.label, lossSpec(choice.loss), choice.metrics, weight)
+        val (column, name) = EstimatorObjectives.labelAndLoss(output, schema, label, loss)
+        OutputObjective(column, lossSpec(name), weight)
     }
   }
 
   override def copy(extra: ParamMap): NetworkEstimator = defaultCopy(extra)
 
-  override protected def logged: Seq[Param[_]] =
+  override protected def loggedParams: Seq[Param[_]] =
     Seq[Param[_]](
       featuresCols,
       featuresScales,
@@ -126,7 +126,7 @@ final class NetworkEstimator(override val uid: String)
       losses,
       lossWeights,
       outputCols
-    ) ++ super.logged
+    ) ++ super.loggedParams
 }
 
 object NetworkEstimator extends MLReadable[NetworkEstimator] {

@@ -1,7 +1,7 @@
 package firesteel.estimator
 
 import firesteel.data.ColumnResolver
-import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, TrainedModel}
+import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, OutputSchema, TrainedModel}
 import firesteel.prediction.{OutputColumn, OutputKind}
 import org.apache.spark.ml.Model
 import org.apache.spark.ml.param.ParamMap
@@ -35,7 +35,7 @@ final class NetworkModel private[firesteel] (
 
   override def transformSchema(schema: StructType): StructType = {
     ColumnResolver.check(schema, requests(network, schema), Nil)
-    OutputFields.added(schema, columns.map(_.field))
+    OutputSchema.append(schema, columns.map(_.field))
   }
 
   override def transform(dataset: Dataset[_]): DataFrame = {
@@ -46,7 +46,7 @@ final class NetworkModel private[firesteel] (
   private def columns: Seq[OutputColumn] = {
     val sizes = fitted.outputs.map(_.size)
     outputNames(network).zip(sizes).zipWithIndex.flatMap { case ((name, size), index) =>
-      OutputFields.of(Seq(name), Seq(Some(size))).map { field =>
+      OutputFields.fields(Seq(name), Seq(Some(size))).map { field =>
         OutputColumn(field.name, OutputKind.NetworkOutput(index, size), field.metadata)
       }
     }

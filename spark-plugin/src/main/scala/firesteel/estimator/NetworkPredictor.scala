@@ -14,7 +14,7 @@ import org.apache.spark.sql.functions.array
 import org.json4s.JsonAST.{JArray, JInt, JObject, JString}
 
 /** Predicts with a network that has its weights, wherever they were trained. */
-object NetworkPredictor {
+private[firesteel] object NetworkPredictor {
 
   /** The DataFrame with what the network gives for each row, a column of vectors for each of its outputs.
     *
@@ -39,7 +39,7 @@ object NetworkPredictor {
       features: Seq[String],
       outputs: Seq[String]
   ): DataFrame = {
-    val weights = network.start.getOrElse(
+    val weights = network.initialWeights.getOrElse(
       throw new IllegalArgumentException("the network has no weights to predict with")
     )
     require(

@@ -13,11 +13,11 @@ import org.json4s.JsonAST.JInt
 private[estimator] object OutputFields {
 
   /** Layers that put out as many values as they read. */
-  private val Keeping =
+  private val shapePreservingOps =
     Set("ReLU", "GELU", "Tanh", "Sigmoid", "Softmax", "LogSoftmax", "Identity", "Dropout")
 
   /** A field for each output of a name and as many values. `None` stands for several, but it is not known how many. */
-  def of(names: Seq[String], sizes: Seq[Option[Int]]): Seq[StructField] =
+  def fields(names: Seq[String], sizes: Seq[Option[Int]]): Seq[StructField] =
     names.zip(sizes).filter(_._1.nonEmpty).map {
       case (name, Some(1)) =>
         val metadata = NumericAttribute.defaultAttr.withName(name).toMetadata()
@@ -26,13 +26,6 @@ private[estimator] object OutputFields {
         val metadata = new AttributeGroup(name, size).toMetadata()
         StructField(name, VectorType, nullable = false, metadata)
       case (name, None) => StructField(name, VectorType, nullable = false)
-    }
-
-  /** The schema with these fields. */
-  def added(schema: StructType, fields: Seq[StructField]): StructType =
-    fields.foldLeft(schema) { (before, field) =>
-      require(!before.fieldNames.contains(field.name), s"Column ${field.name} already exists.")
-      before.add(field)
     }
 
   /** The values of an output as far as they show without shapes: by its last `Linear`, else by its label. */
@@ -48,7 +41,7 @@ private[estimator] object OutputFields {
     }
     @tailrec
     def last(name: String): Option[Int] = nodes.get(name) match {
-      case Some(node) if Keeping(node.op) => last(node.inputs.head)
+      case Some(node) if shapePreservingOps(node.op) => last(node.inputs.head)
       case Some(node) if node.op == "Linear" =>
         node.args.get("out_features").collect { case JInt(size) => size.toInt }
       case _ => None

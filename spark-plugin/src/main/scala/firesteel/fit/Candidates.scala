@@ -16,7 +16,7 @@ private[firesteel] object Candidates {
   private val log = LoggerFactory.getLogger("firesteel.fit.Candidates")
 
   /** Each candidate has a parameter server with threads and a port of its own. */
-  private val MostInJob = 16
+  private val MaxFitsPerJob = 16
 
   /** Trains all of them; gives what came of each.
     *
@@ -24,10 +24,10 @@ private[firesteel] object Candidates {
     *   when all diverge
     */
   def train(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] = {
-    val found = trainAll(df, plans)
-    val failures = found.flatMap(_.failure)
-    failures.headOption.filter(_ => failures.size == found.size).foreach(throw _)
-    found
+    val results = trainAll(df, plans)
+    val failures = results.flatMap(_.failure)
+    failures.headOption.filter(_ => failures.size == results.size).foreach(throw _)
+    results
   }
 
   /** As [[train]], also when all diverge. */
@@ -65,7 +65,7 @@ private[firesteel] object Candidates {
     )
     // Shards of all candidates would come to lie on the same executors.
     if (fits.exists(_.plan.serverShards > 1)) 1
-    else math.max(1L, (rooms :+ math.min(MostInJob, ports(conf)).toLong).min).toInt
+    else math.max(1L, (rooms :+ math.min(MaxFitsPerJob, ports(conf)).toLong).min).toInt
   }
 
   /** How many servers get a port on the driver. */

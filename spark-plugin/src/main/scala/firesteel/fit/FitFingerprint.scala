@@ -2,7 +2,7 @@ package firesteel.fit
 
 import firesteel.bridge.NativeRuntime
 import firesteel.checkpoint.Fingerprint
-import firesteel.data.{DataPlan, DataRoad, PartitionStream, SpreadRows}
+import firesteel.data.{DataPlan, PartitionReader, PartitionStream, SpreadRows}
 import firesteel.plugin.NativeSetup
 import org.apache.spark.SparkConf
 import org.apache.spark.sql.DataFrame
@@ -59,7 +59,7 @@ private[firesteel] object FitFingerprint {
       "server" -> lasting(plan.server(identity, workers, conf, Nil)),
       "worker" -> lasting(plan.worker(identity, workers, 0, conf, Nil)),
       "spreadRows" -> JString(plan.data.spread.name),
-      "asked" -> plan.asked,
+      "asked" -> plan.workerDependentSettings,
       "initialWeights" -> plan.initialWeights.fold[JValue](JNothing)(file => JString(file.hash))
     )
   }
@@ -86,10 +86,10 @@ private[firesteel] final class DataContent(df: DataFrame, data: DataPlan, val ta
   /** The number of rows and a hash of them. */
   lazy val json: JObject = {
     // Which task reads a row is nothing to a digest.
-    val asTheyLie = data.copy(spread = SpreadRows.Never)
+    val withoutShuffle = data.copy(spread = SpreadRows.Never)
     val digests =
-      try DataRoad.runTasks(df, asTheyLie, tasks)(new DigestTask(data.toJson)).rdd.collect()
-      catch { case error: Throwable => throw FitJob.typed(error) }
+      try PartitionReader.runTasks(df, withoutShuffle, tasks)(new DigestTask(data.toJson)).rdd.collect()
+      catch { case error: Throwable => throw FitJob.nativeCause(error) }
     def total(field: String): BigInt =
       digests.map(text => parse(text) \ field).collect { case JInt(value) => value }.sum
     JObject("rows" -> JInt(total("rows")), "hash" -> JInt(total("content").mod(BigInt(2).pow(64))))

@@ -10,7 +10,7 @@ import scala.util.Try
 import firesteel.bridge._
 import firesteel.checkpoint.{CheckpointWriter, Checkpoints}
 import firesteel.cluster.{FitSlots, Machine, ShardListener, Slots}
-import firesteel.data.{DataRoad, PreparedJob}
+import firesteel.data.{PartitionReader, PreparedJob}
 import firesteel.plugin.{Configuration, NativeSetup}
 import firesteel.summary.{ServerStatus, TrainingSummary}
 import firesteel.util.Resources
@@ -71,20 +71,20 @@ private[firesteel] object FitJob {
   private[firesteel] def train(df: DataFrame, fits: Seq[SizedPlan]): Seq[TrainedNetwork] = {
     val context = df.sparkSession.sparkContext
     val first = fits.head
-    val checked = limited(context, fits)
+    val checked = checkLimits(context, fits)
     val attainable = Slots.attainable(context.getConf, first.slots, Slots.ofExecutor(context))
     FitSlots.here.during(first.tasks, attainable, fits.exists(_.plan.inRounds)) {
       val content = new DataContent(df, first.plan.data, first.tasks)
       OpenFit.checkpoints(context, checked, content) { checkpoints =>
         val resumed = checked.zip(checkpoints).map { case (fit, own) => fit.resuming(own.workers) }
-        val again = if (resumed == checked) checked else limited(context, resumed)
+        val again = if (resumed == checked) checked else checkLimits(context, resumed)
         val open = again.zip(checkpoints)
         val trained = open
           .map(_._1.tasks)
           .distinct
           .flatMap { tasks =>
             val same = open.filter(_._1.tasks == tasks)
-            same.zip(together(df, same))
+            same.zip(trainInOneJob(df, same))
           }
           .toMap
         open.map(trained)
@@ -93,7 +93,7 @@ private[firesteel] object FitJob {
   }
 
   /** Refuses fits that need more memory than there is, and adds what their users should know. */
-  private def limited(context: SparkContext, fits: Seq[SizedPlan]): Seq[SizedPlan] = {
+  private def checkLimits(context: SparkContext, fits: Seq[SizedPlan]): Seq[SizedPlan] = {
     val limits = new FitLimits(context.getConf, Slots.ofExecutor(context), Machine.here)
     val warnings = limits.check(fits.map(fit => fit -> Footprint.of(fit.plan, fit.workers)))
     warnings.foreach(log.warn(_))
@@ -101,7 +101,7 @@ private[firesteel] object FitJob {
   }
 
   /** Trains fits in one job. */
-  private def together(
+  private def trainInOneJob(
       df: DataFrame,
       fits: Seq[(SizedPlan, Checkpoints)]
   ): Seq[TrainedNetwork] = {
@@ -111,7 +111,7 @@ private[firesteel] object FitJob {
     val context = df.sparkSession.sparkContext
     OpenFit.all(context, fits) { opened =>
       val task = new WorkerTask(opened.map(_.job), tasks)
-      val job = DataRoad.runTasks(df, plan.data, tasks)(task)
+      val job = PartitionReader.runTasks(df, plan.data, tasks)(task)
       Resources.useAll(opened)(_.checkpointWriter()) { checkpoints =>
         new Run(context, opened, job, slots, progressOf(sized, context), checkpoints).await()
       }
@@ -163,7 +163,7 @@ private[firesteel] object FitJob {
               if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
                 log.warn("Tasks of a failed fit still run; Spark has been told to kill them")
               }
-              throw failure.getOrElse(typed(error))
+              throw failure.getOrElse(nativeCause(error))
           } finally progress.finish(last)
         } finally {
           context.removeSparkListener(listener)
@@ -189,7 +189,7 @@ private[firesteel] object FitJob {
           true
         } catch { case _: TimeoutException => false }
       last = statuses
-      tell()
+      report()
       failureOf(last).foreach(throw _)
       if (ended) {
         Await.result(action, Poll)
@@ -200,7 +200,7 @@ private[firesteel] object FitJob {
       }
     }
 
-    private def tell(): Unit = {
+    private def report(): Unit = {
       progress.update(last)
       for ((status, fit) <- last.zipWithIndex) {
         val plan = fits(fit).sized
@@ -240,7 +240,7 @@ private[firesteel] object FitJob {
   }
 
   /** The failure inside a SparkException that has a type of its own. */
-  private[firesteel] def typed(error: Throwable): Throwable =
+  private[firesteel] def nativeCause(error: Throwable): Throwable =
     Iterator
       .iterate(error)(_.getCause)
       .takeWhile(_ != null)

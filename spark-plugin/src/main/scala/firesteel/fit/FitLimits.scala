@@ -29,7 +29,7 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
     *   naming what is needed, what there is, and the settings that decide it
     */
   def check(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
-    fits.foreach { case (fit, needs) => checkArrays(fit, needs) }
+    fits.foreach { case (fit, footprint) => checkArrays(fit, footprint) }
     if (!Configuration.MemoryCheck.get(conf)) Nil
     else if (local) checkProcess(fits)
     else checkDriver(fits) ++ checkExecutors(fits)
@@ -43,31 +43,31 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
     enforced && conf.get("spark.submit.deployMode", "client") == "cluster"
 
   /** Weights and checkpoints cross into the JVM as one array. */
-  private def checkArrays(fit: SizedPlan, needs: Footprint): Unit = {
+  private def checkArrays(fit: SizedPlan, footprint: Footprint): Unit = {
     val parameters = s"${fit.plan.parameters} parameters"
-    val models = if (needs.models == 1) parameters else s"${needs.models} members of $parameters"
-    if (needs.weights > ArrayBytes) {
-      val most = math.max(1L, ArrayBytes / math.max(1L, needs.weights / needs.models))
+    val models = if (footprint.models == 1) parameters else s"${footprint.models} members of $parameters"
+    if (footprint.weights > ArrayBytes) {
+      val most = math.max(1L, ArrayBytes / math.max(1L, footprint.weights / footprint.models))
       val fewer =
-        if (needs.models == 1) ""
+        if (footprint.models == 1) ""
         else s"set numWorkers to at most $most, which has as many members, or "
       refuse(
         fit,
-        s"the trained weights would be $models, ${needs.weights} bytes, but an array of the JVM holds at most $ArrayBytes " +
+        s"the trained weights would be $models, ${footprint.weights} bytes, but an array of the JVM holds at most $ArrayBytes " +
           s"bytes (2 GiB): ${fewer}use a smaller network"
       )
     }
-    if (needs.weights > machine.heap) {
+    if (footprint.weights > machine.heap) {
       refuse(
         fit,
-        s"the trained weights would be $models, ${needs.weights} bytes, but the heap of the driver, which they are " +
+        s"the trained weights would be $models, ${footprint.weights} bytes, but the heap of the driver, which they are " +
           s"handed over in, has at most ${machine.heap} bytes: raise spark.driver.memory"
       )
     }
-    if (fit.plan.checkpoint.nonEmpty && needs.checkpoint > ArrayBytes) {
+    if (fit.plan.checkpoint.nonEmpty && footprint.checkpoint > ArrayBytes) {
       refuse(
         fit,
-        s"a checkpoint of $models with the state of strategy and optimizer would be ${needs.checkpoint} bytes, but an array " +
+        s"a checkpoint of $models with the state of strategy and optimizer would be ${footprint.checkpoint} bytes, but an array " +
           s"of the JVM holds at most $ArrayBytes bytes (2 GiB): leave checkpointDir out, or use a smaller network"
       )
     }
@@ -77,23 +77,23 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
   private def checkProcess(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     val need = sum(fits)(server) + sum(fits)(replicas)
     val problem =
-      s"the parameter server and the workers need about ${shown(need)} outside the Java heap, but this machine " +
-        s"has ${shown(machine.native)}: ${shown(machine.memory)} less the heap of ${shown(machine.heap)}. Lower " +
+      s"the parameter server and the workers need about ${formatted(need)} outside the Java heap, but this machine " +
+        s"has ${formatted(machine.native)}: ${formatted(machine.memory)} less the heap of ${formatted(machine.heap)}. Lower " +
         s"spark.driver.memory, ${fewer(fits)}, or use a smaller network"
-    told(fits, problem, refused = need > machine.memory, warned = need > machine.native)
+    refuseOrWarn(fits, problem, refused = need > machine.memory, warned = need > machine.native)
   }
 
   private def checkDriver(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     val need = sum(fits)(server)
     val problem =
-      s"the parameter server needs about ${shown(need)} outside the Java heap of the driver, which has " +
-        s"${shown(onDriver)}: raise spark.driver.memoryOverhead or the memory of its machine, lower spark.driver.memory, " +
+      s"the parameter server needs about ${formatted(need)} outside the Java heap of the driver, which has " +
+        s"${formatted(onDriver)}: raise spark.driver.memoryOverhead or the memory of its machine, lower spark.driver.memory, " +
         s"set serverShards, ${fewer(fits)}, or use a smaller network"
     val most = if (contained) MemoryOverhead.ofDriver(conf) else machine.memory
-    told(fits, problem, refused = need > most, warned = need > onDriver)
+    refuseOrWarn(fits, problem, refused = need > most, warned = need > onDriver)
   }
 
-  private def told(
+  private def refuseOrWarn(
       fits: Seq[(SizedPlan, Footprint)],
       problem: String,
       refused: Boolean,
@@ -104,11 +104,11 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
 
   private def checkExecutors(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     val need = sum(fits)(replicas)
-    val has = MemoryOverhead.of(conf)
+    val has = MemoryOverhead.ofExecutor(conf)
     val rows = Configuration.CacheMemory.get(conf)
     val needs =
-      s"the workers of an executor need about ${shown(need)} outside its Java heap"
-    val overhead = s"the ${shown(has)} of spark.executor.memoryOverhead"
+      s"the workers of an executor need about ${formatted(need)} outside its Java heap"
+    val overhead = s"the ${formatted(has)} of spark.executor.memoryOverhead"
     val cures =
       s"raise spark.executor.memoryOverhead, run fewer tasks in an executor (spark.executor.cores, spark.task.cpus), or " +
         s"${fewer(fits)}"
@@ -117,7 +117,7 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
     if (least > has && enforced) {
       refuse(
         fits.head._1,
-        s"a task needs about ${shown(least)} outside the Java heap of its executor, more than $overhead, beyond which " +
+        s"a task needs about ${formatted(least)} outside the Java heap of its executor, more than $overhead, beyond which " +
           s"$master ends an executor: $cures; $SkippedBy"
       )
     } else if (need > has && enforced) {
@@ -131,22 +131,22 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
       )
     } else if (enforced && need + rows > has) {
       Seq(
-        s"$needs, and their rows up to ${shown(rows)} (${Configuration.CacheMemory.name}), together more than $overhead, " +
+        s"$needs, and their rows up to ${formatted(rows)} (${Configuration.CacheMemory.name}), together more than $overhead, " +
           s"beyond which $master ends an executor: $cures, or lower ${Configuration.CacheMemory.name}"
       )
     } else Nil
   }
 
-  private def server(fit: SizedPlan, needs: Footprint): Long =
-    needs.onDriver(fit.plan.serverShards)
+  private def server(fit: SizedPlan, footprint: Footprint): Long =
+    footprint.onDriver(fit.plan.serverShards)
 
   /** What one task takes. */
-  private def replica(fit: SizedPlan, needs: Footprint): Long =
-    needs.inExecutor(fit.workers, fit.tasks, slots = 1)
+  private def replica(fit: SizedPlan, footprint: Footprint): Long =
+    footprint.inExecutor(fit.workers, fit.tasks, slots = 1)
 
-  private def replicas(fit: SizedPlan, needs: Footprint): Long = {
-    val shard = if (fit.plan.serverShards > 1) needs.onShard(fit.plan.serverShards) else 0L
-    needs.inExecutor(fit.workers, fit.tasks, slotsOfExecutor) + shard
+  private def replicas(fit: SizedPlan, footprint: Footprint): Long = {
+    val shard = if (fit.plan.serverShards > 1) footprint.onShard(fit.plan.serverShards) else 0L
+    footprint.inExecutor(fit.workers, fit.tasks, slotsOfExecutor) + shard
   }
 }
 
@@ -163,9 +163,9 @@ private[firesteel] object FitLimits {
     else "set numWorkers to fewer workers"
 
   private def sum(fits: Seq[(SizedPlan, Footprint)])(of: (SizedPlan, Footprint) => Long): Long =
-    fits.map { case (fit, needs) => of(fit, needs) }.sum
+    fits.map { case (fit, footprint) => of(fit, footprint) }.sum
 
-  private def shown(bytes: Long): String =
+  private def formatted(bytes: Long): String =
     if (bytes >= (10L << 30)) s"${bytes >> 30} GiB"
     else if (bytes >= (10L << 20)) s"${bytes >> 20} MiB"
     else s"${bytes >> 10} KiB"

@@ -1,13 +1,13 @@
 package firesteel.fit
 
 import java.security.SecureRandom
-import java.util.UUID
+import java.util.{HexFormat, UUID}
 
 import firesteel.bridge.{NativeError, NativeErrors}
 import firesteel.checkpoint.CheckpointPlan
 import firesteel.cluster.{HostAddress, ShardServer, TlsFiles}
 import firesteel.data.DataPlan
-import firesteel.network.{Archive, SafeTensors}
+import firesteel.network.{SafeTensors, TorchScriptArchive}
 import firesteel.plugin.Configuration
 import firesteel.util.Json
 import org.apache.spark.SparkConf
@@ -57,7 +57,7 @@ import org.json4s.JsonAST.{JArray, JBool, JInt, JNothing, JObject, JString, JVal
   *   the bytes of the network's weights as they are saved
   * @param candidate
   *   what a user knows the fit by where it is one of several
-  * @param asked
+  * @param workerDependentSettings
   *   the settings from which strategy, mini-batch and learning rate follow once the workers are known, as the user has them
   * @param decisions
   *   what was chosen for this many workers on this many slots, a sentence each
@@ -79,12 +79,12 @@ private[firesteel] final case class FitPlan(
     serverShards: Int = 1,
     checkpoint: Option[CheckpointPlan] = None,
     initialWeights: Option[SafeTensors] = None,
-    module: Option[Archive] = None,
+    module: Option[TorchScriptArchive] = None,
     inRounds: Boolean = false,
     parameters: Long = 0,
     weightBytes: Long = 0,
     candidate: Option[String] = None,
-    asked: JObject = JObject(),
+    workerDependentSettings: JObject = JObject(),
     decisions: (Int, Int) => Seq[String] = (_, _) => Nil
 ) {
 
@@ -267,6 +267,6 @@ private[firesteel] object FitIdentity {
   private def secret(): String = {
     val bytes = new Array[Byte](SecretBytes)
     new SecureRandom().nextBytes(bytes)
-    bytes.map(byte => f"$byte%02x").mkString
+    HexFormat.of().formatHex(bytes)
   }
 }

@@ -2,8 +2,8 @@ package firesteel.fit
 
 import firesteel.bridge.{NativeErrors, NativeServer, TrainingDivergedException, UntrainedModelException}
 import firesteel.checkpoint.{CheckpointWriter, Checkpoints, FitStart}
-import firesteel.cluster.{SentModule, ShardServer, ShardServers, Slots}
-import firesteel.network.{Archive, Inspection}
+import firesteel.cluster.{BroadcastModule, ShardServer, ShardServers, Slots}
+import firesteel.network.{Inspection, TorchScriptArchive}
 import firesteel.summary.{Diagnosis, ServerStatus, TaskReport, TrainingSummary}
 import firesteel.util.Resources
 import org.apache.spark.SparkContext
@@ -47,7 +47,7 @@ private[firesteel] final case class SizedPlan(
 
 private[firesteel] object SizedPlan {
   def of(plan: FitPlan, context: SparkContext): SizedPlan = {
-    val slots = Slots.of(context, plan.requestedWorkers)
+    val slots = Slots.forFit(context, plan.requestedWorkers)
     val workers = plan.workers(slots)
     val sized = SizedPlan(plan, slots, workers)
     if (plan.requestedWorkers.nonEmpty || workers == 1 || !Slots.isDynamic(context.getConf)) sized
@@ -64,7 +64,7 @@ private[firesteel] final class OpenFit private (
     context: SparkContext,
     val sized: SizedPlan,
     identity: FitIdentity,
-    module: SentModule,
+    module: BroadcastModule,
     val shards: Seq[ShardServer],
     val server: NativeServer,
     checkpoints: Checkpoints
@@ -199,15 +199,15 @@ private[firesteel] object OpenFit {
     }
 
   /** Sends each of the fits' modules once. */
-  private def modulesOf[R](context: SparkContext, modules: Seq[Option[Archive]])(
-      body: Map[Option[Archive], SentModule] => R
+  private def modulesOf[R](context: SparkContext, modules: Seq[Option[TorchScriptArchive]])(
+      body: Map[Option[TorchScriptArchive], BroadcastModule] => R
   ): R =
-    Resources.useAll(modules)(SentModule.of(context, _))(sent => body(modules.zip(sent).toMap))
+    Resources.useAll(modules)(BroadcastModule.broadcast(context, _))(sent => body(modules.zip(sent).toMap))
 
   private def opened[R](
       context: SparkContext,
       fits: Seq[(SizedPlan, Checkpoints)],
-      modules: Map[Option[Archive], SentModule]
+      modules: Map[Option[TorchScriptArchive], BroadcastModule]
   )(body: Seq[OpenFit] => R): R =
     Resources.useAll(fits) { case (sized, checkpoints) =>
       open(context, sized, checkpoints, modules(sized.plan.module))
@@ -217,7 +217,7 @@ private[firesteel] object OpenFit {
       context: SparkContext,
       sized: SizedPlan,
       checkpoints: Checkpoints,
-      module: SentModule
+      module: BroadcastModule
   ): OpenFit = {
     val SizedPlan(plan, slots, workers, _, _) = sized
     val identity = FitIdentity.random()

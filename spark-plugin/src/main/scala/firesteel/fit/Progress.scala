@@ -28,18 +28,18 @@ private[firesteel] final case class FitSize(
 
 /** A line in the log for each epoch that all workers of a fit have trained. */
 private[firesteel] final class LoggedProgress(log: Logger, fits: Seq[FitSize]) extends Progress {
-  private val told = Array.fill(fits.size)(0)
+  private val loggedEpochs = Array.fill(fits.size)(0)
 
   override def update(statuses: Seq[ServerStatus]): Unit =
     for {
       ((status, fit), index) <- statuses.zip(fits).zipWithIndex
       epoch <- status.epochs
-      if epoch.epoch >= told(index) && epoch.finishedWorkers == fit.workers
+      if epoch.epoch >= loggedEpochs(index) && epoch.finishedWorkers == fit.workers
     } {
       val name = fit.candidate.fold("")(_ + ": ")
       val loss = epoch.loss.getOrElse(Double.NaN)
       log.info(f"${name}Epoch ${epoch.epoch + 1}/${fit.epochs}: loss $loss%.4f")
-      told(index) = epoch.epoch + 1
+      loggedEpochs(index) = epoch.epoch + 1
     }
 
   override def finish(statuses: Seq[ServerStatus]): Unit = update(statuses)

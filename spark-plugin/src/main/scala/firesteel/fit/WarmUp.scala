@@ -18,7 +18,7 @@ import org.apache.spark.sql.{SparkSession, SparkSessionExtensions, SparkSessionE
 import org.slf4j.LoggerFactory
 
 /** Starts the warm-up when a JVM's first session is made. Found through `META-INF/services`. */
-final class WarmUpExtensions extends SparkSessionExtensionsProvider {
+private[firesteel] final class WarmUpExtensions extends SparkSessionExtensionsProvider {
   override def apply(extensions: SparkSessionExtensions): Unit = WarmUp.start()
 }
 

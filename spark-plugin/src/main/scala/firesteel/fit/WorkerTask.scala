@@ -5,7 +5,7 @@ import java.util.concurrent.atomic.AtomicReference
 import scala.util.control.NonFatal
 
 import firesteel.bridge._
-import firesteel.cluster.{SentModule, TlsFiles}
+import firesteel.cluster.{BroadcastModule, TlsFiles}
 import firesteel.data.PartitionStream
 import firesteel.plugin.{Configuration, NativeSetup}
 import firesteel.util.{Json, Resources}
@@ -27,7 +27,7 @@ import org.json4s.jackson.JsonMethods.parse
   */
 private[firesteel] final class WorkerJob(
     val common: String,
-    val module: SentModule,
+    val module: BroadcastModule,
     val workers: Int,
     candidate: Option[String]
 ) extends Serializable {

@@ -8,6 +8,7 @@ import scala.util.control.NonFatal
 import firesteel.data.{ElementType, InputColumn, InputFormat}
 import firesteel.network.{Network, OutputInspection}
 import firesteel.summary.TrainingSummary
+import firesteel.util.HadoopFiles
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.{FileSystem, Path}
 import org.json4s.DefaultFormats
@@ -68,7 +69,7 @@ private[model] object ModelFiles {
     val path = new Path(folder)
     val files = path.getFileSystem(conf)
     val document = intact(new Path(path, ModelFile)) { file =>
-      val read = JsonMethods.parse(new String(get(files, file), UTF_8)).extract[Document]
+      val read = JsonMethods.parse(new String(HadoopFiles.read(files, file), UTF_8)).extract[Document]
       require(
         read.format == Format,
         s"its format is '${read.format}', this version reads '$Format'"
@@ -77,13 +78,13 @@ private[model] object ModelFiles {
       read
     }
     val network = intact(new Path(path, NetworkFile)) { file =>
-      Network.fromJson(new String(get(files, file), UTF_8))
+      Network.fromJson(new String(HadoopFiles.read(files, file), UTF_8))
     }
     val inputs =
       document.inputs.map(input => intact(new Path(path, ModelFile))(_ => inputOf(input)))
     val fitted = intact(new Path(path, WeightsFile)) { file =>
       val read =
-        new FittedNetwork(network, inputs, document.outputs, get(files, file), document.summary)
+        new FittedNetwork(network, inputs, document.outputs, HadoopFiles.read(files, file), document.summary)
       require(
         read.weights.hash == document.weightsSha256,
         s"its SHA-256 is ${read.weights.hash}, but $ModelFile says ${document.weightsSha256}"
@@ -116,15 +117,6 @@ private[model] object ModelFiles {
         )
     }
 
-  private def put(files: FileSystem, file: Path, bytes: Array[Byte]): Unit = {
-    val out = files.create(file, false)
-    try out.write(bytes)
-    finally out.close()
-  }
-
-  private def get(files: FileSystem, file: Path): Array[Byte] = {
-    val in = files.open(file)
-    try in.readAllBytes()
-    finally in.close()
-  }
+  private def put(files: FileSystem, file: Path, bytes: Array[Byte]): Unit =
+    HadoopFiles.write(files, file, bytes, overwrite = false)
 }

@@ -6,14 +6,14 @@ import firesteel.plugin.Configuration
 import firesteel.prediction.{OutputColumn, OutputKind, Predictions, Predictor, SingleRow}
 import firesteel.summary.TrainingSummary
 import firesteel.util.Json
-import org.apache.spark.ml.firesteel.Summarized
+import org.apache.spark.ml.firesteel.HasNetworkSummary
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.Params
 import org.apache.spark.sql.{DataFrame, Dataset}
 import org.json4s.JsonAST.{JArray, JDouble, JInt, JObject, JString}
 
 /** What every fitted model of this library has, and how it predicts. */
-private[firesteel] trait TrainedModel extends Params with Summarized[TrainingSummary] {
+private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[TrainingSummary] {
 
   private[firesteel] def fitted: FittedNetwork
 

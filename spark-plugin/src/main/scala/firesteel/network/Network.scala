@@ -2,6 +2,7 @@ package firesteel.network
 
 import scala.collection.mutable
 
+import firesteel.util.HadoopFiles
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.Path
 import org.apache.spark.sql.SparkSession
@@ -49,14 +50,14 @@ sealed abstract class Network extends Product with Serializable {
     */
   def inputShapes: Map[String, Seq[Int]]
 
-  private[firesteel] def start: Option[SafeTensors]
+  private[firesteel] def initialWeights: Option[SafeTensors]
 
   /** The archive of a module in TorchScript, which goes beside what the native library reads of the network. */
-  private[firesteel] def module: Option[Archive]
+  private[firesteel] def module: Option[TorchScriptArchive]
 
   private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network
 
-  private[network] def withStart(weights: Option[SafeTensors]): Network
+  private[network] def withInitialWeights(weights: Option[SafeTensors]): Network
 
   /** The same network over rows of this shape: features that come as a flat list of values are reshaped. For networks
     * of one input.
@@ -77,15 +78,15 @@ sealed abstract class Network extends Product with Serializable {
     * @throws java.lang.IllegalArgumentException
     *   when it is no safetensors file; whether its tensors are the network's shows in the fit, where shapes are known
     */
-  def withWeights(weights: Array[Byte]): Network = withStart(Some(SafeTensors(weights)))
+  def withWeights(weights: Array[Byte]): Network = withInitialWeights(Some(SafeTensors(weights)))
 
   /** The same network without such weights: training starts from random ones, which the seed decides, or from those that
     * a module was saved with.
     */
-  def withoutWeights: Network = withStart(None)
+  def withoutWeights: Network = withInitialWeights(None)
 
   /** The weights that training starts from as a safetensors file, if they are given. */
-  def weights: Option[Array[Byte]] = start.map(_.toBytes)
+  def weights: Option[Array[Byte]] = initialWeights.map(_.toBytes)
 
   /** The network as JSON, which [[Network.fromJson]] reads; weights are in it. */
   def toJson: String = NetworkJson.compact(this)
@@ -93,8 +94,8 @@ sealed abstract class Network extends Product with Serializable {
   /** [[toJson]] over several lines. */
   def toPrettyJson: String = NetworkJson.pretty(this)
 
-  /** What the start adds to `toString`. */
-  private[network] def from: String = start.fold("")(weights => s", starting from $weights")
+  /** The part of `toString` about the initial weights. */
+  private[network] def initialWeightsText: String = initialWeights.fold("")(weights => s", starting from $weights")
 
   private[network] def checkShapes(): Unit =
     inputShapes.foreach { case (input, shape) =>
@@ -119,7 +120,7 @@ sealed abstract class Network extends Product with Serializable {
   *   the nodes whose values are the network's outputs
   * @param inputShapes
   *   see [[Network]]
-  * @param start
+  * @param initialWeights
   *   the weights that training starts from, if they are given; see [[withWeights]]
   */
 final case class LayerGraph private[network] (
@@ -127,23 +128,23 @@ final case class LayerGraph private[network] (
     nodes: Seq[Node],
     outputs: Seq[String],
     inputShapes: Map[String, Seq[Int]],
-    private[firesteel] val start: Option[SafeTensors]
+    private[firesteel] val initialWeights: Option[SafeTensors]
 ) extends Network {
   check()
 
-  override private[firesteel] def module: Option[Archive] = None
+  override private[firesteel] def module: Option[TorchScriptArchive] = None
 
   override private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network =
     copy(inputShapes = shapes)
 
-  override private[network] def withStart(weights: Option[SafeTensors]): Network =
-    copy(start = weights)
+  override private[network] def withInitialWeights(weights: Option[SafeTensors]): Network =
+    copy(initialWeights = weights)
 
   override def toString: String = {
     val shown = nodes.take(LayerGraph.Shown).map(_.op).mkString(", ")
     val more =
       if (nodes.size > LayerGraph.Shown) s" and ${nodes.size - LayerGraph.Shown} more" else ""
-    s"Network(${inputs.mkString(", ")} -> $shown$more -> ${outputs.mkString(", ")}$from)"
+    s"Network(${inputs.mkString(", ")} -> $shown$more -> ${outputs.mkString(", ")}$initialWeightsText)"
   }
 
   private def check(): Unit = {
@@ -194,8 +195,8 @@ final case class TorchScript private[network] (
     arguments: Seq[TorchScript.Input],
     outputs: Seq[String],
     inputShapes: Map[String, Seq[Int]],
-    private[firesteel] val archive: Archive,
-    private[firesteel] val start: Option[SafeTensors]
+    private[firesteel] val archive: TorchScriptArchive,
+    private[firesteel] val initialWeights: Option[SafeTensors]
 ) extends Network {
   check()
 
@@ -204,16 +205,16 @@ final case class TorchScript private[network] (
   /** The archive, as `torch.jit.load` reads it; a copy. */
   def toBytes: Array[Byte] = archive.toBytes
 
-  override private[firesteel] def module: Option[Archive] = Some(archive)
+  override private[firesteel] def module: Option[TorchScriptArchive] = Some(archive)
 
   override private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network =
     copy(inputShapes = shapes)
 
-  override private[network] def withStart(weights: Option[SafeTensors]): Network =
-    copy(start = weights)
+  override private[network] def withInitialWeights(weights: Option[SafeTensors]): Network =
+    copy(initialWeights = weights)
 
   override def toString: String =
-    s"Network(${inputs.mkString(", ")} -> TorchScript, $archive -> ${outputs.mkString(", ")}$from)"
+    s"Network(${inputs.mkString(", ")} -> TorchScript, $archive -> ${outputs.mkString(", ")}$initialWeightsText)"
 
   private def check(): Unit = {
     require(arguments.nonEmpty, "a network needs at least one input")
@@ -257,9 +258,7 @@ object TorchScript {
       .orElse(SparkSession.getDefaultSession)
       .fold(new Configuration())(_.sparkContext.hadoopConfiguration)
     val file = new Path(path)
-    val in = file.getFileSystem(conf).open(file)
-    try in.readAllBytes()
-    finally in.close()
+    HadoopFiles.read(file.getFileSystem(conf), file)
   }
 }
 
@@ -294,7 +293,7 @@ object Network {
       path: String,
       inputs: Seq[TorchScript.Input] = Seq(TorchScript.Input(DefaultInput, TorchScript.Float32)),
       outputs: Seq[String] = Seq(DefaultOutput)
-  ): TorchScript = TorchScript(inputs, outputs, Map.empty, Archive(TorchScript.read(path)), None)
+  ): TorchScript = TorchScript(inputs, outputs, Map.empty, TorchScriptArchive(TorchScript.read(path)), None)
 
   /** A network of layers one after the other, with one input. Layers are named as in a `torch.nn.Sequential`: by
     * their index, and within a container by its name and their index there (`2.0`); those of a residual's shortcut

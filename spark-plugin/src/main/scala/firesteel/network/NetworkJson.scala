@@ -73,7 +73,7 @@ private[firesteel] object NetworkJson {
     JObject(
       own ++
         Option.when(shapes.nonEmpty)(JField("inputShapes", JObject(shapes.toList))) ++
-        network.start.map(file => JField("weights", JString(encode(file.bytes))))
+        network.initialWeights.map(file => JField("weights", JString(encode(file.bytes))))
     )
   }
 
@@ -134,7 +134,7 @@ private[firesteel] object NetworkJson {
       },
       stringsAt("the network", root, "outputs"),
       root.get("inputShapes").map(parseShapes).getOrElse(Map.empty),
-      Try(Archive(Base64.getDecoder.decode(stringAt("the network", root, "module")))).recover {
+      Try(TorchScriptArchive(Base64.getDecoder.decode(stringAt("the network", root, "module")))).recover {
         case NonFatal(error) =>
           fail(s"its 'module' is not an archive in base64: ${error.getMessage}")
       }.get,

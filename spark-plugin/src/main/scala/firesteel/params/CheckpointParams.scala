@@ -3,7 +3,7 @@ package firesteel.params
 import org.apache.spark.ml.param.{DoubleParam, LongParam, Param, Params}
 
 /** Whether a fit goes on where it was after its driver has died. docs/checkpoints.md tells what is kept. */
-trait CheckpointParams extends Params {
+private[firesteel] trait CheckpointParams extends Params {
 
   /** The folder, of any file system that Spark reads, for checkpoints of the fits of this application. Each fit has a
     * subfolder of its own, named by its settings and data; it is removed when the fit succeeds. A fit of the same
@@ -40,7 +40,7 @@ trait CheckpointParams extends Params {
 }
 
 /** Setters of [[CheckpointParams]], for estimators. */
-trait CheckpointSetters extends CheckpointParams {
+private[firesteel] trait CheckpointSetters extends CheckpointParams {
   def setCheckpointDir(value: String): this.type = set(checkpointDir, value)
   def setCheckpointSeconds(value: Double): this.type = set(checkpointSeconds, value)
   def setCheckpointCommits(value: Long): this.type = set(checkpointCommits, value)

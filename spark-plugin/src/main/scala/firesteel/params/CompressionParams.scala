@@ -6,7 +6,7 @@ import org.json4s.JsonAST.{JDouble, JField, JObject, JString}
 /** How what workers send is compressed. What a message loses is added to the next one (error feedback). For every strategy
   * but those that send replicas: `single`, `averaging`, `ensemble` and `easgd`.
   */
-trait CompressionParams extends Params {
+private[firesteel] trait CompressionParams extends Params {
 
   /** The compression of what workers commit: `none`; `bf16` and `f16`, half the bytes; `int8`, about a quarter; `topk`,
     * only the share `compressionRatio` of largest values. Default: none.
@@ -60,7 +60,7 @@ trait CompressionParams extends Params {
 }
 
 /** Setters of [[CompressionParams]], for estimators. */
-trait CompressionSetters extends CompressionParams {
+private[firesteel] trait CompressionSetters extends CompressionParams {
   def setCompression(value: String): this.type = set(compression, value)
   def setCompressionRatio(value: Double): this.type = set(compressionRatio, value)
   def setCompressPull(value: Boolean): this.type = set(compressPull, value)

@@ -4,7 +4,7 @@ import org.apache.spark.ml.param.{DoubleArrayParam, DoubleParam}
 import org.json4s.JsonAST.{JArray, JDouble, JNull, JObject, JString, JValue}
 
 /** What steers a training beside the optimizer and the strategy. */
-trait ControlParams extends ScheduleParams with ValidationParams with StoppingParams {
+private[firesteel] trait ControlParams extends ScheduleParams with ValidationParams with StoppingParams {
 
   /** The largest size of an element of a mini-batch's gradient, positive; larger ones are cut off. Before `clipNorm`.
     * Default: none.
@@ -72,7 +72,7 @@ trait ControlParams extends ScheduleParams with ValidationParams with StoppingPa
 }
 
 /** Setters of [[ControlParams]], for estimators. */
-trait ControlSetters
+private[firesteel] trait ControlSetters
     extends ControlParams
     with ScheduleSetters
     with ValidationSetters

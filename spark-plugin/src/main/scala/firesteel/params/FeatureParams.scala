@@ -6,7 +6,7 @@ import org.apache.spark.ml.param.{DoubleParam, StringArrayParam}
 /** Where a row's features are. `featuresCol` names one column: an ML vector (dense or sparse), an array of a numeric
   * type, or binary, each byte being a value. `featuresCols` names several numeric columns instead.
   */
-trait FeatureParams extends HasFeaturesCol {
+private[firesteel] trait FeatureParams extends HasFeaturesCol {
 
   /** Several numeric columns that together are the features, in this order; in place of `featuresCol`. */
   final val featuresCols: StringArrayParam = new StringArrayParam(

@@ -5,7 +5,7 @@ import firesteel.network.Network
 import org.apache.spark.sql.types.{BinaryType, StructType}
 
 /** What an estimator or a model asks of the columns that feed a network. */
-trait InputRequests extends FeatureParams {
+private[firesteel] trait InputRequests extends FeatureParams {
 
   /** The one input of a network as these parameters and this schema describe it. */
   private[firesteel] final def inputRequest(network: Network, schema: StructType): InputRequest = {

@@ -71,7 +71,7 @@ private[firesteel] object NetworkParam {
 }
 
 /** The network that is trained. */
-trait HasNetwork extends Params {
+private[firesteel] trait HasNetwork extends Params {
 
   /** The network that is trained, as JSON. Required. */
   final val network: NetworkParam = new NetworkParam(this, "network", "the network that is trained")
@@ -86,6 +86,6 @@ trait HasNetwork extends Params {
 }
 
 /** The setter of [[HasNetwork]], for estimators. */
-trait NetworkSetter extends HasNetwork {
+private[firesteel] trait NetworkSetter extends HasNetwork {
   def setNetwork(value: Network): this.type = set(network -> value)
 }

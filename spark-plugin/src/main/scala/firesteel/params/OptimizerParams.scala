@@ -1,5 +1,6 @@
 package firesteel.params
 
+import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, Param, Params}
 import org.json4s.JsonAST.{JBool, JDouble, JField, JObject, JString, JValue}
 
@@ -7,7 +8,7 @@ import org.json4s.JsonAST.{JBool, JDouble, JField, JObject, JString, JValue}
   * default for the chosen optimizer, or that of Yogi's paper; one that is set and that the optimizer does not have is
   * refused by `fit`.
   */
-trait OptimizerParams extends Params {
+private[firesteel] trait OptimizerParams extends Params {
 
   /** The worker's optimizer, one of sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam and yogi. Default:
     * adam.
@@ -124,7 +125,7 @@ trait OptimizerParams extends Params {
       )
     }
     val options = chosen.options.map { case (name, default) =>
-      JField(name, get(getParam(name)).map(toJson).getOrElse(default))
+      JField(name, get(getParam(name)).map(Json.of).getOrElse(default))
     }
     if ($(optimizer) == "sgd") checkNesterov(options.toMap)
     JObject(JField("name", JString(chosen.name)) :: options.toList)
@@ -140,13 +141,6 @@ trait OptimizerParams extends Params {
     Seq(learningRate, momentum, dampening, nesterov, weightDecay, beta1, beta2, epsilon, amsgrad) ++
       Seq(alpha, centered, learningRateDecay, initialAccumulator, rho, momentumDecay)
 
-  private def toJson(value: Any): JValue = value match {
-    case flag: Boolean => JBool(flag)
-    case number: Double => JDouble(number)
-    case other =>
-      throw new IllegalStateException(s"an optimizer's option of type ${other.getClass}")
-  }
-
   private def unlessSet: String = "; unless set, as in PyTorch"
 
   private def option(name: String, doc: String, check: String => Double => Boolean): DoubleParam =
@@ -154,7 +148,7 @@ trait OptimizerParams extends Params {
 }
 
 /** Setters of [[OptimizerParams]], for estimators. */
-trait OptimizerSetters extends OptimizerParams {
+private[firesteel] trait OptimizerSetters extends OptimizerParams {
   def setOptimizer(value: String): this.type = set(optimizer, value)
   def setLearningRate(value: Double): this.type = set(learningRate, value)
   def setMomentum(value: Double): this.type = set(momentum, value)

@@ -7,7 +7,7 @@ import org.json4s.JsonAST.{JDouble, JField, JInt, JNull, JObject, JString, JValu
   * step at each worker's epochs, the warm-up at its mini-batches; the warm-up's factor multiplies what the schedule says.
   * An option that the chosen schedule does not have is refused by `fit`.
   */
-trait ScheduleParams extends Params {
+private[firesteel] trait ScheduleParams extends Params {
 
   /** The schedule: `constant`, `step`, `exponential`, `cosine`, or `plateau`, which waits for the loss to stand still.
     * Default: constant.
@@ -225,7 +225,7 @@ private[params] object ScheduleParams {
 }
 
 /** Setters of [[ScheduleParams]], for estimators. */
-trait ScheduleSetters extends ScheduleParams {
+private[firesteel] trait ScheduleSetters extends ScheduleParams {
   def setSchedule(value: String): this.type = set(schedule, value)
   def setScheduleStep(value: Int): this.type = set(scheduleStep, value)
   def setScheduleGamma(value: Double): this.type = set(scheduleGamma, value)

@@ -1,13 +1,14 @@
 package firesteel.params
 
+import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, Param, Params}
-import org.json4s.JsonAST.{JBool, JDouble, JField, JObject, JString}
+import org.json4s.JsonAST.{JDouble, JField, JObject, JString}
 
 /** What the parameter server applies updates with, for the strategies downpour, adag and dynsgd: a commit `d` is added to
   * the center variable, or `-d` is the gradient of an optimizer on the server (Dean et al. 2012 use Adagrad). Options that
   * are not set have PyTorch's default for the chosen optimizer.
   */
-trait ServerOptimizerParams extends Params {
+private[firesteel] trait ServerOptimizerParams extends Params {
 
   /** The server's optimizer: sgd, adagrad, adam or yogi. Default: none, which adds what is committed. */
   final val serverOptimizer: Param[String] = new Param[String](
@@ -73,14 +74,7 @@ trait ServerOptimizerParams extends Params {
     chosen.map { optimizer =>
       val set = serverOptions.flatMap { case (option, name) => get(option).map(name -> _) }.toMap
       val options = optimizer.options.map { case (name, default) =>
-        JField(
-          name,
-          set.get(name) match {
-            case Some(flag: Boolean) => JBool(flag)
-            case Some(number: Double) => JDouble(number)
-            case _ => default
-          }
-        )
+        JField(name, set.get(name).fold(default)(Json.of))
       }
       JObject(JField("name", JString(optimizer.name)) :: options.toList)
     }
@@ -100,7 +94,7 @@ trait ServerOptimizerParams extends Params {
 }
 
 /** Setters of [[ServerOptimizerParams]], for estimators. */
-trait ServerOptimizerSetters extends ServerOptimizerParams {
+private[firesteel] trait ServerOptimizerSetters extends ServerOptimizerParams {
   def setServerOptimizer(value: String): this.type = set(serverOptimizer, value)
   def setServerLearningRate(value: Double): this.type = set(serverLearningRate, value)
   def setServerMomentum(value: Double): this.type = set(serverMomentum, value)

@@ -4,7 +4,7 @@ import firesteel.data.SpreadRows
 import org.apache.spark.ml.param.{Param, Params}
 
 /** The way rows come to the workers. docs/rows.md has the rule of `auto`. */
-trait SpreadParams extends Params {
+private[firesteel] trait SpreadParams extends Params {
 
   /** Whether rows are shuffled over the tasks before they are trained: `auto` shuffles where tasks would get rows that differ
     * in their labels or features otherwise, `always` shuffles unless the DataFrame was repartitioned into as many
@@ -23,6 +23,6 @@ trait SpreadParams extends Params {
 }
 
 /** The setter of [[SpreadParams]], for estimators. */
-trait SpreadSetters extends SpreadParams {
+private[firesteel] trait SpreadSetters extends SpreadParams {
   def setSpreadRows(value: String): this.type = set(spreadRows, value)
 }

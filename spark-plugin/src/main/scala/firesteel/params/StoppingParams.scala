@@ -4,7 +4,7 @@ import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param, Pa
 import org.json4s.JsonAST.{JBool, JDouble, JInt, JNull, JObject, JString, JValue}
 
 /** When a training ends before its last epoch, and which model it leaves. */
-trait StoppingParams extends Params {
+private[firesteel] trait StoppingParams extends Params {
 
   /** What patience, the best weights and the target metric watch: `loss` of the validation rows, `trainingLoss`, or one
     * of `metrics`; with several outputs the last as `<output>_<metric>`, and `<output>_loss`. Default: the loss of the
@@ -97,7 +97,7 @@ trait StoppingParams extends Params {
 }
 
 /** Setters of [[StoppingParams]], for estimators. */
-trait StoppingSetters extends StoppingParams {
+private[firesteel] trait StoppingSetters extends StoppingParams {
   def setMonitor(value: String): this.type = set(monitor, value)
   def setMonitorMode(value: String): this.type = set(monitorMode, value)
   def setPatience(value: Int): this.type = set(patience, value)

@@ -6,14 +6,14 @@ package firesteel.params
   *   as users select it
   * @param options
   *   the parameters of [[StrategyParams]] that it has, each with its name in the `StrategySpec`
-  * @param reach
+  * @param centerMovePerReplicaMove
   *   where commits can be scaled: how far the center variable moves by one commit, given the window, when the replica has
   *   moved by 1
   */
 private[firesteel] final case class Strategy(
     name: String,
     options: Seq[(String, String)],
-    reach: Option[Int => Double] = None
+    centerMovePerReplicaMove: Option[Int => Double] = None
 ) {
   def has(option: String): Boolean = options.exists(_._1 == option)
 }
@@ -68,8 +68,8 @@ private[firesteel] object Strategy {
   /** The default scale of commits: 1, unless all workers together would move the center variable farther than each of
     * them moves its replica, which with late updates overshoots.
     */
-  def scale(reach: Int => Double, window: Int, workers: Int): Double =
-    math.min(1.0, 1.0 / (workers * reach(window)))
+  def scale(centerMovePerReplicaMove: Int => Double, window: Int, workers: Int): Double =
+    math.min(1.0, 1.0 / (workers * centerMovePerReplicaMove(window)))
 
   private val aliases = Map("agn" -> "adag")
 

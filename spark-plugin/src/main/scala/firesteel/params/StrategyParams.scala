@@ -1,12 +1,13 @@
 package firesteel.params
 
+import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param}
-import org.json4s.JsonAST.{JBool, JDouble, JField, JInt, JObject, JString, JValue}
+import org.json4s.JsonAST.{JDouble, JField, JInt, JObject, JString}
 
 /** How many workers train, and how their replicas become one model. An option that is not set has the strategy's default;
   * one that is set and that the strategy does not have is refused by `fit`. docs/algorithms.md has the equations.
   */
-trait StrategyParams extends ServerOptimizerParams with CompressionParams {
+private[firesteel] trait StrategyParams extends ServerOptimizerParams with CompressionParams {
 
   /** The training strategy: `auto`, local SGD whose workers share each mini-batch, so that any number of them learns what one
     * process learns; `single`; `ensemble`, whose members' predictions are averaged; asynchronous `downpour`, `adag` (alias
@@ -156,7 +157,7 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
       case ("serverScale", key) => scale(chosen, workers).map(value => JField(key, JDouble(value)))
       case ("compression", key) => compressed.map(JField(key, _))
       case ("window", key) => windowOf(workers).map(value => JField(key, JInt(value)))
-      case (name, key) => get(getParam(name)).map(value => JField(key, toJson(value)))
+      case (name, key) => get(getParam(name)).map(value => JField(key, Json.of(value)))
     }
     JObject(JField("name", JString(chosen.name)) :: options.toList)
   }
@@ -168,8 +169,8 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
   /** The scale of commits, unless it is 1. A server optimizer has a learning rate for that. */
   private def scale(chosen: Strategy, workers: Int): Option[Double] =
     get(serverScale)
-      .orElse(chosen.reach.filter(_ => !isSet(serverOptimizer)).map { reach =>
-        Strategy.scale(reach, get(window).getOrElse(Strategy.AdagWindow), workers)
+      .orElse(chosen.centerMovePerReplicaMove.filter(_ => !isSet(serverOptimizer)).map { centerMovePerReplicaMove =>
+        Strategy.scale(centerMovePerReplicaMove, get(window).getOrElse(Strategy.AdagWindow), workers)
       })
       .filter(_ != 1.0)
 
@@ -184,18 +185,10 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
       outerLearningRate
     ) ++
       Seq(outerMomentum, overlap, serverOptimizer, compression, compressPull)
-
-  private def toJson(value: Any): JValue = value match {
-    case flag: Boolean => JBool(flag)
-    case number: Int => JInt(number)
-    case number: Double => JDouble(number)
-    case other =>
-      throw new IllegalStateException(s"a strategy's option of type ${other.getClass}")
-  }
 }
 
 /** Setters of [[StrategyParams]], for estimators. */
-trait StrategySetters extends StrategyParams with ServerOptimizerSetters with CompressionSetters {
+private[firesteel] trait StrategySetters extends StrategyParams with ServerOptimizerSetters with CompressionSetters {
   def setStrategy(value: String): this.type = set(strategy, value)
   def setWindow(value: Int): this.type = set(window, value)
   def setNumWorkers(value: Int): this.type = set(numWorkers, value)

@@ -5,7 +5,7 @@ import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
 import org.json4s.JsonAST.{JDouble, JInt, JNull, JObject, JString, JValue}
 
 /** What every way of training has: how long, in what batches, in what order. */
-trait TrainingParams
+private[firesteel] trait TrainingParams
     extends StrategyParams
     with OptimizerParams
     with ControlParams
@@ -103,7 +103,7 @@ trait TrainingParams
   }
 
   /** The settings that decide what so many workers do, as they are set. */
-  private[firesteel] final def askedOfStrategy: JObject = JObject(
+  private[firesteel] final def workerDependentSettings: JObject = JObject(
     "strategy" -> JString($(strategy)),
     "batchSize" -> JInt($(batchSize)),
     "learningRateScaling" -> JString($(learningRateScaling)),
@@ -173,7 +173,7 @@ private[params] object TrainingParams {
 }
 
 /** Setters of [[TrainingParams]], for estimators. */
-trait TrainingSetters
+private[firesteel] trait TrainingSetters
     extends TrainingParams
     with StrategySetters
     with OptimizerSetters

@@ -7,7 +7,7 @@ import org.apache.spark.ml.param.{DoubleParam, StringArrayParam}
 /** Which rows are held out: they are not trained, but scored after each epoch, on the center variable as it is when all
   * workers have trained that epoch.
   */
-trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
+private[firesteel] trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
 
   /** The share of the rows that is held out, between 0 and 1, in place of `validationIndicatorCol`. Which rows they are
     * follows from their contents and the seed, not from their order; copies of a row stay together. Default: none.
@@ -49,7 +49,7 @@ trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
 }
 
 /** Setters of [[ValidationParams]], for estimators. */
-trait ValidationSetters extends ValidationParams {
+private[firesteel] trait ValidationSetters extends ValidationParams {
   def setValidationIndicatorCol(value: String): this.type = set(validationIndicatorCol, value)
   def setValidationFraction(value: Double): this.type = set(validationFraction, value)
   def setMetrics(value: Array[String]): this.type = set(metrics, value)

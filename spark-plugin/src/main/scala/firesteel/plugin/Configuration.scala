@@ -8,7 +8,7 @@ import org.apache.spark.SparkConf
   * `spark-defaults.conf`) and hold for the application; what belongs to one fit is a param of the estimator.
   * `docs/configuration.md` is generated from here.
   */
-object Configuration {
+private[firesteel] object Configuration {
   private val Prefix = "spark.firesteel."
   private val PathKind =
     "a path; a relative one is looked for in the working directory and among the files of `--files`"
@@ -63,14 +63,14 @@ object Configuration {
     "half of the executor's memory overhead",
     "What the tasks of one executor together may keep of the training data outside the Java heap. The rest is " +
       "spilled to memory-mapped files in Spark's local directories."
-  )(MemoryOverhead.of(_) / 2)
+  )(MemoryOverhead.ofExecutor(_) / 2)
 
   val CandidatesMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(
     Prefix + "candidates.memory",
     "half of the executor's memory overhead",
     "What the candidates of one `fit(df, paramMaps)` that train side by side may take of an executor's memory outside " +
       "the Java heap, by an estimate from the size of their networks. More candidates train in several jobs."
-  )(MemoryOverhead.of(_) / 2)
+  )(MemoryOverhead.ofExecutor(_) / 2)
 
   val MemoryCheck: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "memory.check",

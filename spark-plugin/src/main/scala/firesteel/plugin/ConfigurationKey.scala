@@ -24,7 +24,7 @@ import org.apache.spark.network.util.JavaUtils
   * @tparam T
   *   the type of the value
   */
-final class ConfigurationKey[T] private (
+private[firesteel] final class ConfigurationKey[T] private (
     val name: String,
     val kind: String,
     val default: String,

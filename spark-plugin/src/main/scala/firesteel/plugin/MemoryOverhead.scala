@@ -6,7 +6,7 @@ import org.apache.spark.SparkConf
 private[firesteel] object MemoryOverhead {
 
   /** In bytes; that of the driver where it runs the tasks itself. */
-  def of(conf: SparkConf): Long = ofRole(conf, if (isLocal(conf)) "driver" else "executor")
+  def ofExecutor(conf: SparkConf): Long = ofRole(conf, if (isLocal(conf)) "driver" else "executor")
 
   /** That of the driver, in bytes. */
   def ofDriver(conf: SparkConf): Long = ofRole(conf, "driver")

@@ -5,12 +5,11 @@ import java.nio.file.Path
 import scala.jdk.CollectionConverters._
 
 import firesteel.bridge.{LibraryOptions, NativeLibrary}
+import org.apache.spark.{SparkConf, SparkEnv, TaskContext}
 import org.slf4j.LoggerFactory
 
-import org.apache.spark.{SparkConf, SparkEnv, TaskContext}
-
 /** Loads the native library as the application configured it. */
-object NativeSetup {
+private[firesteel] object NativeSetup {
   private val log = LoggerFactory.getLogger("firesteel.plugin.NativeSetup")
 
   /** Loads the library on the driver or inside a task, unless the plugin or an earlier call has done so. Call it before

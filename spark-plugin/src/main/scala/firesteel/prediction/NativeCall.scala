@@ -21,10 +21,10 @@ private[prediction] final class Outputs(root: VectorSchemaRoot) extends AutoClos
   def rows: Int = root.getRowCount
 
   /** For each output its values, `width` of them a row. */
-  val columns: Seq[Doubles] = root.getFieldVectors.asScala.toSeq.map {
-    case numbers: Float8Vector => Doubles(numbers, 1)
+  val columns: Seq[OutputMatrix] = root.getFieldVectors.asScala.toSeq.map {
+    case numbers: Float8Vector => OutputMatrix(numbers, 1)
     case lists: FixedSizeListVector =>
-      Doubles(lists.getDataVector.asInstanceOf[Float8Vector], lists.getListSize)
+      OutputMatrix(lists.getDataVector.asInstanceOf[Float8Vector], lists.getListSize)
     case other => throw new IllegalStateException(s"a predictor gave a column ${other.getField}")
   }
 
@@ -32,7 +32,7 @@ private[prediction] final class Outputs(root: VectorSchemaRoot) extends AutoClos
 }
 
 /** Numbers of a batch, `width` of them a row. */
-private[prediction] final case class Doubles(vector: Float8Vector, width: Int) {
+private[prediction] final case class OutputMatrix(vector: Float8Vector, width: Int) {
 
   /** Where a row's numbers lie. */
   def address(row: Int): Long = vector.getDataBuffer.memoryAddress + row.toLong * width * 8

@@ -13,7 +13,7 @@ import org.apache.spark.sql.vectorized.ColumnarBatch
 /** Computes predictions batch by batch and appends them to the columns that are passed through;
   * see [[PredictionNode]] for its parameters.
   */
-final case class PredictionExec(
+private[firesteel] final case class PredictionExec(
     predictor: Predictor,
     inputs: Seq[Attribute],
     passed: Seq[Attribute],

@@ -14,7 +14,7 @@ import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, UnaryNode}
   * @param computed
   *   the new columns, one for each of the predictor's outputs
   */
-final case class PredictionNode(
+private[firesteel] final case class PredictionNode(
     predictor: Predictor,
     inputs: Seq[Attribute],
     passed: Seq[Attribute],

@@ -16,14 +16,14 @@ import org.apache.spark.sql.types.{Metadata, StructField}
   * @param metadata
   *   the column's metadata, such as its ML attributes
   */
-final case class OutputColumn(name: String, kind: OutputKind, metadata: Metadata = Metadata.empty) {
+private[firesteel] final case class OutputColumn(name: String, kind: OutputKind, metadata: Metadata = Metadata.empty) {
 
   /** The column in the schema of the result. */
   def field: StructField = StructField(name, kind.dataType, nullable = false, metadata)
 }
 
 /** Appends predictions to a DataFrame, batch or streaming, by a physical operator. */
-object Predictions {
+private[firesteel] object Predictions {
 
   /** The DataFrame with one column more for each of `outputs`. Runs no job; an output that a query
     * does not use is not computed.

@@ -1,8 +1,7 @@
 package firesteel.prediction
 
-import java.security.MessageDigest
-
 import firesteel.data.DataPlan
+import firesteel.util.Sha256
 import org.apache.spark.SparkContext
 import org.apache.spark.broadcast.Broadcast
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
@@ -17,13 +16,13 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param dataType
   *   the type of its column
   */
-sealed abstract class OutputKind(val name: String, val dataType: DataType) extends Serializable {
+private[firesteel] sealed abstract class OutputKind(val name: String, val dataType: DataType) extends Serializable {
 
   /** The `PredictionColumn` as a JSON value. */
   def json: JValue = JString(name)
 }
 
-object OutputKind {
+private[firesteel] object OutputKind {
 
   /** The network's outputs before the activation: a vector. */
   case object RawPrediction extends OutputKind("rawPrediction", VectorType)
@@ -59,12 +58,11 @@ object OutputKind {
   * @param module
   *   the archive of a network in TorchScript, which goes with them
   */
-final class ModelWeights(bytes: Array[Byte], module: Option[Array[Byte]] = None)
+private[firesteel] final class ModelWeights(bytes: Array[Byte], module: Option[Array[Byte]] = None)
     extends Serializable {
 
   /** The SHA-256 of the weights in hexadecimal digits. */
-  lazy val hash: String =
-    MessageDigest.getInstance("SHA-256").digest(bytes).map(byte => f"$byte%02x").mkString
+  lazy val hash: String = Sha256.hex(bytes)
 
   @transient private var sent: Option[(SparkContext, Broadcast[ModelBytes])] = None
 
@@ -105,7 +103,7 @@ private[prediction] final case class ModelBytes(weights: Array[Byte], module: Op
   * @param outputs
   *   what is computed, in the order of the new columns
   */
-final class Predictor private (
+private[firesteel] final class Predictor private (
     private[prediction] val spec: String,
     val data: DataPlan,
     @transient private[prediction] val weights: ModelWeights,
@@ -147,7 +145,7 @@ final class Predictor private (
     s"Predictor(${hash.take(12)}, ${outputs.map(_.name).mkString(", ")})"
 }
 
-object Predictor {
+private[firesteel] object Predictor {
 
   /** See the class. */
   def apply(

@@ -1,13 +1,7 @@
 package firesteel.prediction
 
 import org.apache.spark.sql.catalyst.InternalRow
-import org.apache.spark.sql.catalyst.expressions.{
-  GenericInternalRow,
-  JoinedRow,
-  UnsafeArrayData,
-  UnsafeProjection,
-  UnsafeRow
-}
+import org.apache.spark.sql.catalyst.expressions.{ GenericInternalRow, JoinedRow, UnsafeArrayData, UnsafeProjection, UnsafeRow }
 import org.apache.spark.sql.types.DoubleType
 import org.apache.spark.unsafe.Platform
 
@@ -62,14 +56,14 @@ private final class ComputedRow(kinds: Seq[OutputKind]) {
   /** The row that was moved to; changed by the next move. */
   val row = new GenericInternalRow(kinds.size)
 
-  private var columns = Array.empty[Doubles]
-  private var arrays = Array.empty[DoubleArray]
+  private var columns = Array.empty[OutputMatrix]
+  private var arrays = Array.empty[ReusableArray]
 
   /** Takes the outputs of a batch. */
   def show(outputs: Outputs): Unit = {
     columns = outputs.columns.toArray
     if (arrays.isEmpty) {
-      arrays = columns.map(column => new DoubleArray(column.width))
+      arrays = columns.map(column => new ReusableArray(column.width))
       for (i <- arrays.indices if kinds(i).dataType != DoubleType)
         row.update(i, InternalRow(DenseVector.Kind, null, null, arrays(i).data))
     }
@@ -88,7 +82,7 @@ private final class ComputedRow(kinds: Seq[OutputKind]) {
 }
 
 /** A Spark array of doubles that is written over and over. */
-private final class DoubleArray(size: Int) {
+private final class ReusableArray(size: Int) {
 
   private val header = UnsafeArrayData.calculateHeaderPortionInBytes(size)
   private val words = new Array[Long](header / 8 + size)

@@ -37,6 +37,6 @@ private[firesteel] object SingleRow {
     }
   }
 
-  private def first(output: Doubles): Array[Double] =
+  private def first(output: OutputMatrix): Array[Double] =
     Array.tabulate(output.width)(index => output.vector.get(index))
 }

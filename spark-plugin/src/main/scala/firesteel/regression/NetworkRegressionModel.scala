@@ -42,7 +42,7 @@ final class NetworkRegressionModel private[firesteel] (
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
 
-  override protected def losses: Seq[String] = RegressionTarget.losses
+  override protected def losses: Seq[String] = RegressionObjective.losses
 
   private def kind: OutputKind =
     if (numOutputs == 1) OutputKind.Prediction else OutputKind.Predictions
@@ -50,7 +50,7 @@ final class NetworkRegressionModel private[firesteel] (
   override def transformSchema(schema: StructType): StructType = {
     ColumnResolver.check(schema, Seq(inputRequest(network, schema)), Nil)
     val name = $(predictionCol)
-    RegressionOutput.added(schema, name, kind.dataType, RegressionOutput.metadata(name, numOutputs))
+    RegressionOutput.append(schema, name, kind.dataType, RegressionOutput.metadata(name, numOutputs))
   }
 
   override def transform(dataset: Dataset[_]): DataFrame = {

@@ -1,7 +1,7 @@
 package firesteel.regression
 
 import firesteel.data.{LabelColumn, LabelKind}
-import firesteel.fit.{FitData, Preparation, SingleEstimation, Target}
+import firesteel.fit.{FitData, OutputObjective, PreparedFit, SingleOutputTrainer}
 import firesteel.model.EstimatorReader
 import firesteel.params.{HuberSetter, LossSetter, Losses, NetworkSetter, TrainingSetters}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
@@ -32,7 +32,7 @@ import org.apache.spark.sql.types.{DoubleType, StructType}
   */
 final class NetworkRegressor(override val uid: String)
     extends Regressor[Vector, NetworkRegressor, NetworkRegressionModel]
-    with SingleEstimation[NetworkRegressionModel]
+    with SingleOutputTrainer[NetworkRegressionModel]
     with NetworkSetter
     with LossSetter
     with HuberSetter
@@ -45,22 +45,22 @@ final class NetworkRegressor(override val uid: String)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
   def setWeightCol(value: String): this.type = set(weightCol, value)
 
-  override protected def losses: Seq[String] = RegressionTarget.losses
+  override protected def losses: Seq[String] = RegressionObjective.losses
 
   override def transformSchema(schema: StructType): StructType = {
-    checkColumns(schema, Seq(RegressionTarget.label(schema, $(labelCol))))
-    val several = RegressionTarget.isSeveral(schema, $(labelCol))
-    RegressionOutput.added(schema, $(predictionCol), if (several) VectorType else DoubleType)
+    checkColumns(schema, Seq(RegressionObjective.label(schema, $(labelCol))))
+    val several = RegressionObjective.isSeveral(schema, $(labelCol))
+    RegressionOutput.append(schema, $(predictionCol), if (several) VectorType else DoubleType)
   }
 
   override protected def train(dataset: Dataset[_]): NetworkRegressionModel = trainOne(dataset)
 
-  override protected def prepare(data: FitData): Preparation[NetworkRegressionModel] =
+  override protected def prepare(data: FitData): PreparedFit[NetworkRegressionModel] =
     prepareNetwork(data) { inspection =>
       val output = inspection.onlyOutput("a regressor")
       val label = LabelColumn($(labelCol), LabelKind.Values(output.size))
-      val chosen = lossSpec(get(loss).getOrElse(Losses.Square))
-      Seq(Target(label, chosen, RegressionTarget.metrics))
+      val chosen = lossSpec(get(loss).getOrElse(Losses.MseLoss))
+      Seq(OutputObjective(label, chosen))
     }(new NetworkRegressionModel(uid, _))
 
   override def copy(extra: ParamMap): NetworkRegressor = defaultCopy(extra)

@@ -1,5 +1,6 @@
 package firesteel.regression
 
+import firesteel.model.OutputSchema
 import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
 import org.apache.spark.sql.types.{DataType, Metadata, StructField, StructType}
 
@@ -7,7 +8,7 @@ import org.apache.spark.sql.types.{DataType, Metadata, StructField, StructType}
 private[regression] object RegressionOutput {
 
   /** The schema with the column. */
-  def added(
+  def append(
       schema: StructType,
       name: String,
       dataType: DataType,
@@ -15,8 +16,8 @@ private[regression] object RegressionOutput {
   ): StructType =
     if (name.isEmpty) schema
     else {
-      require(!schema.fieldNames.contains(name), s"Column $name already exists.")
-      schema.add(StructField(name, dataType, nullable = false, metadata))
+      val field = StructField(name, dataType, nullable = false, metadata)
+      OutputSchema.append(schema, Seq(field))
     }
 
   /** The metadata of a column of this many numbers. */

@@ -11,8 +11,8 @@ final class SlotsSuite extends AnyFunSuite with LocalSpark {
     new SparkConf(loadDefaults = false).setAll(settings)
 
   test("in local mode the slots are the threads, and more workers than that are not waited for") {
-    assert(Slots.of(spark.sparkContext, Some(64)) === 2)
-    assert(Slots.of(spark.sparkContext, None) === 2)
+    assert(Slots.forFit(spark.sparkContext, Some(64)) === 2)
+    assert(Slots.forFit(spark.sparkContext, None) === 2)
     assert(Slots.expected(conf("spark.master" -> "local[2]"), Some(64)) === 1)
     assert(Slots.expected(conf("spark.master" -> "local[*]"), None) === 1)
   }

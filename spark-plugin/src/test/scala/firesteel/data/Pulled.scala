@@ -30,7 +30,7 @@ object Pulled {
 
   /** All streams of a read, in the order of their partitions. */
   def from(df: DataFrame, plan: DataPlan, tasks: Int): Seq[Pulled] =
-    DataRoad.runTasks(df, plan, tasks)(of).rdd.collect().toSeq
+    PartitionReader.runTasks(df, plan, tasks)(of).rdd.collect().toSeq
 
   /** The rows of all streams, each as its values. */
   def rows(df: DataFrame, plan: DataPlan, tasks: Int): Seq[Seq[Any]] =

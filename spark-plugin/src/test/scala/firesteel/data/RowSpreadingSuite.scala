@@ -69,7 +69,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       spread: SpreadRows = SpreadRows.Auto,
       tasks: Int = tasks
   ): Spread = {
-    val job = DataRoad.runTasks(df, plan(df, labels, spread), tasks)(Pulled.of)
+    val job = PartitionReader.runTasks(df, plan(df, labels, spread), tasks)(Pulled.of)
     val lineage = job.rdd.toDebugString
     val taken = job.rdd.collect().toSeq.map(_.rows)
     assert(taken.size == tasks)
@@ -215,7 +215,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
     inFiles(marked, col("held"), 2) { df =>
       val resolved = plan(df, byClass, SpreadRows.Auto)
         .copy(validation = Some(ValidationRows.Marked("held")))
-      val job = DataRoad.runTasks(df, resolved, tasks)(Pulled.of)
+      val job = PartitionReader.runTasks(df, resolved, tasks)(Pulled.of)
       assert(job.decisions.mkString.contains("the share of validation rows ('held') would differ"))
       for (task <- job.rdd.collect()) {
         val held = task.rows.count(_.last.toString == "1").toDouble / task.rows.size

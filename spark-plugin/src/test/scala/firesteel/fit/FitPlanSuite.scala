@@ -103,7 +103,7 @@ final class FitPlanSuite extends AnyFunSuite {
       Network
         .sequential(Linear(3))
         .withWeights(Array[Byte](2, 0, 0, 0, 0, 0, 0, 0) ++ "{}".getBytes ++ values)
-        .start
+        .initialWeights
     )
     def text(plan: FitPlan): String = Fingerprint(FitFingerprint.settings(plan, 2, conf)).text
     assert(text(from(1)) === text(from(1)))
@@ -130,7 +130,7 @@ final class FitPlanSuite extends AnyFunSuite {
     )
     val fingerprints = estimators.map { estimator =>
       Fingerprint(
-        FitFingerprint.lasting(plan(1).copy(asked = estimator.askedOfStrategy), conf)
+        FitFingerprint.lasting(plan(1).copy(workerDependentSettings = estimator.workerDependentSettings), conf)
       ).text
     }
     assert(fingerprints.distinct.size === estimators.size)
@@ -221,11 +221,11 @@ final class FitPlanSuite extends AnyFunSuite {
   test("the typed failure inside a SparkException is what the user gets") {
     val cause = new InvalidDataException("row 3")
     val failed = new SparkException("Job aborted", new RuntimeException("task", cause))
-    assert(FitJob.typed(failed) eq cause)
+    assert(FitJob.nativeCause(failed) eq cause)
     val other = new SparkException("cancelled")
-    assert(FitJob.typed(other) eq other)
+    assert(FitJob.nativeCause(other) eq other)
     assert(
-      FitJob.typed(new UntrainedModelException("no rows")).isInstanceOf[UntrainedModelException]
+      FitJob.nativeCause(new UntrainedModelException("no rows")).isInstanceOf[UntrainedModelException]
     )
   }
 }

@@ -23,7 +23,7 @@ object LoadRows {
     val inputs = Seq(InputRequest("features", Seq(features)))
     val labels = Seq(LabelColumn(label, LabelKind.Class(classes = 10)))
     val plan = ColumnResolver.resolve(df, inputs, labels).copy(spread = SpreadRows(spread))
-    DataRoad.runTasks(df, plan, tasks)(new Load(specification(plan))).rdd.collect()
+    PartitionReader.runTasks(df, plan, tasks)(new Load(specification(plan))).rdd.collect()
     ()
   }
 

@@ -4,13 +4,7 @@ import java.io.File
 
 import org.apache.spark.ml.PipelineStage
 import org.apache.spark.ml.param.{Param, Params}
-import org.apache.spark.ml.util.{
-  DefaultParamsReader,
-  DefaultParamsWriter,
-  HasTrainingSummary,
-  Instrumentation,
-  ReadWriteUtils
-}
+import org.apache.spark.ml.util.{ DefaultParamsReader, DefaultParamsWriter, HasTrainingSummary, Instrumentation, ReadWriteUtils }
 import org.apache.spark.sql.SparkSession
 
 /** All use of what Spark keeps private to its package `ml`. */
@@ -54,7 +48,7 @@ object MlPrivate {
 /** A model whose summary the clients of Spark Connect may ask for. The summary is a part of the model, which is saved and
   * loaded with it.
   */
-trait Summarized[T] extends HasTrainingSummary[T] {
+trait HasNetworkSummary[T] extends HasTrainingSummary[T] {
   final override def hasSummary: Boolean = true
   final override def saveSummary(path: String): Unit = ()
 }

@@ -18,7 +18,7 @@ import org.apache.spark.sql.{DataFrame, SparkSession}
   * Arguments: rows, values a row, runs, then any of `floats`, `vectors`, `bytes` and any of `cache`,
   * `parquet`, `arrow` (Spark 4.3's Arrow cache); all of them unless given.
   */
-object RoadThroughput {
+object ReadThroughput {
 
   private val Kinds = Seq("floats", "vectors", "bytes")
 
@@ -58,7 +58,7 @@ object RoadThroughput {
       .config("spark.ui.enabled", false)
       .config(
         "spark.sql.inMemoryColumnarStorage.compressed",
-        sys.props.getOrElse("road.compressed", "true")
+        sys.props.getOrElse("read.compressed", "true")
       )
     if (arrow) {
       builder.config(
@@ -92,7 +92,7 @@ object RoadThroughput {
 
   private def read(spark: SparkSession, df: DataFrame, source: String): DataFrame =
     if (source == "parquet") {
-      val folder = Files.createTempDirectory("road").resolve("table").toString
+      val folder = Files.createTempDirectory("read").resolve("table").toString
       df.write.parquet(folder)
       spark.read.parquet(folder)
     } else df.cache()
@@ -105,7 +105,7 @@ object RoadThroughput {
       consume: PartitionStream => Option[Long]
   ): (Double, Double) = {
     val start = System.nanoTime()
-    val found = DataRoad
+    val found = PartitionReader
       .runTasks(df, plan, 2) { stream =>
         val clock = ManagementFactory.getThreadMXBean
         val begin = clock.getCurrentThreadCpuTime
@@ -136,7 +136,7 @@ object RoadThroughput {
   /** Loads a stream into native blocks. */
   private def load(plan: DataPlan): PartitionStream => Option[Long] = {
     val spec =
-      s"""{"server": {"fit": "road", "host": "localhost", "port": 1, "secret": "${"0" * 64}",
+      s"""{"server": {"fit": "read", "host": "localhost", "port": 1, "secret": "${"0" * 64}",
          |"timeoutMillis": 1000}, "network": {"format": "firesteel.network/1", "inputs": ["input"],
          |"nodes": [{"name": "0", "op": "Linear", "inputs": ["input"], "args": {"out_features": 10}}],
          |"outputs": ["0"]}, "data": ${plan.toJson}, "losses": [{"loss": {"name": "cross_entropy"}, "weight": 1}],

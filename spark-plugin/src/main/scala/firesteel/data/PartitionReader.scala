@@ -15,10 +15,10 @@ import org.apache.spark.sql.DataFrame
   * @param decisions
   *   what was chosen about how the rows are read, a sentence each
   */
-final case class PreparedJob[R](rdd: RDD[R], tasks: Int, decisions: Seq[String] = Nil)
+private[firesteel] final case class PreparedJob[R](rdd: RDD[R], tasks: Int, decisions: Seq[String] = Nil)
 
 /** The way from a DataFrame to Arrow streams. */
-object DataRoad {
+private[firesteel] object PartitionReader {
 
   /** Plans to read the plan's columns in exactly `tasks` tasks: columnar where Spark has columnar
     * batches, else by rows. May run a cheap job that counts rows and looks at labels and some features, and
@@ -39,16 +39,16 @@ object DataRoad {
     require(tasks > 0, s"$tasks tasks cannot read anything")
     require(!df.isStreaming, "a streaming DataFrame cannot be read as a whole")
     val spread = RowSpreading.plan(df, plan, tasks)
-    val results = spread.road match {
-      case RowRoad(rdd, source) =>
-        rdd.mapPartitions(rows => one(plan, source, new RowSource(rows), body))
-      case VectorRoad(rdd, source) =>
-        rdd.mapPartitions(batches => one(plan, source, new VectorSource(batches), body))
+    val results = spread.read match {
+      case RowRead(rdd, source) =>
+        rdd.mapPartitions(rows => runTask(plan, source, new RowSource(rows), body))
+      case ColumnarRead(rdd, source) =>
+        rdd.mapPartitions(batches => runTask(plan, source, new VectorSource(batches), body))
     }
     PreparedJob(results, tasks, spread.decision.toSeq)
   }
 
-  private def one[R](
+  private def runTask[R](
       plan: DataPlan,
       source: Source,
       batches: BatchSource,

@@ -5,15 +5,13 @@ import firesteel.params.Losses
 import org.apache.spark.sql.types.StructType
 
 /** What a regressor learns from a label: its numbers. */
-private[regression] object RegressionTarget {
+private[regression] object RegressionObjective {
 
   /** The losses that fit numbers. */
   val losses: Seq[String] = {
     import Losses._
-    Seq(Square, Absolute, SmoothL1, Huber, Poisson, Binary)
+    Seq(MseLoss, L1Loss, SmoothL1Loss, HuberLoss, PoissonNllLoss, BinaryCrossEntropyWithLogits)
   }
-
-  val metrics: Seq[String] = Seq("mse", "mae", "r2")
 
   /** Whether a label column holds several numbers a row. */
   def isSeveral(schema: StructType, column: String): Boolean =

@@ -1,7 +1,7 @@
 package firesteel.classification
 
 import firesteel.data.{LabelColumn, LabelKind}
-import firesteel.fit.Target
+import firesteel.fit.OutputObjective
 import firesteel.network.{Inspection, OutputInspection}
 import firesteel.params.Losses
 import org.apache.spark.ml.attribute.{Attribute, BinaryAttribute, NominalAttribute}
@@ -9,12 +9,12 @@ import org.apache.spark.sql.types.StructField
 import org.json4s.JsonAST.{JObject, JString}
 
 /** What a classifier learns from a label: its classes, and the loss. */
-private[classification] object ClassificationTarget {
+private[classification] object ClassificationObjective {
 
   /** The losses that fit classes; each is resolved without options. */
   val losses: Seq[String] = {
     import Losses._
-    Seq(CrossEntropy, Binary, Likelihood, Hinge, Divergence, Square, Absolute)
+    Seq(CrossEntropy, BinaryCrossEntropyWithLogits, NllLoss, Hinge, KlDiv, MseLoss, L1Loss)
   }
 
   /** What the network learns from this label.
@@ -24,18 +24,17 @@ private[classification] object ClassificationTarget {
     * @throws java.lang.IllegalArgumentException
     *   when the network has another output than one value for each class
     */
-  def of(inspection: Inspection, label: StructField, loss: Option[String]): Target = {
+  def objective(inspection: Inspection, label: StructField, loss: Option[String]): OutputObjective = {
     val output = onlyOutput(inspection)
-    import Losses.{Binary, CrossEntropy}
+    import Losses.{BinaryCrossEntropyWithLogits, CrossEntropy}
     val size = output.size
     val classes = classesOf(size)
     val chosen = loss.getOrElse {
-      if (size == 1 || output.activation == OutputInspection.Sigmoid) Binary else CrossEntropy
+      if (size == 1 || output.activation == OutputInspection.Sigmoid) BinaryCrossEntropyWithLogits else CrossEntropy
     }
-    Target(
+    OutputObjective(
       LabelColumn(label.name, LabelKind.Class(classes)),
-      JObject("name" -> JString(chosen)),
-      if (classes == 2) Seq("accuracy", "auc") else Seq("accuracy")
+      JObject("name" -> JString(chosen))
     )
   }
 

@@ -20,29 +20,29 @@ private[data] final class Position(val partition: Int) {
 
 /** A user's column where a writer reads it.
   *
-  * @param column
+  * @param name
   *   its name
   * @param ordinal
   *   its place in the rows
   */
-private[data] final class Cell(val column: String, val ordinal: Int, position: Position) {
+private[data] final class SourceColumn(val name: String, val ordinal: Int, position: Position) {
 
   def requireValue(row: InternalRow, at: Int): Unit =
-    if (row.isNullAt(ordinal)) nullCell(at)
+    if (row.isNullAt(ordinal)) nullValue(at)
 
-  def nullCell(at: Int): Nothing = fail(s"the column '$column' is null in ${position.row(at)}")
+  def nullValue(at: Int): Nothing = fail(s"the column '$name' is null in ${position.row(at)}")
 
   def nullElement(at: Int, element: Int): Nothing =
-    fail(s"value $element of the column '$column' is null in ${position.row(at)}")
+    fail(s"value $element of the column '$name' is null in ${position.row(at)}")
 
   def wrongSize(at: Int, found: Int, expected: Int): Nothing =
     fail(
-      s"the column '$column' has $found values in ${position.row(at)}, but $expected are expected"
+      s"the column '$name' has $found values in ${position.row(at)}, but $expected are expected"
     )
 
   def wrongIndex(at: Int, index: Int, size: Int): Nothing =
     fail(
-      s"the column '$column' has a vector with the index $index in ${position.row(at)}; " +
+      s"the column '$name' has a vector with the index $index in ${position.row(at)}; " +
         s"indices ascend and lie below $size"
     )
 
@@ -51,7 +51,7 @@ private[data] final class Cell(val column: String, val ordinal: Int, position: P
     val found = vector.getArray(VectorRowWriter.IndicesField)
     if (found.numElements() != values.numElements()) {
       fail(
-        s"the column '$column' has a vector with ${found.numElements()} indices and " +
+        s"the column '$name' has a vector with ${found.numElements()} indices and " +
           s"${values.numElements()} values in ${position.row(at)}"
       )
     }

@@ -15,34 +15,33 @@ import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.{Estimator, Model}
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
-import org.json4s.JsonAST.{JDouble, JObject}
 
 /** What every estimator of this library does between its parameters and the training job.
   *
   * @tparam M
   *   the model that it gives
   */
-private[firesteel] trait NetworkEstimation[M <: Model[M]]
+private[firesteel] trait NetworkTrainer[M <: Model[M]]
     extends Estimator[M]
     with TrainingParams
     with HasNetwork
     with HasWeightCol {
 
   /** What is to be trained, and what becomes of it; fails where columns and parameters do not fit. */
-  protected def prepare(data: FitData): Preparation[M]
+  protected def prepare(data: FitData): PreparedFit[M]
 
-  override def copy(extra: ParamMap): NetworkEstimation[M]
+  override def copy(extra: ParamMap): NetworkTrainer[M]
 
   override def fit(dataset: Dataset[_]): M = {
     transformSchema(dataset.schema, logging = true)
-    finished(trainOne(dataset))
+    withParent(trainOne(dataset))
   }
 
   /** Fits a model with a map, which has precedence over what is set here. Asked by one of Spark's searches, it gives a
     * model that predicts the same for every row where the training diverges, as for several maps.
     */
   override def fit(dataset: Dataset[_], paramMap: ParamMap): M =
-    if (NetworkEstimation.isSearching) fitAll(dataset, Seq(paramMap), FitJob.runCandidate).head
+    if (NetworkTrainer.isSearching) fitAll(dataset, Seq(paramMap), FitJob.runCandidate).head
     else super.fit(dataset, paramMap)
 
   /** Fits a model for each map, which has precedence over what is set here.
@@ -62,12 +61,12 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
   ): Seq[M] = {
     val candidates = paramMaps.map(copy(_))
     val names = paramMaps.zipWithIndex.map { case (map, index) =>
-      s"candidate ${index + 1} of ${paramMaps.size} (${NetworkEstimation.text(map)})"
+      s"candidate ${index + 1} of ${paramMaps.size} (${NetworkTrainer.text(map)})"
     }
-    MlPrivate.instrumented(this, logged) {
+    MlPrivate.instrumented(this, loggedParams) {
       val data = new FitData(dataset.toDF())
       val prepared = candidates.zip(names).map { case (candidate, name) =>
-        NetworkEstimation.naming(name) {
+        NetworkTrainer.withCandidateName(name) {
           candidate.transformSchema(dataset.schema, logging = true)
           candidate.prepare(data)
         }
@@ -75,20 +74,20 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       val plans =
         prepared.zip(names).map { case (one, name) => one.plan.copy(candidate = Some(name)) }
       run(data.df, plans).zip(prepared).zip(candidates).map { case ((trained, one), candidate) =>
-        candidate.finished(one.model(trained))
+        candidate.withParent(one.model(trained))
       }
     }
   }
 
   /** Trains one model, whose parameters are not set yet. */
   protected final def trainOne(dataset: Dataset[_]): M =
-    MlPrivate.instrumented(this, logged) {
+    MlPrivate.instrumented(this, loggedParams) {
       val data = new FitData(dataset.toDF())
       val prepared = prepare(data)
       prepared.model(FitJob.run(data.df, prepared.plan))
     }
 
-  private def finished(model: M): M = copyValues(model.setParent(this))
+  private def withParent(model: M): M = copyValues(model.setParent(this))
 
   /** What the estimator asks of the columns that feed a network, one request for each input. */
   private[firesteel] def inputRequests(network: Network, schema: StructType): Seq[InputRequest]
@@ -112,29 +111,29 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
 
   /** Plans to train the network, from its own weights if it has some.
     *
-    * @param targets
-    *   what is learnt: one for each of the network's outputs
+    * @param objectives
+    *   returns an objective for each of the network's outputs
     * @param model
-    *   what the trained network is put into
+    *   returns the model of the trained network
     */
-  protected final def prepareNetwork(data: FitData)(targets: Inspection => Seq[Target])(
+  protected final def prepareNetwork(data: FitData)(objectives: Inspection => Seq[OutputObjective])(
       model: FittedNetwork => M
-  ): Preparation[M] = {
+  ): PreparedFit[M] = {
     val network = requiredNetwork
     // First what needs neither data nor a cluster.
     val _ = (optimizerSpecOf(workers = 1), strategySpec(workers = 1))
     val schema = data.df.schema
     val inputs = data.inputs(inputRequests(network, schema))
     val inspection = Inspection.of(network, inputs)
-    network.start.foreach(weights => Inspection.checkWeights(network, inputs, weights))
-    val learnt = targets(inspection)
-    val labels = learnt.map(_.label)
+    network.initialWeights.foreach(weights => Inspection.checkWeights(network, inputs, weights))
+    val targets = objectives(inspection)
+    val labels = targets.map(_.label)
     ColumnResolver.check(schema, Nil, labels)
     LabelSizes.check(schema, inspection.outputs, labels)
     val columns =
       DataPlan(inputs, labels, weightColumn, validationRows, SpreadRows(getSpreadRows))
-    val controls = controlSpec(getEpochs, Target.metrics(network.outputs, learnt))
-    val losses = learnt.map(_.term)
+    val controls = controlSpec(getEpochs, OutputObjective.metrics(network.outputs, targets))
+    val losses = targets.map(_.term)
     Inspection.check(network, columns, losses, controls)
     val plan = FitPlan(
       network = NetworkJson.specification(network),
@@ -153,16 +152,16 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       serverShards = ShardServers.within(getServerShards, inspection.parameters),
       checkpoint =
         get(checkpointDir).map(CheckpointPlan(_, getCheckpointSeconds, get(checkpointCommits))),
-      initialWeights = network.start,
+      initialWeights = network.initialWeights,
       module = network.module,
       inRounds = Inspection.inRounds(Strategy($(strategy)).name),
       parameters = inspection.parameters,
       weightBytes = inspection.weightBytes,
-      asked = askedOfStrategy,
+      workerDependentSettings = workerDependentSettings,
       decisions = strategyDecisions
     )
     val untrained = network.withoutWeights
-    Preparation(
+    PreparedFit(
       plan,
       trained =>
         model(
@@ -177,7 +176,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
     else throw new IllegalArgumentException(s"$uid has no network; give it one with setNetwork")
 
   /** What a fit logs of its parameters. */
-  protected def logged: Seq[Param[_]] =
+  protected def loggedParams: Seq[Param[_]] =
     Seq(
       weightCol,
       strategy,
@@ -192,7 +191,7 @@ private[firesteel] trait NetworkEstimation[M <: Model[M]]
       Seq(schedule, validationIndicatorCol, validationFraction)
 }
 
-private[firesteel] object NetworkEstimation {
+private[firesteel] object NetworkTrainer {
   private val ShownCharacters = 40
 
   /** Whether `CrossValidator` or `TrainValidationSplit` runs this, which fit each candidate by itself and fail with it. */
@@ -202,7 +201,7 @@ private[firesteel] object NetworkEstimation {
     )
 
   /** Gives the name of a candidate to what is wrong with its settings. */
-  private def naming[R](candidate: String)(body: => R): R =
+  private def withCandidateName[R](candidate: String)(body: => R): R =
     try body
     catch { case NonFatal(error) => throw FitPlan.named(candidate, error) }
 
@@ -240,11 +239,11 @@ private[firesteel] final class FitData(val df: DataFrame) {
   * @param model
   *   makes the model of what was trained
   */
-private[firesteel] final case class Preparation[M](plan: FitPlan, model: TrainedNetwork => M)
+private[firesteel] final case class PreparedFit[M](plan: FitPlan, model: TrainedNetwork => M)
 
 /** What the estimators of networks with one input and one output have. */
-private[firesteel] trait SingleEstimation[M <: Model[M]]
-    extends NetworkEstimation[M]
+private[firesteel] trait SingleOutputTrainer[M <: Model[M]]
+    extends NetworkTrainer[M]
     with InputRequests
     with HasLabelCol
     with LossParams {
@@ -254,39 +253,5 @@ private[firesteel] trait SingleEstimation[M <: Model[M]]
       schema: StructType
   ): Seq[InputRequest] = Seq(inputRequest(network, schema))
 
-  override protected def logged: Seq[Param[_]] = Seq(labelCol, featuresCol, loss) ++ super.logged
-}
-
-/** What one output of a network learns.
-  *
-  * @param label
-  *   the label that it is compared with
-  * @param loss
-  *   the `LossSpec`
-  * @param metrics
-  *   what is computed of it on validation rows unless the user says otherwise
-  * @param weight
-  *   what the loss is multiplied with
-  */
-private[firesteel] final case class Target(
-    label: LabelColumn,
-    loss: JObject,
-    metrics: Seq[String],
-    weight: Double = 1.0
-) {
-
-  /** The `TermSpec`. */
-  def term: JObject = JObject("loss" -> loss, "weight" -> JDouble(weight))
-}
-
-private[firesteel] object Target {
-
-  /** What is computed of these outputs: by the metrics' own names of one, as `<output>_<metric>` of several. */
-  def metrics(outputs: Seq[String], targets: Seq[Target]): Seq[String] = targets match {
-    case Seq(only) => only.metrics
-    case several =>
-      outputs.zip(several).flatMap { case (output, target) =>
-        target.metrics.map(metric => s"${output}_$metric")
-      }
-  }
+  override protected def loggedParams: Seq[Param[_]] = Seq(labelCol, featuresCol, loss) ++ super.loggedParams
 }

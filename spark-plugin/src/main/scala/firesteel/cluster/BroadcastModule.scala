@@ -1,6 +1,6 @@
 package firesteel.cluster
 
-import firesteel.network.Archive
+import firesteel.network.TorchScriptArchive
 import org.apache.spark.SparkContext
 import org.apache.spark.broadcast.Broadcast
 
@@ -8,26 +8,26 @@ import org.apache.spark.broadcast.Broadcast
   *
   * @param context
   *   the context that sends it
-  * @param sent
+  * @param broadcastBytes
   *   nothing for a graph of layers
   */
-private[firesteel] final class SentModule private (
+private[firesteel] final class BroadcastModule private (
     @transient context: SparkContext,
-    sent: Option[Broadcast[Array[Byte]]]
+    broadcastBytes: Option[Broadcast[Array[Byte]]]
 ) extends AutoCloseable
     with Serializable {
 
   /** The archive as native code takes it: null if there is none. */
-  def bytes: Array[Byte] = sent.map(_.value).orNull
+  def bytes: Array[Byte] = broadcastBytes.map(_.value).orNull
 
   /** Takes it back from the executors; a stopped context has done so. */
   override def close(): Unit =
-    sent.foreach(broadcast => if (!context.isStopped) broadcast.destroy())
+    broadcastBytes.foreach(broadcast => if (!context.isStopped) broadcast.destroy())
 }
 
-private[firesteel] object SentModule {
+private[firesteel] object BroadcastModule {
 
   /** Sends a module's archive, if there is one. */
-  def of(context: SparkContext, module: Option[Archive]): SentModule =
-    new SentModule(context, module.map(archive => context.broadcast(archive.bytes)))
+  def broadcast(context: SparkContext, module: Option[TorchScriptArchive]): BroadcastModule =
+    new BroadcastModule(context, module.map(archive => context.broadcast(archive.bytes)))
 }

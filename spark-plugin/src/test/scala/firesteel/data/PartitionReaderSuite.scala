@@ -12,7 +12,7 @@ import org.apache.spark.sql.functions._
 import org.scalatest.Assertion
 import org.scalatest.funsuite.AnyFunSuite
 
-final class DataRoadSuite extends AnyFunSuite with LocalSpark {
+final class PartitionReaderSuite extends AnyFunSuite with LocalSpark {
 
   private val rows = 1000
 
@@ -46,7 +46,7 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
   private def expected(id: Int): Seq[Any] =
     Seq((0 until 5).map(i => (id + i).toFloat), (id % 3).toDouble, id / 2f)
 
-  /** Checks every row of a read, whatever road it took. */
+  /** Checks every row of a read, whatever read it took. */
   private def assertRows(df: DataFrame, tasks: Int, features: String = "floats"): Assertion = {
     val found = Pulled.rows(df, plan(df, features), tasks)
     assert(found.toSet == (0 until rows).map(expected).toSet)
@@ -60,7 +60,7 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
   }
 
   private def isColumnar(df: DataFrame, plan: DataPlan, tasks: Int): Boolean =
-    RowSpreading.plan(df, plan, tasks).road.isInstanceOf[VectorRoad]
+    RowSpreading.plan(df, plan, tasks).read.isInstanceOf[ColumnarRead]
 
   test("each kind of features arrives with its values and its type") {
     val df = table
@@ -188,7 +188,7 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
   test("partitions that group evenly are not shuffled") {
     withParquet(table, "parquet") { df =>
       val rdd = withConf("spark.sql.files.maxPartitionBytes" -> "1000") {
-        DataRoad.runTasks(df, plan(df, "floats"), 2)(_.partition).rdd
+        PartitionReader.runTasks(df, plan(df, "floats"), 2)(_.partition).rdd
       }
       assert(!rdd.toDebugString.contains("ShuffledRowRDD"))
     }
@@ -213,7 +213,7 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
     val wide = Seq
       .tabulate(30)(i => (Array.fill(400000)(i.toFloat), 0, 1f))
       .toDF("features", "label", "weight")
-    val pulled = DataRoad.runTasks(wide, plan(wide, "features"), 1) { stream =>
+    val pulled = PartitionReader.runTasks(wide, plan(wide, "features"), 1) { stream =>
       var bytes = Seq.empty[Int]
       val part = Pulled.of(stream)
       bytes = part.batches
@@ -295,7 +295,7 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
   test("a stream that nobody imports is given back") {
     val df = table
     def feed(consume: Long => Unit): Unit = {
-      DataRoad.runTasks(df, plan(df, "floats"), 2)(_.feed(consume)).rdd.collect()
+      PartitionReader.runTasks(df, plan(df, "floats"), 2)(_.feed(consume)).rdd.collect()
       ()
     }
     givesBackMemory(feed(_ => ()))
@@ -324,7 +324,7 @@ final class DataRoadSuite extends AnyFunSuite with LocalSpark {
       query.stop()
       assert(seen.toSet == (0 until rows).map(expected).toSet)
       assertThrows[IllegalArgumentException](
-        DataRoad.runTasks(stream, plan(df, "floats"), 1)(_ => 0)
+        PartitionReader.runTasks(stream, plan(df, "floats"), 1)(_ => 0)
       )
     }
   }

@@ -1,5 +1,7 @@
 package firesteel.data
 
+import scala.reflect.ClassTag
+
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.catalyst.InternalRow
@@ -9,17 +11,15 @@ import org.apache.spark.sql.execution.columnar.InMemoryTableScanExec
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-import scala.reflect.ClassTag
-
 /** A way to read columns of a DataFrame. */
-private[data] sealed trait Road {
+private[data] sealed trait PlannedRead {
   def source: Source
 
   /** The partitions, of rows or of columnar batches. */
   def rdd: RDD[_]
 
   /** The same partitions in groups. */
-  def grouped(groups: EvenGroups): Road
+  def grouped(groups: EvenGroups): PlannedRead
 
   /** The rows. Each is valid until the next is asked for. */
   def rows: RDD[InternalRow]
@@ -28,18 +28,18 @@ private[data] sealed trait Road {
   final def locations: Array[Seq[String]] = rdd.partitions.map(rdd.preferredLocations)
 }
 
-private[data] final case class RowRoad(rdd: RDD[InternalRow], source: Source) extends Road {
-  override def grouped(groups: EvenGroups): Road = RowRoad(groups.of(rdd), source)
+private[data] final case class RowRead(rdd: RDD[InternalRow], source: Source) extends PlannedRead {
+  override def grouped(groups: EvenGroups): PlannedRead = RowRead(groups.group(rdd), source)
   override def rows: RDD[InternalRow] = rdd
 }
 
-private[data] final case class VectorRoad(rdd: RDD[ColumnarBatch], source: Source) extends Road {
-  override def grouped(groups: EvenGroups): Road = VectorRoad(groups.of(rdd), source)
+private[data] final case class ColumnarRead(rdd: RDD[ColumnarBatch], source: Source) extends PlannedRead {
+  override def grouped(groups: EvenGroups): PlannedRead = ColumnarRead(groups.group(rdd), source)
   override def rows: RDD[InternalRow] = rdd.mapPartitions(ValueReader.rows)
 }
 
-/** Chooses the road to columns: columnar batches where Spark has them, else rows. */
-private[data] object RoadPlanner {
+/** Chooses the read to columns: columnar batches where Spark has them, else rows. */
+private[data] object ReadPlanner {
 
   /** Only the columns, in the DataFrame's order: with any change Spark would read by rows. */
   def prune(df: DataFrame, columns: Seq[String]): DataFrame = {
@@ -47,8 +47,8 @@ private[data] object RoadPlanner {
     df.select(df.columns.toSeq.filter(wanted.contains).map(ColumnResolver.quoted(df, _)): _*)
   }
 
-  /** The road to columns of a DataFrame in its own partitions, once the stages before them have run. */
-  def execute(pruned: DataFrame, columns: Seq[String]): Road = {
+  /** The read to columns of a DataFrame in its own partitions, once the stages before them have run. */
+  def execute(pruned: DataFrame, columns: Seq[String]): PlannedRead = {
     val execution = SqlPrivate.execution(pruned)
     val physical = execution.executedPlan match {
       case adaptive: AdaptiveSparkPlanExec => adaptive.finalPhysicalPlan
@@ -61,9 +61,9 @@ private[data] object RoadPlanner {
     }.toMap)
     columnar(physical) match {
       case Some((plan, batches)) =>
-        VectorRoad(SqlPrivate.configured(batches, execution), source(plan))
+        ColumnarRead(SqlPrivate.configured(batches, execution), source(plan))
       case None =>
-        RowRoad(SqlPrivate.configured(physical.execute(), execution), source(physical))
+        RowRead(SqlPrivate.configured(physical.execute(), execution), source(physical))
     }
   }
 
@@ -77,21 +77,21 @@ private[data] object RoadPlanner {
     case ProjectExec(list, child) if list.forall(PlanShape.isColumn) => columnar(child)
     case other if other.supportsColumnar => Some((other, other.executeColumnar()))
     case stage: TableCacheQueryStageExec => columnar(stage.inMemoryTableScan)
-    case scan: InMemoryTableScanExec => CachedBatches.of(scan).map((scan, _))
+    case scan: InMemoryTableScanExec => CachedBatches.columnarBatches(scan).map((scan, _))
     case _ => None
   }
 
   /** Corrects what Spark's optimizer makes of a repartition of no rows or of one. */
-  def exactly(road: Road, tasks: Int): Road = {
-    def of[T: ClassTag](rdd: RDD[T]): RDD[T] = {
+  def withPartitions(read: PlannedRead, tasks: Int): PlannedRead = {
+    def resized[T: ClassTag](rdd: RDD[T]): RDD[T] = {
       val missing = tasks - rdd.getNumPartitions
       if (missing == 0) rdd
       else if (missing < 0) rdd.coalesce(tasks)
       else rdd.sparkContext.union(rdd, rdd.sparkContext.parallelize(Seq.empty[T], missing))
     }
-    road match {
-      case RowRoad(rdd, source) => RowRoad(of(rdd), source)
-      case VectorRoad(rdd, source) => VectorRoad(of(rdd), source)
+    read match {
+      case RowRead(rdd, source) => RowRead(resized(rdd), source)
+      case ColumnarRead(rdd, source) => ColumnarRead(resized(rdd), source)
     }
   }
 }
