@@ -20,8 +20,9 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     strategy: Param[str] = Param(
         Params._dummy(),
         "strategy",
-        "how the workers' replicas become one model: auto, single, averaging, ensemble, "
-        "downpour, adag, agn-adaptive, dynsgd, aeasgd, eamsgd, easgd, sync, local-sgd, diloco, agn",
+        "training strategy, which merges the workers' replicas into one model: auto, single, "
+        "averaging, ensemble, downpour, adag, agn-adaptive, dynsgd, aeasgd, eamsgd, easgd, sync, "
+        "local-sgd, diloco, agn",
         TypeConverters.toString,
     )
 
@@ -87,23 +88,24 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     serverScale: Param[float] = Param(
         Params._dummy(),
         "serverScale",
-        "what commits of downpour, adag and agn-adaptive are multiplied with (> 0); unless "
-        "set, what keeps many workers from overshooting",
+        "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, small enough "
+        "that many workers do not overshoot",
         TypeConverters.toFloat,
     )
 
     overlap: Param[bool] = Param(
         Params._dummy(),
         "overlap",
-        "whether a worker of an asynchronous strategy trains on while it exchanges; unless "
-        "set, it does",
+        "true if a worker of an asynchronous strategy trains while it communicates; unless set, "
+        "true",
         TypeConverters.toBoolean,
     )
 
     serverShards: Param[int] = Param(
         Params._dummy(),
         "serverShards",
-        "how many servers, in the driver and in executors, hold the network's parameters (>= 1)",
+        "number of servers, in the driver and in executors, that hold the network's parameters "
+        "(>= 1)",
         TypeConverters.toInt,
     )
 

@@ -7,9 +7,9 @@ import firesteel.util.HadoopFiles
 import org.apache.hadoop.fs.{FileStatus, FileSystem, Path}
 import org.slf4j.LoggerFactory
 
-/** The files of one fit's checkpoints: `checkpoint-<number>.bin`, of which the one with the highest number counts, and
-  * `settings.json`, which says whose they are. A checkpoint is written under another name and renamed when it is whole, and the
-  * one before it is deleted afterwards, so that at any moment there is one that is whole.
+/** The files of one fit's checkpoints: `checkpoint-<number>.bin`, of which the one with the highest number is valid,
+  * and `settings.json`, which identifies the fit. A checkpoint is written under a temporary name and renamed once it is
+  * complete; the previous one is deleted afterwards. So there is a complete checkpoint at any moment.
   *
   * @param files
   *   the file system
@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory
 private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Path) {
   import CheckpointFolder._
 
-  /** Where the lock lies. */
+  /** The lock of the folder. */
   val lockFile: Path = new Path(path, "lock")
 
   def create(settings: String): Unit = {
@@ -30,7 +30,7 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
   /** The newest checkpoint.
     *
     * @throws firesteel.bridge.CheckpointException
-    *   naming the file that cannot be read
+    *   naming the file that is not readable
     */
   def latest(): Option[(Path, Array[Byte])] = checkpoints().lastOption.map { case (_, file) =>
     try file -> HadoopFiles.read(files, file)
@@ -43,10 +43,10 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
     }
   }
 
-  /** Writes a checkpoint and deletes those before it.
+  /** Writes a checkpoint and deletes the earlier ones.
     *
     * @param mayFinish
-    *   asked once all is written: it does not take its place if not
+    *   evaluated after all bytes are written; if false, the checkpoint is dropped
     */
   def write(bytes: Array[Byte])(mayFinish: => Boolean): Unit = {
     val before = checkpoints()
@@ -67,7 +67,7 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
 
   def isEmpty: Boolean = checkpoints().isEmpty
 
-  /** Deletes everything; a failure is told and nothing else, as nobody needs the folder any more. */
+  /** Deletes the folder. A failure is only logged, since nothing needs the folder any more. */
   def remove(): Unit =
     try {
       files.delete(path, true)
@@ -77,7 +77,7 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
         log.warn(s"The checkpoints in $path cannot be deleted: ${error.getMessage}")
     }
 
-  /** The checkpoints with their numbers, in their order. */
+  /** The checkpoints with their numbers, in ascending order. */
   private def checkpoints(): Seq[(Int, Path)] = {
     val found =
       try files.listStatus(path)

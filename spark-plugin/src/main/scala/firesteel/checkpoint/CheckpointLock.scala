@@ -18,29 +18,29 @@ import org.json4s.DefaultFormats
 import org.json4s.jackson.{JsonMethods, Serialization}
 import org.slf4j.LoggerFactory
 
-/** How a lock shows that its owner lives.
+/** The timing of a lock's heartbeats.
   *
   * @param beatMillis
-  *   its owner rewrites it that often
+  *   the time between two heartbeats, at which the owner rewrites the file
   * @param staleMillis
-  *   one that is not rewritten for so long has lost its owner
+  *   the time without a heartbeat after which a lock has no owner
   */
 private[firesteel] final case class LockTiming(beatMillis: Long, staleMillis: Long)
 
-/** Who holds a lock; what its file says.
+/** The owner of a lock; the content of its file.
   *
   * @param token
-  *   is nobody else's
+  *   a unique id
   * @param place
-  *   the machine since its start, and what of its processes can be seen; empty where it cannot be told
+  *   the boot of the machine and the pid namespace; empty where unknown
   * @param process
-  *   the process's number there
+  *   the process id
   * @param since
-  *   when that process was started
+  *   the start time of that process
   * @param host
-  *   for people
+  *   the name of the host, for messages
   * @param beat
-  *   how often the lock has been rewritten
+  *   the number of heartbeats so far
   */
 private[firesteel] final case class LockOwner(
     token: String,
@@ -51,9 +51,9 @@ private[firesteel] final case class LockOwner(
     beat: Long
 )
 
-/** A file that only one writer has at a time. It is created by whoever finds none, read back, and rewritten at every beat;
-  * one whose content stays the same for long, or whose process is known to be dead, is taken over. No clocks are
-  * compared: who waits watches the file himself.
+/** A lock file that one writer holds at a time. A writer that finds no file creates it, reads it back, and rewrites it
+  * at every heartbeat. A lock is taken over if its content stays the same for long, or if its process is known to be
+  * dead. No clocks are compared: a waiting writer watches the file itself.
   */
 private[firesteel] final class CheckpointLock private (
     files: FileSystem,
@@ -76,7 +76,7 @@ private[firesteel] final class CheckpointLock private (
     TimeUnit.MILLISECONDS
   )
 
-  /** Whether nobody else can have it. */
+  /** True while no other writer can hold the lock. */
   def held: Boolean = !lost && (System.nanoTime() - last) / 1000000L < timing.staleMillis
 
   private def beat(): Unit =
@@ -91,7 +91,7 @@ private[firesteel] final class CheckpointLock private (
       }
     catch { case NonFatal(error) => log.warn(s"The lock $file cannot be renewed: $error") }
 
-  /** Stops renewing it. */
+  /** Stops the heartbeats. */
   def stop(): Unit = {
     heartbeats.shutdownNow()
     // An interrupted thread of this process still waits for the beat: a write after the release would leave a lock.
@@ -102,7 +102,7 @@ private[firesteel] final class CheckpointLock private (
     } finally if (interrupted) Thread.currentThread().interrupt()
   }
 
-  /** Gives it back, if it is still this one's. */
+  /** Releases the lock, if this writer still holds it. */
   override def close(): Unit = {
     stop()
     try
@@ -126,13 +126,13 @@ private[firesteel] object CheckpointLock {
 
   val Timing: LockTiming = LockTiming(beatMillis = 5000, staleMillis = 30000)
 
-  /** The locks of this process. */
+  /** The locks that this process holds. */
   private val LocksHere = ConcurrentHashMap.newKeySet[String]()
 
-  /** Takes the lock; waits while it is not known whether its owner lives.
+  /** Takes the lock; waits while it is unknown if its owner is alive.
     *
     * @throws firesteel.bridge.CheckpointException
-    *   naming the file and the owner, if he lives
+    *   naming the file and its owner, if the owner is alive
     */
   def acquire(files: FileSystem, file: Path, timing: LockTiming = Timing): CheckpointLock = {
     val name = nameOf(files, file)
@@ -153,7 +153,7 @@ private[firesteel] object CheckpointLock {
   }
 
   /** @param watched
-    *   what the file has content since when
+    *   the content of the file, and the time since which it is the same
     */
   @tailrec
   private def take(
@@ -204,8 +204,8 @@ private[firesteel] object CheckpointLock {
         if (Try(files.exists(file)).getOrElse(false)) false else throw error
     }
 
-  /** Whether the file is this one's after a moment: not every file system creates exclusively, so that of two who created
-    * it at the same time the last one has it.
+  /** Returns true if the file still has this writer's content after a moment. Not every file system creates files
+    * exclusively: of two writers that create a file at the same time, the last one holds the lock.
     */
   private def confirmed(files: FileSystem, file: Path, own: LockOwner): Boolean = {
     Thread.sleep(PollMillis)
@@ -230,7 +230,7 @@ private[firesteel] object CheckpointLock {
 
   private def nameOf(files: FileSystem, file: Path): String = files.makeQualified(file).toString
 
-  /** Whether an owner is a process of this machine that is no more. */
+  /** Returns true if the owner was a process of this machine that has ended. */
   private def isDead(owner: LockOwner): Boolean =
     owner.place.nonEmpty && owner.place == place() && {
       val process = ProcessHandle.of(owner.process)
@@ -246,7 +246,7 @@ private[firesteel] object CheckpointLock {
   private def startOf(process: ProcessHandle): String =
     process.info().startInstant().map[String](_.toString).orElse("")
 
-  /** The start of this machine and the space in which its processes are numbered: containers have their own. */
+  /** The boot id of this machine and the pid namespace of this process: containers have their own. */
   private def place(): String = Try {
     val boot = Files.readString(Paths.get("/proc/sys/kernel/random/boot_id")).trim
     s"$boot ${Files.readSymbolicLink(Paths.get("/proc/self/ns/pid"))}"

@@ -13,14 +13,14 @@ import org.json4s.DefaultFormats
 import org.json4s.jackson.JsonMethods.{parse, pretty, render}
 import org.slf4j.LoggerFactory
 
-/** Where and when a fit's checkpoints are written.
+/** The folder and the times of a fit's checkpoints.
   *
   * @param directory
-  *   the folder that the fit's own one is made in
+  *   the parent of the fit's own folder
   * @param seconds
-  *   the time between two
+  *   the time between two checkpoints
   * @param commits
-  *   after how many updates one is written before its time
+  *   the number of updates after which a checkpoint is written ahead of its time
   */
 private[firesteel] final case class CheckpointPlan(
     directory: String,
@@ -28,23 +28,23 @@ private[firesteel] final case class CheckpointPlan(
     commits: Option[Long]
 )
 
-/** What a fit has to do with checkpoints. Closing it gives back what others wait for. */
+/** The checkpoints of a fit. `close` releases the lock that other fits wait for. */
 private[firesteel] sealed trait Checkpoints extends AutoCloseable {
 
-  /** The workers of the interrupted fit that this one goes on from, if there is one. */
+  /** The number of workers of the interrupted fit that this one resumes, if there is one. */
   def workers: Option[Int]
 
-  /** The fit's server, at its beginning or where an interrupted fit was.
+  /** Opens the fit's server, at the beginning of the fit or where an interrupted fit stopped.
     *
     * @param spec
     *   the `ServerSpec`
     */
   def open(spec: String): NativeServer
 
-  /** What writes checkpoints of a server while its fit runs. */
+  /** Returns the writer of a server's checkpoints. */
   def writer(server: NativeServer): CheckpointWriter
 
-  /** The fit has succeeded: nothing is needed any more. */
+  /** Marks the fit as successful: its checkpoints are no longer needed. */
   def complete(): Unit
 }
 
@@ -121,7 +121,7 @@ private final class FolderCheckpoints(
 
   private var completed = false
 
-  /** The checkpoint that was found, until the server has it. */
+  /** The checkpoint to resume, until the server has it. */
   private var found: Option[FoundCheckpoint] = folder.latest().map { case (file, bytes) =>
     withFileName(file)(read(file, bytes))
   }
@@ -162,7 +162,7 @@ private final class FolderCheckpoints(
 
 private object FolderCheckpoints {
 
-  /** Names the file in what is wrong with a checkpoint. */
+  /** Adds the file's name to the error of a checkpoint. */
   private def withFileName[R](file: Path)(use: => R): R =
     try use
     catch {
@@ -178,7 +178,7 @@ private object FolderCheckpoints {
   private implicit val formats: DefaultFormats.type = DefaultFormats
 }
 
-/** What a checkpoint says of itself; the fields are those of the native library's JSON. */
+/** The description of a checkpoint; the fields are those of the native library's JSON. */
 private[firesteel] final case class CheckpointStatus(
     fingerprint: String,
     version: Long,
@@ -193,7 +193,7 @@ private final case class FoundCheckpoint(file: Path, bytes: Array[Byte], status:
 /** Writes checkpoints when they are due. */
 private[firesteel] sealed trait CheckpointWriter extends AutoCloseable {
 
-  /** Takes the newest state of the fit. Does not wait for anything. */
+  /** Starts a checkpoint if it is due by the newest state of the fit. Returns at once. */
   def update(status: ServerStatus): Unit
 }
 
@@ -202,8 +202,8 @@ private object NoWriter extends CheckpointWriter {
   override def close(): Unit = ()
 }
 
-/** Writes on a thread of its own: a slow file system must not hold up who watches the fit. A checkpoint that fails is
-  * told and costs nothing else.
+/** Writes checkpoints on its own thread, so that a slow file system does not block the fit. A failure to write is only
+  * logged.
   */
 private final class FolderWriter(
     server: NativeServer,
@@ -220,7 +220,7 @@ private final class FolderWriter(
   private var commits = -1L
   @volatile private var writing = false
 
-  /** A checkpoint that is written too late must not appear: the fit may have succeeded. */
+  /** True once a running write has been abandoned: its checkpoint must not appear after the fit has succeeded. */
   @volatile private var abandoned = false
 
   override def update(status: ServerStatus): Unit = {

@@ -8,21 +8,21 @@ import org.apache.spark.ml.attribute.{Attribute, BinaryAttribute, NominalAttribu
 import org.apache.spark.sql.types.StructField
 import org.json4s.JsonAST.{JObject, JString}
 
-/** What a classifier learns from a label: its classes, and the loss. */
+/** The objective of a classifier: the classes of its label, and its loss. */
 private[classification] object ClassificationObjective {
 
-  /** The losses that fit classes; each is resolved without options. */
+  /** The losses for classes; they have no options. */
   val losses: Seq[String] = {
     import Losses._
     Seq(CrossEntropy, BinaryCrossEntropyWithLogits, NllLoss, Hinge, KlDiv, MseLoss, L1Loss)
   }
 
-  /** What the network learns from this label.
+  /** Returns the objective for a label.
     *
     * @param loss
-    *   the loss that the user chose, if he did
+    *   the loss that the user set, if any
     * @throws java.lang.IllegalArgumentException
-    *   when the network has another output than one value for each class
+    *   when the network's output is not one value for each class
     */
   def objective(inspection: Inspection, label: StructField, loss: Option[String]): OutputObjective = {
     val output = onlyOutput(inspection)
@@ -38,10 +38,10 @@ private[classification] object ClassificationObjective {
     )
   }
 
-  /** The classes of a network with this many outputs: one logit tells two classes apart. */
+  /** Returns the number of classes of a network with this many outputs: one logit stands for two classes. */
   def classesOf(outputSize: Int): Int = math.max(2, outputSize)
 
-  /** The names of a label's classes, where its metadata has them. */
+  /** Returns the names of a label's classes, where its metadata has them. */
   def names(label: StructField): Option[Seq[String]] = Attribute.fromStructField(label) match {
     case nominal: NominalAttribute => nominal.values.map(_.toSeq)
     case binary: BinaryAttribute => binary.values.map(_.toSeq)

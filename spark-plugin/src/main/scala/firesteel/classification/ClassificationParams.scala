@@ -7,7 +7,7 @@ import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.ml.param.shared.{ HasPredictionCol, HasProbabilityCol, HasRawPredictionCol, HasThresholds }
 import org.apache.spark.sql.types.{DataType, DoubleType, Metadata, StructField, StructType}
 
-/** The columns that a classifier puts out. One whose name is empty is not produced. */
+/** The output columns of a classifier. A column with an empty name is not produced. */
 private[classification] trait ClassificationParams
     extends InputRequests
     with HasRawPredictionCol
@@ -15,7 +15,7 @@ private[classification] trait ClassificationParams
     with HasPredictionCol
     with HasThresholds {
 
-  /** Checks that there is a threshold for each class, if there are any. */
+  /** Checks that there is a threshold for each class, if thresholds are set. */
   protected final def checkThresholds(classes: Int): Unit = get(thresholds).foreach { values =>
     require(
       values.length == classes,
@@ -23,7 +23,7 @@ private[classification] trait ClassificationParams
     )
   }
 
-  /** The schema with the output columns, their metadata included where the classes are known. */
+  /** Returns the schema with the output columns, with their metadata where the classes are known. */
   protected final def outputSchema(schema: StructType, classes: Option[Classes]): StructType =
     OutputSchema.append(schema, outputFields(classes))
 
@@ -48,16 +48,16 @@ private[classification] trait ClassificationParams
 /** The classes of a model.
   *
   * @param number
-  *   how many
+  *   the number of classes
   * @param names
-  *   what they are called, where the label's metadata said so
+  *   the names of the classes, where the label's metadata has them
   */
 private[classification] final case class Classes(number: Int, names: Option[Seq[String]]) {
 
-  /** The metadata of a column of vectors with a value for each class. */
+  /** Returns the metadata of a column of vectors with a value for each class. */
   def vector(column: String): Metadata = new AttributeGroup(column, number).toMetadata()
 
-  /** The metadata of a column of class indices. */
+  /** Returns the metadata of a column of class indices. */
   def index(column: String): Metadata = {
     val attribute = NominalAttribute.defaultAttr.withName(column)
     names

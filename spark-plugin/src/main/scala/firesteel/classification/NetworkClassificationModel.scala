@@ -13,7 +13,7 @@ import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable,
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
 
-/** A network that was trained to tell classes apart, by a [[NetworkClassifier]].
+/** Model fitted by [[NetworkClassifier]].
   *
   * `transform` appends columns, to batch and to streaming DataFrames: `rawPrediction`, the logits (for a network with a
   * single output z the vector [-z, z]); `probability`; `prediction`, the class index, which carries the names of the
@@ -106,10 +106,10 @@ object NetworkClassificationModel extends MLReadable[NetworkClassificationModel]
   override def load(path: String): NetworkClassificationModel = super.load(path)
 }
 
-/** Logits to probabilities, in place. */
+/** Converts logits to probabilities, in place. */
 private object Logits {
 
-  /** Each by itself, then divided by their sum, which is 1 for `[-z, z]`. */
+  /** Applies the sigmoid to each value and normalises the values to a sum of 1, which `[-z, z]` has anyway. */
   def sigmoid(values: Array[Double]): Unit = {
     values.indices.foreach(i => values(i) = 1 / (1 + math.exp(-values(i))))
     normalise(values)

@@ -11,7 +11,7 @@ import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
 
-/** Trains a neural network to tell classes apart.
+/** Neural network classification.
   *
   * Features are one column of ML vectors, of arrays of a numeric type or of binary, or several numeric columns; labels
   * are class indices from 0, of any numeric type. The network puts out one value for each class, or a single one for two

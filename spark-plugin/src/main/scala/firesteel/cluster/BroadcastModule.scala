@@ -4,12 +4,12 @@ import firesteel.network.TorchScriptArchive
 import org.apache.spark.SparkContext
 import org.apache.spark.broadcast.Broadcast
 
-/** The archive of a network in TorchScript as the tasks of one fit get it: once for each executor.
+/** The archive of a TorchScript network, broadcast to the tasks of one fit: once for each executor.
   *
   * @param context
-  *   the context that sends it
+  *   the context that broadcasts it
   * @param broadcastBytes
-  *   nothing for a graph of layers
+  *   none for a graph of layers
   */
 private[firesteel] final class BroadcastModule private (
     @transient context: SparkContext,
@@ -20,14 +20,14 @@ private[firesteel] final class BroadcastModule private (
   /** The archive as native code takes it: null if there is none. */
   def bytes: Array[Byte] = broadcastBytes.map(_.value).orNull
 
-  /** Takes it back from the executors; a stopped context has done so. */
+  /** Destroys the broadcast. A stopped context has already done so. */
   override def close(): Unit =
     broadcastBytes.foreach(broadcast => if (!context.isStopped) broadcast.destroy())
 }
 
 private[firesteel] object BroadcastModule {
 
-  /** Sends a module's archive, if there is one. */
+  /** Broadcasts a module's archive, if there is one. */
   def broadcast(context: SparkContext, module: Option[TorchScriptArchive]): BroadcastModule =
     new BroadcastModule(context, module.map(archive => context.broadcast(archive.bytes)))
 }

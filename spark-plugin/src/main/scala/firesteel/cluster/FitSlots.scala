@@ -4,7 +4,7 @@ import scala.collection.mutable
 
 import org.slf4j.LoggerFactory
 
-/** Which fits of an application hold its slots, so that those with rounds do not wait for each other.
+/** The slots of an application and the fits that hold them. Fits with rounds wait here so that they do not deadlock.
   *
   * All workers of a strategy with rounds must run at the same time: two such fits that each got half of the slots would wait
   * until they fail. So one starts only when the fits before it leave as many slots free as it has tasks, and while one runs,
@@ -17,14 +17,14 @@ private[firesteel] final class FitSlots {
   private val waiting = mutable.Queue.empty[Holder]
   private val running = mutable.Set.empty[Holder]
 
-  /** Runs a fit when it may hold its slots.
+  /** Runs a fit once it may hold its slots.
     *
     * @param tasks
     *   the tasks of the fit
     * @param slots
     *   the slots of the application
     * @param inRounds
-    *   whether its strategy has rounds
+    *   true if its strategy has rounds
     * @throws java.lang.InterruptedException
     *   when the thread is interrupted while it waits
     */
@@ -67,7 +67,7 @@ private[firesteel] final class FitSlots {
 private[firesteel] object FitSlots {
   private val log = LoggerFactory.getLogger("firesteel.cluster.FitSlots")
 
-  /** Those of this JVM, which has one running SparkContext. */
+  /** The slots of this JVM, which has one running SparkContext. */
   val here: FitSlots = new FitSlots
 
   private final class Holder(val tasks: Int, val inRounds: Boolean)

@@ -7,19 +7,19 @@ import com.sun.management.OperatingSystemMXBean
 /** The memory of the machine or container that a JVM runs on.
   *
   * @param memory
-  *   all of it, in bytes
+  *   the total memory, in bytes
   * @param heap
-  *   the most that the JVM's heap may take of it
+  *   the maximum size of the JVM's heap
   */
 private[firesteel] final case class Machine(memory: Long, heap: Long) {
 
-  /** What native code may take. */
+  /** The memory that is left for native code. */
   def native: Long = math.max(0L, memory - heap)
 }
 
 private[firesteel] object Machine {
 
-  /** That of this JVM. */
+  /** Returns the memory of this JVM's machine. */
   def here: Machine = {
     val heap = Runtime.getRuntime.maxMemory
     ManagementFactory.getOperatingSystemMXBean match {

@@ -15,7 +15,7 @@ import org.slf4j.LoggerFactory
 /** A server of one shard of the center variable, in an executor.
   *
   * @param number
-  *   which shard it is, from 1; the driver's server is shard 0
+  *   the number of the shard, from 1; the driver's server is shard 0
   * @param executor
   *   the executor's id
   */
@@ -44,7 +44,9 @@ private[firesteel] object ShardServers {
   /** The parameters of a stripe, the smallest part of the center variable that a shard can have. */
   private val Stripe = 32768L
 
-  /** How many of the wanted shards a network of this size can be cut into; warns if they are fewer. */
+  /** Returns the number of shards, at most as many as a network of this size can be split into; warns if that is less
+    * than requested.
+    */
   def within(wanted: Int, parameters: Long): Int = {
     val most = math.max(1L, (parameters + Stripe - 1) / Stripe)
     if (wanted <= most) wanted
@@ -125,7 +127,7 @@ private[firesteel] object ShardServers {
       openRest(context, missing, module, opened ++ more, end)
     }
 
-  /** An executor, by id and host, for each further shard; none where there is but this JVM. */
+  /** An executor, by id and host, for each further shard; none if this JVM is the only one. */
   private def placesFor(
       context: SparkContext,
       count: Int,
@@ -145,10 +147,10 @@ private[firesteel] object ShardServers {
     }
 }
 
-/** Opens a shard in the executor that it is for.
+/** The task that opens a shard in its executor.
   *
   * @param specification
-  *   the `ShardSpec` but for what only the executor knows; the fit's secrets are in it
+  *   the `ShardSpec` without the executor's own settings; it contains the secrets of the fit
   */
 private[firesteel] final class ShardTask(
     number: Int,
@@ -184,7 +186,7 @@ private[firesteel] object ShardTask {
     }
 }
 
-/** Fails a fit as soon as Spark knows that an executor with one of its shards is lost. */
+/** Fails a fit as soon as Spark reports that an executor with one of its shards is lost. */
 private[firesteel] final class ShardListener(shards: Seq[ShardServer], server: NativeServer)
     extends SparkListener {
 

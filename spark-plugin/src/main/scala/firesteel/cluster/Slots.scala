@@ -6,34 +6,34 @@ import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.{SparkConf, SparkContext}
 import org.slf4j.LoggerFactory
 
-/** How many tasks of a fit can run side by side. */
+/** The number of tasks of a fit that can run at the same time. */
 private[firesteel] object Slots {
   private val log = LoggerFactory.getLogger("firesteel.cluster.Slots")
   private val PollMillis = 100L
 
-  /** Right after an application's start executors may still be on their way: that long they are waited for. */
+  /** The time for which a new application waits for its executors. */
   private val StartMillis = 30000L
 
-  /** So long the slots of a standalone cluster must have stayed the same. */
+  /** The time for which the number of slots of a standalone cluster must have been the same. */
   private val SettledMillis = 2000L
 
-  /** The executors of an application on YARN or Kubernetes that does not say how many. */
+  /** The executors of an application on YARN or Kubernetes that does not set their number. */
   private val DefaultExecutors = 2
 
   private val Standalone = "spark://"
   private val ExecutorCores = "spark.executor.cores"
 
-  /** With how many executors dynamic allocation begins. */
+  /** The keys of the number of executors with which dynamic allocation begins. */
   private val InitialExecutors = Seq(
     "spark.dynamicAllocation.initialExecutors",
     "spark.dynamicAllocation.minExecutors",
     "spark.executor.instances"
   )
 
-  /** The slots to plan for.
+  /** Returns the number of slots to plan a fit for.
     *
     * @param wanted
-    *   the workers that the user asked for, if he did
+    *   the number of workers that the user set, if any
     */
   def forFit(context: SparkContext, wanted: Option[Int]): Int = {
     val conf = context.getConf
@@ -44,14 +44,14 @@ private[firesteel] object Slots {
     }
   }
 
-  /** The slots that a fit gets under dynamic allocation: waiting tasks bring executors, as many as are wanted, up to the
-    * limit. Where no number of workers is wanted, these are all that the limit allows; without a limit, those that there
-    * are, or that the application begins with.
+  /** Returns the slots that a fit gets under dynamic allocation. Waiting tasks bring executors, up to the limit: as
+    * many as the requested workers need, else all that the limit allows. Without a limit these are the current slots,
+    * or those that the application begins with.
     *
     * @param now
-    *   the slots that there are
+    *   the current number of slots
     * @param ofExecutor
-    *   how many tasks an executor runs at once
+    *   the number of tasks that an executor runs at once
     */
   def allocated(conf: SparkConf, now: Int, ofExecutor: Int, wanted: Option[Int]): Int = {
     val most = limit(conf).map(_ * ofExecutor)
@@ -62,7 +62,7 @@ private[firesteel] object Slots {
     math.max(1L, granted).min(Int.MaxValue.toLong).toInt
   }
 
-  /** The slots that the application may have at some time, of which there are `now`. */
+  /** Returns the maximum number of slots that the application may get, if it has `now` slots. */
   def attainable(conf: SparkConf, now: Int, ofExecutor: Int): Int =
     if (!isDynamic(conf)) now
     else {
@@ -71,8 +71,8 @@ private[firesteel] object Slots {
       }
     }
 
-  /** How many tasks an executor runs at once: by the configuration where it says, else as the executors of now do. A
-    * standalone cluster gives an executor all cores of its machine unless `spark.executor.cores` is set.
+  /** Returns the number of tasks that an executor runs at once: by the configuration if it is set, else by the current
+    * executors. A standalone cluster gives an executor all cores of its machine unless `spark.executor.cores` is set.
     */
   def ofExecutor(context: SparkContext): Int = {
     val conf = context.getConf
@@ -80,7 +80,7 @@ private[firesteel] object Slots {
     else math.max(SparkPrivate.slotsOfExecutor(context), configured(conf))
   }
 
-  /** The slots that are worth waiting for at an application's start, as far as its configuration tells. */
+  /** Returns the number of slots that a new application should wait for, as far as its configuration determines it. */
   def expected(conf: SparkConf, wanted: Option[Int]): Int = {
     val LocalCluster = """local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*\d+\s*]""".r
     val limit = conf.get("spark.master", "local") match {
@@ -94,12 +94,12 @@ private[firesteel] object Slots {
     (wanted.toSeq ++ limit).minOption.getOrElse(Int.MaxValue)
   }
 
-  /** Whether the number of executors follows from the tasks that wait. */
+  /** Returns true if the number of executors follows from the number of waiting tasks. */
   def isDynamic(conf: SparkConf): Boolean =
     conf.getBoolean("spark.dynamicAllocation.enabled", defaultValue = false)
 
-  /** Whether a fit may have to wait: `seen` slots are less than expected, the application is young, and it is not a
-    * standalone cluster whose slots have stayed the same for a while, which then has no more.
+  /** Returns true while a fit should wait for executors: there are fewer slots than expected, the application is young,
+    * and it does not run on a standalone cluster whose number of slots has settled.
     */
   private[firesteel] def isWaiting(
       conf: SparkConf,
@@ -127,7 +127,7 @@ private[firesteel] object Slots {
     await(seen = -1, since = 0L)
   }
 
-  /** The limit of dynamic allocation in executors, if there is one. */
+  /** The maximum number of executors of dynamic allocation, if there is one. */
   private def limit(conf: SparkConf): Option[Long] =
     conf.getOption("spark.dynamicAllocation.maxExecutors").map(_.toLong).filter(_ < Int.MaxValue)
 

@@ -6,12 +6,12 @@ import firesteel.plugin.{Configuration, ConfigurationKey}
 import org.apache.spark.{SparkConf, SparkEnv, SparkFiles}
 import org.json4s.JsonAST.{JBool, JNothing, JObject, JString, JValue}
 
-/** The `tls` objects of a fit's documents. Each file is on the machine that uses it: the server's on the driver, the
-  * workers' on the executors.
+/** The `tls` objects of a fit's documents. Each file is on the machine that uses it: the server's files on the driver,
+  * the workers' files on the executors.
   */
 private[firesteel] object TlsFiles {
 
-  /** The `ServerTls`, with paths of this machine; nothing where TLS is not enabled. */
+  /** Returns the `ServerTls`, with paths of this machine; nothing if TLS is disabled. */
   def server(conf: SparkConf): JValue = enabled(conf) {
     located(
       JObject(
@@ -22,7 +22,7 @@ private[firesteel] object TlsFiles {
     )
   }
 
-  /** The `ClientTls`, with paths as they are configured; nothing where TLS is not enabled. */
+  /** Returns the `ClientTls`, with paths as they are configured; nothing if TLS is disabled. */
   def worker(conf: SparkConf): JValue = enabled(conf) {
     val own = Configuration.SslClientCertificate
     val trusted = "trustedCertificates" -> path(Configuration.SslTrustedCertificates, conf)
@@ -30,10 +30,10 @@ private[firesteel] object TlsFiles {
     else JObject(trusted, "identity" -> identity(own, Configuration.SslClientPrivateKey, conf))
   }
 
-  /** The `ClientTls` of the driver, which connects to shards, with paths of this machine. */
+  /** Returns the `ClientTls` of the driver, which connects to shards, with paths of this machine. */
   def driver(conf: SparkConf): JValue = located(worker(conf))
 
-  /** What all `WorkerSpec`s have in common, with paths of this machine. */
+  /** Returns the common part of all `WorkerSpec`s, with paths of this machine. */
   def locatedIn(common: JObject): JObject = within(common, "server") {
     case server: JObject => within(server, "tls")(located)
     case other => other
@@ -56,14 +56,14 @@ private[firesteel] object TlsFiles {
       name -> (if (name == field) change(value) else value)
     })
 
-  /** Every text in a `tls` object is a path. */
+  /** Resolves the paths in a `tls` object: every text in it is a path. */
   private def located(json: JValue): JValue = json match {
     case JString(path) => JString(locate(path))
     case JObject(fields) => JObject(fields.map { case (name, value) => name -> located(value) })
     case other => other
   }
 
-  /** A file in the working directory or, if it is not there, among those that Spark ships. */
+  /** Returns a file of the working directory or, if it has none, of the files that Spark ships. */
   private def locate(path: String): String = {
     val here = Path.of(path).toAbsolutePath
     // Without an environment, outside of Spark, nothing is shipped.

@@ -12,12 +12,12 @@ import org.apache.spark.sql.types._
 import org.apache.spark.sql.vectorized.{ColumnVector, ColumnarBatch}
 import org.apache.spark.unsafe.Platform
 
-/** Spark's default cache read column by column where Spark itself would make rows of it, copying every value twice: caches
-  * that hold arrays of numbers or bytes beside plain numbers.
+/** Reads Spark's default cache column by column, for caches that hold arrays of numbers or bytes beside plain numbers.
+  * Spark itself would convert these to rows and copy every value twice.
   */
 private[data] object CachedBatches {
 
-  /** The columnar batches of a scan, in the order of its output, if all of its columns can be read so. */
+  /** Returns the columnar batches of a scan, in the order of its output, if all of its columns are readable. */
   def columnarBatches(scan: InMemoryTableScanExec): Option[RDD[ColumnarBatch]] = {
     val builder = scan.relation.cacheBuilder
     val readable = builder.serializer.getClass == classOf[DefaultCachedBatchSerializer] &&
@@ -68,8 +68,8 @@ private[data] object CachedBatches {
   }
 }
 
-/** A column of arrays or bytes as Spark's default cache has it: the number of nulls, their rows, and of every other row its
-  * length in bytes and its bytes, which for an array are those of an `UnsafeArrayData`.
+/** A column of arrays or bytes in the layout of Spark's default cache: the number of nulls, their rows, and for every
+  * other row its length in bytes and its bytes. The bytes of an array are those of an `UnsafeArrayData`.
   */
 private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType, rows: Int)
     extends ReadOnlyVector(dataType) {
@@ -78,13 +78,13 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
   private val lengths = new Array[Int](rows)
   private val nulls = index()
 
-  /** Where a row's bytes begin, as an offset of `Platform` into [[bytes]]. */
+  /** Returns the start of a row's bytes, as an offset of `Platform` into [[bytes]]. */
   def offset(row: Int): Long = Platform.BYTE_ARRAY_OFFSET.toLong + starts(row)
 
-  /** How many bytes a row has, -1 if it is null. */
+  /** Returns the number of bytes of a row, -1 if it is null. */
   def length(row: Int): Int = lengths(row)
 
-  /** The bytes or the array of a row that is not null. */
+  /** Returns the bytes or the array of a row that is not null. */
   def value(row: Int): Any = dataType match {
     case BinaryType => getBinary(row)
     case _ =>
@@ -129,7 +129,7 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
     bytes.slice(starts(row), starts(row) + lengths(row))
 }
 
-/** Bytes of cached columns, one copy a row. */
+/** Writes the bytes of cached columns, with one copy for each row. */
 private[data] final class CachedBytesWriter(
     column: SourceColumn,
     builder: DenseBuilder,
@@ -152,7 +152,7 @@ private[data] final class CachedBytesWriter(
     }
 }
 
-/** Arrays of cached columns, one copy a row. */
+/** Writes the arrays of cached columns, with one copy for each row. */
 private[data] final class CachedArraysWriter(writer: ArrayRowWriter, fallback: VectorWriter)
     extends VectorWriter {
 

@@ -1,23 +1,25 @@
 package firesteel.data
 
-/** Groups of partitions that balance each other, where groups by size alone are not fair samples. */
+/** Groups of partitions that are fair samples of all rows, where groups by size alone are not. */
 private[data] object FairGroups {
 
-  /** The weights of a group's size beside the kinds of its rows. The first that gives fair groups is taken. */
+  /** The weights of a group's size relative to the distribution of its rows. The first weight that gives fair groups is
+    * used.
+    */
   private val SizeWeights = Seq(0.0, 1.0, 10.0)
 
-  /** Groups of about the same size that are fair samples of all rows, if some are found.
+  /** Returns groups of about the same size that are fair samples of all rows, if there are some.
     *
     * @param plan
-    *   what the statistics are of
+    *   the columns of the statistics
     * @param statistics
-    *   those of each partition
+    *   the statistics of each partition
     * @param locations
-    *   the hosts that have each partition
+    *   the hosts of each partition
     * @param count
     *   the number of groups
     * @param evenness
-    *   how much larger than the mean the largest group may be
+    *   the maximum ratio of the largest group to the mean
     */
   def apply(
       plan: StatisticsPlan,
@@ -35,11 +37,13 @@ private[data] object FairGroups {
       .map(groups => EvenGroups(groups, groups.map(host(_, locations))))
   }
 
-  /** The statistics of each group. */
+  /** Returns the statistics of each group. */
   def merged(groups: Seq[Seq[Int]], statistics: Array[RowStatistics]): Seq[RowStatistics] =
     groups.filter(_.nonEmpty).map(_.map(statistics(_)).reduce(_ + _))
 
-  /** Puts partitions, the largest and oddest first, each into the group with room whose balance it improves most. */
+  /** Assigns the partitions, the largest and least typical first, each to the group with room whose balance it improves
+    * most.
+    */
   private def balanced(
       rows: Array[Double],
       distances: Array[Array[Double]],
@@ -84,7 +88,7 @@ private[data] object FairGroups {
     sum
   }
 
-  /** The host that has most of the partitions. */
+  /** Returns the host with most of the partitions. */
   private def host(members: Seq[Int], locations: Array[Seq[String]]): Option[String] =
     members
       .flatMap(locations(_))

@@ -9,29 +9,29 @@ import org.apache.spark.sql.DataFrame
 /** A planned read: an RDD with a task, and a stream, for each partition.
   *
   * @param rdd
-  *   gives the one result of each task
+  *   returns one result for each task
   * @param tasks
   *   the number of tasks
   * @param decisions
-  *   what was chosen about how the rows are read, a sentence each
+  *   the decisions about the reading of the rows, a sentence each
   */
 private[firesteel] final case class PreparedJob[R](rdd: RDD[R], tasks: Int, decisions: Seq[String] = Nil)
 
-/** The way from a DataFrame to Arrow streams. */
+/** Reads the partitions of a DataFrame as Arrow streams. */
 private[firesteel] object PartitionReader {
 
-  /** Plans to read the plan's columns in exactly `tasks` tasks: columnar where Spark has columnar
-    * batches, else by rows. May run a cheap job that counts rows and looks at labels and some features, and
-    * the stages that the DataFrame's own plan has to run before.
+  /** Plans to read the plan's columns in exactly `tasks` tasks: as columnar batches where Spark has them, else as rows.
+    * May run a cheap job that counts rows and reads labels and some features, and the stages on which the DataFrame's
+    * own plan depends.
     *
     * @param df
     *   any batch DataFrame
     * @param plan
     *   the columns, as [[ColumnResolver]] found them in `df`
     * @param tasks
-    *   the number of tasks; some have no rows if there are fewer rows
+    *   the number of tasks; some get no rows if there are fewer rows
     * @param body
-    *   what each task does with its stream; runs on the executor
+    *   the body of each task, given its stream; runs on the executor
     */
   def runTasks[R: ClassTag](df: DataFrame, plan: DataPlan, tasks: Int)(
       body: PartitionStream => R

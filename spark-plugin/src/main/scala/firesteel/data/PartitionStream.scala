@@ -15,9 +15,9 @@ private[firesteel] trait PartitionStream {
   /** The partition's number, from 0 until the number of tasks. */
   def partition: Int
 
-  /** Exports the stream and hands its address to a consumer, which takes it by ownership and pulls
-    * it to its end or gives it up. A failure of Spark's side while the consumer pulls is rethrown
-    * as itself, in place of what the consumer made of it. Once only.
+  /** Exports the stream and passes its address to a consumer, which takes ownership and pulls the stream to its end or
+    * releases it earlier. A failure on Spark's side while the consumer pulls is rethrown in place of the consumer's
+    * error. May be called once.
     *
     * @param consume
     *   takes the address of an `ArrowArrayStream`, such as `NativeWorker.load`
@@ -25,7 +25,7 @@ private[firesteel] trait PartitionStream {
   def feed(consume: Long => Unit): Unit
 }
 
-/** A stream with an allocator of its own, which must be empty at its close. */
+/** A stream with its own allocator, which must be empty when the stream is closed. */
 private[data] final class TaskStream(
     context: TaskContext,
     plan: DataPlan,
@@ -63,7 +63,7 @@ private[data] final class TaskStream(
     }
 }
 
-/** Fills a batch whenever one is pulled, and keeps why it could not. */
+/** Fills a batch for each pull, and keeps the cause of a failure. */
 private final class PullReader(
     allocator: BufferAllocator,
     filler: BatchFiller,
@@ -74,7 +74,7 @@ private final class PullReader(
   private var kept: Option[Throwable] = None
   private var pulled = 0L
 
-  /** What made a pull fail; across the C interface goes only its text. */
+  /** The cause of a failed pull; only its text crosses the C interface. */
   def failure: Option[Throwable] = kept
 
   override def loadNextBatch(): Boolean =

@@ -11,20 +11,20 @@ import org.apache.spark.sql.execution.columnar.InMemoryTableScanExec
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-/** A way to read columns of a DataFrame. */
+/** A planned read of some columns of a DataFrame. */
 private[data] sealed trait PlannedRead {
   def source: Source
 
   /** The partitions, of rows or of columnar batches. */
   def rdd: RDD[_]
 
-  /** The same partitions in groups. */
+  /** Returns the same partitions in groups. */
   def grouped(groups: EvenGroups): PlannedRead
 
-  /** The rows. Each is valid until the next is asked for. */
+  /** The rows. Each is valid until the next one is requested. */
   def rows: RDD[InternalRow]
 
-  /** The hosts that have each partition. */
+  /** The hosts of each partition. */
   final def locations: Array[Seq[String]] = rdd.partitions.map(rdd.preferredLocations)
 }
 
@@ -38,16 +38,16 @@ private[data] final case class ColumnarRead(rdd: RDD[ColumnarBatch], source: Sou
   override def rows: RDD[InternalRow] = rdd.mapPartitions(ValueReader.rows)
 }
 
-/** Chooses the read to columns: columnar batches where Spark has them, else rows. */
+/** Plans reads: of columnar batches where Spark has them, else of rows. */
 private[data] object ReadPlanner {
 
-  /** Only the columns, in the DataFrame's order: with any change Spark would read by rows. */
+  /** Selects the columns in the DataFrame's order: any other select would make Spark read rows. */
   def prune(df: DataFrame, columns: Seq[String]): DataFrame = {
     val wanted = columns.map(name => ColumnResolver.field(df.schema, name).name).toSet
     df.select(df.columns.toSeq.filter(wanted.contains).map(ColumnResolver.quoted(df, _)): _*)
   }
 
-  /** The read to columns of a DataFrame in its own partitions, once the stages before them have run. */
+  /** Plans the read of columns of a DataFrame in its own partitions, after the stages on which they depend have run. */
   def execute(pruned: DataFrame, columns: Seq[String]): PlannedRead = {
     val execution = SqlPrivate.execution(pruned)
     val physical = execution.executedPlan match {
@@ -67,8 +67,8 @@ private[data] object ReadPlanner {
     }
   }
 
-  /** The plan below what turns columnar batches into rows and what only selects columns, with its
-    * batches if it is columnar; columns are found by their ids, so their order is nothing to it.
+  /** Returns the plan below transitions from columnar batches to rows and below projections that only select columns,
+    * with its batches, if it is columnar. Columns are found by their ids, so their order does not matter.
     */
   private def columnar(plan: SparkPlan): Option[(SparkPlan, RDD[ColumnarBatch])] = plan match {
     case WholeStageCodegenExec(child) => columnar(child)
@@ -81,7 +81,9 @@ private[data] object ReadPlanner {
     case _ => None
   }
 
-  /** Corrects what Spark's optimizer makes of a repartition of no rows or of one. */
+  /** Restores the number of partitions where Spark's optimizer has changed it for a repartition of no rows or of one
+    * row.
+    */
   def withPartitions(read: PlannedRead, tasks: Int): PlannedRead = {
     def resized[T: ClassTag](rdd: RDD[T]): RDD[T] = {
       val missing = tasks - rdd.getNumPartitions

@@ -4,33 +4,33 @@ import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/** The read to the rows of each task.
+/** The planned read of each task's rows.
   *
   * @param read
-  *   has a partition for each task
+  *   the read, with a partition for each task
   * @param decision
-  *   what was chosen about it, and why
+  *   the decision about it and its reason
   */
 private[data] final case class SpreadRead(read: PlannedRead, decision: Option[String])
 
-/** Decides which rows each task gets: the DataFrame's own partitions in groups where those are
-  * even and fair samples of all rows, else those of a shuffle.
+/** Assigns rows to tasks: the DataFrame's own partitions in groups if those are even and fair samples of all rows, else
+  * the partitions of a shuffle.
   */
 private[data] object RowSpreading {
 
-  /** The largest group of partitions may have this many times the mean number of rows. */
+  /** The maximum ratio of the largest group of partitions to the mean number of rows. */
   val Evenness = 1.1
 
   /** The number of partitions for each task whose features are sampled. */
   private val SampledPartitions = 16
 
-  /** The read to a plan's columns in exactly `tasks` partitions. */
+  /** Plans the read of a plan's columns in exactly `tasks` partitions. */
   def plan(df: DataFrame, plan: DataPlan, tasks: Int): SpreadRead = {
     val found = new RowSpreading(df, plan, tasks).plan
     found.copy(read = ReadPlanner.withPartitions(found.read, tasks))
   }
 
-  /** The partitions whose features are sampled: all, or some at even distances if there are many. */
+  /** Returns the partitions whose features are sampled: all, or evenly spaced ones if there are many. */
   private def sampled(partitions: Int, tasks: Int): Set[Int] = {
     val most = math.min(partitions.toLong, SampledPartitions.toLong * tasks)
     (0L until most).map(index => (index * partitions / most).toInt).toSet
@@ -62,7 +62,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
         case SpreadRows.Auto => fairly
       }
 
-  /** All rows in one task; a plan that computes them runs in the tasks that it has, unless their order is to be kept. */
+  /** Plans one task for all rows. A plan that computes them keeps its own tasks, unless the rows must keep their order. */
   private def one: SpreadRead =
     if (PlanShape.isScan(physical) || data.spread == SpreadRows.Never)
       SpreadRead(own.grouped(EvenGroups.single), None)
@@ -120,7 +120,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
 
   private def uneven: String = "as the DataFrame's partitions differ in size"
 
-  /** The rows of each partition, read without any column, unless the partitions are others then. */
+  /** Counts the rows of each partition without reading a column, unless the partitions differ then. */
   private def countRows: Option[Array[Long]] = {
     val counts = ReadPlanner.execute(pruned.select(), Nil) match {
       case RowRead(rdd, _) =>
@@ -131,7 +131,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
     collectIfAligned(counts)
   }
 
-  /** The statistics of each partition, unless the partitions are others when only some columns are read. */
+  /** Computes the statistics of each partition, unless the partitions differ when only some columns are read. */
   private def computeStatistics(statisticsPlan: StatisticsPlan): Option[Array[RowStatistics]] = {
     val exact = only(statisticsPlan.exact)
     val features = only(statisticsPlan.features.map(_.name))

@@ -14,12 +14,12 @@ private[data] sealed abstract class RowWriter {
     * @param row
     *   the row
     * @param at
-    *   its number in the batch
+    *   the index of the row in the batch
     */
   def write(row: InternalRow, at: Int): Unit
 }
 
-/** An array of numbers a row. */
+/** Writes an array of numbers for each row. */
 private[data] final class ArrayRowWriter(
     val column: SourceColumn,
     containsNull: Boolean,
@@ -43,7 +43,7 @@ private[data] final class ArrayRowWriter(
   }
 }
 
-/** Bytes a row. */
+/** Writes bytes for each row. */
 private[data] final class BinaryRowWriter(val column: SourceColumn, builder: DenseBuilder) extends RowWriter {
 
   override def write(row: InternalRow, at: Int): Unit = {
@@ -66,7 +66,7 @@ private[data] final class BinaryRowWriter(val column: SourceColumn, builder: Den
   }
 }
 
-/** Numeric columns, which make one row of values together. */
+/** Writes numeric columns, which form one row of values together. */
 private[data] final class NumbersRowWriter(
     columns: Array[SourceColumn],
     readers: Array[NumberReader],
@@ -86,7 +86,7 @@ private[data] final class NumbersRowWriter(
   }
 }
 
-/** Spark ML vectors, into dense rows. */
+/** Writes Spark ML vectors as dense rows. */
 private[data] final class VectorRowWriter(column: SourceColumn, builder: DenseBuilder, wide: Boolean)
     extends RowWriter {
   import VectorRowWriter._
@@ -131,7 +131,7 @@ private[data] object VectorRowWriter {
   val DenseKind: Byte = 1
 }
 
-/** Spark ML vectors, into CSR form. */
+/** Writes Spark ML vectors in CSR form. */
 private[data] final class SparseRowWriter(column: SourceColumn, builder: SparseBuilder) extends RowWriter {
   import VectorRowWriter._
 

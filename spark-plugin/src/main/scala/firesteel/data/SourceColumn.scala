@@ -4,26 +4,26 @@ import firesteel.bridge.InvalidDataException
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.util.ArrayData
 
-/** Where a stream has come to, for errors.
+/** The position of a stream, for error messages.
   *
   * @param partition
-  *   the partition's number
+  *   the number of the partition
   */
 private[data] final class Position(val partition: Int) {
 
   /** The rows of the partition before the batch that is being filled. */
   var rows: Long = 0
 
-  /** Names a row of the batch. */
+  /** Returns a description of a row of the batch. */
   def row(at: Int): String = s"row ${rows + at} of partition $partition"
 }
 
-/** A user's column where a writer reads it.
+/** A user's column in the rows that a writer reads.
   *
   * @param name
-  *   its name
+  *   the name of the column
   * @param ordinal
-  *   its place in the rows
+  *   the index of the column in the rows
   */
 private[data] final class SourceColumn(val name: String, val ordinal: Int, position: Position) {
 
@@ -46,7 +46,7 @@ private[data] final class SourceColumn(val name: String, val ordinal: Int, posit
         s"indices ascend and lie below $size"
     )
 
-  /** The indices of a sparse vector. */
+  /** Returns the indices of a sparse vector. */
   def indices(vector: InternalRow, values: ArrayData, at: Int): ArrayData = {
     val found = vector.getArray(VectorRowWriter.IndicesField)
     if (found.numElements() != values.numElements()) {

@@ -15,14 +15,14 @@ private[data] abstract class VectorWriter {
     * @param from
     *   the first row of the source
     * @param count
-    *   how many rows
+    *   the number of rows
     * @param at
-    *   the first row's number in the batch that is being filled
+    *   the index of the first row in the batch that is being filled
     */
   def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit
 }
 
-/** Row by row, for what has no faster way. */
+/** Writes row by row, for types without a faster way. */
 private[data] final class RowByRow(writer: RowWriter) extends VectorWriter {
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
@@ -34,7 +34,7 @@ private[data] final class RowByRow(writer: RowWriter) extends VectorWriter {
   }
 }
 
-/** Arrays of numbers: one look at the nulls a batch, one copy a row. */
+/** Writes arrays of numbers, with one check for nulls a batch and one copy a row. */
 private[data] final class ArrayVectorWriter(column: SourceColumn, builder: DenseBuilder, copy: ArrayCopy)
     extends VectorWriter {
 
@@ -60,7 +60,7 @@ private[data] final class ArrayVectorWriter(column: SourceColumn, builder: Dense
 
 private object ArrayVectorWriter {
 
-  /** Whether an array of the vector may hold a null; one look for all arrays where that is known. */
+  /** Returns true if an array of the vector may hold a null; one check for all arrays where possible. */
   def mayHaveNullElements(vector: ColumnVector): Boolean = vector match {
     case writable: WritableColumnVector => writable.arrayData().hasNull
     case arrow: ArrowColumnVector =>
@@ -72,7 +72,7 @@ private object ArrayVectorWriter {
   }
 }
 
-/** Numeric columns, column by column into rows of values. */
+/** Writes numeric columns, one after the other, into rows of values. */
 private[data] final class NumbersVectorWriter(
     columns: Array[SourceColumn],
     types: Array[DataType],
@@ -104,7 +104,7 @@ private[data] final class NumbersVectorWriter(
 
 private object NumbersVectorWriter {
 
-  /** Copies one numeric vector into every `stride` bytes of memory, in a loop for each type. */
+  /** Copies one numeric vector to memory, with `stride` bytes between two values. Each type has its own loop. */
   def copy(
       vector: ColumnVector,
       dataType: DataType,

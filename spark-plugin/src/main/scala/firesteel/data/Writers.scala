@@ -4,28 +4,28 @@ import org.apache.arrow.memory.BufferAllocator
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.types._
 
-/** Where the plan's columns lie in what is read.
+/** The positions of the plan's columns in the source rows.
   *
   * @param columns
-  *   for each user's column its place in the rows and its type
+  *   for each user's column its index in the rows and its type
   */
 private[firesteel] final case class Source(columns: Map[String, (Int, DataType)])
 
-/** One column of the plan: its Arrow buffers and what fills them. */
+/** One column of the plan: its Arrow buffers and the writers that fill them. */
 private[data] final case class Writer(
     builder: ColumnBuilder,
     rows: RowWriter,
     vectors: VectorWriter
 )
 
-/** Makes the writers of a plan. */
+/** Creates the writers of a plan. */
 private[data] final class Writers(
     allocator: BufferAllocator,
     source: Source,
     position: Position
 ) {
 
-  /** A writer for each column of the plan, in the order of the stream. */
+  /** Returns a writer for each column of the plan, in the order of the stream. */
   def apply(plan: DataPlan): Seq[Writer] =
     plan.inputs.map(input) ++ plan.labels.map(label) ++ plan.weight.map(weight) ++
       plan.indicator.map(indicator)

@@ -10,7 +10,7 @@ import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
 import org.apache.spark.sql.types.StructType
 
-/** Trains a neural network of any number of inputs and outputs.
+/** Neural network with any number of inputs and outputs.
   *
   * `featuresCols` names one column for each input and `labelCols` one for each output, in the order that the network has
   * them. What is minimised is the sum of the outputs' losses by `lossWeights`. A trailing `Softmax` or `Sigmoid` of an
@@ -66,9 +66,9 @@ final class NetworkEstimator(override val uid: String)
       schema: StructType
   ): Seq[InputRequest] = requests(network, schema)
 
-  /** The schema with the output columns. Whether one is a double or a vector follows from the network where the schema
-    * tells the sizes of its inputs: by the network's `inputShapes`, by the metadata of vectors, of single numbers. Else
-    * it is told by the label and the last layer, and certain only in the model.
+  /** Returns the schema with the output columns. The type of a column, double or vector, follows from the network if
+    * the schema determines the sizes of its inputs: by the network's `inputShapes`, by the metadata of vectors, or for
+    * single numbers. Else it is guessed from the label and the last layer, and only the model knows it.
     */
   override def transformSchema(schema: StructType): StructType = {
     val network = requiredNetwork

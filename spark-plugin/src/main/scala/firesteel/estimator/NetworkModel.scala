@@ -9,7 +9,7 @@ import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable,
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
 
-/** A network of any number of inputs and outputs that was trained by a [[NetworkEstimator]].
+/** Model fitted by [[NetworkEstimator]].
   *
   * `transform` appends a column for each output to batch and to streaming DataFrames: what comes out of the network behind
   * its last activation, a double where that is one number, else a vector.
@@ -27,7 +27,7 @@ final class NetworkModel private[firesteel] (
 
   private[firesteel] override def task: String = "outputs"
 
-  /** The values of a row over all inputs. */
+  /** The number of values of a row over all inputs. */
   def numFeatures: Int = fitted.inputSize
 
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)

@@ -13,23 +13,23 @@ import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions.array
 import org.json4s.JsonAST.{JArray, JInt, JObject, JString}
 
-/** Predicts with a network that has its weights, wherever they were trained. */
+/** Predictions of a network with weights, trained anywhere. */
 private[firesteel] object NetworkPredictor {
 
-  /** The DataFrame with what the network gives for each row, a column of vectors for each of its outputs.
+  /** Returns the DataFrame with the network's outputs for each row, a column of vectors for each output.
     *
     * @param df
     *   any DataFrame, batch or, where the sizes of all columns are known, streaming
     * @param network
     *   a network with weights
     * @param features
-    *   a column for each of the network's inputs, in order: a vector, an array of numbers, binary (of which bytes become 0
-    *   to 1) or one number
+    *   a column for each of the network's inputs, in order: a vector, an array of numbers, binary (whose bytes are
+    *   scaled to 0 to 1) or one number
     * @param outputs
     *   the names of the new columns, one for each of the network's outputs, in order
     * @throws java.lang.IllegalArgumentException
-    *   naming the column that is missing or has another type or size, or when the network has no weights or another number
-    *   of inputs or outputs
+    *   naming the column that is missing or has another type or size, or when the network has no weights or another
+    *   number of inputs or outputs
     * @throws firesteel.bridge.InvalidDataException
     *   naming the tensor that is not the network's
     */
@@ -80,7 +80,7 @@ private[firesteel] object NetworkPredictor {
   /** [[append]] for Python.
     *
     * @param network
-    *   its JSON
+    *   the JSON of the network
     */
   def append(
       df: DataFrame,

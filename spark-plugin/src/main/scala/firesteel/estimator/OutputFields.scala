@@ -9,14 +9,16 @@ import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 import org.json4s.JsonAST.JInt
 
-/** The columns that a network of any number of outputs puts out. One whose name is empty is not produced. */
+/** The output columns of a network with any number of outputs. A column with an empty name is not produced. */
 private[estimator] object OutputFields {
 
-  /** Layers that put out as many values as they read. */
+  /** The layers whose output has as many values as their input. */
   private val shapePreservingOps =
     Set("ReLU", "GELU", "Tanh", "Sigmoid", "Softmax", "LogSoftmax", "Identity", "Dropout")
 
-  /** A field for each output of a name and as many values. `None` stands for several, but it is not known how many. */
+  /** Returns a field for each output, given its name and number of values. `None` stands for an unknown number of at
+    * least two.
+    */
   def fields(names: Seq[String], sizes: Seq[Option[Int]]): Seq[StructField] =
     names.zip(sizes).filter(_._1.nonEmpty).map {
       case (name, Some(1)) =>
@@ -28,7 +30,9 @@ private[estimator] object OutputFields {
       case (name, None) => StructField(name, VectorType, nullable = false)
     }
 
-  /** The values of an output as far as they show without shapes: by its last `Linear`, else by its label. */
+  /** Returns the number of values of an output as far as it is known without shapes: from its last `Linear`, else from
+    * its label.
+    */
   def likelySize(
       network: Network,
       output: String,

@@ -7,7 +7,7 @@ import org.apache.spark.sql.DataFrame
 import org.apache.spark.{SparkConf, SparkContext}
 import org.slf4j.LoggerFactory
 
-/** Fits of one DataFrame that belong to a search for the best settings.
+/** The candidates of a hyperparameter search: fits of one DataFrame.
   *
   * Those that read the same columns in as many tasks train in one job, side by side over the same rows in native memory, as
   * far as there is memory for them; else in several jobs. Those that differ in nothing that is trained are trained once.
@@ -15,10 +15,10 @@ import org.slf4j.LoggerFactory
 private[firesteel] object Candidates {
   private val log = LoggerFactory.getLogger("firesteel.fit.Candidates")
 
-  /** Each candidate has a parameter server with threads and a port of its own. */
+  /** The maximum number of fits in a job: each has a parameter server with its own threads and port. */
   private val MaxFitsPerJob = 16
 
-  /** Trains all of them; gives what came of each.
+  /** Trains all candidates and returns their results.
     *
     * @throws firesteel.bridge.TrainingDivergedException
     *   when all diverge
@@ -30,7 +30,7 @@ private[firesteel] object Candidates {
     results
   }
 
-  /** As [[train]], also when all diverge. */
+  /** Trains all candidates as [[train]] does, without a failure if all diverge. */
   def trainAll(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] = {
     val context = FitJob.prepare(df)
     val conf = context.getConf
@@ -49,7 +49,7 @@ private[firesteel] object Candidates {
     fits.map { case (_, fingerprint) => trained(fingerprint) }
   }
 
-  /** How many of these fits have room in an executor and on the driver at the same time. */
+  /** Returns the number of these fits that fit into the memory of an executor and of the driver at the same time. */
   private def perJob(fits: Seq[SizedPlan], context: SparkContext): Int = {
     val conf = context.getConf
     val slots = Slots.ofExecutor(context)
@@ -68,12 +68,12 @@ private[firesteel] object Candidates {
     else math.max(1L, (rooms :+ math.min(MaxFitsPerJob, ports(conf)).toLong).min).toInt
   }
 
-  /** How many servers get a port on the driver. */
+  /** Returns the number of servers that get a port on the driver. */
   private def ports(conf: SparkConf): Int =
     if (Configuration.ServerPort.get(conf) == 0) Int.MaxValue
     else conf.getInt("spark.port.maxRetries", 16) + 1
 
-  /** Cuts a group into parts of about the same size, none larger than `most`. */
+  /** Splits a group into parts of about the same size, none larger than `most`. */
   private[firesteel] def split[A](group: Seq[A], most: Int): Seq[Seq[A]] = {
     val parts = (group.size + most - 1) / most
     (0 until parts).map { part =>
@@ -81,7 +81,7 @@ private[firesteel] object Candidates {
     }
   }
 
-  /** Groups in the order of their first members. */
+  /** Groups the items; the groups are in the order of their first members. */
   private def inOrder[A, K](items: Seq[A])(key: A => K): Seq[Seq[A]] = {
     val groups = items.groupBy(key)
     items.map(key).distinct.map(groups)

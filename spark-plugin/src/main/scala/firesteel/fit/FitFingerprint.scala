@@ -29,16 +29,16 @@ private[firesteel] object FitFingerprint {
     "tasks"
   )
 
-  /** The fingerprint of a fit. The slots of the cluster are no part of it: where the user has not set the number of
-    * workers, which follows from them, neither is that.
+  /** Returns the fingerprint of a fit. It does not depend on the slots of the cluster. So the number of workers, which
+    * follows from them by default, is a part of it only if the user has set it.
     *
     * @param content
-    *   what it trains on
+    *   the rows of the fit
     */
   def of(plan: FitPlan, content: DataContent): Fingerprint =
     Fingerprint(lasting(plan, content.conf) ~ ("content" -> content.json))
 
-  /** The settings of a fit that stay when the cluster changes. */
+  /** Returns the settings of a fit that do not depend on the cluster. */
   private[firesteel] def lasting(plan: FitPlan, conf: SparkConf): JObject = {
     val all = settings(plan, plan.requestedWorkers.getOrElse(1), conf)
     if (plan.requestedWorkers.nonEmpty) all
@@ -52,7 +52,7 @@ private[firesteel] object FitFingerprint {
     }
   }
 
-  /** The settings of a fit, without its data. */
+  /** Returns the settings of a fit, without its data. */
   def settings(plan: FitPlan, workers: Int, conf: SparkConf): JObject = {
     val identity = FitIdentity.random()
     JObject(
@@ -70,14 +70,14 @@ private[firesteel] object FitFingerprint {
   }
 }
 
-/** What the rows of a DataFrame hold, whatever their order and their partitions.
+/** The content of a DataFrame's rows, independent of their order and partitions.
   *
   * @param df
-  *   the rows, which are read in one job when they are first asked for
+  *   the rows, which are read in one job on the first access
   * @param data
-  *   the columns that count
+  *   the columns of the content
   * @param tasks
-  *   the tasks that read them, which decides which rows each worker gets
+  *   the number of tasks that read the rows, which decides the rows of each worker
   */
 private[firesteel] final class DataContent(df: DataFrame, data: DataPlan, val tasks: Int) {
 
@@ -96,7 +96,7 @@ private[firesteel] final class DataContent(df: DataFrame, data: DataPlan, val ta
   }
 }
 
-/** What a task does to tell what its rows hold.
+/** The task that hashes the rows of its partition.
   *
   * @param data
   *   the `DataSpec`

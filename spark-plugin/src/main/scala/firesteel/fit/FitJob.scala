@@ -18,10 +18,10 @@ import org.apache.spark.sql.DataFrame
 import org.apache.spark.{FutureAction, SparkContext}
 import org.slf4j.LoggerFactory
 
-/** What a fit gives: the trained weights as safetensors, and what happened.
+/** The result of a fit.
   *
   * @param failure
-  *   why it diverged, where it is a candidate of a search that has; all weights are 0 then
+  *   the cause, if this candidate of a search has diverged; all weights are 0 then
   */
 private[firesteel] final case class TrainedNetwork(
     weights: Array[Byte],
@@ -40,24 +40,24 @@ private[firesteel] object FitJob {
     * @throws firesteel.bridge.UntrainedModelException
     *   when nothing was trained; the other failures of native code come as the exception of their kind as well
     * @throws org.apache.spark.SparkException
-    *   when Spark failed, or the job was cancelled
+    *   when Spark failed or the job was cancelled
     */
   def run(df: DataFrame, plan: FitPlan): TrainedNetwork =
     train(df, Seq(SizedPlan.of(plan, prepare(df)))).head
 
-  /** Trains the candidates of a search, those that can side by side. One that diverges ends alone, with its failure; any
-    * other failure of one fails all.
+  /** Trains the candidates of a search, at the same time where possible. A candidate that diverges ends alone, with its
+    * failure; any other failure ends all candidates.
     *
     * @throws java.lang.RuntimeException
     *   as [[run]]
     */
   def runAll(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] = Candidates.train(df, plans)
 
-  /** As [[runAll]], but if all diverge that is no failure: they are candidates of a search that has more. */
+  /** Trains candidates as [[runAll]] does, but without a failure if all diverge: the search has more candidates. */
   def runCandidate(df: DataFrame, plans: Seq[FitPlan]): Seq[TrainedNetwork] =
     Candidates.trainAll(df, plans)
 
-  /** What has to be right before anything else is done. */
+  /** Loads the native library and checks the configuration. */
   private[firesteel] def prepare(df: DataFrame): SparkContext = {
     NativeSetup.ensureLoaded()
     val context = df.sparkSession.sparkContext
@@ -65,8 +65,8 @@ private[firesteel] object FitJob {
     context
   }
 
-  /** Trains fits that read the same columns in the same number of tasks, all at the same time; but one after the other those
-    * whose checkpoints want other numbers of tasks, which are never more.
+  /** Trains fits that read the same columns in the same number of tasks, all at the same time. Fits whose checkpoints
+    * need other numbers of tasks, which are never larger, are trained one after the other.
     */
   private[firesteel] def train(df: DataFrame, fits: Seq[SizedPlan]): Seq[TrainedNetwork] = {
     val context = df.sparkSession.sparkContext
@@ -92,7 +92,7 @@ private[firesteel] object FitJob {
     }
   }
 
-  /** Refuses fits that need more memory than there is, and adds what their users should know. */
+  /** Rejects fits that need more memory than there is, and adds warnings for their users. */
   private def checkLimits(context: SparkContext, fits: Seq[SizedPlan]): Seq[SizedPlan] = {
     val limits = new FitLimits(context.getConf, Slots.ofExecutor(context), Machine.here)
     val warnings = limits.check(fits.map(fit => fit -> Footprint.of(fit.plan, fit.workers)))
@@ -148,7 +148,7 @@ private[firesteel] object FitJob {
     private var last = statuses
     private val start = System.nanoTime()
 
-    /** Gives what came of each fit. */
+    /** Waits for the job and returns the result of each fit. */
     def await(): Seq[TrainedNetwork] = {
       context.addSparkListener(listener)
       losses.foreach(context.addSparkListener(_))
@@ -210,7 +210,9 @@ private[firesteel] object FitJob {
       }
     }
 
-    /** Says once that workers still wait: with an asynchronous strategy those that have started train meanwhile. */
+    /** Warns once if workers are still waiting to start: with an asynchronous strategy those that have started train
+      * meanwhile.
+      */
     private def checkStart(): Unit =
       if (!warnedOfStart) listener.submitted.foreach { since =>
         val waited = (System.nanoTime() - since) / 1000000L
@@ -226,7 +228,7 @@ private[firesteel] object FitJob {
 
     private def statuses: Seq[ServerStatus] = fits.map(_.status)
 
-    /** Why the job must fail, if a server knows it; a stopped context may have closed the servers. */
+    /** The reason for which the job must fail, if a server knows it; a stopped context may have closed the servers. */
     private def failure: Option[RuntimeException] = failureOf(Try(statuses).getOrElse(last))
 
     private def failureOf(statuses: Seq[ServerStatus]): Option[RuntimeException] =
@@ -239,7 +241,7 @@ private[firesteel] object FitJob {
         .headOption
   }
 
-  /** The failure inside a SparkException that has a type of its own. */
+  /** Returns the native failure inside a SparkException, if there is one. */
   private[firesteel] def nativeCause(error: Throwable): Throwable =
     Iterator
       .iterate(error)(_.getCause)

@@ -5,14 +5,15 @@ import firesteel.cluster.Machine
 import firesteel.plugin.{Configuration, MemoryOverhead}
 import org.apache.spark.SparkConf
 
-/** What fits that train at the same time need, against what the driver and the executors have, before anything is trained.
+/** Compares the memory that fits need, trained at the same time, with that of the driver and the executors, before
+  * training.
   *
   * @param conf
   *   the configuration of the application
   * @param slotsOfExecutor
-  *   how many tasks an executor runs at once
+  *   the number of tasks that an executor runs at once
   * @param machine
-  *   the driver's
+  *   the machine of the driver
   */
 private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, machine: Machine) {
   import FitLimits._
@@ -23,10 +24,10 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
   /** YARN and Kubernetes end a container that takes more than its heap and its overhead. */
   private val enforced = master == "yarn" || master.startsWith("k8s")
 
-  /** Checks the sizes of fits that train side by side; gives what the user should know.
+  /** Checks the sizes of fits that train at the same time, and returns warnings for the user.
     *
     * @throws firesteel.bridge.NativeMemoryException
-    *   naming what is needed, what there is, and the settings that decide it
+    *   naming the memory that is needed, the memory that there is, and the settings that decide it
     */
   def check(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     fits.foreach { case (fit, footprint) => checkArrays(fit, footprint) }
@@ -42,7 +43,7 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
   private def contained: Boolean =
     enforced && conf.get("spark.submit.deployMode", "client") == "cluster"
 
-  /** Weights and checkpoints cross into the JVM as one array. */
+  /** Checks the sizes of weights and checkpoints, which cross into the JVM as one array. */
   private def checkArrays(fit: SizedPlan, footprint: Footprint): Unit = {
     val parameters = s"${fit.plan.parameters} parameters"
     val models = if (footprint.models == 1) parameters else s"${footprint.models} members of $parameters"
@@ -73,7 +74,9 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
     }
   }
 
-  /** The heap is a limit and not what is taken, so only what the whole machine does not hold is refused. */
+  /** Checks a process that runs driver and workers. The heap is a limit that may not be reached, so a fit is rejected
+    * only if it exceeds the whole machine.
+    */
   private def checkProcess(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     val need = sum(fits)(server) + sum(fits)(replicas)
     val problem =
@@ -140,7 +143,7 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
   private def server(fit: SizedPlan, footprint: Footprint): Long =
     footprint.onDriver(fit.plan.serverShards)
 
-  /** What one task takes. */
+  /** Returns the memory of one task. */
   private def replica(fit: SizedPlan, footprint: Footprint): Long =
     footprint.inExecutor(fit.workers, fit.tasks, slots = 1)
 
@@ -152,12 +155,12 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
 
 private[firesteel] object FitLimits {
 
-  /** The longest array that every JVM allows. */
+  /** The size of the longest array that every JVM allows. */
   val ArrayBytes: Long = Int.MaxValue - 8L
 
   private val SkippedBy = s"${Configuration.MemoryCheck.name}=false skips this check"
 
-  /** How fits take less of an executor or of the driver. */
+  /** Returns advice to reduce the memory of an executor or of the driver. */
   private def fewer(fits: Seq[(SizedPlan, Footprint)]): String =
     if (fits.size > 1) s"lower ${Configuration.CandidatesMemory.name}"
     else "set numWorkers to fewer workers"

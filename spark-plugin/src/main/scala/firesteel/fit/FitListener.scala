@@ -4,12 +4,12 @@ import scala.collection.mutable
 
 import org.apache.spark.scheduler.{ SparkListener, SparkListenerStageSubmitted, SparkListenerTaskEnd, SparkListenerTaskStart }
 
-/** Follows the tasks of one fit: which have started, and when an attempt has ended.
+/** Follows the tasks of one fit: their starts, and the ends of their attempts.
   *
   * @param rdd
   *   the id of the RDD that the fit's tasks compute
   * @param onAttemptEnd
-  *   gets the partition and the `taskAttemptId` of every attempt that has ended
+  *   receives the partition and the `taskAttemptId` of every attempt that has ended
   */
 private[firesteel] final class FitListener(rdd: Int, onAttemptEnd: (Int, Long) => Unit)
     extends SparkListener {
@@ -18,13 +18,13 @@ private[firesteel] final class FitListener(rdd: Int, onAttemptEnd: (Int, Long) =
   private val running = mutable.Set.empty[Long]
   private var firstSubmission: Option[Long] = None
 
-  /** When the tasks could start, on the clock of `System.nanoTime`; none while stages before them run. */
+  /** The time at which the tasks could start, on the clock of `System.nanoTime`; none while earlier stages run. */
   def submitted: Option[Long] = synchronized(firstSubmission)
 
   /** The partitions whose task has started at least once. */
   def startedTasks: Int = synchronized(started.size)
 
-  /** Waits until no attempt runs any more; false when some still do after this time. */
+  /** Waits until no attempt is running; returns false if some are after this time. */
   def awaitNoneRunning(millis: Long): Boolean = synchronized {
     val deadline = System.nanoTime() + millis * 1000000L
     var left = millis

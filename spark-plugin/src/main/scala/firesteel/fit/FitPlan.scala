@@ -13,7 +13,7 @@ import firesteel.util.Json
 import org.apache.spark.SparkConf
 import org.json4s.JsonAST.{JArray, JBool, JInt, JNothing, JObject, JString, JValue}
 
-/** One fit with every option resolved: what the server's and the workers' documents are made of.
+/** One fit with every option resolved: the source of the documents for server and workers.
   *
   * @param network
   *   the `NetworkSpec`
@@ -28,39 +28,39 @@ import org.json4s.JsonAST.{JArray, JBool, JInt, JNothing, JObject, JString, JVal
   * @param controls
   *   the `ControlSpec`
   * @param workers
-  *   how many workers a cluster with this many slots gets
+  *   the number of workers on a cluster with this many slots
   * @param requestedWorkers
-  *   the workers that the user asked for, if he did
+  *   the number of workers that the user set, if any
   * @param batchSize
   *   rows of a mini-batch of each of this many workers
   * @param epochs
   *   passes over the data
   * @param seed
-  *   decides initial weights, order of rows and dropout
+  *   the seed of initial weights, order of rows and dropout
   * @param shuffle
-  *   whether each epoch has a new order of rows
+  *   true if each epoch has a new order of rows
   * @param showProgress
-  *   whether a progress line is drawn; by the configuration if not given
+  *   true if a progress line is drawn; the configuration decides if not given
   * @param serverShards
-  *   how many servers hold the center variable
+  *   the number of servers that hold the center variable
   * @param checkpoint
-  *   where checkpoints are written, if they are
+  *   the checkpoints, if there are any
   * @param initialWeights
-  *   the weights that training starts from; a module's own, or new ones from the seed, if not given
+  *   the initial weights; a module's own, or new ones from the seed, if not given
   * @param module
-  *   the archive of a network in TorchScript
+  *   the archive of a TorchScript network
   * @param inRounds
-  *   whether the strategy has rounds of all workers
+  *   true if the strategy has rounds of all workers
   * @param parameters
   *   the number of the network's trained parameters
   * @param weightBytes
-  *   the bytes of the network's weights as they are saved
+  *   the size of the saved weights in bytes
   * @param candidate
-  *   what a user knows the fit by where it is one of several
+  *   the description of the fit, if it is one of several
   * @param workerDependentSettings
-  *   the settings from which strategy, mini-batch and learning rate follow once the workers are known, as the user has them
+  *   the user's settings that determine strategy, mini-batch and learning rate together with the number of workers
   * @param decisions
-  *   what was chosen for this many workers on this many slots, a sentence each
+  *   the decisions for this many workers on this many slots, a sentence each
   */
 private[firesteel] final case class FitPlan(
     network: JObject,
@@ -88,15 +88,15 @@ private[firesteel] final case class FitPlan(
     decisions: (Int, Int) => Seq[String] = (_, _) => Nil
 ) {
 
-  /** A message of this fit, which names it where it is one of several. */
+  /** Returns a message of this fit, which names the fit if it is one of several. */
   def named(message: String): String = candidate.fold(message)(name => s"$name: $message")
 
-  /** The archive of a network in TorchScript as native code takes it: null if there is none. */
+  /** The archive of a TorchScript network as native code takes it: null if there is none. */
   def moduleBytes: Array[Byte] = module.map(_.bytes).orNull
 
   private val unsignedSeed: JInt = JInt(BigInt(java.lang.Long.toUnsignedString(seed)))
 
-  /** The `FootprintSpec` of a fit with this many workers. */
+  /** Returns the `FootprintSpec` of a fit with this many workers. */
   def footprint(workers: Int): String = Json.text(
     JObject(
       "parameters" -> JInt(parameters),
@@ -108,10 +108,10 @@ private[firesteel] final case class FitPlan(
     )
   )
 
-  /** The `ServerSpec`.
+  /** Returns the `ServerSpec`.
     *
     * @param tasks
-    *   the tasks that the workers are spread over, where they are known
+    *   the number of tasks of the workers, if it is known
     */
   def server(
       identity: FitIdentity,
@@ -156,7 +156,7 @@ private[firesteel] final case class FitPlan(
         "tls" -> TlsFiles.driver(conf)
       )
 
-  /** The `ShardSpec` of one shard, but for what only its executor knows: see [[firesteel.cluster.ShardTask]]. */
+  /** Returns the `ShardSpec` of one shard without the executor's own settings: see [[firesteel.cluster.ShardTask]]. */
   def shard(identity: FitIdentity, number: Int, workers: Int, conf: SparkConf): String =
     Json.text(
       JObject(
@@ -176,7 +176,7 @@ private[firesteel] final case class FitPlan(
       )
     )
 
-  /** What the `WorkerSpec`s of all tasks have in common. */
+  /** Returns the common part of all tasks' `WorkerSpec`s. */
   def worker(
       identity: FitIdentity,
       workers: Int,
@@ -218,7 +218,7 @@ private[firesteel] object FitPlan {
   private def host(conf: SparkConf): String =
     HostAddress.withoutBrackets(conf.get("spark.driver.host"))
 
-  /** A failure that names the candidate of a search whose it is, where it is one that a candidate can have. */
+  /** Returns a failure that names its candidate of a search, if a candidate can have this kind of failure. */
   def named(candidate: String, error: Throwable): Throwable = {
     val message = s"$candidate: ${error.getMessage}"
     error match {
@@ -228,7 +228,7 @@ private[firesteel] object FitPlan {
     }
   }
 
-  /** What the `WorkerSpec` of one task has beside what is common. */
+  /** Returns the part of the `WorkerSpec` that is specific to one task. */
   def ofTask(
       partition: Int,
       attempt: Long,
@@ -246,8 +246,8 @@ private[firesteel] object FitPlan {
   )
 }
 
-/** A fit's name, the secret by which its servers and its workers know each other, and the one by which its shards know the
-  * driver.
+/** The name of a fit, the secret that authenticates its servers and workers to each other, and the secret that
+  * authenticates the driver to its shards.
   */
 private[firesteel] final class FitIdentity private (
     val fit: String,
@@ -260,7 +260,7 @@ private[firesteel] final class FitIdentity private (
 private[firesteel] object FitIdentity {
   private val SecretBytes = 32
 
-  /** A new one; a secret is 256 random bits as 64 hexadecimal digits. */
+  /** Returns a new identity; a secret is 256 random bits as 64 hexadecimal digits. */
   def random(): FitIdentity =
     new FitIdentity(UUID.randomUUID().toString, secret(), secret())
 

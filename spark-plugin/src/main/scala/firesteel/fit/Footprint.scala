@@ -4,19 +4,19 @@ import firesteel.bridge.NativeRuntime
 import org.json4s.DefaultFormats
 import org.json4s.jackson.JsonMethods.parse
 
-/** The bytes that a fit needs at least, whatever its data and its mini-batches. The native library has the formula, and
-  * `docs/memory.md` the table of it.
+/** The minimum memory of a fit in bytes, independent of its data and its mini-batches. The native library has the
+  * formula, and `docs/memory.md` its table.
   *
   * @param models
-  *   the models that the trained weights consist of
+  *   the number of models in the trained weights
   * @param weights
-  *   the trained weights as they are saved
+  *   the saved weights
   * @param checkpoint
   *   a checkpoint
   * @param server
-  *   the parameter server's memory, with the weights that it hands over at the end
+  *   the memory of the parameter server, with the weights that it returns at the end
   * @param task
-  *   what the workers of a task share
+  *   the memory that the workers of a task share
   * @param worker
   *   the memory of each worker
   */
@@ -29,20 +29,20 @@ private[firesteel] final case class Footprint(
     worker: Long
 ) {
 
-  /** The driver's memory where the center variable is spread over so many servers. */
+  /** Returns the driver's memory if the center variable is spread over this many servers. */
   def onDriver(shards: Int): Long = 2 * weights + onShard(shards)
 
-  /** The memory of one of so many servers. */
+  /** Returns the memory of one of this many servers. */
   def onShard(shards: Int): Long = (server - 2 * weights) / shards
 
-  /** The memory of an executor.
+  /** Returns the memory of an executor.
     *
     * @param workers
-    *   the workers of the fit
+    *   the number of workers of the fit
     * @param tasks
-    *   the tasks that they are spread over
+    *   the number of tasks of the workers
     * @param slots
-    *   how many tasks the executor runs at once
+    *   the number of tasks that the executor runs at once
     */
   def inExecutor(workers: Int, tasks: Int, slots: Int): Long = {
     val each = (workers + tasks - 1) / tasks
@@ -53,7 +53,7 @@ private[firesteel] final case class Footprint(
 private[firesteel] object Footprint {
   private implicit val formats: DefaultFormats.type = DefaultFormats
 
-  /** What a fit with this many workers needs. */
+  /** Returns the memory of a fit with this many workers. */
   def of(plan: FitPlan, workers: Int): Footprint =
     parse(NativeRuntime.footprint(plan.footprint(workers))).extract[Footprint]
 }

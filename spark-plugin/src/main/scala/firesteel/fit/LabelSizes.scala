@@ -5,7 +5,7 @@ import firesteel.network.OutputInspection
 import org.apache.spark.ml.attribute.{Attribute, BinaryAttribute, NominalAttribute}
 import org.apache.spark.sql.types.{StructField, StructType}
 
-/** What the metadata of labels tells of their sizes, against the outputs of a network. */
+/** Compares the sizes of labels by their metadata with the outputs of a network. */
 private[firesteel] object LabelSizes {
 
   /** Checks the labels of a network, in the order of its outputs, before any job.

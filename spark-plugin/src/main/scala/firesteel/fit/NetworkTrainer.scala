@@ -16,10 +16,10 @@ import org.apache.spark.ml.{Estimator, Model}
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
 
-/** What every estimator of this library does between its parameters and the training job.
+/** The part of an estimator between its parameters and the training job.
   *
   * @tparam M
-  *   the model that it gives
+  *   the fitted model
   */
 private[firesteel] trait NetworkTrainer[M <: Model[M]]
     extends Estimator[M]
@@ -27,7 +27,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
     with HasNetwork
     with HasWeightCol {
 
-  /** What is to be trained, and what becomes of it; fails where columns and parameters do not fit. */
+  /** Prepares a fit; fails if columns and parameters do not match. */
   protected def prepare(data: FitData): PreparedFit[M]
 
   override def copy(extra: ParamMap): NetworkTrainer[M]
@@ -37,14 +37,14 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
     withParent(trainOne(dataset))
   }
 
-  /** Fits a model with a map, which has precedence over what is set here. Asked by one of Spark's searches, it gives a
-    * model that predicts the same for every row where the training diverges, as for several maps.
+  /** Fits a model with a map, which has precedence over the parameters of this estimator. If one of Spark's searches
+    * calls it and the training diverges, it returns a model that predicts the same for every row, as for several maps.
     */
   override def fit(dataset: Dataset[_], paramMap: ParamMap): M =
     if (NetworkTrainer.isSearching) fitAll(dataset, Seq(paramMap), FitJob.runCandidate).head
     else super.fit(dataset, paramMap)
 
-  /** Fits a model for each map, which has precedence over what is set here.
+  /** Fits a model for each map, which has precedence over the parameters of this estimator.
     *
     * Maps that lead to the same columns and the same number of tasks train in one job, side by side: the data is read once
     * and is in memory once. `spark.firesteel.candidates.memory` bounds how many. A candidate that diverges ends alone: all
@@ -79,7 +79,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
     }
   }
 
-  /** Trains one model, whose parameters are not set yet. */
+  /** Trains one model; its parameters are not set yet. */
   protected final def trainOne(dataset: Dataset[_]): M =
     MlPrivate.instrumented(this, loggedParams) {
       val data = new FitData(dataset.toDF())
@@ -89,7 +89,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
 
   private def withParent(model: M): M = copyValues(model.setParent(this))
 
-  /** What the estimator asks of the columns that feed a network, one request for each input. */
+  /** Returns a request for each input of the network. */
   private[firesteel] def inputRequests(network: Network, schema: StructType): Seq[InputRequest]
 
   /** The weight column, if there is one. */
@@ -98,7 +98,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
   /** Checks the columns of a schema, without data.
     *
     * @throws java.lang.IllegalArgumentException
-    *   naming the column, its type and what is accepted
+    *   naming the column, its type and the accepted types
     */
   protected final def checkColumns(schema: StructType, labels: Seq[LabelColumn]): Unit =
     ColumnResolver.check(
@@ -175,7 +175,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
     if (isSet(network)) getNetwork
     else throw new IllegalArgumentException(s"$uid has no network; give it one with setNetwork")
 
-  /** What a fit logs of its parameters. */
+  /** The parameters that a fit logs. */
   protected def loggedParams: Seq[Param[_]] =
     Seq(
       weightCol,
@@ -194,18 +194,20 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
 private[firesteel] object NetworkTrainer {
   private val ShownCharacters = 40
 
-  /** Whether `CrossValidator` or `TrainValidationSplit` runs this, which fit each candidate by itself and fail with it. */
+  /** True if `CrossValidator` or `TrainValidationSplit` runs this fit. They fit each candidate by itself, and fail if
+    * one fails.
+    */
   private def isSearching: Boolean =
     Thread.currentThread.getStackTrace.exists(
       _.getClassName.startsWith("org.apache.spark.ml.tuning.")
     )
 
-  /** Gives the name of a candidate to what is wrong with its settings. */
+  /** Adds the name of a candidate to the errors of its settings. */
   private def withCandidateName[R](candidate: String)(body: => R): R =
     try body
     catch { case NonFatal(error) => throw FitPlan.named(candidate, error) }
 
-  /** A map for people: networks and other long values are cut short. */
+  /** Returns a readable text of a map: networks and other long values are shortened. */
   private def text(map: ParamMap): String =
     map.toSeq
       .map { pair =>
@@ -229,7 +231,7 @@ private[firesteel] object NetworkTrainer {
 private[firesteel] final class FitData(val df: DataFrame) {
   private val known = mutable.Map.empty[Seq[InputRequest], Seq[InputColumn]]
 
-  /** The inputs with their shapes, for which a row is looked at once where the schema does not tell them. */
+  /** Returns the inputs with their shapes. One row is read, once, if the schema does not determine them. */
   def inputs(requests: Seq[InputRequest]): Seq[InputColumn] =
     known.getOrElseUpdate(requests, ColumnResolver.resolve(df, requests, Nil).inputs)
 }
@@ -237,11 +239,11 @@ private[firesteel] final class FitData(val df: DataFrame) {
 /** A fit that is ready to be trained.
   *
   * @param model
-  *   makes the model of what was trained
+  *   returns the model of the trained network
   */
 private[firesteel] final case class PreparedFit[M](plan: FitPlan, model: TrainedNetwork => M)
 
-/** What the estimators of networks with one input and one output have. */
+/** The base of estimators for networks with one input and one output. */
 private[firesteel] trait SingleOutputTrainer[M <: Model[M]]
     extends NetworkTrainer[M]
     with InputRequests

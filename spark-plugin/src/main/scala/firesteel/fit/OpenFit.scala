@@ -8,16 +8,16 @@ import firesteel.summary.{Diagnosis, ServerStatus, TaskReport, TrainingSummary}
 import firesteel.util.Resources
 import org.apache.spark.SparkContext
 
-/** A fit and the part of the cluster that it gets.
+/** A fit and its part of the cluster.
   *
   * @param slots
-  *   the slots of the application
+  *   the number of slots of the application
   * @param workers
-  *   the workers of the fit
+  *   the number of workers of the fit
   * @param decisions
-  *   what was chosen for it, a sentence each
+  *   the decisions about the fit, a sentence each
   * @param warnings
-  *   what the user should know
+  *   the warnings for the user
   */
 private[firesteel] final case class SizedPlan(
     plan: FitPlan,
@@ -27,15 +27,15 @@ private[firesteel] final case class SizedPlan(
     warnings: Seq[String] = Nil
 ) {
 
-  /** The tasks that the workers are spread over. */
+  /** The number of tasks of the workers. */
   def tasks: Int = math.min(workers, slots)
 
   def size: FitSize = FitSize(plan.epochs, workers, plan.candidate)
 
-  /** What was chosen for it by the estimator and here. */
+  /** The decisions about the fit, by the estimator and for the cluster. */
   def choices: Seq[String] = plan.decisions(workers, slots) ++ decisions
 
-  /** The fit with the workers of the checkpoint that it goes on from, whatever slots there are now. */
+  /** Returns the fit with as many workers as the checkpoint that it resumes, independent of the current slots. */
   def resuming(checkpoint: Option[Int]): SizedPlan =
     checkpoint.filter(_ != workers).fold(this) { before =>
       val decision =
@@ -59,7 +59,7 @@ private[firesteel] object SizedPlan {
   }
 }
 
-/** The driver's side of a fit while it is open: its parameter server, shards, checkpoints, and what its workers get. */
+/** The driver's side of a running fit: its parameter server, shards, checkpoints, and the job of its workers. */
 private[firesteel] final class OpenFit private (
     context: SparkContext,
     val sized: SizedPlan,
@@ -70,7 +70,7 @@ private[firesteel] final class OpenFit private (
     checkpoints: Checkpoints
 ) extends AutoCloseable {
 
-  /** What a task trains of it. */
+  /** The part of the fit that a task trains. */
   def job: WorkerJob = {
     val port = status.port
     val common = sized.plan.worker(identity, sized.workers, port, context.getConf, shards)
@@ -82,25 +82,25 @@ private[firesteel] final class OpenFit private (
 
   def status: ServerStatus = ServerStatus.parseStatus(server.status())
 
-  /** Why the fit has failed, if it has. */
+  /** Returns the failure of the fit, if it has failed. */
   def failureOf(status: ServerStatus): Option[RuntimeException] =
     status.failure.map(failed => NativeErrors.create(failed.code, sized.plan.named(failed.message)))
 
-  /** Whether it is a candidate of a search that has diverged, without which the others go on. */
+  /** Returns true if the fit is a candidate of a search that has diverged. The other candidates go on without it. */
   def hasDiverged(status: ServerStatus): Boolean =
     sized.plan.candidate.nonEmpty &&
       failureOf(status).exists(_.isInstanceOf[TrainingDivergedException])
 
   def checkpointWriter(): CheckpointWriter = checkpoints.writer(server)
 
-  /** The weights, and what happened.
+  /** Returns the weights and the summary.
     *
     * @param reports
-    *   those of its tasks
+    *   the reports of its tasks
     * @param seconds
-    *   how long it trained
+    *   the training time
     * @param decisions
-    *   what was chosen for it, a sentence each
+    *   the decisions about the fit, a sentence each
     */
   def result(
       reports: Seq[TaskReport],
@@ -127,7 +127,7 @@ private[firesteel] final class OpenFit private (
     TrainedNetwork(server.weights(), summary.copy(warnings = summary.warnings ++ found))
   }
 
-  /** What is left of a candidate that has diverged: weights that predict the same for every row. */
+  /** Returns the result of a diverged candidate: weights that predict the same for every row. */
   private def diverged(
       last: ServerStatus,
       reports: Seq[TaskReport],
@@ -164,8 +164,8 @@ private[firesteel] final class OpenFit private (
 
 private[firesteel] object OpenFit {
 
-  /** Opens the checkpoints of fits for as long as the body runs; removes them when it has succeeded. They may have to be
-    * waited for, so they come before the servers, which do not wait for their workers for ever.
+  /** Opens the checkpoints of fits for as long as the body runs; removes them when it has succeeded. The checkpoints'
+    * locks may have to be waited for, so they come before the servers, which limit the time to wait for their workers.
     */
   def checkpoints[R](context: SparkContext, fits: Seq[SizedPlan], content: DataContent)(
       body: Seq[Checkpoints] => R
@@ -198,7 +198,7 @@ private[firesteel] object OpenFit {
       opened(context, fits, modules)(body)
     }
 
-  /** Sends each of the fits' modules once. */
+  /** Broadcasts each of the fits' modules once. */
   private def modulesOf[R](context: SparkContext, modules: Seq[Option[TorchScriptArchive]])(
       body: Map[Option[TorchScriptArchive], BroadcastModule] => R
   ): R =

@@ -5,20 +5,20 @@ import java.io.PrintStream
 import firesteel.summary.ServerStatus
 import org.slf4j.Logger
 
-/** Tells a user how the fits of one job get on. */
+/** The progress of the fits of one job, shown to the user. */
 private[firesteel] trait Progress {
 
-  /** Takes the newest state of each fit. */
+  /** Shows the newest state of each fit. */
   def update(statuses: Seq[ServerStatus]): Unit
 
-  /** Takes the last states. */
+  /** Shows the last state of each fit. */
   def finish(statuses: Seq[ServerStatus]): Unit
 }
 
-/** How far a fit has to go.
+/** The size of a fit.
   *
   * @param candidate
-  *   what it is called where it is one of several
+  *   the description of the fit, if it is one of several
   */
 private[firesteel] final case class FitSize(
     epochs: Int,
@@ -26,7 +26,7 @@ private[firesteel] final case class FitSize(
     candidate: Option[String] = None
 )
 
-/** A line in the log for each epoch that all workers of a fit have trained. */
+/** Logs a line for each epoch that all workers of a fit have trained. */
 private[firesteel] final class LoggedProgress(log: Logger, fits: Seq[FitSize]) extends Progress {
   private val loggedEpochs = Array.fill(fits.size)(0)
 
@@ -45,16 +45,16 @@ private[firesteel] final class LoggedProgress(log: Logger, fits: Seq[FitSize]) e
   override def finish(statuses: Seq[ServerStatus]): Unit = update(statuses)
 }
 
-/** One line on the console, drawn over and over as Spark draws its own.
+/** A progress line on the console, redrawn as Spark redraws its own.
   *
   * @param out
   *   the console
   * @param fits
   *   the fits of the job
   * @param width
-  *   the console's columns
+  *   the number of columns of the console
   * @param clock
-  *   nanoseconds
+  *   returns the time in nanoseconds
   */
 private[firesteel] final class ProgressLine(
     out: PrintStream,
@@ -83,7 +83,7 @@ private[firesteel] final class ProgressLine(
   }
 }
 
-/** Rows a second over the last few seconds. */
+/** The number of rows a second over the last few seconds. */
 private[firesteel] final class Rate {
   private val Window = 5e9
   private var samples = Vector.empty[(Long, Long)]
@@ -94,7 +94,7 @@ private[firesteel] final class Rate {
     while (samples.size > 2 && (nanos - samples(1)._1).toDouble > Window) samples = samples.tail
   }
 
-  /** None before any row was trained. */
+  /** The current rate; none before the first row was trained. */
   def perSecond: Option[Double] = for {
     (from, before) <- samples.headOption
     (until, after) <- samples.lastOption
@@ -106,7 +106,7 @@ private[firesteel] object ProgressLine {
   private val BarWidth = 10
   private val DefaultWidth = 80
 
-  /** On standard error, as wide as the console. */
+  /** Returns a progress line on standard error, as wide as the console. */
   def onConsole(fits: Seq[FitSize]): ProgressLine = {
     val width = sys.env.get("COLUMNS").flatMap(_.toIntOption).filter(_ > 1).getOrElse(DefaultWidth)
     new ProgressLine(System.err, fits, width, () => System.nanoTime())
@@ -147,7 +147,7 @@ private[firesteel] object ProgressLine {
     "[" + "=" * full + head + " " * (BarWidth - full - head.length) + "]"
   }
 
-  /** How much of all mini-batches is trained; a worker that has not registered has trained none. */
+  /** Returns the fraction of all mini-batches that is trained; a worker that has not registered has trained none. */
   private def fraction(status: ServerStatus, size: FitSize): Double = {
     val each = status.workers.map { worker =>
       val within = if (worker.batches == 0) 0.0 else worker.batch.toDouble / worker.batches

@@ -17,13 +17,13 @@ import org.apache.spark.sql.functions.{array, col}
 import org.apache.spark.sql.{SparkSession, SparkSessionExtensions, SparkSessionExtensionsProvider}
 import org.slf4j.LoggerFactory
 
-/** Starts the warm-up when a JVM's first session is made. Found through `META-INF/services`. */
+/** Starts the warm-up when a JVM creates its first session. Found through `META-INF/services`. */
 private[firesteel] final class WarmUpExtensions extends SparkSessionExtensionsProvider {
   override def apply(extensions: SparkSessionExtensions): Unit = WarmUp.start()
 }
 
-/** Loads the classes that a first fit needs, on a thread of its own and beside what the user does until then. It plans a
-  * query and runs no job. Without Firesteel's plugin nothing is loaded: the application may have no fit at all.
+/** Loads the classes that a first fit needs, on a background thread. It plans a query and runs no job. Without
+  * Firesteel's plugin nothing is loaded, since the application may have no fit at all.
   */
 private[firesteel] object WarmUp {
   private val log = LoggerFactory.getLogger("firesteel.fit.WarmUp")
@@ -49,7 +49,7 @@ private[firesteel] object WarmUp {
       case error @ (NonFatal(_) | _: LinkageError) => log.debug("The warm-up has failed", error)
     }
 
-  /** The session that is being made. */
+  /** Waits for the session that is being created. */
   @tailrec
   private def session(end: Long): Option[SparkSession] = {
     val found = SparkSession.getDefaultSession
@@ -60,7 +60,7 @@ private[firesteel] object WarmUp {
     }
   }
 
-  /** Reads what native code tells a fit. */
+  /** Parses documents like those that native code returns to a fit. */
   private[firesteel] def documents(): Seq[Any] = {
     val network = Network.sequential(Linear(1))
     val inputs = network.inputs.map { name =>

@@ -14,16 +14,16 @@ import org.apache.spark.{SparkEnv, TaskContext, TaskKilledException}
 import org.json4s.JsonAST.JObject
 import org.json4s.jackson.JsonMethods.parse
 
-/** What a task trains of one fit.
+/** The part of one fit that a task trains.
   *
   * @param common
-  *   what the `WorkerSpec`s of all tasks have in common, the fit's secret among it
+  *   the common part of all tasks' `WorkerSpec`s, which contains the secret of the fit
   * @param module
-  *   the archive of a network in TorchScript
+  *   the archive of a TorchScript network
   * @param workers
-  *   the workers of the fit
+  *   the number of workers of the fit
   * @param candidate
-  *   what a user knows the fit by where it is one of several
+  *   the description of the fit, if it is one of several
   */
 private[firesteel] final class WorkerJob(
     val common: String,
@@ -32,25 +32,25 @@ private[firesteel] final class WorkerJob(
     candidate: Option[String]
 ) extends Serializable {
 
-  /** Whether it is one of a search, which goes on without it if it diverges. */
+  /** True if the fit is a candidate of a search, which goes on without it if it diverges. */
   def isCandidate: Boolean = candidate.nonEmpty
 
-  /** A failure that names the fit, where it is one of several. */
+  /** Returns a failure that names the fit, if it is one of several. */
   def named(error: Throwable): Throwable = candidate.fold(error)(FitPlan.named(_, error))
 }
 
-/** What a task does with its partition: takes the rows into native memory and trains all epochs of each fit on them.
+/** The task of a partition: loads the rows into native memory and trains all epochs of each fit on them.
   *
   * @param jobs
   *   the fits, which read the same columns
   * @param tasks
-  *   the tasks that the workers of each are spread over
+  *   the number of tasks of each fit's workers
   */
 private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
     extends (PartitionStream => Seq[Option[String]])
     with Serializable {
 
-  /** Gives the report of each fit's workers; none of a candidate that has diverged here. */
+  /** Returns the report of each fit's workers; none for a candidate that has diverged here. */
   override def apply(stream: PartitionStream): Seq[Option[String]] = {
     NativeSetup.ensureLoaded()
     val context = TaskContext.get()
@@ -75,8 +75,8 @@ private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
   private def open(job: WorkerJob, partition: Int, context: TaskContext): NativeWorker =
     NativeWorker.open(specification(job, partition, context), job.module.bytes)
 
-  /** Runs all workers, each on a thread of its own; when one fails, the others are cancelled, and its error counts. One
-    * that diverges ends alone: its server has been told.
+  /** Runs all workers, each on its own thread. If one fails, the others are cancelled and its error is thrown. A worker
+    * that diverges ends alone, since its server knows of it.
     */
   private def sideBySide(workers: Seq[NativeWorker], context: TaskContext): Seq[Option[String]] = {
     val failure = new AtomicReference[Throwable]
@@ -120,9 +120,9 @@ private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
     }
   }
 
-  /** What the task ends with. A kill, and a newer attempt in its place, are no failures to Spark; an error that every
-    * retry would meet fails the fit at once: once it has its lease, the worker itself says so, and here what happens
-    * before.
+  /** Returns the error of the task. Spark does not count a kill, or an attempt that was replaced by a newer one, as a
+    * failure. An error that every retry would meet fails the fit at once: the worker reports it itself once it has its
+    * lease, and this method reports earlier ones.
     */
   private def outcome(
       error: Throwable,
@@ -146,7 +146,7 @@ private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
 
 private[firesteel] object WorkerTask {
 
-  /** How many of the workers a partition's task runs. */
+  /** Returns the number of workers that a partition's task runs. */
   def workersIn(partition: Int, workers: Int, tasks: Int): Int =
     workers / tasks + (if (partition < workers % tasks) 1 else 0)
 }

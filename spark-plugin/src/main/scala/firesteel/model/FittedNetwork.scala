@@ -5,18 +5,18 @@ import firesteel.network.{Network, OutputInspection}
 import firesteel.prediction.ModelWeights
 import firesteel.summary.TrainingSummary
 
-/** What every fitted model holds, shared by its copies.
+/** The content of a fitted model, shared by its copies.
   *
   * @param network
   *   the network
   * @param inputs
-  *   the network's inputs with their shapes, as they were in the fit
+  *   the network's inputs with the shapes that they had in the fit
   * @param outputs
   *   the network's outputs
   * @param bytes
-  *   its weights as safetensors
+  *   the weights as safetensors
   * @param summary
-  *   what happened in the fit
+  *   the summary of the fit
   */
 private[firesteel] final class FittedNetwork(
     val network: Network,
@@ -26,20 +26,20 @@ private[firesteel] final class FittedNetwork(
     val summary: TrainingSummary
 ) extends Serializable {
 
-  /** The weights, as predictors share them. */
+  /** The weights in the form that predictors share. */
   val weights: ModelWeights = new ModelWeights(bytes, network.module.map(_.bytes))
 
-  /** The output of a network that has one. */
+  /** The only output of a network with one output. */
   def output: OutputInspection = outputs.head
 
-  /** The values of a row, over all inputs. */
+  /** The number of values of a row, over all inputs. */
   def inputSize: Int = inputs.map(_.size).sum
 }
 
 private[firesteel] object FittedNetwork {
 
-  /** For the constructors of models without arguments, which Java's service loader wants to see and Spark Connect, which
-    * looks models up there, never calls.
+  /** Fails. For the constructors of models without arguments, which Java's service loader requires. Spark Connect looks
+    * models up there and never calls these constructors.
     */
   def none: FittedNetwork =
     throw new UnsupportedOperationException("a model is made by fit or by load")

@@ -15,7 +15,7 @@ import org.json4s.DefaultFormats
 import org.json4s.jackson.{JsonMethods, Serialization}
 
 /** The files of a saved model beside Spark's `metadata`: `network.json`, `weights.safetensors` and `model.json`, which
-  * has what fits neither and the hash of the weights.
+  * contains everything else and the hash of the weights.
   */
 private[model] object ModelFiles {
   val Format = "firesteel.model/1"
@@ -36,7 +36,7 @@ private[model] object ModelFiles {
       summary: TrainingSummary
   )
 
-  /** Writes a model, `model.json` last: a folder without it was not written to its end. */
+  /** Writes a model, `model.json` last: a folder without it is incomplete. */
   def write(
       fitted: FittedNetwork,
       labels: Option[Seq[String]],
@@ -61,9 +61,9 @@ private[model] object ModelFiles {
   /** Reads a model and the names of its classes.
     *
     * @throws java.io.FileNotFoundException
-    *   naming the file that is missing
+    *   naming the missing file
     * @throws java.lang.IllegalArgumentException
-    *   naming the file that is damaged
+    *   naming the damaged file
     */
   def read(folder: String, conf: Configuration): (FittedNetwork, Option[Seq[String]]) = {
     val path = new Path(folder)

@@ -16,12 +16,12 @@ private[firesteel] final class ModelWriter(
   }
 }
 
-/** Reads what a [[ModelWriter]] wrote.
+/** Reads a model that a [[ModelWriter]] wrote.
   *
   * @param className
-  *   the model's class
+  *   the name of the model's class
   * @param make
-  *   makes a model of a uid, what was fitted, and the names of the classes
+  *   returns a model, given its uid, the fitted network, and the names of its classes
   */
 private[firesteel] final class ModelReader[M <: Params](
     className: String,
@@ -36,12 +36,12 @@ private[firesteel] final class ModelReader[M <: Params](
   }
 }
 
-/** Reads an estimator, which is its parameters.
+/** Reads an estimator, which consists of its parameters.
   *
   * @param className
-  *   the estimator's class
+  *   the name of the estimator's class
   * @param make
-  *   makes an estimator of a uid
+  *   returns an estimator, given its uid
   */
 private[firesteel] final class EstimatorReader[E <: Params](className: String, make: String => E)
     extends MLReader[E] {

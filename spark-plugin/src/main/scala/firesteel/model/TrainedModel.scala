@@ -12,29 +12,29 @@ import org.apache.spark.ml.param.Params
 import org.apache.spark.sql.{DataFrame, Dataset}
 import org.json4s.JsonAST.{JArray, JDouble, JInt, JObject, JString}
 
-/** What every fitted model of this library has, and how it predicts. */
+/** The base of fitted models: their content and their predictions. */
 private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[TrainingSummary] {
 
   private[firesteel] def fitted: FittedNetwork
 
-  /** What is predicted, by its name in a `PredictorSpec`. */
+  /** The name of the prediction task in a `PredictorSpec`. */
   private[firesteel] def task: String
 
   /** The trained network, without its weights. */
   def network: Network = fitted.network
 
-  /** What happened in the fit. */
+  /** The summary of the fit. */
   override def summary: TrainingSummary = fitted.summary
 
   /** The weights as safetensors, named as in PyTorch's `state_dict`. */
   def weights: Array[Byte] = fitted.bytes.clone()
 
-  /** The data with a column more for each of `columns`.
+  /** Returns the data with a further column for each of `columns`.
     *
     * @param requests
     *   the columns to read, for each of the network's inputs
     * @param thresholds
-    *   those of a classifier, or none
+    *   the thresholds of a classifier, or none
     */
   protected final def append(
       dataset: Dataset[_],
@@ -52,14 +52,14 @@ private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[Trai
     Predictions.append(dataset.toDF(), predictor, columns)
   }
 
-  /** What the network gives for one row, outside any query.
+  /** Returns the network's output for one row, outside any query.
     *
     * @param features
-    *   the values of its one input
+    *   the values of the network's one input
     * @param column
-    *   what they are called, for errors
+    *   the name of the input's column, for error messages
     * @param scale
-    *   what each value is multiplied with
+    *   the factor of each value
     */
   protected final def ofRow(
       features: Vector,
@@ -80,7 +80,7 @@ private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[Trai
     SingleRow.predict(predictor, features)
   }
 
-  /** The `PredictorSpec` but for weights, data and outputs. */
+  /** Returns the `PredictorSpec` without weights, data and outputs. */
   private def specification(threads: Int, thresholds: Seq[Double]): String = Json.text(
     JObject(
       "network" -> NetworkJson.specification(network),

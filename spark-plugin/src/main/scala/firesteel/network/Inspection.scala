@@ -8,7 +8,7 @@ import org.json4s.DefaultFormats
 import org.json4s.JsonAST.{JArray, JField, JInt, JObject, JString}
 import org.json4s.jackson.JsonMethods.parse
 
-/** A network with every shape known, of one row.
+/** The shapes of a network, of one row.
   *
   * @param inputs
   *   its inputs, in order
@@ -17,7 +17,7 @@ import org.json4s.jackson.JsonMethods.parse
   * @param parameters
   *   the number of its trained parameters
   * @param weightBytes
-  *   the bytes of its weights as they are saved, buffers included, or a little more
+  *   the size of the saved weights in bytes, buffers included, or a little more
   */
 private[firesteel] final case class Inspection(
     inputs: Seq[InputInspection],
@@ -26,10 +26,10 @@ private[firesteel] final case class Inspection(
     weightBytes: Long
 ) {
 
-  /** The output, for an estimator of networks that have one.
+  /** Returns the only output, for an estimator of networks with one output.
     *
     * @param estimator
-    *   what kind it is, for the error
+    *   the kind of the estimator, for the error
     */
   def onlyOutput(estimator: String): OutputInspection = outputs match {
     case Seq(only) => only
@@ -43,20 +43,20 @@ private[firesteel] final case class Inspection(
 /** An input of a network.
   *
   * @param name
-  *   as the network calls it
+  *   the name of the input in the network
   * @param integer
-  *   whether it holds whole numbers, such as token ids, which are not scaled
+  *   true if it holds integers, such as token ids, which are not scaled
   */
 private[firesteel] final case class InputInspection(name: String, integer: Boolean)
 
 /** An output of a network.
   *
   * @param name
-  *   the layer, or what the output of a module is called
+  *   the name of the layer, or of a module's output
   * @param shape
-  *   of one row
+  *   the shape of one row
   * @param activation
-  *   `softmax` or `sigmoid` where the network ends in one, which the loss takes in; else `none`
+  *   `softmax` or `sigmoid` if the network ends in one that becomes a part of the loss; else `none`
   */
 private[firesteel] final case class OutputInspection(
     name: String,
@@ -64,7 +64,7 @@ private[firesteel] final case class OutputInspection(
     activation: String
 ) {
 
-  /** The values of a row. */
+  /** The number of values of a row. */
   def size: Int = shape.product
 }
 
@@ -76,25 +76,24 @@ private[firesteel] object OutputInspection {
 private[firesteel] object Inspection {
   private implicit val formats: DefaultFormats.type = DefaultFormats
 
-  /** Infers the shapes of a network over these inputs, on the driver, without training anything.
+  /** Infers the shapes of a network over these inputs, on the driver, without training.
     *
     * @throws firesteel.bridge.InvalidSpecException
-    *   naming the layer that does not fit, or what a module failed with
+    *   naming the layer that does not fit, or the error of a module
     */
   def of(network: Network, inputs: Seq[InputColumn]): Inspection =
     parse(ask(network, inputs)).extract[Inspection]
 
-  /** Whether all workers of a strategy wait for each other. */
+  /** Returns true if all workers of a strategy wait for each other. */
   def inRounds(strategy: String): Boolean = {
     NativeSetup.ensureLoaded()
     (parse(NativeRuntime.describe()) \ "strategiesInRounds").extract[Seq[String]].contains(strategy)
   }
 
-  /** Checks that losses fit the network's outputs, their labels and the controls.
+  /** Checks that losses match the network's outputs, their labels and the controls.
     *
     * @param losses
     *   the `TermSpec` of each output
-    *
     * @throws firesteel.bridge.InvalidSpecException
     *   naming the output, its shape and the label, or the option
     */
@@ -110,10 +109,10 @@ private[firesteel] object Inspection {
     val _ = ask(network, data.inputs, more: _*)
   }
 
-  /** Checks that weights hold exactly the tensors of a network over these inputs.
+  /** Checks that weights contain exactly the tensors of a network over these inputs.
     *
     * @throws firesteel.bridge.InvalidDataException
-    *   naming the tensor that is missing, too many, of another shape or type, or not finite
+    *   naming the tensor that is missing, unknown, of another shape or type, or not finite
     */
   def checkWeights(network: Network, inputs: Seq[InputColumn], weights: SafeTensors): Unit = {
     NativeSetup.ensureLoaded()

@@ -4,10 +4,10 @@ import firesteel.data.{ColumnResolver, InputRequest}
 import firesteel.network.Network
 import org.apache.spark.sql.types.{BinaryType, StructType}
 
-/** What an estimator or a model asks of the columns that feed a network. */
+/** The input of estimators and models with one input. */
 private[firesteel] trait InputRequests extends FeatureParams {
 
-  /** The one input of a network as these parameters and this schema describe it. */
+  /** Returns the request for the network's one input, by these parameters and this schema. */
   private[firesteel] final def inputRequest(network: Network, schema: StructType): InputRequest = {
     require(
       network.inputs.size == 1,
@@ -26,10 +26,10 @@ private[firesteel] trait InputRequests extends FeatureParams {
 
 private[firesteel] object InputRequests {
 
-  /** Brings bytes into 0 to 1. */
+  /** The factor that scales bytes to 0 to 1. */
   private val ByteScale: Double = 1.0 / 255
 
-  /** What the values of a column are multiplied with unless the user says otherwise. */
+  /** Returns the default factor of a column's values. */
   def scaleOf(schema: StructType, column: String): Double =
     if (ColumnResolver.field(schema, column).dataType == BinaryType) ByteScale else 1.0
 }

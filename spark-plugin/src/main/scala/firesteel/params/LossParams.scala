@@ -6,15 +6,14 @@ import org.json4s.JsonAST.{JDouble, JObject, JString}
 /** The loss of a network's one output. */
 private[firesteel] trait LossParams extends Params {
 
-  /** The losses that this kind of estimator can train on. */
+  /** The losses that this kind of estimator supports. */
   protected def losses: Seq[String]
 
-  /** The loss, averaged over the rows of a mini-batch by their weights. Default: what the network's output calls for.
-    */
+  /** The loss, averaged over the rows of a mini-batch by their weights. Default: chosen by the network's output. */
   final val loss: Param[String] = new Param[String](
     this,
     "loss",
-    s"the loss: ${losses.mkString(", ")}; unless set, what the network's output calls for",
+    s"the loss: ${losses.mkString(", ")}; unless set, chosen by the network's output",
     Validators.oneOf("loss", losses)
   )
 
@@ -29,7 +28,7 @@ private[firesteel] trait LossSetter extends LossParams {
 /** The option of the loss `huber_loss`. */
 private[firesteel] trait HuberParams extends Params {
 
-  /** The error at which `huber_loss` turns from a square into a line, positive. Default: 1. */
+  /** The error at which `huber_loss` changes from a square to a line, positive. Default: 1. */
   final val huberDelta: DoubleParam = new DoubleParam(
     this,
     "huberDelta",
@@ -41,7 +40,7 @@ private[firesteel] trait HuberParams extends Params {
 
   final def getHuberDelta: Double = $(huberDelta)
 
-  /** The `LossSpec` of a loss by its name. */
+  /** Returns the `LossSpec` of a loss, given its name. */
   private[firesteel] final def lossSpec(name: String): JObject = name match {
     case Losses.HuberLoss => Losses.huber($(huberDelta))
     // PyTorch's, whose beta is 1 unless it is given: the two are the same then.

@@ -4,13 +4,13 @@ import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, Param, Params}
 import org.json4s.JsonAST.{JDouble, JField, JObject, JString}
 
-/** What the parameter server applies updates with, for the strategies downpour, adag and dynsgd: a commit `d` is added to
-  * the center variable, or `-d` is the gradient of an optimizer on the server (Dean et al. 2012 use Adagrad). Options that
-  * are not set have PyTorch's default for the chosen optimizer.
+/** The parameter server's optimizer, for the strategies downpour, adag and dynsgd: a commit `d` is added to the center
+  * variable, or `-d` is the gradient of an optimizer on the server (Dean et al. 2012 use Adagrad). Options that are not
+  * set have PyTorch's default for the chosen optimizer.
   */
 private[firesteel] trait ServerOptimizerParams extends Params {
 
-  /** The server's optimizer: sgd, adagrad, adam or yogi. Default: none, which adds what is committed. */
+  /** The server's optimizer: sgd, adagrad, adam or yogi. Default: none, which adds the commits. */
   final val serverOptimizer: Param[String] = new Param[String](
     this,
     "serverOptimizer",
@@ -26,12 +26,12 @@ private[firesteel] trait ServerOptimizerParams extends Params {
   final val serverMomentum: DoubleParam =
     option("serverMomentum", "momentum of sgd (>= 0)", Validators.notNegative)
 
-  /** Whether the momentum of the server's sgd is Nesterov's. Default: false. */
+  /** True for Nesterov momentum in the server's sgd. Default: false. */
   final val serverNesterov: BooleanParam =
     new BooleanParam(
       this,
       "serverNesterov",
-      "whether the momentum of the server's sgd is Nesterov's"
+      "true for Nesterov momentum in the server's sgd"
     )
 
   /** Decay of the first moment of the server's adam and yogi, in [0, 1). Default: 0.9. */
@@ -50,13 +50,13 @@ private[firesteel] trait ServerOptimizerParams extends Params {
       Validators.fraction
     )
 
-  /** What the server's adagrad, adam and yogi add to denominators, at least 0. Default: 1e-10 for adagrad, 1e-8 for adam,
-    * 1e-3 for yogi.
+  /** The term that the server's adagrad, adam and yogi add to denominators for numerical stability, at least 0.
+    * Default: 1e-10 for adagrad, 1e-8 for adam, 1e-3 for yogi.
     */
   final val serverEpsilon: DoubleParam =
-    option("serverEpsilon", "what is added to denominators (>= 0)", Validators.notNegative)
+    option("serverEpsilon", "term added to denominators for numerical stability (>= 0)", Validators.notNegative)
 
-  /** The server's optimizer with every option resolved, if there is one.
+  /** Returns the server's optimizer with every option resolved, if there is one.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that it does not have
@@ -104,7 +104,7 @@ private[firesteel] trait ServerOptimizerSetters extends ServerOptimizerParams {
   def setServerEpsilon(value: Double): this.type = set(serverEpsilon, value)
 }
 
-/** The optimizers of [[Optimizer]] that the server offers. */
+/** The optimizers of [[Optimizer]] that are available on the server. */
 private[firesteel] object ServerOptimizer {
   val names: Seq[String] = Seq("sgd", "adagrad", "adam", "yogi")
 

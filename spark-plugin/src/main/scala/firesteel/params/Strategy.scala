@@ -3,12 +3,12 @@ package firesteel.params
 /** A training strategy.
   *
   * @param name
-  *   as users select it
+  *   the value of the parameter `strategy`
   * @param options
   *   the parameters of [[StrategyParams]] that it has, each with its name in the `StrategySpec`
   * @param centerMovePerReplicaMove
-  *   where commits can be scaled: how far the center variable moves by one commit, given the window, when the replica has
-  *   moved by 1
+  *   the move of the center variable by one commit when the replica has moved by 1, given the window; for strategies
+  *   whose commits can be scaled
   */
 private[firesteel] final case class Strategy(
     name: String,
@@ -62,11 +62,11 @@ private[firesteel] object Strategy {
     )
   )
 
-  /** The window of adag and agn-adaptive where none is set; the native library has those of all strategies. */
+  /** The default window of adag and agn-adaptive; the native library has those of all strategies. */
   val AdagWindow = 12
 
-  /** The default scale of commits: 1, unless all workers together would move the center variable farther than each of
-    * them moves its replica, which with late updates overshoots.
+  /** Returns the default scale of commits: 1, unless all workers together would move the center variable farther than
+    * each of them moves its replica, which overshoots with late updates.
     */
   def scale(centerMovePerReplicaMove: Int => Double, window: Int, workers: Int): Double =
     math.min(1.0, 1.0 / (workers * centerMovePerReplicaMove(window)))
@@ -79,7 +79,7 @@ private[firesteel] object Strategy {
   /** The names by which users select strategies. */
   val selectable: Seq[String] = Auto +: names
 
-  /** The strategy of this name, which must be one of [[selectable]]. */
+  /** Returns the strategy with this name, which must be one of [[selectable]]. */
   def apply(name: String): Strategy = {
     val known = if (name == Auto) LocalSgd else aliases.getOrElse(name, name)
     all

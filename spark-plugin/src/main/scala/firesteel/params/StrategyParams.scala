@@ -4,8 +4,9 @@ import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param}
 import org.json4s.JsonAST.{JDouble, JField, JInt, JObject, JString}
 
-/** How many workers train, and how their replicas become one model. An option that is not set has the strategy's default;
-  * one that is set and that the strategy does not have is refused by `fit`. docs/algorithms.md has the equations.
+/** The number of workers, and the strategy that merges their replicas into one model. An option that is not set has the
+  * strategy's default. `fit` rejects an option that is set and that the strategy does not have. docs/algorithms.md has
+  * the equations.
   */
 private[firesteel] trait StrategyParams extends ServerOptimizerParams with CompressionParams {
 
@@ -17,7 +18,7 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   final val strategy: Param[String] = new Param[String](
     this,
     "strategy",
-    s"how the workers' replicas become one model: ${Strategy.selectable.mkString(", ")}",
+    s"training strategy, which merges the workers' replicas into one model: ${Strategy.selectable.mkString(", ")}",
     Validators.oneOf("strategy", Strategy.selectable)
   )
 
@@ -94,35 +95,35 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
     Validators.fraction("outerMomentum")
   )
 
-  /** What the commits of downpour, adag and agn-adaptive are multiplied with, positive. Default: what keeps all
-    * workers together from moving the center variable farther than each of them moves its replica, where the plain rules
-    * fall to chance: 1 divided by the workers for downpour, and for the others the window divided by the workers, at most
-    * 1. A scale of 1 gives the plain rules.
+  /** The factor of the commits of downpour, adag and agn-adaptive, positive. The default keeps all workers together
+    * from moving the center variable farther than each of them moves its replica, where the plain rules diverge to
+    * chance accuracy: 1 divided by the workers for downpour, and for the others the window divided by the workers, at
+    * most 1. A scale of 1 gives the plain rules.
     */
   final val serverScale: DoubleParam = new DoubleParam(
     this,
     "serverScale",
-    "what commits of downpour, adag and agn-adaptive are multiplied with (> 0); unless set, what keeps many workers " +
-      "from overshooting",
+    "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, small enough that many workers do " +
+      "not overshoot",
     Validators.positive("serverScale")
   )
 
-  /** Whether a worker of an asynchronous strategy trains on while it exchanges; what it learns meanwhile belongs to the
-    * next window. Default: true.
+  /** True if a worker of an asynchronous strategy trains while it communicates; these steps belong to the next window.
+    * Default: true.
     */
   final val overlap: BooleanParam = new BooleanParam(
     this,
     "overlap",
-    "whether a worker of an asynchronous strategy trains on while it exchanges; unless set, it does"
+    "true if a worker of an asynchronous strategy trains while it communicates; unless set, true"
   )
 
-  /** How many servers the center variable is spread over: the driver's, and one in each of as many executors as that takes,
+  /** The number of servers that hold the center variable: the driver's, and one in each of as many executors as needed,
     * which need Firesteel's plugin. At most one for 32768 parameters. Default: 1.
     */
   final val serverShards: IntParam = new IntParam(
     this,
     "serverShards",
-    "how many servers, in the driver and in executors, hold the network's parameters (>= 1)",
+    "number of servers, in the driver and in executors, that hold the network's parameters (>= 1)",
     Validators.atLeastOne("serverShards")
   )
 
@@ -133,7 +134,7 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   final def getNumWorkers: Int = $(numWorkers)
   final def getServerShards: Int = $(serverShards)
 
-  /** The strategy of a fit with this many workers, with its options; an absent one is the strategy's default.
+  /** Returns the strategy of a fit with this many workers, with its options; an absent one is the strategy's default.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that the strategy does not have
@@ -162,11 +163,11 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
     JObject(JField("name", JString(chosen.name)) :: options.toList)
   }
 
-  /** The communication window of a fit with this many workers, unless it is the strategy's default. */
+  /** Returns the communication window of a fit with this many workers, unless it is the strategy's default. */
   private[firesteel] final def windowOf(workers: Int): Option[Int] =
     get(window).orElse(Option.when($(strategy) == Strategy.Auto)(AutoStrategy.window(workers)))
 
-  /** The scale of commits, unless it is 1. A server optimizer has a learning rate for that. */
+  /** Returns the scale of commits, unless it is 1. A server optimizer has a learning rate instead. */
   private def scale(chosen: Strategy, workers: Int): Option[Double] =
     get(serverScale)
       .orElse(chosen.centerMovePerReplicaMove.filter(_ => !isSet(serverOptimizer)).map { centerMovePerReplicaMove =>

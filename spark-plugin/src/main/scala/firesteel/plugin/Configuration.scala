@@ -4,8 +4,8 @@ import java.nio.file.Path
 
 import org.apache.spark.SparkConf
 
-/** Every configuration key of Firesteel, each declared once. They are given like Spark's own (`--conf`,
-  * `spark-defaults.conf`) and hold for the application; what belongs to one fit is a param of the estimator.
+/** Every configuration key of Firesteel, each declared once. They are set like Spark's own (`--conf`,
+  * `spark-defaults.conf`) and apply to the application; settings of one fit are params of the estimator.
   * `docs/configuration.md` is generated from here.
   */
 private[firesteel] object Configuration {
@@ -169,7 +169,7 @@ private[firesteel] object Configuration {
   /** Reads every key.
     *
     * @throws IllegalArgumentException
-    *   naming a key that is unknown, or whose value does not fit
+    *   naming a key that is unknown or has an invalid value
     */
   def check(conf: SparkConf): Unit = {
     val known = all.map(_.name)

@@ -8,7 +8,7 @@ import firesteel.bridge.{LibraryOptions, NativeLibrary}
 import org.apache.spark.{SparkConf, SparkEnv, TaskContext}
 import org.slf4j.LoggerFactory
 
-/** Loads the native library as the application configured it. */
+/** Loads the native library by the application's configuration. */
 private[firesteel] object NativeSetup {
   private val log = LoggerFactory.getLogger("firesteel.plugin.NativeSetup")
 
@@ -16,9 +16,9 @@ private[firesteel] object NativeSetup {
     * the first use of `firesteel.bridge`.
     *
     * @throws firesteel.bridge.NativeLibraryException
-    *   when this machine or jar cannot run it
+    *   when this machine or jar does not support it
     * @throws firesteel.bridge.LibtorchException
-    *   when libtorch is missing or of another version
+    *   when libtorch is missing or has another version
     */
   def ensureLoaded(): Unit =
     if (!NativeLibrary.isLoaded) {

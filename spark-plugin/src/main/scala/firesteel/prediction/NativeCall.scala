@@ -17,10 +17,10 @@ import org.apache.arrow.vector.{Float8Vector, VectorLoader, VectorSchemaRoot}
   */
 private[prediction] final class Outputs(root: VectorSchemaRoot) extends AutoCloseable {
 
-  /** The rows. */
+  /** The number of rows. */
   def rows: Int = root.getRowCount
 
-  /** For each output its values, `width` of them a row. */
+  /** The values of each output, `width` for each row. */
   val columns: Seq[OutputMatrix] = root.getFieldVectors.asScala.toSeq.map {
     case numbers: Float8Vector => OutputMatrix(numbers, 1)
     case lists: FixedSizeListVector =>
@@ -31,17 +31,17 @@ private[prediction] final class Outputs(root: VectorSchemaRoot) extends AutoClos
   override def close(): Unit = root.close()
 }
 
-/** Numbers of a batch, `width` of them a row. */
+/** The numbers of one output of a batch, `width` for each row. */
 private[prediction] final case class OutputMatrix(vector: Float8Vector, width: Int) {
 
-  /** Where a row's numbers lie. */
+  /** Returns the address of a row's numbers. */
   def address(row: Int): Long = vector.getDataBuffer.memoryAddress + row.toLong * width * 8
 }
 
 /** One call of a native predictor. */
 private[prediction] object NativeCall {
 
-  /** Predicts the rows of the batch that the filler has; the caller owns the outputs. */
+  /** Predicts the rows of the filler's batch; the caller owns the outputs. */
   def apply(native: NativePredictor, filler: BatchFiller, allocator: BufferAllocator): Outputs =
     Resources.use(ArrowArray.allocateNew(allocator)) { inArray =>
       Resources.use(ArrowSchema.allocateNew(allocator)) { inSchema =>

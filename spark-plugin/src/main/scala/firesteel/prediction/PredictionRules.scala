@@ -15,8 +15,8 @@ private[firesteel] object PredictionStrategy extends SparkStrategy {
   }
 }
 
-/** Drops what a projection above does not use: columns that are passed through, outputs, and the
-  * whole node when no output is left.
+/** Drops everything that a projection above does not use: columns that pass through, outputs, and the whole node if no
+  * output is left.
   */
 private[firesteel] object PrunePredictions extends Rule[LogicalPlan] {
 
@@ -45,7 +45,7 @@ private[firesteel] object PrunePredictions extends Rule[LogicalPlan] {
   }
 }
 
-/** Puts the conditions that use no output of a prediction below it. */
+/** Pushes conditions that use no output of a prediction below it. */
 private[firesteel] object PushFiltersBelowPredictions extends Rule[LogicalPlan] with PredicateHelper {
 
   override def apply(plan: LogicalPlan): LogicalPlan = plan.transformDown {

@@ -5,7 +5,7 @@ import org.apache.spark.sql.catalyst.expressions.{ GenericInternalRow, JoinedRow
 import org.apache.spark.sql.types.DoubleType
 import org.apache.spark.unsafe.Platform
 
-/** Rows in, rows out: a batch of rows is read ahead, of which only the passed columns are kept. */
+/** Predicts rows: reads a batch of rows ahead and keeps only their columns that pass through. */
 private[prediction] final class RowPredictions(
     task: PredictionTask,
     batches: NativeBatches,
@@ -53,13 +53,13 @@ private[prediction] final class RowPredictions(
 /** The outputs of one row, as a row. */
 private final class ComputedRow(kinds: Seq[OutputKind]) {
 
-  /** The row that was moved to; changed by the next move. */
+  /** The current row; changed by the next move. */
   val row = new GenericInternalRow(kinds.size)
 
   private var columns = Array.empty[OutputMatrix]
   private var arrays = Array.empty[ReusableArray]
 
-  /** Takes the outputs of a batch. */
+  /** Sets the outputs of a batch. */
   def show(outputs: Outputs): Unit = {
     columns = outputs.columns.toArray
     if (arrays.isEmpty) {
@@ -81,7 +81,7 @@ private final class ComputedRow(kinds: Seq[OutputKind]) {
   }
 }
 
-/** A Spark array of doubles that is written over and over. */
+/** A Spark array of doubles that is overwritten for each row. */
 private final class ReusableArray(size: Int) {
 
   private val header = UnsafeArrayData.calculateHeaderPortionInBytes(size)
@@ -95,7 +95,7 @@ private final class ReusableArray(size: Int) {
     array
   }
 
-  /** Copies the values at an address. */
+  /** Copies the values from an address. */
   def set(from: Long): Unit =
     Platform.copyMemory(null, from, words, Platform.LONG_ARRAY_OFFSET.toLong + header, size * 8L)
 }

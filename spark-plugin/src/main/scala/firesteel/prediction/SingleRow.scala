@@ -14,7 +14,7 @@ import org.apache.spark.sql.types.UserDefinedType
 private[firesteel] object SingleRow {
   private val vectors = VectorType.asInstanceOf[UserDefinedType[Any]]
 
-  /** The first output of a predictor for one row of features.
+  /** Returns the first output of a predictor for one row of features.
     *
     * @param predictor
     *   a predictor that reads one column of vectors

@@ -6,7 +6,7 @@ import org.apache.spark.sql.types.{ArrayType, ByteType, DataType, DoubleType, In
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnVector, ColumnarArray, ColumnarBatch}
 import org.apache.spark.unsafe.types.UTF8String
 
-/** Columnar batches in and out: the passed vectors are shown again beside the new ones. */
+/** Predicts columnar batches: the vectors that pass through are returned beside the new ones. */
 private[prediction] final class VectorPredictions(
     task: PredictionTask,
     batches: NativeBatches,
@@ -53,7 +53,7 @@ private object DenseVector {
   val Kind: Byte = 1
 }
 
-/** Another vector from a row on; atomic types only. */
+/** A view of another vector from a row on; atomic types only. */
 private final class Shifted(vector: ColumnVector, by: Int) extends ReadOnlyVector(vector.dataType) {
 
   override def hasNull: Boolean = vector.hasNull

@@ -12,7 +12,7 @@ import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.{DoubleType, StructType}
 
-/** Trains a neural network to come close to numbers.
+/** Neural network regression.
   *
   * Features are one column of ML vectors, of arrays of a numeric type or of binary, or several numeric columns. The label
   * is a numeric column for a network with one value, and for one with n values a column of ML vectors or of numeric arrays

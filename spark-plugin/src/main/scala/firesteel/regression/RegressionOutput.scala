@@ -4,10 +4,10 @@ import firesteel.model.OutputSchema
 import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
 import org.apache.spark.sql.types.{DataType, Metadata, StructField, StructType}
 
-/** The column that a regressor puts out; not produced if its name is empty. */
+/** The output column of a regressor; not produced if its name is empty. */
 private[regression] object RegressionOutput {
 
-  /** The schema with the column. */
+  /** Returns the schema with the column. */
   def append(
       schema: StructType,
       name: String,
@@ -20,7 +20,7 @@ private[regression] object RegressionOutput {
       OutputSchema.append(schema, Seq(field))
     }
 
-  /** The metadata of a column of this many numbers. */
+  /** Returns the metadata of a column with this many values a row. */
   def metadata(name: String, size: Int): Metadata =
     if (size == 1) NumericAttribute.defaultAttr.withName(name).toMetadata()
     else new AttributeGroup(name, size).toMetadata()

@@ -2,21 +2,21 @@ package firesteel.summary
 
 import java.util.Locale
 
-/** Signs that a fit has not learnt what it was to learn, as warnings. `docs/warnings.md` describes each. */
+/** Signs of a failed training, as warnings. `docs/warnings.md` describes each. */
 private[firesteel] object Diagnosis {
 
-  /** The most names that a warning lists. */
+  /** The maximum number of names in a warning. */
   private val Shown = 5
 
-  /** A network tells rows apart if the labels of other rows cost so much more than their own. */
+  /** A network distinguishes rows if the labels of other rows cost this much more than their own. */
   private val Distinguishing = 0.05
 
-  /** The warnings of a fit that has ended.
+  /** Returns the warnings of a finished fit.
     *
     * @param epochs
-    *   the fit's epochs
+    *   the epochs of the fit
     * @param reports
-    *   those of its tasks
+    *   the reports of its tasks
     */
   def warnings(epochs: Seq[EpochSummary], reports: Seq[TaskReport]): Seq[String] = {
     val learning = reports.flatMap(_.learning)
@@ -56,7 +56,9 @@ private[firesteel] object Diagnosis {
     } yield s"the loss did not fall: it was ${number(first)} in the first epoch and ${number(last)} in the last of " +
       s"${epochs.size}. Try another learning rate, scale the features, and check that the labels belong to the rows"
 
-  /** Such as that of a network that had learnt before the fit began, whose loss need not fall. */
+  /** Returns true if the network distinguishes the rows of a sample. The loss of a network that was trained before the
+    * fit need not fall.
+    */
   private def distinguishes(sample: SampleReport): Boolean =
     sample.loss.zip(sample.shuffledLoss).exists { case (loss, shuffled) =>
       shuffled - loss > Distinguishing * math.abs(loss)

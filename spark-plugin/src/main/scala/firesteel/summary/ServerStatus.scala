@@ -3,7 +3,7 @@ package firesteel.summary
 import org.json4s.DefaultFormats
 import org.json4s.jackson.JsonMethods.parse
 
-/** What the parameter server knows of a running fit; the fields are those of the server's JSON. */
+/** The state of a running fit in the parameter server; the fields are those of the server's JSON. */
 private[firesteel] final case class ServerStatus(
     port: Int,
     version: Long,
@@ -21,11 +21,11 @@ private[firesteel] final case class ServerStatus(
     bestEpoch: Option[Int] = None
 ) {
 
-  /** Whether all of so many workers have trained everything. */
+  /** Returns true if all workers, of which there are this many, have finished. */
   def isFinished(of: Int): Boolean = workers.count(_.state == "finished") == of
 }
 
-/** Where an interrupted fit had got to that this one goes on from: an epoch counted from 0, and how long it had run. */
+/** The point from which a fit resumes: an epoch counted from 0, and the time that the interrupted fit had run. */
 private[firesteel] final case class ResumedStatus(epoch: Int, millis: Long)
 
 private[firesteel] final case class WorkerStatus(
@@ -57,7 +57,7 @@ private[firesteel] final case class EpochStatus(
 
 private[firesteel] final case class FailureStatus(code: Int, message: String)
 
-/** What the server keeps for the end of a fit. */
+/** The server's record of a finished fit. */
 private[firesteel] final case class ServerSummary(
     stalenessHistogram: Seq[Long],
     ledger: Seq[LedgerEntry],
@@ -66,7 +66,7 @@ private[firesteel] final case class ServerSummary(
     evaluations: Seq[ValidationSummary] = Nil
 )
 
-/** What a task's workers say at their end; the fields are those of the worker's JSON. */
+/** The report of a task's workers at their end; the fields are those of the worker's JSON. */
 private[firesteel] final case class TaskReport(
     partition: Int,
     attempt: Long,
@@ -77,7 +77,7 @@ private[firesteel] final case class TaskReport(
 
 private[firesteel] final case class MemberReport(index: Int, rows: Long)
 
-/** Whether a task's workers learnt: parameters by name, and what a sample of their rows shows. */
+/** The signs of learning of a task's workers: parameters by name, and the results of a sample of their rows. */
 private[firesteel] final case class LearningReport(
     unreached: Seq[String],
     withoutGradient: Seq[String],
@@ -92,7 +92,7 @@ private[firesteel] final case class SampleReport(
     dead: Seq[DeadReport]
 )
 
-/** The prediction of all rows, where it is the same for all. */
+/** The prediction, if it is the same for all rows. */
 private[firesteel] final case class OutputReport(output: String, constant: Option[String])
 
 private[firesteel] final case class DeadReport(layer: String, dead: Long, units: Long)

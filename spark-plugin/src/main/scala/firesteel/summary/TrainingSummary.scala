@@ -5,48 +5,49 @@ import org.apache.spark.sql.{DataFrame, SparkSession}
 import org.json4s.jackson.{JsonMethods, Serialization}
 import org.json4s.{DefaultFormats, Formats}
 
-/** What happened in a fit: as values, and as DataFrames of the active session.
+/** The summary of a fit: as values, and as DataFrames of the active session.
   *
   * @param epochs
   *   loss and rows of each epoch
   * @param rowsTrained
-  *   rows trained in all epochs
+  *   the number of rows trained in all epochs
   * @param seconds
-  *   how long the training job ran, reading the data included, and that of an interrupted fit which this one went on from
+  *   the duration of the training job, including reading the data, and that of the interrupted fit that this one
+  *   resumed
   * @param workers
-  *   the workers of the fit
+  *   the number of workers of the fit
   * @param tasks
-  *   the Spark tasks that they ran in
+  *   the number of Spark tasks of the workers
   * @param commits
-  *   the updates that the parameter server applied, or the replicas it stored
+  *   the number of updates that the parameter server applied, or of replicas that it stored
   * @param bytes
-  *   what the parameter server sent and received over sockets
+  *   the bytes that the parameter server sent and received over sockets
   * @param stalenessMean
-  *   how many updates of others a commit came after, at the mean
+  *   the mean staleness of a commit: the number of updates of other workers that it came after
   * @param stalenessMax
-  *   and at most
+  *   the maximum staleness of a commit
   * @param stalenessHistogram
-  *   how many commits came after 0, 1, 2 and so on; the last entry that there can be is of 256 and more
+  *   the number of commits with a staleness of 0, 1, 2 and so on; the last possible entry counts 256 and more
   * @param ledger
-  *   which mini-batches were applied, by worker and epoch
+  *   the mini-batches that were applied, by worker and epoch
   * @param warnings
-  *   what the user should know, such as signs that the model has not learnt
+  *   the warnings for the user, such as signs that the model has not learnt
   * @param bestEpoch
-  *   the best epoch by what early stopping watches, counted from 0; none where nothing is judged
+  *   the best epoch by the monitor of early stopping, counted from 0; none without a monitor
   * @param stopped
-  *   why the training ended before its last epoch, if it did: `patience`, `targetLoss`, `targetMetric`, `maxSeconds`;
-  *   `diverged` of a candidate of a search
+  *   the reason for which training stopped before its last epoch, if it did: `patience`, `targetLoss`, `targetMetric`,
+  *   `maxSeconds`; `diverged` for a candidate of a search
   * @param byWorker
-  *   what each worker exchanged with the parameter server
+  *   the communication of each worker with the parameter server
   * @param byTask
-  *   where the time of each task went
+  *   the time of each task by activity
   * @param compressionRatio
-  *   bytes of a commit's parameters as f32 by those that were sent; 1 without compression
+  *   the bytes of a commit's parameters as f32, divided by the bytes that were sent; 1 without compression
   * @param compressionError
-  *   the relative error of the commits' messages, the root mean square: what compression kept back for the next one by
-  *   what was to be sent
+  *   the relative error of the commits' messages, as a root mean square: the part that compression kept back for the
+  *   next message, divided by the part to be sent
   * @param decisions
-  *   the settings that the fit chose itself, from the cluster's size and the data, a sentence each
+  *   the settings that the fit chose by the size of the cluster and the data, a sentence each
   */
 final case class TrainingSummary(
     epochs: Seq[EpochSummary],
@@ -70,11 +71,11 @@ final case class TrainingSummary(
     decisions: Seq[String] = Nil
 ) extends Identifiable {
 
-  /** The same for all; see [[toString]]. */
+  /** The same uid for all summaries; see [[toString]]. */
   override val uid: String = "trainingSummary"
 
-  /** The summary as JSON. Clients of Spark Connect read it from here: this is what they may call, of what is
-    * `Identifiable`.
+  /** Returns the summary as JSON. Clients of Spark Connect read the summary from here: of an `Identifiable` they may
+    * call this method.
     */
   override def toString: String = toJson
 
@@ -84,19 +85,19 @@ final case class TrainingSummary(
   /** The mean loss of the validation rows after each epoch that was scored. */
   def validationLosses: Seq[Double] = epochs.flatMap(_.validation).flatMap(_.loss)
 
-  /** A metric of the validation rows after each epoch for which it is defined. */
+  /** Returns a metric of the validation rows after each epoch for which it is defined. */
   def validationMetric(name: String): Seq[Double] =
     epochs.flatMap(_.validation).flatMap(_.metric(name))
 
-  /** The rows trained in a second. */
+  /** The number of rows trained in a second. */
   def rowsPerSecond: Double = rowsTrained.toDouble / seconds
 
   /** The averaged history, a row for each epoch: `epoch`, `loss`, `rows`, `learningRate`, `validationLoss`,
-    * `validationRows`, and `metrics`, a map from a metric's name to its value. What is not known is null.
+    * `validationRows`, and `metrics`, a map from a metric's name to its value. Unknown values are null.
     */
   def history: DataFrame = SummaryFrames.history(this, SparkSession.active)
 
-  /** The history of each worker, a row for each epoch of each: `partition`, `index`, then the columns of [[history]]. */
+  /** The history of each worker, a row for each of its epochs: `partition`, `index`, then the columns of [[history]]. */
   def workerHistory: DataFrame = SummaryFrames.workerHistory(this, SparkSession.active)
 
   /** [[byWorker]], a row for each worker with the names of its fields. */
@@ -106,13 +107,13 @@ final case class TrainingSummary(
   def taskTotals: DataFrame = SummaryFrames.taskTotals(this, SparkSession.active)
 
   /** The totals of the whole fit, one row: `seconds`, `rowsTrained`, `rowsPerSecond`, `workers`, `tasks`, `commits`,
-    * `bytes`, `stalenessMean`, `stalenessMax`, `compressionRatio`, `compressionError`, `bestEpoch` and `stopped`, as the
-    * values of these names; the last two are null where there is none.
+    * `bytes`, `stalenessMean`, `stalenessMax`, `compressionRatio`, `compressionError`, `bestEpoch` and `stopped`, as
+    * the values of these names; the last two may be null.
     */
   def fitTotals: DataFrame = SummaryFrames.fitTotals(this, SparkSession.active)
 
-  /** [[stalenessHistogram]], a row for each of its entries: `staleness`, how many updates of others came before, and
-    * `commits`, of how many commits.
+  /** [[stalenessHistogram]], a row for each entry: `staleness`, the number of updates of other workers before a commit,
+    * and `commits`, the number of such commits.
     */
   def stalenessCounts: DataFrame = SummaryFrames.stalenessCounts(this, SparkSession.active)
 
@@ -124,13 +125,13 @@ final case class TrainingSummary(
   * @param epoch
   *   counted from 0
   * @param loss
-  *   the mean of the rows' losses by their weights, each taken when the row was trained
+  *   the weighted mean of the rows' losses, each computed when the row was trained
   * @param rows
-  *   the rows trained
+  *   the number of rows trained
   * @param learningRate
   *   the mean of the workers' learning rates at its end
   * @param validation
-  *   what the validation rows came to at its end, if there are any
+  *   the scores of the validation rows at its end, if there are any
   */
 final case class EpochSummary(
     epoch: Int,
@@ -140,30 +141,30 @@ final case class EpochSummary(
     validation: Option[ValidationSummary] = None
 )
 
-/** What one worker exchanged with the parameter server, over all of its attempts.
+/** The communication of one worker with the parameter server, over all of its attempts.
   *
   * @param partition
   *   the worker's partition
   * @param index
-  *   which of the workers that share the partition's task
+  *   the index of the worker among those of the partition's task
   * @param rows
-  *   the rows trained in all epochs
+  *   the number of rows trained in all epochs
   * @param commits
-  *   its updates, or the replicas it saved
+  *   the number of its updates, or of the replicas that it saved
   * @param stalenessMean
-  *   how many updates of others a commit came after, at the mean
+  *   the mean staleness of a commit: the number of updates of other workers that it came after
   * @param stalenessMax
-  *   and at most
+  *   the maximum staleness of a commit
   * @param bytes
-  *   what it sent and received over sockets
+  *   the bytes that it sent and received over sockets
   * @param waitSeconds
-  *   how long its commits and pulls waited in the server for those of others
+  *   the time that its commits and pulls waited in the server for those of other workers
   * @param applySeconds
-  *   how long the server worked on them
+  *   the time that the server worked on them
   * @param compressionRatio
-  *   as [[TrainingSummary.compressionRatio]]
+  *   see [[TrainingSummary.compressionRatio]]
   * @param compressionError
-  *   as [[TrainingSummary.compressionError]]
+  *   see [[TrainingSummary.compressionError]]
   */
 final case class WorkerSummary(
     partition: Int,
@@ -179,20 +180,20 @@ final case class WorkerSummary(
     compressionError: Double
 )
 
-/** Where the time of one task went: of the attempt that finished, from the rows in native memory to the end.
+/** The time of one task by activity: of the attempt that finished, after the rows were loaded.
   *
   * @param partition
   *   the partition
   * @param attempt
   *   Spark's `taskAttemptId`
   * @param workers
-  *   the workers that it ran
+  *   the number of its workers
   * @param seconds
-  *   all of it
+  *   the total time
   * @param computeSeconds
   *   forward and backward passes, optimizer steps and update rules
   * @param gatherSeconds
-  *   putting mini-batches together
+  *   assembling mini-batches
   * @param evaluateSeconds
   *   scoring validation rows
   * @param waitSeconds
@@ -209,16 +210,16 @@ final case class TaskSummary(
     waitSeconds: Double
 )
 
-/** What validation rows came to.
+/** The scores of validation rows.
   *
   * @param version
-  *   how often the center variable that was scored had been updated
+  *   the number of updates of the center variable when it was scored
   * @param rows
-  *   the rows
+  *   the number of rows
   * @param loss
-  *   the mean of their losses by their weights; none where they weigh nothing
+  *   the weighted mean of their losses; none if the weights are 0
   * @param metrics
-  *   the metrics that were asked for
+  *   the requested metrics
   */
 final case class ValidationSummary(
     version: Long,
@@ -227,20 +228,21 @@ final case class ValidationSummary(
     metrics: Seq[MetricSummary]
 ) {
 
-  /** The value of a metric, if it was asked for and is defined. */
+  /** Returns the value of a metric, if it was requested and is defined. */
   def metric(name: String): Option[Double] = metrics.find(_.name == name).flatMap(_.value)
 }
 
-/** What a metric came to.
+/** The value of a metric.
   *
   * @param name
-  *   `accuracy` and the like; of several outputs `<output>_<metric>`, and `<output>_loss` for the output's own loss
+  *   the name, such as `accuracy`; with several outputs `<output>_<metric>`, and `<output>_loss` for the output's own
+  *   loss
   * @param value
-  *   none where it is undefined, such as the AUC of rows of one class, and for a confusion matrix
+  *   the value; none if it is undefined, such as the AUC of rows of one class, and for a confusion matrix
   * @param errorBound
-  *   how far the value may be from the exact one, of the AUC
+  *   the maximum error of the value, for the AUC
   * @param matrix
-  *   the rows' weights by class and predicted class, of the confusion matrix
+  *   the confusion matrix: the rows' weights by class and predicted class
   */
 final case class MetricSummary(
     name: String,
@@ -249,26 +251,26 @@ final case class MetricSummary(
     matrix: Option[Seq[Seq[Double]]] = None
 )
 
-/** What of one epoch of one worker was applied.
+/** The applied mini-batches of one epoch of one worker.
   *
   * @param partition
   *   the worker's partition
   * @param index
-  *   which of the workers that share the partition's task
+  *   the index of the worker among those of the partition's task
   * @param epoch
   *   counted from 0
   * @param rows
-  *   the rows applied
+  *   the number of rows applied
   * @param spans
   *   the mini-batches that each attempt applied, in order
   * @param supersededRows
-  *   rows that had been applied when a retry brought other rows and the epoch started again
+  *   the number of rows that were applied before a retry brought other rows and the epoch started again
   * @param loss
-  *   the mean of the rows' losses by their weights
+  *   the weighted mean of the rows' losses
   * @param learningRate
-  *   that of the last mini-batch
+  *   the learning rate of the last mini-batch
   * @param validation
-  *   what this worker's validation rows came to, if it has any
+  *   the scores of this worker's validation rows, if it has any
   */
 final case class LedgerEntry(
     partition: Int,
@@ -285,13 +287,13 @@ final case class LedgerEntry(
 /** Consecutive mini-batches that one attempt of a task applied.
   *
   * @param attempt
-  *   Spark's `taskAttemptId`; -1 stands for those of an interrupted fit which this one went on from
+  *   Spark's `taskAttemptId`; -1 for those of the interrupted fit that this one resumed
   * @param start
-  *   the first mini-batch, counted from 0
+  *   the index of the first mini-batch, counted from 0
   * @param batches
-  *   how many
+  *   the number of mini-batches
   * @param rows
-  *   their rows
+  *   the number of their rows
   */
 final case class LedgerSpan(attempt: Long, start: Int, batches: Int, rows: Long)
 
