@@ -20,7 +20,8 @@ import java.util.regex.Pattern;
 
 /**
  * Looks for libtorch in the configured folder, in {@code LIBTORCH}, in the natives jar and in Python's {@code torch},
- * in this order. The first three are somebody's choice: what is wrong with them is an error. Python's is taken if it fits.
+ * in this order. The user chose the first three, so a problem with one of them is an error. Python's is used if its
+ * version fits.
  */
 final class LibtorchSearch {
   private static final String JAR_FOLDER = "firesteel/libtorch/linux-x86_64/";
@@ -44,10 +45,10 @@ final class LibtorchSearch {
   /**
    * Finds libtorch.
    *
-   * @param options where to look
+   * @param options the places to search
    * @param wanted the version that the native library was built with
-   * @return the first that there is
-   * @throws LibtorchException when there is none, or a chosen one is not of that version
+   * @return the first libtorch that is found
+   * @throws LibtorchException when there is none, or a chosen one has another version
    */
   static Libtorch find(LibraryOptions options, String wanted) {
     return new LibtorchSearch(options, wanted).find();
@@ -85,11 +86,11 @@ final class LibtorchSearch {
     try {
       return Optional.of(chosen("the environment variable LIBTORCH", Path.of(folder)));
     } catch (InvalidPathException e) {
-      throw new LibtorchException("the environment variable LIBTORCH is no path: " + e.getMessage());
+      throw new LibtorchException("the environment variable LIBTORCH is not a path: " + e.getMessage());
     }
   }
 
-  /** A folder that a person named: it must be right. */
+  /** Returns the libtorch of a folder that the user named: it must be valid. */
   private Libtorch chosen(String name, Path folder) {
     String origin = name + " (" + folder + ")";
     Path libraries = folder.resolve("lib");
@@ -102,7 +103,7 @@ final class LibtorchSearch {
             .orElseThrow(
                 () ->
                     new LibtorchException(
-                        origin + " does not tell its version: it has neither build-version nor version.py;"
+                        origin + " has an unknown version: it has neither build-version nor version.py;"
                             + " Firesteel needs libtorch " + wanted));
     return folder(checked(origin, version), version, folder);
   }
@@ -180,7 +181,7 @@ final class LibtorchSearch {
               .start();
       process.getOutputStream().close();
       if (!process.waitFor(PYTHON_SECONDS, TimeUnit.SECONDS)) {
-        attempts.add(python + " did not say within " + PYTHON_SECONDS + " s where its module torch is");
+        attempts.add(python + " did not locate its module torch within " + PYTHON_SECONDS + " s");
         return Optional.empty();
       }
       String answer =
@@ -191,7 +192,7 @@ final class LibtorchSearch {
       }
       return Optional.of(Path.of(answer));
     } catch (IOException | InvalidPathException e) {
-      attempts.add(python + " cannot be asked for its module torch (" + e.getMessage() + ")");
+      attempts.add(python + " could not be run to locate its module torch (" + e.getMessage() + ")");
       return Optional.empty();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -212,7 +213,7 @@ final class LibtorchSearch {
     return origin;
   }
 
-  /** The version, without the build's name after a plus, of an unpacked libtorch or a Python package. */
+  /** Returns the version, without the build's name after a plus, of an unpacked libtorch or a Python package. */
   private static Optional<String> versionOf(Path folder) {
     try {
       Path plain = folder.resolve("build-version");
@@ -245,7 +246,7 @@ final class LibtorchSearch {
         }
         files.add(LibraryFile.Linked.of(name, libraries.resolve(name)));
       }
-      // Lies in lib, or where a wheel puts it; else the system's own is used.
+      // In lib, or in the folder of a wheel; else the system's own is used.
       for (Path place : List.of(libraries, folder.resolveSibling("torch.libs"))) {
         Optional<Path> openmp = firstIn(place, "libgomp*.so*");
         if (openmp.isPresent()) {

@@ -37,7 +37,7 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
     catch {
       case error: IOException =>
         val refused =
-          new CheckpointException(s"The checkpoint $file cannot be read: ${error.getMessage}")
+          new CheckpointException(s"The checkpoint $file is not readable: ${error.getMessage}")
         refused.initCause(error)
         throw refused
     }
@@ -56,7 +56,7 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
     put(temporary, bytes)
     if (mayFinish) {
       if (!files.rename(temporary, file)) {
-        throw new IOException(s"$temporary cannot be renamed to ${file.getName}")
+        throw new IOException(s"renaming $temporary to ${file.getName} failed")
       }
       before.foreach { case (_, old) => files.delete(old, false) }
     } else {
@@ -74,7 +74,7 @@ private[firesteel] final class CheckpointFolder(files: FileSystem, val path: Pat
       ()
     } catch {
       case error: IOException =>
-        log.warn(s"The checkpoints in $path cannot be deleted: ${error.getMessage}")
+        log.warn(s"Deleting the checkpoints in $path failed: ${error.getMessage}")
     }
 
   /** The checkpoints with their numbers, in ascending order. */

@@ -82,14 +82,14 @@ private[firesteel] final class CheckpointLock private (
   private def beat(): Unit =
     try
       if (!read(files, file).flatMap(parse).exists(_.token == own.token)) {
-        if (!lost) log.warn(s"The lock $file was taken by somebody else: no more checkpoints")
+        if (!lost) log.warn(s"Another writer took the lock $file: no more checkpoints are written")
         lost = true
       } else {
         beats += 1
         write(files, file, own.copy(beat = beats))
         last = System.nanoTime()
       }
-    catch { case NonFatal(error) => log.warn(s"The lock $file cannot be renewed: $error") }
+    catch { case NonFatal(error) => log.warn(s"Renewing the lock $file failed: $error") }
 
   /** Stops the heartbeats. */
   def stop(): Unit = {
@@ -111,7 +111,7 @@ private[firesteel] final class CheckpointLock private (
         ()
       }
     catch {
-      case error: IOException => log.warn(s"The lock $file cannot be deleted: $error")
+      case error: IOException => log.warn(s"Deleting the lock $file failed: $error")
     } finally {
       LocksHere.remove(nameOf(files, file))
       ()
@@ -138,7 +138,8 @@ private[firesteel] object CheckpointLock {
     val name = nameOf(files, file)
     if (!LocksHere.add(name)) {
       throw new CheckpointException(
-        s"The checkpoints of this fit are in use: another fit of this process holds $file"
+        s"The checkpoints of this fit are in use: another fit of this process holds $file; wait for " +
+          "it, or use another checkpointDir"
       )
     }
     try {
@@ -171,14 +172,14 @@ private[firesteel] object CheckpointLock {
         case (Some(text), Some((before, _))) if text != before => refuse(file, text)
         case (Some(_), Some(_)) => watched
         case (Some(text), None) =>
-          log.info(s"Waiting whether the owner of $file lives: $text")
+          log.info(s"Waiting to see if the owner of $file is alive: $text")
           Some(text -> now)
       }
       val stale = next.exists { case (text, since) =>
         (now - since) / 1000000L > timing.staleMillis || parse(text).exists(isDead)
       }
       if (stale) {
-        log.info(s"The lock $file is taken over: its owner is gone")
+        log.info(s"Taking over the lock $file: its owner has ended")
         write(files, file, own)
         if (!confirmed(files, file, own)) refuse(file, read(files, file).getOrElse(""))
       } else {
@@ -188,7 +189,7 @@ private[firesteel] object CheckpointLock {
     }
 
   private def refuse(file: Path, text: String): Nothing = {
-    val owner = parse(text).fold("somebody")(o => s"process ${o.process} on ${o.host}")
+    val owner = parse(text).fold("an unknown process")(o => s"process ${o.process} on ${o.host}")
     throw new CheckpointException(
       s"The checkpoints of this fit are in use: $owner holds $file; end that fit, or use another checkpointDir"
     )

@@ -130,11 +130,11 @@ private final class FolderCheckpoints(
 
   override def open(spec: String): NativeServer = found match {
     case None =>
-      log.info(s"Checkpoints are written to ${folder.path}, which has none of this fit yet")
+      log.info(s"Checkpoints are written to ${folder.path}; there is none of this fit yet")
       start.open(spec)
     case Some(FoundCheckpoint(file, bytes, status)) =>
       found = None
-      log.info(s"The fit goes on from $file: ${status.rowsTrained} rows have been trained")
+      log.info(s"The fit resumes from $file: ${status.rowsTrained} rows have been trained")
       withFileName(file)(NativeServer.resume(spec, start.moduleBytes, bytes))
   }
 
@@ -142,7 +142,7 @@ private final class FolderCheckpoints(
     val status = parse(NativeServer.checkpointStatus(bytes)).extract[CheckpointStatus]
     if (status.fingerprint != fingerprint) {
       throw new CheckpointException(
-        s"it is of another fit, whose fingerprint is ${status.fingerprint}"
+        s"it is of another fit, with the fingerprint ${status.fingerprint}"
       )
     }
     FoundCheckpoint(file, bytes, status)
@@ -168,7 +168,7 @@ private object FolderCheckpoints {
     catch {
       case error: CheckpointException =>
         val refused = new CheckpointException(
-          s"The checkpoint $file is no use: ${error.getMessage}; delete it to train from the beginning"
+          s"The checkpoint $file is not usable: ${error.getMessage}; delete it to train from the beginning"
         )
         refused.initCause(error)
         throw refused
@@ -247,7 +247,7 @@ private final class FolderWriter(
       if (lock.held) folder.write(server.checkpoint(fingerprint))(lock.held && !abandoned)
     catch {
       case NonFatal(error) =>
-        log.warn(s"A checkpoint could not be written to ${folder.path}; the fit goes on", error)
+        log.warn(s"Writing a checkpoint to ${folder.path} failed; the fit continues", error)
     }
 
   /** Waits for a checkpoint that is being written. */
@@ -257,7 +257,7 @@ private final class FolderWriter(
     try
       if (!executor.awaitTermination(EndSeconds, TimeUnit.SECONDS)) {
         abandoned = true
-        log.warn(s"A checkpoint is still being written to ${folder.path} and is given up")
+        log.warn(s"The checkpoint that is being written to ${folder.path} is abandoned")
         executor.shutdownNow()
         ()
       }

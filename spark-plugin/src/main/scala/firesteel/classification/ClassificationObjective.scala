@@ -24,13 +24,18 @@ private[classification] object ClassificationObjective {
     * @throws java.lang.IllegalArgumentException
     *   when the network's output is not one value for each class
     */
-  def objective(inspection: Inspection, label: StructField, loss: Option[String]): OutputObjective = {
+  def objective(
+      inspection: Inspection,
+      label: StructField,
+      loss: Option[String]
+  ): OutputObjective = {
     val output = onlyOutput(inspection)
     import Losses.{BinaryCrossEntropyWithLogits, CrossEntropy}
     val size = output.size
     val classes = classesOf(size)
     val chosen = loss.getOrElse {
-      if (size == 1 || output.activation == OutputInspection.Sigmoid) BinaryCrossEntropyWithLogits else CrossEntropy
+      if (size == 1 || output.activation == OutputInspection.Sigmoid) BinaryCrossEntropyWithLogits
+      else CrossEntropy
     }
     OutputObjective(
       LabelColumn(label.name, LabelKind.Class(classes)),

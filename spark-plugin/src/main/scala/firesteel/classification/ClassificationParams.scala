@@ -4,7 +4,12 @@ import firesteel.model.OutputSchema
 import firesteel.params.InputRequests
 import org.apache.spark.ml.attribute.{AttributeGroup, NominalAttribute}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
-import org.apache.spark.ml.param.shared.{ HasPredictionCol, HasProbabilityCol, HasRawPredictionCol, HasThresholds }
+import org.apache.spark.ml.param.shared.{
+  HasPredictionCol,
+  HasProbabilityCol,
+  HasRawPredictionCol,
+  HasThresholds
+}
 import org.apache.spark.sql.types.{DataType, DoubleType, Metadata, StructField, StructType}
 
 /** The output columns of a classifier. A column with an empty name is not produced. */
@@ -19,7 +24,7 @@ private[classification] trait ClassificationParams
   protected final def checkThresholds(classes: Int): Unit = get(thresholds).foreach { values =>
     require(
       values.length == classes,
-      s"$uid has ${values.length} thresholds, but the network tells $classes classes apart"
+      s"$uid has ${values.length} thresholds, but the network has $classes classes; set one for each"
     )
   }
 

@@ -79,13 +79,13 @@ private[firesteel] object ShardServers {
       val conf = context.getConf
       require(
         conf.get("spark.plugins", "").split(',').map(_.trim).contains(Plugin),
-        s"serverShards is $servers: shards live in executors that have Firesteel's plugin, " +
+        s"serverShards is $servers: shards run in executors with Firesteel's plugin, " +
           s"but spark.plugins does not name $Plugin"
       )
       if (conf.getBoolean("spark.dynamicAllocation.enabled", defaultValue = false)) {
         log.warn(
-          "Spark may take an executor away that holds a shard of the fit, which fails then: " +
-            "spark.dynamicAllocation.enabled and serverShards do not go together well"
+          "Spark may remove an executor with a shard of the fit, which fails the fit: " +
+            "spark.dynamicAllocation.enabled and serverShards conflict"
         )
       }
       val end = System.nanoTime() + Configuration.StartTimeout.get(conf) * 1000000L

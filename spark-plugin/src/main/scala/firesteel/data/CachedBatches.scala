@@ -5,7 +5,11 @@ import java.nio.{ByteBuffer, ByteOrder}
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.catalyst.expressions.{Attribute, UnsafeArrayData}
 import org.apache.spark.sql.columnar.CachedBatch
-import org.apache.spark.sql.execution.columnar.{ DefaultCachedBatch, DefaultCachedBatchSerializer, InMemoryTableScanExec }
+import org.apache.spark.sql.execution.columnar.{
+  DefaultCachedBatch,
+  DefaultCachedBatchSerializer,
+  InMemoryTableScanExec
+}
 import org.apache.spark.sql.execution.vectorized.OnHeapColumnVector
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.types._

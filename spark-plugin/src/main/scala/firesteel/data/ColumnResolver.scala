@@ -106,7 +106,7 @@ private[firesteel] object ColumnResolver {
       for (shape <- input.shape) {
         demand(
           shape.forall(_ > 0) && shape.map(_.toLong).product <= Int.MaxValue,
-          s"the shape ${shape.mkString("x")} of input '${input.name}' is not one of positive sizes"
+          s"the shape ${shape.mkString("x")} of input '${input.name}' must have positive sizes"
         )
         knownSize(schema, input.columns, types).foreach(requireSize(input.columns, _, shape))
       }

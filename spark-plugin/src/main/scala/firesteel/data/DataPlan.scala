@@ -149,7 +149,8 @@ private[firesteel] object InputFormat {
   * @param width
   *   the number of bytes of a value
   */
-private[firesteel] sealed abstract class ElementType(val name: String, val width: Int) extends Serializable
+private[firesteel] sealed abstract class ElementType(val name: String, val width: Int)
+    extends Serializable
 
 private[firesteel] object ElementType {
 

@@ -15,7 +15,11 @@ import org.apache.spark.sql.DataFrame
   * @param decisions
   *   the decisions about the reading of the rows, a sentence each
   */
-private[firesteel] final case class PreparedJob[R](rdd: RDD[R], tasks: Int, decisions: Seq[String] = Nil)
+private[firesteel] final case class PreparedJob[R](
+    rdd: RDD[R],
+    tasks: Int,
+    decisions: Seq[String] = Nil
+)
 
 /** Reads the partitions of a DataFrame as Arrow streams. */
 private[firesteel] object PartitionReader {
@@ -36,8 +40,8 @@ private[firesteel] object PartitionReader {
   def runTasks[R: ClassTag](df: DataFrame, plan: DataPlan, tasks: Int)(
       body: PartitionStream => R
   ): PreparedJob[R] = {
-    require(tasks > 0, s"$tasks tasks cannot read anything")
-    require(!df.isStreaming, "a streaming DataFrame cannot be read as a whole")
+    require(tasks > 0, s"the number of tasks must be at least 1, not $tasks")
+    require(!df.isStreaming, "the DataFrame is streaming; fit needs a batch DataFrame")
     val spread = RowSpreading.plan(df, plan, tasks)
     val results = spread.read match {
       case RowRead(rdd, source) =>

@@ -41,10 +41,11 @@ private[data] final class TaskStream(
   override def feed(consume: Long => Unit): Unit = {
     require(!fed, "a stream can be fed only once")
     fed = true
-    Resources.use(SqlPrivate.allocator(s"firesteel-$partition-${context.taskAttemptId()}")) { allocator =>
-      val filler = new BatchFiller(allocator, plan, source, partition, limits)
-      val reader = new PullReader(allocator, filler, batches, context)
-      Resources.use(reader)(_ => pull(allocator, reader, consume))
+    Resources.use(SqlPrivate.allocator(s"firesteel-$partition-${context.taskAttemptId()}")) {
+      allocator =>
+        val filler = new BatchFiller(allocator, plan, source, partition, limits)
+        val reader = new PullReader(allocator, filler, batches, context)
+        Resources.use(reader)(_ => pull(allocator, reader, consume))
     }
   }
 

@@ -33,7 +33,8 @@ private[data] final case class RowRead(rdd: RDD[InternalRow], source: Source) ex
   override def rows: RDD[InternalRow] = rdd
 }
 
-private[data] final case class ColumnarRead(rdd: RDD[ColumnarBatch], source: Source) extends PlannedRead {
+private[data] final case class ColumnarRead(rdd: RDD[ColumnarBatch], source: Source)
+    extends PlannedRead {
   override def grouped(groups: EvenGroups): PlannedRead = ColumnarRead(groups.group(rdd), source)
   override def rows: RDD[InternalRow] = rdd.mapPartitions(ValueReader.rows)
 }

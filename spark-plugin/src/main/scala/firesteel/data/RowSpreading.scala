@@ -57,7 +57,9 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
         case SpreadRows.Auto if own.rdd.getNumPartitions < tasks => shuffled(tooFew)
         case SpreadRows.Auto if PlanShape.isDealt(physical) =>
           bySize(countRows, Evenness)
-            .map(read => SpreadRead(read, readInPlace("as the DataFrame was repartitioned by number")))
+            .map(read =>
+              SpreadRead(read, readInPlace("as the DataFrame was repartitioned by number"))
+            )
             .getOrElse(shuffled(uneven))
         case SpreadRows.Auto => fairly
       }
@@ -85,7 +87,10 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
     val found = for {
       statistics <- computeStatistics(statisticsPlan)
       bySize <- EvenGroups(statistics.map(_.rows), own.locations, tasks, Evenness)
-    } yield SampleDifference.worst(statisticsPlan, FairGroups.merged(bySize.groups, statistics)) match {
+    } yield SampleDifference.worst(
+      statisticsPlan,
+      FairGroups.merged(bySize.groups, statistics)
+    ) match {
       case None =>
         SpreadRead(own.grouped(bySize), readInPlace("which are alike in labels and features"))
       case Some(difference) =>

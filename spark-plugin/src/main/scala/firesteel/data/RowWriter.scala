@@ -44,7 +44,8 @@ private[data] final class ArrayRowWriter(
 }
 
 /** Writes bytes for each row. */
-private[data] final class BinaryRowWriter(val column: SourceColumn, builder: DenseBuilder) extends RowWriter {
+private[data] final class BinaryRowWriter(val column: SourceColumn, builder: DenseBuilder)
+    extends RowWriter {
 
   override def write(row: InternalRow, at: Int): Unit = {
     column.requireValue(row, at)
@@ -87,8 +88,11 @@ private[data] final class NumbersRowWriter(
 }
 
 /** Writes Spark ML vectors as dense rows. */
-private[data] final class VectorRowWriter(column: SourceColumn, builder: DenseBuilder, wide: Boolean)
-    extends RowWriter {
+private[data] final class VectorRowWriter(
+    column: SourceColumn,
+    builder: DenseBuilder,
+    wide: Boolean
+) extends RowWriter {
   import VectorRowWriter._
 
   private val width = if (wide) 8 else 4
@@ -132,7 +136,8 @@ private[data] object VectorRowWriter {
 }
 
 /** Writes Spark ML vectors in CSR form. */
-private[data] final class SparseRowWriter(column: SourceColumn, builder: SparseBuilder) extends RowWriter {
+private[data] final class SparseRowWriter(column: SourceColumn, builder: SparseBuilder)
+    extends RowWriter {
   import VectorRowWriter._
 
   override def write(row: InternalRow, at: Int): Unit = {

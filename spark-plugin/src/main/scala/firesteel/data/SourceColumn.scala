@@ -43,7 +43,7 @@ private[data] final class SourceColumn(val name: String, val ordinal: Int, posit
   def wrongIndex(at: Int, index: Int, size: Int): Nothing =
     fail(
       s"the column '$name' has a vector with the index $index in ${position.row(at)}; " +
-        s"indices ascend and lie below $size"
+        s"indices must ascend and be below $size"
     )
 
   /** Returns the indices of a sparse vector. */

@@ -24,5 +24,9 @@ private[firesteel] object SpreadRows {
   def apply(name: String): SpreadRows =
     all
       .find(_.name == name)
-      .getOrElse(throw new IllegalArgumentException(s"spreadRows must not be '$name'"))
+      .getOrElse(
+        throw new IllegalArgumentException(
+          s"unknown spreadRows '$name'; known are ${all.map(_.name).mkString(", ")}"
+        )
+      )
 }

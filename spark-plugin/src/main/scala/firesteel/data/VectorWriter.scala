@@ -35,8 +35,11 @@ private[data] final class RowByRow(writer: RowWriter) extends VectorWriter {
 }
 
 /** Writes arrays of numbers, with one check for nulls a batch and one copy a row. */
-private[data] final class ArrayVectorWriter(column: SourceColumn, builder: DenseBuilder, copy: ArrayCopy)
-    extends VectorWriter {
+private[data] final class ArrayVectorWriter(
+    column: SourceColumn,
+    builder: DenseBuilder,
+    copy: ArrayCopy
+) extends VectorWriter {
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
     val vector = batch.column(column.ordinal)
@@ -93,7 +96,13 @@ private[data] final class NumbersVectorWriter(
     }
   }
 
-  private def requireValues(v: ColumnVector, column: SourceColumn, from: Int, count: Int, at: Int): Unit = {
+  private def requireValues(
+      v: ColumnVector,
+      column: SourceColumn,
+      from: Int,
+      count: Int,
+      at: Int
+  ): Unit = {
     var i = 0
     while (i < count) {
       if (v.isNullAt(from + i)) column.nullValue(at + i)

@@ -87,7 +87,12 @@ private[data] final class Writers(
     Writer(builder, rows, bulk(column, builder, !wide, new RowByRow(rows)))
   }
 
-  private def arrays(column: SourceColumn, array: ArrayType, builder: DenseBuilder, wide: Boolean): Writer = {
+  private def arrays(
+      column: SourceColumn,
+      array: ArrayType,
+      builder: DenseBuilder,
+      wide: Boolean
+  ): Writer = {
     val element = array.elementType
     val copy = if (wide) ArrayCopy.toDoubles(element) else ArrayCopy.toElement(element)
     val rows = new ArrayRowWriter(column, array.containsNull, builder, copy)

@@ -101,7 +101,7 @@ final class NetworkEstimator(override val uid: String)
       case (scale, input) =>
         require(
           scale == 1 || !input.integer,
-          s"featuresScales has $scale for the input '${input.name}', which holds token ids; those are not scaled: it needs 1"
+          s"featuresScales has $scale for the input '${input.name}', which holds token ids and needs 1"
         )
     }
     def chosen[T](param: Param[Array[T]]): Seq[Option[T]] =

@@ -40,7 +40,9 @@ private[firesteel] object NetworkPredictor {
       outputs: Seq[String]
   ): DataFrame = {
     val weights = network.initialWeights.getOrElse(
-      throw new IllegalArgumentException("the network has no weights to predict with")
+      throw new IllegalArgumentException(
+        "the network has no weights to predict with; set some with withWeights"
+      )
     )
     require(
       features.size == network.inputs.size,

@@ -88,7 +88,11 @@ private[firesteel] final class DataContent(df: DataFrame, data: DataPlan, val ta
     // Which task reads a row is nothing to a digest.
     val withoutShuffle = data.copy(spread = SpreadRows.Never)
     val digests =
-      try PartitionReader.runTasks(df, withoutShuffle, tasks)(new DigestTask(data.toJson)).rdd.collect()
+      try
+        PartitionReader
+          .runTasks(df, withoutShuffle, tasks)(new DigestTask(data.toJson))
+          .rdd
+          .collect()
       catch { case error: Throwable => throw FitJob.nativeCause(error) }
     def total(field: String): BigInt =
       digests.map(text => parse(text) \ field).collect { case JInt(value) => value }.sum

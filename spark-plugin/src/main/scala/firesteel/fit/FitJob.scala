@@ -161,7 +161,7 @@ private[firesteel] object FitJob {
             case error: Throwable =>
               action.cancel()
               if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
-                log.warn("Tasks of a failed fit still run; Spark has been told to kill them")
+                log.warn("Tasks of a failed fit still run; Spark was asked to kill them")
               }
               throw failure.getOrElse(nativeCause(error))
           } finally progress.finish(last)

@@ -46,7 +46,8 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
   /** Checks the sizes of weights and checkpoints, which cross into the JVM as one array. */
   private def checkArrays(fit: SizedPlan, footprint: Footprint): Unit = {
     val parameters = s"${fit.plan.parameters} parameters"
-    val models = if (footprint.models == 1) parameters else s"${footprint.models} members of $parameters"
+    val models =
+      if (footprint.models == 1) parameters else s"${footprint.models} members of $parameters"
     if (footprint.weights > ArrayBytes) {
       val most = math.max(1L, ArrayBytes / math.max(1L, footprint.weights / footprint.models))
       val fewer =

@@ -2,7 +2,12 @@ package firesteel.fit
 
 import scala.collection.mutable
 
-import org.apache.spark.scheduler.{ SparkListener, SparkListenerStageSubmitted, SparkListenerTaskEnd, SparkListenerTaskStart }
+import org.apache.spark.scheduler.{
+  SparkListener,
+  SparkListenerStageSubmitted,
+  SparkListenerTaskEnd,
+  SparkListenerTaskStart
+}
 
 /** Follows the tasks of one fit: their starts, and the ends of their attempts.
   *

@@ -24,8 +24,8 @@ private[firesteel] object LabelSizes {
         case LabelKind.Class(classes) =>
           declaredClasses(field).filter(_ > classes).foreach { declared =>
             refuse(
-              s"the label column '${field.name}' has $declared classes by its metadata, but the network tells $classes " +
-                s"apart: its output '${output.name}' has ${counted(output.size)}; use Linear($declared), or labels " +
+              s"the label column '${field.name}' has $declared classes by its metadata, but the network has $classes: " +
+                s"its output '${output.name}' has ${counted(output.size)}; use Linear($declared), or labels " +
                 s"from 0 to ${classes - 1}"
             )
           }

@@ -255,5 +255,6 @@ private[firesteel] trait SingleOutputTrainer[M <: Model[M]]
       schema: StructType
   ): Seq[InputRequest] = Seq(inputRequest(network, schema))
 
-  override protected def loggedParams: Seq[Param[_]] = Seq(labelCol, featuresCol, loss) ++ super.loggedParams
+  override protected def loggedParams: Seq[Param[_]] =
+    Seq(labelCol, featuresCol, loss) ++ super.loggedParams
 }

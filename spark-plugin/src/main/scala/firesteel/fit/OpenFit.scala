@@ -1,6 +1,11 @@
 package firesteel.fit
 
-import firesteel.bridge.{NativeErrors, NativeServer, TrainingDivergedException, UntrainedModelException}
+import firesteel.bridge.{
+  NativeErrors,
+  NativeServer,
+  TrainingDivergedException,
+  UntrainedModelException
+}
 import firesteel.checkpoint.{CheckpointWriter, Checkpoints, FitStart}
 import firesteel.cluster.{BroadcastModule, ShardServer, ShardServers, Slots}
 import firesteel.network.{Inspection, TorchScriptArchive}
@@ -202,7 +207,9 @@ private[firesteel] object OpenFit {
   private def modulesOf[R](context: SparkContext, modules: Seq[Option[TorchScriptArchive]])(
       body: Map[Option[TorchScriptArchive], BroadcastModule] => R
   ): R =
-    Resources.useAll(modules)(BroadcastModule.broadcast(context, _))(sent => body(modules.zip(sent).toMap))
+    Resources.useAll(modules)(BroadcastModule.broadcast(context, _))(sent =>
+      body(modules.zip(sent).toMap)
+    )
 
   private def opened[R](
       context: SparkContext,

@@ -42,5 +42,5 @@ private[firesteel] object FittedNetwork {
     * models up there and never calls these constructors.
     */
   def none: FittedNetwork =
-    throw new UnsupportedOperationException("a model is made by fit or by load")
+    throw new UnsupportedOperationException("create a model by fit or load")
 }

@@ -69,12 +69,13 @@ private[model] object ModelFiles {
     val path = new Path(folder)
     val files = path.getFileSystem(conf)
     val document = intact(new Path(path, ModelFile)) { file =>
-      val read = JsonMethods.parse(new String(HadoopFiles.read(files, file), UTF_8)).extract[Document]
+      val read =
+        JsonMethods.parse(new String(HadoopFiles.read(files, file), UTF_8)).extract[Document]
       require(
         read.format == Format,
         s"its format is '${read.format}', this version reads '$Format'"
       )
-      require(read.outputs.nonEmpty, "it tells of no output")
+      require(read.outputs.nonEmpty, "it has no outputs")
       read
     }
     val network = intact(new Path(path, NetworkFile)) { file =>
@@ -84,7 +85,13 @@ private[model] object ModelFiles {
       document.inputs.map(input => intact(new Path(path, ModelFile))(_ => inputOf(input)))
     val fitted = intact(new Path(path, WeightsFile)) { file =>
       val read =
-        new FittedNetwork(network, inputs, document.outputs, HadoopFiles.read(files, file), document.summary)
+        new FittedNetwork(
+          network,
+          inputs,
+          document.outputs,
+          HadoopFiles.read(files, file),
+          document.summary
+        )
       require(
         read.weights.hash == document.weightsSha256,
         s"its SHA-256 is ${read.weights.hash}, but $ModelFile says ${document.weightsSha256}"

@@ -95,7 +95,8 @@ sealed abstract class Network extends Product with Serializable {
   def toPrettyJson: String = NetworkJson.pretty(this)
 
   /** The part of `toString` about the initial weights. */
-  private[network] def initialWeightsText: String = initialWeights.fold("")(weights => s", starting from $weights")
+  private[network] def initialWeightsText: String =
+    initialWeights.fold("")(weights => s", starting from $weights")
 
   private[network] def checkShapes(): Unit =
     inputShapes.foreach { case (input, shape) =>
@@ -293,7 +294,8 @@ object Network {
       path: String,
       inputs: Seq[TorchScript.Input] = Seq(TorchScript.Input(DefaultInput, TorchScript.Float32)),
       outputs: Seq[String] = Seq(DefaultOutput)
-  ): TorchScript = TorchScript(inputs, outputs, Map.empty, TorchScriptArchive(TorchScript.read(path)), None)
+  ): TorchScript =
+    TorchScript(inputs, outputs, Map.empty, TorchScriptArchive(TorchScript.read(path)), None)
 
   /** Returns a network of consecutive layers with one input. Layers are named as in a `torch.nn.Sequential`: by their
     * index, and within a container by its name and their index there (`2.0`); those of a residual's shortcut as

@@ -134,9 +134,10 @@ private[firesteel] object NetworkJson {
       },
       stringsAt("the network", root, "outputs"),
       root.get("inputShapes").map(parseShapes).getOrElse(Map.empty),
-      Try(TorchScriptArchive(Base64.getDecoder.decode(stringAt("the network", root, "module")))).recover {
-        case NonFatal(error) =>
-          fail(s"its 'module' is not an archive in base64: ${error.getMessage}")
+      Try(
+        TorchScriptArchive(Base64.getDecoder.decode(stringAt("the network", root, "module")))
+      ).recover { case NonFatal(error) =>
+        fail(s"its 'module' is not an archive in base64: ${error.getMessage}")
       }.get,
       root.get("weights").map(parseWeights)
     )

@@ -25,7 +25,7 @@ private[firesteel] object SafeTensors {
       else ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong
     if (header < 2 || header > bytes.length.toLong - LengthBytes || bytes(LengthBytes) != '{') {
       throw new IllegalArgumentException(
-        s"the weights, ${bytes.length} bytes, are no safetensors file"
+        s"the weights, ${bytes.length} bytes, are not a safetensors file"
       )
     }
     new SafeTensors(bytes.clone())

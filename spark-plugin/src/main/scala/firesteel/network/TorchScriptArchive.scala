@@ -20,7 +20,7 @@ private[firesteel] object TorchScriptArchive {
   def apply(bytes: Array[Byte]): TorchScriptArchive = {
     require(
       bytes.startsWith(Zip),
-      s"the module, ${bytes.length} bytes, is no archive of torch.jit.save"
+      s"the module, ${bytes.length} bytes, is not an archive of torch.jit.save"
     )
     new TorchScriptArchive(bytes.clone())
   }

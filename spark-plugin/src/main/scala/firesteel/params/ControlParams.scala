@@ -4,7 +4,10 @@ import org.apache.spark.ml.param.{DoubleArrayParam, DoubleParam}
 import org.json4s.JsonAST.{JArray, JDouble, JNull, JObject, JString, JValue}
 
 /** The controls of a training other than the optimizer and the strategy. */
-private[firesteel] trait ControlParams extends ScheduleParams with ValidationParams with StoppingParams {
+private[firesteel] trait ControlParams
+    extends ScheduleParams
+    with ValidationParams
+    with StoppingParams {
 
   /** The maximum absolute value of the elements of a mini-batch's gradient, positive; larger ones are clipped. Applied
     * before `clipNorm`. Default: none.

@@ -12,7 +12,7 @@ private[firesteel] trait InputRequests extends FeatureParams {
     require(
       network.inputs.size == 1,
       s"the network has ${network.inputs.size} inputs (${network.inputs.mkString(", ")}); " +
-        s"${getClass.getSimpleName} feeds networks of one input"
+        s"${getClass.getSimpleName} supports networks with one input"
     )
     val input = network.inputs.head
     val columns = featureColumns

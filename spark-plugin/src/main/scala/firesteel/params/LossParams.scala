@@ -67,8 +67,9 @@ private[firesteel] object Losses {
   val HuberLoss = "huber_loss"
   val PoissonNllLoss = "poisson_nll_loss"
 
-  val all: Seq[String] = Seq(CrossEntropy, BinaryCrossEntropyWithLogits, NllLoss, Hinge, KlDiv, MseLoss) ++
-    Seq(L1Loss, SmoothL1Loss, HuberLoss, PoissonNllLoss)
+  val all: Seq[String] =
+    Seq(CrossEntropy, BinaryCrossEntropyWithLogits, NllLoss, Hinge, KlDiv, MseLoss) ++
+      Seq(L1Loss, SmoothL1Loss, HuberLoss, PoissonNllLoss)
 
   private[params] def huber(delta: Double): JObject =
     JObject("name" -> JString(HuberLoss), "delta" -> JDouble(delta))

@@ -34,7 +34,7 @@ final class NetworkParam(parent: Params, name: String, doc: String)
 
   private def part(json: org.json4s.JValue): String = json match {
     case JString(text) => text
-    case _ => throw new IllegalArgumentException(s"the saved parameter $name holds no text")
+    case _ => throw new IllegalArgumentException(s"the saved parameter $name is not a text")
   }
 }
 

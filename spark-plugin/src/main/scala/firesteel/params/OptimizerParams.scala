@@ -45,7 +45,11 @@ private[firesteel] trait OptimizerParams extends Params {
 
   /** Decay of the first moment of adam, adamw, adamax, nadam and yogi, in [0, 1). Default: 0.9. */
   final val beta1: DoubleParam =
-    option("beta1", "decay of the first moment of adam and its variants, in [0, 1)", Validators.fraction)
+    option(
+      "beta1",
+      "decay of the first moment of adam and its variants, in [0, 1)",
+      Validators.fraction
+    )
 
   /** Decay of the second moment of adam, adamw, adamax, nadam and yogi, in [0, 1). Default: 0.999. */
   final val beta2: DoubleParam =
@@ -59,7 +63,11 @@ private[firesteel] trait OptimizerParams extends Params {
     * adadelta, 1e-3 for yogi.
     */
   final val epsilon: DoubleParam =
-    option("epsilon", "term added to denominators for numerical stability (>= 0)", Validators.notNegative)
+    option(
+      "epsilon",
+      "term added to denominators for numerical stability (>= 0)",
+      Validators.notNegative
+    )
 
   /** True to use the maximum of all second moments in adam and adamw (AMSGrad). Default: false. */
   final val amsgrad: BooleanParam = new BooleanParam(
@@ -74,7 +82,11 @@ private[firesteel] trait OptimizerParams extends Params {
 
   /** True for centered rmsprop, which subtracts the mean gradient. Default: false. */
   final val centered: BooleanParam =
-    new BooleanParam(this, "centered", s"true for centered rmsprop, which subtracts the mean gradient$unlessSet")
+    new BooleanParam(
+      this,
+      "centered",
+      s"true for centered rmsprop, which subtracts the mean gradient$unlessSet"
+    )
 
   /** The learning rate decay of adagrad: the learning rate is divided by 1 + decay * steps. Default: 0. */
   final val learningRateDecay: DoubleParam = option(

@@ -54,7 +54,11 @@ private[firesteel] trait ServerOptimizerParams extends Params {
     * Default: 1e-10 for adagrad, 1e-8 for adam, 1e-3 for yogi.
     */
   final val serverEpsilon: DoubleParam =
-    option("serverEpsilon", "term added to denominators for numerical stability (>= 0)", Validators.notNegative)
+    option(
+      "serverEpsilon",
+      "term added to denominators for numerical stability (>= 0)",
+      Validators.notNegative
+    )
 
   /** Returns the server's optimizer with every option resolved, if there is one.
     *

@@ -170,8 +170,10 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   /** Returns the scale of commits, unless it is 1. A server optimizer has a learning rate instead. */
   private def scale(chosen: Strategy, workers: Int): Option[Double] =
     get(serverScale)
-      .orElse(chosen.centerMovePerReplicaMove.filter(_ => !isSet(serverOptimizer)).map { centerMovePerReplicaMove =>
-        Strategy.scale(centerMovePerReplicaMove, get(window).getOrElse(Strategy.AdagWindow), workers)
+      .orElse(chosen.centerMovePerReplicaMove.filter(_ => !isSet(serverOptimizer)).map {
+        centerMovePerReplicaMove =>
+          Strategy
+            .scale(centerMovePerReplicaMove, get(window).getOrElse(Strategy.AdagWindow), workers)
       })
       .filter(_ != 1.0)
 
@@ -189,7 +191,10 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
 }
 
 /** Setters of [[StrategyParams]], for estimators. */
-private[firesteel] trait StrategySetters extends StrategyParams with ServerOptimizerSetters with CompressionSetters {
+private[firesteel] trait StrategySetters
+    extends StrategyParams
+    with ServerOptimizerSetters
+    with CompressionSetters {
   def setStrategy(value: String): this.type = set(strategy, value)
   def setWindow(value: Int): this.type = set(window, value)
   def setNumWorkers(value: Int): this.type = set(numWorkers, value)

@@ -46,7 +46,9 @@ private[firesteel] object PrunePredictions extends Rule[LogicalPlan] {
 }
 
 /** Pushes conditions that use no output of a prediction below it. */
-private[firesteel] object PushFiltersBelowPredictions extends Rule[LogicalPlan] with PredicateHelper {
+private[firesteel] object PushFiltersBelowPredictions
+    extends Rule[LogicalPlan]
+    with PredicateHelper {
 
   override def apply(plan: LogicalPlan): LogicalPlan = plan.transformDown {
     case filter @ Filter(condition, node: PredictionNode) =>

@@ -16,7 +16,11 @@ import org.apache.spark.sql.types.{Metadata, StructField}
   * @param metadata
   *   the column's metadata, such as its ML attributes
   */
-private[firesteel] final case class OutputColumn(name: String, kind: OutputKind, metadata: Metadata = Metadata.empty) {
+private[firesteel] final case class OutputColumn(
+    name: String,
+    kind: OutputKind,
+    metadata: Metadata = Metadata.empty
+) {
 
   /** The field of the column in the result's schema. */
   def field: StructField = StructField(name, kind.dataType, nullable = false, metadata)

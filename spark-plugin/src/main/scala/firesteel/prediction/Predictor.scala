@@ -16,7 +16,8 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
   * @param dataType
   *   the type of its column
   */
-private[firesteel] sealed abstract class OutputKind(val name: String, val dataType: DataType) extends Serializable {
+private[firesteel] sealed abstract class OutputKind(val name: String, val dataType: DataType)
+    extends Serializable {
 
   /** The `PredictionColumn` as a JSON value. */
   def json: JValue = JString(name)

@@ -1,7 +1,13 @@
 package firesteel.prediction
 
 import org.apache.spark.sql.catalyst.InternalRow
-import org.apache.spark.sql.catalyst.expressions.{ GenericInternalRow, JoinedRow, UnsafeArrayData, UnsafeProjection, UnsafeRow }
+import org.apache.spark.sql.catalyst.expressions.{
+  GenericInternalRow,
+  JoinedRow,
+  UnsafeArrayData,
+  UnsafeProjection,
+  UnsafeRow
+}
 import org.apache.spark.sql.types.DoubleType
 import org.apache.spark.unsafe.Platform
 

@@ -31,7 +31,9 @@ private[firesteel] object SingleRow {
           filler =>
             filler.begin(1)
             filler.add(InternalRow(vectors.serialize(features)))
-            Resources.use(NativeCall(native, filler, allocator))(outputs => first(outputs.columns.head))
+            Resources.use(NativeCall(native, filler, allocator))(outputs =>
+              first(outputs.columns.head)
+            )
         }
       }
     }

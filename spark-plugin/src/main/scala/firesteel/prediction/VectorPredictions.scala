@@ -3,7 +3,12 @@ package firesteel.prediction
 import firesteel.data.ReadOnlyVector
 import org.apache.spark.sql.types.Decimal
 import org.apache.spark.sql.types.{ArrayType, ByteType, DataType, DoubleType, IntegerType}
-import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnVector, ColumnarArray, ColumnarBatch}
+import org.apache.spark.sql.vectorized.{
+  ArrowColumnVector,
+  ColumnVector,
+  ColumnarArray,
+  ColumnarBatch
+}
 import org.apache.spark.unsafe.types.UTF8String
 
 /** Predicts columnar batches: the vectors that pass through are returned beside the new ones. */

@@ -50,7 +50,12 @@ final class NetworkRegressionModel private[firesteel] (
   override def transformSchema(schema: StructType): StructType = {
     ColumnResolver.check(schema, Seq(inputRequest(network, schema)), Nil)
     val name = $(predictionCol)
-    RegressionOutput.append(schema, name, kind.dataType, RegressionOutput.metadata(name, numOutputs))
+    RegressionOutput.append(
+      schema,
+      name,
+      kind.dataType,
+      RegressionOutput.metadata(name, numOutputs)
+    )
   }
 
   override def transform(dataset: Dataset[_]): DataFrame = {

@@ -23,7 +23,7 @@ final class CheckpointLockSuite extends AnyFunSuite {
 
   private def acquire(file: Path): CheckpointLock = CheckpointLock.acquire(files, file, timing)
 
-  /** What another process has written, as Hadoop's checksums want it. */
+  /** Writes a file as another process does, without Hadoop's checksum. */
   private def foreign(file: Path, text: String): Unit = {
     val out = files.create(file, true)
     try out.write(text.getBytes(UTF_8))

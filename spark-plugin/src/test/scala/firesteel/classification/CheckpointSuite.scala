@@ -222,7 +222,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     val unread = left()
     val file = checkpoints(unread).last
     Files.write(file, Array[Byte](1, 2, 3))
-    refused(unread, file.toString, "cannot be read")
+    refused(unread, file.toString, "is not readable")
   }
 
   test("a checkpoint of another fit in the folder of this one is refused by the name of its file") {

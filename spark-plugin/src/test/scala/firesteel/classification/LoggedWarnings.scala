@@ -9,7 +9,7 @@ import org.apache.logging.log4j.core.{LogEvent, Logger}
 import org.apache.logging.log4j.core.appender.AbstractAppender
 import org.apache.logging.log4j.core.config.Property
 
-/** What a logger warns of meanwhile. */
+/** The warnings of a logger while a block runs. */
 private[classification] object LoggedWarnings {
 
   /** Runs a block, which may ask what has been heard so far, and gives all that was heard. */

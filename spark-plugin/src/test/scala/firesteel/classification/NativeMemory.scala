@@ -21,7 +21,7 @@ object NativeMemory {
 
   private val Bounds = """\[0x([0-9a-f]+), (?:0x[0-9a-f]+, )?0x([0-9a-f]+)\)""".r
 
-  /** Where the Java heap lies. */
+  /** The address range of the Java heap. */
   private def heapBounds(): (Long, Long) = {
     val command = new ObjectName("com.sun.management:type=DiagnosticCommand")
     val described = ManagementFactory.getPlatformMBeanServer

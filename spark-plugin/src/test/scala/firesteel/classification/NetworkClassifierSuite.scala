@@ -230,7 +230,7 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
     val error = intercept[IllegalArgumentException](
       Blobs.classifier().setThresholds(Array(0.5, 0.5)).fit(data)
     )
-    assert(error.getMessage.contains("2 thresholds, but the network tells 3 classes apart"))
+    assert(error.getMessage.contains("2 thresholds, but the network has 3 classes"))
   }
 
   test("the label's names are those of the predictions") {

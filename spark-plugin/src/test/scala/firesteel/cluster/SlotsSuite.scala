@@ -4,7 +4,7 @@ import firesteel.data.LocalSpark
 import org.apache.spark.SparkConf
 import org.scalatest.funsuite.AnyFunSuite
 
-/** How many tasks a fit is planned for. */
+/** The number of tasks that a fit is planned for. */
 final class SlotsSuite extends AnyFunSuite with LocalSpark {
 
   private def conf(settings: (String, String)*): SparkConf =

@@ -114,10 +114,11 @@ final class ArrowVectorSuite extends AnyFunSuite {
         val source = Source(Map("x" -> (0 -> dataType)))
         val batch = new ColumnarBatch(Array[ColumnVector](new ArrowColumnVector(vector)), end)
         val limits = BatchLimits.Default
-        Resources.use(new BatchFiller(allocator, DataPlan(Seq(input)), source, 0, limits)) { filler =>
-          filler.begin()
-          (0 until times).foreach(_ => filler.add(batch, from, end))
-          rows(filler, allocator)
+        Resources.use(new BatchFiller(allocator, DataPlan(Seq(input)), source, 0, limits)) {
+          filler =>
+            filler.begin()
+            (0 until times).foreach(_ => filler.add(batch, from, end))
+            rows(filler, allocator)
         }
       }
     }

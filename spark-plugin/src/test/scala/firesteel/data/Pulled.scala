@@ -7,7 +7,7 @@ import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/** What one task's stream held.
+/** The content of one task's stream.
   *
   * @param partition
   *   the stream's partition

@@ -11,9 +11,9 @@ import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.{DataFrame, SparkSession}
 
-/** How many rows a second reach the other side of the Arrow C interface. Prints one line a kind of
-  * column and source: `kind source rows/s rows/cpu-s`, medians of some runs over all partitions. The
-  * second figure is of the processor time of the tasks' threads, which other load does not change.
+/** The number of rows a second that cross the Arrow C interface. Prints one line for each kind of column and source:
+  * `kind source rows/s rows/cpu-s`, medians of some runs over all partitions. The second figure is by the processor
+  * time of the tasks' threads, which does not depend on other load.
   *
   * Arguments: rows, values a row, runs, then any of `floats`, `vectors`, `bytes` and any of `cache`,
   * `parquet`, `arrow` (Spark 4.3's Arrow cache); all of them unless given.

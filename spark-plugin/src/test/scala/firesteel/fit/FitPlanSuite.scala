@@ -130,7 +130,10 @@ final class FitPlanSuite extends AnyFunSuite {
     )
     val fingerprints = estimators.map { estimator =>
       Fingerprint(
-        FitFingerprint.lasting(plan(1).copy(workerDependentSettings = estimator.workerDependentSettings), conf)
+        FitFingerprint.lasting(
+          plan(1).copy(workerDependentSettings = estimator.workerDependentSettings),
+          conf
+        )
       ).text
     }
     assert(fingerprints.distinct.size === estimators.size)
@@ -225,7 +228,9 @@ final class FitPlanSuite extends AnyFunSuite {
     val other = new SparkException("cancelled")
     assert(FitJob.nativeCause(other) eq other)
     assert(
-      FitJob.nativeCause(new UntrainedModelException("no rows")).isInstanceOf[UntrainedModelException]
+      FitJob
+        .nativeCause(new UntrainedModelException("no rows"))
+        .isInstanceOf[UntrainedModelException]
     )
   }
 }

@@ -8,7 +8,7 @@ import org.apache.spark.scheduler.{SparkListener, SparkListenerJobStart}
 import org.scalatest.concurrent.Eventually
 import org.scalatest.funsuite.AnyFunSuite
 
-/** What is loaded before a first fit. */
+/** Classes that are loaded before a first fit. */
 final class WarmUpSuite extends AnyFunSuite with LocalSpark with Eventually {
 
   test("the warm-up reads what native code tells a fit, and gives its Arrow memory back") {

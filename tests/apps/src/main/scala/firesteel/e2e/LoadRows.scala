@@ -15,9 +15,9 @@ object LoadRows {
     * @param label
     *   the column of classes from 0 to 9
     * @param tasks
-    *   how many tasks read
+    *   the number of tasks
     * @param spread
-    *   how rows come to the tasks: `auto`, `always` or `never`
+    *   the distribution of the rows over the tasks: `auto`, `always` or `never`
     */
   def run(df: DataFrame, features: String, label: String, tasks: Int, spread: String): Unit = {
     val inputs = Seq(InputRequest("features", Seq(features)))

@@ -4,7 +4,13 @@ import java.io.File
 
 import org.apache.spark.ml.PipelineStage
 import org.apache.spark.ml.param.{Param, Params}
-import org.apache.spark.ml.util.{ DefaultParamsReader, DefaultParamsWriter, HasTrainingSummary, Instrumentation, ReadWriteUtils }
+import org.apache.spark.ml.util.{
+  DefaultParamsReader,
+  DefaultParamsWriter,
+  HasTrainingSummary,
+  Instrumentation,
+  ReadWriteUtils
+}
 import org.apache.spark.sql.SparkSession
 
 /** All uses of Spark's API that is private to its package `ml`. */
