@@ -3,6 +3,7 @@ package firesteel
 import java.nio.file.{Files, Path}
 
 import scala.jdk.CollectionConverters._
+import scala.util.matching.Regex
 
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -31,10 +32,11 @@ final class ApiSuite extends AnyFunSuite {
     finally files.close()
   }
 
-  private def typesOf(source: Source): Seq[String] = {
-    val types = (scalaType.findAllMatchIn(source.text) ++ javaType.findAllMatchIn(source.text))
-    types.map(found => s"${source.packageName}.${found.group(1)}").toSeq
-  }
+  private def typesOf(folder: Path, suffix: String, publicType: Regex): Set[String] =
+    sources(folder, suffix).flatMap { source =>
+      val found = publicType.findAllMatchIn(source.text)
+      found.map(definition => s"${source.packageName}.${definition.group(1)}")
+    }.toSet
 
   /** The types in the rows `| package | type | ...` of a section of `docs/api.md`. */
   private def documented(section: String): Set[String] = {
@@ -45,20 +47,20 @@ final class ApiSuite extends AnyFunSuite {
   }
 
   test("docs/api.md lists exactly the public types of Scala") {
-    val public = sources(main.resolve("scala").resolve("firesteel"), ".scala").flatMap(typesOf)
-    assert(documented("Scala") === public.toSet)
+    val public = typesOf(main.resolve("scala").resolve("firesteel"), ".scala", scalaType)
+    assert(documented("Scala") === public)
   }
 
   test("docs/api.md lists exactly the public types of Java, as API or as internal") {
-    val public = sources(main.resolve("java"), ".java").flatMap(typesOf).toSet
+    val public = typesOf(main.resolve("java"), ".java", javaType)
     val internal = documented("Internal").filter(_.startsWith("firesteel."))
     assert(documented("Java") ++ internal === public)
     assert(documented("Java").intersect(internal).isEmpty)
   }
 
   test("docs/api.md lists the types in Spark's packages as internal") {
-    val inSpark = sources(main.resolve("scala").resolve("org"), ".scala").flatMap(typesOf)
-    assert(documented("Internal").filter(_.startsWith("org.")) === inSpark.toSet)
+    val inSpark = typesOf(main.resolve("scala").resolve("org"), ".scala", scalaType)
+    assert(documented("Internal").filter(_.startsWith("org.")) === inSpark)
   }
 
   test("packages import each other in one direction") {

@@ -42,7 +42,7 @@ final class LibraryFolder {
         try {
           Files.move(made, directory, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-          Files.deleteIfExists(made); // another JVM was faster; what it made is checked like any other
+          Files.deleteIfExists(made); // another JVM was faster; its directory is checked like any other
         }
       }
       if (!Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)) {
@@ -125,7 +125,7 @@ final class LibraryFolder {
 
   private static void build(Path directory, Path folder, List<LibraryFile> files)
       throws IOException {
-    // Only the holder of the lock builds, so what is unfinished now was left by a process that died.
+    // Only the holder of the lock builds, so an unfinished folder was left by a process that died.
     try (DirectoryStream<Path> left = Files.newDirectoryStream(directory, UNFINISHED + "*")) {
       for (Path path : left) {
         delete(path);

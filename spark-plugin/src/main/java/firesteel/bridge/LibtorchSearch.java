@@ -169,14 +169,15 @@ final class LibtorchSearch {
   private Optional<Path> packageOf(String python) {
     Process process = null;
     try {
-      // A path from an archive, such as ./environment/bin/python, counts from where the JVM was started.
+      // A path from an archive, such as ./environment/bin/python, is relative to the JVM's working directory.
       String program = python.contains("/") ? Path.of(python).toAbsolutePath().toString() : python;
       ProcessBuilder builder = new ProcessBuilder(program, "-c", FIND_TORCH);
       builder.environment().clear();
       builder.environment().putAll(options.environment());
       process =
           builder
-              .directory(new File("/")) // a folder named torch where the JVM was started is no module
+              // A folder named torch in the JVM's working directory must not be found as the module.
+              .directory(new File("/"))
               .redirectError(ProcessBuilder.Redirect.DISCARD)
               .start();
       process.getOutputStream().close();

@@ -30,10 +30,10 @@ final class NativeBridge {
   /** Returns the safetensors file of a network whose weights are all 0. */
   static native byte[] zeroWeights(String request, byte[] module);
 
-  /** Fails with this code and this text, through a real panic where the code is that of a panic. */
+  /** Fails with this code and this text, through a real panic for the code of a panic. */
   static native void selfTest(int code, String message);
 
-  /** Cancels every worker, closes every server and ends the I/O threads; what is opened later starts them again. */
+  /** Cancels every worker, closes every server and ends the I/O threads; a later open starts them again. */
   static native void release();
 
   /** For the shutdown hook: cancels every worker and refuses new calls from now on. */

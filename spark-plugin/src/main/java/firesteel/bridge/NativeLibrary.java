@@ -96,7 +96,7 @@ public final class NativeLibrary {
     List<Path> libraries = new ArrayList<>();
     files.add(library);
     if (cuda.isPresent()) {
-      // Stays where it is: it finds CUDA beside it, and the rest of libtorch is then found by its SONAME.
+      // Not linked from the folder: it finds CUDA beside it, and the rest of libtorch is then found by its SONAME.
       libraries.add(cuda.get());
     } else {
       files.addAll(libtorch.files());

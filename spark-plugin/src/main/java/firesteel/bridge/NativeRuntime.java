@@ -62,9 +62,9 @@ public final class NativeRuntime {
   }
 
   /**
-   * Checks that weights are those of a network, for training to start from.
+   * Checks initial weights of a network.
    *
-   * @param request as that of {@link #inspect(String)}
+   * @param request the request of {@link #inspect(String)}
    * @param module the archive of a network in TorchScript, or null
    * @param weights a safetensors file
    * @throws InvalidDataException naming the tensor that is missing, unknown, of another shape or type, or not finite
@@ -77,7 +77,7 @@ public final class NativeRuntime {
   /**
    * Returns weights of a network that are all 0.
    *
-   * @param request as that of {@link #inspect(String)}
+   * @param request the request of {@link #inspect(String)}
    * @param module the archive of a network in TorchScript, or null
    * @return a safetensors file
    */

@@ -16,7 +16,7 @@ final class Shutdown {
     try {
       Runtime.getRuntime().addShutdownHook(new Thread(Shutdown::leave, "firesteel-shutdown"));
     } catch (IllegalStateException e) {
-      // The JVM is leaving already, and its hooks are running.
+      // The JVM is already exiting, and its hooks are running.
       leave();
     }
   }

@@ -94,7 +94,7 @@ private[firesteel] final class CheckpointLock private (
   /** Stops the heartbeats. */
   def stop(): Unit = {
     heartbeats.shutdownNow()
-    // An interrupted thread of this process still waits for the beat: a write after the release would leave a lock.
+    // An interrupted thread also waits for the heartbeat: a write after the release would leave a lock.
     val interrupted = Thread.interrupted()
     try {
       heartbeats.awaitTermination(timing.staleMillis, TimeUnit.MILLISECONDS)
@@ -220,7 +220,7 @@ private[firesteel] object CheckpointLock {
     try Some(new String(HadoopFiles.read(files, file), UTF_8))
     catch {
       case _: FileNotFoundException => None
-      // Read while it was being rewritten: not what it content before, so its owner lives.
+      // Read while it was being rewritten: the content has changed, so its owner is alive.
       case _: ChecksumException => Some("")
     }
 

@@ -14,17 +14,16 @@ import org.apache.spark.sql.types.StructType
 /** Neural network classification.
   *
   * Features are one column of ML vectors, of arrays of a numeric type or of binary, or several numeric columns; labels
-  * are class indices from 0, of any numeric type. The network puts out one value for each class, or a single one for two
-  * classes; a trailing `Softmax` or `Sigmoid` becomes a part of the loss.
+  * are class indices from 0, of any numeric type. The network has one output value for each class, or a single one for
+  * two classes; a trailing `Softmax` or `Sigmoid` becomes a part of the loss.
   *
   * {{{
   * val network = Network.sequential(Linear(500), ReLU, Linear(10), Softmax)
   * val model = new NetworkClassifier().setNetwork(network).setEpochs(3).fit(train)
   * }}}
   *
-  * `fit` runs one Spark job. It fails rather than return a model that was not trained: on missing or wrong columns and
-  * options with an `IllegalArgumentException`, on what happens while training with one of the exceptions of
-  * `firesteel.bridge`.
+  * `fit` runs one Spark job and never returns an untrained model. It throws an `IllegalArgumentException` for missing or
+  * invalid columns and options, and one of the exceptions of `firesteel.bridge` for failures of the training.
   */
 final class NetworkClassifier(override val uid: String)
     extends ProbabilisticClassifier[Vector, NetworkClassifier, NetworkClassificationModel]

@@ -6,10 +6,10 @@ import org.slf4j.LoggerFactory
 
 /** The slots of an application and the fits that hold them. Fits with rounds wait here so that they do not deadlock.
   *
-  * All workers of a strategy with rounds must run at the same time: two such fits that each got half of the slots would wait
-  * until they fail. So one starts only when the fits before it leave as many slots free as it has tasks, and while one runs,
-  * others start only beside it. Asynchronous fits among themselves share slots as any Spark jobs do. Who comes first is
-  * served first.
+  * All workers of a strategy with rounds must run at the same time: two such fits that each held half of the slots would
+  * wait until they fail. So such a fit starts only when the running fits leave as many slots free as it has tasks, and
+  * while it runs, others start only in the remaining slots. Asynchronous fits share slots as any Spark jobs do. Fits start
+  * in the order of their arrival.
   */
 private[firesteel] final class FitSlots {
   import FitSlots._

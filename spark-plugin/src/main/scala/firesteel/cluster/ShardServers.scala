@@ -112,7 +112,7 @@ private[firesteel] object ShardServers {
         new ShardTask(number, specification, module, home.map(_._1)) ->
           home.map { case (id, host) => s"executor_${host}_$id" }.toSeq
       }
-      // A task that Spark gave to another executor than it is for, because that one is busy, opens nothing.
+      // A task opens nothing if Spark started it in another executor, because its own one is busy.
       val more = context.makeRDD(tasks).flatMap(task => task.open()).collect().toSeq
       val missing = left -- more.map(_.number)
       if (missing.nonEmpty) {

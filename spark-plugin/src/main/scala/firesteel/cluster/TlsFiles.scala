@@ -66,7 +66,7 @@ private[firesteel] object TlsFiles {
   /** Returns a file of the working directory or, if it has none, of the files that Spark ships. */
   private def locate(path: String): String = {
     val here = Path.of(path).toAbsolutePath
-    // Without an environment, outside of Spark, nothing is shipped.
+    // Outside of Spark there is no environment and no shipped file.
     val shipped = Option(SparkEnv.get).map(_ => Path.of(SparkFiles.get(path)).toAbsolutePath)
     if (Path.of(path).isAbsolute || Files.exists(here)) here.toString
     else shipped.filter(Files.exists(_)).getOrElse(here).toString

@@ -204,8 +204,8 @@ private[data] final class SparseBuilder(allocator: BufferAllocator, name: String
   def reserve(more: Int): Unit = {
     val needed = Math.addExact(count, more).toLong * Integer.BYTES
     if (needed > values.capacity) {
-      indices = grown(indices, needed)
-      values = grown(values, needed)
+      indices = grow(indices, needed)
+      values = grow(values, needed)
     }
   }
 
@@ -220,7 +220,7 @@ private[data] final class SparseBuilder(allocator: BufferAllocator, name: String
   /** Ends a row. */
   def end(row: Int): Unit = offsets.setInt((row + 1L) * Integer.BYTES, count)
 
-  private def grown(old: ArrowBuf, needed: Long): ArrowBuf = {
+  private def grow(old: ArrowBuf, needed: Long): ArrowBuf = {
     val buffer = allocator.buffer(math.max(needed, math.max(2 * old.capacity, 1L << 14)))
     buffer.setBytes(0, old, 0, count.toLong * Integer.BYTES)
     old.close()

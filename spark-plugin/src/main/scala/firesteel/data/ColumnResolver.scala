@@ -116,14 +116,14 @@ private[firesteel] object ColumnResolver {
       val dataType = field(schema, name).dataType
       demand(
         dataType.isInstanceOf[NumericType],
-        s"the weight column '$name' has type ${named(dataType)}; accepted is a numeric type"
+        s"the weight column '$name' has type ${typeText(dataType)}; accepted is a numeric type"
       )
     }
     validation.flatMap(_.column).foreach { name =>
       val dataType = field(schema, name).dataType
       demand(
         dataType == BooleanType,
-        s"the validation column '$name' has type ${named(dataType)}; accepted is boolean"
+        s"the validation column '$name' has type ${typeText(dataType)}; accepted is boolean"
       )
     }
   }
@@ -149,7 +149,7 @@ private[firesteel] object ColumnResolver {
   private def missing(schema: StructType, name: String): String = {
     val shown = schema.fieldNames.take(20).map(n => s"'$n'").mkString(", ")
     val more = if (schema.length > 20) s" and ${schema.length - 20} more" else ""
-    // Spark's own words: MLflow finds a model's features by them.
+    // Spark's own wording, by which MLflow finds a model's features.
     s"the column '$name' does not exist; the columns are $shown$more"
   }
 
@@ -160,30 +160,30 @@ private[firesteel] object ColumnResolver {
       case Some(found) if !several => found
       case Some(_) =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${named(dataType)}; beside other columns of the " +
+          s"the column '$name' has type ${typeText(dataType)}; beside other columns of the " +
             "same input only numeric columns are accepted"
         )
       case None =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${named(dataType)}; accepted are $InputTypes"
+          s"the column '$name' has type ${typeText(dataType)}; accepted are $InputTypes"
         )
     }
   }
 
   private def checkLabel(schema: StructType, label: LabelColumn): Unit = {
     val dataType = field(schema, label.column).dataType
-    val one = label.kind.size == 1
+    val isScalar = label.kind.size == 1
     val fits = ColumnType.of(dataType) match {
-      case Some(ColumnType.Number(number)) => one && number != BooleanType
-      case Some(ColumnType.Vectors | _: ColumnType.Numbers) => !one
+      case Some(ColumnType.Number(number)) => isScalar && number != BooleanType
+      case Some(ColumnType.Vectors | _: ColumnType.Numbers) => !isScalar
       case _ => false
     }
     val accepted =
-      if (one) "a numeric type"
+      if (isScalar) "a numeric type"
       else s"a Spark ML vector or a numeric array of ${label.kind.size} values"
     demand(
       fits,
-      s"the label column '${label.column}' has type ${named(dataType)}; " +
+      s"the label column '${label.column}' has type ${typeText(dataType)}; " +
         s"accepted is $accepted"
     )
   }
@@ -286,7 +286,7 @@ private[firesteel] object ColumnResolver {
         s"has the shape ${shape.mkString("x")}, which is ${shape.map(_.toLong).product}"
     )
 
-  private def named(dataType: DataType): String = dataType match {
+  private def typeText(dataType: DataType): String = dataType match {
     case own: UserDefinedType[_] => own.typeName
     case other => other.catalogString
   }

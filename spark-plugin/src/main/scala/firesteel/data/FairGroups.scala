@@ -63,7 +63,7 @@ private[data] object FairGroups {
       val roomy = (0 until count).filter(loads(_) + rows(partition) <= most)
       roomy
         .minByOption { group =>
-          // What the squares of the group's sums grow by, less what is the same for all groups.
+          // The increase of the squares of the group's sums, without the part that is the same for all groups.
           dot(sums(group), distances(partition)) / width + sizeWeight * loads(group) * rows(
             partition
           )

@@ -47,7 +47,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
   def plan: SpreadRead =
     if (PlanShape.isRepartitioned(physical, tasks)) {
       SpreadRead(own, readInPlace(s"as the DataFrame was repartitioned into $tasks"))
-    } else if (tasks == 1) one
+    } else if (tasks == 1) singleTask
     else
       data.spread match {
         case SpreadRows.Always => shuffled("as spreadRows is always")
@@ -65,7 +65,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
       }
 
   /** Plans one task for all rows. A plan that computes them keeps its own tasks, unless the rows must keep their order. */
-  private def one: SpreadRead =
+  private def singleTask: SpreadRead =
     if (PlanShape.isScan(physical) || data.spread == SpreadRows.Never)
       SpreadRead(own.grouped(EvenGroups.single), None)
     else SpreadRead(repartitioned, None)

@@ -86,11 +86,11 @@ private[data] final case class RowStatistics(
   /** Returns the statistics of both. */
   def +(other: RowStatistics): RowStatistics = RowStatistics(
     rows + other.rows,
-    both(classes, other.classes)((a, b) => a.lazyZip(b).map(_ + _)),
-    both(numbers, other.numbers)((a, b) => a.lazyZip(b).map(_ + _))
+    merge(classes, other.classes)((a, b) => a.lazyZip(b).map(_ + _)),
+    merge(numbers, other.numbers)((a, b) => a.lazyZip(b).map(_ + _))
   )
 
-  private def both[A](mine: Array[A], others: Array[A])(add: (A, A) => A): Array[A] = {
+  private def merge[A](mine: Array[A], others: Array[A])(add: (A, A) => A): Array[A] = {
     val sums = mine.clone()
     for (index <- sums.indices) sums(index) = add(mine(index), others(index))
     sums

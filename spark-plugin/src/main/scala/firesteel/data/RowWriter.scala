@@ -51,7 +51,7 @@ private[data] final class BinaryRowWriter(val column: SourceColumn, builder: Den
     column.requireValue(row, at)
     row match {
       case unsafe: UnsafeRow =>
-        // Where the bytes lie in the row, and how many they are: see UnsafeRow.getBinary.
+        // The offset of the bytes in the row, and their number: see UnsafeRow.getBinary.
         val place = unsafe.getLong(column.ordinal)
         val from = unsafe.getBaseOffset + (place >> 32)
         copy(unsafe.getBaseObject, from, place.toInt, at)

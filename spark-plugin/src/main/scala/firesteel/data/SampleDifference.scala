@@ -11,9 +11,9 @@ private[data] final case class SampleDifference(excess: Double, text: String)
 
 /** The rule that decides if groups of rows are fair samples of all rows.
   *
-  * A group is not if a class's share in it, or the mean of a number or of its square, is farther
-  * from that of all rows than both of these: a quarter of the share (of the share of all other
-  * classes, where that is less) or of a standard deviation; and the error of random samples.
+  * A group is not a fair sample if the share of a class, or the mean of a number or of its square, differs from that of
+  * all rows by more than both of these bounds: a quarter of the share (of the share of all other classes, if that is less)
+  * or of a standard deviation; and the error of random samples.
   */
 private[data] object SampleDifference {
 

@@ -12,9 +12,9 @@ import org.apache.spark.sql.types.StructType
 
 /** Neural network with any number of inputs and outputs.
   *
-  * `featuresCols` names one column for each input and `labelCols` one for each output, in the order that the network has
-  * them. What is minimised is the sum of the outputs' losses by `lossWeights`. A trailing `Softmax` or `Sigmoid` of an
-  * output becomes a part of its loss, and the model applies it.
+  * `featuresCols` names one column for each input and `labelCols` one for each output, in the network's order. The training
+  * minimises the sum of the outputs' losses, weighted by `lossWeights`. A trailing `Softmax` or `Sigmoid` of an output
+  * becomes a part of its loss, and the model applies it.
   *
   * {{{
   * val network = Network(
@@ -38,9 +38,9 @@ import org.apache.spark.sql.types.StructType
   *   .fit(train)
   * }}}
   *
-  * With several outputs, what validation rows come to has the output's name before it: `topic_loss`, which is without the
-  * weight in the sum, `topic_accuracy`, `score_mae`. `fit` fails as that of a
-  * [[firesteel.classification.NetworkClassifier]] does, rather than return a model that was not trained.
+  * With several outputs, the scores of validation rows have the output's name as a prefix: `topic_loss`, without its weight
+  * in the sum, `topic_accuracy`, `score_mae`. The exceptions of `fit` are those of
+  * [[firesteel.classification.NetworkClassifier]].
   */
 final class NetworkEstimator(override val uid: String)
     extends Estimator[NetworkModel]

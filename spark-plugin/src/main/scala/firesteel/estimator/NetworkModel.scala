@@ -11,8 +11,8 @@ import org.apache.spark.sql.{DataFrame, Dataset}
 
 /** Model fitted by [[NetworkEstimator]].
   *
-  * `transform` appends a column for each output to batch and to streaming DataFrames: what comes out of the network behind
-  * its last activation, a double where that is one number, else a vector.
+  * `transform` appends a column for each output to batch and to streaming DataFrames: the output after its last activation,
+  * a double if it has one value, else a vector.
   */
 final class NetworkModel private[firesteel] (
     override val uid: String,

@@ -9,8 +9,8 @@ import org.slf4j.LoggerFactory
 
 /** The candidates of a hyperparameter search: fits of one DataFrame.
   *
-  * Those that read the same columns in as many tasks train in one job, side by side over the same rows in native memory, as
-  * far as there is memory for them; else in several jobs. Those that differ in nothing that is trained are trained once.
+  * Candidates that read the same columns in the same number of tasks train in one job, at the same time and over the same
+  * rows in native memory, if there is memory for them; else in several jobs. Identical candidates are trained once.
   */
 private[firesteel] object Candidates {
   private val log = LoggerFactory.getLogger("firesteel.fit.Candidates")
@@ -63,7 +63,7 @@ private[firesteel] object Candidates {
       Configuration.CandidatesMemory.get(conf) / math.max(1L, inExecutor.max),
       limits.onDriver / math.max(1L, onDriver.max)
     )
-    // Shards of all candidates would come to lie on the same executors.
+    // The shards of all candidates would be on the same executors.
     if (fits.exists(_.plan.serverShards > 1)) 1
     else math.max(1L, (rooms :+ math.min(MaxFitsPerJob, ports(conf)).toLong).min).toInt
   }

@@ -85,7 +85,7 @@ private[firesteel] final class DataContent(df: DataFrame, data: DataPlan, val ta
 
   /** The number of rows and a hash of them. */
   lazy val json: JObject = {
-    // Which task reads a row is nothing to a digest.
+    // The digest does not depend on the task that reads a row.
     val withoutShuffle = data.copy(spread = SpreadRows.Never)
     val digests =
       try

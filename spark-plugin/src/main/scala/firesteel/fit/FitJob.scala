@@ -154,7 +154,7 @@ private[firesteel] object FitJob {
       losses.foreach(context.addSparkListener(_))
       val reports =
         try {
-          // Not runJob: this thread watches the fit meanwhile. The job has this thread's group, tags and pool.
+          // runJob would block this thread, which watches the fit. The job has this thread's group, tags and pool.
           val action = rdd.collectAsync()
           try watch(action)
           catch {
@@ -204,7 +204,7 @@ private[firesteel] object FitJob {
       progress.update(last)
       for ((status, fit) <- last.zipWithIndex) {
         val plan = fits(fit).sized
-        status.warnings.drop(warned(fit)).foreach(warning => log.warn(plan.plan.named(warning)))
+        status.warnings.drop(warned(fit)).foreach(warning => log.warn(plan.plan.withName(warning)))
         warned(fit) = status.warnings.size
         if (finished(fit).isEmpty && status.isFinished(plan.workers)) finished(fit) = Some(seconds)
       }

@@ -27,7 +27,7 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
   /** Checks the sizes of fits that train at the same time, and returns warnings for the user.
     *
     * @throws firesteel.bridge.NativeMemoryException
-    *   naming the memory that is needed, the memory that there is, and the settings that decide it
+    *   naming the required memory, the available memory, and the settings that determine them
     */
   def check(fits: Seq[(SizedPlan, Footprint)]): Seq[String] = {
     fits.foreach { case (fit, footprint) => checkArrays(fit, footprint) }
@@ -116,7 +116,7 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
     val cures =
       s"raise spark.executor.memoryOverhead, run fewer tasks in an executor (spark.executor.cores, spark.task.cpus), or " +
         s"${fewer(fits)}"
-    // Spark may spread the tasks over more executors than need be, so what one task does not have is refused.
+    // Spark may spread the tasks over more executors than necessary, so a fit is rejected only if one task lacks memory.
     val least = sum(fits)(replica)
     if (least > has && enforced) {
       refuse(
@@ -175,5 +175,5 @@ private[firesteel] object FitLimits {
     else s"${bytes >> 10} KiB"
 
   private def refuse(fit: SizedPlan, problem: String): Nothing =
-    throw new NativeMemoryException(fit.plan.named(problem))
+    throw new NativeMemoryException(fit.plan.withName(problem))
 }

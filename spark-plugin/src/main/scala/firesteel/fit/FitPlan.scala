@@ -89,7 +89,7 @@ private[firesteel] final case class FitPlan(
 ) {
 
   /** Returns a message of this fit, which names the fit if it is one of several. */
-  def named(message: String): String = candidate.fold(message)(name => s"$name: $message")
+  def withName(message: String): String = candidate.fold(message)(name => s"$name: $message")
 
   /** The archive of a TorchScript network as native code takes it: null if there is none. */
   def moduleBytes: Array[Byte] = module.map(_.bytes).orNull
@@ -219,7 +219,7 @@ private[firesteel] object FitPlan {
     HostAddress.withoutBrackets(conf.get("spark.driver.host"))
 
   /** Returns a failure that names its candidate of a search, if a candidate can have this kind of failure. */
-  def named(candidate: String, error: Throwable): Throwable = {
+  def withCandidateName(candidate: String, error: Throwable): Throwable = {
     val message = s"$candidate: ${error.getMessage}"
     error match {
       case native: NativeError => NativeErrors.create(native.code, message).initCause(error)

@@ -25,15 +25,15 @@ private[firesteel] object LabelSizes {
           declaredClasses(field).filter(_ > classes).foreach { declared =>
             refuse(
               s"the label column '${field.name}' has $declared classes by its metadata, but the network has $classes: " +
-                s"its output '${output.name}' has ${counted(output.size)}; use Linear($declared), or labels " +
+                s"its output '${output.name}' has ${valuesText(output.size)}; use Linear($declared), or labels " +
                 s"from 0 to ${classes - 1}"
             )
           }
         case LabelKind.Values(size) =>
           ColumnResolver.declaredSize(schema, label.column).filter(_ != size).foreach { declared =>
             refuse(
-              s"the label column '${field.name}' has ${counted(declared)} in each row by its metadata, but the network's " +
-                s"output '${output.name}' has ${counted(size)}; use Linear($declared), or another label column"
+              s"the label column '${field.name}' has ${valuesText(declared)} in each row by its metadata, but the network's " +
+                s"output '${output.name}' has ${valuesText(size)}; use Linear($declared), or another label column"
             )
           }
       }
@@ -46,7 +46,7 @@ private[firesteel] object LabelSizes {
       case _ => None
     }
 
-  private def counted(values: Int): String = if (values == 1) "1 value" else s"$values values"
+  private def valuesText(values: Int): String = if (values == 1) "1 value" else s"$values values"
 
   private def refuse(problem: String): Nothing = throw new IllegalArgumentException(problem)
 }

@@ -46,10 +46,10 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
 
   /** Fits a model for each map, which has precedence over the parameters of this estimator.
     *
-    * Maps that lead to the same columns and the same number of tasks train in one job, side by side: the data is read once
-    * and is in memory once. `spark.firesteel.candidates.memory` bounds how many. A candidate that diverges ends alone: all
-    * weights of its model are 0, and its summary's `stopped` is `diverged`. If all diverge, or one fails for another
-    * reason, the first failure fails all.
+    * Candidates with the same columns and the same number of tasks train in one job, at the same time: the data is read once
+    * and is in memory once. `spark.firesteel.candidates.memory` bounds their number. A candidate that diverges ends alone:
+    * all weights of its model are 0, and its summary's `stopped` is `diverged`. If all diverge, or one fails for another
+    * reason, the first failure fails the search.
     */
   override def fit(dataset: Dataset[_], paramMaps: Seq[ParamMap]): Seq[M] =
     fitAll(dataset, paramMaps, FitJob.runAll)
@@ -120,7 +120,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
       model: FittedNetwork => M
   ): PreparedFit[M] = {
     val network = requiredNetwork
-    // First what needs neither data nor a cluster.
+    // The checks that need neither data nor a cluster come first.
     val _ = (optimizerSpecOf(workers = 1), strategySpec(workers = 1))
     val schema = data.df.schema
     val inputs = data.inputs(inputRequests(network, schema))
@@ -205,7 +205,7 @@ private[firesteel] object NetworkTrainer {
   /** Adds the name of a candidate to the errors of its settings. */
   private def withCandidateName[R](candidate: String)(body: => R): R =
     try body
-    catch { case NonFatal(error) => throw FitPlan.named(candidate, error) }
+    catch { case NonFatal(error) => throw FitPlan.withCandidateName(candidate, error) }
 
   /** Returns a readable text of a map: networks and other long values are shortened. */
   private def text(map: ParamMap): String =

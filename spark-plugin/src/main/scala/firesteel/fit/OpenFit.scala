@@ -89,7 +89,7 @@ private[firesteel] final class OpenFit private (
 
   /** Returns the failure of the fit, if it has failed. */
   def failureOf(status: ServerStatus): Option[RuntimeException] =
-    status.failure.map(failed => NativeErrors.create(failed.code, sized.plan.named(failed.message)))
+    status.failure.map(failed => NativeErrors.create(failed.code, sized.plan.withName(failed.message)))
 
   /** Returns true if the fit is a candidate of a search that has diverged. The other candidates go on without it. */
   def hasDiverged(status: ServerStatus): Boolean =
@@ -128,7 +128,7 @@ private[firesteel] final class OpenFit private (
     }
     val summary = summarize(last, reports, seconds, decisions)
     val found = Diagnosis.warnings(summary.epochs, reports)
-    found.foreach(warning => FitJob.log.warn(sized.plan.named(warning)))
+    found.foreach(warning => FitJob.log.warn(sized.plan.withName(warning)))
     TrainedNetwork(server.weights(), summary.copy(warnings = summary.warnings ++ found))
   }
 
@@ -144,11 +144,11 @@ private[firesteel] final class OpenFit private (
     val warning =
       s"the training diverged: ${last.failure.fold("")(_.message)}. All weights of the model are 0, so that it predicts " +
         "the same for every row"
-    FitJob.log.warn(plan.named(warning))
+    FitJob.log.warn(plan.withName(warning))
     val summary = summarize(last, reports, seconds, decisions)
     val weights = Inspection.zeroWeights(plan.network, plan.data.inputs, plan.moduleBytes)
-    val told = summary.copy(warnings = summary.warnings :+ warning, stopped = Some("diverged"))
-    TrainedNetwork(weights, told, failure)
+    val diverged = summary.copy(warnings = summary.warnings :+ warning, stopped = Some("diverged"))
+    TrainedNetwork(weights, diverged, failure)
   }
 
   private def summarize(
@@ -229,7 +229,7 @@ private[firesteel] object OpenFit {
     val SizedPlan(plan, slots, workers, _, _) = sized
     val identity = FitIdentity.random()
     FitJob.log.info(
-      plan.named(s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots")
+      plan.withName(s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots")
     )
     val shards = ShardServers.open(context, identity.fit, plan.serverShards, module) { number =>
       plan.shard(identity, number, workers, context.getConf)

@@ -90,7 +90,7 @@ private[firesteel] final class Rate {
 
   def add(nanos: Long, rows: Long): Unit = {
     samples :+= nanos -> rows
-    // One sample from before the window stays, so that it is covered as a whole.
+    // One sample from before the window is kept, so that the samples cover the whole window.
     while (samples.size > 2 && (nanos - samples(1)._1).toDouble > Window) samples = samples.tail
   }
 

@@ -40,7 +40,7 @@ private[firesteel] object WarmUp {
     }
 
   private def run(): Unit =
-    // Whatever is wrong here is told by the fit, if it matters there.
+    // The fit itself reports these errors, if they matter for it.
     try {
       val _ = documents()
       openArrow()

@@ -71,7 +71,7 @@ private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[Trai
       features.size == fitted.inputSize,
       s"$uid reads ${fitted.inputSize} features, not ${features.size}"
     )
-    // Whatever the fit read, here it is a vector.
+    // The features are a vector here, independent of the columns of the fit.
     val inputs = fitted.inputs.map(
       _.copy(columns = Seq(column), element = ElementType.F32, scale = scale)
     )

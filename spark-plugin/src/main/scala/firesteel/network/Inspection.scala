@@ -116,8 +116,8 @@ private[firesteel] object Inspection {
     */
   def checkWeights(network: Network, inputs: Seq[InputColumn], weights: SafeTensors): Unit = {
     NativeSetup.ensureLoaded()
-    val asked = Json.text(JObject(request(network, inputs)))
-    NativeRuntime.checkWeights(asked, network.module.map(_.bytes).orNull, weights.bytes)
+    val text = Json.text(JObject(request(network, inputs)))
+    NativeRuntime.checkWeights(text, network.module.map(_.bytes).orNull, weights.bytes)
   }
 
   /** Returns weights of a network that are all 0.
@@ -136,8 +136,8 @@ private[firesteel] object Inspection {
 
   private def ask(network: Network, inputs: Seq[InputColumn], more: JField*): String = {
     NativeSetup.ensureLoaded()
-    val asked = Json.text(JObject(request(network, inputs) ++ more))
-    NativeRuntime.inspect(asked, network.module.map(_.bytes).orNull)
+    val text = Json.text(JObject(request(network, inputs) ++ more))
+    NativeRuntime.inspect(text, network.module.map(_.bytes).orNull)
   }
 
   private def request(network: Network, inputs: Seq[InputColumn]): List[JField] =

@@ -45,8 +45,8 @@ sealed abstract class Network extends Product with Serializable {
   /** The names of the network's outputs. */
   def outputs: Seq[String]
 
-  /** The shapes of one row, of the inputs whose features are a flat list of values and are reshaped, such as `[1, 28,
-    * 28]` for 784 pixels.
+  /** The shapes of one row, of the inputs whose features are a flat list of values and are reshaped, such as
+    * `[1, 28, 28]` for 784 pixels.
     */
   def inputShapes: Map[String, Seq[Int]]
 

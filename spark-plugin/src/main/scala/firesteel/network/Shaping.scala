@@ -26,8 +26,8 @@ final case class Reshape(shape: Int*) extends StandardLayer {
   private[network] override def args: List[(String, JValue)] = List("shape" -> Args.ints(shape))
 }
 
-/** Permutes the dimensions of each row: `dims` lists them, counted from 1 since 0 is the rows, such as `Permute(3, 1,
-  * 2)` for an image whose channels come last.
+/** Permutes the dimensions of each row: `dims` lists them, counted from 1 since 0 is the rows, such as
+  * `Permute(3, 1, 2)` for an image whose channels come last.
   */
 final case class Permute(dims: Int*) extends StandardLayer {
   require(

@@ -17,7 +17,7 @@ private[firesteel] trait InputRequests extends FeatureParams {
     val input = network.inputs.head
     val columns = featureColumns
     val scale = get(featuresScale).getOrElse {
-      // Columns that make up an input together are numbers.
+      // Several columns of one input are numeric.
       if (columns.size == 1) InputRequests.scaleOf(schema, columns.head) else 1.0
     }
     InputRequest(input, columns, network.inputShapes.get(input), scale)

@@ -43,7 +43,7 @@ private[firesteel] trait HuberParams extends Params {
   /** Returns the `LossSpec` of a loss, given its name. */
   private[firesteel] final def lossSpec(name: String): JObject = name match {
     case Losses.HuberLoss => Losses.huber($(huberDelta))
-    // PyTorch's, whose beta is 1 unless it is given: the two are the same then.
+    // With PyTorch's default of beta, 1, the two losses are equal.
     case Losses.SmoothL1Loss => Losses.huber(1.0)
     case plain => JObject("name" -> JString(plain))
   }

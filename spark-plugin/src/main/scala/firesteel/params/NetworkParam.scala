@@ -8,8 +8,8 @@ import org.json4s.JsonAST.{JArray, JString}
 import org.json4s.jackson.JsonMethods.{compact, parse, render}
 
 /** A parameter with a network in JSON, the form in which other languages and Spark Connect pass it. Any valid JSON is
-  * normalised to that of `Network.toJson`. In a grid of parameters: `addGrid(estimator.network,
-  * networks.map(_.toJson))`.
+  * normalised to that of `Network.toJson`. In a grid of parameters:
+  * `addGrid(estimator.network, networks.map(_.toJson))`.
   */
 final class NetworkParam(parent: Params, name: String, doc: String)
     extends Param[String](parent, name, doc, NetworkParam.isNetwork) {

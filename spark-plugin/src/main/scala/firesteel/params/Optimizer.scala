@@ -8,7 +8,7 @@ import org.json4s.JsonAST.{JBool, JDouble, JValue}
   * @param name
   *   the value of the parameter `optimizer`
   * @param options
-  *   the names of its parameters, which are those of its JSON, each with the default
+  *   the names of its parameters, also in its JSON, each with the default
   */
 private[firesteel] final case class Optimizer(name: String, options: Seq[(String, JValue)]) {
   def has(option: String): Boolean = options.exists(_._1 == option)

@@ -114,7 +114,7 @@ private[firesteel] object ServerOptimizer {
 
   def apply(name: String): Optimizer = {
     val optimizer = Optimizer(name)
-    // An update is what a window learnt, not a gradient: taken whole it is what no optimizer does.
+    // An update is the move of a window, not a gradient: a rate of 1 is the same as no optimizer.
     if (name != "sgd") optimizer
     else {
       optimizer.copy(options = optimizer.options.map {

@@ -57,7 +57,7 @@ private[prediction] object NativeCall {
               )
               new Outputs(Data.importVectorSchemaRoot(allocator, outArray, outSchema, null))
             } finally {
-              // Whatever nobody took.
+              // Structures that native code has not taken.
               if (inArray.snapshot.release != 0) inArray.release()
               if (inSchema.snapshot.release != 0) inSchema.release()
             }

@@ -19,16 +19,15 @@ import org.apache.spark.sql.types.{DoubleType, StructType}
   * of n values.
   *
   * The losses are `mse_loss`, which is the default, `l1_loss`, `smooth_l1_loss`, `huber_loss` with `huberDelta`;
-  * `poisson_nll_loss` for counts, where the network gives the logarithm of the rate, and so do predictions;
-  * `binary_cross_entropy_with_logits` for shares between 0 and 1, where a trailing `Sigmoid` becomes a part of the loss.
+  * `poisson_nll_loss` for counts, for which the network and the predictions give the logarithm of the rate;
+  * `binary_cross_entropy_with_logits` for shares between 0 and 1, of which a trailing `Sigmoid` becomes a part.
   *
   * {{{
   * val network = Network.sequential(Linear(64), ReLU, Linear(1))
   * val model = new NetworkRegressor().setNetwork(network).setEpochs(20).fit(train)
   * }}}
   *
-  * `fit` fails as that of a [[firesteel.classification.NetworkClassifier]] does, rather than return a model that was not
-  * trained.
+  * The exceptions of `fit` are those of [[firesteel.classification.NetworkClassifier]].
   */
 final class NetworkRegressor(override val uid: String)
     extends Regressor[Vector, NetworkRegressor, NetworkRegressionModel]

@@ -314,10 +314,10 @@ private[firesteel] object TrainingSummary {
   ): TrainingSummary = TrainingSummary(
     for {
       (e, index) <- status.epochs.zipWithIndex
-      // An epoch whose rows weigh nothing, as one that was cut short may, has no loss.
+      // An epoch whose rows have a weight of 0 has no loss, such as one that was cut short.
       loss <- e.loss
     } yield {
-      // Those of the end hold the confusion matrices as well.
+      // The final scores also have the confusion matrices.
       val validation = kept.evaluations.lift(index).orElse(e.validation)
       EpochSummary(e.epoch, loss, e.rows, e.learningRate, validation)
     },

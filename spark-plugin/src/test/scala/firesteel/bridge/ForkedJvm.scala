@@ -6,7 +6,7 @@ import java.util.concurrent.TimeUnit
 
 import scala.jdk.CollectionConverters._
 
-/** A JVM of its own with the class path of the tests, for what ends the JVM or needs several. */
+/** A separate JVM with the class path of the tests, for tests that end the JVM or need several. */
 final class ForkedJvm private (val process: Process, output: Path) {
 
   /** The output of the process so far. */

@@ -57,7 +57,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
   private def interrupt(classifier: NetworkClassifier, folder: Path, df: DataFrame): Unit =
     interrupt(folder, fits = 1)(classifier.fit(df))
 
-  /** Cancels a job of so many fits once each has left its second checkpoint. */
+  /** Cancels a job of this many fits after each has written its second checkpoint. */
   private def interrupt(folder: Path, fits: Int)(fitted: => Any): Unit = {
     val context = spark.sparkContext
     val others = checkpoints(folder).map(_.getParent).toSet
@@ -85,7 +85,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     path
   }
 
-  /** A copy of what an interrupted fit has left. */
+  /** A copy of the folder of an interrupted fit. */
   private def left(): Path = {
     val copy = folder().resolve("copy")
     new ProcessBuilder("cp", "-r", interrupted.toString, copy.toString).start().waitFor()

@@ -17,7 +17,7 @@ import org.apache.spark.sql.functions._
 import org.apache.spark.sql.types.Metadata
 import org.scalatest.funsuite.AnyFunSuite
 
-/** Each failure of a fit has a type of its own and a text that says what and where. */
+/** Each failure of a fit has its own type and a text with the problem and its place. */
 final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   private lazy val data: DataFrame = Blobs.frame(spark)
 

@@ -9,7 +9,7 @@ import org.scalatest.time.{Seconds, Span}
 final class FitSlotsSuite extends AnyFunSuite with Eventually {
   override implicit val patienceConfig: PatienceConfig = PatienceConfig(Span(10, Seconds))
 
-  /** A fit on three slots that holds its own until it is told to end. */
+  /** A fit on three slots that holds its own until the test ends it. */
   private final class Held(slots: FitSlots, tasks: Int, inRounds: Boolean) {
     private val entered = new CountDownLatch(1)
     private val end = new CountDownLatch(1)

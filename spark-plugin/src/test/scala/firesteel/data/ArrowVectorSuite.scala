@@ -17,7 +17,7 @@ import org.apache.spark.sql.types._
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnVector, ColumnarBatch}
 import org.scalatest.funsuite.AnyFunSuite
 
-/** Vectors that are already Arrow's, as Spark 4.3's Arrow cache gives them. */
+/** Vectors that are already Arrow's, as those of Spark 4.3's Arrow cache. */
 final class ArrowVectorSuite extends AnyFunSuite {
 
   private def fill(list: ListVector, rows: Seq[Seq[Double]])(set: (Int, Double) => Unit): Unit = {

@@ -16,7 +16,7 @@ final class PartitionReaderSuite extends AnyFunSuite with LocalSpark {
 
   private val rows = 1000
 
-  /** Rows whose features and label tell their `id`. */
+  /** Rows whose features and label follow from their `id`. */
   private def table: DataFrame = {
     val id = col("id")
     spark
@@ -41,12 +41,12 @@ final class PartitionReaderSuite extends AnyFunSuite with LocalSpark {
         Seq(LabelColumn("label", LabelKind.Class(3))),
         Some("weight")
       )
-      .copy(spread = SpreadRows.Never) // where the rows lie is what tells the roads apart
+      .copy(spread = SpreadRows.Never) // the kind of read depends on the place of the rows
 
   private def expected(id: Int): Seq[Any] =
     Seq((0 until 5).map(i => (id + i).toFloat), (id % 3).toDouble, id / 2f)
 
-  /** Checks every row of a read, whatever read it took. */
+  /** Checks every row, independent of the kind of read. */
   private def assertRows(df: DataFrame, tasks: Int, features: String = "floats"): Assertion = {
     val found = Pulled.rows(df, plan(df, features), tasks)
     assert(found.toSet == (0 until rows).map(expected).toSet)

@@ -31,7 +31,7 @@ object ExecutorCount {
   /** The number of removed executors. */
   def removed: Int = synchronized(gone)
 
-  /** Waits until more than `before` have been removed, for so many seconds at most. */
+  /** Waits until more than `before` executors have been removed, at most for this many seconds. */
   def awaitRemoval(before: Int, seconds: Int): Unit = synchronized {
     val end = System.nanoTime() + seconds * 1000000000L
     var left = seconds * 1000L

@@ -7,7 +7,7 @@ import org.apache.spark.sql.DataFrame
 import org.json4s.JsonAST.JObject
 import org.json4s.jackson.JsonMethods.{compact, parse, render}
 
-/** Takes a DataFrame into native memory as a fit does, and trains nothing: what the benchmarks measure. */
+/** Loads a DataFrame into native memory as a fit does, without training, for the benchmarks. */
 object LoadRows {
 
   /** @param features
