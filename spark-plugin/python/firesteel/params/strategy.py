@@ -88,16 +88,16 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     serverScale: Param[float] = Param(
         Params._dummy(),
         "serverScale",
-        "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, small enough "
-        "that many workers do not overshoot",
+        "what commits of downpour, adag and agn-adaptive are multiplied with (> 0); unless "
+        "set, what keeps many workers from overshooting",
         TypeConverters.toFloat,
     )
 
     overlap: Param[bool] = Param(
         Params._dummy(),
         "overlap",
-        "true if a worker of an asynchronous strategy trains while it communicates; unless set, "
-        "true",
+        "whether a worker of an asynchronous strategy trains on while it exchanges; unless "
+        "set, it does",
         TypeConverters.toBoolean,
     )
 

@@ -6,14 +6,14 @@ package firesteel.params
   *   the value of the parameter `strategy`
   * @param options
   *   the parameters of [[StrategyParams]] that it has, each with its name in the `StrategySpec`
-  * @param centerMovePerReplicaMove
-  *   the move of the center variable by one commit when the replica has moved by 1, given the window; for strategies
-  *   whose commits can be scaled
+  * @param reach
+  *   where commits can be scaled: how far the center variable moves by one commit, given the window, when the replica has
+  *   moved by 1
   */
 private[firesteel] final case class Strategy(
     name: String,
     options: Seq[(String, String)],
-    centerMovePerReplicaMove: Option[Int => Double] = None
+    reach: Option[Int => Double] = None
 ) {
   def has(option: String): Boolean = options.exists(_._1 == option)
 }
@@ -65,11 +65,11 @@ private[firesteel] object Strategy {
   /** The default window of adag and agn-adaptive; the native library has those of all strategies. */
   val AdagWindow = 12
 
-  /** Returns the default scale of commits: 1, unless all workers together would move the center variable farther than
-    * each of them moves its replica, which overshoots with late updates.
+  /** The default scale of commits: 1, unless all workers together would move the center variable farther than each of
+    * them moves its replica, which with late updates overshoots.
     */
-  def scale(centerMovePerReplicaMove: Int => Double, window: Int, workers: Int): Double =
-    math.min(1.0, 1.0 / (workers * centerMovePerReplicaMove(window)))
+  def scale(reach: Int => Double, window: Int, workers: Int): Double =
+    math.min(1.0, 1.0 / (workers * reach(window)))
 
   private val aliases = Map("agn" -> "adag")
 

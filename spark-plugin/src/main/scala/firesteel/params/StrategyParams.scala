@@ -95,26 +95,26 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
     Validators.fraction("outerMomentum")
   )
 
-  /** The factor of the commits of downpour, adag and agn-adaptive, positive. The default keeps all workers together
-    * from moving the center variable farther than each of them moves its replica, where the plain rules diverge to
-    * chance accuracy: 1 divided by the workers for downpour, and for the others the window divided by the workers, at
-    * most 1. A scale of 1 gives the plain rules.
+  /** What the commits of downpour, adag and agn-adaptive are multiplied with, positive. Default: what keeps all
+    * workers together from moving the center variable farther than each of them moves its replica, where the plain rules
+    * fall to chance: 1 divided by the workers for downpour, and for the others the window divided by the workers, at most
+    * 1. A scale of 1 gives the plain rules.
     */
   final val serverScale: DoubleParam = new DoubleParam(
     this,
     "serverScale",
-    "factor of the commits of downpour, adag and agn-adaptive (> 0); unless set, small enough that many workers do " +
-      "not overshoot",
+    "what commits of downpour, adag and agn-adaptive are multiplied with (> 0); unless set, what keeps many workers " +
+      "from overshooting",
     Validators.positive("serverScale")
   )
 
-  /** True if a worker of an asynchronous strategy trains while it communicates; these steps belong to the next window.
-    * Default: true.
+  /** Whether a worker of an asynchronous strategy trains on while it exchanges; what it learns meanwhile belongs to the
+    * next window. Default: true.
     */
   final val overlap: BooleanParam = new BooleanParam(
     this,
     "overlap",
-    "true if a worker of an asynchronous strategy trains while it communicates; unless set, true"
+    "whether a worker of an asynchronous strategy trains on while it exchanges; unless set, it does"
   )
 
   /** The number of servers that hold the center variable: the driver's, and one in each of as many executors as needed,
@@ -134,7 +134,7 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   final def getNumWorkers: Int = $(numWorkers)
   final def getServerShards: Int = $(serverShards)
 
-  /** Returns the strategy of a fit with this many workers, with its options; an absent one is the strategy's default.
+  /** The strategy of a fit with this many workers, with its options; an absent one is the strategy's default.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that the strategy does not have
@@ -167,13 +167,11 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   private[firesteel] final def windowOf(workers: Int): Option[Int] =
     get(window).orElse(Option.when($(strategy) == Strategy.Auto)(AutoStrategy.window(workers)))
 
-  /** Returns the scale of commits, unless it is 1. A server optimizer has a learning rate instead. */
+  /** The scale of commits, unless it is 1. A server optimizer has a learning rate for that. */
   private def scale(chosen: Strategy, workers: Int): Option[Double] =
     get(serverScale)
-      .orElse(chosen.centerMovePerReplicaMove.filter(_ => !isSet(serverOptimizer)).map {
-        centerMovePerReplicaMove =>
-          Strategy
-            .scale(centerMovePerReplicaMove, get(window).getOrElse(Strategy.AdagWindow), workers)
+      .orElse(chosen.reach.filter(_ => !isSet(serverOptimizer)).map { reach =>
+        Strategy.scale(reach, get(window).getOrElse(Strategy.AdagWindow), workers)
       })
       .filter(_ != 1.0)
 

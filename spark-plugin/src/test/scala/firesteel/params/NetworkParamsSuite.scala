@@ -262,7 +262,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     )
   }
 
-  test("a strategy's options centerMovePerReplicaMove its specification by their names there") {
+  test("a strategy's options reach its specification by their names there") {
     val eamsgd = new NetworkClassifier()
       .setStrategy("eamsgd")
       .setElasticRho(5)
@@ -349,7 +349,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     assert(new NetworkClassifier().validationRows.isEmpty)
   }
 
-  test("controls that are set centerMovePerReplicaMove their specification") {
+  test("controls that are set reach their specification") {
     val classifier = new NetworkClassifier()
       .setSchedule("plateau")
       .setPlateauPatience(0)
