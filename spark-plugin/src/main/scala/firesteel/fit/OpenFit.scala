@@ -89,7 +89,9 @@ private[firesteel] final class OpenFit private (
 
   /** Returns the failure of the fit, if it has failed. */
   def failureOf(status: ServerStatus): Option[RuntimeException] =
-    status.failure.map(failed => NativeErrors.create(failed.code, sized.plan.withName(failed.message)))
+    status.failure.map(failed =>
+      NativeErrors.create(failed.code, sized.plan.withName(failed.message))
+    )
 
   /** Returns true if the fit is a candidate of a search that has diverged. The other candidates go on without it. */
   def hasDiverged(status: ServerStatus): Boolean =
@@ -229,7 +231,9 @@ private[firesteel] object OpenFit {
     val SizedPlan(plan, slots, workers, _, _) = sized
     val identity = FitIdentity.random()
     FitJob.log.info(
-      plan.withName(s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots")
+      plan.withName(
+        s"Fit ${identity.fit}: $workers workers in ${sized.tasks} tasks on $slots slots"
+      )
     )
     val shards = ShardServers.open(context, identity.fit, plan.serverShards, module) { number =>
       plan.shard(identity, number, workers, context.getConf)

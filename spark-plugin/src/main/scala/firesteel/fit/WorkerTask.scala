@@ -36,7 +36,8 @@ private[firesteel] final class WorkerJob(
   def isCandidate: Boolean = candidate.nonEmpty
 
   /** Returns a failure that names the fit, if it is one of several. */
-  def withName(error: Throwable): Throwable = candidate.fold(error)(FitPlan.withCandidateName(_, error))
+  def withName(error: Throwable): Throwable =
+    candidate.fold(error)(FitPlan.withCandidateName(_, error))
 }
 
 /** The task of a partition: loads the rows into native memory and trains all epochs of each fit on them.
@@ -88,7 +89,8 @@ private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
           catch {
             case _: TrainingDivergedException => ()
             case error: Throwable =>
-              if (failure.compareAndSet(null, jobs(index).withName(error))) workers.foreach(_.cancel())
+              if (failure.compareAndSet(null, jobs(index).withName(error)))
+                workers.foreach(_.cancel())
           }
       }
       thread.setDaemon(true)
