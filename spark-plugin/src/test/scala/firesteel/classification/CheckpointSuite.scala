@@ -271,7 +271,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
       assert(Await.result(fit, 60.seconds).summary.epochs.size === Epochs)
       assert(heard().nonEmpty)
     }
-    assert(warnings.forall(_.contains("the fit goes on")))
+    assert(warnings.forall(_.contains("the fit continues")))
   }
 
   test(

@@ -123,7 +123,7 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   test("a network for fewer classes than the label has by its metadata is refused") {
     val metadata = NominalAttribute.defaultAttr.withName("label").withNumValues(5).toMetadata()
     val labelled = data.withMetadata("label", metadata)
-    refused("'label' has 5 classes by its metadata", "tells 3 apart")(fit(labelled))
+    refused("'label' has 5 classes by its metadata", "but the network has 3")(fit(labelled))
     assert(fit(data.withMetadata("label", Metadata.empty)).numClasses === 3)
   }
 
