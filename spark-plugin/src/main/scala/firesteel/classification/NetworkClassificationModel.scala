@@ -68,8 +68,8 @@ final class NetworkClassificationModel private[firesteel] (
     outputFields(Some(classes)).map(f => OutputColumn(f.name, kinds(f.name), f.metadata))
   }
 
-  /** Predicts the logits of one row; for many rows `transform` is much faster. The features are those of a column of vectors: a
-    * model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
+  /** Predicts the logits of one row; for many rows `transform` is much faster. The features are those of a column of
+    * vectors: a model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
     */
   override def predictRaw(features: Vector): Vector = {
     val scale = get(featuresScale).getOrElse(1.0)
