@@ -13,8 +13,8 @@ class CheckpointParams(Params):
     checkpointDir: Param[str] = Param(
         Params._dummy(),
         "checkpointDir",
-        "a folder for checkpoints, from which the same fit goes on when its driver has died; "
-        "unless set, there are none",
+        "folder for checkpoints, from which the same fit resumes after its driver died; unless "
+        "set, none",
         TypeConverters.toString,
     )
 
@@ -28,7 +28,7 @@ class CheckpointParams(Params):
     checkpointCommits: Param[int] = Param(
         Params._dummy(),
         "checkpointCommits",
-        "after how many updates of the parameter server a checkpoint is written even before "
+        "number of updates of the parameter server after which a checkpoint is written ahead of "
         "its time (>= 1)",
         TypeConverters.toInt,
     )

@@ -13,7 +13,7 @@ class CompressionParams(Params):
     compression: Param[str] = Param(
         Params._dummy(),
         "compression",
-        "how what workers send is compressed: none, bf16, f16, int8, topk; unless set, none",
+        "compression of the workers' messages: none, bf16, f16, int8, topk; unless set, none",
         TypeConverters.toString,
     )
 
@@ -27,8 +27,7 @@ class CompressionParams(Params):
     compressPull: Param[bool] = Param(
         Params._dummy(),
         "compressPull",
-        "whether the center variable goes to the workers in bf16 or f16, too; unless set, it "
-        "does not",
+        "true to send the center variable to the workers in bf16 or f16, too; unless set, false",
         TypeConverters.toBoolean,
     )
 

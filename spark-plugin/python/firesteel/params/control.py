@@ -17,28 +17,28 @@ class ControlParams(ScheduleParams, ValidationParams, StoppingParams):
     clipValue: Param[float] = Param(
         Params._dummy(),
         "clipValue",
-        "the largest size of an element of a gradient (> 0)",
+        "maximum absolute value of a gradient's elements (> 0)",
         TypeConverters.toFloat,
     )
 
     clipNorm: Param[float] = Param(
         Params._dummy(),
         "clipNorm",
-        "the largest Euclidean norm of a gradient (> 0)",
+        "maximum Euclidean norm of a gradient (> 0)",
         TypeConverters.toFloat,
     )
 
     classWeights: Param[list[float]] = Param(
         Params._dummy(),
         "classWeights",
-        "what a row counts by its class, a number for each class (>= 0)",
+        "weight of each class in the loss (>= 0)",
         TypeConverters.toListFloat,
     )
 
     labelSmoothing: Param[float] = Param(
         Params._dummy(),
         "labelSmoothing",
-        "the share of a class label that is spread over all classes, from 0 to below 1",
+        "share of a class label that is distributed over all classes, from 0 to below 1",
         TypeConverters.toFloat,
     )
 

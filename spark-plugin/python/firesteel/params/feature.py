@@ -21,8 +21,7 @@ class FeatureParams(HasFeaturesCol):
     featuresScale: Param[float] = Param(
         Params._dummy(),
         "featuresScale",
-        "what each value is multiplied with; unless set, 1/255 for binary features and 1 for "
-        "others",
+        "factor of each feature value; unless set, 1/255 for binary features and 1 for others",
         TypeConverters.toFloat,
     )
 

@@ -12,7 +12,7 @@ def loss_param(*losses: str) -> Param[str]:
     return Param(
         Params._dummy(),
         "loss",
-        f"the loss: {', '.join(losses)}; unless set, what the network's output calls for",
+        f"the loss: {', '.join(losses)}; unless set, chosen by the network's output",
         TypeConverters.toString,
     )
 

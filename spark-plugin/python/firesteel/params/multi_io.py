@@ -36,8 +36,8 @@ class MultiIOParams(HuberParams, HasOutputCols):
     featuresScales: Param[list[float]] = Param(
         Params._dummy(),
         "featuresScales",
-        "what each value of an input is multiplied with, a number for each input; unless set, "
-        "1/255 for binary columns and 1 for others",
+        "factor of the values of each input; unless set, 1/255 for binary columns and 1 for "
+        "others",
         TypeConverters.toListFloat,
     )
 
@@ -51,15 +51,14 @@ class MultiIOParams(HuberParams, HasOutputCols):
     losses: Param[list[str]] = Param(
         Params._dummy(),
         "losses",
-        f"the loss of each output: {', '.join(_LOSSES)}; unless set, what output and label call "
-        "for",
+        f"the loss of each output: {', '.join(_LOSSES)}; unless set, chosen by output and label",
         TypeConverters.toListString,
     )
 
     lossWeights: Param[list[float]] = Param(
         Params._dummy(),
         "lossWeights",
-        "what the loss of each output counts in their sum (> 0); unless set, 1 for each",
+        "weight of each output's loss in the sum (> 0); unless set, 1 for each",
         TypeConverters.toListFloat,
     )
 

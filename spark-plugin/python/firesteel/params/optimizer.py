@@ -42,7 +42,7 @@ class OptimizerParams(Params):
     nesterov: Param[bool] = Param(
         Params._dummy(),
         "nesterov",
-        "whether sgd's momentum is Nesterov's; unless set, as in PyTorch",
+        "true for Nesterov momentum in sgd; unless set, as in PyTorch",
         TypeConverters.toBoolean,
     )
 
@@ -56,28 +56,30 @@ class OptimizerParams(Params):
     beta1: Param[float] = Param(
         Params._dummy(),
         "beta1",
-        "decay of the first moment of adam and its kin, in [0, 1); unless set, as in PyTorch",
+        "decay of the first moment of adam and its variants, in [0, 1); unless set, as in PyTorch",
         TypeConverters.toFloat,
     )
 
     beta2: Param[float] = Param(
         Params._dummy(),
         "beta2",
-        "decay of the second moment of adam and its kin, in [0, 1); unless set, as in PyTorch",
+        "decay of the second moment of adam and its variants, in [0, 1); unless set, as in "
+        "PyTorch",
         TypeConverters.toFloat,
     )
 
     epsilon: Param[float] = Param(
         Params._dummy(),
         "epsilon",
-        "what is added to denominators (>= 0); unless set, as in PyTorch",
+        "term added to denominators for numerical stability (>= 0); unless set, as in PyTorch",
         TypeConverters.toFloat,
     )
 
     amsgrad: Param[bool] = Param(
         Params._dummy(),
         "amsgrad",
-        "whether adam and adamw keep the largest second moment; unless set, as in PyTorch",
+        "true to use the maximum of all second moments in adam and adamw (AMSGrad); unless set, "
+        "as in PyTorch",
         TypeConverters.toBoolean,
     )
 
@@ -91,21 +93,21 @@ class OptimizerParams(Params):
     centered: Param[bool] = Param(
         Params._dummy(),
         "centered",
-        "whether rmsprop subtracts the mean gradient; unless set, as in PyTorch",
+        "true for centered rmsprop, which subtracts the mean gradient; unless set, as in PyTorch",
         TypeConverters.toBoolean,
     )
 
     learningRateDecay: Param[float] = Param(
         Params._dummy(),
         "learningRateDecay",
-        "how fast adagrad's learning rate falls (>= 0); unless set, as in PyTorch",
+        "learning rate decay of adagrad (>= 0); unless set, as in PyTorch",
         TypeConverters.toFloat,
     )
 
     initialAccumulator: Param[float] = Param(
         Params._dummy(),
         "initialAccumulator",
-        "where adagrad's sum of squares starts (>= 0); unless set, as in PyTorch",
+        "initial value of adagrad's sum of squares (>= 0); unless set, as in PyTorch",
         TypeConverters.toFloat,
     )
 

@@ -13,7 +13,7 @@ class ScheduleParams(Params):
     schedule: Param[str] = Param(
         Params._dummy(),
         "schedule",
-        "how the learning rate changes: constant, step, exponential, cosine, plateau",
+        "learning rate schedule: constant, step, exponential, cosine, plateau",
         TypeConverters.toString,
     )
 
@@ -27,8 +27,7 @@ class ScheduleParams(Params):
     scheduleGamma: Param[float] = Param(
         Params._dummy(),
         "scheduleGamma",
-        "what the schedules step and exponential multiply the rate with (> 0); unless set, "
-        "0.1 and 0.9",
+        "decay factor of the schedules step and exponential (> 0); unless set, 0.1 and 0.9",
         TypeConverters.toFloat,
     )
 
@@ -49,14 +48,14 @@ class ScheduleParams(Params):
     scheduleInterval: Param[str] = Param(
         Params._dummy(),
         "scheduleInterval",
-        "how often the schedule cosine changes the rate: epoch or step; unless set, epoch",
+        "interval at which the schedule cosine changes the rate: epoch or step; unless set, epoch",
         TypeConverters.toString,
     )
 
     plateauFactor: Param[float] = Param(
         Params._dummy(),
         "plateauFactor",
-        "what the schedule plateau multiplies the rate with, between 0 and 1; unless set, 0.1",
+        "decay factor of the schedule plateau, between 0 and 1; unless set, 0.1",
         TypeConverters.toFloat,
     )
 
@@ -70,45 +69,45 @@ class ScheduleParams(Params):
     plateauThreshold: Param[float] = Param(
         Params._dummy(),
         "plateauThreshold",
-        "how much better than the best is better for the schedule plateau (>= 0); unless set, 1e-4",
+        "minimum improvement for the schedule plateau (>= 0); unless set, 1e-4",
         TypeConverters.toFloat,
     )
 
     plateauThresholdMode: Param[str] = Param(
         Params._dummy(),
         "plateauThresholdMode",
-        "whether the schedule plateau's threshold is relative or absolute; unless set, relative",
+        "mode of the schedule plateau's threshold: relative or absolute; unless set, relative",
         TypeConverters.toString,
     )
 
     plateauCooldown: Param[int] = Param(
         Params._dummy(),
         "plateauCooldown",
-        "epochs after a reduction in which the schedule plateau counts nothing (>= 0); unless "
-        "set, 0",
+        "epochs after a reduction before the schedule plateau counts again (>= 0); unless set, 0",
         TypeConverters.toInt,
     )
 
     plateauMonitor: Param[str] = Param(
         Params._dummy(),
         "plateauMonitor",
-        "what the schedule plateau watches: loss, trainingLoss or a metric; unless set, the loss",
+        "value that the schedule plateau monitors: loss, trainingLoss or a metric; unless set, "
+        "the loss",
         TypeConverters.toString,
     )
 
     warmupSteps: Param[int] = Param(
         Params._dummy(),
         "warmupSteps",
-        "mini-batches of each worker in which the learning rate rises at first (>= 1); unless "
-        "set, none",
+        "mini-batches of each worker over which the learning rate warms up (>= 1); unless set, "
+        "none",
         TypeConverters.toInt,
     )
 
     warmupStart: Param[float] = Param(
         Params._dummy(),
         "warmupStart",
-        "the factor of the learning rate that the warm-up begins with, above 0 and at most 1; "
-        "unless set, 1/3",
+        "factor of the learning rate at the start of the warm-up, above 0 and at most 1; unless "
+        "set, 1/3",
         TypeConverters.toFloat,
     )
 

@@ -34,7 +34,7 @@ class ServerOptimizerParams(Params):
     serverNesterov: Param[bool] = Param(
         Params._dummy(),
         "serverNesterov",
-        "whether the momentum of the server's sgd is Nesterov's",
+        "true for Nesterov momentum in the server's sgd",
         TypeConverters.toBoolean,
     )
 
@@ -55,7 +55,7 @@ class ServerOptimizerParams(Params):
     serverEpsilon: Param[float] = Param(
         Params._dummy(),
         "serverEpsilon",
-        "the server's optimizer: what is added to denominators (>= 0)",
+        "the server's optimizer: term added to denominators for numerical stability (>= 0)",
         TypeConverters.toFloat,
     )
 

@@ -13,7 +13,7 @@ class SpreadParams(Params):
     spreadRows: Param[str] = Param(
         Params._dummy(),
         "spreadRows",
-        "whether rows are shuffled over the tasks first: auto (where tasks would get different "
+        "shuffle of the rows over the tasks before training: auto (if tasks would get different "
         "kinds of rows otherwise), always, never",
         TypeConverters.toString,
     )

@@ -13,60 +13,59 @@ class StoppingParams(Params):
     monitor: Param[str] = Param(
         Params._dummy(),
         "monitor",
-        "what early stopping watches: loss, trainingLoss, one of the metrics or, of several "
-        "outputs, <output>_loss; unless set, the loss",
+        "value that early stopping monitors: loss, trainingLoss, one of the metrics or, with "
+        "several outputs, <output>_loss; unless set, the loss",
         TypeConverters.toString,
     )
 
     monitorMode: Param[str] = Param(
         Params._dummy(),
         "monitorMode",
-        "whether min or max is better; unless set, what the monitor means",
+        "direction of improvement: min or max; unless set, chosen by the monitor",
         TypeConverters.toString,
     )
 
     patience: Param[int] = Param(
         Params._dummy(),
         "patience",
-        "epochs in a row without an improvement after which the training ends (>= 1); unless "
-        "set, never",
+        "consecutive epochs without an improvement after which training stops (>= 1); unless set, "
+        "never",
         TypeConverters.toInt,
     )
 
     minDelta: Param[float] = Param(
         Params._dummy(),
         "minDelta",
-        "how much better than the best counts as an improvement (>= 0)",
+        "minimum change that counts as an improvement (>= 0)",
         TypeConverters.toFloat,
     )
 
     restoreBest: Param[bool] = Param(
         Params._dummy(),
         "restoreBest",
-        "whether the model is that of the best epoch rather than of the last one",
+        "true to keep the weights of the best epoch rather than those of the last one",
         TypeConverters.toBoolean,
     )
 
     targetLoss: Param[float] = Param(
         Params._dummy(),
         "targetLoss",
-        "the training ends once the loss of the validation rows, or of the training without "
-        "them, is at most this",
+        "loss of the validation rows, or of the training without them, at which training stops",
         TypeConverters.toFloat,
     )
 
     targetMetric: Param[float] = Param(
         Params._dummy(),
         "targetMetric",
-        "the training ends once the monitor is at least this good",
+        "value of the monitor at which training stops",
         TypeConverters.toFloat,
     )
 
     maxSeconds: Param[float] = Param(
         Params._dummy(),
         "maxSeconds",
-        "the training ends this many seconds after the first worker began (> 0), with the "
-        "model trained so far",
+        "seconds after the start of the first worker at which training stops (> 0); the model "
+        "trained so far is kept",
         TypeConverters.toFloat,
     )
 

@@ -20,8 +20,9 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     strategy: Param[str] = Param(
         Params._dummy(),
         "strategy",
-        "how the workers' replicas become one model: auto, single, averaging, ensemble, "
-        "downpour, adag, agn-adaptive, dynsgd, aeasgd, eamsgd, easgd, sync, local-sgd, diloco, agn",
+        "training strategy, which merges the workers' replicas into one model: auto, single, "
+        "averaging, ensemble, downpour, adag, agn-adaptive, dynsgd, aeasgd, eamsgd, easgd, sync, "
+        "local-sgd, diloco, agn",
         TypeConverters.toString,
     )
 
@@ -104,7 +105,8 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     serverShards: Param[int] = Param(
         Params._dummy(),
         "serverShards",
-        "how many servers, in the driver and in executors, hold the network's parameters (>= 1)",
+        "number of servers, in the driver and in executors, that hold the network's parameters "
+        "(>= 1)",
         TypeConverters.toInt,
     )
 

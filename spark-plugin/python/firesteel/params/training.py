@@ -30,8 +30,8 @@ class TrainingParams(
     learningRateScaling: Param[str] = Param(
         Params._dummy(),
         "learningRateScaling",
-        "how the strategy auto changes the learning rate for the smaller mini-batches of several "
-        "workers: auto, none",
+        "scaling of the learning rate by the strategy auto for the smaller mini-batches of "
+        "several workers: auto, none",
         TypeConverters.toString,
     )
 
@@ -45,14 +45,14 @@ class TrainingParams(
     shuffle: Param[bool] = Param(
         Params._dummy(),
         "shuffle",
-        "whether each epoch takes the rows in a new order",
+        "true to train the rows in a new order in each epoch",
         TypeConverters.toBoolean,
     )
 
     showProgress: Param[bool] = Param(
         Params._dummy(),
         "showProgress",
-        "whether fit draws a progress line; unless set, as spark.firesteel.progress says",
+        "true to draw a progress line during fit; unless set, as spark.firesteel.progress",
         TypeConverters.toBoolean,
     )
 

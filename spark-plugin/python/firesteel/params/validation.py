@@ -22,8 +22,8 @@ class ValidationParams(HasValidationIndicatorCol):
     metrics: Param[list[str]] = Param(
         Params._dummy(),
         "metrics",
-        "what is computed on validation rows after each epoch: accuracy, top<k>, auc, "
-        "confusion; mse, mae, r2; <output>_<metric> for one of several outputs",
+        "metrics of the validation rows after each epoch: accuracy, top<k>, auc, confusion; mse, "
+        "mae, r2; <output>_<metric> for one of several outputs",
         TypeConverters.toListString,
     )
 

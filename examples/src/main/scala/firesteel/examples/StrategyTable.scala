@@ -24,7 +24,7 @@ object StrategyTable {
   private val Header =
     "strategy,workers,window,batch,epochs,settings,accuracy,loss,seconds,staleness"
 
-  /** The fields of a line that tell which run it is. */
+  /** The fields of a line that identify its run. */
   private val KeyFields = 6
 
   /** Strategies without a window of their own. */

@@ -8,7 +8,7 @@ public final class AuthenticationException extends RuntimeException implements N
   public static final int CODE = 8;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public AuthenticationException(String message) {
     super(message);

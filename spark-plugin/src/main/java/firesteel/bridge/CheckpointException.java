@@ -8,7 +8,7 @@ public final class CheckpointException extends IllegalArgumentException implemen
   public static final int CODE = 18;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public CheckpointException(String message) {
     super(message);

@@ -8,7 +8,7 @@ public final class FencedException extends RuntimeException implements NativeErr
   public static final int CODE = 5;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public FencedException(String message) {
     super(message);

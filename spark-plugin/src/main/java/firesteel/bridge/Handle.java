@@ -17,7 +17,7 @@ final class Handle {
     this.close = close;
   }
 
-  /** The id, unless closed. */
+  /** Returns the id, unless the handle is closed. */
   long get() {
     long current = id.get();
     if (current == CLOSED) {
@@ -26,7 +26,7 @@ final class Handle {
     return current;
   }
 
-  /** Runs an action that is pointless after the close. */
+  /** Runs an action unless the handle is closed. */
   void ifOpen(LongConsumer action) {
     long current = id.get();
     if (current != CLOSED) {

@@ -8,7 +8,7 @@ public final class InternalException extends RuntimeException implements NativeE
   public static final int CODE = 17;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public InternalException(String message) {
     super(message);

@@ -8,7 +8,7 @@ public final class InvalidDataException extends IllegalArgumentException impleme
   public static final int CODE = 2;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public InvalidDataException(String message) {
     super(message);

@@ -8,7 +8,7 @@ public final class InvalidSpecException extends IllegalArgumentException impleme
   public static final int CODE = 1;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public InvalidSpecException(String message) {
     super(message);

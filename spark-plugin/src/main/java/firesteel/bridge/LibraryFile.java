@@ -12,7 +12,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/** A library that is wanted in a {@link LibraryFolder}. */
+/** A library for a {@link LibraryFolder}. */
 sealed interface LibraryFile permits LibraryFile.Linked, LibraryFile.Packed {
   /** The file's name in the folder, which is its SONAME. */
   String name();
@@ -20,16 +20,16 @@ sealed interface LibraryFile permits LibraryFile.Linked, LibraryFile.Packed {
   /** The file's size in bytes. */
   long size();
 
-  /** What tells this file from another of the same name. */
+  /** A text that differs between files of the same name. */
   String identity();
 
   /** Puts the file at a path that does not exist yet. */
   void placeAt(Path target) throws IOException;
 
   /**
-   * A file that lies on this machine and is linked to.
+   * A file of this machine, to which a link is made.
    *
-   * @param identity its place, size and time of change: reading hundreds of megabytes to hash them would be slow
+   * @param identity the path, size and modification time: hashing hundreds of megabytes would be slow
    */
   record Linked(String name, Path source, long size, String identity) implements LibraryFile {
     static Linked of(String name, Path source) throws IOException {
@@ -72,7 +72,10 @@ sealed interface LibraryFile permits LibraryFile.Linked, LibraryFile.Packed {
       }
     }
 
-    /** Without the JVM's cache of open jars, which would serve a jar that has been replaced meanwhile. */
+    /**
+     * Opens a resource without the JVM's cache of open jars, which would read a jar that has been replaced
+     * meanwhile.
+     */
     private static InputStream open(URL source) throws IOException {
       URLConnection connection = source.openConnection();
       connection.setUseCaches(false);

@@ -18,9 +18,9 @@ import java.security.MessageDigest;
 import java.util.List;
 
 /**
- * The one folder that a set of libraries is loaded from, so that {@code $ORIGIN} finds them all. Its name holds a hash
- * of what it should contain. It is built beside its place under a file lock and renamed into it, so a folder that is
- * there is complete, whichever JVM of the machine made it.
+ * The one folder that a set of libraries is loaded from, so that {@code $ORIGIN} finds them all. Its name contains a
+ * hash of its content. It is built under a temporary name and a file lock and then renamed, so an existing folder is
+ * complete, no matter which JVM of the machine built it.
  */
 final class LibraryFolder {
   private static final String UNFINISHED = ".unfinished-";
@@ -30,8 +30,8 @@ final class LibraryFolder {
   private LibraryFolder() {}
 
   /**
-   * The folder that several JVMs of one user share by default. Others could plant libraries in a temporary directory,
-   * so it must belong to this user alone.
+   * Returns the folder that several JVMs of one user share by default. Other users could put libraries into a temporary
+   * directory, so it must belong to this user alone.
    */
   static Path privateDirectory(Path temporary, String user) {
     Path directory = temporary.resolve("firesteel-" + user.replaceAll("[^A-Za-z0-9_.-]", "_"));
@@ -42,7 +42,7 @@ final class LibraryFolder {
         try {
           Files.move(made, directory, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-          Files.deleteIfExists(made); // another JVM was faster; what it made is checked like any other
+          Files.deleteIfExists(made); // another JVM was faster; its directory is checked like any other
         }
       }
       if (!Files.isDirectory(directory, LinkOption.NOFOLLOW_LINKS)) {
@@ -78,9 +78,9 @@ final class LibraryFolder {
   }
 
   /**
-   * Finds or makes the folder with these libraries.
+   * Finds or builds the folder with these libraries.
    *
-   * @param directory where folders are kept
+   * @param directory the parent of such folders
    * @param name the start of the folder's name
    * @param files the libraries
    * @return the complete folder
@@ -109,7 +109,7 @@ final class LibraryFolder {
     return folder;
   }
 
-  /** A cleaner of old temporary files may have taken some away, so presence of the folder is not enough. */
+  /** Returns true if the folder has all files: a cleaner of old temporary files may have removed some. */
   private static boolean isComplete(Path folder, List<LibraryFile> files) {
     for (LibraryFile file : files) {
       try {
@@ -117,7 +117,7 @@ final class LibraryFolder {
           return false;
         }
       } catch (IOException e) {
-        return false; // is missing, or a link to what is missing
+        return false; // missing, or a dangling link
       }
     }
     return true;
@@ -125,7 +125,7 @@ final class LibraryFolder {
 
   private static void build(Path directory, Path folder, List<LibraryFile> files)
       throws IOException {
-    // Only the holder of the lock builds, so what is unfinished now was left by a process that died.
+    // Only the holder of the lock builds, so an unfinished folder was left by a process that died.
     try (DirectoryStream<Path> left = Files.newDirectoryStream(directory, UNFINISHED + "*")) {
       for (Path path : left) {
         delete(path);
@@ -144,7 +144,7 @@ final class LibraryFolder {
   }
 
   /**
-   * Waits for the lock, which the channel's close gives back. It belongs to a whole JVM: another class loader of this
+   * Waits for the lock, which closing the channel releases. A lock belongs to a whole JVM: another class loader of this
    * one may hold it.
    */
   private static void lock(FileChannel channel) throws IOException {

@@ -5,12 +5,12 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Where the loader looks, and what it loads.
+ * The options of the loader.
  *
  * @param libtorch a folder with libtorch that is used before all others, {@code spark.firesteel.libtorch.path}
- * @param directory the folder that libraries are put together in, {@code spark.firesteel.native.directory}; by default
- *     {@code firesteel-<user>} in {@code java.io.tmpdir}
- * @param gpu whether this process has a GPU to itself, so that a libtorch with CUDA is loaded with CUDA
+ * @param directory the parent of the folders that libraries are loaded from, {@code spark.firesteel.native.directory};
+ *     by default {@code firesteel-<user>} in {@code java.io.tmpdir}
+ * @param gpu true if this process has its own GPU, so that a libtorch with CUDA is loaded with CUDA
  * @param environment the environment variables of the process
  * @param resources finds the resources of the plugin jar and of the natives jar
  */
@@ -27,9 +27,9 @@ public record LibraryOptions(
   }
 
   /**
-   * No folder named, no GPU, the environment of this process, the class path of this class.
+   * Returns options with no folders, no GPU, the environment of this process, and the class path of this class.
    *
-   * @return the options of a process that nobody configured
+   * @return the default options
    */
   public static LibraryOptions defaults() {
     return new LibraryOptions(
@@ -49,7 +49,7 @@ public record LibraryOptions(
   }
 
   /**
-   * @param folder where libraries are put together; made if it is missing
+   * @param folder the parent of the folders that libraries are loaded from; created if it is missing
    * @return these options with that folder
    */
   public LibraryOptions withDirectory(Path folder) {
@@ -57,7 +57,7 @@ public record LibraryOptions(
   }
 
   /**
-   * @param present whether this process has a GPU to itself
+   * @param present true if this process has its own GPU
    * @return these options with that choice
    */
   public LibraryOptions withGpu(boolean present) {
@@ -65,7 +65,7 @@ public record LibraryOptions(
   }
 
   /**
-   * @param variables the environment variables to look at
+   * @param variables the environment variables
    * @return these options with that environment
    */
   public LibraryOptions withEnvironment(Map<String, String> variables) {
@@ -73,7 +73,7 @@ public record LibraryOptions(
   }
 
   /**
-   * @param loader where the jars' resources are found
+   * @param loader the class loader of the jars' resources
    * @return these options with that class loader
    */
   public LibraryOptions withResources(ClassLoader loader) {

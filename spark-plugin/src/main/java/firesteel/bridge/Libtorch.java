@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A libtorch that was found.
+ * An installed libtorch.
  *
- * @param origin where, for people
- * @param version its version without the part after a plus, such as {@code 2.13.0}
- * @param files its libraries for the CPU
- * @param cuda its CUDA library, if it has one
+ * @param origin a description of its place
+ * @param version the version without the part after a plus, such as {@code 2.13.0}
+ * @param files the libraries for the CPU
+ * @param cuda the CUDA library, if it has one
  */
 record Libtorch(String origin, String version, List<LibraryFile> files, Optional<Path> cuda) {}

@@ -8,7 +8,7 @@ public final class LibtorchException extends RuntimeException implements NativeE
   public static final int CODE = 11;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public LibtorchException(String message) {
     super(message);

@@ -20,7 +20,8 @@ import java.util.regex.Pattern;
 
 /**
  * Looks for libtorch in the configured folder, in {@code LIBTORCH}, in the natives jar and in Python's {@code torch},
- * in this order. The first three are somebody's choice: what is wrong with them is an error. Python's is taken if it fits.
+ * in this order. The user chose the first three, so a problem with one of them is an error. Python's is used if its
+ * version fits.
  */
 final class LibtorchSearch {
   private static final String JAR_FOLDER = "firesteel/libtorch/linux-x86_64/";
@@ -34,7 +35,7 @@ final class LibtorchSearch {
 
   private final LibraryOptions options;
   private final String wanted;
-  private final List<String> looked = new ArrayList<>();
+  private final List<String> attempts = new ArrayList<>();
 
   private LibtorchSearch(LibraryOptions options, String wanted) {
     this.options = options;
@@ -44,10 +45,10 @@ final class LibtorchSearch {
   /**
    * Finds libtorch.
    *
-   * @param options where to look
+   * @param options the places to search
    * @param wanted the version that the native library was built with
-   * @return the first that there is
-   * @throws LibtorchException when there is none, or a chosen one is not of that version
+   * @return the first libtorch that is found
+   * @throws LibtorchException when there is none, or a chosen one has another version
    */
   static Libtorch find(LibraryOptions options, String wanted) {
     return new LibtorchSearch(options, wanted).find();
@@ -63,14 +64,14 @@ final class LibtorchSearch {
 
   private LibtorchException nothing() {
     return new LibtorchException(
-        "libtorch " + wanted + " was not found:\n  " + String.join("\n  ", looked)
+        "libtorch " + wanted + " was not found:\n  " + String.join("\n  ", attempts)
             + "\nAdd firesteel-libtorch-cpu-linux-x86_64.jar to --jars, or set spark.firesteel.libtorch.path to a"
             + " folder with libtorch " + wanted + " on every machine.");
   }
 
   private Optional<Libtorch> configured() {
     if (options.libtorch().isEmpty()) {
-      looked.add("spark.firesteel.libtorch.path is not set");
+      attempts.add("spark.firesteel.libtorch.path is not set");
       return Optional.empty();
     }
     return Optional.of(chosen("spark.firesteel.libtorch.path", options.libtorch().get()));
@@ -79,17 +80,17 @@ final class LibtorchSearch {
   private Optional<Libtorch> fromEnvironment() {
     String folder = options.environment().getOrDefault("LIBTORCH", "");
     if (folder.isEmpty()) {
-      looked.add("the environment variable LIBTORCH is not set");
+      attempts.add("the environment variable LIBTORCH is not set");
       return Optional.empty();
     }
     try {
       return Optional.of(chosen("the environment variable LIBTORCH", Path.of(folder)));
     } catch (InvalidPathException e) {
-      throw new LibtorchException("the environment variable LIBTORCH is no path: " + e.getMessage());
+      throw new LibtorchException("the environment variable LIBTORCH is not a path: " + e.getMessage());
     }
   }
 
-  /** A folder that a person named: it must be right. */
+  /** Returns the libtorch of a folder that the user named: it must be valid. */
   private Libtorch chosen(String name, Path folder) {
     String origin = name + " (" + folder + ")";
     Path libraries = folder.resolve("lib");
@@ -102,7 +103,7 @@ final class LibtorchSearch {
             .orElseThrow(
                 () ->
                     new LibtorchException(
-                        origin + " does not tell its version: it has neither build-version nor version.py;"
+                        origin + " has an unknown version: it has neither build-version nor version.py;"
                             + " Firesteel needs libtorch " + wanted));
     return folder(checked(origin, version), version, folder);
   }
@@ -110,7 +111,7 @@ final class LibtorchSearch {
   private Optional<Libtorch> fromJar() {
     URL index = options.resources().getResource(JAR_FOLDER + "index.properties");
     if (index == null) {
-      looked.add("the natives jar (firesteel-libtorch-cpu-linux-x86_64.jar) is not on the class path");
+      attempts.add("the natives jar (firesteel-libtorch-cpu-linux-x86_64.jar) is not on the class path");
       return Optional.empty();
     }
     try {
@@ -154,12 +155,12 @@ final class LibtorchSearch {
     }
     String origin = "the module torch of " + python + " (" + folder.get() + ")";
     if (!Files.isRegularFile(folder.get().resolve("lib/libtorch_cpu.so"))) {
-      looked.add(origin + " has no lib/libtorch_cpu.so");
+      attempts.add(origin + " has no lib/libtorch_cpu.so");
       return Optional.empty();
     }
     String version = versionOf(folder.get()).orElse("unknown");
     if (!version.equals(wanted)) {
-      looked.add(origin + " has version " + version);
+      attempts.add(origin + " has version " + version);
       return Optional.empty();
     }
     return Optional.of(folder(origin, version, folder.get()));
@@ -168,30 +169,31 @@ final class LibtorchSearch {
   private Optional<Path> packageOf(String python) {
     Process process = null;
     try {
-      // A path from an archive, such as ./environment/bin/python, counts from where the JVM was started.
+      // A path from an archive, such as ./environment/bin/python, is relative to the JVM's working directory.
       String program = python.contains("/") ? Path.of(python).toAbsolutePath().toString() : python;
       ProcessBuilder builder = new ProcessBuilder(program, "-c", FIND_TORCH);
       builder.environment().clear();
       builder.environment().putAll(options.environment());
       process =
           builder
-              .directory(new File("/")) // a folder named torch where the JVM was started is no module
+              // A folder named torch in the JVM's working directory must not be found as the module.
+              .directory(new File("/"))
               .redirectError(ProcessBuilder.Redirect.DISCARD)
               .start();
       process.getOutputStream().close();
       if (!process.waitFor(PYTHON_SECONDS, TimeUnit.SECONDS)) {
-        looked.add(python + " did not say within " + PYTHON_SECONDS + " s where its module torch is");
+        attempts.add(python + " did not locate its module torch within " + PYTHON_SECONDS + " s");
         return Optional.empty();
       }
       String answer =
           new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
       if (process.exitValue() != 0 || answer.isEmpty()) {
-        looked.add(python + " has no module torch");
+        attempts.add(python + " has no module torch");
         return Optional.empty();
       }
       return Optional.of(Path.of(answer));
     } catch (IOException | InvalidPathException e) {
-      looked.add(python + " cannot be asked for its module torch (" + e.getMessage() + ")");
+      attempts.add(python + " could not be run to locate its module torch (" + e.getMessage() + ")");
       return Optional.empty();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -212,7 +214,7 @@ final class LibtorchSearch {
     return origin;
   }
 
-  /** The version, without the build's name after a plus, of an unpacked libtorch or a Python package. */
+  /** Returns the version, without the build's name after a plus, of an unpacked libtorch or a Python package. */
   private static Optional<String> versionOf(Path folder) {
     try {
       Path plain = folder.resolve("build-version");
@@ -245,7 +247,7 @@ final class LibtorchSearch {
         }
         files.add(LibraryFile.Linked.of(name, libraries.resolve(name)));
       }
-      // Lies in lib, or where a wheel puts it; else the system's own is used.
+      // In lib, or in the folder of a wheel; else the system's own is used.
       for (Path place : List.of(libraries, folder.resolveSibling("torch.libs"))) {
         Optional<Path> openmp = firstIn(place, "libgomp*.so*");
         if (openmp.isPresent()) {

@@ -12,34 +12,34 @@ final class NativeBridge {
 
   // ---- the process
 
-  /** Versions of what is loaded, as JSON. */
+  /** Returns the versions of the loaded libraries, as JSON. */
   static native String describe();
 
-  /** The counters of this process in the order of {@link NativeMetrics}. */
+  /** Returns the counters of this process in the order of {@link NativeMetrics}. */
   static native long[] metrics();
 
-  /** Shapes, parameters and layout of a network, as JSON. */
+  /** Returns shapes, parameters and layout of a network, as JSON. */
   static native String inspect(String request, byte[] module);
 
-  /** The bytes that a fit needs, as JSON. */
+  /** Returns the memory that a fit needs, as JSON. */
   static native String footprint(String request);
 
   /** Fails unless a safetensors file holds finite weights of exactly the tensors of a network. */
   static native void checkWeights(String request, byte[] module, byte[] weights);
 
-  /** The safetensors file of a network with all weights 0. */
+  /** Returns the safetensors file of a network whose weights are all 0. */
   static native byte[] zeroWeights(String request, byte[] module);
 
-  /** Fails with this code and this text, through a real panic where the code is that of a panic. */
+  /** Fails with this code and this text, through a real panic for the code of a panic. */
   static native void selfTest(int code, String message);
 
-  /** Cancels every worker, closes every server and ends the I/O threads; what is opened later starts them again. */
+  /** Cancels every worker, closes every server and ends the I/O threads; a later open starts them again. */
   static native void release();
 
   /** For the shutdown hook: cancels every worker and refuses new calls from now on. */
   static native void stopAll();
 
-  /** Whether all calls that compute ended within this time. */
+  /** Returns true if all computing calls ended within this time. */
   static native boolean awaitIdle(long millis);
 
   /** Makes the exit of the process skip the static destructors of C++. */

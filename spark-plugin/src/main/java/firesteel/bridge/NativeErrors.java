@@ -5,10 +5,10 @@ public final class NativeErrors {
   private NativeErrors() {}
 
   /**
-   * The exception for a failure in native code; native code calls this method by name.
+   * Returns the exception for a failure in native code; native code calls this method by name.
    *
-   * @param code the stable code; one that this version does not know becomes an {@link InternalException}
-   * @param message what went wrong, and where
+   * @param code the stable code; one that is unknown to this version becomes an {@link InternalException}
+   * @param message the problem and its place
    * @return the exception, a {@link NativeError}
    */
   public static RuntimeException create(int code, String message) {
@@ -36,7 +36,7 @@ public final class NativeErrors {
   }
 
   /**
-   * The stable code of a failure that has one.
+   * Returns the stable code of a failure that has one.
    *
    * @param error any failure
    * @return its code, or {@link InternalException#CODE}

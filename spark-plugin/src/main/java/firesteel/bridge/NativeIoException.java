@@ -8,7 +8,7 @@ public final class NativeIoException extends RuntimeException implements NativeE
   public static final int CODE = 12;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public NativeIoException(String message) {
     super(message);

@@ -22,29 +22,29 @@ public final class NativeLibrary {
   private NativeLibrary() {}
 
   /**
-   * What this process runs with.
+   * The libraries that this process has loaded.
    *
    * @param folder the folder that the library was loaded from
-   * @param libtorch where libtorch was found, for people
-   * @param libtorchVersion its version
-   * @param cuda whether it was loaded with CUDA
+   * @param libtorch a description of the place of libtorch
+   * @param libtorchVersion the version of libtorch
+   * @param cuda true if it was loaded with CUDA
    */
   public record Loaded(Path folder, String libtorch, String libtorchVersion, boolean cuda) {}
 
   /**
    * Files ready to be linked.
    *
-   * @param result what the process runs with once they are
-   * @param libraries what to link, in this order
+   * @param result the description of the loaded libraries
+   * @param libraries the files to link, in this order
    */
   record Prepared(Loaded result, List<Path> libraries) {}
 
   /**
    * Loads the library unless this process has it already; the options of the first successful call count.
    *
-   * @param options where to look and what to load
-   * @return what is loaded
-   * @throws NativeLibraryException when this machine or this jar cannot run it
+   * @param options the places to search and the libraries to load
+   * @return the loaded libraries
+   * @throws NativeLibraryException when this machine or this jar does not support it
    * @throws LibtorchException when libtorch is missing or of another version
    */
   public static Loaded load(LibraryOptions options) {
@@ -60,7 +60,7 @@ public final class NativeLibrary {
   }
 
   /**
-   * Whether the library is loaded.
+   * Returns true if the library is loaded.
    *
    * @return true from the end of the first successful {@link #load} on
    */
@@ -85,7 +85,7 @@ public final class NativeLibrary {
         Path.of(System.getProperty("java.io.tmpdir")), System.getProperty("user.name", ""));
   }
 
-  /** Everything before linking: finds libtorch, checks its version, puts the folder together. */
+  /** Prepares the linking: finds libtorch, checks its version, builds the folder. */
   static Prepared prepare(LibraryOptions options, Path directory) {
     ClassLoader resources = options.resources();
     Properties build = buildProperties(resources);
@@ -96,7 +96,7 @@ public final class NativeLibrary {
     List<Path> libraries = new ArrayList<>();
     files.add(library);
     if (cuda.isPresent()) {
-      // Stays where it is: it finds CUDA beside it, and the rest of libtorch is then found by its SONAME.
+      // Not linked from the folder: it finds CUDA beside it, and the rest of libtorch is then found by its SONAME.
       libraries.add(cuda.get());
     } else {
       files.addAll(libtorch.files());

@@ -8,7 +8,7 @@ public final class NativeMemoryException extends RuntimeException implements Nat
   public static final int CODE = 14;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public NativeMemoryException(String message) {
     super(message);

@@ -1,8 +1,8 @@
 package firesteel.bridge;
 
 /**
- * Counters of this process since it began. A driver counts what its servers apply, an executor what its workers had
- * applied. The order of the components is that of the native array.
+ * Counters of this process since its start. A driver counts the commits that its servers apply, an executor those of
+ * its own workers. The order of the components is that of the native array.
  *
  * @param commits commits and saves that were applied
  * @param pulls copies of the center variable that were sent or received
@@ -12,7 +12,7 @@ package firesteel.bridge;
  * @param stalenessMax the largest staleness of one of them
  * @param rows the rows trained in them
  * @param compressionRatio the bytes of compressed messages before by those after; 1 before the first
- * @param compressionError what compression kept back of them by what was to be sent, the root mean square
+ * @param compressionError the part that compression kept back, divided by the part to be sent, as a root mean square
  */
 public record NativeMetrics(
     long commits,

@@ -8,7 +8,7 @@ public final class NativePanicException extends RuntimeException implements Nati
   public static final int CODE = 13;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public NativePanicException(String message) {
     super(message);

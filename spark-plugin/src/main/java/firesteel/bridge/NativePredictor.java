@@ -16,7 +16,7 @@ public final class NativePredictor implements AutoCloseable {
    * Opens a predictor.
    *
    * @param spec the {@code PredictorSpec} as JSON; its {@code weights} is the hash of the weights
-   * @param weights gives the weights as safetensors; asked only if this process does not hold them yet
+   * @param weights returns the weights as safetensors; called only if this process does not have them yet
    * @return a predictor
    */
   public static NativePredictor open(String spec, Supplier<byte[]> weights) {
@@ -24,11 +24,11 @@ public final class NativePredictor implements AutoCloseable {
   }
 
   /**
-   * As {@link #open(String, Supplier)}.
+   * Opens a predictor, as {@link #open(String, Supplier)}.
    *
    * @param spec the {@code PredictorSpec} as JSON
-   * @param module gives the archive of a network in TorchScript, or null; asked as the weights are
-   * @param weights gives the weights as safetensors
+   * @param module returns the archive of a TorchScript network, or null; called when the weights are
+   * @param weights returns the weights as safetensors
    * @return a predictor
    */
   public static NativePredictor open(

@@ -5,7 +5,7 @@ public final class NativeRuntime {
   private NativeRuntime() {}
 
   /**
-   * What is loaded, as native code sees it; {@link NativeLibrary#load} tells where it came from.
+   * Describes the loaded library; {@link NativeLibrary#load} returns its origin.
    *
    * @return JSON with {@code version}, {@code glibc}, {@code threads} and {@code cuda}
    */
@@ -15,7 +15,7 @@ public final class NativeRuntime {
   }
 
   /**
-   * The counters of this process. Loads nothing: before the library is loaded all are 0.
+   * Returns the counters of this process. Does not load the library: before it is loaded all are 0.
    *
    * @return a consistent enough reading for a metrics page
    */
@@ -27,7 +27,8 @@ public final class NativeRuntime {
    * Infers a network's shapes without training anything.
    *
    * @param request JSON {@code {"network": NetworkSpec, "inputs": [{"name": "x", "shape": [784]}]}}, shapes of one row
-   * @return JSON with {@code layers}, {@code inputs}, {@code outputs}, {@code parameters}, {@code weightBytes} and {@code layoutHash}
+   * @return JSON with {@code layers}, {@code inputs}, {@code outputs}, {@code parameters}, {@code weightBytes} and
+   *     {@code layoutHash}
    * @throws InvalidSpecException naming the layer that does not fit
    */
   public static String inspect(String request) {
@@ -35,7 +36,7 @@ public final class NativeRuntime {
   }
 
   /**
-   * As {@link #inspect(String)}; a module is run on two rows of zeros.
+   * Infers a network's shapes, as {@link #inspect(String)}; a module is run on two rows of zeros.
    *
    * @param request the network and the shapes of one row of its inputs
    * @param module the archive of a network in TorchScript, or null
@@ -47,11 +48,12 @@ public final class NativeRuntime {
   }
 
   /**
-   * Estimates what a fit needs, without anything that depends on its data.
+   * Estimates the memory of a fit, without the part that depends on its data.
    *
-   * @param request the {@code FootprintSpec} as JSON: the size of the network, strategy, optimizer, controls and workers
-   * @return JSON with {@code models} and, in bytes, {@code weights}, {@code checkpoint}, {@code server}, {@code task} and
-   *     {@code worker}
+   * @param request the {@code FootprintSpec} as JSON: the size of the network, strategy, optimizer, controls and
+   *     workers
+   * @return JSON with {@code models} and, in bytes, {@code weights}, {@code checkpoint}, {@code server}, {@code task}
+   *     and {@code worker}
    * @throws InvalidSpecException naming the strategy or the option that does not fit
    */
   public static String footprint(String request) {
@@ -60,12 +62,12 @@ public final class NativeRuntime {
   }
 
   /**
-   * Checks that weights are those of a network, for training to start from.
+   * Checks initial weights of a network.
    *
-   * @param request as that of {@link #inspect(String)}
+   * @param request the request of {@link #inspect(String)}
    * @param module the archive of a network in TorchScript, or null
    * @param weights a safetensors file
-   * @throws InvalidDataException naming the tensor that is missing, too many, of another shape or type, or not finite
+   * @throws InvalidDataException naming the tensor that is missing, unknown, of another shape or type, or not finite
    */
   public static void checkWeights(String request, byte[] module, byte[] weights) {
     NativeLibrary.ensureLoaded();
@@ -73,9 +75,9 @@ public final class NativeRuntime {
   }
 
   /**
-   * The weights of a network that has learnt nothing: all 0.
+   * Returns weights of a network that are all 0.
    *
-   * @param request as that of {@link #inspect(String)}
+   * @param request the request of {@link #inspect(String)}
    * @param module the archive of a network in TorchScript, or null
    * @return a safetensors file
    */
@@ -98,11 +100,11 @@ public final class NativeRuntime {
   }
 
   /**
-   * Raises a failure inside native code, to check that errors of a deployment arrive as they should. The code of a
-   * panic is raised by a real one.
+   * Raises a failure inside native code, to check the errors of a deployment. The code of a panic
+   * is raised by a real one.
    *
    * @param code a code of {@link NativeErrors}
-   * @param message the text that must arrive
+   * @param message the text of the error
    */
   public static void selfTest(int code, String message) {
     NativeLibrary.ensureLoaded();

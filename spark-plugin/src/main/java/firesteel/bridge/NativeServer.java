@@ -11,10 +11,10 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * Binds a port and makes the initial center variable.
+   * Binds a port and creates the initial center variable.
    *
    * @param spec the {@code ServerSpec} as JSON
-   * @param initialWeights where to start, as safetensors, or null for new weights from the spec's seed
+   * @param initialWeights the initial weights as safetensors, or null for new weights from the spec's seed
    * @return the running server
    */
   public static NativeServer open(String spec, byte[] initialWeights) {
@@ -22,11 +22,12 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * As {@link #open(String, byte[])}.
+   * Opens a server, as {@link #open(String, byte[])}.
    *
    * @param spec the {@code ServerSpec} as JSON
    * @param module the archive of a network in TorchScript, or null
-   * @param initialWeights where to start, as safetensors, or null for new weights from the spec's seed, or the module's
+   * @param initialWeights the initial weights as safetensors, or null for new weights from the spec's seed, or the
+   *     module's
    * @return the running server
    */
   public static NativeServer open(String spec, byte[] module, byte[] initialWeights) {
@@ -35,11 +36,11 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * Binds a port and goes on where the fit of a checkpoint was.
+   * Binds a port and resumes the fit of a checkpoint.
    *
    * @param spec the {@code ServerSpec} as JSON
    * @param module the archive of a network in TorchScript, or null
-   * @param checkpoint what {@link #checkpoint} gave
+   * @param checkpoint the result of {@link #checkpoint}
    * @return the running server
    * @throws CheckpointException when the checkpoint is damaged or of another network, strategy or number of workers
    */
@@ -49,11 +50,11 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * What a checkpoint says of itself.
+   * Returns the description of a checkpoint.
    *
-   * @param checkpoint what {@link #checkpoint} gave
+   * @param checkpoint the result of {@link #checkpoint}
    * @return JSON with {@code fingerprint}, {@code version}, {@code epoch}, {@code rowsTrained} and {@code workers}
-   * @throws CheckpointException saying what is damaged
+   * @throws CheckpointException naming the damage
    */
   public static String checkpointStatus(byte[] checkpoint) {
     NativeLibrary.ensureLoaded();
@@ -61,7 +62,7 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * What the server knows of the fit now: its port, workers, progress and failure. Cheap enough to ask every second.
+   * Returns the current state of the fit: its port, workers, progress and failure. Cheap enough for a call a second.
    *
    * @return the {@code ServerStatus} as JSON
    */
@@ -70,7 +71,8 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * What a fit's summary keeps beside the status: the ledger of what was trained, and the histogram of staleness.
+   * Returns the part of a fit's summary that is not in the status: the ledger of trained mini-batches, and the
+   * histogram of staleness.
    *
    * @return the {@code ServerSummary} as JSON
    */
@@ -79,7 +81,7 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * Tells that an attempt of a task is over, so that a newer one need not wait for its lease to expire.
+   * Reports the end of a task's attempt, so that a newer one need not wait for its lease to expire.
    *
    * @param partition the task's partition
    * @param attempt Spark's {@code taskAttemptId}
@@ -89,7 +91,7 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * Notes why the fit must fail, unless it must already: a shard server is lost.
+   * Fails the fit because a shard server is lost, unless it has failed already.
    *
    * @param message the text of the {@link ServerUnreachableException} that the fit fails with
    */
@@ -98,7 +100,7 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * The trained center variable and its buffers.
+   * Returns the trained center variable and its buffers.
    *
    * @return safetensors, named as in PyTorch's {@code state_dict}
    * @throws UntrainedModelException when nothing was trained or a worker has not finished
@@ -108,9 +110,9 @@ public final class NativeServer implements AutoCloseable {
   }
 
   /**
-   * One version of all that another server needs to go on with this fit; workers go on meanwhile.
+   * Returns one version of everything that another server needs to resume this fit; workers continue meanwhile.
    *
-   * @param fingerprint whose checkpoint it is, for {@link #checkpointStatus}
+   * @param fingerprint the identity of the fit, for {@link #checkpointStatus}
    * @return the checkpoint, of less than 2 GiB
    */
   public byte[] checkpoint(String fingerprint) {

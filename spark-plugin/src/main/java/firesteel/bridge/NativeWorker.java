@@ -12,7 +12,7 @@ public final class NativeWorker implements AutoCloseable {
   }
 
   /**
-   * Checks the spec; connects to nothing yet.
+   * Checks the spec; opens no connection yet.
    *
    * @param spec the {@code WorkerSpec} as JSON
    * @return a worker without data
@@ -22,7 +22,7 @@ public final class NativeWorker implements AutoCloseable {
   }
 
   /**
-   * As {@link #open(String)}.
+   * Opens a worker, as {@link #open(String)}.
    *
    * @param spec the {@code WorkerSpec} as JSON
    * @param module the archive of a network in TorchScript, or null; copied unless this process has it already
@@ -44,8 +44,8 @@ public final class NativeWorker implements AutoCloseable {
   }
 
   /**
-   * Takes the rows that another worker of this task has loaded and not yet run on, in place of a load; they stay in memory
-   * once, until the last of both is closed or has run.
+   * Shares the rows that another worker of this task has loaded and not yet trained, in place of a load. They are in
+   * memory once, until both workers are closed or have run.
    *
    * @param other workers of another fit over the same columns
    */
@@ -63,10 +63,10 @@ public final class NativeWorker implements AutoCloseable {
   }
 
   /**
-   * Tells the driver that the whole fit must fail with this error, which a retry of the task would meet again.
+   * Fails the whole fit with this error, which a retry of the task would meet again.
    *
    * @param code a code of {@link NativeErrors}
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public void abort(int code, String message) {
     NativeBridge.workerAbort(handle.get(), code, message);

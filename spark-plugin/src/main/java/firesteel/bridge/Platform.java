@@ -12,8 +12,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The machine that the library is to be loaded on. What is needed is checked before, since the linker's own words name
- * only a symbol.
+ * The machine that loads the library. Its requirements are checked before linking, since the linker's error names only
+ * a symbol.
  *
  * @param os the JVM's {@code os.name}
  * @param architecture the JVM's {@code os.arch}
@@ -33,7 +33,7 @@ record Platform(String os, String architecture, String libraryPath, Path root) {
   private static final List<String> CXX_FOLDERS =
       List.of("/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64", "/lib64");
 
-  /** This machine. */
+  /** Returns this machine. */
   static Platform current() {
     return new Platform(
         System.getProperty("os.name", ""),
@@ -43,9 +43,9 @@ record Platform(String os, String architecture, String libraryPath, Path root) {
   }
 
   /**
-   * Refuses a machine that the library cannot run on. What cannot be found out is left to the linker.
+   * Rejects a machine that the library does not run on. Properties that are unknown are left to the linker.
    *
-   * @throws NativeLibraryException naming what is missing
+   * @throws NativeLibraryException naming the missing requirement
    */
   void check() {
     if (!os.equals("Linux") || !(architecture.equals("amd64") || architecture.equals("x86_64"))) {
@@ -80,7 +80,7 @@ record Platform(String os, String architecture, String libraryPath, Path root) {
     }
   }
 
-  /** The C library that this JVM itself runs with says its version in a banner. */
+  /** Returns the minor version of this JVM's C library, which has it in a banner. */
   private Optional<Integer> glibcMinor(List<String> mapped) {
     return firstMatch(mapped, GLIBC_FILE)
         .map(file -> GLIBC_BANNER.matcher(text(file)))
@@ -88,7 +88,7 @@ record Platform(String os, String architecture, String libraryPath, Path root) {
         .map(banner -> Integer.parseInt(banner.group(1)));
   }
 
-  /** The one that this process has already, else the one that the linker would find first. */
+  /** Returns the C++ library that this process has loaded, else the first one in the linker's search path. */
   private Optional<Path> standardLibrary(List<String> mapped) {
     return firstMatch(mapped, CXX_FILE)
         .or(
@@ -117,7 +117,7 @@ record Platform(String os, String architecture, String libraryPath, Path root) {
     return text.isEmpty() || text.contains(symbol);
   }
 
-  /** The file's bytes as Latin-1, or nothing if it cannot be read. */
+  /** Returns the file's bytes as Latin-1, or an empty text if it is not readable. */
   private static String text(Path file) {
     try {
       return new String(Files.readAllBytes(file), StandardCharsets.ISO_8859_1);

@@ -8,7 +8,7 @@ public final class PortInUseException extends RuntimeException implements Native
   public static final int CODE = 10;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public PortInUseException(String message) {
     super(message);

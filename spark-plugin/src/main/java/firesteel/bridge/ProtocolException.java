@@ -8,7 +8,7 @@ public final class ProtocolException extends RuntimeException implements NativeE
   public static final int CODE = 9;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public ProtocolException(String message) {
     super(message);

@@ -8,7 +8,7 @@ public final class ServerUnreachableException extends RuntimeException implement
   public static final int CODE = 7;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public ServerUnreachableException(String message) {
     super(message);

@@ -1,13 +1,13 @@
 package firesteel.bridge;
 
 /**
- * Leaves the JVM in order while tasks train. The static destructors of C++ would run under threads that compute and
- * crash them, so a hook stops the calls, waits for them, and makes the exit skip those destructors. That last part has
- * to be registered at the end: what is registered last runs first.
+ * Ends the JVM in order while tasks train. The static destructors of C++ would run while threads compute and crash
+ * them, so a hook stops the calls, waits for them, and makes the exit skip those destructors. That last step must be
+ * registered last, since it then runs first.
  */
 final class Shutdown {
-  /** A step of a large network ends within it; Spark kills an executor after 30 s. */
-  private static final long PATIENCE_MILLIS = 10_000;
+  /** The time for running steps to end, long enough for a large network; Spark kills an executor after 30 s. */
+  private static final long DRAIN_MILLIS = 10_000;
 
   private Shutdown() {}
 
@@ -16,14 +16,14 @@ final class Shutdown {
     try {
       Runtime.getRuntime().addShutdownHook(new Thread(Shutdown::leave, "firesteel-shutdown"));
     } catch (IllegalStateException e) {
-      // The JVM is leaving already, and its hooks are running.
+      // The JVM is already exiting, and its hooks are running.
       leave();
     }
   }
 
   private static void leave() {
     NativeBridge.stopAll();
-    NativeBridge.awaitIdle(PATIENCE_MILLIS);
+    NativeBridge.awaitIdle(DRAIN_MILLIS);
     NativeBridge.exitQuietly();
   }
 }

@@ -8,7 +8,7 @@ public final class StartTimeoutException extends RuntimeException implements Nat
   public static final int CODE = 15;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public StartTimeoutException(String message) {
     super(message);

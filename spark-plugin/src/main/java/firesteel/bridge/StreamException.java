@@ -8,7 +8,7 @@ public final class StreamException extends RuntimeException implements NativeErr
   public static final int CODE = 16;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public StreamException(String message) {
     super(message);

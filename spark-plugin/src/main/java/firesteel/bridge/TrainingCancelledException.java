@@ -8,7 +8,7 @@ public final class TrainingCancelledException extends RuntimeException implement
   public static final int CODE = 6;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public TrainingCancelledException(String message) {
     super(message);

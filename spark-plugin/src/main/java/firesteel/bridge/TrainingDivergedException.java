@@ -8,7 +8,7 @@ public final class TrainingDivergedException extends RuntimeException implements
   public static final int CODE = 3;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public TrainingDivergedException(String message) {
     super(message);

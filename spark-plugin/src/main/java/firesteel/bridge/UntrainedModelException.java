@@ -8,7 +8,7 @@ public final class UntrainedModelException extends RuntimeException implements N
   public static final int CODE = 4;
 
   /**
-   * @param message what went wrong, and where
+   * @param message the problem and its place
    */
   public UntrainedModelException(String message) {
     super(message);

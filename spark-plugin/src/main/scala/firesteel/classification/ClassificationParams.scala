@@ -1,5 +1,6 @@
 package firesteel.classification
 
+import firesteel.model.OutputSchema
 import firesteel.params.InputRequests
 import org.apache.spark.ml.attribute.{AttributeGroup, NominalAttribute}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
@@ -11,7 +12,7 @@ import org.apache.spark.ml.param.shared.{
 }
 import org.apache.spark.sql.types.{DataType, DoubleType, Metadata, StructField, StructType}
 
-/** The columns that a classifier puts out. One whose name is empty is not produced. */
+/** The output columns of a classifier. A column with an empty name is not produced. */
 private[classification] trait ClassificationParams
     extends InputRequests
     with HasRawPredictionCol
@@ -19,20 +20,17 @@ private[classification] trait ClassificationParams
     with HasPredictionCol
     with HasThresholds {
 
-  /** Checks that there is a threshold for each class, if there are any. */
+  /** Checks that there is a threshold for each class, if thresholds are set. */
   protected final def checkThresholds(classes: Int): Unit = get(thresholds).foreach { values =>
     require(
       values.length == classes,
-      s"$uid has ${values.length} thresholds, but the network tells $classes classes apart"
+      s"$uid has ${values.length} thresholds, but the network has $classes classes; set one for each"
     )
   }
 
-  /** The schema with the output columns, their metadata included where the classes are known. */
+  /** Returns the schema with the output columns, with their metadata where the classes are known. */
   protected final def outputSchema(schema: StructType, classes: Option[Classes]): StructType =
-    outputFields(classes).foldLeft(schema) { (before, field) =>
-      require(!before.fieldNames.contains(field.name), s"Column ${field.name} already exists.")
-      before.add(field)
-    }
+    OutputSchema.append(schema, outputFields(classes))
 
   /** The output columns: raw prediction, probability, prediction. */
   protected final def outputFields(classes: Option[Classes]): Seq[StructField] = {
@@ -55,16 +53,16 @@ private[classification] trait ClassificationParams
 /** The classes of a model.
   *
   * @param number
-  *   how many
+  *   the number of classes
   * @param names
-  *   what they are called, where the label's metadata said so
+  *   the names of the classes, where the label's metadata has them
   */
 private[classification] final case class Classes(number: Int, names: Option[Seq[String]]) {
 
-  /** The metadata of a column of vectors with a value for each class. */
+  /** Returns the metadata of a column of vectors with a value for each class. */
   def vector(column: String): Metadata = new AttributeGroup(column, number).toMetadata()
 
-  /** The metadata of a column of class indices. */
+  /** Returns the metadata of a column of class indices. */
   def index(column: String): Metadata = {
     val attribute = NominalAttribute.defaultAttr.withName(column)
     names

@@ -1,10 +1,10 @@
 package firesteel.classification
 
 import firesteel.data.ColumnResolver
+import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, TrainedModel}
+import firesteel.network.OutputInspection
 import firesteel.params.{LossParams, TrainingParams}
-import firesteel.persistence.{ModelReader, ModelWriter}
 import firesteel.prediction.{OutputColumn, OutputKind}
-import firesteel.train.{FittedNetwork, OutputInspection, TrainedModel}
 import org.apache.spark.ml.classification.ProbabilisticClassificationModel
 import org.apache.spark.ml.linalg.{DenseVector, Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap
@@ -13,7 +13,7 @@ import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable,
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
 
-/** A network that was trained to tell classes apart, by a [[NetworkClassifier]].
+/** Model fitted by [[NetworkClassifier]].
   *
   * `transform` appends columns, to batch and to streaming DataFrames: `rawPrediction`, the logits (for a network with a
   * single output z the vector [-z, z]); `probability`; `prediction`, the class index, which carries the names of the
@@ -36,14 +36,14 @@ final class NetworkClassificationModel private[firesteel] (
 
   private[firesteel] override def task: String = "classification"
 
-  override def numClasses: Int = ClassificationTarget.classesOf(fitted.output.size)
+  override def numClasses: Int = ClassificationObjective.classesOf(fitted.output.size)
 
   override def numFeatures: Int = fitted.inputSize
 
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
 
-  override protected def losses: Seq[String] = ClassificationTarget.losses
+  override protected def losses: Seq[String] = ClassificationObjective.losses
 
   private def classes: Classes = Classes(numClasses, labels)
 
@@ -68,8 +68,8 @@ final class NetworkClassificationModel private[firesteel] (
     outputFields(Some(classes)).map(f => OutputColumn(f.name, kinds(f.name), f.metadata))
   }
 
-  /** The logits of one row; for many rows `transform` is much faster. The values are those of a column of vectors: a
-    * model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
+  /** Predicts the logits of one row; for many rows `transform` is much faster. The features are those of a column of
+    * vectors: a model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
     */
   override def predictRaw(features: Vector): Vector = {
     val scale = get(featuresScale).getOrElse(1.0)
@@ -106,10 +106,10 @@ object NetworkClassificationModel extends MLReadable[NetworkClassificationModel]
   override def load(path: String): NetworkClassificationModel = super.load(path)
 }
 
-/** Logits to probabilities, in place. */
+/** Converts logits to probabilities, in place. */
 private object Logits {
 
-  /** Each by itself, then divided by their sum, which is 1 for `[-z, z]`. */
+  /** Applies the sigmoid to each value and normalises the values to a sum of 1, which `[-z, z]` has anyway. */
   def sigmoid(values: Array[Double]): Unit = {
     values.indices.foreach(i => values(i) = 1 / (1 + math.exp(-values(i))))
     normalise(values)

@@ -1,9 +1,9 @@
 package firesteel.classification
 
 import firesteel.data.{ColumnResolver, LabelColumn, LabelKind}
+import firesteel.fit.{FitData, PreparedFit, SingleOutputTrainer}
+import firesteel.model.EstimatorReader
 import firesteel.params.{LossSetter, NetworkSetter, TrainingSetters}
-import firesteel.persistence.EstimatorReader
-import firesteel.train.{FitData, Preparation, SingleEstimation}
 import org.apache.spark.ml.classification.ProbabilisticClassifier
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap
@@ -11,25 +11,24 @@ import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.StructType
 
-/** Trains a neural network to tell classes apart.
+/** Neural network classification.
   *
   * Features are one column of ML vectors, of arrays of a numeric type or of binary, or several numeric columns; labels
-  * are class indices from 0, of any numeric type. The network puts out one value for each class, or a single one for two
-  * classes; a trailing `Softmax` or `Sigmoid` becomes a part of the loss.
+  * are class indices from 0, of any numeric type. The network has one output value for each class, or a single one for
+  * two classes; a trailing `Softmax` or `Sigmoid` becomes a part of the loss.
   *
   * {{{
   * val network = Network.sequential(Linear(500), ReLU, Linear(10), Softmax)
   * val model = new NetworkClassifier().setNetwork(network).setEpochs(3).fit(train)
   * }}}
   *
-  * `fit` runs one Spark job. It fails rather than return a model that was not trained: on missing or wrong columns and
-  * options with an `IllegalArgumentException`, on what happens while training with one of the exceptions of
-  * `firesteel.bridge`.
+  * `fit` runs one Spark job and never returns an untrained model. It throws an `IllegalArgumentException` for missing or
+  * invalid columns and options, and one of the exceptions of `firesteel.bridge` for failures of the training.
   */
 final class NetworkClassifier(override val uid: String)
     extends ProbabilisticClassifier[Vector, NetworkClassifier, NetworkClassificationModel]
     with ClassificationParams
-    with SingleEstimation[NetworkClassificationModel]
+    with SingleOutputTrainer[NetworkClassificationModel]
     with NetworkSetter
     with LossSetter
     with TrainingSetters
@@ -41,7 +40,7 @@ final class NetworkClassifier(override val uid: String)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
   def setWeightCol(value: String): this.type = set(weightCol, value)
 
-  override protected def losses: Seq[String] = ClassificationTarget.losses
+  override protected def losses: Seq[String] = ClassificationObjective.losses
 
   override def transformSchema(schema: StructType): StructType = {
     checkColumns(schema, Seq(LabelColumn($(labelCol), LabelKind.Class(2))))
@@ -50,13 +49,13 @@ final class NetworkClassifier(override val uid: String)
 
   override protected def train(dataset: Dataset[_]): NetworkClassificationModel = trainOne(dataset)
 
-  override protected def prepare(data: FitData): Preparation[NetworkClassificationModel] = {
+  override protected def prepare(data: FitData): PreparedFit[NetworkClassificationModel] = {
     val label = ColumnResolver.field(data.df.schema, $(labelCol))
     prepareNetwork(data) { inspection =>
-      val target = ClassificationTarget.of(inspection, label, get(loss))
-      checkThresholds(ClassificationTarget.classesOf(inspection.outputs.head.size))
-      Seq(target)
-    }(new NetworkClassificationModel(uid, _, ClassificationTarget.names(label)))
+      val objective = ClassificationObjective.objective(inspection, label, get(loss))
+      checkThresholds(ClassificationObjective.classesOf(inspection.outputs.head.size))
+      Seq(objective)
+    }(new NetworkClassificationModel(uid, _, ClassificationObjective.names(label)))
   }
 
   override def copy(extra: ParamMap): NetworkClassifier = defaultCopy(extra)

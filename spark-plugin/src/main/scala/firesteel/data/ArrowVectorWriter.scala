@@ -7,17 +7,17 @@ import org.apache.arrow.vector.{TinyIntVector, ValueVector}
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnarBatch}
 import org.apache.spark.unsafe.Platform
 
-/** Copies rows of one fixed size out of Arrow vectors in one piece. Rows with a null, of another
-  * size or sparse go to another writer, as do vectors that are not Arrow's.
+/** Copies rows of one fixed size out of Arrow vectors in one piece. Rows with a null, of another size or sparse go to
+  * another writer, as do vectors that are not Arrow's.
   *
   * @param narrow
-  *   whether the source holds doubles and the batch floats; else both hold the same type
+  *   true if the source holds doubles and the batch floats; else both hold the same type
   */
 private[data] final class ArrowVectorWriter(
     ordinal: Int,
     builder: DenseBuilder,
     narrow: Boolean,
-    otherwise: VectorWriter
+    fallback: VectorWriter
 ) extends VectorWriter {
   import ArrowVectorWriter._
 
@@ -26,9 +26,9 @@ private[data] final class ArrowVectorWriter(
       case arrow: ArrowColumnVector =>
         lists(arrow.getValueVector, from, count).filter(regular(_, from, count)) match {
           case Some(found) => copy(found, from, count, at)
-          case None => otherwise.write(batch, from, count, at)
+          case None => fallback.write(batch, from, count, at)
         }
-      case _ => otherwise.write(batch, from, count, at)
+      case _ => fallback.write(batch, from, count, at)
     }
 
   private def regular(lists: Lists, from: Int, count: Int): Boolean = {
@@ -52,13 +52,13 @@ private[data] final class ArrowVectorWriter(
 
 private object ArrowVectorWriter {
 
-  /** Rows of values that follow one another, and where each begins. */
+  /** Consecutive rows of values, and their offsets. */
   final class Lists(offsets: ArrowBuf, val values: ArrowBuf) {
     def start(row: Int): Int = offsets.getInt(4L * row)
     def end(row: Int): Int = offsets.getInt(4L * (row + 1))
   }
 
-  /** The rows of a vector without nulls that holds arrays, bytes or dense ML vectors. */
+  /** Returns the rows of a vector without nulls that holds arrays, bytes or dense ML vectors. */
   def lists(vector: ValueVector, from: Int, count: Int): Option[Lists] = vector match {
     case _ if vector.getNullCount > 0 => None
     case list: ListVector => listValues(list)

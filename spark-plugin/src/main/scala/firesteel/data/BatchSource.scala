@@ -10,18 +10,20 @@ import org.apache.spark.sql.vectorized.ColumnarBatch
 
 import scala.jdk.CollectionConverters._
 
-/** How large a batch may become: a batch ends with the row that reaches one of the two.
+/** The maximum size of a batch: a batch ends with the row that reaches one of the two.
   *
   * @param rows
-  *   its rows
+  *   the number of rows
   * @param bytes
-  *   its bytes; a single row may be larger
+  *   the number of bytes; a single row may be larger
   */
 private[firesteel] final case class BatchLimits(rows: Int, bytes: Long)
 
 private[firesteel] object BatchLimits {
 
-  /** Few enough bytes that a batch is still in the processor's cache when native code copies it. */
+  /** The default limits. The bytes are few enough that a batch is still in the processor's cache when native code
+    * copies it.
+    */
   val Default: BatchLimits = BatchLimits(rows = 4096, bytes = 2L << 20)
 }
 
@@ -46,7 +48,7 @@ private[firesteel] final class BatchFiller(
   /** The schema of the batches. */
   val schema: Schema = new Schema(writers.flatMap(_.builder.fields).asJava)
 
-  /** The rows a batch has at most. */
+  /** The maximum number of rows of a batch. */
   val capacity: Int = {
     val rowBytes = math.max(1L, builders.map(_.rowBytes).sum)
     math.max(1L, math.min(limits.rows.toLong, limits.bytes / rowBytes)).toInt
@@ -62,7 +64,7 @@ private[firesteel] final class BatchFiller(
   /** The rows of the batch so far. */
   def rows: Int = count
 
-  /** Whether the batch takes no further row. */
+  /** True if the batch takes no further row. */
   def full: Boolean = count == limit || (variable && count > 0 && bytes >= limits.bytes)
 
   private def bytes: Long = {
@@ -85,7 +87,7 @@ private[firesteel] final class BatchFiller(
     count += 1
   }
 
-  /** Adds rows of a columnar batch from `from` until `end`, as many as fit; returns how many. */
+  /** Adds the rows of a columnar batch from `from` until `end`, as many as fit; returns their number. */
   def add(batch: ColumnarBatch, from: Int, end: Int): Int = {
     val wanted = math.min(end - from, if (variable) 1 else limit - count)
     var i = 0
@@ -97,7 +99,7 @@ private[firesteel] final class BatchFiller(
     wanted
   }
 
-  /** Ends the batch; the caller owns what it returns. */
+  /** Ends the batch and returns it; the caller owns it. */
   def finish(): ArrowRecordBatch = {
     val nodes = new util.ArrayList[ArrowFieldNode]
     val buffers = new util.ArrayList[ArrowBuf]
@@ -108,25 +110,25 @@ private[firesteel] final class BatchFiller(
     batch
   }
 
-  /** Gives back the buffers of an unfinished batch. */
+  /** Releases the buffers of an unfinished batch. */
   override def close(): Unit = builders.foreach(_.close())
 }
 
-/** Gives the batches of a partition, one after the other. */
+/** The batches of a partition, one after the other. */
 private[data] trait BatchSource {
 
-  /** Fills the batch that was begun; adds no row at the end. */
+  /** Fills a batch; adds no row at the end of the partition. */
   def fill(filler: BatchFiller): Unit
 }
 
-/** From rows. */
+/** The batches of a partition of rows. */
 private[data] final class RowSource(rows: Iterator[InternalRow]) extends BatchSource {
 
   override def fill(filler: BatchFiller): Unit =
     while (!filler.full && rows.hasNext) filler.add(rows.next())
 }
 
-/** From columnar batches. `hasNext` overwrites the batch before, which is not looked at again. */
+/** The batches of a partition of columnar batches. `hasNext` overwrites the previous batch, which is not used again. */
 private[data] final class VectorSource(batches: Iterator[ColumnarBatch]) extends BatchSource {
   private var batch: ColumnarBatch = _
   private var next = 0
@@ -135,7 +137,7 @@ private[data] final class VectorSource(batches: Iterator[ColumnarBatch]) extends
   override def fill(filler: BatchFiller): Unit =
     while (!filler.full && advance()) next += filler.add(batch, next, end)
 
-  /** Whether there is a row, after a step to the next batch that has one if it is needed. */
+  /** Returns true if there is a row, after a step to the next batch with rows if needed. */
   private def advance(): Boolean = {
     while (next == end && batches.hasNext) {
       batch = batches.next()

@@ -13,17 +13,16 @@ import org.apache.spark.sql.execution.columnar.{
 import org.apache.spark.sql.execution.vectorized.OnHeapColumnVector
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.types._
-import org.apache.spark.sql.vectorized.{ColumnVector, ColumnarArray, ColumnarBatch, ColumnarMap}
+import org.apache.spark.sql.vectorized.{ColumnVector, ColumnarBatch}
 import org.apache.spark.unsafe.Platform
-import org.apache.spark.unsafe.types.UTF8String
 
-/** Spark's default cache read column by column where Spark itself would make rows of it, copying every value twice: caches
-  * that hold arrays of numbers or bytes beside plain numbers.
+/** Reads Spark's default cache column by column, for caches that hold arrays of numbers or bytes beside plain numbers.
+  * Spark itself would convert these to rows and copy every value twice.
   */
 private[data] object CachedBatches {
 
-  /** The columnar batches of a scan, in the order of its output, if all of its columns can be read so. */
-  def of(scan: InMemoryTableScanExec): Option[RDD[ColumnarBatch]] = {
+  /** Returns the columnar batches of a scan, in the order of its output, if all of its columns are readable. */
+  def columnarBatches(scan: InMemoryTableScanExec): Option[RDD[ColumnarBatch]] = {
     val builder = scan.relation.cacheBuilder
     val readable = builder.serializer.getClass == classOf[DefaultCachedBatchSerializer] &&
       scan.predicates.isEmpty && scan.attributes.forall(column => isReadable(column.dataType))
@@ -73,23 +72,23 @@ private[data] object CachedBatches {
   }
 }
 
-/** A column of arrays or bytes as Spark's default cache has it: the number of nulls, their rows, and of every other row its
-  * length in bytes and its bytes, which for an array are those of an `UnsafeArrayData`.
+/** A column of arrays or bytes in the layout of Spark's default cache: the number of nulls, their rows, and for every
+  * other row its length in bytes and its bytes. The bytes of an array are those of an `UnsafeArrayData`.
   */
 private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType, rows: Int)
-    extends ColumnVector(dataType) {
+    extends ReadOnlyVector(dataType) {
 
   private val starts = new Array[Int](rows)
   private val lengths = new Array[Int](rows)
   private val nulls = index()
 
-  /** Where a row's bytes begin, as an offset of `Platform` into [[bytes]]. */
+  /** Returns the start of a row's bytes, as an offset of `Platform` into [[bytes]]. */
   def offset(row: Int): Long = Platform.BYTE_ARRAY_OFFSET.toLong + starts(row)
 
-  /** How many bytes a row has, -1 if it is null. */
+  /** Returns the number of bytes of a row, -1 if it is null. */
   def length(row: Int): Int = lengths(row)
 
-  /** The bytes or the array of a row that is not null. */
+  /** Returns the bytes or the array of a row that is not null. */
   def value(row: Int): Any = dataType match {
     case BinaryType => getBinary(row)
     case _ =>
@@ -124,8 +123,6 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
     missing
   }
 
-  override def close(): Unit = ()
-
   override def hasNull: Boolean = nulls > 0
 
   override def numNulls: Int = nulls
@@ -134,77 +131,48 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
 
   override def getBinary(row: Int): Array[Byte] =
     bytes.slice(starts(row), starts(row) + lengths(row))
-
-  override def getBoolean(row: Int): Boolean = none("booleans")
-
-  override def getByte(row: Int): Byte = none("bytes")
-
-  override def getShort(row: Int): Short = none("shorts")
-
-  override def getInt(row: Int): Int = none("ints")
-
-  override def getLong(row: Int): Long = none("longs")
-
-  override def getFloat(row: Int): Float = none("floats")
-
-  override def getDouble(row: Int): Double = none("doubles")
-
-  override def getArray(row: Int): ColumnarArray = none("columnar arrays")
-
-  override def getMap(row: Int): ColumnarMap = none("maps")
-
-  override def getDecimal(row: Int, precision: Int, scale: Int): Decimal = none("decimals")
-
-  override def getUTF8String(row: Int): UTF8String = none("strings")
-
-  override def getChild(ordinal: Int): ColumnVector = none("children")
-
-  private def none(what: String): Nothing =
-    throw new UnsupportedOperationException(
-      s"a cached column of ${dataType.catalogString} has no $what"
-    )
 }
 
-/** Bytes of cached columns, one copy a row. */
+/** Writes the bytes of cached columns, with one copy for each row. */
 private[data] final class CachedBytesWriter(
-    cell: Cell,
+    column: SourceColumn,
     builder: DenseBuilder,
-    otherwise: VectorWriter
+    fallback: VectorWriter
 ) extends VectorWriter {
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit =
-    batch.column(cell.ordinal) match {
+    batch.column(column.ordinal) match {
       case cached: CachedLists =>
         var i = 0
         while (i < count) {
           val length = cached.length(from + i)
-          if (length < 0) cell.nullCell(at + i)
-          if (length != builder.size) cell.wrongSize(at + i, length, builder.size)
+          if (length < 0) column.nullValue(at + i)
+          if (length != builder.size) column.wrongSize(at + i, length, builder.size)
           val to = builder.address(at + i)
           Platform.copyMemory(cached.bytes, cached.offset(from + i), null, to, length.toLong)
           i += 1
         }
-      case _ => otherwise.write(batch, from, count, at)
+      case _ => fallback.write(batch, from, count, at)
     }
 }
 
-/** Arrays of cached columns, one copy a row. */
-private[data] final class CachedArraysWriter(writer: ArrayRowWriter, otherwise: VectorWriter)
+/** Writes the arrays of cached columns, with one copy for each row. */
+private[data] final class CachedArraysWriter(writer: ArrayRowWriter, fallback: VectorWriter)
     extends VectorWriter {
 
   private val array = new UnsafeArrayData
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit =
-    batch.column(writer.cell.ordinal) match {
+    batch.column(writer.column.ordinal) match {
       case cached: CachedLists =>
         var i = 0
         while (i < count) {
           val length = cached.length(from + i)
-          if (length < 0) writer.cell.nullCell(at + i)
+          if (length < 0) writer.column.nullValue(at + i)
           array.pointTo(cached.bytes, cached.offset(from + i), length)
           writer.put(array, at + i)
           i += 1
         }
-      case _ => otherwise.write(batch, from, count, at)
+      case _ => fallback.write(batch, from, count, at)
     }
 }

@@ -10,42 +10,44 @@ import org.apache.arrow.vector.types.FloatingPointPrecision
 import org.apache.arrow.vector.types.pojo.{ArrowType, Field, FieldType}
 import org.apache.spark.unsafe.Platform
 
-/** The Arrow buffers of one column of the plan while a batch is filled. Buffers are taken as they
-  * come, not zeroed: every value below the row count is written.
+/** The Arrow buffers of one column of the plan while a batch is filled. The buffers are not zeroed: every value below
+  * the row count is written.
   */
 private[data] sealed abstract class ColumnBuilder extends AutoCloseable {
 
-  /** The Arrow columns it makes. */
+  /** The Arrow columns of this column. */
   def fields: Seq[Field]
 
-  /** The bytes of a row that are known before the row is. */
+  /** The fixed number of bytes of a row. */
   def rowBytes: Long
 
-  /** The bytes that were written beyond `rowBytes` for each row. */
+  /** The number of bytes written in addition to `rowBytes` for each row. */
   def extraBytes: Long
 
-  /** Takes buffers for `rows` rows. */
+  /** Allocates buffers for `rows` rows. */
   def begin(rows: Int): Unit
 
-  /** Lists the parts of the Arrow columns, all rows written; the buffers are still this builder's. */
+  /** Appends the nodes and buffers of the Arrow columns, after all rows are written. This builder keeps the ownership
+    * of the buffers.
+    */
   def parts(
       rows: Int,
       nodes: util.List[ArrowFieldNode],
       buffers: util.List[ArrowBuf]
   ): Unit
 
-  /** Gives the buffers back; whoever retained them keeps them. */
+  /** Releases the buffers; an owner that retained them keeps them. */
   override def close(): Unit
 }
 
 private[data] object ColumnBuilder {
 
-  /** Double-precision values, which labels have. */
+  /** Double-precision numbers, the type of labels. */
   val Float64: ArrowType = new ArrowType.FloatingPoint(FloatingPointPrecision.DOUBLE)
 
   val Float32: ArrowType = new ArrowType.FloatingPoint(FloatingPointPrecision.SINGLE)
 
-  /** The Arrow type of an element type. */
+  /** Returns the Arrow type of an element type. */
   def arrowType(element: ElementType): ArrowType = element match {
     case ElementType.U8 => new ArrowType.Int(8, false)
     case ElementType.I8 => new ArrowType.Int(8, true)
@@ -59,7 +61,7 @@ private[data] object ColumnBuilder {
     new Field(name, FieldType.notNullable(arrow), children.asJava)
 }
 
-/** One number a row. */
+/** One number for each row. */
 private[data] final class ScalarBuilder(
     allocator: BufferAllocator,
     name: String,
@@ -69,7 +71,7 @@ private[data] final class ScalarBuilder(
 
   private var data: ArrowBuf = allocator.getEmpty
 
-  /** Where row 0 of the batch lies. */
+  /** The address of row 0 of the batch. */
   def address: Long = data.memoryAddress
 
   override def fields: Seq[Field] = Seq(ColumnBuilder.field(name, arrow))
@@ -97,8 +99,8 @@ private[data] final class ScalarBuilder(
   }
 }
 
-/** A fixed number of values a row, all rows in one piece of memory: its own, or as long as they are
-  * the rows of one Arrow vector that memory.
+/** A fixed number of values for each row, all rows in one piece of memory. As long as they are consecutive rows of one
+  * Arrow vector, that is the vector's memory, else its own.
   */
 private[data] final class DenseBuilder(
     allocator: BufferAllocator,
@@ -115,13 +117,13 @@ private[data] final class DenseBuilder(
 
   override val rowBytes: Long = size.toLong * width
 
-  /** Where a row of the batch lies. */
+  /** Returns the address of a row of the batch. */
   def address(row: Int): Long = {
     if (!begun) own()
     values.address + row * rowBytes
   }
 
-  /** Takes the first rows as they lie in a buffer, without a copy; `false` if it cannot be shared. */
+  /** Shares the first rows with a buffer, without a copy; returns false if the buffer is not shareable. */
   def share(source: ArrowBuf, from: Long, rows: Int): Boolean = {
     val manager = source.getReferenceManager
     val sameRoot = manager.getAllocator.getRoot eq allocator.getRoot
@@ -198,16 +200,16 @@ private[data] final class SparseBuilder(allocator: BufferAllocator, name: String
     offsets.setInt(0, 0)
   }
 
-  /** Makes room for `more` values. */
+  /** Reserves memory for `more` values. */
   def reserve(more: Int): Unit = {
     val needed = Math.addExact(count, more).toLong * Integer.BYTES
     if (needed > values.capacity) {
-      indices = grown(indices, needed)
-      values = grown(values, needed)
+      indices = grow(indices, needed)
+      values = grow(values, needed)
     }
   }
 
-  /** Adds a value to the row; room was made before. */
+  /** Adds a value to the row; memory must have been reserved. */
   def put(index: Int, value: Float): Unit = {
     val at = count.toLong * Integer.BYTES
     indices.setInt(at, index)
@@ -218,7 +220,7 @@ private[data] final class SparseBuilder(allocator: BufferAllocator, name: String
   /** Ends a row. */
   def end(row: Int): Unit = offsets.setInt((row + 1L) * Integer.BYTES, count)
 
-  private def grown(old: ArrowBuf, needed: Long): ArrowBuf = {
+  private def grow(old: ArrowBuf, needed: Long): ArrowBuf = {
     val buffer = allocator.buffer(math.max(needed, math.max(2 * old.capacity, 1L << 14)))
     buffer.setBytes(0, old, 0, count.toLong * Integer.BYTES)
     old.close()

@@ -9,33 +9,33 @@ import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.types._
 import org.apache.spark.sql.{Column, DataFrame}
 
-/** What a user asks of one input of the network.
+/** The columns for one input of the network, as the user set them.
   *
   * @param name
   *   the name of the network's input
   * @param columns
   *   one Vector, array or binary column, or any number of numeric columns
   * @param shape
-  *   the shape of one row; a flat one of the column's size unless given
+  *   the shape of one row; by default one dimension of the column's size
   * @param scale
-  *   what each value is multiplied with
+  *   the factor of each value
   */
-final case class InputRequest(
+private[firesteel] final case class InputRequest(
     name: String,
     columns: Seq[String],
     shape: Option[Seq[Int]] = None,
     scale: Double = 1.0
 )
 
-/** Finds the user's columns in a DataFrame and decides how they travel. Every error is an
-  * `IllegalArgumentException` that names the column, its type and what is accepted.
+/** Finds the user's columns in a DataFrame and chooses their formats. Every error is an `IllegalArgumentException` that
+  * names the column, its type and the accepted types.
   */
-object ColumnResolver {
+private[firesteel] object ColumnResolver {
 
-  /** Below this size a vector always travels dense. */
+  /** The smallest size of a vector that may be sparse in the stream. */
   private val SparseSize = 256
 
-  /** A vector travels sparse when its first row is and at most one value in this many is set. */
+  /** Vectors are sparse in the stream if the first one is sparse and at most one value in this many is set. */
   private val SparseFactor = 4
 
   private val vectors = VectorType.asInstanceOf[UserDefinedType[Any]]
@@ -43,11 +43,11 @@ object ColumnResolver {
   private val InputTypes =
     "a Spark ML vector, an array of a numeric type, binary, or numeric columns"
 
-  /** The plan of a fit. Sizes come from `shape`, from the column's ML attributes or from its
-    * metadata key `size`; only if one of the columns has none of them is one row read.
+  /** Returns the plan of a fit. Sizes come from `shape`, from the column's ML attributes or from its metadata key
+    * `size`; one row is read only if a column has none of them.
     *
     * @throws UntrainedModelException
-    *   if a row must be read and there is none
+    *   if a row is needed and the DataFrame has none
     */
   def resolve(
       df: DataFrame,
@@ -66,18 +66,20 @@ object ColumnResolver {
     DataPlan(resolved, labels, weight)
   }
 
-  /** The inputs of a fit, where their sizes are known without a look at the data. Whether vectors travel sparse is not. */
+  /** Returns the inputs of a fit, if their sizes are known without reading data. The sparseness of vectors remains
+    * unknown.
+    */
   def known(schema: StructType, inputs: Seq[InputRequest]): Option[Seq[InputColumn]] = {
     check(schema, inputs, Nil)
     val sizes = inputs.flatMap(sizeWithoutRow(schema, _))
     if (sizes.size == inputs.size) Some(inputs.map(column(schema, _, None))) else None
   }
 
-  /** The plan of a prediction: the fitted inputs read from the columns of another schema, whose
-    * types may differ from those of the fit. Runs no job.
+  /** Returns the plan of a prediction: the fitted inputs read from the columns of another schema, whose types may
+    * differ from those of the fit. Runs no job.
     *
     * @param fitted
-    *   the inputs of the fit, with the columns to read now
+    *   the inputs of the fit, with the columns to read for this prediction
     */
   def forPrediction(schema: StructType, fitted: Seq[InputColumn]): DataPlan =
     DataPlan(fitted.map { input =>
@@ -90,7 +92,7 @@ object ColumnResolver {
       )
     })
 
-  /** Checks that the columns exist and have types that are accepted; looks at no data. */
+  /** Checks that the columns exist and have accepted types. Reads no data. */
   def check(
       schema: StructType,
       inputs: Seq[InputRequest],
@@ -104,7 +106,7 @@ object ColumnResolver {
       for (shape <- input.shape) {
         demand(
           shape.forall(_ > 0) && shape.map(_.toLong).product <= Int.MaxValue,
-          s"the shape ${shape.mkString("x")} of input '${input.name}' is not one of positive sizes"
+          s"the shape ${shape.mkString("x")} of input '${input.name}' must have positive sizes"
         )
         knownSize(schema, input.columns, types).foreach(requireSize(input.columns, _, shape))
       }
@@ -114,19 +116,19 @@ object ColumnResolver {
       val dataType = field(schema, name).dataType
       demand(
         dataType.isInstanceOf[NumericType],
-        s"the weight column '$name' has type ${named(dataType)}; accepted is a numeric type"
+        s"the weight column '$name' has type ${typeText(dataType)}; accepted is a numeric type"
       )
     }
     validation.flatMap(_.column).foreach { name =>
       val dataType = field(schema, name).dataType
       demand(
         dataType == BooleanType,
-        s"the validation column '$name' has type ${named(dataType)}; accepted is boolean"
+        s"the validation column '$name' has type ${typeText(dataType)}; accepted is boolean"
       )
     }
   }
 
-  /** The field of a top-level column, found as Spark finds it. */
+  /** Returns the field of a top-level column, found by Spark's rules. */
   private[firesteel] def field(schema: StructType, name: String): StructField =
     schema.fields.filter(_.name == name) match {
       case Array(found) => found
@@ -137,7 +139,7 @@ object ColumnResolver {
       case _ => throw new IllegalArgumentException(s"there is more than one column '$name'")
     }
 
-  /** Whether a column of this type holds several numbers a row: a vector or an array. */
+  /** Returns true if a column of this type holds several numbers in each row: a vector or an array. */
   private[firesteel] def holdsSeveral(dataType: DataType): Boolean =
     ColumnType.of(dataType) match {
       case Some(ColumnType.Vectors | _: ColumnType.Numbers) => true
@@ -147,7 +149,7 @@ object ColumnResolver {
   private def missing(schema: StructType, name: String): String = {
     val shown = schema.fieldNames.take(20).map(n => s"'$n'").mkString(", ")
     val more = if (schema.length > 20) s" and ${schema.length - 20} more" else ""
-    // Spark's own words: MLflow finds a model's features by them.
+    // Spark's own wording, by which MLflow finds a model's features.
     s"the column '$name' does not exist; the columns are $shown$more"
   }
 
@@ -158,35 +160,35 @@ object ColumnResolver {
       case Some(found) if !several => found
       case Some(_) =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${named(dataType)}; beside other columns of the " +
+          s"the column '$name' has type ${typeText(dataType)}; beside other columns of the " +
             "same input only numeric columns are accepted"
         )
       case None =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${named(dataType)}; accepted are $InputTypes"
+          s"the column '$name' has type ${typeText(dataType)}; accepted are $InputTypes"
         )
     }
   }
 
   private def checkLabel(schema: StructType, label: LabelColumn): Unit = {
     val dataType = field(schema, label.column).dataType
-    val one = label.kind.size == 1
+    val isScalar = label.kind.size == 1
     val fits = ColumnType.of(dataType) match {
-      case Some(ColumnType.Number(number)) => one && number != BooleanType
-      case Some(ColumnType.Vectors | _: ColumnType.Numbers) => !one
+      case Some(ColumnType.Number(number)) => isScalar && number != BooleanType
+      case Some(ColumnType.Vectors | _: ColumnType.Numbers) => !isScalar
       case _ => false
     }
     val accepted =
-      if (one) "a numeric type"
+      if (isScalar) "a numeric type"
       else s"a Spark ML vector or a numeric array of ${label.kind.size} values"
     demand(
       fits,
-      s"the label column '${label.column}' has type ${named(dataType)}; " +
+      s"the label column '${label.column}' has type ${typeText(dataType)}; " +
         s"accepted is $accepted"
     )
   }
 
-  /** The number of values in each row of a column of vectors or arrays, where its metadata tells. */
+  /** Returns the number of values in each row of a column of vectors or arrays, if its metadata has it. */
   def declaredSize(schema: StructType, column: String): Option[Int] =
     ColumnType.of(field(schema, column).dataType).toSeq match {
       case Seq(_: ColumnType.Number) => None
@@ -221,7 +223,7 @@ object ColumnResolver {
     knownSize(schema, input.columns, types).orElse(input.shape.map(_.product))
   }
 
-  /** The values of the first row: vectors, or arrays and bytes as Spark has them inside. */
+  /** Returns the values of the first row: vectors, or arrays and bytes in Spark's internal form. */
   private def firstRow(df: DataFrame, columns: Seq[String]): Seq[Any] = {
     val fields = columns.map(name => field(df.schema, name))
     val row = SqlPrivate
@@ -239,7 +241,7 @@ object ColumnResolver {
     }
   }
 
-  /** A reference to a top-level column whose name may have dots or backticks. */
+  /** Returns a reference to a top-level column whose name may contain dots or backticks. */
   private[firesteel] def quoted(df: DataFrame, name: String): Column =
     df.col("`" + name.replace("`", "``") + "`")
 
@@ -284,7 +286,7 @@ object ColumnResolver {
         s"has the shape ${shape.mkString("x")}, which is ${shape.map(_.toLong).product}"
     )
 
-  private def named(dataType: DataType): String = dataType match {
+  private def typeText(dataType: DataType): String = dataType match {
     case own: UserDefinedType[_] => own.typeName
     case other => other.catalogString
   }

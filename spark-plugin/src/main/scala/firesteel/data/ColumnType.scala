@@ -3,10 +3,10 @@ package firesteel.data
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.types._
 
-/** What a user's column may hold, told from its Spark type. */
+/** The content of a user's column, derived from its Spark type. */
 private[data] sealed trait ColumnType {
 
-  /** The type its values get in the stream. */
+  /** The element type of the values in the stream. */
   def element: ElementType
 }
 
@@ -27,12 +27,12 @@ private[data] object ColumnType {
     override def element: ElementType = ElementType.U8
   }
 
-  /** One number a row. */
+  /** One number for each row. */
   final case class Number(dataType: DataType) extends ColumnType {
     override def element: ElementType = elementOf(dataType)
   }
 
-  /** The column type of a Spark type, if it can be an input. */
+  /** Returns the column type of a Spark type, if the type is accepted as an input. */
   def of(dataType: DataType): Option[ColumnType] = dataType match {
     case VectorType => Some(Vectors)
     case ArrayType(number: NumericType, _) => Some(Numbers(number))
@@ -42,7 +42,7 @@ private[data] object ColumnType {
     case _ => None
   }
 
-  /** The element type that holds the values of all of `elements`. */
+  /** Returns the element type that holds the values of all of `elements`. */
   def common(elements: Seq[ElementType]): ElementType = {
     import ElementType._
     if (elements.contains(F32)) F32

@@ -3,22 +3,22 @@ package firesteel.data
 import org.json4s._
 import org.json4s.jackson.JsonMethods.{compact, render}
 
-/** The columns of an Arrow stream, in order: each input (one Arrow column if dense, two if sparse),
-  * each label, the weight if there is one, the validation indicator if there is one. No column of
-  * the stream holds nulls. Its JSON is the `DataSpec` of `native/core`.
+/** The columns of an Arrow stream, in order: each input (one Arrow column if dense, two if sparse), each label, the
+  * weight if there is one, the validation indicator if there is one. No column of the stream holds nulls. Its JSON is
+  * the `DataSpec` of `native/core`.
   *
   * @param inputs
   *   the network's inputs
   * @param labels
   *   the labels; none in prediction
   * @param weight
-  *   the user's row-weight column, if there is one
+  *   the user's column of row weights, if there is one
   * @param validation
-  *   which rows are held out for validation, if any are
+  *   the rows that are held out for validation, if there are any
   * @param spread
-  *   how rows come to the tasks, which the `DataSpec` does not tell
+  *   the distribution of rows over the tasks, which is not part of the `DataSpec`
   */
-final case class DataPlan(
+private[firesteel] final case class DataPlan(
     inputs: Seq[InputColumn],
     labels: Seq[LabelColumn] = Nil,
     weight: Option[String] = None,
@@ -26,11 +26,11 @@ final case class DataPlan(
     spread: SpreadRows = SpreadRows.Auto
 ) {
 
-  /** The user's columns that are read, each once, in the order of their first use. */
+  /** The user's columns to read, each once, in the order of their first use. */
   def columns: Seq[String] =
     (inputs.flatMap(_.columns) ++ labels.map(_.column) ++ weight ++ indicator).distinct
 
-  /** The user's column that marks the rows held out, if there is one. */
+  /** The user's column that marks the validation rows, if there is one. */
   def indicator: Option[String] = validation.flatMap(_.column)
 
   /** The `DataSpec` as a JSON value. */
@@ -46,19 +46,19 @@ final case class DataPlan(
   def toJson: String = compact(render(json))
 }
 
-/** Which rows are held out for validation. */
-sealed trait ValidationRows extends Serializable {
+/** The rows that are held out for validation. */
+private[firesteel] sealed trait ValidationRows extends Serializable {
 
-  /** The user's column that marks them, if there is one. */
+  /** The user's column that marks the rows, if there is one. */
   def column: Option[String]
 
   /** The `ValidationSpec` as a JSON value. */
   def json: JObject
 }
 
-object ValidationRows {
+private[firesteel] object ValidationRows {
 
-  /** Those that a boolean column marks.
+  /** The rows that a boolean column marks.
     *
     * @param indicator
     *   the user's column
@@ -74,7 +74,7 @@ object ValidationRows {
     * @param fraction
     *   the share, between 0 and 1
     * @param seed
-    *   decides which rows they are
+    *   the seed of the choice
     */
   final case class Fraction(fraction: Double, seed: Long) extends ValidationRows {
     override def column: Option[String] = None
@@ -92,18 +92,18 @@ object ValidationRows {
   * @param name
   *   the name of the network's input
   * @param columns
-  *   the user's columns: one Vector, array or binary column, or any number of numeric ones that
-  *   make one row of values together
+  *   the user's columns: one vector, array or binary column, or any number of numeric columns that form one row of
+  *   values
   * @param format
-  *   how the rows lie in the stream
+  *   the layout of the rows in the stream
   * @param element
   *   the type of the values in the stream; a sparse input is always `F32`
   * @param shape
   *   the shape of one row, such as `Seq(784)` or `Seq(1, 28, 28)`
   * @param scale
-  *   what each value is multiplied with on its way into an f32 tensor
+  *   the factor of each value on its way into an f32 tensor
   */
-final case class InputColumn(
+private[firesteel] final case class InputColumn(
     name: String,
     columns: Seq[String],
     format: InputFormat,
@@ -115,7 +115,7 @@ final case class InputColumn(
   /** The number of values of a row. */
   def size: Int = shape.product
 
-  /** The user's column or columns, as errors name them. */
+  /** The user's column or columns, for error messages. */
   def column: String = columns.mkString(", ")
 
   /** The `InputSpec` as a JSON value. */
@@ -130,10 +130,10 @@ final case class InputColumn(
     )
 }
 
-/** How the rows of an input lie in the stream. */
-sealed abstract class InputFormat(val name: String) extends Serializable
+/** The layout of an input's rows in the stream. */
+private[firesteel] sealed abstract class InputFormat(val name: String) extends Serializable
 
-object InputFormat {
+private[firesteel] object InputFormat {
 
   /** One Arrow column: a fixed-size list of `size` values. */
   case object Dense extends InputFormat("dense")
@@ -147,13 +147,14 @@ object InputFormat {
   * @param name
   *   its name in JSON
   * @param width
-  *   the bytes of a value
+  *   the number of bytes of a value
   */
-sealed abstract class ElementType(val name: String, val width: Int) extends Serializable
+private[firesteel] sealed abstract class ElementType(val name: String, val width: Int)
+    extends Serializable
 
-object ElementType {
+private[firesteel] object ElementType {
 
-  /** Unsigned bytes, such as the pixels of an image: what a binary column holds. */
+  /** Unsigned bytes, such as the pixels of an image: the elements of a binary column. */
   case object U8 extends ElementType("u8", 1)
 
   /** Signed bytes, Spark's `tinyint`. */
@@ -168,34 +169,34 @@ object ElementType {
   /** 64-bit integers. */
   case object I64 extends ElementType("i64", 8)
 
-  /** 32-bit floats; what doubles and decimals narrow to. */
+  /** 32-bit floats; doubles and decimals are narrowed to these. */
   case object F32 extends ElementType("f32", 4)
 }
 
 /** One label.
   *
   * @param column
-  *   the user's column: numeric, or for several values a Vector or an array
+  *   the user's column: numeric, or a vector or array column for several values
   * @param kind
-  *   what its values mean
+  *   the meaning of its values
   */
-final case class LabelColumn(column: String, kind: LabelKind) {
+private[firesteel] final case class LabelColumn(column: String, kind: LabelKind) {
 
   /** The `LabelSpec` as a JSON value. */
   def json: JObject = JObject("column" -> JString(column), "kind" -> kind.json)
 }
 
-/** What a label's values mean. */
-sealed trait LabelKind extends Serializable {
+/** The meaning of a label's values. */
+private[firesteel] sealed trait LabelKind extends Serializable {
 
-  /** The numbers of a row. */
+  /** The number of values of a row. */
   def size: Int
 
   /** The `LabelKind` as a JSON value. */
   def json: JObject
 }
 
-object LabelKind {
+private[firesteel] object LabelKind {
 
   /** A class index from 0 until `classes`.
     *
@@ -207,10 +208,10 @@ object LabelKind {
     override def json: JObject = JObject("type" -> JString("class"), "classes" -> JInt(classes))
   }
 
-  /** Numbers to come close to.
+  /** Regression targets.
     *
     * @param size
-    *   how many a row has
+    *   the number of values of a row
     */
   final case class Values(size: Int) extends LabelKind {
     override def json: JObject = JObject("type" -> JString("values"), "size" -> JInt(size))

@@ -3,36 +3,36 @@ package firesteel.data
 import org.apache.spark.Partition
 import org.apache.spark.rdd.{PartitionCoalescer, PartitionGroup, RDD}
 
-/** A coalescer with groups fixed before.
+/** A coalescer with predefined groups.
   *
   * @param groups
-  *   the partitions of each group; empty for one group of all
+  *   the partitions of each group; empty for one group of all partitions
   * @param hosts
-  *   where a group is best run, if anywhere
+  *   the preferred host of each group, if it has one
   */
 private[data] final case class EvenGroups(groups: Seq[Seq[Int]], hosts: Seq[Option[String]])
     extends PartitionCoalescer
     with Serializable {
 
-  /** The number of groups, 0 for one group of all. */
+  /** The number of groups, 0 for one group of all partitions. */
   def size: Int = groups.size
 
-  /** The partitions of an RDD in these groups. */
-  def of[T](rdd: RDD[T]): RDD[T] =
+  /** Returns the partitions of an RDD in these groups. */
+  def group[T](rdd: RDD[T]): RDD[T] =
     rdd.coalesce(math.max(1, size), shuffle = false, Some(this))
 
   override def coalesce(maxPartitions: Int, parent: RDD[_]): Array[PartitionGroup] = {
     val partitions = parent.partitions
-    if (groups.isEmpty) Array(group(None, partitions.toSeq))
+    if (groups.isEmpty) Array(partitionGroup(None, partitions.toSeq))
     else {
       groups
         .zip(hosts)
-        .map { case (members, host) => group(host, members.map(partitions(_))) }
+        .map { case (members, host) => partitionGroup(host, members.map(partitions(_))) }
         .toArray
     }
   }
 
-  private def group(host: Option[String], members: Seq[Partition]): PartitionGroup = {
+  private def partitionGroup(host: Option[String], members: Seq[Partition]): PartitionGroup = {
     val made = new PartitionGroup(host)
     made.partitions ++= members
     made
@@ -44,19 +44,19 @@ private[data] object EvenGroups {
   /** All partitions in one group. */
   val single: EvenGroups = EvenGroups(Nil, Nil)
 
-  /** Groups partitions by their rows, largest first, each into the group with the fewest rows;
-    * among groups that have room, one on the partition's host is preferred.
+  /** Groups partitions by their numbers of rows, the largest first, each into the group with the fewest rows. Among the
+    * groups with room, one on the partition's host is preferred.
     *
     * @param rows
-    *   the rows of each partition
+    *   the number of rows of each partition
     * @param locations
-    *   the hosts that have each partition
+    *   the hosts of each partition
     * @param count
     *   the number of groups
     * @param evenness
-    *   how much larger than the mean the largest group may be
+    *   the maximum ratio of the largest group to the mean
     * @return
-    *   the groups, unless they are less even than that
+    *   the groups, unless they exceed that ratio
     */
   def apply(
       rows: Array[Long],

@@ -1,23 +1,25 @@
 package firesteel.data
 
-/** Groups of partitions that balance each other, where groups by size alone are not fair samples. */
+/** Groups of partitions that are fair samples of all rows, where groups by size alone are not. */
 private[data] object FairGroups {
 
-  /** The weights of a group's size beside the kinds of its rows. The first that gives fair groups is taken. */
+  /** The weights of a group's size relative to the distribution of its rows. The first weight that gives fair groups is
+    * used.
+    */
   private val SizeWeights = Seq(0.0, 1.0, 10.0)
 
-  /** Groups of about the same size that are fair samples of all rows, if some are found.
+  /** Returns groups of about the same size that are fair samples of all rows, if there are some.
     *
     * @param plan
-    *   what the statistics are of
+    *   the columns of the statistics
     * @param statistics
-    *   those of each partition
+    *   the statistics of each partition
     * @param locations
-    *   the hosts that have each partition
+    *   the hosts of each partition
     * @param count
     *   the number of groups
     * @param evenness
-    *   how much larger than the mean the largest group may be
+    *   the maximum ratio of the largest group to the mean
     */
   def apply(
       plan: StatisticsPlan,
@@ -31,15 +33,17 @@ private[data] object FairGroups {
     val rows = statistics.map(_.rows.toDouble)
     SizeWeights.iterator
       .flatMap(weight => balanced(rows, distances, count, evenness, weight))
-      .find(groups => SampleDifference.of(plan, merged(groups, statistics)).isEmpty)
+      .find(groups => SampleDifference.worst(plan, merged(groups, statistics)).isEmpty)
       .map(groups => EvenGroups(groups, groups.map(host(_, locations))))
   }
 
-  /** The statistics of each group. */
+  /** Returns the statistics of each group. */
   def merged(groups: Seq[Seq[Int]], statistics: Array[RowStatistics]): Seq[RowStatistics] =
     groups.filter(_.nonEmpty).map(_.map(statistics(_)).reduce(_ + _))
 
-  /** Puts partitions, the largest and oddest first, each into the group with room whose balance it improves most. */
+  /** Assigns the partitions, the largest and least typical first, each to the group with room whose balance it improves
+    * most.
+    */
   private def balanced(
       rows: Array[Double],
       distances: Array[Array[Double]],
@@ -59,7 +63,7 @@ private[data] object FairGroups {
       val roomy = (0 until count).filter(loads(_) + rows(partition) <= most)
       roomy
         .minByOption { group =>
-          // What the squares of the group's sums grow by, less what is the same for all groups.
+          // The increase of the squares of the group's sums, without the part that is the same for all groups.
           dot(sums(group), distances(partition)) / width + sizeWeight * loads(group) * rows(
             partition
           )
@@ -84,7 +88,7 @@ private[data] object FairGroups {
     sum
   }
 
-  /** The host that has most of the partitions. */
+  /** Returns the host with most of the partitions. */
   private def host(members: Seq[Int], locations: Array[Seq[String]]): Option[String] =
     members
       .flatMap(locations(_))

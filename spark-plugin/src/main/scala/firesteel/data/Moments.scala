@@ -1,15 +1,15 @@
 package firesteel.data
 
-/** Mean and variance of numbers, of which some may stand for several rows.
+/** Mean and variance of numbers, each of which may stand for several rows.
   *
   * @param weight
-  *   the rows that the numbers stand for
+  *   the number of rows that the numbers stand for
   * @param mean
-  *   their mean
+  *   the mean of the numbers
   * @param squares
-  *   the sum of their squared distances from the mean, each as often as the rows it stands for
+  *   the sum of the squared distances from the mean, each times the rows that its number stands for
   * @param weightSquares
-  *   the sum of the squares of the rows that each number stands for
+  *   the sum of the squared numbers of rows
   */
 private[data] final case class Moments(
     weight: Double,
@@ -18,7 +18,7 @@ private[data] final case class Moments(
     weightSquares: Double
 ) {
 
-  /** The moments of both. */
+  /** Returns the moments of both. */
   def +(other: Moments): Moments =
     if (weight == 0) other
     else if (other.weight == 0) this
@@ -35,7 +35,7 @@ private[data] final case class Moments(
 
   def deviation: Double = if (weight > 0) math.sqrt(squares / weight) else 0
 
-  /** The size of a sample of independent rows whose mean is as certain. */
+  /** The size of a sample of independent rows with the same standard error of the mean. */
   def effective: Double = if (weightSquares > 0) weight * weight / weightSquares else 0
 }
 
@@ -49,7 +49,7 @@ private[data] final class MomentsBuilder(size: Int) {
   private val means = new Array[Double](size)
   private val squares = new Array[Double](size)
 
-  /** Adds a number; what is not finite is left out. */
+  /** Adds a number; numbers that are not finite are skipped. */
   def add(index: Int, number: Double): Unit =
     if (!number.isNaN && !number.isInfinite) {
       counts(index) += 1
@@ -58,7 +58,7 @@ private[data] final class MomentsBuilder(size: Int) {
       squares(index) += distance * (number - means(index))
     }
 
-  /** The moments of each number where those added stand for so many rows. */
+  /** Returns the moments of each number, if the added ones stand for this many rows. */
   def result(rows: Long): Array[Moments] = Array.tabulate(size) { index =>
     val count = counts(index)
     if (count == 0) Moments.none

@@ -2,11 +2,10 @@ package firesteel.data
 
 import org.apache.spark.unsafe.Platform
 
-/** Puts a number into memory as an element type, which is one that holds it (see
-  * `ColumnType.common`).
+/** Stores a number in memory as an element type that can represent it (see `ColumnType.common`).
   *
   * @param width
-  *   the bytes it takes
+  *   the number of bytes of a stored number
   */
 private[data] sealed abstract class NumberStore(val width: Int) {
   def put(value: Long, to: Long): Unit

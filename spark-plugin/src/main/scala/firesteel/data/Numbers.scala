@@ -9,16 +9,16 @@ import org.apache.spark.unsafe.bitset.BitSetMethods
 /** Reads one number of a numeric type from a row or an array. */
 private[data] sealed abstract class NumberReader {
 
-  /** The number as a double. */
+  /** Returns the number as a double. */
   def double(from: SpecializedGetters, ordinal: Int): Double
 
-  /** Puts the number into memory. */
+  /** Stores the number in memory. */
   def store(from: SpecializedGetters, ordinal: Int, store: NumberStore, to: Long): Unit
 }
 
 private[data] object NumberReader {
 
-  /** The reader of a numeric type or of booleans. */
+  /** Returns the reader of a numeric type or of booleans. */
   def apply(dataType: DataType): NumberReader = dataType match {
     case BooleanType => Booleans
     case ByteType => Bytes
@@ -87,7 +87,7 @@ private[data] abstract class ArrayCopy {
 
 private[data] object ArrayCopy {
 
-  /** The copy of arrays of `source` into the element type that arrays of it get. */
+  /** Returns the copy of arrays of `source` into their element type. */
   def toElement(source: DataType): ArrayCopy = source match {
     case ByteType => new Plain(1, _.toByteArray(), Platform.BYTE_ARRAY_OFFSET)
     case ShortType => new Plain(2, _.toShortArray(), Platform.SHORT_ARRAY_OFFSET)
@@ -98,13 +98,13 @@ private[data] object ArrayCopy {
     case other => new Floats(NumberReader(other))
   }
 
-  /** The copy of arrays of `source` into doubles. */
+  /** Returns the copy of arrays of `source` into doubles. */
   def toDoubles(source: DataType): ArrayCopy = source match {
     case DoubleType => new Plain(8, _.toDoubleArray(), Platform.DOUBLE_ARRAY_OFFSET)
     case other => new Doubles(NumberReader(other))
   }
 
-  /** The first null of an array, or -1. */
+  /** Returns the index of the first null of an array, or -1. */
   def firstNull(array: ArrayData): Int = array match {
     case unsafe: UnsafeArrayData
         if !BitSetMethods.anySet(
@@ -119,7 +119,7 @@ private[data] object ArrayCopy {
       if (element < other.numElements()) element else -1
   }
 
-  /** Where the values of an array lie, from its base offset. */
+  /** Returns the offset of an array's values from its base offset. */
   private def header(array: UnsafeArrayData): Long =
     UnsafeArrayData.calculateHeaderPortionInBytes(array.numElements()).toLong
 
@@ -134,7 +134,7 @@ private[data] object ArrayCopy {
     }
   }
 
-  /** Doubles to floats. */
+  /** Copies doubles to floats. */
   object Narrowing extends ArrayCopy {
     override def apply(array: ArrayData, count: Int, to: Long): Unit = array match {
       case unsafe: UnsafeArrayData =>

@@ -1,6 +1,6 @@
 package firesteel.data
 
-import firesteel.bridge.InternalException
+import firesteel.util.Resources
 import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.ipc.ArrowReader
@@ -10,14 +10,14 @@ import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.sql.firesteel.SqlPrivate
 
 /** The rows of one partition as an Arrow C stream, for the task's thread. */
-trait PartitionStream {
+private[firesteel] trait PartitionStream {
 
   /** The partition's number, from 0 until the number of tasks. */
   def partition: Int
 
-  /** Exports the stream and hands its address to a consumer, which takes it by ownership and pulls
-    * it to its end or gives it up. A failure of Spark's side while the consumer pulls is rethrown
-    * as itself, in place of what the consumer made of it. Once only.
+  /** Exports the stream and passes its address to a consumer, which takes ownership and pulls the stream to its end or
+    * releases it earlier. A failure on Spark's side while the consumer pulls is rethrown in place of the consumer's
+    * error. May be called once.
     *
     * @param consume
     *   takes the address of an `ArrowArrayStream`, such as `NativeWorker.load`
@@ -25,7 +25,7 @@ trait PartitionStream {
   def feed(consume: Long => Unit): Unit
 }
 
-/** A stream with an allocator of its own, which must be empty at its close. */
+/** A stream with its own allocator, which must be empty when the stream is closed. */
 private[data] final class TaskStream(
     context: TaskContext,
     plan: DataPlan,
@@ -41,15 +41,16 @@ private[data] final class TaskStream(
   override def feed(consume: Long => Unit): Unit = {
     require(!fed, "a stream can be fed only once")
     fed = true
-    Closing(SqlPrivate.allocator(s"firesteel-$partition-${context.taskAttemptId()}")) { allocator =>
-      val filler = new BatchFiller(allocator, plan, source, partition, limits)
-      val reader = new PullReader(allocator, filler, batches, context)
-      Closing(reader)(_ => pull(allocator, reader, consume))
+    Resources.use(SqlPrivate.allocator(s"firesteel-$partition-${context.taskAttemptId()}")) {
+      allocator =>
+        val filler = new BatchFiller(allocator, plan, source, partition, limits)
+        val reader = new PullReader(allocator, filler, batches, context)
+        Resources.use(reader)(_ => pull(allocator, reader, consume))
     }
   }
 
   private def pull(allocator: BufferAllocator, reader: PullReader, consume: Long => Unit): Unit =
-    Closing(ArrowArrayStream.allocateNew(allocator)) { struct =>
+    Resources.use(ArrowArrayStream.allocateNew(allocator)) { struct =>
       Data.exportArrayStream(allocator, reader, struct)
       try consume(struct.memoryAddress)
       catch {
@@ -63,7 +64,7 @@ private[data] final class TaskStream(
     }
 }
 
-/** Fills a batch whenever one is pulled, and keeps why it could not. */
+/** Fills a batch for each pull, and keeps the cause of a failure. */
 private final class PullReader(
     allocator: BufferAllocator,
     filler: BatchFiller,
@@ -74,7 +75,7 @@ private final class PullReader(
   private var kept: Option[Throwable] = None
   private var pulled = 0L
 
-  /** What made a pull fail; across the C interface goes only its text. */
+  /** The cause of a failed pull; only its text crosses the C interface. */
   def failure: Option[Throwable] = kept
 
   override def loadNextBatch(): Boolean =
@@ -101,46 +102,4 @@ private final class PullReader(
   override protected def readSchema(): Schema = filler.schema
 
   override protected def closeReadSource(): Unit = filler.close()
-}
-
-/** Closes what a block used; a failure to close never hides why the block failed. */
-private[firesteel] object Closing {
-
-  /** Opens something for each item, in order, for as long as the block runs; closes in the reverse order. */
-  def all[I, A <: AutoCloseable, R](items: Seq[I])(open: I => A)(block: Seq[A] => R): R =
-    items match {
-      case first +: rest =>
-        Closing(open(first))(opened => all(rest)(open)(others => block(opened +: others)))
-      case _ => block(Nil)
-    }
-
-  def apply[A <: AutoCloseable, R](resource: A)(block: A => R): R = {
-    val result =
-      try block(resource)
-      catch {
-        case error: Throwable =>
-          try resource.close()
-          catch { case second: Throwable => if (second ne error) error.addSuppressed(second) }
-          throw error
-      }
-    resource match {
-      case allocator: BufferAllocator => closeEmpty(allocator)
-      case other => other.close()
-    }
-    result
-  }
-
-  private def closeEmpty(allocator: BufferAllocator): Unit = {
-    val left = allocator.getAllocatedMemory
-    val name = allocator.getName
-    try allocator.close()
-    catch {
-      case leak: IllegalStateException =>
-        val error = new InternalException(
-          s"$left bytes of Arrow memory were not given back to $name"
-        )
-        error.addSuppressed(leak)
-        throw error
-    }
-  }
 }

@@ -11,7 +11,7 @@ import org.apache.spark.sql.execution.exchange.{REPARTITION_BY_NUM, ShuffleExcha
 /** Properties of the partitions of an executed plan, known before it runs. */
 private[data] object PlanShape {
 
-  /** Returns whether the partitions are those of the user's own `repartition(tasks)`. */
+  /** Returns true if the partitions are those of the user's own `repartition(tasks)`. */
   def isRepartitioned(plan: SparkPlan, tasks: Int): Boolean = plan match {
     case adaptive: AdaptiveSparkPlanExec => isRepartitioned(adaptive.executedPlan, tasks)
     case WholeStageCodegenExec(child) => isRepartitioned(child, tasks)
@@ -22,8 +22,8 @@ private[data] object PlanShape {
     case _ => false
   }
 
-  /** Returns whether the user's own `repartition(number)` dealt the rows over the partitions. They may
-    * have been cached and filtered since.
+  /** Returns true if the user's own `repartition(number)` distributed the rows over the partitions. They may have been
+    * cached and filtered since.
     */
   def isDealt(plan: SparkPlan): Boolean = plan match {
     case adaptive: AdaptiveSparkPlanExec => isDealt(adaptive.executedPlan)
@@ -38,7 +38,7 @@ private[data] object PlanShape {
     case _ => false
   }
 
-  /** Returns whether a plan reads its sources row by row, so that counting its rows is cheap. */
+  /** Returns true if a plan reads its sources row by row, so that counting its rows is cheap. */
   def isScan(plan: SparkPlan): Boolean = plan match {
     case adaptive: AdaptiveSparkPlanExec => isScan(adaptive.executedPlan)
     case WholeStageCodegenExec(child) => isScan(child)
@@ -53,10 +53,10 @@ private[data] object PlanShape {
     case _ => false
   }
 
-  /** Returns whether an expression only names a column. */
+  /** Returns true if an expression only names a column. */
   def isColumn(expression: Expression): Boolean = expression.isInstanceOf[Attribute]
 
-  /** Returns whether an exchange deals rows in turn. A repartition by columns brings similar rows together. */
+  /** Returns true if an exchange distributes rows in turn. A repartition by columns brings similar rows together. */
   private def isRoundRobin(exchange: ShuffleExchangeLike): Boolean =
     exchange.shuffleOrigin == REPARTITION_BY_NUM &&
       exchange.outputPartitioning.isInstanceOf[RoundRobinPartitioning]

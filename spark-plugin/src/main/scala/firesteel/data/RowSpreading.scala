@@ -4,33 +4,33 @@ import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/** The road to the rows of each task.
+/** The planned read of each task's rows.
   *
-  * @param road
-  *   has a partition for each task
+  * @param read
+  *   the read, with a partition for each task
   * @param decision
-  *   what was chosen about it, and why
+  *   the decision about it and its reason
   */
-private[data] final case class SpreadRoad(road: Road, decision: Option[String])
+private[data] final case class SpreadRead(read: PlannedRead, decision: Option[String])
 
-/** Decides which rows each task gets: the DataFrame's own partitions in groups where those are
-  * even and fair samples of all rows, else those of a shuffle.
+/** Assigns rows to tasks: the DataFrame's own partitions in groups if those are even and fair samples of all rows, else
+  * the partitions of a shuffle.
   */
 private[data] object RowSpreading {
 
-  /** The largest group of partitions may have this many times the mean number of rows. */
+  /** The maximum ratio of the largest group of partitions to the mean number of rows. */
   val Evenness = 1.1
 
   /** The number of partitions for each task whose features are sampled. */
   private val SampledPartitions = 16
 
-  /** The road to a plan's columns in exactly `tasks` partitions. */
-  def plan(df: DataFrame, plan: DataPlan, tasks: Int): SpreadRoad = {
+  /** Plans the read of a plan's columns in exactly `tasks` partitions. */
+  def plan(df: DataFrame, plan: DataPlan, tasks: Int): SpreadRead = {
     val found = new RowSpreading(df, plan, tasks).plan
-    found.copy(road = RoadPlanner.exactly(found.road, tasks))
+    found.copy(read = ReadPlanner.withPartitions(found.read, tasks))
   }
 
-  /** The partitions whose features are sampled: all, or some at even distances if there are many. */
+  /** Returns the partitions whose features are sampled: all, or evenly spaced ones if there are many. */
   private def sampled(partitions: Int, tasks: Int): Set[Int] = {
     val most = math.min(partitions.toLong, SampledPartitions.toLong * tasks)
     (0L until most).map(index => (index * partitions / most).toInt).toSet
@@ -40,35 +40,37 @@ private[data] object RowSpreading {
 private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
   import RowSpreading._
 
-  private val pruned = RoadPlanner.prune(df, data.columns)
+  private val pruned = ReadPlanner.prune(df, data.columns)
   private val physical = SqlPrivate.execution(pruned).executedPlan
-  private lazy val own = RoadPlanner.execute(pruned, data.columns)
+  private lazy val own = ReadPlanner.execute(pruned, data.columns)
 
-  def plan: SpreadRoad =
+  def plan: SpreadRead =
     if (PlanShape.isRepartitioned(physical, tasks)) {
-      SpreadRoad(own, told(s"as the DataFrame was repartitioned into $tasks"))
-    } else if (tasks == 1) one
+      SpreadRead(own, readInPlace(s"as the DataFrame was repartitioned into $tasks"))
+    } else if (tasks == 1) singleTask
     else
       data.spread match {
         case SpreadRows.Always => shuffled("as spreadRows is always")
-        case SpreadRows.Never => asTheyLie
+        case SpreadRows.Never => inPlace
         case SpreadRows.Auto if !PlanShape.isScan(physical) =>
           shuffled("as they come neither from files nor from a cache")
         case SpreadRows.Auto if own.rdd.getNumPartitions < tasks => shuffled(tooFew)
         case SpreadRows.Auto if PlanShape.isDealt(physical) =>
           bySize(countRows, Evenness)
-            .map(road => SpreadRoad(road, told("as the DataFrame was repartitioned by number")))
+            .map(read =>
+              SpreadRead(read, readInPlace("as the DataFrame was repartitioned by number"))
+            )
             .getOrElse(shuffled(uneven))
         case SpreadRows.Auto => fairly
       }
 
-  /** All rows in one task; a plan that computes them runs in the tasks that it has, unless their order is to be kept. */
-  private def one: SpreadRoad =
+  /** Plans one task for all rows. A plan that computes them keeps its own tasks, unless the rows must keep their order. */
+  private def singleTask: SpreadRead =
     if (PlanShape.isScan(physical) || data.spread == SpreadRows.Never)
-      SpreadRoad(own.grouped(EvenGroups.single), None)
-    else SpreadRoad(repartitioned, None)
+      SpreadRead(own.grouped(EvenGroups.single), None)
+    else SpreadRead(repartitioned, None)
 
-  private def asTheyLie: SpreadRoad =
+  private def inPlace: SpreadRead =
     if (own.rdd.getNumPartitions < tasks) shuffled(s"$tooFew, though spreadRows is never")
     else {
       // Counting the rows of a plan that computes them would compute them twice.
@@ -76,23 +78,26 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
         if (PlanShape.isScan(physical)) countRows
         else Some(Array.fill(own.rdd.getNumPartitions)(1L))
       bySize(rows, Double.PositiveInfinity)
-        .map(road => SpreadRoad(road, told("as spreadRows is never")))
-        .getOrElse(shuffled("as the rows of the DataFrame's partitions were not counted"))
+        .map(read => SpreadRead(read, readInPlace("as spreadRows is never")))
+        .getOrElse(shuffled("as the rows of the DataFrame's partitions were not counts"))
     }
 
-  private def fairly: SpreadRoad = {
-    val asked = StatisticsPlan.of(data)
+  private def fairly: SpreadRead = {
+    val statisticsPlan = StatisticsPlan.of(data)
     val found = for {
-      statistics <- computeStatistics(asked)
+      statistics <- computeStatistics(statisticsPlan)
       bySize <- EvenGroups(statistics.map(_.rows), own.locations, tasks, Evenness)
-    } yield SampleDifference.of(asked, FairGroups.merged(bySize.groups, statistics)) match {
+    } yield SampleDifference.worst(
+      statisticsPlan,
+      FairGroups.merged(bySize.groups, statistics)
+    ) match {
       case None =>
-        SpreadRoad(own.grouped(bySize), told("which are alike in labels and features"))
+        SpreadRead(own.grouped(bySize), readInPlace("which are alike in labels and features"))
       case Some(difference) =>
-        FairGroups(asked, statistics, own.locations, tasks, Evenness) match {
+        FairGroups(statisticsPlan, statistics, own.locations, tasks, Evenness) match {
           case Some(fair) =>
             val why = s"chosen so that these are alike: by size alone ${difference.text}"
-            SpreadRoad(own.grouped(fair), told(why))
+            SpreadRead(own.grouped(fair), readInPlace(why))
           case None =>
             shuffled(
               s"as ${difference.text} otherwise; spreadRows = never reads them where they lie"
@@ -102,16 +107,16 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
     found.getOrElse(shuffled(uneven))
   }
 
-  private def bySize(rows: Option[Array[Long]], evenness: Double): Option[Road] =
+  private def bySize(rows: Option[Array[Long]], evenness: Double): Option[PlannedRead] =
     rows.flatMap(EvenGroups(_, own.locations, tasks, evenness)).map(own.grouped)
 
-  private def shuffled(why: String): SpreadRoad =
-    SpreadRoad(repartitioned, Some(s"rows were shuffled over $tasks tasks, $why"))
+  private def shuffled(why: String): SpreadRead =
+    SpreadRead(repartitioned, Some(s"rows were shuffled over $tasks tasks, $why"))
 
-  private def repartitioned: Road =
-    RoadPlanner.execute(pruned.repartition(tasks), data.columns)
+  private def repartitioned: PlannedRead =
+    ReadPlanner.execute(pruned.repartition(tasks), data.columns)
 
-  private def told(why: String): Option[String] = Some(
+  private def readInPlace(why: String): Option[String] = Some(
     s"rows were read where they lie, in ${own.rdd.getNumPartitions} partitions by $tasks tasks, $why"
   )
 
@@ -120,38 +125,38 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
 
   private def uneven: String = "as the DataFrame's partitions differ in size"
 
-  /** The rows of each partition, read without any column, unless the partitions are others then. */
+  /** Counts the rows of each partition without reading a column, unless the partitions differ then. */
   private def countRows: Option[Array[Long]] = {
-    val counted = RoadPlanner.execute(pruned.select(), Nil) match {
-      case RowRoad(rdd, _) =>
+    val counts = ReadPlanner.execute(pruned.select(), Nil) match {
+      case RowRead(rdd, _) =>
         rdd.mapPartitions(rows => Iterator.single(rows.foldLeft(0L)((n, _) => n + 1)))
-      case VectorRoad(rdd, _) =>
+      case ColumnarRead(rdd, _) =>
         rdd.mapPartitions(batches => Iterator.single(batches.foldLeft(0L)(_ + _.numRows)))
     }
-    collected(counted)
+    collectIfAligned(counts)
   }
 
-  /** The statistics of each partition, unless the partitions are others when only some columns are read. */
-  private def computeStatistics(asked: StatisticsPlan): Option[Array[RowStatistics]] = {
-    val exact = only(asked.exact)
-    val features = only(asked.features.map(_.name))
+  /** Computes the statistics of each partition, unless the partitions differ when only some columns are read. */
+  private def computeStatistics(statisticsPlan: StatisticsPlan): Option[Array[RowStatistics]] = {
+    val exact = only(statisticsPlan.exact)
+    val features = only(statisticsPlan.features.map(_.name))
     if (exact.rdd.getNumPartitions != features.rdd.getNumPartitions) None
     else {
-      val task = StatisticsTask(asked, exact.source, features.source)
-      val looked = sampled(exact.rdd.getNumPartitions, tasks)
+      val task = StatisticsTask(statisticsPlan, exact.source, features.source)
+      val sampledPartitions = sampled(exact.rdd.getNumPartitions, tasks)
       val rows = exact.rows.mapPartitionsWithIndex((index, rows) => Iterator.single((index, rows)))
-      collected(rows.zipPartitions(features.rows) { (all, sample) =>
+      collectIfAligned(rows.zipPartitions(features.rows) { (all, sample) =>
         all.map { case (index, rows) =>
-          task(rows, if (looked(index)) sample else Iterator.empty)
+          task(rows, if (sampledPartitions(index)) sample else Iterator.empty)
         }
       })
     }
   }
 
-  private def only(columns: Seq[String]): Road =
-    RoadPlanner.execute(RoadPlanner.prune(pruned, columns), columns)
+  private def only(columns: Seq[String]): PlannedRead =
+    ReadPlanner.execute(ReadPlanner.prune(pruned, columns), columns)
 
-  private def collected[A](ofPartitions: RDD[A]): Option[Array[A]] =
+  private def collectIfAligned[A](ofPartitions: RDD[A]): Option[Array[A]] =
     if (ofPartitions.getNumPartitions == own.rdd.getNumPartitions) Some(ofPartitions.collect())
     else None
 }

@@ -1,13 +1,13 @@
 package firesteel.data
 
-/** A column of classes: of a label, or of marks of validation rows.
+/** A column of classes: a label, or the marks of validation rows.
   *
   * @param name
   *   the user's column
   * @param classes
-  *   how many classes are told apart
+  *   the number of classes that are distinguished
   * @param marks
-  *   whether it marks validation rows
+  *   true if it marks validation rows
   */
 private[data] final case class ClassColumn(name: String, classes: Int, marks: Boolean)
 
@@ -16,22 +16,22 @@ private[data] final case class ClassColumn(name: String, classes: Int, marks: Bo
   * @param name
   *   the user's column
   * @param size
-  *   the numbers of a row
+  *   the number of values of a row
   */
 private[data] final case class NumberColumn(name: String, size: Int) {
 
-  /** The number of blocks of consecutive numbers whose sums stand for a row. */
+  /** The number of blocks of consecutive values; the sums of the blocks represent a row. */
   def blocks: Int = math.min(size, StatisticsPlan.Blocks)
 }
 
-/** The columns whose statistics tell whether some rows are a fair sample of all.
+/** The columns whose statistics decide if some rows are a fair sample of all rows.
   *
   * @param classes
-  *   the columns whose classes are counted, in all rows
+  *   the columns whose classes are counted in all rows
   * @param labels
-  *   labels of numbers, of which all rows are looked at
+  *   numeric labels, which are read in all rows
   * @param features
-  *   features, of which a sample is looked at
+  *   features, which are read in a sample of the rows
   */
 private[data] final case class StatisticsPlan(
     classes: Seq[ClassColumn],
@@ -39,16 +39,16 @@ private[data] final case class StatisticsPlan(
     features: Seq[NumberColumn]
 ) {
 
-  /** The columns that are read of all rows. */
+  /** The columns that are read in all rows. */
   def exact: Seq[String] = (classes.map(_.name) ++ labels.map(_.name)).distinct
 }
 
 private[data] object StatisticsPlan {
 
-  /** The most sums that stand for a row of a column: values that lie side by side are added up. */
+  /** The maximum number of sums that represent a row of a column; each sum adds adjacent values. */
   val Blocks = 64
 
-  /** The most classes of a label that are told apart. With more classes, every 256th counts as the same. */
+  /** The maximum number of distinguished classes of a label. With more classes, every 256th counts as the same class. */
   val Classes = 256
 
   def of(plan: DataPlan): StatisticsPlan = {
@@ -70,12 +70,12 @@ private[data] object StatisticsPlan {
 /** Statistics of rows.
   *
   * @param rows
-  *   how many
+  *   the number of rows
   * @param classes
-  *   of each column of classes how many rows each class has
+  *   for each column of classes the number of rows of each class
   * @param numbers
-  *   of each label of numbers, then of each column of features, the moments of its blocks, then of
-  *   the squares of its blocks
+  *   for each numeric label, then for each column of features, the moments of its blocks, then of the squares of its
+  *   blocks
   */
 private[data] final case class RowStatistics(
     rows: Long,
@@ -83,21 +83,21 @@ private[data] final case class RowStatistics(
     numbers: Array[Array[Moments]]
 ) {
 
-  /** The statistics of both. */
+  /** Returns the statistics of both. */
   def +(other: RowStatistics): RowStatistics = RowStatistics(
     rows + other.rows,
-    both(classes, other.classes)((a, b) => a.lazyZip(b).map(_ + _)),
-    both(numbers, other.numbers)((a, b) => a.lazyZip(b).map(_ + _))
+    merge(classes, other.classes)((a, b) => a.lazyZip(b).map(_ + _)),
+    merge(numbers, other.numbers)((a, b) => a.lazyZip(b).map(_ + _))
   )
 
-  private def both[A](mine: Array[A], others: Array[A])(add: (A, A) => A): Array[A] = {
+  private def merge[A](mine: Array[A], others: Array[A])(add: (A, A) => A): Array[A] = {
     val sums = mine.clone()
     for (index <- sums.indices) sums(index) = add(mine(index), others(index))
     sums
   }
 
-  /** The distance of these rows from a fair sample of `whole`, in each class and number. The
-    * distances of parts add up to that of the whole, which is zero; a single row adds about 1.
+  /** Returns the distance of these rows from a fair sample of `whole`, for each class and number. The distances of
+    * parts add up to that of the whole, which is zero; a single row adds about 1.
     */
   def distance(whole: RowStatistics): Array[Double] = {
     val shares = for {

@@ -14,61 +14,62 @@ private[data] sealed abstract class RowWriter {
     * @param row
     *   the row
     * @param at
-    *   its number in the batch
+    *   the index of the row in the batch
     */
   def write(row: InternalRow, at: Int): Unit
 }
 
-/** An array of numbers a row. */
+/** Writes an array of numbers for each row. */
 private[data] final class ArrayRowWriter(
-    val cell: Cell,
+    val column: SourceColumn,
     containsNull: Boolean,
     builder: DenseBuilder,
     copy: ArrayCopy
 ) extends RowWriter {
 
   override def write(row: InternalRow, at: Int): Unit = {
-    cell.requireValue(row, at)
-    put(row.getArray(cell.ordinal), at)
+    column.requireValue(row, at)
+    put(row.getArray(column.ordinal), at)
   }
 
   /** Writes a row's array. */
   def put(array: ArrayData, at: Int): Unit = {
-    if (array.numElements() != builder.size) cell.wrongSize(at, array.numElements(), builder.size)
+    if (array.numElements() != builder.size) column.wrongSize(at, array.numElements(), builder.size)
     if (containsNull) {
       val missing = ArrayCopy.firstNull(array)
-      if (missing >= 0) cell.nullElement(at, missing)
+      if (missing >= 0) column.nullElement(at, missing)
     }
     copy(array, builder.size, builder.address(at))
   }
 }
 
-/** Bytes a row. */
-private[data] final class BinaryRowWriter(val cell: Cell, builder: DenseBuilder) extends RowWriter {
+/** Writes bytes for each row. */
+private[data] final class BinaryRowWriter(val column: SourceColumn, builder: DenseBuilder)
+    extends RowWriter {
 
   override def write(row: InternalRow, at: Int): Unit = {
-    cell.requireValue(row, at)
+    column.requireValue(row, at)
     row match {
       case unsafe: UnsafeRow =>
-        // Where the bytes lie in the row, and how many they are: see UnsafeRow.getBinary.
-        val place = unsafe.getLong(cell.ordinal)
+        // The offset of the bytes in the row, and their number: see UnsafeRow.getBinary.
+        val place = unsafe.getLong(column.ordinal)
         val from = unsafe.getBaseOffset + (place >> 32)
         copy(unsafe.getBaseObject, from, place.toInt, at)
       case other =>
-        val bytes = other.getBinary(cell.ordinal)
+        val bytes = other.getBinary(column.ordinal)
         copy(bytes, Platform.BYTE_ARRAY_OFFSET.toLong, bytes.length, at)
     }
   }
 
   private def copy(base: AnyRef, from: Long, count: Int, at: Int): Unit = {
-    if (count != builder.size) cell.wrongSize(at, count, builder.size)
+    if (count != builder.size) column.wrongSize(at, count, builder.size)
     Platform.copyMemory(base, from, null, builder.address(at), count.toLong)
   }
 }
 
-/** Numeric columns, which make one row of values together. */
+/** Writes numeric columns, which form one row of values together. */
 private[data] final class NumbersRowWriter(
-    cells: Array[Cell],
+    columns: Array[SourceColumn],
     readers: Array[NumberReader],
     address: Int => Long,
     store: NumberStore
@@ -77,42 +78,45 @@ private[data] final class NumbersRowWriter(
   override def write(row: InternalRow, at: Int): Unit = {
     var to = address(at)
     var i = 0
-    while (i < cells.length) {
-      cells(i).requireValue(row, at)
-      readers(i).store(row, cells(i).ordinal, store, to)
+    while (i < columns.length) {
+      columns(i).requireValue(row, at)
+      readers(i).store(row, columns(i).ordinal, store, to)
       to += store.width
       i += 1
     }
   }
 }
 
-/** Spark ML vectors, into dense rows. */
-private[data] final class VectorRowWriter(cell: Cell, builder: DenseBuilder, wide: Boolean)
-    extends RowWriter {
+/** Writes Spark ML vectors as dense rows. */
+private[data] final class VectorRowWriter(
+    column: SourceColumn,
+    builder: DenseBuilder,
+    wide: Boolean
+) extends RowWriter {
   import VectorRowWriter._
 
   private val width = if (wide) 8 else 4
   private val copy = if (wide) ArrayCopy.toDoubles(DoubleType) else ArrayCopy.Narrowing
 
   override def write(row: InternalRow, at: Int): Unit = {
-    cell.requireValue(row, at)
-    val vector = row.getStruct(cell.ordinal, Fields)
+    column.requireValue(row, at)
+    val vector = row.getStruct(column.ordinal, Fields)
     val values = vector.getArray(ValuesField)
     val to = builder.address(at)
     if (vector.getByte(KindField) == DenseKind) {
       if (values.numElements() != builder.size)
-        cell.wrongSize(at, values.numElements(), builder.size)
+        column.wrongSize(at, values.numElements(), builder.size)
       copy(values, builder.size, to)
     } else {
       if (vector.getInt(SizeField) != builder.size) {
-        cell.wrongSize(at, vector.getInt(SizeField), builder.size)
+        column.wrongSize(at, vector.getInt(SizeField), builder.size)
       }
-      val indices = cell.indices(vector, values, at)
+      val indices = column.indices(vector, values, at)
       Platform.setMemory(to, 0, builder.rowBytes)
       var i = 0
       while (i < values.numElements()) {
         val index = indices.getInt(i)
-        if (index < 0 || index >= builder.size) cell.wrongIndex(at, index, builder.size)
+        if (index < 0 || index >= builder.size) column.wrongIndex(at, index, builder.size)
         if (wide) Platform.putDouble(null, to + index.toLong * width, values.getDouble(i))
         else Platform.putFloat(null, to + index.toLong * width, values.getDouble(i).toFloat)
         i += 1
@@ -131,19 +135,20 @@ private[data] object VectorRowWriter {
   val DenseKind: Byte = 1
 }
 
-/** Spark ML vectors, into CSR form. */
-private[data] final class SparseRowWriter(cell: Cell, builder: SparseBuilder) extends RowWriter {
+/** Writes Spark ML vectors in CSR form. */
+private[data] final class SparseRowWriter(column: SourceColumn, builder: SparseBuilder)
+    extends RowWriter {
   import VectorRowWriter._
 
   override def write(row: InternalRow, at: Int): Unit = {
-    cell.requireValue(row, at)
-    val vector = row.getStruct(cell.ordinal, Fields)
+    column.requireValue(row, at)
+    val vector = row.getStruct(column.ordinal, Fields)
     val values = vector.getArray(ValuesField)
     val count = values.numElements()
     builder.reserve(count)
     var i = 0
     if (vector.getByte(KindField) == DenseKind) {
-      if (count != builder.size) cell.wrongSize(at, count, builder.size)
+      if (count != builder.size) column.wrongSize(at, count, builder.size)
       while (i < count) {
         val value = values.getDouble(i).toFloat
         if (value != 0) builder.put(i, value) // NaN is not equal to 0
@@ -151,13 +156,13 @@ private[data] final class SparseRowWriter(cell: Cell, builder: SparseBuilder) ex
       }
     } else {
       if (vector.getInt(SizeField) != builder.size) {
-        cell.wrongSize(at, vector.getInt(SizeField), builder.size)
+        column.wrongSize(at, vector.getInt(SizeField), builder.size)
       }
-      val indices = cell.indices(vector, values, at)
+      val indices = column.indices(vector, values, at)
       var last = -1
       while (i < count) {
         val index = indices.getInt(i)
-        if (index <= last || index >= builder.size) cell.wrongIndex(at, index, builder.size)
+        if (index <= last || index >= builder.size) column.wrongIndex(at, index, builder.size)
         builder.put(index, values.getDouble(i).toFloat)
         last = index
         i += 1

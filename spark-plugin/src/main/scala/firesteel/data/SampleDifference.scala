@@ -5,23 +5,23 @@ package firesteel.data
   * @param excess
   *   the difference divided by the one that is allowed
   * @param text
-  *   what differs, by how much
+  *   the description of the difference
   */
 private[data] final case class SampleDifference(excess: Double, text: String)
 
-/** The rule by which groups of rows are fair samples of all of them.
+/** The rule that decides if groups of rows are fair samples of all rows.
   *
-  * A group is not if a class's share in it, or the mean of a number or of its square, is farther
-  * from that of all rows than both of these: a quarter of the share (of the share of all other
-  * classes, where that is less) or of a standard deviation; and the error of random samples.
+  * A group is not a fair sample if the share of a class, or the mean of a number or of its square, differs from that of
+  * all rows by more than both of these bounds: a quarter of the share (of the share of all other classes, if that is less)
+  * or of a standard deviation; and the error of random samples.
   */
 private[data] object SampleDifference {
 
-  /** The difference that matters, in shares and in standard deviations. */
+  /** The difference that is always allowed, in shares and in standard deviations. */
   val Allowed = 0.25
 
-  /** The worst difference, if one of the groups is not a fair sample. */
-  def of(plan: StatisticsPlan, groups: Seq[RowStatistics]): Option[SampleDifference] = {
+  /** Returns the worst difference, if one of the groups is not a fair sample. */
+  def worst(plan: StatisticsPlan, groups: Seq[RowStatistics]): Option[SampleDifference] = {
     val filled = groups.filter(_.rows > 0)
     if (filled.size < 2) None
     else {
@@ -35,7 +35,7 @@ private[data] object SampleDifference {
     }
   }
 
-  /** The number of standard errors that the differences of random samples stay below, if so many are compared. */
+  /** Returns the number of standard errors that bounds the differences of random samples, for this many comparisons. */
   private def standardErrors(differences: Int): Double =
     2 + math.sqrt(2 * math.log(differences.toDouble))
 

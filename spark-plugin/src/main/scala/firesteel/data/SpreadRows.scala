@@ -1,9 +1,9 @@
 package firesteel.data
 
-/** The way in which the rows of a DataFrame come to the tasks of a fit.
+/** The distribution of a DataFrame's rows over the tasks of a fit.
   *
   * @param name
-  *   its name as a param
+  *   the value of the param
   */
 private[firesteel] sealed abstract class SpreadRows(val name: String) extends Serializable
 
@@ -12,7 +12,7 @@ private[firesteel] object SpreadRows {
   /** A shuffle only where groups of the DataFrame's own partitions would not be fair samples. */
   case object Auto extends SpreadRows("auto")
 
-  /** A shuffle, unless the DataFrame was repartitioned into as many partitions. */
+  /** A shuffle, unless the DataFrame was repartitioned into as many partitions as tasks. */
   case object Always extends SpreadRows("always")
 
   /** The DataFrame's own partitions, grouped by their sizes alone. */
@@ -20,9 +20,13 @@ private[firesteel] object SpreadRows {
 
   val all: Seq[SpreadRows] = Seq(Auto, Always, Never)
 
-  /** The one of this name. */
+  /** Returns the value with this name. */
   def apply(name: String): SpreadRows =
     all
       .find(_.name == name)
-      .getOrElse(throw new IllegalArgumentException(s"spreadRows must not be '$name'"))
+      .getOrElse(
+        throw new IllegalArgumentException(
+          s"unknown spreadRows '$name'; known are ${all.map(_.name).mkString(", ")}"
+        )
+      )
 }

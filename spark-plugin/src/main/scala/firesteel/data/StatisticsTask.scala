@@ -2,21 +2,21 @@ package firesteel.data
 
 import org.apache.spark.sql.catalyst.InternalRow
 
-/** The statistics of a partition: of its labels over all rows, of its features over the first of them.
+/** Computes the statistics of a partition: of its labels over all rows, of its features over the first rows.
   *
   * @param plan
-  *   what is computed
+  *   the columns of the statistics
   * @param exact
-  *   where the columns lie that are read of all rows
+  *   the positions of the columns that are read in all rows
   * @param sample
-  *   where the features lie
+  *   the positions of the features
   */
 private[data] final case class StatisticsTask(plan: StatisticsPlan, exact: Source, sample: Source) {
 
   /** Reads a partition.
     *
     * @param all
-    *   the rows of the columns that are read of all rows
+    *   the rows of the columns that are read in all rows
     * @param features
     *   the rows of the features; only the first are read
     */
@@ -50,7 +50,7 @@ private[data] object StatisticsTask {
   val SampledRows = 256
 }
 
-/** Counts the classes of a column. Values that are not classes are left out: the fit itself refuses them. */
+/** Counts the classes of a column. Values that are not classes are skipped: the fit itself rejects them. */
 private final class ClassCounter(column: ClassColumn, reader: ValueReader) {
   val counts: Array[Long] = new Array(column.classes)
 
@@ -59,7 +59,7 @@ private final class ClassCounter(column: ClassColumn, reader: ValueReader) {
   }
 }
 
-/** Sums the values of rows up to blocks, and gives their moments and those of their squares. */
+/** Sums the values of rows in blocks, and computes the moments of the sums and of their squares. */
 private final class BlockSummary(column: NumberColumn, reader: ValueReader) {
   private val blocks = column.blocks
   private val sums = new Array[Double](blocks)

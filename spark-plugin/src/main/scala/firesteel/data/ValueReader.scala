@@ -7,16 +7,16 @@ import org.apache.spark.sql.catalyst.util.ArrayData
 import org.apache.spark.sql.types._
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-/** Reads the values of a column for statistics. Nulls are left out, not refused. */
+/** Reads the values of a column for statistics. Nulls are skipped, not rejected. */
 private[data] sealed abstract class ValueReader {
 
-  /** Calls `use` with the index and the number of each value that a row has; zeros of sparse vectors are left out. */
+  /** Calls `use` with the index and the value of each number of a row; zeros of sparse vectors are skipped. */
   def read(row: InternalRow)(use: (Int, Double) => Unit): Unit
 }
 
 private[data] object ValueReader {
 
-  /** The reader of a column that lies at a place in the rows. */
+  /** Returns the reader of the column at an index of the rows. */
   def apply(ordinal: Int, dataType: DataType): ValueReader = dataType match {
     case VectorType => new Vectors(ordinal)
     case ArrayType(element, _) => new Arrays(ordinal, NumberReader(element))
@@ -24,7 +24,7 @@ private[data] object ValueReader {
     case number => new Number(ordinal, NumberReader(number))
   }
 
-  /** The rows of batches, each valid until the next. */
+  /** Returns the rows of batches, each valid until the next. */
   def rows(batches: Iterator[ColumnarBatch]): Iterator[InternalRow] = batches.flatMap { batch =>
     val columns = Array.tabulate(batch.numCols)(batch.column)
     val rows = Iterator.range(0, batch.numRows)

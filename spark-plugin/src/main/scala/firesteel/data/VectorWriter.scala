@@ -15,14 +15,14 @@ private[data] abstract class VectorWriter {
     * @param from
     *   the first row of the source
     * @param count
-    *   how many rows
+    *   the number of rows
     * @param at
-    *   the first row's number in the batch that is being filled
+    *   the index of the first row in the batch that is being filled
     */
   def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit
 }
 
-/** Row by row, for what has no faster way. */
+/** Writes row by row, for types without a faster way. */
 private[data] final class RowByRow(writer: RowWriter) extends VectorWriter {
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
@@ -34,23 +34,26 @@ private[data] final class RowByRow(writer: RowWriter) extends VectorWriter {
   }
 }
 
-/** Arrays of numbers: one look at the nulls a batch, one copy a row. */
-private[data] final class ArrayVectorWriter(cell: Cell, builder: DenseBuilder, copy: ArrayCopy)
-    extends VectorWriter {
+/** Writes arrays of numbers, with one check for nulls a batch and one copy a row. */
+private[data] final class ArrayVectorWriter(
+    column: SourceColumn,
+    builder: DenseBuilder,
+    copy: ArrayCopy
+) extends VectorWriter {
 
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
-    val vector = batch.column(cell.ordinal)
+    val vector = batch.column(column.ordinal)
     val nulls = vector.hasNull
     val nullElements = ArrayVectorWriter.mayHaveNullElements(vector)
     var i = 0
     while (i < count) {
-      if (nulls && vector.isNullAt(from + i)) cell.nullCell(at + i)
+      if (nulls && vector.isNullAt(from + i)) column.nullValue(at + i)
       val array = vector.getArray(from + i)
       if (array.numElements() != builder.size)
-        cell.wrongSize(at + i, array.numElements(), builder.size)
+        column.wrongSize(at + i, array.numElements(), builder.size)
       if (nullElements) {
         val missing = ArrayCopy.firstNull(array)
-        if (missing >= 0) cell.nullElement(at + i, missing)
+        if (missing >= 0) column.nullElement(at + i, missing)
       }
       copy(array, builder.size, builder.address(at + i))
       i += 1
@@ -60,7 +63,7 @@ private[data] final class ArrayVectorWriter(cell: Cell, builder: DenseBuilder, c
 
 private object ArrayVectorWriter {
 
-  /** Whether an array of the vector may hold a null; one look for all arrays where that is known. */
+  /** Returns true if an array of the vector may hold a null; one check for all arrays where possible. */
   def mayHaveNullElements(vector: ColumnVector): Boolean = vector match {
     case writable: WritableColumnVector => writable.arrayData().hasNull
     case arrow: ArrowColumnVector =>
@@ -72,9 +75,9 @@ private object ArrayVectorWriter {
   }
 }
 
-/** Numeric columns, column by column into rows of values. */
+/** Writes numeric columns, one after the other, into rows of values. */
 private[data] final class NumbersVectorWriter(
-    cells: Array[Cell],
+    columns: Array[SourceColumn],
     types: Array[DataType],
     address: Int => Long,
     rowBytes: Long,
@@ -84,19 +87,25 @@ private[data] final class NumbersVectorWriter(
   override def write(batch: ColumnarBatch, from: Int, count: Int, at: Int): Unit = {
     var to = address(at)
     var c = 0
-    while (c < cells.length) {
-      val vector = batch.column(cells(c).ordinal)
-      if (vector.hasNull) requireValues(vector, cells(c), from, count, at)
+    while (c < columns.length) {
+      val vector = batch.column(columns(c).ordinal)
+      if (vector.hasNull) requireValues(vector, columns(c), from, count, at)
       NumbersVectorWriter.copy(vector, types(c), from, count, to, rowBytes, store)
       to += store.width
       c += 1
     }
   }
 
-  private def requireValues(v: ColumnVector, cell: Cell, from: Int, count: Int, at: Int): Unit = {
+  private def requireValues(
+      v: ColumnVector,
+      column: SourceColumn,
+      from: Int,
+      count: Int,
+      at: Int
+  ): Unit = {
     var i = 0
     while (i < count) {
-      if (v.isNullAt(from + i)) cell.nullCell(at + i)
+      if (v.isNullAt(from + i)) column.nullValue(at + i)
       i += 1
     }
   }
@@ -104,7 +113,7 @@ private[data] final class NumbersVectorWriter(
 
 private object NumbersVectorWriter {
 
-  /** Copies one numeric vector into every `stride` bytes of memory, in a loop for each type. */
+  /** Copies one numeric vector to memory, with `stride` bytes between two values. Each type has its own loop. */
   def copy(
       vector: ColumnVector,
       dataType: DataType,

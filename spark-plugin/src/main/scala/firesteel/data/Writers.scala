@@ -4,51 +4,52 @@ import org.apache.arrow.memory.BufferAllocator
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.types._
 
-/** Where the plan's columns lie in what is read.
+/** The positions of the plan's columns in the source rows.
   *
   * @param columns
-  *   for each user's column its place in the rows and its type
+  *   for each user's column its index in the rows and its type
   */
 private[firesteel] final case class Source(columns: Map[String, (Int, DataType)])
 
-/** One column of the plan: its Arrow buffers and what fills them. */
+/** One column of the plan: its Arrow buffers and the writers that fill them. */
 private[data] final case class Writer(
     builder: ColumnBuilder,
     rows: RowWriter,
     vectors: VectorWriter
 )
 
-/** Makes the writers of a plan. */
+/** Creates the writers of a plan. */
 private[data] final class Writers(
     allocator: BufferAllocator,
     source: Source,
     position: Position
 ) {
 
-  /** A writer for each column of the plan, in the order of the stream. */
+  /** Returns a writer for each column of the plan, in the order of the stream. */
   def apply(plan: DataPlan): Seq[Writer] =
     plan.inputs.map(input) ++ plan.labels.map(label) ++ plan.weight.map(weight) ++
       plan.indicator.map(indicator)
 
-  private def cell(column: String): Cell = new Cell(column, source.columns(column)._1, position)
+  private def sourceColumn(name: String): SourceColumn =
+    new SourceColumn(name, source.columns(name)._1, position)
 
   private def typeOf(column: String): DataType = source.columns(column)._2
 
   private def input(input: InputColumn): Writer =
     if (input.format == InputFormat.Sparse) {
       val builder = new SparseBuilder(allocator, input.name, input.size)
-      val rows = new SparseRowWriter(cell(input.column), builder)
+      val rows = new SparseRowWriter(sourceColumn(input.column), builder)
       Writer(builder, rows, new RowByRow(rows))
     } else {
       val arrow = ColumnBuilder.arrowType(input.element)
       val builder = new DenseBuilder(allocator, input.name, arrow, input.element.width, input.size)
       typeOf(input.columns.head) match {
-        case VectorType => vectors(cell(input.column), builder, wide = false)
-        case array: ArrayType => arrays(cell(input.column), array, builder, wide = false)
+        case VectorType => vectors(sourceColumn(input.column), builder, wide = false)
+        case array: ArrayType => arrays(sourceColumn(input.column), array, builder, wide = false)
         case BinaryType =>
-          val rows = new BinaryRowWriter(cell(input.column), builder)
-          val cached = new CachedBytesWriter(rows.cell, builder, new RowByRow(rows))
-          Writer(builder, rows, bulk(rows.cell, builder, narrow = false, cached))
+          val rows = new BinaryRowWriter(sourceColumn(input.column), builder)
+          val cached = new CachedBytesWriter(rows.column, builder, new RowByRow(rows))
+          Writer(builder, rows, bulk(rows.column, builder, narrow = false, cached))
         case _ => numbers(input.columns, builder, builder.address(_), NumberStore(input.element))
       }
     }
@@ -61,8 +62,8 @@ private[data] final class Writers(
       val builder =
         new DenseBuilder(allocator, label.column, ColumnBuilder.Float64, 8, label.kind.size)
       typeOf(label.column) match {
-        case array: ArrayType => arrays(cell(label.column), array, builder, wide = true)
-        case _ => vectors(cell(label.column), builder, wide = true)
+        case array: ArrayType => arrays(sourceColumn(label.column), array, builder, wide = true)
+        case _ => vectors(sourceColumn(label.column), builder, wide = true)
       }
     }
 
@@ -77,44 +78,49 @@ private[data] final class Writers(
     numbers(Seq(column), builder, _ + builder.address, NumberStore(ElementType.U8))
   }
 
-  private def vectors(cell: Cell, builder: DenseBuilder, wide: Boolean): Writer = {
+  private def vectors(column: SourceColumn, builder: DenseBuilder, wide: Boolean): Writer = {
     require(
       builder.width == (if (wide) 8 else 4),
-      s"column '${cell.column}' holds vectors, whose values are not ${builder.width} bytes wide"
+      s"column '${column.name}' holds vectors, whose values are not ${builder.width} bytes wide"
     )
-    val rows = new VectorRowWriter(cell, builder, wide)
-    Writer(builder, rows, bulk(cell, builder, !wide, new RowByRow(rows)))
+    val rows = new VectorRowWriter(column, builder, wide)
+    Writer(builder, rows, bulk(column, builder, !wide, new RowByRow(rows)))
   }
 
-  private def arrays(cell: Cell, array: ArrayType, builder: DenseBuilder, wide: Boolean): Writer = {
+  private def arrays(
+      column: SourceColumn,
+      array: ArrayType,
+      builder: DenseBuilder,
+      wide: Boolean
+  ): Writer = {
     val element = array.elementType
     val copy = if (wide) ArrayCopy.toDoubles(element) else ArrayCopy.toElement(element)
-    val rows = new ArrayRowWriter(cell, array.containsNull, builder, copy)
-    val vectors = new CachedArraysWriter(rows, new ArrayVectorWriter(cell, builder, copy))
+    val rows = new ArrayRowWriter(column, array.containsNull, builder, copy)
+    val vectors = new CachedArraysWriter(rows, new ArrayVectorWriter(column, builder, copy))
     val narrow = !wide && element == DoubleType
     val inBulk = if (wide) element == DoubleType else !element.isInstanceOf[DecimalType]
-    Writer(builder, rows, if (inBulk) bulk(cell, builder, narrow, vectors) else vectors)
+    Writer(builder, rows, if (inBulk) bulk(column, builder, narrow, vectors) else vectors)
   }
 
   private def bulk(
-      cell: Cell,
+      column: SourceColumn,
       builder: DenseBuilder,
       narrow: Boolean,
-      otherwise: VectorWriter
-  ): VectorWriter = new ArrowVectorWriter(cell.ordinal, builder, narrow, otherwise)
+      fallback: VectorWriter
+  ): VectorWriter = new ArrowVectorWriter(column.ordinal, builder, narrow, fallback)
 
   private def numbers(
-      columns: Seq[String],
+      names: Seq[String],
       builder: ColumnBuilder,
       address: Int => Long,
       store: NumberStore
   ): Writer = {
-    val cells = columns.map(cell).toArray
-    val types = columns.map(typeOf).toArray
+    val columns = names.map(sourceColumn).toArray
+    val types = names.map(typeOf).toArray
     Writer(
       builder,
-      new NumbersRowWriter(cells, types.map(NumberReader(_)), address, store),
-      new NumbersVectorWriter(cells, types, address, builder.rowBytes, store)
+      new NumbersRowWriter(columns, types.map(NumberReader(_)), address, store),
+      new NumbersVectorWriter(columns, types, address, builder.rowBytes, store)
     )
   }
 }

@@ -15,8 +15,8 @@ private[estimator] trait EstimatorParams
     with HasWeightCol {
 
   /** One column for each of the network's inputs, in their order: an ML vector (dense or sparse), an array of a numeric
-    * type, binary, whose bytes are scaled to lie between 0 and 1, or one numeric column. Not to be confused with the
-    * parameter of this name of the other estimators, whose columns make up one input together. Required.
+    * type, binary, whose bytes are scaled to lie between 0 and 1, or one numeric column. The parameter of this name of
+    * the other estimators is different: its columns form one input together. Required.
     */
   final val featuresCols: StringArrayParam = new StringArrayParam(
     this,
@@ -25,14 +25,13 @@ private[estimator] trait EstimatorParams
     Validators.notEmptyArray("featuresCols")
   )
 
-  /** What each value of an input is multiplied with before it enters the network, a number for each input, in their order.
-    * An input of token ids takes 1. Default: 1, but 1/255 for a binary column, whose bytes then lie between 0 and 1.
+  /** The factor of the values of each input, in the inputs' order. An input of token ids takes 1. Default: 1, but 1/255
+    * for a binary column, whose bytes then lie between 0 and 1.
     */
   final val featuresScales: DoubleArrayParam = new DoubleArrayParam(
     this,
     "featuresScales",
-    "what each value of an input is multiplied with, a number for each input; unless set, 1/255 for binary columns " +
-      "and 1 for others",
+    "factor of the values of each input; unless set, 1/255 for binary columns and 1 for others",
     (scales: Array[Double]) => scales.forall(Validators.scale("featuresScales"))
   )
 
@@ -53,15 +52,15 @@ private[estimator] trait EstimatorParams
   final val losses: StringArrayParam = new StringArrayParam(
     this,
     "losses",
-    s"the loss of each output: ${Losses.all.mkString(", ")}; unless set, what output and label call for",
+    s"the loss of each output: ${Losses.all.mkString(", ")}; unless set, chosen by output and label",
     (names: Array[String]) => names.forall(Validators.oneOf("loss", Losses.all))
   )
 
-  /** What the loss of each output counts in their sum, positive numbers. Default: 1 for each. */
+  /** The weight of each output's loss in the sum, positive numbers. Default: 1 for each. */
   final val lossWeights: DoubleArrayParam = new DoubleArrayParam(
     this,
     "lossWeights",
-    "what the loss of each output counts in their sum (> 0); unless set, 1 for each",
+    "weight of each output's loss in the sum (> 0); unless set, 1 for each",
     (weights: Array[Double]) => weights.forall(Validators.positive("lossWeights"))
   )
 
@@ -71,7 +70,7 @@ private[estimator] trait EstimatorParams
   final def getLosses: Array[String] = $(losses)
   final def getLossWeights: Array[Double] = $(lossWeights)
 
-  /** The columns that feed a network, one request for each input. */
+  /** Returns a request for each input of the network. */
   private[firesteel] final def requests(network: Network, schema: StructType): Seq[InputRequest] = {
     require(isSet(featuresCols), s"$uid has no featuresCols; name one column for each input")
     val columns = each("featuresCols", $(featuresCols).toSeq, "inputs", network.inputs)
@@ -83,7 +82,7 @@ private[estimator] trait EstimatorParams
     }
   }
 
-  /** The columns that are put out, one for each output; by default they are called as the outputs are. */
+  /** Returns the output columns, one for each output; by default they have the outputs' names. */
   private[estimator] final def outputNames(network: Network): Seq[String] = {
     val names = each(
       "outputCols",

@@ -1,20 +1,20 @@
 package firesteel.estimator
 
 import firesteel.data.{ColumnResolver, InputRequest}
-import firesteel.network.Network
+import firesteel.fit.{FitData, NetworkTrainer, OutputObjective, PreparedFit}
+import firesteel.model.{EstimatorReader, OutputSchema}
+import firesteel.network.{Inspection, Network}
 import firesteel.params.{HuberSetter, NetworkSetter, TrainingSetters}
-import firesteel.persistence.EstimatorReader
-import firesteel.train.{FitData, Inspection, NetworkEstimation, Preparation, Target}
 import org.apache.spark.ml.Estimator
 import org.apache.spark.ml.param.{Param, ParamMap}
 import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable, MLReader}
 import org.apache.spark.sql.types.StructType
 
-/** Trains a neural network of any number of inputs and outputs.
+/** Neural network with any number of inputs and outputs.
   *
-  * `featuresCols` names one column for each input and `labelCols` one for each output, in the order that the network has
-  * them. What is minimised is the sum of the outputs' losses by `lossWeights`. A trailing `Softmax` or `Sigmoid` of an
-  * output becomes a part of its loss, and the model applies it.
+  * `featuresCols` names one column for each input and `labelCols` one for each output, in the network's order. The training
+  * minimises the sum of the outputs' losses, weighted by `lossWeights`. A trailing `Softmax` or `Sigmoid` of an output
+  * becomes a part of its loss, and the model applies it.
   *
   * {{{
   * val network = Network(
@@ -38,14 +38,14 @@ import org.apache.spark.sql.types.StructType
   *   .fit(train)
   * }}}
   *
-  * With several outputs, what validation rows come to has the output's name before it: `topic_loss`, which is without the
-  * weight in the sum, `topic_accuracy`, `score_mae`. `fit` fails as that of a
-  * [[firesteel.classification.NetworkClassifier]] does, rather than return a model that was not trained.
+  * With several outputs, the scores of validation rows have the output's name as a prefix: `topic_loss`, without its weight
+  * in the sum, `topic_accuracy`, `score_mae`. The exceptions of `fit` are those of
+  * [[firesteel.classification.NetworkClassifier]].
   */
 final class NetworkEstimator(override val uid: String)
     extends Estimator[NetworkModel]
     with EstimatorParams
-    with NetworkEstimation[NetworkModel]
+    with NetworkTrainer[NetworkModel]
     with NetworkSetter
     with HuberSetter
     with TrainingSetters
@@ -66,15 +66,15 @@ final class NetworkEstimator(override val uid: String)
       schema: StructType
   ): Seq[InputRequest] = requests(network, schema)
 
-  /** The schema with the output columns. Whether one is a double or a vector follows from the network where the schema
-    * tells the sizes of its inputs: by the network's `inputShapes`, by the metadata of vectors, of single numbers. Else
-    * it is told by the label and the last layer, and certain only in the model.
+  /** Returns the schema with the output columns. The type of a column, double or vector, follows from the network if
+    * the schema determines the sizes of its inputs: by the network's `inputShapes`, by the metadata of vectors, or for
+    * single numbers. Else it is guessed from the label and the last layer, and only the model knows it.
     */
   override def transformSchema(schema: StructType): StructType = {
     val network = requiredNetwork
     checkColumns(schema, Nil)
     val labels = labelsOf(network)
-    labels.foreach(EstimatorTargets.check(schema, _))
+    labels.foreach(EstimatorObjectives.check(schema, _))
     val names = outputNames(network)
     val sizes = ColumnResolver.known(schema, inputRequests(network, schema)) match {
       case Some(inputs) => Inspection.of(network, inputs).outputs.map(output => Some(output.size))
@@ -83,25 +83,25 @@ final class NetworkEstimator(override val uid: String)
           OutputFields.likelySize(network, output, schema, label)
         }
     }
-    OutputFields.added(schema, OutputFields.of(names, sizes))
+    OutputSchema.append(schema, OutputFields.fields(names, sizes))
   }
 
-  override protected def prepare(data: FitData): Preparation[NetworkModel] =
-    prepareNetwork(data)(targets(_, data.df.schema))(new NetworkModel(uid, _))
+  override protected def prepare(data: FitData): PreparedFit[NetworkModel] =
+    prepareNetwork(data)(objectives(_, data.df.schema))(new NetworkModel(uid, _))
 
   private def labelsOf(network: Network): Seq[String] = {
     require(isSet(labelCols), s"$uid has no labelCols; name one column for each output")
     each("labelCols", $(labelCols).toSeq, "outputs", network.outputs)
   }
 
-  private def targets(inspection: Inspection, schema: StructType): Seq[Target] = {
+  private def objectives(inspection: Inspection, schema: StructType): Seq[OutputObjective] = {
     val network = requiredNetwork
     val outputs = inspection.outputs
     get(featuresScales).toSeq.flatMap(_.toSeq).zip(inspection.inputs).foreach {
       case (scale, input) =>
         require(
           scale == 1 || !input.integer,
-          s"featuresScales has $scale for the input '${input.name}', which holds token ids; those are not scaled: it needs 1"
+          s"featuresScales has $scale for the input '${input.name}', which holds token ids and needs 1"
         )
     }
     def chosen[T](param: Param[Array[T]]): Seq[Option[T]] =
@@ -111,14 +111,14 @@ final class NetworkEstimator(override val uid: String)
     val weights = chosen(lossWeights).map(_.getOrElse(1.0))
     outputs.zip(labelsOf(network)).zip(chosen(losses)).zip(weights).map {
       case (((output, label), loss), weight) =>
-        val choice = EstimatorTargets.of(output, schema, label, loss)
-        Target(choice.label, lossSpec(choice.loss), choice.metrics, weight)
+        val (column, name) = EstimatorObjectives.labelAndLoss(output, schema, label, loss)
+        OutputObjective(column, lossSpec(name), weight)
     }
   }
 
   override def copy(extra: ParamMap): NetworkEstimator = defaultCopy(extra)
 
-  override protected def logged: Seq[Param[_]] =
+  override protected def loggedParams: Seq[Param[_]] =
     Seq[Param[_]](
       featuresCols,
       featuresScales,
@@ -126,7 +126,7 @@ final class NetworkEstimator(override val uid: String)
       losses,
       lossWeights,
       outputCols
-    ) ++ super.logged
+    ) ++ super.loggedParams
 }
 
 object NetworkEstimator extends MLReadable[NetworkEstimator] {

@@ -1,19 +1,18 @@
 package firesteel.estimator
 
 import firesteel.data.ColumnResolver
-import firesteel.persistence.{ModelReader, ModelWriter}
+import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, OutputSchema, TrainedModel}
 import firesteel.prediction.{OutputColumn, OutputKind}
-import firesteel.train.{FittedNetwork, TrainedModel}
 import org.apache.spark.ml.Model
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable, MLWriter}
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
 
-/** A network of any number of inputs and outputs that was trained by a [[NetworkEstimator]].
+/** Model fitted by [[NetworkEstimator]].
   *
-  * `transform` appends a column for each output to batch and to streaming DataFrames: what comes out of the network behind
-  * its last activation, a double where that is one number, else a vector.
+  * `transform` appends a column for each output to batch and to streaming DataFrames: the output after its last activation,
+  * a double if it has one value, else a vector.
   */
 final class NetworkModel private[firesteel] (
     override val uid: String,
@@ -28,7 +27,7 @@ final class NetworkModel private[firesteel] (
 
   private[firesteel] override def task: String = "outputs"
 
-  /** The values of a row over all inputs. */
+  /** The number of values of a row over all inputs. */
   def numFeatures: Int = fitted.inputSize
 
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
@@ -36,7 +35,7 @@ final class NetworkModel private[firesteel] (
 
   override def transformSchema(schema: StructType): StructType = {
     ColumnResolver.check(schema, requests(network, schema), Nil)
-    OutputFields.added(schema, columns.map(_.field))
+    OutputSchema.append(schema, columns.map(_.field))
   }
 
   override def transform(dataset: Dataset[_]): DataFrame = {
@@ -47,7 +46,7 @@ final class NetworkModel private[firesteel] (
   private def columns: Seq[OutputColumn] = {
     val sizes = fitted.outputs.map(_.size)
     outputNames(network).zip(sizes).zipWithIndex.flatMap { case ((name, size), index) =>
-      OutputFields.of(Seq(name), Seq(Some(size))).map { field =>
+      OutputFields.fields(Seq(name), Seq(Some(size))).map { field =>
         OutputColumn(field.name, OutputKind.NetworkOutput(index, size), field.metadata)
       }
     }

@@ -3,33 +3,33 @@ package firesteel.estimator
 import scala.jdk.CollectionConverters._
 
 import firesteel.data.{ColumnResolver, InputRequest}
-import firesteel.network.{Network, NetworkJson}
+import firesteel.network.{Inspection, Network, NetworkJson}
 import firesteel.params.InputRequests
 import firesteel.plugin.Configuration
 import firesteel.prediction.{ModelWeights, OutputColumn, OutputKind, Predictions, Predictor}
-import firesteel.train.{FitPlan, Inspection}
+import firesteel.util.Json
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.functions.array
 import org.json4s.JsonAST.{JArray, JInt, JObject, JString}
 
-/** Predicts with a network that has its weights, wherever they were trained. */
-object NetworkPredictor {
+/** Predictions of a network with weights, trained anywhere. */
+private[firesteel] object NetworkPredictor {
 
-  /** The DataFrame with what the network gives for each row, a column of vectors for each of its outputs.
+  /** Returns the DataFrame with the network's outputs for each row, a column of vectors for each output.
     *
     * @param df
     *   any DataFrame, batch or, where the sizes of all columns are known, streaming
     * @param network
     *   a network with weights
     * @param features
-    *   a column for each of the network's inputs, in order: a vector, an array of numbers, binary (of which bytes become 0
-    *   to 1) or one number
+    *   a column for each of the network's inputs, in order: a vector, an array of numbers, binary (whose bytes are
+    *   scaled to 0 to 1) or one number
     * @param outputs
     *   the names of the new columns, one for each of the network's outputs, in order
     * @throws java.lang.IllegalArgumentException
-    *   naming the column that is missing or has another type or size, or when the network has no weights or another number
-    *   of inputs or outputs
+    *   naming the column that is missing or has another type or size, or when the network has no weights or another
+    *   number of inputs or outputs
     * @throws firesteel.bridge.InvalidDataException
     *   naming the tensor that is not the network's
     */
@@ -39,8 +39,10 @@ object NetworkPredictor {
       features: Seq[String],
       outputs: Seq[String]
   ): DataFrame = {
-    val weights = network.start.getOrElse(
-      throw new IllegalArgumentException("the network has no weights to predict with")
+    val weights = network.initialWeights.getOrElse(
+      throw new IllegalArgumentException(
+        "the network has no weights to predict with; set some with withWeights"
+      )
     )
     require(
       features.size == network.inputs.size,
@@ -70,7 +72,7 @@ object NetworkPredictor {
       "threads" -> JInt(threads)
     )
     val shared = new ModelWeights(weights.toBytes, network.module.map(_.bytes))
-    val predictor = Predictor(FitPlan.text(specification), data, shared, columns.map(_.kind))
+    val predictor = Predictor(Json.text(specification), data, shared, columns.map(_.kind))
     val predicted = Predictions.append(df, predictor, columns)
     outputs.zip(sizes).filter(_._2 == 1).foldLeft(predicted) { case (before, (name, _)) =>
       before.withColumn(name, array_to_vector(array(ColumnResolver.quoted(before, name))))
@@ -80,7 +82,7 @@ object NetworkPredictor {
   /** [[append]] for Python.
     *
     * @param network
-    *   its JSON
+    *   the JSON of the network
     */
   def append(
       df: DataFrame,

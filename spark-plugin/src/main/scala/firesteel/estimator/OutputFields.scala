@@ -9,15 +9,17 @@ import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.sql.types.{DoubleType, StructField, StructType}
 import org.json4s.JsonAST.JInt
 
-/** The columns that a network of any number of outputs puts out. One whose name is empty is not produced. */
+/** The output columns of a network with any number of outputs. A column with an empty name is not produced. */
 private[estimator] object OutputFields {
 
-  /** Layers that put out as many values as they read. */
-  private val Keeping =
+  /** The layers whose output has as many values as their input. */
+  private val shapePreservingOps =
     Set("ReLU", "GELU", "Tanh", "Sigmoid", "Softmax", "LogSoftmax", "Identity", "Dropout")
 
-  /** A field for each output of a name and as many values. `None` stands for several, but it is not known how many. */
-  def of(names: Seq[String], sizes: Seq[Option[Int]]): Seq[StructField] =
+  /** Returns a field for each output, given its name and number of values. `None` stands for an unknown number of at
+    * least two.
+    */
+  def fields(names: Seq[String], sizes: Seq[Option[Int]]): Seq[StructField] =
     names.zip(sizes).filter(_._1.nonEmpty).map {
       case (name, Some(1)) =>
         val metadata = NumericAttribute.defaultAttr.withName(name).toMetadata()
@@ -28,14 +30,9 @@ private[estimator] object OutputFields {
       case (name, None) => StructField(name, VectorType, nullable = false)
     }
 
-  /** The schema with these fields. */
-  def added(schema: StructType, fields: Seq[StructField]): StructType =
-    fields.foldLeft(schema) { (before, field) =>
-      require(!before.fieldNames.contains(field.name), s"Column ${field.name} already exists.")
-      before.add(field)
-    }
-
-  /** The values of an output as far as they show without shapes: by its last `Linear`, else by its label. */
+  /** Returns the number of values of an output as far as it is known without shapes: from its last `Linear`, else from
+    * its label.
+    */
   def likelySize(
       network: Network,
       output: String,
@@ -48,7 +45,7 @@ private[estimator] object OutputFields {
     }
     @tailrec
     def last(name: String): Option[Int] = nodes.get(name) match {
-      case Some(node) if Keeping(node.op) => last(node.inputs.head)
+      case Some(node) if shapePreservingOps(node.op) => last(node.inputs.head)
       case Some(node) if node.op == "Linear" =>
         node.args.get("out_features").collect { case JInt(size) => size.toInt }
       case _ => None

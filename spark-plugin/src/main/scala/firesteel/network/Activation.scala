@@ -5,7 +5,7 @@ import org.json4s.JsonAST.JValue
 /** `max(0, x)`. */
 case object ReLU extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): ReLU.type = this
 }
 
@@ -20,27 +20,27 @@ sealed case class GELU(approximate: String = "none") extends StandardLayer {
     Args.unless("approximate", approximate, "none")
 }
 
-/** Written alone: without approximation. */
+/** The layer without approximation. */
 object GELU extends GELU("none")
 
 /** The hyperbolic tangent. */
 case object Tanh extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Tanh.type = this
 }
 
 /** `1 / (1 + exp(-x))`. As the last layer of a classifier it becomes a part of the loss. */
 case object Sigmoid extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Sigmoid.type = this
 }
 
 /** `min(max(0, x), 6)`. */
 case object ReLU6 extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): ReLU6.type = this
 }
 
@@ -52,7 +52,7 @@ sealed case class LeakyReLU(negativeSlope: Double = 0.01) extends StandardLayer 
     Args.unless("negative_slope", negativeSlope, 0.01)
 }
 
-/** Written alone: with a slope of 0.01. */
+/** The layer with a slope of 0.01. */
 object LeakyReLU extends LeakyReLU(0.01)
 
 /** `x` where it is positive, else `alpha * (exp(x) - 1)`. */
@@ -62,69 +62,69 @@ sealed case class ELU(alpha: Double = 1.0) extends StandardLayer {
   private[network] override def args: List[(String, JValue)] = Args.unless("alpha", alpha, 1.0)
 }
 
-/** Written alone: with an alpha of 1. */
+/** The layer with an alpha of 1. */
 object ELU extends ELU(1.0)
 
 /** [[ELU]] with an alpha of 1.6733 times 1.0507, which keeps mean 0 and variance 1 (self-normalising networks). */
 case object SELU extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): SELU.type = this
 }
 
 /** `x * sigmoid(x)`, also known as swish. */
 case object SiLU extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): SiLU.type = this
 }
 
 /** `x * tanh(softplus(x))`. */
 case object Mish extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Mish.type = this
 }
 
 /** `min(max(-1, x), 1)`. */
 case object Hardtanh extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Hardtanh.type = this
 }
 
 /** `log(1 / (1 + exp(-x)))`. */
 case object LogSigmoid extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): LogSigmoid.type = this
 }
 
 /** `min(max(0, x / 6 + 1 / 2), 1)`. */
 case object Hardsigmoid extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Hardsigmoid.type = this
 }
 
 /** `x * hardsigmoid(x)`. */
 case object Hardswish extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Hardswish.type = this
 }
 
 /** `log(1 + exp(x))`. */
 case object Softplus extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Softplus.type = this
 }
 
 /** `x / (1 + |x|)`. */
 case object Softsign extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Softsign.type = this
 }
 
@@ -137,7 +137,7 @@ sealed case class Softmax(dim: Int = -1) extends StandardLayer {
   private[network] override def args: List[(String, JValue)] = Args.unless("dim", dim, -1)
 }
 
-/** Written alone: over the last dimension. */
+/** The layer over the last dimension. */
 object Softmax extends Softmax(-1)
 
 /** The logarithm of [[Softmax]], for the loss `nll_loss`. */
@@ -147,5 +147,5 @@ sealed case class LogSoftmax(dim: Int = -1) extends StandardLayer {
   private[network] override def args: List[(String, JValue)] = Args.unless("dim", dim, -1)
 }
 
-/** Written alone: over the last dimension. */
+/** The layer over the last dimension. */
 object LogSoftmax extends LogSoftmax(-1)

@@ -4,7 +4,7 @@ import scala.language.implicitConversions
 
 import org.json4s.JsonAST.{JArray, JInt, JString, JValue}
 
-/** A height and a width. An `Int` stands for both, a pair for one each. */
+/** A height and a width. An `Int` stands for a square, a pair for a rectangle. */
 final case class Size(height: Int, width: Int) {
   private[network] def json: JValue =
     if (height == width) JInt(height) else JArray(List(JInt(height), JInt(width)))
@@ -21,7 +21,7 @@ sealed trait Padding
 
 object Padding {
 
-  /** As many zeros as keep height and width, for a stride of 1. */
+  /** The padding that keeps height and width, for a stride of 1. */
   case object Same extends Padding
 
   /** `size` zeros at each side. */

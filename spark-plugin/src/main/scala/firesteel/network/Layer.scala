@@ -5,8 +5,8 @@ import org.json4s.JsonAST.{JInt, JValue}
 /** A layer, or a container of layers, of a [[Network]].
   *
   * Names, argument names (in Scala's case), defaults and initialisation are those of `torch.nn`. The
-  * shapes below leave out the first dimension, the rows of a mini-batch. What a layer takes in
-  * (`in_features` and its like) is inferred from what comes before it, on the driver.
+  * shapes below leave out the first dimension, the rows of a mini-batch. The size of a layer's
+  * input (`in_features` and the like) is inferred on the driver, from the layer before it.
   */
 sealed trait Layer extends Product with Serializable
 
@@ -16,7 +16,7 @@ abstract class StandardLayer private[network] () extends Layer {
   /** The layer's name in `torch.nn`. */
   def op: String = productPrefix
 
-  /** Its arguments as `torch.nn` names them; one that has its default is left out. */
+  /** The arguments by their names in `torch.nn`; those with their default are left out. */
   private[network] def args: List[(String, JValue)] = Nil
 
   protected final def positive(name: String, value: Int): Unit =
@@ -53,7 +53,7 @@ final case class Linear(outFeatures: Int, inFeatures: Option[Int] = None, bias: 
 
 object Linear {
 
-  /** With the number of inputs written down, in PyTorch's order; it is checked on the driver. */
+  /** Returns a layer with an explicit number of inputs, in PyTorch's order; it is checked on the driver. */
   def apply(inFeatures: Int, outFeatures: Int): Linear = Linear(outFeatures, Some(inFeatures))
 }
 
@@ -81,17 +81,17 @@ final case class Dropout(p: Double = 0.5) extends StandardLayer {
   private[network] override def args: List[(String, JValue)] = Args.unless("p", p, 0.5)
 }
 
-/** Gives what it gets. */
+/** Returns its input. */
 case object Identity extends StandardLayer {
 
-  /** As PyTorch writes it. */
+  /** The layer, in PyTorch's notation. */
   def apply(): Identity.type = this
 }
 
 /** Layers one after the other. */
 final case class Sequential(layers: Layer*) extends Layer
 
-/** `x + f(x)`, where `f` are these layers; `shortcut` stands for the first `x` where its shape must change. */
+/** `x + f(x)`, where `f` are these layers; `shortcut` replaces the first `x` where its shape must change. */
 final case class Residual(layers: Seq[Layer], shortcut: Seq[Layer]) extends Layer {
   require(layers.nonEmpty, "Residual: needs at least one layer")
 

@@ -2,6 +2,7 @@ package firesteel.network
 
 import scala.collection.mutable
 
+import firesteel.util.HadoopFiles
 import org.apache.hadoop.conf.Configuration
 import org.apache.hadoop.fs.Path
 import org.apache.spark.sql.SparkSession
@@ -10,11 +11,11 @@ import org.json4s.JsonAST.JValue
 /** A node of a network's graph: one layer of `torch.nn`, or `Add`.
   *
   * @param name
-  *   unique in the network; its parameters are named `<name>.weight` and so on, as in PyTorch's `state_dict`
+  *   the unique name; the parameters are named `<name>.weight` and so on, as in PyTorch's `state_dict`
   * @param op
   *   the layer's name in `torch.nn`
   * @param inputs
-  *   what it reads: names of the network's inputs or of nodes before it
+  *   the inputs of the layer: names of the network's inputs or of earlier nodes
   * @param args
   *   arguments as `torch.nn` names them; an absent one has PyTorch's default, an absent input size is inferred
   */
@@ -27,14 +28,14 @@ final case class Node(
 
 object Node {
 
-  /** A node of a layer. */
+  /** Returns a node of a layer. */
   def of(name: String, layer: StandardLayer, inputs: String*): Node =
     Node(name, layer.op, inputs, layer.args.toMap)
 }
 
 /** A neural network: a graph of layers ([[LayerGraph]]), or a module of PyTorch ([[TorchScript]]).
   *
-  * Shapes are not known here: they are checked on the driver when the network meets data.
+  * Shapes are unknown here: they are checked on the driver for the columns of a fit.
   */
 sealed abstract class Network extends Product with Serializable {
 
@@ -44,57 +45,58 @@ sealed abstract class Network extends Product with Serializable {
   /** The names of the network's outputs. */
   def outputs: Seq[String]
 
-  /** The shapes of one row of those inputs whose features come as a flat list of values and are to be reshaped, such as
+  /** The shapes of one row, of the inputs whose features are a flat list of values and are reshaped, such as
     * `[1, 28, 28]` for 784 pixels.
     */
   def inputShapes: Map[String, Seq[Int]]
 
-  private[firesteel] def start: Option[SafeTensors]
+  private[firesteel] def initialWeights: Option[SafeTensors]
 
-  /** The archive of a module in TorchScript, which goes beside what the native library reads of the network. */
-  private[firesteel] def module: Option[Archive]
+  /** The archive of a TorchScript module, which accompanies the network's JSON for the native library. */
+  private[firesteel] def module: Option[TorchScriptArchive]
 
   private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network
 
-  private[network] def withStart(weights: Option[SafeTensors]): Network
+  private[network] def withInitialWeights(weights: Option[SafeTensors]): Network
 
-  /** The same network over rows of this shape: features that come as a flat list of values are reshaped. For networks
-    * of one input.
+  /** Returns the same network over rows of this shape: features that are a flat list of values are reshaped. For
+    * networks with one input.
     */
   def withInputShape(shape: Int*): Network = {
     require(inputs.size == 1, "withInputShape is for networks of one input; use withInputShapes")
     withShapes(Map(inputs.head -> shape))
   }
 
-  /** The same network over rows of these shapes; see [[inputShapes]]. */
+  /** Returns the same network over rows of these shapes; see [[inputShapes]]. */
   def withInputShapes(shapes: Map[String, Seq[Int]]): Network = withShapes(shapes)
 
-  /** The same network with weights that training starts from, such as those of a model.
+  /** Returns the same network with initial weights, such as those of a model.
     *
     * @param weights
     *   a safetensors file with exactly the network's tensors, in float32 and PyTorch's shapes, named as in its
-    *   `state_dict`: `<node>.weight` and so on, the buffers of a batch normalisation among them
+    *   `state_dict`: `<node>.weight` and so on, including the buffers of a batch normalisation
     * @throws java.lang.IllegalArgumentException
-    *   when it is no safetensors file; whether its tensors are the network's shows in the fit, where shapes are known
+    *   when the bytes are not a safetensors file; the tensors are checked by the fit, when shapes are known
     */
-  def withWeights(weights: Array[Byte]): Network = withStart(Some(SafeTensors(weights)))
+  def withWeights(weights: Array[Byte]): Network = withInitialWeights(Some(SafeTensors(weights)))
 
-  /** The same network without such weights: training starts from random ones, which the seed decides, or from those that
-    * a module was saved with.
+  /** Returns the same network without these weights: training starts from random ones, which depend on the seed, or
+    * from those that a module was saved with.
     */
-  def withoutWeights: Network = withStart(None)
+  def withoutWeights: Network = withInitialWeights(None)
 
-  /** The weights that training starts from as a safetensors file, if they are given. */
-  def weights: Option[Array[Byte]] = start.map(_.toBytes)
+  /** The initial weights as a safetensors file, if they are given. */
+  def weights: Option[Array[Byte]] = initialWeights.map(_.toBytes)
 
-  /** The network as JSON, which [[Network.fromJson]] reads; weights are in it. */
+  /** Returns the network as JSON, weights included; [[Network.fromJson]] reads it. */
   def toJson: String = NetworkJson.compact(this)
 
-  /** [[toJson]] over several lines. */
+  /** Returns the JSON of [[toJson]] over several lines. */
   def toPrettyJson: String = NetworkJson.pretty(this)
 
-  /** What the start adds to `toString`. */
-  private[network] def from: String = start.fold("")(weights => s", starting from $weights")
+  /** The part of `toString` about the initial weights. */
+  private[network] def initialWeightsText: String =
+    initialWeights.fold("")(weights => s", starting from $weights")
 
   private[network] def checkShapes(): Unit =
     inputShapes.foreach { case (input, shape) =>
@@ -108,42 +110,42 @@ sealed abstract class Network extends Product with Serializable {
 
 /** A neural network as a directed graph of layers.
   *
-  * Most are made by [[Network.sequential]]; any other graph is given by its nodes. Shapes are not known here: they
-  * are inferred and checked on the driver when the network meets data.
+  * Most are made by [[Network.sequential]]; any other graph is given by its nodes. Shapes are unknown here: they
+  * are inferred and checked on the driver for the columns of a fit.
   *
   * @param inputs
   *   the names of the network's inputs
   * @param nodes
-  *   the layers, each after those it reads
+  *   the layers, each after its inputs
   * @param outputs
   *   the nodes whose values are the network's outputs
   * @param inputShapes
   *   see [[Network]]
-  * @param start
-  *   the weights that training starts from, if they are given; see [[withWeights]]
+  * @param initialWeights
+  *   the initial weights, if they are given; see [[withWeights]]
   */
 final case class LayerGraph private[network] (
     inputs: Seq[String],
     nodes: Seq[Node],
     outputs: Seq[String],
     inputShapes: Map[String, Seq[Int]],
-    private[firesteel] val start: Option[SafeTensors]
+    private[firesteel] val initialWeights: Option[SafeTensors]
 ) extends Network {
   check()
 
-  override private[firesteel] def module: Option[Archive] = None
+  override private[firesteel] def module: Option[TorchScriptArchive] = None
 
   override private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network =
     copy(inputShapes = shapes)
 
-  override private[network] def withStart(weights: Option[SafeTensors]): Network =
-    copy(start = weights)
+  override private[network] def withInitialWeights(weights: Option[SafeTensors]): Network =
+    copy(initialWeights = weights)
 
   override def toString: String = {
     val shown = nodes.take(LayerGraph.Shown).map(_.op).mkString(", ")
     val more =
       if (nodes.size > LayerGraph.Shown) s" and ${nodes.size - LayerGraph.Shown} more" else ""
-    s"Network(${inputs.mkString(", ")} -> $shown$more -> ${outputs.mkString(", ")}$from)"
+    s"Network(${inputs.mkString(", ")} -> $shown$more -> ${outputs.mkString(", ")}$initialWeightsText)"
   }
 
   private def check(): Unit = {
@@ -174,19 +176,19 @@ final case class LayerGraph private[network] (
 
 object LayerGraph {
 
-  /** The layers that `toString` names. */
+  /** The number of layers that `toString` names. */
   private val Shown = 20
 }
 
-/** A module of PyTorch in TorchScript: what `torch.jit.save` wrote.
+/** A module of PyTorch in TorchScript, as written by `torch.jit.save`.
   *
-  * The engine trains the module as it is, from the weights that it was saved with. It must give logits where a loss takes
-  * the softmax in, and take and give tensors whose first dimension is the rows.
+  * The module is trained as it is, from the weights that it was saved with. It must return logits for a loss that includes
+  * the softmax, and take and return tensors whose first dimension is the rows.
   *
   * @param arguments
-  *   what its `forward` takes, in order
+  *   the arguments of its `forward`, in order
   * @param outputs
-  *   names for what its `forward` gives, a tensor or a tuple of them, in order
+  *   names for the results of its `forward`, a tensor or a tuple of tensors, in order
   * @param inputShapes
   *   see [[Network]]
   */
@@ -194,26 +196,26 @@ final case class TorchScript private[network] (
     arguments: Seq[TorchScript.Input],
     outputs: Seq[String],
     inputShapes: Map[String, Seq[Int]],
-    private[firesteel] val archive: Archive,
-    private[firesteel] val start: Option[SafeTensors]
+    private[firesteel] val archive: TorchScriptArchive,
+    private[firesteel] val initialWeights: Option[SafeTensors]
 ) extends Network {
   check()
 
   override def inputs: Seq[String] = arguments.map(_.name)
 
-  /** The archive, as `torch.jit.load` reads it; a copy. */
+  /** Returns a copy of the archive, which `torch.jit.load` reads. */
   def toBytes: Array[Byte] = archive.toBytes
 
-  override private[firesteel] def module: Option[Archive] = Some(archive)
+  override private[firesteel] def module: Option[TorchScriptArchive] = Some(archive)
 
   override private[network] def withShapes(shapes: Map[String, Seq[Int]]): Network =
     copy(inputShapes = shapes)
 
-  override private[network] def withStart(weights: Option[SafeTensors]): Network =
-    copy(start = weights)
+  override private[network] def withInitialWeights(weights: Option[SafeTensors]): Network =
+    copy(initialWeights = weights)
 
   override def toString: String =
-    s"Network(${inputs.mkString(", ")} -> TorchScript, $archive -> ${outputs.mkString(", ")}$from)"
+    s"Network(${inputs.mkString(", ")} -> TorchScript, $archive -> ${outputs.mkString(", ")}$initialWeightsText)"
 
   private def check(): Unit = {
     require(arguments.nonEmpty, "a network needs at least one input")
@@ -230,10 +232,10 @@ final case class TorchScript private[network] (
 
 object TorchScript {
 
-  /** A tensor that a module takes.
+  /** An argument of a module.
     *
     * @param name
-    *   its name
+    *   the name of the argument
     * @param elements
     *   the type of its elements
     */
@@ -251,15 +253,13 @@ object TorchScript {
   /** All types. */
   private[network] val Types: Seq[Elements] = Seq(Float32, Int64)
 
-  /** The bytes of a file that Hadoop's file systems reach, as the active session knows them. */
+  /** Reads a file of any Hadoop file system, with the active session's configuration. */
   private[network] def read(path: String): Array[Byte] = {
     val conf = SparkSession.getActiveSession
       .orElse(SparkSession.getDefaultSession)
       .fold(new Configuration())(_.sparkContext.hadoopConfiguration)
     val file = new Path(path)
-    val in = file.getFileSystem(conf).open(file)
-    try in.readAllBytes()
-    finally in.close()
+    HadoopFiles.read(file.getFileSystem(conf), file)
   }
 }
 
@@ -271,7 +271,7 @@ object Network {
   /** The name of the output of a module that names none. */
   val DefaultOutput: String = "output"
 
-  /** A graph of layers; see [[LayerGraph]]. */
+  /** Returns a graph of layers; see [[LayerGraph]]. */
   def apply(
       inputs: Seq[String],
       nodes: Seq[Node],
@@ -279,26 +279,27 @@ object Network {
       inputShapes: Map[String, Seq[Int]] = Map.empty
   ): LayerGraph = LayerGraph(inputs, nodes, outputs, inputShapes, None)
 
-  /** A module of PyTorch: what `torch.jit.save` wrote to a file.
+  /** Reads a module of PyTorch from a file of `torch.jit.save`.
     *
     * @param path
-    *   where the file is, on any of Hadoop's file systems
+    *   the path of the file, on any of Hadoop's file systems
     * @param inputs
-    *   what the module's `forward` takes
+    *   the arguments of the module's `forward`
     * @param outputs
-    *   names for what it gives
+    *   names for its results
     * @throws java.lang.IllegalArgumentException
-    *   when the file is no such archive; whether the module takes the data shows in the fit
+    *   when the file is not such an archive; the fit checks if the module takes the data
     */
   def torchScript(
       path: String,
       inputs: Seq[TorchScript.Input] = Seq(TorchScript.Input(DefaultInput, TorchScript.Float32)),
       outputs: Seq[String] = Seq(DefaultOutput)
-  ): TorchScript = TorchScript(inputs, outputs, Map.empty, Archive(TorchScript.read(path)), None)
+  ): TorchScript =
+    TorchScript(inputs, outputs, Map.empty, TorchScriptArchive(TorchScript.read(path)), None)
 
-  /** A network of layers one after the other, with one input. Layers are named as in a `torch.nn.Sequential`: by
-    * their index, and within a container by its name and their index there (`2.0`); those of a residual's shortcut
-    * as `2.shortcut.0`.
+  /** Returns a network of consecutive layers with one input. Layers are named as in a `torch.nn.Sequential`: by their
+    * index, and within a container by its name and their index there (`2.0`); those of a residual's shortcut as
+    * `2.shortcut.0`.
     */
   def sequential(layers: Layer*): LayerGraph = {
     val graph = new GraphBuilder
@@ -306,7 +307,7 @@ object Network {
     Network(Seq(DefaultInput), graph.nodes, Seq(output))
   }
 
-  /** Reads what [[Network.toJson]] wrote.
+  /** Reads the JSON of [[Network.toJson]].
     *
     * @throws java.lang.IllegalArgumentException
     *   when it is not the JSON of a network, saying where
@@ -319,7 +320,7 @@ object Network {
 
     def nodes: Seq[Node] = buffer.toVector
 
-    /** Adds layers one after the other and returns the name of what they put out. */
+    /** Adds consecutive layers and returns the name of the last one. */
     def chain(layers: Seq[Layer], prefix: String, input: String): String =
       layers.zipWithIndex.foldLeft(input) { case (previous, (layer, index)) =>
         add(layer, s"$prefix$index", previous)

@@ -10,12 +10,12 @@ import com.fasterxml.jackson.databind.ObjectMapper
 import org.json4s.JsonAST.{JArray, JField, JInt, JObject, JString, JValue}
 import org.json4s.jackson.JsonMethods
 
-/** The JSON of a network. `inputShapes` and `weights` are for the JVM alone: the native library gets the shapes with the
-  * data, and weights as bytes.
+/** The JSON of a network. `inputShapes` and `weights` are for the JVM alone: the native library receives the shapes
+  * with the data, and weights as bytes.
   */
 private[firesteel] object NetworkJson {
 
-  /** Jackson without its limit on the length of a text, which weights exceed. */
+  /** Jackson without its limit on the length of a string, which weights exceed. */
   private object Unlimited extends JsonMethods {
     override val mapper: ObjectMapper = {
       val own = super.mapper
@@ -36,7 +36,7 @@ private[firesteel] object NetworkJson {
   /** The format of modules in TorchScript. */
   val ScriptFormat = "firesteel.torchscript/1"
 
-  /** The network as the native library reads it; the archive of a module goes beside it. */
+  /** Returns the network for the native library; the archive of a module is passed separately. */
   def specification(network: Network): JObject = network match {
     case graph: LayerGraph => described(graph)
     case module: TorchScript =>
@@ -73,7 +73,7 @@ private[firesteel] object NetworkJson {
     JObject(
       own ++
         Option.when(shapes.nonEmpty)(JField("inputShapes", JObject(shapes.toList))) ++
-        network.start.map(file => JField("weights", JString(encode(file.bytes))))
+        network.initialWeights.map(file => JField("weights", JString(encode(file.bytes))))
     )
   }
 
@@ -134,9 +134,10 @@ private[firesteel] object NetworkJson {
       },
       stringsAt("the network", root, "outputs"),
       root.get("inputShapes").map(parseShapes).getOrElse(Map.empty),
-      Try(Archive(Base64.getDecoder.decode(stringAt("the network", root, "module")))).recover {
-        case NonFatal(error) =>
-          fail(s"its 'module' is not an archive in base64: ${error.getMessage}")
+      Try(
+        TorchScriptArchive(Base64.getDecoder.decode(stringAt("the network", root, "module")))
+      ).recover { case NonFatal(error) =>
+        fail(s"its 'module' is not an archive in base64: ${error.getMessage}")
       }.get,
       root.get("weights").map(parseWeights)
     )

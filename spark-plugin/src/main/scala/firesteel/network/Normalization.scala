@@ -52,6 +52,6 @@ final case class LayerNorm(
 
 object LayerNorm {
 
-  /** Over the last dimension alone. */
+  /** Returns a normalisation over the last dimension alone. */
   def apply(normalizedShape: Int): LayerNorm = LayerNorm(Seq(normalizedShape))
 }

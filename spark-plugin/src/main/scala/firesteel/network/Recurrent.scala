@@ -2,7 +2,7 @@ package firesteel.network
 
 import org.json4s.JsonAST.{JInt, JValue}
 
-/** What [[LSTM]] and [[GRU]] have in common. */
+/** The base of [[LSTM]] and [[GRU]]. */
 sealed abstract class RecurrentLayer private[network] () extends StandardLayer {
   def hiddenSize: Int
   def numLayers: Int
@@ -32,7 +32,7 @@ sealed abstract class RecurrentLayer private[network] () extends StandardLayer {
 }
 
 /** Long short-term memory over a sequence: `[length, in]` becomes `[length, hiddenSize]`, twice as wide if
-  * bidirectional; with the output `"last"` only the last hidden state, `[hiddenSize]`. Rows come one after the other
+  * bidirectional; with the output `"last"` only the last hidden state, `[hiddenSize]`. Rows are the first dimension
   * (PyTorch's `batch_first`).
   */
 final case class LSTM(

@@ -1,26 +1,10 @@
 package firesteel.network
 
 import java.nio.{ByteBuffer, ByteOrder}
-import java.security.MessageDigest
-import java.util
 
-/** A safetensors file in memory; two are equal by their content. */
-private[firesteel] final class SafeTensors private (private[firesteel] val bytes: Array[Byte])
-    extends Serializable {
-
-  /** A copy of the file. */
-  def toBytes: Array[Byte] = bytes.clone()
-
-  /** The SHA-256 of the file in hexadecimal digits. */
-  lazy val hash: String =
-    MessageDigest.getInstance("SHA-256").digest(bytes).map(byte => f"$byte%02x").mkString
-
-  override def equals(other: Any): Boolean = other match {
-    case that: SafeTensors => util.Arrays.equals(bytes, that.bytes)
-    case _ => false
-  }
-
-  override def hashCode: Int = hash.hashCode
+/** A safetensors file in memory. */
+private[firesteel] final class SafeTensors private (content: Array[Byte])
+    extends FileContent(content) {
 
   override def toString: String = s"${bytes.length} bytes of weights"
 }
@@ -30,10 +14,10 @@ private[firesteel] object SafeTensors {
   /** A file begins with the length of its header, a JSON object. */
   private val LengthBytes = 8
 
-  /** A file in memory, copied; its tensors are not looked at.
+  /** Copies a file. Its tensors are not checked.
     *
     * @throws java.lang.IllegalArgumentException
-    *   when it is no safetensors file
+    *   when the bytes are not a safetensors file
     */
   def apply(bytes: Array[Byte]): SafeTensors = {
     val header =
@@ -41,7 +25,7 @@ private[firesteel] object SafeTensors {
       else ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong
     if (header < 2 || header > bytes.length.toLong - LengthBytes || bytes(LengthBytes) != '{') {
       throw new IllegalArgumentException(
-        s"the weights, ${bytes.length} bytes, are no safetensors file"
+        s"the weights, ${bytes.length} bytes, are not a safetensors file"
       )
     }
     new SafeTensors(bytes.clone())

@@ -12,10 +12,10 @@ sealed case class Flatten(startDim: Int = 1, endDim: Int = -1) extends StandardL
     Args.unless("start_dim", startDim, 1) ++ Args.unless("end_dim", endDim, -1)
 }
 
-/** Written alone: with the default dimensions. */
+/** The layer with the default dimensions. */
 object Flatten extends Flatten(1, -1)
 
-/** Gives each row this shape; one size may be -1 and is inferred. */
+/** Reshapes each row; one size may be -1 and is inferred. */
 final case class Reshape(shape: Int*) extends StandardLayer {
   require(shape.nonEmpty, "Reshape: shape must not be empty")
   require(
@@ -26,7 +26,7 @@ final case class Reshape(shape: Int*) extends StandardLayer {
   private[network] override def args: List[(String, JValue)] = List("shape" -> Args.ints(shape))
 }
 
-/** Gives the dimensions of each row in another order: those of `dims`, counted from 1 as 0 is the rows, such as
+/** Permutes the dimensions of each row: `dims` lists them, counted from 1 since 0 is the rows, such as
   * `Permute(3, 1, 2)` for an image whose channels come last.
   */
 final case class Permute(dims: Int*) extends StandardLayer {
@@ -38,9 +38,7 @@ final case class Permute(dims: Int*) extends StandardLayer {
   private[network] override def args: List[(String, JValue)] = List("dims" -> Args.ints(dims))
 }
 
-/** Zeros around an image: `[c, h, w]` becomes `[c, h + top + bottom, w + left + right]`. Where a number is negative,
-  * as many values are cut off.
-  */
+/** Pads an image with zeros: `[c, h, w]` becomes `[c, h + top + bottom, w + left + right]`. A negative number crops. */
 final case class ZeroPad2d(left: Int, right: Int, top: Int, bottom: Int) extends StandardLayer {
 
   private[network] override def args: List[(String, JValue)] = {
@@ -51,6 +49,6 @@ final case class ZeroPad2d(left: Int, right: Int, top: Int, bottom: Int) extends
 
 object ZeroPad2d {
 
-  /** As many zeros at each side. */
+  /** Returns a padding with the same number of zeros at each side. */
   def apply(padding: Int): ZeroPad2d = ZeroPad2d(padding, padding, padding, padding)
 }

@@ -10,42 +10,42 @@ import org.json4s.JsonAST.{JDouble, JField, JObject}
   */
 private[firesteel] object AutoStrategy {
 
-  /** The fewest rows of a mini-batch that are worth a worker: below, its steps cost as much as those of more rows. */
+  /** The minimum number of rows of a worker's mini-batch: with fewer rows its steps cost as much as with these. */
   val RowsOfWorker = 8
 
-  /** Mini-batches between two averages: few enough that replicas stay close to each other. */
+  /** Mini-batches between two averages: few enough that the replicas stay close to each other. */
   val Window = 8
 
-  /** For one worker, whose average is its own replica. */
+  /** The window of one worker, whose average is its own replica. */
   val WindowAlone = 64
 
-  /** The workers of a fit: at most one for each slot, since workers that share a slot would train one after the other what
-    * one of them trains at once.
+  /** Returns the number of workers of a fit: at most one for each slot, since workers that share a slot would train one
+    * after the other with the same total time.
     *
     * @param requested
-    *   the workers that the user asked for, if any
+    *   the number of workers that the user set, if any
     * @param batchSize
     *   rows of a mini-batch of the fit
     */
   def workers(requested: Option[Int], slots: Int, batchSize: Int): Int =
     Seq(requested.getOrElse(slots), slots, batchSize / RowsOfWorker).min.max(1)
 
-  /** Rows of a mini-batch of one worker. */
+  /** Returns the number of rows of one worker's mini-batch. */
   def batchSize(ofFit: Int, workers: Int): Int =
     math.max(1, math.round(ofFit.toDouble / workers).toInt)
 
-  /** The communication window unless the user sets one. */
+  /** Returns the default communication window. */
   def window(workers: Int): Int = if (workers == 1) WindowAlone else Window
 
-  /** What the learning rate is multiplied with. The steps of an adaptive optimizer shrink by the square root of `workers`
-    * when noise dominates the gradients of mini-batches so many times smaller (Malladi et al., 2022, On the SDEs and Scaling
-    * Rules for Adaptive Gradient Algorithms); those of SGD do not.
+  /** Returns the factor of the learning rate. The steps of an adaptive optimizer shrink by the square root of `workers`
+    * when noise dominates the gradients of mini-batches that many times smaller (Malladi et al., 2022, On the SDEs and
+    * Scaling Rules for Adaptive Gradient Algorithms); those of SGD do not.
     */
   def rateFactor(optimizer: String, workers: Int): Double =
     if (optimizer == "sgd") 1 else math.sqrt(workers.toDouble)
 
-  /** An optimizer for mini-batches that are `workers` times smaller. The decoupled weight decay of AdamW is multiplied with
-    * the learning rate, so it is divided by the same factor.
+  /** Returns an optimizer for mini-batches that are `workers` times smaller. The decoupled weight decay of AdamW is
+    * multiplied with the learning rate, so it is divided by the same factor.
     */
   def scaled(optimizer: JObject, workers: Int): JObject = {
     val name = (optimizer \ "name").values.toString

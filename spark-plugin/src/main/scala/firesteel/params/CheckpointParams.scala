@@ -2,17 +2,17 @@ package firesteel.params
 
 import org.apache.spark.ml.param.{DoubleParam, LongParam, Param, Params}
 
-/** Whether a fit goes on where it was after its driver has died. docs/checkpoints.md tells what is kept. */
-trait CheckpointParams extends Params {
+/** Checkpoints, from which a fit resumes after its driver died. docs/checkpoints.md describes their content. */
+private[firesteel] trait CheckpointParams extends Params {
 
-  /** The folder, of any file system that Spark reads, for checkpoints of the fits of this application. Each fit has a
-    * subfolder of its own, named by its settings and data; it is removed when the fit succeeds. A fit of the same
-    * settings and data that finds one goes on from it. Default: none, and no checkpoints are written.
+  /** The folder, of any file system that Spark reads, for checkpoints of the fits of this application. Each fit has its
+    * own subfolder, named by its settings and data; it is removed when the fit succeeds. A fit with the same settings
+    * and data resumes from an existing one. Default: none, without checkpoints.
     */
   final val checkpointDir: Param[String] = new Param[String](
     this,
     "checkpointDir",
-    "a folder for checkpoints, from which the same fit goes on when its driver has died; unless set, there are none",
+    "folder for checkpoints, from which the same fit resumes after its driver died; unless set, none",
     Validators.notEmpty("checkpointDir")
   )
 
@@ -24,11 +24,13 @@ trait CheckpointParams extends Params {
     Validators.positive("checkpointSeconds")
   )
 
-  /** After how many updates of the parameter server a checkpoint is written even before its time. Default: not set. */
+  /** The number of updates of the parameter server after which a checkpoint is written ahead of its time. Default: not
+    * set.
+    */
   final val checkpointCommits: LongParam = new LongParam(
     this,
     "checkpointCommits",
-    "after how many updates of the parameter server a checkpoint is written even before its time (>= 1)",
+    "number of updates of the parameter server after which a checkpoint is written ahead of its time (>= 1)",
     Validators.atLeast(1L, "checkpointCommits")
   )
 
@@ -40,7 +42,7 @@ trait CheckpointParams extends Params {
 }
 
 /** Setters of [[CheckpointParams]], for estimators. */
-trait CheckpointSetters extends CheckpointParams {
+private[firesteel] trait CheckpointSetters extends CheckpointParams {
   def setCheckpointDir(value: String): this.type = set(checkpointDir, value)
   def setCheckpointSeconds(value: Double): this.type = set(checkpointSeconds, value)
   def setCheckpointCommits(value: Long): this.type = set(checkpointCommits, value)

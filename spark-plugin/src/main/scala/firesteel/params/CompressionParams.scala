@@ -3,18 +3,18 @@ package firesteel.params
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, Param, Params}
 import org.json4s.JsonAST.{JDouble, JField, JObject, JString}
 
-/** How what workers send is compressed. What a message loses is added to the next one (error feedback). For every strategy
-  * but those that send replicas: `single`, `averaging`, `ensemble` and `easgd`.
+/** The compression of the workers' messages. The error of a message is added to the next one (error feedback). For all
+  * strategies except those that send replicas: `single`, `averaging`, `ensemble` and `easgd`.
   */
-trait CompressionParams extends Params {
+private[firesteel] trait CompressionParams extends Params {
 
-  /** The compression of what workers commit: `none`; `bf16` and `f16`, half the bytes; `int8`, about a quarter; `topk`,
-    * only the share `compressionRatio` of largest values. Default: none.
+  /** The compression of the workers' commits: `none`; `bf16` and `f16`, half the bytes; `int8`, about a quarter;
+    * `topk`, only the share `compressionRatio` of the largest values. Default: none.
     */
   final val compression: Param[String] = new Param[String](
     this,
     "compression",
-    s"how what workers send is compressed: ${Compression.names.mkString(", ")}; unless set, none",
+    s"compression of the workers' messages: ${Compression.names.mkString(", ")}; unless set, none",
     Validators.oneOf("compression", Compression.names)
   )
 
@@ -26,16 +26,16 @@ trait CompressionParams extends Params {
     Validators.share("compressionRatio")
   )
 
-  /** Whether the center variable goes to the workers in `bf16` or `f16`, too, as `compression` says. Not for the elastic
-    * strategies. Default: false.
+  /** True to send the center variable to the workers in `bf16` or `f16`, too, as `compression` says. Not for the
+    * elastic strategies. Default: false.
     */
   final val compressPull: BooleanParam = new BooleanParam(
     this,
     "compressPull",
-    "whether the center variable goes to the workers in bf16 or f16, too; unless set, it does not"
+    "true to send the center variable to the workers in bf16 or f16, too; unless set, false"
   )
 
-  /** The compression with its options, if there is one.
+  /** Returns the compression with its options, if there is one.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that it does not have
@@ -60,7 +60,7 @@ trait CompressionParams extends Params {
 }
 
 /** Setters of [[CompressionParams]], for estimators. */
-trait CompressionSetters extends CompressionParams {
+private[firesteel] trait CompressionSetters extends CompressionParams {
   def setCompression(value: String): this.type = set(compression, value)
   def setCompressionRatio(value: Double): this.type = set(compressionRatio, value)
   def setCompressPull(value: Boolean): this.type = set(compressPull, value)
@@ -71,7 +71,7 @@ private[firesteel] object Compression {
   val TopK = "topk"
   val DefaultRatio = 0.01
 
-  /** Those that the center variable can have, too. */
+  /** The compressions that are available for the center variable, too. */
   val halves: Seq[String] = Seq("bf16", "f16")
 
   val names: Seq[String] = Seq(Plain) ++ halves ++ Seq("int8", TopK)

@@ -3,42 +3,45 @@ package firesteel.params
 import org.apache.spark.ml.param.{DoubleArrayParam, DoubleParam}
 import org.json4s.JsonAST.{JArray, JDouble, JNull, JObject, JString, JValue}
 
-/** What steers a training beside the optimizer and the strategy. */
-trait ControlParams extends ScheduleParams with ValidationParams with StoppingParams {
+/** The controls of a training other than the optimizer and the strategy. */
+private[firesteel] trait ControlParams
+    extends ScheduleParams
+    with ValidationParams
+    with StoppingParams {
 
-  /** The largest size of an element of a mini-batch's gradient, positive; larger ones are cut off. Before `clipNorm`.
-    * Default: none.
+  /** The maximum absolute value of the elements of a mini-batch's gradient, positive; larger ones are clipped. Applied
+    * before `clipNorm`. Default: none.
     */
   final val clipValue: DoubleParam = new DoubleParam(
     this,
     "clipValue",
-    "the largest size of an element of a gradient (> 0)",
+    "maximum absolute value of a gradient's elements (> 0)",
     Validators.positive("clipValue")
   )
 
-  /** The largest Euclidean norm of a mini-batch's gradient, positive; a longer one is scaled down. Default: none. */
+  /** The maximum Euclidean norm of a mini-batch's gradient, positive; a longer gradient is scaled down. Default: none. */
   final val clipNorm: DoubleParam = new DoubleParam(
     this,
     "clipNorm",
-    "the largest Euclidean norm of a gradient (> 0)",
+    "maximum Euclidean norm of a gradient (> 0)",
     Validators.positive("clipNorm")
   )
 
-  /** What a row counts by its class, a number for each class. A mini-batch's loss is the mean by these weights, and by
-    * `weightCol`, as with PyTorch's `weight`. Default: all alike.
+  /** The weight of each class. A mini-batch's loss is the mean by these weights and by `weightCol`, as with PyTorch's
+    * `weight`. Default: 1 for each.
     */
   final val classWeights: DoubleArrayParam = new DoubleArrayParam(
     this,
     "classWeights",
-    "what a row counts by its class, a number for each class (>= 0)",
+    "weight of each class in the loss (>= 0)",
     (weights: Array[Double]) => weights.forall(Validators.notNegative("classWeights"))
   )
 
-  /** The share of a class label that is spread over all classes, from 0 to below 1. Default: 0. */
+  /** The share of a class label that is distributed over all classes, from 0 to below 1. Default: 0. */
   final val labelSmoothing: DoubleParam = new DoubleParam(
     this,
     "labelSmoothing",
-    "the share of a class label that is spread over all classes, from 0 to below 1",
+    "share of a class label that is distributed over all classes, from 0 to below 1",
     Validators.fraction("labelSmoothing")
   )
 
@@ -47,14 +50,14 @@ trait ControlParams extends ScheduleParams with ValidationParams with StoppingPa
   final def getClassWeights: Array[Double] = $(classWeights)
   final def getLabelSmoothing: Double = $(labelSmoothing)
 
-  /** The `ControlSpec` of a fit.
+  /** Returns the `ControlSpec` of a fit.
     *
     * @param epochs
     *   the epochs of the fit
     * @param defaults
-    *   the metrics of validation rows unless others are set
+    *   the metrics of validation rows if none are set
     * @throws java.lang.IllegalArgumentException
-    *   when options do not go together
+    *   when options contradict each other
     */
   private[firesteel] final def controlSpec(epochs: Int, defaults: Seq[String]): JObject = {
     def number(param: DoubleParam): JValue = get(param).fold[JValue](JNull)(JDouble(_))
@@ -72,7 +75,7 @@ trait ControlParams extends ScheduleParams with ValidationParams with StoppingPa
 }
 
 /** Setters of [[ControlParams]], for estimators. */
-trait ControlSetters
+private[firesteel] trait ControlSetters
     extends ControlParams
     with ScheduleSetters
     with ValidationSetters

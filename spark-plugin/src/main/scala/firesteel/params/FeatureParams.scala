@@ -3,10 +3,10 @@ package firesteel.params
 import org.apache.spark.ml.param.shared.HasFeaturesCol
 import org.apache.spark.ml.param.{DoubleParam, StringArrayParam}
 
-/** Where a row's features are. `featuresCol` names one column: an ML vector (dense or sparse), an array of a numeric
+/** The columns of the features. `featuresCol` names one column: an ML vector (dense or sparse), an array of a numeric
   * type, or binary, each byte being a value. `featuresCols` names several numeric columns instead.
   */
-trait FeatureParams extends HasFeaturesCol {
+private[firesteel] trait FeatureParams extends HasFeaturesCol {
 
   /** Several numeric columns that together are the features, in this order; in place of `featuresCol`. */
   final val featuresCols: StringArrayParam = new StringArrayParam(
@@ -22,13 +22,11 @@ trait FeatureParams extends HasFeaturesCol {
     }
   )
 
-  /** What each value is multiplied with before it enters the network. Default: 1, but 1/255 for binary features, whose
-    * bytes then lie between 0 and 1.
-    */
+  /** The factor of each feature value. Default: 1, but 1/255 for binary features, whose bytes then lie between 0 and 1. */
   final val featuresScale: DoubleParam = new DoubleParam(
     this,
     "featuresScale",
-    "what each value is multiplied with; unless set, 1/255 for binary features and 1 for others",
+    "factor of each feature value; unless set, 1/255 for binary features and 1 for others",
     Validators.scale("featuresScale")
   )
 

@@ -4,17 +4,16 @@ import org.apache.spark.ml.param.{DoubleParam, Param, Params}
 import org.json4s.JsonAST.{JDouble, JObject, JString}
 
 /** The loss of a network's one output. */
-trait LossParams extends Params {
+private[firesteel] trait LossParams extends Params {
 
-  /** The losses that this kind of estimator can train on. */
+  /** The losses that this kind of estimator supports. */
   protected def losses: Seq[String]
 
-  /** The loss, averaged over the rows of a mini-batch by their weights. Default: what the network's output calls for.
-    */
+  /** The loss, averaged over the rows of a mini-batch by their weights. Default: chosen by the network's output. */
   final val loss: Param[String] = new Param[String](
     this,
     "loss",
-    s"the loss: ${losses.mkString(", ")}; unless set, what the network's output calls for",
+    s"the loss: ${losses.mkString(", ")}; unless set, chosen by the network's output",
     Validators.oneOf("loss", losses)
   )
 
@@ -22,14 +21,14 @@ trait LossParams extends Params {
 }
 
 /** The setter of [[LossParams]], for estimators. */
-trait LossSetter extends LossParams {
+private[firesteel] trait LossSetter extends LossParams {
   def setLoss(value: String): this.type = set(loss, value)
 }
 
 /** The option of the loss `huber_loss`. */
-trait HuberParams extends Params {
+private[firesteel] trait HuberParams extends Params {
 
-  /** The error at which `huber_loss` turns from a square into a line, positive. Default: 1. */
+  /** The error at which `huber_loss` changes from a square to a line, positive. Default: 1. */
   final val huberDelta: DoubleParam = new DoubleParam(
     this,
     "huberDelta",
@@ -41,36 +40,37 @@ trait HuberParams extends Params {
 
   final def getHuberDelta: Double = $(huberDelta)
 
-  /** The `LossSpec` of a loss by its name. */
+  /** Returns the `LossSpec` of a loss, given its name. */
   private[firesteel] final def lossSpec(name: String): JObject = name match {
-    case Losses.Huber => Losses.huber($(huberDelta))
-    // PyTorch's, whose beta is 1 unless it is given: the two are the same then.
-    case Losses.SmoothL1 => Losses.huber(1.0)
+    case Losses.HuberLoss => Losses.huber($(huberDelta))
+    // With PyTorch's default of beta, 1, the two losses are equal.
+    case Losses.SmoothL1Loss => Losses.huber(1.0)
     case plain => JObject("name" -> JString(plain))
   }
 }
 
 /** The setter of [[HuberParams]], for estimators. */
-trait HuberSetter extends HuberParams {
+private[firesteel] trait HuberSetter extends HuberParams {
   def setHuberDelta(value: Double): this.type = set(huberDelta, value)
 }
 
 /** The losses by their names, which are those of `torch.nn.functional`. */
 private[firesteel] object Losses {
   val CrossEntropy = "cross_entropy"
-  val Binary = "binary_cross_entropy_with_logits"
-  val Likelihood = "nll_loss"
+  val BinaryCrossEntropyWithLogits = "binary_cross_entropy_with_logits"
+  val NllLoss = "nll_loss"
   val Hinge = "hinge"
-  val Divergence = "kl_div"
-  val Square = "mse_loss"
-  val Absolute = "l1_loss"
-  val SmoothL1 = "smooth_l1_loss"
-  val Huber = "huber_loss"
-  val Poisson = "poisson_nll_loss"
+  val KlDiv = "kl_div"
+  val MseLoss = "mse_loss"
+  val L1Loss = "l1_loss"
+  val SmoothL1Loss = "smooth_l1_loss"
+  val HuberLoss = "huber_loss"
+  val PoissonNllLoss = "poisson_nll_loss"
 
-  val all: Seq[String] = Seq(CrossEntropy, Binary, Likelihood, Hinge, Divergence, Square) ++
-    Seq(Absolute, SmoothL1, Huber, Poisson)
+  val all: Seq[String] =
+    Seq(CrossEntropy, BinaryCrossEntropyWithLogits, NllLoss, Hinge, KlDiv, MseLoss) ++
+      Seq(L1Loss, SmoothL1Loss, HuberLoss, PoissonNllLoss)
 
   private[params] def huber(delta: Double): JObject =
-    JObject("name" -> JString(Huber), "delta" -> JDouble(delta))
+    JObject("name" -> JString(HuberLoss), "delta" -> JDouble(delta))
 }

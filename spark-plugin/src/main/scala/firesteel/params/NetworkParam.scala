@@ -7,8 +7,8 @@ import org.apache.spark.ml.param.{Param, ParamPair, Params}
 import org.json4s.JsonAST.{JArray, JString}
 import org.json4s.jackson.JsonMethods.{compact, parse, render}
 
-/** A parameter that holds a network as its JSON, the form in which other languages and Spark Connect carry it. Whatever
-  * valid JSON is set, the value is what `Network.toJson` writes. In a grid of parameters:
+/** A parameter with a network in JSON, the form in which other languages and Spark Connect pass it. Any valid JSON is
+  * normalised to that of `Network.toJson`. In a grid of parameters:
   * `addGrid(estimator.network, networks.map(_.toJson))`.
   */
 final class NetworkParam(parent: Params, name: String, doc: String)
@@ -16,11 +16,11 @@ final class NetworkParam(parent: Params, name: String, doc: String)
 
   override def ->(value: String): ParamPair[String] = super.->(NetworkParam.canonical(value))
 
-  /** The parameter with a network, for a `ParamMap`. */
+  /** Returns the parameter with a network, for a `ParamMap`. */
   def ->(value: Network): ParamPair[String] = super.->(NetworkParam.textOf(value))
 
-  /** A JSON text; where it is long, because of weights, a list of texts that follow one another, since what Spark reads
-    * metadata with refuses longer ones.
+  /** Returns a JSON string. A long one, because of weights, is split into a list of strings, since Spark's reader of
+    * metadata rejects longer ones.
     */
   override def jsonEncode(value: String): String =
     if (value.length <= NetworkParam.PartChars) super.jsonEncode(value)
@@ -34,19 +34,19 @@ final class NetworkParam(parent: Params, name: String, doc: String)
 
   private def part(json: org.json4s.JValue): String = json match {
     case JString(text) => text
-    case _ => throw new IllegalArgumentException(s"the saved parameter $name holds no text")
+    case _ => throw new IllegalArgumentException(s"the saved parameter $name is not a text")
   }
 }
 
 private[firesteel] object NetworkParam {
 
-  /** Well below the 20 million that Jackson reads. */
+  /** The maximum length of a part, well below Jackson's limit of 20 million. */
   private[params] val PartChars = 1 << 23
 
-  /** Networks by their canonical JSON, for as long as somebody has that: it may hold many megabytes of weights. */
+  /** Networks by their canonical JSON, for as long as that is referenced: it may hold many megabytes of weights. */
   private val parsed = Collections.synchronizedMap(new WeakHashMap[String, Network])
 
-  /** The network of a JSON text.
+  /** Returns the network of a JSON text.
     *
     * @throws java.lang.IllegalArgumentException
     *   when it is not the JSON of a network, saying where
@@ -54,7 +54,7 @@ private[firesteel] object NetworkParam {
   private[params] def networkOf(text: String): Network =
     Option(parsed.get(text)).getOrElse(Network.fromJson(text))
 
-  /** The JSON of a network, remembered. */
+  /** Returns the JSON of a network, and caches the network. */
   private[params] def textOf(network: Network): String = {
     val text = network.toJson
     parsed.putIfAbsent(text, network)
@@ -70,15 +70,17 @@ private[firesteel] object NetworkParam {
   }
 }
 
-/** The network that is trained. */
-trait HasNetwork extends Params {
+/** The network parameter. */
+private[firesteel] trait HasNetwork extends Params {
 
   /** The network that is trained, as JSON. Required. */
   final val network: NetworkParam = new NetworkParam(this, "network", "the network that is trained")
 
   final def getNetwork: Network = NetworkParam.networkOf($(network))
 
-  /** A parameter in a line. The network is not shown as its JSON, which may hold many megabytes of weights. */
+  /** Returns a description of a parameter. The network is not shown as its JSON, which may hold many megabytes of
+    * weights.
+    */
   override def explainParam(param: Param[_]): String =
     if (param == network && isSet(network))
       s"${network.name}: ${network.doc} (current: $getNetwork)"
@@ -86,6 +88,6 @@ trait HasNetwork extends Params {
 }
 
 /** The setter of [[HasNetwork]], for estimators. */
-trait NetworkSetter extends HasNetwork {
+private[firesteel] trait NetworkSetter extends HasNetwork {
   def setNetwork(value: Network): this.type = set(network -> value)
 }

@@ -2,13 +2,13 @@ package firesteel.params
 
 import org.json4s.JsonAST.{JBool, JDouble, JValue}
 
-/** A worker optimizer of `torch.optim`, or Yogi: its options and their defaults, which are PyTorch's and those of Yogi's
-  * paper.
+/** A worker optimizer of `torch.optim`, or Yogi: its options and their defaults, which are PyTorch's and those of
+  * Yogi's paper.
   *
   * @param name
-  *   as users select it
+  *   the value of the parameter `optimizer`
   * @param options
-  *   the names of its parameters, which are those of its JSON, each with the default
+  *   the names of its parameters, also in its JSON, each with the default
   */
 private[firesteel] final case class Optimizer(name: String, options: Seq[(String, JValue)]) {
   def has(option: String): Boolean = options.exists(_._1 == option)
@@ -85,10 +85,10 @@ private[firesteel] object Optimizer {
     )
   )
 
-  /** The optimizers' names, as users select them. */
+  /** The names of the optimizers. */
   val names: Seq[String] = all.map(_.name)
 
-  /** The optimizer of this name, which must be one of [[names]]. */
+  /** Returns the optimizer with this name, which must be one of [[names]]. */
   def apply(name: String): Optimizer = all
     .find(_.name == name)
     .getOrElse(

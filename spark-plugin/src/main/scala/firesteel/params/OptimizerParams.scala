@@ -1,13 +1,13 @@
 package firesteel.params
 
+import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, Param, Params}
 import org.json4s.JsonAST.{JBool, JDouble, JField, JObject, JString, JValue}
 
-/** The optimizer that each worker steps its replica with, and its options. An option that is not set has PyTorch's
-  * default for the chosen optimizer, or that of Yogi's paper; one that is set and that the optimizer does not have is
-  * refused by `fit`.
+/** The optimizer of each worker, and its options. An option that is not set has PyTorch's default for the chosen
+  * optimizer, or that of Yogi's paper. `fit` rejects an option that is set and that the optimizer does not have.
   */
-trait OptimizerParams extends Params {
+private[firesteel] trait OptimizerParams extends Params {
 
   /** The worker's optimizer, one of sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam and yogi. Default:
     * adam.
@@ -25,7 +25,7 @@ trait OptimizerParams extends Params {
   final val learningRate: DoubleParam =
     option("learningRate", "learning rate (> 0)", Validators.positive)
 
-  /** Weight of the last step, of sgd and rmsprop, at least 0. Default: 0. */
+  /** Momentum of sgd and rmsprop, at least 0. Default: 0. */
   final val momentum: DoubleParam =
     option("momentum", "momentum of sgd and rmsprop (>= 0)", Validators.notNegative)
 
@@ -33,9 +33,9 @@ trait OptimizerParams extends Params {
   final val dampening: DoubleParam =
     option("dampening", "dampening of sgd's momentum (>= 0)", Validators.notNegative)
 
-  /** Whether sgd's momentum looks ahead (Nesterov). Default: false. */
+  /** True for Nesterov momentum in sgd. Default: false. */
   final val nesterov: BooleanParam =
-    new BooleanParam(this, "nesterov", s"whether sgd's momentum is Nesterov's$unlessSet")
+    new BooleanParam(this, "nesterov", s"true for Nesterov momentum in sgd$unlessSet")
 
   /** Weight decay, at least 0: the weight of the squared norm in the loss, or for adamw the decoupled decay. Default:
     * 0, but 0.01 for adamw.
@@ -45,48 +45,60 @@ trait OptimizerParams extends Params {
 
   /** Decay of the first moment of adam, adamw, adamax, nadam and yogi, in [0, 1). Default: 0.9. */
   final val beta1: DoubleParam =
-    option("beta1", "decay of the first moment of adam and its kin, in [0, 1)", Validators.fraction)
+    option(
+      "beta1",
+      "decay of the first moment of adam and its variants, in [0, 1)",
+      Validators.fraction
+    )
 
   /** Decay of the second moment of adam, adamw, adamax, nadam and yogi, in [0, 1). Default: 0.999. */
   final val beta2: DoubleParam =
     option(
       "beta2",
-      "decay of the second moment of adam and its kin, in [0, 1)",
+      "decay of the second moment of adam and its variants, in [0, 1)",
       Validators.fraction
     )
 
-  /** What is added to a denominator, at least 0. Default: 1e-8, but 1e-10 for adagrad, 1e-6 for adadelta, 1e-3 for
-    * yogi.
+  /** The term added to denominators for numerical stability, at least 0. Default: 1e-8, but 1e-10 for adagrad, 1e-6 for
+    * adadelta, 1e-3 for yogi.
     */
   final val epsilon: DoubleParam =
-    option("epsilon", "what is added to denominators (>= 0)", Validators.notNegative)
+    option(
+      "epsilon",
+      "term added to denominators for numerical stability (>= 0)",
+      Validators.notNegative
+    )
 
-  /** Whether adam and adamw keep the largest second moment (AMSGrad). Default: false. */
+  /** True to use the maximum of all second moments in adam and adamw (AMSGrad). Default: false. */
   final val amsgrad: BooleanParam = new BooleanParam(
     this,
     "amsgrad",
-    s"whether adam and adamw keep the largest second moment$unlessSet"
+    s"true to use the maximum of all second moments in adam and adamw (AMSGrad)$unlessSet"
   )
 
   /** Decay of rmsprop's second moment, in [0, 1). Default: 0.99. */
   final val alpha: DoubleParam =
     option("alpha", "decay of rmsprop's second moment, in [0, 1)", Validators.fraction)
 
-  /** Whether rmsprop subtracts the mean gradient. Default: false. */
+  /** True for centered rmsprop, which subtracts the mean gradient. Default: false. */
   final val centered: BooleanParam =
-    new BooleanParam(this, "centered", s"whether rmsprop subtracts the mean gradient$unlessSet")
+    new BooleanParam(
+      this,
+      "centered",
+      s"true for centered rmsprop, which subtracts the mean gradient$unlessSet"
+    )
 
-  /** How fast adagrad's learning rate falls: it is divided by 1 + decay * steps. Default: 0. */
+  /** The learning rate decay of adagrad: the learning rate is divided by 1 + decay * steps. Default: 0. */
   final val learningRateDecay: DoubleParam = option(
     "learningRateDecay",
-    "how fast adagrad's learning rate falls (>= 0)",
+    "learning rate decay of adagrad (>= 0)",
     Validators.notNegative
   )
 
-  /** Where adagrad's sum of squares starts. Default: 0. */
+  /** The initial value of adagrad's sum of squares. Default: 0. */
   final val initialAccumulator: DoubleParam = option(
     "initialAccumulator",
-    "where adagrad's sum of squares starts (>= 0)",
+    "initial value of adagrad's sum of squares (>= 0)",
     Validators.notNegative
   )
 
@@ -110,7 +122,7 @@ trait OptimizerParams extends Params {
         .getOrElse(Double.NaN)
     )
 
-  /** The optimizer with every option resolved.
+  /** Returns the optimizer with every option resolved.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that the optimizer does not have
@@ -124,7 +136,7 @@ trait OptimizerParams extends Params {
       )
     }
     val options = chosen.options.map { case (name, default) =>
-      JField(name, get(getParam(name)).map(toJson).getOrElse(default))
+      JField(name, get(getParam(name)).map(Json.of).getOrElse(default))
     }
     if ($(optimizer) == "sgd") checkNesterov(options.toMap)
     JObject(JField("name", JString(chosen.name)) :: options.toList)
@@ -140,13 +152,6 @@ trait OptimizerParams extends Params {
     Seq(learningRate, momentum, dampening, nesterov, weightDecay, beta1, beta2, epsilon, amsgrad) ++
       Seq(alpha, centered, learningRateDecay, initialAccumulator, rho, momentumDecay)
 
-  private def toJson(value: Any): JValue = value match {
-    case flag: Boolean => JBool(flag)
-    case number: Double => JDouble(number)
-    case other =>
-      throw new IllegalStateException(s"an optimizer's option of type ${other.getClass}")
-  }
-
   private def unlessSet: String = "; unless set, as in PyTorch"
 
   private def option(name: String, doc: String, check: String => Double => Boolean): DoubleParam =
@@ -154,7 +159,7 @@ trait OptimizerParams extends Params {
 }
 
 /** Setters of [[OptimizerParams]], for estimators. */
-trait OptimizerSetters extends OptimizerParams {
+private[firesteel] trait OptimizerSetters extends OptimizerParams {
   def setOptimizer(value: String): this.type = set(optimizer, value)
   def setLearningRate(value: Double): this.type = set(learningRate, value)
   def setMomentum(value: Double): this.type = set(momentum, value)

@@ -3,19 +3,19 @@ package firesteel.params
 import org.apache.spark.ml.param.{DoubleParam, IntParam, Param, Params}
 import org.json4s.JsonAST.{JDouble, JField, JInt, JNull, JObject, JString, JValue}
 
-/** How the learning rate changes while the network is trained, with the formulas of `torch.optim.lr_scheduler`. Schedules
-  * step at each worker's epochs, the warm-up at its mini-batches; the warm-up's factor multiplies what the schedule says.
-  * An option that the chosen schedule does not have is refused by `fit`.
+/** Learning rate schedules, with the formulas of `torch.optim.lr_scheduler`. Schedules step at each worker's epochs,
+  * the warm-up at its mini-batches; the warm-up's factor multiplies the rate of the schedule. `fit` rejects an option
+  * that the chosen schedule does not have.
   */
-trait ScheduleParams extends Params {
+private[firesteel] trait ScheduleParams extends Params {
 
-  /** The schedule: `constant`, `step`, `exponential`, `cosine`, or `plateau`, which waits for the loss to stand still.
-    * Default: constant.
+  /** The schedule: `constant`, `step`, `exponential`, `cosine`, or `plateau`, which reduces the rate when the loss
+    * stops falling. Default: constant.
     */
   final val schedule: Param[String] = new Param[String](
     this,
     "schedule",
-    s"how the learning rate changes: ${ScheduleParams.names.mkString(", ")}",
+    s"learning rate schedule: ${ScheduleParams.names.mkString(", ")}",
     Validators.oneOf("schedule", ScheduleParams.names)
   )
 
@@ -27,13 +27,11 @@ trait ScheduleParams extends Params {
     Validators.atLeastOne("scheduleStep")
   )
 
-  /** What the schedules step and exponential multiply the rate with, positive. Default: 0.1 for step, 0.9 for
-    * exponential.
-    */
+  /** The decay factor of the schedules step and exponential, positive. Default: 0.1 for step, 0.9 for exponential. */
   final val scheduleGamma: DoubleParam = new DoubleParam(
     this,
     "scheduleGamma",
-    "what the schedules step and exponential multiply the rate with (> 0); unless set, 0.1 and 0.9",
+    "decay factor of the schedules step and exponential (> 0); unless set, 0.1 and 0.9",
     Validators.positive("scheduleGamma")
   )
 
@@ -53,21 +51,21 @@ trait ScheduleParams extends Params {
     Validators.notNegative("scheduleMinimum")
   )
 
-  /** How often the schedule cosine changes the rate: at each `epoch`, as PyTorch's schedulers are stepped, or with each
-    * `step`, a mini-batch of a worker. Default: epoch.
+  /** The interval at which the schedule cosine changes the rate: each `epoch`, as PyTorch's schedulers are stepped, or
+    * each `step`, a mini-batch of a worker. Default: epoch.
     */
   final val scheduleInterval: Param[String] = new Param[String](
     this,
     "scheduleInterval",
-    "how often the schedule cosine changes the rate: epoch or step; unless set, epoch",
+    "interval at which the schedule cosine changes the rate: epoch or step; unless set, epoch",
     Validators.oneOf("scheduleInterval", ScheduleParams.intervals)
   )
 
-  /** What the schedule plateau multiplies the rate with, between 0 and 1. Default: 0.1. */
+  /** The decay factor of the schedule plateau, between 0 and 1. Default: 0.1. */
   final val plateauFactor: DoubleParam = new DoubleParam(
     this,
     "plateauFactor",
-    "what the schedule plateau multiplies the rate with, between 0 and 1; unless set, 0.1",
+    "decay factor of the schedule plateau, between 0 and 1; unless set, 0.1",
     Validators.number("plateauFactor", "a number between 0 and 1")(value => value > 0 && value < 1)
   )
 
@@ -79,53 +77,53 @@ trait ScheduleParams extends Params {
     Validators.atLeastZero("plateauPatience")
   )
 
-  /** How much better than the best counts as better for the schedule plateau, at least 0. Default: 1e-4. */
+  /** The minimum improvement for the schedule plateau, at least 0. Default: 1e-4. */
   final val plateauThreshold: DoubleParam = new DoubleParam(
     this,
     "plateauThreshold",
-    "how much better than the best is better for the schedule plateau (>= 0); unless set, 1e-4",
+    "minimum improvement for the schedule plateau (>= 0); unless set, 1e-4",
     Validators.notNegative("plateauThreshold")
   )
 
-  /** Whether that threshold is `relative` to the best value or `absolute`. Default: relative. */
+  /** The mode of that threshold: `relative` to the best value or `absolute`. Default: relative. */
   final val plateauThresholdMode: Param[String] = new Param[String](
     this,
     "plateauThresholdMode",
-    "whether the schedule plateau's threshold is relative or absolute; unless set, relative",
+    "mode of the schedule plateau's threshold: relative or absolute; unless set, relative",
     Validators.oneOf("plateauThresholdMode", Seq("relative", "absolute"))
   )
 
-  /** Epochs after a reduction in which the schedule plateau counts nothing. Default: 0. */
+  /** The epochs after a reduction before the schedule plateau counts again. Default: 0. */
   final val plateauCooldown: IntParam = new IntParam(
     this,
     "plateauCooldown",
-    "epochs after a reduction in which the schedule plateau counts nothing (>= 0); unless set, 0",
+    "epochs after a reduction before the schedule plateau counts again (>= 0); unless set, 0",
     Validators.atLeastZero("plateauCooldown")
   )
 
-  /** What the schedule plateau watches: `loss` of the validation rows, `trainingLoss`, or one of `metrics`; with
-    * several outputs the last as `<output>_<metric>`, and `<output>_loss`. Default: the loss of the validation rows, or of
-    * the training where there are none.
+  /** The value that the schedule plateau monitors: `loss` of the validation rows, `trainingLoss`, or one of `metrics`,
+    * with several outputs `<output>_<metric>` or `<output>_loss`. Default: the loss of the validation rows, or of the
+    * training if there are none.
     */
   final val plateauMonitor: Param[String] = new Param[String](
     this,
     "plateauMonitor",
-    "what the schedule plateau watches: loss, trainingLoss or a metric; unless set, the loss"
+    "value that the schedule plateau monitors: loss, trainingLoss or a metric; unless set, the loss"
   )
 
-  /** Mini-batches of each worker in which the learning rate rises at first. Default: none. */
+  /** Mini-batches of each worker over which the learning rate warms up. Default: none. */
   final val warmupSteps: IntParam = new IntParam(
     this,
     "warmupSteps",
-    "mini-batches of each worker in which the learning rate rises at first (>= 1); unless set, none",
+    "mini-batches of each worker over which the learning rate warms up (>= 1); unless set, none",
     Validators.atLeastOne("warmupSteps")
   )
 
-  /** The factor of the learning rate that the warm-up begins with, above 0 and at most 1. Default: 1/3. */
+  /** The factor of the learning rate at the start of the warm-up, above 0 and at most 1. Default: 1/3. */
   final val warmupStart: DoubleParam = new DoubleParam(
     this,
     "warmupStart",
-    "the factor of the learning rate that the warm-up begins with, above 0 and at most 1; unless set, 1/3",
+    "factor of the learning rate at the start of the warm-up, above 0 and at most 1; unless set, 1/3",
     Validators.number("warmupStart", "a number above 0 and at most 1")(value =>
       value > 0 && value <= 1
     )
@@ -135,7 +133,7 @@ trait ScheduleParams extends Params {
 
   final def getSchedule: String = $(schedule)
 
-  /** The `ScheduleSpec`, for a fit of that many epochs.
+  /** Returns the `ScheduleSpec` of a fit with this many epochs.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that the schedule does not have
@@ -191,7 +189,7 @@ trait ScheduleParams extends Params {
     JObject(JField("name", JString($(schedule))) :: fields.toList)
   }
 
-  /** The `WarmupSpec`, or null. */
+  /** Returns the `WarmupSpec`, or null. */
   private[firesteel] final def warmupSpec: JValue = {
     require(
       isSet(warmupSteps) || !isSet(warmupStart),
@@ -225,7 +223,7 @@ private[params] object ScheduleParams {
 }
 
 /** Setters of [[ScheduleParams]], for estimators. */
-trait ScheduleSetters extends ScheduleParams {
+private[firesteel] trait ScheduleSetters extends ScheduleParams {
   def setSchedule(value: String): this.type = set(schedule, value)
   def setScheduleStep(value: Int): this.type = set(scheduleStep, value)
   def setScheduleGamma(value: Double): this.type = set(scheduleGamma, value)

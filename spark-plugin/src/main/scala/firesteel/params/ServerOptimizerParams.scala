@@ -1,15 +1,16 @@
 package firesteel.params
 
+import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, Param, Params}
-import org.json4s.JsonAST.{JBool, JDouble, JField, JObject, JString}
+import org.json4s.JsonAST.{JDouble, JField, JObject, JString}
 
-/** What the parameter server applies updates with, for the strategies downpour, adag and dynsgd: a commit `d` is added to
-  * the center variable, or `-d` is the gradient of an optimizer on the server (Dean et al. 2012 use Adagrad). Options that
-  * are not set have PyTorch's default for the chosen optimizer.
+/** The parameter server's optimizer, for the strategies downpour, adag and dynsgd: a commit `d` is added to the center
+  * variable, or `-d` is the gradient of an optimizer on the server (Dean et al. 2012 use Adagrad). Options that are not
+  * set have PyTorch's default for the chosen optimizer.
   */
-trait ServerOptimizerParams extends Params {
+private[firesteel] trait ServerOptimizerParams extends Params {
 
-  /** The server's optimizer: sgd, adagrad, adam or yogi. Default: none, which adds what is committed. */
+  /** The server's optimizer: sgd, adagrad, adam or yogi. Default: none, which adds the commits. */
   final val serverOptimizer: Param[String] = new Param[String](
     this,
     "serverOptimizer",
@@ -25,12 +26,12 @@ trait ServerOptimizerParams extends Params {
   final val serverMomentum: DoubleParam =
     option("serverMomentum", "momentum of sgd (>= 0)", Validators.notNegative)
 
-  /** Whether the momentum of the server's sgd is Nesterov's. Default: false. */
+  /** True for Nesterov momentum in the server's sgd. Default: false. */
   final val serverNesterov: BooleanParam =
     new BooleanParam(
       this,
       "serverNesterov",
-      "whether the momentum of the server's sgd is Nesterov's"
+      "true for Nesterov momentum in the server's sgd"
     )
 
   /** Decay of the first moment of the server's adam and yogi, in [0, 1). Default: 0.9. */
@@ -49,13 +50,17 @@ trait ServerOptimizerParams extends Params {
       Validators.fraction
     )
 
-  /** What the server's adagrad, adam and yogi add to denominators, at least 0. Default: 1e-10 for adagrad, 1e-8 for adam,
-    * 1e-3 for yogi.
+  /** The term that the server's adagrad, adam and yogi add to denominators for numerical stability, at least 0.
+    * Default: 1e-10 for adagrad, 1e-8 for adam, 1e-3 for yogi.
     */
   final val serverEpsilon: DoubleParam =
-    option("serverEpsilon", "what is added to denominators (>= 0)", Validators.notNegative)
+    option(
+      "serverEpsilon",
+      "term added to denominators for numerical stability (>= 0)",
+      Validators.notNegative
+    )
 
-  /** The server's optimizer with every option resolved, if there is one.
+  /** Returns the server's optimizer with every option resolved, if there is one.
     *
     * @throws java.lang.IllegalArgumentException
     *   when an option is set that it does not have
@@ -73,14 +78,7 @@ trait ServerOptimizerParams extends Params {
     chosen.map { optimizer =>
       val set = serverOptions.flatMap { case (option, name) => get(option).map(name -> _) }.toMap
       val options = optimizer.options.map { case (name, default) =>
-        JField(
-          name,
-          set.get(name) match {
-            case Some(flag: Boolean) => JBool(flag)
-            case Some(number: Double) => JDouble(number)
-            case _ => default
-          }
-        )
+        JField(name, set.get(name).fold(default)(Json.of))
       }
       JObject(JField("name", JString(optimizer.name)) :: options.toList)
     }
@@ -100,7 +98,7 @@ trait ServerOptimizerParams extends Params {
 }
 
 /** Setters of [[ServerOptimizerParams]], for estimators. */
-trait ServerOptimizerSetters extends ServerOptimizerParams {
+private[firesteel] trait ServerOptimizerSetters extends ServerOptimizerParams {
   def setServerOptimizer(value: String): this.type = set(serverOptimizer, value)
   def setServerLearningRate(value: Double): this.type = set(serverLearningRate, value)
   def setServerMomentum(value: Double): this.type = set(serverMomentum, value)
@@ -110,13 +108,13 @@ trait ServerOptimizerSetters extends ServerOptimizerParams {
   def setServerEpsilon(value: Double): this.type = set(serverEpsilon, value)
 }
 
-/** The optimizers of [[Optimizer]] that the server offers. */
+/** The optimizers of [[Optimizer]] that are available on the server. */
 private[firesteel] object ServerOptimizer {
   val names: Seq[String] = Seq("sgd", "adagrad", "adam", "yogi")
 
   def apply(name: String): Optimizer = {
     val optimizer = Optimizer(name)
-    // An update is what a window learnt, not a gradient: taken whole it is what no optimizer does.
+    // An update is the move of a window, not a gradient: a rate of 1 is the same as no optimizer.
     if (name != "sgd") optimizer
     else {
       optimizer.copy(options = optimizer.options.map {

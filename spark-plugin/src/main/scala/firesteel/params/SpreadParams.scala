@@ -3,17 +3,18 @@ package firesteel.params
 import firesteel.data.SpreadRows
 import org.apache.spark.ml.param.{Param, Params}
 
-/** The way rows come to the workers. docs/rows.md has the rule of `auto`. */
-trait SpreadParams extends Params {
+/** The distribution of the rows over the workers. docs/rows.md has the rule of `auto`. */
+private[firesteel] trait SpreadParams extends Params {
 
-  /** Whether rows are shuffled over the tasks before they are trained: `auto` shuffles where tasks would get rows that differ
-    * in their labels or features otherwise, `always` shuffles unless the DataFrame was repartitioned into as many
-    * partitions, `never` reads rows where they lie. Default: auto.
+  /** The shuffle of the rows over the tasks before training: `auto` shuffles if tasks would otherwise get rows that
+    * differ in their labels or features, `always` shuffles unless the DataFrame was repartitioned into as many
+    * partitions, `never` reads rows where they are. Default: auto.
     */
   final val spreadRows: Param[String] = new Param[String](
     this,
     "spreadRows",
-    "whether rows are shuffled over the tasks first: auto (where tasks would get different kinds of rows otherwise), always, never",
+    "shuffle of the rows over the tasks before training: auto (if tasks would get different kinds of rows " +
+      "otherwise), always, never",
     Validators.oneOf("spreadRows", SpreadRows.all.map(_.name))
   )
 
@@ -23,6 +24,6 @@ trait SpreadParams extends Params {
 }
 
 /** The setter of [[SpreadParams]], for estimators. */
-trait SpreadSetters extends SpreadParams {
+private[firesteel] trait SpreadSetters extends SpreadParams {
   def setSpreadRows(value: String): this.type = set(spreadRows, value)
 }

@@ -3,17 +3,17 @@ package firesteel.params
 /** A training strategy.
   *
   * @param name
-  *   as users select it
+  *   the value of the parameter `strategy`
   * @param options
   *   the parameters of [[StrategyParams]] that it has, each with its name in the `StrategySpec`
-  * @param reach
+  * @param centerMovePerReplicaMove
   *   where commits can be scaled: how far the center variable moves by one commit, given the window, when the replica has
   *   moved by 1
   */
 private[firesteel] final case class Strategy(
     name: String,
     options: Seq[(String, String)],
-    reach: Option[Int => Double] = None
+    centerMovePerReplicaMove: Option[Int => Double] = None
 ) {
   def has(option: String): Boolean = options.exists(_._1 == option)
 
@@ -65,15 +65,15 @@ private[firesteel] object Strategy {
     )
   )
 
-  /** The window of adag and agn-adaptive where none is set; the native library has those of all strategies. */
+  /** The default window of adag and agn-adaptive; the native library has those of all strategies. */
   val AdagWindow = 12
 
   /** The default factor of commits. A commit moves the center variable by the displacement divided by [[share]], but where
     * the rule divides by the window, at most by the displacement divided by the window's square root: the steps of a window
     * add up like that if noise dominates them, and a shorter window at an epoch's end is divided by less.
     */
-  def scale(reach: Int => Double, window: Int, workers: Int, tasks: Int): Double = {
-    val moved = reach(window)
+  def scale(move: Int => Double, window: Int, workers: Int, tasks: Int): Double = {
+    val moved = move(window)
     math.min(1.0 / math.sqrt(moved), 1.0 / (share(workers, tasks) * moved))
   }
 
@@ -96,7 +96,7 @@ private[firesteel] object Strategy {
   /** The names by which users select strategies. */
   val selectable: Seq[String] = Auto +: names
 
-  /** The strategy of this name, which must be one of [[selectable]]. */
+  /** Returns the strategy with this name, which must be one of [[selectable]]. */
   def apply(name: String): Strategy = {
     val known = if (name == Auto) LocalSgd else aliases.getOrElse(name, name)
     all

@@ -1,12 +1,14 @@
 package firesteel.params
 
+import firesteel.util.Json
 import org.apache.spark.ml.param.{BooleanParam, DoubleParam, IntParam, Param}
-import org.json4s.JsonAST.{JBool, JDouble, JField, JInt, JObject, JString, JValue}
+import org.json4s.JsonAST.{JDouble, JField, JInt, JObject, JString}
 
-/** How many workers train, and how their replicas become one model. An option that is not set has the strategy's default;
-  * one that is set and that the strategy does not have is refused by `fit`. docs/algorithms.md has the equations.
+/** The number of workers, and the strategy that merges their replicas into one model. An option that is not set has the
+  * strategy's default. `fit` rejects an option that is set and that the strategy does not have. docs/algorithms.md has
+  * the equations.
   */
-trait StrategyParams extends ServerOptimizerParams with CompressionParams {
+private[firesteel] trait StrategyParams extends ServerOptimizerParams with CompressionParams {
 
   /** The training strategy: `auto`, local SGD whose workers share each mini-batch, so that any number of them learns what one
     * process learns; `single`; `ensemble`, whose members' predictions are averaged; asynchronous `downpour`, `adag` (alias
@@ -16,7 +18,7 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
   final val strategy: Param[String] = new Param[String](
     this,
     "strategy",
-    s"how the workers' replicas become one model: ${Strategy.selectable.mkString(", ")}",
+    s"training strategy, which merges the workers' replicas into one model: ${Strategy.selectable.mkString(", ")}",
     Validators.oneOf("strategy", Strategy.selectable)
   )
 
@@ -119,13 +121,13 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
     "whether a worker of an asynchronous strategy trains on while it exchanges, a window late; unless set, it does not"
   )
 
-  /** How many servers the center variable is spread over: the driver's, and one in each of as many executors as that takes,
+  /** The number of servers that hold the center variable: the driver's, and one in each of as many executors as needed,
     * which need Firesteel's plugin. At most one for 32768 parameters. Default: 1.
     */
   final val serverShards: IntParam = new IntParam(
     this,
     "serverShards",
-    "how many servers, in the driver and in executors, hold the network's parameters (>= 1)",
+    "number of servers, in the driver and in executors, that hold the network's parameters (>= 1)",
     Validators.atLeastOne("serverShards")
   )
 
@@ -166,12 +168,12 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
       case ("elasticAlpha", key) => field(key, movingRate(workers, tasks))
       case ("compression", key) => compressed.map(JField(key, _))
       case ("window", key) => windowOf(workers).map(value => JField(key, JInt(value)))
-      case (name, key) => get(getParam(name)).map(value => JField(key, toJson(value)))
+      case (name, key) => get(getParam(name)).map(value => JField(key, Json.of(value)))
     }
     JObject(JField("name", JString(chosen.name)) :: options.toList)
   }
 
-  /** The communication window of a fit with this many workers, unless it is the strategy's default. */
+  /** Returns the communication window of a fit with this many workers, unless it is the strategy's default. */
   private[firesteel] final def windowOf(workers: Int): Option[Int] =
     get(window).orElse(Option.when($(strategy) == Strategy.Auto)(AutoStrategy.window(workers)))
 
@@ -180,9 +182,9 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
 
   /** The factor of commits, where the strategy has one. A server optimizer has a learning rate for that. */
   private[firesteel] final def commitScale(workers: Int, tasks: Int): Option[Double] =
-    Strategy($(strategy)).reach.flatMap { reach =>
+    Strategy($(strategy)).centerMovePerReplicaMove.flatMap { move =>
       lazy val default =
-        Strategy.scale(reach, get(window).getOrElse(Strategy.AdagWindow), workers, tasks)
+        Strategy.scale(move, get(window).getOrElse(Strategy.AdagWindow), workers, tasks)
       get(serverScale).orElse(Option.when(!isSet(serverOptimizer))(default))
     }
 
@@ -207,18 +209,13 @@ trait StrategyParams extends ServerOptimizerParams with CompressionParams {
       outerLearningRate
     ) ++
       Seq(outerMomentum, overlap, serverOptimizer, compression, compressPull)
-
-  private def toJson(value: Any): JValue = value match {
-    case flag: Boolean => JBool(flag)
-    case number: Int => JInt(number)
-    case number: Double => JDouble(number)
-    case other =>
-      throw new IllegalStateException(s"a strategy's option of type ${other.getClass}")
-  }
 }
 
 /** Setters of [[StrategyParams]], for estimators. */
-trait StrategySetters extends StrategyParams with ServerOptimizerSetters with CompressionSetters {
+private[firesteel] trait StrategySetters
+    extends StrategyParams
+    with ServerOptimizerSetters
+    with CompressionSetters {
   def setStrategy(value: String): this.type = set(strategy, value)
   def setWindow(value: Int): this.type = set(window, value)
   def setNumWorkers(value: Int): this.type = set(numWorkers, value)

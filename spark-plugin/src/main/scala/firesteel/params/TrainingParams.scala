@@ -4,8 +4,8 @@ import org.apache.spark.ml.param.shared.HasSeed
 import org.apache.spark.ml.param.{BooleanParam, IntParam, Param, ParamMap}
 import org.json4s.JsonAST.{JDouble, JInt, JNull, JObject, JString, JValue}
 
-/** What every way of training has: how long, in what batches, in what order. */
-trait TrainingParams
+/** The parameters of every training: its length, its mini-batches, the order of its rows. */
+private[firesteel] trait TrainingParams
     extends StrategyParams
     with OptimizerParams
     with ControlParams
@@ -23,13 +23,14 @@ trait TrainingParams
     Validators.atLeastOne("batchSize")
   )
 
-  /** How the strategy `auto` changes the learning rate for the smaller mini-batches of several workers: `auto` multiplies
-    * that of an adaptive optimizer (all but sgd) with the square root of the workers, `none` leaves it. Default: auto.
+  /** The scaling of the learning rate by the strategy `auto` for the smaller mini-batches of several workers: `auto`
+    * multiplies that of an adaptive optimizer (all but sgd) by the square root of the workers, `none` leaves it.
+    * Default: auto.
     */
   final val learningRateScaling: Param[String] = new Param[String](
     this,
     "learningRateScaling",
-    "how the strategy auto changes the learning rate for the smaller mini-batches of several workers: auto, none",
+    "scaling of the learning rate by the strategy auto for the smaller mini-batches of several workers: auto, none",
     Validators.oneOf(
       "learningRateScaling",
       Seq(TrainingParams.ScaleByOptimizer, TrainingParams.LeaveRate)
@@ -40,19 +41,19 @@ trait TrainingParams
   final val epochs: IntParam =
     new IntParam(this, "epochs", "passes over the data (>= 1)", Validators.atLeastOne("epochs"))
 
-  /** Whether each worker takes its rows in a new order every epoch, which the seed decides; if not, always in the order in
-    * which they lie in their partition. Default: true.
+  /** True to train the rows in a new order in each epoch, which depends on the seed; else always in the order of
+    * their partition. Default: true.
     */
   final val shuffle: BooleanParam =
-    new BooleanParam(this, "shuffle", "whether each epoch takes the rows in a new order")
+    new BooleanParam(this, "shuffle", "true to train the rows in a new order in each epoch")
 
-  /** Whether `fit` draws a progress line on standard error; if not, it logs each epoch. Default:
-    * `spark.firesteel.progress`, which is that of `spark.ui.showConsoleProgress`: true in shells.
+  /** True to draw a progress line on standard error; else each epoch is logged. Default: `spark.firesteel.progress`,
+    * which defaults to `spark.ui.showConsoleProgress`: true in shells.
     */
   final val showProgress: BooleanParam = new BooleanParam(
     this,
     "showProgress",
-    "whether fit draws a progress line; unless set, as spark.firesteel.progress says"
+    "true to draw a progress line during fit; unless set, as spark.firesteel.progress"
   )
 
   setDefault(
@@ -70,7 +71,7 @@ trait TrainingParams
 
   private def isAuto: Boolean = $(strategy) == Strategy.Auto
 
-  /** The fit's workers on a cluster with this many slots. */
+  /** Returns the number of workers of the fit on a cluster with this many slots. */
   private[firesteel] final def workersOn(slots: Int): Int =
     if (isAuto) AutoStrategy.workers(get(numWorkers), slots, $(batchSize))
     else {
@@ -83,14 +84,14 @@ trait TrainingParams
       workers
     }
 
-  /** Rows of a mini-batch of each of so many workers. */
+  /** Returns the number of rows of a worker's mini-batch, with this many workers. */
   private[firesteel] final def batchSizeOf(workers: Int): Int =
     if (isAuto) AutoStrategy.batchSize($(batchSize), workers) else $(batchSize)
 
-  /** The optimizer of a fit with so many workers.
+  /** Returns the optimizer of a fit with this many workers.
     *
     * @throws java.lang.IllegalArgumentException
-    *   when learningRateScaling is set for a strategy that it does not apply to
+    *   when learningRateScaling is set for a strategy other than `auto`
     */
   private[firesteel] final def optimizerSpecOf(workers: Int): JObject = {
     require(
@@ -102,8 +103,8 @@ trait TrainingParams
     else fitOptimizerSpec
   }
 
-  /** The settings that decide what so many workers do, as they are set. */
-  private[firesteel] final def askedOfStrategy: JObject = JObject(
+  /** The user's settings whose effect depends on the number of workers. */
+  private[firesteel] final def workerDependentSettings: JObject = JObject(
     "strategy" -> JString($(strategy)),
     "batchSize" -> JInt($(batchSize)),
     "learningRateScaling" -> JString($(learningRateScaling)),
@@ -112,7 +113,7 @@ trait TrainingParams
     "elasticAlpha" -> get(elasticAlpha).fold[JValue](JNull)(JDouble(_))
   )
 
-  /** What was chosen for a fit with so many workers, a sentence each. */
+  /** Returns the decisions for a fit with this many workers, a sentence each. */
   private[firesteel] final def strategyDecisions(workers: Int, slots: Int): Seq[String] =
     if (!isAuto) commitDecision(workers, math.min(workers, slots)).toSeq
     else {
@@ -156,8 +157,8 @@ trait TrainingParams
       case _ => None
     }
 
-  /** The optimizer that the fit's workers step with, every option resolved. The strategy eamsgd has its own step, which
-    * takes nothing but the learning rate of sgd, 0.1 unless set.
+  /** Returns the optimizer of the fit's workers with every option resolved. The strategy eamsgd has its own step, which
+    * uses only the learning rate of sgd, by default 0.1.
     */
   private[firesteel] final def fitOptimizerSpec: JObject =
     if (Strategy($(strategy)).name != Strategy.Eamsgd) optimizerSpec
@@ -186,7 +187,7 @@ private[params] object TrainingParams {
 }
 
 /** Setters of [[TrainingParams]], for estimators. */
-trait TrainingSetters
+private[firesteel] trait TrainingSetters
     extends TrainingParams
     with StrategySetters
     with OptimizerSetters

@@ -4,13 +4,13 @@ import firesteel.data.ValidationRows
 import org.apache.spark.ml.param.shared.{HasSeed, HasValidationIndicatorCol}
 import org.apache.spark.ml.param.{DoubleParam, StringArrayParam}
 
-/** Which rows are held out: they are not trained, but scored after each epoch, on the center variable as it is when all
+/** The validation rows. They are not trained but scored after each epoch, on the center variable as it is when all
   * workers have trained that epoch.
   */
-trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
+private[firesteel] trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
 
-  /** The share of the rows that is held out, between 0 and 1, in place of `validationIndicatorCol`. Which rows they are
-    * follows from their contents and the seed, not from their order; copies of a row stay together. Default: none.
+  /** The share of the rows that is held out, between 0 and 1, in place of `validationIndicatorCol`. The choice depends
+    * on the rows' contents and the seed, not on their order; copies of a row stay together. Default: none.
     */
   final val validationFraction: DoubleParam = new DoubleParam(
     this,
@@ -21,22 +21,22 @@ trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
     )
   )
 
-  /** What is computed on the validation rows after each epoch, beside the loss: accuracy, top<k> such as top5, auc (of
-    * two classes), confusion; mse, mae, r2. Of a network of several outputs a name stands for each output whose label it
-    * fits, and `<output>_<metric>`, such as `price_mae`, for that of one output. Default: of each output accuracy for
-    * classes, and auc where they are two; mse, mae and r2 for numbers.
+  /** The metrics of the validation rows after each epoch, beside the loss: accuracy, top<k> such as top5, auc (of two
+    * classes), confusion; mse, mae, r2. With several outputs, a name applies to each output whose label it fits, and
+    * `<output>_<metric>`, such as `price_mae`, to one output. Default: for each output accuracy for classes, and auc
+    * for two classes; mse, mae and r2 for numbers.
     */
   final val metrics: StringArrayParam = new StringArrayParam(
     this,
     "metrics",
-    "what is computed on validation rows after each epoch: accuracy, top<k>, auc, confusion; mse, mae, r2; " +
+    "metrics of the validation rows after each epoch: accuracy, top<k>, auc, confusion; mse, mae, r2; " +
       "<output>_<metric> for one of several outputs"
   )
 
   final def getValidationFraction: Double = $(validationFraction)
   final def getMetrics: Array[String] = $(metrics)
 
-  /** The rows that are held out, if any are. */
+  /** The rows that are held out, if there are any. */
   private[firesteel] final def validationRows: Option[ValidationRows] = {
     val column = get(validationIndicatorCol).filter(_.nonEmpty)
     require(
@@ -49,7 +49,7 @@ trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
 }
 
 /** Setters of [[ValidationParams]], for estimators. */
-trait ValidationSetters extends ValidationParams {
+private[firesteel] trait ValidationSetters extends ValidationParams {
   def setValidationIndicatorCol(value: String): this.type = set(validationIndicatorCol, value)
   def setValidationFraction(value: Double): this.type = set(validationFraction, value)
   def setMetrics(value: Array[String]): this.type = set(metrics, value)

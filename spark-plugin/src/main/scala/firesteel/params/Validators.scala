@@ -1,6 +1,6 @@
 package firesteel.params
 
-/** Checks of parameters whose refusal says what is accepted. */
+/** Checks of parameters; their errors name the accepted values. */
 private[firesteel] object Validators {
 
   def oneOf(what: String, known: Seq[String]): String => Boolean = { value =>

@@ -4,14 +4,14 @@ import java.nio.file.Path
 
 import org.apache.spark.SparkConf
 
-/** Every configuration key of Firesteel, each declared once. They are given like Spark's own (`--conf`,
-  * `spark-defaults.conf`) and hold for the application; what belongs to one fit is a param of the estimator.
+/** Every configuration key of Firesteel, each declared once. They are set like Spark's own (`--conf`,
+  * `spark-defaults.conf`) and apply to the application; settings of one fit are params of the estimator.
   * `docs/configuration.md` is generated from here.
   */
-object Configuration {
+private[firesteel] object Configuration {
   private val Prefix = "spark.firesteel."
   private val PathKind =
-    "a path; a relative one is looked for in the working directory and among the files of `--files`"
+    "a path; a relative one is searched in the working directory and among the files of `--files`"
   private val NotSet = "not set"
 
   val LibtorchPath: ConfigurationKey[Option[String]] = ConfigurationKey.text(
@@ -25,8 +25,8 @@ object Configuration {
     Prefix + "native.directory",
     "an absolute path",
     "`firesteel-<user>` in `java.io.tmpdir`",
-    "Where each machine keeps the unpacked native libraries, 350 MB a version, for all applications of a user. " +
-      "Its file system must allow execution."
+    "The folder on each machine for the unpacked native libraries, 350 MB a version, for all applications of a " +
+      "user. Its file system must allow execution."
   )(requireAbsolute)
 
   val ServerPort: ConfigurationKey[Int] = ConfigurationKey.int(
@@ -40,43 +40,43 @@ object Configuration {
   val ServerLease: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "server.lease",
     "60s",
-    "How long a silent worker keeps its partition before a new attempt of its task may take over. Matters only " +
-      "where Spark does not notice that the old attempt ended."
+    "The time for which a silent worker keeps its partition before a new attempt of its task may take over. It " +
+      "matters only if Spark does not notice that the old attempt ended."
   )
 
   val ServerTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "server.timeout",
     "60s",
-    "How long a worker tries to reach the parameter server again before its task fails, and the driver a shard before " +
-      "the fit does."
+    "The time for which a worker tries to reconnect to the parameter server before its task fails, and the " +
+      "driver to a shard before the fit fails."
   )
 
   val StartTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "start.timeout",
     "5min",
-    "How long all workers of a fit may take to start. After that a strategy with rounds fails, saying how many slots are " +
-      "missing; an asynchronous one warns, and trains with those that have started."
+    "The time in which all workers of a fit must start. After it a strategy with rounds fails and reports the " +
+      "number of missing slots; an asynchronous one logs a warning and trains with the workers that have started."
   )
 
   val CacheMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(
     Prefix + "cache.memory",
     "half of the executor's memory overhead",
-    "What the tasks of one executor together may keep of the training data outside the Java heap. The rest is " +
-      "spilled to memory-mapped files in Spark's local directories."
-  )(MemoryOverhead.of(_) / 2)
+    "The memory outside the Java heap for the training data of all tasks of an executor. The rest is spilled to " +
+      "memory-mapped files in Spark's local directories."
+  )(MemoryOverhead.ofExecutor(_) / 2)
 
   val CandidatesMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(
     Prefix + "candidates.memory",
     "half of the executor's memory overhead",
-    "What the candidates of one `fit(df, paramMaps)` that train side by side may take of an executor's memory outside " +
-      "the Java heap, by an estimate from the size of their networks. More candidates train in several jobs."
-  )(MemoryOverhead.of(_) / 2)
+    "The memory outside the Java heap of an executor for the candidates of one `fit(df, paramMaps)` that train " +
+      "at the same time, estimated from the size of their networks. More candidates train in several jobs."
+  )(MemoryOverhead.ofExecutor(_) / 2)
 
   val MemoryCheck: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "memory.check",
     "`true`",
-    "Whether a fit is refused before it trains when its parameter server or its workers need more memory outside the " +
-      "Java heap than the driver or an executor has; `docs/memory.md` tells how that is estimated."
+    "True to reject a fit before training if its parameter server or its workers need more memory outside the " +
+      "Java heap than the driver or an executor has; `docs/memory.md` describes the estimate."
   )(_ => true)
 
   val Threads: ConfigurationKey[Int] = ConfigurationKey.int(
@@ -89,13 +89,14 @@ object Configuration {
   val Progress: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "progress",
     "`spark.ui.showConsoleProgress`",
-    "Whether a fit shows a progress line on the driver's console."
+    "True to show a progress line on the driver's console during a fit."
   )(_.getBoolean("spark.ui.showConsoleProgress", defaultValue = false))
 
   val SslEnabled: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "ssl.enabled",
     "`false`",
-    "Whether workers and the parameter server speak TLS 1.3. Tasks in the driver's own process use memory instead."
+    "True to encrypt the connections between workers and the parameter server with TLS 1.3. Tasks in the " +
+      "driver's own process use memory instead."
   )(_ => false)
 
   val SslCertificate: ConfigurationKey[Option[String]] = ConfigurationKey.text(
@@ -140,8 +141,7 @@ object Configuration {
   val SslNeedClientAuth: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "ssl.needClientAuth",
     "`false`",
-    "Whether the parameter server refuses workers without a certificate. One that a worker does have is verified in " +
-      "any case."
+    "True to reject workers without a certificate. The certificate of a worker that has one is always verified."
   )(_ => false)
 
   /** All keys, by name. */
@@ -169,7 +169,7 @@ object Configuration {
   /** Reads every key.
     *
     * @throws IllegalArgumentException
-    *   naming a key that is unknown, or whose value does not fit
+    *   naming a key that is unknown or has an invalid value
     */
   def check(conf: SparkConf): Unit = {
     val known = all.map(_.name)
@@ -181,7 +181,7 @@ object Configuration {
     if (threads > cpus) {
       refuse(
         s"${Threads.name} is $threads, more than spark.task.cpus, which is $cpus: " +
-          "tasks would take each other's cores"
+          "tasks would share cores; lower the former or raise the latter"
       )
     }
     if (SslEnabled.get(conf)) checkSsl(conf)
@@ -194,7 +194,7 @@ object Configuration {
     }
     if (isSet(SslClientCertificate) != isSet(SslClientPrivateKey)) {
       refuse(
-        s"${SslClientCertificate.name} and ${SslClientPrivateKey.name} are only of use together"
+        s"${SslClientCertificate.name} and ${SslClientPrivateKey.name} must be set together"
       )
     }
     if (SslNeedClientAuth.get(conf) && !isSet(SslClientCertificate)) {

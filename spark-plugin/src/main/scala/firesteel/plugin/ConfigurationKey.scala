@@ -8,23 +8,23 @@ import org.apache.spark.network.util.JavaUtils
 /** One configuration key.
   *
   * @param name
-  *   the full name, from `spark.firesteel.` on
+  *   the full name, including `spark.firesteel.`
   * @param kind
-  *   what its value is, for people
+  *   the description of accepted values
   * @param default
-  *   the value of an absent key, for people
+  *   the description of the default
   * @param doc
-  *   what it does, in Markdown
+  *   the description of the key, in Markdown
   * @param since
-  *   the version that brought it
+  *   the version that introduced it
   * @param ofText
-  *   reads the text that a user gave; fails if it is not of that kind
+  *   parses the text that a user set; fails if it is invalid
   * @param ofAbsence
-  *   the value of an absent key
+  *   returns the value of an absent key
   * @tparam T
   *   the type of the value
   */
-final class ConfigurationKey[T] private (
+private[firesteel] final class ConfigurationKey[T] private (
     val name: String,
     val kind: String,
     val default: String,
@@ -34,10 +34,10 @@ final class ConfigurationKey[T] private (
     ofAbsence: SparkConf => T
 ) {
 
-  /** The value of this key.
+  /** Returns the value of this key.
     *
     * @throws IllegalArgumentException
-    *   naming the key, its text and what is accepted
+    *   naming the key, its text and the accepted values
     */
   def get(conf: SparkConf): T = conf.getOption(name) match {
     case None => ofAbsence(conf)
@@ -53,7 +53,7 @@ final class ConfigurationKey[T] private (
 private[plugin] object ConfigurationKey {
   private val Since = "0.1.0"
 
-  /** A text that may be absent. */
+  /** Returns a key of an optional text. */
   def text(name: String, kind: String, default: String, doc: String)(
       check: String => Unit
   ): ConfigurationKey[Option[String]] =
@@ -67,7 +67,7 @@ private[plugin] object ConfigurationKey {
       _ => None
     )
 
-  /** A whole number of a range. */
+  /** Returns a key of an integer in a range. */
   def int(name: String, range: Range, default: Int, doc: String): ConfigurationKey[Int] =
     new ConfigurationKey(
       name,
@@ -84,7 +84,7 @@ private[plugin] object ConfigurationKey {
       _ => default
     )
 
-  /** A duration, in milliseconds. */
+  /** Returns a key of a duration, in milliseconds. */
   def millis(name: String, default: String, doc: String): ConfigurationKey[Long] =
     new ConfigurationKey(
       name,
@@ -100,7 +100,7 @@ private[plugin] object ConfigurationKey {
       _ => JavaUtils.timeStringAsMs(default)
     )
 
-  /** An amount of memory, in bytes. */
+  /** Returns a key of an amount of memory, in bytes. */
   def bytes(name: String, default: String, doc: String)(
       ofAbsence: SparkConf => Long
   ): ConfigurationKey[Long] =
@@ -118,7 +118,7 @@ private[plugin] object ConfigurationKey {
       ofAbsence
     )
 
-  /** Yes or no. */
+  /** Returns a key of a boolean. */
   def boolean(name: String, default: String, doc: String)(
       ofAbsence: SparkConf => Boolean
   ): ConfigurationKey[Boolean] =

@@ -8,9 +8,9 @@ import firesteel.bridge.{NativeMetrics, NativeRuntime}
 import org.apache.spark.SparkContext
 import org.apache.spark.api.plugin.{DriverPlugin, ExecutorPlugin, PluginContext, SparkPlugin}
 
-/** `spark.plugins=firesteel.plugin.FiresteelPlugin`: checks the configuration and loads the native library when the driver
-  * and the executors start instead of at the first fit, and reports Firesteel's counters to Spark's metric system. Without
-  * it everything works as well.
+/** Spark plugin of Firesteel, set by `spark.plugins=firesteel.plugin.FiresteelPlugin`. It checks the configuration and
+  * loads the native library when the driver and the executors start instead of at the first fit, and reports
+  * Firesteel's counters to Spark's metric system. Everything else works without it.
   */
 final class FiresteelPlugin extends SparkPlugin {
   override def driverPlugin(): DriverPlugin = new FiresteelDriverPlugin
@@ -40,7 +40,7 @@ private final class FiresteelExecutorPlugin extends ExecutorPlugin {
   override def shutdown(): Unit = NativeRuntime.release()
 }
 
-/** The counters of a process as gauges: the driver's of all workers together, an executor's of its own. */
+/** The counters of a process as gauges: in the driver those of all workers together, in an executor its own. */
 private[plugin] object PluginMetrics {
   private val gauges: Seq[(String, NativeMetrics => Any)] = Seq(
     "commits" -> (_.commits),

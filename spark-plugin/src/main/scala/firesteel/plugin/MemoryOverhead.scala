@@ -5,10 +5,10 @@ import org.apache.spark.SparkConf
 /** The memory outside the Java heap that Spark sets aside for an executor or the driver, by Spark's own rule. */
 private[firesteel] object MemoryOverhead {
 
-  /** In bytes; that of the driver where it runs the tasks itself. */
-  def of(conf: SparkConf): Long = ofRole(conf, if (isLocal(conf)) "driver" else "executor")
+  /** Returns the overhead of an executor in bytes; in local mode that of the driver, which runs the tasks. */
+  def ofExecutor(conf: SparkConf): Long = ofRole(conf, if (isLocal(conf)) "driver" else "executor")
 
-  /** That of the driver, in bytes. */
+  /** Returns the overhead of the driver in bytes. */
   def ofDriver(conf: SparkConf): Long = ofRole(conf, "driver")
 
   private def ofRole(conf: SparkConf, role: String): Long = {
@@ -25,7 +25,7 @@ private[firesteel] object MemoryOverhead {
     overhead << 20
   }
 
-  /** Whether the driver runs the tasks itself. */
+  /** Returns true if the driver runs the tasks itself. */
   def isLocal(conf: SparkConf): Boolean = {
     val master = conf.get("spark.master", "local")
     master == "local" || master.startsWith("local[")

@@ -5,21 +5,20 @@ import java.nio.file.Path
 import scala.jdk.CollectionConverters._
 
 import firesteel.bridge.{LibraryOptions, NativeLibrary}
+import org.apache.spark.{SparkConf, SparkEnv, TaskContext}
 import org.slf4j.LoggerFactory
 
-import org.apache.spark.{SparkConf, SparkEnv, TaskContext}
-
-/** Loads the native library as the application configured it. */
-object NativeSetup {
+/** Loads the native library by the application's configuration. */
+private[firesteel] object NativeSetup {
   private val log = LoggerFactory.getLogger("firesteel.plugin.NativeSetup")
 
   /** Loads the library on the driver or inside a task, unless the plugin or an earlier call has done so. Call it before
     * the first use of `firesteel.bridge`.
     *
     * @throws firesteel.bridge.NativeLibraryException
-    *   when this machine or jar cannot run it
+    *   when this machine or jar does not support it
     * @throws firesteel.bridge.LibtorchException
-    *   when libtorch is missing or of another version
+    *   when libtorch is missing or has another version
     */
   def ensureLoaded(): Unit =
     if (!NativeLibrary.isLoaded) {

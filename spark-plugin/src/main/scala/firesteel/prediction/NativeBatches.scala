@@ -1,15 +1,16 @@
 package firesteel.prediction
 
 import firesteel.bridge.NativePredictor
-import firesteel.data.{BatchFiller, BatchLimits, Closing}
+import firesteel.data.{BatchFiller, BatchLimits}
 import firesteel.plugin.NativeSetup
+import firesteel.util.Resources
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.spark.TaskContext
 import org.apache.spark.firesteel.SparkPrivate
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/** The native batches of a task: filled by the caller, predicted, and closed with all Arrow memory
-  * given back. For the task's thread.
+/** The native batches of a task: the caller fills them, they are predicted, and all their Arrow memory is released. For
+  * the task's thread.
   */
 private[prediction] final class NativeBatches(task: PredictionTask, context: TaskContext)
     extends AutoCloseable {
@@ -22,12 +23,12 @@ private[prediction] final class NativeBatches(task: PredictionTask, context: Tas
   private var closed = false
   private var wanted = NativeBatches.FirstRows
 
-  /** What the next batch is filled with. */
+  /** The filler of the next batch. */
   val filler: BatchFiller =
     new BatchFiller(allocator, task.data, task.source, context.partitionId(), BatchLimits.Default)
 
-  /** Starts a batch, with the outputs of the one before given back. The first batches are small, so
-    * that a limit above is served soon.
+  /** Starts a batch and releases the outputs of the previous one. The first batches are small, so that a query with a
+    * limit ends soon.
     */
   def begin(): Unit = {
     SparkPrivate.killIfInterrupted(context)
@@ -64,8 +65,8 @@ private[prediction] final class NativeBatches(task: PredictionTask, context: Tas
 
   override def close(): Unit = if (!closed) {
     closed = true
-    Closing(allocator) { _ =>
-      Closing(filler) { _ =>
+    Resources.use(allocator) { _ =>
+      Resources.use(filler) { _ =>
         predictor.foreach(_.close())
         release()
       }
@@ -75,10 +76,10 @@ private[prediction] final class NativeBatches(task: PredictionTask, context: Tas
 
 private[prediction] object NativeBatches {
 
-  /** The rows of a task's first batch. */
+  /** The number of rows of a task's first batch. */
   private val FirstRows = 64
 
-  /** The batches of the running task, closed at its end if not before. */
+  /** Returns the batches of the running task. They are closed at its end if not before. */
   def open(task: PredictionTask): NativeBatches = {
     val context = TaskContext.get()
     val batches = new NativeBatches(task, context)

@@ -1,13 +1,14 @@
 package firesteel.prediction
 
+import scala.jdk.CollectionConverters._
+
 import firesteel.bridge.NativePredictor
-import firesteel.data.{BatchFiller, Closing}
+import firesteel.data.BatchFiller
+import firesteel.util.Resources
 import org.apache.arrow.c.{ArrowArray, ArrowSchema, Data}
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector.complex.FixedSizeListVector
 import org.apache.arrow.vector.{Float8Vector, VectorLoader, VectorSchemaRoot}
-
-import scala.jdk.CollectionConverters._
 
 /** The outputs of one batch, in the order of the task's outputs. Valid until the next batch.
   *
@@ -16,36 +17,36 @@ import scala.jdk.CollectionConverters._
   */
 private[prediction] final class Outputs(root: VectorSchemaRoot) extends AutoCloseable {
 
-  /** The rows. */
+  /** The number of rows. */
   def rows: Int = root.getRowCount
 
-  /** For each output its values, `width` of them a row. */
-  val columns: Seq[Doubles] = root.getFieldVectors.asScala.toSeq.map {
-    case numbers: Float8Vector => Doubles(numbers, 1)
+  /** The values of each output, `width` for each row. */
+  val columns: Seq[OutputMatrix] = root.getFieldVectors.asScala.toSeq.map {
+    case numbers: Float8Vector => OutputMatrix(numbers, 1)
     case lists: FixedSizeListVector =>
-      Doubles(lists.getDataVector.asInstanceOf[Float8Vector], lists.getListSize)
+      OutputMatrix(lists.getDataVector.asInstanceOf[Float8Vector], lists.getListSize)
     case other => throw new IllegalStateException(s"a predictor gave a column ${other.getField}")
   }
 
   override def close(): Unit = root.close()
 }
 
-/** Numbers of a batch, `width` of them a row. */
-private[prediction] final case class Doubles(vector: Float8Vector, width: Int) {
+/** The numbers of one output of a batch, `width` for each row. */
+private[prediction] final case class OutputMatrix(vector: Float8Vector, width: Int) {
 
-  /** Where a row's numbers lie. */
+  /** Returns the address of a row's numbers. */
   def address(row: Int): Long = vector.getDataBuffer.memoryAddress + row.toLong * width * 8
 }
 
 /** One call of a native predictor. */
 private[prediction] object NativeCall {
 
-  /** Predicts the rows of the batch that the filler has; the caller owns the outputs. */
+  /** Predicts the rows of the filler's batch; the caller owns the outputs. */
   def apply(native: NativePredictor, filler: BatchFiller, allocator: BufferAllocator): Outputs =
-    Closing(ArrowArray.allocateNew(allocator)) { inArray =>
-      Closing(ArrowSchema.allocateNew(allocator)) { inSchema =>
-        Closing(ArrowArray.allocateNew(allocator)) { outArray =>
-          Closing(ArrowSchema.allocateNew(allocator)) { outSchema =>
+    Resources.use(ArrowArray.allocateNew(allocator)) { inArray =>
+      Resources.use(ArrowSchema.allocateNew(allocator)) { inSchema =>
+        Resources.use(ArrowArray.allocateNew(allocator)) { outArray =>
+          Resources.use(ArrowSchema.allocateNew(allocator)) { outSchema =>
             try {
               write(filler, allocator, inArray, inSchema)
               native.run(
@@ -56,7 +57,7 @@ private[prediction] object NativeCall {
               )
               new Outputs(Data.importVectorSchemaRoot(allocator, outArray, outSchema, null))
             } finally {
-              // Whatever nobody took.
+              // Structures that native code has not taken.
               if (inArray.snapshot.release != 0) inArray.release()
               if (inSchema.snapshot.release != 0) inSchema.release()
             }
@@ -71,8 +72,8 @@ private[prediction] object NativeCall {
       array: ArrowArray,
       schema: ArrowSchema
   ): Unit =
-    Closing(VectorSchemaRoot.create(filler.schema, allocator)) { root =>
-      Closing(filler.finish())(new VectorLoader(root).load(_))
+    Resources.use(VectorSchemaRoot.create(filler.schema, allocator)) { root =>
+      Resources.use(filler.finish())(new VectorLoader(root).load(_))
       Data.exportVectorSchemaRoot(allocator, root, null, array, schema)
     }
 }

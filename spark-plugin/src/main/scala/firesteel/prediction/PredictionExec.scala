@@ -10,10 +10,10 @@ import org.apache.spark.sql.execution.{SparkPlan, UnaryExecNode}
 import org.apache.spark.sql.types._
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-/** Computes predictions batch by batch and appends them to the columns that are passed through;
-  * see [[PredictionNode]] for its parameters.
+/** Computes predictions batch by batch and appends them to the columns that pass through; see [[PredictionNode]] for
+  * its parameters.
   */
-final case class PredictionExec(
+private[firesteel] final case class PredictionExec(
     predictor: Predictor,
     inputs: Seq[Attribute],
     passed: Seq[Attribute],
@@ -34,8 +34,8 @@ final case class PredictionExec(
   override def outputOrdering: Seq[SortOrder] =
     child.outputOrdering.takeWhile(_.references.subsetOf(AttributeSet(passed)))
 
-  /** Columnar where the child is, unless wide columns are passed through, which are slower to turn
-    * into rows afterwards than to pass as rows. Asks the child each time: planning replaces it.
+  /** Columnar if the child is, unless wide columns pass through: converting these to rows later is slower than passing
+    * rows. The child is queried each time, since planning replaces it.
     */
   override def supportsColumnar: Boolean =
     child.supportsColumnar && passed.forall(column => isNarrow(column.dataType))

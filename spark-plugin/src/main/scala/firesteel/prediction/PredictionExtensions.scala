@@ -2,8 +2,8 @@ package firesteel.prediction
 
 import org.apache.spark.sql.{SparkSession, SparkSessionExtensions, SparkSessionExtensionsProvider}
 
-/** Makes a session plan predictions. Found through `META-INF/services`, so no key is needed. */
-final class PredictionExtensions extends SparkSessionExtensionsProvider {
+/** Adds the planning of predictions to a session. Found through `META-INF/services`, so no configuration is needed. */
+private[firesteel] final class PredictionExtensions extends SparkSessionExtensionsProvider {
 
   override def apply(extensions: SparkSessionExtensions): Unit = {
     extensions.injectPlannerStrategy(_ => PredictionStrategy)
@@ -12,9 +12,9 @@ final class PredictionExtensions extends SparkSessionExtensionsProvider {
   }
 }
 
-object PredictionExtensions {
+private[firesteel] object PredictionExtensions {
 
-  /** Does the same for a session that was made before the jar was on the class path; idempotent. */
+  /** Adds the planning of predictions to a session that was created before the jar was on the class path; idempotent. */
   private[prediction] def register(session: SparkSession): Unit = synchronized {
     val methods = session.experimental
     if (!methods.extraStrategies.contains(PredictionStrategy)) {

@@ -3,18 +3,18 @@ package firesteel.prediction
 import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeSet}
 import org.apache.spark.sql.catalyst.plans.logical.{LogicalPlan, UnaryNode}
 
-/** Appends a predictor's outputs to the columns that are passed through.
+/** Appends a predictor's outputs to the columns that pass through.
   *
   * @param predictor
-  *   what is computed
+  *   the predictor
   * @param inputs
-  *   the columns it reads, in the order of `predictor.data.columns`
+  *   the input columns, in the order of `predictor.data.columns`
   * @param passed
   *   the child's columns that are kept
   * @param computed
   *   the new columns, one for each of the predictor's outputs
   */
-final case class PredictionNode(
+private[firesteel] final case class PredictionNode(
     predictor: Predictor,
     inputs: Seq[Attribute],
     passed: Seq[Attribute],

@@ -6,7 +6,7 @@ import org.apache.spark.sql.catalyst.rules.Rule
 import org.apache.spark.sql.execution.{SparkPlan, SparkStrategy}
 
 /** Plans a [[PredictionNode]] as a [[PredictionExec]]. */
-object PredictionStrategy extends SparkStrategy {
+private[firesteel] object PredictionStrategy extends SparkStrategy {
 
   override def apply(plan: LogicalPlan): Seq[SparkPlan] = plan match {
     case PredictionNode(predictor, inputs, passed, computed, child) =>
@@ -15,10 +15,10 @@ object PredictionStrategy extends SparkStrategy {
   }
 }
 
-/** Drops what a projection above does not use: columns that are passed through, outputs, and the
-  * whole node when no output is left.
+/** Drops everything that a projection above does not use: columns that pass through, outputs, and the whole node if no
+  * output is left.
   */
-object PrunePredictions extends Rule[LogicalPlan] {
+private[firesteel] object PrunePredictions extends Rule[LogicalPlan] {
 
   override def apply(plan: LogicalPlan): LogicalPlan = plan.transformDown {
     case Project(list, node: PredictionNode) =>
@@ -45,8 +45,10 @@ object PrunePredictions extends Rule[LogicalPlan] {
   }
 }
 
-/** Puts the conditions that use no output of a prediction below it. */
-object PushFiltersBelowPredictions extends Rule[LogicalPlan] with PredicateHelper {
+/** Pushes conditions that use no output of a prediction below it. */
+private[firesteel] object PushFiltersBelowPredictions
+    extends Rule[LogicalPlan]
+    with PredicateHelper {
 
   override def apply(plan: LogicalPlan): LogicalPlan = plan.transformDown {
     case filter @ Filter(condition, node: PredictionNode) =>

@@ -7,28 +7,28 @@ import org.apache.spark.sql.catalyst.expressions.Attribute
 import org.apache.spark.sql.execution.metric.SQLMetric
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-/** What a task needs to predict; travels to the executors.
+/** The data that a prediction task needs; serialized to the executors.
   *
   * @param spec
   *   the `PredictorSpec` as JSON
   * @param model
   *   the weights, and the module if there is one
   * @param data
-  *   the columns the network reads
+  *   the columns of the network's inputs
   * @param source
-  *   where they lie in the child's rows
+  *   the positions of these columns in the child's rows
   * @param input
   *   the child's columns
   * @param passed
-  *   those that are passed through
+  *   the columns that pass through
   * @param outputs
-  *   what is computed
+  *   the outputs
   * @param numOutputRows
-  *   counts rows
+  *   the counter of rows
   * @param numBatches
-  *   counts native calls
+  *   the counter of native calls
   * @param nativeTime
-  *   the nanoseconds in native calls
+  *   the counter of nanoseconds in native calls
   */
 private[prediction] final case class PredictionTask(
     spec: String,
@@ -43,11 +43,11 @@ private[prediction] final case class PredictionTask(
     nativeTime: SQLMetric
 ) {
 
-  /** The result rows of a partition's rows. */
+  /** Returns the result rows of a partition's rows. */
   def rows(child: Iterator[InternalRow]): Iterator[InternalRow] =
     new RowPredictions(this, NativeBatches.open(this), child)
 
-  /** The result batches of a partition's batches. */
+  /** Returns the result batches of a partition's batches. */
   def batches(child: Iterator[ColumnarBatch]): Iterator[ColumnarBatch] =
     new VectorPredictions(this, NativeBatches.open(this), child)
 }

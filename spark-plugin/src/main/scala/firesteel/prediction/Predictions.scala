@@ -12,28 +12,32 @@ import org.apache.spark.sql.types.{Metadata, StructField}
   * @param name
   *   the column's name
   * @param kind
-  *   what it holds
+  *   the content of the column
   * @param metadata
   *   the column's metadata, such as its ML attributes
   */
-final case class OutputColumn(name: String, kind: OutputKind, metadata: Metadata = Metadata.empty) {
+private[firesteel] final case class OutputColumn(
+    name: String,
+    kind: OutputKind,
+    metadata: Metadata = Metadata.empty
+) {
 
-  /** The column in the schema of the result. */
+  /** The field of the column in the result's schema. */
   def field: StructField = StructField(name, kind.dataType, nullable = false, metadata)
 }
 
 /** Appends predictions to a DataFrame, batch or streaming, by a physical operator. */
-object Predictions {
+private[firesteel] object Predictions {
 
-  /** The DataFrame with one column more for each of `outputs`. Runs no job; an output that a query
-    * does not use is not computed.
+  /** Returns the DataFrame with a further column for each of `outputs`. Runs no job; an output that a query does not
+    * use is not computed.
     *
     * @param df
     *   any DataFrame that has the columns of the predictor's plan
     * @param predictor
     *   the predictor; its outputs are those of `outputs`, in order
     * @param names
-    *   the names of the new columns, one for each of the predictor's outputs
+    *   the new columns, one for each of the predictor's outputs
     * @return
     *   the columns of `df`, then the new ones
     */

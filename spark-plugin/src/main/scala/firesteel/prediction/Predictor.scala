@@ -1,8 +1,7 @@
 package firesteel.prediction
 
-import java.security.MessageDigest
-
 import firesteel.data.DataPlan
+import firesteel.util.Sha256
 import org.apache.spark.SparkContext
 import org.apache.spark.broadcast.Broadcast
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
@@ -10,20 +9,21 @@ import org.apache.spark.sql.types.{DataType, DoubleType}
 import org.json4s._
 import org.json4s.jackson.JsonMethods.{compact, parse, render}
 
-/** What a predictor computes for a row.
+/** An output of a predictor for each row.
   *
   * @param name
-  *   its name in the `outputs` of a `PredictorSpec`, and of its column in the native batch
+  *   the name in the `outputs` of a `PredictorSpec`, and of the column in the native batch
   * @param dataType
   *   the type of its column
   */
-sealed abstract class OutputKind(val name: String, val dataType: DataType) extends Serializable {
+private[firesteel] sealed abstract class OutputKind(val name: String, val dataType: DataType)
+    extends Serializable {
 
   /** The `PredictionColumn` as a JSON value. */
   def json: JValue = JString(name)
 }
 
-object OutputKind {
+private[firesteel] object OutputKind {
 
   /** The network's outputs before the activation: a vector. */
   case object RawPrediction extends OutputKind("rawPrediction", VectorType)
@@ -31,19 +31,19 @@ object OutputKind {
   /** The probability of each class: a vector. */
   case object Probability extends OutputKind("probability", VectorType)
 
-  /** The class index, or the number of a regression: a double. */
+  /** The class index, or the value of a regression: a double. */
   case object Prediction extends OutputKind("prediction", DoubleType)
 
-  /** The numbers of a regression with several: a vector. */
+  /** The values of a regression with several outputs: a vector. */
   case object Predictions extends OutputKind("prediction", VectorType)
 
-  /** An output of a network of any number of them, behind its activation: a double where it is one number, else a
+  /** An output of a network with any number of outputs, after its activation: a double if it has one value, else a
     * vector.
     *
     * @param index
-    *   which output
+    *   the index of the output
     * @param size
-    *   its numbers
+    *   the number of its values
     */
   final case class NetworkOutput(index: Int, size: Int)
       extends OutputKind(s"output$index", if (size == 1) DoubleType else VectorType) {
@@ -51,20 +51,19 @@ object OutputKind {
   }
 }
 
-/** A model's weights, shared by all its transforms. They are broadcast when a plan is first
-  * executed, and the broadcast is given up with the last plan that uses it.
+/** A model's weights, shared by all its transforms. They are broadcast when a plan is first executed, and the broadcast
+  * is released with the last plan that uses it.
   *
   * @param bytes
   *   the weights in safetensors; never changed
   * @param module
-  *   the archive of a network in TorchScript, which goes with them
+  *   the archive of a TorchScript network, which accompanies the weights
   */
-final class ModelWeights(bytes: Array[Byte], module: Option[Array[Byte]] = None)
+private[firesteel] final class ModelWeights(bytes: Array[Byte], module: Option[Array[Byte]] = None)
     extends Serializable {
 
   /** The SHA-256 of the weights in hexadecimal digits. */
-  lazy val hash: String =
-    MessageDigest.getInstance("SHA-256").digest(bytes).map(byte => f"$byte%02x").mkString
+  lazy val hash: String = Sha256.hex(bytes)
 
   @transient private var sent: Option[(SparkContext, Broadcast[ModelBytes])] = None
 
@@ -84,17 +83,17 @@ final class ModelWeights(bytes: Array[Byte], module: Option[Array[Byte]] = None)
     }
 }
 
-/** What of a model is broadcast.
+/** The broadcast part of a model.
   *
   * @param weights
-  *   in safetensors
+  *   the weights in safetensors
   * @param module
-  *   the archive of a network in TorchScript
+  *   the archive of a TorchScript network
   */
 private[prediction] final case class ModelBytes(weights: Array[Byte], module: Option[Array[Byte]])
 
-/** A predictor as a plan sees it. Two are equal when they give the same values for the same rows:
-  * by content, so that a refitted model never answers from another's cached rows.
+/** A predictor in a query plan. Two are equal if they give the same values for the same rows. They are compared by
+  * content, so that a refitted model never reads another model's cached rows.
   *
   * @param spec
   *   the `PredictorSpec` of `native/core` as a JSON object, without `weights`, `data` and `outputs`
@@ -103,9 +102,9 @@ private[prediction] final case class ModelBytes(weights: Array[Byte], module: Op
   * @param weights
   *   the weights; equal by their hash
   * @param outputs
-  *   what is computed, in the order of the new columns
+  *   the outputs, in the order of the new columns
   */
-final class Predictor private (
+private[firesteel] final class Predictor private (
     private[prediction] val spec: String,
     val data: DataPlan,
     @transient private[prediction] val weights: ModelWeights,
@@ -115,11 +114,11 @@ final class Predictor private (
   // Some of Spark's operators send the plan below them to the executors; weights go by broadcast.
   private val hash = weights.hash
 
-  /** The same predictor with fewer outputs. */
+  /** Returns the same predictor with fewer outputs. */
   private[prediction] def withOutputs(kept: Seq[OutputKind]): Predictor =
     new Predictor(spec, data, weights, kept)
 
-  /** The complete `PredictorSpec` as JSON. */
+  /** Returns the complete `PredictorSpec` as JSON. */
   private[prediction] def toJson: String = {
     val own = parse(spec) match {
       case fields: JObject => fields
@@ -147,9 +146,9 @@ final class Predictor private (
     s"Predictor(${hash.take(12)}, ${outputs.map(_.name).mkString(", ")})"
 }
 
-object Predictor {
+private[firesteel] object Predictor {
 
-  /** See the class. */
+  /** Returns a predictor; see the class. */
   def apply(
       spec: String,
       data: DataPlan,

@@ -11,7 +11,7 @@ import org.apache.spark.sql.catalyst.expressions.{
 import org.apache.spark.sql.types.DoubleType
 import org.apache.spark.unsafe.Platform
 
-/** Rows in, rows out: a batch of rows is read ahead, of which only the passed columns are kept. */
+/** Predicts rows: reads a batch of rows ahead and keeps only their columns that pass through. */
 private[prediction] final class RowPredictions(
     task: PredictionTask,
     batches: NativeBatches,
@@ -59,17 +59,17 @@ private[prediction] final class RowPredictions(
 /** The outputs of one row, as a row. */
 private final class ComputedRow(kinds: Seq[OutputKind]) {
 
-  /** The row that was moved to; changed by the next move. */
+  /** The current row; changed by the next move. */
   val row = new GenericInternalRow(kinds.size)
 
-  private var columns = Array.empty[Doubles]
-  private var arrays = Array.empty[DoubleArray]
+  private var columns = Array.empty[OutputMatrix]
+  private var arrays = Array.empty[ReusableArray]
 
-  /** Takes the outputs of a batch. */
+  /** Sets the outputs of a batch. */
   def show(outputs: Outputs): Unit = {
     columns = outputs.columns.toArray
     if (arrays.isEmpty) {
-      arrays = columns.map(column => new DoubleArray(column.width))
+      arrays = columns.map(column => new ReusableArray(column.width))
       for (i <- arrays.indices if kinds(i).dataType != DoubleType)
         row.update(i, InternalRow(DenseVector.Kind, null, null, arrays(i).data))
     }
@@ -87,8 +87,8 @@ private final class ComputedRow(kinds: Seq[OutputKind]) {
   }
 }
 
-/** A Spark array of doubles that is written over and over. */
-private final class DoubleArray(size: Int) {
+/** A Spark array of doubles that is overwritten for each row. */
+private final class ReusableArray(size: Int) {
 
   private val header = UnsafeArrayData.calculateHeaderPortionInBytes(size)
   private val words = new Array[Long](header / 8 + size)
@@ -101,7 +101,7 @@ private final class DoubleArray(size: Int) {
     array
   }
 
-  /** Copies the values at an address. */
+  /** Copies the values from an address. */
   def set(from: Long): Unit =
     Platform.copyMemory(null, from, words, Platform.LONG_ARRAY_OFFSET.toLong + header, size * 8L)
 }

@@ -1,8 +1,9 @@
 package firesteel.prediction
 
 import firesteel.bridge.NativePredictor
-import firesteel.data.{BatchFiller, BatchLimits, Closing, Source}
+import firesteel.data.{BatchFiller, BatchLimits, Source}
 import firesteel.plugin.NativeSetup
+import firesteel.util.Resources
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.sql.catalyst.InternalRow
@@ -13,7 +14,7 @@ import org.apache.spark.sql.types.UserDefinedType
 private[firesteel] object SingleRow {
   private val vectors = VectorType.asInstanceOf[UserDefinedType[Any]]
 
-  /** The first output of a predictor for one row of features.
+  /** Returns the first output of a predictor for one row of features.
     *
     * @param predictor
     *   a predictor that reads one column of vectors
@@ -22,20 +23,22 @@ private[firesteel] object SingleRow {
     NativeSetup.ensureLoaded()
     val source = Source(predictor.data.columns.map(_ -> (0 -> VectorType)).toMap)
     val model = predictor.weights.local
-    Closing(
+    Resources.use(
       NativePredictor.open(predictor.toJson, () => model.module.orNull, () => model.weights)
     ) { native =>
-      Closing(SqlPrivate.allocator("firesteel-single-row")) { allocator =>
-        Closing(new BatchFiller(allocator, predictor.data, source, 0, BatchLimits.Default)) {
+      Resources.use(SqlPrivate.allocator("firesteel-single-row")) { allocator =>
+        Resources.use(new BatchFiller(allocator, predictor.data, source, 0, BatchLimits.Default)) {
           filler =>
             filler.begin(1)
             filler.add(InternalRow(vectors.serialize(features)))
-            Closing(NativeCall(native, filler, allocator))(outputs => first(outputs.columns.head))
+            Resources.use(NativeCall(native, filler, allocator))(outputs =>
+              first(outputs.columns.head)
+            )
         }
       }
     }
   }
 
-  private def first(output: Doubles): Array[Double] =
+  private def first(output: OutputMatrix): Array[Double] =
     Array.tabulate(output.width)(index => output.vector.get(index))
 }

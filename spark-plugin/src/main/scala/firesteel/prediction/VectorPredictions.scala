@@ -1,17 +1,17 @@
 package firesteel.prediction
 
+import firesteel.data.ReadOnlyVector
+import org.apache.spark.sql.types.Decimal
 import org.apache.spark.sql.types.{ArrayType, ByteType, DataType, DoubleType, IntegerType}
 import org.apache.spark.sql.vectorized.{
   ArrowColumnVector,
   ColumnVector,
   ColumnarArray,
-  ColumnarBatch,
-  ColumnarMap
+  ColumnarBatch
 }
-import org.apache.spark.sql.types.Decimal
 import org.apache.spark.unsafe.types.UTF8String
 
-/** Columnar batches in and out: the passed vectors are shown again beside the new ones. */
+/** Predicts columnar batches: the vectors that pass through are returned beside the new ones. */
 private[prediction] final class VectorPredictions(
     task: PredictionTask,
     batches: NativeBatches,
@@ -58,49 +58,7 @@ private object DenseVector {
   val Kind: Byte = 1
 }
 
-/** A vector of which no more is asked than what a subclass has. */
-private abstract class ReadOnlyVector(dataType: DataType) extends ColumnVector(dataType) {
-
-  // The owner of what is shown closes it.
-  override def close(): Unit = ()
-
-  override def hasNull: Boolean = false
-
-  override def numNulls: Int = 0
-
-  override def isNullAt(row: Int): Boolean = false
-
-  override def getBoolean(row: Int): Boolean = none("booleans")
-
-  override def getByte(row: Int): Byte = none("bytes")
-
-  override def getShort(row: Int): Short = none("shorts")
-
-  override def getInt(row: Int): Int = none("ints")
-
-  override def getLong(row: Int): Long = none("longs")
-
-  override def getFloat(row: Int): Float = none("floats")
-
-  override def getDouble(row: Int): Double = none("doubles")
-
-  override def getArray(row: Int): ColumnarArray = none("arrays")
-
-  override def getMap(row: Int): ColumnarMap = none("maps")
-
-  override def getDecimal(row: Int, precision: Int, scale: Int): Decimal = none("decimals")
-
-  override def getUTF8String(row: Int): UTF8String = none("strings")
-
-  override def getBinary(row: Int): Array[Byte] = none("binaries")
-
-  override def getChild(ordinal: Int): ColumnVector = none("children")
-
-  private def none(what: String): Nothing =
-    throw new UnsupportedOperationException(s"a column of ${dataType.catalogString} has no $what")
-}
-
-/** Another vector from a row on; atomic types only. */
+/** A view of another vector from a row on; atomic types only. */
 private final class Shifted(vector: ColumnVector, by: Int) extends ReadOnlyVector(vector.dataType) {
 
   override def hasNull: Boolean = vector.hasNull
@@ -132,7 +90,7 @@ private final class Shifted(vector: ColumnVector, by: Int) extends ReadOnlyVecto
 }
 
 /** Numbers of a batch as dense Spark ML vectors. */
-private final class DenseVectors(numbers: Doubles, dataType: DataType)
+private final class DenseVectors(numbers: OutputMatrix, dataType: DataType)
     extends ReadOnlyVector(dataType) {
 
   private val kind: ColumnVector = new ReadOnlyVector(ByteType) {

@@ -1,10 +1,9 @@
 package firesteel.regression
 
 import firesteel.data.ColumnResolver
+import firesteel.model.{FittedNetwork, ModelReader, ModelWriter, TrainedModel}
 import firesteel.params.{HuberParams, InputRequests, LossParams, TrainingParams}
-import firesteel.persistence.{ModelReader, ModelWriter}
 import firesteel.prediction.{OutputColumn, OutputKind}
-import firesteel.train.{FittedNetwork, TrainedModel}
 import org.apache.spark.ml.linalg.{Vector, Vectors}
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.ml.param.shared.HasWeightCol
@@ -13,7 +12,7 @@ import org.apache.spark.ml.util.{Identifiable, MLReadable, MLReader, MLWritable,
 import org.apache.spark.sql.types.StructType
 import org.apache.spark.sql.{DataFrame, Dataset}
 
-/** A network that was trained to come close to numbers, by a [[NetworkRegressor]].
+/** Model fitted by [[NetworkRegressor]].
   *
   * `transform` appends the column `prediction` to batch and to streaming DataFrames: a double, or for a network with
   * several values a vector of them.
@@ -37,13 +36,13 @@ final class NetworkRegressionModel private[firesteel] (
 
   override def numFeatures: Int = fitted.inputSize
 
-  /** The numbers that it predicts for a row. */
+  /** The number of values that the model predicts for a row. */
   def numOutputs: Int = fitted.output.size
 
   def setFeaturesCols(value: Array[String]): this.type = set(featuresCols, value)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
 
-  override protected def losses: Seq[String] = RegressionTarget.losses
+  override protected def losses: Seq[String] = RegressionObjective.losses
 
   private def kind: OutputKind =
     if (numOutputs == 1) OutputKind.Prediction else OutputKind.Predictions
@@ -51,7 +50,12 @@ final class NetworkRegressionModel private[firesteel] (
   override def transformSchema(schema: StructType): StructType = {
     ColumnResolver.check(schema, Seq(inputRequest(network, schema)), Nil)
     val name = $(predictionCol)
-    RegressionOutput.added(schema, name, kind.dataType, RegressionOutput.metadata(name, numOutputs))
+    RegressionOutput.append(
+      schema,
+      name,
+      kind.dataType,
+      RegressionOutput.metadata(name, numOutputs)
+    )
   }
 
   override def transform(dataset: Dataset[_]): DataFrame = {
@@ -61,8 +65,8 @@ final class NetworkRegressionModel private[firesteel] (
     append(dataset, requests, added.map(field => OutputColumn(field.name, kind, field.metadata)))
   }
 
-  /** The number of one row; for many rows `transform` is much faster. The values are those of a column of vectors: a
-    * model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
+  /** Predicts the value of one row; for many rows `transform` is much faster. The features are those of a column of
+    * vectors: a model that was fitted on bytes reads them scaled, unless `featuresScale` is set.
     *
     * @throws java.lang.IllegalArgumentException
     *   when the network has several values; see [[predictValues]]
@@ -75,7 +79,7 @@ final class NetworkRegressionModel private[firesteel] (
     valuesOf(features).head
   }
 
-  /** All numbers of one row, for networks with any number of values; else as [[predict]]. */
+  /** Predicts all values of one row, for networks with any number of values. */
   def predictValues(features: Vector): Vector = Vectors.dense(valuesOf(features))
 
   private def valuesOf(features: Vector): Array[Double] =

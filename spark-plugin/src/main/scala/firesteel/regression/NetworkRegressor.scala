@@ -1,9 +1,9 @@
 package firesteel.regression
 
 import firesteel.data.{LabelColumn, LabelKind}
+import firesteel.fit.{FitData, OutputObjective, PreparedFit, SingleOutputTrainer}
+import firesteel.model.EstimatorReader
 import firesteel.params.{HuberSetter, LossSetter, Losses, NetworkSetter, TrainingSetters}
-import firesteel.persistence.EstimatorReader
-import firesteel.train.{FitData, Preparation, SingleEstimation, Target}
 import org.apache.spark.ml.linalg.SQLDataTypes.VectorType
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.ml.param.ParamMap
@@ -12,27 +12,26 @@ import org.apache.spark.ml.util.{DefaultParamsWritable, Identifiable, MLReadable
 import org.apache.spark.sql.Dataset
 import org.apache.spark.sql.types.{DoubleType, StructType}
 
-/** Trains a neural network to come close to numbers.
+/** Neural network regression.
   *
   * Features are one column of ML vectors, of arrays of a numeric type or of binary, or several numeric columns. The label
   * is a numeric column for a network with one value, and for one with n values a column of ML vectors or of numeric arrays
   * of n values.
   *
   * The losses are `mse_loss`, which is the default, `l1_loss`, `smooth_l1_loss`, `huber_loss` with `huberDelta`;
-  * `poisson_nll_loss` for counts, where the network gives the logarithm of the rate, and so do predictions;
-  * `binary_cross_entropy_with_logits` for shares between 0 and 1, where a trailing `Sigmoid` becomes a part of the loss.
+  * `poisson_nll_loss` for counts, for which the network and the predictions give the logarithm of the rate;
+  * `binary_cross_entropy_with_logits` for shares between 0 and 1, of which a trailing `Sigmoid` becomes a part.
   *
   * {{{
   * val network = Network.sequential(Linear(64), ReLU, Linear(1))
   * val model = new NetworkRegressor().setNetwork(network).setEpochs(20).fit(train)
   * }}}
   *
-  * `fit` fails as that of a [[firesteel.classification.NetworkClassifier]] does, rather than return a model that was not
-  * trained.
+  * The exceptions of `fit` are those of [[firesteel.classification.NetworkClassifier]].
   */
 final class NetworkRegressor(override val uid: String)
     extends Regressor[Vector, NetworkRegressor, NetworkRegressionModel]
-    with SingleEstimation[NetworkRegressionModel]
+    with SingleOutputTrainer[NetworkRegressionModel]
     with NetworkSetter
     with LossSetter
     with HuberSetter
@@ -45,22 +44,22 @@ final class NetworkRegressor(override val uid: String)
   def setFeaturesScale(value: Double): this.type = set(featuresScale, value)
   def setWeightCol(value: String): this.type = set(weightCol, value)
 
-  override protected def losses: Seq[String] = RegressionTarget.losses
+  override protected def losses: Seq[String] = RegressionObjective.losses
 
   override def transformSchema(schema: StructType): StructType = {
-    checkColumns(schema, Seq(RegressionTarget.label(schema, $(labelCol))))
-    val several = RegressionTarget.isSeveral(schema, $(labelCol))
-    RegressionOutput.added(schema, $(predictionCol), if (several) VectorType else DoubleType)
+    checkColumns(schema, Seq(RegressionObjective.label(schema, $(labelCol))))
+    val several = RegressionObjective.isSeveral(schema, $(labelCol))
+    RegressionOutput.append(schema, $(predictionCol), if (several) VectorType else DoubleType)
   }
 
   override protected def train(dataset: Dataset[_]): NetworkRegressionModel = trainOne(dataset)
 
-  override protected def prepare(data: FitData): Preparation[NetworkRegressionModel] =
+  override protected def prepare(data: FitData): PreparedFit[NetworkRegressionModel] =
     prepareNetwork(data) { inspection =>
       val output = inspection.onlyOutput("a regressor")
       val label = LabelColumn($(labelCol), LabelKind.Values(output.size))
-      val chosen = lossSpec(get(loss).getOrElse(Losses.Square))
-      Seq(Target(label, chosen, RegressionTarget.metrics))
+      val chosen = lossSpec(get(loss).getOrElse(Losses.MseLoss))
+      Seq(OutputObjective(label, chosen))
     }(new NetworkRegressionModel(uid, _))
 
   override def copy(extra: ParamMap): NetworkRegressor = defaultCopy(extra)

@@ -1,13 +1,14 @@
 package firesteel.regression
 
+import firesteel.model.OutputSchema
 import org.apache.spark.ml.attribute.{AttributeGroup, NumericAttribute}
 import org.apache.spark.sql.types.{DataType, Metadata, StructField, StructType}
 
-/** The column that a regressor puts out; not produced if its name is empty. */
+/** The output column of a regressor; not produced if its name is empty. */
 private[regression] object RegressionOutput {
 
-  /** The schema with the column. */
-  def added(
+  /** Returns the schema with the column. */
+  def append(
       schema: StructType,
       name: String,
       dataType: DataType,
@@ -15,11 +16,11 @@ private[regression] object RegressionOutput {
   ): StructType =
     if (name.isEmpty) schema
     else {
-      require(!schema.fieldNames.contains(name), s"Column $name already exists.")
-      schema.add(StructField(name, dataType, nullable = false, metadata))
+      val field = StructField(name, dataType, nullable = false, metadata)
+      OutputSchema.append(schema, Seq(field))
     }
 
-  /** The metadata of a column of this many numbers. */
+  /** Returns the metadata of a column with this many values a row. */
   def metadata(name: String, size: Int): Metadata =
     if (size == 1) NumericAttribute.defaultAttr.withName(name).toMetadata()
     else new AttributeGroup(name, size).toMetadata()

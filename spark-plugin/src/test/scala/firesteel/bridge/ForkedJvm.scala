@@ -6,10 +6,10 @@ import java.util.concurrent.TimeUnit
 
 import scala.jdk.CollectionConverters._
 
-/** A JVM of its own with the class path of the tests, for what ends the JVM or needs several. */
+/** A separate JVM with the class path of the tests, for tests that end the JVM or need several. */
 final class ForkedJvm private (val process: Process, output: Path) {
 
-  /** What the process has written so far. */
+  /** The output of the process so far. */
   def outputSoFar: String = Files.readString(output, StandardCharsets.UTF_8)
 
   /** Waits for its end, and kills it after a time. */
@@ -26,7 +26,7 @@ final class ForkedJvm private (val process: Process, output: Path) {
 object ForkedJvm {
   final case class Outcome(status: Int, output: String)
 
-  /** What Arrow needs, and a quick start. */
+  /** JVM options for Arrow and for a quick start. */
   private val options = Seq(
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "-XX:+IgnoreUnrecognizedVMOptions",

@@ -10,7 +10,7 @@ import org.scalatest.funsuite.AnyFunSuite
 class LeavingSuite extends AnyFunSuite {
   private val rounds = 10
 
-  /** Starts JVMs whose threads train, two at a time, and makes them leave in the middle. */
+  /** Starts JVMs whose threads train, two at a time, and ends them meanwhile. */
   private def leaving(how: String, status: Int)(act: ForkedJvm => Unit): Unit =
     (1 to rounds).grouped(2).foreach { pair =>
       TemporaryFolder.use { folder =>
@@ -51,7 +51,7 @@ class LeavingSuite extends AnyFunSuite {
   }
 }
 
-/** Trains without end on two threads; leaves by itself if it is told so. */
+/** Trains endlessly on two threads; exits by itself if requested. */
 object LeavingMain {
   def main(arguments: Array[String]): Unit = {
     NativeLibrary.ensureLoaded()

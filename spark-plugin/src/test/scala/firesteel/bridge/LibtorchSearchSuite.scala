@@ -75,7 +75,7 @@ class LibtorchSearchSuite extends AnyFunSuite {
         "spark.firesteel.libtorch.path is not set",
         "LIBTORCH is not set",
         "natives jar (firesteel-libtorch-cpu-linux-x86_64.jar) is not on the class path",
-        "/nonexistent/python cannot be asked",
+        "/nonexistent/python could not be run",
         "--jars"
       ).foreach(part => assert(message.contains(part)))
     }
@@ -109,7 +109,7 @@ class LibtorchSearchSuite extends AnyFunSuite {
       assert(refusal(options.withLibtorch(partial)).contains("has no lib/libc10.so"))
       val anonymous = TemporaryFolder.libtorch(folder.resolve("anonymous"), wanted)
       Files.delete(anonymous.resolve("build-version"))
-      assert(refusal(options.withLibtorch(anonymous)).contains("does not tell its version"))
+      assert(refusal(options.withLibtorch(anonymous)).contains("has an unknown version"))
     }
   }
 

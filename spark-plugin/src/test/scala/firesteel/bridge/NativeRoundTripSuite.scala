@@ -127,7 +127,7 @@ class NativeRoundTripSuite extends AnyFunSuite with BeforeAndAfterAll {
     }
   }
 
-  /** Runs a fit that does not end by itself, does something to it, and gives what the run threw. */
+  /** Runs an endless fit, applies an action to it, and returns the exception of the run. */
   private def interrupted(action: (NativeServer, NativeWorker) => Any): Throwable =
     fitting(Int.MaxValue) { (_, server, worker) =>
       SmallFit.load(worker, rows)

@@ -13,7 +13,7 @@ import org.apache.arrow.vector.ipc.ArrowReader
 import org.apache.arrow.vector.types.FloatingPointPrecision
 import org.apache.arrow.vector.types.pojo.{ArrowType, Field, FieldType, Schema}
 
-/** A fit without Spark, straight on the boundary: two features, and a class that tells whether the first is larger.
+/** A fit without Spark, directly over the boundary: two features, and a class that is 1 if the first is larger.
   *
   * @param epochs
   *   a large number is a fit that does not end by itself

@@ -23,7 +23,7 @@ object TemporaryFolder {
     Files.writeString(path, text)
   }
 
-  /** A folder with what the loader looks for in a libtorch; its libraries are texts. */
+  /** A folder with the files that the loader expects of a libtorch; its libraries are text files. */
   def libtorch(folder: Path, version: String): Path = {
     write(folder.resolve("build-version"), version + "\n")
     Seq("libc10.so", "libtorch_cpu.so", "libgomp.so.1").foreach { name =>

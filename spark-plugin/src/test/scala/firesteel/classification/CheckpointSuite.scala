@@ -57,7 +57,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
   private def interrupt(classifier: NetworkClassifier, folder: Path, df: DataFrame): Unit =
     interrupt(folder, fits = 1)(classifier.fit(df))
 
-  /** Cancels a job of so many fits once each has left its second checkpoint. */
+  /** Cancels a job of this many fits after each has written its second checkpoint. */
   private def interrupt(folder: Path, fits: Int)(fitted: => Any): Unit = {
     val context = spark.sparkContext
     val others = checkpoints(folder).map(_.getParent).toSet
@@ -85,7 +85,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     path
   }
 
-  /** A copy of what an interrupted fit has left. */
+  /** A copy of the folder of an interrupted fit. */
   private def left(): Path = {
     val copy = folder().resolve("copy")
     new ProcessBuilder("cp", "-r", interrupted.toString, copy.toString).start().waitFor()
@@ -222,7 +222,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     val unread = left()
     val file = checkpoints(unread).last
     Files.write(file, Array[Byte](1, 2, 3))
-    refused(unread, file.toString, "cannot be read")
+    refused(unread, file.toString, "is not readable")
   }
 
   test("a checkpoint of another fit in the folder of this one is refused by the name of its file") {
@@ -261,7 +261,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
 
   test("a folder that vanishes in the middle of a fit costs warnings, and no model") {
     val path = folder()
-    val warnings = LoggedWarnings.of("firesteel.train.Checkpoints") { heard =>
+    val warnings = LoggedWarnings.of("firesteel.checkpoint.Checkpoints") { heard =>
       val fit = Future(classifier(path, Epochs).fit(data))
       eventually(assert(checkpoints(path).nonEmpty))
       eventually {
@@ -271,7 +271,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
       assert(Await.result(fit, 60.seconds).summary.epochs.size === Epochs)
       assert(heard().nonEmpty)
     }
-    assert(warnings.forall(_.contains("the fit goes on")))
+    assert(warnings.forall(_.contains("the fit continues")))
   }
 
   test(

@@ -17,7 +17,7 @@ import org.apache.spark.sql.functions._
 import org.apache.spark.sql.types.Metadata
 import org.scalatest.funsuite.AnyFunSuite
 
-/** Each failure of a fit has a type of its own and a text that says what and where. */
+/** Each failure of a fit has its own type and a text with the problem and its place. */
 final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   private lazy val data: DataFrame = Blobs.frame(spark)
 
@@ -123,7 +123,7 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   test("a network for fewer classes than the label has by its metadata is refused") {
     val metadata = NominalAttribute.defaultAttr.withName("label").withNumValues(5).toMetadata()
     val labelled = data.withMetadata("label", metadata)
-    refused("'label' has 5 classes by its metadata", "tells 3 apart")(fit(labelled))
+    refused("'label' has 5 classes by its metadata", "but the network has 3")(fit(labelled))
     assert(fit(data.withMetadata("label", Metadata.empty)).numClasses === 3)
   }
 

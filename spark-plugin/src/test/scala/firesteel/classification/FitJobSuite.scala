@@ -2,9 +2,9 @@ package firesteel.classification
 
 import java.util.concurrent.{CountDownLatch, TimeUnit}
 
+import scala.concurrent.ExecutionContext.Implicits.global
 import scala.concurrent.duration.DurationInt
 import scala.concurrent.{Await, Future}
-import scala.concurrent.ExecutionContext.Implicits.global
 
 import firesteel.data.LocalSpark
 import org.apache.spark.scheduler.{SparkListener, SparkListenerTaskStart}
@@ -14,7 +14,7 @@ import org.scalatest.concurrent.Eventually
 import org.scalatest.funsuite.AnyFunSuite
 import org.scalatest.time.{Seconds, Span}
 
-/** How a fit lives with the rest of its application: its cluster, its job groups, its end. */
+/** A fit beside the rest of its application: its cluster, its job groups, its end. */
 final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
   override implicit val patienceConfig: PatienceConfig = PatienceConfig(Span(30, Seconds))
 
@@ -24,7 +24,7 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
 
   private def endless: NetworkClassifier = Blobs.classifier().setEpochs(10000000)
 
-  /** Whether workers run; the system keeps 15 characters of a thread's name. */
+  /** True while workers run; the system keeps 15 characters of a thread's name. */
   private def training: Boolean = ProcessState.now().threads.exists(_.startsWith("firesteel-cance"))
 
   /** Calls back when a task starts. */
@@ -130,7 +130,7 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
     // Any job before the fit's own would wait for the slots as well, so: a known column, and one task over a scan.
     val known = spark.createDataFrame(Blobs.points(20)).selectExpr("label", "label as x")
     try {
-      val logged = LoggedWarnings.of("firesteel.train.FitJob") { heard =>
+      val logged = LoggedWarnings.of("firesteel.fit.FitJob") { heard =>
         val fit = Future(
           Blobs
             .classifier()

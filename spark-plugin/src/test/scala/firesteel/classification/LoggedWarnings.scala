@@ -9,10 +9,10 @@ import org.apache.logging.log4j.core.{LogEvent, Logger}
 import org.apache.logging.log4j.core.appender.AbstractAppender
 import org.apache.logging.log4j.core.config.Property
 
-/** What a logger warns of meanwhile. */
+/** The warnings of a logger while a block runs. */
 private[classification] object LoggedWarnings {
 
-  /** Runs a block, which may ask what has been heard so far, and gives all that was heard. */
+  /** Runs a block, which may read the warnings so far, and returns all warnings. */
   def of(logger: String)(body: (() => Seq[String]) => Any): Seq[String] = {
     val heard = new ConcurrentLinkedQueue[String]
     val appender =

@@ -84,7 +84,7 @@ final class ManyFitsSuite extends AnyFunSuite with BeforeAndAfterAll with Eventu
   private def diverging: NetworkClassifier =
     classifier.setOptimizer("sgd").setLearningRate(1e30).setLoss("mse_loss")
 
-  /** What the process and the application hold, once what has no owner any more is gone. */
+  /** Counts the resources of the process and the application, after unreachable objects are collected. */
   private def held(): Held = {
     System.gc()
     Held(
@@ -126,7 +126,7 @@ object ManyFitsSuite {
   private val Noise = 8
   private val NoiseMegabytes = 25.0
 
-  /** What has to be the same before and after. */
+  /** The resources whose counts must be the same before and after. */
   private final case class Held(
       process: ProcessState,
       listeners: Seq[String],
@@ -136,7 +136,7 @@ object ManyFitsSuite {
       strategies: Int
   )
 
-  /** What may change a little: Spark and the JVM have pools of their own. */
+  /** The resources whose counts may change a little: Spark and the JVM have their own pools. */
   private final case class Size(
       threads: Int,
       descriptors: Int,

@@ -10,8 +10,8 @@ import scala.jdk.CollectionConverters._
 /** The memory that native code of this process has. */
 object NativeMemory {
 
-  /** The resident memory that is neither the Java heap, whose size follows from when the JVM collects it, nor the JVM's own
-    * for classes and compiled code: what native code has allocated.
+  /** The memory that native code has allocated: the resident memory without the Java heap, whose size depends on its
+    * collections, and without the JVM's own memory for classes and compiled code.
     */
   def megabytes(): Double = {
     val kilobytes = outsideHeap(heapBounds())
@@ -21,7 +21,7 @@ object NativeMemory {
 
   private val Bounds = """\[0x([0-9a-f]+), (?:0x[0-9a-f]+, )?0x([0-9a-f]+)\)""".r
 
-  /** Where the Java heap lies. */
+  /** The address range of the Java heap. */
   private def heapBounds(): (Long, Long) = {
     val command = new ObjectName("com.sun.management:type=DiagnosticCommand")
     val described = ManagementFactory.getPlatformMBeanServer

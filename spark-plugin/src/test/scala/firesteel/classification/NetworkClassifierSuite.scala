@@ -10,8 +10,8 @@ import org.apache.spark.ml.linalg.{SparseVector, Vector, Vectors}
 import org.apache.spark.ml.param.ParamsSuite
 import org.apache.spark.ml.tuning.{CrossValidator, ParamGridBuilder, TrainValidationSplit}
 import org.apache.spark.ml.util.{DefaultReadWriteTest, MLTest}
-import org.apache.spark.sql.functions._
 import org.apache.spark.sql.DataFrame
+import org.apache.spark.sql.functions._
 
 final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   import testImplicits._
@@ -198,7 +198,7 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   }
 
   test("every loss for classes learns") {
-    ClassificationTarget.losses.filter(_ != "nll_loss").foreach { loss =>
+    ClassificationObjective.losses.filter(_ != "nll_loss").foreach { loss =>
       val softmax = loss == "kl_div" || loss == "mse_loss" || loss == "l1_loss"
       val layers = Seq(Linear(16), ReLU, Linear(3)) ++ (if (softmax) Seq(Softmax) else Nil)
       val network = Network.sequential(layers: _*)
@@ -230,7 +230,7 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
     val error = intercept[IllegalArgumentException](
       Blobs.classifier().setThresholds(Array(0.5, 0.5)).fit(data)
     )
-    assert(error.getMessage.contains("2 thresholds, but the network tells 3 classes apart"))
+    assert(error.getMessage.contains("2 thresholds, but the network has 3 classes"))
   }
 
   test("the label's names are those of the predictions") {

@@ -7,7 +7,7 @@ import scala.util.Try
 
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/** What a process holds that a fit must give back.
+/** The resources of a process that a fit must release.
   *
   * @param threads
   *   names of the threads that are ours, native ones included

@@ -39,7 +39,7 @@ final class SearchSuite extends AnyFunSuite with LocalSpark with Eventually {
   private def maps(classifier: NetworkClassifier): Array[ParamMap] =
     new ParamGridBuilder().addGrid(classifier.learningRate, rates).build()
 
-  /** How many jobs a block runs. */
+  /** Counts the jobs of a block. */
   private def jobsOf(body: => Any): Int = {
     val started = new AtomicInteger
     val seen = new CountDownLatch(1)

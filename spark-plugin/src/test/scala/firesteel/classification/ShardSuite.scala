@@ -122,7 +122,7 @@ final class ShardSuite extends AnyFunSuite {
 
   test("a network that is too small for so many shards gets fewer, with a warning") {
     withSession(plugin) { spark =>
-      val warnings = LoggedWarnings.of("firesteel.train.ShardServers") { _ =>
+      val warnings = LoggedWarnings.of("firesteel.cluster.ShardServers") { _ =>
         Blobs.classifier().setServerShards(4).fit(Blobs.frame(spark))
       }
       assert(warnings.exists(_.contains("1 server shards instead of 4")), warnings)

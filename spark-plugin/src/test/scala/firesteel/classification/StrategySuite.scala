@@ -3,14 +3,14 @@ package firesteel.classification
 import java.nio.file.Files
 import java.util.concurrent.CountDownLatch
 
-import scala.concurrent.{Await, Future}
 import scala.concurrent.ExecutionContext.Implicits.global
 import scala.concurrent.duration.DurationInt
+import scala.concurrent.{Await, Future}
 
 import firesteel.bridge.StartTimeoutException
 import firesteel.data.LocalSpark
+import firesteel.network.Inspection
 import firesteel.params.Strategy
-import firesteel.train.Inspection
 import org.apache.spark.SparkEnv
 import org.apache.spark.ml.linalg.Vector
 import org.apache.spark.sql.DataFrame

@@ -113,7 +113,7 @@ final class TorchScriptSuite extends AnyFunSuite with LocalSpark {
     Files.write(none, Array[Byte](1, 2, 3))
     val message =
       intercept[IllegalArgumentException](Network.torchScript(none.toString)).getMessage
-    assert(message.contains("the module, 3 bytes, is no archive of torch.jit.save"))
+    assert(message.contains("the module, 3 bytes, is not an archive of torch.jit.save"))
     val json = module.toJson.replace("float32", "float64")
     val unknown = intercept[IllegalArgumentException](Network.fromJson(json)).getMessage
     assert(unknown.contains("the type of input 0 is 'float64', not float32 or int64"), unknown)

@@ -3,12 +3,12 @@ package firesteel.classification
 import java.nio.file.Files
 
 import firesteel.data.LocalSpark
-import firesteel.train.{TaskSummary, TrainingSummary, WorkerSummary}
-import org.apache.spark.sql.{DataFrame, Encoders}
+import firesteel.summary.{TaskSummary, TrainingSummary, WorkerSummary}
 import org.apache.spark.sql.functions.{col, sum}
+import org.apache.spark.sql.{DataFrame, Encoders}
 import org.scalatest.funsuite.AnyFunSuite
 
-/** What a model tells of its training, as values and as DataFrames. */
+/** The summary of a model's training, as values and as DataFrames. */
 final class TrainingSummarySuite extends AnyFunSuite with LocalSpark {
   private lazy val model = {
     val data = Blobs.frame(spark).withColumn("isVal", col("id") % 5 === 4)

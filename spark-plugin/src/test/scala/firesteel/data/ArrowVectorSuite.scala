@@ -5,6 +5,7 @@ import java.util.{List => JavaList}
 import scala.jdk.CollectionConverters._
 
 import firesteel.bridge.InvalidDataException
+import firesteel.util.Resources
 import org.apache.arrow.memory.BufferAllocator
 import org.apache.arrow.vector._
 import org.apache.arrow.vector.complex.{FixedSizeListVector, ListVector, StructVector}
@@ -16,7 +17,7 @@ import org.apache.spark.sql.types._
 import org.apache.spark.sql.vectorized.{ArrowColumnVector, ColumnVector, ColumnarBatch}
 import org.scalatest.funsuite.AnyFunSuite
 
-/** Vectors that are already Arrow's, as Spark 4.3's Arrow cache gives them. */
+/** Vectors that are already Arrow's, as those of Spark 4.3's Arrow cache. */
 final class ArrowVectorSuite extends AnyFunSuite {
 
   private def fill(list: ListVector, rows: Seq[Seq[Double]])(set: (Int, Double) => Unit): Unit = {
@@ -106,24 +107,25 @@ final class ArrowVectorSuite extends AnyFunSuite {
       end: Int,
       times: Int = 1
   ): Seq[Seq[Double]] =
-    Closing(SqlPrivate.allocator("arrow-vectors")) { allocator =>
-      Closing(make(allocator)) { vector =>
+    Resources.use(SqlPrivate.allocator("arrow-vectors")) { allocator =>
+      Resources.use(make(allocator)) { vector =>
         val element = ColumnType.of(dataType).get.element
         val input = InputColumn("x", Seq("x"), InputFormat.Dense, element, Seq(size), 1)
         val source = Source(Map("x" -> (0 -> dataType)))
         val batch = new ColumnarBatch(Array[ColumnVector](new ArrowColumnVector(vector)), end)
         val limits = BatchLimits.Default
-        Closing(new BatchFiller(allocator, DataPlan(Seq(input)), source, 0, limits)) { filler =>
-          filler.begin()
-          (0 until times).foreach(_ => filler.add(batch, from, end))
-          rows(filler, allocator)
+        Resources.use(new BatchFiller(allocator, DataPlan(Seq(input)), source, 0, limits)) {
+          filler =>
+            filler.begin()
+            (0 until times).foreach(_ => filler.add(batch, from, end))
+            rows(filler, allocator)
         }
       }
     }
 
   private def rows(filler: BatchFiller, allocator: BufferAllocator): Seq[Seq[Double]] =
-    Closing(VectorSchemaRoot.create(filler.schema, allocator)) { root =>
-      Closing(filler.finish())(new VectorLoader(root).load(_))
+    Resources.use(VectorSchemaRoot.create(filler.schema, allocator)) { root =>
+      Resources.use(filler.finish())(new VectorLoader(root).load(_))
       val list = root.getVector(0).asInstanceOf[FixedSizeListVector]
       (0 until root.getRowCount).map { row =>
         list.getObject(row).asScala.toSeq.map(value => value.asInstanceOf[Number].doubleValue)
@@ -150,11 +152,11 @@ final class ArrowVectorSuite extends AnyFunSuite {
   }
 
   test("rows that begin a batch are not copied") {
-    Closing(SqlPrivate.allocator("shared")) { allocator =>
-      Closing(floats(five)(allocator)) { vector =>
+    Resources.use(SqlPrivate.allocator("shared")) { allocator =>
+      Resources.use(floats(five)(allocator)) { vector =>
         val before = allocator.getAllocatedMemory
         val arrow = ColumnBuilder.Float32
-        Closing(new DenseBuilder(allocator, "x", arrow, 4, 3)) { builder =>
+        Resources.use(new DenseBuilder(allocator, "x", arrow, 4, 3)) { builder =>
           builder.begin(5)
           val values = vector.asInstanceOf[ListVector].getDataVector.getDataBuffer
           assert(builder.share(values, 12, 4))

@@ -2,11 +2,12 @@ package firesteel.data
 
 import scala.jdk.CollectionConverters._
 
+import firesteel.util.Resources
 import org.apache.arrow.c.{ArrowArrayStream, Data}
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.firesteel.SqlPrivate
 
-/** What one task's stream held.
+/** The content of one task's stream.
   *
   * @param partition
   *   the stream's partition
@@ -29,7 +30,7 @@ object Pulled {
 
   /** All streams of a read, in the order of their partitions. */
   def from(df: DataFrame, plan: DataPlan, tasks: Int): Seq[Pulled] =
-    DataRoad.runTasks(df, plan, tasks)(of).rdd.collect().toSeq
+    PartitionReader.runTasks(df, plan, tasks)(of).rdd.collect().toSeq
 
   /** The rows of all streams, each as its values. */
   def rows(df: DataFrame, plan: DataPlan, tasks: Int): Seq[Seq[Any]] =
@@ -41,8 +42,8 @@ object Pulled {
     val batches = Seq.newBuilder[Int]
     var schema = ""
     stream.feed { address =>
-      Closing(SqlPrivate.allocator("pulled")) { allocator =>
-        Closing(Data.importArrayStream(allocator, ArrowArrayStream.wrap(address))) { reader =>
+      Resources.use(SqlPrivate.allocator("pulled")) { allocator =>
+        Resources.use(Data.importArrayStream(allocator, ArrowArrayStream.wrap(address))) { reader =>
           val root = reader.getVectorSchemaRoot
           schema = root.getSchema.toString
           while (reader.loadNextBatch()) {

@@ -9,7 +9,7 @@ import org.apache.spark.sql.{Column, DataFrame}
 import org.scalatest.Assertion
 import org.scalatest.funsuite.AnyFunSuite
 
-/** The rows that tasks get from files and caches, whatever the order of rows in them. */
+/** The rows that tasks get from files and caches, for any order of the rows in them. */
 final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
   private val rows = 4000
   private val tasks = 2
@@ -54,10 +54,12 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       .resolve(df, Seq(InputRequest("x", Seq("features"))), labels)
       .copy(spread = spread)
 
-  /** The rows of each task, and what was decided about them. */
+  /** The rows of each task, and the decision about them. */
   private case class Spread(decision: String, shuffled: Boolean, taken: Seq[Seq[Seq[Any]]]) {
 
-    /** The share of rows in each task whose label at a place in the plan, behind the features, fits. */
+    /** The share of rows in each task with a label that satisfies a condition; the labels come after the features in
+      * the plan.
+      */
     def shares(label: Int)(fits: Double => Boolean): Seq[Double] = taken.map { rows =>
       rows.count(row => fits(row(1 + label).asInstanceOf[Double])).toDouble / rows.size
     }
@@ -69,7 +71,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       spread: SpreadRows = SpreadRows.Auto,
       tasks: Int = tasks
   ): Spread = {
-    val job = DataRoad.runTasks(df, plan(df, labels, spread), tasks)(Pulled.of)
+    val job = PartitionReader.runTasks(df, plan(df, labels, spread), tasks)(Pulled.of)
     val lineage = job.rdd.toDebugString
     val taken = job.rdd.collect().toSeq.map(_.rows)
     assert(taken.size == tasks)
@@ -215,7 +217,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
     inFiles(marked, col("held"), 2) { df =>
       val resolved = plan(df, byClass, SpreadRows.Auto)
         .copy(validation = Some(ValidationRows.Marked("held")))
-      val job = DataRoad.runTasks(df, resolved, tasks)(Pulled.of)
+      val job = PartitionReader.runTasks(df, resolved, tasks)(Pulled.of)
       assert(job.decisions.mkString.contains("the share of validation rows ('held') would differ"))
       for (task <- job.rdd.collect()) {
         val held = task.rows.count(_.last.toString == "1").toDouble / task.rows.size

@@ -30,7 +30,7 @@ final class SampleDifferenceSuite extends AnyFunSuite {
     Seq.fill(rows)((random.nextInt(10), random.nextGaussian()))
 
   private def difference(groups: Seq[(Int, Double)]*): Option[SampleDifference] =
-    SampleDifference.of(asked, groups.map(group))
+    SampleDifference.worst(asked, groups.map(group))
 
   test("the moments of parts add up to those of the whole, whatever their sizes") {
     val numbers = Seq(1.0, 4.0, -2.0, 8.0, 8.5, Double.NaN)

@@ -192,9 +192,9 @@ final class NetworkSuite extends AnyFunSuite {
 
   test("weights that are no safetensors file are refused") {
     val network = Network.sequential(Linear(2))
-    refused("the weights, 0 bytes, are no safetensors file")(network.withWeights(Array.empty))
-    refused("are no safetensors file")(network.withWeights("a pickled state_dict".getBytes))
-    refused("are no safetensors file")(network.withWeights(file().dropRight(1)))
+    refused("the weights, 0 bytes, are not a safetensors file")(network.withWeights(Array.empty))
+    refused("are not a safetensors file")(network.withWeights("a pickled state_dict".getBytes))
+    refused("are not a safetensors file")(network.withWeights(file().dropRight(1)))
   }
 
   test("wrong arguments are refused where the layer is made, by name") {
@@ -242,7 +242,9 @@ final class NetworkSuite extends AnyFunSuite {
     def weights(value: String): String = s"""${json.dropRight(1)},"weights":$value}"""
     refused("its 'weights' are not a text")(Network.fromJson(weights("3")))
     refused("safetensors file in base64")(Network.fromJson(weights("\"*\"")))
-    refused("the weights, 3 bytes, are no safetensors file")(Network.fromJson(weights("\"AAAA\"")))
+    refused("the weights, 3 bytes, are not a safetensors file")(
+      Network.fromJson(weights("\"AAAA\""))
+    )
     refused("node 0 has an unknown field 'kind'")(
       Network.fromJson(json.replace("\"op\"", "\"kind\""))
     )

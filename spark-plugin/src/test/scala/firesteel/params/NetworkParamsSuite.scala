@@ -52,7 +52,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     refused("it has no 'format'")(ParamPair(classifier.network, "{}"))
   }
 
-  /** As many weights as JSON has to carry more characters for than Jackson reads in one text. */
+  /** Weights whose JSON has more characters than Jackson reads in one string. */
   private val large = {
     val file = new Array[Byte](16 << 20)
     file(0) = 2
@@ -68,7 +68,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
       assert(param.jsonDecode(compact(parse(json))) === kept.toJson)
       assert(Network.fromJson(param.jsonDecode(json)) === kept)
     }
-    refused("the saved parameter network holds no text")(param.jsonDecode("3"))
+    refused("the saved parameter network is not a text")(param.jsonDecode("3"))
   }
 
   test("a parameter's explanation does not show weights") {

@@ -27,10 +27,10 @@ final class StrategyTableSuite extends AnyFunSuite {
     "compressPull" -> JBool.True
   )
 
-  /** What the estimators have no parameter for: the server of `sync` steps with the fit's optimizer. */
+  /** Options without a parameter of the estimators: the server of `sync` steps with the fit's optimizer. */
   private val nativeOnly: Map[String, Set[String]] = Map("sync" -> Set("serverOptimizer"))
 
-  /** Why the native library refuses a strategy with these options, if it does. */
+  /** The error of the native library for a strategy with these options, if there is one. */
   private def refusal(name: String, options: String*): Option[String] = {
     val strategy = JObject(
       JField("name", JString(name)) :: options.map(option => option -> values(option)).toList

@@ -89,7 +89,7 @@ class ConfigurationSuite extends AnyFunSuite {
     Configuration.check(conf(ssl("certificate") -> "a.pem"))
     Seq("clientCertificate", "clientPrivateKey").foreach { key =>
       val message = refusal(enabled +: (ssl(key) -> "a.pem") +: server: _*)
-      assert(message.contains("are only of use together"), message)
+      assert(message.contains("must be set together"), message)
     }
     val needed = refusal(enabled +: (ssl("needClientAuth") -> "true") +: server: _*)
     assert(needed.contains(s"${ssl("clientCertificate")} is not set"), needed)

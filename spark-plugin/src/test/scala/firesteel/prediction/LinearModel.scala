@@ -6,7 +6,7 @@ import java.nio.{ByteBuffer, ByteOrder}
 import firesteel.data.{ColumnResolver, ElementType, InputColumn, InputFormat}
 import org.apache.spark.sql.DataFrame
 
-/** A classifier of one linear layer whose answers are computed here too.
+/** A classifier of one linear layer whose predictions are also computed here.
   *
   * @param weight
   *   a row of weights for each class

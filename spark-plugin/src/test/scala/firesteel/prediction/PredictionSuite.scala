@@ -39,7 +39,7 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
     found.size == expected.size &&
       found.zip(expected).forall { case (a, b) => math.abs(a - b) < 1e-5 }
 
-  /** Checks the outputs of every row that has an `id`, whatever else was done to it. */
+  /** Checks the outputs of every row with an `id`, independent of other operations. */
   private def assertPredicted(
       found: Seq[Row],
       expected: Int = rows,

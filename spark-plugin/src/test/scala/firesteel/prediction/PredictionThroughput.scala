@@ -3,8 +3,8 @@ package firesteel.prediction
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.{DataFrame, SparkSession}
 
-/** How many rows a second a transform gives, with a network so small that the way of the data is
-  * what is measured. Prints one line a query: `query rows/s`, the median of some runs.
+/** The number of rows a second of a transform, with a network so small that the transport of the data dominates. Prints
+  * one line for each query: `query rows/s`, the median of some runs.
   *
   * Arguments: rows, values a row, runs.
   */

@@ -3,7 +3,7 @@ package firesteel.e2e
 import firesteel.bridge.{LibraryOptions, NativeLibrary}
 import org.apache.spark.sql.SparkSession
 
-/** Tells what the plugin has loaded on the driver and on the executors. */
+/** Prints the libraries that the plugin has loaded on the driver and on the executors. */
 object Describe {
   def main(args: Array[String]): Unit = {
     val spark = SparkSession.builder().getOrCreate()

@@ -12,7 +12,7 @@ final class ExecutorCount extends SparkListener {
   override def onExecutorRemoved(event: SparkListenerExecutorRemoved): Unit = ExecutorCount.remove()
 }
 
-/** What the listener of this process, which Spark makes, has counted. */
+/** The counts of this process's listener, which Spark creates. */
 object ExecutorCount {
   private var added = 0
   private var gone = 0
@@ -28,10 +28,10 @@ object ExecutorCount {
     notifyAll()
   }
 
-  /** How many have been removed. */
+  /** The number of removed executors. */
   def removed: Int = synchronized(gone)
 
-  /** Waits until more than `before` have been removed, for so many seconds at most. */
+  /** Waits until more than `before` executors have been removed, at most for this many seconds. */
   def awaitRemoval(before: Int, seconds: Int): Unit = synchronized {
     val end = System.nanoTime() + seconds * 1000000000L
     var left = seconds * 1000L
@@ -41,7 +41,7 @@ object ExecutorCount {
     }
   }
 
-  /** How many have been added and removed, and how many there were at once at most. */
+  /** The numbers of added and removed executors, and the maximum at once. */
   def report: Map[String, Int] = synchronized {
     Map("added" -> added, "removed" -> gone, "most" -> most)
   }

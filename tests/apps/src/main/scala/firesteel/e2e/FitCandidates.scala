@@ -6,7 +6,7 @@ import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.param.ParamMap
 import org.apache.spark.sql.SparkSession
 
-/** Trains on MNIST with several strategies in one fit and tells of each what came out.
+/** Trains on MNIST with several strategies in one fit and prints the result of each.
   *
   * Arguments: `data`, `strategies` (comma-separated), and optionally `epochs`.
   */

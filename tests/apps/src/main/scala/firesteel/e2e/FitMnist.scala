@@ -5,7 +5,7 @@ import firesteel.network._
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.sql.SparkSession
 
-/** Trains on MNIST and tells what came out: accuracy, and the ledger of what was trained.
+/** Trains on MNIST and prints the accuracy and the ledger of the fit.
   *
   * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `schedule`, `shards`, `model` (where to save
   * it), `checkpoints` (a folder, in which one is written every half second). An empty `window` is the strategy's own, and

@@ -5,8 +5,8 @@ import firesteel.network._
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.sql.SparkSession
 
-/** Trains on MNIST with one strategy after the other and tells of each the accuracy and the ledger, and how many executors
-  * came and went.
+/** Trains on MNIST with one strategy after the other, and prints for each the accuracy, the ledger and the number of
+  * executors.
   *
   * Arguments: `data`, `strategies` (comma-separated), and optionally `epochs`, `workers` (2; if empty the
   * fit's own), `batch`, `window` (else the strategies' own), `shrink` (the seconds to wait at most, after each strategy, until an executor has been removed).

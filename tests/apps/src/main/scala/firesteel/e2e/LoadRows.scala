@@ -7,7 +7,7 @@ import org.apache.spark.sql.DataFrame
 import org.json4s.JsonAST.JObject
 import org.json4s.jackson.JsonMethods.{compact, parse, render}
 
-/** Takes a DataFrame into native memory as a fit does, and trains nothing: what the benchmarks measure. */
+/** Loads a DataFrame into native memory as a fit does, without training, for the benchmarks. */
 object LoadRows {
 
   /** @param features
@@ -15,15 +15,15 @@ object LoadRows {
     * @param label
     *   the column of classes from 0 to 9
     * @param tasks
-    *   how many tasks read
+    *   the number of tasks
     * @param spread
-    *   how rows come to the tasks: `auto`, `always` or `never`
+    *   the distribution of the rows over the tasks: `auto`, `always` or `never`
     */
   def run(df: DataFrame, features: String, label: String, tasks: Int, spread: String): Unit = {
     val inputs = Seq(InputRequest("features", Seq(features)))
     val labels = Seq(LabelColumn(label, LabelKind.Class(classes = 10)))
     val plan = ColumnResolver.resolve(df, inputs, labels).copy(spread = SpreadRows(spread))
-    DataRoad.runTasks(df, plan, tasks)(new Load(specification(plan))).rdd.collect()
+    PartitionReader.runTasks(df, plan, tasks)(new Load(specification(plan))).rdd.collect()
     ()
   }
 

@@ -3,7 +3,7 @@ package firesteel.e2e
 import org.json4s.DefaultFormats
 import org.json4s.jackson.Serialization
 
-/** What an application tells the test that started it. */
+/** The output of an application for the test that started it. */
 object Report {
   private implicit val formats: DefaultFormats.type = DefaultFormats
 

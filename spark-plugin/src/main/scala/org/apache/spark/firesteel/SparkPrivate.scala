@@ -2,18 +2,20 @@ package org.apache.spark.firesteel
 
 import org.apache.spark.{SparkContext, SparkEnv, TaskContext}
 
-/** All use of what Spark keeps private to its root package. */
+/** All uses of Spark's API that is private to its root package. */
 object SparkPrivate {
 
-  /** How many tasks of the default resource profile run at once on the executors of now. */
+  /** Returns the number of tasks of the default resource profile that run at once on the current executors. */
   def slots(context: SparkContext): Int =
     context.maxNumConcurrentTasks(context.resourceProfileManager.defaultResourceProfile)
 
-  /** How many tasks of the default resource profile an executor runs at once; all of them in local mode. */
+  /** Returns the number of tasks of the default resource profile that an executor runs at once; all of them in local
+    * mode.
+    */
   def slotsOfExecutor(context: SparkContext): Int =
     math.max(1, slots(context) / math.max(1, executors(context).size))
 
-  /** The executors of now by id and host, in the order of their ids; none but the driver's own in local mode. */
+  /** Returns the current executors by id and host, in the order of their ids; none but the driver's own in local mode. */
   def executors(context: SparkContext): Seq[(String, String)] =
     context.env.blockManager.master.getMemoryStatus.keys.toSeq
       .filterNot(_.isDriver)

@@ -2,7 +2,7 @@ package org.apache.spark.firesteel
 
 import org.apache.spark.SparkContext
 
-/** What tests need of Spark's listener bus. */
+/** Access of tests to Spark's listener bus. */
 object Listeners {
 
   /** Waits until the listeners have heard of all that happened. */

@@ -3,7 +3,7 @@ package org.apache.spark.firesteel
 import org.apache.spark.scheduler.SparkListenerInterface
 import org.apache.spark.{SparkContext, SparkEnv}
 
-/** What an application holds inside Spark. */
+/** The resources of an application inside Spark. */
 object SparkState {
 
   /** The classes of the listeners that are registered. */

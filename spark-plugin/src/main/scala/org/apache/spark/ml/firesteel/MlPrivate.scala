@@ -13,17 +13,18 @@ import org.apache.spark.ml.util.{
 }
 import org.apache.spark.sql.SparkSession
 
-/** All use of what Spark keeps private to its package `ml`. */
+/** All uses of Spark's API that is private to its package `ml`. */
 object MlPrivate {
 
   /** Writes the class, uid and parameters of a stage to `path/metadata`. */
   def saveMetadata(instance: Params, path: String, session: SparkSession): Unit =
     DefaultParamsWriter.saveMetadata(instance, path, session)
 
-  /** Reads what [[saveMetadata]] wrote: the uid, and what sets the parameters of an instance with this uid.
+  /** Reads the metadata that [[saveMetadata]] wrote; returns the uid and a function that sets the parameters of an
+    * instance with this uid.
     *
     * @throws java.lang.IllegalArgumentException
-    *   when it is the metadata of another class
+    *   when the metadata is that of another class
     */
   def loadMetadata(
       path: String,
@@ -34,14 +35,15 @@ object MlPrivate {
     (metadata.uid, instance => metadata.getAndSetParams(instance))
   }
 
-  /** Where a stage's own files are, given the path that a writer or reader was called with: on the driver's disk while
-    * Spark Connect's cache of models puts one out of memory there or takes it back, else where the path says.
+  /** Returns the location of a stage's own files, given the path of its writer or reader: on the driver's disk while
+    * Spark Connect's cache of models saves or restores a model there, else the path itself.
     */
   def location(path: String): String =
     if (ReadWriteUtils.localSavingModeState.get()) new File(path).toURI.toString else path
 
-  /** Runs a fit under the log that Spark's own estimators keep: stage, parameters, success or failure. Not the data set:
-    * for its number of partitions, `logDataset` plans the whole query once more and compiles a deserializer of its rows.
+  /** Runs a fit with the log of Spark's own estimators: stage, parameters, success or failure. The data set is not
+    * logged: for its number of partitions, `logDataset` plans the whole query once more and compiles a deserializer of
+    * its rows.
     */
   def instrumented[R](stage: PipelineStage, params: Seq[Param[_]])(body: => R): R =
     Instrumentation.instrumented { instrumentation =>
@@ -51,10 +53,10 @@ object MlPrivate {
     }
 }
 
-/** A model whose summary the clients of Spark Connect may ask for. The summary is a part of the model, which is saved and
-  * loaded with it.
+/** A model with a summary that clients of Spark Connect may read. The summary is saved and loaded as a part of the
+  * model.
   */
-trait Summarized[T] extends HasTrainingSummary[T] {
+trait HasNetworkSummary[T] extends HasTrainingSummary[T] {
   final override def hasSummary: Boolean = true
   final override def saveSummary(path: String): Unit = ()
 }

@@ -12,24 +12,24 @@ import org.apache.spark.sql.types.DataType
 import org.apache.spark.sql.util.ArrowUtils
 import org.apache.spark.sql.{classic, DataFrame}
 
-/** All use of what Spark keeps private to its package `sql`. */
+/** All uses of Spark's API that is private to its package `sql`. */
 object SqlPrivate {
 
-  /** A fresh allocator under Spark's root, so that Spark's own Arrow buffers can be shared. */
+  /** Returns a new allocator under Spark's root, so that Spark's own Arrow buffers can be shared. */
   def allocator(name: String): BufferAllocator =
     ArrowUtils.rootAllocator.newChildAllocator(name, 0, Long.MaxValue)
 
   /** The bytes of Arrow memory that are in use under Spark's root. */
   def allocated: Long = ArrowUtils.rootAllocator.getAllocatedMemory
 
-  /** The plan a DataFrame is built on. */
+  /** Returns the logical plan of a DataFrame. */
   def logicalPlan(df: DataFrame): LogicalPlan = classicOf(df).logicalPlan
 
-  /** How a DataFrame is executed. */
+  /** Returns the execution of a DataFrame. */
   def execution(df: DataFrame): QueryExecution = classicOf(df).queryExecution
 
-  /** The first row of a DataFrame as Spark has it inside. Not by `take`, which compiles a deserializer of rows before it
-    * reads one.
+  /** Returns the first row of a DataFrame in Spark's internal form. `take` is not used, since it compiles a
+    * deserializer of rows before it reads one.
     */
   def firstRow(df: DataFrame): Option[InternalRow] = {
     val execution = classicOf(df.limit(1)).queryExecution
@@ -38,16 +38,16 @@ object SqlPrivate {
       .headOption
   }
 
-  /** Plans a query and compiles its code; runs no job of its own. */
+  /** Plans a query and compiles its code; runs no job. */
   def compile(df: DataFrame): Unit = {
     val _ = execution(df).executedPlan.execute().getNumPartitions
   }
 
-  /** A DataFrame over another plan, of the same session. */
+  /** Returns a DataFrame over another plan, of the same session. */
   def dataFrame(df: DataFrame, plan: LogicalPlan): DataFrame =
     Dataset.ofRows(classicOf(df).sparkSession, plan)
 
-  /** The RDD of an executed plan under the SQL configuration of its session. */
+  /** Returns the RDD of an executed plan under the SQL configuration of its session. */
   def configured[T](rdd: RDD[T], execution: QueryExecution): RDD[T] =
     new SQLExecutionRDD(
       rdd.asInstanceOf[RDD[InternalRow]],
