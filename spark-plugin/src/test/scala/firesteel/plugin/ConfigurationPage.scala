@@ -11,28 +11,44 @@ object ConfigurationPage {
     val keys = Configuration.all.map { key =>
       s"""## `${key.name}`
          |
-         |${key.doc}
+         |${wrap(key.doc)}
          |
-         |- value: ${key.kind}
-         |- default: ${key.default}
+         |${wrap(s"- value: ${key.kind}", "  ")}
+         |${wrap(s"- default: ${key.default}", "  ")}
          |- since: ${key.since}
          |""".stripMargin
     }
     s"""# Configuration
        |
-       |<!-- Generated from firesteel.plugin.Configuration by: $Command -->
+       |<!-- Generated from firesteel.plugin.Configuration by:
+       |     $Command -->
        |
-       |These keys are given like Spark's own (`--conf key=value`, `spark-defaults.conf`, `SparkConf`) and hold for an
-       |application. What belongs to one fit, such as the learning rate, is a param of the estimator. An unknown key that starts
-       |with `spark.firesteel.` is an error, so that a misspelt one does not go unnoticed.
+       |These keys are set like Spark's own (`--conf key=value`, `spark-defaults.conf`, `SparkConf`) and apply to an
+       |application. The settings of one fit, such as the learning rate, are params of the estimator. An unknown key that
+       |starts with `spark.firesteel.` is an error, so a misspelled key is noticed.
        |
-       |Set `spark.plugins=firesteel.plugin.FiresteelPlugin` to load and check the native library when driver and executors start
-       |and to report metrics; without it the library is loaded at the first fit or prediction. On JDK 24 and later, add
-       |`--enable-native-access=ALL-UNNAMED` to `spark.driver.defaultJavaOptions` and `spark.executor.defaultJavaOptions`, or the
-       |JVM warns when the library is loaded.
+       |Set `spark.plugins=firesteel.plugin.FiresteelPlugin` to load and check the native library when driver and executors
+       |start, and to report metrics. Without it, the library is loaded at the first fit or prediction. On JDK 24 and later,
+       |add `--enable-native-access=ALL-UNNAMED` to `spark.driver.defaultJavaOptions` and
+       |`spark.executor.defaultJavaOptions`; otherwise the JVM warns when the library is loaded.
        |
        |${keys.mkString("\n")}""".stripMargin
   }
+
+  /** Breaks a paragraph into lines of at most 120 characters. */
+  private def wrap(text: String, indent: String = ""): String =
+    text
+      .split(' ')
+      .foldLeft(List.empty[String]) {
+        case (line :: lines, word) if line.length + 1 + word.length <= Width =>
+          s"$line $word" :: lines
+        case (Nil, word) => List(word)
+        case (lines, word) => s"$indent$word" :: lines
+      }
+      .reverse
+      .mkString("\n")
+
+  private val Width = 120
 
   /** Writes the page to a path, or to its place in the checkout, whose root is the working directory. */
   def main(arguments: Array[String]): Unit = {
