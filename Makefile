@@ -8,8 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 # cargo, sbt and pytest each take all cores: never two at once.
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test lint lint-source lint-rust \
-        lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test check new-times \
+        lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
@@ -135,8 +135,28 @@ bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of r
 
 ## ---------------------------------------------------------------------------------------------- check
 
-test: setup-test jar lint-source lint-rust lint-python test-rust test-scala test-python test-e2e ## Every check and every test, as CI runs them
+# The seconds of each step, printed at the end.
+times := $(CURDIR)/build/times.tsv
+# JVMs of the tests live for seconds: the second compiler of HotSpot would cost them more than it gains.
+short_jvm := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+# Suites that need no Spark, or little of it.
+scala_unit := firesteel.params.* firesteel.network.* firesteel.plugin.* firesteel.summary.* firesteel.cluster.*
+
+test: export FIRESTEEL_TIMES := $(times)
+test: new-times setup-test jar lint-source lint-rust lint-python test-rust test-scala test-python test-e2e ## Every check and every test, as CI runs them
+	@scripts/times.sh $(times)
 	@echo "==> All checks and tests passed"
+
+check: export FIRESTEEL_TIMES := $(times)
+check: new-times setup-test lint-source lint-rust lint-python $(library) ## The format, lint and unit tests of a day's work, in minutes
+	@$(step) "Unit tests of Rust" cargo test --quiet --workspace --lib
+	@$(step) "Format, lint and unit tests of Scala" scripts/sbt $(lint_scala) "firesteel/testOnly $(scala_unit)"
+	@$(step) "Unit tests of Python" $(test_bin)/pytest -q tests/test_source_checks.py $(python)/tests/test_torch_layers.py
+	@scripts/times.sh $(times)
+
+new-times:
+	@mkdir -p build && rm -f $(times)
 
 lint: setup-test lint-source lint-rust lint-python lint-scala ## Check format and lint of Rust, Scala and Python
 
@@ -166,10 +186,10 @@ test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
 
 test-python: setup-test $(plugin_jar) $(wheels)
-	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "Suites of Python" $(test_bin)/pytest -q $(python)/tests
+	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q $(python)/tests
 
 test-e2e: setup-test $(plugin_jar) $(natives_jar)
-	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(step) "End-to-end tests" $(test_bin)/pytest -q tests
+	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q --durations=25 tests
 
 format: ## Fix the format
 	@cargo fmt --all

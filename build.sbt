@@ -63,6 +63,7 @@ lazy val testSettings = Seq(
   Test / baseDirectory := (ThisBuild / baseDirectory).value,
   Test / javaOptions ++= Seq(
     "-Xmx3g",
+    "-XX:TieredStopAtLevel=1",
     "-Xss4m",
     "-XX:+IgnoreUnrecognizedVMOptions"
   ) ++ sparkModuleOptions ++ Seq(
