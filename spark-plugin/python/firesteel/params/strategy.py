@@ -97,8 +97,8 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     overlap: Param[bool] = Param(
         Params._dummy(),
         "overlap",
-        "whether a worker of an asynchronous strategy trains on while it exchanges, a window "
-        "late; unless set, it does not",
+        "true for asynchronous workers to train on while they exchange, which makes commits a "
+        "window late; unless set, false",
         TypeConverters.toBoolean,
     )
 

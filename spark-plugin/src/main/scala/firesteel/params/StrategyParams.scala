@@ -118,7 +118,7 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   final val overlap: BooleanParam = new BooleanParam(
     this,
     "overlap",
-    "whether a worker of an asynchronous strategy trains on while it exchanges, a window late; unless set, it does not"
+    "true for asynchronous workers to train on while they exchange, which makes commits a window late; unless set, false"
   )
 
   /** The number of servers that hold the center variable: the driver's, and one in each of as many executors as needed,
