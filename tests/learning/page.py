@@ -213,35 +213,39 @@ def target(rows: list[dict[str, str]]) -> str:
 
 PAGE = """# Does it learn?
 
-Made by `make learn`, which keeps what it measured in `defaults.csv`, `target.csv` and
-`learning.csv` beside this page. It takes about an hour and a half on two idle cores.
+`make learn` writes this page and keeps its measurements in `defaults.csv`, `target.csv` and
+`learning.csv` in the same folder. It takes about an hour and a half on two idle cores.
 
 ## Fits at defaults beside PyTorch
 
-The same optimizer, learning rate, batch size and number of epochs, everything else at its
-default, on the strategy `auto` ([algorithms.md](algorithms.md#the-default-auto)). Every task is
-trained on four fifths of its rows and scored on the rest: accuracy in percent, or the mean
-squared error of a regression. Means over five seeds; in brackets PyTorch's standard deviation,
-and how far a fit's mean is from PyTorch's. The application has 16 slots; with mini-batches of 32
-rows `auto` trains at most four workers, with 128 at most 16. The settings of `auto` were chosen
-on such held-out rows, never on MNIST's test images.
+Both train with the same optimizer, learning rate, batch size and number of epochs, Firesteel with
+everything else at its default, so with the strategy `auto`
+([algorithms.md](algorithms.md#the-default-auto)). The optimizer is Adam unless the task names
+another. Every task trains on four fifths of its rows and is scored on the rest: accuracy in
+percent, or the mean squared error of a regression. The values are means over five seeds; the
+brackets hold PyTorch's standard deviation and the difference of a fit's mean from PyTorch's. The
+application has 16 slots; `auto` trains at most four workers with mini-batches of 32 rows, and at
+most 16 with 128. The settings of `auto` were chosen on such held-out rows, never on MNIST's test
+images.
 
 {defaults}
 
 ## Time to a target accuracy
 
-On MNIST's test images, two cores, in turns within one run, medians of two rounds or more. PyTorch's
-time is that of the loop, with the images in memory and denormals flushed; Firesteel's is that of
-`fit`, reading the cached rows included. The time is that of the first epoch after which the target
-is reached, which differs from seed to seed; the last column compares an epoch with an epoch.
+The targets are accuracies on MNIST's test images, measured on two cores, in alternation within one
+run; the values are medians of two rounds or more. PyTorch's time is that of the training loop, with
+the images in memory and denormals flushed. Firesteel's time is that of `fit`, including the reading
+of the cached rows. A run ends with the first epoch that reaches the target. That epoch differs from
+seed to seed, so the last column compares the time of one epoch.
 
 {target}
 
 ## Every strategy, number of workers and window, batches of 32
 
-MNIST, the perceptron 784-1000-250-10 of dist-keras's notebooks, two passes, every strategy at its
-default settings. Test accuracy in percent, and in brackets the seconds of the training job on two
-cores, where more than two workers take turns.
+MNIST, the perceptron 784-1000-250-10 of dist-keras's notebooks, Adam, two epochs, every strategy
+with its default settings, one fit each. The table has the test accuracy in percent and, in
+brackets, the seconds of the training job on two cores, where more than two workers take turns. The
+machine was not idle during all fits, so the seconds are a rough guide only.
 
 ![accuracy by strategy, window and workers](learning.svg)
 
@@ -249,9 +253,10 @@ cores, where more than two workers take turns.
 
 ## Beside the published figures: Adam, batches of 4
 
-Workers that take turns on two cores meet in another order each time, so a repeated run differs a
-little. The settings of the last column were chosen by the accuracy on the test images themselves,
-so on others expect a little less.
+dist-keras ran each worker on a core of its own; here the workers take turns on two cores. Their
+order differs from run to run, and so does the accuracy a little. The default settings were chosen
+on held-out training rows. The settings of the last column were chosen by the accuracy on the test
+images, so expect slightly less on other data.
 
 {published}
 """

@@ -156,11 +156,13 @@ mod tests {
             checkpoint: 5000,
             server: 4 * 5000,
             task: 3 * 4000,
-            // Replica; two moments, anchor, two of the exchange.
-            worker: 5000 + 5 * 4000,
+            // Replica; two moments, anchor.
+            worker: 5000 + 3 * 4000,
         };
         assert_eq!(footprint(2, json!({"name": "downpour"}), json!({})), expected);
         assert_eq!(footprint(200, json!({"name": "downpour"}), json!({})), expected);
+        let overlap = footprint(2, json!({"name": "downpour", "overlap": true}), json!({}));
+        assert_eq!(overlap.worker, expected.worker + 2 * 4000, "two vectors of the exchange");
     }
 
     #[test]
