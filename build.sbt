@@ -106,7 +106,8 @@ lazy val nativeResources = Def.task {
     }
   val stubs = (root / "build" / "stubs" ** "*.so.*").get.sortBy(_.getName)
   if (stubs.isEmpty) log.warn("build/stubs is missing; run `make setup` first")
-  val legal = Seq("LICENSE", "NOTICE").map(name => root / name -> out.getParentFile / "META-INF" / name)
+  val legal =
+    Seq("LICENSE", "NOTICE").map(name => root / name -> out.getParentFile / "META-INF" / name)
   val copies = libraries ++ legal ++ stubs.map(s => s -> platform / "stubs" / s.getName)
   copies.foreach { case (from, to) =>
     if (!to.exists || Hash.toHex(Hash(from)) != Hash.toHex(Hash(to)))

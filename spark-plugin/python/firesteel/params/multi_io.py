@@ -36,8 +36,7 @@ class MultiIOParams(HuberParams, HasOutputCols):
     featuresScales: Param[list[float]] = Param(
         Params._dummy(),
         "featuresScales",
-        "factor of the values of each input; unless set, 1/255 for binary columns and 1 for "
-        "others",
+        "factor of the values of each input; unless set, 1/255 for binary columns and 1 for others",
         TypeConverters.toListFloat,
     )
 

@@ -63,8 +63,7 @@ class OptimizerParams(Params):
     beta2: Param[float] = Param(
         Params._dummy(),
         "beta2",
-        "decay of the second moment of adam and its variants, in [0, 1); unless set, as in "
-        "PyTorch",
+        "decay of the second moment of adam and its variants, in [0, 1); unless set, as in PyTorch",
         TypeConverters.toFloat,
     )
 
