@@ -6,19 +6,35 @@ package firesteel.params
   *   the value of the parameter `strategy`
   * @param options
   *   the parameters of [[StrategyParams]] that it has, each with its name in the `StrategySpec`
-  * @param centerMovePerReplicaMove
-  *   where commits can be scaled: how far the center variable moves by one commit, given the window, when the replica has
-  *   moved by 1
+  * @param commits
+  *   the size of commits, where they can be scaled
   */
 private[firesteel] final case class Strategy(
     name: String,
     options: Seq[(String, String)],
-    centerMovePerReplicaMove: Option[Int => Double] = None
+    commits: Option[CommitSize] = None
 ) {
   def has(option: String): Boolean = options.exists(_._1 == option)
 
   /** True for aeasgd and eamsgd. */
   def isElasticWithoutRounds: Boolean = has("elasticAlpha") && has("overlap")
+}
+
+/** The size of a strategy's commits without a scale.
+  *
+  * @param centerMovePerReplicaMove
+  *   how far the center variable moves by one commit, given the window, when the replica has moved by 1
+  * @param mostScale
+  *   the largest default scale, given the window
+  */
+private[firesteel] final case class CommitSize(
+    centerMovePerReplicaMove: Int => Double,
+    mostScale: Int => Double = _ => 1.0
+) {
+
+  /** The default scale of a fit whose commits are to be divided by `share`. */
+  def scale(window: Int, share: Double): Double =
+    math.min(mostScale(window), 1.0 / (share * centerMovePerReplicaMove(window)))
 }
 
 private[firesteel] object Strategy {
@@ -43,12 +59,18 @@ private[firesteel] object Strategy {
     Strategy(Single, Nil),
     Strategy("averaging", Nil),
     Strategy("ensemble", Nil),
-    Strategy("downpour", delta ++ scale, Some(_ => 1.0)),
-    Strategy("adag", delta ++ scale, Some(1.0 / _)),
+    Strategy("downpour", delta ++ scale, Some(CommitSize(_ => 1.0))),
+    // The steps of a window add up like its square root if noise dominates them; and the short window at an epoch's end,
+    // which the rule divides by less, must not move the center variable far.
+    Strategy(
+      "adag",
+      delta ++ scale,
+      Some(CommitSize(1.0 / _, window => math.sqrt(window.toDouble)))
+    ),
     Strategy(
       "agn-adaptive",
       (window ++ overlap ++ scale :+ ("adaptiveGamma" -> "gamma")) ++ bothWays,
-      Some(1.0 / _)
+      Some(CommitSize(1.0 / _))
     ),
     Strategy("dynsgd", delta),
     Strategy("aeasgd", elastic ++ overlap ++ compression),
@@ -68,15 +90,6 @@ private[firesteel] object Strategy {
   /** The default window of adag and agn-adaptive; the native library has those of all strategies. */
   val AdagWindow = 12
 
-  /** The default factor of commits. A commit moves the center variable by the displacement divided by [[share]], but where
-    * the rule divides by the window, at most by the displacement divided by the window's square root: the steps of a window
-    * add up like that if noise dominates them, and a shorter window at an epoch's end is divided by less.
-    */
-  def scale(move: Int => Double, window: Int, workers: Int, tasks: Int): Double = {
-    val moved = move(window)
-    math.min(1.0 / math.sqrt(moved), 1.0 / (share(workers, tasks) * moved))
-  }
-
   /** The default moving rate of aeasgd and eamsgd: beta of the paper (Zhang et al., 2015) divided by [[share]]. */
   def movingRate(workers: Int, tasks: Int): Double = ElasticBeta / share(workers, tasks)
 
@@ -84,7 +97,7 @@ private[firesteel] object Strategy {
     * all, which learns slowly; divided by the tasks they are as large as late commits may be, and noisy. docs/algorithms.md
     * has the figures.
     */
-  private def share(workers: Int, tasks: Int): Double = math.sqrt(workers.toDouble * tasks)
+  def share(workers: Int, tasks: Int): Double = math.sqrt(workers.toDouble * tasks)
 
   private val ElasticBeta = 0.9
 

@@ -99,8 +99,8 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   )
 
   /** The factor of commits of downpour, adag and agn-adaptive, positive. Default: a commit moves the center variable by the
-    * worker's displacement divided by the square root of workers times tasks, for adag and agn-adaptive at most by the
-    * displacement divided by the square root of the window. Tasks train at the same time: with more of them, larger commits
+    * worker's displacement divided by the square root of workers times tasks; for adag at most by the displacement divided
+    * by the square root of the window, for agn-adaptive at most as without a factor. Tasks train at the same time: with more of them, larger commits
     * diverge, since each comes late by as many others; with more workers, smaller commits average the noise of their
     * mini-batches. A factor of 1 gives the plain rules.
     */
@@ -182,9 +182,9 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
 
   /** The factor of commits, where the strategy has one. A server optimizer has a learning rate for that. */
   private[firesteel] final def commitScale(workers: Int, tasks: Int): Option[Double] =
-    Strategy($(strategy)).centerMovePerReplicaMove.flatMap { move =>
+    Strategy($(strategy)).commits.flatMap { size =>
       lazy val default =
-        Strategy.scale(move, get(window).getOrElse(Strategy.AdagWindow), workers, tasks)
+        size.scale(get(window).getOrElse(Strategy.AdagWindow), Strategy.share(workers, tasks))
       get(serverScale).orElse(Option.when(!isSet(serverOptimizer))(default))
     }
 

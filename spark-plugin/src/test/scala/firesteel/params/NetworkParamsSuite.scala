@@ -298,6 +298,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     def turns(name: String): JValue = new NetworkClassifier().setStrategy(name).strategySpec(16, 4)
     assert((turns("downpour") \ "scale") === JDouble(1.0 / 8))
     assert((turns("adag") \ "scale") === JDouble(1.5))
+    assert((turns("agn-adaptive") \ "scale") === JNothing, "it has a damping of its own")
     assert(scale(adag.setWindow(16), 1) === JDouble(4.0))
     Seq("aeasgd", "eamsgd").foreach { name =>
       assert((turns(name) \ "alpha") === JDouble(0.9 / 8), name)
