@@ -30,4 +30,4 @@ pub use error::{Coded, ErrorCode};
 pub use layout::{BufferKind, ParamLayout, TensorEntry};
 pub use optimizer::Optimizer;
 pub use state::{State, StateError};
-pub use strategy::{CommitSchedule, ServerRule, Strategy, WorkerRule};
+pub use strategy::{Protocol, ServerRule, Strategy, WorkerRule};

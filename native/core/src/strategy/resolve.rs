@@ -2,7 +2,7 @@
 
 use super::coding::coding;
 use super::options::{GivenOptions, Options};
-use super::{CommitSchedule, Strategy, StrategyError};
+use super::{Protocol, Strategy, StrategyError};
 use super::{
     adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
     local_sgd, single, sync,
@@ -110,7 +110,7 @@ pub fn in_rounds() -> impl Iterator<Item = &'static str> {
     };
     names().filter(move |name| {
         resolve(&StrategySpec::named(*name), Some(&optimizer))
-            .is_ok_and(|strategy| matches!(strategy.commit_schedule(), CommitSchedule::Round(_)))
+            .is_ok_and(|strategy| matches!(strategy.protocol(), Protocol::Rounds { .. }))
     })
 }
 

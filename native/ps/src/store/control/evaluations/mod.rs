@@ -202,7 +202,7 @@ impl Control {
         }
         let waiting = self.workers.iter().filter(|(_, worker)| {
             // A worker without rows to train has no model of its own.
-            let model = !terms.keeps_members || worker.registration.batches > 0;
+            let model = !terms.protocol.keeps_members() || worker.registration.batches > 0;
             let scores = worker.registration.held_out > 0 && model;
             scores && worker.started && !worker.finished && worker.position.epoch > epoch
         });
