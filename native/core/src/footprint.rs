@@ -7,7 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Coded, ErrorCode};
-use crate::optimizer::{self, OptimizerError};
+use crate::optimizer;
+use crate::options::OptionError;
 use crate::spec::{ControlSpec, OptimizerSpec, StrategySpec};
 use crate::strategy::{Protocol, ServerRule, StrategyError, resolve};
 
@@ -59,7 +60,7 @@ pub enum FootprintError {
     Strategy(#[from] StrategyError),
     /// The optimizer.
     #[error(transparent)]
-    Optimizer(#[from] OptimizerError),
+    Optimizer(#[from] OptionError),
 }
 
 impl Coded for FootprintError {

@@ -7,10 +7,11 @@ use super::{
     adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
     local_sgd, single, sync,
 };
+use crate::options::OptionError;
 use crate::spec::{OptimizerSpec, StrategySpec};
 
 /// The constructor of a strategy.
-type Constructor = fn(&Options<'_>) -> Result<Box<dyn Strategy>, StrategyError>;
+type Constructor = fn(&Options<'_>) -> Result<Box<dyn Strategy>, OptionError>;
 
 /// One strategy of the table.
 struct StrategyEntry {
@@ -139,10 +140,10 @@ pub fn resolve(
             [] => "it has none".to_owned(),
             options => format!("it has {}", options.join(", ")),
         };
-        return Err(options.error(unknown, format!("does not apply: {has}")));
+        return Err(options.error(unknown, format!("does not apply: {has}")).into());
     }
     coding(spec)?;
-    (entry.build)(&options)
+    Ok((entry.build)(&options)?)
 }
 
 /// The specification without the options that its strategy does not have.
