@@ -20,6 +20,7 @@ mod ensemble;
 mod error;
 mod local_sgd;
 mod mean;
+mod option_table;
 mod options;
 mod protocol;
 mod resolve;

@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 
 use super::delta::Delta;
 use super::elastic::{Alpha, Elastic};
-use crate::compression::CompressionSpec;
 use crate::optimizer::CheckedOptimizer;
 use crate::options::{OptionError, Range};
 use crate::spec::{OptimizerSpec, StrategySpec};
@@ -125,48 +124,5 @@ impl Options<'_> {
             weight_decay: 0.0,
         };
         CheckedOptimizer::new(&spec).map_err(|error| self.error("outerLearningRate", error.problem))
-    }
-}
-
-/// The options of a specification by their names.
-pub(super) struct GivenOptions;
-
-impl GivenOptions {
-    /// The names of the options that are given.
-    pub(super) fn of(spec: &StrategySpec) -> impl Iterator<Item = &'static str> {
-        [
-            ("window", spec.window.is_some()),
-            ("alpha", spec.alpha.is_some()),
-            ("rho", spec.rho.is_some()),
-            ("scale", spec.scale.is_some()),
-            ("momentum", spec.momentum.is_some()),
-            ("gamma", spec.gamma.is_some()),
-            ("outerLearningRate", spec.outer_learning_rate.is_some()),
-            ("outerMomentum", spec.outer_momentum.is_some()),
-            ("serverOptimizer", spec.server_optimizer.is_some()),
-            ("overlap", spec.overlap == Some(true)),
-            ("compression", spec.compression.is_some_and(|spec| spec != CompressionSpec::None {})),
-            ("compressPull", spec.compress_pull == Some(true)),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
-    }
-
-    /// Removes an option.
-    pub(super) fn clear(spec: &mut StrategySpec, option: &str) {
-        match option {
-            "window" => spec.window = None,
-            "alpha" => spec.alpha = None,
-            "rho" => spec.rho = None,
-            "scale" => spec.scale = None,
-            "momentum" => spec.momentum = None,
-            "gamma" => spec.gamma = None,
-            "outerLearningRate" => spec.outer_learning_rate = None,
-            "outerMomentum" => spec.outer_momentum = None,
-            "serverOptimizer" => spec.server_optimizer = None,
-            "compression" => spec.compression = None,
-            "compressPull" => spec.compress_pull = None,
-            _ => spec.overlap = None,
-        }
     }
 }
