@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Coded, ErrorCode};
-use crate::optimizer::{self, OptimizerError};
+use crate::optimizer;
+use crate::options::OptionError;
 use crate::spec::{ControlSpec, OptimizerSpec, StrategySpec};
-use crate::strategy::{CommitSchedule, ServerRule, Strategy, StrategyError, resolve};
+use crate::strategy::{Protocol, ServerRule, StrategyError, resolve};
 
 /// The length of the probe vectors: the number of state values of a parameter is a whole number.
 const PROBE: usize = 64;
@@ -59,7 +60,7 @@ pub enum FootprintError {
     Strategy(#[from] StrategyError),
     /// The optimizer.
     #[error(transparent)]
-    Optimizer(#[from] OptimizerError),
+    Optimizer(#[from] OptionError),
 }
 
 impl Coded for FootprintError {
@@ -76,15 +77,16 @@ impl Footprint {
     pub fn of(spec: &FootprintSpec) -> Result<Self, FootprintError> {
         let strategy = resolve(&spec.strategy, Some(&spec.optimizer))?;
         let workers = u64::from(spec.workers);
-        let models = if strategy.keeps_members() { workers } else { 1 };
+        let keeps_members = strategy.protocol().keeps_members();
+        let models = if keeps_members { workers } else { 1 };
         let best = if spec.controls.stopping.restore_best { models } else { 0 };
-        let members = if strategy.keeps_members() { models } else { 0 };
+        let members = if keeps_members { models } else { 0 };
         let rule = strategy.server(PROBE, spec.workers);
         let state = (rule.state().values.len() / PROBE) as u64;
         let bytes = |vectors: u64| vectors.saturating_mul(4).saturating_mul(spec.parameters);
         let saved = |models: u64| models.saturating_mul(spec.weight_bytes);
         let weights = saved(models);
-        let held = bytes(state + server_vectors(&*strategy, &rule, spec))
+        let held = bytes(state + server_vectors(strategy.protocol(), &rule, spec))
             .saturating_add(saved(2 + members + best));
         let optimizer = optimizer::build(&spec.optimizer, PROBE)?;
         let moments = (optimizer.state().values.len() / PROBE) as u64;
@@ -96,32 +98,33 @@ impl Footprint {
             server: held.saturating_add(weights.saturating_mul(2)),
             // The gradient, the center variable and the message.
             task: bytes(3),
-            worker: bytes(moments + worker_vectors(&*strategy, spec)).saturating_add(saved(1)),
+            worker: bytes(moments + worker_vectors(strategy.protocol(), spec))
+                .saturating_add(saved(1)),
         })
     }
 }
 
 /// The server's vectors beside two copies of the center variable, the rules' state and whole models.
-fn server_vectors(strategy: &dyn Strategy, rule: &ServerRule, spec: &FootprintSpec) -> u64 {
+fn server_vectors(protocol: Protocol, rule: &ServerRule, spec: &FootprintSpec) -> u64 {
     let workers = u64::from(spec.workers);
     let round = matches!(rule, ServerRule::Round(_));
     let gradient = round || spec.strategy.server_optimizer.is_some();
-    let norm = strategy.steps_on_server() && spec.controls.clipping.norm.is_some();
+    let norm = protocol.steps_on_server() && spec.controls.clipping.norm.is_some();
     u64::from(gradient)
         + u64::from(norm)
-        + u64::from(strategy.gives_former_center())
+        + u64::from(protocol.returns_former_center())
         // The contributions of the open round.
         + if round { workers } else { 0 }
         // Every worker's last pull, and the center variable of a worker that has not pulled.
-        + if strategy.remembers_pulls() { workers + 1 } else { 0 }
+        + if protocol.remembers_pulls() { workers + 1 } else { 0 }
 }
 
 /// A worker's vectors beside its replica and the moments of its optimizer.
-fn worker_vectors(strategy: &dyn Strategy, spec: &FootprintSpec) -> u64 {
+fn worker_vectors(protocol: Protocol, spec: &FootprintSpec) -> u64 {
     // The center variable that the rule compares the replica with.
-    let rule = u64::from(matches!(strategy.commit_schedule(), CommitSchedule::Window(_)));
+    let rule = u64::from(matches!(protocol, Protocol::Asynchronous { .. }));
     // The message and the center variable of a running exchange.
-    let exchange = if strategy.overlaps() { 2 } else { 0 };
+    let exchange = if protocol.overlaps() { 2 } else { 0 };
     // The residual of compression.
     let residual = u64::from(spec.strategy.compression.is_some());
     rule + exchange + residual

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use firesteel_core::OptionError;
 use firesteel_core::compression::CompressionError;
-use firesteel_core::spec::ControlError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 
@@ -16,9 +16,9 @@ pub enum PsError {
     /// An unknown strategy, or invalid options of a strategy.
     #[error(transparent)]
     Strategy(#[from] StrategyError),
-    /// An invalid option of the training controls.
+    /// An invalid option of the training controls, or of the compression of exchanges.
     #[error(transparent)]
-    Control(#[from] ControlError),
+    Option(#[from] OptionError),
     /// A listening address that does not belong to this host.
     #[error("the parameter server cannot listen on {address}: {cause}")]
     Bind {
@@ -129,7 +129,7 @@ pub enum PsError {
 impl Coded for PsError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Spec(_) | Self::Strategy(_) | Self::Control(_) | Self::Pem { .. } => {
+            Self::Spec(_) | Self::Strategy(_) | Self::Option(_) | Self::Pem { .. } => {
                 ErrorCode::InvalidSpec
             }
             Self::Port { .. } => ErrorCode::PortInUse,
@@ -152,7 +152,7 @@ impl From<CompressionError> for PsError {
     fn from(error: CompressionError) -> Self {
         match error {
             CompressionError::Malformed { .. } => Self::Protocol(error.to_string()),
-            CompressionError::Option { .. } | CompressionError::TooLong { .. } => {
+            CompressionError::Option(_) | CompressionError::TooLong { .. } => {
                 Self::Spec(error.to_string())
             }
         }

@@ -4,14 +4,15 @@
 
 mod support;
 
+use std::num::NonZeroU32;
 use std::thread;
 use std::time::Duration;
 
 use firesteel_core::optimizer;
 use firesteel_core::spec::{OptimizerSpec, ServerSpec, StrategySpec};
-use firesteel_core::strategy::{self, CommitSchedule, WindowSummary};
+use firesteel_core::strategy::{self, PullOrder, WindowSummary};
 use firesteel_core::{
-    Coded, Commit, ErrorCode, Position, Registration, Save, Span, Strategy, WorkerId,
+    Coded, Commit, ErrorCode, Position, Protocol, Registration, Save, Span, Strategy, WorkerId,
 };
 use firesteel_ps::{Checkpoint, PsError, Server, WorkerState};
 use proptest::prelude::*;
@@ -102,6 +103,8 @@ fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
     let mut peer = Peer::connect(Transport::Memory, &client, PARAMETERS, registered);
     peer.pull();
     let mut replica = peer.center.clone();
+    let pulls_first =
+        matches!(strategy.protocol(), Protocol::Asynchronous { pull: PullOrder::BeforeCommit, .. });
     let mut rule = strategy.worker(PARAMETERS, 1);
     let mut steps = optimizer::build(&sgd(), PARAMETERS).unwrap();
     rule.start(&peer.center);
@@ -111,10 +114,7 @@ fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
             break;
         }
         let first = peer.position;
-        let length = match strategy.commit_schedule() {
-            CommitSchedule::Window(length) | CommitSchedule::Round(length) => length.get(),
-            CommitSchedule::Save => u32::MAX,
-        };
+        let length = strategy.protocol().window().map_or(u32::MAX, NonZeroU32::get);
         let batches = length.min(registered.batches - first.batch);
         for batch in first.batch..first.batch + batches {
             rule.look_ahead(&mut replica);
@@ -126,7 +126,7 @@ fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
             &*strategy,
             batches,
             |peer, message| {
-                if strategy.pulls_first() {
+                if pulls_first {
                     peer.pull();
                     rule.receive(&peer.center, &mut replica);
                 }
@@ -134,7 +134,7 @@ fn train(spec: &ServerSpec, server: &Server, attempt: i64, windows: usize) {
             },
             &mut message,
         );
-        if !strategy.pulls_first() && strategy.commit_schedule() != CommitSchedule::Save {
+        if !pulls_first && !matches!(strategy.protocol(), Protocol::Local { .. }) {
             rule.receive(&peer.center, &mut replica);
         }
     }
@@ -156,15 +156,15 @@ fn finish_window(
     let span = Span { start: peer.position, batches, rows: 10 * u64::from(batches) };
     let sequence = peer.sequence + 1;
     let window = Commit { sequence, message, buffers: &given, span, tally: TALLY };
-    match strategy.commit_schedule() {
-        CommitSchedule::Round(_) => {
+    match strategy.protocol() {
+        Protocol::Rounds { .. } => {
             peer.channel.contribute(&window).unwrap();
             peer.channel.close_round(&mut peer.center, &mut peer.buffers).unwrap();
         }
-        CommitSchedule::Window(_) => {
+        Protocol::Asynchronous { .. } => {
             peer.channel.exchange(&window, &mut peer.center, &mut peer.buffers).unwrap();
         }
-        CommitSchedule::Save => {
+        Protocol::Local { .. } => {
             let save = Save { sequence, replica: message, buffers: &given, span, tally: TALLY };
             peer.channel.save(&save).unwrap();
         }

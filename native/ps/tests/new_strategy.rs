@@ -5,8 +5,8 @@
 use std::num::NonZeroU32;
 
 use firesteel_core::strategy::{
-    CommitContext, CommitRule, CommitSchedule, Displacement, ServerRule, Strategy, WindowSummary,
-    WorkerRule,
+    CommitContext, CommitRule, Displacement, Protocol, PullOrder, ServerRule, Strategy,
+    WindowSummary, WorkerRule,
 };
 use firesteel_ps::replay::replay_with;
 use serde_json::{Value, json};
@@ -24,8 +24,13 @@ impl Strategy for SignSgd {
         "signsgd"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Window(self.window)
+    fn protocol(&self) -> Protocol {
+        Protocol::Asynchronous {
+            window: self.window,
+            pull: PullOrder::AfterCommit,
+            remembers_pulls: false,
+            overlap: false,
+        }
     }
 
     fn worker(&self, parameters: usize, _workers: u32) -> Box<dyn WorkerRule> {

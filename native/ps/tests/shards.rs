@@ -4,12 +4,11 @@
 
 mod support;
 
-use std::num::NonZeroU32;
 use std::thread;
 
 use firesteel_core::compression::CompressionSpec;
 use firesteel_core::spec::{OptimizerSpec, ServerSpec, StrategySpec};
-use firesteel_core::{Coded, Commit, CommitSchedule, ErrorCode, Save, WorkerId, strategy};
+use firesteel_core::{Coded, Commit, ErrorCode, Protocol, Save, WorkerId, strategy};
 use serde_json::json;
 use support::certificates::Trust;
 use support::cluster::{self, Cluster, STRIPE};
@@ -67,26 +66,26 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 /// One step of a worker in its strategy's way; reads the center variable by all requests that there are.
-fn step(peer: &mut Peer, commit_schedule: CommitSchedule, seed: u64) {
+fn step(peer: &mut Peer, protocol: Protocol, seed: u64) {
     let message = noise(seed, 0.1);
     let given =
         firesteel_core::Buffers { floats: noise(seed, 1.0)[..2].to_vec(), integers: vec![3] };
     let (sequence, span) = (peer.sequence + 1, peer.span());
     let commit = Commit { sequence, message: &message, buffers: &given, span, tally: TALLY };
     let Peer { channel, center, buffers, .. } = peer;
-    match commit_schedule {
-        CommitSchedule::Window(_) if seed.is_multiple_of(3) => {
+    match protocol {
+        Protocol::Asynchronous { .. } if seed.is_multiple_of(3) => {
             channel.pull(center, buffers).unwrap();
             channel.commit(&commit).unwrap();
         }
-        CommitSchedule::Window(_) => {
+        Protocol::Asynchronous { .. } => {
             channel.exchange(&commit, center, buffers).unwrap();
         }
-        CommitSchedule::Round(_) => {
+        Protocol::Rounds { .. } => {
             channel.contribute(&commit).unwrap();
             channel.close_round(center, buffers).unwrap();
         }
-        CommitSchedule::Save => {
+        Protocol::Local { .. } => {
             let Commit { sequence, message: replica, buffers: given, span, tally } = commit;
             channel.save(&Save { sequence, replica, buffers: given, span, tally }).unwrap();
             channel.pull(center, buffers).unwrap();
@@ -98,14 +97,14 @@ fn step(peer: &mut Peer, commit_schedule: CommitSchedule, seed: u64) {
 #[test]
 fn with_one_worker_every_strategy_gives_the_same_bits_however_many_servers_there_are() {
     for chosen in strategies() {
-        let commit_schedule = strategy::resolve(&chosen, Some(&ADAM)).unwrap().commit_schedule();
+        let protocol = strategy::resolve(&chosen, Some(&ADAM)).unwrap().protocol();
         let outcome = |count: u32| {
             let cluster = Cluster::open(&fit(chosen.clone(), 1), count, &noise(99, 1.0));
             let mut peer = cluster.peer(registration(0, 1, 3));
             peer.pull();
             let mut read = vec![bits(&peer.center)];
             for seed in 0..9 {
-                step(&mut peer, commit_schedule, seed);
+                step(&mut peer, protocol, seed);
                 read.push(bits(&peer.center));
                 read.push(bits(&peer.buffers.floats));
             }
@@ -130,14 +129,14 @@ fn with_one_worker_every_strategy_gives_the_same_bits_however_many_servers_there
 #[test]
 fn what_several_workers_do_in_turn_gives_the_same_bits_too() {
     for chosen in strategies().into_iter().filter(|chosen| chosen.name != "single") {
-        let commit_schedule = strategy::resolve(&chosen, Some(&ADAM)).unwrap().commit_schedule();
+        let protocol = strategy::resolve(&chosen, Some(&ADAM)).unwrap().protocol();
         let outcome = |count: u32| {
             let cluster = Cluster::open(&fit(chosen.clone(), 3), count, &noise(99, 1.0));
             let mut peers: Vec<_> =
                 (0..3).map(|partition| cluster.peer(registration(partition, 1, 3))).collect();
             let mut read = Vec::new();
             for turn in 0..9_u64 {
-                if matches!(commit_schedule, CommitSchedule::Round(_)) {
+                if matches!(protocol, Protocol::Rounds { .. }) {
                     for (seed, peer) in (10 * turn..).zip(&mut peers) {
                         let message = noise(seed, 0.1);
                         let (sequence, span) = (peer.sequence + 1, peer.span());
@@ -156,7 +155,7 @@ fn what_several_workers_do_in_turn_gives_the_same_bits_too() {
                         .zip(&mut peers)
                         .filter(|(seed, _)| seed % 10 < 2 || turn % 4 == 3)
                     {
-                        step(peer, commit_schedule, seed);
+                        step(peer, protocol, seed);
                     }
                 }
                 read.extend(peers.iter().map(|peer| bits(&peer.center)));
@@ -313,6 +312,7 @@ fn cluster_shards(
 fn a_scheduled_learning_rate_of_the_server_is_that_of_every_shard() {
     let mut chosen = StrategySpec::named("sync");
     chosen.server_optimizer = Some(ADAM);
+    let protocol = strategy::resolve(&chosen, Some(&ADAM)).unwrap().protocol();
     let mut spec = fit(chosen, 1);
     spec.controls =
         serde_json::from_value(json!({"schedule": {"name": "exponential", "gamma": 0.1}})).unwrap();
@@ -320,7 +320,7 @@ fn a_scheduled_learning_rate_of_the_server_is_that_of_every_shard() {
         let cluster = Cluster::open(&spec, count, &noise(99, 1.0));
         let mut peer = cluster.peer(registration(0, 1, 1));
         peer.pull();
-        (0..3).for_each(|seed| step(&mut peer, CommitSchedule::Round(NonZeroU32::MIN), seed));
+        (0..3).for_each(|seed| step(&mut peer, protocol, seed));
         peer.channel.finish().unwrap();
         bits(&cluster.server.snapshot().unwrap().0)
     };

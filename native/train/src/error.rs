@@ -1,7 +1,6 @@
 //! The errors of checking, training and prediction.
 
-use firesteel_core::optimizer::OptimizerError;
-use firesteel_core::spec::ControlError;
+use firesteel_core::OptionError;
 use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 use firesteel_data::DataError;
@@ -17,12 +16,9 @@ pub enum TrainError {
     /// The strategy is unknown or an option of it does not fit.
     #[error(transparent)]
     Strategy(#[from] StrategyError),
-    /// An option of the training controls that does not fit.
+    /// An option of the training controls or of the optimizer that does not fit.
     #[error(transparent)]
-    Control(#[from] ControlError),
-    /// An option of the optimizer does not fit.
-    #[error(transparent)]
-    Optimizer(#[from] OptimizerError),
+    Option(#[from] OptionError),
     /// A layer that is unknown, has an argument that does not fit, or gets a shape that does not fit.
     #[error("layer '{layer}' ({op}): {problem}")]
     Layer {
@@ -73,9 +69,8 @@ pub enum TrainError {
 impl Coded for TrainError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::InvalidSpec(_) | Self::Layer { .. } | Self::Control(_) => ErrorCode::InvalidSpec,
+            Self::InvalidSpec(_) | Self::Layer { .. } | Self::Option(_) => ErrorCode::InvalidSpec,
             Self::Strategy(error) => error.code(),
-            Self::Optimizer(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::Weights(_) | Self::Script(_) => ErrorCode::InvalidData,
             Self::Diverged { .. } => ErrorCode::Diverged,

@@ -1,20 +1,14 @@
 //! Errors of compression options and of compressed bytes.
 
 use crate::error::{Coded, ErrorCode};
+use crate::options::OptionError;
 
 /// A compression whose options do not fit, or bytes that no encoder writes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompressionError {
     /// An option is out of its range.
-    #[error("compression '{compression}': option '{option}' {problem}")]
-    Option {
-        /// The compression's name.
-        compression: &'static str,
-        /// The option's name.
-        option: &'static str,
-        /// The problem.
-        problem: String,
-    },
+    #[error(transparent)]
+    Option(#[from] OptionError),
     /// More values than the compression's code can number.
     #[error("compression '{compression}' takes at most {most} parameters, not {elements}")]
     TooLong {
@@ -44,7 +38,7 @@ impl CompressionError {
 impl Coded for CompressionError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Option { .. } | Self::TooLong { .. } => ErrorCode::InvalidSpec,
+            Self::Option(_) | Self::TooLong { .. } => ErrorCode::InvalidSpec,
             Self::Malformed { .. } => ErrorCode::Protocol,
         }
     }

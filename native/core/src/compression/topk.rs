@@ -10,6 +10,7 @@ use multiversion::multiversion;
 use super::feedback::square_sum;
 use super::half::MAGNITUDE;
 use super::{Codec, CompressionError, assert_len, check_len};
+use crate::options::Range;
 
 const NAME: &str = "topk";
 
@@ -40,13 +41,7 @@ pub(super) struct TopK {
 impl TopK {
     /// A codec that keeps this share of a message.
     pub(super) fn new(ratio: f64, elements: usize) -> Result<Self, CompressionError> {
-        if !(ratio > 0.0 && ratio <= 1.0) {
-            return Err(CompressionError::Option {
-                compression: NAME,
-                option: "ratio",
-                problem: format!("must be in (0, 1], is {ratio}"),
-            });
-        }
+        Range::RATIO.check("ratio", ratio).map_err(|error| error.of("compression", NAME))?;
         if u32::try_from(elements).is_err() {
             let most = u64::from(u32::MAX);
             return Err(CompressionError::TooLong { compression: NAME, most, elements });

@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use self::moments::Moments;
 use self::ranking::Ranking;
 use crate::channel::Tally;
-use crate::spec::{
-    ControlError, ControlSpec, LabelKind, LabelSpec, Metric, MetricKind, Monitor, ReportedMetric,
-};
+use crate::options::OptionError;
+use crate::spec::{ControlSpec, LabelKind, LabelSpec, Metric, MetricKind, Monitor, ReportedMetric};
 
 /// The metrics of a fit with their labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +77,7 @@ impl MetricSet {
         controls: &ControlSpec,
         labels: &[LabelSpec],
         outputs: &[String],
-    ) -> Result<Self, ControlError> {
+    ) -> Result<Self, OptionError> {
         let size = |label: &LabelSpec| match label.kind {
             LabelKind::Class { classes } => classes,
             LabelKind::Values { size } => size,

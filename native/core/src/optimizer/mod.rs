@@ -15,7 +15,7 @@ mod rmsprop;
 mod sgd;
 mod yogi;
 
-use crate::error::{Coded, ErrorCode};
+use crate::options::OptionError;
 use crate::spec::OptimizerSpec;
 use crate::state::{State, StateError};
 
@@ -29,24 +29,6 @@ use self::rmsprop::RmsProp;
 use self::sgd::Sgd;
 use self::yogi::Yogi;
 
-/// An option of an optimizer that is out of its range.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("optimizer '{optimizer}': option '{option}' {problem}")]
-pub struct OptimizerError {
-    /// The optimizer's name in the specification.
-    pub optimizer: &'static str,
-    /// The option's name.
-    pub option: &'static str,
-    /// The problem.
-    pub problem: String,
-}
-
-impl Coded for OptimizerError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::InvalidSpec
-    }
-}
-
 /// A specification with checked options, from which any number of optimizers can be built.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CheckedOptimizer(OptimizerSpec);
@@ -56,7 +38,7 @@ impl CheckedOptimizer {
     ///
     /// # Errors
     /// As [`build`].
-    pub fn new(spec: &OptimizerSpec) -> Result<Self, OptimizerError> {
+    pub fn new(spec: &OptimizerSpec) -> Result<Self, OptionError> {
         options::check(spec)?;
         Ok(Self(*spec))
     }
@@ -176,12 +158,9 @@ pub trait Optimizer: Send {
 /// The optimizer of this specification for a flat buffer of `parameters` elements.
 ///
 /// # Errors
-/// [`OptimizerError`] naming the optimizer, the option, its range and its value, if an option is outside of PyTorch's
+/// [`OptionError`] naming the optimizer, the option, its range and its value, if an option is outside of PyTorch's
 /// range, not finite, or too large for an f32.
-pub fn build(
-    spec: &OptimizerSpec,
-    parameters: usize,
-) -> Result<Box<dyn Optimizer>, OptimizerError> {
+pub fn build(spec: &OptimizerSpec, parameters: usize) -> Result<Box<dyn Optimizer>, OptionError> {
     Ok(CheckedOptimizer::new(spec)?.build(parameters))
 }
 

@@ -1,48 +1,13 @@
 //! The ranges of the optimizers' options: PyTorch's, and every value finite as an f32.
 
-use super::OptimizerError;
+use crate::options::{OptionError, Range};
 use crate::spec::OptimizerSpec;
 
-/// The values that an option may take.
-#[derive(Clone, Copy)]
-enum Range {
-    Finite,
-    AtLeastZero,
-    BelowOne,
-    UpToOne,
-}
-
-impl Range {
-    fn holds(self, value: f64) -> bool {
-        let inside = match self {
-            Self::Finite => true,
-            Self::AtLeastZero => value >= 0.0,
-            Self::BelowOne => (0.0..1.0).contains(&value),
-            Self::UpToOne => (0.0..=1.0).contains(&value),
-        };
-        inside && (value as f32).is_finite()
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Finite => "finite",
-            Self::AtLeastZero => "at least 0 and finite",
-            Self::BelowOne => "in [0, 1)",
-            Self::UpToOne => "in [0, 1]",
-        }
-    }
-}
-
-use Range::{AtLeastZero, BelowOne, Finite, UpToOne};
-
 /// Checks every option of an optimizer.
-pub(super) fn check(spec: &OptimizerSpec) -> Result<(), OptimizerError> {
+pub(super) fn check(spec: &OptimizerSpec) -> Result<(), OptionError> {
     let (name, options) = options(spec);
     for (option, value, range) in options {
-        if !range.holds(value) {
-            let range = range.text();
-            return Err(invalid(name, option, &format!("must be {range}, is {value}")));
-        }
+        range.check(option, value).map_err(|error| error.of("optimizer", name))?;
     }
     match *spec {
         OptimizerSpec::Sgd { momentum, dampening, nesterov: true, .. }
@@ -51,14 +16,10 @@ pub(super) fn check(spec: &OptimizerSpec) -> Result<(), OptimizerError> {
             let problem = format!(
                 "needs a momentum above 0 and a dampening of 0, which are {momentum} and {dampening}"
             );
-            Err(invalid(name, "nesterov", &problem))
+            Err(OptionError::new("nesterov", problem).of("optimizer", name))
         }
         _ => Ok(()),
     }
-}
-
-fn invalid(optimizer: &'static str, option: &'static str, problem: &str) -> OptimizerError {
-    OptimizerError { optimizer, option, problem: problem.to_owned() }
 }
 
 /// An optimizer's name in the specification and its numeric options with their ranges.
@@ -67,10 +28,10 @@ fn options(spec: &OptimizerSpec) -> (&'static str, Vec<(&'static str, f64, Range
         OptimizerSpec::Sgd { learning_rate, momentum, dampening, nesterov: _, weight_decay } => (
             "sgd",
             vec![
-                ("learningRate", learning_rate, AtLeastZero),
-                ("momentum", momentum, AtLeastZero),
-                ("dampening", dampening, Finite),
-                ("weightDecay", weight_decay, AtLeastZero),
+                ("learningRate", learning_rate, Range::NOT_NEGATIVE_F32),
+                ("momentum", momentum, Range::NOT_NEGATIVE_F32),
+                ("dampening", dampening, Range::FINITE_F32),
+                ("weightDecay", weight_decay, Range::NOT_NEGATIVE_F32),
             ],
         ),
         OptimizerSpec::Adam { learning_rate, beta1, beta2, epsilon, weight_decay, amsgrad: _ } => {
@@ -94,7 +55,7 @@ fn options(spec: &OptimizerSpec) -> (&'static str, Vec<(&'static str, f64, Range
             momentum_decay,
         } => {
             let mut options = moments(learning_rate, beta1, beta2, epsilon, weight_decay);
-            options.push(("momentumDecay", momentum_decay, AtLeastZero));
+            options.push(("momentumDecay", momentum_decay, Range::NOT_NEGATIVE_F32));
             ("nadam", options)
         }
         OptimizerSpec::RmsProp {
@@ -107,11 +68,11 @@ fn options(spec: &OptimizerSpec) -> (&'static str, Vec<(&'static str, f64, Range
         } => (
             "rmsprop",
             vec![
-                ("learningRate", learning_rate, AtLeastZero),
-                ("alpha", alpha, UpToOne),
-                ("epsilon", epsilon, AtLeastZero),
-                ("weightDecay", weight_decay, AtLeastZero),
-                ("momentum", momentum, AtLeastZero),
+                ("learningRate", learning_rate, Range::NOT_NEGATIVE_F32),
+                ("alpha", alpha, Range::UP_TO_ONE),
+                ("epsilon", epsilon, Range::NOT_NEGATIVE_F32),
+                ("weightDecay", weight_decay, Range::NOT_NEGATIVE_F32),
+                ("momentum", momentum, Range::NOT_NEGATIVE_F32),
             ],
         ),
         OptimizerSpec::Adagrad {
@@ -123,20 +84,20 @@ fn options(spec: &OptimizerSpec) -> (&'static str, Vec<(&'static str, f64, Range
         } => (
             "adagrad",
             vec![
-                ("learningRate", learning_rate, AtLeastZero),
-                ("learningRateDecay", learning_rate_decay, AtLeastZero),
-                ("epsilon", epsilon, AtLeastZero),
-                ("weightDecay", weight_decay, AtLeastZero),
-                ("initialAccumulator", initial_accumulator, AtLeastZero),
+                ("learningRate", learning_rate, Range::NOT_NEGATIVE_F32),
+                ("learningRateDecay", learning_rate_decay, Range::NOT_NEGATIVE_F32),
+                ("epsilon", epsilon, Range::NOT_NEGATIVE_F32),
+                ("weightDecay", weight_decay, Range::NOT_NEGATIVE_F32),
+                ("initialAccumulator", initial_accumulator, Range::NOT_NEGATIVE_F32),
             ],
         ),
         OptimizerSpec::Adadelta { learning_rate, rho, epsilon, weight_decay } => (
             "adadelta",
             vec![
-                ("learningRate", learning_rate, AtLeastZero),
-                ("rho", rho, UpToOne),
-                ("epsilon", epsilon, AtLeastZero),
-                ("weightDecay", weight_decay, AtLeastZero),
+                ("learningRate", learning_rate, Range::NOT_NEGATIVE_F32),
+                ("rho", rho, Range::UP_TO_ONE),
+                ("epsilon", epsilon, Range::NOT_NEGATIVE_F32),
+                ("weightDecay", weight_decay, Range::NOT_NEGATIVE_F32),
             ],
         ),
     }
@@ -151,11 +112,11 @@ fn moments(
     weight_decay: f64,
 ) -> Vec<(&'static str, f64, Range)> {
     vec![
-        ("learningRate", learning_rate, AtLeastZero),
-        ("beta1", beta1, BelowOne),
-        ("beta2", beta2, BelowOne),
-        ("epsilon", epsilon, AtLeastZero),
-        ("weightDecay", weight_decay, AtLeastZero),
+        ("learningRate", learning_rate, Range::NOT_NEGATIVE_F32),
+        ("beta1", beta1, Range::BELOW_ONE),
+        ("beta2", beta2, Range::BELOW_ONE),
+        ("epsilon", epsilon, Range::NOT_NEGATIVE_F32),
+        ("weightDecay", weight_decay, Range::NOT_NEGATIVE_F32),
     ]
 }
 

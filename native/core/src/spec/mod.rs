@@ -11,8 +11,8 @@ mod tls;
 mod training;
 
 pub use control::{
-    ClippingSpec, ControlError, ControlSpec, Direction, Interval, Metric, MetricKind, Monitor,
-    OutputMetric, ReportedMetric, ScheduleSpec, StoppingSpec, ThresholdMode, WarmupSpec,
+    ClippingSpec, ControlSpec, Direction, Interval, Metric, MetricKind, Monitor, OutputMetric,
+    ReportedMetric, ScheduleSpec, StoppingSpec, ThresholdMode, WarmupSpec,
 };
 pub use data::{
     DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec, ValidationSpec,

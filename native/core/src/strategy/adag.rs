@@ -3,7 +3,7 @@
 //! last window counts in full.
 
 use super::delta::{Delta, DisplacementRule};
-use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
+use super::{Protocol, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Adag(pub(super) Delta);
@@ -13,12 +13,8 @@ impl Strategy for Adag {
         "adag"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Window(self.0.window)
-    }
-
-    fn overlaps(&self) -> bool {
-        self.0.overlap
+    fn protocol(&self) -> Protocol {
+        self.0.protocol()
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {

@@ -2,9 +2,7 @@
 //! 2015).
 
 use super::elastic::{Elastic, ElasticStep};
-use super::{
-    CommitContext, CommitRule, CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule,
-};
+use super::{CommitContext, CommitRule, Protocol, ServerRule, Strategy, WindowSummary, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Aeasgd(pub(super) Elastic);
@@ -14,16 +12,8 @@ impl Strategy for Aeasgd {
         "aeasgd"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Window(self.0.window)
-    }
-
-    fn overlaps(&self) -> bool {
-        self.0.overlap
-    }
-
-    fn pulls_first(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        self.0.protocol()
     }
 
     fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule> {

@@ -4,7 +4,7 @@
 use std::num::NonZeroU32;
 
 use super::delta::DisplacementRule;
-use super::{CommitContext, CommitRule, CommitSchedule, ServerRule, Strategy, WorkerRule};
+use super::{CommitContext, CommitRule, Protocol, PullOrder, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct AgnAdaptive {
@@ -20,16 +20,13 @@ impl Strategy for AgnAdaptive {
         "agn-adaptive"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Window(self.window)
-    }
-
-    fn overlaps(&self) -> bool {
-        self.overlap
-    }
-
-    fn remembers_pulls(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        Protocol::Asynchronous {
+            window: self.window,
+            pull: PullOrder::AfterCommit,
+            remembers_pulls: true,
+            overlap: self.overlap,
+        }
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {

@@ -2,8 +2,8 @@
 //! `x = c`, as dist-keras's AveragingTrainer.
 
 use super::{
-    CommitSchedule, Part, Round, RoundRule, ServerRule, Strategy, WindowSummary, WorkerRule,
-    weighted_mean,
+    Part, Protocol, Round, RoundReply, RoundRule, RoundUpdate, ServerRule, Strategy, Weight,
+    WindowSummary, WorkerRule, weighted_mean,
 };
 
 #[derive(Debug)]
@@ -14,8 +14,13 @@ impl Strategy for Averaging {
         "averaging"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::EPOCH
+    fn protocol(&self) -> Protocol {
+        Protocol::Rounds {
+            window: Protocol::EPOCH,
+            weight: Weight::Rows,
+            update: RoundUpdate::Unscheduled,
+            reply: RoundReply::Updated,
+        }
     }
 
     fn worker(&self, _: usize, _: u32) -> Box<dyn WorkerRule> {

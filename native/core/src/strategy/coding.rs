@@ -1,7 +1,8 @@
 //! The options by which a strategy's exchanges are compressed.
 
-use super::{Options, StrategyError};
+use super::Options;
 use crate::compression::{Coding, CompressionSpec};
+use crate::options::OptionError;
 use crate::spec::StrategySpec;
 
 /// Returns the compression of a strategy's exchanges. [`resolve`](super::resolve()) checks that the strategy has these
@@ -9,7 +10,7 @@ use crate::spec::StrategySpec;
 ///
 /// # Errors
 /// An error that names the option which is out of its range.
-pub fn coding(spec: &StrategySpec) -> Result<Coding, StrategyError> {
+pub fn coding(spec: &StrategySpec) -> Result<Coding, OptionError> {
     let options = Options { spec, optimizer: None };
     let message = spec.compression.unwrap_or(CompressionSpec::None {});
     message

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{CommitContext, CommitRule, WindowSummary, WorkerRule};
+use super::{CommitContext, CommitRule, Protocol, PullOrder, WindowSummary, WorkerRule};
 use crate::optimizer::{CheckedOptimizer, Optimizer};
 use crate::state::{State, StateError};
 
@@ -18,6 +18,16 @@ pub(super) struct Delta {
 }
 
 impl Delta {
+    /// Returns the protocol of these strategies.
+    pub(super) fn protocol(&self) -> Protocol {
+        Protocol::Asynchronous {
+            window: self.window,
+            pull: PullOrder::AfterCommit,
+            remembers_pulls: false,
+            overlap: self.overlap,
+        }
+    }
+
     /// Returns the server's rule for a stripe: `c += scale d`, or a step of the server optimizer with the gradient
     /// `-scale d`.
     pub(super) fn server(

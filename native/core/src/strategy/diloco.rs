@@ -6,7 +6,8 @@ use std::num::NonZeroU32;
 
 use super::mean::MeanGradient;
 use super::{
-    CommitSchedule, Displacement, ServerRule, Strategy, Weight, WindowSummary, WorkerRule,
+    Displacement, Protocol, RoundReply, RoundUpdate, ServerRule, Strategy, Weight, WindowSummary,
+    WorkerRule,
 };
 use crate::optimizer::CheckedOptimizer;
 
@@ -21,12 +22,13 @@ impl Strategy for Diloco {
         "diloco"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Round(self.window)
-    }
-
-    fn weight(&self) -> Weight {
-        Weight::Worker
+    fn protocol(&self) -> Protocol {
+        Protocol::Rounds {
+            window: self.window,
+            weight: Weight::Worker,
+            update: RoundUpdate::Unscheduled,
+            reply: RoundReply::Updated,
+        }
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {

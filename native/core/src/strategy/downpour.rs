@@ -1,7 +1,7 @@
 //! `downpour`: `d = x_now - x_at_pull`, `c += d` (Dean et al., 2012, Large Scale Distributed Deep Networks).
 
 use super::delta::{Delta, DisplacementRule};
-use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
+use super::{Protocol, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Downpour(pub(super) Delta);
@@ -11,12 +11,8 @@ impl Strategy for Downpour {
         "downpour"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Window(self.0.window)
-    }
-
-    fn overlaps(&self) -> bool {
-        self.0.overlap
+    fn protocol(&self) -> Protocol {
+        self.0.protocol()
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {

@@ -2,7 +2,7 @@
 //! 2017, Heterogeneity-aware Distributed Parameter Servers, in the form of Hermans' thesis).
 
 use super::delta::{Delta, DisplacementRule};
-use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
+use super::{Protocol, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct DynSgd(pub(super) Delta);
@@ -12,12 +12,8 @@ impl Strategy for DynSgd {
         "dynsgd"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Window(self.0.window)
-    }
-
-    fn overlaps(&self) -> bool {
-        self.0.overlap
+    fn protocol(&self) -> Protocol {
+        self.0.protocol()
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {

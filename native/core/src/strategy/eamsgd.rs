@@ -2,7 +2,7 @@
 
 use super::aeasgd::Add;
 use super::elastic::{Elastic, ElasticStep};
-use super::{CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule};
+use super::{Protocol, ServerRule, Strategy, WindowSummary, WorkerRule};
 use crate::optimizer::Optimizer;
 
 #[derive(Debug)]
@@ -16,16 +16,8 @@ impl Strategy for Eamsgd {
         "eamsgd"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Window(self.elastic.window)
-    }
-
-    fn overlaps(&self) -> bool {
-        self.elastic.overlap
-    }
-
-    fn pulls_first(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        self.elastic.protocol()
     }
 
     fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule> {

@@ -3,7 +3,8 @@
 
 use super::elastic::{Alpha, Elastic};
 use super::{
-    CommitSchedule, Part, Round, RoundRule, ServerRule, Strategy, Weight, WindowSummary, WorkerRule,
+    Part, Protocol, Round, RoundReply, RoundRule, RoundUpdate, ServerRule, Strategy, Weight,
+    WindowSummary, WorkerRule,
 };
 
 #[derive(Debug)]
@@ -18,16 +19,13 @@ impl Strategy for Easgd {
         "easgd"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Round(self.elastic.window)
-    }
-
-    fn weight(&self) -> Weight {
-        Weight::Worker
-    }
-
-    fn gives_former_center(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        Protocol::Rounds {
+            window: self.elastic.window,
+            weight: Weight::Worker,
+            update: RoundUpdate::Scheduled,
+            reply: RoundReply::Former,
+        }
     }
 
     fn worker(&self, _: usize, workers: u32) -> Box<dyn WorkerRule> {
@@ -38,10 +36,6 @@ impl Strategy for Easgd {
         let Self { elastic, learning_rate } = *self;
         let sum = vec![0.0; parameters];
         ServerRule::Round(Box::new(Server { alpha: elastic.alpha, workers, learning_rate, sum }))
-    }
-
-    fn follows_schedule(&self) -> bool {
-        true
     }
 
     fn warning(&self, workers: u32, _tasks: u32) -> Option<String> {

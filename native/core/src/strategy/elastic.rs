@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 
-use super::WindowSummary;
+use super::{Protocol, PullOrder, WindowSummary};
 
 /// `beta` of the default moving rate `beta / p`.
 const BETA: f64 = 0.9;
@@ -41,6 +41,16 @@ pub(super) struct Elastic {
 }
 
 impl Elastic {
+    /// Returns the protocol of the asynchronous elastic strategies.
+    pub(super) fn protocol(&self) -> Protocol {
+        Protocol::Asynchronous {
+            window: self.window,
+            pull: PullOrder::BeforeCommit,
+            remembers_pulls: false,
+            overlap: self.overlap,
+        }
+    }
+
     /// Returns a warning if the center variable overshoots. `at_once` is the number of workers that exchange at the same
     /// time.
     pub(super) fn warning(&self, name: &str, workers: u32, at_once: u32) -> Option<String> {

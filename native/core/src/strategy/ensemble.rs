@@ -2,7 +2,7 @@
 //! every member's replica; a model combines what they predict.
 
 use super::single::KeepReplica;
-use super::{CommitSchedule, ServerRule, Strategy, WorkerRule};
+use super::{Protocol, ServerRule, Strategy, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Ensemble;
@@ -12,12 +12,8 @@ impl Strategy for Ensemble {
         "ensemble"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Save
-    }
-
-    fn keeps_members(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        Protocol::Local { keeps_members: true }
     }
 
     fn worker(&self, _: usize, _: u32) -> Box<dyn WorkerRule> {

@@ -1,6 +1,7 @@
 //! The errors of a strategy's specification.
 
 use crate::error::{Coded, ErrorCode};
+use crate::options::OptionError;
 
 /// A strategy that is unknown or whose options do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,15 +15,8 @@ pub enum StrategyError {
         known: String,
     },
     /// An option that the strategy does not have, or that is out of its range.
-    #[error("strategy '{strategy}': option '{option}' {problem}")]
-    Option {
-        /// The strategy's name.
-        strategy: String,
-        /// The option's name.
-        option: &'static str,
-        /// The problem.
-        problem: String,
-    },
+    #[error(transparent)]
+    Option(#[from] OptionError),
 }
 
 impl Coded for StrategyError {

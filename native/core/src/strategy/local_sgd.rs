@@ -5,8 +5,8 @@
 use std::num::NonZeroU32;
 
 use super::{
-    CommitSchedule, Displacement, Part, Round, RoundRule, ServerRule, Strategy, WindowSummary,
-    WorkerRule,
+    Displacement, Part, Protocol, Round, RoundReply, RoundRule, RoundUpdate, ServerRule, Strategy,
+    Weight, WindowSummary, WorkerRule,
 };
 
 #[derive(Debug)]
@@ -19,8 +19,13 @@ impl Strategy for LocalSgd {
         "local-sgd"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Round(self.window)
+    fn protocol(&self) -> Protocol {
+        Protocol::Rounds {
+            window: self.window,
+            weight: Weight::Rows,
+            update: RoundUpdate::Unscheduled,
+            reply: RoundReply::Updated,
+        }
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {

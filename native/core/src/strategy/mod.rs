@@ -20,7 +20,9 @@ mod ensemble;
 mod error;
 mod local_sgd;
 mod mean;
+mod option_table;
 mod options;
+mod protocol;
 mod resolve;
 mod single;
 mod sync;
@@ -28,33 +30,17 @@ mod sync;
 mod tests;
 
 use std::fmt;
-use std::num::NonZeroU32;
 
 pub use self::coding::coding;
 pub use self::delta::Displacement;
 pub use self::error::StrategyError;
 pub use self::mean::weighted_mean;
 use self::options::Options;
+pub use self::protocol::{Protocol, PullOrder, RoundReply, RoundUpdate, Weight};
 pub use self::resolve::{in_rounds, names, resolve, restrict};
 use crate::clipping::Bound;
 use crate::optimizer::Optimizer;
 use crate::state::{State, StateError};
-
-/// The end of a worker's communication window. An epoch's end always ends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitSchedule {
-    /// After this many mini-batches the window is committed, independently of the other workers.
-    Window(NonZeroU32),
-    /// After this many mini-batches the window is contributed to a round, which all live workers close together.
-    Round(NonZeroU32),
-    /// No commits: the replica is saved with the server at every epoch's end.
-    Save,
-}
-
-impl CommitSchedule {
-    /// A round at every epoch's end.
-    pub const EPOCH: Self = Self::Round(NonZeroU32::MAX);
-}
 
 /// The facts of a window beside its message.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,7 +88,7 @@ pub struct CommitContext {
 /// The server's side of an asynchronous strategy for one stripe of the center variable, with its state.
 pub trait CommitRule: Send {
     /// Applies `message` to `center`. `seen` is the center variable of the worker's last pull if
-    /// [`Strategy::remembers_pulls`], else empty. All are the same stripe.
+    /// the protocol remembers pulls, else empty. All are the same stripe.
     fn apply(&mut self, center: &mut [f32], message: &[f32], seen: &[f32], context: CommitContext);
 
     /// Returns the state between commits, for a checkpoint.
@@ -161,13 +147,13 @@ pub trait RoundRule: Send {
     }
 }
 
-/// The server's side of a strategy for one stripe, by its commit schedule.
+/// The server's side of a strategy for one stripe, by its protocol.
 pub enum ServerRule {
-    /// Of [`CommitSchedule::Window`].
+    /// Of [`Protocol::Asynchronous`].
     Commit(Box<dyn CommitRule>),
-    /// Of [`CommitSchedule::Round`].
+    /// Of [`Protocol::Rounds`].
     Round(Box<dyn RoundRule>),
-    /// Of [`CommitSchedule::Save`]: `c = x`.
+    /// Of [`Protocol::Local`]: `c = x`.
     Save,
 }
 
@@ -195,75 +181,19 @@ impl ServerRule {
     }
 }
 
-/// The weight of a worker in a round in which it trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
-    /// By the rows of its window.
-    Rows,
-    /// The same for every worker.
-    Worker,
-}
-
 /// One training strategy with its options resolved.
 pub trait Strategy: Send + Sync + fmt::Debug {
     /// The name by which users select it.
     fn name(&self) -> &'static str;
 
-    /// Returns the commit schedule.
-    fn commit_schedule(&self) -> CommitSchedule;
+    /// Returns the exchanges between workers and server.
+    fn protocol(&self) -> Protocol;
 
     /// The rule of one of `workers` workers over `parameters` flat parameters.
     fn worker(&self, parameters: usize, workers: u32) -> Box<dyn WorkerRule>;
 
     /// The server's rule for one stripe of `parameters` parameters in a fit of `workers` workers.
     fn server(&self, parameters: usize, workers: u32) -> ServerRule;
-
-    /// The largest number of workers that the strategy can use, if there is one.
-    fn max_workers(&self) -> Option<u32> {
-        None
-    }
-
-    /// Returns true if a worker trains during an exchange.
-    fn overlaps(&self) -> bool {
-        false
-    }
-
-    /// Returns true if a worker pulls before it commits and not after, because its message depends on the center
-    /// variable.
-    fn pulls_first(&self) -> bool {
-        false
-    }
-
-    /// Returns true if the server keeps the center variable of every worker's last pull for [`CommitRule::apply`].
-    fn remembers_pulls(&self) -> bool {
-        false
-    }
-
-    /// Returns true if workers send gradients to an optimizer on the server. The mean gradient is then clipped and the
-    /// learning rate scheduled there, not by the workers.
-    fn steps_on_server(&self) -> bool {
-        false
-    }
-
-    /// Returns true if the server's side of a round follows the schedule of the fit's learning rate.
-    fn follows_schedule(&self) -> bool {
-        self.steps_on_server()
-    }
-
-    /// Returns the weight of a worker in a round.
-    fn weight(&self) -> Weight {
-        Weight::Rows
-    }
-
-    /// Returns true if a closed round returns the center variable from before it.
-    fn gives_former_center(&self) -> bool {
-        false
-    }
-
-    /// Returns true if every worker starts from its own weights and the server keeps all replicas.
-    fn keeps_members(&self) -> bool {
-        false
-    }
 
     /// Returns a warning about these options with `workers` workers in `tasks` tasks, those of one task in turn.
     fn warning(&self, _workers: u32, _tasks: u32) -> Option<String> {

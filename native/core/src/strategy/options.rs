@@ -2,11 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use super::StrategyError;
 use super::delta::Delta;
 use super::elastic::{Alpha, Elastic};
-use crate::compression::CompressionSpec;
 use crate::optimizer::CheckedOptimizer;
+use crate::options::{OptionError, Range};
 use crate::spec::{OptimizerSpec, StrategySpec};
 
 /// The inputs from which a strategy is built.
@@ -18,12 +17,12 @@ pub(super) struct Options<'a> {
 
 impl Options<'_> {
     /// Creates the error of an option that does not fit.
-    pub(super) fn error(&self, option: &'static str, problem: impl Into<String>) -> StrategyError {
-        StrategyError::Option { strategy: self.spec.name.clone(), option, problem: problem.into() }
+    pub(super) fn error(&self, option: &'static str, problem: impl Into<String>) -> OptionError {
+        OptionError::new(option, problem).of("strategy", &self.spec.name)
     }
 
     /// The communication window, or the strategy's default.
-    pub(super) fn window(&self, default: u32) -> Result<NonZeroU32, StrategyError> {
+    pub(super) fn window(&self, default: u32) -> Result<NonZeroU32, OptionError> {
         NonZeroU32::new(self.spec.window.unwrap_or(default))
             .ok_or_else(|| self.error("window", "must be at least 1"))
     }
@@ -34,41 +33,38 @@ impl Options<'_> {
         self.spec.overlap.unwrap_or(false)
     }
 
-    /// An option above 0.
+    /// Returns a number above 0.
     pub(super) fn positive(
         &self,
         option: &'static str,
         given: Option<f64>,
         default: f64,
-    ) -> Result<f64, StrategyError> {
-        let value = given.unwrap_or(default);
-        if value > 0.0 && (value as f32).is_finite() && value as f32 > 0.0 {
-            return Ok(value);
-        }
-        Err(self.error(option, format!("must be above 0 and finite, is {value}")))
+    ) -> Result<f64, OptionError> {
+        self.number(option, given.unwrap_or(default), Range::POSITIVE_F32)
     }
 
-    /// An option in [0, 1).
+    /// Returns a number in [0, 1).
     pub(super) fn below_one(
         &self,
         option: &'static str,
         given: Option<f64>,
         default: f64,
-    ) -> Result<f64, StrategyError> {
-        let value = given.unwrap_or(default);
-        if (0.0..1.0).contains(&value) {
-            return Ok(value);
-        }
-        Err(self.error(option, format!("must be in [0, 1), is {value}")))
+    ) -> Result<f64, OptionError> {
+        self.number(option, given.unwrap_or(default), Range::BELOW_ONE)
+    }
+
+    fn number(&self, option: &str, value: f64, range: Range) -> Result<f64, OptionError> {
+        range.check(option, value).map_err(|error| error.of("strategy", &self.spec.name))?;
+        Ok(value)
     }
 
     /// Returns the factor of commits.
-    pub(super) fn scale(&self) -> Result<f32, StrategyError> {
+    pub(super) fn scale(&self) -> Result<f32, OptionError> {
         Ok(self.positive("scale", self.spec.scale, 1.0)? as f32)
     }
 
     /// Returns the options of the strategies that commit a displacement.
-    pub(super) fn delta(&self, window: u32) -> Result<Delta, StrategyError> {
+    pub(super) fn delta(&self, window: u32) -> Result<Delta, OptionError> {
         let optimizer = self
             .spec
             .server_optimizer
@@ -79,13 +75,13 @@ impl Options<'_> {
         Ok(Delta { window: self.window(window)?, overlap: self.overlap(), scale, optimizer })
     }
 
-    fn checked_optimizer(&self, spec: &OptimizerSpec) -> Result<CheckedOptimizer, StrategyError> {
+    fn checked_optimizer(&self, spec: &OptimizerSpec) -> Result<CheckedOptimizer, OptionError> {
         CheckedOptimizer::new(spec)
             .map_err(|error| self.error("serverOptimizer", format!("is invalid: {error}")))
     }
 
     /// Returns the options of the elastic strategies.
-    pub(super) fn elastic(&self, window: u32) -> Result<Elastic, StrategyError> {
+    pub(super) fn elastic(&self, window: u32) -> Result<Elastic, OptionError> {
         let alpha = match (self.spec.alpha, self.spec.rho) {
             (None, None) => Alpha::ByWorkers,
             (given @ Some(_), None) => Alpha::Fixed(self.positive("alpha", given, 0.0)?),
@@ -99,7 +95,7 @@ impl Options<'_> {
     }
 
     /// The fit's learning rate, which the server needs if the moving rate depends on it.
-    pub(super) fn learning_rate_of_rho(&self) -> Result<f64, StrategyError> {
+    pub(super) fn learning_rate_of_rho(&self) -> Result<f64, OptionError> {
         match (self.optimizer, self.spec.rho) {
             (Some(optimizer), _) => Ok(optimizer.learning_rate()),
             (None, None) => Ok(0.0),
@@ -108,7 +104,7 @@ impl Options<'_> {
     }
 
     /// The optimizer that `sync` steps with on the server.
-    pub(super) fn fits_optimizer(&self) -> Result<CheckedOptimizer, StrategyError> {
+    pub(super) fn fits_optimizer(&self) -> Result<CheckedOptimizer, OptionError> {
         let spec = self.spec.server_optimizer.as_ref().or(self.optimizer);
         let spec = spec.ok_or_else(|| {
             self.error("serverOptimizer", "must be given, since the fit has no optimizer")
@@ -117,7 +113,7 @@ impl Options<'_> {
     }
 
     /// DiLoCo's outer optimizer: SGD with Nesterov's momentum.
-    pub(super) fn outer(&self) -> Result<CheckedOptimizer, StrategyError> {
+    pub(super) fn outer(&self) -> Result<CheckedOptimizer, OptionError> {
         let learning_rate = self.spec.outer_learning_rate.unwrap_or(0.7);
         let momentum = self.below_one("outerMomentum", self.spec.outer_momentum, 0.9)?;
         let spec = OptimizerSpec::Sgd {
@@ -128,48 +124,5 @@ impl Options<'_> {
             weight_decay: 0.0,
         };
         CheckedOptimizer::new(&spec).map_err(|error| self.error("outerLearningRate", error.problem))
-    }
-}
-
-/// The options of a specification by their names.
-pub(super) struct GivenOptions;
-
-impl GivenOptions {
-    /// The names of the options that are given.
-    pub(super) fn of(spec: &StrategySpec) -> impl Iterator<Item = &'static str> {
-        [
-            ("window", spec.window.is_some()),
-            ("alpha", spec.alpha.is_some()),
-            ("rho", spec.rho.is_some()),
-            ("scale", spec.scale.is_some()),
-            ("momentum", spec.momentum.is_some()),
-            ("gamma", spec.gamma.is_some()),
-            ("outerLearningRate", spec.outer_learning_rate.is_some()),
-            ("outerMomentum", spec.outer_momentum.is_some()),
-            ("serverOptimizer", spec.server_optimizer.is_some()),
-            ("overlap", spec.overlap == Some(true)),
-            ("compression", spec.compression.is_some_and(|spec| spec != CompressionSpec::None {})),
-            ("compressPull", spec.compress_pull == Some(true)),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
-    }
-
-    /// Removes an option.
-    pub(super) fn clear(spec: &mut StrategySpec, option: &str) {
-        match option {
-            "window" => spec.window = None,
-            "alpha" => spec.alpha = None,
-            "rho" => spec.rho = None,
-            "scale" => spec.scale = None,
-            "momentum" => spec.momentum = None,
-            "gamma" => spec.gamma = None,
-            "outerLearningRate" => spec.outer_learning_rate = None,
-            "outerMomentum" => spec.outer_momentum = None,
-            "serverOptimizer" => spec.server_optimizer = None,
-            "compression" => spec.compression = None,
-            "compressPull" => spec.compress_pull = None,
-            _ => spec.overlap = None,
-        }
     }
 }

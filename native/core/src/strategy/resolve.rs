@@ -1,27 +1,33 @@
 //! The table of strategies.
 
 use super::coding::coding;
-use super::options::{GivenOptions, Options};
-use super::{CommitSchedule, Strategy, StrategyError};
+use super::option_table::*;
+use super::options::Options;
+use super::{Protocol, Strategy, StrategyError};
 use super::{
     adag, aeasgd, agn_adaptive, averaging, diloco, downpour, dynsgd, eamsgd, easgd, ensemble,
     local_sgd, single, sync,
 };
+use crate::options::OptionError;
 use crate::spec::{OptimizerSpec, StrategySpec};
 
 /// The constructor of a strategy.
-type Constructor = fn(&Options<'_>) -> Result<Box<dyn Strategy>, StrategyError>;
+type Constructor = fn(&Options<'_>) -> Result<Box<dyn Strategy>, OptionError>;
 
 /// One strategy of the table.
 struct StrategyEntry {
     name: &'static str,
     alias: Option<&'static str>,
-    options: &'static [&'static str],
+    options: &'static [StrategyOption],
     build: Constructor,
 }
 
 impl StrategyEntry {
-    const fn new(name: &'static str, options: &'static [&'static str], build: Constructor) -> Self {
+    const fn new(
+        name: &'static str,
+        options: &'static [StrategyOption],
+        build: Constructor,
+    ) -> Self {
         Self { name, alias: None, options, build }
     }
 
@@ -31,24 +37,24 @@ impl StrategyEntry {
 }
 
 /// The options of the strategies whose update a server optimizer can take.
-const DELTA: &[&str] = &["window", "serverOptimizer", "overlap", "compression", "compressPull"];
+const DELTA: &[StrategyOption] = &[WINDOW, SERVER_OPTIMIZER, OVERLAP, COMPRESSION, COMPRESS_PULL];
 
 /// Those of which the commits can be scaled as well.
-const SCALED: &[&str] =
-    &["window", "scale", "serverOptimizer", "overlap", "compression", "compressPull"];
+const SCALED: &[StrategyOption] =
+    &[WINDOW, SCALE, SERVER_OPTIMIZER, OVERLAP, COMPRESSION, COMPRESS_PULL];
 
-const AGN_ADAPTIVE: &[&str] =
-    &["window", "scale", "gamma", "overlap", "compression", "compressPull"];
+const AGN_ADAPTIVE: &[StrategyOption] =
+    &[WINDOW, SCALE, GAMMA, OVERLAP, COMPRESSION, COMPRESS_PULL];
 
 /// The elastic strategies subtract the center variable itself, so it is not compressed.
-const AEASGD: &[&str] = &["window", "alpha", "rho", "overlap", "compression"];
+const AEASGD: &[StrategyOption] = &[WINDOW, ALPHA, RHO, OVERLAP, COMPRESSION];
 
-const EAMSGD: &[&str] = &["window", "alpha", "rho", "momentum", "overlap", "compression"];
+const EAMSGD: &[StrategyOption] = &[WINDOW, ALPHA, RHO, MOMENTUM, OVERLAP, COMPRESSION];
 
-const LOCAL_SGD: &[&str] = &["window", "compression", "compressPull"];
+const LOCAL_SGD: &[StrategyOption] = &[WINDOW, COMPRESSION, COMPRESS_PULL];
 
-const DILOCO: &[&str] =
-    &["window", "outerLearningRate", "outerMomentum", "compression", "compressPull"];
+const DILOCO: &[StrategyOption] =
+    &[WINDOW, OUTER_LEARNING_RATE, OUTER_MOMENTUM, COMPRESSION, COMPRESS_PULL];
 
 /// All strategies. Those that send replicas do not compress: the small digits of a replica carry what it has learnt.
 const STRATEGIES: [StrategyEntry; 13] = [
@@ -78,11 +84,11 @@ const STRATEGIES: [StrategyEntry; 13] = [
             momentum: options.below_one("momentum", options.spec.momentum, 0.9)?,
         }))
     }),
-    StrategyEntry::new("easgd", &["window", "alpha", "rho"], |options| {
+    StrategyEntry::new("easgd", &[WINDOW, ALPHA, RHO], |options| {
         let elastic = options.elastic(32)?;
         Ok(Box::new(easgd::Easgd { elastic, learning_rate: options.learning_rate_of_rho()? }))
     }),
-    StrategyEntry::new("sync", &["serverOptimizer", "compression", "compressPull"], |options| {
+    StrategyEntry::new("sync", &[SERVER_OPTIMIZER, COMPRESSION, COMPRESS_PULL], |options| {
         Ok(Box::new(sync::SyncSgd { optimizer: options.fits_optimizer()? }))
     }),
     StrategyEntry::new("local-sgd", LOCAL_SGD, |options| {
@@ -110,7 +116,7 @@ pub fn in_rounds() -> impl Iterator<Item = &'static str> {
     };
     names().filter(move |name| {
         resolve(&StrategySpec::named(*name), Some(&optimizer))
-            .is_ok_and(|strategy| matches!(strategy.commit_schedule(), CommitSchedule::Round(_)))
+            .is_ok_and(|strategy| matches!(strategy.protocol(), Protocol::Rounds { .. }))
     })
 }
 
@@ -134,15 +140,14 @@ pub fn resolve(
 ) -> Result<Box<dyn Strategy>, StrategyError> {
     let entry = find(&spec.name)?;
     let options = Options { spec, optimizer };
-    if let Some(unknown) = GivenOptions::of(spec).find(|option| !entry.options.contains(option)) {
-        let has = match entry.options {
-            [] => "it has none".to_owned(),
-            options => format!("it has {}", options.join(", ")),
-        };
-        return Err(options.error(unknown, format!("does not apply: {has}")));
+    if let Some(foreign) = StrategyOption::foreign(spec, entry.options).next() {
+        let own: Vec<_> = entry.options.iter().map(|option| option.name).collect();
+        let own = if own.is_empty() { "none".to_owned() } else { own.join(", ") };
+        let problem = format!("does not apply: it has {own}");
+        return Err(options.error(foreign.name, problem).into());
     }
     coding(spec)?;
-    (entry.build)(&options)
+    Ok((entry.build)(&options)?)
 }
 
 /// The specification without the options that its strategy does not have.
@@ -152,8 +157,8 @@ pub fn resolve(
 pub fn restrict(spec: &StrategySpec) -> Result<StrategySpec, StrategyError> {
     let entry = find(&spec.name)?;
     let mut kept = spec.clone();
-    for unknown in GivenOptions::of(spec).filter(|option| !entry.options.contains(option)) {
-        GivenOptions::clear(&mut kept, unknown);
+    for foreign in StrategyOption::foreign(spec, entry.options) {
+        foreign.clear(&mut kept);
     }
     Ok(kept)
 }

@@ -1,6 +1,6 @@
 //! `single`: one worker trains alone, as dist-keras's SingleTrainer.
 
-use super::{CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule};
+use super::{Protocol, ServerRule, Strategy, WindowSummary, WorkerRule};
 
 #[derive(Debug)]
 pub(super) struct Single;
@@ -10,12 +10,8 @@ impl Strategy for Single {
         "single"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Save
-    }
-
-    fn max_workers(&self) -> Option<u32> {
-        Some(1)
+    fn protocol(&self) -> Protocol {
+        Protocol::Local { keeps_members: false }
     }
 
     fn worker(&self, _: usize, _: u32) -> Box<dyn WorkerRule> {

@@ -5,7 +5,9 @@
 use std::num::NonZeroU32;
 
 use super::mean::MeanGradient;
-use super::{CommitSchedule, ServerRule, Strategy, WindowSummary, WorkerRule};
+use super::{
+    Protocol, RoundReply, RoundUpdate, ServerRule, Strategy, Weight, WindowSummary, WorkerRule,
+};
 use crate::optimizer::{CheckedOptimizer, Optimizer};
 
 #[derive(Debug)]
@@ -18,12 +20,13 @@ impl Strategy for SyncSgd {
         "sync"
     }
 
-    fn commit_schedule(&self) -> CommitSchedule {
-        CommitSchedule::Round(NonZeroU32::MIN)
-    }
-
-    fn steps_on_server(&self) -> bool {
-        true
+    fn protocol(&self) -> Protocol {
+        Protocol::Rounds {
+            window: NonZeroU32::MIN,
+            weight: Weight::Rows,
+            update: RoundUpdate::ServerStep,
+            reply: RoundReply::Updated,
+        }
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {

@@ -39,10 +39,10 @@ fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm()
         let strategy = made(&StrategySpec::named(name));
         assert_eq!(strategy.name(), name);
         assert!(matches!(
-            (strategy.commit_schedule(), strategy.server(3, 2)),
-            (CommitSchedule::Window(_), ServerRule::Commit(_))
-                | (CommitSchedule::Round(_), ServerRule::Round(_))
-                | (CommitSchedule::Save, ServerRule::Save)
+            (strategy.protocol(), strategy.server(3, 2)),
+            (Protocol::Asynchronous { .. }, ServerRule::Commit(_))
+                | (Protocol::Rounds { .. }, ServerRule::Round(_))
+                | (Protocol::Local { .. }, ServerRule::Save)
         ));
     }
     assert_eq!(made(&StrategySpec::named("agn")).name(), "adag");
@@ -51,7 +51,7 @@ fn every_listed_strategy_resolves_to_its_own_name_and_its_rule_fits_its_rhythm()
 #[test]
 fn those_with_rounds_are_known_by_name() {
     let rounds = names().filter(|name| {
-        matches!(made(&StrategySpec::named(*name)).commit_schedule(), CommitSchedule::Round(_))
+        matches!(made(&StrategySpec::named(*name)).protocol(), Protocol::Rounds { .. })
     });
     assert!(in_rounds().eq(rounds));
     assert!(in_rounds().eq(["averaging", "easgd", "sync", "local-sgd", "diloco"]));
@@ -61,9 +61,12 @@ fn those_with_rounds_are_known_by_name() {
 fn the_six_asynchronous_strategies_overlap_if_told_to() {
     for name in names() {
         let plain = StrategySpec::named(name);
-        assert!(!made(&plain).overlaps(), "{name}");
-        if matches!(made(&plain).commit_schedule(), CommitSchedule::Window(_)) {
-            assert!(made(&StrategySpec { overlap: Some(true), ..plain }).overlaps(), "{name}");
+        assert!(!made(&plain).protocol().overlaps(), "{name}");
+        if matches!(made(&plain).protocol(), Protocol::Asynchronous { .. }) {
+            assert!(
+                made(&StrategySpec { overlap: Some(true), ..plain }).protocol().overlaps(),
+                "{name}"
+            );
         }
     }
 }

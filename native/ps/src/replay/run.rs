@@ -7,8 +7,8 @@ use firesteel_core::compression::Distortion;
 use firesteel_core::spec::{ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
 use firesteel_core::strategy::WindowSummary;
 use firesteel_core::{
-    BufferKind, Buffers, CommitSchedule, Optimizer, ParamLayout, Position, Registration, Span,
-    Strategy, Tally, WorkerId, WorkerRule, optimizer,
+    BufferKind, Buffers, Optimizer, ParamLayout, Position, Protocol, Registration, Span, Strategy,
+    Tally, WorkerId, WorkerRule, optimizer,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,7 +28,7 @@ const DAY_MILLIS: u64 = 86_400_000;
 /// A running replay.
 pub(super) struct Run {
     store: Arc<Store>,
-    commit_schedule: CommitSchedule,
+    protocol: Protocol,
     /// True if a window may have more than one mini-batch.
     long: bool,
     workers: Vec<Option<ReplayWorker>>,
@@ -94,9 +94,9 @@ impl Run {
                 waiting: false,
             }));
         }
-        let commit_schedule = strategy.commit_schedule();
-        let long = commit_schedule != CommitSchedule::Round(NonZeroU32::MIN);
-        Ok(Self { store, commit_schedule, long, workers })
+        let protocol = strategy.protocol();
+        let long = !matches!(protocol, Protocol::Rounds { window: NonZeroU32::MIN, .. });
+        Ok(Self { store, protocol, long, workers })
     }
 
     /// Replays one event; returns the state after it.
@@ -110,9 +110,9 @@ impl Run {
             Some(Some(worker)) => worker,
         };
         let staleness = match event.op {
-            Op::Pull => worker.pull(self.commit_schedule).map(|()| None),
+            Op::Pull => worker.pull(self.protocol).map(|()| None),
             Op::Step => worker.step(&event, self.long).map(|()| None),
-            Op::Commit => worker.commit(self.commit_schedule),
+            Op::Commit => worker.commit(self.protocol),
             Op::Leave => {
                 self.store.attempt_ended(worker.id.partition, ATTEMPT);
                 self.workers[number] = None;
@@ -124,7 +124,7 @@ impl Run {
         let worker = self.workers[number].as_ref();
         let closed = worker.is_some_and(|worker| !worker.waiting);
         let contributed =
-            matches!((self.commit_schedule, event.op), (CommitSchedule::Round(_), Op::Commit));
+            matches!((self.protocol, event.op), (Protocol::Rounds { .. }, Op::Commit));
         Ok(Line {
             event: index,
             version,
@@ -145,8 +145,8 @@ impl Run {
 
 impl ReplayWorker {
     /// Delta strategies continue from the center variable, elastic strategies keep it beside the replica.
-    fn pull(&mut self, commit_schedule: CommitSchedule) -> Result<(), String> {
-        if matches!(commit_schedule, CommitSchedule::Window(_)) {
+    fn pull(&mut self, protocol: Protocol) -> Result<(), String> {
+        if matches!(protocol, Protocol::Asynchronous { .. }) {
             let view = self.session.pull(view).map_err(text)?;
             self.rule.receive(&view.to_center(), &mut self.replica);
         }
@@ -176,12 +176,12 @@ impl ReplayWorker {
     }
 
     /// Ends the window; returns the staleness of a commit that is applied at once.
-    fn commit(&mut self, commit_schedule: CommitSchedule) -> Result<Option<u64>, String> {
+    fn commit(&mut self, protocol: Protocol) -> Result<Option<u64>, String> {
         if self.waiting {
             return Err("a second commit while the worker waits in a round".to_owned());
         }
         let (batches, rows) = (std::mem::take(&mut self.batches), std::mem::take(&mut self.rows));
-        if commit_schedule == CommitSchedule::Save {
+        if matches!(protocol, Protocol::Local { .. }) {
             return Ok(None);
         }
         let learning_rate = self.optimizer.learning_rate();
@@ -196,7 +196,7 @@ impl ReplayWorker {
         };
         self.position.batch += batches;
         let buffers = Buffers::default();
-        let round = matches!(commit_schedule, CommitSchedule::Round(_));
+        let round = matches!(protocol, Protocol::Rounds { .. });
         let update = Update {
             kind: if round { UpdateKind::Contribute } else { UpdateKind::Commit },
             window: &window,

@@ -134,12 +134,13 @@ impl ShardStore {
         let strategy = &*self.strategy;
         let center = Center::new(values, Buffers::default(), strategy, self.workers);
         let mut tail = None;
-        let initial = strategy.remembers_pulls().then(|| {
+        let protocol = strategy.protocol();
+        let initial = protocol.remembers_pulls().then(|| {
             let mut view = CenterView::default();
             center.read(Ticket::issue(&mut tail, center.ticket_steps()), &mut view);
             Arc::new(view)
         });
-        let replicas = strategy.keeps_members().then(SavedReplicas::default);
+        let replicas = protocol.keeps_members().then(SavedReplicas::default);
         *part = Some(LoadedShard { center, initial, replicas, tail });
     }
 
@@ -249,7 +250,7 @@ impl ShardStore {
                 let contributions =
                     shares.iter().map(|share| self.share(share)).collect::<Result<Vec<_>, _>>();
                 let contributions = contributions?;
-                let former = self.strategy.gives_former_center();
+                let former = self.strategy.protocol().returns_former_center();
                 let ticket = part.ticket();
                 let round = Round { learning_rate, bound: Bound::NONE };
                 part.center.close_round(ticket, &contributions, &round, former);
@@ -257,8 +258,9 @@ impl ShardStore {
                 Ok(())
             }
             Decision::Read { worker, round } => {
-                let view =
-                    Arc::new(part.read(worker, round && self.strategy.gives_former_center()));
+                let view = Arc::new(
+                    part.read(worker, round && self.strategy.protocol().returns_former_center()),
+                );
                 let mut state = self.state.lock();
                 let staging = state.staging.entry(worker).or_default();
                 if part.initial.is_some() && worker != DRIVER {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use firesteel_core::strategy::{CommitContext, CommitSchedule, Part, Round, ServerRule, Strategy};
+use firesteel_core::strategy::{CommitContext, Part, Protocol, Round, ServerRule, Strategy};
 use firesteel_core::{Buffers, FlushDenormals, State};
 use parking_lot::Mutex;
 
@@ -75,7 +75,7 @@ impl Center {
         Self {
             stripes: values.chunks(STRIPE).map(|values| Mutex::new(slot(values))).collect(),
             buffers: Mutex::new(Arc::new(buffers)),
-            commits: matches!(strategy.commit_schedule(), CommitSchedule::Window(_)),
+            commits: matches!(strategy.protocol(), Protocol::Asynchronous { .. }),
         }
     }
 

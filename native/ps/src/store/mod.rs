@@ -82,8 +82,6 @@ pub(crate) struct Store {
     initial: Option<Arc<CenterView>>,
     /// The last saved replicas, in strategies whose workers train models of their own.
     replicas: Option<SavedReplicas>,
-    /// True if a round returns the center variable from before it.
-    former: bool,
     /// Reused memory for contributions.
     spare: Mutex<Vec<RoundContribution>>,
     /// Signalled when a lease ends, when a round closes and when the server closes.

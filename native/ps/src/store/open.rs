@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use firesteel_core::spec::ServerSpec;
-use firesteel_core::{BufferKind, Buffers, ParamLayout, Strategy, strategy};
+use firesteel_core::{BufferKind, Buffers, ParamLayout, Protocol, Strategy, strategy};
 use parking_lot::{Condvar, Mutex};
 
 use super::center::Center;
@@ -26,7 +26,8 @@ impl Store {
         buffers: Buffers,
     ) -> Result<Self, PsError> {
         let strategy = strategy::resolve(&spec.strategy, spec.optimizer.as_ref())?;
-        if let Some(limit) = strategy.max_workers().filter(|&limit| spec.workers > limit) {
+        if let Some(limit) = strategy.protocol().max_workers().filter(|&limit| spec.workers > limit)
+        {
             return Err(PsError::Spec(format!(
                 "strategy '{}' takes at most {limit} workers, not {}",
                 strategy.name(),
@@ -44,6 +45,7 @@ impl Store {
         center: &[f32],
         buffers: Buffers,
     ) -> Result<Self, PsError> {
+        let protocol = strategy.protocol();
         let whole = PayloadShape::plain(
             layout.parameters(),
             layout.len_of(BufferKind::FloatBuffer),
@@ -63,12 +65,12 @@ impl Store {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX).saturating_add(1);
         let shard_range = ShardRange::new(whole.parameters.max(1), 0, shards)?;
         if shard_range.is_part() {
-            check_apart(spec, strategy)?;
+            check_apart(spec, protocol)?;
         }
         let (all, center) = (center, &center[..shard_range.range().end.min(center.len())]);
         let shape = PayloadShape::plain(center.len(), whole.floats, whole.integers);
         let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
-        let on_server = spec.strategy.server_optimizer.filter(|_| strategy.steps_on_server());
+        let on_server = spec.strategy.server_optimizer.filter(|_| protocol.steps_on_server());
         let optimizer = on_server.or(spec.optimizer);
         let silence = Duration::from_millis(spec.lease_millis);
         let evaluations = Evaluations::new(spec)?;
@@ -79,14 +81,10 @@ impl Store {
                 fit: spec.fit.clone(),
                 workers: spec.workers,
                 epochs: spec.epochs,
-                commit_schedule: strategy.commit_schedule(),
-                weight: strategy.weight(),
+                protocol,
                 opened: Instant::now(),
                 start_timeout: Duration::from_millis(spec.start_timeout_millis),
                 strategy: strategy.name(),
-                keeps_members: strategy.keeps_members(),
-                steps_on_server: strategy.steps_on_server(),
-                follows_schedule: strategy.follows_schedule(),
                 schedule: Schedule {
                     base: optimizer.map(|optimizer| optimizer.learning_rate()),
                     schedule: spec.controls.schedule.clone(),
@@ -106,8 +104,7 @@ impl Store {
             center,
             control: Mutex::new(Control::new(evaluations)),
             initial: None,
-            replicas: strategy.keeps_members().then(SavedReplicas::default),
-            former: strategy.gives_former_center(),
+            replicas: protocol.keeps_members().then(SavedReplicas::default),
             spare: Mutex::default(),
             released: Condvar::new(),
             bytes: AtomicU64::new(0),
@@ -115,7 +112,7 @@ impl Store {
         let (view, _, _) = store.view(DRIVER);
         let finite = store.check_finite(all, 0);
         finite?;
-        store.initial = strategy.remembers_pulls().then(|| Arc::new(view));
+        store.initial = protocol.remembers_pulls().then(|| Arc::new(view));
         if let Some(warning) = strategy.warning(spec.workers, spec.tasks.unwrap_or(spec.workers)) {
             store.control.lock().warn(warning);
         }
@@ -124,13 +121,13 @@ impl Store {
 }
 
 /// Fails if a control needs the whole center variable on one server, but it is split over several.
-fn check_apart(spec: &ServerSpec, strategy: &dyn Strategy) -> Result<(), PsError> {
+fn check_apart(spec: &ServerSpec, protocol: Protocol) -> Result<(), PsError> {
     let controls = &spec.controls;
     let needs = if spec.data.validation.is_some() {
         "scoring held-out rows needs"
     } else if controls.stopping.restore_best {
         "restoring the best weights needs"
-    } else if strategy.steps_on_server() && !controls.clipping.is_none() {
+    } else if protocol.steps_on_server() && !controls.clipping.is_none() {
         "clipping the mean gradient on the server needs"
     } else {
         return Ok(());

@@ -95,7 +95,8 @@ impl Store {
         let start = Instant::now();
         metrics::count_pull();
         let mut reader = reader(round.decided);
-        let waited = self.center.read_round(round.ticket, self.former, &mut reader);
+        let former = self.terms.protocol.returns_former_center();
+        let waited = self.center.read_round(round.ticket, former, &mut reader);
         activity.add_times(waited, start.elapsed());
         reader
     }
@@ -110,10 +111,11 @@ impl Store {
         let failure = FailOnPanic(self);
         // Bindings drop in reverse order: on a panic our ticket must be released before the freeze ticket that waits for it.
         let ClosingRound { freeze, contributions, learning_rate, ticket } = closing;
-        let clipped = self.terms.steps_on_server;
+        let clipped = self.terms.protocol.steps_on_server();
         let bound = if clipped { bound(&self.terms.clipping, &contributions) } else { Bound::NONE };
         let round = Round { learning_rate, bound };
-        self.center.close_round(ticket, &contributions, &round, self.former);
+        let former = self.terms.protocol.returns_former_center();
+        self.center.close_round(ticket, &contributions, &round, former);
         drop(failure);
         if let Some(freeze) = freeze {
             self.freeze(freeze);

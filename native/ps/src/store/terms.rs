@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::{ClippingSpec, ScheduleSpec, WarmupSpec};
-use firesteel_core::strategy::{CommitSchedule, Weight};
+use firesteel_core::strategy::Protocol;
 
 use crate::model::WindowReport;
 
@@ -23,19 +23,12 @@ pub(crate) struct Terms {
     pub(crate) fit: String,
     pub(crate) workers: u32,
     pub(crate) epochs: u32,
-    pub(crate) commit_schedule: CommitSchedule,
-    pub(crate) weight: Weight,
+    pub(crate) protocol: Protocol,
     /// The time of the store's creation, and the time that rounds wait from then on for all workers to start.
     pub(crate) opened: Instant,
     pub(crate) start_timeout: Duration,
     /// The strategy's name.
     pub(crate) strategy: &'static str,
-    /// True if every worker trains a model of its own.
-    pub(crate) keeps_members: bool,
-    /// True if the server's optimizer steps on the mean gradient.
-    pub(crate) steps_on_server: bool,
-    /// True if the server's optimizer follows the learning-rate schedule.
-    pub(crate) follows_schedule: bool,
     pub(crate) schedule: Schedule,
     pub(crate) clipping: ClippingSpec,
     /// The time limit of the training.

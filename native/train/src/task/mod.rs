@@ -10,14 +10,15 @@ mod report;
 mod start;
 mod worker;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use firesteel_core::clipping::clip;
 use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::WorkerSpec;
 use firesteel_core::{
-    Answer, BufferKind, Buffers, CancelFlag, ChannelError, Coded, CommitSchedule, ErrorCode,
-    FlushDenormals, ParamChannel, ParamLayout, Position, Span, Strategy, Tally, WorkerId, strategy,
+    Answer, BufferKind, Buffers, CancelFlag, ChannelError, Coded, ErrorCode, FlushDenormals,
+    ParamChannel, ParamLayout, Position, Span, Strategy, Tally, WorkerId, strategy,
 };
 use firesteel_data::Partition;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -220,12 +221,8 @@ impl<'a> Training<'a> {
         }
         let start = workers[index].position;
         let batches = workers[index].batches;
-        let end = match self.strategy.commit_schedule() {
-            CommitSchedule::Window(window) | CommitSchedule::Round(window) => {
-                start.batch.saturating_add(window.get()).min(batches)
-            }
-            CommitSchedule::Save => batches,
-        };
+        let window = self.strategy.protocol().window().map_or(batches, NonZeroU32::get);
+        let end = start.batch.saturating_add(window).min(batches);
         let mut window =
             TrainedWindow { span: Span { start, batches: 0, rows: 0 }, tally: Tally::default() };
         for batch in start.batch..end {
@@ -273,7 +270,7 @@ impl<'a> Training<'a> {
         let last = window.span.start.batch + window.span.batches - 1;
         worker.check_finite(self.layout(), last)?;
         clock.computed();
-        let fit = FitOptions { strategy: &*self.strategy, epochs: self.spec.epochs };
+        let fit = FitOptions { protocol: self.strategy.protocol(), epochs: self.spec.epochs };
         worker.close(window, fit, &mut self.scratch)?;
         if stop && worker.phase == WorkerPhase::Training {
             worker.stop()?;
@@ -284,7 +281,7 @@ impl<'a> Training<'a> {
 
     /// Waits until the round of a worker is closed.
     fn close_round(&mut self, worker: &mut Worker, clock: &mut Clock) -> Result<(), TrainError> {
-        let fit = FitOptions { strategy: &*self.strategy, epochs: self.spec.epochs };
+        let fit = FitOptions { protocol: self.strategy.protocol(), epochs: self.spec.epochs };
         worker.close_round(fit, &mut self.scratch)?;
         clock.waited();
         Ok(())
@@ -316,7 +313,7 @@ impl<'a> Training<'a> {
             return Err(worker.diverged("the loss", tally.loss, batch));
         }
         self.zero_gradients.update(self.definition.layout(), &self.gradient);
-        if !self.strategy.steps_on_server() {
+        if !self.strategy.protocol().steps_on_server() {
             clip(&self.spec.controls.clipping, self.gradient.flat_mut());
             worker.optimizer.set_learning_rate(self.rate(worker, batch));
         }

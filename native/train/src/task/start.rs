@@ -1,7 +1,8 @@
 //! The start of a task's workers.
 
+use firesteel_core::strategy::PullOrder;
 use firesteel_core::{
-    Buffers, CommitSchedule, ParamChannel, Position, Registration, WorkerId, optimizer,
+    Buffers, ParamChannel, Position, Protocol, Registration, WorkerId, optimizer,
 };
 
 use super::Training;
@@ -40,13 +41,14 @@ impl Training<'_> {
             batches,
             held_out: held_out.len() as u64,
         })?;
-        let overlap = self.strategy.overlaps();
+        let protocol = self.strategy.protocol();
+        let overlap = protocol.overlaps();
         let exchange =
             ExchangeBuffers::new(if overlap { parameters } else { 0 }, &self.scratch.buffers);
-        let pulls_after_commits =
-            matches!(self.strategy.commit_schedule(), CommitSchedule::Window(_))
-                && !overlap
-                && !self.strategy.pulls_first();
+        let pulls_after_commits = matches!(
+            protocol,
+            Protocol::Asynchronous { pull: PullOrder::AfterCommit, overlap: false, .. }
+        );
         Ok(Worker {
             id,
             exchange: ExchangeHandle::new(channel, exchange, overlap)?,
@@ -74,7 +76,7 @@ impl Training<'_> {
         worker: &Worker,
     ) -> Result<Option<(Vec<f32>, Buffers)>, TrainError> {
         let begins = worker.position == Position::default();
-        if !self.strategy.keeps_members() || !begins || self.spec.given_weights {
+        if !self.strategy.protocol().keeps_members() || !begins || self.spec.given_weights {
             return Ok(None);
         }
         // A number that is unique to the worker, however many share a task.

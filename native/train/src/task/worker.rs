@@ -1,9 +1,9 @@
 //! One worker of a task.
 
-use firesteel_core::strategy::WindowSummary;
+use firesteel_core::strategy::{PullOrder, WindowSummary};
 use firesteel_core::{
-    Answer, Buffers, Commit, CommitSchedule, Optimizer, ParamLayout, Position, Save, Span,
-    Strategy, Tally, WorkerId, WorkerRule,
+    Answer, Buffers, Commit, Optimizer, ParamLayout, Position, Protocol, Save, Span, Tally,
+    WorkerId, WorkerRule,
 };
 use firesteel_data::WorkerRows;
 
@@ -70,8 +70,8 @@ pub(super) struct TrainedWindow {
 
 /// The properties that all windows of a task share.
 #[derive(Clone, Copy)]
-pub(super) struct FitOptions<'a> {
-    pub(super) strategy: &'a dyn Strategy,
+pub(super) struct FitOptions {
+    pub(super) protocol: Protocol,
     pub(super) epochs: u32,
 }
 
@@ -141,7 +141,7 @@ impl Worker {
     pub(super) fn close(
         &mut self,
         window: TrainedWindow,
-        fit: FitOptions<'_>,
+        fit: FitOptions,
         scratch: &mut Scratch,
     ) -> Result<(), TrainError> {
         self.sequence += 1;
@@ -155,11 +155,11 @@ impl Worker {
             Position { epoch: next.epoch + 1, batch: 0 }
         };
         let last = self.position.epoch >= fit.epochs;
-        let answer = match fit.strategy.commit_schedule() {
-            CommitSchedule::Save => self.save(window, scratch)?,
-            CommitSchedule::Round(_) => self.contribute(window, scratch)?,
-            CommitSchedule::Window(_) if fit.strategy.overlaps() => self.send(window, last)?,
-            CommitSchedule::Window(_) => self.commit(window, last, fit.strategy, scratch)?,
+        let answer = match fit.protocol {
+            Protocol::Local { .. } => self.save(window, scratch)?,
+            Protocol::Rounds { .. } => self.contribute(window, scratch)?,
+            Protocol::Asynchronous { overlap: true, .. } => self.send(window, last)?,
+            Protocol::Asynchronous { pull, .. } => self.commit(window, last, pull, scratch)?,
         };
         self.note_reductions(answer);
         self.report.commits += 1;
@@ -200,13 +200,13 @@ impl Worker {
         &mut self,
         window: TrainedWindow,
         last: bool,
-        strategy: &dyn Strategy,
+        pull: PullOrder,
         scratch: &mut Scratch,
     ) -> Result<Answer, TrainError> {
         let summary = self.summary(window);
         let Scratch { center, message, buffers, pulled } = scratch;
         let (channel, _) = self.exchange.wait_idle()?;
-        if strategy.pulls_first() {
+        if pull == PullOrder::BeforeCommit {
             channel.pull(center, pulled)?;
             self.rule.receive(center, self.replica.parameters_mut());
         }
@@ -220,7 +220,7 @@ impl Worker {
             tally: window.tally,
         };
         self.pull_due = self.pulls_late && !last;
-        if last || self.pull_due || strategy.pulls_first() {
+        if last || self.pull_due || pull == PullOrder::BeforeCommit {
             return Ok(channel.commit(&commit)?);
         }
         // The worker keeps its own buffers; the server averages.
@@ -275,7 +275,7 @@ impl Worker {
     /// Waits until the round is closed and takes its result.
     pub(super) fn close_round(
         &mut self,
-        fit: FitOptions<'_>,
+        fit: FitOptions,
         scratch: &mut Scratch,
     ) -> Result<(), TrainError> {
         let (channel, _) = self.exchange.wait_idle()?;
@@ -286,7 +286,7 @@ impl Worker {
             return self.stop();
         }
         self.rule.receive(&scratch.center, self.replica.parameters_mut());
-        if !fit.strategy.gives_former_center() {
+        if !fit.protocol.returns_former_center() {
             self.replica.set_buffers(&scratch.pulled);
         }
         if self.position.epoch >= fit.epochs { self.end() } else { Ok(()) }

@@ -1,58 +1,11 @@
 //! The ranges of the training controls.
 
-use super::{
-    ClippingSpec, ControlError, ControlSpec, Monitor, ReportedMetric, ScheduleSpec, StoppingSpec,
-};
+use super::{ClippingSpec, ControlSpec, Monitor, ReportedMetric, ScheduleSpec, StoppingSpec};
+use crate::options::{OptionError, Range};
 use crate::spec::{DataSpec, LabelKind, LabelSpec, ValidationSpec};
 
-/// The range of a number.
-#[derive(Clone, Copy)]
-enum Range {
-    Finite,
-    Positive,
-    NotNegative,
-    /// Above 0 and at most 1.
-    Share,
-    /// Above 0 and below 1.
-    Fraction,
-    /// From 0 to below 1.
-    BelowOne,
-}
-
-impl Range {
-    fn holds(self, value: f64) -> bool {
-        value.is_finite()
-            && match self {
-                Self::Finite => true,
-                Self::Positive => value > 0.0,
-                Self::NotNegative => value >= 0.0,
-                Self::Share => value > 0.0 && value <= 1.0,
-                Self::Fraction => value > 0.0 && value < 1.0,
-                Self::BelowOne => (0.0..1.0).contains(&value),
-            }
-    }
-
-    fn text(self) -> &'static str {
-        match self {
-            Self::Finite => "finite",
-            Self::Positive => "above 0 and finite",
-            Self::NotNegative => "at least 0 and finite",
-            Self::Share => "above 0 and at most 1",
-            Self::Fraction => "above 0 and below 1",
-            Self::BelowOne => "from 0 to below 1",
-        }
-    }
-
-    fn check(self, option: &str, value: f64) -> Result<(), ControlError> {
-        if self.holds(value) {
-            return Ok(());
-        }
-        Err(ControlError::new(option, format!("must be {}, is {value}", self.text())))
-    }
-}
-
-fn at_least_one(option: &str, value: u32) -> Result<(), ControlError> {
-    if value > 0 { Ok(()) } else { Err(ControlError::new(option, "must be at least 1, is 0")) }
+fn at_least_one(option: &str, value: u32) -> Result<(), OptionError> {
+    if value > 0 { Ok(()) } else { Err(OptionError::new(option, "must be at least 1, is 0")) }
 }
 
 impl ControlSpec {
@@ -60,22 +13,22 @@ impl ControlSpec {
     ///
     /// # Errors
     /// Names the option, its range and its value.
-    pub fn check(&self, data: &DataSpec, outputs: &[String]) -> Result<(), ControlError> {
+    pub fn check(&self, data: &DataSpec, outputs: &[String]) -> Result<(), OptionError> {
         let (labels, validated) = (data.labels.as_slice(), data.validation.is_some());
         if let Some(ValidationSpec::Fraction { fraction, .. }) = data.validation {
-            Range::Fraction.check("validation.fraction", fraction)?;
+            Range::FRACTION.check("validation.fraction", fraction)?;
         }
         self.schedule.check()?;
         if let Some(warmup) = &self.warmup {
             at_least_one("warmup.steps", warmup.steps)?;
-            Range::Share.check("warmup.startFactor", warmup.start_factor)?;
+            Range::SHARE.check("warmup.startFactor", warmup.start_factor)?;
         }
         self.clipping.check()?;
         self.check_class_weights(labels)?;
-        Range::BelowOne.check("labelSmoothing", self.label_smoothing)?;
+        Range::SMOOTHING.check("labelSmoothing", self.label_smoothing)?;
         if let Some(first) = self.metrics.first().filter(|_| !validated) {
             let problem = format!("contains {first}, but no rows are held out for validation");
-            return Err(ControlError::new("metrics", problem));
+            return Err(OptionError::new("metrics", problem));
         }
         let measured = self.reported_metrics(labels, outputs)?;
         self.stopping.check()?;
@@ -89,25 +42,25 @@ impl ControlSpec {
         Ok(())
     }
 
-    fn check_class_weights(&self, labels: &[LabelSpec]) -> Result<(), ControlError> {
+    fn check_class_weights(&self, labels: &[LabelSpec]) -> Result<(), OptionError> {
         const OPTION: &str = "classWeights";
         let weights = &self.class_weights;
         if weights.is_empty() {
             return Ok(());
         }
         let [LabelSpec { kind: LabelKind::Class { classes }, .. }] = labels else {
-            return Err(ControlError::new(OPTION, "needs one label that is a class"));
+            return Err(OptionError::new(OPTION, "needs one label that is a class"));
         };
         if weights.len() != *classes {
             let (given, classes) = (weights.len(), *classes);
             let problem = format!("needs {classes} numbers, one for each class, has {given}");
-            return Err(ControlError::new(OPTION, problem));
+            return Err(OptionError::new(OPTION, problem));
         }
         for (class, &weight) in weights.iter().enumerate() {
-            Range::NotNegative.check(&format!("{OPTION}[{class}]"), weight)?;
+            Range::NOT_NEGATIVE.check(&format!("{OPTION}[{class}]"), weight)?;
         }
         if weights.iter().all(|&weight| weight == 0.0) {
-            return Err(ControlError::new(OPTION, "must have a number above 0, all are 0"));
+            return Err(OptionError::new(OPTION, "must have a number above 0, all are 0"));
         }
         Ok(())
     }
@@ -117,7 +70,7 @@ impl ControlSpec {
         monitor: Option<&Monitor>,
         measured: &[ReportedMetric],
         validated: bool,
-    ) -> Result<(), ControlError> {
+    ) -> Result<(), OptionError> {
         let Some(monitor) = monitor else { return Ok(()) };
         let of_training = *monitor == Monitor::TrainingLoss;
         let known = of_training
@@ -134,48 +87,48 @@ impl ControlSpec {
         } else {
             return Ok(());
         };
-        Err(ControlError::new(option, problem))
+        Err(OptionError::new(option, problem))
     }
 }
 
 impl ScheduleSpec {
-    fn check(&self) -> Result<(), ControlError> {
+    fn check(&self) -> Result<(), OptionError> {
         match *self {
             Self::Constant {} => Ok(()),
             Self::Step { step_size, gamma } => {
                 at_least_one("schedule.stepSize", step_size)?;
-                Range::Positive.check("schedule.gamma", gamma)
+                Range::POSITIVE.check("schedule.gamma", gamma)
             }
-            Self::Exponential { gamma } => Range::Positive.check("schedule.gamma", gamma),
+            Self::Exponential { gamma } => Range::POSITIVE.check("schedule.gamma", gamma),
             Self::Cosine { epochs, minimum, .. } => {
                 at_least_one("schedule.epochs", epochs)?;
-                Range::NotNegative.check("schedule.minimum", minimum)
+                Range::NOT_NEGATIVE.check("schedule.minimum", minimum)
             }
             Self::Plateau { factor, threshold, minimum, .. } => {
-                Range::Fraction.check("schedule.factor", factor)?;
-                Range::NotNegative.check("schedule.threshold", threshold)?;
-                Range::NotNegative.check("schedule.minimum", minimum)
+                Range::FRACTION.check("schedule.factor", factor)?;
+                Range::NOT_NEGATIVE.check("schedule.threshold", threshold)?;
+                Range::NOT_NEGATIVE.check("schedule.minimum", minimum)
             }
         }
     }
 }
 
 impl ClippingSpec {
-    fn check(&self) -> Result<(), ControlError> {
+    fn check(&self) -> Result<(), OptionError> {
         for (option, limit) in [("clipping.value", self.value), ("clipping.norm", self.norm)] {
-            limit.map_or(Ok(()), |limit| Range::Positive.check(option, limit))?;
+            limit.map_or(Ok(()), |limit| Range::POSITIVE.check(option, limit))?;
         }
         Ok(())
     }
 }
 
 impl StoppingSpec {
-    fn check(&self) -> Result<(), ControlError> {
-        Range::NotNegative.check("stopping.minDelta", self.min_delta)?;
+    fn check(&self) -> Result<(), OptionError> {
+        Range::NOT_NEGATIVE.check("stopping.minDelta", self.min_delta)?;
         let optional = [
-            ("stopping.targetLoss", self.target_loss, Range::Finite),
-            ("stopping.targetMetric", self.target_metric, Range::Finite),
-            ("stopping.maxSeconds", self.max_seconds, Range::Positive),
+            ("stopping.targetLoss", self.target_loss, Range::FINITE),
+            ("stopping.targetMetric", self.target_metric, Range::FINITE),
+            ("stopping.maxSeconds", self.max_seconds, Range::POSITIVE),
         ];
         for (option, value, range) in optional {
             value.map_or(Ok(()), |value| range.check(option, value))?;
@@ -198,7 +151,7 @@ mod tests {
         vec![LabelSpec { column: "price".to_owned(), kind: LabelKind::Values { size: 1 } }]
     }
 
-    fn check(document: Value, labels: &[LabelSpec], validated: bool) -> Result<(), ControlError> {
+    fn check(document: Value, labels: &[LabelSpec], validated: bool) -> Result<(), OptionError> {
         let validation =
             validated.then(|| ValidationSpec::Column { column: "held out".to_owned() });
         let data = DataSpec { inputs: vec![], labels: labels.to_vec(), weight: None, validation };

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ControlError;
+use crate::options::OptionError;
 use crate::spec::LabelKind;
 
 /// The most classes of a confusion matrix.
@@ -84,9 +84,9 @@ impl fmt::Display for Metric {
 }
 
 impl FromStr for Metric {
-    type Err = ControlError;
+    type Err = OptionError;
 
-    fn from_str(name: &str) -> Result<Self, ControlError> {
+    fn from_str(name: &str) -> Result<Self, OptionError> {
         Ok(match name {
             "accuracy" => Self::Accuracy,
             "auc" => Self::Auc,
@@ -97,7 +97,7 @@ impl FromStr for Metric {
             _ => {
                 let k = name.strip_prefix("top").and_then(|k| k.parse().ok()).filter(|&k| k > 0);
                 Self::Top(k.ok_or_else(|| {
-                    ControlError::new(
+                    OptionError::new(
                         "metrics",
                         format!(
                             "contains the unknown metric '{name}'; known are {}, each also as <output>_<metric>",
@@ -111,9 +111,9 @@ impl FromStr for Metric {
 }
 
 impl TryFrom<String> for Metric {
-    type Error = ControlError;
+    type Error = OptionError;
 
-    fn try_from(name: String) -> Result<Self, ControlError> {
+    fn try_from(name: String) -> Result<Self, OptionError> {
         name.parse()
     }
 }
@@ -151,9 +151,9 @@ impl fmt::Display for OutputMetric {
 }
 
 impl FromStr for OutputMetric {
-    type Err = ControlError;
+    type Err = OptionError;
 
-    fn from_str(name: &str) -> Result<Self, ControlError> {
+    fn from_str(name: &str) -> Result<Self, OptionError> {
         name.parse::<Metric>().map(Self::from).or_else(|unknown| {
             let (output, metric) = name.rsplit_once('_').ok_or_else(|| unknown.clone())?;
             let metric = metric.parse().map_err(|_| unknown)?;
@@ -163,9 +163,9 @@ impl FromStr for OutputMetric {
 }
 
 impl TryFrom<String> for OutputMetric {
-    type Error = ControlError;
+    type Error = OptionError;
 
-    fn try_from(name: String) -> Result<Self, ControlError> {
+    fn try_from(name: String) -> Result<Self, OptionError> {
         name.parse()
     }
 }
@@ -213,9 +213,9 @@ impl fmt::Display for Monitor {
 }
 
 impl TryFrom<String> for Monitor {
-    type Error = ControlError;
+    type Error = OptionError;
 
-    fn try_from(name: String) -> Result<Self, ControlError> {
+    fn try_from(name: String) -> Result<Self, OptionError> {
         Ok(match name.as_str() {
             "trainingLoss" => Self::TrainingLoss,
             "loss" => Self::Loss,
@@ -223,7 +223,7 @@ impl TryFrom<String> for Monitor {
                 Some((output, "loss")) => Self::OutputLoss(output.to_owned()),
                 _ => Self::Metric(name.parse().map_err(|_| {
                     let known = Metric::NAMES;
-                    ControlError::new(
+                    OptionError::new(
                         "monitor",
                         format!(
                             "is '{name}', which is unknown; known are trainingLoss, loss, {known}, and for one of several outputs \

@@ -2,13 +2,11 @@
 //! smoothing, metrics and early stopping.
 
 mod check;
-mod error;
 mod metric;
 mod reported_metric;
 
 use serde::{Deserialize, Serialize};
 
-pub use error::ControlError;
 pub use metric::{Direction, Metric, Monitor, OutputMetric};
 pub use reported_metric::{MetricKind, ReportedMetric};
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::{ControlError, ControlSpec, Metric, Monitor, OutputMetric};
+use super::{ControlSpec, Metric, Monitor, OutputMetric};
+use crate::options::OptionError;
 use crate::spec::{LabelKind, LabelSpec};
 
 const OPTION: &str = "metrics";
@@ -38,7 +39,7 @@ impl ControlSpec {
         &self,
         labels: &[LabelSpec],
         outputs: &[String],
-    ) -> Result<Vec<ReportedMetric>, ControlError> {
+    ) -> Result<Vec<ReportedMetric>, OptionError> {
         let several = labels.len() > 1;
         let named = |label: usize, kind: MetricKind| {
             let own = match kind {
@@ -58,7 +59,7 @@ impl ControlSpec {
             for label in labels_of(asked, labels, outputs)? {
                 let measured = named(label, MetricKind::Metric(asked.metric));
                 if !seen.insert((label, asked.metric)) {
-                    return Err(ControlError::new(
+                    return Err(OptionError::new(
                         OPTION,
                         format!("contains {} twice", measured.name),
                     ));
@@ -75,9 +76,9 @@ fn labels_of(
     asked: &OutputMetric,
     labels: &[LabelSpec],
     outputs: &[String],
-) -> Result<Vec<usize>, ControlError> {
+) -> Result<Vec<usize>, OptionError> {
     let refused =
-        |problem: String| Err(ControlError::new(OPTION, format!("contains {asked}, {problem}")));
+        |problem: String| Err(OptionError::new(OPTION, format!("contains {asked}, {problem}")));
     let candidates = match &asked.output {
         None => 0..labels.len(),
         Some(_) if labels.len() < 2 => {

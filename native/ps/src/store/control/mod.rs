@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_core::epoch_monitor::StopReason;
-use firesteel_core::strategy::CommitSchedule;
+use firesteel_core::strategy::Protocol;
 use firesteel_core::{Answer, Coded, ErrorCode, Position, Tally, WorkerId};
 
 use crate::error::PsError;
@@ -212,7 +212,7 @@ impl Control {
         problem: String,
         now: Instant,
     ) -> Result<(), PsError> {
-        let kind = expected_kind(terms.commit_schedule).0;
+        let kind = expected_kind(terms.protocol).0;
         let update = CheckedUpdate { kind, window, finite: Err(problem), pull: false };
         self.examine(terms, holder, &update, now).map(|_| ())
     }
@@ -241,7 +241,7 @@ impl Control {
         if window.sequence != last + 1 {
             return Err(refused(format!("the next window is {}", last + 1)));
         }
-        let (wanted, does) = expected_kind(terms.commit_schedule);
+        let (wanted, does) = expected_kind(terms.protocol);
         if *kind != wanted {
             return Err(refused(format!("strategy '{}' only {does}", terms.strategy)));
         }
@@ -312,10 +312,10 @@ impl Control {
 }
 
 /// Returns the kind of update that a strategy's workers send, and its name for error messages.
-fn expected_kind(commit_schedule: CommitSchedule) -> (UpdateKind, &'static str) {
-    match commit_schedule {
-        CommitSchedule::Window(_) => (UpdateKind::Commit, "commits"),
-        CommitSchedule::Round(_) => (UpdateKind::Contribute, "contributes to rounds"),
-        CommitSchedule::Save => (UpdateKind::Save, "saves"),
+fn expected_kind(protocol: Protocol) -> (UpdateKind, &'static str) {
+    match protocol {
+        Protocol::Asynchronous { .. } => (UpdateKind::Commit, "commits"),
+        Protocol::Rounds { .. } => (UpdateKind::Contribute, "contributes to rounds"),
+        Protocol::Local { .. } => (UpdateKind::Save, "saves"),
     }
 }

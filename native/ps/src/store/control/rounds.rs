@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use firesteel_core::strategy::{CommitSchedule, Weight};
+use firesteel_core::strategy::{Protocol, Weight};
 use firesteel_core::{Answer, ErrorCode, WorkerId};
 
 use super::{CheckedUpdate, Control, DecidedAnswer, Evaluations, FreezeTicket, LeaseHolder};
@@ -61,7 +61,7 @@ impl Control {
             return Ok((answer, false));
         }
         contribution.rows = window.span.rows;
-        contribution.weight = weight(&window, terms.weight);
+        contribution.weight = weight(&window, terms.protocol);
         let worker = self.leased_worker(holder, now)?;
         worker.pending = Some(PendingContribution {
             window,
@@ -110,8 +110,11 @@ impl Control {
                 self.ended.entry(id.partition).or_default().insert(attempt);
             }
         }
-        let learning_rate =
-            terms.follows_schedule.then(|| self.rate_of_round(terms, &entries)).flatten();
+        let learning_rate = terms
+            .protocol
+            .follows_schedule()
+            .then(|| self.rate_of_round(terms, &entries))
+            .flatten();
         self.decide(|| Decision::Close { shares, learning_rate });
         for (worker, attempt) in lapsed {
             self.decide(|| Decision::Forget { worker, attempt });
@@ -206,7 +209,7 @@ impl Control {
     /// Fails the fit if its strategy has rounds and not all workers have started in time.
     pub(crate) fn check_start(&mut self, terms: &Terms, now: Instant) {
         let (there, all) = (self.started(), terms.workers);
-        if !matches!(terms.commit_schedule, CommitSchedule::Round(_)) || there >= all as usize {
+        if !matches!(terms.protocol, Protocol::Rounds { .. }) || there >= all as usize {
             return;
         }
         if now.saturating_duration_since(terms.opened) >= terms.start_timeout {
@@ -222,10 +225,10 @@ impl Control {
 }
 
 /// Returns the weight of a window in its round: 0 if nothing was trained.
-fn weight(window: &WindowReport, weight: Weight) -> f64 {
-    match weight {
+fn weight(window: &WindowReport, protocol: Protocol) -> f64 {
+    match protocol {
         _ if window.span.batches == 0 => 0.0,
-        Weight::Rows => window.span.rows as f64,
-        Weight::Worker => 1.0,
+        Protocol::Rounds { weight: Weight::Worker, .. } => 1.0,
+        _ => window.span.rows as f64,
     }
 }

@@ -17,8 +17,8 @@ use std::time::Instant;
 
 use firesteel_core::epoch_monitor::EpochMonitor;
 use firesteel_core::metrics::{MetricSet, MetricSums};
-use firesteel_core::spec::{ControlError, Monitor, ServerSpec};
-use firesteel_core::{Answer, Assignment, ErrorCode, WorkerId};
+use firesteel_core::spec::{Monitor, ServerSpec};
+use firesteel_core::{Answer, Assignment, ErrorCode, OptionError, WorkerId};
 
 use super::{Control, LeaseHolder};
 use crate::error::PsError;
@@ -97,7 +97,7 @@ pub(crate) struct AssignedEvaluation {
 
 impl Evaluations {
     /// Creates the evaluation of a fit's epochs; `None` if nothing depends on the end of an epoch.
-    pub(crate) fn new(spec: &ServerSpec) -> Result<Option<Self>, ControlError> {
+    pub(crate) fn new(spec: &ServerSpec) -> Result<Option<Self>, OptionError> {
         let ServerSpec { controls, data, network, .. } = spec;
         let validated = data.validation.is_some();
         let needs_metrics = controls.monitors_epochs();
@@ -202,7 +202,7 @@ impl Control {
         }
         let waiting = self.workers.iter().filter(|(_, worker)| {
             // A worker without rows to train has no model of its own.
-            let model = !terms.keeps_members || worker.registration.batches > 0;
+            let model = !terms.protocol.keeps_members() || worker.registration.batches > 0;
             let scores = worker.registration.held_out > 0 && model;
             scores && worker.started && !worker.finished && worker.position.epoch > epoch
         });
