@@ -18,9 +18,11 @@ impl Strategy for Adag {
     }
 
     fn worker(&self, parameters: usize, _: u32) -> Box<dyn WorkerRule> {
-        let scale = self.0.scale;
+        let (scale, full) = (self.0.scale, self.0.window.get());
         Box::new(DisplacementRule::new(parameters, move |window| {
-            scale / window.batches.max(1) as f32
+            // A scale above 1 would throw the center variable far at the end of a short last window.
+            let divisor = if scale > 1.0 { full } else { window.batches.max(1) };
+            scale / divisor as f32
         }))
     }
 

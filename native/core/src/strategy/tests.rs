@@ -180,6 +180,19 @@ fn a_scale_multiplies_what_is_committed() {
 }
 
 #[test]
+fn adag_scaled_up_moves_by_the_same_share_in_a_short_window() {
+    for (scale, expected) in [(4.0, 1.5), (0.5, 3.0)] {
+        let spec =
+            StrategySpec { scale: Some(scale), window: Some(16), ..StrategySpec::named("adag") };
+        let mut rule = made(&spec).worker(1, 16);
+        let mut message = [0.0];
+        rule.start(&[1.0]);
+        rule.commit(&mut [7.0], ONE, &mut message);
+        assert_eq!(message, [expected], "{scale}");
+    }
+}
+
+#[test]
 fn a_commit_without_a_pull_counts_from_the_last_commit() {
     let mut rule = made(&StrategySpec::named("downpour")).worker(1, 1);
     let mut message = [0.0];

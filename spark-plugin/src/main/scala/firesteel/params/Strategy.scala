@@ -60,8 +60,7 @@ private[firesteel] object Strategy {
     Strategy("averaging", Nil),
     Strategy("ensemble", Nil),
     Strategy("downpour", delta ++ scale, Some(CommitSize(_ => 1.0))),
-    // The steps of a window add up like its square root if noise dominates them; and the short window at an epoch's end,
-    // which the rule divides by less, must not move the center variable far.
+    // The steps of a window add up like its square root if noise dominates them.
     Strategy(
       "adag",
       delta ++ scale,
