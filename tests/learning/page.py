@@ -223,8 +223,9 @@ everything else at its default, so with the strategy `auto`
 ([algorithms.md](algorithms.md#the-default-auto)). The optimizer is Adam unless the task names
 another. Every task trains on four fifths of its rows and is scored on the rest: accuracy in
 percent, or the mean squared error of a regression. The values are means over five seeds, for
-three small tasks whose scores vary much (the LSTM, diabetes, digits with batch norm) over twenty;
-the brackets hold PyTorch's standard deviation and the difference of a fit's mean from PyTorch's.
+three small tasks whose scores vary much over more: twenty for diabetes and digits with batch norm,
+sixty for the LSTM. The brackets hold PyTorch's standard deviation and the difference of a fit's
+mean from PyTorch's.
 The application has 16 slots; `auto` trains at most four workers with mini-batches of 32 rows, and
 at most 16 with 128. The settings of `auto` were chosen on such held-out rows, never on MNIST's
 test images.
