@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -33,6 +34,7 @@ class Run:
 
     process: subprocess.Popen[str]
     folder: Path
+    venv: Path
     lines: list[str] = field(default_factory=list)
     _reader: threading.Thread | None = None
 
@@ -87,6 +89,13 @@ class Run:
     def descendants(self, pattern: str = "") -> list[int]:
         """Processes below this one whose command line contains `pattern`."""
         return descendants(self.process.pid, pattern)
+
+    def executor_logs(self) -> list[str]:
+        """The logs of the executors of a `local-cluster`, whose folder is in Spark's own."""
+        application = re.search(r"\bapp-\d{14}-\d{4}\b", self.output)
+        assert application, f"no application id:\n{self.output[-6000:]}"
+        work = f"lib/python*/site-packages/pyspark/work/{application[0]}/*/stderr"
+        return [path.read_text(errors="replace") for path in self.venv.glob(work)]
 
     def crash_reports(self) -> list[str]:
         """The crash reports of a JVM."""
@@ -182,7 +191,7 @@ class Spark:
             text=True,
             errors="replace",
         )
-        run = Run(process, self.folder)
+        run = Run(process, self.folder, venv)
         run.start_reading()
         if stdin is not None:
             assert process.stdin is not None
