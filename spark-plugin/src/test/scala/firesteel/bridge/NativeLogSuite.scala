@@ -8,7 +8,7 @@ import scala.util.Using
 
 import org.apache.logging.log4j.{Level, LogManager}
 import org.apache.logging.log4j.core.{LogEvent, Logger}
-import org.apache.logging.log4j.core.appender.AbstractAppender
+import org.apache.logging.log4j.core.appender.{AbstractAppender, AppenderLoggingException}
 import org.apache.logging.log4j.core.config.{Configurator, Property}
 import org.scalatest.BeforeAndAfterAll
 import org.scalatest.funsuite.AnyFunSuite
@@ -94,7 +94,8 @@ class NativeLogSuite extends AnyFunSuite with BeforeAndAfterAll {
   }
 
   test("a log that fails does not fail the worker") {
-    logging(Level.INFO, _ => throw new IllegalStateException("the disk is full")) {
+    // Log4j passes on this exception only.
+    logging(Level.INFO, _ => throw new AppenderLoggingException("the disk is full")) {
       val fit = new SmallFit(1)
       Using.resource(NativeServer.open(fit.server, null)) { server =>
         train(fit, server)
