@@ -1,7 +1,5 @@
 //! Events of native code, which go to slf4j.
 
-mod spans;
-
 use std::cell::Cell;
 use std::fmt::{Debug, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,12 +11,11 @@ use jni::vm::AttachConfig;
 use jni::{Env, JavaVM, bind_java_type, jni_str};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::Subscriber;
-use tracing::{Event, Level, Metadata};
-use tracing_core::span::Current;
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Registry, Scope, SpanRef};
 
-use self::spans::Spans;
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 
@@ -50,7 +47,7 @@ native!(start_logs());
 fn start_logs<'local>(env: &mut Env<'local>, _: JClass<'local>) -> Result<(), BridgeError> {
     let vm = env.get_java_vm()?;
     // Fails if it was set before, and then changes nothing.
-    let _again = tracing::subscriber::set_global_default(Slf4j { vm, spans: Spans::default() });
+    let _again = tracing::subscriber::set_global_default(Registry::default().with(Slf4j { vm }));
     update_level(env);
     Ok(())
 }
@@ -68,14 +65,26 @@ pub(crate) fn update_level(env: &mut Env<'_>) {
     }
 }
 
-/// The subscriber that passes events to slf4j, with the fields of the thread's spans in the MDC.
+/// The layer that passes events to slf4j, with the fields of their spans in the MDC.
 struct Slf4j {
     vm: JavaVM,
-    spans: Spans,
 }
 
-impl Subscriber for Slf4j {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+/// The fields of a span.
+struct Fields(Vec<(&'static str, String)>);
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push((field.name(), value.to_owned()));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push((field.name(), format!("{value:?}")));
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Slf4j {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
         number(*metadata.level()) <= LEVEL.load(Ordering::Relaxed)
     }
 
@@ -90,48 +99,36 @@ impl Subscriber for Slf4j {
         })
     }
 
-    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        self.spans.open(attributes)
-    }
-
-    fn record(&self, span: &Id, values: &Record<'_>) {
-        self.spans.record(span, values);
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        // An appender may call native code, whose events would come back here.
-        if !IN_EVENT.replace(true) {
-            // A caller must not fail because of its log.
-            let _lost = self.log(event);
-            IN_EVENT.set(false);
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            let mut fields = Fields(Vec::new());
+            attributes.record(&mut fields);
+            span.extensions_mut().insert(fields);
         }
     }
 
-    fn enter(&self, span: &Id) {
-        self.spans.enter(span);
-    }
-
-    fn exit(&self, span: &Id) {
-        self.spans.exit(span);
-    }
-
-    fn clone_span(&self, span: &Id) -> Id {
-        self.spans.share(span)
-    }
-
-    fn try_close(&self, span: Id) -> bool {
-        self.spans.close(&span)
-    }
-
-    fn current_span(&self) -> Current {
-        self.spans.current()
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        // An appender may call native code, whose events would come back here.
+        if !IN_EVENT.replace(true) {
+            // From the outermost span to the innermost, whose value of a name replaces an earlier one in the MDC.
+            let spans = context.event_scope(event).into_iter().flat_map(Scope::from_root);
+            let fields: Vec<_> = spans.flat_map(|span| fields(&span)).collect();
+            // A caller must not fail because of its log.
+            let _lost = self.log(event, &fields);
+            IN_EVENT.set(false);
+        }
     }
 }
 
+/// Returns the fields of a span as alternating names and values.
+fn fields<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>) -> Vec<String> {
+    let extensions = span.extensions();
+    let fields = extensions.get::<Fields>().into_iter().flat_map(|fields| &fields.0);
+    fields.flat_map(|(name, value)| [(*name).to_owned(), value.clone()]).collect()
+}
+
 impl Slf4j {
-    fn log(&self, event: &Event<'_>) -> Result<(), BridgeError> {
+    fn log(&self, event: &Event<'_>, context: &[String]) -> Result<(), BridgeError> {
         // The JVM waits at its end for this call, and after that no thread may call it.
         let _call = CALLS.enter()?;
         let level = jint::from(number(*event.metadata().level()));
@@ -139,7 +136,6 @@ impl Slf4j {
         let mut text = Text::default();
         event.record(&mut text);
         let message = text.message + &text.fields;
-        let context = self.spans.context();
         let thread = std::thread::current();
         let thread = JNIString::from(thread.name().unwrap_or("firesteel"));
         // Only for this event, so that a thread of native code never delays the end of the JVM.
