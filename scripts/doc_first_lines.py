@@ -16,7 +16,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from source_check import run
+
 MAX_MARKDOWN = 120
 QUESTION = re.compile(r"(?:What|Whether|How|Who|Where|Why)\b")
 RUST_DOC = re.compile(r"\s*(///|//!)(?!/) ?(.*)")
@@ -86,21 +87,5 @@ def report(root: Path, checks: Iterable[str]) -> list[str]:
     return [f"{file.relative_to(root)}:{number}: {text}" for file, number, text in found]
 
 
-def main() -> int:
-    """Reports the findings of the checks named on the command line."""
-    checks = sys.argv[1:] or list(CHECKS)
-    unknown = [check for check in checks if check not in CHECKS]
-    if unknown:
-        print(f"unknown check '{unknown[0]}'; known are {', '.join(CHECKS)}", file=sys.stderr)
-        return 2
-    found = report(ROOT, checks)
-    for line in found:
-        print(line, file=sys.stderr)
-    if found:
-        advice = "begin a comment with a noun phrase or a verb, and wrap Markdown"
-        print(f"{len(found)} finding(s): {advice}", file=sys.stderr)
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(CHECKS, report, "begin a comment with a noun phrase or a verb, and wrap Markdown"))

@@ -23,7 +23,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from source_check import run
+
 Module = tuple[str, ...]
 
 
@@ -323,23 +324,5 @@ def report(root: Path, areas: Iterable[str]) -> list[str]:
     return found
 
 
-def main() -> int:
-    """Reports the cycles of the areas named on the command line."""
-    areas = sys.argv[1:] or list(AREAS)
-    unknown = [area for area in areas if area not in AREAS]
-    if unknown:
-        print(f"unknown area '{unknown[0]}'; known are {', '.join(AREAS)}", file=sys.stderr)
-        return 2
-    found = report(ROOT, areas)
-    for paragraph in found:
-        print(paragraph, file=sys.stderr)
-    if found:
-        print(
-            f"{len(found)} module cycle(s): move what both need into a module below them",
-            file=sys.stderr,
-        )
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(AREAS, report, "move what the modules of a cycle need into a module below them"))

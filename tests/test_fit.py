@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -43,6 +44,10 @@ def test_mnist_trains_with_every_row_once_an_epoch(spark: Spark, version: str, m
     check_ledger(result, 3)
     assert result["accuracy"] > 0.96
     assert result["losses"][2] < result["losses"][0]
+    if master == LOCAL_CLUSTER:
+        trained = re.findall(r"trains (\d+) rows of partition", "".join(run.executor_logs()))
+        assert len(trained) == 2, "the native logs of both executors"
+        assert sum(map(int, trained)) == ROWS
 
 
 def test_a_fit_needs_no_plugin_configuration(spark: Spark) -> None:

@@ -22,6 +22,7 @@ mod arguments;
 mod calls;
 mod errors;
 mod handles;
+mod logs;
 mod modules;
 mod predictor;
 mod process;

@@ -13,6 +13,7 @@ use crate::arguments::{bytes, code, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
+use crate::logs;
 use crate::modules::attach;
 
 /// The open servers; usually one.
@@ -39,7 +40,10 @@ fn server_open<'local>(
     checkpoint: JByteArray<'local>,
 ) -> Result<jlong, BridgeError> {
     let _call = CALLS.enter()?;
+    logs::update_level(env);
     let mut spec: ServerSpec = document(env, &spec, "server specification")?;
+    let context = tracing::error_span!("server", fit = spec.fit);
+    let _context = context.enter();
     attach(env, &mut spec.network, &module)?;
     let (layout, center, buffers) = initialise(&spec.network, &spec.data, spec.seed)?;
     let server = if let Some(checkpoint) = bytes(env, &checkpoint)? {

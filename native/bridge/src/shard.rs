@@ -10,6 +10,7 @@ use jni::sys::jint;
 use crate::arguments::document;
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
+use crate::logs;
 use crate::modules::attach;
 
 native!(shard_open(spec: JString, module: [jbyte]) -> jint);
@@ -22,7 +23,10 @@ fn shard_open<'local>(
     module: JByteArray<'local>,
 ) -> Result<jint, BridgeError> {
     let _call = CALLS.enter()?;
+    logs::update_level(env);
     let mut spec: ShardSpec = document(env, &spec, "shard specification")?;
+    let context = tracing::error_span!("shard", fit = spec.fit, shard = spec.shard);
+    let _context = context.enter();
     attach(env, &mut spec.network, &module)?;
     let layout = layout(&spec.network, &spec.data)?;
     Ok(jint::from(ShardServer::open(&spec, &layout)?.port()))

@@ -17,6 +17,7 @@ use crate::arguments::{address, code, document, json, text};
 use crate::calls::CALLS;
 use crate::errors::{BridgeError, ThrowCoded};
 use crate::handles::Registry;
+use crate::logs;
 use crate::modules::attach;
 
 static WORKERS: Registry<OpenWorker> = Registry::new("worker");
@@ -59,6 +60,7 @@ fn worker_open<'local>(
     module: JByteArray<'local>,
 ) -> Result<jlong, BridgeError> {
     let _call = CALLS.enter()?;
+    logs::update_level(env);
     let mut spec: WorkerSpec = document(env, &spec, "worker specification")?;
     attach(env, &mut spec.network, &module)?;
     Ok(WORKERS.insert(OpenWorker { spec, cancel: CancelFlag::new(), rows: Mutex::new(None) }))
@@ -122,15 +124,24 @@ fn data_digest<'local>(
     json(env, &Digest::of(stream, &spec, &CancelFlag::new())?)
 }
 
-native!(worker_run(worker: jlong) -> JString);
+native!(worker_run(worker: jlong, stage: jint) -> JString);
 
 fn worker_run<'local>(
     env: &mut Env<'local>,
     _: JClass<'local>,
     worker: jlong,
+    stage: jint,
 ) -> Result<JString<'local>, BridgeError> {
     let _call = CALLS.enter()?;
     let open = WORKERS.get(worker)?;
+    let context = tracing::error_span!(
+        "task",
+        fit = open.spec.server.fit,
+        stage = (stage >= 0).then_some(stage),
+        partition = open.spec.partition,
+        attempt = open.spec.attempt,
+    );
+    let _context = context.enter();
     let rows = open.rows.lock().take().ok_or_else(no_rows)?;
     let layout = layout(&open.spec.network, &open.spec.data)?;
     let mut connect = |_| connect(&open, &layout);

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::client::remote::RemoteChannel;
 use crate::error::PsError;
 use crate::model::ShardRange;
-use crate::net::THREAD;
+use crate::net::thread_name;
 use crate::secret::Secret;
 use crate::store::{DecisionQueue, Store};
 use crate::wire::{MAX_DECISION_BYTES, Request};
@@ -91,7 +91,7 @@ impl ShardClients {
             let (name, queue) = (shard.name.clone(), Arc::clone(&shard.queue));
             let (store, closing) = (Arc::clone(store), self.closing.clone());
             let thread = thread::Builder::new()
-                .name(THREAD.to_owned())
+                .name(thread_name(store.fit()))
                 .spawn(move || {
                     if let Err(error) = forward_decisions(remote, &queue, &closing) {
                         store.fail(error.code(), &format!("{name} is lost: {error}"));

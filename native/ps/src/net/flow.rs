@@ -36,10 +36,12 @@ impl From<PsError> for ConnectionError {
     }
 }
 
-/// Returns the reply for a failed request. A closing server sends no reply: its peers see the connection end.
+/// Logs a failed request and returns the reply. A closing server sends no reply: its peers see the connection end.
 pub(crate) fn refusal(error: &PsError) -> Result<Reply, ConnectionError> {
     match error {
-        PsError::Closed(_) => Err(ConnectionError::Closed),
-        _ => Ok(Reply::Failure { code: error.code(), message: error.to_string() }),
+        PsError::Closed(_) => return Err(ConnectionError::Closed),
+        PsError::Fenced { .. } => tracing::info!("refused: {error}"),
+        _ => tracing::debug!("refused: {error}"),
     }
+    Ok(Reply::Failure { code: error.code(), message: error.to_string() })
 }

@@ -56,11 +56,19 @@ impl Authenticator<'_> {
             Ok(preamble) => Some(preamble.version),
             // A worker that uses TLS learns from the answer that this server does not.
             Err(_) if tls::is_hello(&preamble) => None,
-            Err(_) => return Err(ConnectionError::Closed),
+            Err(error) => {
+                tracing::debug!("closed the connection of {}: {error}", link.peer());
+                return Err(ConnectionError::Closed);
+            }
         };
         let mut out = Vec::with_capacity(PREAMBLE_LEN + CHALLENGE_LEN);
         Preamble::OURS.encode(&mut out);
         if version != Some(PROTOCOL_VERSION) {
+            tracing::info!(
+                version,
+                "closed the connection of {}, which has another version of the protocol or uses TLS",
+                link.peer()
+            );
             write(link, &out)?;
             link.linger(LINGER);
             return Err(ConnectionError::Closed);
@@ -87,7 +95,10 @@ impl Authenticator<'_> {
         }
         match self.driver {
             Some(driver) if knows(driver)? => Ok((response, Caller::Driver)),
-            _ => Err(PsError::Authentication("the worker".to_owned()).into()),
+            _ => {
+                tracing::info!("{} does not know the secret of the fit", link.peer());
+                Err(PsError::Authentication("the worker".to_owned()).into())
+            }
         }
     }
 }

@@ -63,6 +63,12 @@ impl Link {
         Ok(Self { socket: Socket(stream), tls: None, interrupted })
     }
 
+    /// Describes the peer by its address.
+    pub(crate) fn peer(&self) -> String {
+        let address = self.socket.0.peer_addr();
+        address.map_or_else(|error| error.to_string(), |address| address.to_string())
+    }
+
     /// The socket, for a TLS session over this connection.
     pub(crate) fn socket(&self) -> Socket {
         self.socket.clone()

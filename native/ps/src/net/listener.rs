@@ -12,14 +12,18 @@ use std::time::{Duration, Instant};
 use firesteel_core::{CancelFlag, FlushDenormals};
 use parking_lot::Mutex;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+use tracing::Span;
 
 use crate::error::PsError;
 use crate::net::handshake::HANDSHAKE;
 use crate::net::tls::Acceptor;
 use crate::net::{LINGER, Link};
 
-/// The name of the server's threads.
-pub(crate) const THREAD: &str = "firesteel-ps";
+/// Returns the name of the threads of a fit's server: `firesteel-ps-` and the start of the fit's identity.
+pub(crate) fn thread_name(fit: &str) -> String {
+    let start: String = fit.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    format!("firesteel-ps-{start}")
+}
 
 /// The limit of connections that have not authenticated yet. More are closed at once; workers connect again.
 const MAX_UNAUTHENTICATED: usize = 128;
@@ -86,6 +90,9 @@ pub(crate) trait Service: Send + Sync + 'static {
     /// secret.
     fn serve(&self, link: Link, authenticated: impl FnOnce());
 
+    /// The identity of the fit.
+    fn fit(&self) -> &str;
+
     /// The number of workers that may connect.
     fn workers(&self) -> u32;
 
@@ -113,6 +120,8 @@ struct ListenerState<H> {
     closing: CancelFlag,
     connections: Mutex<HashMap<u64, ConnectionThread>>,
     unauthenticated: AtomicUsize,
+    /// The context of the threads' log.
+    context: Span,
 }
 
 struct ConnectionThread {
@@ -137,10 +146,11 @@ impl<H: Service> Listener<H> {
             closing: CancelFlag::new(),
             connections: Mutex::default(),
             unauthenticated: AtomicUsize::new(0),
+            context: Span::current(),
         });
         let (socket, state) = (Arc::clone(&listener), Arc::clone(&shared));
         let accept_thread = thread::Builder::new()
-            .name(THREAD.to_owned())
+            .name(thread_name(shared.service.fit()))
             .spawn(move || state.accept(&socket))
             .map_err(failed("starting the server's thread"))?;
         Ok(Self { listener, port, accept_thread, shared })
@@ -214,17 +224,18 @@ impl<H: Service> ListenerState<H> {
         let weak = Arc::downgrade(&stream);
         let unauthenticated = Unauthenticated::new(self);
         let shared = Arc::clone(self);
-        let thread =
-            thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn(move || {
-                let _flush = FlushDenormals::new();
-                if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
-                    shared.catching_panics(|| {
-                        if let Some(link) = shared.secured(link) {
-                            shared.service.serve(link, || drop(unauthenticated));
-                        }
-                    });
-                }
-            });
+        let name = thread_name(self.service.fit());
+        let thread = thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
+            let _flush = FlushDenormals::new();
+            let _context = shared.context.enter();
+            if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
+                shared.catching_panics(|| {
+                    if let Some(link) = shared.secured(link) {
+                        shared.service.serve(link, || drop(unauthenticated));
+                    }
+                });
+            }
+        });
         if let Ok(thread) = thread {
             self.connections.lock().insert(id, ConnectionThread { stream: weak, thread });
         }

@@ -17,7 +17,7 @@ pub(crate) use flow::{ConnectionError, Flow, refusal};
 pub(crate) use handshake::{Authenticator, Caller, LINGER};
 pub(crate) use inbox::{Inbox, InboxPool};
 pub(crate) use link::{IoTimeouts, Link, LinkError};
-pub(crate) use listener::{Listener, Service, THREAD};
+pub(crate) use listener::{Listener, Service, thread_name};
 pub(crate) use outbox::Outbox;
 pub(crate) use receive::{receive_coded, receive_parameters};
 pub(crate) use waiting::waiting_notifier;

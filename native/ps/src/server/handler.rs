@@ -37,6 +37,10 @@ impl Service for FitService {
         }
     }
 
+    fn fit(&self) -> &str {
+        self.store.fit()
+    }
+
     fn workers(&self) -> u32 {
         self.store.workers()
     }

@@ -36,6 +36,10 @@ impl Service for ShardService {
         }
     }
 
+    fn fit(&self) -> &str {
+        self.store.fit()
+    }
+
     fn workers(&self) -> u32 {
         self.store.workers()
     }

@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 use firesteel_core::ParamLayout;
 use firesteel_core::spec::ShardSpec;
 use parking_lot::Mutex;
+use tracing::Span;
 
 use self::handler::ShardService;
 use self::store::ShardStore;
 use crate::error::PsError;
 use crate::net::tls::Acceptor;
-use crate::net::{Listener, THREAD, listener};
+use crate::net::{Listener, listener, thread_name};
 use crate::secret::Secret;
 
 /// A fit and the number of one of its shards.
@@ -88,9 +89,13 @@ impl ShardServer {
             watcher: Mutex::new(None),
         });
         let registered = key.clone();
+        let context = Span::current();
         let watcher = thread::Builder::new()
-            .name(THREAD.to_owned())
-            .spawn(move || close_when_done(&store, listener, &registered, silence))
+            .name(thread_name(&spec.fit))
+            .spawn(move || {
+                let _context = context.enter();
+                close_when_done(&store, listener, &registered, silence);
+            })
             .map_err(|cause| PsError::System { action: "starting a shard's thread", cause })?;
         *inner.watcher.lock() = Some(watcher);
         open.insert(key, Arc::clone(&inner));
@@ -131,6 +136,9 @@ fn close_when_done(
     let opened = Instant::now();
     while !store.has_ended() && store.driver_silence(opened) < silence {
         store.await_end(WATCH_INTERVAL);
+    }
+    if !store.has_ended() {
+        tracing::info!("the driver is silent: the shard closes");
     }
     store.end();
     listener.close();

@@ -46,6 +46,13 @@ impl WorkerSession {
             )));
         }
         let (position, activity) = self.store.register(registration, self.id, keep_waiting)?;
+        tracing::debug!(
+            epoch = position.epoch,
+            batch = position.batch,
+            "worker {} has its lease as attempt {}",
+            holder.worker,
+            holder.attempt
+        );
         self.lease = Some((holder, activity));
         Ok(Granted { position, workers: self.store.workers() })
     }

@@ -232,6 +232,6 @@ pub fn server_threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     tasks
         .filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok())
-        .filter(|name| name.trim() == "firesteel-ps")
+        .filter(|name| name.starts_with("firesteel-ps"))
         .count()
 }

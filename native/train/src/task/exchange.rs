@@ -5,6 +5,7 @@ use std::thread::{self, JoinHandle};
 
 use firesteel_core::{
     Answer, Buffers, ChannelError, Commit, FlushDenormals, ParamChannel, Position, Span, Tally,
+    WorkerId,
 };
 
 use crate::error::TrainError;
@@ -73,19 +74,20 @@ struct ExchangeThread {
 }
 
 impl ExchangeThread {
-    fn start() -> Result<Self, TrainError> {
+    fn start(name: String) -> Result<Self, TrainError> {
         let (jobs, inbox) = sync_channel::<ExchangeJob>(1);
         let (outbox, finished) = sync_channel(1);
-        let thread =
-            thread::Builder::new().name("firesteel-exchange".to_owned()).spawn(move || {
-                let _flush = FlushDenormals::new();
-                for mut job in inbox {
-                    job.run();
-                    if outbox.send(job).is_err() {
-                        return;
-                    }
+        let context = tracing::Span::current();
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            let _flush = FlushDenormals::new();
+            let _context = context.enter();
+            for mut job in inbox {
+                job.run();
+                if outbox.send(job).is_err() {
+                    return;
                 }
-            });
+            }
+        });
         let thread = thread.map_err(|error| {
             TrainError::Internal(format!("cannot start the exchange thread: {error}"))
         })?;
@@ -112,13 +114,16 @@ pub(super) struct ExchangeHandle {
 }
 
 impl ExchangeHandle {
-    /// An idle handle. With `overlap`, exchanges over a network run on a thread of their own.
+    /// An idle handle of a worker. With `overlap`, exchanges over a network run on a thread of their own.
     pub(super) fn new(
+        worker: WorkerId,
         channel: Box<dyn ParamChannel>,
         buffers: ExchangeBuffers,
         overlap: bool,
     ) -> Result<Self, TrainError> {
-        let thread = (overlap && channel.is_remote()).then(ExchangeThread::start).transpose()?;
+        let thread = (overlap && channel.is_remote())
+            .then(|| ExchangeThread::start(format!("firesteel-exchange-{worker}")))
+            .transpose()?;
         Ok(Self { idle: Some(ExchangeJob { channel, buffers }), thread })
     }
 

@@ -83,6 +83,12 @@ impl TaskTrainer {
             let worker = training.worker(id, connect(id)?)?;
             workers.push(worker);
         }
+        tracing::info!(
+            workers = workers.len(),
+            "trains {} rows of partition {}",
+            self.partition.rows_to_train(),
+            self.spec.partition
+        );
         clock.computed();
         for worker in workers.iter_mut() {
             let own = training.own_weights(worker)?;

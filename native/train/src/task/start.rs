@@ -51,7 +51,7 @@ impl Training<'_> {
         );
         Ok(Worker {
             id,
-            exchange: ExchangeHandle::new(channel, exchange, overlap)?,
+            exchange: ExchangeHandle::new(id, channel, exchange, overlap)?,
             replica: Replica::new(&*self.definition)?,
             optimizer,
             rule: self.strategy.worker(parameters, granted.workers),

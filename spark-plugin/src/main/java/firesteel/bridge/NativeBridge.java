@@ -12,6 +12,9 @@ final class NativeBridge {
 
   // ---- the process
 
+  /** Passes the events of native code to {@link NativeLog} from now on; called once, after the library is linked. */
+  static native void startLogs();
+
   /** Returns the versions of the loaded libraries, as JSON. */
   static native String describe();
 
@@ -82,7 +85,8 @@ final class NativeBridge {
 
   static native void workerShare(long worker, long other);
 
-  static native String workerRun(long worker);
+  /** Trains; {@code stage} is the number of the task's stage, or negative. */
+  static native String workerRun(long worker, int stage);
 
   static native void workerAbort(long worker, int code, String message);
 

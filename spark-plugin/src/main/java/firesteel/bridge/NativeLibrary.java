@@ -75,6 +75,7 @@ public final class NativeLibrary {
       Prepared prepared = prepare(options, directory);
       link(prepared.libraries());
       Shutdown.register();
+      NativeBridge.startLogs();
       loaded = prepared.result();
     }
     return loaded;

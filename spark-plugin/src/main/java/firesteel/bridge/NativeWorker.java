@@ -54,12 +54,22 @@ public final class NativeWorker implements AutoCloseable {
   }
 
   /**
-   * Trains all epochs over the loaded rows.
+   * Trains all epochs over the loaded rows, outside a stage of Spark.
    *
    * @return the {@code WorkerReport} as JSON
    */
   public String run() {
-    return NativeBridge.workerRun(handle.get());
+    return run(-1);
+  }
+
+  /**
+   * Trains all epochs over the loaded rows.
+   *
+   * @param stage the number of the task's stage, for the log
+   * @return the {@code WorkerReport} as JSON
+   */
+  public String run(int stage) {
+    return NativeBridge.workerRun(handle.get(), stage);
   }
 
   /**

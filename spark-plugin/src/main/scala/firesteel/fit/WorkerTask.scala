@@ -63,7 +63,7 @@ private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
           workers.tail.foreach(_.share(workers.head))
           loaded = true
           if (jobs.exists(_.isCandidate)) sideBySide(workers, context)
-          else workers.map(worker => Some(worker.run()))
+          else workers.map(worker => Some(worker.run(context.stageId())))
         } catch {
           case error: Throwable => throw outcome(error, context, workers.head, loaded)
         }
@@ -85,7 +85,7 @@ private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
     val threads = workers.indices.map { index =>
       val thread = new Thread(s"firesteel-candidate-${context.taskAttemptId()}-$index") {
         override def run(): Unit =
-          try reports(index) = Some(workers(index).run())
+          try reports(index) = Some(workers(index).run(context.stageId()))
           catch {
             case _: TrainingDivergedException => ()
             case error: Throwable =>

@@ -42,7 +42,7 @@ class NativeBridgeSuite extends AnyFunSuite with BeforeAndAfterAll {
       refused("parameter server")(NativeBridge.serverSummary(id))
       refused("parameter server")(NativeBridge.serverWeights(id))
       refused("parameter server")(NativeBridge.serverAttemptEnded(id, 0, 0))
-      refused("worker")(NativeBridge.workerRun(id))
+      refused("worker")(NativeBridge.workerRun(id, -1))
       refused("worker")(NativeBridge.workerAbort(id, 2, "bad row"))
       refused("predictor")(NativeBridge.predictorRun(id, 0, 0, 0, 0))
       NativeBridge.workerCancel(id)
