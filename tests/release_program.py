@@ -1,4 +1,4 @@
-"""A fit, its predictions and a saved model: release_program.py FOLDER; prints the results as JSON."""
+"""A fit, its predictions and a saved model: release_program.py FOLDER; prints JSON."""
 
 from __future__ import annotations
 
