@@ -2,7 +2,8 @@
 // (`make native`): sbt only copies it into the jar.
 
 val sparkVersion = "4.1.0"
-val arrowVersion = "18.3.0" // that of Spark 4.1; also loads beside 18.1.0 (Spark 4.0) and 19.0.0 (Spark 4.2 and 4.3)
+val arrowVersion =
+  "18.3.0" // that of Spark 4.1; also loads beside 18.1.0 (Spark 4.0) and 19.0.0 (Spark 4.2 and 4.3)
 val libtorchVersion = "2.13.0" // equal to scripts/versions.sh
 
 ThisBuild / organization := "io.github.firesteel"
