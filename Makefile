@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test check new-times \
-        lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
+        licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
@@ -29,12 +29,15 @@ wheels := build/.stamps/wheels
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
 rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/build.rs) \
                 $(call files,native/*/src native/*/Cargo.toml)
-sbt_sources := build.sbt project/build.properties project/plugins.sbt LICENSE NOTICE
+sbt_sources := build.sbt project/build.properties project/plugins.sbt LICENSE NOTICE licenses/rust-crates.txt
 jvm_sources := $(call files,spark-plugin/src/main)
 program_sources := $(call files,examples/src/main tests/apps/src/main)
 python_sources := $(call files,$(python)/firesteel $(python)-libtorch-cpu,-not -name '*.pyc') \
                   $(wildcard $(python)/pyproject.toml $(python)/README.md)
 stub_sources := $(wildcard native/stubs/*)
+license_sources := LICENSE NOTICE $(call files,licenses)
+# The releases of Spark for the tests, beside the one of the demo and of venv-test.
+spark_venvs := $(patsubst scripts/requirements/%.txt,venv-%,$(wildcard scripts/requirements/spark-*.txt))
 
 help: ## List the targets
 	@echo "Firesteel: deep learning on Apache Spark. Usage: make TARGET"
@@ -50,13 +53,13 @@ gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv-wheel/.complete),,venv-wheel) \
         $(if $(wildcard build/venv-docs/.complete),,venv-docs) \
         $(if $(wildcard dist/*.whl),,wheels) \
-        $(if $(wildcard build/venv-spark41/.complete),,venv-spark41) \
+        $(foreach venv,$(spark_venvs),$(if $(wildcard build/$(venv)/.complete),,$(venv))) \
         $(if $(wildcard build/stubs/libcudart.so.13),,stubs)
 $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
 
 setup: setup-demo ## Check the prerequisites; fetch libtorch and Spark, once
 setup-demo: $(stamps)/prerequisites $(stamps)/libtorch $(stamps)/stubs $(stamps)/venv
-setup-test: setup-demo $(stamps)/venv-test $(stamps)/venv-spark41
+setup-test: setup-demo $(stamps)/venv-test $(spark_venvs:%=$(stamps)/%)
 
 $(stamps)/prerequisites: scripts/prerequisites.sh
 	@$(step) "Prerequisites" scripts/prerequisites.sh
@@ -74,8 +77,8 @@ $(stamps)/venv: scripts/venv.sh scripts/requirements/demo.txt | $(stamps)/prereq
 	@$(step) "Spark for the demo" scripts/venv.sh demo venv
 	@touch $@
 
-$(stamps)/venv-spark41: scripts/venv.sh scripts/requirements/spark41.txt | $(stamps)/prerequisites
-	@$(step) "The oldest Spark for the tests" scripts/venv.sh spark41 venv-spark41
+$(stamps)/venv-spark-%: scripts/venv.sh scripts/requirements/spark-%.txt | $(stamps)/prerequisites
+	@$(step) "Spark $* for the tests" scripts/venv.sh spark-$* venv-spark-$*
 	@touch $@
 
 $(stamps)/venv-test: scripts/venv.sh scripts/requirements/test.txt | $(stamps)/prerequisites
@@ -104,7 +107,7 @@ $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sou
 	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package e2e/package
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar)
 
-$(natives_jar): scripts/natives_jar.py NOTICE $(stamps)/libtorch $(stamps)/stubs
+$(natives_jar): scripts/natives_jar.py $(license_sources) $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
 
 dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates into dist/
@@ -115,7 +118,7 @@ wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into
 docs: $(stamps)/libtorch $(stamps)/venv-docs ## Build the documentation site in site/, with the API of each language
 	@$(step) "Documentation site" scripts/docs.sh
 
-$(wheels): scripts/wheel.sh LICENSE NOTICE $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
+$(wheels): scripts/wheel.sh $(license_sources) $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
 	@$(step) "Wheels" scripts/wheel.sh
 	@touch $@
 
@@ -166,6 +169,7 @@ lint-source:
 
 lint-rust: $(stamps)/libtorch
 	@$(step) "Format of Rust" cargo fmt --all --check
+	@$(step) "Licenses of Rust crates" scripts/rust_licenses.py --check
 	@$(step) "Lint of Rust" cargo clippy --quiet --workspace --all-targets -- -D warnings
 
 lint-python: $(stamps)/venv-test
@@ -191,6 +195,9 @@ test-python: setup-test $(plugin_jar) $(wheels)
 # Three at a time on two cores: an end-to-end test waits for half of its time.
 test-e2e: setup-test $(plugin_jar) $(natives_jar)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 3 --dist worksteal --durations=25 tests
+
+licenses: ## Write the license texts of the Rust crates, after a change of Cargo.lock
+	@$(step) "Licenses of Rust crates" scripts/rust_licenses.py
 
 format: ## Fix the format
 	@cargo fmt --all

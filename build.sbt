@@ -2,7 +2,8 @@
 // (`make native`): sbt only copies it into the jar.
 
 val sparkVersion = "4.1.0"
-val arrowVersion = "18.3.0" // the Arrow of Spark 4.1; also loads beside the 19.0.0 of Spark 4.3
+val arrowVersion =
+  "18.3.0" // that of Spark 4.1; also loads beside 18.1.0 (Spark 4.0) and 19.0.0 (Spark 4.2 and 4.3)
 val libtorchVersion = "2.13.0" // equal to scripts/versions.sh
 
 ThisBuild / organization := "io.github.firesteel"
@@ -106,8 +107,8 @@ lazy val nativeResources = Def.task {
     }
   val stubs = (root / "build" / "stubs" ** "*.so.*").get.sortBy(_.getName)
   if (stubs.isEmpty) log.warn("build/stubs is missing; run `make setup` first")
-  val legal =
-    Seq("LICENSE", "NOTICE").map(name => root / name -> out.getParentFile / "META-INF" / name)
+  val legal = Seq("LICENSE", "NOTICE", "licenses/rust-crates.txt")
+    .map(name => root / name -> out.getParentFile / "META-INF" / name)
   val copies = libraries ++ legal ++ stubs.map(s => s -> platform / "stubs" / s.getName)
   copies.foreach { case (from, to) =>
     if (!to.exists || Hash.toHex(Hash(from)) != Hash.toHex(Hash(to)))

@@ -22,7 +22,7 @@ import zipfile
 from pathlib import Path
 
 FOLDER = "firesteel/libtorch/linux-x86_64"
-NOTICE = Path(__file__).resolve().parent.parent / "NOTICE"
+ROOT = Path(__file__).resolve().parent.parent
 # Dependencies first.
 LIBRARIES = [
     "libgomp.so.1",
@@ -45,6 +45,14 @@ def write_entry(jar: zipfile.ZipFile, name: str, content: bytes) -> None:
     jar.writestr(entry, content, compresslevel=COMPRESSION_LEVEL)
 
 
+def add_licenses(jar: zipfile.ZipFile, name: str, folder: Path) -> None:
+    """Adds the license texts of a library from a folder."""
+    for file in sorted(folder.rglob("*")):
+        if file.is_file():
+            inside = file.relative_to(folder)
+            write_entry(jar, f"META-INF/licenses/{name}/{inside}", file.read_bytes())
+
+
 def pack(libtorch: Path, stubs: Path, target: Path) -> None:
     """Writes the natives jar from the folders of libtorch and of the CUDA stubs."""
     version = (libtorch / "build-version").read_text().strip()
@@ -62,12 +70,12 @@ def pack(libtorch: Path, stubs: Path, target: Path) -> None:
             index.append(f"{name}.sha256={hashlib.sha256(content).hexdigest()}")
             write_entry(jar, f"{FOLDER}/{name}", content)
         write_entry(jar, f"{FOLDER}/index.properties", ("\n".join(index) + "\n").encode())
-        write_entry(jar, "META-INF/NOTICE", NOTICE.read_bytes())
-        licenses = libtorch / "licenses"
-        for file in sorted(licenses.rglob("*")):
-            if file.is_file():
-                name = f"META-INF/licenses/libtorch/{file.relative_to(licenses)}"
-                write_entry(jar, name, file.read_bytes())
+        for name in ("LICENSE", "NOTICE"):
+            write_entry(jar, f"META-INF/{name}", (ROOT / name).read_bytes())
+        own = ROOT / "licenses"
+        add_licenses(jar, "libtorch", libtorch / "licenses")
+        add_licenses(jar, "libgomp", own / "libgomp")
+        add_licenses(jar, "mkl", own / "mkl")
     shutil.move(unfinished, target)
     print(f"    {target}: {target.stat().st_size / 1e6:.0f} MB")
 

@@ -10,10 +10,12 @@ trap 'rm -rf "$temp"' EXIT
 # The same input gives the same bytes.
 export SOURCE_DATE_EPOCH=1577836800
 
-# wheel FOLDER PACKAGE JAR: the wheel of one of our projects, whose package contains a jar.
+# wheel FOLDER PACKAGE JAR LICENSE...: the wheel of one of our projects, whose package contains a jar, with the license
+# texts of what the jar contains.
 wheel() {
   local copy="$temp/$1"
-  mkdir "$copy"
+  mkdir -p "$copy/licenses"
+  cp -rL "${@:4}" "$copy/licenses"
   cp -r LICENSE NOTICE "spark-plugin/$1/pyproject.toml" "spark-plugin/$1/README.md" "spark-plugin/$1/$2" "$copy"
   mkdir "$copy/$2/jars"
   cp "build/$3" "$copy/$2/jars"
@@ -22,8 +24,10 @@ wheel() {
     --no-build-isolation --wheel-dir "$temp/dist" "$copy"
 }
 
-wheel python firesteel firesteel.jar
-wheel python-libtorch-cpu firesteel_libtorch_cpu firesteel-libtorch-cpu-linux-x86_64.jar
+cp -r build/libtorch/licenses "$temp/libtorch"
+wheel python firesteel firesteel.jar licenses/rust-crates.txt
+wheel python-libtorch-cpu firesteel_libtorch_cpu firesteel-libtorch-cpu-linux-x86_64.jar \
+  licenses/libgomp licenses/mkl "$temp/libtorch"
 
 mkdir -p dist
 rm -f dist/*.whl

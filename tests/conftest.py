@@ -22,7 +22,11 @@ BUILD = ROOT / "build"
 PLUGIN_JAR = BUILD / "firesteel.jar"
 NATIVES_JAR = BUILD / "firesteel-libtorch-cpu-linux-x86_64.jar"
 APPS_JAR = BUILD / "firesteel-e2e.jar"
-VENVS = {"4.1": BUILD / "venv-spark41", "4.3": BUILD / "venv"}
+# The first and the last release of each supported version of Spark, with numpy for pyspark.ml.
+_REQUIREMENTS = sorted((ROOT / "scripts" / "requirements").glob("spark-*.txt"))
+RELEASES = {file.stem.removeprefix("spark-"): BUILD / f"venv-{file.stem}" for file in _REQUIREMENTS}
+RELEASES["4.3.0"] = BUILD / "venv-test"
+VENVS = {**RELEASES, "4.3": BUILD / "venv"}
 LOCAL_CLUSTER = "local-cluster[2,1,1024]"
 TIMEOUT_SECONDS = 300
 

@@ -34,7 +34,7 @@ def check_ledger(result: dict[str, Any], epochs: int) -> None:
 
 @pytest.mark.parametrize(
     ("version", "master"),
-    [("4.1", "local[2]"), ("4.3", "local[2]"), ("4.1", LOCAL_CLUSTER), ("4.3", LOCAL_CLUSTER)],
+    [("4.0.0", "local[2]"), ("4.3", "local[2]"), ("4.0.0", LOCAL_CLUSTER), ("4.3", LOCAL_CLUSTER)],
 )
 def test_mnist_trains_with_every_row_once_an_epoch(spark: Spark, version: str, master: str) -> None:
     run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=3", version=version, master=master)

@@ -83,7 +83,18 @@ def test_the_project_url_is_that_of_the_build(folder: str) -> None:
     assert f"PROJECT_URL={home}\n" in (ROOT / "scripts" / "versions.sh").read_text()
 
 
-def test_the_wheels_carry_the_notices() -> None:
-    for wheel in (ROOT / "dist").glob("*.whl"):
-        names = zipfile.ZipFile(wheel).namelist()
-        assert any(name.endswith("/licenses/NOTICE") for name in names), wheel.name
+@pytest.mark.parametrize(
+    ("package", "texts"),
+    [
+        ("firesteel", ["rust-crates.txt"]),
+        (
+            "firesteel_libtorch_cpu",
+            ["libtorch/LICENSE", "libgomp/GPL-3.0-or-later.txt", "mkl/LICENSE.txt"],
+        ),
+    ],
+)
+def test_the_wheels_have_the_licenses_of_their_contents(package: str, texts: list[str]) -> None:
+    [wheel] = (ROOT / "dist").glob(f"{package}-*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    for name in ["LICENSE", "NOTICE", *(f"licenses/{text}" for text in texts)]:
+        assert any(found.endswith(f".dist-info/licenses/{name}") for found in names), name

@@ -9,7 +9,7 @@ private[firesteel] trait CheckpointParams extends Params {
     * own subfolder, named by its settings and data; it is removed when the fit succeeds. A fit with the same settings
     * and data resumes from an existing one. Default: none, without checkpoints.
     */
-  final val checkpointDir: Param[String] = new Param[String](
+  final val checkpointDir: Param[String] = TextParam(
     this,
     "checkpointDir",
     "folder for checkpoints, from which the same fit resumes after its driver died; unless set, none",

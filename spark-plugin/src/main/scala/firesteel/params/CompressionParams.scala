@@ -11,7 +11,7 @@ private[firesteel] trait CompressionParams extends Params {
   /** The compression of the workers' commits: `none`; `bf16` and `f16`, half the bytes; `int8`, about a quarter;
     * `topk`, only the share `compressionRatio` of the largest values. Default: none.
     */
-  final val compression: Param[String] = new Param[String](
+  final val compression: Param[String] = TextParam(
     this,
     "compression",
     s"compression of the workers' messages: ${Compression.names.mkString(", ")}; unless set, none",

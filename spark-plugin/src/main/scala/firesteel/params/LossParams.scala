@@ -10,7 +10,7 @@ private[firesteel] trait LossParams extends Params {
   protected def losses: Seq[String]
 
   /** The loss, averaged over the rows of a mini-batch by their weights. Default: chosen by the network's output. */
-  final val loss: Param[String] = new Param[String](
+  final val loss: Param[String] = TextParam(
     this,
     "loss",
     s"the loss: ${losses.mkString(", ")}; unless set, chosen by the network's output",

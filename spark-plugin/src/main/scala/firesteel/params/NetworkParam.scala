@@ -9,10 +9,10 @@ import org.json4s.jackson.JsonMethods.{compact, parse, render}
 
 /** A parameter with a network in JSON, the form in which other languages and Spark Connect pass it. Any valid JSON is
   * normalised to that of `Network.toJson`. In a grid of parameters:
-  * `addGrid(estimator.network, networks.map(_.toJson))`.
+  * `addGrid(estimator.network, networks.map(_.toJson))`. Instances are made by [[TextParam.of]], without the constructor.
   */
-final class NetworkParam(parent: Params, name: String, doc: String)
-    extends Param[String](parent, name, doc, NetworkParam.isNetwork) {
+final class NetworkParam private[params] (owner: Params, key: String, help: String)
+    extends Param[String](owner, key, help) {
 
   override def ->(value: String): ParamPair[String] = super.->(NetworkParam.canonical(value))
 
@@ -68,13 +68,18 @@ private[firesteel] object NetworkParam {
     val _ = networkOf(text)
     true
   }
+
+  private val create = TextParam.of(classOf[NetworkParam])
+
+  private[params] def apply(parent: Params, name: String, doc: String): NetworkParam =
+    create(parent, name, doc, isNetwork)
 }
 
 /** The network parameter. */
 private[firesteel] trait HasNetwork extends Params {
 
   /** The network that is trained, as JSON. Required. */
-  final val network: NetworkParam = new NetworkParam(this, "network", "the network that is trained")
+  final val network: NetworkParam = NetworkParam(this, "network", "the network that is trained")
 
   final def getNetwork: Network = NetworkParam.networkOf($(network))
 

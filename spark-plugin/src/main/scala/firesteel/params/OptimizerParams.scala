@@ -12,7 +12,7 @@ private[firesteel] trait OptimizerParams extends Params {
   /** The worker's optimizer, one of sgd, adam, adamw, rmsprop, adagrad, adadelta, adamax, nadam and yogi. Default:
     * adam.
     */
-  final val optimizer: Param[String] = new Param[String](
+  final val optimizer: Param[String] = TextParam(
     this,
     "optimizer",
     s"the worker's optimizer, as in torch.optim: ${Optimizer.names.mkString(", ")}",

@@ -12,7 +12,7 @@ private[firesteel] trait ScheduleParams extends Params {
   /** The schedule: `constant`, `step`, `exponential`, `cosine`, or `plateau`, which reduces the rate when the loss
     * stops falling. Default: constant.
     */
-  final val schedule: Param[String] = new Param[String](
+  final val schedule: Param[String] = TextParam(
     this,
     "schedule",
     s"learning rate schedule: ${ScheduleParams.names.mkString(", ")}",
@@ -54,7 +54,7 @@ private[firesteel] trait ScheduleParams extends Params {
   /** The interval at which the schedule cosine changes the rate: each `epoch`, as PyTorch's schedulers are stepped, or
     * each `step`, a mini-batch of a worker. Default: epoch.
     */
-  final val scheduleInterval: Param[String] = new Param[String](
+  final val scheduleInterval: Param[String] = TextParam(
     this,
     "scheduleInterval",
     "interval at which the schedule cosine changes the rate: epoch or step; unless set, epoch",
@@ -86,7 +86,7 @@ private[firesteel] trait ScheduleParams extends Params {
   )
 
   /** The mode of that threshold: `relative` to the best value or `absolute`. Default: relative. */
-  final val plateauThresholdMode: Param[String] = new Param[String](
+  final val plateauThresholdMode: Param[String] = TextParam(
     this,
     "plateauThresholdMode",
     "mode of the schedule plateau's threshold: relative or absolute; unless set, relative",
@@ -105,7 +105,7 @@ private[firesteel] trait ScheduleParams extends Params {
     * with several outputs `<output>_<metric>` or `<output>_loss`. Default: the loss of the validation rows, or of the
     * training if there are none.
     */
-  final val plateauMonitor: Param[String] = new Param[String](
+  final val plateauMonitor: Param[String] = TextParam(
     this,
     "plateauMonitor",
     "value that the schedule plateau monitors: loss, trainingLoss or a metric; unless set, the loss"

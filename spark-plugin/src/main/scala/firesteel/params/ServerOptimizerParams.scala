@@ -11,7 +11,7 @@ import org.json4s.JsonAST.{JDouble, JField, JObject, JString}
 private[firesteel] trait ServerOptimizerParams extends Params {
 
   /** The server's optimizer: sgd, adagrad, adam or yogi. Default: none, which adds the commits. */
-  final val serverOptimizer: Param[String] = new Param[String](
+  final val serverOptimizer: Param[String] = TextParam(
     this,
     "serverOptimizer",
     s"the parameter server's optimizer: ${ServerOptimizer.names.mkString(", ")}; unless set, updates are added",

@@ -10,7 +10,7 @@ private[firesteel] trait SpreadParams extends Params {
     * differ in their labels or features, `always` shuffles unless the DataFrame was repartitioned into as many
     * partitions, `never` reads rows where they are. Default: auto.
     */
-  final val spreadRows: Param[String] = new Param[String](
+  final val spreadRows: Param[String] = TextParam(
     this,
     "spreadRows",
     "shuffle of the rows over the tasks before training: auto (if tasks would get different kinds of rows " +

@@ -10,7 +10,7 @@ private[firesteel] trait StoppingParams extends Params {
     * `trainingLoss`, or one of `metrics`, with several outputs `<output>_<metric>` or `<output>_loss`. Default: the
     * loss of the validation rows, or of the training if there are none.
     */
-  final val monitor: Param[String] = new Param[String](
+  final val monitor: Param[String] = TextParam(
     this,
     "monitor",
     "value that early stopping monitors: loss, trainingLoss, one of the metrics or, with several outputs, " +
@@ -18,7 +18,7 @@ private[firesteel] trait StoppingParams extends Params {
   )
 
   /** The direction of improvement: `min` for smaller or `max` for larger values. Default: chosen by the monitor. */
-  final val monitorMode: Param[String] = new Param[String](
+  final val monitorMode: Param[String] = TextParam(
     this,
     "monitorMode",
     "direction of improvement: min or max; unless set, chosen by the monitor",

@@ -15,7 +15,7 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
     * `agn`), `agn-adaptive`, `dynsgd`, `aeasgd`, `eamsgd`; in rounds `averaging`, `easgd`, `sync`, `local-sgd`, `diloco`.
     * Default: auto.
     */
-  final val strategy: Param[String] = new Param[String](
+  final val strategy: Param[String] = TextParam(
     this,
     "strategy",
     s"training strategy, which merges the workers' replicas into one model: ${Strategy.selectable.mkString(", ")}",

@@ -27,7 +27,7 @@ private[firesteel] trait TrainingParams
     * multiplies that of an adaptive optimizer (all but sgd) by the square root of the workers, `none` leaves it.
     * Default: auto.
     */
-  final val learningRateScaling: Param[String] = new Param[String](
+  final val learningRateScaling: Param[String] = TextParam(
     this,
     "learningRateScaling",
     "scaling of the learning rate by the strategy auto for the smaller mini-batches of several workers: auto, none",

@@ -20,6 +20,7 @@ final class FiresteelPlugin extends SparkPlugin {
 
 private final class FiresteelDriverPlugin extends DriverPlugin {
   override def init(context: SparkContext, plugin: PluginContext): JavaMap[String, String] = {
+    SupportedSpark.check()
     Configuration.check(context.getConf)
     NativeSetup.load(context.getConf, gpu = plugin.resources().containsKey("gpu"))
     Collections.emptyMap()

@@ -15,6 +15,8 @@ private[firesteel] object NativeSetup {
   /** Loads the library on the driver or inside a task, unless the plugin or an earlier call has done so. Call it before
     * the first use of `firesteel.bridge`.
     *
+    * @throws java.lang.IllegalStateException
+    *   when the version of Spark is not supported
     * @throws firesteel.bridge.NativeLibraryException
     *   when this machine or jar does not support it
     * @throws firesteel.bridge.LibtorchException
@@ -22,6 +24,7 @@ private[firesteel] object NativeSetup {
     */
   def ensureLoaded(): Unit =
     if (!NativeLibrary.isLoaded) {
+      SupportedSpark.check()
       val conf = Option(SparkEnv.get).map(_.conf).getOrElse(new SparkConf)
       val gpu = Option(TaskContext.get()).exists(_.resources().contains("gpu"))
       load(conf, gpu)

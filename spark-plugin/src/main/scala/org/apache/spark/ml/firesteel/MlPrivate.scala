@@ -2,6 +2,8 @@ package org.apache.spark.ml.firesteel
 
 import java.io.File
 
+import scala.util.Try
+
 import org.apache.spark.ml.PipelineStage
 import org.apache.spark.ml.param.{Param, Params}
 import org.apache.spark.ml.util.{
@@ -39,7 +41,12 @@ object MlPrivate {
     * Spark Connect's cache of models saves or restores a model there, else the path itself.
     */
   def location(path: String): String =
-    if (ReadWriteUtils.localSavingModeState.get()) new File(path).toURI.toString else path
+    if (canSaveLocally && ReadWriteUtils.localSavingModeState.get()) new File(path).toURI.toString
+    else path
+
+  /** True on Spark 4.1 and later: 4.0 has no cache of models on disk, and no such class. */
+  private lazy val canSaveLocally: Boolean =
+    Try(Class.forName("org.apache.spark.ml.util.ReadWriteUtils")).isSuccess
 
   /** Runs a fit with the log of Spark's own estimators: stage, parameters, success or failure. The data set is not
     * logged: for its number of partitions, `logDataset` plans the whole query once more and compiles a deserializer of
