@@ -4,7 +4,7 @@ use firesteel_core::spec::{OptimizerSpec, StrategySpec};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::ReplayError;
+use crate::ReplayError;
 
 /// Firesteel's default learning rate of SGD.
 const LEARNING_RATE: f64 = 1e-3;

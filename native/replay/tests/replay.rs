@@ -4,10 +4,9 @@
 
 mod reference;
 
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use firesteel_ps::replay::{ReplayError, replay};
+use firesteel_replay::{ReplayError, replay};
 use proptest::prelude::*;
 use reference::Reference;
 use serde_json::{Value, json};
@@ -318,21 +317,10 @@ fn a_document_that_does_not_fit_is_refused_before_its_first_event() {
     assert!(text.contains("adagrat"), "{text}");
 }
 
-/// Returns the path of the example program, which is built if it does not exist.
-fn program() -> PathBuf {
-    let tests = std::env::current_exe().unwrap();
-    let path = tests.parent().unwrap().parent().unwrap().join("examples/replay");
-    if !path.exists() {
-        let build = ["build", "-q", "-p", "firesteel-ps", "--example", "replay"];
-        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
-    }
-    path
-}
-
 #[test]
 fn the_program_prints_the_lines_before_an_error_and_ends_with_status_2() {
     let run = |document: &Value| {
-        let mut child = Command::new(program())
+        let mut child = Command::new(env!("CARGO_BIN_EXE_replay"))
             .arg("-")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
