@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use firesteel_core::spec::{
-    ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec, StrategySpec,
+    ControlSpec, DataSpec, DeltaOptions, NetworkSpec, OptimizerSpec, ServerSpec, StrategySpec,
 };
 use firesteel_core::strategy::WindowSummary;
 use firesteel_core::{
@@ -233,7 +233,7 @@ fn server_spec(document: &Document) -> ServerSpec {
         .into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         controls: ControlSpec::default(),
-        strategy: StrategySpec::named("downpour"),
+        strategy: StrategySpec::Downpour(DeltaOptions::default()),
         optimizer: None,
         workers: document.workers,
         epochs: 1,
