@@ -105,6 +105,8 @@ impl Document {
 
 /// Returns an optimizer with the estimators' defaults for absent options, which are those of PyTorch except for the
 /// learning rate of `sgd`; null for `none`.
+///
+/// `OptimizerSpec` itself has no defaults: the estimators send every option, and one that is missing is an error there.
 fn complete(given: Value, rate_of_sgd: f64) -> Value {
     let Value::Object(given) = given else { return given };
     let moments = [("beta1", 0.9), ("beta2", 0.999)];
