@@ -3,8 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use firesteel_core::footprint::FootprintError;
-use firesteel_core::{ChannelError, Coded, ErrorCode};
+use firesteel_core::{ChannelError, Coded, ErrorCode, OptionError};
 use firesteel_data::DataError;
 use firesteel_ps::PsError;
 use firesteel_train::TrainError;
@@ -62,7 +61,7 @@ macro_rules! from_coded {
     )+};
 }
 
-from_coded!(ChannelError, DataError, FootprintError, PsError, TrainError);
+from_coded!(ChannelError, DataError, OptionError, PsError, TrainError);
 
 /// The error policy of every native: throws the exception of the error's code.
 pub(crate) struct ThrowCoded;

@@ -6,11 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Coded, ErrorCode};
 use crate::optimizer;
 use crate::options::OptionError;
 use crate::spec::{ControlSpec, OptimizerSpec, StrategySpec};
-use crate::strategy::{Protocol, ServerRule, StrategyError, resolve};
+use crate::strategy::{Protocol, ServerRule, resolve};
 
 /// The length of the probe vectors: the number of state values of a parameter is a whole number.
 const PROBE: usize = 64;
@@ -52,29 +51,12 @@ pub struct Footprint {
     pub worker: u64,
 }
 
-/// A strategy or an optimizer that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FootprintError {
-    /// The strategy.
-    #[error(transparent)]
-    Strategy(#[from] StrategyError),
-    /// The optimizer.
-    #[error(transparent)]
-    Optimizer(#[from] OptionError),
-}
-
-impl Coded for FootprintError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::InvalidSpec
-    }
-}
-
 impl Footprint {
     /// Computes the footprint of a fit.
     ///
     /// # Errors
     /// As [`resolve`] and [`optimizer::build`].
-    pub fn of(spec: &FootprintSpec) -> Result<Self, FootprintError> {
+    pub fn of(spec: &FootprintSpec) -> Result<Self, OptionError> {
         let strategy = resolve(&spec.strategy, Some(&spec.optimizer))?;
         let workers = u64::from(spec.workers);
         let keeps_members = strategy.protocol().keeps_members();
@@ -108,7 +90,7 @@ impl Footprint {
 fn server_vectors(protocol: Protocol, rule: &ServerRule, spec: &FootprintSpec) -> u64 {
     let workers = u64::from(spec.workers);
     let round = matches!(rule, ServerRule::Round(_));
-    let gradient = round || spec.strategy.server_optimizer.is_some();
+    let gradient = round || spec.strategy.server_optimizer().is_some();
     let norm = protocol.steps_on_server() && spec.controls.clipping.norm.is_some();
     u64::from(gradient)
         + u64::from(norm)
@@ -126,7 +108,7 @@ fn worker_vectors(protocol: Protocol, spec: &FootprintSpec) -> u64 {
     // The message and the center variable of a running exchange.
     let exchange = if protocol.overlaps() { 2 } else { 0 };
     // The residual of compression.
-    let residual = u64::from(spec.strategy.compression.is_some());
+    let residual = u64::from(spec.strategy.coding().compression.is_some());
     rule + exchange + residual
 }
 
@@ -135,6 +117,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::spec::NoOptions;
 
     fn footprint(workers: u32, strategy: Value, controls: Value) -> Footprint {
         let spec = json!({
@@ -191,7 +174,7 @@ mod tests {
         let spec = FootprintSpec {
             parameters: u64::MAX / 2,
             weight_bytes: u64::MAX,
-            strategy: StrategySpec::named("ensemble"),
+            strategy: StrategySpec::Ensemble(NoOptions {}),
             optimizer: OptimizerSpec::Sgd {
                 learning_rate: 0.1,
                 momentum: 0.0,

@@ -4,7 +4,6 @@ use std::io;
 
 use firesteel_core::OptionError;
 use firesteel_core::compression::CompressionError;
-use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 
 /// A failure of the server, of a client, or of one exchange between them.
@@ -13,10 +12,7 @@ pub enum PsError {
     /// An invalid specification: the secret, the lengths, an address.
     #[error("parameter server: {0}")]
     Spec(String),
-    /// An unknown strategy, or invalid options of a strategy.
-    #[error(transparent)]
-    Strategy(#[from] StrategyError),
-    /// An invalid option of the training controls, or of the compression of exchanges.
+    /// An invalid option of the strategy or of the training controls.
     #[error(transparent)]
     Option(#[from] OptionError),
     /// A listening address that does not belong to this host.
@@ -129,9 +125,7 @@ pub enum PsError {
 impl Coded for PsError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Spec(_) | Self::Strategy(_) | Self::Option(_) | Self::Pem { .. } => {
-                ErrorCode::InvalidSpec
-            }
+            Self::Spec(_) | Self::Option(_) | Self::Pem { .. } => ErrorCode::InvalidSpec,
             Self::Port { .. } => ErrorCode::PortInUse,
             Self::Bind { .. } | Self::System { .. } | Self::PemFile { .. } => ErrorCode::Io,
             Self::Unreachable { .. } | Self::Closed(_) => ErrorCode::ServerUnreachable,

@@ -20,7 +20,6 @@ mod metrics;
 mod model;
 mod net;
 mod registry;
-pub mod replay;
 pub mod runtime;
 mod secret;
 mod server;
@@ -29,7 +28,7 @@ mod store;
 mod wire;
 
 pub use checkpoint::CheckpointStatus;
-pub use client::{connect, connect_remote};
+pub use client::{MemoryChannel, connect, connect_remote};
 pub use error::PsError;
 pub use metrics::{Metrics, metrics};
 pub use model::checkpoint::Checkpoint;
@@ -37,5 +36,5 @@ pub use model::status::{
     EpochStatus, FailureStatus, LedgerStatus, ResumedStatus, STALENESS_BINS, ServerStatus,
     ServerSummary, SpanStatus, ValidationStatus, WorkerState, WorkerStatus,
 };
-pub use server::Server;
+pub use server::{MemoryServer, Server};
 pub use shard::ShardServer;

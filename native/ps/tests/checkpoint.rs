@@ -16,6 +16,7 @@ use firesteel_core::{
 };
 use firesteel_ps::{Checkpoint, PsError, Server, WorkerState};
 use proptest::prelude::*;
+use serde_json::json;
 use support::cluster::{self, Cluster};
 use support::*;
 use xxhash_rust::xxh3::xxh3_64;
@@ -65,14 +66,16 @@ fn server_optimizers() -> [OptimizerSpec; 4] {
 fn strategies() -> Vec<StrategySpec> {
     let mut all = Vec::new();
     for name in strategy::names() {
-        let mut spec = StrategySpec::named(name);
+        let mut spec = StrategySpec::named(name).unwrap();
         if !matches!(name, "single" | "ensemble" | "averaging" | "sync") {
-            spec.window = Some(WINDOW);
+            set_options(&mut spec, &json!({"window": WINDOW}));
         }
         all.push(spec.clone());
         if matches!(name, "downpour" | "adag" | "dynsgd" | "sync") {
             for optimizer in server_optimizers() {
-                all.push(StrategySpec { server_optimizer: Some(optimizer), ..spec.clone() });
+                let mut spec = spec.clone();
+                set_options(&mut spec, &json!({"serverOptimizer": optimizer}));
+                all.push(spec);
             }
         }
     }
@@ -193,7 +196,7 @@ fn again(spec: &ServerSpec) -> ServerSpec {
 fn one_worker_goes_on_from_a_checkpoint_bit_for_bit_as_if_nothing_had_happened() {
     for strategy in strategies() {
         // In these strategies the replica differs from the center variable, and a retry loses it.
-        if matches!(strategy.name.as_str(), "aeasgd" | "eamsgd" | "easgd") {
+        if matches!(strategy.name(), "aeasgd" | "eamsgd" | "easgd") {
             continue;
         }
         let spec = spec_of(strategy, 1, 3);
@@ -223,7 +226,7 @@ fn one_worker_goes_on_from_a_checkpoint_bit_for_bit_as_if_nothing_had_happened()
 
 #[test]
 fn the_workers_of_a_checkpoint_go_on_in_fewer_tasks_and_start_their_epochs_again_over_other_rows() {
-    let spec = spec_of(StrategySpec::named("averaging"), 4, 3);
+    let spec = spec_of(StrategySpec::named("averaging").unwrap(), 4, 3);
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
     let mut peers = [0, 1, 2, 3]
@@ -293,7 +296,7 @@ fn what_is_read_back_and_written_again_is_the_same_for_every_strategy() {
 
 /// A small fit of two workers: one in its second epoch, one in its first.
 fn two_workers(strategy: &str) -> (ServerSpec, Server, Vec<u8>) {
-    let spec = spec_of(StrategySpec::named(strategy), 2, 3);
+    let spec = spec_of(StrategySpec::named(strategy).unwrap(), 2, 3);
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
     let mut peers = [0, 1]
@@ -380,7 +383,7 @@ fn a_checkpoint_holds_no_window_in_part_while_workers_go_on() {
 
 #[test]
 fn the_first_round_after_a_resume_waits_for_all_workers_that_are_not_done() {
-    let mut spec = spec_of(StrategySpec::named("sync"), 2, 2);
+    let mut spec = spec_of(StrategySpec::named("sync").unwrap(), 2, 2);
     spec.start_timeout_millis = 300;
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
@@ -422,7 +425,7 @@ fn the_first_round_after_a_resume_waits_for_all_workers_that_are_not_done() {
 
 #[test]
 fn the_members_of_an_ensemble_are_kept() {
-    let spec = spec_of(StrategySpec::named("ensemble"), 2, 1);
+    let spec = spec_of(StrategySpec::named("ensemble").unwrap(), 2, 1);
     let server = open(&spec, SMALL);
     let client = client_spec(&spec, server.port());
     for worker in 0..2 {
@@ -449,10 +452,10 @@ fn a_checkpoint_of_another_fit_is_refused_and_says_of_which() {
     refused(&spec, SMALL + 1, "another network");
     refused(&ServerSpec { workers: 3, ..spec.clone() }, SMALL, "3, 3");
     refused(&ServerSpec { epochs: 4, ..spec.clone() }, SMALL, "4");
-    let other = ServerSpec { strategy: StrategySpec::named("adag"), ..spec.clone() };
+    let other = ServerSpec { strategy: StrategySpec::named("adag").unwrap(), ..spec.clone() };
     refused(&other, SMALL, "'downpour'");
     let mut other = spec.clone();
-    other.strategy.server_optimizer = Some(server_optimizers()[1]);
+    set_options(&mut other.strategy, &json!({"serverOptimizer": server_optimizers()[1]}));
     refused(&other, SMALL, "stripe 0: the state belongs to another rule");
 }
 

@@ -45,7 +45,7 @@ fn the_best_model_the_patience_the_plateau_and_the_metrics_are_those_of_an_undis
             let mut spec = spec(2, 9, controls());
             spec.optimizer = Some(sgd(0.8));
             if strategy == "ensemble" {
-                spec.strategy = StrategySpec::named(strategy);
+                spec.strategy = StrategySpec::named(strategy).unwrap();
             }
             let mut server = open(&spec, PARAMETERS);
             let join = |spec: &ServerSpec, server: &Server, attempt| {

@@ -5,9 +5,10 @@
 mod support;
 
 use firesteel_core::compression::{CompressionSpec, ErrorFeedback};
-use firesteel_core::spec::{OptimizerSpec, ServerSpec};
+use firesteel_core::spec::{OptimizerSpec, ServerSpec, StrategySpec};
 use firesteel_core::{Answer, ChannelError, Coded, Commit, ErrorCode};
 use firesteel_ps::Server;
+use serde_json::json;
 use support::proxy::Proxy;
 use support::raw::{Raw, window};
 use support::*;
@@ -32,10 +33,9 @@ const SGD: OptimizerSpec = OptimizerSpec::Sgd {
 
 fn spec(strategy: &str, compression: CompressionSpec, pull: bool) -> ServerSpec {
     let mut spec = server_spec(1, 1);
-    spec.strategy.name = strategy.to_owned();
-    spec.strategy.window = None;
-    spec.strategy.compression = Some(compression);
-    spec.strategy.compress_pull = Some(pull);
+    spec.strategy = StrategySpec::named(strategy).unwrap();
+    let options = json!({"compression": compression, "compressPull": pull});
+    set_options(&mut spec.strategy, &options);
     spec.optimizer = Some(SGD);
     spec
 }
@@ -364,13 +364,21 @@ fn ratio_and_error_are_in_status_and_summary() {
 
 #[test]
 fn options_that_do_not_fit_open_no_server() {
-    let mut averaging = server_spec(1, 1);
-    averaging.strategy.name = "averaging".to_owned();
-    averaging.strategy.window = None;
-    averaging.strategy.compression = Some(CODES[0]);
+    let documents = [
+        (
+            json!({"name": "averaging", "compression": CODES[0]}),
+            "strategy 'averaging': option 'compression' does not apply: it has none",
+        ),
+        (
+            json!({"name": "aeasgd", "compression": CODES[0], "compressPull": true}),
+            "option 'compressPull' does not apply",
+        ),
+    ];
+    for (document, text) in documents {
+        let error = serde_json::from_value::<StrategySpec>(document).unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+    }
     let cases = [
-        (averaging, "strategy 'averaging': option 'compression' does not apply: it has none"),
-        (spec("aeasgd", CODES[0], true), "option 'compressPull' does not apply"),
         (spec("downpour", CODES[2], true), "'compressPull' needs the compression 'bf16' or 'f16'"),
         (spec("downpour", CompressionSpec::TopK { ratio: 0.0 }, false), "must be in (0, 1], is 0"),
     ];

@@ -26,7 +26,7 @@ const ADAM: OptimizerSpec = OptimizerSpec::Adam {
 fn trained(transport: Transport, flush: bool) -> Vec<u32> {
     let _flush = flush.then(FlushDenormals::new);
     let mut spec = server_spec(1, 1);
-    spec.strategy = StrategySpec::named("sync");
+    spec.strategy = StrategySpec::named("sync").unwrap();
     spec.optimizer = Some(ADAM);
     let server = open(&spec, PARAMETERS);
     let client = client_spec(&spec, server.port());

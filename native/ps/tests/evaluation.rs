@@ -6,9 +6,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use firesteel_core::compression::CompressionSpec;
 use firesteel_core::metrics::MetricSet;
-use firesteel_core::spec::{LabelKind, LabelSpec, NetworkSpec};
+use firesteel_core::spec::{LabelKind, LabelSpec, NetworkSpec, StrategySpec};
 use firesteel_core::{Assignment, Coded, ErrorCode};
 use firesteel_ps::WorkerState;
 use serde_json::json;
@@ -67,8 +66,8 @@ fn an_epoch_is_scored_on_the_version_that_its_last_window_made_whatever_comes_af
 fn a_frozen_center_variable_is_exact_where_others_are_compressed() {
     for transport in ROADS {
         let mut spec = spec(1, 1, json!({}));
-        spec.strategy.compression = Some(CompressionSpec::Bf16 {});
-        spec.strategy.compress_pull = Some(true);
+        let options = json!({"compression": {"name": "bf16"}, "compressPull": true});
+        set_options(&mut spec.strategy, &options);
         let server = open(&spec, PARAMETERS);
         let mut peer = join(transport, &spec, &server, holding(0, 1, 3, 2));
         // Sums of values of 8 bits that need more bits.
@@ -253,8 +252,7 @@ fn a_worker_that_never_starts_holds_an_epoch_up_for_a_lease_only() {
 #[test]
 fn a_round_does_not_wait_for_a_worker_that_has_trained_everything() {
     let mut spec = spec(2, 1, json!({}));
-    spec.strategy.name = "averaging".to_owned();
-    spec.strategy.window = None;
+    spec.strategy = StrategySpec::named("averaging").unwrap();
     let server = open(&spec, PARAMETERS);
     let mut one = join(Transport::Memory, &spec, &server, holding(0, 1, 1, 2));
     let mut two = join(Transport::Socket, &spec, &server, holding(1, 1, 3, 2));
@@ -279,8 +277,7 @@ fn a_round_does_not_wait_for_a_worker_that_has_trained_everything() {
 #[test]
 fn every_member_of_an_ensemble_is_scored_on_its_own_model() {
     let mut spec = spec(2, 2, json!({"stopping": {"restoreBest": true}}));
-    spec.strategy.name = "ensemble".to_owned();
-    spec.strategy.window = None;
+    spec.strategy = StrategySpec::named("ensemble").unwrap();
     let server = open(&spec, PARAMETERS);
     let mut peers = [0, 1]
         .map(|partition| join(Transport::Socket, &spec, &server, holding(partition, 1, 1, 2)));

@@ -6,6 +6,7 @@ mod support;
 
 use std::thread;
 
+use firesteel_core::spec::StrategySpec;
 use firesteel_core::{Coded, ErrorCode, Position};
 use support::*;
 
@@ -59,8 +60,7 @@ fn a_worker_trains_its_epochs_and_the_sum_of_its_commits_is_the_model() {
 fn a_strategy_that_saves_replaces_the_center_variable_and_its_buffers() {
     for transport in ROADS {
         let mut spec = server_spec(1, 2);
-        spec.strategy.name = "single".to_owned();
-        spec.strategy.window = None;
+        spec.strategy = StrategySpec::named("single").unwrap();
         let server = open(&spec, PARAMETERS);
         let client = client_spec(&spec, server.port());
         let mut peer = Peer::connect(transport, &client, PARAMETERS, registration(0, 5, 1));

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use firesteel_core::spec::StrategySpec;
 use firesteel_core::{CancelFlag, Coded, ErrorCode};
 use firesteel_ps::connect_remote;
 use support::proxy::Proxy;
@@ -50,8 +51,7 @@ fn a_commit_whose_connection_is_cut_is_sent_again_and_applied_once() {
 #[test]
 fn every_other_request_survives_a_cut_connection_too() {
     let mut spec = server_spec(1, 1);
-    spec.strategy.name = "single".to_owned();
-    spec.strategy.window = None;
+    spec.strategy = StrategySpec::named("single").unwrap();
     let server = open(&spec, PARAMETERS);
     let proxy = Proxy::new(server.port());
     let client = client_spec(&spec, proxy.port);

@@ -9,7 +9,7 @@ use std::net::{Shutdown, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::spec::ServerSpec;
+use firesteel_core::spec::{ServerSpec, StrategySpec};
 use firesteel_core::{CancelFlag, Coded, ErrorCode};
 use firesteel_ps::{Server, connect_remote};
 use proptest::prelude::*;
@@ -227,7 +227,7 @@ fn a_commit_cut_off_in_its_middle_leaves_no_trace() {
 #[test]
 fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
     let mut spec = server_spec(1, 3);
-    spec.strategy = firesteel_core::spec::StrategySpec::named("averaging");
+    spec.strategy = StrategySpec::named("averaging").unwrap();
     let server = open(&spec, PARAMETERS);
     let bytes = payload(PARAMETERS, 1.0);
     for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use firesteel_core::epoch_monitor::StopReason;
+use firesteel_core::spec::StrategySpec;
 use firesteel_core::{Answer, Assignment, Coded, ErrorCode};
 use firesteel_ps::Server;
 use serde_json::json;
@@ -109,8 +110,7 @@ fn without_held_out_rows_epochs_are_judged_by_the_loss_of_the_training() {
 fn time_ends_the_training_with_the_model_so_far() {
     for transport in ROADS {
         let mut spec = spec(2, 1000, json!({"stopping": {"maxSeconds": 0.4}}));
-        spec.strategy.name = "averaging".to_owned();
-        spec.strategy.window = None;
+        spec.strategy = StrategySpec::named("averaging").unwrap();
         let server = open(&spec, PARAMETERS);
         thread::sleep(Duration::from_millis(500));
         let mut one = join(transport, &spec, &server, holding(0, 1, 1, 2));
@@ -136,11 +136,10 @@ fn time_ends_the_training_with_the_model_so_far() {
 #[test]
 fn sync_clips_the_mean_gradient_and_follows_the_schedule_on_the_server() {
     let mut spec = server_spec(2, 3);
-    spec.strategy.name = "sync".to_owned();
-    spec.strategy.window = None;
+    spec.strategy = StrategySpec::named("sync").unwrap();
     // The server's optimizer takes the place of the fit's.
     spec.optimizer = Some(sgd(9.0));
-    spec.strategy.server_optimizer = Some(sgd(1.0));
+    set_options(&mut spec.strategy, &json!({"serverOptimizer": sgd(1.0)}));
     spec.controls = serde_json::from_value(json!({
         "schedule": {"name": "exponential", "gamma": 0.5}, "clipping": {"value": 4.0, "norm": 50.0},
     }))

@@ -9,9 +9,11 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use firesteel_core::spec::{ServerSpec, StrategySpec};
 use firesteel_core::{Buffers, Coded, ErrorCode};
 use firesteel_ps::{Server, runtime};
 use parking_lot::{Mutex, MutexGuard};
+use serde_json::json;
 use support::certificates::Trust;
 use support::*;
 
@@ -169,12 +171,11 @@ fn a_taken_port_is_passed_over_and_a_taken_range_is_named() {
 fn a_specification_that_does_not_fit_is_refused_and_leaves_nothing_open() {
     let _alone = alone();
     let good = server_spec(1, 1);
-    let refused =
-        |change: &dyn Fn(&mut firesteel_core::spec::ServerSpec), center: Vec<f32>, buffers| {
-            let mut spec = good.clone();
-            change(&mut spec);
-            Server::open(&spec, layout(PARAMETERS), center, buffers).err().unwrap().code()
-        };
+    let refused = |change: &dyn Fn(&mut ServerSpec), center: Vec<f32>, buffers| {
+        let mut spec = good.clone();
+        change(&mut spec);
+        Server::open(&spec, layout(PARAMETERS), center, buffers).err().unwrap().code()
+    };
     let zeros = || vec![0.0; PARAMETERS];
     let mut nan = zeros();
     nan[PARAMETERS - 1] = f32::NAN;
@@ -183,11 +184,10 @@ fn a_specification_that_does_not_fit_is_refused_and_leaves_nothing_open() {
     assert_eq!(refused(&|_| {}, zeros(), Buffers::default()), ErrorCode::InvalidSpec);
     assert_eq!(refused(&|spec| spec.secret.clear(), zeros(), buffers()), ErrorCode::InvalidSpec);
     assert_eq!(refused(&|spec| spec.workers = 0, zeros(), buffers()), ErrorCode::InvalidSpec);
-    let unknown =
-        |spec: &mut firesteel_core::spec::ServerSpec| spec.strategy.name = "adagg".to_owned();
-    assert_eq!(refused(&unknown, zeros(), buffers()), ErrorCode::InvalidSpec);
-    let alone = |spec: &mut firesteel_core::spec::ServerSpec| {
-        spec.strategy = firesteel_core::spec::StrategySpec::named("single");
+    let no_window = |spec: &mut ServerSpec| set_options(&mut spec.strategy, &json!({"window": 0}));
+    assert_eq!(refused(&no_window, zeros(), buffers()), ErrorCode::InvalidSpec);
+    let alone = |spec: &mut ServerSpec| {
+        spec.strategy = StrategySpec::named("single").unwrap();
         spec.workers = 2;
     };
     assert_eq!(refused(&alone, zeros(), buffers()), ErrorCode::InvalidSpec);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use firesteel_core::spec::{ClientSpec, ServerSpec, StrategySpec, WarmupSpec};
 use firesteel_core::{CancelFlag, Coded, ErrorCode, WorkerId};
 use firesteel_ps::Server;
+use serde_json::json;
 use support::proxy::Proxy;
 use support::*;
 
@@ -17,7 +18,7 @@ const PARAMETERS: usize = 40_000;
 
 fn opened(name: &str, workers: u32, change: impl FnOnce(&mut ServerSpec)) -> (Server, ClientSpec) {
     let mut spec = server_spec(workers, 3);
-    spec.strategy = StrategySpec::named(name);
+    spec.strategy = StrategySpec::named(name).unwrap();
     change(&mut spec);
     let server = open(&spec, PARAMETERS);
     let client = client_spec(&spec, server.port());
@@ -158,7 +159,7 @@ fn the_last_one_missing_may_finish_and_the_round_closes_without_it() {
 fn a_fit_without_slots_for_all_workers_fails_and_says_how_many_there_are() {
     for transport in ROADS {
         let (server, client) = opened("sync", 3, |spec| {
-            spec.strategy.server_optimizer = Some(SGD);
+            set_options(&mut spec.strategy, &json!({"serverOptimizer": SGD}));
             spec.start_timeout_millis = 400;
         });
         let mut peers = [peer(transport, &client, 0), peer(transport, &client, 1)];
@@ -199,8 +200,9 @@ const SGD: firesteel_core::spec::OptimizerSpec = firesteel_core::spec::Optimizer
 #[test]
 fn the_optimizers_state_of_sync_stays_on_the_server() {
     for transport in ROADS {
-        let (_server, client) =
-            opened("sync", 1, |spec| spec.strategy.server_optimizer = Some(SGD));
+        let (_server, client) = opened("sync", 1, |spec| {
+            set_options(&mut spec.strategy, &json!({"serverOptimizer": SGD}))
+        });
         let mut peer = peer(transport, &client, 0);
         peer.round(1.0).unwrap();
         assert_eq!(value(&peer), -0.5);
@@ -212,7 +214,8 @@ fn the_optimizers_state_of_sync_stays_on_the_server() {
 #[test]
 fn easgd_gives_the_center_variable_from_before_the_round() {
     for transport in ROADS {
-        let (_server, client) = opened("easgd", 2, |spec| spec.strategy.alpha = Some(0.25));
+        let (_server, client) =
+            opened("easgd", 2, |spec| set_options(&mut spec.strategy, &json!({"alpha": 0.25})));
         let mut peers = [peer(transport, &client, 0), peer(transport, &client, 1)];
         for (round, former) in [(1, 0.0), (2, 2.0)] {
             for peer in &mut peers {
@@ -234,7 +237,7 @@ fn easgd_gives_the_center_variable_from_before_the_round() {
 fn by_rho_the_center_variable_of_easgd_follows_the_schedule_as_its_workers_do() {
     for transport in ROADS {
         let (_server, client) = opened("easgd", 2, |spec| {
-            spec.strategy.rho = Some(0.5);
+            set_options(&mut spec.strategy, &json!({"rho": 0.5}));
             spec.optimizer = Some(SGD);
             spec.controls.warmup = Some(WarmupSpec { steps: 2, start_factor: 0.25 });
         });
@@ -409,7 +412,8 @@ fn every_member_of_an_ensemble_is_kept_and_its_retry_goes_on_with_it() {
 
 #[test]
 fn a_moving_rate_that_overshoots_is_warned_of() {
-    let (server, _) = opened("easgd", 4, |spec| spec.strategy.alpha = Some(0.5));
+    let (server, _) =
+        opened("easgd", 4, |spec| set_options(&mut spec.strategy, &json!({"alpha": 0.5})));
     assert!(
         server.status().warnings[0].contains("4 workers that exchange at the same time make 2,"),
         "{:?}",

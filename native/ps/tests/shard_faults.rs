@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use firesteel_core::spec::{ServerSpec, StrategySpec};
+use firesteel_core::spec::{ElasticOptions, ServerSpec, StrategySpec};
 use firesteel_core::{CancelFlag, Coded, ErrorCode};
 use firesteel_ps::{Server, ShardServer};
 use support::cluster::{Cluster, DRIVER_SECRET, STRIPE, at, shard_spec, shards};
@@ -54,7 +54,8 @@ fn every_request_survives_a_cut_connection_to_any_server_and_is_applied_once() {
 #[test]
 fn rounds_survive_a_cut_connection_to_any_server() {
     let mut spec = server_spec(1, 1);
-    spec.strategy = StrategySpec { alpha: Some(0.5), ..StrategySpec::named("easgd") };
+    spec.strategy =
+        StrategySpec::Easgd(ElasticOptions { alpha: Some(0.5), ..ElasticOptions::default() });
     let cluster = Cluster::open(&spec, 3, &zeros());
     let (proxies, client) = cluster.proxies();
     let mut peer = cluster.try_peer(&client, registration(0, 1, 100), &CancelFlag::new()).unwrap();
@@ -88,7 +89,7 @@ fn a_worker_that_dies_at_any_step_leaves_its_window_applied_everywhere_or_nowher
         for (server, bytes, up) in deaths() {
             let mut spec = server_spec(2, 1);
             if rounds {
-                spec.strategy = StrategySpec::named("averaging");
+                spec.strategy = StrategySpec::named("averaging").unwrap();
             }
             let cluster = Cluster::open(&spec, 3, &zeros());
             let (proxies, client) = cluster.proxies();

@@ -6,7 +6,6 @@ mod support;
 
 use std::thread;
 
-use firesteel_core::compression::CompressionSpec;
 use firesteel_core::spec::{OptimizerSpec, ServerSpec, StrategySpec};
 use firesteel_core::{Coded, Commit, ErrorCode, Protocol, Save, WorkerId, strategy};
 use serde_json::json;
@@ -34,18 +33,15 @@ fn fit(strategy: StrategySpec, workers: u32) -> ServerSpec {
 
 /// Every strategy, with a server optimizer if it takes one, and codecs that encode a part as they encode the whole.
 fn strategies() -> Vec<StrategySpec> {
-    let plain = strategy::names().map(StrategySpec::named);
+    let plain = StrategySpec::all();
     let optimized = ["downpour", "adag", "dynsgd", "sync"]
-        .into_iter()
-        .map(|name| StrategySpec { server_optimizer: Some(ADAM), ..StrategySpec::named(name) });
-    let compressed =
-        [("downpour", CompressionSpec::Bf16 {}, true), ("adag", CompressionSpec::Int8 {}, false)];
-    let compressed = compressed.into_iter().map(|(name, compression, pull)| StrategySpec {
-        compression: Some(compression),
-        compress_pull: Some(pull),
-        ..StrategySpec::named(name)
-    });
-    plain.chain(optimized).chain(compressed).collect()
+        .map(|name| json!({"name": name, "serverOptimizer": ADAM}));
+    let compressed = [
+        json!({"name": "downpour", "compression": {"name": "bf16"}, "compressPull": true}),
+        json!({"name": "adag", "compression": {"name": "int8"}}),
+    ];
+    let others = optimized.into_iter().chain(compressed);
+    plain.chain(others.map(|document| serde_json::from_value(document).unwrap())).collect()
 }
 
 /// Pseudo-random numbers that look like updates, the same for the same seed.
@@ -128,7 +124,7 @@ fn with_one_worker_every_strategy_gives_the_same_bits_however_many_servers_there
 
 #[test]
 fn what_several_workers_do_in_turn_gives_the_same_bits_too() {
-    for chosen in strategies().into_iter().filter(|chosen| chosen.name != "single") {
+    for chosen in strategies().into_iter().filter(|chosen| chosen.name() != "single") {
         let protocol = strategy::resolve(&chosen, Some(&ADAM)).unwrap().protocol();
         let outcome = |count: u32| {
             let cluster = Cluster::open(&fit(chosen.clone(), 3), count, &noise(99, 1.0));
@@ -211,7 +207,7 @@ fn whatever_is_read_while_others_commit_is_one_version() {
 #[test]
 fn every_member_of_an_ensemble_is_whole_and_its_retry_goes_on_with_it() {
     let cluster =
-        Cluster::open(&fit(StrategySpec::named("ensemble"), 2), 3, &vec![0.0; PARAMETERS]);
+        Cluster::open(&fit(StrategySpec::named("ensemble").unwrap(), 2), 3, &vec![0.0; PARAMETERS]);
     let mut peers = [cluster.peer(registration(0, 1, 1)), cluster.peer(registration(1, 1, 1))];
     for value in 1..=3 {
         for (index, peer) in peers.iter_mut().enumerate() {
@@ -284,10 +280,8 @@ fn shards_speak_tls_as_the_main_server_does() {
 
 #[test]
 fn the_largest_values_of_every_part_are_kept_where_only_those_are_sent() {
-    let chosen = StrategySpec {
-        compression: Some(CompressionSpec::TopK { ratio: 0.25 }),
-        ..StrategySpec::named("downpour")
-    };
+    let mut chosen = StrategySpec::named("downpour").unwrap();
+    set_options(&mut chosen, &json!({"compression": {"name": "topk", "ratio": 0.25}}));
     let cluster = Cluster::open(&fit(chosen, 1), 3, &vec![0.0; PARAMETERS]);
     let mut peer = cluster.peer(registration(0, 1, 4));
     for _ in 0..4 {
@@ -310,8 +304,8 @@ fn cluster_shards(
 
 #[test]
 fn a_scheduled_learning_rate_of_the_server_is_that_of_every_shard() {
-    let mut chosen = StrategySpec::named("sync");
-    chosen.server_optimizer = Some(ADAM);
+    let mut chosen = StrategySpec::named("sync").unwrap();
+    set_options(&mut chosen, &json!({"serverOptimizer": ADAM}));
     let protocol = strategy::resolve(&chosen, Some(&ADAM)).unwrap().protocol();
     let mut spec = fit(chosen, 1);
     spec.controls =
@@ -329,7 +323,7 @@ fn a_scheduled_learning_rate_of_the_server_is_that_of_every_shard() {
 
 #[test]
 fn what_ends_an_epoch_without_a_whole_model_works_and_what_needs_one_is_refused() {
-    let mut early = fit(StrategySpec::named("downpour"), 1);
+    let mut early = fit(StrategySpec::named("downpour").unwrap(), 1);
     early.controls.stopping.target_loss = Some(0.5);
     let cluster = Cluster::open(&early, 2, &noise(99, 1.0));
     let mut peer = cluster.peer(registration(0, 1, 1));
@@ -340,12 +334,12 @@ fn what_ends_an_epoch_without_a_whole_model_works_and_what_needs_one_is_refused(
 
     let validated = ServerSpec {
         data: scoring::spec(1, 1, json!({})).data,
-        ..fit(StrategySpec::named("downpour"), 1)
+        ..fit(StrategySpec::named("downpour").unwrap(), 1)
     };
-    let mut restored = fit(StrategySpec::named("downpour"), 1);
+    let mut restored = fit(StrategySpec::named("downpour").unwrap(), 1);
     restored.controls.stopping.restore_best = true;
     restored.controls.stopping.patience = Some(1);
-    let mut clipped = fit(StrategySpec::named("sync"), 1);
+    let mut clipped = fit(StrategySpec::named("sync").unwrap(), 1);
     clipped.controls.clipping.norm = Some(1.0);
     for (spec, what) in
         [(validated, "held-out rows"), (restored, "best weights"), (clipped, "clipping")]

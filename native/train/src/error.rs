@@ -1,7 +1,6 @@
 //! The errors of checking, training and prediction.
 
 use firesteel_core::OptionError;
-use firesteel_core::strategy::StrategyError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 use firesteel_data::DataError;
 use firesteel_script::ScriptError;
@@ -13,10 +12,7 @@ pub enum TrainError {
     /// A network, loss or optimizer that is unknown or does not fit.
     #[error("{0}")]
     InvalidSpec(String),
-    /// The strategy is unknown or an option of it does not fit.
-    #[error(transparent)]
-    Strategy(#[from] StrategyError),
-    /// An option of the training controls or of the optimizer that does not fit.
+    /// An option of the strategy, of the training controls or of the optimizer that does not fit.
     #[error(transparent)]
     Option(#[from] OptionError),
     /// A layer that is unknown, has an argument that does not fit, or gets a shape that does not fit.
@@ -70,7 +66,6 @@ impl Coded for TrainError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::InvalidSpec(_) | Self::Layer { .. } | Self::Option(_) => ErrorCode::InvalidSpec,
-            Self::Strategy(error) => error.code(),
             Self::Data(error) => error.code(),
             Self::Weights(_) | Self::Script(_) => ErrorCode::InvalidData,
             Self::Diverged { .. } => ErrorCode::Diverged,

@@ -8,9 +8,10 @@ use std::thread;
 use arrow_array::RecordBatch;
 use firesteel_core::compression::CompressionSpec;
 use firesteel_core::spec::{LabelKind, WorkerSpec};
-use firesteel_core::{Coded, ErrorCode};
 use serde_json::json;
-use support::{Fit, Task, chain, clouds, data_spec, labelled, perceptron, sgd, worker_spec};
+use support::{
+    Fit, Task, chain, clouds, data_spec, labelled, perceptron, set_options, sgd, worker_spec,
+};
 
 const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 
@@ -42,10 +43,11 @@ fn rows(of: std::ops::Range<usize>) -> RecordBatch {
 /// A fit with compressed pulls, if the codec and the strategy allow it.
 fn spec(name: &str, compression: CompressionSpec) -> WorkerSpec {
     let mut spec = worker_spec(perceptron(16, 3), data_spec(&[4], CLASSES), name);
-    spec.strategy.window = (name != "sync").then_some(4);
-    spec.strategy.compression = Some(compression);
+    let window = (name != "sync").then_some(4);
     let half = matches!(compression, CompressionSpec::Bf16 {} | CompressionSpec::F16 {});
-    spec.strategy.compress_pull = Some(half && !name.starts_with("ea") && name != "aeasgd");
+    let pull = half && !name.starts_with("ea") && name != "aeasgd";
+    let options = json!({"window": window, "compression": compression, "compressPull": pull});
+    set_options(&mut spec.strategy, &options);
     spec.batch_size = 10;
     spec.epochs = 12;
     spec.optimizer = sgd(match name {
@@ -106,9 +108,8 @@ fn sockets_and_memory_train_to_the_same_bits() {
 #[test]
 fn a_strategy_that_sends_replicas_is_refused_by_the_worker_too() {
     let fit = Fit::open(worker_spec(perceptron(4, 3), data_spec(&[4], CLASSES), "averaging"));
-    let mut worker = fit.worker.clone();
-    worker.strategy.compression = Some(CompressionSpec::Int8 {});
-    let error = Fit { worker, ..fit }.run(rows(0..60)).unwrap_err();
-    assert_eq!(error.code(), ErrorCode::InvalidSpec);
+    let mut worker = json!(fit.worker);
+    worker["strategy"]["compression"] = json!({"name": "int8"});
+    let error = serde_json::from_value::<WorkerSpec>(worker).unwrap_err();
     assert!(error.to_string().contains("option 'compression' does not apply"), "{error}");
 }

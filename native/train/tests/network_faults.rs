@@ -13,7 +13,7 @@ use firesteel_core::spec::WorkerSpec;
 use proxy::Proxy;
 use serde_json::json;
 use support::held_out::*;
-use support::{Fit, Task, sgd};
+use support::{Fit, Task, set_options, sgd};
 
 const EPOCHS: u32 = 10;
 
@@ -30,7 +30,8 @@ enum Fault {
 fn fit(strategy: &str) -> WorkerSpec {
     let mut spec = spec(strategy, json!({"metrics": ["accuracy"]}));
     spec.epochs = EPOCHS;
-    spec.strategy.overlap = matches!(strategy, "downpour" | "aeasgd").then_some(true);
+    let overlap = matches!(strategy, "downpour" | "aeasgd");
+    set_options(&mut spec.strategy, &json!({"overlap": overlap}));
     spec.server.timeout_millis = 60_000;
     if matches!(strategy, "adag" | "dynsgd") {
         spec.optimizer = sgd(0.4);

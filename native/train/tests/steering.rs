@@ -13,7 +13,9 @@ use firesteel_core::spec::{LossSpec, PredictionColumn, PredictionTask, WorkerSpe
 use firesteel_core::{Coded, ErrorCode, strategy};
 use serde_json::{Value, json};
 use support::held_out::*;
-use support::{Fit, Task, batch, clouds, data_spec, labelled, perceptron, worker_spec};
+use support::{
+    Fit, Task, batch, clouds, data_spec, labelled, perceptron, set_options, worker_spec,
+};
 
 #[test]
 fn every_strategy_ends_in_the_middle_when_it_is_told_to() {
@@ -130,7 +132,7 @@ fn a_learning_rate_that_falls_to_nothing_ends_the_learning() {
             let document = json!({"schedule": {"name": "step", "stepSize": 1, "gamma": 1e-30}});
             let mut spec = spec(name, document);
             spec.epochs = epochs;
-            spec.strategy.overlap = spec.strategy.window.map(|_| false);
+            set_options(&mut spec.strategy, &json!({"overlap": false}));
             let fit = Fit::open_for(spec, 1);
             run(&fit, 1, 1, false);
             fit.weights().0

@@ -10,7 +10,9 @@ use firesteel_core::spec::{LabelKind, OptimizerSpec, WorkerSpec};
 use firesteel_core::{Coded, ErrorCode, strategy};
 use firesteel_train::initialise;
 use serde_json::json;
-use support::{Fit, Task, chain, clouds, data_spec, labelled, perceptron, sgd, worker_spec};
+use support::{
+    Fit, Task, chain, clouds, data_spec, labelled, perceptron, set_options, sgd, worker_spec,
+};
 
 const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 const ROUNDS: [&str; 5] = ["averaging", "easgd", "sync", "local-sgd", "diloco"];
@@ -25,7 +27,9 @@ fn rows(of: std::ops::Range<usize>) -> RecordBatch {
 fn spec(name: &str) -> WorkerSpec {
     let mut spec = worker_spec(perceptron(16, 3), data_spec(&[4], CLASSES), name);
     let has_window = !matches!(name, "single" | "ensemble" | "averaging" | "sync");
-    spec.strategy.window = has_window.then_some(4);
+    if has_window {
+        set_options(&mut spec.strategy, &json!({"window": 4}));
+    }
     spec.batch_size = 10;
     spec.epochs = 12;
     let rate = match name {
@@ -63,7 +67,8 @@ fn every_strategy_learns_with_any_number_of_workers_in_one_task_and_in_two() {
             }
             for sockets in [false, true] {
                 let mut spec = spec(name);
-                spec.strategy.overlap = (OVERLAPPING.contains(&name) && tasks == 2).then_some(true);
+                let overlap = OVERLAPPING.contains(&name) && tasks == 2;
+                set_options(&mut spec.strategy, &json!({"overlap": overlap}));
                 let fit = Fit::open_for(spec, workers);
                 run(&fit, tasks, workers, sockets);
                 let case =
@@ -91,7 +96,7 @@ fn an_exchange_that_overlaps_does_the_same_arithmetic_over_sockets_and_over_memo
                 ("Linear", json!({"out_features": 3})),
             ]);
             let mut spec = WorkerSpec { network: network.into(), epochs: 5, ..spec(name) };
-            spec.strategy.overlap = overlap;
+            set_options(&mut spec.strategy, &json!({"overlap": overlap}));
             let fit = Fit::open_for(spec, 1);
             run(&fit, 1, 1, sockets);
             fit.weights()
@@ -113,7 +118,7 @@ fn with_several_workers_an_answer_is_merged_a_window_later() {
     for name in OVERLAPPING {
         let trained = |overlap| {
             let mut spec = spec(name);
-            spec.strategy.overlap = Some(overlap);
+            set_options(&mut spec.strategy, &json!({"overlap": overlap}));
             let fit = Fit::open_for(spec, 2);
             run(&fit, 1, 2, false);
             fit.weights().0
@@ -129,7 +134,7 @@ fn workers_of_one_task_train_from_a_center_variable_that_has_the_commits_of_the_
     for name in OVERLAPPING {
         let staleness = |overlap| {
             let mut spec = spec(name);
-            spec.strategy.overlap = overlap;
+            set_options(&mut spec.strategy, &json!({"overlap": overlap}));
             let fit = Fit::open_for(spec, 4);
             run(&fit, 1, 4, false);
             let counts = fit.server.summary().staleness_histogram;
@@ -271,7 +276,7 @@ fn a_task_that_overlaps_leaves_no_thread_however_it_ends() {
             .count()
     };
     let mut overlapping = spec("downpour");
-    overlapping.strategy.overlap = Some(true);
+    set_options(&mut overlapping.strategy, &json!({"overlap": true}));
     let fit = Fit::open_for(overlapping, 1);
     let cut = Task { commits: Some(3), ..Task::of(0, 1, true) };
     assert_eq!(fit.run_task(cut, rows(0..600)).unwrap_err().code(), ErrorCode::Cancelled);

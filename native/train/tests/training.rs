@@ -5,15 +5,15 @@ mod support;
 
 use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
 use firesteel_core::spec::{
-    DataSpec, ElementType, LabelKind, LossSpec, OptimizerSpec, StrategySpec,
+    DataSpec, DeltaOptions, ElementType, LabelKind, LossSpec, OptimizerSpec, StrategySpec,
 };
 use firesteel_core::{CancelFlag, Coded, ErrorCode};
 use firesteel_train::TrainError;
 use serde_json::json;
 use std::sync::Arc;
 use support::{
-    Fit, chain, clouds, data_spec, dense, labelled, list, noise, perceptron, sgd, token_rows,
-    worker_spec,
+    Fit, chain, clouds, data_spec, dense, labelled, list, noise, perceptron, set_options, sgd,
+    token_rows, worker_spec,
 };
 
 const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
@@ -91,7 +91,8 @@ fn tasks_side_by_side_in_one_process_do_not_disturb_each_other() {
 #[test]
 fn the_last_partial_batch_and_window_are_trained_and_committed() {
     let mut spec = worker_spec(perceptron(4, 3), data_spec(&[4], CLASSES), "downpour");
-    spec.strategy = StrategySpec { window: Some(3), ..StrategySpec::named("downpour") };
+    spec.strategy =
+        StrategySpec::Downpour(DeltaOptions { window: Some(3), ..DeltaOptions::default() });
     spec.epochs = 2;
     let fit = Fit::open(spec);
     // Four mini-batches: a window of three, and one of a mini-batch with a single row.
@@ -124,7 +125,7 @@ fn the_workers_of_a_task_train_in_turn_and_every_row_once_an_epoch() {
     let mut spec = worker_spec(perceptron(8, 3), data_spec(&[4], CLASSES), "adag");
     spec.workers_in_task = 5;
     spec.batch_size = 8;
-    spec.strategy.window = Some(2);
+    set_options(&mut spec.strategy, &json!({"window": 2}));
     spec.epochs = 4;
     let fit = Fit::open(spec);
     let report = fit.run(cloud_rows(203)).unwrap();
@@ -181,7 +182,7 @@ fn a_retry_goes_on_where_the_first_attempt_was_stopped_and_ends_with_the_same_bi
 #[test]
 fn a_retry_within_an_epoch_trains_every_row_of_it_once() {
     let mut spec = worker_spec(perceptron(8, 3), data_spec(&[4], CLASSES), "downpour");
-    spec.strategy.window = Some(2);
+    set_options(&mut spec.strategy, &json!({"window": 2}));
     spec.batch_size = 10;
     spec.epochs = 2;
     let mut fit = Fit::open(spec);
@@ -333,7 +334,7 @@ fn what_does_not_fit_is_told_before_anything_is_trained() {
         matches!(&error, TrainError::InvalidSpec(text) if text.contains("holds 4 classes")),
         "{error}"
     );
-    let error = with(&|spec| spec.strategy.name = "adagg".to_owned());
+    let error = with(&|spec| set_options(&mut spec.strategy, &json!({"window": 0})));
     assert_eq!(error.code(), ErrorCode::InvalidSpec);
     let error = with(&|spec| spec.optimizer = sgd(-1.0));
     assert_eq!(error.code(), ErrorCode::InvalidSpec);

@@ -7,6 +7,7 @@ mod document;
 mod fit;
 mod network;
 mod shards;
+mod strategy;
 mod tls;
 mod training;
 
@@ -25,5 +26,9 @@ pub use fit::{
 };
 pub use network::{NETWORK_FORMAT, NetworkSpec, NodeSpec};
 pub use shards::{ServerShards, ShardAddress, ShardSpec};
+pub use strategy::{
+    AeasgdOptions, AgnAdaptiveOptions, CodingOptions, DeltaOptions, DilocoOptions, DynSgdOptions,
+    EamsgdOptions, ElasticOptions, LocalSgdOptions, NoOptions, StrategySpec, SyncOptions,
+};
 pub use tls::{ClientTls, ServerTls, TlsIdentity};
-pub use training::{LossSpec, OptimizerSpec, StrategySpec, TermSpec};
+pub use training::{LossSpec, OptimizerSpec, TermSpec};

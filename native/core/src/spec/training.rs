@@ -1,50 +1,6 @@
-//! The specification of training: strategy, losses and optimizers.
+//! The specification of losses and optimizers.
 
 use serde::{Deserialize, Serialize};
-
-use crate::compression::CompressionSpec;
-
-/// The strategy and its options. An absent option takes the strategy's default; an option of another strategy is an
-/// error.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct StrategySpec {
-    /// One of [`crate::strategy::names`] or an alias.
-    pub name: String,
-    /// The communication window in mini-batches.
-    pub window: Option<u32>,
-    /// The moving rate of the elastic strategies, above 0; by default 0.9 divided by the workers, unless `rho` is
-    /// given.
-    pub alpha: Option<f64>,
-    /// The force of the elastic strategies, above 0: the moving rate is `rho` times the learning rate.
-    pub rho: Option<f64>,
-    /// The factor of the commits of `downpour`, `adag` and `agn-adaptive`, above 0; default 1.
-    pub scale: Option<f64>,
-    /// EAMSGD's momentum in [0, 1).
-    pub momentum: Option<f64>,
-    /// The squared distance at which `agn-adaptive` halves an update, above 0.
-    pub gamma: Option<f64>,
-    /// DiLoCo's learning rate on the server, at least 0.
-    pub outer_learning_rate: Option<f64>,
-    /// DiLoCo's Nesterov momentum on the server, in [0, 1).
-    pub outer_momentum: Option<f64>,
-    /// The optimizer with which the server applies updates instead of adding them.
-    pub server_optimizer: Option<OptimizerSpec>,
-    /// True if a worker continues training during an exchange.
-    pub overlap: Option<bool>,
-    /// The compression of commits, with error feedback; none if absent.
-    pub compression: Option<CompressionSpec>,
-    /// True to send the center variable to the workers in the same compression, which must be `bf16` or `f16`.
-    pub compress_pull: Option<bool>,
-}
-
-impl StrategySpec {
-    /// A strategy with its defaults.
-    #[must_use]
-    pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..Self::default() }
-    }
-}
 
 /// A loss, named as in `torch.nn.functional`. Each row has a loss; a mini-batch's is the mean of its rows' by their weights.
 ///

@@ -2,8 +2,11 @@
 
 use std::num::NonZeroU32;
 
+use super::options::{number, server_optimizer, window};
 use super::{CommitContext, CommitRule, Protocol, PullOrder, WindowSummary, WorkerRule};
 use crate::optimizer::{CheckedOptimizer, Optimizer};
+use crate::options::{OptionError, Range};
+use crate::spec::DeltaOptions;
 use crate::state::{State, StateError};
 
 /// The options of the strategies that commit a displacement.
@@ -18,6 +21,16 @@ pub(super) struct Delta {
 }
 
 impl Delta {
+    /// Checks the options; `default` is the default window.
+    pub(super) fn new(options: &DeltaOptions, default: u32) -> Result<Self, OptionError> {
+        Ok(Self {
+            window: window(options.window, default)?,
+            overlap: options.overlap == Some(true),
+            scale: number("scale", options.scale, 1.0, Range::POSITIVE_F32)? as f32,
+            optimizer: options.server_optimizer.as_ref().map(server_optimizer).transpose()?,
+        })
+    }
+
     /// Returns the protocol of these strategies.
     pub(super) fn protocol(&self) -> Protocol {
         Protocol::Asynchronous {

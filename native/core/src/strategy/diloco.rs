@@ -5,16 +5,33 @@
 use std::num::NonZeroU32;
 
 use super::mean::MeanGradient;
+use super::options::number;
 use super::{
     Displacement, Protocol, RoundReply, RoundUpdate, ServerRule, Strategy, Weight, WindowSummary,
     WorkerRule,
 };
 use crate::optimizer::CheckedOptimizer;
+use crate::options::{OptionError, Range};
+use crate::spec::{DilocoOptions, OptimizerSpec};
 
 #[derive(Debug)]
 pub(super) struct Diloco {
     pub(super) window: NonZeroU32,
     pub(super) outer: CheckedOptimizer,
+}
+
+/// Returns the outer optimizer: SGD with Nesterov's momentum.
+pub(super) fn outer_optimizer(options: &DilocoOptions) -> Result<CheckedOptimizer, OptionError> {
+    let momentum = number("outerMomentum", options.outer_momentum, 0.9, Range::BELOW_ONE)?;
+    let spec = OptimizerSpec::Sgd {
+        learning_rate: options.outer_learning_rate.unwrap_or(0.7),
+        momentum,
+        dampening: 0.0,
+        nesterov: momentum > 0.0,
+        weight_decay: 0.0,
+    };
+    CheckedOptimizer::new(&spec)
+        .map_err(|error| OptionError::new("outerLearningRate", error.problem))
 }
 
 impl Strategy for Diloco {

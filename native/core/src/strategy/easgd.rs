@@ -6,12 +6,26 @@ use super::{
     Part, Protocol, Round, RoundReply, RoundRule, RoundUpdate, ServerRule, Strategy, Weight,
     WindowSummary, WorkerRule,
 };
+use crate::options::OptionError;
+use crate::spec::{ElasticOptions, OptimizerSpec};
 
 #[derive(Debug)]
 pub(super) struct Easgd {
     pub(super) elastic: Elastic,
     /// The fit's learning rate, which `rho` multiplies into the server's moving rate.
     pub(super) learning_rate: f64,
+}
+
+/// Returns the fit's learning rate, which the server needs if the moving rate depends on it.
+pub(super) fn learning_rate(
+    options: &ElasticOptions,
+    optimizer: Option<&OptimizerSpec>,
+) -> Result<f64, OptionError> {
+    match (optimizer, options.rho) {
+        (Some(optimizer), _) => Ok(optimizer.learning_rate()),
+        (None, None) => Ok(0.0),
+        (None, Some(_)) => Err(OptionError::new("rho", "needs the fit's optimizer")),
+    }
 }
 
 impl Strategy for Easgd {

@@ -3,7 +3,10 @@
 
 use std::num::NonZeroU32;
 
+use super::options::{number, window};
 use super::{Protocol, PullOrder, WindowSummary};
+use crate::options::{OptionError, Range};
+use crate::spec::{ElasticOptions, OptimizerSpec};
 
 /// `beta` of the default moving rate `beta / p`.
 const BETA: f64 = 0.9;
@@ -41,6 +44,32 @@ pub(super) struct Elastic {
 }
 
 impl Elastic {
+    /// The default window.
+    const WINDOW: u32 = 32;
+
+    /// Checks the options.
+    pub(super) fn new(
+        options: &ElasticOptions,
+        overlap: Option<bool>,
+        optimizer: Option<&OptimizerSpec>,
+    ) -> Result<Self, OptionError> {
+        let alpha = match (options.alpha, options.rho) {
+            (None, None) => Alpha::ByWorkers,
+            (given @ Some(_), None) => {
+                Alpha::Fixed(number("alpha", given, 0.0, Range::POSITIVE_F32)?)
+            }
+            (None, given @ Some(_)) => {
+                Alpha::ByRate(number("rho", given, 0.0, Range::POSITIVE_F32)?)
+            }
+            (Some(_), Some(_)) => {
+                return Err(OptionError::new("rho", "excludes 'alpha'; give one of them"));
+            }
+        };
+        let learning_rate = optimizer.map(OptimizerSpec::learning_rate);
+        let window = window(options.window, Self::WINDOW)?;
+        Ok(Self { window, overlap: overlap == Some(true), alpha, learning_rate })
+    }
+
     /// Returns the protocol of the asynchronous elastic strategies.
     pub(super) fn protocol(&self) -> Protocol {
         Protocol::Asynchronous {

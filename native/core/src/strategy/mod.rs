@@ -1,8 +1,9 @@
 //! The training strategies: the message of a worker at a window's end and the server's use of it.
 //!
-//! A strategy is one short file that reads like its equations and one line in the table of [`resolve`]. The rules work
-//! on flat slices and know neither sockets nor libtorch; `docs/strategies.md` shows how to add one. Notation: `c` center
-//! variable, `x` replica, `d` what is committed, `p` workers.
+//! A strategy is one short file that reads like its equations, one variant of
+//! [`StrategySpec`](crate::spec::StrategySpec) and one arm of [`resolve`]. The rules work on flat slices and know neither
+//! sockets nor libtorch; `docs/strategies.md` shows how to add one. Notation: `c` center variable, `x` replica, `d` what is
+//! committed, `p` workers.
 
 mod adag;
 mod aeasgd;
@@ -17,10 +18,8 @@ mod eamsgd;
 mod easgd;
 mod elastic;
 mod ensemble;
-mod error;
 mod local_sgd;
 mod mean;
-mod option_table;
 mod options;
 mod protocol;
 mod resolve;
@@ -33,11 +32,9 @@ use std::fmt;
 
 pub use self::coding::coding;
 pub use self::delta::Displacement;
-pub use self::error::StrategyError;
 pub use self::mean::weighted_mean;
-use self::options::Options;
 pub use self::protocol::{Protocol, PullOrder, RoundReply, RoundUpdate, Weight};
-pub use self::resolve::{in_rounds, names, resolve, restrict};
+pub use self::resolve::{in_rounds, names, resolve};
 use crate::clipping::Bound;
 use crate::optimizer::Optimizer;
 use crate::state::{State, StateError};

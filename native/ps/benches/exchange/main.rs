@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use firesteel_core::spec::{
-    ClientSpec, ControlSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec,
+    ClientSpec, ControlSpec, DataSpec, DeltaOptions, NetworkSpec, ServerSpec, StrategySpec,
 };
 use firesteel_core::{
     BufferKind, Buffers, CancelFlag, Commit, ParamChannel, ParamLayout, Position, Registration,
@@ -203,7 +203,7 @@ fn open(parameters: usize, workers: u32) -> (Server, ClientSpec) {
         }
         .into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
-        strategy: StrategySpec::named("downpour"),
+        strategy: StrategySpec::Downpour(DeltaOptions::default()),
         optimizer: None,
         controls: ControlSpec::default(),
         workers,

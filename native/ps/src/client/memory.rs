@@ -13,10 +13,10 @@ use crate::client::outgoing::Outgoing;
 use crate::client::{HeartbeatTimer, check_len};
 use crate::error::PsError;
 use crate::model::{CenterReader, FiniteCheck, WindowReport};
-use crate::store::{Contribution, Store, Update, UpdateKind, WorkerSession};
+use crate::store::{ClosedRound, Contribution, Store, Update, UpdateKind, WorkerSession};
 
 /// A worker's session with a store in this process.
-pub(super) struct MemoryChannel {
+pub struct MemoryChannel {
     session: WorkerSession,
     cancel: CancelFlag,
     heartbeat_timer: HeartbeatTimer,
@@ -29,7 +29,7 @@ pub(super) struct MemoryChannel {
 
 impl MemoryChannel {
     /// Creates a session without a registered worker.
-    pub(super) fn new(store: Arc<Store>, cancel: CancelFlag) -> Result<Self, PsError> {
+    pub(crate) fn new(store: Arc<Store>, cancel: CancelFlag) -> Result<Self, PsError> {
         let outgoing = Outgoing::new(store.codecs())?;
         Ok(Self {
             session: WorkerSession::new(store),
@@ -39,6 +39,34 @@ impl MemoryChannel {
             outgoing,
             decoded: Vec::new(),
         })
+    }
+
+    /// Copies the result of the round of this worker's last contribution, as [`ParamChannel::close_round`] does, but
+    /// does not wait: returns `None` while the round is open.
+    ///
+    /// # Errors
+    /// As [`ParamChannel::close_round`].
+    pub fn try_close_round(
+        &mut self,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Option<Answer>, ChannelError> {
+        self.check(center.len(), buffers)?;
+        let Some(closed) = self.session.round(self.contributed)? else { return Ok(None) };
+        Ok(Some(self.take_round(closed, center, buffers)?))
+    }
+
+    fn take_round(
+        &mut self,
+        closed: ClosedRound,
+        center: &mut [f32],
+        buffers: &mut Buffers,
+    ) -> Result<Answer, PsError> {
+        let writer = writer(&self.session)?;
+        let target = self.session.take_round(closed, |decided| {
+            CenterSink::new(decided.answer, writer, center, buffers)
+        })?;
+        Ok(self.heartbeat_timer.note(target.filled()?))
     }
 
     fn check_cancel(&self) -> Result<(), PsError> {
@@ -132,11 +160,7 @@ impl ParamChannel for MemoryChannel {
         let mut keep_waiting =
             || if cancel.is_cancelled() { Err(PsError::Cancelled) } else { Ok(()) };
         let closed = self.session.await_round(self.contributed, &mut keep_waiting)?;
-        let writer = writer(&self.session)?;
-        let target = self.session.take_round(closed, |decided| {
-            CenterSink::new(decided.answer, writer, center, buffers)
-        })?;
-        Ok(self.heartbeat_timer.note(target.filled()?))
+        Ok(self.take_round(closed, center, buffers)?)
     }
 
     fn is_remote(&self) -> bool {

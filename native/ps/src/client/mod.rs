@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use firesteel_core::spec::ClientSpec;
 use firesteel_core::{Answer, CancelFlag, ParamChannel};
 
-use crate::client::memory::MemoryChannel;
 use crate::client::remote::RemoteChannel;
 use crate::client::sharded::ShardedChannel;
 use crate::error::PsError;
 use crate::registry;
 use crate::secret::Secret;
 
+pub use crate::client::memory::MemoryChannel;
 pub(crate) use crate::client::shards::ShardClients;
 
 /// Connects to the server of a fit: through memory if it is open in this process, over a socket otherwise. With shards,

@@ -1,6 +1,7 @@
 //! The server of one fit.
 
 mod handler;
+mod memory;
 
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::registry::{self, LocalServer};
 use crate::secret::Secret;
 use crate::server::handler::FitService;
 use crate::store::{Store, Trained};
+
+pub use crate::server::memory::MemoryServer;
 
 /// The parameter server of one fit. Dropping it closes it.
 pub struct Server(Arc<Inner>);

@@ -289,7 +289,7 @@ mod tests {
     const CONTEXT: CommitContext = CommitContext { staleness: 0, workers: 1 };
 
     fn center() -> Center {
-        let strategy = resolve(&StrategySpec::named("downpour"), None).unwrap();
+        let strategy = resolve(&StrategySpec::named("downpour").unwrap(), None).unwrap();
         Center::new(&vec![0.0; PARAMETERS], Buffers::default(), &*strategy, 1)
     }
 

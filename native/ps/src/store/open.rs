@@ -70,7 +70,7 @@ impl Store {
         let (all, center) = (center, &center[..shard_range.range().end.min(center.len())]);
         let shape = PayloadShape::plain(center.len(), whole.floats, whole.integers);
         let codecs = Codecs::new(strategy::coding(&spec.strategy)?, shape.parameters)?;
-        let on_server = spec.strategy.server_optimizer.filter(|_| protocol.steps_on_server());
+        let on_server = spec.strategy.server_optimizer().filter(|_| protocol.steps_on_server());
         let optimizer = on_server.or(spec.optimizer);
         let silence = Duration::from_millis(spec.lease_millis);
         let evaluations = Evaluations::new(spec)?;

@@ -9,13 +9,14 @@ pub mod raw;
 pub mod scoring;
 
 use firesteel_core::spec::{
-    ClientSpec, ControlSpec, DataSpec, NetworkSpec, ServerSpec, StrategySpec,
+    ClientSpec, ControlSpec, DataSpec, DeltaOptions, NetworkSpec, ServerSpec, StrategySpec,
 };
 use firesteel_core::{
     Answer, BufferKind, Buffers, CancelFlag, ChannelError, Commit, ParamChannel, ParamLayout,
     Position, Registration, Save, Span, Tally, WorkerId,
 };
 use firesteel_ps::{Server, connect, connect_remote};
+use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -44,7 +45,10 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         fit: format!("fit-{}", FITS.fetch_add(1, Ordering::Relaxed)),
         network: network.into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
-        strategy: StrategySpec { window: Some(1), ..StrategySpec::named("downpour") },
+        strategy: StrategySpec::Downpour(DeltaOptions {
+            window: Some(1),
+            ..DeltaOptions::default()
+        }),
         optimizer: None,
         controls: ControlSpec::default(),
         workers,
@@ -60,6 +64,13 @@ pub fn server_spec(workers: u32, epochs: u32) -> ServerSpec {
         tasks: None,
         start_timeout_millis: 30_000,
     }
+}
+
+/// Gives a strategy these options beside its own.
+pub fn set_options(strategy: &mut StrategySpec, options: &Value) {
+    let mut document = json!(strategy);
+    document.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    *strategy = serde_json::from_value(document).unwrap();
 }
 
 pub fn open(spec: &ServerSpec, parameters: usize) -> Server {

@@ -55,7 +55,7 @@ impl TaskTrainer {
     /// Trains from the server's position to the last epoch, on the calling thread.
     ///
     /// # Errors
-    /// [`TrainError::InvalidSpec`], [`TrainError::Layer`] or [`TrainError::Strategy`] if the specification does not
+    /// [`TrainError::InvalidSpec`], [`TrainError::Layer`] or [`TrainError::Option`] if the specification does not
     /// fit; [`TrainError::Data`] for a value that does not fit the network; [`TrainError::Diverged`] if the loss, a
     /// parameter or a buffer is NaN or infinite; [`TrainError::Channel`] if the channel fails;
     /// [`TrainError::Cancelled`]. A retry would fail with the first of these again, so they fail the whole fit.

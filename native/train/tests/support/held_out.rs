@@ -58,7 +58,9 @@ pub fn regularised() -> NetworkSpec {
 pub fn spec(name: &str, document: Value) -> WorkerSpec {
     let mut spec = worker_spec(perceptron(16, 3), with_marks(data_spec(&[4], CLASSES)), name);
     let has_window = !matches!(name, "single" | "ensemble" | "averaging" | "sync");
-    spec.strategy.window = has_window.then_some(4);
+    if has_window {
+        set_options(&mut spec.strategy, &json!({"window": 4}));
+    }
     spec.batch_size = 10;
     spec.epochs = 6;
     let rate = match name {

@@ -176,7 +176,7 @@ pub fn worker_spec(
         data,
         losses: vec![LossSpec::CrossEntropy {}.into()],
         optimizer: sgd(0.1),
-        strategy: StrategySpec::named(strategy),
+        strategy: StrategySpec::named(strategy).unwrap(),
         controls: ControlSpec::default(),
         batch_size: 32,
         epochs: 3,
@@ -190,6 +190,13 @@ pub fn worker_spec(
         cache_bytes: 1 << 30,
         spill_directories: vec![],
     }
+}
+
+/// Gives a strategy these options beside its own.
+pub fn set_options(strategy: &mut StrategySpec, options: &Value) {
+    let mut document = json!(strategy);
+    document.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
+    *strategy = serde_json::from_value(document).unwrap();
 }
 
 impl Fit {

@@ -9,7 +9,7 @@ use firesteel_core::spec::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{dense, python, sgd, worker_spec};
+use super::{dense, python, set_options, sgd, worker_spec};
 
 /// The answer of PyTorch to a case.
 #[derive(Deserialize)]
@@ -99,7 +99,9 @@ pub fn cloud_spec(name: &str, archive: &Arc<Vec<u8>>) -> WorkerSpec {
     let network = document(archive, &[TensorKind::Float32], &["logits"]);
     let mut spec = worker_spec(network, data, name);
     let has_window = !matches!(name, "single" | "ensemble" | "averaging" | "sync");
-    spec.strategy.window = has_window.then_some(4);
+    if has_window {
+        set_options(&mut spec.strategy, &json!({"window": 4}));
+    }
     (spec.batch_size, spec.epochs) = (10, 12);
     spec.optimizer = sgd(match name {
         "adag" | "agn-adaptive" => 0.4,

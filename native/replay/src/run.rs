@@ -1,23 +1,21 @@
 //! The execution of a replay: each worker has a session with the store.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
-use firesteel_core::compression::Distortion;
-use firesteel_core::spec::{ControlSpec, DataSpec, NetworkSpec, OptimizerSpec, ServerSpec};
+use firesteel_core::spec::{
+    ControlSpec, DataSpec, DeltaOptions, NetworkSpec, OptimizerSpec, ServerSpec, StrategySpec,
+};
 use firesteel_core::strategy::WindowSummary;
 use firesteel_core::{
-    BufferKind, Buffers, Optimizer, ParamLayout, Position, Protocol, Registration, Span, Strategy,
-    Tally, WorkerId, WorkerRule, optimizer,
+    BufferKind, Buffers, CancelFlag, ChannelError, Commit, Optimizer, ParamChannel, ParamLayout,
+    Position, Protocol, Registration, Span, Strategy, Tally, WorkerId, WorkerRule, optimizer,
 };
+use firesteel_ps::{MemoryChannel, MemoryServer};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::document::{Document, Event, Op};
-use super::{Line, ReplayError};
-use crate::error::PsError;
-use crate::model::{CenterView, FiniteCheck, WindowReport};
-use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
+use crate::document::{Document, Event, Op};
+use crate::{Line, ReplayError};
 
 /// The attempt number of every worker.
 const ATTEMPT: i64 = 1;
@@ -27,7 +25,7 @@ const DAY_MILLIS: u64 = 86_400_000;
 
 /// A running replay.
 pub(super) struct Run {
-    store: Arc<Store>,
+    server: MemoryServer,
     protocol: Protocol,
     /// True if a window may have more than one mini-batch.
     long: bool,
@@ -37,10 +35,12 @@ pub(super) struct Run {
 /// A worker that has not left.
 struct ReplayWorker {
     id: WorkerId,
-    session: WorkerSession,
+    channel: MemoryChannel,
     rule: Box<dyn WorkerRule>,
     optimizer: Box<dyn Optimizer>,
     replica: Vec<f32>,
+    /// The memory for a center variable.
+    center: Vec<f32>,
     /// The mini-batches trained since the last commit.
     batches: u32,
     rows: u64,
@@ -61,13 +61,13 @@ impl Run {
         let mut layout = ParamLayout::new();
         layout.push("center", &[center.len()], BufferKind::Parameter);
         let server = server_spec(document);
-        let store = Store::with(strategy, &server, layout, center, Buffers::default())
+        let server = MemoryServer::new(strategy, &server, layout, center, Buffers::default())
             .map_err(|error| refused(&error))?;
-        let store = Arc::new(store);
         let mut workers = Vec::new();
         for partition in 0..document.workers {
             let id = WorkerId { partition, index: 0 };
-            let mut session = WorkerSession::new(Arc::clone(&store));
+            let mut channel =
+                server.connect(&CancelFlag::default()).map_err(|error| refused(&error))?;
             let registration = Registration {
                 worker: id,
                 attempt: ATTEMPT,
@@ -76,17 +76,18 @@ impl Run {
                 batches: u32::MAX,
                 held_out: 0,
             };
-            session.register(&registration, &mut || Ok(())).map_err(|error| refused(&error))?;
+            channel.register(&registration).map_err(|error| refused(&error))?;
             let mut rule = strategy.worker(center.len(), document.workers);
             rule.start(center);
             let optimizer =
                 optimizer::build(spec, center.len()).map_err(|error| refused(&error))?;
             workers.push(Some(ReplayWorker {
                 id,
-                session,
+                channel,
                 rule,
                 optimizer,
                 replica: center.clone(),
+                center: center.clone(),
                 batches: 0,
                 rows: 0,
                 position: Position::default(),
@@ -96,7 +97,7 @@ impl Run {
         }
         let protocol = strategy.protocol();
         let long = !matches!(protocol, Protocol::Rounds { window: NonZeroU32::MIN, .. });
-        Ok(Self { store, protocol, long, workers })
+        Ok(Self { server, protocol, long, workers })
     }
 
     /// Replays one event; returns the state after it.
@@ -114,13 +115,13 @@ impl Run {
             Op::Step => worker.step(&event, self.long).map(|()| None),
             Op::Commit => worker.commit(self.protocol),
             Op::Leave => {
-                self.store.attempt_ended(worker.id.partition, ATTEMPT);
+                self.server.attempt_ended(worker.id.partition, ATTEMPT);
                 self.workers[number] = None;
                 Ok(None)
             }
         }?;
         self.deliver_closed_rounds()?;
-        let (center, version) = self.store.now();
+        let (center, version) = self.server.center();
         let worker = self.workers[number].as_ref();
         let closed = worker.is_some_and(|worker| !worker.waiting);
         let contributed =
@@ -137,7 +138,7 @@ impl Run {
     /// Reads the results of closed rounds on behalf of the workers that wait for them.
     fn deliver_closed_rounds(&mut self) -> Result<(), String> {
         for worker in self.workers.iter_mut().flatten().filter(|worker| worker.waiting) {
-            worker.try_receive().map_err(|error| error.to_string())?;
+            worker.try_receive().map_err(text)?;
         }
         Ok(())
     }
@@ -147,8 +148,8 @@ impl ReplayWorker {
     /// Delta strategies continue from the center variable, elastic strategies keep it beside the replica.
     fn pull(&mut self, protocol: Protocol) -> Result<(), String> {
         if matches!(protocol, Protocol::Asynchronous { .. }) {
-            let view = self.session.pull(view).map_err(text)?;
-            self.rule.receive(&view.to_center(), &mut self.replica);
+            self.channel.pull(&mut self.center, &mut Buffers::default()).map_err(text)?;
+            self.rule.receive(&self.center, &mut self.replica);
         }
         Ok(())
     }
@@ -188,48 +189,38 @@ impl ReplayWorker {
         let mut message = vec![0.0; self.replica.len()];
         self.rule.commit(&mut self.replica, WindowSummary { batches, learning_rate }, &mut message);
         self.sequence += 1;
-        let window = WindowReport {
+        let commit = Commit {
             sequence: self.sequence,
+            message: &message,
+            buffers: &Buffers::default(),
             span: Span { start: self.position, batches, rows },
             tally: Tally::default(),
-            distortion: Distortion::default(),
         };
         self.position.batch += batches;
-        let buffers = Buffers::default();
-        let round = matches!(protocol, Protocol::Rounds { .. });
-        let update = Update {
-            kind: if round { UpdateKind::Contribute } else { UpdateKind::Commit },
-            window: &window,
-            contribution: Contribution { message: &message, buffers: &buffers },
-            finite: FiniteCheck::of(&message),
-        };
-        if round {
-            self.session.contribute(&update).map_err(text)?;
+        if matches!(protocol, Protocol::Rounds { .. }) {
+            self.channel.contribute(&commit).map_err(text)?;
             self.waiting = true;
             return Ok(None);
         }
-        let answer = self.session.apply(&update).map_err(text)?;
+        let answer = self.channel.commit(&commit).map_err(text)?;
         Ok(Some(answer.staleness))
     }
 
-    fn try_receive(&mut self) -> Result<(), PsError> {
-        if let Some(closed) = self.session.round(self.sequence)? {
-            let view = self.session.take_round(closed, view)?;
-            self.rule.receive(&view.to_center(), &mut self.replica);
+    fn try_receive(&mut self) -> Result<(), ChannelError> {
+        let closed = self.channel.try_close_round(&mut self.center, &mut Buffers::default())?;
+        if closed.is_some() {
+            self.rule.receive(&self.center, &mut self.replica);
             self.waiting = false;
         }
         Ok(())
     }
 }
 
-fn view(_: DecidedAnswer) -> CenterView {
-    CenterView::default()
-}
-
-fn text(error: PsError) -> String {
+fn text(error: ChannelError) -> String {
     error.to_string()
 }
 
+/// Returns the specification of a server without compression.
 fn server_spec(document: &Document) -> ServerSpec {
     ServerSpec {
         fit: "replay".to_owned(),
@@ -242,7 +233,7 @@ fn server_spec(document: &Document) -> ServerSpec {
         .into(),
         data: DataSpec { inputs: vec![], labels: vec![], weight: None, validation: None },
         controls: ControlSpec::default(),
-        strategy: document.strategy.clone(),
+        strategy: StrategySpec::Downpour(DeltaOptions::default()),
         optimizer: None,
         workers: document.workers,
         epochs: 1,

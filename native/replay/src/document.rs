@@ -4,14 +4,16 @@ use firesteel_core::spec::{OptimizerSpec, StrategySpec};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::ReplayError;
+use crate::ReplayError;
 
 /// Firesteel's default learning rate of SGD.
 const LEARNING_RATE: f64 = 1e-3;
 
 /// The document of a replay.
 pub(super) struct Document {
-    pub(super) strategy: StrategySpec,
+    strategy: String,
+    /// The options of the strategy, and of others.
+    options: Map<String, Value>,
     learning_rate: f64,
     pub(super) workers: u32,
     pub(super) center: Vec<f32>,
@@ -73,10 +75,20 @@ impl Document {
             let rate = if strategy == "sync" { learning_rate } else { 1.0 };
             *given = complete(given.take(), rate);
         }
-        options.insert("name".to_owned(), Value::String(strategy));
-        let strategy = serde_json::from_value(Value::Object(options))
-            .map_err(|error| ReplayError::Document(format!("options: {error}")))?;
-        Ok(Self { strategy, learning_rate, workers, center, events })
+        Ok(Self { strategy, options, learning_rate, workers, center, events })
+    }
+
+    /// Returns the strategy with its options, without those that only other strategies have.
+    pub(super) fn strategy(&self) -> Result<StrategySpec, ReplayError> {
+        let own = StrategySpec::named(&self.strategy)
+            .map_err(|error| ReplayError::Document(error.to_string()))?
+            .options();
+        let others: Vec<String> = StrategySpec::all().flat_map(|spec| spec.options()).collect();
+        let mut document = self.options.clone();
+        document.retain(|option, _| own.contains(option) || !others.contains(option));
+        document.insert("name".to_owned(), Value::String(self.strategy.clone()));
+        serde_json::from_value(Value::Object(document))
+            .map_err(|error| ReplayError::Document(format!("options: {error}")))
     }
 
     /// Plain SGD at the document's learning rate.
@@ -93,6 +105,8 @@ impl Document {
 
 /// Returns an optimizer with the estimators' defaults for absent options, which are those of PyTorch except for the
 /// learning rate of `sgd`; null for `none`.
+///
+/// `OptimizerSpec` itself has no defaults: the estimators send every option, and one that is missing is an error there.
 fn complete(given: Value, rate_of_sgd: f64) -> Value {
     let Value::Object(given) = given else { return given };
     let moments = [("beta1", 0.9), ("beta2", 0.999)];

@@ -9,7 +9,7 @@ mod run;
 use std::io::{self, Write};
 
 use firesteel_core::spec::OptimizerSpec;
-use firesteel_core::strategy::{resolve, restrict};
+use firesteel_core::strategy::resolve;
 use firesteel_core::{FlushDenormals, Strategy};
 use serde::Serialize;
 
@@ -57,10 +57,9 @@ pub struct Line {
 /// after the lines of the events before it have been written.
 pub fn replay(json: &str, out: &mut dyn Write) -> Result<(), ReplayError> {
     let document = Document::parse(json)?;
-    let refused = |error: &dyn ToString| ReplayError::Document(error.to_string());
-    let spec = restrict(&document.strategy).map_err(|error| refused(&error))?;
     let optimizer = document.worker_optimizer();
-    let strategy = resolve(&spec, Some(&optimizer)).map_err(|error| refused(&error))?;
+    let strategy = resolve(&document.strategy()?, Some(&optimizer))
+        .map_err(|error| ReplayError::Document(error.to_string()))?;
     write(&document, &*strategy, &optimizer, out)
 }
 

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let done = read
         .map_err(|error| format!("{}: {error}", file.display()))
         .and_then(|json| {
-            firesteel_ps::replay::replay(&json, &mut out).map_err(|error| error.to_string())
+            firesteel_replay::replay(&json, &mut out).map_err(|error| error.to_string())
         })
         .and_then(|()| out.flush().map_err(|error| error.to_string()));
     // The lines before an error are part of the output.

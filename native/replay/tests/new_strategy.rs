@@ -8,7 +8,7 @@ use firesteel_core::strategy::{
     CommitContext, CommitRule, Displacement, Protocol, PullOrder, ServerRule, Strategy,
     WindowSummary, WorkerRule,
 };
-use firesteel_ps::replay::replay_with;
+use firesteel_replay::replay_with;
 use serde_json::{Value, json};
 
 // The example begins here.
