@@ -11,6 +11,7 @@ use firesteel_core::spec::ClientSpec;
 use firesteel_core::{Assignment, Buffers, CancelFlag};
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::client::CANCEL_INTERVAL;
 use crate::error::PsError;
 use crate::metrics;
 use crate::model::{Codecs, PayloadShape};
@@ -20,9 +21,6 @@ use crate::secret::{Role, Secret, Transcript, nonce};
 use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
 use crate::wire::{FrameHeader, PROTOCOL_VERSION, Reply, Request};
-
-/// The interval at which a blocked worker checks for cancellation.
-const POLL: Duration = Duration::from_millis(50);
 
 /// The size of the parameters, in bytes, from which a worker's message is large.
 const LARGE: usize = 16 << 20;
@@ -139,7 +137,7 @@ impl Connection {
             // Best effort: failure only costs kernel memory.
             let _unbounded = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         }
-        let link = Link::new(Arc::new(stream), cancel.clone(), POLL)?;
+        let link = Link::new(Arc::new(stream), cancel.clone(), CANCEL_INTERVAL)?;
         let timeouts = IoTimeouts { first: Some(limit), stall: limit };
         let shape = PayloadShape::plain(peer.parameters, 0, 0);
         let codecs = Codecs::new(Coding::PLAIN, peer.parameters).map_err(PsError::from)?;
@@ -372,7 +370,7 @@ fn dial_address(
             return Err(io::Error::from(io::ErrorKind::TimedOut).into());
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(POLL);
+        pause = (pause * 2).min(CANCEL_INTERVAL);
     }
     Ok(socket.into())
 }

@@ -14,7 +14,7 @@ use crate::client::connection::{
     Connection, Parameters, Payload, Peer, RequestError, Target, unexpected,
 };
 use crate::client::outgoing::Outgoing;
-use crate::client::{HeartbeatTimer, check_len};
+use crate::client::{CANCEL_INTERVAL, HeartbeatTimer, check_len};
 use crate::error::PsError;
 use crate::metrics;
 use crate::model::{PayloadShape, WindowReport};
@@ -30,9 +30,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The time limit of each step of an attempt to connect.
 const STEP: Duration = Duration::from_secs(10);
-
-/// The interval at which a pausing worker checks for cancellation.
-const POLL: Duration = Duration::from_millis(50);
 
 /// A worker's connection to a server in another process, opened again when it breaks.
 pub(crate) struct RemoteChannel {
@@ -168,7 +165,7 @@ impl RemoteChannel {
             if self.cancel.is_cancelled() {
                 return Err(PsError::Cancelled);
             }
-            thread::sleep(left.min(POLL));
+            thread::sleep(left.min(CANCEL_INTERVAL));
         }
         Ok(())
     }
