@@ -181,7 +181,8 @@ impl RemoteChannel {
             let target = target.as_mut().map(|(center, buffers)| Target { center, buffers });
             let wanted = target.is_some();
             match connection.call(request, payload, target)? {
-                Reply::Answer { answer, payload } if payload == wanted => Ok((answer, 0)),
+                Reply::Answer(answer) if !wanted => Ok((answer, 0)),
+                Reply::Center(answer) if wanted => Ok((answer, 0)),
                 Reply::Decided { answer, decision } if wanted => Ok((answer, decision)),
                 other => Err(unexpected(&format!("{other:?} instead of an answer")).into()),
             }
@@ -333,7 +334,9 @@ impl ParamChannel for RemoteChannel {
         let (answer, assignment) = self.retry(|connection| {
             let target = Target { center: &mut *center, buffers: &mut *buffers };
             match connection.call(&Request::Evaluate, None, Some(target))? {
-                Reply::Assigned { answer, assignment } => Ok((answer, assignment)),
+                Reply::Frozen { answer, epoch } => Ok((answer, Assignment::Score { epoch })),
+                Reply::Unassigned { answer, over: false } => Ok((answer, Assignment::Wait)),
+                Reply::Unassigned { answer, over: true } => Ok((answer, Assignment::Over)),
                 other => Err(unexpected(&format!("{other:?} instead of an assignment")).into()),
             }
         })?;
