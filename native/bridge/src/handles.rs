@@ -1,6 +1,6 @@
 //! The objects that Java refers to by an id.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -16,41 +16,41 @@ static NEXT: AtomicI64 = AtomicI64::new(1);
 /// The open objects of one kind. A call holds its object by `Arc`, so a close while it runs is safe.
 pub(crate) struct Registry<T> {
     kind: &'static str,
-    open: Mutex<Option<HashMap<jlong, Arc<T>>>>,
+    open: Mutex<BTreeMap<jlong, Arc<T>>>,
 }
 
 impl<T> Registry<T> {
     pub(crate) const fn new(kind: &'static str) -> Self {
-        Self { kind, open: Mutex::new(None) }
+        Self { kind, open: Mutex::new(BTreeMap::new()) }
     }
 
     /// Keeps an object and returns its id.
     pub(crate) fn insert(&self, object: T) -> jlong {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        self.open.lock().get_or_insert_default().insert(id, Arc::new(object));
+        self.open.lock().insert(id, Arc::new(object));
         id
     }
 
     /// The object with this id.
     pub(crate) fn get(&self, id: jlong) -> Result<Arc<T>, BridgeError> {
-        self.open.lock().as_ref().and_then(|open| open.get(&id)).cloned().ok_or_else(|| {
+        self.open.lock().get(&id).cloned().ok_or_else(|| {
             BridgeError::new(ErrorCode::Internal, format!("no {} is open as {id}", self.kind))
         })
     }
 
     /// Removes an object; `None` if it was removed before.
     pub(crate) fn remove(&self, id: jlong) -> Option<Arc<T>> {
-        self.open.lock().as_mut().and_then(|open| open.remove(&id))
+        self.open.lock().remove(&id)
     }
 
     /// All open objects.
     pub(crate) fn all(&self) -> Vec<Arc<T>> {
-        self.open.lock().iter().flat_map(HashMap::values).cloned().collect()
+        self.open.lock().values().cloned().collect()
     }
 
     /// Removes all objects and returns them.
     pub(crate) fn take_all(&self) -> Vec<Arc<T>> {
-        self.open.lock().take().into_iter().flat_map(HashMap::into_values).collect()
+        std::mem::take(&mut *self.open.lock()).into_values().collect()
     }
 }
 

@@ -1,23 +1,23 @@
 //! Weights that the predictors of a process share while one of them is open.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 /// Values by the hash of their content.
 pub(crate) struct SharedByHash<T> {
-    held: Mutex<Option<HashMap<String, Weak<T>>>>,
+    held: Mutex<BTreeMap<String, Weak<T>>>,
 }
 
 impl<T> SharedByHash<T> {
     pub(crate) const fn new() -> Self {
-        Self { held: Mutex::new(None) }
+        Self { held: Mutex::new(BTreeMap::new()) }
     }
 
     /// Returns the value with this hash, if it is held.
     pub(crate) fn find(&self, hash: &str) -> Option<Arc<T>> {
-        self.held.lock().as_ref().and_then(|held| held.get(hash)).and_then(Weak::upgrade)
+        self.held.lock().get(hash).and_then(Weak::upgrade)
     }
 
     /// Returns the value with this hash, made by `make` unless it is held. Two threads that miss it at once run `make`
@@ -28,7 +28,6 @@ impl<T> SharedByHash<T> {
         make: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<T>, E> {
         let mut held = self.held.lock();
-        let held = held.get_or_insert_default();
         if let Some(value) = held.get(hash).and_then(Weak::upgrade) {
             return Ok(value);
         }

@@ -11,6 +11,7 @@ pub mod compression;
 mod denormals;
 pub mod epoch_monitor;
 pub mod error;
+mod finite;
 pub mod footprint;
 pub mod layout;
 pub mod metrics;
@@ -28,6 +29,7 @@ pub use channel::{
 };
 pub use denormals::FlushDenormals;
 pub use error::{Coded, ErrorCode};
+pub use finite::FiniteCheck;
 pub use layout::{BufferKind, ParamLayout, TensorEntry};
 pub use optimizer::Optimizer;
 pub use options::OptionError;

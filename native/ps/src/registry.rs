@@ -1,7 +1,7 @@
 //! The fits whose servers are open in this process, so that workers of the same process reach them through memory.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, LazyLock, Weak};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -9,14 +9,13 @@ use crate::error::PsError;
 use crate::secret::Secret;
 use crate::store::Store;
 
-static FITS: LazyLock<Mutex<Fits>> = LazyLock::new(Mutex::default);
+static FITS: Mutex<Fits> = Mutex::new(Fits { open: BTreeMap::new(), closed: VecDeque::new() });
 
 /// The number of closed fits that are remembered: more than one process has tasks that have not yet noticed.
 const MAX_CLOSED: usize = 256;
 
-#[derive(Default)]
 struct Fits {
-    open: HashMap<String, Weak<dyn LocalServer>>,
+    open: BTreeMap<String, Weak<dyn LocalServer>>,
     /// The fits whose servers were closed last.
     closed: VecDeque<String>,
 }

@@ -10,7 +10,7 @@ use firesteel_core::{Answer, ChannelError, Coded, Commit, ErrorCode};
 use firesteel_ps::Server;
 use serde_json::json;
 use support::proxy::Proxy;
-use support::raw::{Raw, window};
+use support::raw::{Raw, reply, request, window};
 use support::*;
 
 /// More than two stripes, and not a multiple of a block.
@@ -271,9 +271,9 @@ fn a_message_of_a_wrong_length_is_refused_and_takes_nothing_along() {
 fn registered(spec: &ServerSpec, server: &Server, parameters: usize) -> Raw {
     let hash = layout(parameters).hash();
     let mut raw = Raw::open(server.port(), &spec.fit, SECRET, hash, parameters as u64);
-    assert_eq!(raw.reply().unwrap().0, 129);
+    assert_eq!(raw.reply().unwrap().kind, reply::WELCOME);
     raw.register(0, 1, 1000);
-    assert_eq!(raw.reply().unwrap().0, 130);
+    assert_eq!(raw.reply().unwrap().kind, reply::REGISTERED);
     raw
 }
 
@@ -300,7 +300,7 @@ fn malformed_codes_are_refused_and_harm_nobody() {
         let spec = spec("downpour", compression, false);
         let server = open(&spec, 10);
         let mut raw = registered(&spec, &server, 10);
-        raw.frame(4, &[&window(1, 0, 0), &code, &[0; 16]]);
+        raw.frame(request::EXCHANGE, &window(1, 0, 0), &[&code, &[0; 16]]);
         let (kind, text) = raw.failure();
         assert_eq!(kind, ErrorCode::Protocol.number(), "{text}");
         assert!(text.contains("malformed"), "{text}");
@@ -321,11 +321,11 @@ fn a_length_that_is_not_the_codes_is_refused_before_it_is_read() {
         let length = compression.codec(1000).unwrap().encoded_len(1000) as u64;
         for wrong in [4000, length - 1, length + 1] {
             let mut raw = registered(&spec, &server, 1000);
-            raw.header(60 + wrong + 16, 3);
+            raw.header(request::COMMIT, window(1, 0, 0).len(), wrong + 16);
             assert_eq!(raw.failure().0, ErrorCode::Protocol.number());
         }
         let mut raw = registered(&spec, &server, 1000);
-        raw.header(60 + length + 16, 5);
+        raw.header(request::SAVE, window(1, 0, 0).len(), length + 16);
         assert_eq!(raw.failure().0, ErrorCode::Protocol.number(), "a replica goes as it is");
     }
 }

@@ -207,7 +207,7 @@ fn a_worker_that_stops_reading_holds_up_nobody() {
     stuck.reply().unwrap();
     stuck.register(0, 1, 4);
     stuck.reply().unwrap();
-    stuck.frame(2, &[]);
+    stuck.frame(support::raw::request::PULL, &[], &[]);
     thread::sleep(Duration::from_millis(100));
     let mut peer = Peer::connect(
         Transport::Socket,
@@ -221,7 +221,8 @@ fn a_worker_that_stops_reading_holds_up_nobody() {
     }
     assert!(start.elapsed() < Duration::from_secs(5));
     assert!(peer.center.iter().all(|&c| c == 5.0));
-    let (kind, body) = stuck.reply().unwrap();
-    assert_eq!(kind, 131);
-    assert!(body[23..].iter().all(|&byte| byte == 0), "what it pulled is the version of its pull");
+    let pulled = stuck.reply().unwrap();
+    assert_eq!(pulled.kind, support::raw::reply::CENTER);
+    assert_eq!(pulled.payload.len(), 4 * big + 16);
+    assert!(pulled.payload.iter().all(|&byte| byte == 0), "the version of its pull");
 }

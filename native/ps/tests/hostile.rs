@@ -13,7 +13,7 @@ use firesteel_core::spec::{ServerSpec, StrategySpec};
 use firesteel_core::{CancelFlag, Coded, ErrorCode};
 use firesteel_ps::{Server, connect_remote};
 use proptest::prelude::*;
-use support::raw::{Raw, payload, proof, window};
+use support::raw::{Frame, Raw, payload, proof, reply, request, varint, window, zigzag};
 use support::*;
 
 const PARAMETERS: usize = 1_000;
@@ -28,9 +28,10 @@ fn opened() -> (ServerSpec, Server) {
 fn welcomed(spec: &ServerSpec, server: &Server) -> Raw {
     let hash = layout(PARAMETERS).hash();
     let mut raw = Raw::open(server.port(), &spec.fit, SECRET, hash, PARAMETERS as u64);
-    let (kind, body) = raw.reply().unwrap();
-    assert_eq!((kind, body.len()), (129, 34));
-    assert_eq!(body[0], 2, "two floating buffers");
+    let Frame { kind, fields, payload } = raw.reply().unwrap();
+    assert_eq!(kind, reply::WELCOME);
+    assert_eq!(fields, [2, 1, 0, 0], "two floating and one integer buffer, no compression");
+    assert!(payload.is_empty());
     raw
 }
 
@@ -39,14 +40,15 @@ fn a_worker_written_from_the_documented_table_is_understood() {
     let (spec, server) = opened();
     let mut raw = welcomed(&spec, &server);
     raw.register(0, 1, 4);
-    assert_eq!(raw.reply().unwrap(), (130, [vec![0; 8], vec![2, 0, 0, 0]].concat()));
-    raw.frame(4, &[&window(1, 0, 0), &payload(PARAMETERS, 2.5)]);
-    let (kind, body) = raw.reply().unwrap();
-    assert_eq!((kind, body.len()), (131, 23 + 4 * PARAMETERS + 16));
-    assert_eq!(body[..8], 1_u64.to_le_bytes());
-    assert_eq!(body[23..27], 2.5_f32.to_le_bytes());
-    raw.frame(7, &[&2_u16.to_le_bytes(), b"bad row"]);
-    assert_eq!(raw.reply().unwrap().0, 132);
+    let granted = raw.reply().unwrap();
+    assert_eq!((granted.kind, &granted.fields[..]), (reply::REGISTERED, &[0, 0, 2][..]));
+    raw.frame(request::EXCHANGE, &window(1, 0, 0), &[&payload(PARAMETERS, 2.5)]);
+    let center = raw.reply().unwrap();
+    assert_eq!((center.kind, &center.fields[..]), (reply::CENTER, &[1, 0, 0, 0, 0][..]));
+    assert_eq!(center.payload.len(), 4 * PARAMETERS + 16);
+    assert_eq!(center.payload[..4], 2.5_f32.to_le_bytes());
+    raw.frame(request::ABORT, &[&[2, 7], &b"bad row"[..]].concat(), &[]);
+    assert_eq!(raw.reply().unwrap().kind, reply::DONE);
     assert_eq!(server.status().failure.unwrap().message, "bad row");
 }
 
@@ -147,39 +149,90 @@ fn another_layout_is_refused_by_name_and_not_tried_again() {
 #[test]
 fn a_frame_of_a_length_that_the_layout_does_not_allow_is_refused_before_it_is_sent() {
     let (spec, server) = opened();
-    let commit = 60 + 4 * PARAMETERS as u64 + 16;
+    let commit = 4 * PARAMETERS as u64 + 16;
+    let fields = window(1, 0, 0).len();
+    let numbers = 97;
+    let text = 16 * 1024 + 21;
     let forbidden = [
-        (3, u64::MAX),
-        (3, 1 << 40),
-        (3, commit - 1),
-        (3, commit + 4),
-        (3, 60),
-        (2, 1),
-        (7, 1 << 20),
-        (9, commit - 4),
-        (9, 60),
-        (10, 0),
-        (10, 9),
+        (request::COMMIT, fields, u64::MAX),
+        (request::COMMIT, fields, 1 << 40),
+        (request::COMMIT, fields, commit - 1),
+        (request::COMMIT, fields, commit + 4),
+        (request::COMMIT, fields, 0),
+        (request::COMMIT, numbers, commit),
+        (request::COMMIT, u32::MAX as usize, commit),
+        (request::PULL, 1, 0),
+        (request::PULL, 0, 1),
+        (request::ABORT, text, 0),
+        (request::ABORT, 9, 1 << 20),
+        (request::CONTRIBUTE, fields, commit - 4),
+        (request::CONTRIBUTE, fields, 0),
+        (request::CLOSE_ROUND, numbers, 0),
+        (request::CLOSE_ROUND, 1, 8),
+        (request::REGISTER, numbers, 0),
+        (request::REGISTER, 7, commit),
+        (request::HEARTBEAT, numbers, 0),
+        // The fit has no metrics, so there are no sums.
+        (request::SCORE, 21, 0),
+        (13, 0, 0),
+        (99, 0, 0),
+        (128, 0, 0),
+        (255, 0, 0),
     ];
-    for (kind, length) in
-        forbidden.into_iter().chain([(1, 43), (6, 33), (99, 0), (0, 0), (131, 23)])
-    {
+    for (kind, fields, payload) in forbidden {
         let mut raw = welcomed(&spec, &server);
-        raw.header(length, kind);
+        raw.header(kind, fields, payload);
         let (code, text) = raw.failure();
         assert_eq!(code, ErrorCode::Protocol.number(), "{text}");
         assert!(raw.is_closed());
     }
-    let mut raw = welcomed(&spec, &server);
-    raw.send(&[0, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0]);
-    assert_eq!(raw.failure().0, ErrorCode::Protocol.number());
+    for zeros in [[1, 0, 0], [0, 1, 0], [0, 0, 1]] {
+        let mut raw = welcomed(&spec, &server);
+        raw.send(&[0; 12]);
+        raw.send(&zeros);
+        raw.send(&[request::PULL]);
+        assert_eq!(raw.failure().0, ErrorCode::Protocol.number());
+    }
+}
+
+#[test]
+fn fields_that_are_not_those_of_the_kind_are_refused() {
+    let (spec, server) = opened();
+    let window = window(1, 0, 0);
+    let registration = [&[0, 0], &zigzag(1)[..], &[40, 7, 4, 0]].concat();
+    let cases: [(u8, Vec<u8>); 12] = [
+        (request::REGISTER, registration[1..].to_vec()),
+        (request::REGISTER, [&registration[..], &[0]].concat()),
+        // A partition above the largest u32.
+        (request::REGISTER, [&varint(1 << 32)[..], &registration[1..]].concat()),
+        (request::REGISTER, [&[0x80; 10][..], &registration[1..]].concat()),
+        (request::COMMIT, window[1..].to_vec()),
+        (request::COMMIT, [&window[..], &[0]].concat()),
+        (request::CLOSE_ROUND, vec![]),
+        (request::CLOSE_ROUND, vec![0x80]),
+        (request::CLOSE_ROUND, vec![1, 1]),
+        // More sums than bytes, and a text that is longer or shorter than its length.
+        (request::SCORE, vec![0, 2, 0, 0]),
+        (request::ABORT, vec![2, 3, b'a', b'b']),
+        (request::ABORT, vec![2, 1, b'a', b'b']),
+    ];
+    for (kind, fields) in cases {
+        let mut raw = welcomed(&spec, &server);
+        let message = (kind == request::COMMIT).then(|| payload(PARAMETERS, 1.0));
+        raw.frame(kind, &fields, &[&message.unwrap_or_default()]);
+        let (code, text) = raw.failure();
+        assert_eq!(code, ErrorCode::Protocol.number(), "{kind}: {text}");
+        assert!(raw.is_closed());
+    }
+    let status = server.status();
+    assert_eq!((status.version, status.failure), (0, None));
 }
 
 #[test]
 fn a_request_before_the_registration_is_refused() {
     let (spec, server) = opened();
     let mut raw = welcomed(&spec, &server);
-    raw.frame(3, &[&window(1, 0, 0), &payload(PARAMETERS, 1.0)]);
+    raw.frame(request::COMMIT, &window(1, 0, 0), &[&payload(PARAMETERS, 1.0)]);
     assert_eq!(raw.failure().0, ErrorCode::Protocol.number());
     assert_eq!(server.status().version, 0);
 }
@@ -191,18 +244,18 @@ fn a_duplicate_is_acknowledged_and_not_applied_again_and_a_reordered_frame_is_re
     raw.register(0, 1, 4);
     raw.reply().unwrap();
     let mut commit = |sequence, epoch, batch| {
-        raw.frame(3, &[&window(sequence, epoch, batch), &payload(PARAMETERS, 1.0)]);
+        raw.frame(request::COMMIT, &window(sequence, epoch, batch), &[&payload(PARAMETERS, 1.0)]);
         raw.reply().unwrap()
     };
     let first = commit(1, 0, 0);
     assert_eq!(commit(1, 0, 0), first);
-    assert_eq!(commit(3, 0, 2).0, 134, "one is left out");
+    assert_eq!(commit(3, 0, 2).kind, reply::FAILURE, "one is left out");
     let second = commit(2, 0, 1);
-    assert_eq!(second.0, 131);
-    assert_eq!(commit(1, 0, 0).0, 134, "the first again, after the second");
+    assert_eq!(second.kind, reply::ANSWER);
+    assert_eq!(commit(1, 0, 0).kind, reply::FAILURE, "the first again, after the second");
     assert_eq!(commit(2, 0, 1), second);
-    assert_eq!(commit(3, 0, 1).0, 134, "these mini-batches were committed");
-    assert_eq!(commit(3, 1, 0).0, 134, "these come later");
+    assert_eq!(commit(3, 0, 1).kind, reply::FAILURE, "these mini-batches were committed");
+    assert_eq!(commit(3, 1, 0).kind, reply::FAILURE, "these come later");
     let status = server.status();
     assert_eq!((status.version, status.rows_trained), (2, 20));
 }
@@ -215,8 +268,9 @@ fn a_commit_cut_off_in_its_middle_leaves_no_trace() {
         let mut raw = welcomed(&spec, &server);
         raw.register(0, 1, 4);
         raw.reply().unwrap();
-        raw.header(60 + bytes.len() as u64, 3);
-        raw.send(&window(1, 0, 0));
+        let window = window(1, 0, 0);
+        raw.header(request::COMMIT, window.len(), bytes.len() as u64);
+        raw.send(&window);
         raw.send(&bytes[..cut]);
         raw.stream.shutdown(Shutdown::Write).unwrap();
         assert!(raw.is_closed());
@@ -234,8 +288,9 @@ fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
         let mut raw = welcomed(&spec, &server);
         raw.register(0, 1, 4);
         raw.reply().unwrap();
-        raw.header(60 + bytes.len() as u64, 9);
-        raw.send(&window(1, 0, 0));
+        let window = window(1, 0, 0);
+        raw.header(request::CONTRIBUTE, window.len(), bytes.len() as u64);
+        raw.send(&window);
         raw.send(&bytes[..cut]);
         raw.stream.shutdown(Shutdown::Write).unwrap();
         assert!(raw.is_closed());
@@ -244,24 +299,29 @@ fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
     let mut raw = welcomed(&spec, &server);
     raw.register(0, 1, 4);
     raw.reply().unwrap();
-    let mut ask = |kind: u8, parts: &[&[u8]]| {
-        raw.frame(kind, parts);
-        let (kind, body) = raw.reply().unwrap();
-        (kind, body.len())
+    let mut ask = |kind: u8, fields: &[u8], payload: &[u8]| {
+        raw.frame(kind, fields, &[payload]);
+        let Frame { kind, payload, .. } = raw.reply().unwrap();
+        (kind, payload.len())
     };
-    let whole = (131, 23 + 4 * PARAMETERS + 16);
-    for sequence in [0_u64, 1, u64::MAX] {
-        assert_eq!(ask(10, &[&sequence.to_le_bytes()]).0, 134, "nothing has been contributed");
+    let refused = (reply::FAILURE, 0);
+    let answer = (reply::ANSWER, 0);
+    let center = (reply::CENTER, 4 * PARAMETERS + 16);
+    for sequence in [0, 1, u64::MAX] {
+        let asked = ask(request::CLOSE_ROUND, &varint(sequence), &[]);
+        assert_eq!(asked, refused, "nothing has been contributed");
     }
-    assert_eq!(ask(9, &[&window(2, 0, 0), &bytes]).0, 134, "one is left out");
+    assert_eq!(ask(request::CONTRIBUTE, &window(2, 0, 0), &bytes), refused, "one is left out");
     for _ in 0..2 {
-        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 23));
+        assert_eq!(ask(request::CONTRIBUTE, &window(1, 0, 0), &bytes), answer);
     }
     for _ in 0..2 {
-        assert_eq!(ask(10, &[&1_u64.to_le_bytes()]), whole);
-        assert_eq!(ask(9, &[&window(1, 0, 0), &bytes]), (131, 23), "after its round");
+        assert_eq!(ask(request::CLOSE_ROUND, &[1], &[]), center);
+        let again = ask(request::CONTRIBUTE, &window(1, 0, 0), &bytes);
+        assert_eq!(again, answer, "after its round");
     }
-    assert_eq!(ask(3, &[&window(2, 0, 1), &bytes]).0, 134, "a commit is no contribution");
+    let commit = ask(request::COMMIT, &window(2, 0, 1), &bytes);
+    assert_eq!(commit, refused, "a commit is no contribution");
     let status = server.status();
     assert_eq!((status.version, status.commits, status.rows_trained), (1, 1, 10));
 }
@@ -269,9 +329,9 @@ fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
 #[test]
 fn an_abort_in_no_known_code_or_no_text_is_refused() {
     let (spec, server) = opened();
-    for (code, text) in [(0_u16, &b"zero"[..]), (999, b"unknown"), (2, b"\xff\xfe")] {
+    for (code, text) in [(0, &b"zero"[..]), (999, b"unknown"), (2, b"\xff\xfe"), (1 << 16, b"")] {
         let mut raw = welcomed(&spec, &server);
-        raw.frame(7, &[&code.to_le_bytes(), text]);
+        raw.frame(request::ABORT, &[&varint(code)[..], &[text.len() as u8], text].concat(), &[]);
         assert_eq!(raw.failure().0, ErrorCode::Protocol.number());
     }
     assert_eq!(server.status().failure, None);
@@ -283,7 +343,8 @@ fn one_worker_too_many_is_refused() {
     for partition in 0..3 {
         let mut raw = welcomed(&spec, &server);
         raw.register(partition, 1, 4);
-        assert_eq!(raw.reply().unwrap().0, if partition < 2 { 130 } else { 134 });
+        let kind = if partition < 2 { reply::REGISTERED } else { reply::FAILURE };
+        assert_eq!(raw.reply().unwrap().kind, kind);
     }
 }
 

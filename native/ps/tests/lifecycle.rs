@@ -131,7 +131,7 @@ fn a_worker_in_the_middle_of_a_large_pull_does_not_keep_the_server_open() {
     stuck.reply().unwrap();
     stuck.register(0, 1, 4);
     stuck.reply().unwrap();
-    stuck.frame(2, &[]);
+    stuck.frame(support::raw::request::PULL, &[], &[]);
     thread::sleep(Duration::from_millis(100));
     let start = Instant::now();
     server.close();

@@ -13,7 +13,7 @@ use firesteel_core::{CancelFlag, Coded, ErrorCode};
 use firesteel_ps::{Server, ShardServer};
 use support::cluster::{Cluster, DRIVER_SECRET, STRIPE, at, shard_spec, shards};
 use support::proxy::Proxy;
-use support::raw::Raw;
+use support::raw::{Raw, payload, reply, request, shard_request, varint, window, zigzag};
 use support::*;
 
 const PARAMETERS: usize = 3 * STRIPE;
@@ -303,47 +303,64 @@ fn raw(cluster: &Cluster, secret: &str) -> Raw {
     let hash = text.rsplit("hash ").next().unwrap().trim_end_matches(')').to_owned();
     let hash = u64::from_str_radix(&hash, 16).unwrap();
     let mut raw = Raw::open(port, &cluster.client.fit, secret, hash, part);
-    let (kind, body) = raw.reply().unwrap();
-    assert_eq!((kind, &body[..16]), (129, &[0; 16][..]));
+    let welcome = raw.reply().unwrap();
+    assert_eq!((welcome.kind, &welcome.fields[..2]), (reply::WELCOME, &[0; 2][..]));
     raw
 }
 
 fn stage(worker: u32, attempt: i64, sequence: u64) -> Vec<u8> {
-    [&worker.to_le_bytes()[..], &[0; 4], &attempt.to_le_bytes(), &sequence.to_le_bytes()].concat()
+    [varint(worker.into()), varint(0), zigzag(attempt), varint(sequence)].concat()
 }
 
 #[test]
 fn a_worker_cannot_decide_and_hostile_frames_are_refused_before_anything_is_allocated() {
     let cluster = Cluster::open(&server_spec(2, 1), 2, &zeros());
     let part = vec![0; 4 * (PARAMETERS - STRIPE)];
-    let decision = [&1_u64.to_le_bytes()[..], &[4], &[0; 8], &1_i64.to_le_bytes()].concat();
-    for (kind, body) in [(15, decision), (14, part.clone()), (16, vec![]), (2, vec![]), (8, vec![])]
-    {
+    // Forgets attempt 1 of a worker.
+    let decide = |first: u64| [&varint(first)[..], &[1, 3, 0, 0], &zigzag(1)].concat();
+    for (kind, fields, payload) in [
+        (shard_request::DECIDE, decide(1), &[][..]),
+        (shard_request::LOAD, vec![], &part),
+        (shard_request::END, vec![], &[]),
+        // A kind of request that only the driver's server knows.
+        (request::FINISH, vec![], &[]),
+    ] {
         let mut raw = raw(&cluster, SECRET);
-        raw.frame(kind, &[&body]);
+        raw.frame(kind, &fields, &[payload]);
         let (code, text) = raw.failure();
         assert_eq!(code, ErrorCode::Protocol.number(), "{text}");
         assert!(raw.is_closed(), "kind {kind}");
     }
-    for (length, kind) in [(u64::MAX, 12), (24, 12), (1 << 40, 14), ((1 << 20) + 9, 15), (0, 99)] {
-        let mut raw = raw(&cluster, SECRET);
-        raw.header(length, kind);
+    let (length, fields) = (part.len() as u64, stage(0, 1, 1).len());
+    for (secret, kind, fields, payload) in [
+        (SECRET, shard_request::STAGE, fields, u64::MAX),
+        (SECRET, shard_request::STAGE, fields, 0),
+        (SECRET, shard_request::STAGE, 97, length),
+        (SECRET, shard_request::LOAD, 0, 1 << 40),
+        (SECRET, shard_request::DECIDE, 1 << 20, 0),
+        (SECRET, 99, 0, 0),
+        (DRIVER_SECRET, shard_request::LOAD, 0, length + 4),
+        (DRIVER_SECRET, shard_request::LOAD, 1, length),
+        (DRIVER_SECRET, shard_request::DECIDE, (1 << 20) + 21, 0),
+    ] {
+        let mut raw = raw(&cluster, secret);
+        raw.header(kind, fields, payload);
         assert_eq!(raw.failure().0, ErrorCode::Protocol.number());
         assert!(raw.is_closed());
     }
     // More workers than the fit has.
     let mut many = raw(&cluster, SECRET);
     let refused = (0..5_u32).filter(|worker| {
-        many.frame(12, &[&stage(*worker, 1, 1), &part]);
-        many.reply().unwrap().0 == 134
+        many.frame(shard_request::STAGE, &stage(*worker, 1, 1), &[&part]);
+        many.reply().unwrap().kind == reply::FAILURE
     });
     assert!(refused.count() >= 2);
     // The driver's decisions must be consecutive.
     let mut driver = raw(&cluster, DRIVER_SECRET);
-    driver.frame(15, &[&100_u64.to_le_bytes(), &[4], &[0; 8], &1_i64.to_le_bytes()]);
+    driver.frame(shard_request::DECIDE, &decide(100), &[]);
     assert!(driver.failure().1.contains("decision 100 arrived after"));
     // The driver must not stage.
-    driver.frame(12, &[&stage(0, 1, 1), &part]);
+    driver.frame(shard_request::STAGE, &stage(0, 1, 1), &[&part]);
     assert_eq!(driver.failure().0, ErrorCode::Protocol.number());
     let mut peer = cluster.peer(registration(0, 7, 2));
     peer.exchange(1.0).unwrap();
@@ -360,11 +377,11 @@ fn a_commit_that_was_never_staged_fails_the_fit_by_name() {
     let hash = text.rsplit("layout ").next().unwrap().trim_end_matches(')').to_owned();
     let hash = u64::from_str_radix(&hash, 16).unwrap();
     let mut raw = Raw::open(cluster.server.port(), &cluster.client.fit, SECRET, hash, first as u64);
-    assert_eq!(raw.reply().unwrap().0, 129);
+    assert_eq!(raw.reply().unwrap().kind, reply::WELCOME);
     raw.register(0, 1, 4);
-    assert_eq!(raw.reply().unwrap().0, 130);
-    raw.frame(3, &[&support::raw::window(1, 0, 0), &support::raw::payload(first, 1.0)]);
-    assert_eq!(raw.reply().unwrap().0, 131);
+    assert_eq!(raw.reply().unwrap().kind, reply::REGISTERED);
+    raw.frame(request::COMMIT, &window(1, 0, 0), &[&payload(first, 1.0)]);
+    assert_eq!(raw.reply().unwrap().kind, reply::ANSWER);
     let start = Instant::now();
     let failure = loop {
         if let Some(failure) = cluster.server.status().failure {

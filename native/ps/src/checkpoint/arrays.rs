@@ -1,5 +1,6 @@
-//! Arrays of numbers in little-endian bytes.
+//! Arrays of numbers in little-endian bytes, which are those of the memory.
 
+use bytemuck::{NoUninit, Pod};
 use firesteel_core::Buffers;
 
 use super::{Lengths, damaged};
@@ -14,16 +15,16 @@ impl<'a> ArrayReader<'a> {
     }
 
     pub(super) fn f32s(&mut self, count: usize) -> Result<Vec<f32>, PsError> {
-        self.take(count, f32::from_le_bytes)
+        self.take(count)
     }
 
     pub(super) fn f64s(&mut self, count: usize) -> Result<Vec<f64>, PsError> {
-        self.take(count, f64::from_le_bytes)
+        self.take(count)
     }
 
     pub(super) fn buffers(&mut self, lengths: Lengths) -> Result<Buffers, PsError> {
         let floats = self.f32s(lengths.floats)?;
-        Ok(Buffers { floats, integers: self.take(lengths.integers, i64::from_le_bytes)? })
+        Ok(Buffers { floats, integers: self.take(lengths.integers)? })
     }
 
     /// Fails unless everything has been read.
@@ -34,28 +35,19 @@ impl<'a> ArrayReader<'a> {
         }
     }
 
-    fn take<T, const WIDTH: usize>(
-        &mut self,
-        count: usize,
-        read: fn([u8; WIDTH]) -> T,
-    ) -> Result<Vec<T>, PsError> {
+    fn take<T: Pod>(&mut self, count: usize) -> Result<Vec<T>, PsError> {
         let (taken, rest) = count
-            .checked_mul(WIDTH)
+            .checked_mul(size_of::<T>())
             .and_then(|bytes| self.0.split_at_checked(bytes))
             .ok_or_else(|| damaged("its arrays are shorter than its header says"))?;
         self.0 = rest;
-        Ok(taken.as_chunks::<WIDTH>().0.iter().map(|bytes| read(*bytes)).collect())
+        let mut values = vec![T::zeroed(); count];
+        bytemuck::cast_slice_mut(&mut values).copy_from_slice(taken);
+        Ok(values)
     }
 }
 
-pub(super) fn put_f32(out: &mut Vec<u8>, values: &[f32]) {
-    out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-}
-
-pub(super) fn put_f64(out: &mut Vec<u8>, values: &[f64]) {
-    out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-}
-
-pub(super) fn put_i64(out: &mut Vec<u8>, values: &[i64]) {
-    out.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+/// Appends an array.
+pub(super) fn put<T: NoUninit>(out: &mut Vec<u8>, values: &[T]) {
+    out.extend_from_slice(bytemuck::cast_slice(values));
 }

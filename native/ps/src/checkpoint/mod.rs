@@ -12,7 +12,7 @@ use firesteel_core::{Buffers, State, WorkerId};
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::arrays::{ArrayReader, put_f32, put_f64, put_i64};
+use self::arrays::{ArrayReader, put};
 use self::header::{CheckpointHeader, RuleShape};
 use crate::error::PsError;
 use crate::model::checkpoint::{Checkpoint, WorkerModel};
@@ -99,14 +99,14 @@ impl Checkpoint {
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&(header.len() as u64).to_le_bytes());
         out.extend_from_slice(&header);
-        put_f32(&mut out, &self.center);
+        put(&mut out, &self.center);
         put_buffers(&mut out, &self.buffers);
         for rule in &self.rules {
-            put_f64(&mut out, &rule.numbers);
-            put_f32(&mut out, &rule.values);
+            put(&mut out, &rule.numbers);
+            put(&mut out, &rule.values);
         }
         for member in self.members.iter().chain(&self.best) {
-            put_f32(&mut out, &member.parameters);
+            put(&mut out, &member.parameters);
             put_buffers(&mut out, &member.buffers);
         }
         let hash = xxh3_64(&out);
@@ -160,8 +160,8 @@ fn models(
 }
 
 fn put_buffers(out: &mut Vec<u8>, buffers: &Buffers) {
-    put_f32(out, &buffers.floats);
-    put_i64(out, &buffers.integers);
+    put(out, &buffers.floats);
+    put(out, &buffers.integers);
 }
 
 /// Returns the header and the arrays of complete, undamaged bytes.

@@ -8,21 +8,18 @@ use std::time::{Duration, Instant};
 
 use firesteel_core::compression::Coding;
 use firesteel_core::spec::ClientSpec;
-use firesteel_core::{Assignment, Buffers, CancelFlag};
+use firesteel_core::{Buffers, CancelFlag};
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::client::CANCEL_INTERVAL;
 use crate::error::PsError;
 use crate::metrics;
-use crate::model::{Codecs, PayloadShape};
+use crate::model::{Codecs, PayloadKind, PayloadShape};
 use crate::net::tls::{self, ALERT_LEN, Connector};
-use crate::net::{IoTimeouts, Link, LinkError, receive_coded};
+use crate::net::{IoTimeouts, Link, LinkError, ReceivedMessage, receive_coded, receive_message};
 use crate::secret::{Role, Secret, Transcript, nonce};
-use crate::wire::frame::HEADER_LEN;
 use crate::wire::handshake::{CHALLENGE_LEN, Challenge, PREAMBLE_LEN, Preamble, Response};
-use crate::wire::{FrameHeader, PROTOCOL_VERSION, Reply, Request};
-
-/// The interval at which a blocked worker checks for cancellation.
-const POLL: Duration = Duration::from_millis(50);
+use crate::wire::{Message, PROTOCOL_VERSION, Reply};
 
 /// The size of the parameters, in bytes, from which a worker's message is large.
 const LARGE: usize = 16 << 20;
@@ -139,7 +136,7 @@ impl Connection {
             // Best effort: failure only costs kernel memory.
             let _unbounded = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
         }
-        let link = Link::new(Arc::new(stream), cancel.clone(), POLL)?;
+        let link = Link::new(Arc::new(stream), cancel.clone(), CANCEL_INTERVAL)?;
         let timeouts = IoTimeouts { first: Some(limit), stall: limit };
         let shape = PayloadShape::plain(peer.parameters, 0, 0);
         let codecs = Codecs::new(Coding::PLAIN, peer.parameters).map_err(PsError::from)?;
@@ -234,7 +231,7 @@ impl Connection {
     /// Sends a request and waits for its reply, for as long as the server sends `Waiting` frames.
     pub(super) fn call(
         &mut self,
-        request: &Request,
+        request: &impl Message,
         payload: Option<Payload<'_>>,
         mut target: Option<Target<'_>>,
     ) -> Result<Reply, RequestError> {
@@ -268,55 +265,38 @@ impl Connection {
 
     /// Reads one reply, and its center variable into `target`.
     fn reply(&mut self, target: Option<&mut Target<'_>>) -> Result<Reply, RequestError> {
-        let mut header = [0; HEADER_LEN];
-        self.link.read_exact(&mut header, self.timeouts)?;
-        let header = FrameHeader::decode(&header)?;
-        let (length, has_payload) = header.split(Reply::body(header.kind).as_ref(), self.shape)?;
-        self.scratch.resize(length, 0);
-        self.link.read_exact(&mut self.scratch, self.timeouts)?;
-        let reply = Reply::decode(header.kind, &self.scratch)?;
-        let frozen = matches!(reply, Reply::Assigned { assignment: Assignment::Score { .. }, .. });
-        let exact = frozen || reply == Reply::Exact;
-        let carries_center = exact
-            || matches!(
-                reply,
-                Reply::Answer { payload: true, .. } | Reply::Decided { .. } | Reply::Slice
-            );
-        match target {
-            Some(target) if carries_center && has_payload => {
-                let Self { link, codecs, code, timeouts, .. } = self;
-                match codecs.center().filter(|_| !exact) {
-                    Some(codec) => {
-                        let center = &mut *target.center;
-                        receive_coded::<RequestError>(
-                            link,
-                            *timeouts,
-                            codec,
-                            code,
-                            center,
-                            |_| {},
-                        )?;
-                    }
-                    _ => {
-                        link.read_exact(bytemuck::cast_slice_mut(target.center), *timeouts)?;
-                    }
-                }
-                self.link.read_exact(
-                    bytemuck::cast_slice_mut(&mut target.buffers.floats),
-                    self.timeouts,
-                )?;
-                self.link.read_exact(
-                    bytemuck::cast_slice_mut(&mut target.buffers.integers),
-                    self.timeouts,
-                )?;
-            }
-            _ if carries_center || has_payload => {
-                return Err(unexpected("an unexpected center variable").into());
-            }
-            _ => {}
+        let ReceivedMessage { message, payload, frame_len } = receive_message::<_, RequestError>(
+            &mut self.link,
+            [self.timeouts; 2],
+            Reply::limits,
+            &self.shape,
+            &mut self.scratch,
+        )?;
+        match (payload, target) {
+            (PayloadKind::None, _) => {}
+            (payload, Some(target)) => self.receive_payload(payload, target)?,
+            (_, None) => return Err(unexpected("an unexpected center variable").into()),
         }
-        metrics::count_received(HEADER_LEN as u64 + header.length);
-        Ok(reply)
+        metrics::count_received(frame_len);
+        Ok(message)
+    }
+
+    fn receive_payload(
+        &mut self,
+        payload: PayloadKind,
+        target: &mut Target<'_>,
+    ) -> Result<(), RequestError> {
+        let Self { link, codecs, code, timeouts, .. } = self;
+        let Target { center, buffers } = target;
+        match codecs.center().filter(|_| payload == PayloadKind::Center) {
+            Some(codec) => {
+                receive_coded::<RequestError>(link, *timeouts, codec, code, center, |_| {})?;
+            }
+            None => link.read_exact(bytemuck::cast_slice_mut(center), *timeouts)?,
+        }
+        link.read_exact(bytemuck::cast_slice_mut(&mut buffers.floats), *timeouts)?;
+        link.read_exact(bytemuck::cast_slice_mut(&mut buffers.integers), *timeouts)?;
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), RequestError> {
@@ -372,7 +352,7 @@ fn dial_address(
             return Err(io::Error::from(io::ErrorKind::TimedOut).into());
         }
         thread::sleep(pause);
-        pause = (pause * 2).min(POLL);
+        pause = (pause * 2).min(CANCEL_INTERVAL);
     }
     Ok(socket.into())
 }

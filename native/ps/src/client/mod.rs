@@ -62,6 +62,9 @@ pub fn connect_remote(
     Ok(Box::new(ShardedChannel::connect(spec, layout_hash, parameters, cancel)?))
 }
 
+/// The interval at which a blocked or pausing worker checks for cancellation.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(50);
+
 /// The minimum interval between two heartbeats that are sent; workers call `heartbeat` at every step.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 

@@ -14,7 +14,7 @@ use crate::client::connection::{
     Connection, Parameters, Payload, Peer, RequestError, Target, unexpected,
 };
 use crate::client::outgoing::Outgoing;
-use crate::client::{HeartbeatTimer, check_len};
+use crate::client::{CANCEL_INTERVAL, HeartbeatTimer, check_len};
 use crate::error::PsError;
 use crate::metrics;
 use crate::model::{PayloadShape, WindowReport};
@@ -30,9 +30,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The time limit of each step of an attempt to connect.
 const STEP: Duration = Duration::from_secs(10);
-
-/// The interval at which a pausing worker checks for cancellation.
-const POLL: Duration = Duration::from_millis(50);
 
 /// A worker's connection to a server in another process, opened again when it breaks.
 pub(crate) struct RemoteChannel {
@@ -168,7 +165,7 @@ impl RemoteChannel {
             if self.cancel.is_cancelled() {
                 return Err(PsError::Cancelled);
             }
-            thread::sleep(left.min(POLL));
+            thread::sleep(left.min(CANCEL_INTERVAL));
         }
         Ok(())
     }
@@ -184,7 +181,8 @@ impl RemoteChannel {
             let target = target.as_mut().map(|(center, buffers)| Target { center, buffers });
             let wanted = target.is_some();
             match connection.call(request, payload, target)? {
-                Reply::Answer { answer, payload } if payload == wanted => Ok((answer, 0)),
+                Reply::Answer(answer) if !wanted => Ok((answer, 0)),
+                Reply::Center(answer) if wanted => Ok((answer, 0)),
                 Reply::Decided { answer, decision } if wanted => Ok((answer, decision)),
                 other => Err(unexpected(&format!("{other:?} instead of an answer")).into()),
             }
@@ -336,7 +334,9 @@ impl ParamChannel for RemoteChannel {
         let (answer, assignment) = self.retry(|connection| {
             let target = Target { center: &mut *center, buffers: &mut *buffers };
             match connection.call(&Request::Evaluate, None, Some(target))? {
-                Reply::Assigned { answer, assignment } => Ok((answer, assignment)),
+                Reply::Frozen { answer, epoch } => Ok((answer, Assignment::Score { epoch })),
+                Reply::Unassigned { answer, over: false } => Ok((answer, Assignment::Wait)),
+                Reply::Unassigned { answer, over: true } => Ok((answer, Assignment::Over)),
                 other => Err(unexpected(&format!("{other:?} instead of an assignment")).into()),
             }
         })?;

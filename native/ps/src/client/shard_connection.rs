@@ -10,7 +10,7 @@ use crate::client::remote::RemoteChannel;
 use crate::error::PsError;
 use crate::model::{Flaw, ShardRange};
 use crate::secret::Secret;
-use crate::wire::{Reply, Request};
+use crate::wire::{Reply, ShardRequest};
 
 impl RemoteChannel {
     /// Connects to shard `number`, whose host and port are in `spec`. `own` is the driver's secret, if the driver
@@ -37,7 +37,7 @@ impl RemoteChannel {
     /// Sends a request to a shard, over a new connection when one breaks.
     pub(super) fn call(
         &mut self,
-        request: &Request,
+        request: &ShardRequest,
         payload: Option<Parameters<'_>>,
         mut target: Option<&mut [f32]>,
     ) -> Result<Reply, PsError> {
@@ -52,7 +52,7 @@ impl RemoteChannel {
     /// Sends a request of the driver to a shard, whose reply is `Done`. The payload is not compressed.
     pub(crate) fn command(
         &mut self,
-        request: &Request,
+        request: &ShardRequest,
         payload: Option<&[f32]>,
     ) -> Result<(), PsError> {
         match self.call(request, payload.map(Parameters::Plain), None)? {
@@ -72,7 +72,7 @@ impl RemoteChannel {
         let mut outgoing: Outgoing = std::mem::take(&mut self.outgoing);
         let staged = outgoing.window(part).and_then(|(window, code)| {
             let parameters = code.map_or(Parameters::Plain(part.message), Parameters::Coded);
-            let request = Request::Stage { worker, attempt, sequence: window.sequence };
+            let request = ShardRequest::Stage { worker, attempt, sequence: window.sequence };
             Ok((window.distortion, self.call(&request, Some(parameters), None)?))
         });
         self.outgoing = outgoing;
@@ -90,7 +90,7 @@ impl RemoteChannel {
         decision: u64,
         part: &mut [f32],
     ) -> Result<bool, PsError> {
-        match self.call(&Request::Fetch { worker, decision }, None, Some(part))? {
+        match self.call(&ShardRequest::Fetch { worker, decision }, None, Some(part))? {
             Reply::Slice | Reply::Exact => Ok(true),
             Reply::Gone => Ok(false),
             other => Err(unexpected(&other)),

@@ -14,7 +14,7 @@ use crate::model::ShardRange;
 use crate::net::thread_name;
 use crate::secret::Secret;
 use crate::store::{DecisionQueue, Store};
-use crate::wire::{MAX_DECISION_BYTES, Request};
+use crate::wire::{MAX_DECISION_BYTES, ShardRequest, decision_len};
 
 /// The longest interval between two messages of the driver to a shard.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
@@ -186,7 +186,7 @@ impl ShardClient {
             )
         };
         let mut writer = connect()?;
-        writer.command(&Request::Load, Some(&center[shard_range.range()]))?;
+        writer.command(&ShardRequest::Load, Some(&center[shard_range.range()]))?;
         let executor = server.executor.as_ref().map(|id| format!(" on executor {id}"));
         Ok(Self {
             name: format!(
@@ -207,7 +207,7 @@ impl ShardClient {
     fn end(&self) {
         if let Some(mut writer) = self.writer.lock().take() {
             // An unreachable shard ends itself after its timeout without messages.
-            let _unreachable = writer.command(&Request::End, None);
+            let _unreachable = writer.command(&ShardRequest::End, None);
         }
     }
 }
@@ -221,18 +221,18 @@ fn forward_decisions(
     while !closing.is_cancelled() {
         let mut left = MAX_DECISION_BYTES;
         let (first, decisions) = queue.next(HEARTBEAT_INTERVAL, |decision| {
-            let fits = left.checked_sub(decision.encoded_len());
+            let fits = left.checked_sub(decision_len(decision));
             left = fits.unwrap_or(0);
             fits.is_some()
         });
         let count = decisions.len();
-        match remote.command(&Request::Decide { first, decisions }, None) {
+        match remote.command(&ShardRequest::Decide { first, decisions }, None) {
             Ok(()) => queue.confirm(count),
             Err(PsError::Cancelled) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
     // An unreachable shard ends itself after its timeout without messages.
-    let _unreachable = remote.command(&Request::End, None);
+    let _unreachable = remote.command(&ShardRequest::End, None);
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The decisions of the driver, which every shard follows in the same order.
 
 use firesteel_core::WorkerId;
+use serde::{Deserialize, Serialize};
 
 /// A number of a message that is NaN or infinite.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Flaw {
     /// Its index among all parameters.
     pub(crate) index: u64,
@@ -20,7 +21,7 @@ impl PartialEq for Flaw {
 impl Eq for Flaw {}
 
 /// A worker's share of a round.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Share {
     pub(crate) worker: WorkerId,
     pub(crate) attempt: i64,
@@ -30,7 +31,7 @@ pub(crate) struct Share {
 }
 
 /// One decision of the driver.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Decision {
     /// Applies, or saves, the staged part of this window.
     Apply { worker: WorkerId, attempt: i64, sequence: u64, staleness: u64 },

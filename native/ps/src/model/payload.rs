@@ -36,7 +36,7 @@ impl PayloadShape {
         let parameters = match payload {
             PayloadKind::None => return 0,
             PayloadKind::Message => self.message,
-            PayloadKind::Replica | PayloadKind::Frozen => self.parameters * size_of::<f32>(),
+            PayloadKind::Replica => self.parameters * size_of::<f32>(),
             PayloadKind::Center => self.center,
         };
         parameters as u64 + 4 * self.floats as u64 + 8 * self.integers as u64
@@ -50,10 +50,8 @@ pub(crate) enum PayloadKind {
     None,
     /// A commit's message, compressed if the fit compresses.
     Message,
-    /// An uncompressed replica.
+    /// A replica or another vector of parameters, never compressed.
     Replica,
-    /// A center variable, compressed if the fit compresses, or nothing; the length of the frame decides.
+    /// A center variable, compressed if the fit compresses it.
     Center,
-    /// An uncompressed frozen center variable, or nothing; the length of the frame decides.
-    Frozen,
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sha2::{Digest, Sha256};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::PsError;
 use crate::model::STRIPE;
@@ -49,14 +49,9 @@ impl ShardRange {
         if self.shards == 1 {
             return layout;
         }
-        let mut hasher = Sha256::new();
-        for number in [layout, u64::from(self.shard), u64::from(self.shards)] {
-            hasher.update(number.to_le_bytes());
-        }
-        for bound in [self.range.start, self.range.end] {
-            hasher.update((bound as u64).to_le_bytes());
-        }
-        hasher.finalize().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        let Range { start, end } = self.range;
+        let numbers = [layout, self.shard.into(), self.shards.into(), start as u64, end as u64];
+        xxh3_64(bytemuck::cast_slice(&numbers))
     }
 }
 

@@ -33,7 +33,9 @@ impl CenterView {
 
     /// Returns the flat center variable.
     pub(crate) fn to_center(&self) -> Vec<f32> {
-        self.stripes.iter().flat_map(|stripe| stripe.iter().copied()).collect()
+        let mut center = Vec::with_capacity(self.stripes.iter().map(|stripe| stripe.len()).sum());
+        self.stripes.iter().for_each(|stripe| center.extend_from_slice(stripe));
+        center
     }
 
     /// Passes the whole version to a reader.

@@ -2,9 +2,10 @@
 
 use firesteel_core::compression::Distortion;
 use firesteel_core::{Commit, Save, Span, Tally};
+use serde::{Deserialize, Serialize};
 
 /// The report of a window, which accompanies the payload of a commit, save or contribution.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct WindowReport {
     /// The number of the commit or save within its attempt, counted from 1.
     pub(crate) sequence: u64,

@@ -8,7 +8,7 @@ use crate::net::{ConnectionError, IoTimeouts, Link, LinkError, tls};
 use crate::secret::{Role, Secret, Transcript, nonce};
 use crate::wire::PROTOCOL_VERSION;
 use crate::wire::handshake::{
-    CHALLENGE_LEN, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
+    CHALLENGE_LEN, Caller, Challenge, OPENING_LEN, PREAMBLE_LEN, Preamble, RESPONSE_LEN, Response,
 };
 
 /// The time limit of each message of the handshake.
@@ -18,14 +18,6 @@ pub(crate) const HANDSHAKE: Duration = Duration::from_secs(10);
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 const HANDSHAKE_TIMEOUTS: IoTimeouts = IoTimeouts { first: Some(HANDSHAKE), stall: HANDSHAKE };
-
-/// The authenticated peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Caller {
-    Worker,
-    /// The fit's driver, which only shards authenticate.
-    Driver,
-}
 
 /// The credentials that a server expects.
 #[derive(Debug)]
@@ -88,7 +80,7 @@ impl Authenticator<'_> {
 
         let mut response = [0; RESPONSE_LEN];
         link.read_exact(&mut response, HANDSHAKE_TIMEOUTS)?;
-        let response = Response::decode(&response)?;
+        let response = Response::decode(&response);
         let knows = |secret: &Secret| secret.verify(Role::Client, &transcript, &response.proof);
         if knows(self.secret)? {
             return Ok((response, Caller::Worker));

@@ -2,18 +2,14 @@
 
 use firesteel_core::Buffers;
 use parking_lot::{Condvar, Mutex};
-use std::time::Duration;
 
-use crate::model::{PayloadKind, PayloadShape};
+use crate::model::{KEEP_WAITING_INTERVAL, PayloadKind, PayloadShape};
 
 /// The memory for all payloads that are being received, unless [`FEWEST`] payloads are larger.
 const BUDGET: u64 = 256 << 20;
 
 /// The number of payloads that are received at a time, regardless of their size.
 const FEWEST: usize = 4;
-
-/// The interval at which a waiting thread calls `keep_waiting`.
-const WAIT_SLICE: Duration = Duration::from_millis(100);
 
 /// One received payload.
 #[derive(Debug)]
@@ -64,7 +60,7 @@ impl InboxPool {
                 drop(state);
                 return Ok(PooledInbox { pool: self, inbox: self.make() });
             }
-            self.returned.wait_for(&mut state, WAIT_SLICE);
+            self.returned.wait_for(&mut state, KEEP_WAITING_INTERVAL);
             keep_waiting()?;
         }
     }

@@ -35,7 +35,7 @@ const BACKLOG: i32 = 1024;
 const DRAIN: Duration = Duration::from_millis(500);
 
 /// The interval at which a blocked connection checks for a forced close.
-const POLL: Duration = Duration::from_millis(500);
+const FORCED_CLOSE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The kernel's receive buffers for all connections together. Unbounded, the large payloads of hundreds of waiting
 /// workers use up the kernel's memory for TCP, which then drops packets until connections time out.
@@ -228,7 +228,7 @@ impl<H: Service> ListenerState<H> {
         let thread = thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
             let _flush = FlushDenormals::new();
             let _context = shared.context.enter();
-            if let Ok(link) = Link::new(stream, shared.forced.clone(), POLL) {
+            if let Ok(link) = Link::new(stream, shared.forced.clone(), FORCED_CLOSE_INTERVAL) {
                 shared.catching_panics(|| {
                     if let Some(link) = shared.secured(link) {
                         shared.service.serve(link, || drop(unauthenticated));

@@ -14,12 +14,12 @@ mod waiting;
 use std::time::Duration;
 
 pub(crate) use flow::{ConnectionError, Flow, refusal};
-pub(crate) use handshake::{Authenticator, Caller, LINGER};
+pub(crate) use handshake::{Authenticator, LINGER};
 pub(crate) use inbox::{Inbox, InboxPool};
 pub(crate) use link::{IoTimeouts, Link, LinkError};
 pub(crate) use listener::{Listener, Service, thread_name};
 pub(crate) use outbox::Outbox;
-pub(crate) use receive::{receive_coded, receive_parameters};
+pub(crate) use receive::{ReceivedMessage, receive_coded, receive_message, receive_parameters};
 pub(crate) use waiting::waiting_notifier;
 
 /// The longest time for which a peer may stop in the middle of a frame, or accept no bytes.

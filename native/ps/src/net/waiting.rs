@@ -7,7 +7,7 @@ use firesteel_core::ErrorCode;
 
 use super::{Link, STALL};
 use crate::error::PsError;
-use crate::wire::Reply;
+use crate::wire::{Message, Reply};
 
 /// The interval of `Waiting` frames.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -4,19 +4,19 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use firesteel_core::compression::Codec;
-use firesteel_core::{Answer, Assignment, ErrorCode};
+use firesteel_core::{Assignment, ErrorCode};
 
 use crate::error::PsError;
 use crate::metrics;
 use crate::model::{FiniteCheck, PayloadKind, WindowReport};
 use crate::net::{
     Authenticator, BETWEEN_FRAMES, ConnectionError, Flow, Inbox, InboxPool, LINGER, Link,
-    LinkError, Outbox, STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+    LinkError, Outbox, ReceivedMessage, STALL, Service, WITHIN_FRAME, receive_message,
+    receive_parameters, refusal, waiting_notifier,
 };
 use crate::secret::Secret;
 use crate::store::{Contribution, DecidedAnswer, Store, Update, UpdateKind, WorkerSession};
-use crate::wire::frame::HEADER_LEN;
-use crate::wire::{FrameHeader, Reply, Request};
+use crate::wire::{Message, Reply, Request};
 
 /// The state that the connections of a server share.
 pub(crate) struct FitService {
@@ -91,16 +91,15 @@ impl Handler<'_> {
 
     /// Reads one request and answers it.
     fn request(&mut self) -> Result<(), ConnectionError> {
-        let mut header = [0; HEADER_LEN];
-        self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
-        let header = FrameHeader::decode(&header)?;
-        let (length, _) =
-            header.split(Request::body(header.kind).as_ref(), self.service.store.shape())?;
-        self.scratch.resize(length, 0);
-        self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
-        let request = Request::decode(header.kind, &self.scratch)?;
-        self.received(HEADER_LEN as u64 + header.length);
-        match self.answer(request) {
+        let ReceivedMessage { message, frame_len, .. } = receive_message::<_, ConnectionError>(
+            &mut self.link,
+            [BETWEEN_FRAMES, WITHIN_FRAME],
+            Request::limits,
+            &self.service.store.shape(),
+            &mut self.scratch,
+        )?;
+        self.received(frame_len);
+        match self.answer(message) {
             Ok(Flow::Reply(reply)) => Ok(self.reply(&reply)?),
             Ok(Flow::Streamed(bytes)) => {
                 self.sent(bytes);
@@ -125,21 +124,13 @@ impl Handler<'_> {
             Request::Exchange(window) => return self.exchange(&window),
             Request::CloseRound { sequence } => return self.close_round(sequence),
             Request::Evaluate => return self.evaluate(),
-            Request::Score { epoch, sums } => session.score(epoch, &sums).map(plain),
+            Request::Score { epoch, sums } => session.score(epoch, &sums).map(Reply::Answer),
             Request::Heartbeat { position, rows, tally } => {
-                session.heartbeat(position, rows, tally).map(plain)
+                session.heartbeat(position, rows, tally).map(Reply::Answer)
             }
             Request::Abort { code, message } => session.abort(code, &message).map(|()| Reply::Done),
             Request::Finish => session.finish().map(|()| Reply::Done),
             Request::Flawed { window, flaw } => session.flawed(&window, flaw).map(|()| Reply::Done),
-            Request::Stage { .. }
-            | Request::Fetch { .. }
-            | Request::Load
-            | Request::Decide { .. }
-            | Request::End => {
-                // A payload that nobody reads may follow, so the connection ends.
-                return Err(PsError::Protocol("this request is only for shards".to_owned()).into());
-            }
         };
         reply.map(Flow::Reply).map_err(ConnectionError::Refused)
     }
@@ -152,12 +143,16 @@ impl Handler<'_> {
 
     fn evaluate(&mut self) -> Result<Flow, ConnectionError> {
         let Self { service, link, session, .. } = self;
-        let payload = service.store.shape().payload_len(PayloadKind::Frozen);
+        let payload = service.store.shape().payload_len(PayloadKind::Replica);
         stream(session.evaluate(|answer, assignment| {
-            let follows = matches!(assignment, Assignment::Score { .. });
             let mut head = Vec::with_capacity(64);
-            Reply::Assigned { answer, assignment }
-                .encode(if follows { payload } else { 0 }, &mut head);
+            match assignment {
+                Assignment::Score { epoch } => {
+                    Reply::Frozen { answer, epoch }.encode(payload, &mut head);
+                }
+                Assignment::Wait => Reply::Unassigned { answer, over: false }.encode(0, &mut head),
+                Assignment::Over => Reply::Unassigned { answer, over: true }.encode(0, &mut head),
+            }
             Outbox::new(link, head, None)
         }))
     }
@@ -172,7 +167,7 @@ impl Handler<'_> {
             UpdateKind::Contribute => session.contribute(&update),
             UpdateKind::Commit | UpdateKind::Save => session.apply(&update),
         };
-        answer.map(|answer| Flow::Reply(plain(answer))).map_err(ConnectionError::Refused)
+        answer.map(|answer| Flow::Reply(Reply::Answer(answer))).map_err(ConnectionError::Refused)
     }
 
     fn close_round(&mut self, sequence: u64) -> Result<Flow, ConnectionError> {
@@ -271,14 +266,10 @@ impl CenterReply {
         let mut head = Vec::with_capacity(64);
         let DecidedAnswer { answer, decision } = decided;
         let reply = match decision {
-            0 => Reply::Answer { answer, payload: true },
+            0 => Reply::Center(answer),
             decision => Reply::Decided { answer, decision },
         };
         reply.encode(self.payload, &mut head);
         Outbox::new(link, head, self.writer)
     }
-}
-
-fn plain(answer: Answer) -> Reply {
-    Reply::Answer { answer, payload: false }
 }

@@ -11,12 +11,12 @@ use crate::error::PsError;
 use crate::metrics;
 use crate::model::{FiniteCheck, PayloadKind};
 use crate::net::{
-    Authenticator, BETWEEN_FRAMES, Caller, ConnectionError, Flow, LINGER, Link, LinkError, Outbox,
-    STALL, Service, WITHIN_FRAME, receive_parameters, refusal, waiting_notifier,
+    Authenticator, BETWEEN_FRAMES, ConnectionError, Flow, LINGER, Link, LinkError, Outbox,
+    ReceivedMessage, STALL, Service, WITHIN_FRAME, receive_message, receive_parameters, refusal,
+    waiting_notifier,
 };
 use crate::secret::Secret;
-use crate::wire::frame::HEADER_LEN;
-use crate::wire::{FrameHeader, Reply, Request};
+use crate::wire::{Caller, HEADER_LEN, Message, Reply, ShardRequest};
 
 /// The state that the connections of a shard share.
 pub(super) struct ShardService {
@@ -77,15 +77,15 @@ impl Handler<'_> {
     /// Reads one request and answers it.
     fn request(&mut self, caller: Caller) -> Result<(), ConnectionError> {
         let store = &self.service.store;
-        let mut header = [0; HEADER_LEN];
-        self.link.read_exact(&mut header, BETWEEN_FRAMES)?;
-        let header = FrameHeader::decode(&header)?;
-        let (length, _) = header.split(Request::body(header.kind).as_ref(), store.shape())?;
-        self.scratch.resize(length, 0);
-        self.link.read_exact(&mut self.scratch, WITHIN_FRAME)?;
-        let request = Request::decode(header.kind, &self.scratch)?;
-        metrics::count_received(HEADER_LEN as u64 + header.length);
-        match self.answer(caller, request) {
+        let ReceivedMessage { message, frame_len, .. } = receive_message::<_, ConnectionError>(
+            &mut self.link,
+            [BETWEEN_FRAMES, WITHIN_FRAME],
+            |kind| ShardRequest::limits(kind, caller),
+            &store.shape(),
+            &mut self.scratch,
+        )?;
+        metrics::count_received(frame_len);
+        match self.answer(caller, message) {
             Ok(Flow::Reply(reply)) => Ok(self.reply(&reply)?),
             Ok(Flow::Streamed(bytes)) => {
                 metrics::count_sent(bytes);
@@ -96,38 +96,32 @@ impl Handler<'_> {
         }
     }
 
-    fn answer(&mut self, caller: Caller, request: Request) -> Result<Flow, ConnectionError> {
+    fn answer(&mut self, caller: Caller, request: ShardRequest) -> Result<Flow, ConnectionError> {
         let store = &self.service.store;
-        let reply = match (caller, request) {
-            (Caller::Worker, Request::Stage { worker, attempt, sequence }) => {
+        let reply = match request {
+            ShardRequest::Stage { worker, attempt, sequence } => {
                 let (part, finite) = self.receive(store.codecs().message())?;
                 let mut keep_waiting = waiting_notifier(&mut self.link);
                 store
                     .stage(worker, attempt, sequence, part, finite, &mut keep_waiting)
                     .map(|flaw| Reply::Staged { flaw })
             }
-            (_, Request::Fetch { worker, decision }) => {
+            ShardRequest::Fetch { worker, decision } => {
                 return self.fetch(caller, worker, decision);
             }
-            (Caller::Driver, Request::Load) => {
+            ShardRequest::Load => {
                 let (values, _) = self.receive(None)?;
                 store.load(&values);
                 store.note_driver_contact();
                 Ok(Reply::Done)
             }
-            (Caller::Driver, Request::Decide { first, decisions }) => {
+            ShardRequest::Decide { first, decisions } => {
                 store.follow(first, decisions).map(|()| Reply::Done)
             }
-            (Caller::Driver, Request::End) => {
+            ShardRequest::End => {
                 self.reply(&Reply::Done)?;
                 store.end();
                 return Err(ConnectionError::Closed);
-            }
-            // A payload that nobody reads may follow, so the connection ends.
-            _ => {
-                let text =
-                    "this request is not for shards, or not allowed for this peer".to_owned();
-                return Err(PsError::Protocol(text).into());
             }
         };
         reply.map(Flow::Reply).map_err(ConnectionError::Refused)

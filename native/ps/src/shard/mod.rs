@@ -11,8 +11,8 @@ mod handler;
 mod staging;
 mod store;
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ use crate::secret::Secret;
 type ShardKey = (String, u32);
 
 /// The open shards of this process.
-static OPEN: LazyLock<Mutex<HashMap<ShardKey, Arc<Inner>>>> = LazyLock::new(Mutex::default);
+static OPEN: Mutex<BTreeMap<ShardKey, Arc<Inner>>> = Mutex::new(BTreeMap::new());
 
 /// The interval at which a shard checks for a silent driver.
 const WATCH_INTERVAL: Duration = Duration::from_millis(200);

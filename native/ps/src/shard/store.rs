@@ -13,14 +13,12 @@ use parking_lot::{Condvar, Mutex};
 use super::staging::{StageOutcome, WorkerStaging};
 use crate::error::PsError;
 use crate::model::{
-    CenterView, Codecs, DRIVER, Decision, FiniteCheck, Flaw, PayloadShape, ShardRange, Share,
+    CenterView, Codecs, DRIVER, Decision, FiniteCheck, Flaw, KEEP_WAITING_INTERVAL, PayloadShape,
+    ShardRange, Share,
 };
 use crate::store::{
     Center, Contribution, RoundContribution, SavedReplicas, Ticket, TicketProgress,
 };
-
-/// The interval at which a waiting thread calls `keep_waiting`.
-const WAIT_SLICE: Duration = Duration::from_millis(50);
 
 /// The store of one shard, which applies updates only by decision of the driver.
 pub(super) struct ShardStore {
@@ -176,7 +174,7 @@ impl ShardStore {
                 StageOutcome::Done => return Ok(None),
                 StageOutcome::Wait(back) => part = back,
             }
-            self.changed.wait_for(&mut state, WAIT_SLICE);
+            self.changed.wait_for(&mut state, KEEP_WAITING_INTERVAL);
             drop(state);
             keep_waiting()?;
         }
@@ -197,7 +195,7 @@ impl ShardStore {
                     .get_mut(&worker)
                     .and_then(|staging| staging.take_view(number)));
             }
-            self.changed.wait_for(&mut state, WAIT_SLICE);
+            self.changed.wait_for(&mut state, KEEP_WAITING_INTERVAL);
             drop(state);
             keep_waiting()?;
         }

@@ -31,7 +31,10 @@ use firesteel_core::{Answer, BufferKind, ErrorCode, ParamLayout, Position, Regis
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::PsError;
-use crate::model::{CenterView, Codecs, FiniteCheck, Flaw, PayloadShape, ShardRange, WindowReport};
+use crate::model::{
+    CenterView, Codecs, FiniteCheck, Flaw, KEEP_WAITING_INTERVAL, PayloadShape, ShardRange,
+    WindowReport,
+};
 use crate::store::control::{Control, RegisterOutcome};
 use crate::store::permits::ApplyPermits;
 use crate::store::terms::Terms;
@@ -49,9 +52,6 @@ pub(crate) use worker::Activity;
 
 /// The time that a lease outlives its connection, so that a worker may reconnect.
 const RECONNECT_GRACE: Duration = Duration::from_secs(2);
-
-/// The interval at which a waiting thread calls `keep_waiting`.
-const WAIT_SLICE: Duration = Duration::from_millis(50);
 
 /// An update that a worker sends.
 #[derive(Clone, Copy, Debug)]
@@ -156,7 +156,9 @@ impl Store {
             let mut control = self.open()?;
             match control.register(&self.terms, registration, session, Instant::now())? {
                 RegisterOutcome::Granted(position, activity) => return Ok((position, activity)),
-                RegisterOutcome::Held => self.released.wait_for(&mut control, WAIT_SLICE),
+                RegisterOutcome::Held => {
+                    self.released.wait_for(&mut control, KEEP_WAITING_INTERVAL)
+                }
             };
             drop(control);
             keep_waiting()?;

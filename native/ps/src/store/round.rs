@@ -7,10 +7,10 @@ use firesteel_core::spec::ClippingSpec;
 use firesteel_core::strategy::{Part, Round, weighted_mean};
 use firesteel_core::{Answer, FlushDenormals};
 
-use super::{DecidedAnswer, FailOnPanic, LeaseHolder, Store, Update, WAIT_SLICE};
+use super::{DecidedAnswer, FailOnPanic, LeaseHolder, Store, Update};
 use crate::error::PsError;
 use crate::metrics;
-use crate::model::CenterReader;
+use crate::model::{CenterReader, KEEP_WAITING_INTERVAL};
 use crate::store::contribution::RoundContribution;
 use crate::store::control::{CheckedUpdate, ClosingRound};
 use crate::store::ticket::Ticket;
@@ -68,7 +68,7 @@ impl Store {
                 activity.add_times(start.elapsed(), start.elapsed());
                 return Ok(ClosedRound { ticket, decided });
             }
-            self.released.wait_for(&mut control, WAIT_SLICE);
+            self.released.wait_for(&mut control, KEEP_WAITING_INTERVAL);
             drop(control);
             keep_waiting()?;
         }

@@ -1,110 +1,160 @@
-//! Frames: their header, and the lengths that a layout allows.
+//! Frames: their header, the limits of their lengths, and the encoding of the messages in them.
 
-use std::ops::RangeInclusive;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::PsError;
 use crate::model::{PayloadKind, PayloadShape};
-use crate::wire::fields::{Field, Fields};
 
 /// The bytes of a frame's header.
-pub(crate) const HEADER_LEN: usize = 12;
+pub(crate) const HEADER_LEN: usize = 16;
 
 /// The longest text of an `Abort` or a `Failure`, in bytes.
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
-/// The part of a frame behind the header: the length of the fields, and the payload behind them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Body {
-    /// The allowed length of the fields in bytes.
-    pub(crate) fields: RangeInclusive<usize>,
-    /// True if sums over held-out rows follow the fields.
-    sums: bool,
-    /// The payload that follows.
+/// The maximum number of bytes of the decisions in one message.
+pub(crate) const MAX_DECISION_BYTES: usize = 1 << 20;
+
+/// The maximum number of bytes of fields of a fixed number: a `Flawed` has at most 81.
+const MAX_NUMBERS: usize = 96;
+
+/// The maximum number of bytes of an integer.
+const MAX_VARINT: usize = 10;
+
+/// The content of a frame's fields, which limits their length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FieldsKind {
+    /// No fields.
+    Empty,
+    /// A fixed number of fields.
+    Numbers,
+    /// A code and a text.
+    Text,
+    /// An epoch and the sums over its held-out rows.
+    Sums,
+    /// The number of the first decision, and decisions.
+    Decisions,
+}
+
+impl FieldsKind {
+    /// Returns the maximum length of the fields in bytes.
+    fn max_len(self, shape: &PayloadShape) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Numbers => MAX_NUMBERS,
+            Self::Text => 2 * MAX_VARINT + MAX_TEXT,
+            Self::Sums => {
+                shape.sums.saturating_mul(size_of::<f64>()).saturating_add(2 * MAX_VARINT)
+            }
+            Self::Decisions => 2 * MAX_VARINT + MAX_DECISION_BYTES,
+        }
+    }
+}
+
+/// The limits of the lengths of a frame, which its kind and the layout determine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameLimits {
+    /// The content of the fields.
+    pub(crate) fields: FieldsKind,
+    /// The payload behind them.
     pub(crate) payload: PayloadKind,
 }
 
-impl Body {
-    /// Creates a body with fields of a fixed length.
-    pub(crate) fn fixed(len: usize, payload: PayloadKind) -> Self {
-        Self { fields: len..=len, sums: false, payload }
+impl FrameLimits {
+    /// Creates the limits of frames without a payload.
+    pub(super) const fn of(fields: FieldsKind) -> Self {
+        Self { fields, payload: PayloadKind::None }
     }
 
-    /// Creates a body with fields of a length in this range and no payload.
-    pub(crate) fn between(fields: RangeInclusive<usize>) -> Self {
-        Self { fields, sums: false, payload: PayloadKind::None }
-    }
-
-    /// Creates a body with a code and a text.
-    pub(crate) fn text() -> Self {
-        Self::between(u16::LEN..=u16::LEN + MAX_TEXT)
-    }
-
-    /// Creates a body with an epoch and the sums over its held-out rows.
-    pub(crate) fn sums() -> Self {
-        Self { sums: true, ..Self::fixed(u32::LEN, PayloadKind::None) }
-    }
-
-    /// Splits a frame's length into the length of its fields and the presence of a payload.
-    fn split(&self, length: u64, shape: PayloadShape) -> Option<(usize, bool)> {
-        let with = |payload: u64| {
-            let fields = usize::try_from(length.checked_sub(payload)?).ok()?;
-            let sums = if self.sums { shape.sums.saturating_mul(f64::LEN) } else { 0 };
-            let most = self.fields.end().saturating_add(sums);
-            (*self.fields.start()..=most).contains(&fields).then_some(fields)
-        };
-        let without = || with(0).map(|fields| (fields, false));
-        let all = || with(shape.payload_len(self.payload)).map(|fields| (fields, true));
-        match self.payload {
-            PayloadKind::None => without(),
-            PayloadKind::Message | PayloadKind::Replica => all(),
-            PayloadKind::Center | PayloadKind::Frozen => without().or_else(all),
-        }
+    /// Creates the limits of frames with a payload.
+    pub(super) const fn with(fields: FieldsKind, payload: PayloadKind) -> Self {
+        Self { fields, payload }
     }
 }
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
-    /// The number of bytes behind the header.
-    pub(crate) length: u64,
-    /// The kind of request or reply.
+    /// The length of the payload in bytes.
+    pub(crate) payload: u64,
+    /// The length of the fields in bytes.
+    pub(crate) fields: u32,
+    /// The kind of the message.
     pub(crate) kind: u8,
 }
 
 impl FrameHeader {
-    /// Appends the encoded header.
-    pub(crate) fn encode(self, out: &mut Vec<u8>) {
-        self.length.put(out);
-        self.kind.put(out);
-        out.extend_from_slice(&[0; 3]);
+    /// Returns the encoded header.
+    pub(crate) fn encode(self) -> [u8; HEADER_LEN] {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..8].copy_from_slice(&self.payload.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.fields.to_le_bytes());
+        bytes[HEADER_LEN - 1] = self.kind;
+        bytes
     }
 
     /// Decodes a header.
     pub(crate) fn decode(bytes: &[u8; HEADER_LEN]) -> Result<Self, PsError> {
-        let mut fields = Fields(bytes);
-        let header = Self { length: fields.take()?, kind: fields.take()? };
-        if fields.0 == [0; 3] {
-            Ok(header)
-        } else {
-            Err(PsError::Protocol("invalid frame header".to_owned()))
-        }
+        let [p0, p1, p2, p3, p4, p5, p6, p7, f0, f1, f2, f3, 0, 0, 0, kind] = *bytes else {
+            return Err(PsError::Protocol("invalid frame header".to_owned()));
+        };
+        Ok(Self {
+            payload: u64::from_le_bytes([p0, p1, p2, p3, p4, p5, p6, p7]),
+            fields: u32::from_le_bytes([f0, f1, f2, f3]),
+            kind,
+        })
     }
 
-    /// Returns the length of the fields in bytes, and true if a payload follows them.
-    pub(crate) fn split(
+    /// Fails unless both lengths are allowed. `limits` are those of the kind, `None` if the receiver accepts no such
+    /// kind.
+    pub(crate) fn check(
         self,
-        body: Option<&Body>,
-        shape: PayloadShape,
-    ) -> Result<(usize, bool), PsError> {
-        let body =
-            body.ok_or_else(|| PsError::Protocol(format!("unknown kind of frame: {}", self.kind)))?;
-        body.split(self.length, shape).ok_or_else(|| {
-            PsError::Protocol(format!(
-                "a frame of kind {} has {} bytes, which this network's layout (payload {} bytes) does not allow",
-                self.kind,
-                self.length,
-                shape.payload_len(body.payload)
-            ))
-        })
+        limits: Option<FrameLimits>,
+        shape: &PayloadShape,
+    ) -> Result<FrameLimits, PsError> {
+        let Self { payload, fields, kind } = self;
+        let limits = limits.ok_or_else(|| {
+            PsError::Protocol(format!("frames of kind {kind} are unknown or not allowed here"))
+        })?;
+        let (expected, most) = (shape.payload_len(limits.payload), limits.fields.max_len(shape));
+        if payload != expected || fields as usize > most {
+            return Err(PsError::Protocol(format!(
+                "a frame of kind {kind} has {fields} bytes of fields and {payload} of payload; this network's layout \
+                 allows at most {most} and exactly {expected}"
+            )));
+        }
+        Ok(limits)
+    }
+
+    /// Returns the length of the whole frame in bytes.
+    pub(crate) fn frame_len(self) -> u64 {
+        (HEADER_LEN as u64 + u64::from(self.fields)).saturating_add(self.payload)
+    }
+}
+
+/// A message: an enum, whose encoding begins with one byte for the variant, the frame's kind.
+pub(crate) trait Message: Serialize + DeserializeOwned {
+    /// Encodes the frame up to the payload, which has `payload` bytes.
+    fn encode(&self, payload: u64, out: &mut Vec<u8>) {
+        out.clear();
+        out.resize(HEADER_LEN - 1, 0);
+        // Fails for no message: memory accepts all bytes, and serde knows the length of every sequence.
+        let encoded = postcard::to_io(self, &mut *out);
+        debug_assert!(encoded.is_ok(), "a message without an encoding");
+        let fields = u32::try_from(out.len().saturating_sub(HEADER_LEN)).unwrap_or(u32::MAX);
+        out.resize(out.len().max(HEADER_LEN), 0);
+        let kind = out[HEADER_LEN - 1];
+        out[..HEADER_LEN].copy_from_slice(&FrameHeader { payload, fields, kind }.encode());
+    }
+
+    /// Decodes a message from its kind and fields, of which nothing may be left.
+    fn decode(bytes: &[u8]) -> Result<Self, PsError> {
+        match postcard::take_from_bytes(bytes) {
+            Ok((message, [])) => Ok(message),
+            Ok((_, rest)) => {
+                Err(PsError::Protocol(format!("a frame has {} bytes too many", rest.len())))
+            }
+            Err(error) => Err(PsError::Protocol(format!("a frame has invalid fields: {error}"))),
+        }
     }
 }

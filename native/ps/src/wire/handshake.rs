@@ -3,7 +3,14 @@
 use crate::error::PsError;
 use crate::secret::{Nonce, PROOF_LEN, Proof};
 use crate::wire::PROTOCOL_VERSION;
-use crate::wire::fields::{Field, Fields};
+
+/// The authenticated peer of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Worker,
+    /// The fit's driver, which only shards authenticate.
+    Driver,
+}
 
 const MAGIC: [u8; 4] = *b"FSPS";
 
@@ -30,21 +37,20 @@ impl Preamble {
     /// Appends the encoded preamble.
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&MAGIC);
-        self.version.put(out);
-        0_u16.put(out);
+        out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(&[0; 2]);
     }
 
     /// Decodes the peer's preamble.
     pub(crate) fn decode(bytes: &[u8; PREAMBLE_LEN]) -> Result<Self, PsError> {
-        let mut fields = Fields(bytes);
-        let magic: [u8; 4] = [fields.take()?, fields.take()?, fields.take()?, fields.take()?];
-        let version = fields.take()?;
-        if magic != MAGIC || fields.take::<u16>()? != 0 {
-            return Err(PsError::Protocol(
+        match *bytes {
+            [m0, m1, m2, m3, v0, v1, 0, 0] if [m0, m1, m2, m3] == MAGIC => {
+                Ok(Self { version: u16::from_le_bytes([v0, v1]) })
+            }
+            _ => Err(PsError::Protocol(
                 "the peer is not a Firesteel parameter server or worker".to_owned(),
-            ));
+            )),
         }
-        Ok(Self { version })
     }
 
     /// Fails if the peer has another version than this library.
@@ -102,17 +108,23 @@ impl Response {
     /// Appends the encoded response.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.proof);
-        self.layout_hash.put(out);
-        self.parameters.put(out);
+        out.extend_from_slice(&self.layout_hash.to_le_bytes());
+        out.extend_from_slice(&self.parameters.to_le_bytes());
     }
 
     /// Decodes a response.
-    pub(crate) fn decode(bytes: &[u8; RESPONSE_LEN]) -> Result<Self, PsError> {
+    pub(crate) fn decode(bytes: &[u8; RESPONSE_LEN]) -> Self {
+        let (mut proof, mut layout_hash, mut parameters) = ([0; PROOF_LEN], [0; 8], [0; 8]);
         let (mac, rest) = bytes.split_at(PROOF_LEN);
-        let mut proof = [0; PROOF_LEN];
+        let (hash, count) = rest.split_at(layout_hash.len());
         proof.copy_from_slice(mac);
-        let mut fields = Fields(rest);
-        Ok(Self { proof, layout_hash: fields.take()?, parameters: fields.take()? })
+        layout_hash.copy_from_slice(hash);
+        parameters.copy_from_slice(count);
+        Self {
+            proof,
+            layout_hash: u64::from_le_bytes(layout_hash),
+            parameters: u64::from_le_bytes(parameters),
+        }
     }
 }
 
@@ -145,7 +157,7 @@ mod tests {
             prop_assert_eq!(Challenge::decode(bytes.as_slice().try_into().unwrap()), challenge);
             bytes.clear();
             response.encode(&mut bytes);
-            prop_assert_eq!(Response::decode(bytes.as_slice().try_into().unwrap()).unwrap(), response);
+            prop_assert_eq!(Response::decode(bytes.as_slice().try_into().unwrap()), response);
         }
     }
 }

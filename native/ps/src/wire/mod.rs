@@ -1,7 +1,7 @@
 //! The wire protocol between a worker and the parameter server of its fit.
 //!
-//! All numbers are little-endian. A connection begins with four handshake messages of fixed size. Until both sides have proved
-//! that they know the fit's secret, only the version is interpreted:
+//! A connection begins with four handshake messages. Until both sides have proved that they know the fit's secret, only the
+//! version is interpreted. Numbers in messages 1 to 3 are little-endian:
 //!
 //! | # | from | bytes | content |
 //! | --- | --- | --- | --- |
@@ -15,91 +15,124 @@
 //! way; with TLS, everything here goes through the TLS session.
 //!
 //! After the handshake the client sends requests, one at a time, and the server answers each with one reply, preceded by any
-//! number of `Waiting` replies. Requests and replies are frames: a header of 12 bytes (length u64 of everything behind it, kind
-//! u8, zero\[3\]), the fields of the kind, and for some kinds a payload: parameters, floating-point buffers f32\[\], integer
-//! buffers i64\[\]. Parameters are f32\[\], or compressed by the codecs in `Welcome`: one for commits (message), one for the
-//! center variable (center). Layout and codec determine the length of a payload.
+//! number of `Waiting` replies. Requests and replies are frames:
+//!
+//! | part | bytes | content |
+//! | --- | --- | --- |
+//! | header | 16 | payload length u64 and fields length u32, both little-endian, zero\[3\], kind u8 |
+//! | fields | fields length | the fields of the kind, in the order of the tables below |
+//! | payload | payload length | parameters, floating-point buffers f32\[\], integer buffers i64\[\], all little-endian |
+//!
+//! Kind and fields together are an enum in the format of [postcard](https://postcard.jamesmunns.com):
+//!
+//! | type | bytes |
+//! | --- | --- |
+//! | u16, u32, u64, length | varint: 7 bits a byte, the lowest first; the highest bit is set in all bytes but the last |
+//! | i64 | as the u64 `2 n` for `n >= 0` and `-2 n - 1` for `n < 0` |
+//! | f32, f64 | 4 or 8, little-endian |
+//! | bool | 0 or 1 |
+//! | optional | 0; or 1 and the value |
+//! | list, text | length; the elements, or as many bytes of UTF-8 |
+//! | decision, codec | number u32; its fields |
+//!
+//! The requests of a worker to the driver's server:
 //!
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |
-//! | 1 | `Register` | registration | | `Registered` |
-//! | 2 | `Pull` | | | `Answer` with payload |
-//! | 3 | `Commit` | window | message | `Answer` |
-//! | 4 | `Exchange` | window | message | `Answer` with payload |
-//! | 5 | `Save` | window | replica f32\[\] | `Answer` |
-//! | 6 | `Heartbeat` | epoch u32, batch u32, rows u64, loss f64, weight f64 | | `Answer` |
-//! | 7 | `Abort` | code u16, text (UTF-8) | | `Done` |
-//! | 8 | `Finish` | | | `Done` |
-//! | 9 | `Contribute` | window | message | `Answer` |
-//! | 10 | `CloseRound` | sequence u64 | | `Answer` with payload |
-//! | 11 | `Flawed` | window, flaw | | `Failure` |
-//! | 17 | `Evaluate` | | | `Assigned` |
-//! | 18 | `Score` | epoch u32, sums f64\[\] | | `Answer` |
+//! | 0 | `Register` | registration | | `Registered` |
+//! | 1 | `Pull` | | | `Center` |
+//! | 2 | `Commit` | window | message | `Answer` |
+//! | 3 | `Exchange` | window | message | `Center` |
+//! | 4 | `Save` | window | replica | `Answer` |
+//! | 5 | `Heartbeat` | position, rows u64, tally | | `Answer` |
+//! | 6 | `Abort` | code u16, text | | `Done` |
+//! | 7 | `Finish` | | | `Done` |
+//! | 8 | `Contribute` | window | message | `Answer` |
+//! | 9 | `CloseRound` | sequence u64 | | `Center` |
+//! | 10 | `Flawed` | window, flaw | | `Failure` |
+//! | 11 | `Evaluate` | | | `Frozen` or `Unassigned` |
+//! | 12 | `Score` | epoch u32, sums list of f64 | | `Answer` |
 //!
 //! If the center variable is split over several servers, the driver's server is shard 0, replies with `Decided` in place of
-//! `Answer` with a payload, and sends its part only. Hash and parameters of message 3 are those of the shard. The other shards
-//! accept these requests, of which `Load`, `Decide` and `End` are the driver's, who authenticates by a secret of its own:
+//! `Center`, and sends its part only. Hash and parameters of message 3 are those of the shard. The other shards accept these
+//! requests, of which `Stage` is the workers', and `Load`, `Decide` and `End` are the driver's, who authenticates by a secret of
+//! its own:
 //!
 //! | kind | request | fields | payload | reply |
 //! | --- | --- | --- | --- | --- |
-//! | 12 | `Stage` | partition u32, index u32, attempt i64, sequence u64 | message | `Staged` |
-//! | 13 | `Fetch` | partition u32, index u32, decision u64 | | `Slice`, to the driver `Exact`, or `Gone` |
-//! | 14 | `Load` | | f32\[\] | `Done` |
-//! | 15 | `Decide` | number of the first u64, decisions (1 MiB at most) | | `Done` |
-//! | 16 | `End` | | | `Done` |
+//! | 0 | `Stage` | worker, attempt i64, sequence u64 | message | `Staged` |
+//! | 1 | `Fetch` | worker, decision u64 | | `Slice`, to the driver `Exact`, or `Gone` |
+//! | 2 | `Load` | | replica | `Done` |
+//! | 3 | `Decide` | number of the first u64, list of decisions (1 MiB at most) | | `Done` |
+//! | 4 | `End` | | | `Done` |
 //!
-//! A flaw is index u64, bits u32: the position and the bits of a number that is not finite. A decision is kind u8 and
-//!
-//! | kind | decision | fields |
+//! | number | decision | fields |
 //! | --- | --- | --- |
-//! | 1 | apply | partition u32, index u32, attempt i64, sequence u64, staleness u64 |
-//! | 2 | close a round | learning rate f64 (0: as before), count u32, then for each partition u32, index u32, attempt i64, sequence u64, weight f64 |
-//! | 3 | read | partition u32, index u32, of the round u8 |
-//! | 4 | forget | partition u32, index u32, attempt i64 |
+//! | 0 | apply | worker, attempt i64, sequence u64, staleness u64 |
+//! | 1 | close a round | list of shares, optional learning rate f64 |
+//! | 2 | read | worker, of the round bool |
+//! | 3 | forget | worker, attempt i64 |
 //!
-//! A registration is partition u32, index u32, attempt i64, rows u64, content u64, batches u32, held-out rows u64.
-//! A window is sequence u64, epoch u32, batch u32, batches u32, rows u64, loss f64, weight f64, signal f64, error f64;
-//! the last two are the sums of squares of the values to send and of the error that compression left.
+//! Every request may be answered by `Failure`:
 //!
 //! | kind | reply | fields | payload |
 //! | --- | --- | --- | --- |
-//! | 129 | `Welcome` | floating-point buffers u64, integer buffers u64, message codec, center codec | |
-//! | 130 | `Registered` | epoch u32, batch u32, workers u32 | |
-//! | 131 | `Answer` | answer, payload u8 | center, if the last field is 1 |
-//! | 132 | `Done` | | |
-//! | 133 | `Waiting` | | |
-//! | 134 | `Failure` | code u16, text (UTF-8) | |
-//! | 135 | `Decided` | answer, decision u64 | center |
-//! | 136 | `Staged` | flaw, if there is one | |
-//! | 137 | `Slice` | | center |
-//! | 138 | `Gone` | | |
-//! | 139 | `Exact` | | f32\[\] |
-//! | 140 | `Assigned` | answer, assignment u8, epoch u32 | center f32\[\], if the assignment is 1 |
+//! | 0 | `Welcome` | floating-point buffers u64, integer buffers u64, codec of messages, codec of center variables | |
+//! | 1 | `Registered` | position, workers u32 | |
+//! | 2 | `Answer` | answer | |
+//! | 3 | `Center` | answer | center |
+//! | 4 | `Decided` | answer, decision u64 | center |
+//! | 5 | `Done` | | |
+//! | 6 | `Waiting` | | |
+//! | 7 | `Failure` | code u16, text | |
+//! | 8 | `Staged` | optional flaw | |
+//! | 9 | `Slice` | | center |
+//! | 10 | `Exact` | | replica |
+//! | 11 | `Gone` | | |
+//! | 12 | `Frozen` | answer, epoch u32 | replica |
+//! | 13 | `Unassigned` | answer, over bool | |
 //!
-//! An answer is version u64, staleness u64, stop u8, evaluation u8, reductions u32. An assignment is 1 to score, 2 to wait,
-//! 3 if nothing is left.
+//! The fields of which they consist:
 //!
-//! A codec is its number u8 (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`) and the kept share f64, which is 1 except for
-//! `topk`; [`firesteel_core::compression`] describes the compressed bytes.
+//! | name | fields |
+//! | --- | --- |
+//! | worker | partition u32, index u32 |
+//! | position | epoch u32, batch u32 |
+//! | tally | loss f64, weight f64 |
+//! | registration | worker, attempt i64, rows u64, content u64, batches u32, held-out rows u64 |
+//! | window | sequence u64, position, batches u32, rows u64, tally, signal f64, error f64 |
+//! | answer | version u64, staleness u64, stop bool, evaluation bool, reductions u32 |
+//! | flaw | index u64, value f32: the position and the bits of a number that is NaN or infinite |
+//! | share | worker, attempt i64, sequence u64, weight f64 |
+//! | codec | number (0 `none`, 1 `bf16`, 2 `f16`, 3 `int8`, 4 `topk`); for `topk` the kept share f64 |
 //!
-//! A frame whose length is not allowed by its kind and the layout is refused before memory is allocated for it. A peer that
+//! Signal and error are the sums of squares of the values to send and of the error that compression left. A text has at most
+//! 16 KiB.
+//!
+//! A payload has exactly the length that its name, the layout and the codecs determine. The parameters of a replica are f32\[\],
+//! those of a message and of a center are encoded by their codecs; [`firesteel_core::compression`] describes the compressed
+//! bytes. Payloads of shards have no buffers.
+//!
+//! Fields and variants are encoded in the order in which their types declare them, so that order is part of the protocol. A
+//! test holds the bytes of every message.
+//!
+//! A frame whose lengths are not allowed by its kind and the layout is refused before memory is allocated for it. A peer that
 //! receives bytes that violate these rules closes the connection, the server after a `Failure`.
 
-mod decision;
-mod fields;
+mod encodings;
+#[cfg(test)]
+mod examples;
 pub(crate) mod frame;
 pub(crate) mod handshake;
-pub(crate) mod message;
 mod reply;
+mod request;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decision::MAX_DECISION_BYTES;
-pub(crate) use frame::FrameHeader;
-pub(crate) use message::Request;
+pub(crate) use frame::{FrameHeader, FrameLimits, HEADER_LEN, MAX_DECISION_BYTES, Message};
+pub(crate) use handshake::Caller;
 pub(crate) use reply::Reply;
+pub(crate) use request::{Request, ShardRequest, decision_len};
 
 /// The version of the protocol that this library implements. Both peers must have the same one.
-pub(crate) const PROTOCOL_VERSION: u16 = 4;
-
-const _: () = assert!(cfg!(target_endian = "little"), "payloads are moved as little-endian memory");
+pub(crate) const PROTOCOL_VERSION: u16 = 5;

@@ -1,14 +1,15 @@
 //! Properties of frames and messages.
 
 use firesteel_core::compression::{Coding, CompressionSpec, Distortion};
-use firesteel_core::{
-    Answer, Assignment, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId,
-};
+use firesteel_core::{Answer, ErrorCode, Granted, Position, Registration, Span, Tally, WorkerId};
 use proptest::prelude::*;
 
 use crate::model::{Decision, Flaw, PayloadShape, Share, WindowReport};
-use crate::wire::frame::{HEADER_LEN, MAX_TEXT};
-use crate::wire::{FrameHeader, MAX_DECISION_BYTES, Reply, Request};
+use crate::wire::frame::MAX_TEXT;
+use crate::wire::{
+    Caller, FrameHeader, FrameLimits, HEADER_LEN, MAX_DECISION_BYTES, Message, Reply, Request,
+    ShardRequest, decision_len,
+};
 
 const SHAPE: PayloadShape =
     PayloadShape { message: 2031, center: 2000, sums: 300, ..PayloadShape::plain(1000, 3, 2) };
@@ -58,7 +59,7 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::Evaluate),
         (any::<u32>(), proptest::collection::vec(-1e9_f64..1e9, 0..20))
             .prop_map(|(epoch, sums)| Request::Score { epoch, sums }),
-        shard_request(),
+        (window(), flaw()).prop_map(|(window, flaw)| Request::Flawed { window, flaw }),
     ]
 }
 
@@ -90,17 +91,17 @@ fn decision() -> impl Strategy<Value = Decision> {
     ]
 }
 
-fn shard_request() -> impl Strategy<Value = Request> {
+fn shard_request() -> impl Strategy<Value = ShardRequest> {
     prop_oneof![
-        (window(), flaw()).prop_map(|(window, flaw)| Request::Flawed { window, flaw }),
         (worker(), any::<i64>(), any::<u64>()).prop_map(|(worker, attempt, sequence)| {
-            Request::Stage { worker, attempt, sequence }
+            ShardRequest::Stage { worker, attempt, sequence }
         }),
-        (worker(), any::<u64>()).prop_map(|(worker, decision)| Request::Fetch { worker, decision }),
-        Just(Request::Load),
+        (worker(), any::<u64>())
+            .prop_map(|(worker, decision)| ShardRequest::Fetch { worker, decision }),
+        Just(ShardRequest::Load),
         (any::<u64>(), proptest::collection::vec(decision(), 0..5))
-            .prop_map(|(first, decisions)| Request::Decide { first, decisions }),
-        Just(Request::End),
+            .prop_map(|(first, decisions)| ShardRequest::Decide { first, decisions }),
+        Just(ShardRequest::End),
     ]
 }
 
@@ -126,15 +127,6 @@ fn reply() -> impl Strategy<Value = Reply> {
             },
         )
     };
-    let answer = (any_answer(), any::<bool>())
-        .prop_map(|(answer, payload)| Reply::Answer { answer, payload });
-    let assignment = prop_oneof![
-        any::<u32>().prop_map(|epoch| Assignment::Score { epoch }),
-        Just(Assignment::Wait),
-        Just(Assignment::Over),
-    ];
-    let assigned = (any_answer(), assignment)
-        .prop_map(|(answer, assignment)| Reply::Assigned { answer, assignment });
     prop_oneof![
         (any::<[u64; 2]>(), compression(), compression()).prop_map(
             |([floats, integers], message, center)| Reply::Welcome {
@@ -145,8 +137,10 @@ fn reply() -> impl Strategy<Value = Reply> {
         ),
         (position(), any::<u32>())
             .prop_map(|(position, workers)| Reply::Registered(Granted { position, workers })),
-        answer,
-        assigned,
+        any_answer().prop_map(Reply::Answer),
+        any_answer().prop_map(Reply::Center),
+        (any_answer(), any::<u32>()).prop_map(|(answer, epoch)| Reply::Frozen { answer, epoch }),
+        (any_answer(), any::<bool>()).prop_map(|(answer, over)| Reply::Unassigned { answer, over }),
         Just(Reply::Done),
         Just(Reply::Waiting),
         (code(), ".{0,50}").prop_map(|(code, message)| Reply::Failure { code, message }),
@@ -159,85 +153,211 @@ fn reply() -> impl Strategy<Value = Reply> {
     ]
 }
 
-/// Splits encoded bytes into the header and the rest.
+/// Splits encoded bytes into the header, and the kind with the fields.
 fn split(bytes: &[u8]) -> (FrameHeader, &[u8]) {
-    let (header, fields) = bytes.split_at(HEADER_LEN);
-    (FrameHeader::decode(header.try_into().unwrap()).unwrap(), fields)
+    (FrameHeader::decode(bytes.first_chunk().unwrap()).unwrap(), &bytes[HEADER_LEN - 1..])
+}
+
+/// Encodes a message, checks that its header announces it, and decodes it again.
+fn round_trip<M: Message>(
+    message: &M,
+    payload: u64,
+    limits: impl Fn(u8) -> Option<FrameLimits>,
+) -> Result<M, TestCaseError> {
+    let mut bytes = vec![1, 2, 3];
+    message.encode(payload, &mut bytes);
+    let (header, fields) = split(&bytes);
+    prop_assert_eq!(header.fields as usize, fields.len() - 1);
+    prop_assert_eq!(header.payload, payload);
+    prop_assert_eq!(header.kind, fields[0]);
+    prop_assert_eq!(header.frame_len(), bytes.len() as u64 + payload);
+    header.check(limits(header.kind), &SHAPE).unwrap();
+    for other in [payload + 1, payload.wrapping_sub(1), 4000, u64::MAX] {
+        let header = FrameHeader { payload: other, ..header };
+        let allowed = header.check(limits(header.kind), &SHAPE).is_ok();
+        prop_assert_eq!(allowed, other == payload, "a payload of another length");
+    }
+    Ok(M::decode(fields).unwrap())
+}
+
+/// Fails unless the fields of a message are refused with any byte more and with any byte less.
+fn only_whole<M: Message>(message: &M, cut: usize) -> Result<(), TestCaseError> {
+    let mut bytes = Vec::new();
+    message.encode(0, &mut bytes);
+    let (_, fields) = split(&bytes);
+    prop_assert!(M::decode(&[fields, &vec![0; cut]].concat()).is_err());
+    if let Some(shorter) = fields.len().checked_sub(cut) {
+        prop_assert!(M::decode(&fields[..shorter]).is_err());
+    }
+    Ok(())
+}
+
+/// The caller that may send a request to a shard.
+fn caller(request: &ShardRequest) -> Caller {
+    match request {
+        ShardRequest::Stage { .. } | ShardRequest::Fetch { .. } => Caller::Worker,
+        _ => Caller::Driver,
+    }
+}
+
+/// The limits of a kind for every receiver.
+fn all_limits(kind: u8) -> [Option<FrameLimits>; 4] {
+    [
+        Request::limits(kind),
+        ShardRequest::limits(kind, Caller::Worker),
+        ShardRequest::limits(kind, Caller::Driver),
+        Reply::limits(kind),
+    ]
 }
 
 proptest! {
     #[test]
     fn a_request_comes_back_as_it_was_and_its_header_announces_it(request in request()) {
         let payload = match request {
-            Request::Commit(_)
-            | Request::Exchange(_)
-            | Request::Contribute(_)
-            | Request::Stage { .. } => 2031 + 28,
-            Request::Save(_) | Request::Load => 4000 + 28,
+            Request::Commit(_) | Request::Exchange(_) | Request::Contribute(_) => 2031 + 28,
+            Request::Save(_) => 4000 + 28,
             _ => 0,
         };
-        let mut bytes = vec![1, 2, 3];
-        request.encode(payload, &mut bytes);
-        let (header, fields) = split(&bytes);
-        prop_assert_eq!(header.split(Request::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload > 0));
-        prop_assert_eq!(Request::decode(header.kind, fields).unwrap(), request);
+        prop_assert_eq!(round_trip(&request, payload, Request::limits)?, request);
+    }
+
+    #[test]
+    fn a_request_to_a_shard_comes_back_as_it_was_and_its_header_announces_it(
+        request in shard_request(),
+    ) {
+        let payload = match request {
+            ShardRequest::Stage { .. } => 2031 + 28,
+            ShardRequest::Load => 4000 + 28,
+            _ => 0,
+        };
+        let caller = caller(&request);
+        let limits = |kind| ShardRequest::limits(kind, caller);
+        prop_assert_eq!(round_trip(&request, payload, limits)?, request);
     }
 
     #[test]
     fn a_reply_comes_back_as_it_was_and_its_header_announces_it(reply in reply()) {
         let payload = match reply {
-            Reply::Answer { payload: true, .. } | Reply::Decided { .. } | Reply::Slice => 2000 + 28,
-            Reply::Exact | Reply::Assigned { assignment: Assignment::Score { .. }, .. } => {
-                4000 + 28
-            }
+            Reply::Center(_) | Reply::Decided { .. } | Reply::Slice => 2000 + 28,
+            Reply::Exact | Reply::Frozen { .. } => 4000 + 28,
             _ => 0,
         };
-        let mut bytes = Vec::new();
-        reply.encode(payload, &mut bytes);
-        let (header, fields) = split(&bytes);
-        prop_assert_eq!(header.split(Reply::body(header.kind).as_ref(), SHAPE).unwrap(), (fields.len(), payload > 0));
-        prop_assert_eq!(Reply::decode(header.kind, fields).unwrap(), reply);
+        prop_assert_eq!(round_trip(&reply, payload, Reply::limits)?, reply);
     }
 
     #[test]
-    fn a_shorter_or_longer_request_is_refused(request in request(), cut in 1..9_usize) {
-        let mut bytes = Vec::new();
-        request.encode(0, &mut bytes);
-        let (header, fields) = split(&bytes);
-        if !matches!(request, Request::Abort { .. } | Request::Score { .. }) {
-            let longer = [fields, &vec![0; cut]].concat();
-            prop_assert!(Request::decode(header.kind, &longer).is_err());
-            if let Some(shorter) = fields.len().checked_sub(cut) {
-                prop_assert!(Request::decode(header.kind, &fields[..shorter]).is_err());
-            }
-        }
+    fn a_shorter_or_longer_message_is_refused(
+        request in request(), shard_request in shard_request(), reply in reply(), cut in 1..9_usize,
+    ) {
+        only_whole(&request, cut)?;
+        only_whole(&shard_request, cut)?;
+        only_whole(&reply, cut)?;
     }
 
     #[test]
     fn any_bytes_are_a_message_or_an_error(
-        header: [u8; HEADER_LEN], kind: u8, fields in proptest::collection::vec(any::<u8>(), 0..100),
+        header: [u8; HEADER_LEN], kind in 0..20_u8, fields in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
-        let _any = (Request::decode(kind, &fields), Reply::decode(kind, &fields));
-        if let Ok(header) = FrameHeader::decode(&header) {
-            for body in [Request::body(header.kind), Reply::body(header.kind)] {
-                if let Ok((length, _)) = header.split(body.as_ref(), SHAPE) {
-                    let most = MAX_TEXT.max(8 * SHAPE.sums).max(MAX_DECISION_BYTES) + 8;
-                    prop_assert!(length <= most, "more than a text, sums or decisions is never allocated");
+        let bytes = [&[kind], fields.as_slice()].concat();
+        let _any = (Request::decode(&bytes), ShardRequest::decode(&bytes), Reply::decode(&bytes));
+        for kind in [kind, header[HEADER_LEN - 1]] {
+            let header = [&header[..12], &[0, 0, 0, kind]].concat();
+            let header = FrameHeader::decode(header.first_chunk().unwrap()).unwrap();
+            for limits in all_limits(kind) {
+                if header.check(limits, &SHAPE).is_ok() {
+                    let most = MAX_TEXT.max(8 * SHAPE.sums).max(MAX_DECISION_BYTES) + 20;
+                    let fields = header.fields as usize;
+                    prop_assert!(fields <= most, "more than a text, sums or decisions is never allocated");
                 }
             }
         }
     }
+
+    #[test]
+    fn the_length_of_a_decision_is_known_before_it_is_encoded(decision in decision()) {
+        let length = |decisions: Vec<Decision>| {
+            let mut bytes = Vec::new();
+            ShardRequest::Decide { first: 1, decisions }.encode(0, &mut bytes);
+            bytes.len()
+        };
+        prop_assert_eq!(decision_len(&decision), length(vec![decision]) - length(vec![]));
+    }
+}
+
+#[test]
+fn exactly_the_kinds_of_messages_have_limits() {
+    fn is_known<M: Message>(kind: u8) -> bool {
+        // Ones are the beginning of fields of every kind.
+        let error = M::decode(&[&[kind][..], &[1; 200]].concat()).err().unwrap();
+        error.to_string().contains("bytes too many")
+    }
+    for kind in 0..=u8::MAX {
+        let [request, worker, driver, reply] = all_limits(kind).map(|limits| limits.is_some());
+        if kind < 128 {
+            assert_eq!(request, is_known::<Request>(kind), "request {kind}");
+            assert_eq!(worker || driver, is_known::<ShardRequest>(kind), "shard request {kind}");
+            assert_eq!(reply, is_known::<Reply>(kind), "reply {kind}");
+        } else {
+            // It would be the first of two bytes of a larger number.
+            assert!(!(request || worker || driver || reply), "kind {kind}");
+        }
+        let staging = (kind == 0, kind >= 2 && driver);
+        assert_eq!((worker && !driver, driver && !worker), staging, "who may send {kind}");
+    }
+}
+
+#[test]
+fn the_largest_numbers_are_within_the_limits() {
+    let window = WindowReport {
+        sequence: u64::MAX,
+        span: Span {
+            start: Position { epoch: u32::MAX, batch: u32::MAX },
+            batches: u32::MAX,
+            rows: u64::MAX,
+        },
+        tally: Tally::default(),
+        distortion: Distortion::default(),
+    };
+    let worker = WorkerId { partition: u32::MAX, index: u32::MAX };
+    let sums = vec![0.0; SHAPE.sums];
+    let share = Share { worker, attempt: i64::MIN, sequence: u64::MAX, weight: 0.0 };
+    let close = |count| Decision::Close { shares: vec![share; count], learning_rate: Some(1.0) };
+    let share_len = decision_len(&close(1)) - decision_len(&close(0));
+    let close = close(MAX_DECISION_BYTES / share_len - 1);
+    assert!(
+        (MAX_DECISION_BYTES - 2 * share_len..=MAX_DECISION_BYTES).contains(&decision_len(&close))
+    );
+    let flaw = Flaw { index: u64::MAX, value: 0.0 };
+    for request in [Request::Flawed { window, flaw }, Request::Score { epoch: u32::MAX, sums }] {
+        assert_eq!(round_trip(&request, 0, Request::limits).unwrap(), request);
+    }
+    let decide = ShardRequest::Decide { first: u64::MAX, decisions: vec![close] };
+    let limits = |kind| ShardRequest::limits(kind, Caller::Driver);
+    assert_eq!(round_trip(&decide, 0, limits).unwrap(), decide);
 }
 
 #[test]
 fn a_text_longer_than_a_frame_takes_is_cut_at_a_character() {
     let message = "ü".repeat(MAX_TEXT);
-    let mut bytes = Vec::new();
-    Request::Abort { code: ErrorCode::Panic, message }.encode(0, &mut bytes);
-    let (header, fields) = split(&bytes);
-    header.split(Request::body(header.kind).as_ref(), SHAPE).unwrap();
-    let Request::Abort { message, .. } = Request::decode(header.kind, fields).unwrap() else {
+    let abort = Request::Abort { code: ErrorCode::Panic, message };
+    let Request::Abort { message, .. } = round_trip(&abort, 0, Request::limits).unwrap() else {
         panic!("another request");
     };
     assert_eq!(message, "ü".repeat(MAX_TEXT / 2));
+}
+
+#[test]
+fn a_text_that_is_too_long_and_a_list_longer_than_its_bytes_are_refused() {
+    let length = |length: usize| {
+        [(length & 0x7f | 0x80) as u8, (length >> 7 & 0x7f | 0x80) as u8, (length >> 14) as u8]
+    };
+    let abort = |bytes: usize| [&[6, 13][..], &length(bytes), &vec![b'a'; bytes]].concat();
+    assert!(Request::decode(&abort(MAX_TEXT)).is_ok());
+    assert!(Request::decode(&abort(MAX_TEXT + 1)).is_err());
+    // A score and decisions that announce more elements than there are bytes, up to the largest length.
+    for announced in [&[3][..], &[255; 4], &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1]] {
+        assert!(Request::decode(&[&[12, 0], announced, &[0; 16]].concat()).is_err());
+        assert!(ShardRequest::decode(&[&[3, 1], announced, &[3, 0, 0, 0]].concat()).is_err());
+        assert!(ShardRequest::decode(&[&[3, 1, 1, 1], announced].concat()).is_err());
+    }
 }

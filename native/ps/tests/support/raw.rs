@@ -7,15 +7,53 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
+
+/// The kinds of requests to the driver's server.
+pub mod request {
+    pub const REGISTER: u8 = 0;
+    pub const PULL: u8 = 1;
+    pub const COMMIT: u8 = 2;
+    pub const EXCHANGE: u8 = 3;
+    pub const SAVE: u8 = 4;
+    pub const HEARTBEAT: u8 = 5;
+    pub const ABORT: u8 = 6;
+    pub const FINISH: u8 = 7;
+    pub const CONTRIBUTE: u8 = 8;
+    pub const CLOSE_ROUND: u8 = 9;
+    pub const SCORE: u8 = 12;
+}
+
+/// The kinds of requests to the server of a shard.
+pub mod shard_request {
+    pub const STAGE: u8 = 0;
+    pub const LOAD: u8 = 2;
+    pub const DECIDE: u8 = 3;
+    pub const END: u8 = 4;
+}
+
+/// The kinds of replies.
+pub mod reply {
+    pub const WELCOME: u8 = 0;
+    pub const REGISTERED: u8 = 1;
+    pub const ANSWER: u8 = 2;
+    pub const CENTER: u8 = 3;
+    pub const DONE: u8 = 5;
+    pub const FAILURE: u8 = 7;
+}
 
 /// A bare connection.
 pub struct Raw {
     pub stream: TcpStream,
 }
 
-/// A reply: its kind, and all that follows its header.
-pub type Frame = (u8, Vec<u8>);
+/// A reply.
+#[derive(Debug, PartialEq)]
+pub struct Frame {
+    pub kind: u8,
+    pub fields: Vec<u8>,
+    pub payload: Vec<u8>,
+}
 
 impl Raw {
     pub fn dial(port: u16) -> Self {
@@ -49,7 +87,7 @@ impl Raw {
         self.send(&nonce);
         let mut preamble = [0; 8];
         self.stream.read_exact(&mut preamble).unwrap();
-        assert_eq!(preamble, [b'F', b'S', b'P', b'S', 4, 0, 0, 0]);
+        assert_eq!(preamble, [b'F', b'S', b'P', b'S', 5, 0, 0, 0]);
         let mut challenge = [0; 64];
         if version == VERSION {
             self.stream.read_exact(&mut challenge).unwrap();
@@ -62,48 +100,57 @@ impl Raw {
         let _closed = self.stream.write_all(bytes);
     }
 
-    pub fn frame(&mut self, kind: u8, parts: &[&[u8]]) {
-        let body = parts.concat();
-        self.header(body.len() as u64, kind);
-        self.send(&body);
+    /// Sends a frame of these fields and parts of a payload.
+    pub fn frame(&mut self, kind: u8, fields: &[u8], payload: &[&[u8]]) {
+        let payload = payload.concat();
+        self.header(kind, fields.len(), payload.len() as u64);
+        self.send(fields);
+        self.send(&payload);
     }
 
-    pub fn header(&mut self, length: u64, kind: u8) {
-        self.send(&length.to_le_bytes());
-        self.send(&[kind, 0, 0, 0]);
+    /// Sends the header of a frame with these lengths.
+    pub fn header(&mut self, kind: u8, fields: usize, payload: u64) {
+        self.send(&payload.to_le_bytes());
+        self.send(&u32::try_from(fields).unwrap().to_le_bytes());
+        self.send(&[0, 0, 0, kind]);
     }
 
     /// Returns the next reply; `None` if the server has closed the connection.
     pub fn reply(&mut self) -> Option<Frame> {
-        let mut header = [0; 12];
+        let mut header = [0; 16];
         self.stream.read_exact(&mut header).ok()?;
-        let length = u64::from_le_bytes(header[..8].try_into().unwrap());
-        let mut body = vec![0; usize::try_from(length).unwrap()];
-        self.stream.read_exact(&mut body).ok()?;
-        Some((header[8], body))
+        let payload = u64::from_le_bytes(header[..8].try_into().unwrap());
+        let fields = u32::from_le_bytes(header[8..12].try_into().unwrap());
+        assert_eq!(header[12..15], [0; 3]);
+        let mut fields = vec![0; fields as usize];
+        self.stream.read_exact(&mut fields).ok()?;
+        let mut payload = vec![0; usize::try_from(payload).unwrap()];
+        self.stream.read_exact(&mut payload).ok()?;
+        Some(Frame { kind: header[15], fields, payload })
     }
 
     /// Returns the code and text of a failure, which must come next.
     pub fn failure(&mut self) -> (u16, String) {
-        let (kind, body) = self.reply().expect("a failure");
-        assert_eq!(kind, 134);
-        (u16::from_le_bytes([body[0], body[1]]), String::from_utf8(body[2..].to_vec()).unwrap())
+        let Frame { kind, fields, .. } = self.reply().expect("a failure");
+        assert_eq!(kind, reply::FAILURE);
+        let mut bytes = &fields[..];
+        let code = read_varint(&mut bytes);
+        assert_eq!(read_varint(&mut bytes), bytes.len() as u64, "the length of the text");
+        (u16::try_from(code).unwrap(), String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     pub fn register(&mut self, partition: u32, attempt: i64, batches: u32) {
         let rows = 10 * u64::from(batches);
-        self.frame(
-            1,
-            &[
-                &partition.to_le_bytes(),
-                &0_u32.to_le_bytes(),
-                &attempt.to_le_bytes(),
-                &rows.to_le_bytes(),
-                &7_u64.to_le_bytes(),
-                &batches.to_le_bytes(),
-                &0_u64.to_le_bytes(),
-            ],
-        );
+        let fields = [
+            varint(partition.into()),
+            varint(0),
+            zigzag(attempt),
+            varint(rows),
+            varint(7),
+            varint(batches.into()),
+            varint(0),
+        ];
+        self.frame(request::REGISTER, &fields.concat(), &[]);
     }
 
     /// Returns true if the server closes the connection without a reply.
@@ -112,14 +159,34 @@ impl Raw {
     }
 }
 
+/// Encodes an unsigned number.
+pub fn varint(mut number: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 128 {
+        bytes.push((number % 128) as u8 | 128);
+        number /= 128;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+/// Encodes a signed number.
+pub fn zigzag(number: i64) -> Vec<u8> {
+    let magnitude = number.unsigned_abs();
+    varint(if number < 0 { 2 * magnitude - 1 } else { 2 * magnitude })
+}
+
+/// Takes an unsigned number from the front of `bytes`.
+pub fn read_varint(bytes: &mut &[u8]) -> u64 {
+    let last = bytes.iter().position(|byte| *byte < 128).unwrap();
+    let (number, rest) = bytes.split_at(last + 1);
+    *bytes = rest;
+    number.iter().rev().fold(0, |sum, byte| sum << 7 | u64::from(byte % 128))
+}
+
 /// Encodes the fields of a window of one mini-batch of ten rows.
 pub fn window(sequence: u64, epoch: u32, batch: u32) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.extend(sequence.to_le_bytes());
-    bytes.extend(epoch.to_le_bytes());
-    bytes.extend(batch.to_le_bytes());
-    bytes.extend(1_u32.to_le_bytes());
-    bytes.extend(10_u64.to_le_bytes());
+    let mut bytes = [sequence, epoch.into(), batch.into(), 1, 10].map(varint).concat();
     bytes.extend(5.0_f64.to_le_bytes());
     bytes.extend(10.0_f64.to_le_bytes());
     bytes.extend([0; 16]);

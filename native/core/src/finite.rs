@@ -7,28 +7,37 @@ const EXPONENT: u32 = 0x7f80_0000;
 
 /// True while all numbers checked so far are finite.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FiniteCheck(bool);
+pub struct FiniteCheck(bool);
+
+impl Default for FiniteCheck {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl FiniteCheck {
     /// Creates a check of no numbers.
-    pub(crate) const fn new() -> Self {
+    #[must_use]
+    pub const fn new() -> Self {
         Self(true)
     }
 
     /// Checks all of `values`.
-    pub(crate) fn of(values: &[f32]) -> Self {
+    #[must_use]
+    pub fn of(values: &[f32]) -> Self {
         let mut finite = Self::new();
         finite.update(values);
         finite
     }
 
     /// Checks more numbers, at memory speed.
-    pub(crate) fn update(&mut self, values: &[f32]) {
+    pub fn update(&mut self, values: &[f32]) {
         self.0 = self.0 && largest_exponent(values) < EXPONENT;
     }
 
     /// Returns the index of the first number that is not finite. `values` must be the numbers that were checked.
-    pub(crate) fn first_non_finite(self, values: &[f32]) -> Option<usize> {
+    #[must_use]
+    pub fn first_non_finite(self, values: &[f32]) -> Option<usize> {
         if self.0 { None } else { values.iter().position(|value| !value.is_finite()) }
     }
 }
@@ -48,13 +57,15 @@ mod tests {
         let mut values = vec![f32::MAX; 10_000];
         values[1] = f32::MIN_POSITIVE / 2.0;
         values[2] = f32::MIN;
+        values[3] = -0.0;
         assert_eq!(FiniteCheck::of(&values).first_non_finite(&values), None);
         for other in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for index in [0, 4095, 4096, 9_999] {
+            for index in [0, 1023, 1024, 4095, 4096, 9_999] {
                 let mut values = values.clone();
                 values[index] = other;
                 assert_eq!(FiniteCheck::of(&values).first_non_finite(&values), Some(index));
             }
         }
+        assert_eq!(FiniteCheck::of(&[]).first_non_finite(&[]), None);
     }
 }
