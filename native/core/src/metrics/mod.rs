@@ -225,29 +225,28 @@ impl MetricSums {
         weights: &[f32],
     ) {
         let scores = scores.as_standard_layout();
-        for ((row, &class), &weight) in slices(&scores).zip(classes).zip(weights) {
-            let weight = f64::from(weight);
-            let class = usize::try_from(class).unwrap_or(usize::MAX);
-            for sum in self.metrics_of(label) {
-                match sum {
-                    MetricSum::Hits { k, hits } => {
-                        *hits += if rank(row, class) < *k { weight } else { 0.0 };
+        let classes = classes.iter().map(|&class| usize::try_from(class).unwrap_or(usize::MAX));
+        let rows = slices(&scores).zip(classes).zip(weights.iter().copied().map(f64::from));
+        for sum in self.metrics_of(label) {
+            let rows = rows.clone();
+            match sum {
+                MetricSum::Hits { k, hits } => rows.for_each(|((row, class), weight)| {
+                    *hits += if rank(row, class) < *k { weight } else { 0.0 };
+                }),
+                MetricSum::Ranking(ranking) => rows.for_each(|((row, class), weight)| {
+                    let score = match *row {
+                        [score] => score,
+                        [zero, one, ..] => one - zero,
+                        [] => f32::NAN,
+                    };
+                    ranking.add(score, class == 1, weight);
+                }),
+                MetricSum::Confusion(counts) => rows.for_each(|((row, class), weight)| {
+                    if let Some(count) = counts.get_mut((class, predicted(row))) {
+                        *count += weight;
                     }
-                    MetricSum::Ranking(ranking) => {
-                        let score = match *row {
-                            [score] => score,
-                            [zero, one, ..] => one - zero,
-                            [] => f32::NAN,
-                        };
-                        ranking.add(score, class == 1, weight);
-                    }
-                    MetricSum::Confusion(counts) => {
-                        if let Some(count) = counts.get_mut((class, predicted(row))) {
-                            *count += weight;
-                        }
-                    }
-                    _ => {}
-                }
+                }),
+                _ => {}
             }
         }
     }
@@ -363,7 +362,7 @@ impl MetricSum {
 }
 
 /// The rows of a row-major matrix as slices, over which loops are faster than over views.
-fn slices<'a>(matrix: &'a CowArray<'_, f32, Ix2>) -> impl Iterator<Item = &'a [f32]> {
+fn slices<'a>(matrix: &'a CowArray<'_, f32, Ix2>) -> impl Iterator<Item = &'a [f32]> + Clone {
     matrix.as_slice().unwrap_or_default().chunks_exact(matrix.ncols().max(1))
 }
 

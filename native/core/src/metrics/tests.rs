@@ -1,6 +1,6 @@
 //! Every metric beside the plainest computation of it.
 
-use ndarray::{Axis, aview2};
+use ndarray::{Axis, aview1, aview2};
 use proptest::prelude::*;
 
 use super::*;
@@ -29,7 +29,7 @@ fn of_classes(set: &MetricSet, rows: &[Row]) -> MetricSums {
     let mut sums = set.empty();
     for (scores, class, weight) in rows {
         sums.add_rows(&[*weight]);
-        let scores = ArrayView1::from(scores).insert_axis(Axis(0));
+        let scores = aview1(scores).insert_axis(Axis(0));
         sums.add_classes(0, scores, &[*class as i64], &[*weight]);
     }
     sums

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, FixedSizeListArray, Float64Array};
 use arrow::datatypes::{DataType, Field};
 use firesteel_core::spec::{PredictionColumn, PredictionTask, PredictorSpec};
-use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
+use ndarray::{Array, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, Dimension};
 
 use crate::error::TrainError;
 use crate::model::{Activation, Inspection, OutputInspection, show};
@@ -113,13 +113,13 @@ impl OutputDecoder {
 
     pub(super) fn raw(&self) -> Result<ArrayRef, TrainError> {
         list(match self.kind {
-            OutputKind::Binary => self.of_both_classes(|logit| logit),
+            OutputKind::Binary => self.of_both_classes(|logit| logit)?,
             _ => self.values.mapv(f64::from),
         })
     }
 
     pub(super) fn probability(&self) -> Result<ArrayRef, TrainError> {
-        list(self.probabilities())
+        list(self.probabilities()?)
     }
 
     pub(super) fn prediction(&self) -> Result<ArrayRef, TrainError> {
@@ -134,42 +134,40 @@ impl OutputDecoder {
             _ if !self.thresholds.is_empty() => {
                 let scaled =
                     |row: ArrayView1<'_, f64>| largest(row.iter().zip(&self.thresholds).map(scale));
-                self.probabilities().outer_iter().map(scaled).collect()
+                flat(self.probabilities()?.map_axis(Axis(1), scaled))
             }
-            OutputKind::Binary => {
-                self.values.iter().map(|&z| if z > 0.0 { 1.0 } else { 0.0 }).collect()
+            OutputKind::Binary => flat(self.values.mapv(|z| if z > 0.0 { 1.0 } else { 0.0 })),
+            OutputKind::Classes { .. } => {
+                let row = |row: ArrayView1<'_, f32>| largest(row.iter().copied().map(f64::from));
+                flat(self.values.map_axis(Axis(1), row))
             }
-            OutputKind::Classes { .. } => self
-                .values
-                .outer_iter()
-                .map(|row| largest(row.iter().copied().map(f64::from)))
-                .collect(),
         };
         Ok(Arc::new(Float64Array::from(values)))
     }
 
     /// The classes' probabilities.
-    fn probabilities(&self) -> Array2<f64> {
-        match self.kind {
-            OutputKind::Binary => self.of_both_classes(sigmoid),
+    fn probabilities(&self) -> Result<Array2<f64>, TrainError> {
+        Ok(match self.kind {
+            OutputKind::Binary => self.of_both_classes(sigmoid)?,
             OutputKind::Classes { activation: Activation::Sigmoid } => {
                 let mut values = activate(Activation::Sigmoid, self.values.view());
-                values.outer_iter_mut().for_each(normalise);
+                for mut row in values.outer_iter_mut() {
+                    let sum: f64 = row.iter().sum();
+                    row /= sum;
+                }
                 values
             }
             OutputKind::Classes { .. } | OutputKind::Numbers { .. } => {
                 activate(Activation::Softmax, self.values.view())
             }
-        }
+        })
     }
 
     /// Computes a number from the logit of each of two classes.
-    fn of_both_classes(&self, number: impl Fn(f64) -> f64) -> Array2<f64> {
-        let logits = self.values.column(0);
-        Array2::from_shape_fn((logits.len(), 2), |(row, class)| {
-            let logit = f64::from(logits[row]);
-            number(if class == 0 { -logit } else { logit })
-        })
+    fn of_both_classes(&self, number: impl Fn(f64) -> f64) -> Result<Array2<f64>, TrainError> {
+        let numbers = |logit: f64| [number(-logit), number(logit)];
+        let both = flat(self.values.mapv(|logit| numbers(f64::from(logit))));
+        Ok(Array2::from_shape_vec((both.len(), 2), both.into_flattened())?)
     }
 }
 
@@ -243,13 +241,10 @@ fn scale((&probability, &threshold): (&f64, &f64)) -> f64 {
 
 /// The index of the largest value, the first one of equals.
 fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    let mut found = (0_u32, f64::NEG_INFINITY);
-    for (index, value) in (0..).zip(values) {
-        if value > found.1 {
-            found = (index, value);
-        }
-    }
-    f64::from(found.0)
+    let larger = |found: (usize, f64), (index, value): (usize, f64)| {
+        if value > found.1 { (index, value) } else { found }
+    };
+    values.enumerate().fold((0, f64::NEG_INFINITY), larger).0 as f64
 }
 
 fn activate(activation: Activation, values: ArrayView2<'_, f32>) -> Array2<f64> {
@@ -264,13 +259,12 @@ fn activate(activation: Activation, values: ArrayView2<'_, f32>) -> Array2<f64> 
 
 fn softmax(mut row: ArrayViewMut1<'_, f64>) {
     let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    row.mapv_inplace(|value| (value - most).exp());
-    normalise(row);
-}
-
-/// Divides the values by their sum.
-fn normalise(mut row: ArrayViewMut1<'_, f64>) {
-    let sum: f64 = row.iter().sum();
+    let mut sum = 0.0;
+    row.mapv_inplace(|value| {
+        let value = (value - most).exp();
+        sum += value;
+        value
+    });
     row /= sum;
 }
 
@@ -289,7 +283,7 @@ fn list(values: Array2<f64>) -> Result<ArrayRef, TrainError> {
 }
 
 /// Returns the values row after row.
-fn flat(values: Array2<f64>) -> Vec<f64> {
+fn flat<T, D: Dimension>(values: Array<T, D>) -> Vec<T> {
     debug_assert!(values.is_standard_layout());
     values.into_raw_vec_and_offset().0
 }
