@@ -9,14 +9,15 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow_array::{
+use arrow::array::{
     ArrayRef, FixedSizeListArray, Float32Array, Float64Array, RecordBatch, RecordBatchIterator,
     UInt8Array,
 };
-use arrow_schema::{Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
 use firesteel_data::{CacheBudget, Partition};
+use ndarray::Array2;
 
 const ROWS: usize = 60_000;
 const SIZE: usize = 784;
@@ -33,6 +34,7 @@ fn main() {
         }
         order(name, &partition);
     }
+    narrow();
 }
 
 /// A partition from an Arrow stream, beside copying the same bytes to memory from the allocator and to memory that was
@@ -53,7 +55,7 @@ fn load(name: &str, spec: &DataSpec, batches: &[RecordBatch], bytes: usize) {
 /// A shuffled epoch in mini-batches, beside an epoch of copies of as many f32 from one place to another.
 fn gather(name: &str, partition: &Partition, rows: usize) {
     let order = partition.worker_rows(0, 1).unwrap().order(1, 0, true);
-    let mut out = vec![0.0_f32; rows * SIZE];
+    let mut out = Array2::<f32>::zeros((rows, SIZE));
     let mut copied = vec![0.0_f32; rows * SIZE];
     let source = vec![0.5_f32; ROWS * SIZE];
     compare(
@@ -61,12 +63,54 @@ fn gather(name: &str, partition: &Partition, rows: usize) {
         ROWS * SIZE * 4,
         || {
             for rows in order.chunks_exact(rows) {
-                partition.gather_f32(0, rows, &mut out).unwrap();
+                partition.gather_f32(0, rows, out.view_mut()).unwrap();
                 black_box(&mut out);
             }
         },
         || {
             for source in source.chunks_exact(rows * SIZE) {
+                copied.copy_from_slice(source);
+                black_box(&mut copied);
+            }
+        },
+    );
+}
+
+/// A shuffled epoch of rows with few values, in mini-batches of 32: features, labels and weights, beside copies of as many
+/// values from one place to another.
+fn narrow() {
+    let (features, labels): (usize, usize) = (16, 4);
+    let fields = [("image", features), ("label", labels)].map(|(name, size)| {
+        let bytes = (0..ROWS * size).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8);
+        let values: ArrayRef = match name {
+            "image" => Arc::new(Float32Array::from_iter_values(bytes.map(f32::from))),
+            _ => Arc::new(Float64Array::from_iter_values(bytes.map(f64::from))),
+        };
+        (name, lists(values, size), false)
+    });
+    let batch = RecordBatch::try_from_iter_with_nullable(fields).unwrap();
+    let mut spec = spec(ElementType::F32);
+    spec.inputs[0].shape = vec![features];
+    spec.labels[0].kind = LabelKind::Values { size: labels };
+    let partition = partition(&spec, &[batch]);
+    let order = partition.worker_rows(0, 1).unwrap().order(1, 0, true);
+    let source = vec![0.5_f32; ROWS * (features + labels + 1)];
+    let mut copied = vec![0.0_f32; 32 * (features + labels + 1)];
+    let (mut images, mut targets) = (Array2::zeros((32, features)), Array2::zeros((32, labels)));
+    let mut weights = vec![0.0; 32];
+    compare(
+        "gather_narrow_32",
+        source.len() * 4,
+        || {
+            for rows in order.chunks_exact(32) {
+                partition.gather_f32(0, rows, images.view_mut()).unwrap();
+                partition.gather_values(0, rows, targets.view_mut()).unwrap();
+                partition.gather_weights(rows, &mut weights).unwrap();
+                black_box((&mut images, &mut targets, &mut weights));
+            }
+        },
+        || {
+            for source in source.chunks_exact(copied.len()) {
                 copied.copy_from_slice(source);
                 black_box(&mut copied);
             }
@@ -151,8 +195,7 @@ fn batch(element: ElementType, first: usize, rows: usize) -> RecordBatch {
         ElementType::U8 => Arc::new(UInt8Array::from_iter_values(bytes)),
         _ => Arc::new(Float32Array::from_iter_values(bytes.map(f32::from))),
     };
-    let item = Arc::new(Field::new("item", values.data_type().clone(), false));
-    let images: ArrayRef = Arc::new(FixedSizeListArray::new(item, SIZE as i32, values, None));
+    let images = lists(values, SIZE);
     let labels: ArrayRef = Arc::new(Float64Array::from_iter_values(
         (first..first + rows).map(|row| (row % 10) as f64),
     ));
@@ -161,4 +204,9 @@ fn batch(element: ElementType, first: usize, rows: usize) -> RecordBatch {
         Field::new("label", labels.data_type().clone(), false),
     ];
     RecordBatch::try_new(Arc::new(Schema::new(fields)), vec![images, labels]).unwrap()
+}
+
+fn lists(values: ArrayRef, size: usize) -> ArrayRef {
+    let item = Arc::new(Field::new("item", values.data_type().clone(), false));
+    Arc::new(FixedSizeListArray::new(item, size as i32, values, None))
 }

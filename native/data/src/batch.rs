@@ -1,7 +1,8 @@
 //! The validation and conversion of a prediction batch, which is not kept.
 
-use arrow_array::RecordBatch;
+use arrow::array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
+use ndarray::{ArrayView2, ArrayViewMut2};
 
 use crate::column_context::ColumnContext;
 use crate::dense::{self, Dense, DenseSlice};
@@ -63,14 +64,13 @@ impl<'a> Batch<'a> {
         self.rows
     }
 
-    /// All values of an input, scaled, row after row: `out` holds `rows * size` values.
+    /// All values of an input, scaled: `out` has a row of `size` values for each row, in row-major order.
     ///
     /// # Errors
-    /// [`DataError::Internal`] if there is no such input or `out` has another length.
-    pub fn gather_f32(&self, input: usize, out: &mut [f32]) -> Result<(), DataError> {
+    /// [`DataError::Internal`] if there is no such input or `out` has another shape or order.
+    pub fn gather_f32(&self, input: usize, out: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
         let (rows, spec, input) = (Rows::First(self.rows), self.spec(input)?, &self.inputs[input]);
-        rows.check(self.rows, spec.size(), out)?;
-        input.gather_f32(rows, out);
+        input.gather_f32(rows, rows.destination(self.rows, spec.size(), out)?);
         Ok(())
     }
 
@@ -78,15 +78,15 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// [`DataError::Value`] at a fractional value or one outside of i64; otherwise as [`Self::gather_f32`].
-    pub fn gather_i64(&self, input: usize, out: &mut [i64]) -> Result<(), DataError> {
+    pub fn gather_i64(&self, input: usize, out: ArrayViewMut2<'_, i64>) -> Result<(), DataError> {
         let (rows, spec, input) = (Rows::First(self.rows), self.spec(input)?, &self.inputs[input]);
-        rows.check(self.rows, spec.size(), out)?;
+        let out = rows.destination(self.rows, spec.size(), out)?;
         input.gather_i64(rows, out).map_err(|fault| fault.error(&context(spec)))
     }
 
     /// Returns all values of an input without a copy, if they are dense f32 with scale 1.
     #[must_use]
-    pub fn contiguous_f32(&self, input: usize) -> Option<&[f32]> {
+    pub fn contiguous_f32(&self, input: usize) -> Option<ArrayView2<'_, f32>> {
         self.inputs.get(input)?.contiguous_f32(0..self.rows)
     }
 
@@ -112,8 +112,9 @@ fn view<'a, T: StoredValue>(
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::types::{Float32Type, UInt8Type};
+    use arrow::datatypes::{Float32Type, UInt8Type};
     use firesteel_core::spec::ElementType;
+    use ndarray::Array2;
 
     use super::*;
     use crate::testing::{batch, csr, dense, lists, load, sparse, spec};
@@ -137,12 +138,13 @@ mod tests {
         let view = Batch::new(&columns, &spec).unwrap();
         assert_eq!(view.rows(), 2);
         for (input, size) in [4, 3, 6].into_iter().enumerate() {
-            let (mut one, mut other) = (vec![9.0; 2 * size], vec![8.0; 2 * size]);
-            view.gather_f32(input, &mut one).unwrap();
-            partition.gather_f32(input, &[0, 1], &mut other).unwrap();
+            let (mut one, mut other) =
+                (Array2::from_elem((2, size), 9.0), Array2::from_elem((2, size), 8.0));
+            view.gather_f32(input, one.view_mut()).unwrap();
+            partition.gather_f32(input, &[0, 1], other.view_mut()).unwrap();
             assert_eq!(one, other);
         }
-        assert_eq!(view.contiguous_f32(0).map(<[f32]>::len), Some(8));
+        assert_eq!(view.contiguous_f32(0).map(|values| values.dim()), Some((2, 4)));
         assert!(view.contiguous_f32(1).is_none());
     }
 
@@ -151,8 +153,8 @@ mod tests {
         let spec = spec(vec![dense("wave", ElementType::F32, 4)], vec![], None);
         let columns = batch(vec![lists::<Float32Type>(4, vec![])]);
         let view = Batch::new(&columns, &spec).unwrap();
-        view.gather_f32(0, &mut []).unwrap();
-        assert!(view.gather_f32(1, &mut []).is_err());
-        assert!(view.gather_f32(0, &mut [0.0]).is_err());
+        view.gather_f32(0, Array2::zeros((0, 4)).view_mut()).unwrap();
+        assert!(view.gather_f32(1, Array2::zeros((0, 4)).view_mut()).is_err());
+        assert!(view.gather_f32(0, Array2::zeros((1, 1)).view_mut()).is_err());
     }
 }

@@ -1,8 +1,7 @@
 //! The columns of one record batch as slices, with errors that name the location of a value.
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrowPrimitiveType, FixedSizeListArray, PrimitiveArray};
-use arrow_buffer::NullBuffer;
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, FixedSizeListArray, PrimitiveArray};
+use arrow::buffer::NullBuffer;
 
 use crate::error::{DataError, Scope, ValueLocation};
 use crate::stored_value::StoredValue;

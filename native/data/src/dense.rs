@@ -6,7 +6,8 @@ use std::hint::black_box;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use arrow_array::ArrayRef;
+use arrow::array::ArrayRef;
+use ndarray::ArrayView2;
 
 use crate::blocks::{BlockStore, BlockUsage};
 use crate::column_context::ColumnContext;
@@ -104,12 +105,13 @@ impl<T: StoredValue, L: RowStore<T>> Input for Dense<T, L> {
         })
     }
 
-    fn contiguous_f32(&self, rows: Range<usize>) -> Option<&[f32]> {
+    fn contiguous_f32(&self, rows: Range<usize>) -> Option<ArrayView2<'_, f32>> {
         if self.scale != 1.0 || rows.is_empty() {
             return None;
         }
-        T::as_f32(self.rows.run(rows.start, rows.len()))
-            .filter(|values| values.len() == rows.len() * self.size)
+        let values = T::as_f32(self.rows.run(rows.start, rows.len()))?;
+        // The run is shorter where the rows are not in one block.
+        ArrayView2::from_shape((rows.len(), self.size), values).ok()
     }
 }
 
@@ -181,11 +183,12 @@ impl<T: StoredValue> InputWriter for DenseWriter<T> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::types::{Float32Type, Int64Type, UInt8Type};
-    use arrow_array::{Float32Array, Int64Array};
-    use arrow_buffer::NullBuffer;
+    use arrow::array::{Float32Array, Int64Array};
+    use arrow::buffer::NullBuffer;
+    use arrow::datatypes::{Float32Type, Int64Type, UInt8Type};
     use firesteel_core::spec::{DataSpec, ElementType};
     use firesteel_core::{Coded, ErrorCode};
+    use ndarray::{Array2, aview2};
 
     use crate::testing::{all, batch, dense, fixed, lists, load, spec};
     use crate::{Batch, DataError};
@@ -260,11 +263,11 @@ mod tests {
             Arc::new(Float32Array::from_iter((0..12).map(|i| (i != 1).then_some(i as f32))));
         let slice = batch(vec![fixed(3, values, None)]).slice(1, 2);
         let partition = load(vec![slice.clone()], &images()).unwrap();
-        let mut out = [0.0; 6];
-        partition.gather_f32(0, &[1, 0], &mut out).unwrap();
-        assert_eq!(out, [6.0, 7.0, 8.0, 3.0, 4.0, 5.0]);
-        Batch::new(&slice, &images()).unwrap().gather_f32(0, &mut out).unwrap();
-        assert_eq!(out, [3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        let mut out = Array2::zeros((2, 3));
+        partition.gather_f32(0, &[1, 0], out.view_mut()).unwrap();
+        assert_eq!(out, aview2(&[[6.0, 7.0, 8.0], [3.0, 4.0, 5.0]]));
+        Batch::new(&slice, &images()).unwrap().gather_f32(0, out.view_mut()).unwrap();
+        assert_eq!(out, aview2(&[[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]]));
     }
 
     #[test]
@@ -275,9 +278,9 @@ mod tests {
             batch(vec![lists::<UInt8Type>(784, (0..784 * 1000).map(|i| i as u8).collect())]);
         let partition = load(vec![batch], &spec).unwrap();
         assert_eq!(partition.bytes_in_memory(), 1000 * (784 + 12));
-        let mut out = vec![0.0; 784];
-        partition.gather_f32(0, &[1], &mut out).unwrap();
-        assert_eq!(out[5], f32::from((784 + 5) as u8) * (1.0 / 255.0));
+        let mut out = Array2::zeros((1, 784));
+        partition.gather_f32(0, &[1], out.view_mut()).unwrap();
+        assert_eq!(out[[0, 5]], f32::from((784 + 5) as u8) * (1.0 / 255.0));
         assert!(partition.contiguous_f32(0, 0..1).is_none());
     }
 
@@ -285,7 +288,8 @@ mod tests {
     fn rows_that_lie_together_are_lent_where_they_lie() {
         let batch = batch(vec![lists::<Float32Type>(3, (0..30).map(|i| i as f32).collect())]);
         let partition = load(vec![batch], &images()).unwrap();
-        assert_eq!(partition.contiguous_f32(0, 2..4), Some(&[6.0, 7.0, 8.0, 9.0, 10.0, 11.0][..]));
+        let lent = aview2(&[[6.0, 7.0, 8.0], [9.0, 10.0, 11.0]]);
+        assert_eq!(partition.contiguous_f32(0, 2..4), Some(lent));
         assert!(partition.contiguous_f32(0, 9..11).is_none());
         assert!(partition.contiguous_f32(1, 0..1).is_none());
     }
@@ -296,19 +300,21 @@ mod tests {
         let ids = spec(vec![dense("ids", ElementType::I64, 2)], vec![], None);
         let partition =
             load(vec![batch(vec![lists::<Int64Type>(2, vec![1, big, 3, 4])])], &ids).unwrap();
-        let mut out = [0; 4];
-        partition.gather_i64(0, &[1, 0], &mut out).unwrap();
-        assert_eq!(out, [3, 4, 1, big]);
+        let mut out = Array2::zeros((2, 2));
+        partition.gather_i64(0, &[1, 0], out.view_mut()).unwrap();
+        assert_eq!(out, aview2(&[[3, 4], [1, big]]));
         let values = batch(vec![lists::<Float32Type>(3, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.5])]);
         let partition = load(vec![values.clone()], &images()).unwrap();
-        let error = refused(partition.gather_i64(0, &all(&partition), &mut [0; 6]).unwrap_err());
+        let mut out = Array2::zeros((2, 3));
+        let gathered = partition.gather_i64(0, &all(&partition), out.view_mut());
+        let error = refused(gathered.unwrap_err());
         assert!(
             error.starts_with("column 'image', row 1 of the partition, position 2: found 5.5"),
             "{error}"
         );
-        let error = refused(
-            Batch::new(&values, &images()).unwrap().gather_i64(0, &mut [0; 6]).unwrap_err(),
-        );
+        let images = images();
+        let view = Batch::new(&values, &images).unwrap();
+        let error = refused(view.gather_i64(0, out.view_mut()).unwrap_err());
         assert!(error.contains("row 1 of the batch"), "{error}");
     }
 

@@ -1,6 +1,6 @@
 //! A digest of a stream's rows, computed without keeping them.
 
-use arrow_array::RecordBatchReader;
+use arrow::array::RecordBatchReader;
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::DataSpec;
 use serde::Serialize;
@@ -60,8 +60,8 @@ impl Digest {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::RecordBatchIterator;
-    use arrow_array::types::Float32Type;
+    use arrow::array::RecordBatchIterator;
+    use arrow::datatypes::Float32Type;
     use firesteel_core::spec::{ElementType, LabelKind};
     use proptest::prelude::*;
 

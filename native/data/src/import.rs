@@ -1,10 +1,10 @@
 //! Arrow structures that cross the boundary from the JVM by address. With `mapped`, the only unsafe code of the crate.
 #![expect(unsafe_code, reason = "Arrow's C interfaces")]
 
-use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
-use arrow_array::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
-use arrow_array::{Array, RecordBatch, RecordBatchReader, StructArray};
-use arrow_schema::ArrowError;
+use arrow::array::{Array, RecordBatch, RecordBatchReader, StructArray};
+use arrow::error::ArrowError;
+use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi, to_ffi};
+use arrow::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
 use firesteel_core::spec::DataSpec;
 
 use crate::error::DataError;
@@ -65,7 +65,7 @@ pub unsafe fn import_batch(
     }
     // SAFETY: by the caller's promise the two obey the C data interface and belong together.
     let data = unsafe { from_ffi(array, &schema) }.map_err(import_error)?;
-    if !matches!(data.data_type(), arrow_schema::DataType::Struct(_)) {
+    if !matches!(data.data_type(), arrow::datatypes::DataType::Struct(_)) {
         return Err(DataError::Schema(format!(
             "a batch is a struct array, not {}",
             data.data_type()
@@ -125,11 +125,11 @@ pub(crate) mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use arrow_array::RecordBatchIterator;
-    use arrow_array::types::Float32Type;
-    use arrow_schema::SchemaRef;
+    use arrow::array::RecordBatchIterator;
+    use arrow::datatypes::{Float32Type, SchemaRef};
     use firesteel_core::spec::ElementType;
     use firesteel_core::{CancelFlag, Coded, ErrorCode};
+    use ndarray::aview2;
 
     use super::*;
     use crate::testing::{batch, dense, floats, lists, spec};
@@ -231,7 +231,7 @@ pub(crate) mod tests {
         assert_eq!(batch, rows());
         let pairs = pairs();
         let view = Batch::new(&batch, &pairs).unwrap();
-        assert_eq!(view.contiguous_f32(0), Some(&[1.0, 2.0, 3.0, 4.0][..]));
+        assert_eq!(view.contiguous_f32(0), Some(aview2(&[[1.0, 2.0], [3.0, 4.0]])));
         assert!(array.is_released());
         // SAFETY: both structs are initialised, though released.
         let error = unsafe { import_batch(address, &pairs) }.unwrap_err();

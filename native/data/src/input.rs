@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use arrow_array::ArrayRef;
+use arrow::array::ArrayRef;
+use ndarray::ArrayView2;
 
 use crate::blocks::{BlockStore, BlockUsage};
 use crate::column_context::ColumnContext;
@@ -29,7 +30,8 @@ impl NotAnInteger {
     }
 }
 
-/// The rows of an input. The caller has checked row numbers and buffer lengths.
+/// The rows of an input. Buffers are row after row; the caller has checked them and the row numbers, see
+/// [`Rows::destination`].
 pub(crate) trait Input: Debug + Send + Sync {
     /// Writes the rows' values, scaled.
     fn gather_f32(&self, rows: Rows<'_>, out: &mut [f32]);
@@ -38,7 +40,7 @@ pub(crate) trait Input: Debug + Send + Sync {
     fn gather_i64(&self, rows: Rows<'_>, out: &mut [i64]) -> Result<(), NotAnInteger>;
 
     /// Returns the values without a copy, if that is possible.
-    fn contiguous_f32(&self, rows: Range<usize>) -> Option<&[f32]>;
+    fn contiguous_f32(&self, rows: Range<usize>) -> Option<ArrayView2<'_, f32>>;
 }
 
 /// Writes an input of a stream.

@@ -1,7 +1,7 @@
 //! Labels and row weights.
 
-use arrow_array::Array;
-use arrow_array::types::{Float32Type, Float64Type};
+use arrow::array::Array;
+use arrow::datatypes::{Float32Type, Float64Type};
 use firesteel_core::spec::LabelKind;
 
 use crate::blocks::{BlockStore, BlockUsage};
@@ -187,10 +187,11 @@ fn hash_rows<T: bytemuck::Pod>(hashes: &mut [u64], values: &[T], size: usize) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::types::Float64Type;
-    use arrow_array::{ArrayRef, Float32Array, Float64Array};
+    use arrow::array::{ArrayRef, Float32Array, Float64Array};
+    use arrow::datatypes::Float64Type;
     use firesteel_core::spec::DataSpec;
     use firesteel_core::{Coded, ErrorCode};
+    use ndarray::{Array2, arr2};
     use proptest::prelude::*;
 
     use super::*;
@@ -282,7 +283,7 @@ mod tests {
     fn a_label_is_read_as_what_it_is_only() {
         let classes = load(vec![batch(vec![doubles(vec![1.0])])], &classes(3)).unwrap();
         let values = load(vec![batch(vec![doubles(vec![1.5])])], &values(1)).unwrap();
-        assert!(classes.gather_values(0, &[0], &mut [0.0]).is_err());
+        assert!(classes.gather_values(0, &[0], Array2::zeros((1, 1)).view_mut()).is_err());
         assert!(values.gather_classes(0, &[0], &mut [0]).is_err());
         assert!(classes.gather_classes(1, &[0], &mut [0]).is_err());
         assert!(classes.gather_classes(0, &[1], &mut [0]).is_err());
@@ -302,11 +303,12 @@ mod tests {
             let partition = load(vec![columns], &spec).unwrap();
             let order: Vec<u32> = (0..rows.len() as u32).rev().collect();
             let mut classes = vec![0; rows.len()];
-            let mut values = vec![0.0; rows.len() * 2];
+            let mut values = Array2::zeros((rows.len(), 2));
             partition.gather_classes(0, &order, &mut classes).unwrap();
-            partition.gather_values(1, &order, &mut values).unwrap();
+            partition.gather_values(1, &order, values.view_mut()).unwrap();
             prop_assert_eq!(classes, rows.iter().rev().map(|row| i64::from(row.0)).collect::<Vec<_>>());
-            prop_assert_eq!(values, rows.iter().rev().flat_map(|row| [row.1 as f32, row.2 as f32]).collect::<Vec<_>>());
+            let expected = rows.iter().rev().map(|row| [row.1 as f32, row.2 as f32]).collect::<Vec<_>>();
+            prop_assert_eq!(values, arr2(&expected));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use ndarray::ArrayViewMut2;
+
 use crate::error::DataError;
 
 /// Selected rows in the caller's order.
@@ -29,22 +31,27 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Checks that every row is below `rows` and that `out` takes `size` values of each.
-    pub(crate) fn check<T>(self, rows: usize, size: usize, out: &[T]) -> Result<(), DataError> {
+    /// Returns the memory of `out`, row after row, if every row is below `rows` and `out` has a row of `size` values for
+    /// each.
+    pub(crate) fn destination<T>(
+        self,
+        rows: usize,
+        size: usize,
+        out: ArrayViewMut2<'_, T>,
+    ) -> Result<&mut [T], DataError> {
         if let Self::Listed(listed) = self
             && let Some(last) = listed.iter().max()
             && *last as usize >= rows
         {
             return Err(DataError::Internal(format!("row {last} of {rows} was asked for")));
         }
-        if self.len().checked_mul(size) != Some(out.len()) {
-            let len = self.len();
-            return Err(DataError::Internal(format!(
-                "a buffer of {} values for {len} rows of {size} values each",
-                out.len()
-            )));
+        let shape = [self.len(), size];
+        if out.shape() != shape {
+            let found = out.shape();
+            return Err(DataError::Internal(format!("a buffer of shape {found:?} for {shape:?}")));
         }
-        Ok(())
+        out.into_slice()
+            .ok_or_else(|| DataError::Internal("a buffer that is not row-major".to_owned()))
     }
 }
 
@@ -72,6 +79,8 @@ impl Iterator for Runs<'_> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array2, ShapeBuilder};
+
     use super::Rows;
 
     #[test]
@@ -85,8 +94,13 @@ mod tests {
 
     #[test]
     fn a_row_that_does_not_exist_and_room_of_another_size_are_refused() {
-        assert!(Rows::Listed(&[0, 2]).check(3, 2, &[0; 4]).is_ok());
-        assert!(Rows::Listed(&[0, 3]).check(3, 2, &[0; 4]).is_err());
-        assert!(Rows::Listed(&[0, 2]).check(3, 2, &[0; 5]).is_err());
+        let fits = |rows: &[u32], mut out: Array2<i64>| {
+            Rows::Listed(rows).destination(3, 2, out.view_mut()).map(|out| out.len()).ok()
+        };
+        assert_eq!(fits(&[0, 2], Array2::zeros((2, 2))), Some(4));
+        assert_eq!(fits(&[0, 3], Array2::zeros((2, 2))), None);
+        assert_eq!(fits(&[0, 2], Array2::zeros((1, 5))), None);
+        assert_eq!(fits(&[0, 2], Array2::zeros((1, 4))), None);
+        assert_eq!(fits(&[0, 2], Array2::zeros((2, 2).f())), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The Arrow columns of a specification.
 
-use arrow_schema::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema};
 use firesteel_core::spec::{
     DataSpec, ElementType, InputFormat, InputSpec, LabelKind, ValidationSpec,
 };

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Int32Type};
-use arrow_array::{Array, ArrayRef, Int32Array, ListArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, ListArray};
+use arrow::datatypes::{Float32Type, Int32Type};
+use ndarray::ArrayView2;
 
 use crate::blocks::{BlockStore, BlockUsage, Blocks, Writer};
 use crate::column_context::{ColumnContext, first_null};
@@ -63,7 +63,7 @@ impl<E: Entries> Input for Sparse<E> {
         Ok(())
     }
 
-    fn contiguous_f32(&self, _: Range<usize>) -> Option<&[f32]> {
+    fn contiguous_f32(&self, _: Range<usize>) -> Option<ArrayView2<'_, f32>> {
         None
     }
 }
@@ -267,9 +267,10 @@ impl InputWriter for SparseWriter {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{Float32Array, Int32Array};
+    use arrow::array::{Float32Array, Int32Array};
     use firesteel_core::spec::DataSpec;
     use firesteel_core::{Coded, ErrorCode};
+    use ndarray::{Array2, Axis, aview2};
 
     use super::*;
     use crate::testing::{batch, csr, list, load, sparse, spec};
@@ -291,29 +292,28 @@ mod tests {
         let mut spec = words();
         spec.inputs[0].scale = 2.0;
         let partition = load(vec![columns.clone(), columns.slice(2, 1)], &spec).unwrap();
-        let mut out = [9.0; 40];
-        partition.gather_f32(0, &[3, 1, 0, 2], &mut out).unwrap();
-        let mut expected = [0.0; 40];
-        (expected[4], expected[20], expected[29], expected[34]) = (-6.0, 2.0, 4.0, -6.0);
+        let mut out = Array2::from_elem((4, 10), 9.0);
+        partition.gather_f32(0, &[3, 1, 0, 2], out.view_mut()).unwrap();
+        let mut expected = Array2::zeros((4, 10));
+        for (at, value) in [([0, 4], -6.0), ([2, 0], 2.0), ([2, 9], 4.0), ([3, 4], -6.0)] {
+            expected[at] = value;
+        }
         assert_eq!(out, expected);
         let slice = columns.slice(1, 2);
-        let mut out = [9.0; 20];
-        Batch::new(&slice, &spec).unwrap().gather_f32(0, &mut out).unwrap();
-        assert_eq!(
-            out,
-            expected[10..20].iter().chain(&expected[30..40]).copied().collect::<Vec<_>>()[..]
-        );
-        let mut ids = [9; 10];
-        partition.gather_i64(0, &[2], &mut ids).unwrap();
-        assert_eq!(ids, [0, 0, 0, 0, -3, 0, 0, 0, 0, 0]);
+        let mut out = Array2::from_elem((2, 10), 9.0);
+        Batch::new(&slice, &spec).unwrap().gather_f32(0, out.view_mut()).unwrap();
+        assert_eq!(out, expected.select(Axis(0), &[1, 3]));
+        let mut ids = Array2::from_elem((1, 10), 9);
+        partition.gather_i64(0, &[2], ids.view_mut()).unwrap();
+        assert_eq!(ids, aview2(&[[0, 0, 0, 0, -3, 0, 0, 0, 0, 0]]));
     }
 
     #[test]
     fn rows_without_any_entry_are_zeros() {
         let partition = load(vec![batch(csr(&[vec![], vec![]]).to_vec())], &words()).unwrap();
-        let mut out = [1.0; 20];
-        partition.gather_f32(0, &[0, 1], &mut out).unwrap();
-        assert_eq!(out, [0.0; 20]);
+        let mut out = Array2::ones((2, 10));
+        partition.gather_f32(0, &[0, 1], out.view_mut()).unwrap();
+        assert_eq!(out, Array2::<f32>::zeros((2, 10)));
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use std::fmt::{Debug, Display, LowerExp};
 
-use arrow_array::ArrowPrimitiveType;
-use arrow_array::types::{Float32Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, Float32Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
+};
 use bytemuck::Pod;
 use multiversion::multiversion;
 

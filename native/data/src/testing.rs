@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::ArrowPrimitiveType;
-use arrow_array::{
+use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, ListArray,
     PrimitiveArray, RecordBatch, RecordBatchIterator,
 };
-use arrow_buffer::{NullBuffer, OffsetBuffer};
-use arrow_schema::{Field, Schema};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{ArrowPrimitiveType, Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec};
 

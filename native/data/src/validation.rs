@@ -1,8 +1,7 @@
 //! The choice of rows held out for validation.
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::UInt8Type;
-use arrow_array::{Array, BooleanArray};
+use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::datatypes::UInt8Type;
 use firesteel_core::spec::ValidationSpec;
 
 use crate::column_context::ColumnContext;
@@ -82,9 +81,10 @@ fn append_booleans(
 mod tests {
     use std::sync::Arc;
 
-    use arrow_array::{ArrayRef, UInt8Array};
+    use arrow::array::{ArrayRef, UInt8Array};
     use firesteel_core::spec::{DataSpec, LabelKind};
     use firesteel_core::{Coded, ErrorCode};
+    use ndarray::Array2;
     use proptest::prelude::*;
 
     use super::*;
@@ -114,8 +114,9 @@ mod tests {
         assert_eq!(trained.len(), partition.rows_to_train());
         assert_eq!(trained.len() + held_out.len(), partition.rows());
         let labels = |rows: Vec<u32>| {
-            let mut labels = vec![0.0; rows.len()];
-            partition.gather_values(0, &rows, &mut labels).unwrap();
+            let mut labels = Array2::zeros((rows.len(), 1));
+            partition.gather_values(0, &rows, labels.view_mut()).unwrap();
+            let mut labels = labels.into_iter().collect::<Vec<_>>();
             labels.sort_by(f32::total_cmp);
             labels
         };

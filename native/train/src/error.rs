@@ -4,6 +4,7 @@ use firesteel_core::OptionError;
 use firesteel_core::{ChannelError, Coded, ErrorCode, WorkerId};
 use firesteel_data::DataError;
 use firesteel_script::ScriptError;
+use ndarray::ShapeError;
 use tch::TchError;
 
 /// A failure of this crate.
@@ -86,6 +87,12 @@ impl From<TchError> for TrainError {
         };
         tracing::debug!(%text, "libtorch failed");
         Self::Libtorch(text.lines().next().unwrap_or_default().to_owned())
+    }
+}
+
+impl From<ShapeError> for TrainError {
+    fn from(error: ShapeError) -> Self {
+        Self::Internal(error.to_string())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{DataError, Scope, ValueLocation};
+use ndarray::ArrayView2;
 
 use crate::error::TrainError;
 use crate::model::{Definition, InputShape};
@@ -10,7 +11,6 @@ use crate::model::{Definition, InputShape};
 pub(crate) struct InputColumn {
     pub(crate) index: usize,
     column: String,
-    size: usize,
     tokens: Option<usize>,
 }
 
@@ -25,12 +25,7 @@ impl InputColumn {
             let index = index.ok_or_else(|| {
                 TrainError::Internal(format!("no column for input '{}'", input.name))
             })?;
-            Ok(Self {
-                index,
-                column: data.inputs[index].column.clone(),
-                size: data.inputs[index].size(),
-                tokens: input.tokens,
-            })
+            Ok(Self { index, column: data.inputs[index].column.clone(), tokens: input.tokens })
         };
         definition.inputs().iter().map(source).collect()
     }
@@ -38,23 +33,27 @@ impl InputColumn {
     /// Checks token ids; `row` returns the number of the n-th row.
     pub(crate) fn check_tokens(
         &self,
-        ids: &[i64],
+        ids: ArrayView2<'_, i64>,
         scope: Scope,
         row: impl Fn(usize) -> usize,
     ) -> Result<(), TrainError> {
         let Some(tokens) = self.tokens else { return Ok(()) };
         let fits = |&id: &i64| usize::try_from(id).is_ok_and(|id| id < tokens);
-        let Some(wrong) = ids.iter().position(|id| !fits(id)) else { return Ok(()) };
-        let position = (self.size > 1).then_some(wrong % self.size);
+        if ids.iter().all(fits) {
+            return Ok(());
+        }
+        let Some(((index, position), wrong)) = ids.indexed_iter().find(|(_, id)| !fits(id)) else {
+            return Ok(());
+        };
         let location = ValueLocation {
             column: self.column.clone(),
             scope,
-            row: row(wrong / self.size),
-            position,
+            row: row(index),
+            position: (ids.ncols() > 1).then_some(position),
         };
         Err(TrainError::Data(DataError::Value {
             location,
-            found: ids[wrong].to_string(),
+            found: wrong.to_string(),
             allowed: format!("token ids from 0 to {} (num_embeddings is {tokens})", tokens - 1),
         }))
     }

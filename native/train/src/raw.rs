@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use ndarray::ArrayView2;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TrainError;
@@ -82,6 +83,12 @@ pub(crate) fn lengths(shape: &[usize]) -> Result<Vec<i64>, TrainError> {
 /// The values of a contiguous f32 tensor.
 pub(crate) fn values(tensor: &Tensor) -> Result<&[f32], TrainError> {
     elements(tensor)
+}
+
+/// The values of a contiguous f32 tensor, an equal number in each of `rows` rows.
+pub(crate) fn matrix(tensor: &Tensor, rows: usize) -> Result<ArrayView2<'_, f32>, TrainError> {
+    let values = values(tensor)?;
+    Ok(ArrayView2::from_shape((rows, values.len() / rows.max(1)), values)?)
 }
 
 /// The elements of a contiguous tensor of this type.
@@ -164,6 +171,14 @@ mod tests {
         assert_eq!(memory.slice(), [0.0, 1.0, 7.0, 7.0, 7.0, 7.0]);
         assert!(memory.view(4, &[2, 2]).is_err());
         assert!(Memory::<f32>::zeros(0).unwrap().slice().is_empty());
+    }
+
+    #[test]
+    fn a_tensor_of_any_shape_is_a_matrix_of_its_rows() {
+        let tensor = Tensor::f_zeros([3, 2, 4], (Kind::Float, Device::Cpu)).unwrap();
+        assert_eq!(matrix(&tensor, 3).unwrap().dim(), (3, 8));
+        let none = Tensor::f_zeros([0, 2], (Kind::Float, Device::Cpu)).unwrap();
+        assert_eq!(matrix(&none, 0).unwrap().dim(), (0, 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod support;
 
 use std::thread;
 
-use arrow_array::RecordBatch;
+use arrow::array::RecordBatch;
 use firesteel_core::compression::CompressionSpec;
 use firesteel_core::spec::{LabelKind, WorkerSpec};
 use serde_json::json;

@@ -5,9 +5,8 @@ mod support;
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{Array, ArrayRef, Float32Array, Int64Array, RecordBatch, UInt8Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Int64Array, RecordBatch, UInt8Array};
+use arrow::datatypes::Float64Type;
 use firesteel_core::spec::{
     DataSpec, ElementType, InputFormat, InputSpec, NetworkDocument, PredictionColumn,
     PredictionTask, PredictorSpec,
@@ -160,9 +159,9 @@ fn bytes_are_scaled_on_their_way_in() {
 
 #[test]
 fn sparse_rows_are_predicted_as_dense_ones() {
-    use arrow_array::{Int32Array, ListArray};
-    use arrow_buffer::OffsetBuffer;
-    use arrow_schema::{DataType, Field};
+    use arrow::array::{Int32Array, ListArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{DataType, Field};
     let mut sparse = dense("x", &[4], ElementType::F32);
     sparse.format = InputFormat::Sparse;
     let offsets = || OffsetBuffer::new(vec![0, 2, 2, 3].into());
@@ -257,7 +256,7 @@ fn a_regression_predicts_a_number() {
     spec.outputs = vec![PredictionColumn::Prediction];
     let answer = open(&spec).predict(floats(noise(20, 6), 4)).unwrap();
     assert!(numbers(answer.column(0)).iter().all(|value| (0.0..1.0).contains(value)));
-    assert_eq!(answer.column(0).data_type(), &arrow_schema::DataType::Float64);
+    assert_eq!(answer.column(0).data_type(), &arrow::datatypes::DataType::Float64);
 }
 
 #[test]
@@ -279,7 +278,7 @@ fn a_network_of_several_outputs_gives_those_that_are_wanted_behind_their_activat
     let rows = floats(noise(4 * 600, 7), 4);
     let [first, second, both] = ensemble(&spec).map(|mut one| one.predict(rows.clone()).unwrap());
     assert_eq!(both.schema_ref().field(1).name(), "output0");
-    assert_eq!(both.column(1).data_type(), &arrow_schema::DataType::Float64);
+    assert_eq!(both.column(1).data_type(), &arrow::datatypes::DataType::Float64);
     for shares in numbers(both.column(0)).chunks(3) {
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-6);
     }

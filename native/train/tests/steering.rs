@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arrow_array::{ArrayRef, Float32Array};
+use arrow::array::{ArrayRef, Float32Array};
 use firesteel_core::epoch_monitor::StopReason;
 use firesteel_core::spec::{LossSpec, PredictionColumn, PredictionTask, WorkerSpec};
 use firesteel_core::{Coded, ErrorCode, strategy};

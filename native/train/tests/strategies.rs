@@ -5,7 +5,7 @@ mod support;
 
 use std::thread;
 
-use arrow_array::RecordBatch;
+use arrow::array::RecordBatch;
 use firesteel_core::spec::{LabelKind, OptimizerSpec, WorkerSpec};
 use firesteel_core::{Coded, ErrorCode, strategy};
 use firesteel_train::initialise;

@@ -6,9 +6,8 @@ mod support;
 use std::sync::Arc;
 use std::thread;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array, Int64Array, RecordBatch};
+use arrow::datatypes::Float64Type;
 use firesteel_core::spec::{
     DataSpec, ElementType, LabelKind, LabelSpec, LossSpec, NetworkDocument, PredictionColumn,
     PredictionTask, PredictorSpec, TensorKind,

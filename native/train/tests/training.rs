@@ -3,7 +3,7 @@
 
 mod support;
 
-use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, RecordBatch};
 use firesteel_core::spec::{
     DataSpec, DeltaOptions, ElementType, LabelKind, LossSpec, OptimizerSpec, StrategySpec,
 };

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
-use arrow_array::{BooleanArray, Float32Array, Float64Array};
+use arrow::array::{BooleanArray, Float32Array, Float64Array};
 use firesteel_core::epoch_monitor::StopReason;
 use firesteel_core::spec::{
     LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, PredictionColumn, PredictionTask,

@@ -6,6 +6,7 @@
 mod moments;
 mod ranking;
 
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 use serde::{Deserialize, Serialize};
 
 use self::moments::Moments;
@@ -42,8 +43,8 @@ enum MetricSum {
     Hits { k: usize, hits: f64 },
     /// Scores of two classes.
     Ranking(Ranking),
-    /// Weights by class and predicted class, row by row.
-    Confusion { classes: usize, counts: Vec<f64> },
+    /// Weights by class and predicted class.
+    Confusion(Array2<f64>),
     /// The sum of the rows' mean squared errors.
     Squares(f64),
     /// The sum of the rows' mean absolute errors.
@@ -97,7 +98,7 @@ impl MetricSet {
                 MetricKind::Metric(Metric::Top(k)) => MetricSum::Hits { k: k as usize, hits: 0.0 },
                 MetricKind::Metric(Metric::Auc) => MetricSum::Ranking(Ranking::new()),
                 MetricKind::Metric(Metric::Confusion) => {
-                    MetricSum::Confusion { classes: size, counts: vec![0.0; size * size] }
+                    MetricSum::Confusion(Array2::zeros((size, size)))
                 }
                 MetricKind::Metric(Metric::Mse) => MetricSum::Squares(0.0),
                 MetricKind::Metric(Metric::Mae) => MetricSum::Absolutes(0.0),
@@ -152,9 +153,8 @@ impl MetricSet {
             };
             match sum {
                 MetricSum::Ranking(ranking) => found.error_bound = ranking.error_bound(),
-                MetricSum::Confusion { classes, counts } => {
-                    let rows = counts.chunks_exact((*classes).max(1));
-                    found.matrix = Some(rows.map(<[f64]>::to_vec).collect());
+                MetricSum::Confusion(counts) => {
+                    found.matrix = Some(counts.outer_iter().map(|row| row.to_vec()).collect());
                 }
                 _ => {}
             }
@@ -215,58 +215,56 @@ impl MetricSums {
         self.metrics.iter_mut().filter(move |(of, _)| *of == label).map(|(_, sum)| sum)
     }
 
-    /// Compares rows whose label is a class: `width` scores a row, one number for each class or a single one that is above 0
-    /// for class 1 of two; the class of each; the weight of each.
+    /// Compares rows whose label is a class: the scores of each row, one number for each class or a single one that is above
+    /// 0 for class 1 of two; the class of each; the weight of each.
     pub fn add_classes(
         &mut self,
         label: usize,
-        scores: &[f32],
-        width: usize,
+        scores: ArrayView2<'_, f32>,
         classes: &[i64],
         weights: &[f32],
     ) {
-        for ((row, &class), &weight) in scores.chunks_exact(width.max(1)).zip(classes).zip(weights)
-        {
-            let weight = f64::from(weight);
-            let class = usize::try_from(class).unwrap_or(usize::MAX);
-            for sum in self.metrics_of(label) {
-                match sum {
-                    MetricSum::Hits { k, hits } => {
-                        *hits += if rank(row, class) < *k { weight } else { 0.0 };
+        let scores = scores.as_standard_layout();
+        let classes = classes.iter().map(|&class| usize::try_from(class).unwrap_or(usize::MAX));
+        let rows = slices(&scores).zip(classes).zip(weights.iter().copied().map(f64::from));
+        for sum in self.metrics_of(label) {
+            let rows = rows.clone();
+            match sum {
+                MetricSum::Hits { k, hits } => rows.for_each(|((row, class), weight)| {
+                    *hits += if rank(row, class) < *k { weight } else { 0.0 };
+                }),
+                MetricSum::Ranking(ranking) => rows.for_each(|((row, class), weight)| {
+                    let score = match *row {
+                        [score] => score,
+                        [zero, one, ..] => one - zero,
+                        [] => f32::NAN,
+                    };
+                    ranking.add(score, class == 1, weight);
+                }),
+                MetricSum::Confusion(counts) => rows.for_each(|((row, class), weight)| {
+                    if let Some(count) = counts.get_mut((class, predicted(row))) {
+                        *count += weight;
                     }
-                    MetricSum::Ranking(ranking) => {
-                        let score = match *row {
-                            [score] => score,
-                            [zero, one, ..] => one - zero,
-                            [] => f32::NAN,
-                        };
-                        ranking.add(score, class == 1, weight);
-                    }
-                    MetricSum::Confusion { classes, counts } => {
-                        if let Some(count) = counts.get_mut(class * *classes + predicted(row)) {
-                            *count += weight;
-                        }
-                    }
-                    _ => {}
-                }
+                }),
+                _ => {}
             }
         }
     }
 
-    /// Compares rows whose label is `size` numbers: the predictions and the labels, row after row; the weight of each row.
+    /// Compares rows whose label is numbers: the predictions and the labels of each row; the weight of each.
     pub fn add_values(
         &mut self,
         label: usize,
-        predictions: &[f32],
-        labels: &[f32],
-        size: usize,
+        predictions: ArrayView2<'_, f32>,
+        labels: ArrayView2<'_, f32>,
         weights: &[f32],
     ) {
-        let rows = predictions.chunks_exact(size.max(1)).zip(labels.chunks_exact(size.max(1)));
+        let count = labels.ncols().max(1) as f64;
+        let (predictions, labels) = (predictions.as_standard_layout(), labels.as_standard_layout());
+        let rows = slices(&predictions).zip(slices(&labels));
         for ((predicted, labels), &weight) in rows.zip(weights) {
             let weight = f64::from(weight);
             let errors = predicted.iter().zip(labels).map(|(&x, &y)| f64::from(x) - f64::from(y));
-            let count = size.max(1) as f64;
             for sum in self.metrics_of(label) {
                 match sum {
                     MetricSum::Squares(sum) => {
@@ -301,10 +299,9 @@ impl MetricSums {
 
     /// Encodes the sums as numbers.
     #[must_use]
-    pub fn encode(&self) -> Vec<f64> {
-        let mut copy = self.clone();
+    pub fn encode(mut self) -> Vec<f64> {
         let mut numbers = vec![self.rows as f64];
-        numbers.extend(copy.slots().map(|slot| *slot));
+        numbers.extend(self.slots().map(|slot| *slot));
         numbers
     }
 
@@ -323,9 +320,7 @@ impl MetricSum {
             (Self::Loss(sum), Self::Loss(theirs)) => sum.add(*theirs),
             (Self::Hits { hits, .. }, Self::Hits { hits: theirs, .. }) => *hits += theirs,
             (Self::Ranking(ranking), Self::Ranking(theirs)) => ranking.merge(theirs),
-            (Self::Confusion { counts, .. }, Self::Confusion { counts: theirs, .. }) => {
-                counts.iter_mut().zip(theirs).for_each(|(count, theirs)| *count += theirs);
-            }
+            (Self::Confusion(counts), Self::Confusion(theirs)) => *counts += theirs,
             (Self::Squares(sum), Self::Squares(theirs))
             | (Self::Absolutes(sum), Self::Absolutes(theirs)) => *sum += theirs,
             (Self::Explained(outputs), Self::Explained(theirs)) => {
@@ -343,7 +338,7 @@ impl MetricSum {
             Self::Loss(sum) => (sum.weight > 0.0).then(|| sum.loss / sum.weight),
             Self::Hits { hits, .. } => mean(*hits),
             Self::Ranking(ranking) => ranking.area(),
-            Self::Confusion { .. } => None,
+            Self::Confusion(_) => None,
             Self::Squares(sum) | Self::Absolutes(sum) => mean(*sum),
             Self::Explained(outputs) => {
                 let shares: Option<Vec<f64>> = outputs.iter().map(Moments::explained).collect();
@@ -360,10 +355,15 @@ impl MetricSum {
                 Box::new(std::iter::once(sum))
             }
             Self::Ranking(ranking) => Box::new(ranking.slots()),
-            Self::Confusion { counts, .. } => Box::new(counts.iter_mut()),
+            Self::Confusion(counts) => Box::new(counts.iter_mut()),
             Self::Explained(outputs) => Box::new(outputs.iter_mut().flat_map(Moments::slots)),
         }
     }
+}
+
+/// The rows of a row-major matrix as slices, over which loops are faster than over views.
+fn slices<'a>(matrix: &'a CowArray<'_, f32, Ix2>) -> impl Iterator<Item = &'a [f32]> + Clone {
+    matrix.as_slice().unwrap_or_default().chunks_exact(matrix.ncols().max(1))
 }
 
 /// Returns the number of classes with a larger score than a class, or with the same score and a smaller index; NaN

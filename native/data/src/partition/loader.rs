@@ -1,6 +1,6 @@
 //! Fills a partition, record batch by record batch.
 
-use arrow_array::RecordBatch;
+use arrow::array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec, ValidationSpec};
 
 use super::Partition;

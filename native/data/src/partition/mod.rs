@@ -6,9 +6,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::RecordBatchReader;
+use arrow::array::RecordBatchReader;
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::DataSpec;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, aview_mut1};
 
 pub(crate) use self::loader::Loader;
 use crate::blocks::{BlockStore, BlockUsage};
@@ -122,14 +123,18 @@ impl Partition {
         Ok(self.keys.held_out(index as usize, of as usize))
     }
 
-    /// The rows' values of an input, scaled, row after row: `out` holds `rows.len() * size` values.
+    /// The rows' values of an input, scaled: `out` has a row of `size` values for each of `rows`, in row-major order.
     ///
     /// # Errors
-    /// [`DataError::Internal`] if there is no such input or row or `out` has another length.
-    pub fn gather_f32(&self, input: usize, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
-        let rows = Rows::Listed(rows);
-        rows.check(self.rows, at(&self.spec.inputs, input, "input")?.size(), out)?;
-        self.inputs[input].gather_f32(rows, out);
+    /// [`DataError::Internal`] if there is no such input or row or `out` has another shape or order.
+    pub fn gather_f32(
+        &self,
+        input: usize,
+        rows: &[u32],
+        out: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), DataError> {
+        let (rows, spec) = (Rows::Listed(rows), at(&self.spec.inputs, input, "input")?);
+        self.inputs[input].gather_f32(rows, rows.destination(self.rows, spec.size(), out)?);
         Ok(())
     }
 
@@ -137,14 +142,19 @@ impl Partition {
     ///
     /// # Errors
     /// [`DataError::Value`] at a fractional value or one outside of i64; otherwise as [`Self::gather_f32`].
-    pub fn gather_i64(&self, input: usize, rows: &[u32], out: &mut [i64]) -> Result<(), DataError> {
+    pub fn gather_i64(
+        &self,
+        input: usize,
+        rows: &[u32],
+        out: ArrayViewMut2<'_, i64>,
+    ) -> Result<(), DataError> {
         let (rows, spec) = (Rows::Listed(rows), at(&self.spec.inputs, input, "input")?);
-        rows.check(self.rows, spec.size(), out)?;
+        let out = rows.destination(self.rows, spec.size(), out)?;
         let context = ColumnContext { column: &spec.column, scope: Scope::Partition, first_row: 0 };
         self.inputs[input].gather_i64(rows, out).map_err(|fault| fault.error(&context))
     }
 
-    /// The rows' class indices of a label of kind `class`: `out` holds `rows.len()` values.
+    /// The rows' class indices of a label of kind `class`: `out` has a value for each of `rows`.
     ///
     /// # Errors
     /// [`DataError::Internal`] if there is no such label or row or `out` has another length.
@@ -158,37 +168,36 @@ impl Partition {
         let Label::Classes(table) = at(&self.labels, label, "label")? else {
             return Err(DataError::Internal(format!("label {label} holds no classes")));
         };
-        rows.check(self.rows, 1, out)?;
-        gather(table, 1, rows, out, i64::from);
+        gather(table, 1, rows, rows.destination(self.rows, 1, column(out))?, i64::from);
         Ok(())
     }
 
-    /// The rows' numbers of a label of kind `values`: `out` holds `rows.len() * size` values.
+    /// The rows' numbers of a label of kind `values`: `out` has a row of `size` values for each of `rows`, in row-major
+    /// order.
     ///
     /// # Errors
-    /// As [`Self::gather_classes`].
+    /// [`DataError::Internal`] if there is no such label or row or `out` has another shape or order.
     pub fn gather_values(
         &self,
         label: usize,
         rows: &[u32],
-        out: &mut [f32],
+        out: ArrayViewMut2<'_, f32>,
     ) -> Result<(), DataError> {
         let rows = Rows::Listed(rows);
         let Label::Values(table, size) = at(&self.labels, label, "label")? else {
             return Err(DataError::Internal(format!("label {label} holds classes")));
         };
-        rows.check(self.rows, *size, out)?;
-        gather(table, *size, rows, out, |value| value);
+        gather(table, *size, rows, rows.destination(self.rows, *size, out)?, |value| value);
         Ok(())
     }
 
-    /// The rows' weights, 1 without a weight column: `out` holds `rows.len()` values.
+    /// The rows' weights, 1 without a weight column: `out` has a value for each of `rows`.
     ///
     /// # Errors
     /// As [`Self::gather_classes`].
     pub fn gather_weights(&self, rows: &[u32], out: &mut [f32]) -> Result<(), DataError> {
         let rows = Rows::Listed(rows);
-        rows.check(self.rows, 1, out)?;
+        let out = rows.destination(self.rows, 1, column(out))?;
         match &self.weights {
             Some(table) => gather(table, 1, rows, out, |weight| weight),
             None => out.fill(1.0),
@@ -198,12 +207,17 @@ impl Partition {
 
     /// Returns the values of consecutive rows without a copy, if they are dense f32 with scale 1 in one block.
     #[must_use]
-    pub fn contiguous_f32(&self, input: usize, rows: Range<usize>) -> Option<&[f32]> {
+    pub fn contiguous_f32(&self, input: usize, rows: Range<usize>) -> Option<ArrayView2<'_, f32>> {
         if rows.end > self.rows {
             return None;
         }
         self.inputs.get(input)?.contiguous_f32(rows)
     }
+}
+
+/// Values as rows of one.
+fn column<T>(values: &mut [T]) -> ArrayViewMut2<'_, T> {
+    aview_mut1(values).insert_axis(Axis(1))
 }
 
 fn check_worker(index: u32, of: u32) -> Result<(), DataError> {

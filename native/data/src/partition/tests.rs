@@ -1,9 +1,10 @@
 //! Whole partitions: round trips, order, spilling and what is left behind.
 
-use arrow_array::RecordBatch;
-use arrow_array::types::{Float32Type, Int16Type, UInt8Type};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Float32Type, Int16Type, UInt8Type};
 use firesteel_core::spec::{ElementType, LabelKind};
 use firesteel_core::{Coded, ErrorCode};
+use ndarray::Array2;
 use proptest::prelude::*;
 
 use super::*;
@@ -68,20 +69,20 @@ fn record(rows: &[Row]) -> RecordBatch {
 /// Rows as a partition gives them back.
 fn gathered(partition: &Partition, rows: &[u32]) -> Vec<Row> {
     let count = rows.len();
-    let (mut dense, mut bytes) = (vec![0.0; count * FLOATS], vec![0; count * BYTES]);
+    let (mut dense, mut bytes) = (Array2::zeros((count, FLOATS)), Array2::zeros((count, BYTES)));
     let (mut wide, mut classes, mut weights) =
-        (vec![0.0; count * SPARSE], vec![0; count], vec![0.0; count]);
-    partition.gather_f32(0, rows, &mut dense).unwrap();
-    partition.gather_i64(1, rows, &mut bytes).unwrap();
-    partition.gather_f32(2, rows, &mut wide).unwrap();
+        (Array2::zeros((count, SPARSE)), vec![0; count], vec![0.0; count]);
+    partition.gather_f32(0, rows, dense.view_mut()).unwrap();
+    partition.gather_i64(1, rows, bytes.view_mut()).unwrap();
+    partition.gather_f32(2, rows, wide.view_mut()).unwrap();
     partition.gather_classes(0, rows, &mut classes).unwrap();
     partition.gather_weights(rows, &mut weights).unwrap();
     (0..count)
         .map(|i| Row {
-            floats: dense[i * FLOATS..(i + 1) * FLOATS].to_vec(),
-            bytes: bytes[i * BYTES..(i + 1) * BYTES].iter().map(|&byte| byte as u8).collect(),
+            floats: dense.row(i).to_vec(),
+            bytes: bytes.row(i).iter().map(|&byte| byte as u8).collect(),
             entries: (0..SPARSE as i32)
-                .zip(wide[i * SPARSE..(i + 1) * SPARSE].iter().copied())
+                .zip(wide.row(i).iter().copied())
                 .filter(|entry| entry.1 != 0.0)
                 .collect(),
             class: classes[i] as u32,
@@ -145,7 +146,7 @@ fn a_cancelled_task_stops_loading_and_keeps_nothing() {
         flag.cancel();
         Ok(record(&[]))
     });
-    let reader = Box::new(arrow_array::RecordBatchIterator::new(endless, schema));
+    let reader = Box::new(arrow::array::RecordBatchIterator::new(endless, schema));
     let budget = CacheBudget::shared(1 << 30);
     let error =
         Partition::load(reader, &everything(), Arc::clone(&budget), &[], &cancel).unwrap_err();
@@ -213,10 +214,10 @@ fn spilled_rows_equal_those_in_memory_and_nothing_is_left_of_them() {
         assert!(held_in(directory.path()) > 0, "spilled files are mapped");
         assert_eq!(spilled.content(), whole.content());
         let order = whole.worker_rows(0, 1).unwrap().order(5, 0, true);
-        let (mut one, mut other) = (vec![0; size * 600], vec![1; size * 600]);
+        let (mut one, mut other) = (Array2::zeros((600, size)), Array2::ones((600, size)));
         for rows in order.chunks(600) {
-            spilled.gather_i64(0, rows, &mut one).unwrap();
-            whole.gather_i64(0, rows, &mut other).unwrap();
+            spilled.gather_i64(0, rows, one.view_mut()).unwrap();
+            whole.gather_i64(0, rows, other.view_mut()).unwrap();
             assert!(one == other);
         }
         drop(spilled);

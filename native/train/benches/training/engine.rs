@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use arrow_array::{
+use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, Float64Array, RecordBatch, RecordBatchIterator, UInt8Array,
 };
-use arrow_schema::{Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use firesteel_core::CancelFlag;
 use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, LossSpec, NetworkDocument, OptimizerSpec, ServerSpec,

@@ -1,5 +1,6 @@
 //! A mini-batch in tensors that are allocated once and refilled.
 
+use ndarray::ArrayViewMut2;
 use tch::Tensor;
 
 use crate::error::TrainError;
@@ -59,6 +60,12 @@ impl<T: TensorElement> Block<T> {
     /// The values of the first `rows` rows.
     pub(crate) fn rows_mut(&mut self, rows: usize) -> &mut [T] {
         &mut self.memory.slice_mut()[..rows * self.size]
+    }
+
+    /// The values of the first `rows` rows as a matrix.
+    pub(crate) fn matrix_mut(&mut self, rows: usize) -> Result<ArrayViewMut2<'_, T>, TrainError> {
+        let shape = (rows, self.size);
+        Ok(ArrayViewMut2::from_shape(shape, self.rows_mut(rows))?)
     }
 
     /// The values of the first `rows` rows.

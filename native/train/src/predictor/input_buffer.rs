@@ -47,7 +47,8 @@ impl InputBuffer {
         source: &InputColumn,
     ) -> Result<Input<'a>, TrainError> {
         let rows = batch.rows();
-        if let Some(values) = batch.contiguous_f32(source.index).filter(|_| !self.integers) {
+        let contiguous = batch.contiguous_f32(source.index).filter(|_| !self.integers);
+        if let Some(values) = contiguous.and_then(|values| values.to_slice()) {
             let mut shape = vec![dimension(rows)?];
             shape.extend(lengths(&self.shape)?);
             return Ok(Input::InPlace(Borrowed::new(values, &shape)?));
@@ -62,11 +63,11 @@ impl InputBuffer {
         let column = self.column.insert(column);
         column.set_rows(rows)?;
         match column {
-            Column::Values(block) => batch.gather_f32(source.index, block.rows_mut(rows))?,
+            Column::Values(block) => batch.gather_f32(source.index, block.matrix_mut(rows)?)?,
             Column::Integers(block) => {
-                let ids = block.rows_mut(rows);
-                batch.gather_i64(source.index, ids)?;
-                source.check_tokens(ids, Scope::Batch, |row| row)?;
+                let mut ids = block.matrix_mut(rows)?;
+                batch.gather_i64(source.index, ids.view_mut())?;
+                source.check_tokens(ids.view(), Scope::Batch, |row| row)?;
             }
         }
         Ok(Input::Copied(column.tensor()))

@@ -5,8 +5,8 @@ mod output_decoder;
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow_schema::{Field, Schema};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema};
 use firesteel_core::FlushDenormals;
 use firesteel_core::spec::{PredictionColumn, PredictorSpec};
 use firesteel_data as data;
@@ -19,7 +19,7 @@ use crate::error::TrainError;
 use crate::input_column::InputColumn;
 use crate::model::Definition;
 use crate::network::{FlatTensors, Network, Views};
-use crate::raw::{Shared, dimension, values};
+use crate::raw::{Shared, dimension, matrix};
 use crate::torch;
 use crate::weights::members_from_bytes;
 
@@ -128,7 +128,7 @@ impl Predictor {
         let _flush = FlushDenormals::new();
         let batch = data::Batch::new(&batch, &self.spec.data)?;
         let rows = batch.rows();
-        self.decoders.iter_mut().for_each(OutputDecoder::clear);
+        self.decoders.iter_mut().try_for_each(OutputDecoder::clear)?;
         let inputs = self
             .buffers
             .iter_mut()
@@ -150,8 +150,8 @@ impl Predictor {
             for (index, decoder) in self.decoders.iter_mut().enumerate() {
                 let outputs = members.iter().map(|outputs| Ok(outputs[index].f_contiguous()?));
                 let outputs = outputs.collect::<Result<Vec<Tensor>, TrainError>>()?;
-                let outputs = outputs.iter().map(values).collect::<Result<Vec<&[f32]>, _>>()?;
-                decoder.push(&outputs);
+                let outputs = outputs.iter().map(|output| matrix(output, length));
+                decoder.push(&outputs.collect::<Result<Vec<_>, _>>()?)?;
             }
         }
         self.columns(rows)

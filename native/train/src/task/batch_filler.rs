@@ -2,6 +2,7 @@
 
 use firesteel_core::spec::DataSpec;
 use firesteel_data::{Partition, Scope};
+use ndarray::ArrayViewMut2;
 
 use crate::error::TrainError;
 use crate::input_column::InputColumn;
@@ -41,12 +42,12 @@ impl BatchFiller {
         for (source, column) in self.inputs.iter().zip(&mut batch.inputs) {
             match column {
                 Column::Values(block) => {
-                    partition.gather_f32(source.index, rows, block.rows_mut(rows.len()))?;
+                    partition.gather_f32(source.index, rows, block.matrix_mut(rows.len())?)?;
                 }
                 Column::Integers(block) => {
-                    let ids = block.rows_mut(rows.len());
-                    partition.gather_i64(source.index, rows, ids)?;
-                    source.check_tokens(ids, Scope::Partition, |row| rows[row] as usize)?;
+                    let mut ids = block.matrix_mut(rows.len())?;
+                    partition.gather_i64(source.index, rows, ids.view_mut())?;
+                    source.check_tokens(ids.view(), Scope::Partition, |row| rows[row] as usize)?;
                 }
             }
         }
@@ -58,10 +59,10 @@ impl BatchFiller {
                 (&Target::Indicator { off, on }, Column::Values(block)) => {
                     self.classes.resize(rows.len(), 0);
                     partition.gather_classes(label, rows, &mut self.classes)?;
-                    indicate(&self.classes, off, on, block.rows_mut(rows.len()));
+                    indicate(&self.classes, off, on, block.matrix_mut(rows.len())?);
                 }
                 (_, Column::Values(block)) => {
-                    partition.gather_values(label, rows, block.rows_mut(rows.len()))?;
+                    partition.gather_values(label, rows, block.matrix_mut(rows.len())?)?;
                 }
             }
         }
@@ -79,11 +80,10 @@ impl BatchFiller {
 
 /// Writes a number for each output of a row: `on` for the row's class, `off` elsewhere. A single output stands for
 /// class 1.
-fn indicate(classes: &[i64], off: f32, on: f32, numbers: &mut [f32]) {
-    let size = numbers.len() / classes.len().max(1);
-    let first = i64::from(size == 1);
-    for (row, &class) in numbers.chunks_exact_mut(size.max(1)).zip(classes) {
-        for (number, output) in row.iter_mut().zip(first..) {
+fn indicate(classes: &[i64], off: f32, on: f32, mut numbers: ArrayViewMut2<'_, f32>) {
+    let first = i64::from(numbers.ncols() == 1);
+    for (row, &class) in numbers.outer_iter_mut().zip(classes) {
+        for (number, output) in row.into_iter().zip(first..) {
             *number = if output == class { on } else { off };
         }
     }
@@ -91,19 +91,21 @@ fn indicate(classes: &[i64], off: f32, on: f32, numbers: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array2, aview2};
+
     use super::indicate;
 
     #[test]
     fn a_class_becomes_one_number_for_each_output() {
-        let mut numbers = [9.0; 6];
-        indicate(&[2, 0], 0.0, 1.0, &mut numbers);
-        assert_eq!(numbers, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+        let mut numbers = Array2::from_elem((2, 3), 9.0);
+        indicate(&[2, 0], 0.0, 1.0, numbers.view_mut());
+        assert_eq!(numbers, aview2(&[[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]));
     }
 
     #[test]
     fn a_single_output_stands_for_class_1() {
-        let mut numbers = [9.0; 2];
-        indicate(&[1, 0], -1.0, 1.0, &mut numbers);
-        assert_eq!(numbers, [1.0, -1.0]);
+        let mut numbers = Array2::from_elem((2, 1), 9.0);
+        indicate(&[1, 0], -1.0, 1.0, numbers.view_mut());
+        assert_eq!(numbers, aview2(&[[1.0], [-1.0]]));
     }
 }

@@ -8,6 +8,7 @@ use firesteel_core::metrics::{MetricSet, MetricSums};
 use firesteel_core::spec::WorkerSpec;
 use firesteel_core::{Answer, Assignment, BufferKind, Buffers, Tally};
 use firesteel_data::Partition;
+use ndarray::Array2;
 use tch::no_grad_guard;
 
 use super::batch_filler::BatchFiller;
@@ -18,7 +19,7 @@ use crate::error::TrainError;
 use crate::loss::{self, Loss, Target};
 use crate::model::{Activation, Definition};
 use crate::network::{Batch, Network, Replica};
-use crate::raw::values;
+use crate::raw::matrix;
 
 /// The number of rows scored at a time, unless mini-batches are larger.
 const ROWS: usize = 256;
@@ -43,7 +44,7 @@ enum Comparison {
     /// Scores with class indices.
     Classes(Vec<i64>),
     /// Numbers after the output's activation.
-    Values { activation: Activation, size: usize, labels: Vec<f32> },
+    Values { activation: Activation, labels: Array2<f32> },
 }
 
 impl Evaluator {
@@ -65,8 +66,7 @@ impl Evaluator {
             set.compares(label).then(|| match term.target {
                 Target::Values => Comparison::Values {
                     activation: output.activation,
-                    size: term.size,
-                    labels: Vec::new(),
+                    labels: Array2::zeros((0, term.size)),
                 },
                 Target::Class | Target::Indicator { .. } => Comparison::Classes(Vec::new()),
             })
@@ -126,16 +126,18 @@ impl Evaluator {
                     classes.resize(rows.len(), 0);
                     partition.gather_classes(label, rows, classes)?;
                     let output = output.f_contiguous()?;
-                    let scores = values(&output)?;
-                    let width = scores.len() / rows.len().max(1);
-                    sums.add_classes(label, scores, width, classes, &self.weights);
+                    let scores = matrix(&output, rows.len())?;
+                    sums.add_classes(label, scores, classes, &self.weights);
                 }
-                Some(Comparison::Values { activation, size, labels }) => {
-                    labels.resize(rows.len() * *size, 0.0);
-                    partition.gather_values(label, rows, labels)?;
+                Some(Comparison::Values { activation, labels }) => {
+                    if labels.nrows() != rows.len() {
+                        *labels = Array2::zeros((rows.len(), labels.ncols()));
+                    }
+                    partition.gather_values(label, rows, labels.view_mut())?;
                     let activated = activation.apply(output)?;
                     let output = activated.as_ref().unwrap_or(output).f_contiguous()?;
-                    sums.add_values(label, values(&output)?, labels, *size, &self.weights);
+                    let predictions = matrix(&output, rows.len())?;
+                    sums.add_values(label, predictions, labels.view(), &self.weights);
                 }
                 None => {}
             }

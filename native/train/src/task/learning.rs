@@ -2,6 +2,7 @@
 //! end.
 
 use firesteel_core::{BufferKind, ParamLayout};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 
 use super::Training;
 use super::report::{Learning, OutputSample, Sample};
@@ -9,7 +10,7 @@ use super::worker::Worker;
 use crate::error::TrainError;
 use crate::loss::{Target, Term};
 use crate::network::{Batch, Gradient};
-use crate::raw::values;
+use crate::raw::{matrix, values};
 
 /// The divisor of the trained rows for the size of a sample, so that it costs little.
 const SHARE: u64 = 50;
@@ -102,7 +103,8 @@ impl Training<'_> {
             self.loss.terms().iter().zip(&outputs).zip(names).enumerate()
         {
             let output = output.f_contiguous()?;
-            if let Some(constant) = self.constant(label, term, values(&output)?, rows)? {
+            let output = matrix(&output, rows.len())?;
+            if let Some(constant) = self.constant(label, term, output, rows)? {
                 samples.push(OutputSample { output: name.to_owned(), constant });
             }
         }
@@ -114,33 +116,33 @@ impl Training<'_> {
         &self,
         label: usize,
         term: &Term,
-        output: &[f32],
+        output: ArrayView2<'_, f32>,
         rows: &[u32],
     ) -> Result<Option<Option<String>>, TrainError> {
         if rows.len() < MIN_JUDGED {
             return Ok(None);
         }
         if term.target == Target::Values {
-            let mut labels = vec![0.0; rows.len() * term.size];
-            self.partition.gather_values(label, rows, &mut labels)?;
-            return Ok(constant_numbers(output, &labels, term.size));
+            let mut labels = Array2::zeros((rows.len(), term.size));
+            self.partition.gather_values(label, rows, labels.view_mut())?;
+            return Ok(constant_numbers(output, labels.view()));
         }
         let mut labels = vec![0; rows.len()];
         self.partition.gather_classes(label, rows, &mut labels)?;
-        Ok(constant_class(output, &labels, term.size))
+        Ok(constant_class(output, &labels))
     }
 }
 
 /// Returns the class that is predicted for every row, if it is not that of nearly all of them.
-fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<String>> {
-    let class_of = |row: &[f32]| match row {
-        [logit] => i64::from(*logit > 0.0),
-        _ => {
+fn constant_class(output: ArrayView2<'_, f32>, labels: &[i64]) -> Option<Option<String>> {
+    let class_of = |row: ArrayView1<'_, f32>| match row.len() {
+        1 => i64::from(row[0] > 0.0),
+        classes => {
             let best = |best: usize, next: usize| if row[next] > row[best] { next } else { best };
-            (1..row.len()).fold(0, best) as i64
+            (1..classes).fold(0, best) as i64
         }
     };
-    let mut classes = output.chunks_exact(size.max(1)).map(class_of);
+    let mut classes = output.outer_iter().map(class_of);
     let first = classes.next()?;
     let share = labels.iter().filter(|&&label| label == first).count() as f64;
     if classes.any(|class| class != first) {
@@ -150,14 +152,17 @@ fn constant_class(output: &[f32], labels: &[i64], size: usize) -> Option<Option<
 }
 
 /// Returns the numbers that are predicted for every row, if their labels differ.
-fn constant_numbers(output: &[f32], labels: &[f32], size: usize) -> Option<Option<String>> {
+fn constant_numbers(
+    output: ArrayView2<'_, f32>,
+    labels: ArrayView2<'_, f32>,
+) -> Option<Option<String>> {
+    let size = labels.ncols();
     let mut conclusive = false;
-    for column in 0..size {
-        let of = |values: &[f32]| variance(values.iter().skip(column).step_by(size).copied());
-        let wanted = of(labels);
+    for (output, labels) in output.columns().into_iter().zip(labels.columns()) {
+        let wanted = variance(labels);
         if wanted > 0.0 {
             conclusive = true;
-            if of(output) > STILL * wanted {
+            if variance(output) > STILL * wanted {
                 return Some(None);
             }
         }
@@ -169,39 +174,42 @@ fn constant_numbers(output: &[f32], labels: &[f32], size: usize) -> Option<Optio
     })
 }
 
-fn variance(values: impl Iterator<Item = f32> + Clone) -> f64 {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().map(f64::from).sum::<f64>() / count;
-    values.map(|value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count
+fn variance(values: ArrayView1<'_, f32>) -> f64 {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().copied().map(f64::from).sum::<f64>() / count;
+    values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::aview2;
+
     use super::*;
 
     #[test]
     fn one_class_for_rows_of_several_is_a_constant_prediction() {
-        let same = [2.0, 1.0, 3.0, 1.0, 5.0, 0.0];
-        assert_eq!(constant_class(&same, &[0, 1, 1], 2), Some(Some("class 0".to_owned())));
-        assert_eq!(constant_class(&[2.0, 1.0, 0.0, 1.0], &[0, 1], 2), Some(None));
-        assert_eq!(
-            constant_class(&[0.9, 0.1, 0.2], &[0, 1, 0], 1),
-            Some(Some("class 1".to_owned()))
-        );
-        assert_eq!(constant_class(&[0.9, -0.1, 0.2], &[0, 1, 0], 1), Some(None));
+        let class = |name: &str| Some(Some(name.to_owned()));
+        let same = aview2(&[[2.0, 1.0], [3.0, 1.0], [5.0, 0.0]]);
+        assert_eq!(constant_class(same, &[0, 1, 1]), class("class 0"));
+        assert_eq!(constant_class(aview2(&[[2.0, 1.0], [0.0, 1.0]]), &[0, 1]), Some(None));
+        let same = aview2(&[[0.9], [0.1], [0.2]]);
+        assert_eq!(constant_class(same, &[0, 1, 0]), class("class 1"));
+        assert_eq!(constant_class(aview2(&[[0.9], [-0.1], [0.2]]), &[0, 1, 0]), Some(None));
     }
 
     #[test]
     fn one_class_for_rows_that_nearly_all_have_it_is_not_judged() {
-        assert_eq!(constant_class(&[1.0, 0.0, 1.0, 0.0], &[0, 0], 2), None);
+        assert_eq!(constant_class(aview2(&[[1.0, 0.0], [1.0, 0.0]]), &[0, 0]), None);
     }
 
     #[test]
     fn numbers_are_constant_where_none_varies_though_its_label_does() {
-        let labels = [1.0, 7.0, 2.0, 7.0, 4.0, 7.0];
+        let labels = aview2(&[[1.0, 7.0], [2.0, 7.0], [4.0, 7.0]]);
         let about = Some("about 1.5000, 7.0000".to_owned());
-        assert_eq!(constant_numbers(&[1.5, 7.0, 1.5, 7.0, 1.5, 7.1], &labels, 2), Some(about));
-        assert_eq!(constant_numbers(&[1.5, 7.0, 1.6, 7.0, 1.5, 7.0], &labels, 2), Some(None));
-        assert_eq!(constant_numbers(&[1.0, 2.0], &[3.0, 3.0], 1), None);
+        let still = aview2(&[[1.5, 7.0], [1.5, 7.0], [1.5, 7.1]]);
+        assert_eq!(constant_numbers(still, labels), Some(about));
+        let varied = aview2(&[[1.5, 7.0], [1.6, 7.0], [1.5, 7.0]]);
+        assert_eq!(constant_numbers(varied, labels), Some(None));
+        assert_eq!(constant_numbers(aview2(&[[1.0], [2.0]]), aview2(&[[3.0], [3.0]])), None);
     }
 }

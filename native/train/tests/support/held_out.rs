@@ -4,9 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
-use arrow_array::{BooleanArray, Float32Array, RecordBatch};
+use arrow::array::{AsArray, BooleanArray, Float32Array, RecordBatch};
+use arrow::datatypes::Float64Type;
 use firesteel_core::spec::{
     ControlSpec, DataSpec, LabelKind, NetworkSpec, PredictionColumn, PredictionTask, PredictorSpec,
     ValidationSpec, WorkerSpec,

@@ -11,11 +11,11 @@ pub mod torchscript;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrow_array::{
+use arrow::array::{
     Array, ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int64Array, RecordBatch,
     RecordBatchIterator,
 };
-use arrow_schema::{Field, Schema};
+use arrow::datatypes::{Field, Schema};
 use firesteel_core::spec::{
     ClientSpec, ControlSpec, DataSpec, ElementType, InputFormat, InputSpec, LabelKind, LabelSpec,
     LossSpec, NETWORK_FORMAT, NetworkDocument, NetworkSpec, NodeSpec, OptimizerSpec, ServerSpec,

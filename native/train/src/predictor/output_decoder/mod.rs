@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, FixedSizeListArray, Float64Array};
-use arrow_schema::{DataType, Field};
+use arrow::array::{ArrayRef, FixedSizeListArray, Float64Array};
+use arrow::datatypes::{DataType, Field};
 use firesteel_core::spec::{PredictionColumn, PredictionTask, PredictorSpec};
+use ndarray::{Array, Array2, ArrayView1, ArrayView2, ArrayViewMut1, Axis, Dimension};
 
 use crate::error::TrainError;
 use crate::model::{Activation, Inspection, OutputInspection, show};
@@ -12,11 +13,9 @@ use crate::model::{Activation, Inspection, OutputInspection, show};
 /// One output of the network for the rows of a batch, with its decoding.
 pub(super) struct OutputDecoder {
     kind: OutputKind,
-    /// The number of values of a row.
-    size: usize,
     thresholds: Vec<f64>,
-    /// The output, row after row.
-    values: Vec<f32>,
+    /// The output of each row, in row-major order.
+    values: Array2<f32>,
 }
 
 /// The meaning of an output.
@@ -58,7 +57,7 @@ impl OutputDecoder {
 
     fn new(kind: OutputKind, output: &OutputInspection, thresholds: &[f64]) -> Self {
         let size = output.shape.iter().product();
-        Self { kind, size, thresholds: thresholds.to_vec(), values: Vec::new() }
+        Self { kind, thresholds: thresholds.to_vec(), values: Array2::zeros((0, size)) }
     }
 
     fn check_thresholds(&self) -> Result<(), TrainError> {
@@ -80,19 +79,25 @@ impl OutputDecoder {
 
     /// The numbers of a row in the list columns.
     fn width(&self) -> usize {
-        if self.kind == OutputKind::Binary { 2 } else { self.size }
+        if self.kind == OutputKind::Binary { 2 } else { self.values.ncols() }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.values.clear();
+    /// Removes all rows; their memory is kept for the next batch.
+    pub(super) fn clear(&mut self) -> Result<(), TrainError> {
+        let size = self.values.ncols();
+        let (mut memory, _) = std::mem::take(&mut self.values).into_raw_vec_and_offset();
+        memory.clear();
+        self.values = Array2::from_shape_vec((0, size), memory)?;
+        Ok(())
     }
 
     /// Appends the output for some rows, averaged over the members of an ensemble.
-    pub(super) fn push(&mut self, members: &[&[f32]]) {
+    pub(super) fn push(&mut self, members: &[ArrayView2<'_, f32>]) -> Result<(), TrainError> {
         match members {
-            [only] => self.values.extend_from_slice(only),
-            _ => self.values.extend(mean(self.activation(), members, self.size)),
+            [only] => self.values.append(Axis(0), *only)?,
+            _ => self.values.append(Axis(0), mean(self.activation(), members).view())?,
         }
+        Ok(())
     }
 
     /// Returns the activation before averaging over an ensemble: the average is of probabilities, or of predicted
@@ -107,74 +112,71 @@ impl OutputDecoder {
     }
 
     pub(super) fn raw(&self) -> Result<ArrayRef, TrainError> {
-        let values = match self.kind {
-            OutputKind::Binary => {
-                self.values.iter().flat_map(|&z| [-f64::from(z), f64::from(z)]).collect()
-            }
-            _ => self.values.iter().copied().map(f64::from).collect(),
-        };
-        list(values, self.width())
+        list(match self.kind {
+            OutputKind::Binary => self.of_both_classes(|logit| logit)?,
+            _ => self.values.mapv(f64::from),
+        })
     }
 
     pub(super) fn probability(&self) -> Result<ArrayRef, TrainError> {
-        list(self.probabilities(), self.width())
+        list(self.probabilities()?)
     }
 
     pub(super) fn prediction(&self) -> Result<ArrayRef, TrainError> {
         let values: Vec<f64> = match self.kind {
             OutputKind::Numbers { activation } => {
-                let values = activate(activation, &self.values, self.size);
-                if self.size > 1 {
-                    return list(values, self.size);
+                let values = activate(activation, self.values.view());
+                if values.ncols() > 1 {
+                    return list(values);
                 }
-                values
+                flat(values)
             }
             _ if !self.thresholds.is_empty() => {
-                let scaled = |row: &[f64]| largest(row.iter().zip(&self.thresholds).map(scale));
-                self.probabilities().chunks_exact(self.width()).map(scaled).collect()
+                let scaled =
+                    |row: ArrayView1<'_, f64>| largest(row.iter().zip(&self.thresholds).map(scale));
+                flat(self.probabilities()?.map_axis(Axis(1), scaled))
             }
-            OutputKind::Binary => {
-                self.values.iter().map(|&z| if z > 0.0 { 1.0 } else { 0.0 }).collect()
+            OutputKind::Binary => flat(self.values.mapv(|z| if z > 0.0 { 1.0 } else { 0.0 })),
+            OutputKind::Classes { .. } => {
+                let row = |row: ArrayView1<'_, f32>| largest(row.iter().copied().map(f64::from));
+                flat(self.values.map_axis(Axis(1), row))
             }
-            OutputKind::Classes { .. } => self
-                .values
-                .chunks_exact(self.size)
-                .map(|row| largest(row.iter().copied().map(f64::from)))
-                .collect(),
         };
         Ok(Arc::new(Float64Array::from(values)))
     }
 
-    /// The classes' probabilities, row after row.
-    fn probabilities(&self) -> Vec<f64> {
-        match self.kind {
-            OutputKind::Binary => self
-                .values
-                .iter()
-                .flat_map(|&z| [sigmoid(-f64::from(z)), sigmoid(f64::from(z))])
-                .collect(),
+    /// The classes' probabilities.
+    fn probabilities(&self) -> Result<Array2<f64>, TrainError> {
+        Ok(match self.kind {
+            OutputKind::Binary => self.of_both_classes(sigmoid)?,
             OutputKind::Classes { activation: Activation::Sigmoid } => {
-                let mut values = activate(Activation::Sigmoid, &self.values, self.size);
-                for row in values.chunks_exact_mut(self.size) {
+                let mut values = activate(Activation::Sigmoid, self.values.view());
+                for mut row in values.outer_iter_mut() {
                     let sum: f64 = row.iter().sum();
-                    row.iter_mut().for_each(|value| *value /= sum);
+                    row /= sum;
                 }
                 values
             }
             OutputKind::Classes { .. } | OutputKind::Numbers { .. } => {
-                activate(Activation::Softmax, &self.values, self.size)
+                activate(Activation::Softmax, self.values.view())
             }
-        }
+        })
+    }
+
+    /// Computes a number from the logit of each of two classes.
+    fn of_both_classes(&self, number: impl Fn(f64) -> f64) -> Result<Array2<f64>, TrainError> {
+        let numbers = |logit: f64| [number(-logit), number(logit)];
+        let both = flat(self.values.mapv(|logit| numbers(f64::from(logit))));
+        Ok(Array2::from_shape_vec((both.len(), 2), both.into_flattened())?)
     }
 }
 
-/// Returns the outputs whose activation is the mean of the members' activations.
-fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
-    let mut sums = vec![0.0_f64; members.first().map_or(0, |values| values.len())];
+/// Returns the outputs whose activation is the mean of the members' activations, so that raw predictions and
+/// probabilities follow from the same numbers as those of a single network.
+fn mean(activation: Activation, members: &[ArrayView2<'_, f32>]) -> Array2<f32> {
+    let mut sums = Array2::<f64>::zeros(members.first().map_or((0, 0), |member| member.dim()));
     for member in members {
-        for (sum, value) in sums.iter_mut().zip(activate(activation, member, size)) {
-            *sum += value;
-        }
+        sums += &activate(activation, *member);
     }
     let share = 1.0 / members.len().max(1) as f64;
     let inverse = |mean: f64| match activation {
@@ -185,7 +187,7 @@ fn mean(activation: Activation, members: &[&[f32]], size: usize) -> Vec<f32> {
             (inside / (1.0 - inside)).ln()
         }
     };
-    sums.into_iter().map(|sum| inverse(sum * share) as f32).collect()
+    sums.mapv(|sum| inverse(sum * share) as f32)
 }
 
 /// Checks that a task has the requested columns and thresholds.
@@ -239,46 +241,51 @@ fn scale((&probability, &threshold): (&f64, &f64)) -> f64 {
 
 /// The index of the largest value, the first one of equals.
 fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    let mut found = (0_u32, f64::NEG_INFINITY);
-    for (index, value) in (0..).zip(values) {
-        if value > found.1 {
-            found = (index, value);
-        }
-    }
-    f64::from(found.0)
+    let larger = |found: (usize, f64), (index, value): (usize, f64)| {
+        if value > found.1 { (index, value) } else { found }
+    };
+    values.enumerate().fold((0, f64::NEG_INFINITY), larger).0 as f64
 }
 
-fn activate(activation: Activation, values: &[f32], size: usize) -> Vec<f64> {
-    let mut values: Vec<f64> = values.iter().copied().map(f64::from).collect();
+fn activate(activation: Activation, values: ArrayView2<'_, f32>) -> Array2<f64> {
+    let mut values = values.mapv(f64::from);
     match activation {
         Activation::None => {}
-        Activation::Sigmoid => values.iter_mut().for_each(|value| *value = sigmoid(*value)),
-        Activation::Softmax => values.chunks_exact_mut(size).for_each(softmax),
+        Activation::Sigmoid => values.mapv_inplace(sigmoid),
+        Activation::Softmax => values.outer_iter_mut().for_each(softmax),
     }
     values
 }
 
-fn softmax(row: &mut [f64]) {
+fn softmax(mut row: ArrayViewMut1<'_, f64>) {
     let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut sum = 0.0;
-    for value in row.iter_mut() {
-        *value = (*value - most).exp();
-        sum += *value;
-    }
-    row.iter_mut().for_each(|value| *value /= sum);
+    row.mapv_inplace(|value| {
+        let value = (value - most).exp();
+        sum += value;
+        value
+    });
+    row /= sum;
 }
 
 fn sigmoid(x: f64) -> f64 {
     1.0 / (1.0 + (-x).exp())
 }
 
-fn list(values: Vec<f64>, width: usize) -> Result<ArrayRef, TrainError> {
+/// A column with a list of values for each row.
+fn list(values: Array2<f64>) -> Result<ArrayRef, TrainError> {
     let internal = |text: String| TrainError::Internal(text);
-    let size = i32::try_from(width).map_err(|error| internal(error.to_string()))?;
+    let size = i32::try_from(values.ncols()).map_err(|error| internal(error.to_string()))?;
     let field = Arc::new(Field::new_list_field(DataType::Float64, false));
-    FixedSizeListArray::try_new(field, size, Arc::new(Float64Array::from(values)), None)
+    FixedSizeListArray::try_new(field, size, Arc::new(Float64Array::from(flat(values))), None)
         .map(|array| Arc::new(array) as ArrayRef)
         .map_err(|error| internal(error.to_string()))
+}
+
+/// Returns the values row after row.
+fn flat<T, D: Dimension>(values: Array<T, D>) -> Vec<T> {
+    debug_assert!(values.is_standard_layout());
+    values.into_raw_vec_and_offset().0
 }
 
 #[cfg(test)]

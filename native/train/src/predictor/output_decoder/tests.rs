@@ -1,7 +1,7 @@
-use arrow_array::Array;
-use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Float64Type;
 use firesteel_core::spec::{DataSpec, NetworkSpec};
+use ndarray::aview2;
 
 use super::*;
 
@@ -52,7 +52,9 @@ fn classifier(
 ) -> OutputDecoder {
     let spec = spec(PredictionTask::Classification, thresholds);
     let mut decoder = only(&inspection(shape, activation), &spec).unwrap();
-    decoder.push(&[values]);
+    let size = shape.iter().product::<usize>();
+    let rows = ArrayView2::from_shape((values.len() / size, size), values).unwrap();
+    decoder.push(&[rows]).unwrap();
     decoder
 }
 
@@ -109,10 +111,10 @@ fn thresholds_divide_probabilities_and_a_zero_rules() {
 fn a_regression_gives_what_comes_out_of_the_activation() {
     let spec = spec(PredictionTask::Regression, &[]);
     let mut one = only(&inspection(&[1], Activation::Sigmoid), &spec).unwrap();
-    one.push(&[&[0.0]]);
+    one.push(&[aview2(&[[0.0]])]).unwrap();
     assert_eq!(flat(&one.prediction().unwrap()), [0.5]);
     let mut several = only(&inspection(&[1, 2], Activation::None), &spec).unwrap();
-    several.push(&[&[1.0, 2.0, 3.0, 4.0]]);
+    several.push(&[aview2(&[[1.0, 2.0], [3.0, 4.0]])]).unwrap();
     let column = several.prediction().unwrap();
     assert_eq!(column.len(), 2);
     assert_eq!(flat(&column), [1.0, 2.0, 3.0, 4.0]);
