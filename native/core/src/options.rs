@@ -62,16 +62,12 @@ impl Range {
     /// Numbers above 0, and 1.
     pub(crate) const SHARE: Self =
         Self { text: "above 0 and at most 1", contains: |value| value > 0.0 && value <= 1.0 };
-    /// As [`SHARE`](Self::SHARE), in the notation of formulas.
-    pub(crate) const RATIO: Self = Self { text: "in (0, 1]", ..Self::SHARE };
     /// Numbers from 0 to 1.
     pub(crate) const UP_TO_ONE: Self =
-        Self { text: "in [0, 1]", contains: |value| (0.0..=1.0).contains(&value) };
+        Self { text: "from 0 to 1", contains: |value| (0.0..=1.0).contains(&value) };
     /// Numbers from 0 to below 1.
     pub(crate) const BELOW_ONE: Self =
-        Self { text: "in [0, 1)", contains: |value| (0.0..1.0).contains(&value) };
-    /// As [`BELOW_ONE`](Self::BELOW_ONE), in words.
-    pub(crate) const SMOOTHING: Self = Self { text: "from 0 to below 1", ..Self::BELOW_ONE };
+        Self { text: "from 0 to below 1", contains: |value| (0.0..1.0).contains(&value) };
     /// Numbers that are finite as an `f32` too.
     pub(crate) const FINITE_F32: Self =
         Self { contains: |value| (value as f32).is_finite(), ..Self::FINITE };

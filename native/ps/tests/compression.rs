@@ -380,7 +380,10 @@ fn options_that_do_not_fit_open_no_server() {
     }
     let cases = [
         (spec("downpour", CODES[2], true), "'compressPull' needs the compression 'bf16' or 'f16'"),
-        (spec("downpour", CompressionSpec::TopK { ratio: 0.0 }, false), "must be in (0, 1], is 0"),
+        (
+            spec("downpour", CompressionSpec::TopK { ratio: 0.0 }, false),
+            "must be above 0 and at most 1, is 0",
+        ),
     ];
     for (spec, text) in cases {
         let error = Server::open(&spec, layout(10), vec![0.0; 10], buffers()).err().unwrap();

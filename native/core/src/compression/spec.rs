@@ -111,7 +111,9 @@ mod tests {
             assert_eq!(error.code(), ErrorCode::InvalidSpec);
             assert_eq!(
                 error.to_string(),
-                format!("compression 'topk': option 'ratio' must be in (0, 1], is {ratio}")
+                format!(
+                    "compression 'topk': option 'ratio' must be above 0 and at most 1, is {ratio}"
+                )
             );
         }
         CompressionSpec::TopK { ratio: 1.0 }.codec(10).unwrap();

@@ -41,7 +41,7 @@ pub(super) struct TopK {
 impl TopK {
     /// A codec that keeps this share of a message.
     pub(super) fn new(ratio: f64, elements: usize) -> Result<Self, CompressionError> {
-        Range::RATIO.check("ratio", ratio).map_err(|error| error.of("compression", NAME))?;
+        Range::SHARE.check("ratio", ratio).map_err(|error| error.of("compression", NAME))?;
         if u32::try_from(elements).is_err() {
             let most = u64::from(u32::MAX);
             return Err(CompressionError::TooLong { compression: NAME, most, elements });

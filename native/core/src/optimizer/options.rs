@@ -203,7 +203,7 @@ mod tests {
     fn a_refusal_reads_well() {
         assert_eq!(
             refusal(&with(&defaults()[1], "beta1", 1.5)),
-            "optimizer 'adam': option 'beta1' must be in [0, 1), is 1.5"
+            "optimizer 'adam': option 'beta1' must be from 0 to below 1, is 1.5"
         );
     }
 

@@ -1,6 +1,6 @@
 //! `adag`: accumulated gradient normalisation, `d = (x_now - x_at_pull) / w`, `c += d` (Hermans, On Scalable Deep Learning
 //! and Parallelizing Gradient Descent, 2017, chapter 3). `w` counts the mini-batches really in the window, so that a short
-//! last window counts in full.
+//! last window counts in full; with a `scale` above 1 it is the full window.
 
 use super::delta::{Delta, DisplacementRule};
 use super::{Protocol, ServerRule, Strategy, WorkerRule};

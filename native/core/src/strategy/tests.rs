@@ -148,7 +148,7 @@ fn options_outside_their_range_are_refused_by_name() {
     );
     assert_eq!(
         refusal("eamsgd", &json!({"momentum": 1})),
-        "strategy 'eamsgd': option 'momentum' must be in [0, 1), is 1"
+        "strategy 'eamsgd': option 'momentum' must be from 0 to below 1, is 1"
     );
     for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let easgd = |alpha, rho| {
@@ -377,7 +377,7 @@ fn the_options_of_compression_are_checked_by_name() {
     let topk = |ratio| json!({"name": "topk", "ratio": ratio});
     assert_eq!(
         refusal("adag", &json!({"compression": topk(2.0)})),
-        "strategy 'adag': option 'compression' is invalid: compression 'topk': option 'ratio' must be in (0, 1], is 2"
+        "strategy 'adag': option 'compression' is invalid: compression 'topk': option 'ratio' must be above 0 and at most 1, is 2"
     );
     let pull = |compression: Option<Value>| {
         refusal("adag", &json!({"compression": compression, "compressPull": true}))

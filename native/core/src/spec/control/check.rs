@@ -25,7 +25,7 @@ impl ControlSpec {
         }
         self.clipping.check()?;
         self.check_class_weights(labels)?;
-        Range::SMOOTHING.check("labelSmoothing", self.label_smoothing)?;
+        Range::BELOW_ONE.check("labelSmoothing", self.label_smoothing)?;
         if let Some(first) = self.metrics.first().filter(|_| !validated) {
             let problem = format!("contains {first}, but no rows are held out for validation");
             return Err(OptionError::new("metrics", problem));
