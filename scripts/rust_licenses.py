@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "licenses" / "rust-crates.txt"
 TARGET = "x86_64-unknown-linux-gnu"
 WIDTH = 100
-LEGAL_FILE = re.compile(r"(licen[cs]e|copying|copyright|notice|unlicense)\b.*", re.IGNORECASE)
+LEGAL_FILE = re.compile(
+    r"(licen[cs]e|copying|copyright|notice|unlicense)(?![a-z]).*(?<!\.rs)", re.IGNORECASE
+)
 # In the order of preference.
 PREFERRED = ("Apache-2.0", "MIT")
 # Zstandard is used under the BSD license in the file beside this one, which has the GPL.

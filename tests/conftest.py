@@ -23,9 +23,19 @@ PLUGIN_JAR = BUILD / "firesteel.jar"
 NATIVES_JAR = BUILD / "firesteel-libtorch-cpu-linux-x86_64.jar"
 APPS_JAR = BUILD / "firesteel-e2e.jar"
 # The first and the last release of each supported version of Spark, with numpy for pyspark.ml.
-_REQUIREMENTS = sorted((ROOT / "scripts" / "requirements").glob("spark-*.txt"))
-RELEASES = {file.stem.removeprefix("spark-"): BUILD / f"venv-{file.stem}" for file in _REQUIREMENTS}
-RELEASES["4.3.0"] = BUILD / "venv-test"
+_REQUIREMENTS = ROOT / "scripts" / "requirements"
+_VENVS = {
+    **{f.stem.removeprefix("spark-"): f"venv-{f.stem}" for f in _REQUIREMENTS.glob("spark-*.txt")},
+    **{
+        line.removeprefix("pyspark=="): "venv-test"
+        for line in (_REQUIREMENTS / "test.txt").read_text().splitlines()
+        if line.startswith("pyspark==")
+    },
+}
+RELEASES = {
+    release: BUILD / _VENVS[release]
+    for release in sorted(_VENVS, key=lambda release: [int(part) for part in release.split(".")])
+}
 VENVS = {**RELEASES, "4.3": BUILD / "venv"}
 LOCAL_CLUSTER = "local-cluster[2,1,1024]"
 TIMEOUT_SECONDS = 300

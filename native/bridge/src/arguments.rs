@@ -27,7 +27,9 @@ pub(crate) fn document<T: DeserializeOwned>(
     json: &JString<'_>,
     name: &str,
 ) -> Result<T, BridgeError> {
+    // From a value, so that an error names no line and column, which a user does not see.
     serde_json::from_str(&text(env, json)?)
+        .and_then(serde_json::from_value::<T>)
         .map_err(|error| BridgeError::new(ErrorCode::InvalidSpec, format!("{name}: {error}")))
 }
 

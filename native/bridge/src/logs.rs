@@ -110,13 +110,22 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Slf4j {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         // An appender may call native code, whose events would come back here.
         if !IN_EVENT.replace(true) {
+            let _end = EventEnd;
             // From the outermost span to the innermost, whose value of a name replaces an earlier one in the MDC.
             let spans = context.event_scope(event).into_iter().flat_map(Scope::from_root);
             let fields: Vec<_> = spans.flat_map(|span| fields(&span)).collect();
             // A caller must not fail because of its log.
             let _lost = self.log(event, &fields);
-            IN_EVENT.set(false);
         }
+    }
+}
+
+/// Ends an event, also after a panic.
+struct EventEnd;
+
+impl Drop for EventEnd {
+    fn drop(&mut self) {
+        IN_EVENT.set(false);
     }
 }
 

@@ -111,7 +111,8 @@ impl<T: StoredValue, L: RowStore<T>> Input for Dense<T, L> {
         }
         let values = T::as_f32(self.rows.run(rows.start, rows.len()))?;
         // The run is shorter where the rows are not in one block.
-        ArrayView2::from_shape((rows.len(), self.size), values).ok()
+        let whole = values.len() == rows.len() * self.size;
+        ArrayView2::from_shape((rows.len(), self.size), values).ok().filter(|_| whole)
     }
 }
 

@@ -88,7 +88,13 @@ pub(crate) fn values(tensor: &Tensor) -> Result<&[f32], TrainError> {
 /// The values of a contiguous f32 tensor, an equal number in each of `rows` rows.
 pub(crate) fn matrix(tensor: &Tensor, rows: usize) -> Result<ArrayView2<'_, f32>, TrainError> {
     let values = values(tensor)?;
-    Ok(ArrayView2::from_shape((rows, values.len() / rows.max(1)), values)?)
+    let width = values.len() / rows.max(1);
+    if rows * width != values.len() {
+        let text =
+            format!("a tensor has {} values, not an equal number in {rows} rows", values.len());
+        return Err(TrainError::Internal(text));
+    }
+    Ok(ArrayView2::from_shape((rows, width), values)?)
 }
 
 /// The elements of a contiguous tensor of this type.

@@ -90,10 +90,13 @@ impl ShardClients {
             let Some(remote) = shard.writer.lock().take() else { continue };
             let (name, queue) = (shard.name.clone(), Arc::clone(&shard.queue));
             let (store, closing) = (Arc::clone(store), self.closing.clone());
+            let context = tracing::Span::current();
             let thread = thread::Builder::new()
                 .name(thread_name(store.fit()))
                 .spawn(move || {
+                    let _context = context.enter();
                     if let Err(error) = forward_decisions(remote, &queue, &closing) {
+                        tracing::warn!("{name} is lost: {error}");
                         store.fail(error.code(), &format!("{name} is lost: {error}"));
                     }
                 })

@@ -56,7 +56,7 @@ impl Authenticator<'_> {
         let mut out = Vec::with_capacity(PREAMBLE_LEN + CHALLENGE_LEN);
         Preamble::OURS.encode(&mut out);
         if version != Some(PROTOCOL_VERSION) {
-            tracing::info!(
+            tracing::debug!(
                 version,
                 "closed the connection of {}, which has another version of the protocol or uses TLS",
                 link.peer()
@@ -88,7 +88,7 @@ impl Authenticator<'_> {
         match self.driver {
             Some(driver) if knows(driver)? => Ok((response, Caller::Driver)),
             _ => {
-                tracing::info!("{} does not know the secret of the fit", link.peer());
+                tracing::debug!("{} does not know the secret of the fit", link.peer());
                 Err(PsError::Authentication("the worker".to_owned()).into())
             }
         }

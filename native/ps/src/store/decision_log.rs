@@ -58,7 +58,8 @@ impl DecisionQueue {
     }
 
     /// Returns the number of the oldest unconfirmed decision, and the unconfirmed decisions from there on for as long as `fits`
-    /// accepts them. Waits up to `timeout` if there are none.
+    /// accepts them, but at least one: a shard refuses what is too long, which ends the fit. Waits up to `timeout` if
+    /// there are none.
     pub(crate) fn next(
         &self,
         timeout: Duration,
@@ -68,7 +69,8 @@ impl DecisionQueue {
         if queue.decisions.is_empty() {
             self.more.wait_for(&mut queue, timeout);
         }
-        let batch = queue.decisions.iter().take_while(|decision| fits(decision));
+        let fitting = queue.decisions.iter().take_while(|decision| fits(decision)).count();
+        let batch = queue.decisions.iter().take(fitting.max(1));
         (queue.confirmed + 1, batch.map(|decision| Decision::clone(decision)).collect())
     }
 
@@ -83,5 +85,32 @@ impl DecisionQueue {
     /// Wakes up the thread that waits for decisions.
     pub(crate) fn wake(&self) {
         self.more.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use firesteel_core::WorkerId;
+
+    use super::{Decision, DecisionLog, DecisionQueue};
+
+    #[test]
+    fn the_next_decisions_are_those_that_fit_and_at_least_one() {
+        let queue = Arc::new(DecisionQueue::default());
+        let mut log = DecisionLog::new(vec![Arc::clone(&queue)]);
+        for attempt in 0..3 {
+            log.append(Decision::Forget { worker: WorkerId { partition: 0, index: 0 }, attempt });
+        }
+        for (fitting, expected) in [(0, 1), (1, 1), (2, 2), (3, 3)] {
+            let mut left = fitting;
+            let (first, decisions) = queue.next(Duration::ZERO, |_| {
+                left -= 1;
+                left >= 0
+            });
+            assert_eq!((first, decisions.len()), (1, expected));
+        }
     }
 }

@@ -24,7 +24,7 @@ pub(super) mod error_code {
     }
 }
 
-/// As much of a text as a frame allows.
+/// A text, cut to the longest that a frame allows.
 pub(super) mod text {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

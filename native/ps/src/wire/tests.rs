@@ -256,20 +256,24 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_message_or_an_error(
-        header: [u8; HEADER_LEN], kind in 0..20_u8, fields in proptest::collection::vec(any::<u8>(), 0..100),
+        kind in 0..20_u8, fields in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
         let bytes = [&[kind], fields.as_slice()].concat();
         let _any = (Request::decode(&bytes), ShardRequest::decode(&bytes), Reply::decode(&bytes));
-        for kind in [kind, header[HEADER_LEN - 1]] {
-            let header = [&header[..12], &[0, 0, 0, kind]].concat();
-            let header = FrameHeader::decode(header.first_chunk().unwrap()).unwrap();
-            for limits in all_limits(kind) {
-                if header.check(limits, &SHAPE).is_ok() {
-                    let most = MAX_TEXT.max(8 * SHAPE.sums).max(MAX_DECISION_BYTES) + 20;
-                    let fields = header.fields as usize;
-                    prop_assert!(fields <= most, "more than a text, sums or decisions is never allocated");
-                }
-            }
+    }
+
+    #[test]
+    fn a_frame_beyond_the_limits_of_its_kind_is_refused(
+        kind: u8, over in 1..1_000_000_u32, wrong in proptest::sample::select(vec![-1_i64, 1, 1 << 40]),
+    ) {
+        // A text, sums or decisions, with their lengths.
+        let largest = MAX_TEXT.max(8 * SHAPE.sums).max(MAX_DECISION_BYTES) as u32 + 20;
+        for limits in all_limits(kind) {
+            let payload = limits.map_or(0, |limits| SHAPE.payload_len(limits.payload));
+            let check = |fields, payload| FrameHeader { payload, fields, kind }.check(limits, &SHAPE);
+            prop_assert_eq!(check(0, payload).is_ok(), limits.is_some());
+            prop_assert!(check(largest.saturating_add(over), payload).is_err());
+            prop_assert!(check(0, payload.wrapping_add_signed(wrong)).is_err());
         }
     }
 

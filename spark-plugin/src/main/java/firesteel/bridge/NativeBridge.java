@@ -12,7 +12,7 @@ final class NativeBridge {
 
   // ---- the process
 
-  /** Passes the events of native code to {@link NativeLog} from now on; called once, after the library is linked. */
+  /** Starts to pass the events of native code to {@link NativeLog}. */
   static native void startLogs();
 
   /** Returns the versions of the loaded libraries, as JSON. */

@@ -26,12 +26,15 @@ final class SupportedSpark {
   }
 
   /**
-   * Returns a warning about a version, empty for a tested one.
+   * Returns a warning about a version, empty for a supported one.
    *
    * @param version a version of Spark, such as {@code 4.1.0}
    * @throws IllegalStateException when it is older than the oldest supported one
    */
   static String warning(String version) {
+    if (!version.matches("\\d+\\.\\d+(\\D.*)?")) {
+      return "Firesteel supports Spark " + OLDEST + " to " + NEWEST + "; the version '" + version + "' is unknown to it";
+    }
     String is = "Firesteel supports Spark " + OLDEST + " to " + NEWEST + ", but this is Spark " + version + "; ";
     if (compare(version, OLDEST) < 0) {
       throw new IllegalStateException(is + "run the application on a supported version");

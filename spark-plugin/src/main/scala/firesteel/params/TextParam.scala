@@ -1,6 +1,6 @@
 package firesteel.params
 
-import java.lang.reflect.Constructor
+import java.lang.reflect.{Constructor, Modifier}
 
 import scala.reflect.ClassTag
 
@@ -30,11 +30,15 @@ private[firesteel] object TextParam {
   ): Param[String] = create(constructor, parent, name, doc, isValid).asInstanceOf[Param[String]]
 
   /** Returns a function that creates parameters of a subclass from the arguments of [[apply]]. It calls the constructor
-    * of `Param` and not that of the subclass, which therefore must not have fields.
+    * of `Param` and not that of the subclass, which therefore must not have fields. `ReflectionFactory` is in the module
+    * `jdk.unsupported` of the JDK.
     */
   def of[P <: Param[String]](
       subclass: Class[P]
   ): (Params, String, String, String => Boolean) => P = {
+    val fields =
+      subclass.getDeclaredFields.filterNot(field => Modifier.isStatic(field.getModifiers))
+    require(fields.isEmpty, s"${subclass.getName} has fields: ${fields.mkString(", ")}")
     val inherited = ReflectionFactory.getReflectionFactory
       .newConstructorForSerialization(subclass, constructor)
     (parent, name, doc, isValid) => subclass.cast(create(inherited, parent, name, doc, isValid))

@@ -2,6 +2,7 @@ package firesteel.bridge
 
 import java.net.Socket
 import java.util.concurrent.ConcurrentLinkedQueue
+import java.util.concurrent.atomic.AtomicInteger
 
 import scala.jdk.CollectionConverters.CollectionHasAsScala
 import scala.util.Using
@@ -91,16 +92,33 @@ class NativeLogSuite extends AnyFunSuite with BeforeAndAfterAll {
     val events = eventsOf(Level.DEBUG)((fit, server, _) => train(fit, server))
     assert(events.exists(_.getMessage.getFormattedMessage.contains("has its lease")))
     assert(NativeLog.level() < 4)
+    // The next fit tells native code. The level that rises during it shows what native code has been told.
+    val fit = new SmallFit(1)
+    Using.resource(NativeServer.open(fit.server, null)) { server =>
+      val port = SmallFit.portOf(server.status)
+      Using.resource(NativeWorker.open(fit.worker(port))) { worker =>
+        SmallFit.load(worker, SmallFit.rows(200))
+        val late = new ConcurrentLinkedQueue[LogEvent]
+        logging(Level.DEBUG, event => { val _ = late.add(event.toImmutable) })(worker.run(7))
+        assert(!late.asScala.exists(_.getLevel == Level.DEBUG))
+      }
+    }
   }
 
   test("a log that fails does not fail the worker") {
     // Log4j passes on this exception only.
-    logging(Level.INFO, _ => throw new AppenderLoggingException("the disk is full")) {
+    val calls = new AtomicInteger
+    def fail(event: LogEvent): Unit = {
+      val _ = calls.incrementAndGet()
+      throw new AppenderLoggingException("the disk is full")
+    }
+    logging(Level.INFO, fail) {
       val fit = new SmallFit(1)
       Using.resource(NativeServer.open(fit.server, null)) { server =>
         train(fit, server)
         assert(server.weights().nonEmpty)
       }
     }
+    assert(calls.get > 0)
   }
 }

@@ -21,4 +21,9 @@ class SupportedSparkSuite extends AnyFunSuite {
     for (version <- Seq("4.4.0", "4.10.1", "5.0.0-preview1"))
       assert(SupportedSpark.warning(version).contains(s"this is Spark $version"))
   }
+
+  test("a version that is no number gives a warning and no error") {
+    for (version <- Seq("", "4", "v4.1.0", "vendor"))
+      assert(SupportedSpark.warning(version).contains(s"the version '$version' is unknown"))
+  }
 }
