@@ -107,6 +107,9 @@ $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sou
 	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package e2e/package
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar)
 
+$(class_archive): scripts/class_archive.sh $(stamps)/venv | $(plugin_jar)
+	@$(step) "Archive of Spark's classes" scripts/class_archive.sh $@
+
 $(natives_jar): scripts/natives_jar.py $(license_sources) $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
 
@@ -141,7 +144,11 @@ bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of r
 # The seconds of each step, printed at the end.
 times := $(CURDIR)/build/times.tsv
 # JVMs of the tests live for seconds: the second compiler of HotSpot would cost them more than it gains.
-short_jvm := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Most of the rest is reading and verifying Spark's classes, which an archive of them saves; a JVM that it does not fit,
+# such as that of another release of Spark, runs without it and says nothing.
+class_archive := $(CURDIR)/build/spark-classes.jsa
+short_jvm := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=$(class_archive) \
+             -Xlog:cds=off -Xlog:cds+dynamic=off"
 
 # Suites that need no Spark, or little of it.
 scala_unit := firesteel.params.* firesteel.network.* firesteel.plugin.* firesteel.summary.* firesteel.cluster.*
@@ -189,11 +196,11 @@ test-rust: $(stamps)/stubs $(stamps)/venv-test
 test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
 
-test-python: setup-test $(plugin_jar) $(wheels)
+test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n 2 --dist loadfile $(python)/tests
 
 # Three at a time on two cores: an end-to-end test waits for half of its time.
-test-e2e: setup-test $(plugin_jar) $(natives_jar)
+test-e2e: setup-test $(plugin_jar) $(natives_jar) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 3 --dist worksteal --durations=25 tests
 
 licenses: ## Write the license texts of the Rust crates, after a change of Cargo.lock
