@@ -20,6 +20,7 @@ library := $(target)/release/libfiresteel.so
 plugin_jar := build/firesteel.jar
 examples_jar := build/firesteel-examples.jar
 e2e_jar := build/firesteel-e2e.jar
+class_archive := $(CURDIR)/build/spark-classes.jsa
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
 python := spark-plugin/python
@@ -146,7 +147,6 @@ times := $(CURDIR)/build/times.tsv
 # JVMs of the tests live for seconds: the second compiler of HotSpot would cost them more than it gains.
 # Most of the rest is reading and verifying Spark's classes, which an archive of them saves; a JVM that it does not fit,
 # such as that of another release of Spark, runs without it and says nothing.
-class_archive := $(CURDIR)/build/spark-classes.jsa
 short_jvm := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=$(class_archive) \
              -Xlog:cds=off -Xlog:cds+dynamic=off"
 
@@ -199,7 +199,7 @@ test-scala: $(library) $(stamps)/stubs
 test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n 2 --dist loadfile $(python)/tests
 
-# Three at a time on two cores: an end-to-end test waits for half of its time.
+# Three at a time on two cores: one test's sockets and processes wait while others compute.
 test-e2e: setup-test $(plugin_jar) $(natives_jar) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 3 --dist worksteal --durations=25 tests
 

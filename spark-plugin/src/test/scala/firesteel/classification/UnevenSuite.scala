@@ -22,7 +22,7 @@ final class UnevenSuite extends AnyFunSuite with LocalSpark {
 
   // Half a point of accuracy is five of these rows, more than two fits that learn equally well differ by.
   private val sizes = Seq(0, 1, 860, 139)
-  private val epochs = 10
+  private val epochs = 20
 
   /** The rows of the blobs in partitions of these sizes. */
   private lazy val uneven: DataFrame = {
