@@ -1,0 +1,139 @@
+//! The template of a cluster: the arguments of `spark-submit` for its jobs, and what a request may set.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// A cluster.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// The master, such as `local[4]`, `spark://host:7077`, `yarn` or `k8s://https://host:6443`.
+    pub master: String,
+    /// The program `spark-submit` of the cluster's Spark.
+    pub spark_submit: PathBuf,
+    /// Configuration keys of Spark for every job. A request cannot change them.
+    #[serde(default)]
+    pub conf: BTreeMap<String, String>,
+    /// Configuration keys of Spark that a request may set.
+    #[serde(default)]
+    pub allowed_conf: BTreeSet<String>,
+    /// Environment variables of the driver, such as `HADOOP_CONF_DIR`. The server's own are not passed on, but for `HOME`,
+    /// `JAVA_HOME`, `LANG`, `PATH` and `TMPDIR`.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The folders that contain the data of jobs, each with a `/` at its end.
+    #[serde(default)]
+    pub data: Vec<String>,
+    /// The formats that a job may read.
+    #[serde(default = "default_formats")]
+    pub formats: BTreeSet<String>,
+    /// The jobs that run at a time.
+    #[serde(default = "default_running")]
+    pub running: u32,
+    /// The largest number of executors of a job.
+    #[serde(default = "default_executors")]
+    pub max_executors: u32,
+    /// The largest number of cores of an executor.
+    #[serde(default = "default_cores")]
+    pub max_cores: u32,
+    /// The largest memory of an executor in MiB.
+    #[serde(default = "default_memory")]
+    pub max_memory_mib: u64,
+    /// The largest number of further attempts after a failed one.
+    #[serde(default = "default_retries")]
+    pub max_retries: u32,
+    /// The seconds after which an attempt is ended; no limit if absent.
+    #[serde(default)]
+    pub max_seconds: Option<u64>,
+}
+
+fn default_formats() -> BTreeSet<String> {
+    ["csv", "json", "libsvm", "orc", "parquet"].map(str::to_owned).into()
+}
+
+const fn default_running() -> u32 {
+    8
+}
+
+const fn default_executors() -> u32 {
+    64
+}
+
+const fn default_cores() -> u32 {
+    16
+}
+
+const fn default_memory() -> u64 {
+    64 * 1024
+}
+
+const fn default_retries() -> u32 {
+    5
+}
+
+/// Keys that the server sets, or that would give a request the server's rights.
+const RESERVED: [&str; 9] = [
+    "spark.app.name",
+    "spark.firesteel.progress.events",
+    "spark.jars",
+    "spark.kubernetes.driver.label.firesteel-job",
+    "spark.master",
+    "spark.plugins",
+    "spark.submit.deployMode",
+    "spark.submit.pyFiles",
+    "spark.yarn.tags",
+];
+
+/// Parts of keys whose value is code, a command, a file of the driver or another user's name.
+const UNSAFE: [&str; 11] = [
+    "classpath",
+    "command",
+    "credentials",
+    "extrajavaoptions",
+    "extralibrarypath",
+    "keytab",
+    "plugins",
+    "principal",
+    "proxyuser",
+    "pyspark",
+    "submit.",
+];
+
+impl Cluster {
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !self.spark_submit.is_file() {
+            let path = self.spark_submit.display();
+            return Err(format!("spark_submit = '{path}' does not exist"));
+        }
+        if self.conf.get("spark.submit.deployMode").is_some_and(|mode| mode != "client") {
+            return Err(
+                "conf: spark.submit.deployMode must be 'client': the server supervises drivers"
+                    .to_owned(),
+            );
+        }
+        if let Some(key) = self.conf.keys().find(|key| RESERVED.contains(&key.as_str())) {
+            return Err(format!("conf: '{key}' is set by the server"));
+        }
+        for key in &self.allowed_conf {
+            let lower = key.to_ascii_lowercase();
+            // Spark takes some keys without the prefix as aliases: an allow list with only prefixed keys shuts them out.
+            if !key.starts_with("spark.") {
+                return Err(format!("allowed_conf: '{key}' must start with 'spark.'"));
+            }
+            if RESERVED.contains(&key.as_str()) || self.conf.contains_key(key) {
+                return Err(format!("allowed_conf: '{key}' is set by the server or by conf"));
+            }
+            if let Some(part) = UNSAFE.iter().find(|part| lower.contains(**part)) {
+                return Err(format!(
+                    "allowed_conf: '{key}' would let a request run code as the server ('{part}')"
+                ));
+            }
+        }
+        match self.data.iter().find(|root| !root.ends_with('/') || root.contains("..")) {
+            Some(root) => Err(format!("data: '{root}' must end with '/' and contain no '..'")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The configuration file, in TOML.
+
+mod cluster;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use cluster::Cluster;
+
+/// The configuration of a server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The address to listen on.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The folder for the database, uploads and jobs.
+    pub data: PathBuf,
+    /// The names under which clients reach the server, beside the listening address and `localhost` on loopback.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// The certificate and key; without them the server listens on loopback only.
+    #[serde(default)]
+    pub tls: Option<Tls>,
+    /// The limits of the HTTP server.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The quotas of users that have none of their own.
+    #[serde(default)]
+    pub quotas: Quotas,
+    /// The installation of Firesteel that runs jobs.
+    pub firesteel: Firesteel,
+    /// The clusters by name.
+    pub clusters: BTreeMap<String, Cluster>,
+    /// The cluster of jobs that name none; by default the only one.
+    #[serde(default)]
+    pub default_cluster: Option<String>,
+}
+
+/// The files for TLS, in PEM.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate, followed by intermediate ones.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+/// The limits of the HTTP server.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// The connections at a time.
+    pub connections: usize,
+    /// The bytes of one upload.
+    pub upload_bytes: u64,
+    /// The bytes of any other request's body.
+    pub body_bytes: usize,
+    /// The seconds for a TLS handshake and for the headers of a request.
+    pub header_seconds: u64,
+    /// The seconds in which more of a body must arrive, or more of an answer must leave.
+    pub stall_seconds: u64,
+    /// The seconds for which a cancelled process may end by itself before it is killed.
+    pub grace_seconds: u64,
+    /// The bytes of a job's artefacts that are kept.
+    pub events: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            upload_bytes: 4 << 30,
+            body_bytes: 1 << 20,
+            header_seconds: 10,
+            stall_seconds: 30,
+            grace_seconds: 10,
+            events: 100_000,
+        }
+    }
+}
+
+/// The quotas of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quotas {
+    /// The jobs that run at a time.
+    pub running: u32,
+    /// The jobs of one token that run at a time; dist-keras had one.
+    pub running_per_token: u32,
+    /// The jobs that wait at a time.
+    pub queued: u32,
+    /// The bytes of uploads.
+    pub upload_bytes: u64,
+    /// The bytes of a job's log that are kept.
+    pub log_bytes: u64,
+    /// The days for which finished jobs are kept.
+    pub retention_days: u32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            running: 4,
+            running_per_token: 1,
+            queued: 100,
+            upload_bytes: 16 << 30,
+            log_bytes: 64 << 20,
+            retention_days: 30,
+        }
+    }
+}
+
+/// The installation of Firesteel that runs jobs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firesteel {
+    /// The folder that contains the Python package `firesteel`.
+    pub python: PathBuf,
+    /// The plugin's jar; by default the one in the package.
+    #[serde(default)]
+    pub jar: Option<PathBuf>,
+    /// Further jars, such as the one with libtorch.
+    #[serde(default)]
+    pub jars: Vec<PathBuf>,
+}
+
+impl Firesteel {
+    /// Returns the program that trains by a job's specification.
+    #[must_use]
+    pub fn runner(&self) -> PathBuf {
+        self.python.join("firesteel/punchcard/runner.py")
+    }
+
+    /// Returns the jars for every job.
+    #[must_use]
+    pub fn jars(&self) -> Vec<PathBuf> {
+        let plugin =
+            self.jar.clone().unwrap_or_else(|| self.python.join("firesteel/jars/firesteel.jar"));
+        std::iter::once(plugin).chain(self.jars.iter().cloned()).collect()
+    }
+}
+
+/// A configuration that does not work, with the file and the key.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {problem}", file = .file.display())]
+pub struct ConfigError {
+    file: PathBuf,
+    problem: String,
+}
+
+const fn default_listen() -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7438)
+}
+
+impl Config {
+    /// Reads and checks a file. Relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// An error that names the key that does not fit.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let error = |problem: String| ConfigError { file: file.to_owned(), problem };
+        let text = std::fs::read_to_string(file).map_err(|cause| error(cause.to_string()))?;
+        let mut config: Self = toml::from_str(&text).map_err(|cause| error(cause.to_string()))?;
+        let folder = file.parent().unwrap_or(Path::new("."));
+        let folder = std::path::absolute(folder).map_err(|cause| error(cause.to_string()))?;
+        config.resolve(&folder);
+        config.check().map_err(error)?;
+        Ok(config)
+    }
+
+    /// Returns the name of the cluster of jobs that name none, if there is one.
+    #[must_use]
+    pub fn default_cluster(&self) -> Option<&str> {
+        match &self.default_cluster {
+            Some(name) => Some(name),
+            None if self.clusters.len() == 1 => self.clusters.keys().next().map(String::as_str),
+            None => None,
+        }
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let firesteel = &mut self.firesteel;
+        let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
+        let jars = firesteel.jar.iter_mut().chain(&mut firesteel.jars);
+        let submits = self.clusters.values_mut().map(|cluster| &mut cluster.spark_submit);
+        let all = [&mut self.data, &mut firesteel.python].into_iter();
+        for path in all.chain(tls).chain(jars).chain(submits) {
+            *path = folder.join(&path);
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if !self.listen.ip().is_loopback() && self.tls.is_none() {
+            return Err(format!(
+                "listen = '{}' is reachable from other machines, and tokens would travel unencrypted; set [tls], or \
+                 listen on 127.0.0.1",
+                self.listen
+            ));
+        }
+        if self.clusters.is_empty() {
+            return Err("[clusters] is empty; add a table such as [clusters.local]".to_owned());
+        }
+        for (name, cluster) in &self.clusters {
+            cluster.check().map_err(|problem| format!("clusters.{name}.{problem}"))?;
+        }
+        if let Some(name) = &self.default_cluster
+            && !self.clusters.contains_key(name)
+        {
+            return Err(format!("default_cluster = '{name}' is not in [clusters]"));
+        }
+        for path in self.firesteel.jars().iter().chain([&self.firesteel.runner()]) {
+            if !path.is_file() {
+                return Err(format!(
+                    "[firesteel] needs '{}', which does not exist",
+                    path.display()
+                ));
+            }
+        }
+        let zero = [
+            ("limits.connections", self.limits.connections == 0),
+            ("limits.header_seconds", self.limits.header_seconds == 0),
+            ("limits.stall_seconds", self.limits.stall_seconds == 0),
+            ("quotas.log_bytes", self.quotas.log_bytes == 0),
+        ];
+        match zero.into_iter().find(|(_, zero)| *zero) {
+            Some((key, _)) => Err(format!("{key} must be at least 1")),
+            None => Ok(()),
+        }
+    }
+}

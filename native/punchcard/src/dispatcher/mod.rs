@@ -1,0 +1,247 @@
+//! The dispatcher: the one thread that decides what happens to a job after its acceptance.
+//!
+//! Each step looks at the jobs that are not final, and makes at most one durable change between two effects outside the
+//! database. A state is recorded before the effect that it announces, and every effect may be repeated: a dispatcher that
+//! is killed anywhere and started again continues with the same jobs.
+
+mod events;
+mod queue;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Config;
+use crate::files::Layout;
+use crate::job::State;
+use crate::launch::{Cause, Exit, Launcher, Status};
+use crate::store::{Change, Job, Result, Store};
+
+pub use queue::positions;
+pub use sweep::Sweeper;
+
+/// The time after which an attempt that has not started is launched again.
+const RELAUNCH: Duration = Duration::from_secs(10);
+
+/// The dispatcher.
+pub struct Dispatcher<L> {
+    store: Store,
+    config: Arc<Config>,
+    layout: Layout,
+    launcher: L,
+    /// The times of launches, by job.
+    launched: HashMap<String, Instant>,
+}
+
+impl<L: Launcher> Dispatcher<L> {
+    /// Creates a dispatcher, which continues with the jobs of the store.
+    #[must_use]
+    pub fn new(store: Store, config: Arc<Config>, layout: Layout, launcher: L) -> Self {
+        Self { store, config, layout, launcher, launched: HashMap::new() }
+    }
+
+    /// Looks at every job that is not final once. Returns true if one changed.
+    ///
+    /// # Errors
+    /// If the database fails. A job whose files fail is logged and tried again at the next step.
+    pub fn step(&mut self) -> Result<bool> {
+        let mut changed = false;
+        for job in self.store.unfinished()? {
+            changed |= match job.state {
+                State::Accepted if job.cancel_requested => {
+                    self.change(&job, State::Cancelled, None)?
+                }
+                State::Accepted => self.change(&job, State::Queued, None)?,
+                State::Queued if job.cancel_requested => {
+                    self.change(&job, State::Cancelled, None)?
+                }
+                State::Queued => false,
+                _ => self.follow(&job)?,
+            };
+        }
+        while let Some(job) = self.next()? {
+            self.change(&job, State::Starting, None)?;
+            if let Some(job) = self.store.job(&job.id)? {
+                self.launch(&job)?;
+            }
+            changed = true;
+        }
+        Ok(changed)
+    }
+
+    /// Returns the job to start now.
+    fn next(&self) -> Result<Option<Job>> {
+        let unfinished = self.store.unfinished()?;
+        let users = self.store.users()?;
+        let quotas = |user: &str| {
+            let found = users.iter().find(|one| one.name == user);
+            found.map_or(self.config.quotas, |user| user.quotas(&self.config.quotas))
+        };
+        let capacity = |cluster: &str| {
+            self.config.clusters.get(cluster).map_or(u32::MAX, |found| found.running)
+        };
+        Ok(queue::next(&unfinished, &quotas, &capacity).cloned())
+    }
+
+    fn change(&self, job: &Job, state: State, reason: Option<String>) -> Result<bool> {
+        self.apply(job, &Change { reason, ..Change::to(state) })
+    }
+
+    fn apply(&self, job: &Job, change: &Change) -> Result<bool> {
+        let changed = self.store.change_job(&job.id, job.state, change)?;
+        if changed {
+            tracing::info!(
+                job = job.id,
+                user = job.user,
+                from = job.state.name(),
+                to = change.state.name(),
+                reason = change.reason.as_deref().unwrap_or(""),
+                "job changed"
+            );
+        }
+        Ok(changed)
+    }
+
+    fn launch(&mut self, job: &Job) -> Result<bool> {
+        self.launched.insert(job.id.clone(), Instant::now());
+        let quotas = self.store.user(&job.user)?.map(|user| user.quotas(&self.config.quotas));
+        let log_bytes = quotas.unwrap_or(self.config.quotas).log_bytes;
+        match self.launcher.start(job, log_bytes) {
+            Ok(()) => Ok(false),
+            Err(error) => self.unlaunched(job, &error),
+        }
+    }
+
+    /// Ends an attempt that could not be launched, unless it has started nevertheless.
+    fn unlaunched(&mut self, job: &Job, error: &io::Error) -> Result<bool> {
+        match self.launcher.abandon(job) {
+            Ok(true) => {
+                self.ended_badly(job, format!("the attempt could not start: {error}"), None)
+            }
+            Ok(false) => Ok(false),
+            Err(second) => {
+                tracing::error!(job = job.id, %error, %second, "an attempt could not start");
+                Ok(false)
+            }
+        }
+    }
+
+    /// Follows the process of an active job.
+    fn follow(&mut self, job: &Job) -> Result<bool> {
+        let status = match self.look(job) {
+            Ok(status) => status,
+            Err(error) => {
+                tracing::error!(job = job.id, %error, "an attempt cannot be followed");
+                return Ok(false);
+            }
+        };
+        match status {
+            Status::NotStarted if job.cancel_requested => match self.launcher.abandon(job) {
+                Ok(true) => self.change(job, State::Cancelled, None),
+                _ => Ok(false),
+            },
+            Status::NotStarted => {
+                let launched = self.launched.get(&job.id);
+                if launched.is_none_or(|since| since.elapsed() > RELAUNCH) {
+                    return self.launch(job);
+                }
+                Ok(false)
+            }
+            Status::Running => {
+                let started = job.state == State::Starting;
+                let changed = started && self.change(job, State::Running, None)?;
+                Ok(self.read_events(job)? | changed)
+            }
+            Status::Ended(exit) => {
+                while self.read_events(&self.store.job(&job.id)?.unwrap_or_else(|| job.clone()))? {}
+                self.finish(job, &exit)
+            }
+            Status::Lost => {
+                if let Err(error) = self.launcher.clean_up(job) {
+                    tracing::error!(job = job.id, %error, "processes of a lost attempt may be left");
+                    return Ok(false);
+                }
+                let reason =
+                    "the supervisor was killed, or the machine restarted, before the attempt ended";
+                self.ended_badly(job, reason.to_owned(), None)
+            }
+        }
+    }
+
+    fn look(&mut self, job: &Job) -> io::Result<Status> {
+        if job.cancel_requested {
+            self.launcher.cancel(job)?;
+        }
+        self.launcher.status(job)
+    }
+
+    fn finish(&mut self, job: &Job, exit: &Exit) -> Result<bool> {
+        self.launched.remove(&job.id);
+        match (exit.cause, exit.code) {
+            (Cause::Exited, Some(0)) => {
+                self.apply(job, &Change { exit_code: Some(0), ..Change::to(State::Succeeded) })
+            }
+            (Cause::Cancelled, code) => {
+                self.apply(job, &Change { exit_code: code, ..Change::to(State::Cancelled) })
+            }
+            (_, code) => self.ended_badly(job, describe(exit), code),
+        }
+    }
+
+    /// Ends an attempt that did not succeed: the job returns to the queue while it has retries left.
+    fn ended_badly(&mut self, job: &Job, reason: String, exit_code: Option<i32>) -> Result<bool> {
+        self.launched.remove(&job.id);
+        let state = match job {
+            _ if job.cancel_requested => State::Cancelled,
+            _ if job.attempt <= job.retries => State::Queued,
+            _ => State::Failed,
+        };
+        self.apply(job, &Change { state, reason: Some(reason), exit_code })
+    }
+
+    fn read_events(&self, job: &Job) -> Result<bool> {
+        let file = self.layout.attempt(&job.id, job.attempt).join("events.jsonl");
+        let new = match events::read(&file, job.events_read, job.progress.as_ref()) {
+            Ok(Some(new)) => new,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::error!(job = job.id, %error, "the events of an attempt cannot be read");
+                return Ok(false);
+            }
+        };
+        let most = self.config.limits.events;
+        self.store.add_events(
+            &job.id,
+            job.attempt,
+            &new.events,
+            new.read,
+            new.progress.as_ref(),
+            most,
+        )?;
+        if let Some(application) = new.application
+            && job.application_id.as_deref() != Some(application.as_str())
+        {
+            self.store.set_application(&job.id, &application)?;
+        }
+        Ok(true)
+    }
+}
+
+/// Describes the end of an attempt that did not succeed.
+fn describe(exit: &Exit) -> String {
+    match (exit.cause, exit.code, exit.signal) {
+        (Cause::TimedOut, ..) => "the attempt ran longer than the cluster allows".to_owned(),
+        (Cause::NotCreated, ..) => {
+            format!("the process could not be created: {}", exit.error.as_deref().unwrap_or(""))
+        }
+        (_, Some(code), _) => {
+            format!("the driver ended with exit code {code}; its log has the cause")
+        }
+        (_, None, Some(signal)) => format!("the driver was ended by signal {signal}"),
+        (_, None, None) => "the driver ended".to_owned(),
+    }
+}

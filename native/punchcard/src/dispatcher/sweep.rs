@@ -1,0 +1,76 @@
+//! The removal of what is no longer kept.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::clock::{self, DAY};
+use crate::config::Config;
+use crate::files::Layout;
+use crate::id::is_id;
+use crate::store::{Result, Store};
+
+/// The time after which a file that no row names is removed: it is longer than an upload takes.
+const ORPHAN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Removes jobs after their retention, uploads that no job needs, and files that no row names.
+#[derive(Clone, Debug)]
+pub struct Sweeper {
+    store: Store,
+    config: Arc<Config>,
+    layout: Layout,
+}
+
+impl Sweeper {
+    /// Creates a sweeper.
+    #[must_use]
+    pub const fn new(store: Store, config: Arc<Config>, layout: Layout) -> Self {
+        Self { store, config, layout }
+    }
+
+    /// Removes what is no longer kept.
+    ///
+    /// # Errors
+    /// If the database or a file fails.
+    pub fn sweep(&self) -> Result<()> {
+        let now = clock::now();
+        for user in self.store.users()? {
+            let days = user.quotas(&self.config.quotas).retention_days;
+            for id in self.store.finished_before(&user.name, now - i64::from(days) * DAY)? {
+                self.store.remove_job(&id)?;
+            }
+        }
+        self.store.remove_unused_uploads(now - DAY)?;
+        for (name, _) in entries(&self.layout.jobs())? {
+            if is_id(&name) && !self.store.has_job(&name)? {
+                fs::remove_dir_all(self.layout.job(&name))?;
+            }
+        }
+        for (name, age) in entries(&self.layout.uploads())? {
+            let id = name.split('.').next().unwrap_or("");
+            if age > ORPHAN && self.store.upload(id)?.is_none() {
+                fs::remove_file(self.layout.uploads().join(name))?;
+            }
+        }
+        for (name, age) in entries(&self.layout.incoming())? {
+            if age > ORPHAN {
+                fs::remove_file(self.layout.incoming().join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the names in a folder, each with the time since its last change.
+fn entries(folder: &Path) -> io::Result<Vec<(String, Duration)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let changed = entry.metadata()?.modified()?;
+        let age = SystemTime::now().duration_since(changed).unwrap_or_default();
+        found.extend(entry.file_name().into_string().ok().map(|name| (name, age)));
+    }
+    Ok(found)
+}

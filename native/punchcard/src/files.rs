@@ -1,0 +1,98 @@
+//! Files that are whole or absent after a crash.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Writes a file so that it has all its bytes or does not exist, also after a power failure.
+///
+/// # Errors
+/// If a system call fails.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("partial");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    publish(&temporary, path)
+}
+
+/// Moves a file, whose bytes are durable, to a name in the same file system, durably.
+///
+/// # Errors
+/// If a system call fails.
+pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    sync_folder(to.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// If a system call fails.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The names of a server's files.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// Creates the folders of a server.
+    ///
+    /// # Errors
+    /// If a folder cannot be created.
+    pub fn create(root: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let layout = Self { root: root.to_owned() };
+        for folder in [layout.root.clone(), layout.jobs(), layout.uploads(), layout.incoming()] {
+            // Requests and results are their users' own.
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        Ok(layout)
+    }
+
+    /// Returns the database.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.root.join("punchcard.db")
+    }
+
+    /// Returns the file whose lock the running server holds.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Returns the folder with a folder for each job.
+    #[must_use]
+    pub fn jobs(&self) -> PathBuf {
+        self.root.join("jobs")
+    }
+
+    /// Returns the folder of a job.
+    #[must_use]
+    pub fn job(&self, id: &str) -> PathBuf {
+        self.jobs().join(id)
+    }
+
+    /// Returns the folder of an attempt.
+    #[must_use]
+    pub fn attempt(&self, job: &str, number: u32) -> PathBuf {
+        self.job(job).join(format!("attempt-{number}"))
+    }
+
+    /// Returns the folder of complete uploads.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    /// Returns the folder of uploads that are arriving.
+    #[must_use]
+    pub fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
+    }
+}

@@ -1,0 +1,312 @@
+//! Jobs over HTTP.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::Caller;
+use super::json::Json;
+use super::{App, Problem};
+use crate::dispatcher::positions;
+use crate::id::{is_id, new_id};
+use crate::job::{JobRequest, State as JobState, validate};
+use crate::store::{Accepted, Filter, Identity, Job, NewJob};
+
+/// The longest idempotency key.
+const LONGEST_KEY: usize = 128;
+/// The largest number of jobs in an answer.
+const LARGEST_PAGE: u32 = 200;
+
+/// The choice of listed jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Choice {
+    /// A state, or several with commas between them.
+    #[serde(default)]
+    state: Option<String>,
+    /// The user, for administrators.
+    #[serde(default)]
+    user: Option<String>,
+    /// A part of the name.
+    #[serde(default)]
+    name: Option<String>,
+    /// The largest number of jobs, at most 200.
+    #[serde(default)]
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// The id of a job; only earlier ones are listed.
+    #[serde(default)]
+    before: Option<String>,
+}
+
+/// Jobs, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobList {
+    /// The jobs.
+    jobs: Vec<Job>,
+    /// The id for `before` that gives the next ones; null if there are none.
+    next: Option<String>,
+}
+
+/// A job with its request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct JobDetail {
+    #[serde(flatten)]
+    job: Job,
+    /// The request, as it was accepted.
+    request: JobRequest,
+}
+
+/// Lists jobs: a user's own, or all for an administrator.
+#[utoipa::path(
+    get, path = "/api/v1/jobs", tag = "jobs", params(Choice),
+    responses((status = 200, body = JobList), (status = "4XX", body = Problem))
+)]
+pub async fn list(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    query: Result<axum::extract::Query<Choice>, axum::extract::rejection::QueryRejection>,
+) -> Result<Answer<JobList>, Problem> {
+    let axum::extract::Query(choice) =
+        query.map_err(|error| Problem::invalid(error.body_text()))?;
+    let states = choice.state.iter().flat_map(|states| states.split(','));
+    let states = states
+        .map(|name| {
+            JobState::of(name)
+                .ok_or_else(|| Problem::invalid(format!("state: there is no state '{name}'")))
+        })
+        .collect::<Result<_, _>>()?;
+    let limit = choice.limit.unwrap_or(50);
+    if !(1..=LARGEST_PAGE).contains(&limit) {
+        return Err(Problem::invalid(format!(
+            "limit: must be from 1 to {LARGEST_PAGE}, not {limit}"
+        )));
+    }
+    let user = match choice.user {
+        Some(user) if !caller.may_handle(&user) => {
+            return Err(Problem::forbidden("user: you may list your own jobs only"));
+        }
+        Some(user) => Some(user),
+        None if caller.may_handle("") => None,
+        None => Some(caller.user.name),
+    };
+    let filter =
+        Filter { user, states, name: choice.name, before: choice.before, limit: limit + 1 };
+    let mut jobs = app.store().run(move |store| store.jobs(&filter)).await?;
+    let more = jobs.len() > limit as usize;
+    jobs.truncate(limit as usize);
+    let next = more.then(|| jobs.last().map(|job| job.id.clone())).flatten();
+    with_positions(&app, &mut jobs).await?;
+    Ok(Answer(JobList { jobs, next }))
+}
+
+/// Submits a job. With the same `Idempotency-Key` and body, it is accepted once.
+#[utoipa::path(
+    post, path = "/api/v1/jobs", tag = "jobs", request_body = JobRequest,
+    params(("Idempotency-Key" = Option<String>, Header, description = "At most 128 visible ASCII characters.")),
+    responses(
+        (status = 202, description = "The job is recorded.", body = Job),
+        (status = 200, description = "The job was recorded before.", body = Job),
+        (status = "4XX", body = Problem), (status = 503, body = Problem),
+    )
+)]
+pub async fn submit(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    headers: HeaderMap,
+    Json { value: request, bytes }: Json<JobRequest>,
+) -> Result<Response, Problem> {
+    accept(&app, &caller, key(&headers)?, Sha256::digest(&bytes).into(), request, None).await
+}
+
+/// Returns a job with its request.
+#[utoipa::path(
+    get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 200, body = JobDetail), (status = "4XX", body = Problem))
+)]
+pub async fn get(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path(id): Path<String>,
+) -> Result<Answer<JobDetail>, Problem> {
+    let mut jobs = [find(&app, &caller, id).await?];
+    with_positions(&app, &mut jobs).await?;
+    let [job] = jobs;
+    let request = job.request.clone();
+    Ok(Answer(JobDetail { job, request }))
+}
+
+/// Cancels a job in any state that is not final.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+    responses(
+        (status = 202, description = "The job will be cancelled.", body = Job),
+        (status = 200, description = "The job is final.", body = Job),
+        (status = "4XX", body = Problem),
+    )
+)]
+pub async fn cancel(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let job = find(&app, &caller, id).await?;
+    let job = app.store().run(move |store| store.request_cancel(&job.id)).await?;
+    let job = job.ok_or_else(|| Problem::not_found("job"))?;
+    tracing::info!(job = job.id, by = caller.user.name, "a job is cancelled");
+    app.wake();
+    let status = if job.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Answer(job)).into_response())
+}
+
+/// Submits a job again, as a new one.
+#[utoipa::path(
+    post, path = "/api/v1/jobs/{id}/resubmit", tag = "jobs",
+    params(
+        ("id" = String, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "At most 128 visible ASCII characters."),
+    ),
+    responses(
+        (status = 202, description = "The new job is recorded.", body = Job),
+        (status = 200, description = "The new job was recorded before.", body = Job),
+        (status = "4XX", body = Problem), (status = 503, body = Problem),
+    )
+)]
+pub async fn resubmit(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let job = find(&app, &caller, id).await?;
+    if job.user != caller.user.name {
+        return Err(Problem::forbidden("you may submit your own jobs again, not those of others"));
+    }
+    let hash = Sha256::digest(format!("resubmit {}", job.id)).into();
+    accept(&app, &caller, key(&headers)?, hash, job.request, Some(job.id)).await
+}
+
+/// Removes a final job with its log and artefacts.
+#[utoipa::path(
+    delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem))
+)]
+pub async fn delete(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let job = find(&app, &caller, id).await?;
+    let folder = app.layout().job(&job.id);
+    let state = job.state;
+    if !app.store().run(move |store| store.remove_job(&job.id)).await? {
+        return Err(Problem::conflict(format!("the job is {}; cancel it first", state.name())));
+    }
+    // The sweeper removes what this leaves behind.
+    if let Err(error) = tokio::fs::remove_dir_all(folder).await
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "the files of a removed job are left for now");
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Returns a job that the caller may handle. A job of another user is not told from one that does not exist.
+pub(super) async fn find(app: &App, caller: &Identity, id: String) -> Result<Job, Problem> {
+    if !is_id(&id) {
+        return Err(Problem::not_found("job"));
+    }
+    let job = app.store().run(move |store| store.job(&id)).await?;
+    job.filter(|job| caller.may_handle(&job.user)).ok_or_else(|| Problem::not_found("job"))
+}
+
+/// Gives waiting jobs their places in the queue.
+async fn with_positions(app: &App, jobs: &mut [Job]) -> Result<(), Problem> {
+    if jobs.iter().all(|job| job.state.is_final() || job.state.is_active()) {
+        return Ok(());
+    }
+    let places = positions(&app.store().run(|store| store.unfinished()).await?);
+    for job in jobs {
+        job.position = places.get(&job.id).copied();
+    }
+    Ok(())
+}
+
+/// Returns the idempotency key of a request, or a new one.
+fn key(headers: &HeaderMap) -> Result<String, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(new_id()?);
+    };
+    let visible = |text: &&str| {
+        (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let key = value.to_str().ok().filter(visible).ok_or_else(|| {
+        Problem::invalid(format!(
+            "Idempotency-Key: must be of 1 to {LONGEST_KEY} visible ASCII characters"
+        ))
+    })?;
+    Ok(key.to_owned())
+}
+
+async fn accept(
+    app: &App,
+    caller: &Identity,
+    key: String,
+    hash: [u8; 32],
+    request: JobRequest,
+    resubmitted_from: Option<String>,
+) -> Result<Response, Problem> {
+    if app.is_draining() {
+        return Err(Problem::unavailable("the server is stopping; send the job again"));
+    }
+    let name = request.cluster.as_deref().or_else(|| app.config().default_cluster());
+    let name = name.ok_or_else(|| {
+        Problem::invalid("cluster: must be given, since the server has no default")
+    })?;
+    let cluster = app.config().clusters.get(name).ok_or_else(|| {
+        let known: Vec<_> = app.config().clusters.keys().map(String::as_str).collect();
+        Problem::invalid(format!("cluster: must be one of {}, not '{name}'", known.join(", ")))
+    })?;
+    validate(&request, cluster, caller.user.programs)?;
+    let quotas = caller.user.quotas(&app.config().quotas);
+    let (user, token, name) = (caller.user.name.clone(), caller.token.clone(), name.to_owned());
+    let accepted = app
+        .store()
+        .run(move |store| {
+            let new = NewJob {
+                user: &user,
+                token: &token,
+                cluster: &name,
+                request: &request,
+                key: &key,
+                hash,
+                resubmitted_from: resubmitted_from.as_deref(),
+            };
+            store.accept(&new, &quotas)
+        })
+        .await?;
+    match accepted {
+        Accepted::New(job) => {
+            tracing::info!(job = job.id, user = job.user, name = job.name, "a job is accepted");
+            app.wake();
+            let headers = [(LOCATION, format!("/api/v1/jobs/{}", job.id))];
+            Ok((StatusCode::ACCEPTED, headers, Answer(job)).into_response())
+        }
+        Accepted::Known(job) => Ok((StatusCode::OK, Answer(job)).into_response()),
+        Accepted::KeyReused => Err(Problem::conflict(
+            "Idempotency-Key: was used before with another request; choose a new key",
+        )),
+        Accepted::QueueFull => Err(Problem::quota(format!(
+            "you have {} waiting jobs, as many as your quota admits; wait for one to start, or cancel one",
+            quotas.queued
+        ))),
+        Accepted::BadUpload { field, problem } => {
+            Err(Problem::invalid(format!("{field}: {problem}")))
+        }
+    }
+}

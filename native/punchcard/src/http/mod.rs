@@ -1,0 +1,155 @@
+//! The HTTP interface.
+
+mod artifacts;
+mod caller;
+mod guard;
+mod jobs;
+pub mod json;
+mod listener;
+mod logs;
+mod problem;
+mod status;
+mod stream;
+mod uploads;
+mod users;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+
+use axum::Router;
+use axum::middleware;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::config::Config;
+use crate::files::Layout;
+use crate::store::Store;
+
+pub use guard::Hosts;
+pub use listener::{serve, tls};
+pub use problem::Problem;
+
+/// What all requests share.
+#[derive(Clone, Debug)]
+pub struct App {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: Arc<Config>,
+    layout: Layout,
+    store: Store,
+    hosts: Hosts,
+    wake: SyncSender<()>,
+    draining: AtomicBool,
+    openapi: std::sync::OnceLock<String>,
+}
+
+impl App {
+    /// Creates the shared part of a server. A message to `wake` makes the dispatcher look at the jobs.
+    #[must_use]
+    pub fn new(
+        config: Arc<Config>,
+        layout: Layout,
+        store: Store,
+        hosts: Hosts,
+        wake: SyncSender<()>,
+    ) -> Self {
+        let draining = AtomicBool::new(false);
+        let openapi = std::sync::OnceLock::new();
+        let shared = Shared { config, layout, store, hosts, wake, draining, openapi };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    fn hosts(&self) -> &Hosts {
+        &self.shared.hosts
+    }
+
+    fn openapi(&self) -> &str {
+        self.shared.openapi.get().map_or("{}", String::as_str)
+    }
+
+    /// Makes the dispatcher look at the jobs.
+    fn wake(&self) {
+        // A full channel holds a message already.
+        let _ = self.shared.wake.try_send(());
+    }
+
+    /// Ends streams and refuses new jobs, before the server stops.
+    pub fn drain(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+}
+
+/// The description of the interface.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Firesteel Punchcard", description = "Deep learning jobs on Spark clusters."),
+    modifiers(&Security),
+    security(("token" = []))
+)]
+struct Description;
+
+struct Security;
+
+impl utoipa::Modify for Security {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = openapi.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// Returns the routes of a server.
+pub fn router(app: &App) -> Router {
+    let (router, openapi) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(jobs::list, jobs::submit))
+        .routes(routes!(jobs::get, jobs::delete))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::resubmit))
+        .routes(routes!(logs::read))
+        .routes(routes!(stream::log))
+        .routes(routes!(logs::events))
+        .routes(routes!(stream::events))
+        .routes(routes!(artifacts::list))
+        .routes(routes!(artifacts::download))
+        .routes(routes!(uploads::create))
+        .routes(routes!(uploads::delete))
+        .routes(routes!(status::me))
+        .routes(routes!(status::clusters))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::get, users::change, users::delete))
+        .routes(routes!(users::tokens, users::new_token))
+        .routes(routes!(users::revoke_token))
+        .routes(routes!(status::healthz))
+        .routes(routes!(status::readyz))
+        .routes(routes!(status::metrics))
+        .routes(routes!(status::openapi))
+        .split_for_parts();
+    let _ = app.shared.openapi.set(openapi.to_json().unwrap_or_default());
+    router
+        .fallback(async || Problem::not_found("path"))
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app.clone())
+}

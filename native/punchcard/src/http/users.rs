@@ -1,0 +1,210 @@
+//! Users and tokens.
+
+use axum::Json as Answer;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::caller::{Admin, Caller};
+use super::json::Json;
+use super::{App, Problem};
+use crate::clock::{self, DAY};
+use crate::store::{Identity, NewToken, Role, StoreError, TokenRow, User, UserChange};
+
+/// The longest label of a token.
+const LABEL: usize = 100;
+/// The longest life of a token in days.
+const DAYS: u32 = 3650;
+
+/// All users.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserList {
+    users: Vec<User>,
+}
+
+/// A user to add.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// The name: at most 64 letters, digits, `.`, `_`, `-` and `@`.
+    name: String,
+    /// The role.
+    #[serde(default = "user")]
+    role: Role,
+    /// True if the user may run uploaded programs.
+    #[serde(default)]
+    programs: bool,
+}
+
+const fn user() -> Role {
+    Role::User
+}
+
+/// The tokens of a user.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TokenList {
+    tokens: Vec<TokenRow>,
+}
+
+/// A token to make.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TokenRequest {
+    /// A text for people.
+    label: String,
+    /// The days after which the token is refused; none if absent.
+    #[schema(minimum = 1, maximum = 3650)]
+    expires_days: Option<u32>,
+}
+
+/// Lists the users.
+#[utoipa::path(
+    get, path = "/api/v1/users", tag = "users",
+    responses((status = 200, body = UserList), (status = "4XX", body = Problem))
+)]
+pub async fn list(State(app): State<App>, _: Admin) -> Result<Answer<UserList>, Problem> {
+    Ok(Answer(UserList { users: app.store().run(|store| store.users()).await? }))
+}
+
+/// Adds a user.
+#[utoipa::path(
+    post, path = "/api/v1/users", tag = "users", request_body = NewUser,
+    responses((status = 201, body = User), (status = "4XX", body = Problem))
+)]
+pub async fn create(
+    State(app): State<App>,
+    _: Admin,
+    Json { value: new, .. }: Json<NewUser>,
+) -> Result<Response, Problem> {
+    if !crate::store::is_name(&new.name) {
+        return Err(Problem::invalid(
+            "name: must be of at most 64 letters, digits, '.', '_', '-' and '@', and begin with a letter or digit",
+        ));
+    }
+    let name = new.name.clone();
+    app.store().run(move |store| store.add_user(&new.name, new.role, new.programs)).await?;
+    Ok((StatusCode::CREATED, Answer(known(&app, name).await?)).into_response())
+}
+
+/// Returns a user.
+#[utoipa::path(
+    get, path = "/api/v1/users/{name}", tag = "users", params(("name" = String, Path)),
+    responses((status = 200, body = User), (status = "4XX", body = Problem))
+)]
+pub async fn get(
+    State(app): State<App>,
+    _: Admin,
+    Path(name): Path<String>,
+) -> Result<Answer<User>, Problem> {
+    Ok(Answer(known(&app, name).await?))
+}
+
+/// Changes a user.
+#[utoipa::path(
+    patch, path = "/api/v1/users/{name}", tag = "users", params(("name" = String, Path)), request_body = UserChange,
+    responses((status = 200, body = User), (status = "4XX", body = Problem))
+)]
+pub async fn change(
+    State(app): State<App>,
+    _: Admin,
+    Path(name): Path<String>,
+    Json { value: change, .. }: Json<UserChange>,
+) -> Result<Answer<User>, Problem> {
+    if change.log_bytes == Some(Some(0)) {
+        return Err(Problem::invalid("log_bytes: must be at least 1"));
+    }
+    let changed = name.clone();
+    if !app.store().run(move |store| store.change_user(&changed, &change)).await? {
+        return Err(Problem::not_found("user"));
+    }
+    Ok(Answer(known(&app, name).await?))
+}
+
+/// Removes a user who has no jobs and no uploads, with the tokens.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{name}", tag = "users", params(("name" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem))
+)]
+pub async fn delete(
+    State(app): State<App>,
+    _: Admin,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let removed = app.store().run(move |store| store.remove_user(&name)).await?;
+    if removed { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("user")) }
+}
+
+/// Lists the tokens of a user: one's own, or anybody's for an administrator.
+#[utoipa::path(
+    get, path = "/api/v1/users/{name}/tokens", tag = "users", params(("name" = String, Path)),
+    responses((status = 200, body = TokenList), (status = "4XX", body = Problem))
+)]
+pub async fn tokens(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+) -> Result<Answer<TokenList>, Problem> {
+    may_handle(&caller, &name)?;
+    let tokens = app.store().run(move |store| store.tokens(Some(&name))).await?;
+    Ok(Answer(TokenList { tokens }))
+}
+
+/// Makes a token. The answer contains its text, which is shown only here.
+#[utoipa::path(
+    post, path = "/api/v1/users/{name}/tokens", tag = "users", params(("name" = String, Path)),
+    request_body = TokenRequest,
+    responses((status = 201, body = NewToken), (status = "4XX", body = Problem))
+)]
+pub async fn new_token(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path(name): Path<String>,
+    Json { value: request, .. }: Json<TokenRequest>,
+) -> Result<Response, Problem> {
+    may_handle(&caller, &name)?;
+    if request.label.len() > LABEL || request.label.chars().any(char::is_control) {
+        return Err(Problem::invalid(format!(
+            "label: must have at most {LABEL} bytes and no control characters"
+        )));
+    }
+    if request.expires_days.is_some_and(|days| !(1..=DAYS).contains(&days)) {
+        return Err(Problem::invalid(format!("expires_days: must be from 1 to {DAYS}")));
+    }
+    let expires = request.expires_days.map(|days| clock::now() + i64::from(days) * DAY);
+    let made = app.store().run(move |store| store.new_token(&name, &request.label, expires)).await;
+    match made {
+        Ok(token) => Ok((StatusCode::CREATED, Answer(token)).into_response()),
+        Err(StoreError::Refused(_)) => Err(Problem::not_found("user")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Revokes a token, which is refused from then on.
+#[utoipa::path(
+    delete, path = "/api/v1/users/{name}/tokens/{id}", tag = "users",
+    params(("name" = String, Path), ("id" = String, Path)),
+    responses((status = 204), (status = "4XX", body = Problem))
+)]
+pub async fn revoke_token(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    may_handle(&caller, &name)?;
+    let revoked = app.store().run(move |store| store.revoke_token(&name, &id)).await?;
+    if revoked { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("token")) }
+}
+
+fn may_handle(caller: &Identity, name: &str) -> Result<(), Problem> {
+    if caller.may_handle(name) {
+        return Ok(());
+    }
+    Err(Problem::forbidden("you may handle your own tokens only"))
+}
+
+async fn known(app: &App, name: String) -> Result<User, Problem> {
+    let user = app.store().run(move |store| store.user(&name)).await?;
+    user.ok_or_else(|| Problem::not_found("user"))
+}

@@ -1,0 +1,255 @@
+//! The checks of a request, which are complete before a job is accepted.
+
+use std::collections::BTreeMap;
+
+use super::{DataSource, JobRequest, Work};
+use crate::config::Cluster;
+
+/// The longest name of a job.
+const NAME: usize = 200;
+/// The longest text of an argument, a path or a value.
+const TEXT: usize = 4096;
+/// The largest number of arguments, files or configuration keys.
+const ENTRIES: usize = 256;
+
+/// The trainers of `firesteel.distkeras`.
+const TRAINERS: [&str; 9] = [
+    "ADAG",
+    "AEASGD",
+    "AveragingTrainer",
+    "DOWNPOUR",
+    "DynSGD",
+    "EAMSGD",
+    "EnsembleTrainer",
+    "Experimental",
+    "SingleTrainer",
+];
+
+/// The estimators of Firesteel.
+const ESTIMATORS: [&str; 3] = ["NetworkClassifier", "NetworkEstimator", "NetworkRegressor"];
+
+/// Params whose value is a path.
+const PATH_PARAMS: [&str; 1] = ["checkpointDir"];
+
+/// The options of `spark.read` that a request may set: none names a path or a host.
+const OPTIONS: [&str; 26] = [
+    "comment",
+    "dateformat",
+    "delimiter",
+    "encoding",
+    "escape",
+    "header",
+    "ignoreleadingwhitespace",
+    "ignoretrailingwhitespace",
+    "inferschema",
+    "linesep",
+    "locale",
+    "maxcolumns",
+    "mergeschema",
+    "mode",
+    "multiline",
+    "nanvalue",
+    "nullvalue",
+    "numfeatures",
+    "pathglobfilter",
+    "quote",
+    "recursivefilelookup",
+    "samplingratio",
+    "sep",
+    "timestampformat",
+    "vectortype",
+    "emptyvalue",
+];
+
+/// A field of a request that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// The field, such as `work.data.path`.
+    pub field: String,
+    /// The problem, and what to do.
+    pub problem: String,
+}
+
+fn invalid<T>(field: &str, problem: impl Into<String>) -> Result<T, Invalid> {
+    Err(Invalid { field: field.to_owned(), problem: problem.into() })
+}
+
+/// Checks a request against its cluster; `programs` is true if the user may run programs.
+///
+/// # Errors
+/// The first field that does not fit.
+pub fn validate(request: &JobRequest, cluster: &Cluster, programs: bool) -> Result<(), Invalid> {
+    text("name", &request.name, NAME)?;
+    if request.name.trim().is_empty() {
+        return invalid("name", "must not be empty");
+    }
+    range("executors", request.executors, cluster.max_executors)?;
+    range("cores", request.cores, cluster.max_cores)?;
+    if let Some(memory) = &request.memory {
+        check_memory(memory, cluster.max_memory_mib)?;
+    }
+    if request.retries > cluster.max_retries {
+        let problem = format!("must be at most {}, not {}", cluster.max_retries, request.retries);
+        return invalid("retries", problem);
+    }
+    check_conf(&request.conf, cluster)?;
+    check_work(&request.work, programs)?;
+    request.work.data().map_or(Ok(()), |data| check_data(data, cluster))
+}
+
+/// Rejects control characters and long texts.
+fn text(field: &str, value: &str, longest: usize) -> Result<(), Invalid> {
+    if value.len() > longest {
+        return invalid(
+            field,
+            format!("is {} bytes long; at most {longest} are allowed", value.len()),
+        );
+    }
+    if value.chars().any(char::is_control) {
+        return invalid(field, "contains a control character");
+    }
+    Ok(())
+}
+
+fn range(field: &str, value: Option<u32>, most: u32) -> Result<(), Invalid> {
+    match value {
+        Some(value) if value == 0 || value > most => {
+            invalid(field, format!("must be from 1 to {most}, not {value}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_memory(memory: &str, most: u64) -> Result<(), Invalid> {
+    let mib = memory
+        .strip_suffix('g')
+        .map(|number| (number, 1024))
+        .or_else(|| memory.strip_suffix('m').map(|number| (number, 1)))
+        .filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|(number, unit)| number.parse::<u64>().ok()?.checked_mul(unit));
+    match mib {
+        Some(mib) if (1..=most).contains(&mib) => Ok(()),
+        _ => invalid(
+            "memory",
+            format!("must be a size such as '2g' or '512m', at most {most}m, not '{memory}'"),
+        ),
+    }
+}
+
+fn check_conf(conf: &BTreeMap<String, String>, cluster: &Cluster) -> Result<(), Invalid> {
+    for (key, value) in conf {
+        if !cluster.allowed_conf.contains(key) {
+            let keys: Vec<_> = cluster.allowed_conf.iter().map(String::as_str).collect();
+            let allowed = if keys.is_empty() { "none".to_owned() } else { keys.join(", ") };
+            return invalid(
+                "conf",
+                format!("'{key}' may not be set; the cluster allows: {allowed}"),
+            );
+        }
+        text(&format!("conf.{key}"), value, TEXT)?;
+    }
+    Ok(())
+}
+
+fn check_work(work: &Work, programs: bool) -> Result<(), Invalid> {
+    match work {
+        Work::Trainer { trainer, .. } => one_of("work.trainer.class", &trainer.class, &TRAINERS),
+        Work::Estimator { estimator, params, .. } => {
+            one_of("work.estimator", estimator, &ESTIMATORS)?;
+            match PATH_PARAMS.into_iter().find(|name| params.contains_key(*name)) {
+                Some(name) => invalid(
+                    &format!("work.params.{name}"),
+                    "is a path, which a request may not give; leave it out",
+                ),
+                None => Ok(()),
+            }
+        }
+        Work::Program { .. } if !programs => {
+            invalid("work.kind", "you may not run programs; ask an administrator for the right")
+        }
+        Work::Program { main_class, arguments, files, .. } => {
+            check_program(main_class.as_deref(), arguments, files)
+        }
+    }
+}
+
+fn check_program(
+    main_class: Option<&str>,
+    arguments: &[String],
+    files: &BTreeMap<String, String>,
+) -> Result<(), Invalid> {
+    if let Some(class) = main_class {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._$".contains(&byte);
+        if class.is_empty() || class.len() > NAME || !class.bytes().all(allowed) {
+            return invalid("work.main_class", format!("'{class}' is not the name of a class"));
+        }
+    }
+    if arguments.len() > ENTRIES || files.len() > ENTRIES {
+        return invalid("work", format!("at most {ENTRIES} arguments and files are allowed"));
+    }
+    for argument in arguments {
+        // Line breaks are fine in an argument; the end of a C string is not.
+        if argument.len() > TEXT || argument.contains('\0') {
+            return invalid(
+                "work.arguments",
+                format!("must have no NUL and at most {TEXT} bytes each"),
+            );
+        }
+    }
+    for name in files.keys() {
+        if !is_file_name(name) {
+            let problem = format!(
+                "'{name}' must be a file name of letters, digits, '.', '_' and '-', not beginning with '.' or '-'"
+            );
+            return invalid("work.files", problem);
+        }
+    }
+    Ok(())
+}
+
+/// Returns true for a name that is no path, no option and no hidden file.
+fn is_file_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=128).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-'])
+}
+
+fn one_of(field: &str, value: &str, known: &[&str]) -> Result<(), Invalid> {
+    if known.contains(&value) {
+        return Ok(());
+    }
+    invalid(field, format!("must be one of {}, not '{value}'", known.join(", ")))
+}
+
+fn check_data(data: &DataSource, cluster: &Cluster) -> Result<(), Invalid> {
+    let field = "work.data.path";
+    text(field, &data.path, TEXT)?;
+    // Hadoop expands braces and decodes per cent signs after this check.
+    let forbidden = ["..", "{", "}", "\\", "%", "/./", "//"];
+    let after_scheme = data.path.split_once("://").map_or(data.path.as_str(), |(_, rest)| rest);
+    if let Some(part) = forbidden.into_iter().find(|part| after_scheme.contains(part)) {
+        return invalid(field, format!("'{}' contains '{part}', which is not allowed", data.path));
+    }
+    if !cluster.data.iter().any(|root| data.path.starts_with(root.as_str())) {
+        let roots =
+            if cluster.data.is_empty() { "none".to_owned() } else { cluster.data.join(", ") };
+        return invalid(
+            field,
+            format!("'{}' is in no folder that the cluster allows: {roots}", data.path),
+        );
+    }
+    if !cluster.formats.contains(&data.format) {
+        let formats: Vec<_> = cluster.formats.iter().map(String::as_str).collect();
+        let problem = format!("must be one of {}, not '{}'", formats.join(", "), data.format);
+        return invalid("work.data.format", problem);
+    }
+    for (key, value) in &data.options {
+        if !OPTIONS.contains(&key.to_ascii_lowercase().as_str()) {
+            return invalid("work.data.options", format!("'{key}' may not be set"));
+        }
+        if value.len() > TEXT || value.contains('\0') {
+            return invalid("work.data.options", format!("the value of '{key}' is too long"));
+        }
+    }
+    range("work.data.partitions", data.partitions, 100_000)
+}

@@ -1,0 +1,96 @@
+//! The launcher of the server: a supervisor process for each attempt.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use rustix::process::Signal;
+
+use super::environment::signal_marked;
+use super::{Attempt, Launcher, Started, Status, marker, plan};
+use crate::config::Config;
+use crate::files::Layout;
+use crate::store::{Job, Store};
+
+/// The launcher of the server.
+#[derive(Debug)]
+pub struct Supervised {
+    config: Arc<Config>,
+    layout: Layout,
+    store: Store,
+    program: PathBuf,
+    // Supervisors that this server has started, to be reaped. They do not end with it.
+    children: Vec<Child>,
+}
+
+impl Supervised {
+    /// Creates a launcher whose supervisors run `program supervise FOLDER`.
+    #[must_use]
+    pub const fn new(config: Arc<Config>, layout: Layout, store: Store, program: PathBuf) -> Self {
+        Self { config, layout, store, program, children: Vec::new() }
+    }
+
+    fn attempt(&self, job: &Job) -> Attempt {
+        Attempt::new(self.layout.attempt(&job.id, job.attempt))
+    }
+
+    fn prepare(&self, job: &Job, attempt: &Attempt, log_bytes: u64) -> io::Result<()> {
+        let cluster = self.config.clusters.get(&job.cluster).ok_or_else(|| {
+            io::Error::other(format!("the cluster '{}' is no longer configured", job.cluster))
+        })?;
+        let mut paths = std::collections::BTreeMap::new();
+        for upload in job.request.work.uploads() {
+            let found = self.store.upload(upload.id).map_err(io::Error::other)?;
+            let missing = || io::Error::other(format!("the upload '{}' is gone", upload.id));
+            let path = self.layout.uploads().join(found.ok_or_else(missing)?.file_name());
+            paths.insert(upload.id.to_owned(), path);
+        }
+        let upload = |id: &str| paths.get(id).cloned().unwrap_or_default();
+        let plan = plan(job, cluster, &self.config, attempt, &upload, log_bytes);
+        fs::create_dir_all(attempt.work())?;
+        for (name, path) in &plan.files {
+            fs::copy(path, attempt.work().join(name))?;
+        }
+        attempt.prepare(&plan.launch, &serde_json::to_vec(&plan.request)?)
+    }
+}
+
+impl Launcher for Supervised {
+    fn start(&mut self, job: &Job, log_bytes: u64) -> io::Result<()> {
+        let attempt = self.attempt(job);
+        if attempt.status()? != Status::NotStarted {
+            return Ok(());
+        }
+        self.prepare(job, &attempt, log_bytes)?;
+        let child = Command::new(&self.program)
+            .arg("supervise")
+            .arg(attempt.folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        self.children.push(child);
+        Ok(())
+    }
+
+    fn status(&mut self, job: &Job) -> io::Result<Status> {
+        self.children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        self.attempt(job).status()
+    }
+
+    fn cancel(&mut self, job: &Job) -> io::Result<()> {
+        self.attempt(job).request_cancel()
+    }
+
+    fn abandon(&mut self, job: &Job) -> io::Result<bool> {
+        let attempt = self.attempt(job);
+        fs::create_dir_all(attempt.folder())?;
+        attempt.claim(&Started { supervisor: None })
+    }
+
+    fn clean_up(&mut self, job: &Job) -> io::Result<()> {
+        signal_marked(&marker(&job.id, job.attempt), Signal::KILL).map(drop)
+    }
+}

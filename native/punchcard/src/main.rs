@@ -1,0 +1,251 @@
+//! The command `firesteel-punchcard`.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use firesteel_punchcard::clock::{self, DAY};
+use firesteel_punchcard::config::Config;
+use firesteel_punchcard::files::Layout;
+use firesteel_punchcard::store::{Role, Store, StoreError, UserChange};
+use firesteel_punchcard::{secrets, server, supervisor};
+use tracing_subscriber::EnvFilter;
+
+/// The job server of Firesteel.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server until SIGTERM; running jobs go on and are adopted by the next one.
+    Serve(Configured),
+    /// Make, list and revoke tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Add, change and list users.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Import the secrets file of dist-keras.
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
+    /// Supervise an attempt; the server starts this.
+    #[command(hide = true)]
+    Supervise { folder: PathBuf },
+    /// Become the process of an attempt; its supervisor starts this.
+    #[command(hide = true)]
+    Become { folder: PathBuf, supervisor: u32 },
+}
+
+#[derive(Args)]
+struct Configured {
+    /// The configuration file.
+    #[arg(long, default_value = "punchcard.toml")]
+    config: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it; it is shown only here. A user that does not exist is added.
+    New {
+        /// The user.
+        #[arg(long)]
+        identity: String,
+        /// A text for people.
+        #[arg(long, default_value = "")]
+        label: String,
+        /// The days after which the token is refused.
+        #[arg(long)]
+        expires_days: Option<u32>,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// List tokens.
+    List {
+        /// The user; all if absent.
+        #[arg(long)]
+        identity: Option<String>,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Revoke a token at once.
+    Revoke {
+        /// The user.
+        #[arg(long)]
+        identity: String,
+        /// The token's id, as listed.
+        id: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Add a user.
+    Add {
+        /// The name.
+        name: String,
+        /// Let the user handle all jobs, users and tokens.
+        #[arg(long)]
+        admin: bool,
+        /// Let the user run uploaded programs, which have the rights of the server.
+        #[arg(long)]
+        programs: bool,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Change a user.
+    Set {
+        /// The name.
+        name: String,
+        /// `user` or `admin`.
+        #[arg(long)]
+        role: Option<String>,
+        /// `true` lets the user run uploaded programs.
+        #[arg(long)]
+        programs: Option<bool>,
+        /// The jobs that run at a time.
+        #[arg(long)]
+        running: Option<u32>,
+        /// The jobs that wait at a time.
+        #[arg(long)]
+        queued: Option<u32>,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// List users.
+    List(Configured),
+}
+
+#[derive(Subcommand)]
+enum SecretsCommand {
+    /// Import users and secrets from a file such as `[{"secret": "...", "identity": "user1"}]`.
+    Import {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        configured: Configured,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(text) => {
+            // Nobody reads the output of a closed pipe.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "firesteel-punchcard: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<String, Box<dyn std::error::Error>> {
+    match command {
+        Command::Serve(configured) => {
+            let filter = EnvFilter::try_from_env("FIRESTEEL_PUNCHCARD_LOG")
+                .unwrap_or_else(|_| EnvFilter::new("info"));
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+            let config = Config::read(&configured.config)?;
+            let runtime = tokio::runtime::Runtime::new()?;
+            runtime.block_on(server::run(config, std::env::current_exe()?))?;
+            Ok(String::new())
+        }
+        Command::Supervise { folder } => {
+            Ok(supervisor::supervise(&folder).map(|()| String::new())?)
+        }
+        Command::Become { folder, supervisor } => {
+            Ok(supervisor::become_process(&folder, supervisor).map(|()| String::new())?)
+        }
+        Command::Token(command) => token(command),
+        Command::User(command) => user(command),
+        Command::Secrets(SecretsCommand::Import { file, configured }) => {
+            let count = secrets::import(&store(&configured.config)?, &file)?;
+            Ok(format!("{count} secrets imported\n"))
+        }
+    }
+}
+
+/// Opens the store of a server, which may run at the same time.
+fn store(config: &Path) -> Result<Store, Box<dyn std::error::Error>> {
+    let config = Config::read(config)?;
+    Ok(Store::open(&Layout::create(&config.data)?.database())?)
+}
+
+fn token(command: TokenCommand) -> Result<String, Box<dyn std::error::Error>> {
+    match command {
+        TokenCommand::New { identity, label, expires_days, configured } => {
+            let store = store(&configured.config)?;
+            if store.user(&identity)?.is_none() {
+                store.add_user(&identity, Role::User, false)?;
+            }
+            let expires = expires_days.map(|days| clock::now() + i64::from(days) * DAY);
+            Ok(store.new_token(&identity, &label, expires)?.token + "\n")
+        }
+        TokenCommand::List { identity, configured } => {
+            let mut text = String::new();
+            for token in store(&configured.config)?.tokens(identity.as_deref())? {
+                let until = match (token.revoked_at, token.expires_at) {
+                    (Some(time), _) => format!("revoked {}", clock::format(time)),
+                    (None, Some(time)) => format!("expires {}", clock::format(time)),
+                    (None, None) => "no expiry".to_owned(),
+                };
+                writeln!(text, "{}  {}  {until}  {}", token.id, token.user, token.label)?;
+            }
+            Ok(text)
+        }
+        TokenCommand::Revoke { identity, id, configured } => {
+            if store(&configured.config)?.revoke_token(&identity, &id)? {
+                return Ok(String::new());
+            }
+            Err(format!("the user '{identity}' has no token '{id}'; list them with 'token list'")
+                .into())
+        }
+    }
+}
+
+fn user(command: UserCommand) -> Result<String, Box<dyn std::error::Error>> {
+    match command {
+        UserCommand::Add { name, admin, programs, configured } => {
+            let role = if admin { Role::Admin } else { Role::User };
+            store(&configured.config)?.add_user(&name, role, programs)?;
+            Ok(String::new())
+        }
+        UserCommand::Set { name, role, programs, running, queued, configured } => {
+            let role = role
+                .map(|role| {
+                    Role::of(&role)
+                        .ok_or_else(|| format!("--role: must be user or admin, not '{role}'"))
+                })
+                .transpose()?;
+            let change = UserChange {
+                role,
+                programs,
+                running: running.map(Some),
+                queued: queued.map(Some),
+                ..UserChange::default()
+            };
+            if store(&configured.config)?.change_user(&name, &change)? {
+                return Ok(String::new());
+            }
+            Err(format!("there is no user '{name}'").into())
+        }
+        UserCommand::List(configured) => {
+            let mut text = String::new();
+            for user in store(&configured.config)?.users()? {
+                let programs = if user.programs { "  programs" } else { "" };
+                writeln!(text, "{}  {}{programs}", user.name, user.role.name())
+                    .map_err(|error| StoreError::System(io::Error::other(error)))?;
+            }
+            Ok(text)
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The server: the dispatcher's thread and the HTTP interface.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::dispatcher::{Dispatcher, Sweeper};
+use crate::files::Layout;
+use crate::http::{self, App, Hosts};
+use crate::launch::Supervised;
+use crate::store::Store;
+
+/// The time between two looks at the jobs.
+const STEP: Duration = Duration::from_millis(200);
+/// The time between two removals of what is no longer kept.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Runs a server until it gets SIGTERM or SIGINT. Jobs go on: the next server adopts them.
+///
+/// # Errors
+/// If a folder, the database, a certificate or the address cannot be used.
+pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
+    let config = Arc::new(config);
+    let layout = Layout::create(&config.data)?;
+    let lock = File::create(layout.lock())?;
+    lock.try_lock().map_err(|_| {
+        io::Error::other(format!("another server uses the folder '{}'", config.data.display()))
+    })?;
+    let store = Store::open(&layout.database()).map_err(io::Error::other)?;
+    let tls = config.tls.as_ref().map(http::tls).transpose()?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        io::Error::new(error.kind(), format!("listen = '{}': {error}", config.listen))
+    })?;
+    let address = listener.local_addr()?;
+    let hosts = Hosts::new(address, &config.hosts, tls.is_some());
+    let (wake, woken) = mpsc::sync_channel(1);
+    let app = App::new(Arc::clone(&config), layout.clone(), store.clone(), hosts, wake);
+    let stop = Arc::new(AtomicBool::new(false));
+    let launcher = Supervised::new(Arc::clone(&config), layout.clone(), store.clone(), program);
+    let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&config), layout.clone(), launcher);
+    let sweeper = Sweeper::new(store, Arc::clone(&config), layout);
+    let thread = thread::Builder::new().name("dispatcher".to_owned()).spawn({
+        let stop = Arc::clone(&stop);
+        move || dispatch(dispatcher, &sweeper, &woken, &stop)
+    })?;
+    let (stopping, stopped) = watch::channel(());
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let draining = app.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("the server stops; jobs go on");
+        draining.drain();
+        let _ = stopping.send(());
+    });
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    tracing::info!("listening on {scheme}://{address}");
+    http::serve(listener, http::router(&app), tls, config.limits, stopped).await?;
+    stop.store(true, Ordering::Relaxed);
+    thread.join().map_err(|_| io::Error::other("the dispatcher failed"))
+}
+
+fn dispatch(
+    mut dispatcher: Dispatcher<Supervised>,
+    sweeper: &Sweeper,
+    woken: &Receiver<()>,
+    stop: &AtomicBool,
+) {
+    let mut swept: Option<Instant> = None;
+    while !stop.load(Ordering::Relaxed) {
+        if let Err(error) = dispatcher.step() {
+            tracing::error!(%error, "jobs wait");
+        }
+        if swept.is_none_or(|time| time.elapsed() > SWEEP) {
+            if let Err(error) = sweeper.sweep() {
+                tracing::error!(%error, "old files are left for now");
+            }
+            swept = Some(Instant::now());
+        }
+        let _ = woken.recv_timeout(STEP);
+    }
+}

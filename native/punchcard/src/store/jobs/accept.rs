@@ -1,0 +1,149 @@
+//! The acceptance of a job, in one transaction.
+
+use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
+
+use super::{Job, State, Store, find, state_event, usage};
+use crate::clock;
+use crate::config::Quotas;
+use crate::id;
+use crate::job::JobRequest;
+use crate::store::rows::to_json;
+use crate::store::{Result, StoreError};
+
+/// A job to accept.
+#[derive(Clone, Debug)]
+pub struct NewJob<'a> {
+    /// The user.
+    pub user: &'a str,
+    /// The id of the token.
+    pub token: &'a str,
+    /// The cluster.
+    pub cluster: &'a str,
+    /// The checked request.
+    pub request: &'a JobRequest,
+    /// The key under which a repeated request is recognised.
+    pub key: &'a str,
+    /// The SHA-256 of what was sent with the key.
+    pub hash: [u8; 32],
+    /// The job that this one repeats.
+    pub resubmitted_from: Option<&'a str>,
+}
+
+/// The answer to a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepted {
+    /// The job is recorded.
+    New(Box<Job>),
+    /// The key was used before, with the same request, for this job.
+    Known(Box<Job>),
+    /// The key was used before with another request.
+    KeyReused,
+    /// The user has as many waiting jobs as the quota admits.
+    QueueFull,
+    /// An upload does not exist, belongs to another user or has another extension.
+    BadUpload {
+        /// The field of the request.
+        field: &'static str,
+        /// The problem, and what to do.
+        problem: String,
+    },
+}
+
+impl Store {
+    /// Records a job, once for each key of a user.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn accept(&self, new: &NewJob<'_>, quotas: &Quotas) -> Result<Accepted> {
+        let id = id::new_id()?;
+        let request = to_json(new.request)?;
+        self.write(|transaction| {
+            if let Some(answer) = known(transaction, new)? {
+                return Ok(answer);
+            }
+            if usage(transaction, new.user)?.queued >= quotas.queued {
+                return Ok(Accepted::QueueFull);
+            }
+            if let Some(answer) = bad_upload(transaction, new)? {
+                return Ok(answer);
+            }
+            transaction.execute(
+                "INSERT INTO jobs (id, name, user, token, cluster, kind, state, retries, request, idempotency_key, \
+                 request_hash, resubmitted_from, created_at) \
+                 VALUES (:id, :name, :user, :token, :cluster, :kind, :state, :retries, :request, :key, :hash, :from, :now)",
+                named_params! {
+                    ":id": id,
+                    ":name": new.request.name,
+                    ":user": new.user,
+                    ":token": new.token,
+                    ":cluster": new.cluster,
+                    ":kind": new.request.work.kind(),
+                    ":state": State::Accepted.name(),
+                    ":retries": new.request.retries,
+                    ":request": request,
+                    ":key": new.key,
+                    ":hash": new.hash,
+                    ":from": new.resubmitted_from,
+                    ":now": clock::now(),
+                },
+            )?;
+            for upload in new.request.work.uploads() {
+                transaction.execute(
+                    "INSERT INTO job_uploads (job, upload) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+                    params![id, upload.id],
+                )?;
+                transaction.execute(
+                    "UPDATE uploads SET used_at = ?2 WHERE id = ?1",
+                    params![upload.id, clock::now()],
+                )?;
+            }
+            state_event(transaction, &id, 0, State::Accepted, None)?;
+            let job = find(transaction, &id)?
+                .ok_or_else(|| StoreError::refused("the job was not recorded"))?;
+            Ok(Accepted::New(Box::new(job)))
+        })
+    }
+}
+
+fn known(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<Accepted>> {
+    let found: Option<(String, Vec<u8>)> = transaction
+        .query_row(
+            "SELECT id, request_hash FROM jobs WHERE user = ?1 AND idempotency_key = ?2",
+            [new.user, new.key],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    let Some((id, hash)) = found else { return Ok(None) };
+    if hash != new.hash {
+        return Ok(Some(Accepted::KeyReused));
+    }
+    Ok(find(transaction, &id)?.map(|job| Accepted::Known(Box::new(job))))
+}
+
+fn bad_upload(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<Accepted>> {
+    for upload in new.request.work.uploads() {
+        let extension: Option<String> = transaction
+            .query_row(
+                "SELECT extension FROM uploads WHERE id = ?1 AND user = ?2",
+                [upload.id, new.user],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let field = upload.field;
+        let problem = match extension {
+            None => format!("you have no upload '{}'; upload the file first", upload.id),
+            Some(found)
+                if !upload.extensions.is_empty() && !upload.extensions.contains(&&*found) =>
+            {
+                format!(
+                    "the upload '{}' is a '.{found}' file, but must be one of: {}",
+                    upload.id,
+                    upload.extensions.join(", ")
+                )
+            }
+            Some(_) => continue,
+        };
+        return Ok(Some(Accepted::BadUpload { field, problem }));
+    }
+    Ok(None)
+}

@@ -1,0 +1,142 @@
+//! The database: users, tokens, uploads, jobs and events in one SQLite file.
+//!
+//! A change is durable when its method returns (`synchronous = FULL`). Methods block for the time of a write to the
+//! disk: an asynchronous caller uses [`Store::run`].
+
+mod events;
+mod jobs;
+mod migrations;
+mod rows;
+mod tokens;
+mod uploads;
+mod users;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+
+pub use events::{Event, NewEvent};
+pub use jobs::{Accepted, Change, Filter, Job, NewJob, Usage};
+pub use tokens::{Identity, NewToken, TokenRow};
+pub use uploads::Upload;
+pub use users::{Role, User, UserChange, is_name};
+
+/// A failure of the database, or a rule of it that a change would break.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The operating system failed.
+    #[error("{0}")]
+    System(#[from] std::io::Error),
+    /// A stored value is not what the program wrote.
+    #[error("the database has an unreadable {what}: {value}")]
+    Unreadable {
+        /// The name of the value.
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// The database was written by a later version.
+    #[error(
+        "the database has version {found}, but this program knows versions up to {known}; run a newer program"
+    )]
+    TooNew {
+        /// The version of the database.
+        found: i64,
+        /// The newest version that the program knows.
+        known: i64,
+    },
+    /// The change breaks a rule.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl StoreError {
+    fn refused(problem: impl Into<String>) -> Self {
+        Self::Refused(problem.into())
+    }
+}
+
+/// The result of a method of the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// A handle on the database, which clones share.
+#[derive(Clone, Debug)]
+pub struct Store {
+    connections: Arc<Connections>,
+}
+
+#[derive(Debug)]
+struct Connections {
+    writer: Mutex<Connection>,
+    // Readers do not wait for the disk.
+    reader: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the database in a file, creates it if it does not exist, and brings it to the present version.
+    ///
+    /// # Errors
+    /// If the file is not a database or was written by a later version.
+    pub fn open(file: &Path) -> Result<Self> {
+        let mut writer = connect(file, OpenFlags::default())?;
+        // The journal mode is stored in the file, so that readers have it too.
+        writer.pragma_update(None, "journal_mode", "WAL")?;
+        writer.pragma_update(None, "synchronous", "FULL")?;
+        migrations::apply(&mut writer)?;
+        let reader = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let connections = Connections { writer: Mutex::new(writer), reader: Mutex::new(reader) };
+        Ok(Self { connections: Arc::new(connections) })
+    }
+
+    /// Runs a method on a thread that may block.
+    ///
+    /// # Errors
+    /// The error of the method.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        method: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || method(&store))
+            .await
+            .map_err(|error| StoreError::System(std::io::Error::other(error)))?
+    }
+
+    fn read<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        body(&self.connections.reader.lock())
+    }
+
+    fn write<T>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.connections.writer.lock();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let result = body(&transaction)?;
+        transaction.commit()?;
+        Ok(result)
+    }
+}
+
+fn connect(file: &Path, flags: OpenFlags) -> Result<Connection> {
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    // The command line changes users and tokens beside a running server.
+    connection.busy_timeout(Duration::from_secs(10))?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::Store;
+
+    /// A store in a folder that is removed at the end.
+    pub(crate) fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("punchcard.db")).expect("a store");
+        (folder, store)
+    }
+}
