@@ -18,13 +18,20 @@ fn every_path_but_three_needs_a_token() {
     let openapi = server.request("GET", "/api/v1/openapi.json", "", b"").json();
     let mut refused = 0;
     for (path, methods) in openapi["paths"].as_object().expect("paths") {
-        let open = ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"].contains(&path.as_str());
+        let open =
+            ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"].contains(&path.as_str());
         let path = path.replace("{id}", &"0".repeat(28)).replace("{name}", "ada");
         for method in methods.as_object().expect("methods").keys() {
             let method = method.to_ascii_uppercase();
-            for headers in ["", &bearer("fsp_guess"), "Authorization: Basic YTpi\r\n", "Cookie: token=a\r\n"] {
+            for headers in
+                ["", &bearer("fsp_guess"), "Authorization: Basic YTpi\r\n", "Cookie: token=a\r\n"]
+            {
                 let answer = server.request(&method, &path, headers, b"");
-                assert_eq!(answer.status, if open { 200 } else { 401 }, "{method} {path} {headers}");
+                assert_eq!(
+                    answer.status,
+                    if open { 200 } else { 401 },
+                    "{method} {path} {headers}"
+                );
                 refused += 1;
             }
         }
@@ -40,7 +47,8 @@ fn a_user_sees_and_handles_own_jobs_only() {
     let root = server.command(&["token", "new", "--identity", "root"]);
     let id = server.submit(&ada, "echo secret > \"$FIRESTEEL_PUNCHCARD_RESULTS/a.txt\"", 0);
     server.wait(&ada, &id, &["SUCCEEDED"]);
-    let paths = ["", "/log", "/log/stream", "/events", "/events/stream", "/artifacts", "/artifacts/a.txt"];
+    let paths =
+        ["", "/log", "/log/stream", "/events", "/events/stream", "/artifacts", "/artifacts/a.txt"];
     for path in paths {
         let path = format!("/api/v1/jobs/{id}{path}");
         assert_eq!(server.get(&bob, &path).status, 404, "{path}");
@@ -62,7 +70,10 @@ fn a_user_sees_and_handles_own_jobs_only() {
         assert_eq!(server.get(&bob, path).status, 403, "{path}");
     }
     assert_eq!(server.post(&bob, "/api/v1/users/ada/tokens", &json!({})).status, 403);
-    assert_eq!(server.post(&root, "/api/v1/users/ada/tokens", &json!({"expires_days": 1})).status, 201);
+    assert_eq!(
+        server.post(&root, "/api/v1/users/ada/tokens", &json!({"expires_days": 1})).status,
+        201
+    );
 }
 
 #[test]
@@ -111,18 +122,45 @@ fn a_request_that_does_not_fit_is_refused_with_the_field() {
         (json!({"name": "n", "work": program, "memory": "2gb --conf x=y"}), "memory"),
         (json!({"name": "n", "work": program, "retries": 1000}), "retries"),
         (json!({"name": "n", "work": program, "cluster": "other"}), "cluster"),
-        (json!({"name": "n", "work": program, "conf": {"spark.driver.extraJavaOptions": "-X"}}), "conf"),
+        (
+            json!({"name": "n", "work": program, "conf": {"spark.driver.extraJavaOptions": "-X"}}),
+            "conf",
+        ),
         // Kyuubi's allow list was passed by keys without the prefix.
         (json!({"name": "n", "work": program, "conf": {"sql.shuffle.partitions": "1"}}), "conf"),
-        (json!({"name": "n", "work": program, "conf": {"spark.sql.shuffle.partitions": "1\nx"}}), "conf"),
-        (json!({"name": "n", "work": {"kind": "program", "file": "../../etc/passwd"}}), "work.file"),
-        (json!({"name": "n", "work": {"kind": "program", "file": file, "files": {"../x": file}}}), "work.files"),
-        (json!({"name": "n", "work": {"kind": "program", "file": file, "main_class": "a b"}}), "main_class"),
+        (
+            json!({"name": "n", "work": program, "conf": {"spark.sql.shuffle.partitions": "1\nx"}}),
+            "conf",
+        ),
+        (
+            json!({"name": "n", "work": {"kind": "program", "file": "../../etc/passwd"}}),
+            "work.file",
+        ),
+        (
+            json!({"name": "n", "work": {"kind": "program", "file": file, "files": {"../x": file}}}),
+            "work.files",
+        ),
+        (
+            json!({"name": "n", "work": {"kind": "program", "file": file, "main_class": "a b"}}),
+            "main_class",
+        ),
         (json!({"name": "n", "work": estimator("file:/etc/passwd", json!({}))}), "work.data.path"),
-        (json!({"name": "n", "work": estimator("file:/srv/data/../x", json!({}))}), "work.data.path"),
-        (json!({"name": "n", "work": estimator("file:/srv/data/{..,a}/x", json!({}))}), "work.data.path"),
-        (json!({"name": "n", "work": estimator("file:/srv/data/%2e%2e/x", json!({}))}), "work.data.path"),
-        (json!({"name": "n", "work": estimator("file:/srv/data/x", json!({"path": "/etc"}))}), "options"),
+        (
+            json!({"name": "n", "work": estimator("file:/srv/data/../x", json!({}))}),
+            "work.data.path",
+        ),
+        (
+            json!({"name": "n", "work": estimator("file:/srv/data/{..,a}/x", json!({}))}),
+            "work.data.path",
+        ),
+        (
+            json!({"name": "n", "work": estimator("file:/srv/data/%2e%2e/x", json!({}))}),
+            "work.data.path",
+        ),
+        (
+            json!({"name": "n", "work": estimator("file:/srv/data/x", json!({"path": "/etc"}))}),
+            "options",
+        ),
         (json!({"name": "n", "work": estimator("file:/srv/data/x", json!({}))}), "work.network"),
     ];
     for (body, field) in cases {
@@ -157,7 +195,10 @@ fn uploads_are_bounded_checked_and_named_by_the_server() {
     assert_eq!(send("", &[0; 500]).status, 201);
     let full = send("", &[1; 500]);
     assert_eq!((full.status, &full.json()["code"]), (429, &json!("quota_exceeded")));
-    assert_eq!(fs::read_dir(server.folder.path().join("data/incoming")).expect("a folder").count(), 0);
+    assert_eq!(
+        fs::read_dir(server.folder.path().join("data/incoming")).expect("a folder").count(),
+        0
+    );
     let path = format!("/api/v1/uploads/{id}");
     assert_eq!(server.request("DELETE", &path, &bearer(&server.user("bob")), b"").status, 404);
     assert_eq!(server.request("DELETE", &path, &bearer(&ada), b"").status, 204);
@@ -175,7 +216,10 @@ fn artefacts_are_given_whole_or_in_part_and_nothing_else_is() {
     let base = format!("/api/v1/jobs/{id}/artifacts");
     let listed = server.get(&ada, &base).json();
     assert_eq!(listed["artifacts"].as_array().expect("a list").len(), 1);
-    assert_eq!((&listed["artifacts"][0]["name"], &listed["artifacts"][0]["size"]), (&json!("a.bin"), &json!(10)));
+    assert_eq!(
+        (&listed["artifacts"][0]["name"], &listed["artifacts"][0]["size"]),
+        (&json!("a.bin"), &json!(10))
+    );
     let whole = server.get(&ada, &format!("{base}/a.bin"));
     assert_eq!((whole.status, whole.text().as_str()), (200, "0123456789"));
     let part = |range: &str| {
@@ -187,8 +231,16 @@ fn artefacts_are_given_whole_or_in_part_and_nothing_else_is() {
     assert_eq!(answer.header("content-range").as_deref(), Some("bytes 3-5/10"));
     assert_eq!(part("bytes=10-").status, 416);
     let names = [
-        "link", ".hidden", "d", "d%2Fe", "..", "..%2Frequest.json", "..%2F..%2F..%2F..%2Fpunchcard.db", "%00",
-        "%2Fetc%2Fpasswd", "....//request.json",
+        "link",
+        ".hidden",
+        "d",
+        "d%2Fe",
+        "..",
+        "..%2Frequest.json",
+        "..%2F..%2F..%2F..%2Fpunchcard.db",
+        "%00",
+        "%2Fetc%2Fpasswd",
+        "....//request.json",
     ];
     for name in names {
         let answer = server.get(&ada, &format!("{base}/{name}"));
@@ -198,7 +250,8 @@ fn artefacts_are_given_whole_or_in_part_and_nothing_else_is() {
 
 #[test]
 fn slow_and_oversized_requests_are_ended() {
-    let server = Server::with("[limits]\nheader_seconds = 1\nstall_seconds = 1\nbody_bytes = 1000\n");
+    let server =
+        Server::with("[limits]\nheader_seconds = 1\nstall_seconds = 1\nbody_bytes = 1000\n");
     let ada = server.user("ada");
     let start = Instant::now();
     let mut silent = server.connect();
@@ -286,10 +339,29 @@ fn two_servers_do_not_share_a_folder() {
 
 #[test]
 fn the_interface_is_spoken_over_tls() {
-    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    let server = Server::with("tls = { certificate = 'cert.pem', key = 'key.pem' }\n# ");
-    drop(server);
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("cert.pem"), key.cert.pem()).expect("a file");
-    fs::write(folder.path().join("key.pem"), key.signing_key.serialize_pem()).expect("a file");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let server = Server::prepared("tls = { certificate = 'cert.pem', key = 'key.pem' }", |root| {
+        fs::write(root.join("cert.pem"), made.cert.pem()).expect("a file");
+        fs::write(root.join("key.pem"), made.signing_key.serialize_pem()).expect("a file");
+    });
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.cert.der().clone()).expect("a root");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = "localhost".try_into().expect("a name");
+    let session = rustls::ClientConnection::new(Arc::new(config), name).expect("a session");
+    let mut stream = rustls::StreamOwned::new(session, server.connect());
+    stream
+        .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .expect("a write");
+    assert_eq!(read_answer(&mut stream).status, 200);
+    let mut plain = server.connect();
+    plain.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a write");
+    let mut bytes = Vec::new();
+    let _ = plain.read_to_end(&mut bytes);
+    assert!(!bytes.starts_with(b"HTTP"));
 }

@@ -1,6 +1,7 @@
 //! A real server, with `spark-submit` replaced by a script that runs the uploaded program with bash.
 
-#![allow(dead_code)] // Each test file uses a part of it.
+#![allow(clippy::expect_used, clippy::panic, reason = "tests may be blunt")]
+#![allow(dead_code, reason = "each test file uses its own part of it")]
 
 use std::fs;
 use std::io::Write as _;
@@ -58,6 +59,11 @@ impl Server {
 
     /// Starts a server with further lines at the top of its configuration.
     pub fn with(lines: &str) -> Self {
+        Self::prepared(lines, |_| ())
+    }
+
+    /// Starts a server in a folder to which files were added.
+    pub fn prepared(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         fs::create_dir_all(root.join("python/firesteel/punchcard")).expect("a folder");
@@ -74,6 +80,7 @@ impl Server {
              data = ['file:/srv/data/']\nallowed_conf = ['spark.sql.shuffle.partitions']\n"
         );
         fs::write(root.join("punchcard.toml"), config).expect("a file");
+        prepare(root);
         let (process, port) = launch(root);
         Self { folder, port, process }
     }
@@ -221,6 +228,7 @@ fn dechunk(mut bytes: &[u8]) -> Vec<u8> {
     body
 }
 
+#[expect(clippy::zombie_processes, reason = "the server waits for it when it is dropped")]
 fn launch(root: &Path) -> (Child, u16) {
     let log = root.join("server.log");
     let output = fs::File::create(&log).expect("a file");
