@@ -195,6 +195,24 @@ impl Bench {
         }
     }
 
+    /// Lets something happen to an attempt.
+    fn advance(&self, attempt: usize, outcome: Outcome) {
+        let before: u32 = self.runs();
+        self.world.lock().advance(attempt, outcome);
+        if self.runs() > before {
+            let world = self.world.lock();
+            let (id, number) =
+                world.attempts.keys().nth(attempt % world.attempts.len()).expect("an attempt");
+            let job = self.store.job(id).expect("an answer").expect("a job");
+            assert!(job.state.is_active(), "a process started for {job:?}");
+            assert_eq!(job.attempt, *number);
+        }
+    }
+
+    fn runs(&self) -> u32 {
+        self.world.lock().attempts.values().map(|process| process.runs).sum()
+    }
+
     fn job(&self, index: usize) -> Job {
         self.store.job(&self.jobs[index]).expect("an answer").expect("a job")
     }
@@ -270,7 +288,7 @@ proptest! {
                     }
                     bench.world.lock().fuse = None;
                 }
-                Step::Advance { attempt, outcome } => bench.world.lock().advance(attempt, outcome),
+                Step::Advance { attempt, outcome } => bench.advance(attempt, outcome),
             }
             bench.check();
         }
@@ -280,7 +298,7 @@ proptest! {
             dispatcher.step().expect("a step");
             let count = bench.world.lock().attempts.len();
             for attempt in (0..count).chain(0..count) {
-                bench.world.lock().advance(attempt, Outcome::Success);
+                bench.advance(attempt, Outcome::Success);
             }
             bench.check();
         }
@@ -331,14 +349,14 @@ fn a_job_is_cancelled_in_every_state() {
             dispatcher.step().expect("a step");
         }
         if state == State::Running {
-            bench.world.lock().advance(0, Outcome::Success);
+            bench.advance(0, Outcome::Success);
             dispatcher.step().expect("a step");
         }
         assert_eq!(bench.job(index).state, state);
         bench.store.request_cancel(&bench.jobs[index]).expect("an answer");
         for _ in 0..3 {
             dispatcher.step().expect("a step");
-            bench.world.lock().advance(index, Outcome::Success);
+            bench.advance(index, Outcome::Success);
         }
         assert_eq!(bench.job(index).state, State::Cancelled, "from {state:?}");
     }
