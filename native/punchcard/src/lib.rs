@@ -12,6 +12,7 @@ pub mod files;
 pub mod http;
 pub mod id;
 pub mod job;
+pub mod json;
 pub mod launch;
 pub mod log;
 pub mod secrets;

@@ -37,7 +37,7 @@ pub struct Artifact {
     size: u64,
     /// The SHA-256 in hexadecimal digits.
     sha256: String,
-    #[serde(serialize_with = "super::json::time")]
+    #[serde(serialize_with = "crate::json::time")]
     #[schema(value_type = String, format = DateTime)]
     modified_at: Millis,
 }

@@ -4,7 +4,7 @@ mod artifacts;
 mod caller;
 mod guard;
 mod jobs;
-pub mod json;
+mod json;
 mod listener;
 mod logs;
 mod problem;
@@ -32,7 +32,7 @@ pub use guard::Hosts;
 pub use listener::{serve, tls};
 pub use problem::Problem;
 
-/// What all requests share.
+/// The part of a server that all requests share.
 #[derive(Clone, Debug)]
 pub struct App {
     shared: Arc<Shared>,

@@ -20,7 +20,7 @@ pub struct Problem {
     /// The kind of error, for programs.
     #[schema(value_type = String)]
     pub code: &'static str,
-    /// What is wrong, and what to do.
+    /// The cause, and the remedy.
     pub detail: String,
 }
 

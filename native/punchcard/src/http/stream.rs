@@ -69,7 +69,7 @@ fn last_id(headers: &HeaderMap) -> Option<u64> {
     headers.get("last-event-id")?.to_str().ok()?.parse().ok()
 }
 
-/// What a source has at a look.
+/// The result of a look at a source.
 enum Look {
     /// Something new.
     New(Vec<Message>),

@@ -15,7 +15,7 @@ pub struct Event {
     /// The place among the job's events, from 1.
     pub seq: u64,
     /// The time.
-    #[serde(serialize_with = "crate::http::json::time")]
+    #[serde(serialize_with = "crate::json::time")]
     #[schema(value_type = String, format = DateTime)]
     pub time: Millis,
     /// The attempt.

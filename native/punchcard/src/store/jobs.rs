@@ -62,15 +62,15 @@ pub struct Job {
     #[serde(skip)]
     pub events_read: u64,
     /// The time of acceptance.
-    #[serde(serialize_with = "crate::http::json::time")]
+    #[serde(serialize_with = "crate::json::time")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Millis,
     /// The start of the last attempt.
-    #[serde(serialize_with = "crate::http::json::maybe_time")]
+    #[serde(serialize_with = "crate::json::maybe_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub started_at: Option<Millis>,
     /// The time at which the job became final.
-    #[serde(serialize_with = "crate::http::json::maybe_time")]
+    #[serde(serialize_with = "crate::json::maybe_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub finished_at: Option<Millis>,
 }

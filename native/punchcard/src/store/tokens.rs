@@ -17,7 +17,7 @@ pub struct NewToken {
     /// The token. It is shown only here.
     pub token: String,
     /// The time after which it is refused; none if absent.
-    #[serde(serialize_with = "crate::http::json::maybe_time")]
+    #[serde(serialize_with = "crate::json::maybe_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Millis>,
 }
@@ -32,15 +32,15 @@ pub struct TokenRow {
     /// A text for people.
     pub label: String,
     /// The time of creation.
-    #[serde(serialize_with = "crate::http::json::time")]
+    #[serde(serialize_with = "crate::json::time")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Millis,
     /// The time after which it is refused; none if absent.
-    #[serde(serialize_with = "crate::http::json::maybe_time")]
+    #[serde(serialize_with = "crate::json::maybe_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Millis>,
     /// The time at which it was revoked.
-    #[serde(serialize_with = "crate::http::json::maybe_time")]
+    #[serde(serialize_with = "crate::json::maybe_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub revoked_at: Option<Millis>,
 }

@@ -21,7 +21,7 @@ pub struct Upload {
     /// The extension of the file's name.
     pub extension: String,
     /// The time of the first upload.
-    #[serde(serialize_with = "crate::http::json::time")]
+    #[serde(serialize_with = "crate::json::time")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Millis,
 }

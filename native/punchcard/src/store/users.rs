@@ -56,7 +56,7 @@ pub struct User {
     /// The days for which finished jobs are kept.
     pub retention_days: Option<u32>,
     /// The time of creation.
-    #[serde(serialize_with = "crate::http::json::time")]
+    #[serde(serialize_with = "crate::json::time")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Millis,
 }
@@ -85,23 +85,23 @@ pub struct UserChange {
     /// True if the user may run uploaded programs.
     pub programs: Option<bool>,
     /// The jobs that run at a time.
-    #[serde(deserialize_with = "crate::http::json::given")]
+    #[serde(deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<u32>)]
     pub running: Option<Option<u32>>,
     /// The jobs that wait at a time.
-    #[serde(deserialize_with = "crate::http::json::given")]
+    #[serde(deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<u32>)]
     pub queued: Option<Option<u32>>,
     /// The bytes of uploads.
-    #[serde(deserialize_with = "crate::http::json::given")]
+    #[serde(deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<u64>)]
     pub upload_bytes: Option<Option<u64>>,
     /// The bytes of a job's log that are kept, at least 1.
-    #[serde(deserialize_with = "crate::http::json::given")]
+    #[serde(deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<u64>)]
     pub log_bytes: Option<Option<u64>>,
     /// The days for which finished jobs are kept.
-    #[serde(deserialize_with = "crate::http::json::given")]
+    #[serde(deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<u32>)]
     pub retention_days: Option<Option<u32>>,
 }
