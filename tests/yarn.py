@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,6 @@ SHARED = ("hadoop-client-*", "slf4j-api-*", "jcl-over-slf4j-*", "log4j-*")
 HOST = "127.0.0.1"
 NODES = ("127.0.0.2", "127.0.0.3")
 LOGGING = """
-shutdownHook = disable
 rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 appender.console.type = Console
@@ -96,6 +96,13 @@ class Cluster:
         return list((found or {}).get(kind, []))
 
 
+def _check_versions() -> None:
+    """Fails if the servers are of another release of Hadoop than Spark's clients."""
+    (client,) = JARS.glob("hadoop-client-api-*.jar")
+    server = SERVERS / client.name.replace("-api-", "-minicluster-")
+    assert server.exists(), f"{server} is missing: run `make test`, or correct build.sbt's version"
+
+
 def _free_ports(count: int) -> list[int]:
     """Ports that no process listens on."""
     with ExitStack() as open_sockets:
@@ -138,21 +145,19 @@ def _start(folder: Path, name: str, main_class: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [str(java), *options, "-cp", classes, f"org.apache.hadoop.yarn.server.{main_class}"],
             cwd=own,
-            # Containers run the same Java.
+            # Containers run the same Java with the same options.
             env={**os.environ, "JAVA_HOME": str(java.parent.parent)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
 
 
-def _stop(*processes: subprocess.Popen[bytes]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
+def _kill(server: subprocess.Popen[bytes]) -> None:
+    """Ends a server and its containers at once: a NodeManager that is told to stop takes 17 s."""
+    for pid in [server.pid, *descendants(server.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    server.wait()
 
 
 @contextmanager
@@ -161,6 +166,7 @@ def yarn_cluster(folder: Path) -> Iterator[Cluster]:
 
     Files are staged in a folder of this machine, so there is no HDFS.
     """
+    _check_versions()
     client, scheduler, tracker, web = (f"{HOST}:{port}" for port in _free_ports(4))
     common = {
         "resourcemanager.hostname": HOST,
@@ -189,21 +195,20 @@ def yarn_cluster(folder: Path) -> Iterator[Cluster]:
             "nodemanager.pmem-check-enabled": "false",
             "nodemanager.vmem-check-enabled": "false",
             "nodemanager.disk-health-checker.enable": "false",
+            "nodemanager.env-whitelist": "JAVA_HOME,JAVA_TOOL_OPTIONS",
         }
         _configure(own, {**common, **places, **limits})
     cluster = Cluster(folder, f"http://{web}")
-    resource_manager = _start(folder, "resource-manager", "resourcemanager.ResourceManager")
-    node_managers: list[subprocess.Popen[bytes]] = []
+    servers = [_start(folder, "resource-manager", "resourcemanager.ResourceManager")]
     try:
         for node in NODES:
-            node_managers.append(_start(folder, f"node-{node}", "nodemanager.NodeManager"))
-        cluster.node_managers = [process.pid for process in node_managers]
-        _await_nodes(cluster, [resource_manager, *node_managers])
+            servers.append(_start(folder, f"node-{node}", "nodemanager.NodeManager"))
+        cluster.node_managers = [server.pid for server in servers[1:]]
+        _await_nodes(cluster, servers)
         yield cluster
     finally:
-        # They end their containers and take leave of the ResourceManager.
-        _stop(*node_managers)
-        _stop(resource_manager)
+        for server in reversed(servers):
+            _kill(server)
 
 
 def _await_nodes(
