@@ -1,11 +1,12 @@
 package firesteel.fit
 
-import java.io.{FileOutputStream, IOException}
+import java.io.FileOutputStream
 import java.nio.charset.StandardCharsets.UTF_8
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.{Collections, WeakHashMap}
 
 import scala.util.Using
+import scala.util.control.NonFatal
 
 import firesteel.plugin.Configuration
 import firesteel.util.Json
@@ -30,17 +31,17 @@ private[firesteel] final class EventFile(path: String) {
     */
   def append(events: Seq[JObject]): Unit = synchronized {
     if (!failed && events.nonEmpty) {
-      // Neither a channel, which an interrupt of the fit's thread would close, nor kept open, which nothing would end.
+      // An interrupt of the fit's thread would close a channel, and a stream that stays open would have no owner.
       try
         Using.resource(new FileOutputStream(path, true)) { file =>
           events.foreach(event => file.write(s"${Json.text(event)}\n".getBytes(UTF_8)))
         }
       catch {
-        case error: IOException =>
+        case NonFatal(error) =>
           failed = true
           EventFile.log.warn(
             s"${Configuration.ProgressEvents.name} is '$path', which cannot be written: ${error.getMessage}. The " +
-              "application's fits go on without writing events; make the file writable and start the application again"
+              "fits go on without events; make the file writable and start the application again"
           )
       }
     }

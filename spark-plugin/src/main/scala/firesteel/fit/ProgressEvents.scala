@@ -9,6 +9,8 @@ import org.json4s.JsonAST.{JDouble, JInt, JNull, JObject, JString, JValue}
 
 /** A fit whose events are written.
   *
+  * @param size
+  *   its epochs and workers
   * @param strategy
   *   the name of its strategy
   * @param validated
@@ -34,14 +36,14 @@ private[firesteel] final class ProgressEvents(
 
   private val reports = fits.map(new Report(_, file.nextFit()))
 
-  file.append(reports.map(_.started))
+  file.append(reports.map(_.start))
 
   override def update(statuses: Seq[ServerStatus]): Unit = append(statuses, last = false)
 
   override def finish(statuses: Seq[ServerStatus]): Unit = append(statuses, last = true)
 
   override def complete(summaries: Seq[TrainingSummary]): Unit =
-    file.append(reports.zip(summaries).map { case (report, summary) => report.ended(summary) })
+    file.append(reports.zip(summaries).map { case (report, summary) => report.result(summary) })
 
   private def append(statuses: Seq[ServerStatus], last: Boolean): Unit =
     file.append(reports.zip(statuses).flatMap { case (report, status) => report.of(status, last) })
@@ -53,7 +55,7 @@ private[firesteel] final class ProgressEvents(
     private var progress = (0L, 0)
     private var progressTime = clock()
 
-    def started: JObject = event(
+    def start: JObject = event(
       "fit",
       "epochs" -> JInt(size.epochs),
       "workers" -> JInt(size.workers),
@@ -69,7 +71,7 @@ private[firesteel] final class ProgressEvents(
       ended.map(ofEpoch) ++ ofProgress(status.rowsTrained, last)
     }
 
-    def ended(summary: TrainingSummary): JObject = event(
+    def result(summary: TrainingSummary): JObject = event(
       "result",
       "seconds" -> number(Some(summary.seconds)),
       "rows" -> JInt(summary.rowsTrained)
