@@ -56,6 +56,7 @@ gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv-wheel/.complete),,venv-wheel) \
         $(if $(wildcard build/venv-docs/.complete),,venv-docs) \
         $(if $(wildcard dist/*.whl),,wheels) \
+        $(if $(wildcard build/hadoop/lib/*.jar),,hadoop) \
         $(foreach venv,$(spark_venvs),$(if $(wildcard build/$(venv)/.complete),,$(venv))) \
         $(if $(wildcard build/stubs/libcudart.so.13),,stubs)
 $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
@@ -94,6 +95,10 @@ $(stamps)/venv-wheel: scripts/venv.sh scripts/requirements/wheel.txt | $(stamps)
 
 $(stamps)/venv-docs: scripts/venv.sh scripts/requirements/docs.txt | $(stamps)/prerequisites
 	@$(step) "Tools of the documentation site" scripts/venv.sh docs venv-docs
+	@touch $@
+
+$(stamps)/hadoop: build.sbt project/build.properties | $(stamps)/prerequisites
+	@$(step) "Servers of Hadoop for the tests" scripts/sbt --error hadoop/fetch
 	@touch $@
 
 ## ---------------------------------------------------------------------------------------------- build
@@ -211,7 +216,7 @@ test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n 2 --dist loadfile $(python)/tests
 
 # Three at a time on two cores: one test's sockets and processes wait while others compute.
-test-e2e: setup-test $(plugin_jar) $(natives_jar) $(class_archive)
+test-e2e: setup-test $(stamps)/hadoop $(plugin_jar) $(natives_jar) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 3 --dist worksteal --durations=25 tests
 
 licenses: ## Write the license texts of the Rust crates, after a change of Cargo.lock

@@ -4,6 +4,7 @@
 val sparkVersion = "4.1.0"
 val arrowVersion =
   "18.3.0" // that of Spark 4.1; also loads beside 18.1.0 (Spark 4.0) and 19.0.0 (Spark 4.2 and 4.3)
+val hadoopVersion = "3.5.0" // that of Spark 4.3, on which the end-to-end tests run
 val libtorchVersion = "2.13.0" // equal to scripts/versions.sh
 
 ThisBuild / organization := "io.github.firesteel"
@@ -182,6 +183,25 @@ lazy val examples = programs("examples", "examples", "firesteel-examples.jar")
 
 // What the end-to-end tests submit.
 lazy val e2e = programs("e2e", "tests/apps", "firesteel-e2e.jar")
+
+val fetch = taskKey[Unit]("Copies the dependencies of a project into its folder lib")
+
+// The servers of Hadoop, on which the end-to-end tests run YARN: a release of Spark has only the clients.
+lazy val hadoop = (project in file("build/hadoop"))
+  .settings(
+    autoScalaLibrary := false,
+    libraryDependencies ++= Seq(
+      ("org.apache.hadoop" % "hadoop-client-minicluster" % hadoopVersion).intransitive(),
+      "org.bouncycastle" % "bcpkix-jdk18on" % "1.82"
+    ),
+    fetch := {
+      val folder = baseDirectory.value / "lib"
+      IO.delete(folder)
+      val jars = (Compile / externalDependencyClasspath).value.files
+      IO.copy(jars.map(jar => jar -> folder / jar.getName))
+    },
+    publish / skip := true
+  )
 
 lazy val root = (project in file("."))
   .aggregate(firesteel, examples, e2e)

@@ -113,7 +113,10 @@ private[firesteel] object FitJob {
       val task = new WorkerTask(opened.map(_.job), tasks)
       val job = PartitionReader.runTasks(df, plan.data, tasks)(task)
       Resources.useAll(opened)(_.checkpointWriter()) { checkpoints =>
-        new Run(context, opened, job, slots, progressOf(sized, context), checkpoints).await()
+        val progress = progressOf(sized, context)
+        val trained = new Run(context, opened, job, slots, progress, checkpoints).await()
+        progress.complete(trained.map(_.summary))
+        trained
       }
     }
   }
@@ -122,7 +125,8 @@ private[firesteel] object FitJob {
     val shown =
       fits.exists(_.plan.showProgress.getOrElse(Configuration.Progress.get(context.getConf)))
     val sizes = fits.map(_.size)
-    if (shown) ProgressLine.onConsole(sizes) else new LoggedProgress(log, sizes)
+    val form = if (shown) ProgressLine.onConsole(sizes) else new LoggedProgress(log, sizes)
+    new CombinedProgress(form +: ProgressEvents.of(context, fits.map(_.reported)).toSeq)
   }
 
   /** The job, from its submission to the end of its last task. */

@@ -37,6 +37,12 @@ private[firesteel] final case class SizedPlan(
 
   def size: FitSize = FitSize(plan.epochs, workers, plan.candidate)
 
+  /** The fit as its events describe it. */
+  def reported: ReportedFit = {
+    val strategy = (plan.strategy(workers, tasks) \ "name").values.toString
+    ReportedFit(size, strategy, plan.data.validation.nonEmpty)
+  }
+
   /** The decisions about the fit, by the estimator and for the cluster. */
   def choices: Seq[String] = plan.decisions(workers, slots) ++ decisions
 

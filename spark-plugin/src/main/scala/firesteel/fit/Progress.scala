@@ -2,10 +2,10 @@ package firesteel.fit
 
 import java.io.PrintStream
 
-import firesteel.summary.ServerStatus
+import firesteel.summary.{ServerStatus, TrainingSummary}
 import org.slf4j.Logger
 
-/** The progress of the fits of one job, shown to the user. */
+/** The progress of the fits of one job, shown to a user or a program. */
 private[firesteel] trait Progress {
 
   /** Shows the newest state of each fit. */
@@ -13,6 +13,19 @@ private[firesteel] trait Progress {
 
   /** Shows the last state of each fit. */
   def finish(statuses: Seq[ServerStatus]): Unit
+
+  /** Shows the result of each fit, after [[finish]], if the job has succeeded. */
+  def complete(summaries: Seq[TrainingSummary]): Unit = ()
+}
+
+/** Several forms of the same progress. */
+private[firesteel] final class CombinedProgress(forms: Seq[Progress]) extends Progress {
+  override def update(statuses: Seq[ServerStatus]): Unit = forms.foreach(_.update(statuses))
+
+  override def finish(statuses: Seq[ServerStatus]): Unit = forms.foreach(_.finish(statuses))
+
+  override def complete(summaries: Seq[TrainingSummary]): Unit =
+    forms.foreach(_.complete(summaries))
 }
 
 /** The size of a fit.

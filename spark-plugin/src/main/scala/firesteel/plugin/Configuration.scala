@@ -92,6 +92,14 @@ private[firesteel] object Configuration {
     "True to show a progress line on the driver's console during a fit."
   )(_.getBoolean("spark.ui.showConsoleProgress", defaultValue = false))
 
+  val ProgressEvents: ConfigurationKey[Option[String]] = ConfigurationKey.text(
+    Prefix + "progress.events",
+    "a path; a relative one is below the driver's working directory",
+    NotSet + ": no events are written",
+    "A file on the driver to which every fit of the application appends its progress as JSON lines, for programs that " +
+      "follow fits; `docs/summary.md` describes the events."
+  )(requireNonEmpty)
+
   val SslEnabled: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "ssl.enabled",
     "`false`",
@@ -157,6 +165,7 @@ private[firesteel] object Configuration {
     MemoryCheck,
     Threads,
     Progress,
+    ProgressEvents,
     SslEnabled,
     SslCertificate,
     SslPrivateKey,
