@@ -11,7 +11,8 @@ ifndef LANES
 endif
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test check new-times \
-        lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python test-e2e format bench clean
+        lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python \
+        test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python
@@ -23,6 +24,7 @@ plugin_jar := build/firesteel.jar
 examples_jar := build/firesteel-examples.jar
 e2e_jar := build/firesteel-e2e.jar
 class_archive := $(CURDIR)/build/spark-classes.jsa
+punchcard := $(target)/debug/firesteel-punchcard
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
 python := spark-plugin/python
@@ -32,6 +34,7 @@ wheels := build/.stamps/wheels
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
 rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/build.rs) \
                 $(call files,native/*/src native/*/Cargo.toml)
+punchcard_sources := Cargo.toml native/punchcard/Cargo.toml $(call files,native/punchcard/src native/punchcard/migrations)
 sbt_sources := build.sbt project/build.properties project/plugins.sbt LICENSE NOTICE licenses/rust-crates.txt
 jvm_sources := $(call files,spark-plugin/src/main)
 program_sources := $(call files,examples/src/main tests/apps/src/main)
@@ -117,6 +120,11 @@ $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sou
 
 $(class_archive): scripts/class_archive.sh $(stamps)/venv | $(plugin_jar)
 	@$(step) "Archive of Spark's classes" scripts/class_archive.sh $@
+
+# The tests of Rust build it as well.
+$(punchcard): $(punchcard_sources)
+	@$(step) "Job server" cargo build -p firesteel-punchcard
+	@touch $@
 
 $(natives_jar): scripts/natives_jar.py $(license_sources) $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
@@ -208,15 +216,16 @@ lint-scala: $(stamps)/prerequisites
 test-rust: $(stamps)/stubs $(stamps)/venv-test
 	@$(step) "Tests of Rust" cargo test --quiet --workspace
 
-# One start of sbt for the checks and the suites.
+# One start of sbt for the checks, the suites and what the end-to-end tests need.
 test-scala: $(library) $(stamps)/stubs
-	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test
+	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test hadoop/fetch
+	@touch $(stamps)/hadoop
 
 test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n 2 --dist loadfile $(python)/tests
 
 # Three at a time on two cores: one test's sockets and processes wait while others compute.
-test-e2e: setup-test $(stamps)/hadoop $(plugin_jar) $(natives_jar) $(class_archive)
+test-e2e: setup-test $(stamps)/hadoop $(plugin_jar) $(punchcard) $(natives_jar) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 3 --dist worksteal --durations=25 tests
 
 licenses: ## Write the license texts of the Rust crates, after a change of Cargo.lock

@@ -22,6 +22,8 @@ private[firesteel] final case class ReportedFit(size: FitSize, strategy: String,
   *
   * @param file
   *   the event file of the application
+  * @param application
+  *   the id of the application
   * @param fits
   *   the fits of the job
   * @param clock
@@ -29,6 +31,7 @@ private[firesteel] final case class ReportedFit(size: FitSize, strategy: String,
   */
 private[firesteel] final class ProgressEvents(
     file: EventFile,
+    application: String,
     fits: Seq[ReportedFit],
     clock: () => Long
 ) extends Progress {
@@ -59,7 +62,8 @@ private[firesteel] final class ProgressEvents(
       "fit",
       "epochs" -> JInt(size.epochs),
       "workers" -> JInt(size.workers),
-      "strategy" -> JString(fit.strategy)
+      "strategy" -> JString(fit.strategy),
+      "application" -> JString(application)
     )
 
     /** Returns the events since the previous call. The last call does not wait for missing scores. */
@@ -120,7 +124,9 @@ private[firesteel] object ProgressEvents {
     * has no event file.
     */
   def of(context: SparkContext, fits: Seq[ReportedFit]): Option[ProgressEvents] =
-    EventFile.of(context).map(new ProgressEvents(_, fits, () => System.nanoTime()))
+    EventFile
+      .of(context)
+      .map(new ProgressEvents(_, context.applicationId, fits, () => System.nanoTime()))
 
   private def metrics(scores: ValidationSummary): JObject = JObject(
     ("validationLoss" -> number(scores.loss)) ::

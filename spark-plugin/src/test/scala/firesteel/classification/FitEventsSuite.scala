@@ -68,7 +68,8 @@ final class FitEventsSuite extends AnyFunSuite {
         "fit" -> JInt(0),
         "epochs" -> JInt(2),
         "workers" -> JInt(2),
-        "strategy" -> JString("adag")
+        "strategy" -> JString("adag"),
+        "application" -> JString(spark.sparkContext.applicationId)
       )
     )
     val epochs = losses.zipWithIndex.map { case (loss, index) =>

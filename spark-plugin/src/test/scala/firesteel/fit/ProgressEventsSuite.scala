@@ -17,7 +17,12 @@ final class ProgressEventsSuite extends AnyFunSuite {
     var seconds = 0.0
     private val fit = ReportedFit(FitSize(3, 2), "adag", validated)
     val progress =
-      new ProgressEvents(new EventFile(path.toString), Seq(fit), () => (seconds * 1e9).toLong)
+      new ProgressEvents(
+        new EventFile(path.toString),
+        "local-1",
+        Seq(fit),
+        () => (seconds * 1e9).toLong
+      )
 
     def events: Seq[(String, JValue)] = Files.readAllLines(path).asScala.toSeq.map { line =>
       val event = parse(line)
@@ -95,7 +100,7 @@ final class ProgressEventsSuite extends AnyFunSuite {
     val path = Files.createTempDirectory("firesteel").resolve("events.jsonl")
     val file = new EventFile(path.toString)
     val fit = ReportedFit(FitSize(1, 1), "sync", validated = false)
-    Seq(2, 1).foreach(fits => new ProgressEvents(file, Seq.fill(fits)(fit), () => 0L))
+    Seq(2, 1).foreach(fits => new ProgressEvents(file, "local-1", Seq.fill(fits)(fit), () => 0L))
     val started = Files.readAllLines(path).asScala.toSeq.map(parse(_))
     assert(started.map(_ \ "data" \ "fit") === Seq(JInt(0), JInt(1), JInt(2)))
     assert(started.map(_ \ "data" \ "strategy").distinct === Seq(JString("sync")))
