@@ -14,14 +14,18 @@ def is_serialized(value: Any) -> bool:
 
 
 def name_and_config(value: Any) -> tuple[str, Mapping[str, Any]]:
-    """Returns the name and the options of a Keras object, its JSON form, a function or a name."""
+    """Returns the name and the options of a Keras object, its JSON form, a function or a name.
+
+    A class has no options.
+    """
     if isinstance(value, str):
         return value, {}
     if is_serialized(value):
         config = value["config"]
         # Keras serializes a function as its name.
         return (str(value["class_name"]), config) if isinstance(config, Mapping) else (config, {})
-    config = value.get_config() if hasattr(value, "get_config") else {}
+    has_config = hasattr(value, "get_config") and not isinstance(value, type)
+    config = value.get_config() if has_config else {}
     return getattr(value, "__name__", type(value).__name__), config
 
 

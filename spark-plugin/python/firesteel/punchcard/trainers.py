@@ -10,7 +10,7 @@ from typing import Any
 from firesteel.distkeras import losses, optimizers
 from firesteel.distkeras.distributed import AsynchronousDistributedTrainer, DistributedTrainer
 from firesteel.distkeras.models import as_network, output_names
-from firesteel.distkeras.serialized import json_value
+from firesteel.distkeras.serialized import is_serialized, json_value
 from firesteel.distkeras.trainers import (
     ADAG,
     AEASGD,
@@ -87,7 +87,8 @@ def describe(trainer: Trainer) -> tuple[dict[str, Any], BaseNetwork]:
         weights = for_each_output("loss_weights", trainer.loss_weights, names)
         converted["loss_weights"] = [float(weight) for weight in weights]
     if isinstance(trainer, AsynchronousDistributedTrainer):
-        converted["num_workers"] = trainer.num_workers * trainer.parallelism_factor
+        workers = trainer.num_workers * trainer.parallelism_factor
+        converted["num_workers"] = json_value("num_workers", workers)
     arguments = {
         name: converted[name]
         if name in converted
@@ -171,7 +172,7 @@ def _rate_factor(trainer: Trainer) -> float:
 
 def _losses(given: Any, names: list[str]) -> Any:
     """Returns the JSON form of the losses: one for all outputs, or a list with one for each."""
-    if isinstance(given, list | tuple | Mapping):
+    if isinstance(given, list | tuple | Mapping) and not is_serialized(given):
         return [losses.to_json(one) for one in for_each_output("loss", given, names)]
     return losses.to_json(given)
 
