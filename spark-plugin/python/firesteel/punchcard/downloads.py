@@ -86,7 +86,7 @@ def _continue(
             given = response.headers.get("Content-Range", "")
             if not given.startswith(f"bytes {start}-"):
                 raise ServerError(f"asked for bytes from {start} on, the server gave '{given}'")
-        for chunk in response.iter_raw(_CHUNK):
+        for chunk in response.iter_raw():
             sink.write(chunk)
 
 

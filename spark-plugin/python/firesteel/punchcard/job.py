@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from firesteel.distkeras.base import Trainer
 from firesteel.distkeras.local_trainers import EnsembleTrainer
 from firesteel.distkeras.models import clone_with_weights, is_keras
+from firesteel.punchcard import names
 from firesteel.punchcard.client import TIMEOUT, Client
 from firesteel.punchcard.errors import (
     JobCancelledError,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _FIRST_POLL, _LAST_POLL = 0.5, 5.0
 _OUTAGE_SECONDS = 900.0
 """The seconds for which a server may be unreachable while a job is waited for."""
-_LOG_BYTES = 4096
+_LOG_BYTES = 16384
 """The bytes of a failed job's log in its error."""
 
 
@@ -200,7 +201,10 @@ class Job:
         if final is None:
             return
         if final.state == FAILED:
-            raise JobFailedError(final.id, final.reason or "no reason is given", self._log_end())
+            log = self._log_end()
+            said = next((line for line in log.splitlines() if line.startswith(names.FAILED)), "")
+            reason = said.removeprefix(names.FAILED) or final.reason or "no reason is given"
+            raise JobFailedError(final.id, reason, log)
         if final.state == CANCELLED:
             raise JobCancelledError(final.id, final.reason)
         self._fetch()

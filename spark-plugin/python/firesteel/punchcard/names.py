@@ -1,4 +1,7 @@
-"""The names of a training job's artefacts."""
+"""The names of a training job's artefacts, and the line of a failure in its log."""
+
+FAILED = "the job failed: "
+"""The beginning of the line of the driver's log that says what is wrong."""
 
 NETWORK = "network.json"
 """The network as JSON, without weights."""

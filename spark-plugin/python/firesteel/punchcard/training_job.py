@@ -16,6 +16,7 @@ from firesteel import safetensors
 from firesteel.distkeras.models import with_weights
 from firesteel.network import BaseNetwork
 from firesteel.punchcard import estimators, results, trainers
+from firesteel.punchcard.names import FAILED
 from firesteel.stages import NetworkModelBase
 
 REQUEST = "FIRESTEEL_PUNCHCARD_REQUEST"
@@ -34,17 +35,17 @@ class RequestError(ValueError):
 def main() -> int:
     """Runs the job of the environment; returns the exit code.
 
-    The last line of a failed job's log says what is wrong.
+    One line of a failed job's log begins with ``the job failed:`` and says what is wrong.
     """
     try:
         request, folder = (_environment(name) for name in (REQUEST, RESULTS))
         run(json.loads(request.read_text()), folder)
     except (RequestError, FileNotFoundError) as error:
-        print(f"the job failed: {error}", file=sys.stderr, flush=True)
+        print(f"{FAILED}{error}", file=sys.stderr, flush=True)
         return 1
     except Exception as error:
         traceback.print_exc()
-        print(f"the job failed: {reason(error)}", file=sys.stderr, flush=True)
+        print(f"{FAILED}{reason(error)}", file=sys.stderr, flush=True)
         return 1
     return 0
 
