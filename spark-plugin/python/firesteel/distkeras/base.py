@@ -36,8 +36,9 @@ class Trainer(ABC):
         The model to train, from its weights.
     loss : str, function or loss of Keras, or list or dict of them
         The loss of all outputs, or of each: in their order, or by their names.
-    worker_optimizer : str or optimizer of Keras
-        The optimizer of each worker. A name has Keras 3's defaults.
+    worker_optimizer : str, dict or optimizer of Keras
+        The optimizer of each worker. A name has Keras 3's defaults; a dict is that of
+        ``keras.optimizers.serialize``: ``{"class_name": "sgd", "config": {"momentum": 0.9}}``.
     metrics : list of str
         Their number is that of the values beside the loss in a history entry; see
         :meth:`get_history`.

@@ -112,10 +112,14 @@ class DistributedTrainer(Trainer):
         """Returns :meth:`num_updates`; 0 before the first training."""
         return self.parameter_server.num_updates if self.parameter_server else 0
 
+    @property
+    def rate_factor(self) -> float:
+        """The factor of the worker optimizer's learning rate."""
+        return self.learning_rate / self._first_rate
+
     def _optimizer(self) -> dict[str, Any]:
         params = super()._optimizer()
-        factor = self.learning_rate / self._first_rate
-        return {**params, "learningRate": params["learningRate"] * factor}
+        return {**params, "learningRate": params["learningRate"] * self.rate_factor}
 
     def _set_first_rate(self, learning_rate: float) -> None:
         self.learning_rate = self._first_rate = learning_rate

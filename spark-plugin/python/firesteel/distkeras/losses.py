@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from firesteel.distkeras.serialized import name_and_config
+
 _LOSSES = {
     "categorical_crossentropy": "cross_entropy",
     "sparse_categorical_crossentropy": "cross_entropy",
@@ -48,15 +50,14 @@ class Loss:
 
 
 def resolve(loss: Any) -> Loss:
-    """Returns the loss of a Keras name, function or object.
+    """Returns the loss of a Keras name, function or object, or of the JSON form of an object.
 
     Raises
     ------
     ValueError
         If the loss or one of its options has no counterpart; the error names it.
     """
-    options = loss.get_config() if hasattr(loss, "get_config") else {}
-    given = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    given, options = name_and_config(loss)
     name = _snake(given)
     if options.get("reduction", "sum_over_batch_size") not in ("sum_over_batch_size", "mean"):
         raise ValueError(
@@ -72,6 +73,21 @@ def resolve(loss: Any) -> Loss:
         smoothing=smoothing,
         numbers=_LOSSES[name] in _OF_NUMBERS,
     )
+
+
+def to_json(loss: Any) -> str | dict[str, Any]:
+    """Returns the JSON form of a loss, which :func:`resolve` reads without Keras.
+
+    Raises
+    ------
+    ValueError
+        If the loss or one of its options has no counterpart; the error names it.
+    """
+    smoothing = resolve(loss).smoothing
+    name = _snake(name_and_config(loss)[0])
+    if not smoothing:
+        return name
+    return {"class_name": name, "config": {"label_smoothing": smoothing}}
 
 
 def _snake(name: str) -> str:

@@ -40,7 +40,7 @@ def as_network(model: Any) -> BaseNetwork:
 
         return from_keras(model)
     if isinstance(model, NetworkModelBase):
-        return _starting(model.network, model.weights)
+        return with_weights(model.network, model.weights)
     raise TypeError(
         "needs a Keras model, a firesteel.Network or a fitted model of Firesteel, "
         f"not {type(model).__name__}"
@@ -58,10 +58,10 @@ def output_names(model: Any, network: BaseNetwork) -> list[str]:
 
 def without_weights(network: BaseNetwork) -> BaseNetwork:
     """Returns the network without starting weights."""
-    return _starting(network, None)
+    return with_weights(network, None)
 
 
-def _starting(network: BaseNetwork, weights: Mapping[str, NDArray[Any]] | None) -> BaseNetwork:
+def with_weights(network: BaseNetwork, weights: Mapping[str, NDArray[Any]] | None) -> BaseNetwork:
     """Returns the network with these starting weights."""
     if isinstance(network, Network | TorchScriptNetwork):
         return network.with_weights(weights)

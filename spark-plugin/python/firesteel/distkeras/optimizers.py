@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+from firesteel.distkeras.serialized import is_serialized, json_value, name_and_config
 
 _MOMENTS = {"beta_1": "beta1", "beta_2": "beta2", "epsilon": "epsilon"}
 _PARAMS: dict[str, dict[str, str]] = {
@@ -45,22 +48,77 @@ _UNKNOWN = (
 )
 """Options without a counterpart, which must be off."""
 
+_NOT_USED = ("name", "ema_momentum", "ema_overwrite_frequency")
+"""Options of each Keras optimizer that change nothing."""
+
 
 def optimizer_params(optimizer: Any) -> dict[str, Any]:
-    """Returns the estimator params for a Keras optimizer or its name.
+    """Returns the estimator params for a Keras optimizer, its JSON form or its name.
 
     Raises
     ------
     ValueError
         If the optimizer or one of its options has no counterpart; the error names it.
     """
-    named = isinstance(optimizer, str)
-    given = optimizer if named else type(optimizer).__name__
+    given, options = _options(optimizer)
     name = given.lower()
-    if name not in _PARAMS or not (named or hasattr(optimizer, "get_config")):
-        known = ", ".join(sorted(_PARAMS))
-        raise ValueError(f"worker_optimizer '{given}' has no counterpart; use one of {known}")
-    options = _DEFAULTS[name] if named else optimizer.get_config()
+    names = _PARAMS[name] | _CLIPPING
+    params = {
+        names[option]: value
+        for option, value in options.items()
+        if option in names and value is not None
+    }
+    if not params.get("momentum"):
+        # Nesterov's is a momentum; without one it changes nothing.
+        params.pop("nesterov", None)
+    return {"optimizer": name, "learningRate": float(options["learning_rate"]), **params}
+
+
+def to_json(optimizer: Any, rate_factor: float = 1.0) -> str | dict[str, Any]:
+    """Returns the JSON form of an optimizer, which :func:`optimizer_params` reads without Keras.
+
+    Parameters
+    ----------
+    optimizer : str or optimizer of Keras
+        The optimizer.
+    rate_factor : float
+        A factor for its learning rate.
+
+    Raises
+    ------
+    ValueError
+        If the optimizer or one of its options has no counterpart; the error names it.
+    """
+    given, options = _options(optimizer)
+    if isinstance(optimizer, str) and rate_factor == 1:
+        return given
+    kept = ("learning_rate", *_PARAMS[given.lower()], *_CLIPPING)
+    config = {
+        option: json_value(f"worker_optimizer {given}: {option}", options[option])
+        for option in kept
+        if options.get(option) is not None
+    }
+    config["learning_rate"] *= rate_factor
+    return {"class_name": given, "config": config}
+
+
+def _options(optimizer: Any) -> tuple[str, Mapping[str, Any]]:
+    """Returns the class name and all options of an optimizer, which have counterparts."""
+    given, own = name_and_config(optimizer)
+    name = given.lower()
+    known = isinstance(optimizer, str) or is_serialized(optimizer)
+    if name not in _PARAMS or not (known or hasattr(optimizer, "get_config")):
+        names = ", ".join(sorted(_PARAMS))
+        raise ValueError(f"worker_optimizer '{given}' has no counterpart; use one of {names}")
+    options = {**_DEFAULTS[name], **own}
+    if known:
+        allowed = {"learning_rate", *_PARAMS[name], *_CLIPPING, *_UNKNOWN, *_NOT_USED}
+        for option in options:
+            if option not in allowed:
+                raise ValueError(
+                    f"worker_optimizer {given}: it has no option '{option}'; its options are "
+                    f"{', '.join(sorted({'learning_rate', *_PARAMS[name], *_CLIPPING}))}"
+                )
     for option in _UNKNOWN:
         if option not in _PARAMS[name] and options.get(option):
             raise ValueError(
@@ -72,13 +130,4 @@ def optimizer_params(optimizer: Any) -> dict[str, Any]:
             f"worker_optimizer {given}: its learning rate is a schedule; give it a number, and "
             "lower it with Emperor or by the schedules of Firesteel's estimators"
         )
-    names = _PARAMS[name] | _CLIPPING
-    params = {
-        names[option]: value
-        for option, value in options.items()
-        if option in names and value is not None
-    }
-    if not params.get("momentum"):
-        # Nesterov's is a momentum; without one it changes nothing.
-        params.pop("nesterov", None)
-    return {"optimizer": name, "learningRate": float(rate), **params}
+    return given, options

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from firesteel.classification import NetworkClassifier
 from firesteel.distkeras.columns import as_estimator_column, class_index, data_type, is_list, values
 from firesteel.distkeras.losses import Loss, resolve
+from firesteel.distkeras.serialized import is_serialized
 from firesteel.estimator import NetworkEstimator
 from firesteel.network import BaseNetwork
 from firesteel.stages import NetworkModelBase
@@ -60,7 +61,7 @@ def fit(
     features_cols, label_cols = _list(features), _list(label)
     _check("features_col", features_cols, "input", network.inputs)
     _check("label_col", label_cols, "output", network.outputs)
-    losses = [resolve(one) for one in _each("loss", loss, names)]
+    losses = [resolve(one) for one in for_each_output("loss", loss, names)]
     smoothing = {one.smoothing for one in losses}
     if len(smoothing) > 1:
         given = ", ".join(
@@ -94,7 +95,7 @@ def fit(
         for name, one in zip(label_cols, losses, strict=True)
     ]
     if loss_weights is not None:
-        weights = [float(weight) for weight in _each("loss_weights", loss_weights, names)]
+        weights = [float(weight) for weight in for_each_output("loss_weights", loss_weights, names)]
         params = {**params, "lossWeights": weights}
     several = len(losses) > 1
     estimator = NetworkEstimator(
@@ -175,9 +176,9 @@ def _check(argument: str, columns: Sequence[str], what: str, names: Sequence[str
         )
 
 
-def _each(argument: str, given: Any, names: Sequence[str]) -> list[Any]:
+def for_each_output(argument: str, given: Any, names: Sequence[str]) -> list[Any]:
     """Returns a value for each output, in the forms of Keras's ``compile``."""
-    if isinstance(given, Mapping):
+    if isinstance(given, Mapping) and not is_serialized(given):
         if sorted(given) != sorted(names):
             raise ValueError(
                 f"{argument} is for the outputs {', '.join(map(str, given))}; the model has "

@@ -1,0 +1,77 @@
+"""The address and the token of the command line."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from firesteel.punchcard.errors import InvalidRequestError
+
+ADDRESS, TOKEN, CA = (f"FIRESTEEL_PUNCHCARD_{name}" for name in ("ADDRESS", "TOKEN", "CA"))
+"""The environment variables."""
+_KEYS = ("address", "token", "ca", "insecure")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The server to talk to, and the token."""
+
+    address: str
+    token: str
+    ca: str | None = None
+    insecure: bool = False
+
+
+def config_file() -> Path:
+    """Returns the configuration file of the user."""
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(home) / "firesteel" / "punchcard.toml"
+
+
+def read_settings(
+    address: str | None = None,
+    token: str | None = None,
+    ca: str | None = None,
+    insecure: bool = False,
+) -> Settings:
+    """Returns the settings: options, else environment variables, else the configuration file.
+
+    Raises
+    ------
+    InvalidRequestError
+        If the address or the token is missing, or the file is not what it should be.
+    """
+    file = config_file()
+    stored = _read(file)
+    address = address or os.environ.get(ADDRESS) or stored.get("address")
+    token = token or os.environ.get(TOKEN) or stored.get("token")
+    for name, value, variable in (("address", address, ADDRESS), ("token", token, TOKEN)):
+        if not value:
+            raise InvalidRequestError(
+                f"the {name} is missing: give --{name}, set {variable}, or write "
+                f"{name} = '...' into {file}",
+                field=name,
+            )
+    return Settings(
+        str(address),
+        str(token),
+        ca or os.environ.get(CA) or stored.get("ca"),
+        insecure or bool(stored.get("insecure")),
+    )
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        document = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidRequestError(f"{file} is not readable as TOML: {error}") from None
+    unknown = [key for key in document if key not in _KEYS]
+    if unknown:
+        raise InvalidRequestError(
+            f"{file} has the unknown keys {', '.join(unknown)}; known are {', '.join(_KEYS)}"
+        )
+    return document
