@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import keras
 import numpy as np
 import pytest
 from conftest import descendants
@@ -52,7 +56,6 @@ def succeed(client: Client, id: str) -> JobInfo:
 
 
 def test_the_job_of_dist_kerass_readme_trains_a_keras_model(server: Server) -> None:
-    keras = pytest.importorskip("keras")
     mlp = keras.Sequential(
         [
             keras.layers.Input((784,)),
