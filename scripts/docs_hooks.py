@@ -45,6 +45,14 @@ MODULES = {
     "Saved models": ["firesteel.persistence"],
     "PyTorch and ONNX": ["firesteel.torch_import", "firesteel.exports"],
     "Keras": ["firesteel.keras.convert"],
+    "Jobs": [
+        "firesteel.punchcard.job",
+        "firesteel.punchcard.client",
+        "firesteel.punchcard.work",
+        "firesteel.punchcard.fetched",
+        "firesteel.punchcard.values",
+        "firesteel.punchcard.errors",
+    ],
 }
 """The modules of the Python API page, by section."""
 

@@ -204,7 +204,7 @@ def test_jobs_come_page_by_page(server: Server, client: Client) -> None:
     server.on("GET", "/jobs", page)
     assert [one.id for one in client.jobs(state=["RUNNING", "QUEUED"])] == list("43210")
     assert len(server.to("/jobs")) == 3
-    assert server.requests[0].query["state"] == ["RUNNING", "QUEUED"]
+    assert server.requests[0].query["state"] == ["RUNNING,QUEUED"]
     first = next(client.jobs(name="a"))
     assert first.id == "4" and len(server.to("/jobs")) == 4
     server.on("GET", "/jobs", Answer(body={"jobs": [job()], "next": "j1"}))
@@ -246,6 +246,9 @@ def test_an_upload_of_a_file_is_repeated_from_its_beginning(
     assert done.sha256 == hashlib.sha256(CONTENT).hexdigest()
     assert server.requests[0].headers["content-length"] == str(len(CONTENT))
     assert client.upload(CONTENT).id == done.id
+    client.upload(CONTENT, "Train.PY")
+    names = [request.headers["x-firesteel-filename"] for request in server.requests]
+    assert names == [*["content.bin"] * 4, "content.py"]
 
 
 def logs(content: bytes) -> Any:

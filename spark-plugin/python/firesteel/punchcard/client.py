@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from firesteel.punchcard.work import Data
 
 _PAGE = 100
+_EXTENSIONS = (".csv", ".jar", ".json", ".py", ".safetensors", ".txt", ".zip")
+"""The extensions that the server keeps; any other file is ``.bin`` there."""
 TIMEOUT = 30.0
 """The seconds to wait for a connection and for the next bytes of an answer."""
 
@@ -173,8 +175,8 @@ class Client:
         name: str | None = None,
     ) -> Iterator[JobInfo]:
         """Returns the jobs, newest first: the user's own, and all users' for an administrator."""
-        states = [state] if isinstance(state, str) else state
-        filters = {"state": states, "user": user, "name": name}
+        states = [state] if isinstance(state, str) else state or []
+        filters = {"state": ",".join(states), "user": user, "name": name}
         params = {key: value for key, value in filters.items() if value}
         before: str | None = None
         while True:
@@ -337,8 +339,7 @@ class Client:
             "Content-Type": "application/octet-stream",
             "Content-Length": str(size),
             "X-Firesteel-Sha256": digest,
-            # Names of files need not be what a header can carry.
-            "X-Firesteel-Filename": quote(filename or "content.bin"),
+            "X-Firesteel-Filename": f"content{_extension(filename)}",
         }
         return Upload.read(
             json_of(self._transport.request("POST", "/uploads", content=source, headers=headers))
@@ -359,6 +360,11 @@ class Client:
                 code="not_found",
             )
         return found[name]
+
+
+def _extension(filename: str | None) -> str:
+    extension = Path(filename or "").suffix.lower()
+    return extension if extension in _EXTENSIONS else ".bin"
 
 
 def _path(id: str) -> str:

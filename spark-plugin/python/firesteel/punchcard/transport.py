@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-_RETRIED = (429, 502, 503, 504)
+_RETRIED = (408, 429, 502, 503, 504)
 _BEGINNING = 300
 """The characters of an unexpected answer that an error shows."""
 _ERROR_BYTES = 65536
