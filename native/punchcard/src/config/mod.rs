@@ -66,7 +66,7 @@ pub struct Limits {
     pub stall_seconds: u64,
     /// The seconds for which a cancelled process may end by itself before it is killed.
     pub grace_seconds: u64,
-    /// The bytes of a job's artefacts that are kept.
+    /// The events of a job that are kept.
     pub events: u32,
 }
 

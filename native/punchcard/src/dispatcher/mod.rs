@@ -108,9 +108,7 @@ impl<L: Launcher> Dispatcher<L> {
 
     fn launch(&mut self, job: &Job) -> Result<bool> {
         self.launched.insert(job.id.clone(), Instant::now());
-        let quotas = self.store.user(&job.user)?.map(|user| user.quotas(&self.config.quotas));
-        let log_bytes = quotas.unwrap_or(self.config.quotas).log_bytes;
-        match self.launcher.start(job, log_bytes) {
+        match self.launcher.start(job) {
             Ok(()) => Ok(false),
             Err(error) => self.unlaunched(job, &error),
         }

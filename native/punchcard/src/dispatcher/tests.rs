@@ -108,7 +108,7 @@ impl Fake {
 }
 
 impl Launcher for Fake {
-    fn start(&mut self, job: &Job, _: u64) -> io::Result<()> {
+    fn start(&mut self, job: &Job) -> io::Result<()> {
         self.effect(job, |process| process.launched = true)
     }
 

@@ -34,7 +34,7 @@ pub trait Launcher: Send {
     ///
     /// # Errors
     /// If the process cannot be created.
-    fn start(&mut self, job: &Job, log_bytes: u64) -> io::Result<()>;
+    fn start(&mut self, job: &Job) -> io::Result<()>;
 
     /// Returns the state of the attempt's process.
     ///

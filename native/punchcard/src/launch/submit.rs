@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::environment::{environment, marker};
 use super::{Attempt, Launch};
-use crate::config::{Cluster, Config};
+use crate::config::{Cluster, Config, Quotas};
 use crate::job::Work;
-use crate::store::Job;
+use crate::store::{Job, User};
 
 /// The process of an attempt, and the document that the runner reads.
 #[derive(Clone, Debug)]
@@ -29,7 +29,8 @@ pub fn plan(
     config: &Config,
     attempt: &Attempt,
     upload: &dyn Fn(&str) -> PathBuf,
-    log_bytes: u64,
+    user: &User,
+    quotas: &Quotas,
 ) -> Plan {
     let marker = marker(&job.id, job.attempt);
     let text = |path: PathBuf| path.to_string_lossy().into_owned();
@@ -71,12 +72,14 @@ pub fn plan(
     environment.insert("FIRESTEEL_PUNCHCARD_RESULTS".to_owned(), text(attempt.results()));
     let request = serde_json::json!({
         "id": job.id, "name": job.name, "attempt": job.attempt, "work": work,
+        // A TorchScript network is a program: it may read and write files.
+        "programs": user.programs,
     });
     let launch = Launch {
         program: cluster.spark_submit.clone(),
         arguments,
         environment,
-        log_bytes,
+        log_bytes: quotas.log_bytes,
         max_seconds: cluster.max_seconds,
         grace_seconds: config.limits.grace_seconds,
     };

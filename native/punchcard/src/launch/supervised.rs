@@ -36,7 +36,7 @@ impl Supervised {
         Attempt::new(self.layout.attempt(&job.id, job.attempt))
     }
 
-    fn prepare(&self, job: &Job, attempt: &Attempt, log_bytes: u64) -> io::Result<()> {
+    fn prepare(&self, job: &Job, attempt: &Attempt) -> io::Result<()> {
         let cluster = self.config.clusters.get(&job.cluster).ok_or_else(|| {
             io::Error::other(format!("the cluster '{}' is no longer configured", job.cluster))
         })?;
@@ -48,7 +48,11 @@ impl Supervised {
             paths.insert(upload.id.to_owned(), path);
         }
         let upload = |id: &str| paths.get(id).cloned().unwrap_or_default();
-        let plan = plan(job, cluster, &self.config, attempt, &upload, log_bytes);
+        let user = self.store.user(&job.user).map_err(io::Error::other)?;
+        let user =
+            user.ok_or_else(|| io::Error::other(format!("there is no user '{}'", job.user)))?;
+        let quotas = user.quotas(&self.config.quotas);
+        let plan = plan(job, cluster, &self.config, attempt, &upload, &user, &quotas);
         fs::create_dir_all(attempt.work())?;
         for (name, path) in &plan.files {
             fs::copy(path, attempt.work().join(name))?;
@@ -58,12 +62,12 @@ impl Supervised {
 }
 
 impl Launcher for Supervised {
-    fn start(&mut self, job: &Job, log_bytes: u64) -> io::Result<()> {
+    fn start(&mut self, job: &Job) -> io::Result<()> {
         let attempt = self.attempt(job);
         if attempt.status()? != Status::NotStarted {
             return Ok(());
         }
-        self.prepare(job, &attempt, log_bytes)?;
+        self.prepare(job, &attempt)?;
         let child = Command::new(&self.program)
             .arg("supervise")
             .arg(attempt.folder())

@@ -74,6 +74,11 @@ def run(request: Mapping[str, Any], folder: Path) -> None:
         raise RequestError(f"work has unknown fields: {', '.join(unknown)}")
     _check(kind, work)
     network = read_network(work)
+    if network.SCRIPTED and not request.get("programs"):
+        raise RequestError(
+            "work.network is TorchScript, which is a program, and you may not run programs; use a "
+            "network of layers, or ask an administrator for the right"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     spark = SparkSession.builder.getOrCreate()
     try:
