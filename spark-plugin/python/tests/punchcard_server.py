@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -189,9 +191,19 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving() -> Iterator[Server]:
+def serving(certificate: tuple[Path, Path] | None = None) -> Iterator[Server]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    app = Server(f"http://127.0.0.1:{http.server_address[1]}")
+    http.handle_error = lambda *_: None  # type: ignore[method-assign]
+    scheme = "http"
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        # The handshake is made by the thread of the connection.
+        http.socket = context.wrap_socket(
+            http.socket, server_side=True, do_handshake_on_connect=False
+        )
+        scheme = "https"
+    app = Server(f"{scheme}://127.0.0.1:{http.server_address[1]}")
     http.RequestHandlerClass = type("Handler", (_Handler,), {"app": app})  # type: ignore[assignment]
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -209,7 +209,9 @@ def _events(options: Options) -> int:
 
 
 def _line(event: Event) -> str:
-    values = ", ".join(f"{key} {value}" for key, value in event.data.items() if value is not None)
+    values = ", ".join(
+        f"{key} {value}" for key, value in event.data.items() if value not in (None, {})
+    )
     time = event.time.astimezone().strftime("%H:%M:%S")
     return f"{event.seq:>6}  {time}  {event.type:<8}  {values}"
 

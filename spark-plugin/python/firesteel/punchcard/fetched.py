@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 
 from firesteel import safetensors
 from firesteel.classification import NetworkClassificationModel
+from firesteel.distkeras.base import Trainer
 from firesteel.distkeras.history import Entry
-from firesteel.distkeras.models import split_ensemble, with_weights
+from firesteel.distkeras.local_trainers import EnsembleTrainer
+from firesteel.distkeras.models import (
+    clone_with_weights,
+    is_keras,
+    split_ensemble,
+    with_weights,
+)
 from firesteel.estimator import NetworkModel
 from firesteel.exports import TorchExports
 from firesteel.network import BaseNetwork
@@ -192,6 +199,25 @@ class FetchedModel(TorchExports):
 
 class _FetchedClassifier(FetchedModel):
     _gives_classes = True
+
+
+def as_trained(fetched: FetchedModel, work: Any) -> Any:
+    """Returns a model as the ``train`` of its trainer gives it.
+
+    Parameters
+    ----------
+    fetched : FetchedModel
+        The model.
+    work : object
+        The work of the job. For a trainer with a Keras model the result is a Keras model, or a list
+        of them from an ensemble; otherwise `fetched` itself.
+    """
+    given = work.master_model if isinstance(work, Trainer) else None
+    if not is_keras(given):
+        return fetched
+    if isinstance(work, EnsembleTrainer):
+        return [clone_with_weights(given, weights) for weights in fetched.members]
+    return clone_with_weights(given, fetched.weights)
 
 
 def fetch_history(client: Client, job: str) -> Any:

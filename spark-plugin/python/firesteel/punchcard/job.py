@@ -10,9 +10,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from firesteel.distkeras.base import Trainer
-from firesteel.distkeras.local_trainers import EnsembleTrainer
-from firesteel.distkeras.models import clone_with_weights, is_keras
 from firesteel.punchcard import names
 from firesteel.punchcard.client import TIMEOUT, Client
 from firesteel.punchcard.errors import (
@@ -22,7 +19,7 @@ from firesteel.punchcard.errors import (
     PunchcardError,
     UnavailableError,
 )
-from firesteel.punchcard.fetched import FetchedModel, fetch_history
+from firesteel.punchcard.fetched import FetchedModel, as_trained, fetch_history
 from firesteel.punchcard.values import CANCELLED, FAILED, Event, JobInfo
 from firesteel.punchcard.work import Data, Program
 
@@ -389,13 +386,5 @@ class Job:
             return
         client, id = self._server, self._sent_id
         history = fetch_history(client, id)
-        self.trained_model = self._model(FetchedModel.fetch(client, id))
+        self.trained_model = as_trained(FetchedModel.fetch(client, id), self.trainer)
         self.history = history
-
-    def _model(self, fetched: FetchedModel) -> Any:
-        given = self.trainer.master_model if isinstance(self.trainer, Trainer) else None
-        if not is_keras(given):
-            return fetched
-        if isinstance(self.trainer, EnsembleTrainer):
-            return [clone_with_weights(given, weights) for weights in fetched.members]
-        return clone_with_weights(given, fetched.weights)

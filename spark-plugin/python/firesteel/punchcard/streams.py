@@ -79,6 +79,7 @@ class Subscription:
         self._path = path
         self._parameter = parameter
         self._position = position
+        self._last_id = ""
         self._failed = 0
 
     def __iter__(self) -> Iterator[Message]:
@@ -130,14 +131,16 @@ class Subscription:
         return (*self._transport.failures, PunchcardError)
 
     def _request(self) -> dict[str, Any]:
+        last = {"Last-Event-ID": self._last_id} if self._last_id else {}
         return {
             "params": {self._parameter: self._position},
-            "headers": {"Accept": "text/event-stream", "Last-Event-ID": str(self._position)},
+            "headers": {"Accept": "text/event-stream", **last},
             "timeout": max(QUIET_SECONDS, float(self._transport.options["timeout"])),
         }
 
     def _advance(self, message: Message) -> None:
         self._failed = 0
+        self._last_id = message.id
         if message.id.isascii() and message.id.isdigit():
             self._position = int(message.id)
 

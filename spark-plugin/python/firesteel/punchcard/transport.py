@@ -29,6 +29,7 @@ _RETRIED = (408, 429, 502, 503, 504)
 _BEGINNING = 300
 """The characters of an unexpected answer that an error shows."""
 _ERROR_BYTES = 65536
+_UNTRUSTED = "untrusted"
 
 
 def require_httpx() -> Any:
@@ -255,15 +256,21 @@ class Transport:
     def unreachable(self, error: Exception) -> UnavailableError:
         """Returns the error of a connection that failed."""
         reason = str(error) or type(error).__name__
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            return UnavailableError(
+                f"{self.address} has a certificate that is not trusted: {reason}; give the file of "
+                "its authority as ca",
+                code=_UNTRUSTED,
+            )
         return UnavailableError(f"{self.address} does not answer: {reason}", code="unreachable")
 
 
 def may_retry(error: PunchcardError, asked: float | None = None) -> bool:
     """Returns True for an error that a later attempt may not have.
 
-    A quota does not change by waiting, unless the server says how long.
+    A certificate does not change by waiting, nor a quota, unless the server says how long.
     """
-    if error.code == "quota_exceeded" and asked is None:
+    if error.code == _UNTRUSTED or (error.code == "quota_exceeded" and asked is None):
         return False
     return isinstance(error, UnavailableError) or error.status in _RETRIED
 

@@ -30,21 +30,21 @@ class Data:
     format : str
         The format, such as ``parquet`` or ``csv``.
     options : dict
-        The reader's options, such as ``{"header": "true"}``.
+        The reader's options, such as ``{"header": True}``.
     partitions : int, optional
         The number of partitions to distribute the rows into. Default: as they are read.
     """
 
     path: str
     format: str = "parquet"
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str | bool | float] = field(default_factory=dict)
     partitions: int | None = None
 
     def document(self) -> dict[str, Any]:
         """Returns the rows as JSON."""
         document: dict[str, Any] = {"path": self.path, "format": self.format}
         if self.options:
-            document["options"] = {key: str(value) for key, value in self.options.items()}
+            document["options"] = {key: _option(value) for key, value in self.options.items()}
         if self.partitions is not None:
             document["partitions"] = self.partitions
         return document
@@ -114,6 +114,10 @@ def work_document(given: Any, data: str | Data | None, shuffle: bool, send: Send
         "a job takes a trainer of firesteel.distkeras, an estimator of Firesteel, an Estimator or "
         f"a Program, not {type(given).__name__}"
     )
+
+
+def _option(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _network(network: BaseNetwork, send: Send) -> dict[str, Any]:
