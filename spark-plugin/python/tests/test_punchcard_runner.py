@@ -220,6 +220,19 @@ def test_a_request_that_does_not_fit_fails_before_spark_starts(
 ) -> None:
     estimator = Estimator("NetworkClassifier", MLP)
     work = work_document(estimator, Data(str(DIGITS)), False, attempt.send) | changed
+    assert match in refusal(attempt, work)
+
+
+def test_a_torchscript_network_needs_the_right_to_run_programs(attempt: Attempt) -> None:
+    script = firesteel.TorchScriptNetwork({"features": "float32"}, ["out"], b"archive")
+    work = work_document(
+        Estimator("NetworkClassifier", script), Data(str(DIGITS)), False, attempt.send
+    )
+    assert "ask an administrator for the right" in refusal(attempt, work)
+
+
+def refusal(attempt: Attempt, work: Any) -> str:
+    """Runs the runner without a JVM; returns the line with which it ends."""
     request = attempt.folder / "request.json"
     request.write_text(json.dumps({"id": "j1", "name": "job", "attempt": 0, "work": work}))
     environment = {
@@ -239,4 +252,5 @@ def test_a_request_that_does_not_fit_fails_before_spark_starts(
     )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
-    assert line.startswith("the job failed: ") and match in line
+    assert line.startswith("the job failed: ")
+    return line
