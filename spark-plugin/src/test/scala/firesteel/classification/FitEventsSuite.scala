@@ -56,8 +56,10 @@ final class FitEventsSuite extends AnyFunSuite {
   test("a fit writes its start, each epoch, its progress and its result") {
     var losses = Seq.empty[Double]
     var seconds = 0.0
+    var application = ""
     val events = eventsOf { data =>
       val summary = classifier.setStrategy("adag").fit(data).summary
+      application = data.sparkSession.sparkContext.applicationId
       losses = summary.losses
       seconds = summary.seconds
     }
@@ -69,7 +71,7 @@ final class FitEventsSuite extends AnyFunSuite {
         "epochs" -> JInt(2),
         "workers" -> JInt(2),
         "strategy" -> JString("adag"),
-        "application" -> JString(spark.sparkContext.applicationId)
+        "application" -> JString(application)
       )
     )
     val epochs = losses.zipWithIndex.map { case (loss, index) =>
