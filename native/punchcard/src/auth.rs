@@ -3,7 +3,8 @@
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// The SHA-256 of a token. A token has 256 random bits, so that its hash needs no salt and no slow function.
+/// The SHA-256 of a token. Tokens of the server have 256 random bits, so that their hashes need no salt and no slow
+/// function. The secrets that are imported are as strong as whoever made them chose.
 #[derive(Clone, Copy, Debug)]
 pub struct TokenHash([u8; 32]);
 

@@ -1,8 +1,11 @@
 //! Files that are whole or absent after a crash.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// Writes a file so that it has all its bytes or does not exist, also after a power failure.
 ///
@@ -25,6 +28,57 @@ pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
     sync_folder(to.parent().unwrap_or(Path::new(".")))
 }
 
+/// Opens a file for reading that another program may have put there: a link, a pipe or a device is an error, at which
+/// the reader does not wait.
+///
+/// # Errors
+/// If the file cannot be opened or is not a regular one.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a regular file", path.display())))
+}
+
+/// Reads a regular file of at most `limit` bytes; what is beyond is left out.
+///
+/// # Errors
+/// If the file cannot be read or is not a regular one.
+pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Removes a folder with all that is below it, also what a program has taken the permissions from.
+///
+/// # Errors
+/// If something is left.
+pub fn remove_tree(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            allow(folder)?;
+            fs::remove_dir_all(folder)
+        }
+        result => result,
+    }
+}
+
+/// Gives the owner all rights on a folder and those below it.
+fn allow(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            allow(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the names in a folder durable.
 ///
 /// # Errors
@@ -45,11 +99,11 @@ impl Layout {
     /// # Errors
     /// If a folder cannot be created.
     pub fn create(root: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
         let layout = Self { root: root.to_owned() };
         for folder in [layout.root.clone(), layout.jobs(), layout.uploads(), layout.incoming()] {
             // Requests and results are their users' own.
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         }
         Ok(layout)
     }

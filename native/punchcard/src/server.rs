@@ -49,22 +49,26 @@ pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
     let launcher = Supervised::new(Arc::clone(&config), layout.clone(), store.clone(), program);
     let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&config), layout.clone(), launcher);
     let sweeper = Sweeper::new(store, Arc::clone(&config), layout);
-    let thread = thread::Builder::new().name("dispatcher".to_owned()).spawn({
-        let stop = Arc::clone(&stop);
-        move || dispatch(dispatcher, &sweeper, &woken, &stop)
-    })?;
     let (stopping, stopped) = watch::channel(());
+    let thread = thread::Builder::new().name("dispatcher".to_owned()).spawn({
+        let (stop, app) = (Arc::clone(&stop), app.clone());
+        // Without its dispatcher the server ends, so that whatever runs it starts it again.
+        let ending = Ending(app.clone(), stopping.clone());
+        move || {
+            let _ending = ending;
+            dispatch(dispatcher, &sweeper, &woken, &stop, &app);
+        }
+    })?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let draining = app.clone();
+    let ending = Ending(app.clone(), stopping);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         tracing::info!("the server stops; jobs go on");
-        draining.drain();
-        let _ = stopping.send(());
+        drop(ending);
     });
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{address}");
@@ -73,14 +77,26 @@ pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
     thread.join().map_err(|_| io::Error::other("the dispatcher failed"))
 }
 
+/// Ends the server when it is dropped.
+struct Ending(App, watch::Sender<()>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.drain();
+        let _ = self.1.send(());
+    }
+}
+
 fn dispatch(
     mut dispatcher: Dispatcher<Supervised>,
     sweeper: &Sweeper,
     woken: &Receiver<()>,
     stop: &AtomicBool,
+    app: &App,
 ) {
     let mut swept: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {
+        app.note_dispatch();
         if let Err(error) = dispatcher.step() {
             tracing::error!(%error, "jobs wait");
         }

@@ -13,13 +13,17 @@ use rustix::process::{
     set_parent_process_death_signal, setsid,
 };
 
-use crate::launch::{Attempt, Cause, Exit, Launch, Started, signal_marked_by};
+use crate::launch::{Attempt, Cause, Exit, Launch, Started, kill_left, reap_orphans};
 use crate::log::LogWriter;
 
 /// The time between two looks at the process and at the request to end it.
 const TICK: Duration = Duration::from_millis(100);
 /// The time for which a lock is tried: the server takes it for a moment when it looks at an attempt.
 const LOCK: Duration = Duration::from_secs(5);
+/// The time between two tries to record the end.
+const RETRY: Duration = Duration::from_secs(1);
+/// The time between two looks for ended processes that lost their parent.
+const REAP: Duration = Duration::from_secs(10);
 /// The time for the rest of the output after the process has ended.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -42,7 +46,7 @@ pub fn supervise(folder: &Path) -> io::Result<()> {
     if !attempt.claim(&Started { supervisor: Some(std::process::id()) })? {
         return Ok(());
     }
-    // Processes that the attempt leaves behind become children of this one, and not of init.
+    // Processes that lose their parent become children of this one, so that they are found at the end.
     let _ = set_child_subreaper(Some(getpid()));
     let exit = run(&attempt).unwrap_or_else(|error| Exit {
         cause: Cause::NotCreated,
@@ -50,7 +54,14 @@ pub fn supervise(folder: &Path) -> io::Result<()> {
         signal: None,
         error: Some(error.to_string()),
     });
-    attempt.end(&exit)
+    // The end must not be lost on a full disk: the job would be repeated.
+    while let Err(error) = attempt.end(&exit) {
+        if !attempt.folder().exists() {
+            return Err(error);
+        }
+        thread::sleep(RETRY);
+    }
+    Ok(())
 }
 
 /// Becomes the attempt's process, which ends if the supervisor dies.
@@ -99,10 +110,8 @@ fn run(attempt: &Attempt) -> io::Result<Exit> {
         let _ = drained.send(());
     });
     let (cause, status) = watch(attempt, &launch, &mut child)?;
-    // What the process started and left behind, with the driver's children in groups of their own.
-    let group = pid_of(&child);
-    let _ = kill_process_group(group, Signal::KILL);
-    let _ = signal_marked_by(&launch, Signal::KILL);
+    // A process that cannot be killed does not change the end of the driver.
+    let _ = kill_left(&launch);
     let _ = rest.recv_timeout(DRAIN);
     Ok(Exit { cause, code: status.code(), signal: status.signal(), error: None })
 }
@@ -114,7 +123,12 @@ fn watch(attempt: &Attempt, launch: &Launch, child: &mut Child) -> io::Result<(C
     let grace = Duration::from_secs(launch.grace_seconds);
     let mut cause = Cause::Exited;
     let mut asked: Option<Instant> = None;
+    let mut reaped = start;
     loop {
+        if reaped.elapsed() > REAP {
+            let _ = reap_orphans(Some(pid_of(child)));
+            reaped = Instant::now();
+        }
         if let Some(status) = child.try_wait()? {
             return Ok((cause, status));
         }

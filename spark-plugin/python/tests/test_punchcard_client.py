@@ -200,7 +200,7 @@ def test_a_server_with_a_certificate_of_its_own_is_trusted_by_its_file(tmp_path:
         ["openssl", "req", "-x509", *curve, *name, *files], check=True, capture_output=True
     )
     with serving((certificate, key)) as server:
-        server.on("GET", "/clusters", Answer(body=[{"name": "default", "master": "yarn"}]))
+        server.on("GET", "/clusters", Answer(body={"clusters": [{"name": "default"}]}))
         assert server.address.startswith("https://")
         with Client(server.address, TOKEN, ca=str(certificate)) as client:
             assert client.clusters()[0]["name"] == "default"

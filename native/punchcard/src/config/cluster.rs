@@ -86,20 +86,35 @@ const RESERVED: [&str; 9] = [
     "spark.yarn.tags",
 ];
 
-/// Parts of keys whose value is code, a command, a file of the driver or another user's name.
-const UNSAFE: [&str; 11] = [
+/// Parts of keys, in lower case, whose value is code, a command, a file, a host or another user's name.
+const UNSAFE: [&str; 22] = [
+    ".env.",
+    ".path",
+    "archives",
+    "catalog",
     "classpath",
     "command",
     "credentials",
-    "extrajavaoptions",
-    "extralibrarypath",
+    "discoveryscript",
+    "executorenv",
+    "extensions",
+    "javaoptions",
     "keytab",
+    "librarypath",
+    "listener",
     "plugins",
     "principal",
-    "proxyuser",
+    "proxy",
     "pyspark",
+    "spark.files",
+    "spark.hadoop.",
+    "spark.jars",
     "submit.",
 ];
+
+/// Keys that a request sets by fields of its own, which have limits.
+const RESOURCES: [&str; 4] =
+    ["spark.cores.max", "spark.executor.cores", "spark.executor.instances", "spark.executor.memory"];
 
 impl Cluster {
     pub(super) fn check(&self) -> Result<(), String> {
@@ -125,9 +140,14 @@ impl Cluster {
             if RESERVED.contains(&key.as_str()) || self.conf.contains_key(key) {
                 return Err(format!("allowed_conf: '{key}' is set by the server or by conf"));
             }
+            if RESOURCES.contains(&key.as_str()) {
+                return Err(format!(
+                    "allowed_conf: '{key}' is set by a job's executors, cores and memory, which have limits"
+                ));
+            }
             if let Some(part) = UNSAFE.iter().find(|part| lower.contains(**part)) {
                 return Err(format!(
-                    "allowed_conf: '{key}' would let a request run code as the server ('{part}')"
+                    "allowed_conf: '{key}' could let a request run code or read files as the server ('{part}')"
                 ));
             }
         }

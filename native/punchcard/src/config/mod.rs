@@ -25,7 +25,7 @@ pub struct Config {
     /// The certificate and key; without them the server listens on loopback only.
     #[serde(default)]
     pub tls: Option<Tls>,
-    /// The limits of the HTTP server.
+    /// The limits of the server.
     #[serde(default)]
     pub limits: Limits,
     /// The quotas of users that have none of their own.
@@ -50,7 +50,7 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// The limits of the HTTP server.
+/// The limits of the server.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -62,7 +62,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// The seconds for a TLS handshake and for the headers of a request.
     pub header_seconds: u64,
-    /// The seconds in which more of a body must arrive, or more of an answer must leave.
+    /// The seconds in which more of an upload must arrive, all of another body, or more of an answer must leave.
     pub stall_seconds: u64,
     /// The seconds for which a cancelled process may end by itself before it is killed.
     pub grace_seconds: u64,
@@ -96,7 +96,7 @@ pub struct Quotas {
     pub queued: u32,
     /// The bytes of uploads.
     pub upload_bytes: u64,
-    /// The bytes of a job's log that are kept.
+    /// The bytes of an attempt's log that are kept.
     pub log_bytes: u64,
     /// The days for which finished jobs are kept.
     pub retention_days: u32,

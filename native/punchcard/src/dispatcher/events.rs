@@ -1,6 +1,5 @@
 //! The events that a driver writes to a file, one JSON object a line.
 
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::clock;
+use crate::files;
 use crate::store::NewEvent;
 
 /// The largest number of bytes that are read at a time, and so of a line.
@@ -41,7 +41,7 @@ pub(super) fn read(
     offset: u64,
     progress: Option<&Value>,
 ) -> io::Result<Option<NewEvents>> {
-    let mut file = match File::open(file) {
+    let mut file = match files::open_regular(file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),

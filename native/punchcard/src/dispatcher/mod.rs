@@ -15,6 +15,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+
 use crate::config::Config;
 use crate::files::Layout;
 use crate::job::State;
@@ -26,6 +28,10 @@ pub use sweep::Sweeper;
 
 /// The time after which an attempt that has not started is launched again.
 const RELAUNCH: Duration = Duration::from_secs(10);
+
+/// The largest number of reads of an attempt's events after its end. What is beyond is not read: a process that was not
+/// found could write for ever.
+const LAST_READS: u32 = 256;
 
 /// The dispatcher.
 pub struct Dispatcher<L> {
@@ -110,6 +116,10 @@ impl<L: Launcher> Dispatcher<L> {
         self.launched.insert(job.id.clone(), Instant::now());
         match self.launcher.start(job) {
             Ok(()) => Ok(false),
+            Err(error) if is_transient(&error) => {
+                tracing::error!(job = job.id, %error, "an attempt waits for its start");
+                Ok(false)
+            }
             Err(error) => self.unlaunched(job, &error),
         }
     }
@@ -142,6 +152,8 @@ impl<L: Launcher> Dispatcher<L> {
                 Ok(true) => self.change(job, State::Cancelled, None),
                 _ => Ok(false),
             },
+            // Its folder was lost with the machine's last writes. It may have run.
+            Status::NotStarted if job.state == State::Running => self.lost(job),
             Status::NotStarted => {
                 let launched = self.launched.get(&job.id);
                 if launched.is_none_or(|since| since.elapsed() > RELAUNCH) {
@@ -155,19 +167,27 @@ impl<L: Launcher> Dispatcher<L> {
                 Ok(self.read_events(job)? | changed)
             }
             Status::Ended(exit) => {
-                while self.read_events(&self.store.job(&job.id)?.unwrap_or_else(|| job.clone()))? {}
+                for _ in 0..LAST_READS {
+                    let Some(job) = self.store.job(&job.id)? else { break };
+                    if !self.read_events(&job)? {
+                        break;
+                    }
+                }
                 self.finish(job, &exit)
             }
-            Status::Lost => {
-                if let Err(error) = self.launcher.clean_up(job) {
-                    tracing::error!(job = job.id, %error, "processes of a lost attempt may be left");
-                    return Ok(false);
-                }
-                let reason =
-                    "the supervisor was killed, or the machine restarted, before the attempt ended";
-                self.ended_badly(job, reason.to_owned(), None)
-            }
+            Status::Lost => self.lost(job),
         }
+    }
+
+    /// Ends an attempt whose end was not recorded.
+    fn lost(&mut self, job: &Job) -> Result<bool> {
+        if let Err(error) = self.launcher.clean_up(job) {
+            tracing::error!(job = job.id, %error, "processes of a lost attempt may be left");
+            return Ok(false);
+        }
+        let reason =
+            "the supervisor was killed, or the machine restarted, before the attempt ended";
+        self.ended_badly(job, reason.to_owned(), None)
     }
 
     fn look(&mut self, job: &Job) -> io::Result<Status> {
@@ -227,6 +247,15 @@ impl<L: Launcher> Dispatcher<L> {
         }
         Ok(true)
     }
+}
+
+/// Returns true for an error that passes, such as a full disk or too many processes: it says nothing of the job.
+fn is_transient(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    let kinds = [Kind::StorageFull, Kind::QuotaExceeded, Kind::OutOfMemory, Kind::WouldBlock, Kind::ResourceBusy];
+    let numbers = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
+    kinds.contains(&error.kind())
+        || numbers.iter().any(|number| error.raw_os_error() == Some(number.raw_os_error()))
 }
 
 /// Describes the end of an attempt that did not succeed.

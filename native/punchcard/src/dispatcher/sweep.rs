@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::clock::{self, DAY};
 use crate::config::Config;
-use crate::files::Layout;
+use crate::files::{self, Layout};
 use crate::id::is_id;
 use crate::store::{Result, Store};
 
@@ -30,10 +30,10 @@ impl Sweeper {
         Self { store, config, layout }
     }
 
-    /// Removes what is no longer kept.
+    /// Removes what is no longer kept. A file that cannot be removed is logged and tried again at the next time.
     ///
     /// # Errors
-    /// If the database or a file fails.
+    /// If the database fails, or a folder cannot be read.
     pub fn sweep(&self) -> Result<()> {
         let now = clock::now();
         for user in self.store.users()? {
@@ -45,21 +45,29 @@ impl Sweeper {
         self.store.remove_unused_uploads(now - DAY)?;
         for (name, _) in entries(&self.layout.jobs())? {
             if is_id(&name) && !self.store.has_job(&name)? {
-                fs::remove_dir_all(self.layout.job(&name))?;
+                report(&name, files::remove_tree(&self.layout.job(&name)));
             }
         }
         for (name, age) in entries(&self.layout.uploads())? {
             let id = name.split('.').next().unwrap_or("");
             if age > ORPHAN && self.store.upload(id)?.is_none() {
-                fs::remove_file(self.layout.uploads().join(name))?;
+                report(&name, fs::remove_file(self.layout.uploads().join(&name)));
             }
         }
         for (name, age) in entries(&self.layout.incoming())? {
             if age > ORPHAN {
-                fs::remove_file(self.layout.incoming().join(name))?;
+                report(&name, fs::remove_file(self.layout.incoming().join(&name)));
             }
         }
         Ok(())
+    }
+}
+
+fn report(name: &str, result: io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(name, %error, "a file is left for now");
     }
 }
 
@@ -68,7 +76,8 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, Duration)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let changed = entry.metadata()?.modified()?;
+        // It may have been removed since.
+        let Ok(changed) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
         let age = SystemTime::now().duration_since(changed).unwrap_or_default();
         found.extend(entry.file_name().into_string().ok().map(|name| (name, age)));
     }

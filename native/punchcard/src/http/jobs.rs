@@ -261,6 +261,14 @@ async fn accept(
     request: JobRequest,
     resubmitted_from: Option<String>,
 ) -> Result<Response, Problem> {
+    // A repeated request has the answer of the first, whatever has changed since.
+    let known = {
+        let (user, key) = (caller.user.name.clone(), key.clone());
+        app.store().run(move |store| store.known(&user, &key, &hash)).await?
+    };
+    if let Some(known) = known {
+        return answer(app, known);
+    }
     if app.is_draining() {
         return Err(Problem::unavailable("the server is stopping; send the job again"));
     }
@@ -290,6 +298,10 @@ async fn accept(
             store.accept(&new, &quotas)
         })
         .await?;
+    answer(app, accepted)
+}
+
+fn answer(app: &App, accepted: Accepted) -> Result<Response, Problem> {
     match accepted {
         Accepted::New(job) => {
             tracing::info!(job = job.id, user = job.user, name = job.name, "a job is accepted");
@@ -301,9 +313,8 @@ async fn accept(
         Accepted::KeyReused => Err(Problem::conflict(
             "Idempotency-Key: was used before with another request; choose a new key",
         )),
-        Accepted::QueueFull => Err(Problem::quota(format!(
-            "you have {} waiting jobs, as many as your quota admits; wait for one to start, or cancel one",
-            quotas.queued
+        Accepted::QueueFull(queued) => Err(Problem::quota(format!(
+            "you have {queued} waiting jobs, as many as your quota admits; wait for one to start, or cancel one"
         ))),
         Accepted::BadUpload { field, problem } => {
             Err(Problem::invalid(format!("{field}: {problem}")))

@@ -14,7 +14,7 @@ mod uploads;
 mod users;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::mpsc::SyncSender;
 
 use axum::Router;
@@ -24,6 +24,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::clock::{self, Millis};
 use crate::config::Config;
 use crate::files::Layout;
 use crate::store::Store;
@@ -46,6 +47,8 @@ struct Shared {
     hosts: Hosts,
     wake: SyncSender<()>,
     draining: AtomicBool,
+    /// The time of the dispatcher's last look at the jobs.
+    dispatched: AtomicI64,
     openapi: std::sync::OnceLock<String>,
 }
 
@@ -61,7 +64,9 @@ impl App {
     ) -> Self {
         let draining = AtomicBool::new(false);
         let openapi = std::sync::OnceLock::new();
-        let shared = Shared { config, layout, store, hosts, wake, draining, openapi };
+        let dispatched = AtomicI64::new(clock::now());
+        let shared =
+            Shared { config, layout, store, hosts, wake, draining, dispatched, openapi };
         Self { shared: Arc::new(shared) }
     }
 
@@ -94,6 +99,15 @@ impl App {
     /// Ends streams and refuses new jobs, before the server stops.
     pub fn drain(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the dispatcher looks at the jobs.
+    pub fn note_dispatch(&self) {
+        self.shared.dispatched.store(clock::now(), Ordering::Relaxed);
+    }
+
+    fn last_dispatch(&self) -> Millis {
+        self.shared.dispatched.load(Ordering::Relaxed)
     }
 
     fn is_draining(&self) -> bool {

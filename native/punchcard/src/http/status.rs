@@ -11,7 +11,11 @@ use utoipa::ToSchema;
 
 use super::caller::Caller;
 use super::{App, Problem};
+use crate::clock::{self, Millis};
 use crate::store::{Role, Usage};
+
+/// The time without a look at the jobs after which the server is not ready.
+const SILENT: Millis = 30_000;
 
 /// The caller.
 #[derive(Debug, Serialize, ToSchema)]
@@ -121,6 +125,10 @@ pub async fn healthz() -> &'static str {
 pub async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
     if app.is_draining() {
         return Err(Problem::unavailable("the server is stopping"));
+    }
+    let silent = clock::now() - app.last_dispatch();
+    if silent > SILENT {
+        return Err(Problem::unavailable(format!("jobs have not been looked at for {} s", silent / 1000)));
     }
     app.store().run(|store| store.counts()).await?;
     Ok("ready\n")

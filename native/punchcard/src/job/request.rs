@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 pub struct JobRequest {
     /// The name, for people; it is also the name of the Spark application.
     pub name: String,
-    /// The name of the cluster; by default the first of the configuration.
+    /// The name of the cluster; by default the server's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// The number of executors.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 pub enum State {
     /// Recorded.
     Accepted,
-    /// Prepared, and waiting for its turn.
+    /// Waiting for its turn.
     Queued,
     /// An attempt is recorded, and its process may exist.
     Starting,

@@ -84,6 +84,17 @@ pub fn validate(request: &JobRequest, cluster: &Cluster, programs: bool) -> Resu
     if request.name.trim().is_empty() {
         return invalid("name", "must not be empty");
     }
+    let fields = [
+        ("executors", request.executors.is_some(), "spark.executor.instances"),
+        ("executors", request.executors.is_some(), "spark.cores.max"),
+        ("cores", request.cores.is_some(), "spark.executor.cores"),
+        ("memory", request.memory.is_some(), "spark.executor.memory"),
+    ];
+    for (field, given, key) in fields {
+        if given && cluster.conf.contains_key(key) {
+            return invalid(field, format!("the cluster sets '{key}' for all jobs; leave the field out"));
+        }
+    }
     range("executors", request.executors, cluster.max_executors)?;
     range("cores", request.cores, cluster.max_cores)?;
     if let Some(memory) = &request.memory {
@@ -224,19 +235,17 @@ fn one_of(field: &str, value: &str, known: &[&str]) -> Result<(), Invalid> {
 fn check_data(data: &DataSource, cluster: &Cluster) -> Result<(), Invalid> {
     let field = "work.data.path";
     text(field, &data.path, TEXT)?;
-    // Hadoop expands braces and decodes per cent signs after this check.
-    let forbidden = ["..", "{", "}", "\\", "%", "/./", "//"];
-    let after_scheme = data.path.split_once("://").map_or(data.path.as_str(), |(_, rest)| rest);
-    if let Some(part) = forbidden.into_iter().find(|part| after_scheme.contains(part)) {
-        return invalid(field, format!("'{}' contains '{part}', which is not allowed", data.path));
-    }
-    if !cluster.data.iter().any(|root| data.path.starts_with(root.as_str())) {
+    let Some(root) = cluster.data.iter().find(|root| data.path.starts_with(root.as_str())) else {
         let roots =
             if cluster.data.is_empty() { "none".to_owned() } else { cluster.data.join(", ") };
-        return invalid(
-            field,
-            format!("'{}' is in no folder that the cluster allows: {roots}", data.path),
-        );
+        let problem = format!("'{}' is in no folder that the cluster allows: {roots}", data.path);
+        return invalid(field, problem);
+    };
+    // Hadoop expands braces, decodes per cent signs and takes what is before a colon as a scheme after this check.
+    let forbidden = ["..", "{", "}", "\\", "%", ":", "/./", "//"];
+    let below = &data.path[root.len()..];
+    if let Some(part) = forbidden.into_iter().find(|part| below.contains(part)) {
+        return invalid(field, format!("'{}' contains '{part}', which is not allowed", data.path));
     }
     if !cluster.formats.contains(&data.format) {
         let formats: Vec<_> = cluster.formats.iter().map(String::as_str).collect();

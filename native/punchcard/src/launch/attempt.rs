@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::Status;
 use crate::files;
 
+/// The largest size of a file that is read whole.
+const LARGEST: u64 = 16 << 20;
+
 /// The process of an attempt, as the supervisor starts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Launch {
@@ -140,7 +143,15 @@ impl Attempt {
             fs::create_dir_all(folder)?;
         }
         files::write_durably(&self.request(), request)?;
-        files::write_durably(&self.launch_file(), &serde_json::to_vec(launch)?)
+        files::write_durably(&self.launch_file(), &serde_json::to_vec(launch)?)?;
+        // The folders of the attempt, of the job and of all jobs.
+        self.folder.ancestors().skip(1).take(2).try_for_each(files::sync_folder)
+    }
+
+    /// Returns true if a process can be started: what it needs was written, and must not change under it.
+    #[must_use]
+    pub fn is_prepared(&self) -> bool {
+        self.launch_file().exists()
     }
 
     /// Returns the process to start.
@@ -171,9 +182,13 @@ impl Attempt {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
             Err(error) => return Err(error),
         };
-        file.write_all(&serde_json::to_vec(started)?)?;
-        file.sync_all()?;
-        files::sync_folder(&self.folder)?;
+        let text = serde_json::to_vec(started)?;
+        let written = file.write_all(&text).and_then(|()| file.sync_all());
+        if let Err(error) = written.and_then(|()| files::sync_folder(&self.folder)) {
+            // Nothing has started: another try shall be possible, when the disk has room again.
+            fs::remove_file(self.started_file())?;
+            return Err(error);
+        }
         Ok(true)
     }
 
@@ -182,6 +197,8 @@ impl Attempt {
     /// # Errors
     /// If the file cannot be created.
     pub fn request_cancel(&self) -> io::Result<()> {
+        // The attempt may be recorded, but not prepared.
+        fs::create_dir_all(&self.folder)?;
         File::create(self.cancel_file()).map(drop)
     }
 
@@ -220,10 +237,10 @@ impl Attempt {
     }
 }
 
-/// Reads a JSON file, none if it does not exist.
+/// Reads a JSON file, none if it does not exist or is not what the program writes: a driver can damage it.
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+    match files::read_regular(path, LARGEST) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod environment;
+mod processes;
 mod submit;
 mod supervised;
 
@@ -11,7 +12,7 @@ use crate::store::Job;
 
 pub use attempt::{Attempt, Cause, Exit, Launch, Started};
 pub use environment::marker;
-pub(crate) use environment::signal_marked_by;
+pub(crate) use processes::{kill_left, reap_orphans};
 pub use submit::{Plan, plan};
 pub use supervised::Supervised;
 

@@ -94,12 +94,17 @@ fn conf(job: &Job, cluster: &Cluster, attempt: &Attempt, marker: &str) -> BTreeM
         conf.entry(key.clone()).or_insert_with(|| value.clone());
     }
     let mut set = |key: &str, value: String| conf.insert(key.to_owned(), value);
+    let cores = request.cores.unwrap_or(1);
     if let Some(executors) = request.executors {
         set("spark.executor.instances", executors.to_string());
-        set("spark.cores.max", (executors * request.cores.unwrap_or(1)).to_string());
-        set("spark.executor.cores", request.cores.unwrap_or(1).to_string());
-    } else if let Some(cores) = request.cores {
+    }
+    if request.executors.is_some() || request.cores.is_some() {
         set("spark.executor.cores", cores.to_string());
+    }
+    // A standalone cluster gives a job all its cores unless this limits them.
+    let most = request.executors.unwrap_or(cluster.max_executors).saturating_mul(cores);
+    if !cluster.conf.contains_key("spark.cores.max") {
+        set("spark.cores.max", most.to_string());
     }
     if let Some(memory) = &request.memory {
         set("spark.executor.memory", memory.clone());

@@ -6,12 +6,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use rustix::process::Signal;
-
-use super::environment::signal_marked;
+use super::processes::kill_marked;
 use super::{Attempt, Launcher, Started, Status, marker, plan};
 use crate::config::Config;
 use crate::files::Layout;
+use crate::job::Work;
 use crate::store::{Job, Store};
 
 /// The launcher of the server.
@@ -51,6 +50,9 @@ impl Supervised {
         let user = self.store.user(&job.user).map_err(io::Error::other)?;
         let user =
             user.ok_or_else(|| io::Error::other(format!("there is no user '{}'", job.user)))?;
+        if matches!(job.request.work, Work::Program { .. }) && !user.programs {
+            return Err(io::Error::other("the user may no longer run programs"));
+        }
         let quotas = user.quotas(&self.config.quotas);
         let plan = plan(job, cluster, &self.config, attempt, &upload, &user, &quotas);
         fs::create_dir_all(attempt.work())?;
@@ -67,7 +69,9 @@ impl Launcher for Supervised {
         if attempt.status()? != Status::NotStarted {
             return Ok(());
         }
-        self.prepare(job, &attempt)?;
+        if !attempt.is_prepared() {
+            self.prepare(job, &attempt)?;
+        }
         let child = Command::new(&self.program)
             .arg("supervise")
             .arg(attempt.folder())
@@ -95,6 +99,6 @@ impl Launcher for Supervised {
     }
 
     fn clean_up(&mut self, job: &Job) -> io::Result<()> {
-        signal_marked(&marker(&job.id, job.attempt), Signal::KILL).map(drop)
+        kill_marked(&marker(&job.id, job.attempt))
     }
 }

@@ -55,6 +55,13 @@ fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
     let mut chunk = Chunk { offset: offset.max(*oldest), bytes: Vec::new() };
     let first = starts.partition_point(|start| *start <= chunk.offset) - 1;
     for start in &starts[first..] {
+        if *start > chunk.next() {
+            // The end of an older segment was lost with the machine's last writes, or never written.
+            if !chunk.bytes.is_empty() {
+                break;
+            }
+            chunk.offset = *start;
+        }
         let mut file = File::open(folder.join(segment_name(*start)))?;
         file.seek(SeekFrom::Start(chunk.next() - start))?;
         let room = (limit - chunk.bytes.len()) as u64;

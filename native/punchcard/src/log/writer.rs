@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{SEGMENTS, segment_name};
@@ -46,8 +46,10 @@ impl LogWriter {
             }
             let room = usize::try_from(self.segment_bytes - self.filled).unwrap_or(usize::MAX);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.file.write_all(now)?;
-            self.filled += now.len() as u64;
+            let result = self.file.write_all(now);
+            // After an error some of the bytes may be there.
+            self.filled = self.file.stream_position()?;
+            result?;
             bytes = later;
         }
         Ok(())

@@ -100,7 +100,8 @@ class Client:
 
     def clusters(self) -> list[dict[str, Any]]:
         """Returns the clusters: name, master, and the Spark keys that a job may set."""
-        found: list[dict[str, Any]] = json_of(self._transport.request("GET", "/clusters"))
+        answer = json_of(self._transport.request("GET", "/clusters"))
+        found: list[dict[str, Any]] = answer["clusters"]
         return found
 
     def submit(

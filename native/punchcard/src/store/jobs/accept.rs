@@ -1,6 +1,6 @@
 //! The acceptance of a job, in one transaction.
 
-use rusqlite::{OptionalExtension as _, Transaction, named_params, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params, params};
 
 use super::{Job, State, Store, find, state_event, usage};
 use crate::clock;
@@ -38,8 +38,8 @@ pub enum Accepted {
     Known(Box<Job>),
     /// The key was used before with another request.
     KeyReused,
-    /// The user has as many waiting jobs as the quota admits.
-    QueueFull,
+    /// The user has as many waiting jobs as the quota admits, which is this many.
+    QueueFull(u32),
     /// An upload does not exist, belongs to another user or has another extension.
     BadUpload {
         /// The field of the request.
@@ -50,6 +50,14 @@ pub enum Accepted {
 }
 
 impl Store {
+    /// Returns the answer to a key that was used before; none for a new key.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn known(&self, user: &str, key: &str, hash: &[u8; 32]) -> Result<Option<Accepted>> {
+        self.read(|connection| known(connection, user, key, hash))
+    }
+
     /// Records a job, once for each key of a user.
     ///
     /// # Errors
@@ -58,11 +66,11 @@ impl Store {
         let id = id::new_id()?;
         let request = to_json(new.request)?;
         self.write(|transaction| {
-            if let Some(answer) = known(transaction, new)? {
+            if let Some(answer) = known(transaction, new.user, new.key, &new.hash)? {
                 return Ok(answer);
             }
             if usage(transaction, new.user)?.queued >= quotas.queued {
-                return Ok(Accepted::QueueFull);
+                return Ok(Accepted::QueueFull(quotas.queued));
             }
             if let Some(answer) = bad_upload(transaction, new)? {
                 return Ok(answer);
@@ -105,19 +113,24 @@ impl Store {
     }
 }
 
-fn known(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<Accepted>> {
-    let found: Option<(String, Vec<u8>)> = transaction
+fn known(
+    connection: &Connection,
+    user: &str,
+    key: &str,
+    hash: &[u8; 32],
+) -> Result<Option<Accepted>> {
+    let found: Option<(String, Vec<u8>)> = connection
         .query_row(
             "SELECT id, request_hash FROM jobs WHERE user = ?1 AND idempotency_key = ?2",
-            [new.user, new.key],
+            [user, key],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    let Some((id, hash)) = found else { return Ok(None) };
-    if hash != new.hash {
+    let Some((id, stored)) = found else { return Ok(None) };
+    if stored != hash {
         return Ok(Some(Accepted::KeyReused));
     }
-    Ok(find(transaction, &id)?.map(|job| Accepted::Known(Box::new(job))))
+    Ok(find(connection, &id)?.map(|job| Accepted::Known(Box::new(job))))
 }
 
 fn bad_upload(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<Accepted>> {
