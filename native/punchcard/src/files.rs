@@ -40,7 +40,10 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() {
         return Ok(file);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a regular file", path.display())))
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{} is not a regular file", path.display()),
+    ))
 }
 
 /// Reads a regular file of at most `limit` bytes; what is beyond is left out.

@@ -113,8 +113,12 @@ const UNSAFE: [&str; 22] = [
 ];
 
 /// Keys that a request sets by fields of its own, which have limits.
-const RESOURCES: [&str; 4] =
-    ["spark.cores.max", "spark.executor.cores", "spark.executor.instances", "spark.executor.memory"];
+const RESOURCES: [&str; 4] = [
+    "spark.cores.max",
+    "spark.executor.cores",
+    "spark.executor.instances",
+    "spark.executor.memory",
+];
 
 impl Cluster {
     pub(super) fn check(&self) -> Result<(), String> {

@@ -252,7 +252,13 @@ impl<L: Launcher> Dispatcher<L> {
 /// Returns true for an error that passes, such as a full disk or too many processes: it says nothing of the job.
 fn is_transient(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
-    let kinds = [Kind::StorageFull, Kind::QuotaExceeded, Kind::OutOfMemory, Kind::WouldBlock, Kind::ResourceBusy];
+    let kinds = [
+        Kind::StorageFull,
+        Kind::QuotaExceeded,
+        Kind::OutOfMemory,
+        Kind::WouldBlock,
+        Kind::ResourceBusy,
+    ];
     let numbers = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
     kinds.contains(&error.kind())
         || numbers.iter().any(|number| error.raw_os_error() == Some(number.raw_os_error()))

@@ -77,7 +77,9 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, Duration)>> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         // It may have been removed since.
-        let Ok(changed) = entry.metadata().and_then(|metadata| metadata.modified()) else { continue };
+        let Ok(changed) = entry.metadata().and_then(|metadata| metadata.modified()) else {
+            continue;
+        };
         let age = SystemTime::now().duration_since(changed).unwrap_or_default();
         found.extend(entry.file_name().into_string().ok().map(|name| (name, age)));
     }

@@ -65,8 +65,7 @@ impl App {
         let draining = AtomicBool::new(false);
         let openapi = std::sync::OnceLock::new();
         let dispatched = AtomicI64::new(clock::now());
-        let shared =
-            Shared { config, layout, store, hosts, wake, draining, dispatched, openapi };
+        let shared = Shared { config, layout, store, hosts, wake, draining, dispatched, openapi };
         Self { shared: Arc::new(shared) }
     }
 

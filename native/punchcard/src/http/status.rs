@@ -128,7 +128,10 @@ pub async fn readyz(State(app): State<App>) -> Result<&'static str, Problem> {
     }
     let silent = clock::now() - app.last_dispatch();
     if silent > SILENT {
-        return Err(Problem::unavailable(format!("jobs have not been looked at for {} s", silent / 1000)));
+        return Err(Problem::unavailable(format!(
+            "jobs have not been looked at for {} s",
+            silent / 1000
+        )));
     }
     app.store().run(|store| store.counts()).await?;
     Ok("ready\n")

@@ -92,7 +92,10 @@ pub fn validate(request: &JobRequest, cluster: &Cluster, programs: bool) -> Resu
     ];
     for (field, given, key) in fields {
         if given && cluster.conf.contains_key(key) {
-            return invalid(field, format!("the cluster sets '{key}' for all jobs; leave the field out"));
+            return invalid(
+                field,
+                format!("the cluster sets '{key}' for all jobs; leave the field out"),
+            );
         }
     }
     range("executors", request.executors, cluster.max_executors)?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-
 /// The variable that marks all processes of an attempt, since children inherit it.
 pub(super) const MARK: &str = "FIRESTEEL_PUNCHCARD_ATTEMPT";
 

@@ -90,7 +90,8 @@ fn is_marked(pid: Pid, marker: &str) -> bool {
 }
 
 fn is_child(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let stat =
+        fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
     // The name, in parentheses, may contain anything. After it come the state and the parent.
     let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
     parent == Some(getpid().as_raw_nonzero().get())
