@@ -197,7 +197,8 @@ lazy val hadoop = (project in file("build/hadoop"))
     fetch := {
       val folder = baseDirectory.value / "lib"
       IO.delete(folder)
-      val jars = (Compile / externalDependencyClasspath).value.files
+      // Not those of the folder itself, which sbt takes for unmanaged ones.
+      val jars = (Compile / managedClasspath).value.files
       IO.copy(jars.map(jar => jar -> folder / jar.getName))
     },
     publish / skip := true
