@@ -129,7 +129,7 @@ def test_each_argument_of_each_trainer_has_a_form() -> None:
         assert set(inspect.signature(kind).parameters) == {*names, "keras_model"}
 
 
-@pytest.mark.parametrize("given", OPTIMIZERS, ids=str)
+@pytest.mark.parametrize("given", OPTIMIZERS)
 def test_an_optimizer_has_the_same_params_by_its_json(given: Any) -> None:
     form = json.loads(json.dumps(optimizers.to_json(given)))
     assert optimizers.optimizer_params(form) == optimizers.optimizer_params(given)
