@@ -34,7 +34,8 @@ wheels := build/.stamps/wheels
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
 rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/build.rs) \
                 $(call files,native/*/src native/*/Cargo.toml)
-punchcard_sources := Cargo.toml native/punchcard/Cargo.toml $(call files,native/punchcard/src native/punchcard/migrations)
+punchcard_sources := Cargo.toml native/punchcard/Cargo.toml $(call files,native/punchcard/src native/punchcard/migrations \
+                       native/punchcard/templates native/punchcard/static)
 sbt_sources := build.sbt project/build.properties project/plugins.sbt LICENSE NOTICE licenses/rust-crates.txt
 jvm_sources := $(call files,spark-plugin/src/main)
 program_sources := $(call files,examples/src/main tests/apps/src/main)

@@ -17,7 +17,7 @@ use super::jobs::find;
 use super::logs::{After, LARGEST_BATCH, Part, chunk};
 use super::{App, Problem};
 use crate::job::State as JobState;
-use crate::store::{Event, Identity};
+use crate::store::{Event, Identity, Job};
 
 /// The time between two looks for something new.
 const POLL: Duration = Duration::from_millis(250);
@@ -84,6 +84,13 @@ trait Source: Send + 'static {
     fn look(&mut self, app: &App) -> impl Future<Output = Result<Look, Problem>> + Send;
 }
 
+/// Returns the job of a stream, while the caller's token is valid.
+async fn follow(app: &App, caller: &Identity, id: &str) -> Result<Job, Problem> {
+    let token = caller.token.clone();
+    let caller = app.store().run(move |store| store.identity_of(&token)).await?;
+    find(app, &caller.ok_or_else(Problem::unauthenticated)?, id.to_owned()).await
+}
+
 struct LogSource {
     caller: Identity,
     id: String,
@@ -93,7 +100,7 @@ struct LogSource {
 
 impl Source for LogSource {
     async fn look(&mut self, app: &App) -> Result<Look, Problem> {
-        let job = find(app, &self.caller, self.id.clone()).await?;
+        let job = follow(app, &self.caller, &self.id).await?;
         if self.part.attempt.is_none() && job.attempt != self.attempt {
             // The log of a new attempt starts again.
             (self.attempt, self.part.offset) = (job.attempt, 0);
@@ -119,7 +126,7 @@ struct EventSource {
 impl Source for EventSource {
     async fn look(&mut self, app: &App) -> Result<Look, Problem> {
         // The state is older than the events: those of a final job are complete.
-        let job = find(app, &self.caller, self.id.clone()).await?;
+        let job = follow(app, &self.caller, &self.id).await?;
         let after = self.after;
         let events =
             app.store().run(move |store| store.events(&job.id, after, LARGEST_BATCH)).await?;

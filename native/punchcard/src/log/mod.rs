@@ -6,7 +6,7 @@
 mod reader;
 mod writer;
 
-pub use reader::{Chunk, read};
+pub use reader::{Chunk, extent, read};
 pub use writer::LogWriter;
 
 /// The segments that a full log consists of.
@@ -26,7 +26,7 @@ fn segment_offset(name: &str) -> Option<u64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{LogWriter, read};
+    use super::{LogWriter, extent, read};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -63,6 +63,7 @@ mod tests {
                 offset = part.next();
             }
             prop_assert_eq!(&got[..], &all[start..]);
+            prop_assert_eq!(extent(folder.path()).expect("an extent"), first.offset..all.len() as u64);
         }
     }
 
@@ -71,5 +72,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let chunk = read(&folder.path().join("log"), 7, 10).expect("a chunk");
         assert_eq!((chunk.offset, chunk.bytes.len()), (7, 0));
+        assert_eq!(extent(&folder.path().join("log")).expect("an extent"), 0..0);
     }
 }
