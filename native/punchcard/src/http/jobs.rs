@@ -253,7 +253,7 @@ pub async fn delete(
 }
 
 /// Returns a job that the caller may handle. A job of another user is not told from one that does not exist.
-pub(super) async fn find(app: &App, caller: &Identity, id: String) -> Result<Job, Problem> {
+pub(crate) async fn find(app: &App, caller: &Identity, id: String) -> Result<Job, Problem> {
     if !is_id(&id) {
         return Err(Problem::not_found("job"));
     }

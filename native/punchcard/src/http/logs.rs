@@ -108,9 +108,9 @@ pub(crate) async fn chunk(app: &App, job: &Job, part: &Part, limit: u32) -> Resu
     Ok(chunk?)
 }
 
-/// Returns the offset of the oldest byte of the log of a job's attempt, and the one after the newest.
-pub(crate) async fn extent(app: &App, job: &Job) -> Result<Range<u64>, Problem> {
-    let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).log();
+/// Returns the offset of the oldest byte of an attempt's log, and the one after the newest.
+pub(crate) async fn extent(app: &App, job: &Job, attempt: u32) -> Result<Range<u64>, Problem> {
+    let folder = Attempt::new(app.layout().attempt(&job.id, attempt)).log();
     let extent = tokio::task::spawn_blocking(move || log::extent(&folder)).await;
     Ok(extent.map_err(|error| Problem::internal(&error))??)
 }
