@@ -6,7 +6,7 @@ const LOG_CHARACTERS = 2000000;
 
 const announcement = document.getElementById("announcement");
 
-// Replaces the parts of the page that differ in a newer copy of it.
+// Replaces the parts of the page that differ in a newer copy of it. Returns false if no newer copy will come.
 async function refresh(source) {
   const response = await fetch(source, { headers: { Accept: "text/html" } });
   if (response.redirected) {
@@ -14,7 +14,7 @@ async function refresh(source) {
     location.reload();
     return false;
   }
-  if (!response.ok) return response.status < 500 ? false : true;
+  if (!response.ok) return response.status >= 500;
   const copy = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = copy.querySelector(`[data-live="${part.dataset.live}"]`);
@@ -29,13 +29,9 @@ function replace(part, newer) {
     announcement.textContent = `The job is now ${state.toLowerCase()}.`;
     part.dataset.state = state;
   }
-  for (const name of ["value"]) {
-    // The key of a form is new in each copy.
-    part.querySelectorAll("input[type=hidden]").forEach((field, index) => {
-      const other = newer.querySelectorAll("input[type=hidden]")[index];
-      if (other) other.setAttribute(name, field.getAttribute(name));
-    });
-  }
+  // The key of a form is new in each copy.
+  const key = part.querySelector("input[name=key]");
+  if (key) newer.querySelector("input[name=key]")?.setAttribute("value", key.value);
   const opened = [...part.querySelectorAll("details[open]")].map((details) => details.id);
   for (const id of opened) newer.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
   if (part.innerHTML === newer.innerHTML) return;

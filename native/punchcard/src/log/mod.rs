@@ -68,6 +68,17 @@ mod tests {
     }
 
     #[test]
+    fn a_part_after_the_end_is_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut writer = LogWriter::create(folder.path(), 100).expect("a log");
+        writer.write(b"text").expect("a write");
+        for offset in [4, 5, u64::MAX] {
+            let chunk = read(folder.path(), offset, 10).expect("a chunk");
+            assert_eq!((chunk.offset, chunk.bytes.len()), (offset, 0));
+        }
+    }
+
+    #[test]
     fn a_log_that_does_not_exist_is_empty() {
         let folder = tempfile::tempdir().expect("a folder");
         let chunk = read(&folder.path().join("log"), 7, 10).expect("a chunk");

@@ -82,7 +82,11 @@ fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
     let first = starts.partition_point(|start| *start <= chunk.offset) - 1;
     for start in &starts[first..] {
         let mut file = File::open(folder.join(segment_name(*start)))?;
-        file.seek(SeekFrom::Start(chunk.next() - start))?;
+        let from = chunk.next() - start;
+        if from > file.metadata()?.len() {
+            break;
+        }
+        file.seek(SeekFrom::Start(from))?;
         let room = (limit - chunk.bytes.len()) as u64;
         file.take(room).read_to_end(&mut chunk.bytes)?;
         if chunk.bytes.len() == limit {
