@@ -67,10 +67,14 @@ $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
 
 setup: setup-demo ## Check the prerequisites; fetch libtorch and Spark, once
 setup-demo: $(stamps)/prerequisites $(stamps)/libtorch $(stamps)/stubs $(stamps)/venv
-setup-test: setup-demo $(stamps)/venv-test $(spark_venvs:%=$(stamps)/%)
+setup-test: setup-demo $(stamps)/prerequisites-test $(stamps)/venv-test $(spark_venvs:%=$(stamps)/%)
 
 $(stamps)/prerequisites: scripts/prerequisites.sh
 	@$(step) "Prerequisites" scripts/prerequisites.sh
+	@touch $@
+
+$(stamps)/prerequisites-test: scripts/prerequisites.sh
+	@$(step) "Prerequisites of the tests" scripts/prerequisites.sh test
 	@touch $@
 
 $(stamps)/libtorch: scripts/libtorch.sh scripts/versions.sh | $(stamps)/prerequisites
