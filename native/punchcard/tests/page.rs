@@ -56,7 +56,11 @@ fn a_token_signs_in_and_the_cookie_is_for_this_server_alone() {
     let cookie = sign_in(&server, &ada);
     let page = get(&server, &cookie, "/jobs");
     assert_eq!(page.status, 200);
-    assert!(page.text().contains("No jobs yet") && page.text().contains(">ada<"), "{}", page.text());
+    assert!(
+        page.text().contains("No jobs yet") && page.text().contains(">ada<"),
+        "{}",
+        page.text()
+    );
     let policy = page.header("content-security-policy").expect("a policy");
     assert!(policy.starts_with("default-src 'self';"), "{policy}");
     assert_eq!(page.header("cache-control").as_deref(), Some("no-store"));
@@ -261,7 +265,9 @@ fn curves_of_a_training_are_drawn_by_the_server() {
     let cookie = sign_in(&server, &ada);
     let page = get(&server, &cookie, &format!("/jobs/{id}")).text();
     assert_eq!(page.matches("<polyline").count(), 2, "{page}");
-    assert!(page.contains("aria-label=\"loss over epochs: from 0.3333 to 1; 0.3333 after epoch 3\""));
+    assert!(
+        page.contains("aria-label=\"loss over epochs: from 0.3333 to 1; 0.3333 after epoch 3\"")
+    );
     assert!(page.contains("&#60;accuracy&#62;") && !page.contains("<accuracy>"), "{page}");
 }
 
@@ -271,7 +277,8 @@ fn jobs_are_filtered_and_listed_page_by_page() {
     let (ada, root) = (server.user("ada"), admin(&server));
     let file = server.upload(&ada, "true");
     for number in 0..27 {
-        let body = json!({"name": format!("job-{number:02}"), "work": {"kind": "program", "file": file}});
+        let body =
+            json!({"name": format!("job-{number:02}"), "work": {"kind": "program", "file": file}});
         assert_eq!(server.post(&ada, "/api/v1/jobs", &body).status, 202);
     }
     let cookie = sign_in(&server, &ada);
@@ -280,7 +287,9 @@ fn jobs_are_filtered_and_listed_page_by_page() {
     let older = first.split("href=\"/jobs?name=job&#38;before=").nth(1).expect("a link");
     let older = older.split('"').next().expect("a link");
     let second = get(&server, &cookie, &format!("/jobs?name=job&before={older}")).text();
-    assert!(second.contains("job-01<") && second.contains("job-00<") && !second.contains("job-02<"));
+    assert!(
+        second.contains("job-01<") && second.contains("job-00<") && !second.contains("job-02<")
+    );
     assert!(second.contains("href=\"/jobs?name=job\""), "{second}");
     assert!(get(&server, &cookie, "/jobs?name=other").text().contains("No job matches"));
     assert_eq!(get(&server, &cookie, "/jobs?state=NONE").status, 422);
@@ -374,7 +383,12 @@ fn errors_are_pages_for_browsers_and_json_for_programs() {
     let (ada, bob) = (server.user("ada"), server.user("bob"));
     let id = server.submit(&ada, "true", 0);
     let cookie = sign_in(&server, &bob);
-    for path in ["/nothing".to_owned(), format!("/jobs/{id}"), format!("/jobs/{id}/log"), "/jobs/x".to_owned()] {
+    for path in [
+        "/nothing".to_owned(),
+        format!("/jobs/{id}"),
+        format!("/jobs/{id}/log"),
+        "/jobs/x".to_owned(),
+    ] {
         let answer = get(&server, &cookie, &path);
         assert_eq!(answer.status, 404, "{path}");
         assert!(answer.text().contains("<h1>Not Found</h1>"), "{path} {}", answer.text());
@@ -398,7 +412,10 @@ fn the_style_and_script_are_kept_by_browsers_under_names_of_their_content() {
         assert!(file.header("cache-control").expect("a header").contains("immutable"));
         types.push(file.header("content-type").expect("a type"));
     }
-    assert_eq!(types, ["image/svg+xml", "text/css; charset=utf-8", "text/javascript; charset=utf-8"]);
+    assert_eq!(
+        types,
+        ["image/svg+xml", "text/css; charset=utf-8", "text/javascript; charset=utf-8"]
+    );
     assert_eq!(get(&server, "", "/static/other.css").status, 404);
 }
 
@@ -414,7 +431,8 @@ fn a_log_is_read_by_links_without_a_script() {
     assert!(end.contains(">Earlier<") && !end.contains(">Later<"), "the end");
     let start = get(&server, &cookie, &format!("/jobs/{id}/log?attempt=1&offset=0")).text();
     assert!(start.contains("\nline 1\n") && !start.contains(">Earlier<"), "the start");
-    let later = start.split("&amp;offset=").nth(1).expect("a link").split('"').next().expect("a link");
+    let later =
+        start.split("&amp;offset=").nth(1).expect("a link").split('"').next().expect("a link");
     assert_eq!(later, "65536");
     assert_eq!(get(&server, &cookie, &format!("/jobs/{id}/log?attempt=2")).status, 404);
     let page = get(&server, &cookie, &format!("/jobs/{id}")).text();

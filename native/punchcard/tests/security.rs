@@ -354,7 +354,8 @@ fn the_interface_is_spoken_over_tls() {
         .with_no_client_auth();
     let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
     let config = Arc::new(config);
-    let connect = || rustls::ClientConnection::new(Arc::clone(&config), name.clone()).expect("a session");
+    let connect =
+        || rustls::ClientConnection::new(Arc::clone(&config), name.clone()).expect("a session");
     let mut stream = rustls::StreamOwned::new(connect(), server.connect());
     stream
         .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

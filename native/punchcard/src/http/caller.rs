@@ -1,9 +1,9 @@
 //! The user who sends a request.
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
-use axum::http::Method;
 
 use super::{App, Problem, session};
 use crate::store::{Identity, Role};

@@ -166,7 +166,9 @@ mod tests {
 
     #[test]
     fn points_lie_within_the_drawing() {
-        for points in [vec![(1.0, 0.5)], vec![(1.0, 2.0), (2.0, 1.0), (3.0, 0.5)], vec![(3.0, 0.0); 4]] {
+        for points in
+            [vec![(1.0, 0.5)], vec![(1.0, 2.0), (2.0, 1.0), (3.0, 0.5)], vec![(3.0, 0.0); 4]]
+        {
             let chart = drawn(points.clone());
             assert_eq!(chart.lines[0].dots.len(), points.len());
             for dot in &chart.lines[0].dots {

@@ -36,7 +36,7 @@ pub fn curves(events: &[Event]) -> Vec<Curve> {
     for event in events {
         let Some(epoch) = event.data.get("epoch").and_then(Value::as_f64) else { continue };
         let fit = event.data.get("fit").and_then(Value::as_u64).unwrap_or(0);
-        let mut add = |fits: &mut BTreeMap<u64, Vec<(f64, f64)>>, value: &Value| {
+        let add = |fits: &mut BTreeMap<u64, Vec<(f64, f64)>>, value: &Value| {
             if let Some(value) = value.as_f64() {
                 fits.entry(fit).or_default().push((epoch, value));
             }
@@ -44,7 +44,9 @@ pub fn curves(events: &[Event]) -> Vec<Curve> {
         if let Some(loss) = event.data.get("loss") {
             add(&mut losses, loss);
         }
-        for (name, value) in event.data.get("metrics").and_then(Value::as_object).unwrap_or(&Map::new()) {
+        for (name, value) in
+            event.data.get("metrics").and_then(Value::as_object).unwrap_or(&Map::new())
+        {
             add(metrics.entry(name.clone()).or_default(), value);
         }
     }
@@ -73,7 +75,9 @@ mod tests {
     #[test]
     fn the_loss_comes_first_and_values_that_are_no_numbers_are_left_out() {
         let events = [
-            epoch(json!({"fit": 0, "epoch": 1, "loss": 0.5, "metrics": {"accuracy": 0.9, "x": "<b>"}})),
+            epoch(
+                json!({"fit": 0, "epoch": 1, "loss": 0.5, "metrics": {"accuracy": 0.9, "x": "<b>"}}),
+            ),
             epoch(json!({"fit": 0, "epoch": 2, "loss": null, "metrics": {"accuracy": 0.95}})),
             epoch(json!({"fit": 1, "epoch": 1, "loss": 0.4})),
             epoch(json!({"fit": 1, "loss": 7})),

@@ -18,7 +18,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Form<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, PageError> {
         // The cookie alone does not show that the user wants the change.
         if !session::is_same_origin(request.headers()) {
-            let detail = "the form was not sent by a page of this server; open the page and send it again";
+            let detail =
+                "the form was not sent by a page of this server; open the page and send it again";
             return Err(Problem::forbidden(detail).into());
         }
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());

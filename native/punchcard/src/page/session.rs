@@ -131,7 +131,9 @@ mod tests {
     #[test]
     fn the_page_after_signing_in_is_one_of_this_server() {
         assert_eq!(local("/jobs?state=RUNNING".to_owned()), "/jobs?state=RUNNING");
-        for next in ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", "jobs"] {
+        for next in
+            ["", "//evil.example", "https://evil.example", "/\\evil.example", "/a\nb", "jobs"]
+        {
             assert_eq!(local(next.to_owned()), "/jobs", "{next}");
         }
     }

@@ -177,7 +177,12 @@ impl ChangeForm {
         [
             quota("running", "Running jobs", &self.running, defaults.running.to_string()),
             quota("queued", "Waiting jobs", &self.queued, defaults.queued.to_string()),
-            quota("upload_bytes", "Bytes of uploads", &self.upload_bytes, bytes(defaults.upload_bytes)),
+            quota(
+                "upload_bytes",
+                "Bytes of uploads",
+                &self.upload_bytes,
+                bytes(defaults.upload_bytes),
+            ),
             quota("log_bytes", "Bytes of a log", &self.log_bytes, bytes(defaults.log_bytes)),
             quota(
                 "retention_days",
