@@ -1,5 +1,7 @@
 //! The web page of a real server: sessions, forms and what they refuse.
 
+#![allow(clippy::expect_used, reason = "tests may be blunt")]
+
 mod support;
 
 use serde_json::json;

@@ -7,7 +7,6 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 
-use super::error::PageError;
 use crate::http::Problem;
 use crate::id::hex;
 
@@ -50,7 +49,7 @@ impl Asset {
 }
 
 /// Returns a file, which a browser may keep for good.
-pub async fn get(Path(name): Path<String>) -> Result<Response, PageError> {
+pub async fn get(Path(name): Path<String>) -> Result<Response, Problem> {
     let path = format!("/static/{name}");
     let found = [&ASSETS.style, &ASSETS.script, &ASSETS.icon].into_iter();
     let asset = found.into_iter().find(|asset| asset.path == path);

@@ -66,7 +66,7 @@ struct Step {
 /// The parts of the page to show.
 #[derive(Debug, Deserialize)]
 pub struct Show {
-    /// What was just done.
+    /// The name of the action that led to the page.
     #[serde(default)]
     done: String,
     /// Present if the page's script updates what has changed.
