@@ -58,6 +58,7 @@ pub fn number(value: f64) -> String {
         _ if magnitude >= 10.0 => 2,
         _ if magnitude >= 1.0 => 3,
         _ if magnitude >= 0.1 => 4,
+        _ if magnitude >= 0.01 => 5,
         _ => 6,
     };
     let text = format!("{value:.digits$}");
@@ -83,6 +84,7 @@ mod tests {
         assert_eq!(size(16 << 30), "16 GiB");
         assert_eq!(number(0.0), "0");
         assert_eq!(number(0.25), "0.25");
+        assert_eq!(number(0.077_343), "0.07734");
         assert_eq!(number(12.345), "12.35");
         assert_eq!(number(1234.5), "1234");
         assert_eq!(number(0.000_012_3), "1.230e-5");
