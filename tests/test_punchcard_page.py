@@ -243,7 +243,7 @@ def test_every_page_works_without_script(browser: Browser, server: Server, fit: 
             page.get_by_role("link", name="summary.json").click()
         assert download.value.path().stat().st_size > 0
         page.get_by_role("link", name="All of the log").click()
-        expect(page.get_by_role("region", name="Log")).to_contain_text("submit")
+        expect(page.get_by_role("region", name="Log")).to_contain_text("SparkContext")
         page.get_by_role("link", name="Tokens").click()
         page.get_by_label("Label").fill("without script")
         page.get_by_role("button", name="Make a token").click()

@@ -140,16 +140,18 @@ function log(view, api, final) {
 
   const lines = (text) => text.split("\n").length - 1;
   const drop = () => {
-    let [count, characters] = [0, 0];
-    let keep = pieces.length;
-    while (keep > 0) {
-      const piece = pieces[keep - 1];
-      count += piece.lines;
-      characters += piece.node.length;
-      if (keep < pieces.length && (count > LOG_LINES || characters > LOG_CHARACTERS)) break;
-      keep -= 1;
+    const sum = (value) => pieces.reduce((total, piece) => total + value(piece), 0);
+    let count = sum((piece) => piece.lines);
+    let characters = sum((piece) => piece.node.length);
+    while (
+      pieces.length > 1 &&
+      (count - pieces[0].lines >= LOG_LINES || characters > LOG_CHARACTERS)
+    ) {
+      const piece = pieces.shift();
+      count -= piece.lines;
+      characters -= piece.node.length;
+      piece.node.remove();
     }
-    for (const piece of pieces.splice(0, keep)) piece.node.remove();
   };
   const add = (text) => {
     const atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 24;
