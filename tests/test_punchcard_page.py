@@ -34,6 +34,8 @@ def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.fail("Chromium is missing; install it, on Debian with: apt-get install chromium")
+    # The machine also runs other tests.
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         # The sandbox does not start as root, which CI is.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
@@ -189,6 +191,27 @@ def test_a_job_is_followed_paused_cancelled_and_submitted_again(
         page.get_by_text("Cancel job", exact=True).click()
         page.get_by_role("button", name="Cancel this job").click()
         expect(page.locator("[data-live=state]")).to_contain_text("CANCELLED", timeout=PATIENT)
+
+
+def test_the_log_of_a_second_attempt_starts_again(
+    browser: Browser, server: Server, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import time\nprint('the start', flush=True)\ntime.sleep(4)\nraise SystemExit(1)"
+    )
+    with server.client() as client, signed_in(browser, server) as page:
+        id = client.submit("twice", Program(program, []), retries=1).id
+        page.goto(f"/jobs/{id}")
+        log = page.get_by_role("region", name="Log", exact=True)
+        expect(log).to_contain_text("the start", timeout=PATIENT)
+        expect(page.locator(".timeline")).to_contain_text("attempt 2", timeout=PATIENT)
+        expect(page.locator("[data-live=state]")).to_contain_text("FAILED", timeout=PATIENT)
+        expect(page.locator("#pause")).to_be_hidden()
+        assert (log.text_content() or "").count("the start") == 1
+        page.get_by_role("link", name="All of the log").click()
+        page.get_by_role("link", name="Attempt 1").click()
+        expect(page.get_by_role("region", name="Log")).to_contain_text("the start")
 
 
 def test_a_page_keeps_some_thousand_lines_of_a_log(

@@ -27,8 +27,8 @@ function replace(part, newer) {
   const state = newer.dataset.state;
   if (state && state !== part.dataset.state) {
     announcement.textContent = `The job is now ${state.toLowerCase()}.`;
-    part.dataset.state = state;
   }
+  Object.assign(part.dataset, newer.dataset);
   // The key of a form is new in each copy.
   const key = part.querySelector("input[name=key]");
   if (key) newer.querySelector("input[name=key]")?.setAttribute("value", key.value);
@@ -163,6 +163,14 @@ function log(view, api, final) {
     drop();
     if (atEnd) view.scrollTop = view.scrollHeight;
   };
+  // The log of a new attempt starts again.
+  const start = (number) => {
+    if (number === attempt) return;
+    attempt = number;
+    offset = 0;
+    pieces = [];
+    view.replaceChildren();
+  };
   const show = () => {
     pause.hidden = ended;
     pause.textContent = paused ? "Resume" : "Pause";
@@ -175,14 +183,11 @@ function log(view, api, final) {
   };
   const open = () => {
     if (ended || paused || stream) return;
+    start(document.querySelector("[data-live=state]").dataset.attempt);
     stream = new EventSource(`${api}/log/stream?offset=${offset}`);
     stream.addEventListener("log", (event) => {
       const message = JSON.parse(event.data);
-      if (String(message.attempt) !== attempt) {
-        attempt = String(message.attempt);
-        pieces = [];
-        view.replaceChildren();
-      }
+      start(String(message.attempt));
       offset = event.lastEventId;
       add(message.text);
     });

@@ -120,6 +120,26 @@ fn a_session_ends_when_the_user_signs_out_and_with_its_token() {
 }
 
 #[test]
+fn a_stream_ends_with_the_token_of_its_session() {
+    let server = Server::start();
+    let ada = server.user("ada");
+    let id = server.submit(&ada, "echo up; sleep 60", 0);
+    server.wait(&ada, &id, &["RUNNING"]);
+    let cookie = sign_in(&server, &ada);
+    let tokens = server.get(&ada, "/api/v1/users/ada/tokens").json();
+    let token = tokens["tokens"][0]["id"].as_str().expect("an id").to_owned();
+    std::thread::scope(|scope| {
+        let stream =
+            scope.spawn(|| get(&server, &cookie, &format!("/api/v1/jobs/{id}/log/stream")));
+        std::thread::sleep(std::time::Duration::from_millis(600));
+        assert!(!stream.is_finished());
+        server.command(&["token", "revoke", "--identity", "ada", &token]);
+        let answer = stream.join().expect("an answer");
+        assert!(answer.text().contains("event: log") && !answer.text().contains("event: end"));
+    });
+}
+
+#[test]
 fn the_cookie_reads_the_interface_and_changes_nothing_there() {
     let server = Server::start();
     let ada = server.user("ada");
