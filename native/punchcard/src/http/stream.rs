@@ -17,7 +17,7 @@ use super::jobs::find;
 use super::logs::{After, LARGEST_BATCH, Part, chunk};
 use super::{App, Problem};
 use crate::job::State as JobState;
-use crate::store::{Event, Identity, Job};
+use crate::store::{Event, Job};
 
 /// The time between two looks for something new.
 const POLL: Duration = Duration::from_millis(250);
@@ -43,7 +43,7 @@ pub async fn log(
     let job = find(&app, &caller, id).await?;
     part.offset = last_id(&headers).unwrap_or(part.offset);
     chunk(&app, &job, &part, 1).await?;
-    Ok(sse(app, LogSource { caller, id: job.id, attempt: job.attempt, part }))
+    Ok(sse(app, LogSource { token: caller.token, id: job.id, attempt: job.attempt, part }))
 }
 
 /// Streams the events of a job until it is final: messages named by the event's type, with the event's number as id, and
@@ -62,7 +62,14 @@ pub async fn events(
     let Query(After { after }) = query.map_err(|error| Problem::invalid(error.body_text()))?;
     let job = find(&app, &caller, id).await?;
     let after = last_id(&headers).unwrap_or(after);
-    Ok(sse(app, EventSource { caller, id: job.id, after }))
+    Ok(sse(app, EventSource { token: caller.token, id: job.id, after }))
+}
+
+/// Returns a job, unless the token was revoked or has expired since the stream began.
+async fn look_up(app: &App, token: &str, id: &str) -> Result<Job, Problem> {
+    let token = token.to_owned();
+    let caller = app.store().run(move |store| store.identity_of(&token)).await?;
+    find(app, &caller.ok_or_else(Problem::unauthenticated)?, id.to_owned()).await
 }
 
 fn last_id(headers: &HeaderMap) -> Option<u64> {
@@ -84,15 +91,8 @@ trait Source: Send + 'static {
     fn look(&mut self, app: &App) -> impl Future<Output = Result<Look, Problem>> + Send;
 }
 
-/// Returns the job of a stream, while the caller's token is valid.
-async fn follow(app: &App, caller: &Identity, id: &str) -> Result<Job, Problem> {
-    let token = caller.token.clone();
-    let caller = app.store().run(move |store| store.identity_of(&token)).await?;
-    find(app, &caller.ok_or_else(Problem::unauthenticated)?, id.to_owned()).await
-}
-
 struct LogSource {
-    caller: Identity,
+    token: String,
     id: String,
     attempt: u32,
     part: Part,
@@ -100,7 +100,7 @@ struct LogSource {
 
 impl Source for LogSource {
     async fn look(&mut self, app: &App) -> Result<Look, Problem> {
-        let job = follow(app, &self.caller, &self.id).await?;
+        let job = look_up(app, &self.token, &self.id).await?;
         if self.part.attempt.is_none() && job.attempt != self.attempt {
             // The log of a new attempt starts again.
             (self.attempt, self.part.offset) = (job.attempt, 0);
@@ -118,7 +118,7 @@ impl Source for LogSource {
 }
 
 struct EventSource {
-    caller: Identity,
+    token: String,
     id: String,
     after: u64,
 }
@@ -126,7 +126,7 @@ struct EventSource {
 impl Source for EventSource {
     async fn look(&mut self, app: &App) -> Result<Look, Problem> {
         // The state is older than the events: those of a final job are complete.
-        let job = follow(app, &self.caller, &self.id).await?;
+        let job = look_up(app, &self.token, &self.id).await?;
         let after = self.after;
         let events =
             app.store().run(move |store| store.events(&job.id, after, LARGEST_BATCH)).await?;
