@@ -34,7 +34,8 @@ wheels := build/.stamps/wheels
 files = $(shell find $(wildcard $(1)) -type f $(2) 2>/dev/null)
 rust_sources := Cargo.toml $(wildcard Cargo.lock .cargo/config.toml native/*/build.rs) \
                 $(call files,native/*/src native/*/Cargo.toml)
-punchcard_sources := Cargo.toml native/punchcard/Cargo.toml $(call files,native/punchcard/src native/punchcard/migrations)
+punchcard_sources := Cargo.toml native/punchcard/Cargo.toml $(call files,native/punchcard/src native/punchcard/migrations \
+                       native/punchcard/templates native/punchcard/static)
 sbt_sources := build.sbt project/build.properties project/plugins.sbt LICENSE NOTICE licenses/rust-crates.txt
 jvm_sources := $(call files,spark-plugin/src/main)
 program_sources := $(call files,examples/src/main tests/apps/src/main)
@@ -66,10 +67,14 @@ $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
 
 setup: setup-demo ## Check the prerequisites; fetch libtorch and Spark, once
 setup-demo: $(stamps)/prerequisites $(stamps)/libtorch $(stamps)/stubs $(stamps)/venv
-setup-test: setup-demo $(stamps)/venv-test $(spark_venvs:%=$(stamps)/%)
+setup-test: setup-demo $(stamps)/prerequisites-test $(stamps)/venv-test $(spark_venvs:%=$(stamps)/%)
 
 $(stamps)/prerequisites: scripts/prerequisites.sh
 	@$(step) "Prerequisites" scripts/prerequisites.sh
+	@touch $@
+
+$(stamps)/prerequisites-test: scripts/prerequisites.sh
+	@$(step) "Prerequisites of the tests" scripts/prerequisites.sh test
 	@touch $@
 
 $(stamps)/libtorch: scripts/libtorch.sh scripts/versions.sh | $(stamps)/prerequisites

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the prerequisites of the set-up; lists missing ones and the commands that install them.
+# prerequisites.sh [test]: checks the prerequisites of the set-up, or of the tests as well; lists missing ones and the
+# commands that install them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -43,6 +44,7 @@ elif has python3; then # of an older release, such as Ubuntu 22.04
 else
   lacks "Python 3.11 or later" python3 python3-venv python3-pip
 fi
+if [ "${1:-}" = test ]; then has chromium || lacks "Chromium, which the tests of the job server's page drive" chromium; fi
 rust=true
 wanted_rust="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$ROOT/Cargo.toml")"
 if ! has cargo || ! has rustc; then

@@ -29,7 +29,15 @@ pub fn new_id() -> std::io::Result<String> {
 /// # Errors
 /// When the operating system has no random bytes.
 pub fn new_token() -> std::io::Result<String> {
-    Ok(format!("fsp_{}", URL_SAFE_NO_PAD.encode(random::<32>()?)))
+    Ok(format!("fsp_{}", new_secret()?))
+}
+
+/// Returns 256 random bits in URL-safe base64.
+///
+/// # Errors
+/// When the operating system has no random bytes.
+pub fn new_secret() -> std::io::Result<String> {
+    Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
 }
 
 /// Returns true for the form of an id, which is also the name of a folder.

@@ -15,6 +15,7 @@ pub mod job;
 pub mod json;
 pub mod launch;
 pub mod log;
+pub mod page;
 pub mod secrets;
 pub mod server;
 pub mod store;

@@ -18,6 +18,7 @@ use crate::dispatcher::{Dispatcher, Sweeper};
 use crate::files::Layout;
 use crate::http::{self, App, Hosts};
 use crate::launch::Supervised;
+use crate::page;
 use crate::store::Store;
 
 /// The time between two looks at the jobs.
@@ -72,7 +73,7 @@ pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
     });
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{address}");
-    http::serve(listener, http::router(&app), tls, config.limits, stopped).await?;
+    http::serve(listener, http::router(&app, page::router()), tls, config.limits, stopped).await?;
     stop.store(true, Ordering::Relaxed);
     thread.join().map_err(|_| io::Error::other("the dispatcher failed"))
 }

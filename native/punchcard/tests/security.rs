@@ -352,13 +352,27 @@ fn the_interface_is_spoken_over_tls() {
         .expect("versions")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = "localhost".try_into().expect("a name");
-    let session = rustls::ClientConnection::new(Arc::new(config), name).expect("a session");
-    let mut stream = rustls::StreamOwned::new(session, server.connect());
+    let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+    let config = Arc::new(config);
+    let connect =
+        || rustls::ClientConnection::new(Arc::clone(&config), name.clone()).expect("a session");
+    let mut stream = rustls::StreamOwned::new(connect(), server.connect());
     stream
         .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .expect("a write");
     assert_eq!(read_answer(&mut stream).status, 200);
+    let ada = server.user("ada");
+    let body = format!("token={ada}");
+    let mut stream = rustls::StreamOwned::new(connect(), server.connect());
+    let head = format!(
+        "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nOrigin: https://localhost\r\nConnection: close\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("a write");
+    let cookie = read_answer(&mut stream).header("set-cookie").expect("a cookie");
+    assert!(cookie.starts_with("__Host-punchcard-session="), "{cookie}");
+    assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
     let mut plain = server.connect();
     plain.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a write");
     let mut bytes = Vec::new();

@@ -26,6 +26,7 @@ use super::{App, Problem};
 use crate::clock::Millis;
 use crate::id::hex;
 use crate::launch::Attempt;
+use crate::store::Job;
 
 /// The bytes that are read from a file at a time.
 const CHUNK: usize = 256 * 1024;
@@ -129,6 +130,16 @@ pub async fn download(
         Ok::<_, io::Error>(Some((chunk, (file, left))))
     });
     builder.body(Body::from_stream(bytes)).map_err(|error| Problem::internal(&error))
+}
+
+/// Returns the names and sizes of the files that the job's last attempt left.
+pub(crate) async fn sizes(app: &App, job: &Job) -> Result<Vec<(String, u64)>, Problem> {
+    let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).results();
+    let sizes = tokio::task::spawn_blocking(move || {
+        let size = |name: String| Ok((name.clone(), fs::metadata(folder.join(name))?.len()));
+        names(&folder)?.into_iter().map(size).collect::<io::Result<_>>()
+    });
+    Ok(sizes.await.map_err(|error| Problem::internal(&error))??)
 }
 
 /// Returns the names of the files in a folder.

@@ -1,16 +1,17 @@
 //! The user who sends a request.
 
 use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
+use axum::http::Method;
+use axum::http::header::{AUTHORIZATION, HeaderMap};
 use axum::http::request::Parts;
 
-use super::{App, Problem};
+use super::{App, Problem, session};
 use crate::store::{Identity, Role};
 
 /// The longest token.
 const LONGEST: usize = 512;
 
-/// The user who sends a request, by its token.
+/// The user who sends a request, by its token, or by the session of the web page if the request only reads.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Identity);
 
@@ -22,17 +23,26 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|header| {
-            let (scheme, token) = header.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-        });
-        let token = token
-            .filter(|token| (1..=LONGEST).contains(&token.len()))
-            .ok_or_else(Problem::unauthenticated)?;
-        let identity = app.store().run(move |store| store.identify(&token)).await?;
+        let headers = &parts.headers;
+        let identity = if headers.contains_key(AUTHORIZATION) {
+            let token = bearer(headers).ok_or_else(Problem::unauthenticated)?;
+            app.store().run(move |store| store.identify(&token)).await?
+        } else {
+            let reads = [Method::GET, Method::HEAD].contains(&parts.method);
+            let secret = session::secret(app, headers)
+                .filter(|_| reads && !session::is_from_elsewhere(headers))
+                .ok_or_else(Problem::unauthenticated)?;
+            app.store().run(move |store| store.session(&secret)).await?
+        };
         identity.map(Self).ok_or_else(Problem::unauthenticated)
     }
+}
+
+/// Returns the token of a request.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let token = Some(token.trim()).filter(|token| (1..=LONGEST).contains(&token.len()))?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.to_owned())
 }
 
 impl FromRequestParts<App> for Admin {

@@ -89,6 +89,12 @@ impl Hosts {
         self.names.iter().any(|known| known == name)
     }
 
+    /// Returns true if clients reach the server by TLS.
+    #[must_use]
+    pub fn have_tls(&self) -> bool {
+        self.scheme == "https"
+    }
+
     fn is_own(&self, origin: &str, host: &str) -> bool {
         origin.eq_ignore_ascii_case(&format!("{}://{host}", self.scheme))
     }

@@ -23,34 +23,34 @@ const LONGEST_KEY: usize = 128;
 const LARGEST_PAGE: u32 = 200;
 
 /// The choice of listed jobs.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Choice {
     /// A state, or several with commas between them.
     #[serde(default)]
-    state: Option<String>,
+    pub(crate) state: Option<String>,
     /// The user, for administrators.
     #[serde(default)]
-    user: Option<String>,
+    pub(crate) user: Option<String>,
     /// A part of the name.
     #[serde(default)]
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The largest number of jobs, at most 200.
     #[serde(default)]
     #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// The id of a job; only earlier ones are listed.
     #[serde(default)]
-    before: Option<String>,
+    pub(crate) before: Option<String>,
 }
 
 /// Jobs, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobList {
     /// The jobs.
-    jobs: Vec<Job>,
+    pub(crate) jobs: Vec<Job>,
     /// The id for `before` that gives the next ones; null if there are none.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// A job with its request.
@@ -74,6 +74,15 @@ pub async fn list(
 ) -> Result<Answer<JobList>, Problem> {
     let axum::extract::Query(choice) =
         query.map_err(|error| Problem::invalid(error.body_text()))?;
+    Ok(Answer(listed(&app, &caller, choice).await?))
+}
+
+/// Returns the jobs of a choice.
+pub(crate) async fn listed(
+    app: &App,
+    caller: &Identity,
+    choice: Choice,
+) -> Result<JobList, Problem> {
     let states = choice.state.iter().flat_map(|states| states.split(','));
     let states = states
         .map(|name| {
@@ -93,7 +102,7 @@ pub async fn list(
         }
         Some(user) => Some(user),
         None if caller.may_handle("") => None,
-        None => Some(caller.user.name),
+        None => Some(caller.user.name.clone()),
     };
     let filter =
         Filter { user, states, name: choice.name, before: choice.before, limit: limit + 1 };
@@ -101,8 +110,8 @@ pub async fn list(
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
     let next = more.then(|| jobs.last().map(|job| job.id.clone())).flatten();
-    with_positions(&app, &mut jobs).await?;
-    Ok(Answer(JobList { jobs, next }))
+    with_positions(app, &mut jobs).await?;
+    Ok(JobList { jobs, next })
 }
 
 /// Submits a job. With the same `Idempotency-Key` and body, it is accepted once.
@@ -121,7 +130,8 @@ pub async fn submit(
     headers: HeaderMap,
     Json { value: request, bytes }: Json<JobRequest>,
 ) -> Result<Response, Problem> {
-    accept(&app, &caller, key(&headers)?, Sha256::digest(&bytes).into(), request, None).await
+    let hash = Sha256::digest(&bytes).into();
+    accept(&app, &caller, key(&headers)?, hash, request, None).await.map(answer)
 }
 
 /// Returns a job with its request.
@@ -134,11 +144,17 @@ pub async fn get(
     Caller(caller): Caller,
     Path(id): Path<String>,
 ) -> Result<Answer<JobDetail>, Problem> {
-    let mut jobs = [find(&app, &caller, id).await?];
-    with_positions(&app, &mut jobs).await?;
-    let [job] = jobs;
+    let job = found(&app, &caller, id).await?;
     let request = job.request.clone();
     Ok(Answer(JobDetail { job, request }))
+}
+
+/// Returns a job that the caller may handle, with its place in the queue.
+pub(crate) async fn found(app: &App, caller: &Identity, id: String) -> Result<Job, Problem> {
+    let mut jobs = [find(app, caller, id).await?];
+    with_positions(app, &mut jobs).await?;
+    let [job] = jobs;
+    Ok(job)
 }
 
 /// Cancels a job in any state that is not final.
@@ -155,13 +171,23 @@ pub async fn cancel(
     Caller(caller): Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let job = find(&app, &caller, id).await?;
+    let job = request_cancel(&app, &caller, id).await?;
+    let status = if job.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Answer(job)).into_response())
+}
+
+/// Records that the caller cancels a job.
+pub(crate) async fn request_cancel(
+    app: &App,
+    caller: &Identity,
+    id: String,
+) -> Result<Job, Problem> {
+    let job = find(app, caller, id).await?;
     let job = app.store().run(move |store| store.request_cancel(&job.id)).await?;
     let job = job.ok_or_else(|| Problem::not_found("job"))?;
     tracing::info!(job = job.id, by = caller.user.name, "a job is cancelled");
     app.wake();
-    let status = if job.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Answer(job)).into_response())
+    Ok(job)
 }
 
 /// Submits a job again, as a new one.
@@ -183,12 +209,22 @@ pub async fn resubmit(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let job = find(&app, &caller, id).await?;
+    submit_again(&app, &caller, id, key(&headers)?).await.map(answer)
+}
+
+/// Submits a job of the caller again, once for each key.
+pub(crate) async fn submit_again(
+    app: &App,
+    caller: &Identity,
+    id: String,
+    key: String,
+) -> Result<Recorded, Problem> {
+    let job = find(app, caller, id).await?;
     if job.user != caller.user.name {
         return Err(Problem::forbidden("you may submit your own jobs again, not those of others"));
     }
     let hash = Sha256::digest(format!("resubmit {}", job.id)).into();
-    accept(&app, &caller, key(&headers)?, hash, job.request, Some(job.id)).await
+    accept(app, caller, key, hash, job.request, Some(job.id)).await
 }
 
 /// Removes a final job with its log and artefacts.
@@ -217,7 +253,7 @@ pub async fn delete(
 }
 
 /// Returns a job that the caller may handle. A job of another user is not told from one that does not exist.
-pub(super) async fn find(app: &App, caller: &Identity, id: String) -> Result<Job, Problem> {
+pub(crate) async fn find(app: &App, caller: &Identity, id: String) -> Result<Job, Problem> {
     if !is_id(&id) {
         return Err(Problem::not_found("job"));
     }
@@ -242,15 +278,33 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(new_id()?);
     };
-    let visible = |text: &&str| {
-        (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-    };
-    let key = value.to_str().ok().filter(visible).ok_or_else(|| {
+    let key = value.to_str().ok().filter(|key| is_key(key)).ok_or_else(|| {
         Problem::invalid(format!(
             "Idempotency-Key: must be of 1 to {LONGEST_KEY} visible ASCII characters"
         ))
     })?;
     Ok(key.to_owned())
+}
+
+/// Returns true for the form of an idempotency key.
+pub(crate) fn is_key(text: &str) -> bool {
+    (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A job that is recorded.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    pub(crate) job: Box<Job>,
+    /// False if it was recorded before.
+    new: bool,
+}
+
+fn answer(Recorded { job, new }: Recorded) -> Response {
+    if !new {
+        return (StatusCode::OK, Answer(job)).into_response();
+    }
+    let headers = [(LOCATION, format!("/api/v1/jobs/{}", job.id))];
+    (StatusCode::ACCEPTED, headers, Answer(job)).into_response()
 }
 
 async fn accept(
@@ -260,14 +314,14 @@ async fn accept(
     hash: [u8; 32],
     request: JobRequest,
     resubmitted_from: Option<String>,
-) -> Result<Response, Problem> {
+) -> Result<Recorded, Problem> {
     // A repeated request has the answer of the first, whatever has changed since.
     let known = {
         let (user, key) = (caller.user.name.clone(), key.clone());
         app.store().run(move |store| store.known(&user, &key, &hash)).await?
     };
     if let Some(known) = known {
-        return answer(app, known);
+        return recorded(app, known);
     }
     if app.is_draining() {
         return Err(Problem::unavailable("the server is stopping; send the job again"));
@@ -298,18 +352,17 @@ async fn accept(
             store.accept(&new, &quotas)
         })
         .await?;
-    answer(app, accepted)
+    recorded(app, accepted)
 }
 
-fn answer(app: &App, accepted: Accepted) -> Result<Response, Problem> {
+fn recorded(app: &App, accepted: Accepted) -> Result<Recorded, Problem> {
     match accepted {
         Accepted::New(job) => {
             tracing::info!(job = job.id, user = job.user, name = job.name, "a job is accepted");
             app.wake();
-            let headers = [(LOCATION, format!("/api/v1/jobs/{}", job.id))];
-            Ok((StatusCode::ACCEPTED, headers, Answer(job)).into_response())
+            Ok(Recorded { job, new: true })
         }
-        Accepted::Known(job) => Ok((StatusCode::OK, Answer(job)).into_response()),
+        Accepted::Known(job) => Ok(Recorded { job, new: false }),
         Accepted::KeyReused => Err(Problem::conflict(
             "Idempotency-Key: was used before with another request; choose a new key",
         )),

@@ -1,5 +1,7 @@
 //! Logs and events of jobs.
 
+use std::ops::Range;
+
 use axum::Json as Answer;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -22,20 +24,20 @@ const LARGEST_CHUNK: u32 = 1 << 20;
 pub(super) const LARGEST_BATCH: u32 = 1000;
 
 /// A part of a log.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Part {
     /// The offset of the first byte among all bytes of the log, from 0.
     #[serde(default)]
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// The largest number of bytes, at most 1048576.
     #[serde(default)]
     #[param(minimum = 1, maximum = 1_048_576)]
-    pub(super) limit: Option<u32>,
+    pub(crate) limit: Option<u32>,
     /// The attempt, from 1; by default the last.
     #[serde(default)]
     #[param(minimum = 1)]
-    pub(super) attempt: Option<u32>,
+    pub(crate) attempt: Option<u32>,
 }
 
 /// A part of the events.
@@ -93,7 +95,7 @@ pub async fn read(
 }
 
 /// Reads a part of a job's log.
-pub(super) async fn chunk(app: &App, job: &Job, part: &Part, limit: u32) -> Result<Chunk, Problem> {
+pub(crate) async fn chunk(app: &App, job: &Job, part: &Part, limit: u32) -> Result<Chunk, Problem> {
     let number = part.attempt.unwrap_or(job.attempt);
     if part.attempt.is_some() && !(1..=job.attempt).contains(&number) {
         return Err(Problem::not_found("attempt"));
@@ -104,6 +106,13 @@ pub(super) async fn chunk(app: &App, job: &Job, part: &Part, limit: u32) -> Resu
     let chunk =
         tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
     Ok(chunk?)
+}
+
+/// Returns the offset of the oldest byte of an attempt's log, and the one after the newest.
+pub(crate) async fn extent(app: &App, job: &Job, attempt: u32) -> Result<Range<u64>, Problem> {
+    let folder = Attempt::new(app.layout().attempt(&job.id, attempt)).log();
+    let extent = tokio::task::spawn_blocking(move || log::extent(&folder)).await;
+    Ok(extent.map_err(|error| Problem::internal(&error))??)
 }
 
 /// Returns the events of a job.

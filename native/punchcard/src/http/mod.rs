@@ -1,17 +1,19 @@
 //! The HTTP interface.
 
-mod artifacts;
+pub(crate) mod artifacts;
+pub(crate) mod body;
 mod caller;
 mod guard;
-mod jobs;
+pub(crate) mod jobs;
 mod json;
 mod listener;
-mod logs;
+pub(crate) mod logs;
 mod problem;
+pub(crate) mod session;
 mod status;
 mod stream;
 mod uploads;
-mod users;
+pub(crate) mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -69,19 +71,19 @@ impl App {
         Self { shared: Arc::new(shared) }
     }
 
-    fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &Config {
         &self.shared.config
     }
 
-    fn layout(&self) -> &Layout {
+    pub(crate) fn layout(&self) -> &Layout {
         &self.shared.layout
     }
 
-    fn store(&self) -> &Store {
+    pub(crate) fn store(&self) -> &Store {
         &self.shared.store
     }
 
-    fn hosts(&self) -> &Hosts {
+    pub(crate) fn hosts(&self) -> &Hosts {
         &self.shared.hosts
     }
 
@@ -133,8 +135,8 @@ impl utoipa::Modify for Security {
     }
 }
 
-/// Returns the routes of a server.
-pub fn router(app: &App) -> Router {
+/// Returns the routes of a server, with those of its web page, which also answers for unknown paths.
+pub fn router(app: &App, page: Router<App>) -> Router {
     let (router, openapi) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(jobs::list, jobs::submit))
         .routes(routes!(jobs::get, jobs::delete))
@@ -161,7 +163,7 @@ pub fn router(app: &App) -> Router {
         .split_for_parts();
     let _ = app.shared.openapi.set(openapi.to_json().unwrap_or_default());
     router
-        .fallback(async || Problem::not_found("path"))
+        .merge(page)
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
         .with_state(app.clone())

@@ -29,13 +29,13 @@ pub struct UserList {
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// The name: at most 64 letters, digits, `.`, `_`, `-` and `@`.
-    name: String,
+    pub(crate) name: String,
     /// The role.
     #[serde(default = "user")]
-    role: Role,
+    pub(crate) role: Role,
     /// True if the user may run uploaded programs.
     #[serde(default)]
-    programs: bool,
+    pub(crate) programs: bool,
 }
 
 const fn user() -> Role {
@@ -53,10 +53,10 @@ pub struct TokenList {
 #[serde(deny_unknown_fields, default)]
 pub struct TokenRequest {
     /// A text for people.
-    label: String,
+    pub(crate) label: String,
     /// The days after which the token is refused; none if absent.
     #[schema(minimum = 1, maximum = 3650)]
-    expires_days: Option<u32>,
+    pub(crate) expires_days: Option<u32>,
 }
 
 /// Lists the users.
@@ -78,6 +78,11 @@ pub async fn create(
     _: Admin,
     Json { value: new, .. }: Json<NewUser>,
 ) -> Result<Response, Problem> {
+    Ok((StatusCode::CREATED, Answer(add(&app, new).await?)).into_response())
+}
+
+/// Adds a user.
+pub(crate) async fn add(app: &App, new: NewUser) -> Result<User, Problem> {
     if !crate::store::is_name(&new.name) {
         return Err(Problem::invalid(
             "name: must be of at most 64 letters, digits, '.', '_', '-' and '@', and begin with a letter or digit",
@@ -85,7 +90,7 @@ pub async fn create(
     }
     let name = new.name.clone();
     app.store().run(move |store| store.add_user(&new.name, new.role, new.programs)).await?;
-    Ok((StatusCode::CREATED, Answer(known(&app, name).await?)).into_response())
+    known(app, name).await
 }
 
 /// Returns a user.
@@ -112,6 +117,11 @@ pub async fn change(
     Path(name): Path<String>,
     Json { value: change, .. }: Json<UserChange>,
 ) -> Result<Answer<User>, Problem> {
+    Ok(Answer(apply(&app, name, change).await?))
+}
+
+/// Changes a user.
+pub(crate) async fn apply(app: &App, name: String, change: UserChange) -> Result<User, Problem> {
     if change.log_bytes == Some(Some(0)) {
         return Err(Problem::invalid("log_bytes: must be at least 1"));
     }
@@ -119,7 +129,7 @@ pub async fn change(
     if !app.store().run(move |store| store.change_user(&changed, &change)).await? {
         return Err(Problem::not_found("user"));
     }
-    Ok(Answer(known(&app, name).await?))
+    known(app, name).await
 }
 
 /// Removes a user who has no jobs and no uploads, with the tokens.
@@ -163,7 +173,18 @@ pub async fn new_token(
     Path(name): Path<String>,
     Json { value: request, .. }: Json<TokenRequest>,
 ) -> Result<Response, Problem> {
-    may_handle(&caller, &name)?;
+    let token = make_token(&app, &caller, name, request).await?;
+    Ok((StatusCode::CREATED, Answer(token)).into_response())
+}
+
+/// Makes a token of a user.
+pub(crate) async fn make_token(
+    app: &App,
+    caller: &Identity,
+    name: String,
+    request: TokenRequest,
+) -> Result<NewToken, Problem> {
+    may_handle(caller, &name)?;
     if request.label.len() > LABEL || request.label.chars().any(char::is_control) {
         return Err(Problem::invalid(format!(
             "label: must have at most {LABEL} bytes and no control characters"
@@ -175,7 +196,7 @@ pub async fn new_token(
     let expires = request.expires_days.map(|days| clock::now() + i64::from(days) * DAY);
     let made = app.store().run(move |store| store.new_token(&name, &request.label, expires)).await;
     match made {
-        Ok(token) => Ok((StatusCode::CREATED, Answer(token)).into_response()),
+        Ok(token) => Ok(token),
         Err(StoreError::Refused(_)) => Err(Problem::not_found("user")),
         Err(error) => Err(error.into()),
     }
@@ -192,9 +213,20 @@ pub async fn revoke_token(
     Caller(caller): Caller,
     Path((name, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    may_handle(&caller, &name)?;
+    revoke(&app, &caller, name, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Revokes a token of a user.
+pub(crate) async fn revoke(
+    app: &App,
+    caller: &Identity,
+    name: String,
+    id: String,
+) -> Result<(), Problem> {
+    may_handle(caller, &name)?;
     let revoked = app.store().run(move |store| store.revoke_token(&name, &id)).await?;
-    if revoked { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found("token")) }
+    if revoked { Ok(()) } else { Err(Problem::not_found("token")) }
 }
 
 fn may_handle(caller: &Identity, name: &str) -> Result<(), Problem> {
@@ -204,7 +236,7 @@ fn may_handle(caller: &Identity, name: &str) -> Result<(), Problem> {
     Err(Problem::forbidden("you may handle your own tokens only"))
 }
 
-async fn known(app: &App, name: String) -> Result<User, Problem> {
+pub(crate) async fn known(app: &App, name: String) -> Result<User, Problem> {
     let user = app.store().run(move |store| store.user(&name)).await?;
     user.ok_or_else(|| Problem::not_found("user"))
 }

@@ -6,7 +6,7 @@
 mod reader;
 mod writer;
 
-pub use reader::{Chunk, read};
+pub use reader::{Chunk, extent, read};
 pub use writer::LogWriter;
 
 /// The segments that a full log consists of.
@@ -26,7 +26,7 @@ fn segment_offset(name: &str) -> Option<u64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{LogWriter, read};
+    use super::{LogWriter, extent, read};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
@@ -63,6 +63,18 @@ mod tests {
                 offset = part.next();
             }
             prop_assert_eq!(&got[..], &all[start..]);
+            prop_assert_eq!(extent(folder.path()).expect("an extent"), first.offset..all.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_part_after_the_end_is_empty() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut writer = LogWriter::create(folder.path(), 100).expect("a log");
+        writer.write(b"text").expect("a write");
+        for offset in [4, 5, u64::MAX] {
+            let chunk = read(folder.path(), offset, 10).expect("a chunk");
+            assert_eq!((chunk.offset, chunk.bytes.len()), (offset, 0));
         }
     }
 
@@ -71,5 +83,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let chunk = read(&folder.path().join("log"), 7, 10).expect("a chunk");
         assert_eq!((chunk.offset, chunk.bytes.len()), (7, 0));
+        assert_eq!(extent(&folder.path().join("log")).expect("an extent"), 0..0);
     }
 }

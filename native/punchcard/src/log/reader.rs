@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use super::{segment_name, segment_offset};
@@ -37,7 +38,27 @@ pub fn read(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
     }
 }
 
-fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
+/// Returns the offset of the oldest byte and the one after the newest.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn extent(folder: &Path) -> io::Result<Range<u64>> {
+    loop {
+        let starts = segments(folder)?;
+        let (Some(first), Some(last)) = (starts.first(), starts.last()) else {
+            return Ok(0..0);
+        };
+        match fs::metadata(folder.join(segment_name(*last))) {
+            Ok(metadata) => return Ok(*first..last + metadata.len()),
+            // The writer dropped all segments of the listing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Returns the offsets of the segments, the oldest first.
+fn segments(folder: &Path) -> io::Result<Vec<u64>> {
     let mut starts = Vec::new();
     match fs::read_dir(folder) {
         Ok(entries) => {
@@ -49,6 +70,11 @@ fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
         Err(error) => return Err(error),
     }
     starts.sort_unstable();
+    Ok(starts)
+}
+
+fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
+    let starts = segments(folder)?;
     let Some(oldest) = starts.first() else {
         return Ok(Chunk { offset, bytes: Vec::new() });
     };
@@ -63,7 +89,11 @@ fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
             chunk.offset = *start;
         }
         let mut file = File::open(folder.join(segment_name(*start)))?;
-        file.seek(SeekFrom::Start(chunk.next() - start))?;
+        let from = chunk.next() - start;
+        if from > file.metadata()?.len() {
+            break;
+        }
+        file.seek(SeekFrom::Start(from))?;
         let room = (limit - chunk.bytes.len()) as u64;
         file.take(room).read_to_end(&mut chunk.bytes)?;
         if chunk.bytes.len() == limit {

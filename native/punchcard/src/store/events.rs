@@ -1,6 +1,6 @@
 //! The events of jobs.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -53,6 +53,17 @@ pub(super) fn insert(
     Ok(())
 }
 
+fn read(row: &Row<'_>) -> Result<Event> {
+    let data: String = row.get("data")?;
+    Ok(Event {
+        seq: unsigned(row.get("seq")?),
+        time: row.get("time")?,
+        attempt: small(row.get("attempt")?),
+        kind: row.get("type")?,
+        data: json("event", &data)?,
+    })
+}
+
 impl Store {
     /// Returns the events of a job after the one with the number `after`, at most `limit`.
     ///
@@ -66,16 +77,47 @@ impl Store {
             let mut rows = statement.query(params![job, signed(after), limit])?;
             let mut events = Vec::new();
             while let Some(row) = rows.next()? {
-                let data: String = row.get("data")?;
-                events.push(Event {
-                    seq: unsigned(row.get("seq")?),
-                    time: row.get("time")?,
-                    attempt: small(row.get("attempt")?),
-                    kind: row.get("type")?,
-                    data: json("event", &data)?,
-                });
+                events.push(read(row)?);
             }
             Ok(events)
+        })
+    }
+
+    /// Returns the last events of a type in their order, at most `limit`: those of an attempt, or of all.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn last_events(
+        &self,
+        job: &str,
+        kind: &str,
+        attempt: Option<u32>,
+        limit: u32,
+    ) -> Result<Vec<Event>> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT * FROM events WHERE job = ?1 AND type = ?2 AND (?3 IS NULL OR attempt = ?3) \
+                 ORDER BY seq DESC LIMIT ?4",
+            )?;
+            let mut rows = statement.query(params![job, kind, attempt, limit])?;
+            let mut events = Vec::new();
+            while let Some(row) = rows.next()? {
+                events.push(read(row)?);
+            }
+            events.reverse();
+            Ok(events)
+        })
+    }
+
+    /// Returns the number of a job's last event, 0 before the first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn last_event(&self, job: &str) -> Result<u64> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT coalesce(max(seq), 0) FROM events WHERE job = ?1")?;
+            Ok(unsigned(statement.query_row([job], |row| row.get(0))?))
         })
     }
 

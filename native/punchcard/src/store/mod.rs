@@ -7,6 +7,7 @@ mod events;
 mod jobs;
 mod migrations;
 mod rows;
+mod sessions;
 mod tokens;
 mod uploads;
 mod users;

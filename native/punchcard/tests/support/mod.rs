@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests may be blunt")]
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+pub mod browser;
+
 use std::fs;
 use std::io::Write as _;
 use std::net::TcpStream;
