@@ -24,6 +24,7 @@ plugin_jar := build/firesteel.jar
 examples_jar := build/firesteel-examples.jar
 e2e_jar := build/firesteel-e2e.jar
 class_archive := $(CURDIR)/build/spark-classes.jsa
+short_jvm_flags := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 punchcard := $(target)/debug/firesteel-punchcard
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
@@ -124,7 +125,7 @@ $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sou
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar)
 
 $(class_archive): scripts/class_archive.sh $(stamps)/venv | $(plugin_jar)
-	@$(step) "Archive of Spark's classes" scripts/class_archive.sh $@
+	@$(step) "Archive of Spark's classes" scripts/class_archive.sh $@ $(short_jvm_flags)
 
 # The tests of Rust build it as well.
 $(punchcard): $(punchcard_sources)
@@ -167,8 +168,8 @@ times := $(CURDIR)/build/times.tsv
 # JVMs of the tests live for seconds: the second compiler of HotSpot would cost them more than it gains.
 # Most of the rest is reading and verifying Spark's classes, which an archive of them saves; a JVM that it does not fit,
 # such as that of another release of Spark, runs without it and says nothing.
-short_jvm := JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:SharedArchiveFile=$(class_archive) \
-             -Xlog:cds=off -Xlog:cds+dynamic=off"
+short_jvm := JAVA_TOOL_OPTIONS="$(short_jvm_flags) -XX:SharedArchiveFile=$(class_archive) -Xlog:cds=off \
+             -Xlog:cds+dynamic=off"
 
 # Suites that need no Spark, or little of it.
 scala_unit := firesteel.params.* firesteel.network.* firesteel.plugin.* firesteel.summary.* firesteel.cluster.*

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# class_archive.sh ARCHIVE: writes the classes that a fit loads from the Spark of build/venv into an archive. A JVM that
-# is started with it (-XX:SharedArchiveFile) maps them into memory, and need not read and verify them.
+# class_archive.sh ARCHIVE FLAG...: writes the classes that a fit loads from the Spark of build/venv into an archive. A
+# JVM that is started with the same flags and the archive (-XX:SharedArchiveFile) maps them into memory, and need not read
+# and verify them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 archive="$1"
-folder="$(mktemp -d)"
+shift
+# Beside the archive, so that the move at the end cannot leave a part of it.
+folder="$(mktemp -d "$(dirname "$archive")/.classes.XXXXXX")"
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 export PATH="$ROOT/build/venv/bin:$PATH" SPARK_LOCAL_DIRS="$folder"
 unset LIBTORCH SPARK_HOME PYTHONPATH
 # The options of the driver alone: the JVM that starts it would overwrite the archive.
-JAVA_TOOL_OPTIONS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" spark-submit --master 'local[2]' \
+JAVA_TOOL_OPTIONS="$*" spark-submit --master 'local[2]' \
   --driver-java-options "-XX:ArchiveClassesAtExit=$folder/archive -Xlog:cds=off -Xlog:cds+dynamic=off" \
   --conf spark.ui.enabled=false \
   --conf spark.plugins=firesteel.plugin.FiresteelPlugin \

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may be blunt")]
 
+#[path = "suite/support/mod.rs"]
 mod support;
 
 use std::io::Write;

@@ -2,6 +2,7 @@
 //! only test of its process.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may be blunt")]
 
+#[path = "suite/support/mod.rs"]
 mod support;
 
 use support::torchscript::{cloud_spec, saved};

@@ -2,7 +2,7 @@
 
 mod layers;
 mod losses;
-#[path = "../../../tests/support/pytorch.rs"]
+#[path = "../../../tests/suite/support/pytorch.rs"]
 mod python;
 mod shapes;
 
