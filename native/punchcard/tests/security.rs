@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use support::{BINARY, Server, bearer, read_answer};
 
 #[test]
-fn every_path_but_three_needs_a_token() {
+fn every_path_but_four_needs_a_token() {
     let server = Server::start();
     let openapi = server.request("GET", "/api/v1/openapi.json", "", b"").json();
     let mut refused = 0;

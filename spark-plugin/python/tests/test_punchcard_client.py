@@ -126,14 +126,15 @@ def test_a_request_is_given_up_after_the_last_attempt(server: Server, client: Cl
 def test_each_error_has_its_class_and_is_not_repeated(
     server: Server, client: Client, status: int, code: str, kind: type[PunchcardError]
 ) -> None:
-    server.on("GET", "/me", problem(status, code, "work.data.path: it is not there"))
+    field = "work.data.path"
+    server.on("GET", "/me", problem(status, code, f"{field}: it is not there", field))
     with pytest.raises(kind, match="it is not there") as caught:
         client.me()
     error = caught.value
     assert (type(error), error.code, error.status) == (kind, code, status)
-    assert error.detail == "work.data.path: it is not there"
+    assert error.detail == f"{field}: it is not there"
     if isinstance(error, InvalidRequestError):
-        assert error.field == "work.data.path"
+        assert error.field == field
     assert len(server.to("/me")) == 1
 
 
