@@ -89,7 +89,7 @@ impl Default for Limits {
             user_streams: 64,
             user_uploads: 8,
             upload_bytes: 4 << 30,
-            files_bytes: 4 << 30,
+            files_bytes: 8 << 30,
             body_bytes: 1 << 20,
             header_seconds: 10,
             stall_seconds: 30,
