@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -124,3 +125,15 @@ def punchcard(
         server.kill()
         for started in (folder / "data" / "jobs").glob("*/attempt-*"):
             (started / "cancel").touch()
+
+
+def marked(job: str) -> list[int]:
+    """Returns the processes with a job's mark in their environment, whatever their parents are."""
+    mark = f"FIRESTEEL_PUNCHCARD_ATTEMPT={job}.".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+    return found

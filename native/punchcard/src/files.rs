@@ -1,11 +1,12 @@
 //! Files that are whole or absent after a crash.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// Writes a file so that it has all its bytes or does not exist, also after a power failure.
 ///
@@ -13,7 +14,12 @@ use rustix::fs::OFlags;
 /// If a system call fails.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("partial");
-    let mut file = File::create(&temporary)?;
+    // What a crash or a program has left under the name, such as a pipe, is not opened.
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     publish(&temporary, path)
@@ -34,16 +40,32 @@ pub fn publish(from: &Path, to: &Path) -> io::Result<()> {
 /// # Errors
 /// If the file cannot be opened or is not a regular one.
 pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_regular_with(File::options().read(true), path)
+}
+
+/// Opens a file as [`open_regular`] does, with other options.
+///
+/// # Errors
+/// If the file cannot be opened or is not a regular one; the kind of the error is `InvalidData` then.
+pub fn open_regular_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+    let other = || {
+        let problem = format!("{} is not a regular file", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, problem)
+    };
+    match options.custom_flags(flags).open(path) {
+        Ok(file) if file.metadata()?.is_file() => Ok(file),
+        Ok(_) => Err(other()),
+        // Links, and pipes and sockets without a reader.
+        Err(error) if is_any(&error, &[Errno::LOOP, Errno::NXIO, Errno::ISDIR]) => Err(other()),
+        Err(error) => Err(error),
     }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!("{} is not a regular file", path.display()),
-    ))
+}
+
+/// Returns true if a system call failed with one of some errors.
+pub fn is_any(error: &io::Error, numbers: &[Errno]) -> bool {
+    numbers.iter().any(|number| error.raw_os_error() == Some(number.raw_os_error()))
 }
 
 /// Reads a regular file of at most `limit` bytes; what is beyond is left out.
@@ -109,6 +131,17 @@ impl Layout {
             fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         }
         Ok(layout)
+    }
+
+    /// Removes what is left of uploads that an earlier server was receiving.
+    ///
+    /// # Errors
+    /// If the folder cannot be read, or a file cannot be removed.
+    pub fn clear_incoming(&self) -> io::Result<()> {
+        for entry in fs::read_dir(self.incoming())? {
+            fs::remove_file(entry?.path())?;
+        }
+        Ok(())
     }
 
     /// Returns the database.

@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,6 +49,7 @@ pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let launcher = Supervised::new(Arc::clone(&config), layout.clone(), store.clone(), program);
     let dispatcher = Dispatcher::new(store.clone(), Arc::clone(&config), layout.clone(), launcher);
+    layout.clear_incoming()?;
     let sweeper = Sweeper::new(store, Arc::clone(&config), layout);
     let (stopping, stopped) = watch::channel(());
     let thread = thread::Builder::new().name("dispatcher".to_owned()).spawn({
@@ -57,9 +58,14 @@ pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
         let ending = Ending(app.clone(), stopping.clone());
         move || {
             let _ending = ending;
-            dispatch(dispatcher, &sweeper, &woken, &stop, &app);
+            dispatch(dispatcher, &woken, &stop, &app);
         }
     })?;
+    // The removal of a large folder must not hold up jobs.
+    let (kept, dropped) = mpsc::channel();
+    let sweeping = thread::Builder::new()
+        .name("sweeper".to_owned())
+        .spawn(move || sweep(&sweeper, &dropped))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let ending = Ending(app.clone(), stopping);
@@ -75,6 +81,9 @@ pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
     tracing::info!("listening on {scheme}://{address}");
     http::serve(listener, http::router(&app, page::router()), tls, config.limits, stopped).await?;
     stop.store(true, Ordering::Relaxed);
+    drop(kept);
+    // What a sweep has not removed when the process ends, the next one removes.
+    drop(sweeping);
     thread.join().map_err(|_| io::Error::other("the dispatcher failed"))
 }
 
@@ -90,23 +99,51 @@ impl Drop for Ending {
 
 fn dispatch(
     mut dispatcher: Dispatcher<Supervised>,
-    sweeper: &Sweeper,
     woken: &Receiver<()>,
     stop: &AtomicBool,
     app: &App,
 ) {
-    let mut swept: Option<Instant> = None;
     while !stop.load(Ordering::Relaxed) {
         app.note_dispatch();
         if let Err(error) = dispatcher.step() {
             tracing::error!(%error, "jobs wait");
         }
-        if swept.is_none_or(|time| time.elapsed() > SWEEP) {
-            if let Err(error) = sweeper.sweep() {
-                tracing::error!(%error, "old files are left for now");
-            }
-            swept = Some(Instant::now());
-        }
         let _ = woken.recv_timeout(STEP);
+    }
+}
+
+/// Sweeps now and then until the server drops the sender.
+fn sweep(sweeper: &Sweeper, dropped: &Receiver<()>) {
+    loop {
+        if let Err(error) = sweeper.sweep() {
+            tracing::error!(%error, "old files are left for now");
+        }
+        if dropped.recv_timeout(SWEEP) == Err(RecvTimeoutError::Disconnected) {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tokio::sync::watch;
+
+    use super::Ending;
+    use crate::http::testing::app;
+
+    #[test]
+    fn a_server_whose_dispatcher_fails_takes_no_more_jobs_and_stops() {
+        let (_folder, app) = app();
+        let (stopping, stopped) = watch::channel(());
+        let ending = Ending(app.clone(), stopping.clone());
+        assert!(!app.is_draining());
+        let failed = thread::spawn(move || {
+            let _ending = ending;
+            std::panic::resume_unwind(Box::new("a failure"));
+        });
+        failed.join().expect_err("a failure");
+        assert!(app.is_draining() && stopped.has_changed().expect("a sender"));
     }
 }

@@ -1,6 +1,7 @@
 //! The supervisor of an attempt: a process that outlives the server, starts the attempt's process, keeps its output in a
 //! bounded log, ends it on request, and records its end.
 
+use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
@@ -83,10 +84,18 @@ pub fn become_process(folder: &Path, supervisor: u32) -> io::Result<()> {
 }
 
 fn run(attempt: &Attempt) -> io::Result<Exit> {
-    if attempt.is_cancelled() {
-        return Ok(Exit { cause: Cause::Cancelled, code: None, signal: None, error: None });
-    }
+    let cancelled = Exit { cause: Cause::Cancelled, code: None, signal: None, error: None };
     let launch = attempt.launch()?;
+    // Copies of large files take a while, for which the server does not wait.
+    for (name, upload) in &launch.files {
+        if attempt.is_cancelled() {
+            return Ok(cancelled);
+        }
+        fs::copy(upload, attempt.work().join(name))?;
+    }
+    if attempt.is_cancelled() {
+        return Ok(cancelled);
+    }
     let mut log = LogWriter::create(&attempt.log(), launch.log_bytes)?;
     let (mut output, input) = io::pipe()?;
     let mut child = Command::new(std::env::current_exe()?)

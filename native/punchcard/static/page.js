@@ -188,7 +188,8 @@ function log(view, api, final) {
     stream.addEventListener("log", (event) => {
       const message = JSON.parse(event.data);
       start(String(message.attempt));
-      offset = event.lastEventId;
+      // The id is the attempt and the offset.
+      offset = event.lastEventId.split(":")[1];
       add(message.text);
     });
     stream.addEventListener("end", () => {

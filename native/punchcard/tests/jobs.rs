@@ -93,22 +93,22 @@ fn cancelling_ends_all_processes_of_a_job() {
     let server = Server::with("[limits]\ngrace_seconds = 1\n");
     let ada = server.user("ada");
     let folder = server.folder.path().display().to_string();
-    // One child leaves the process group, one ignores the request to end.
+    // One child leaves the process group, one ignores the request to end, one has left the environment too.
     let program = format!(
         "setsid sleep 601 & echo $! > {folder}/a; (trap '' TERM; while true; do sleep 0.1; done) & echo $! > {folder}/b; \
-         trap '' TERM; while true; do sleep 0.1; done"
+         env -i setsid sh -c 'echo $$ > {folder}/c; sleep 604; sleep 605' & \
+         trap '' TERM; echo > {folder}/ready; while true; do sleep 0.1; done"
     );
     let id = server.submit(&ada, &program, 2);
     server.wait(&ada, &id, &["RUNNING"]);
-    thread::sleep(Duration::from_millis(500));
+    server.wait_for_file("ready");
+    let pids = ["a", "b", "c"].map(|name| server.wait_for_file(name));
     let answer = server.post(&ada, &format!("/api/v1/jobs/{id}/cancel"), &json!({}));
     assert_eq!(answer.status, 202);
     let job = server.wait(&ada, &id, &FINAL);
     assert_eq!((&job["state"], &job["attempt"]), (&json!("CANCELLED"), &json!(1)));
-    for name in ["a", "b"] {
-        let pid = fs::read_to_string(format!("{folder}/{name}")).expect("a pid");
-        let status = fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap_or_default();
-        assert!(status.is_empty() || status.contains("State:\tZ"), "{name}: {status}");
+    for pid in pids {
+        assert!(support::has_ended(&pid), "{pid}");
     }
     let again = server.post(&ada, &format!("/api/v1/jobs/{id}/cancel"), &json!({}));
     assert_eq!((again.status, &again.json()["state"]), (200, &json!("CANCELLED")));
@@ -122,7 +122,7 @@ fn a_job_whose_supervisor_was_killed_ends_with_all_its_processes() {
     let program = format!("setsid sleep 602 & echo $! > {}/child; sleep 603", folder.display());
     let id = server.submit(&ada, &program, 0);
     server.wait(&ada, &id, &["RUNNING"]);
-    thread::sleep(Duration::from_millis(500));
+    let child = server.wait_for_file("child");
     let started =
         fs::read(folder.join(format!("data/jobs/{id}/attempt-1/started"))).expect("a file");
     let started: serde_json::Value = serde_json::from_slice(&started).expect("JSON");
@@ -134,10 +134,50 @@ fn a_job_whose_supervisor_was_killed_ends_with_all_its_processes() {
         job["reason"].as_str().expect("a reason").starts_with("the supervisor was killed"),
         "{job}"
     );
-    let child = fs::read_to_string(folder.join("child")).expect("a pid");
-    thread::sleep(Duration::from_millis(200));
-    let status = fs::read_to_string(format!("/proc/{}/status", child.trim())).unwrap_or_default();
-    assert!(status.is_empty() || status.contains("State:\tZ"), "{status}");
+    assert!(support::has_ended(&child), "{child}");
+}
+
+#[test]
+fn a_program_that_damages_the_files_of_its_attempt_holds_no_other_job_up() {
+    let server = Server::with("[quotas]\nrunning_per_token = 4\n");
+    let ada = server.user("ada");
+    let root = server.folder.path().display().to_string();
+    let program = format!(
+        "cd \"$(dirname \"$FIRESTEEL_PUNCHCARD_REQUEST\")\"; rm -f events.jsonl exit.json; mkfifo events.jsonl exit.json; \
+         echo > {root}/ready; sleep 600"
+    );
+    let hostile = server.submit(&ada, &program, 0);
+    server.wait_for_file("ready");
+    let other = server.submit(&ada, "true", 0);
+    server.wait(&ada, &other, &["SUCCEEDED"]);
+    assert_eq!(server.request("GET", "/readyz", "", b"").status, 200);
+    assert_eq!(
+        server.post(&ada, &format!("/api/v1/jobs/{hostile}/cancel"), &json!({})).status,
+        202
+    );
+    server.wait(&ada, &hostile, &["CANCELLED"]);
+}
+
+#[test]
+fn the_files_of_a_program_are_copies_and_bounded_together() {
+    let server = Server::with("[limits]\nfiles_bytes = 500\n");
+    let ada = server.user("ada");
+    let data = server.upload(&ada, &"#".repeat(200));
+    let program = server.upload(&ada, "cat a.txt b.txt | wc -c; echo more >> a.txt");
+    let submit = |files: serde_json::Value| {
+        let work = json!({"kind": "program", "file": program, "files": files});
+        server.post(&ada, "/api/v1/jobs", &json!({"name": "n", "work": work}))
+    };
+    let fits = submit(json!({"a.txt": data, "b.txt": data}));
+    assert_eq!(fits.status, 202, "{}", fits.text());
+    let id = fits.json()["id"].as_str().expect("an id").to_owned();
+    server.wait(&ada, &id, &["SUCCEEDED"]);
+    assert!(server.log(&ada, &id).ends_with("400\n"), "{}", server.log(&ada, &id));
+    // What a program does to its copy does not change the upload.
+    let kept = fs::metadata(server.folder.path().join(format!("data/uploads/{data}.py")));
+    assert_eq!(kept.expect("a file").len(), 200);
+    let large = submit(json!({"a.txt": data, "b.txt": data, "c.txt": data}));
+    assert_eq!((large.status, &large.json()["field"]), (422, &json!("work.files")));
 }
 
 #[test]

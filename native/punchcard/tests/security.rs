@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use support::{BINARY, Server, bearer, read_answer};
 
 #[test]
-fn every_path_but_three_needs_a_token() {
+fn every_path_but_four_needs_a_token() {
     let server = Server::start();
     let openapi = server.request("GET", "/api/v1/openapi.json", "", b"").json();
     let mut refused = 0;
@@ -162,11 +162,23 @@ fn a_request_that_does_not_fit_is_refused_with_the_field() {
             "options",
         ),
         (json!({"name": "n", "work": estimator("file:/srv/data/x", json!({}))}), "work.network"),
+        (
+            json!({"name": "n", "work": {"kind": "estimator", "estimator": "NetworkClassifier",
+                   "params": {"epoch": 1}, "network": file, "data": {"path": "file:/srv/data/x"}}}),
+            "work.params.epoch",
+        ),
+        (
+            json!({"name": "n", "work": {"kind": "trainer", "network": file,
+                   "trainer": {"class": "ADAG", "arguments": {"num_epoch": 0}},
+                   "data": {"path": "file:/srv/data/x"}}}),
+            "work.trainer.arguments.num_epoch",
+        ),
     ];
     for (body, field) in cases {
         let answer = server.post(&ada, "/api/v1/jobs", &body);
         let problem = answer.json();
         assert_eq!((answer.status, &problem["code"]), (422, &json!("invalid")), "{body} {problem}");
+        assert!(problem["field"].as_str().expect("a field").contains(field), "{body} {problem}");
         assert!(problem["detail"].as_str().expect("a detail").contains(field), "{body} {problem}");
     }
     server.command(&["user", "set", "ada", "--programs", "false"]);

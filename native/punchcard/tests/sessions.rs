@@ -2,8 +2,10 @@
 
 mod support;
 
+use std::io::Read as _;
+
 use support::browser::{OWN, get, location, post, post_with, sign_in};
-use support::{Server, bearer};
+use support::{Server, bearer, read_until};
 
 #[test]
 fn a_token_signs_in_and_the_cookie_is_for_this_server_alone() {
@@ -89,15 +91,12 @@ fn a_stream_ends_with_the_token_of_its_session() {
     let cookie = sign_in(&server, &ada);
     let tokens = server.get(&ada, "/api/v1/users/ada/tokens").json();
     let token = tokens["tokens"][0]["id"].as_str().expect("an id").to_owned();
-    std::thread::scope(|scope| {
-        let stream =
-            scope.spawn(|| get(&server, &cookie, &format!("/api/v1/jobs/{id}/log/stream")));
-        std::thread::sleep(std::time::Duration::from_millis(600));
-        assert!(!stream.is_finished());
-        server.command(&["token", "revoke", "--identity", "ada", &token]);
-        let answer = stream.join().expect("an answer");
-        assert!(answer.text().contains("event: log") && !answer.text().contains("event: end"));
-    });
+    let mut stream = server.open(&format!("/api/v1/jobs/{id}/log/stream"), &cookie);
+    read_until(&mut stream, "event: log");
+    server.command(&["token", "revoke", "--identity", "ada", &token]);
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).expect("an end");
+    assert!(!rest.contains("event: end"), "{rest}");
 }
 
 #[test]

@@ -69,8 +69,12 @@ class Answer:
     drop: bool = False
 
 
-def problem(status: int, code: str, detail: str, **headers: str) -> Answer:
+def problem(
+    status: int, code: str, detail: str, field: str | None = None, **headers: str
+) -> Answer:
     document = {"title": code, "status": status, "code": code, "detail": detail}
+    if field is not None:
+        document["field"] = field
     return Answer(status, document, {"Content-Type": "application/problem+json", **headers})
 
 

@@ -126,14 +126,15 @@ def test_a_request_is_given_up_after_the_last_attempt(server: Server, client: Cl
 def test_each_error_has_its_class_and_is_not_repeated(
     server: Server, client: Client, status: int, code: str, kind: type[PunchcardError]
 ) -> None:
-    server.on("GET", "/me", problem(status, code, "work.data.path: it is not there"))
+    field = "work.data.path"
+    server.on("GET", "/me", problem(status, code, f"{field}: it is not there", field))
     with pytest.raises(kind, match="it is not there") as caught:
         client.me()
     error = caught.value
     assert (type(error), error.code, error.status) == (kind, code, status)
-    assert error.detail == "work.data.path: it is not there"
+    assert error.detail == f"{field}: it is not there"
     if isinstance(error, InvalidRequestError):
-        assert error.field == "work.data.path"
+        assert error.field == field
     assert len(server.to("/me")) == 1
 
 
@@ -226,7 +227,7 @@ def test_jobs_come_page_by_page(server: Server, client: Client) -> None:
     server.on("GET", "/jobs", page)
     assert [one.id for one in client.jobs(state=["RUNNING", "QUEUED"])] == list("43210")
     assert len(server.to("/jobs")) == 3
-    assert server.requests[0].query["state"] == ["RUNNING,QUEUED"]
+    assert server.requests[0].query["state"] == ["RUNNING", "QUEUED"]
     first = next(client.jobs(name="a"))
     assert first.id == "4" and len(server.to("/jobs")) == 4
     server.on("GET", "/jobs", Answer(body={"jobs": [job()], "next": "j1"}))
@@ -295,25 +296,28 @@ def test_a_log_is_read_by_offset(server: Server, client: Client) -> None:
     assert text.endswith(end) and end.startswith("zeile") and 60 < len(end.encode()) <= 100
 
 
-def log_message(offset: int, text: str) -> tuple[str, str, Any]:
-    return "log", str(offset + len(text)), {"offset": offset, "text": text}
+def log_message(offset: int, text: str, attempt: int = 1) -> tuple[str, str, Any]:
+    data = {"offset": offset, "text": text, "attempt": attempt}
+    return "log", f"{attempt}:{offset + len(text)}", data
 
 
-def test_a_broken_log_stream_continues_at_its_last_offset(server: Server, client: Client) -> None:
+def test_a_broken_log_stream_continues_after_its_last_message(
+    server: Server, client: Client
+) -> None:
     first, second = sse(log_message(0, "one\n")), sse(log_message(4, "two\n"))
     parts = [
         Answer(body=first + second, cut=len(first) + 20),
         Answer(drop=True),
         BUSY,
         Answer(body=second),
-        Answer(body=sse(log_message(8, "three\n"), ("end", "", {"state": "SUCCEEDED"}))),
+        Answer(body=sse(log_message(0, "three\n", 2), ("end", "", {"state": "SUCCEEDED"}))),
     ]
     server.on("GET", "/jobs/j1/log/stream", parts)
     assert "".join(client.follow_log("j1")) == "one\ntwo\nthree\n"
     sent = server.to("/jobs/j1/log/stream")
-    assert [request.query["offset"] for request in sent] == [["0"], ["4"], ["4"], ["4"], ["8"]]
+    assert [request.query["offset"] for request in sent] == [["0"]] * 5
     marks = [request.headers.get("last-event-id") for request in sent]
-    assert marks == [None, "4", "4", "4", "8"]
+    assert marks == [None, "1:4", "1:4", "1:4", "1:8"]
 
 
 def events_in_parts() -> list[Answer]:
@@ -328,7 +332,7 @@ def test_events_are_followed_over_broken_connections(server: Server, client: Cli
     assert [(one.seq, one.type) for one in found] == [(1, "epoch"), (2, "epoch"), (3, "result")]
     assert found[1].data == {"epoch": 2}
     sent = server.to("/jobs/j1/events/stream")
-    assert [request.query["after"] for request in sent] == [["0"], ["2"], ["2"]]
+    assert [request.headers.get("last-event-id") for request in sent] == [None, "2", "2"]
     server.on("GET", "/jobs/j1/events", Answer(body={"events": [event(7)]}))
     assert [one.seq for one in client.events("j1", 6, follow=False)] == [7]
 

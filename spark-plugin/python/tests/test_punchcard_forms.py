@@ -314,3 +314,14 @@ def test_the_elastic_trainers_keep_their_rates() -> None:
         again = trainers.build(trainers.describe(trainer)[0], NETWORK)
         assert again.get_learning_rate() == rate  # type: ignore[attr-defined]
         assert again._strategy()["elasticAlpha"] == pytest.approx(2 * rate)
+
+
+def test_the_server_knows_the_arguments_of_trainers_and_the_params_of_estimators() -> None:
+    root = Path(__file__).parents[3]
+    names = json.loads((root / "native/punchcard/src/job/arguments.json").read_text())
+    assert names["trainers"] == {
+        name: list(trainers.arguments_of(kind)) for name, kind in trainers.TRAINERS.items()
+    }
+    assert names["estimators"] == {
+        name: sorted(estimators.params_of(kind)) for name, kind in estimators.ESTIMATORS.items()
+    }

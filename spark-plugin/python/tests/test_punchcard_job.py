@@ -257,7 +257,8 @@ def test_events_come_asynchronously(server: Server) -> None:
 
 
 def test_a_submission_that_was_refused_can_be_sent_again_with_its_key(server: Server) -> None:
-    refused = problem(422, "invalid", "work.data.path: '/data' is in no folder of the cluster")
+    field = "work.data.path"
+    refused = problem(422, "invalid", f"{field}: '/data' is in no folder of the cluster", field)
     server.on("POST", "/jobs", [refused, Answer(202, job())])
     server.on("GET", "/jobs/j1", Answer(body=job(state="SUCCEEDED")))
     job_ = Job(TOKEN, "mnist", "/data", 1, 1, Program(__file__))
@@ -266,7 +267,7 @@ def test_a_submission_that_was_refused_can_be_sent_again_with_its_key(server: Se
     job_.data_path = None
     with pytest.raises(InvalidRequestError) as caught:
         job_.send(server.address)
-    assert caught.value.field == "work.data.path"
+    assert caught.value.field == field
     job_.set_num_executors(7)
     job_.set_num_processes(4)
     job_.send(server.address)

@@ -23,7 +23,7 @@ pub struct Cluster {
     /// `JAVA_HOME`, `LANG`, `PATH` and `TMPDIR`.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// The folders that contain the data of jobs, each with a `/` at its end.
+    /// The folders from which trainers and estimators may read, each with a `/` at its end.
     #[serde(default)]
     pub data: Vec<String>,
     /// The formats that a job may read.
@@ -87,8 +87,7 @@ const RESERVED: [&str; 9] = [
 ];
 
 /// Parts of keys, in lower case, whose value is code, a command, a file, a host or another user's name.
-const UNSAFE: [&str; 22] = [
-    ".env.",
+const UNSAFE: [&str; 21] = [
     ".path",
     "archives",
     "catalog",
@@ -96,7 +95,7 @@ const UNSAFE: [&str; 22] = [
     "command",
     "credentials",
     "discoveryscript",
-    "executorenv",
+    "env.",
     "extensions",
     "javaoptions",
     "keytab",
@@ -159,5 +158,62 @@ impl Cluster {
             Some(root) => Err(format!("data: '{root}' must end with '/' and contain no '..'")),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cluster;
+
+    fn check(lines: &str) -> Result<(), String> {
+        let text = format!("master = 'local'\nspark_submit = '/bin/true'\n{lines}");
+        toml::from_str::<Cluster>(&text).expect("a cluster").check()
+    }
+
+    #[test]
+    fn keys_of_code_files_hosts_and_resources_are_not_allowed_to_requests() {
+        for key in [
+            "spark.jars",
+            "spark.jars.packages",
+            "spark.jars.ivySettings",
+            "spark.files",
+            "spark.archives",
+            "spark.yarn.dist.archives",
+            "spark.driver.extraJavaOptions",
+            "spark.executor.defaultJavaOptions",
+            "spark.executorEnv.LD_PRELOAD",
+            "spark.yarn.appMasterEnv.PYTHONPATH",
+            "spark.kubernetes.driverEnv.LD_PRELOAD",
+            "spark.sql.extensions",
+            "spark.extraListeners",
+            "spark.sql.queryExecutionListeners",
+            "spark.driver.extraLibraryPath",
+            "spark.executor.extraClassPath",
+            "spark.hadoop.fs.defaultFS",
+            "spark.worker.resource.gpu.discoveryScript",
+            "spark.pyspark.driver.python",
+            "spark.plugins",
+            "spark.submit.pyFiles",
+            "spark.cores.max",
+            "spark.executor.cores",
+            "spark.executor.instances",
+            "spark.executor.memory",
+            "sql.shuffle.partitions",
+        ] {
+            let error = check(&format!("allowed_conf = ['{key}']")).expect_err(key);
+            assert!(error.contains(key), "{error}");
+        }
+        check("allowed_conf = ['spark.sql.shuffle.partitions', 'spark.locality.wait']")
+            .expect("harmless keys");
+    }
+
+    #[test]
+    fn keys_that_the_server_sets_are_not_allowed_to_a_cluster() {
+        for key in ["spark.plugins", "spark.master", "spark.yarn.tags", "spark.jars"] {
+            check(&format!("conf = {{ '{key}' = 'a' }}")).expect_err(key);
+        }
+        check("conf = { 'spark.submit.deployMode' = 'cluster' }").expect_err("another mode");
+        check("conf = { 'spark.executor.cores' = '4' }").expect("a key of the operator");
+        check("data = ['file:/srv/data']").expect_err("no slash at the end");
     }
 }

@@ -17,7 +17,8 @@ pub struct Config {
     /// The address to listen on.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
-    /// The folder for the database, uploads and jobs.
+    /// The server's own folder, with the database, uploads and jobs. The data that jobs read is in the folders of
+    /// [`Cluster::data`].
     pub data: PathBuf,
     /// The names under which clients reach the server, beside the listening address and `localhost` on loopback.
     #[serde(default)]
@@ -25,7 +26,7 @@ pub struct Config {
     /// The certificate and key; without them the server listens on loopback only.
     #[serde(default)]
     pub tls: Option<Tls>,
-    /// The limits of the server.
+    /// The limits of requests, connections and files, which are the same for all users.
     #[serde(default)]
     pub limits: Limits,
     /// The quotas of users that have none of their own.
@@ -50,36 +51,52 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-/// The limits of the server.
+/// The limits of requests, connections and files, which are the same for all users.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// The connections at a time.
     pub connections: usize,
+    /// The streams of a user at a time.
+    pub user_streams: u32,
+    /// The uploads of a user that arrive at a time.
+    pub user_uploads: u32,
     /// The bytes of one upload.
     pub upload_bytes: u64,
+    /// The bytes of the uploads of one job together.
+    pub files_bytes: u64,
     /// The bytes of any other request's body.
     pub body_bytes: usize,
     /// The seconds for a TLS handshake and for the headers of a request.
     pub header_seconds: u64,
-    /// The seconds in which more of an upload must arrive, all of another body, or more of an answer must leave.
+    /// The seconds within which the next bytes of an upload must arrive, the whole of any other body, and the next bytes
+    /// of an answer must leave.
     pub stall_seconds: u64,
+    /// The bytes a second that an upload must reach on average, after the first `stall_seconds`.
+    pub upload_rate: u64,
     /// The seconds for which a cancelled process may end by itself before it is killed.
     pub grace_seconds: u64,
-    /// The events of a job that are kept.
+    /// The events of a job's drivers that are kept.
     pub events: u32,
+    /// The bytes of the data of these events.
+    pub event_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            user_streams: 64,
+            user_uploads: 8,
             upload_bytes: 4 << 30,
+            files_bytes: 8 << 30,
             body_bytes: 1 << 20,
             header_seconds: 10,
             stall_seconds: 30,
+            upload_rate: 1024,
             grace_seconds: 10,
             events: 100_000,
+            event_bytes: 64 << 20,
         }
     }
 }
@@ -225,6 +242,9 @@ impl Config {
             ("limits.connections", self.limits.connections == 0),
             ("limits.header_seconds", self.limits.header_seconds == 0),
             ("limits.stall_seconds", self.limits.stall_seconds == 0),
+            ("limits.upload_rate", self.limits.upload_rate == 0),
+            ("limits.user_streams", self.limits.user_streams == 0),
+            ("limits.user_uploads", self.limits.user_uploads == 0),
             ("quotas.log_bytes", self.quotas.log_bytes == 0),
         ];
         match zero.into_iter().find(|(_, zero)| *zero) {

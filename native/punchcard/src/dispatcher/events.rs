@@ -10,8 +10,12 @@ use crate::clock;
 use crate::files;
 use crate::store::NewEvent;
 
-/// The largest number of bytes that are read at a time, and so of a line.
+/// The largest number of bytes that are read at a time.
 const CHUNK: u64 = 256 * 1024;
+/// The largest number of bytes of an event's line.
+const LINE: usize = 64 * 1024;
+/// The longest id of an application.
+const APPLICATION: usize = 128;
 
 /// The events of whole lines that were not read before.
 #[derive(Debug)]
@@ -51,7 +55,7 @@ pub(super) fn read(
     file.take(CHUNK).read_to_end(&mut bytes)?;
     let end = match bytes.iter().rposition(|byte| *byte == b'\n') {
         Some(last) => last + 1,
-        // A line longer than this is no event.
+        // A line of this length is no event.
         None if bytes.len() as u64 == CHUNK => bytes.len(),
         None => return Ok(None),
     };
@@ -63,6 +67,7 @@ pub(super) fn read(
         application: None,
     };
     let mut known = progress.and_then(Value::as_object).cloned().unwrap_or_default();
+    let lines = lines.filter(|line| line.len() <= LINE);
     for line in lines.filter_map(|line| serde_json::from_slice::<Line>(line).ok()) {
         let Some(time) = clock::parse(&line.time) else { continue };
         let taken: &[&str] = match line.kind.as_str() {
@@ -76,10 +81,13 @@ pub(super) fn read(
             known.clear();
             known.insert("epoch".to_owned(), 0.into());
             let application = line.data.get("application").and_then(Value::as_str);
+            let application = application.filter(|id| is_application(id));
             new.application = application.map(str::to_owned).or(new.application);
         }
         for key in taken {
-            if let Some(value) = line.data.get(*key) {
+            // A loss that is not finite is null.
+            let value = line.data.get(*key).filter(|value| value.is_number() || value.is_null());
+            if let Some(value) = value {
                 known.insert((*key).to_owned(), value.clone());
             }
         }
@@ -89,13 +97,20 @@ pub(super) fn read(
     Ok(Some(new))
 }
 
+fn is_application(id: &str) -> bool {
+    (1..=APPLICATION).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
 
     use serde_json::json;
 
-    use super::{CHUNK, read};
+    use super::{APPLICATION, CHUNK, LINE, read};
 
     #[test]
     fn events_are_read_once_and_only_by_whole_lines() {
@@ -132,5 +147,47 @@ mod tests {
             offset = new.read;
         }
         assert_eq!(offset, text.len() as u64);
+    }
+
+    #[test]
+    fn progress_has_numbers_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("events.jsonl");
+        let data = json!({"fit": 0, "epoch": 2, "epochs": {"a": [1]}, "loss": "x".repeat(1000), "rows": 7});
+        let event = json!({"time": "2026-11-30T05:10:00Z", "type": "epoch", "data": data});
+        let application = "a".repeat(APPLICATION + 1);
+        let data = json!({"epochs": "3", "workers": true, "application": application});
+        let fit = json!({"time": "2026-11-30T05:10:00Z", "type": "fit", "data": data});
+        fs::write(&file, format!("{fit}\n{event}\n")).expect("a file");
+        let new = read(&file, 0, None).expect("an answer").expect("events");
+        assert_eq!(new.progress, Some(json!({"epoch": 2})));
+        assert_eq!((new.events.len(), new.application), (2, None));
+    }
+
+    #[test]
+    fn a_long_line_is_no_event() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("events.jsonl");
+        let event = |text: String| json!({"time": "2026-11-30T05:10:00Z", "type": "epoch", "data": {"text": text}});
+        let (long, short) = (event("x".repeat(LINE)), event("x".repeat(LINE / 2)));
+        fs::write(&file, format!("{long}\n{short}\n")).expect("a file");
+        let new = read(&file, 0, None).expect("an answer").expect("events");
+        assert_eq!(new.events.len(), 1);
+    }
+
+    #[test]
+    fn a_pipe_a_device_or_a_folder_instead_of_the_file_is_an_error_at_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let made = Command::new("mkfifo").arg(path("pipe")).status().expect("a process");
+        assert!(made.success());
+        std::os::unix::fs::symlink("/dev/zero", path("device")).expect("a link");
+        fs::create_dir(path("folder")).expect("a folder");
+        for name in ["pipe", "device", "folder"] {
+            let (answer, answered) = mpsc::channel();
+            let file = path(name);
+            std::thread::spawn(move || answer.send(read(&file, 0, None).is_err()));
+            assert_eq!(answered.recv_timeout(Duration::from_secs(20)), Ok(true), "{name}");
+        }
     }
 }

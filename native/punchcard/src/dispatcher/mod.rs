@@ -4,6 +4,8 @@
 //! database. A state is recorded before the effect that it announces, and every effect may be repeated: a dispatcher that
 //! is killed anywhere and started again continues with the same jobs.
 
+#[cfg(test)]
+mod bench;
 mod events;
 mod queue;
 mod sweep;
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use crate::config::Config;
-use crate::files::Layout;
+use crate::files::{Layout, is_any};
 use crate::job::State;
 use crate::launch::{Cause, Exit, Launcher, Status};
 use crate::store::{Change, Job, Result, Store};
@@ -231,14 +233,13 @@ impl<L: Launcher> Dispatcher<L> {
                 return Ok(false);
             }
         };
-        let most = self.config.limits.events;
         self.store.add_events(
             &job.id,
             job.attempt,
             &new.events,
             new.read,
             new.progress.as_ref(),
-            most,
+            &self.config.limits,
         )?;
         if let Some(application) = new.application
             && job.application_id.as_deref() != Some(application.as_str())
@@ -260,8 +261,7 @@ fn is_transient(error: &io::Error) -> bool {
         Kind::ResourceBusy,
     ];
     let numbers = [Errno::MFILE, Errno::NFILE, Errno::AGAIN, Errno::NOMEM];
-    kinds.contains(&error.kind())
-        || numbers.iter().any(|number| error.raw_os_error() == Some(number.raw_os_error()))
+    kinds.contains(&error.kind()) || is_any(error, &numbers)
 }
 
 /// Describes the end of an attempt that did not succeed.

@@ -35,8 +35,8 @@ pub(super) fn next<'a>(
     unfinished.iter().filter(may_start).min_by_key(|job| (count(&by_user, &job.user), job.seq))
 }
 
-/// Returns the places of waiting jobs in the queue, from 1, by id: the order in which they would start if one could start
-/// at a time.
+/// Returns the places of waiting jobs in the queue, from 1, by id: the order in which they would start if no running job
+/// ended and neither quotas nor the limits of clusters held any of them back.
 #[must_use]
 pub fn positions(unfinished: &[Job]) -> HashMap<String, u32> {
     let mut running: HashMap<&str, u32> = HashMap::new();

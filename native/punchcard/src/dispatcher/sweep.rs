@@ -85,3 +85,42 @@ fn entries(folder: &Path) -> io::Result<Vec<(String, Duration)>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::Sweeper;
+    use crate::files::Layout;
+    use crate::id::new_id;
+    use crate::store::testing::store;
+
+    #[test]
+    fn a_sweep_goes_on_after_what_it_cannot_remove() {
+        let (folder, store) = store();
+        let layout = Layout::create(folder.path()).expect("folders");
+        let mut ids: Vec<_> = (0..8).map(|_| new_id().expect("an id")).collect();
+        // The order in which a folder is read is not known: half of the entries cannot be removed.
+        let kept = ids.split_off(4);
+        for id in &kept {
+            // A file in the place of a folder.
+            fs::write(layout.job(id), "").expect("a file");
+        }
+        for id in &ids {
+            fs::create_dir_all(layout.attempt(id, 1)).expect("a folder");
+        }
+        let config = toml::from_str(
+            "data = '/data'\nfiresteel = { python = '/python' }\n\
+             clusters.local = { master = 'local', spark_submit = '/submit' }",
+        )
+        .expect("a configuration");
+        Sweeper::new(store, Arc::new(config), layout.clone()).sweep().expect("a sweep");
+        for id in &ids {
+            assert!(!layout.job(id).exists(), "{id}");
+        }
+        for id in &kept {
+            assert!(layout.job(id).exists(), "{id}");
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Artefacts: the files that a job leaves.
 
-use std::fs;
-use std::io::{self, Read as _};
+use std::fs::{self, File};
+use std::io::{self, Seek as _};
 use std::path::Path as FilePath;
 use std::time::UNIX_EPOCH;
 
@@ -16,15 +16,15 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use futures_util::stream;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::io::AsyncReadExt as _;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::hashes::Hashes;
 use super::jobs::find;
 use super::{App, Problem};
 use crate::clock::Millis;
-use crate::id::hex;
+use crate::files::open_regular;
 use crate::launch::Attempt;
 use crate::store::Job;
 
@@ -61,7 +61,7 @@ pub async fn list(
 ) -> Result<Answer<ArtifactList>, Problem> {
     let job = find(&app, &caller, id).await?;
     let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).results();
-    let artifacts = tokio::task::spawn_blocking(move || artifacts(&folder))
+    let artifacts = tokio::task::spawn_blocking(move || artifacts(&app, &folder))
         .await
         .map_err(|error| Problem::internal(&error))??;
     Ok(Answer(ArtifactList { artifacts }))
@@ -88,14 +88,14 @@ pub async fn download(
 ) -> Result<Response, Problem> {
     let job = find(&app, &caller, id).await?;
     let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).results();
-    let path = folder.join(&name);
     // The name must be that of an entry of the folder: a path has parts.
+    let hashing = app.clone();
     let found = tokio::task::spawn_blocking(move || {
         let listed = names(&folder)?.contains(&name);
-        if listed { artifact(&folder, &name).map(Some) } else { Ok(None) }
+        if listed { artifact(hashing.hashes(), &folder, &name).map(Some) } else { Ok(None) }
     });
     let found = found.await.map_err(|error| Problem::internal(&error))??;
-    let artifact = found.ok_or_else(|| Problem::not_found("artefact"))?;
+    let (artifact, mut file) = found.ok_or_else(|| Problem::not_found("artefact"))?;
     let etag = format!("\"{}\"", artifact.sha256);
     let text =
         |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
@@ -105,8 +105,8 @@ pub async fn download(
         None => None,
     };
     let (start, end) = range.unwrap_or((0, artifact.size));
-    let mut file = tokio::fs::File::open(path).await?;
-    file.seek(io::SeekFrom::Start(start)).await?;
+    file.seek(io::SeekFrom::Start(start))?;
+    let file = tokio::fs::File::from_std(file);
     let builder = Response::builder()
         .status(if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK })
         .header(CONTENT_TYPE, "application/octet-stream")
@@ -164,29 +164,24 @@ fn names(folder: &FilePath) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn artifacts(folder: &FilePath) -> io::Result<Vec<Artifact>> {
-    names(folder)?.iter().map(|name| artifact(folder, name)).collect()
+fn artifacts(app: &App, folder: &FilePath) -> io::Result<Vec<Artifact>> {
+    let names = names(folder)?;
+    names.iter().map(|name| Ok(artifact(app.hashes(), folder, name)?.0)).collect()
 }
 
-fn artifact(folder: &FilePath, name: &str) -> io::Result<Artifact> {
-    let mut file = fs::File::open(folder.join(name))?;
+/// Returns a file with its description, which is of the same bytes if the file is replaced meanwhile.
+fn artifact(hashes: &Hashes, folder: &FilePath, name: &str) -> io::Result<(Artifact, File)> {
+    let mut file = open_regular(&folder.join(name))?;
+    let sha256 = hashes.sha256(&mut file)?;
     let metadata = file.metadata()?;
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut hash = Sha256::new();
-    let mut bytes = vec![0; CHUNK];
-    loop {
-        let count = file.read(&mut bytes)?;
-        if count == 0 {
-            break;
-        }
-        hash.update(&bytes[..count]);
-    }
-    Ok(Artifact {
+    let artifact = Artifact {
         name: name.to_owned(),
         size: metadata.len(),
-        sha256: hex(&hash.finalize()),
+        sha256,
         modified_at: Millis::try_from(modified.as_millis()).unwrap_or(Millis::MAX),
-    })
+    };
+    Ok((artifact, file))
 }
 
 /// Reads a header such as `bytes=0-99`, `bytes=100-` or `bytes=-100`: the first byte and the one after the last. Other

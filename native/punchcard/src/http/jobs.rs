@@ -5,44 +5,24 @@ use axum::extract::{Path, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::job_query::JobQuery;
 use super::json::Json;
+use super::query::Query;
 use super::{App, Problem};
 use crate::dispatcher::positions;
 use crate::id::{is_id, new_id};
-use crate::job::{JobRequest, State as JobState, validate};
+use crate::job::{JobRequest, validate};
 use crate::store::{Accepted, Filter, Identity, Job, NewJob};
 
 /// The longest idempotency key.
 const LONGEST_KEY: usize = 128;
 /// The largest number of jobs in an answer.
 const LARGEST_PAGE: u32 = 200;
-
-/// The choice of listed jobs.
-#[derive(Debug, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Choice {
-    /// A state, or several with commas between them.
-    #[serde(default)]
-    pub(crate) state: Option<String>,
-    /// The user, for administrators.
-    #[serde(default)]
-    pub(crate) user: Option<String>,
-    /// A part of the name.
-    #[serde(default)]
-    pub(crate) name: Option<String>,
-    /// The largest number of jobs, at most 200.
-    #[serde(default)]
-    #[param(minimum = 1, maximum = 200)]
-    pub(crate) limit: Option<u32>,
-    /// The id of a job; only earlier ones are listed.
-    #[serde(default)]
-    pub(crate) before: Option<String>,
-}
 
 /// Jobs, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,39 +44,32 @@ pub struct JobDetail {
 
 /// Lists jobs: a user's own, or all for an administrator.
 #[utoipa::path(
-    get, path = "/api/v1/jobs", tag = "jobs", params(Choice),
+    get, path = "/api/v1/jobs", tag = "jobs", params(JobQuery),
     responses((status = 200, body = JobList), (status = "4XX", body = Problem))
 )]
 pub async fn list(
     State(app): State<App>,
     Caller(caller): Caller,
-    query: Result<axum::extract::Query<Choice>, axum::extract::rejection::QueryRejection>,
+    Query(query): Query<JobQuery>,
 ) -> Result<Answer<JobList>, Problem> {
-    let axum::extract::Query(choice) =
-        query.map_err(|error| Problem::invalid(error.body_text()))?;
-    Ok(Answer(listed(&app, &caller, choice).await?))
+    Ok(Answer(listed(&app, &caller, query).await?))
 }
 
-/// Returns the jobs of a choice.
+/// Returns the jobs that a query asks for.
 pub(crate) async fn listed(
     app: &App,
     caller: &Identity,
-    choice: Choice,
+    query: JobQuery,
 ) -> Result<JobList, Problem> {
-    let states = choice.state.iter().flat_map(|states| states.split(','));
-    let states = states
-        .map(|name| {
-            JobState::of(name)
-                .ok_or_else(|| Problem::invalid(format!("state: there is no state '{name}'")))
-        })
-        .collect::<Result<_, _>>()?;
-    let limit = choice.limit.unwrap_or(50);
+    let limit = query.limit.unwrap_or(50);
     if !(1..=LARGEST_PAGE).contains(&limit) {
-        return Err(Problem::invalid(format!(
-            "limit: must be from 1 to {LARGEST_PAGE}, not {limit}"
-        )));
+        let problem = format!("must be from 1 to {LARGEST_PAGE}, not {limit}");
+        return Err(Problem::invalid_field("limit", problem));
     }
-    let user = match choice.user {
+    if let Some(before) = query.before.as_deref().filter(|before| !is_id(before)) {
+        return Err(Problem::invalid_field("before", format!("'{before}' is not the id of a job")));
+    }
+    let user = match query.user {
         Some(user) if !caller.may_handle(&user) => {
             return Err(Problem::forbidden("user: you may list your own jobs only"));
         }
@@ -104,8 +77,13 @@ pub(crate) async fn listed(
         None if caller.may_handle("") => None,
         None => Some(caller.user.name.clone()),
     };
-    let filter =
-        Filter { user, states, name: choice.name, before: choice.before, limit: limit + 1 };
+    let filter = Filter {
+        user,
+        states: query.state,
+        name: query.name,
+        before: query.before,
+        limit: limit + 1,
+    };
     let mut jobs = app.store().run(move |store| store.jobs(&filter)).await?;
     let more = jobs.len() > limit as usize;
     jobs.truncate(limit as usize);
@@ -121,6 +99,7 @@ pub(crate) async fn listed(
     responses(
         (status = 202, description = "The job is recorded.", body = Job),
         (status = 200, description = "The job was recorded before.", body = Job),
+        (status = 408, description = "The request arrived too slowly.", body = Problem),
         (status = "4XX", body = Problem), (status = 503, body = Problem),
     )
 )]
@@ -145,7 +124,7 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Result<Answer<JobDetail>, Problem> {
     let job = found(&app, &caller, id).await?;
-    let request = job.request.clone();
+    let request = request_of(&app, &job).await?;
     Ok(Answer(JobDetail { job, request }))
 }
 
@@ -155,6 +134,13 @@ pub(crate) async fn found(app: &App, caller: &Identity, id: String) -> Result<Jo
     with_positions(app, &mut jobs).await?;
     let [job] = jobs;
     Ok(job)
+}
+
+/// Returns the request of a job.
+pub(crate) async fn request_of(app: &App, job: &Job) -> Result<JobRequest, Problem> {
+    let id = job.id.clone();
+    let request = app.store().run(move |store| store.request(&id)).await?;
+    request.ok_or_else(|| Problem::not_found("job"))
 }
 
 /// Cancels a job in any state that is not final.
@@ -224,7 +210,8 @@ pub(crate) async fn submit_again(
         return Err(Problem::forbidden("you may submit your own jobs again, not those of others"));
     }
     let hash = Sha256::digest(format!("resubmit {}", job.id)).into();
-    accept(app, caller, key, hash, job.request, Some(job.id)).await
+    let request = request_of(app, &job).await?;
+    accept(app, caller, key, hash, request, Some(job.id)).await
 }
 
 /// Removes a final job with its log and artefacts.
@@ -279,9 +266,10 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
         return Ok(new_id()?);
     };
     let key = value.to_str().ok().filter(|key| is_key(key)).ok_or_else(|| {
-        Problem::invalid(format!(
-            "Idempotency-Key: must be of 1 to {LONGEST_KEY} visible ASCII characters"
-        ))
+        Problem::invalid_field(
+            "Idempotency-Key",
+            format!("must be of 1 to {LONGEST_KEY} visible ASCII characters"),
+        )
     })?;
     Ok(key.to_owned())
 }
@@ -328,14 +316,16 @@ async fn accept(
     }
     let name = request.cluster.as_deref().or_else(|| app.config().default_cluster());
     let name = name.ok_or_else(|| {
-        Problem::invalid("cluster: must be given, since the server has no default")
+        Problem::invalid_field("cluster", "must be given, since the server has no default")
     })?;
     let cluster = app.config().clusters.get(name).ok_or_else(|| {
         let known: Vec<_> = app.config().clusters.keys().map(String::as_str).collect();
-        Problem::invalid(format!("cluster: must be one of {}, not '{name}'", known.join(", ")))
+        let problem = format!("must be one of {}, not '{name}'", known.join(", "));
+        Problem::invalid_field("cluster", problem)
     })?;
     validate(&request, cluster, caller.user.programs)?;
     let quotas = caller.user.quotas(&app.config().quotas);
+    let files_bytes = app.config().limits.files_bytes;
     let (user, token, name) = (caller.user.name.clone(), caller.token.clone(), name.to_owned());
     let accepted = app
         .store()
@@ -348,6 +338,7 @@ async fn accept(
                 key: &key,
                 hash,
                 resubmitted_from: resubmitted_from.as_deref(),
+                files_bytes,
             };
             store.accept(&new, &quotas)
         })
@@ -369,8 +360,6 @@ fn recorded(app: &App, accepted: Accepted) -> Result<Recorded, Problem> {
         Accepted::QueueFull(queued) => Err(Problem::quota(format!(
             "you have {queued} waiting jobs, as many as your quota admits; wait for one to start, or cancel one"
         ))),
-        Accepted::BadUpload { field, problem } => {
-            Err(Problem::invalid(format!("{field}: {problem}")))
-        }
+        Accepted::BadUpload { field, problem } => Err(Problem::invalid_field(field, problem)),
     }
 }

@@ -47,7 +47,8 @@ pub fn tls(files: &Tls) -> io::Result<TlsAcceptor> {
 /// Serves connections until `stop` changes, then ends the open ones.
 ///
 /// # Errors
-/// None at present: a connection that fails ends alone.
+/// If no further connection can be counted. A connection that fails does not end the others, and one that the system does
+/// not accept is logged.
 pub async fn serve(
     listener: TcpListener,
     router: Router,

@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use axum::Json as Answer;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
@@ -13,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
 use super::jobs::find;
+use super::query::Query;
 use super::{App, Problem};
 use crate::launch::Attempt;
 use crate::log::{self, Chunk};
@@ -23,10 +23,10 @@ const LARGEST_CHUNK: u32 = 1 << 20;
 /// The largest number of events in an answer.
 pub(super) const LARGEST_BATCH: u32 = 1000;
 
-/// A part of a log.
+/// The part of a log that a request asks for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Part {
+pub struct LogQuery {
     /// The offset of the first byte among all bytes of the log, from 0.
     #[serde(default)]
     pub(crate) offset: u64,
@@ -40,10 +40,10 @@ pub struct Part {
     pub(crate) attempt: Option<u32>,
 }
 
-/// A part of the events.
+/// The events that a request asks for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct After {
+pub struct EventQuery {
     /// The number of an event; only later ones are given.
     #[serde(default)]
     pub(super) after: u64,
@@ -60,7 +60,7 @@ pub struct EventList {
 /// `X-Firesteel-Offset` is the offset of the first byte: it is higher than the one asked for if older bytes were dropped.
 /// `X-Firesteel-Next` is the offset after the last byte. `X-Firesteel-End` is `true` if nothing will follow.
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}/log", tag = "logs", params(("id" = String, Path), Part),
+    get, path = "/api/v1/jobs/{id}/log", tag = "logs", params(("id" = String, Path), LogQuery),
     responses(
         (status = 200, content_type = "text/plain", body = String, headers(
             ("X-Firesteel-Offset" = u64), ("X-Firesteel-Next" = u64), ("X-Firesteel-End" = bool),
@@ -72,18 +72,16 @@ pub async fn read(
     State(app): State<App>,
     Caller(caller): Caller,
     Path(id): Path<String>,
-    query: Result<Query<Part>, QueryRejection>,
+    Query(query): Query<LogQuery>,
 ) -> Result<Response, Problem> {
-    let Query(part) = query.map_err(|error| Problem::invalid(error.body_text()))?;
-    let limit = part.limit.unwrap_or(64 * 1024);
+    let limit = query.limit.unwrap_or(64 * 1024);
     if !(1..=LARGEST_CHUNK).contains(&limit) {
-        return Err(Problem::invalid(format!(
-            "limit: must be from 1 to {LARGEST_CHUNK}, not {limit}"
-        )));
+        let problem = format!("must be from 1 to {LARGEST_CHUNK}, not {limit}");
+        return Err(Problem::invalid_field("limit", problem));
     }
     // The state is older than the bytes: a final job's log is complete.
     let job = find(&app, &caller, id).await?;
-    let chunk = chunk(&app, &job, &part, limit).await?;
+    let chunk = chunk(&app, &job, &query, limit).await?;
     let end = job.state.is_final() && chunk.bytes.len() < limit as usize;
     let mut response = chunk.bytes.clone().into_response();
     let headers = response.headers_mut();
@@ -95,13 +93,18 @@ pub async fn read(
 }
 
 /// Reads a part of a job's log.
-pub(crate) async fn chunk(app: &App, job: &Job, part: &Part, limit: u32) -> Result<Chunk, Problem> {
-    let number = part.attempt.unwrap_or(job.attempt);
-    if part.attempt.is_some() && !(1..=job.attempt).contains(&number) {
+pub(crate) async fn chunk(
+    app: &App,
+    job: &Job,
+    query: &LogQuery,
+    limit: u32,
+) -> Result<Chunk, Problem> {
+    let number = query.attempt.unwrap_or(job.attempt);
+    if query.attempt.is_some() && !(1..=job.attempt).contains(&number) {
         return Err(Problem::not_found("attempt"));
     }
     let folder = Attempt::new(app.layout().attempt(&job.id, number)).log();
-    let offset = part.offset;
+    let offset = query.offset;
     let read = move || log::read(&folder, offset, limit as usize);
     let chunk =
         tokio::task::spawn_blocking(read).await.map_err(|error| Problem::internal(&error))?;
@@ -117,16 +120,15 @@ pub(crate) async fn extent(app: &App, job: &Job, attempt: u32) -> Result<Range<u
 
 /// Returns the events of a job.
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}/events", tag = "logs", params(("id" = String, Path), After),
+    get, path = "/api/v1/jobs/{id}/events", tag = "logs", params(("id" = String, Path), EventQuery),
     responses((status = 200, body = EventList), (status = "4XX", body = Problem))
 )]
 pub async fn events(
     State(app): State<App>,
     Caller(caller): Caller,
     Path(id): Path<String>,
-    query: Result<Query<After>, QueryRejection>,
+    Query(EventQuery { after }): Query<EventQuery>,
 ) -> Result<Answer<EventList>, Problem> {
-    let Query(After { after }) = query.map_err(|error| Problem::invalid(error.body_text()))?;
     let job = find(&app, &caller, id).await?;
     let events = app.store().run(move |store| store.events(&job.id, after, LARGEST_BATCH)).await?;
     Ok(Answer(EventList { events }))

@@ -4,14 +4,20 @@ pub(crate) mod artifacts;
 pub(crate) mod body;
 mod caller;
 mod guard;
+mod hashes;
+pub(crate) mod job_query;
 pub(crate) mod jobs;
 mod json;
 mod listener;
 pub(crate) mod logs;
+mod open;
 mod problem;
+mod query;
 pub(crate) mod session;
 mod status;
 mod stream;
+#[cfg(test)]
+pub(crate) mod testing;
 mod uploads;
 pub(crate) mod users;
 
@@ -30,6 +36,8 @@ use crate::clock::{self, Millis};
 use crate::config::Config;
 use crate::files::Layout;
 use crate::store::Store;
+use hashes::Hashes;
+use open::Open;
 
 pub use guard::Hosts;
 pub use listener::{serve, tls};
@@ -52,6 +60,8 @@ struct Shared {
     /// The time of the dispatcher's last look at the jobs.
     dispatched: AtomicI64,
     openapi: std::sync::OnceLock<String>,
+    open: Arc<Open>,
+    hashes: Hashes,
 }
 
 impl App {
@@ -64,10 +74,18 @@ impl App {
         hosts: Hosts,
         wake: SyncSender<()>,
     ) -> Self {
-        let draining = AtomicBool::new(false);
-        let openapi = std::sync::OnceLock::new();
-        let dispatched = AtomicI64::new(clock::now());
-        let shared = Shared { config, layout, store, hosts, wake, draining, dispatched, openapi };
+        let shared = Shared {
+            config,
+            layout,
+            store,
+            hosts,
+            wake,
+            draining: AtomicBool::new(false),
+            dispatched: AtomicI64::new(clock::now()),
+            openapi: std::sync::OnceLock::new(),
+            open: Arc::default(),
+            hashes: Hashes::default(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -85,6 +103,14 @@ impl App {
 
     pub(crate) fn hosts(&self) -> &Hosts {
         &self.shared.hosts
+    }
+
+    fn open(&self) -> &Arc<Open> {
+        &self.shared.open
+    }
+
+    fn hashes(&self) -> &Hashes {
+        &self.shared.hashes
     }
 
     fn openapi(&self) -> &str {
@@ -111,7 +137,7 @@ impl App {
         self.shared.dispatched.load(Ordering::Relaxed)
     }
 
-    fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.shared.draining.load(Ordering::Relaxed)
     }
 }

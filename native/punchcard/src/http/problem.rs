@@ -22,100 +22,111 @@ pub struct Problem {
     pub code: &'static str,
     /// The cause, and the remedy.
     pub detail: String,
+    /// The field, parameter or header that does not fit, such as `work.data.path`; absent for other errors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("").to_owned();
-        Self { title, status: status.as_u16(), code, detail: detail.into() }
+        Self { title, status: status.as_u16(), code, detail: detail.into(), field: None }
     }
 
-    /// The request has no valid token.
+    /// Returns the error of a request without a valid token.
     #[must_use]
     pub fn unauthenticated() -> Self {
         let detail = "a valid token is needed: send 'Authorization: Bearer TOKEN'";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
     }
 
-    /// The user may not do this.
+    /// Returns the error of a user who lacks the right to do this.
     #[must_use]
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
-    /// There is no such thing, or it is another user's.
+    /// Returns the error of an object that does not exist or is another user's.
     #[must_use]
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
     }
 
-    /// The path exists, but not with this method.
+    /// Returns the error of a path that exists, but not with this method.
     #[must_use]
     pub fn method_not_allowed() -> Self {
         let detail = "the path does not support this method";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
     }
 
-    /// The state forbids it.
+    /// Returns the error of a change that the present state forbids.
     #[must_use]
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
-    /// The body is too long.
+    /// Returns the error of a body that is too long.
     #[must_use]
     pub fn too_large(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
     }
 
-    /// The body has another type.
+    /// Returns the error of a body of another type.
     #[must_use]
     pub fn unsupported(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail)
     }
 
-    /// The range lies outside the file.
+    /// Returns the error of a range outside the file.
     #[must_use]
     pub fn range(size: u64) -> Self {
         let detail = format!("the range must lie within the {size} bytes");
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_satisfiable", detail)
     }
 
-    /// A value does not fit.
+    /// Returns the error of a request that does not fit as a whole.
     #[must_use]
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail)
     }
 
-    /// The request is not in the expected form.
+    /// Returns the error of a field, parameter or header whose value does not fit.
+    #[must_use]
+    pub fn invalid_field(field: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        let field = field.into();
+        let detail = format!("{field}: {problem}");
+        Self { field: Some(field), ..Self::invalid(detail) }
+    }
+
+    /// Returns the error of a request that cannot be parsed.
     #[must_use]
     pub fn malformed(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
     }
 
-    /// The request was too slow.
+    /// Returns the error of a body that arrived too slowly.
     #[must_use]
     pub fn timeout() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "timeout",
-            "the body arrived too slowly; send it again",
+            "the body arrived too slowly; send it again over a faster connection",
         )
     }
 
-    /// A quota of the user is used up.
+    /// Returns the error of a quota that is used up.
     #[must_use]
     pub fn quota(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", detail)
     }
 
-    /// The server is stopping.
+    /// Returns the error of a server that takes no requests at present.
     #[must_use]
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     }
 
-    /// The server failed. The cause is logged, not told.
+    /// Returns the error of a failure of the server. The cause is logged, and the client does not get it.
     #[must_use]
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
@@ -141,7 +152,7 @@ impl From<std::io::Error> for Problem {
 
 impl From<Invalid> for Problem {
     fn from(error: Invalid) -> Self {
-        Self::invalid(error.to_string())
+        Self::invalid_field(error.field, error.problem)
     }
 }
 

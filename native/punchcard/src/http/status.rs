@@ -43,7 +43,7 @@ pub struct Quota {
     queued: u32,
     /// The bytes of uploads.
     upload_bytes: u64,
-    /// The bytes of a job's log that are kept.
+    /// The bytes of the log of each attempt that are kept.
     log_bytes: u64,
     /// The days for which finished jobs are kept.
     retention_days: u32,
@@ -156,4 +156,27 @@ pub async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
 )]
 pub async fn openapi(State(app): State<App>) -> Response {
     ([(CONTENT_TYPE, "application/json")], app.openapi().to_owned()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use axum::extract::State;
+
+    use super::{SILENT, readyz};
+    use crate::clock::now;
+    use crate::http::testing::app;
+
+    #[tokio::test]
+    async fn a_server_whose_dispatcher_is_silent_is_not_ready() {
+        let (_folder, app) = app();
+        assert_eq!(readyz(State(app.clone())).await, Ok("ready\n"));
+        app.shared.dispatched.store(now() - SILENT - 1000, Ordering::Relaxed);
+        let problem = readyz(State(app.clone())).await.expect_err("no dispatcher");
+        assert_eq!(problem.status, 503);
+        assert!(problem.detail.starts_with("jobs have not been looked at for 3"), "{problem:?}");
+        app.note_dispatch();
+        assert_eq!(readyz(State(app)).await, Ok("ready\n"));
+    }
 }

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Message, KeepAlive, Sse};
 use futures_util::StreamExt as _;
@@ -14,10 +13,13 @@ use serde_json::json;
 
 use super::caller::Caller;
 use super::jobs::find;
-use super::logs::{After, LARGEST_BATCH, Part, chunk};
+use super::logs::{EventQuery, LARGEST_BATCH, LogQuery, chunk};
+use super::open::Permit;
+use super::query::Query;
 use super::{App, Problem};
 use crate::job::State as JobState;
-use crate::store::{Event, Job};
+use crate::log;
+use crate::store::{Event, Identity, Job};
 
 /// The time between two looks for something new.
 const POLL: Duration = Duration::from_millis(250);
@@ -26,10 +28,15 @@ const CHUNK: u32 = 32 * 1024;
 /// The time after which a silent stream sends a comment.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// Streams the log of a job's present attempt until the job is final: messages `log` with the text and its offset, and
-/// at the end `end` with the state. A message's id is the offset after it, from which `Last-Event-ID` continues.
+/// Streams the log of a job's present attempt, and of those that follow it, until the job is final: messages `log` with
+/// the text, its attempt and its offset, and at the end `end` with the state. A message's id is the attempt and the offset
+/// after the text, such as `1:4096`, from which `Last-Event-ID` continues.
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}/log/stream", tag = "logs", params(("id" = String, Path), Part),
+    get, path = "/api/v1/jobs/{id}/log/stream", tag = "logs",
+    params(
+        ("id" = String, Path), LogQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last message; it replaces `offset`."),
+    ),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem))
 )]
 pub async fn log(
@@ -37,19 +44,29 @@ pub async fn log(
     Caller(caller): Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    query: Result<Query<Part>, QueryRejection>,
+    Query(query): Query<LogQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
-    let Query(mut part) = query.map_err(|error| Problem::invalid(error.body_text()))?;
     let job = find(&app, &caller, id).await?;
-    part.offset = last_id(&headers).unwrap_or(part.offset);
-    chunk(&app, &job, &part, 1).await?;
-    Ok(sse(app, LogSource { token: caller.token, id: job.id, attempt: job.attempt, part }))
+    chunk(&app, &job, &query, 1).await?;
+    let last = last_id(&headers).and_then(log_position);
+    let (attempt, offset) = match (query.attempt, last) {
+        // The header of a stream of another attempt has no meaning in this one.
+        (Some(fixed), last) => {
+            let last = last.filter(|(attempt, _)| *attempt == fixed);
+            (fixed, last.map_or(query.offset, |(_, offset)| offset))
+        }
+        (None, Some((attempt, offset))) if attempt <= job.attempt => (attempt, offset),
+        (None, _) => (job.attempt, query.offset),
+    };
+    let permit = permit(&app, &caller)?;
+    let fixed = query.attempt.is_some();
+    Ok(sse(app, LogSource { token: caller.token, id: job.id, attempt, offset, fixed, permit }))
 }
 
 /// Streams the events of a job until it is final: messages named by the event's type, with the event's number as id, and
 /// at the end `end` with the state.
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}/events/stream", tag = "logs", params(("id" = String, Path), After),
+    get, path = "/api/v1/jobs/{id}/events/stream", tag = "logs", params(("id" = String, Path), EventQuery),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = Problem))
 )]
 pub async fn events(
@@ -57,12 +74,16 @@ pub async fn events(
     Caller(caller): Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
-    query: Result<Query<After>, QueryRejection>,
+    Query(EventQuery { after }): Query<EventQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Message, Infallible>>>, Problem> {
-    let Query(After { after }) = query.map_err(|error| Problem::invalid(error.body_text()))?;
     let job = find(&app, &caller, id).await?;
-    let after = last_id(&headers).unwrap_or(after);
-    Ok(sse(app, EventSource { token: caller.token, id: job.id, after }))
+    let after = last_id(&headers).and_then(|id| id.parse().ok()).unwrap_or(after);
+    let permit = permit(&app, &caller)?;
+    Ok(sse(app, EventSource { token: caller.token, id: job.id, after, permit }))
+}
+
+fn permit(app: &App, caller: &Identity) -> Result<Permit, Problem> {
+    app.open().stream(&caller.user.name, app.config().limits.user_streams)
 }
 
 /// Returns a job, unless the token was revoked or has expired since the stream began.
@@ -72,48 +93,90 @@ async fn look_up(app: &App, token: &str, id: &str) -> Result<Job, Problem> {
     find(app, &caller.ok_or_else(Problem::unauthenticated)?, id.to_owned()).await
 }
 
-fn last_id(headers: &HeaderMap) -> Option<u64> {
-    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+fn last_id(headers: &HeaderMap) -> Option<&str> {
+    headers.get("last-event-id")?.to_str().ok()
 }
 
-/// The result of a look at a source.
-enum Look {
-    /// Something new.
-    New(Vec<Message>),
-    /// Nothing yet.
-    Nothing,
-    /// Nothing, and nothing will follow: the job is in this state.
+/// Reads the id of a message of a log: the attempt and the offset.
+fn log_position(id: &str) -> Option<(u32, u64)> {
+    let (attempt, offset) = id.split_once(':')?;
+    Some((attempt.parse().ok()?, offset.parse().ok()?))
+}
+
+/// The messages since the last look at a source.
+enum Update {
+    /// New messages.
+    Messages(Vec<Message>),
+    /// No messages yet.
+    Pending,
+    /// No messages, now or later: the job is in this final state.
     End(JobState),
 }
 
 /// The source of a stream.
 trait Source: Send + 'static {
-    fn look(&mut self, app: &App) -> impl Future<Output = Result<Look, Problem>> + Send;
+    /// Returns what is new since the last call.
+    fn update(&mut self, app: &App) -> impl Future<Output = Result<Update, Problem>> + Send;
 }
 
 struct LogSource {
     token: String,
     id: String,
     attempt: u32,
-    part: Part,
+    offset: u64,
+    /// True to stay with the attempt when another follows it.
+    fixed: bool,
+    #[expect(dead_code, reason = "it counts until it is dropped")]
+    permit: Permit,
+}
+
+impl LogSource {
+    /// Reads text of the present attempt; `complete` is true if the attempt writes no more.
+    async fn read(
+        &mut self,
+        app: &App,
+        job: &Job,
+        complete: bool,
+    ) -> Result<Option<Message>, Problem> {
+        if self.attempt == 0 {
+            return Ok(None);
+        }
+        let query = LogQuery { offset: self.offset, attempt: Some(self.attempt), limit: None };
+        let mut read = chunk(app, job, &query, CHUNK).await?;
+        // The rest of a character that the end of the bytes cuts may follow.
+        let whole = log::whole_characters(&read.bytes);
+        if !complete || read.bytes.len() == CHUNK as usize {
+            read.bytes.truncate(whole);
+        }
+        if read.bytes.is_empty() {
+            return Ok(None);
+        }
+        self.offset = read.next();
+        let text = String::from_utf8_lossy(&read.bytes);
+        let data = json!({ "offset": read.offset, "text": text, "attempt": self.attempt });
+        let id = format!("{}:{}", self.attempt, self.offset);
+        Ok(Some(Message::default().event("log").id(id).data(data.to_string())))
+    }
 }
 
 impl Source for LogSource {
-    async fn look(&mut self, app: &App) -> Result<Look, Problem> {
+    async fn update(&mut self, app: &App) -> Result<Update, Problem> {
+        // The job is older than the bytes: the log of an attempt that is over in it is complete.
         let job = look_up(app, &self.token, &self.id).await?;
-        if self.part.attempt.is_none() && job.attempt != self.attempt {
-            // The log of a new attempt starts again.
-            (self.attempt, self.part.offset) = (job.attempt, 0);
+        loop {
+            let followed = self.attempt < job.attempt;
+            let complete = followed || job.state.is_final();
+            if let Some(message) = self.read(app, &job, complete).await? {
+                return Ok(Update::Messages(vec![message]));
+            }
+            if followed && !self.fixed {
+                (self.attempt, self.offset) = (self.attempt + 1, 0);
+            } else if job.state.is_final() {
+                return Ok(Update::End(job.state));
+            } else {
+                return Ok(Update::Pending);
+            }
         }
-        let read = chunk(app, &job, &self.part, CHUNK).await?;
-        if read.bytes.is_empty() {
-            return Ok(if job.state.is_final() { Look::End(job.state) } else { Look::Nothing });
-        }
-        self.part.offset = read.next();
-        let text = String::from_utf8_lossy(&read.bytes);
-        let data = json!({ "offset": read.offset, "text": text, "attempt": self.attempt });
-        let message = Message::default().event("log").id(self.part.offset.to_string());
-        Ok(Look::New(vec![message.data(data.to_string())]))
     }
 }
 
@@ -121,24 +184,26 @@ struct EventSource {
     token: String,
     id: String,
     after: u64,
+    #[expect(dead_code, reason = "it counts until it is dropped")]
+    permit: Permit,
 }
 
 impl Source for EventSource {
-    async fn look(&mut self, app: &App) -> Result<Look, Problem> {
+    async fn update(&mut self, app: &App) -> Result<Update, Problem> {
         // The state is older than the events: those of a final job are complete.
         let job = look_up(app, &self.token, &self.id).await?;
         let after = self.after;
         let events =
             app.store().run(move |store| store.events(&job.id, after, LARGEST_BATCH)).await?;
         let Some(last) = events.last() else {
-            return Ok(if job.state.is_final() { Look::End(job.state) } else { Look::Nothing });
+            return Ok(if job.state.is_final() { Update::End(job.state) } else { Update::Pending });
         };
         self.after = last.seq;
         let message = |event: &Event| {
             let data = serde_json::to_string(event).unwrap_or_default();
             Message::default().event(&event.kind).id(event.seq.to_string()).data(data)
         };
-        Ok(Look::New(events.iter().map(message).collect()))
+        Ok(Update::Messages(events.iter().map(message).collect()))
     }
 }
 
@@ -147,13 +212,13 @@ fn sse(app: App, source: impl Source) -> Sse<impl Stream<Item = Result<Message, 
     let batches = stream::unfold(Some((app, source)), async |state| {
         let (app, mut source) = state?;
         while !app.is_draining() {
-            match source.look(&app).await {
-                Ok(Look::New(messages)) => return Some((messages, Some((app, source)))),
-                Ok(Look::End(state)) => {
+            match source.update(&app).await {
+                Ok(Update::Messages(messages)) => return Some((messages, Some((app, source)))),
+                Ok(Update::End(state)) => {
                     let data = json!({ "state": state.name() }).to_string();
                     return Some((vec![Message::default().event("end").data(data)], None));
                 }
-                Ok(Look::Nothing) => tokio::time::sleep(POLL).await,
+                Ok(Update::Pending) => tokio::time::sleep(POLL).await,
                 Err(_) => return None,
             }
         }

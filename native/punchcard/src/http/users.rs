@@ -71,7 +71,7 @@ pub async fn list(State(app): State<App>, _: Admin) -> Result<Answer<UserList>, 
 /// Adds a user.
 #[utoipa::path(
     post, path = "/api/v1/users", tag = "users", request_body = NewUser,
-    responses((status = 201, body = User), (status = "4XX", body = Problem))
+    responses((status = 201, body = User), (status = 408, body = Problem), (status = "4XX", body = Problem))
 )]
 pub async fn create(
     State(app): State<App>,
@@ -84,8 +84,9 @@ pub async fn create(
 /// Adds a user.
 pub(crate) async fn add(app: &App, new: NewUser) -> Result<User, Problem> {
     if !crate::store::is_name(&new.name) {
-        return Err(Problem::invalid(
-            "name: must be of at most 64 letters, digits, '.', '_', '-' and '@', and begin with a letter or digit",
+        return Err(Problem::invalid_field(
+            "name",
+            "must be of at most 64 letters, digits, '.', '_', '-' and '@', and begin with a letter or digit",
         ));
     }
     let name = new.name.clone();
@@ -109,7 +110,7 @@ pub async fn get(
 /// Changes a user.
 #[utoipa::path(
     patch, path = "/api/v1/users/{name}", tag = "users", params(("name" = String, Path)), request_body = UserChange,
-    responses((status = 200, body = User), (status = "4XX", body = Problem))
+    responses((status = 200, body = User), (status = 408, body = Problem), (status = "4XX", body = Problem))
 )]
 pub async fn change(
     State(app): State<App>,
@@ -123,7 +124,7 @@ pub async fn change(
 /// Changes a user.
 pub(crate) async fn apply(app: &App, name: String, change: UserChange) -> Result<User, Problem> {
     if change.log_bytes == Some(Some(0)) {
-        return Err(Problem::invalid("log_bytes: must be at least 1"));
+        return Err(Problem::invalid_field("log_bytes", "must be at least 1"));
     }
     let changed = name.clone();
     if !app.store().run(move |store| store.change_user(&changed, &change)).await? {
@@ -165,7 +166,7 @@ pub async fn tokens(
 #[utoipa::path(
     post, path = "/api/v1/users/{name}/tokens", tag = "users", params(("name" = String, Path)),
     request_body = TokenRequest,
-    responses((status = 201, body = NewToken), (status = "4XX", body = Problem))
+    responses((status = 201, body = NewToken), (status = 408, body = Problem), (status = "4XX", body = Problem))
 )]
 pub async fn new_token(
     State(app): State<App>,
@@ -186,12 +187,11 @@ pub(crate) async fn make_token(
 ) -> Result<NewToken, Problem> {
     may_handle(caller, &name)?;
     if request.label.len() > LABEL || request.label.chars().any(char::is_control) {
-        return Err(Problem::invalid(format!(
-            "label: must have at most {LABEL} bytes and no control characters"
-        )));
+        let problem = format!("must have at most {LABEL} bytes and no control characters");
+        return Err(Problem::invalid_field("label", problem));
     }
     if request.expires_days.is_some_and(|days| !(1..=DAYS).contains(&days)) {
-        return Err(Problem::invalid(format!("expires_days: must be from 1 to {DAYS}")));
+        return Err(Problem::invalid_field("expires_days", format!("must be from 1 to {DAYS}")));
     }
     let expires = request.expires_days.map(|days| clock::now() + i64::from(days) * DAY);
     let made = app.store().run(move |store| store.new_token(&name, &request.label, expires)).await;

@@ -1,9 +1,12 @@
 //! Jobs: their states and requests.
 
+mod arguments;
+mod invalid;
 mod request;
 mod state;
 mod validate;
 
-pub use request::{DataSource, JobRequest, Retained, TrainerSpec, Work};
+pub use invalid::Invalid;
+pub use request::{DataSource, JobRequest, TrainerSpec, UploadReference, Work};
 pub use state::State;
-pub use validate::{Invalid, validate};
+pub use validate::validate;

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 pub struct JobRequest {
     /// The name, for people; it is also the name of the Spark application.
     pub name: String,
-    /// The name of the cluster; by default the server's default.
+    /// The name of the cluster; if absent, the `default_cluster` of the server, or its only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// The number of executors.
@@ -141,17 +141,18 @@ impl Work {
 
     /// Returns the uploads that the work refers to, each with the field that names it.
     #[must_use]
-    pub fn uploads(&self) -> Vec<Retained<'_>> {
+    pub fn uploads(&self) -> Vec<UploadReference<'_>> {
         match self {
             Self::Trainer { network, weights, .. } | Self::Estimator { network, weights, .. } => {
-                let network = Retained::new("work.network", network, &["json"]);
-                let weights =
-                    weights.iter().map(|id| Retained::new("work.weights", id, &["safetensors"]));
+                let network = UploadReference::new("work.network", network, &["json"]);
+                let weights = weights
+                    .iter()
+                    .map(|id| UploadReference::new("work.weights", id, &["safetensors"]));
                 std::iter::once(network).chain(weights).collect()
             }
             Self::Program { file, files, .. } => {
-                let file = Retained::new("work.file", file, &["py", "jar"]);
-                let files = files.values().map(|id| Retained::new("work.files", id, &[]));
+                let file = UploadReference::new("work.file", file, &["py", "jar"]);
+                let files = files.values().map(|id| UploadReference::new("work.files", id, &[]));
                 std::iter::once(file).chain(files).collect()
             }
         }
@@ -177,9 +178,9 @@ impl Work {
     }
 }
 
-/// An upload that a job keeps.
+/// A reference of a job to an upload, which is kept as long as the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retained<'a> {
+pub struct UploadReference<'a> {
     /// The field of the request that names the upload.
     pub field: &'static str,
     /// The upload's id.
@@ -188,7 +189,7 @@ pub struct Retained<'a> {
     pub extensions: &'static [&'static str],
 }
 
-impl<'a> Retained<'a> {
+impl<'a> UploadReference<'a> {
     const fn new(field: &'static str, id: &'a str, extensions: &'static [&'static str]) -> Self {
         Self { field, id, extensions }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::arguments::{check_params, check_trainer};
+use super::invalid::{Invalid, invalid};
 use super::{DataSource, JobRequest, Work};
 use crate::config::Cluster;
 
@@ -11,22 +13,6 @@ const NAME: usize = 200;
 const TEXT: usize = 4096;
 /// The largest number of arguments, files or configuration keys.
 const ENTRIES: usize = 256;
-
-/// The trainers of `firesteel.distkeras`.
-const TRAINERS: [&str; 9] = [
-    "ADAG",
-    "AEASGD",
-    "AveragingTrainer",
-    "DOWNPOUR",
-    "DynSGD",
-    "EAMSGD",
-    "EnsembleTrainer",
-    "Experimental",
-    "SingleTrainer",
-];
-
-/// The estimators of Firesteel.
-const ESTIMATORS: [&str; 3] = ["NetworkClassifier", "NetworkEstimator", "NetworkRegressor"];
 
 /// Params whose value is a path.
 const PATH_PARAMS: [&str; 1] = ["checkpointDir"];
@@ -60,20 +46,6 @@ const OPTIONS: [&str; 26] = [
     "vectortype",
     "emptyvalue",
 ];
-
-/// A field of a request that does not fit.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {problem}")]
-pub struct Invalid {
-    /// The field, such as `work.data.path`.
-    pub field: String,
-    /// The problem, and what to do.
-    pub problem: String,
-}
-
-fn invalid<T>(field: &str, problem: impl Into<String>) -> Result<T, Invalid> {
-    Err(Invalid { field: field.to_owned(), problem: problem.into() })
-}
 
 /// Checks a request against its cluster; `programs` is true if the user may run programs.
 ///
@@ -168,9 +140,9 @@ fn check_conf(conf: &BTreeMap<String, String>, cluster: &Cluster) -> Result<(), 
 
 fn check_work(work: &Work, programs: bool) -> Result<(), Invalid> {
     match work {
-        Work::Trainer { trainer, .. } => one_of("work.trainer.class", &trainer.class, &TRAINERS),
+        Work::Trainer { trainer, .. } => check_trainer(trainer),
         Work::Estimator { estimator, params, .. } => {
-            one_of("work.estimator", estimator, &ESTIMATORS)?;
+            check_params(estimator, params)?;
             match PATH_PARAMS.into_iter().find(|name| params.contains_key(*name)) {
                 Some(name) => invalid(
                     &format!("work.params.{name}"),
@@ -228,13 +200,6 @@ fn is_file_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-'])
 }
 
-fn one_of(field: &str, value: &str, known: &[&str]) -> Result<(), Invalid> {
-    if known.contains(&value) {
-        return Ok(());
-    }
-    invalid(field, format!("must be one of {}, not '{value}'", known.join(", ")))
-}
-
 fn check_data(data: &DataSource, cluster: &Cluster) -> Result<(), Invalid> {
     let field = "work.data.path";
     text(field, &data.path, TEXT)?;
@@ -247,7 +212,9 @@ fn check_data(data: &DataSource, cluster: &Cluster) -> Result<(), Invalid> {
     // Hadoop expands braces, decodes per cent signs and takes what is before a colon as a scheme after this check.
     let forbidden = ["..", "{", "}", "\\", "%", ":", "/./", "//"];
     let below = &data.path[root.len()..];
-    if let Some(part) = forbidden.into_iter().find(|part| below.contains(part)) {
+    let absolute = below.starts_with('/').then_some("//");
+    if let Some(part) = absolute.or_else(|| forbidden.into_iter().find(|part| below.contains(part)))
+    {
         return invalid(field, format!("'{}' contains '{part}', which is not allowed", data.path));
     }
     if !cluster.formats.contains(&data.format) {
@@ -264,4 +231,51 @@ fn check_data(data: &DataSource, cluster: &Cluster) -> Result<(), Invalid> {
         }
     }
     range("work.data.partitions", data.partitions, 100_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_data;
+    use crate::config::Cluster;
+    use crate::job::DataSource;
+
+    fn cluster() -> Cluster {
+        toml::from_str(
+            "master = 'local'\nspark_submit = '/submit'\ndata = ['file:/srv/data/', 'hdfs://host:8020/data/']",
+        )
+        .expect("a cluster")
+    }
+
+    fn field(path: &str) -> Option<String> {
+        let data = serde_json::from_value(serde_json::json!({ "path": path }));
+        let data: DataSource = data.expect("a source");
+        check_data(&data, &cluster()).err().map(|error| error.field)
+    }
+
+    #[test]
+    fn data_is_read_from_the_folders_of_the_cluster_only() {
+        for path in
+            ["file:/srv/data/a.parquet", "file:/srv/data/", "hdfs://host:8020/data/a/b*.csv"]
+        {
+            assert_eq!(field(path), None, "{path}");
+        }
+        for path in [
+            "file:/srv/data/../../tmp/a://etc/shadow",
+            "file:/srv/data/a://etc/shadow",
+            "file:/srv/data/..",
+            "file:/srv/data/a/../../b",
+            "file:/srv/data/{a,../b}",
+            "file:/srv/data/%2e%2e/b",
+            "file:/srv/data/..\\b",
+            "file:/srv/data//etc",
+            "file:/srv/database/a",
+            "/srv/data/a",
+            "hdfs://other:8020/data/a",
+            "hdfs://host:8020/data/a,file:/etc/shadow",
+            "file:/srv/data/a\0b",
+            "",
+        ] {
+            assert_eq!(field(path).as_deref(), Some("work.data.path"), "{path}");
+        }
+    }
 }

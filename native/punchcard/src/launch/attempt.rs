@@ -29,6 +29,8 @@ pub struct Launch {
     pub max_seconds: Option<u64>,
     /// The seconds between the request to end and the kill.
     pub grace_seconds: u64,
+    /// The files of the working folder: each name with the upload of which it is a copy.
+    pub files: BTreeMap<String, PathBuf>,
 }
 
 /// The supervisor of an attempt.
@@ -168,7 +170,11 @@ impl Attempt {
     /// # Errors
     /// If the file cannot be created.
     pub fn lock(&self) -> io::Result<File> {
-        File::options().create(true).truncate(false).write(true).open(self.lock_file())
+        let mut options = File::options();
+        files::open_regular_with(
+            options.create(true).truncate(false).write(true),
+            &self.lock_file(),
+        )
     }
 
     /// Records the start, which happens once; returns false if it is recorded already.
@@ -199,13 +205,16 @@ impl Attempt {
     pub fn request_cancel(&self) -> io::Result<()> {
         // The attempt may be recorded, but not prepared.
         fs::create_dir_all(&self.folder)?;
-        File::create(self.cancel_file()).map(drop)
+        match File::create_new(self.cancel_file()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Returns true if the process shall end.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancel_file().exists()
+        fs::symlink_metadata(self.cancel_file()).is_ok()
     }
 
     /// Records the end.
@@ -227,7 +236,12 @@ impl Attempt {
         if !self.started_file().exists() {
             return Ok(Status::NotStarted);
         }
-        match self.lock()?.try_lock() {
+        let lock = match self.lock() {
+            // A program has replaced the file, so that nothing shows that the supervisor lives.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(Status::Lost),
+            lock => lock?,
+        };
+        match lock.try_lock() {
             Err(fs::TryLockError::WouldBlock) => return Ok(Status::Running),
             Err(fs::TryLockError::Error(error)) => return Err(error),
             Ok(()) => {}
@@ -241,13 +255,23 @@ impl Attempt {
 fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match files::read_regular(path, LARGEST) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::{Attempt, Cause, Exit, Launch, Started};
     use crate::launch::Status;
 
@@ -261,6 +285,7 @@ mod tests {
             log_bytes: 4,
             max_seconds: None,
             grace_seconds: 1,
+            files: [].into(),
         };
         attempt.prepare(&launch, b"{}").expect("a folder");
         assert_eq!(attempt.launch().expect("a launch"), launch);
@@ -288,5 +313,57 @@ mod tests {
         let exit = Exit { cause: Cause::Exited, code: Some(3), signal: None, error: None };
         attempt.end(&exit).expect("an end");
         assert_eq!(attempt.status().expect("a status"), Status::Ended(exit));
+    }
+
+    /// Puts something that a hostile program may choose in the place of a file.
+    fn replace(path: &Path, kind: &str) {
+        let _ = fs::remove_file(path);
+        match kind {
+            "pipe" => {
+                assert!(Command::new("mkfifo").arg(path).status().expect("a process").success());
+            }
+            "device" => std::os::unix::fs::symlink("/dev/zero", path).expect("a link"),
+            "folder" => fs::create_dir(path).expect("a folder"),
+            "garbage" => fs::write(path, "{\"cause\": 7").expect("a file"),
+            // It has no bytes on the disk.
+            _ => fs::File::create(path).and_then(|file| file.set_len(1 << 40)).expect("a file"),
+        }
+    }
+
+    /// Runs something that must not wait.
+    fn at_once<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'static) -> T {
+        let (answer, answered) = mpsc::channel();
+        std::thread::spawn(move || answer.send(body()));
+        answered.recv_timeout(Duration::from_secs(20)).expect("an answer in time")
+    }
+
+    #[test]
+    fn an_attempt_whose_files_a_program_has_replaced_is_lost_and_holds_nobody_up() {
+        for kind in ["pipe", "device", "folder", "garbage", "huge"] {
+            for name in ["exit.json", "lock"] {
+                let (_folder, attempt) = attempt();
+                attempt.claim(&Started { supervisor: Some(1) }).expect("an answer");
+                replace(&attempt.folder().join(name), kind);
+                let status = at_once(move || attempt.status().expect("a status"));
+                assert_eq!(status, Status::Lost, "{name}: {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cancel_and_an_end_are_recorded_whatever_is_in_their_place() {
+        for kind in ["pipe", "device", "garbage", "huge"] {
+            let (_folder, attempt) = attempt();
+            attempt.claim(&Started { supervisor: Some(1) }).expect("an answer");
+            for name in ["cancel", "exit.partial", "exit.json"] {
+                replace(&attempt.folder().join(name), kind);
+            }
+            let exit = Exit { cause: Cause::Cancelled, code: None, signal: None, error: None };
+            let (ended, asked) = (attempt.clone(), exit.clone());
+            at_once(move || ended.request_cancel().and_then(|()| ended.end(&asked)))
+                .expect("an end");
+            assert!(attempt.is_cancelled(), "{kind}");
+            assert_eq!(attempt.status().expect("a status"), Status::Ended(exit), "{kind}");
+        }
     }
 }

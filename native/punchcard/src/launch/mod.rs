@@ -5,6 +5,8 @@ mod environment;
 mod processes;
 mod submit;
 mod supervised;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 

@@ -39,8 +39,11 @@ impl Supervised {
         let cluster = self.config.clusters.get(&job.cluster).ok_or_else(|| {
             io::Error::other(format!("the cluster '{}' is no longer configured", job.cluster))
         })?;
+        let request = self.store.request(&job.id).map_err(io::Error::other)?;
+        let request = request
+            .ok_or_else(|| io::Error::other(format!("there is no request of job '{}'", job.id)))?;
         let mut paths = std::collections::BTreeMap::new();
-        for upload in job.request.work.uploads() {
+        for upload in request.work.uploads() {
             let found = self.store.upload(upload.id).map_err(io::Error::other)?;
             let missing = || io::Error::other(format!("the upload '{}' is gone", upload.id));
             let path = self.layout.uploads().join(found.ok_or_else(missing)?.file_name());
@@ -50,15 +53,10 @@ impl Supervised {
         let user = self.store.user(&job.user).map_err(io::Error::other)?;
         let user =
             user.ok_or_else(|| io::Error::other(format!("there is no user '{}'", job.user)))?;
-        if matches!(job.request.work, Work::Program { .. }) && !user.programs {
+        if matches!(request.work, Work::Program { .. }) && !user.programs {
             return Err(io::Error::other("the user may no longer run programs"));
         }
-        let quotas = user.quotas(&self.config.quotas);
-        let plan = plan(job, cluster, &self.config, attempt, &upload, &user, &quotas);
-        fs::create_dir_all(attempt.work())?;
-        for (name, path) in &plan.files {
-            fs::copy(path, attempt.work().join(name))?;
-        }
+        let plan = plan(job, &request, cluster, &self.config, attempt, &upload, &user);
         attempt.prepare(&plan.launch, &serde_json::to_vec(&plan.request)?)
     }
 }

@@ -4,9 +4,11 @@
 //! written, so that a reader's offset stays valid when the oldest segment is dropped.
 
 mod reader;
+mod text;
 mod writer;
 
 pub use reader::{Chunk, extent, read};
+pub use text::whole_characters;
 pub use writer::LogWriter;
 
 /// The segments that a full log consists of.
@@ -76,6 +78,26 @@ mod tests {
             let chunk = read(folder.path(), offset, 10).expect("a chunk");
             assert_eq!((chunk.offset, chunk.bytes.len()), (offset, 0));
         }
+    }
+
+    #[test]
+    fn bytes_that_a_crash_has_lost_are_skipped() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let segment = |offset, bytes: &[u8]| {
+            std::fs::write(folder.path().join(super::segment_name(offset)), bytes).expect("a file");
+        };
+        // The last five bytes of the first segment were not written to the disk before the power failed.
+        segment(0, b"01234");
+        segment(10, b"abc");
+        let chunk = read(folder.path(), 0, 100).expect("a chunk");
+        assert_eq!((chunk.offset, &chunk.bytes[..], chunk.next()), (0, &b"01234"[..], 5));
+        for offset in 5..=10 {
+            let chunk = read(folder.path(), offset, 100).expect("a chunk");
+            assert_eq!((chunk.offset, &chunk.bytes[..]), (10, &b"abc"[..]), "{offset}");
+        }
+        assert_eq!(read(folder.path(), 11, 100).expect("a chunk").bytes, b"bc");
+        let end = read(folder.path(), 13, 100).expect("a chunk");
+        assert_eq!((end.offset, end.bytes.len()), (13, 0));
     }
 
     #[test]

@@ -91,7 +91,8 @@ fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
         let mut file = File::open(folder.join(segment_name(*start)))?;
         let from = chunk.next() - start;
         if from > file.metadata()?.len() {
-            break;
+            // The bytes at the offset were lost; those of a later segment follow.
+            continue;
         }
         file.seek(SeekFrom::Start(from))?;
         let room = (limit - chunk.bytes.len()) as u64;

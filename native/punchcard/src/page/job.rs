@@ -17,7 +17,7 @@ use super::request::{Group, groups};
 use super::session::Viewer;
 use super::text::{Moment, duration, size};
 use crate::clock;
-use crate::http::jobs::{found, is_key, request_cancel, submit_again};
+use crate::http::jobs::{found, is_key, request_cancel, request_of, submit_again};
 use crate::http::{App, Problem, artifacts};
 use crate::id::new_id;
 use crate::store::{Event, Job};
@@ -87,6 +87,7 @@ pub async fn show(
         app.store().run(move |store| store.last_event(&id)).await?
     };
     let job = found(&app, &viewer, id).await?;
+    let request = request_of(&app, &job).await?;
     let (id, attempt) = (job.id.clone(), job.attempt);
     let (epochs, states) = app
         .store()
@@ -120,7 +121,7 @@ pub async fn show(
         key: new_id()?,
         charts: curves(&epochs).iter().map(chart).collect(),
         steps: steps(&states),
-        groups: groups(&job.request),
+        groups: groups(&request),
         files: files.into_iter().map(|(name, bytes)| (name, size(bytes))).collect(),
         log,
         seq,

@@ -11,8 +11,9 @@ use super::layout::{Layout, page};
 use super::session::Viewer;
 use super::text::{Moment, duration, number};
 use crate::clock;
-use crate::http::App;
-use crate::http::jobs::{Choice, listed};
+use crate::http::job_query::{JobQuery, states};
+use crate::http::jobs::listed;
+use crate::http::{App, Problem};
 use crate::store::{Job, Role};
 
 /// The jobs of a page.
@@ -115,21 +116,22 @@ pub fn progress(job: &Job) -> String {
     parts.join(", ")
 }
 
-/// Shows the jobs of a choice.
+/// Shows the jobs that the filters admit.
 pub async fn list(
     State(app): State<App>,
     Viewer(viewer): Viewer,
     Query(filters): Query<Filters>,
 ) -> Result<Response, PageError> {
     let given = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-    let choice = Choice {
-        state: given(&filters.state),
+    let state = states(filters.state.trim());
+    let query = JobQuery {
+        state: state.map_err(|problem| Problem::invalid_field("state", problem))?,
         user: given(&filters.user),
         name: given(&filters.name),
         limit: Some(LIMIT),
         before: given(&filters.before),
     };
-    let list = listed(&app, &viewer, choice).await?;
+    let list = listed(&app, &viewer, query).await?;
     let users = if viewer.user.role == Role::Admin {
         app.store().run(|store| store.users()).await?.into_iter().map(|user| user.name).collect()
     } else {

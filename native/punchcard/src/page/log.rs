@@ -10,7 +10,7 @@ use super::error::PageError;
 use super::layout::{Layout, page};
 use super::session::Viewer;
 use crate::http::jobs::find;
-use crate::http::logs::{Part, chunk, extent};
+use crate::http::logs::{LogQuery, chunk, extent};
 use crate::http::{App, Problem};
 use crate::store::Job;
 
@@ -58,7 +58,7 @@ pub async fn part(
 ) -> Result<LogPart, Problem> {
     let kept = extent(app, job, attempt).await?;
     let from = offset.unwrap_or_else(|| kept.end.saturating_sub(u64::from(BYTES)));
-    let wanted = Part { offset: from, attempt: (attempt > 0).then_some(attempt), limit: None };
+    let wanted = LogQuery { offset: from, attempt: (attempt > 0).then_some(attempt), limit: None };
     let chunk = chunk(app, job, &wanted, BYTES).await?;
     let mut skipped = 0;
     if offset.is_none() && chunk.offset > kept.start {

@@ -1,6 +1,6 @@
 //! The events of jobs.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -8,6 +8,10 @@ use utoipa::ToSchema;
 use super::rows::{json, signed, small, to_json, unsigned};
 use super::{Result, Store};
 use crate::clock::Millis;
+use crate::config::Limits;
+
+/// The type of the events that report the rows of an epoch that runs.
+const PROGRESS: &str = "progress";
 
 /// An event of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -51,6 +55,64 @@ pub(super) fn insert(
     )?;
     statement.execute(params![job, event.time, attempt, event.kind, to_json(&event.data)?])?;
     Ok(())
+}
+
+/// The room for the events that a job's drivers write.
+struct Room {
+    events: u64,
+    bytes: u64,
+    limits: Limits,
+}
+
+impl Room {
+    fn read(transaction: &Transaction<'_>, job: &str, limits: &Limits) -> Result<Self> {
+        let (events, bytes) = transaction.query_row(
+            "SELECT events_kept, event_bytes FROM jobs WHERE id = ?1",
+            [job],
+            |row| Ok((unsigned(row.get(0)?), unsigned(row.get(1)?))),
+        )?;
+        Ok(Self { events, bytes, limits: *limits })
+    }
+
+    fn has(&self, bytes: u64) -> bool {
+        self.events < u64::from(self.limits.events)
+            && self.bytes.saturating_add(bytes) <= self.limits.event_bytes
+    }
+
+    /// Takes room for an event; returns false if there is none. Old progress is removed for events of other types.
+    fn take(&mut self, transaction: &Transaction<'_>, job: &str, event: &NewEvent) -> Result<bool> {
+        let bytes = to_json(&event.data)?.len() as u64;
+        while !self.has(bytes) && event.kind != PROGRESS && bytes <= self.limits.event_bytes {
+            // The last event stays, so that no later one gets its number.
+            let oldest: Option<(i64, i64)> = transaction
+                .query_row(
+                    "SELECT seq, length(CAST(data AS BLOB)) FROM events WHERE job = ?1 AND type = ?2 \
+                     AND seq < (SELECT max(seq) FROM events WHERE job = ?1) ORDER BY seq LIMIT 1",
+                    [job, PROGRESS],
+                    |row| Ok((row.get(0)?, row.get(1)?)),
+                )
+                .optional()?;
+            let Some((seq, freed)) = oldest else { break };
+            transaction
+                .execute("DELETE FROM events WHERE job = ?1 AND seq = ?2", params![job, seq])?;
+            self.events = self.events.saturating_sub(1);
+            self.bytes = self.bytes.saturating_sub(unsigned(freed));
+        }
+        let fits = self.has(bytes);
+        if fits {
+            self.events += 1;
+            self.bytes += bytes;
+        }
+        Ok(fits)
+    }
+
+    fn write(&self, transaction: &Transaction<'_>, job: &str) -> Result<()> {
+        transaction.execute(
+            "UPDATE jobs SET events_kept = ?2, event_bytes = ?3 WHERE id = ?1",
+            params![job, signed(self.events), signed(self.bytes)],
+        )?;
+        Ok(())
+    }
 }
 
 fn read(row: &Row<'_>) -> Result<Event> {
@@ -122,7 +184,7 @@ impl Store {
     }
 
     /// Adds the events that an attempt wrote to its file, up to the byte `read`, with the progress that they give. Events
-    /// of an attempt that is not the job's last are not added, nor any beyond the number `most`.
+    /// of an attempt that is not the job's last are not added, nor any beyond the limits.
     ///
     /// # Errors
     /// If the database fails.
@@ -133,7 +195,7 @@ impl Store {
         events: &[NewEvent],
         read: u64,
         progress: Option<&Value>,
-        most: u32,
+        limits: &Limits,
     ) -> Result<()> {
         let progress = progress.map(to_json).transpose()?;
         self.write(|transaction| {
@@ -144,13 +206,73 @@ impl Store {
             if changed == 0 {
                 return Ok(());
             }
-            let count: i64 =
-                transaction.query_row("SELECT count(*) FROM events WHERE job = ?1", [job], |row| row.get(0))?;
-            let room = usize::try_from(i64::from(most) - count).unwrap_or(0);
-            for event in events.iter().take(room) {
-                insert(transaction, job, attempt, event)?;
+            let mut room = Room::read(transaction, job, limits)?;
+            for event in events {
+                if room.take(transaction, job, event)? {
+                    insert(transaction, job, attempt, event)?;
+                }
             }
-            Ok(())
+            room.write(transaction, job)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{NewEvent, PROGRESS};
+    use crate::config::Limits;
+    use crate::store::Store;
+    use crate::store::testing::{accept, store};
+
+    fn event(kind: &str, number: usize) -> NewEvent {
+        let data = json!({ "number": number, "text": "x".repeat(100) });
+        NewEvent { time: 0, kind: kind.to_owned(), data }
+    }
+
+    /// Returns the types of the events of drivers, and checks that numbers of events are not used again.
+    fn kinds(store: &Store, job: &str) -> Vec<String> {
+        let events = store.events(job, 0, 1000).expect("events");
+        assert!(events.is_sorted_by(|a, b| a.seq < b.seq));
+        events.into_iter().map(|event| event.kind).filter(|kind| kind != "state").collect()
+    }
+
+    #[test]
+    fn progress_gives_way_to_epochs() {
+        let (_folder, store) = store();
+        let id = accept(&store, "n").id;
+        let limits = Limits { events: 10, ..Limits::default() };
+        let add = |events: &[NewEvent]| {
+            store.add_events(&id, 0, events, 1, None, &limits).expect("events");
+        };
+        add(&(0..50).map(|number| event(PROGRESS, number)).collect::<Vec<_>>());
+        assert_eq!(kinds(&store, &id).len(), 10);
+        for number in 0..8 {
+            add(&[event("epoch", number), event(PROGRESS, number)]);
+        }
+        let found = kinds(&store, &id);
+        assert_eq!(found.len(), 10);
+        assert_eq!(found.iter().filter(|kind| *kind == "epoch").count(), 8);
+        add(&(0..20).map(|number| event("epoch", number)).collect::<Vec<_>>());
+        let epochs = kinds(&store, &id).iter().filter(|kind| *kind == "epoch").count();
+        assert!((9..=10).contains(&epochs), "{epochs}");
+    }
+
+    #[test]
+    fn events_are_bounded_by_their_bytes() {
+        let (_folder, store) = store();
+        let id = accept(&store, "n").id;
+        let limits = Limits { event_bytes: 1000, ..Limits::default() };
+        for number in 0..20 {
+            store.add_events(&id, 0, &[event("epoch", number)], 1, None, &limits).expect("events");
+        }
+        let events = store.events(&id, 0, 1000).expect("events");
+        let bytes: usize = events
+            .iter()
+            .filter(|event| event.kind == "epoch")
+            .map(|event| event.data.to_string().len())
+            .sum();
+        assert!((500..=1000).contains(&bytes), "{bytes}");
     }
 }

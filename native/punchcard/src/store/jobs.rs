@@ -1,10 +1,11 @@
 //! Jobs.
 
 mod accept;
+mod row;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, named_params, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params, params};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::events::insert;
@@ -14,101 +15,10 @@ use crate::clock::{self, Millis};
 use crate::job::{JobRequest, State};
 
 pub use accept::{Accepted, NewJob};
+use row::COLUMNS;
+pub use row::Job;
 
-/// A job.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Job {
-    /// The place in the order of acceptance.
-    #[serde(skip)]
-    pub seq: i64,
-    /// The id.
-    pub id: String,
-    /// The name.
-    pub name: String,
-    /// The user.
-    pub user: String,
-    /// The id of the token that submitted it.
-    #[serde(skip)]
-    pub token: String,
-    /// The cluster.
-    pub cluster: String,
-    /// The kind of work: `trainer`, `estimator` or `program`.
-    pub kind: String,
-    /// The state.
-    pub state: State,
-    /// A sentence about the state, such as the cause of a failure.
-    pub reason: Option<String>,
-    /// The number of the present or last attempt, from 1; 0 before the first.
-    pub attempt: u32,
-    /// The number of further attempts after a failed one.
-    pub retries: u32,
-    /// True if a user has cancelled the job, which may still run.
-    pub cancel_requested: bool,
-    /// The place in the queue, from 1, while the job waits.
-    pub position: Option<u32>,
-    /// The id of the Spark application of the last attempt.
-    pub application_id: Option<String>,
-    /// The exit code of the last attempt.
-    pub exit_code: Option<i32>,
-    /// The progress of the last attempt's last fit.
-    #[schema(value_type = Option<Object>)]
-    pub progress: Option<Value>,
-    /// The job that this one repeats.
-    pub resubmitted_from: Option<String>,
-    /// The request.
-    #[serde(skip)]
-    pub request: JobRequest,
-    /// The bytes of the attempt's event file that were read.
-    #[serde(skip)]
-    pub events_read: u64,
-    /// The time of acceptance.
-    #[serde(serialize_with = "crate::json::time")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: Millis,
-    /// The start of the last attempt.
-    #[serde(serialize_with = "crate::json::maybe_time")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub started_at: Option<Millis>,
-    /// The time at which the job became final.
-    #[serde(serialize_with = "crate::json::maybe_time")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub finished_at: Option<Millis>,
-}
-
-impl Job {
-    fn read(row: &Row<'_>) -> Result<Self> {
-        let state: String = row.get("state")?;
-        let request: String = row.get("request")?;
-        let progress: Option<String> = row.get("progress")?;
-        Ok(Self {
-            seq: row.get("seq")?,
-            id: row.get("id")?,
-            name: row.get("name")?,
-            user: row.get("user")?,
-            token: row.get("token")?,
-            cluster: row.get("cluster")?,
-            kind: row.get("kind")?,
-            state: State::of(&state)
-                .ok_or(StoreError::Unreadable { what: "state of a job", value: state })?,
-            reason: row.get("reason")?,
-            attempt: small(row.get("attempt")?),
-            retries: small(row.get("retries")?),
-            cancel_requested: row.get("cancel_requested")?,
-            position: None,
-            application_id: row.get("application_id")?,
-            exit_code: row.get("exit_code")?,
-            progress: progress.map(|text| json("progress", &text)).transpose()?,
-            resubmitted_from: row.get("resubmitted_from")?,
-            request: json("request", &request)?,
-            events_read: unsigned(row.get("events_read")?),
-            created_at: row.get("created_at")?,
-            started_at: row.get("started_at")?,
-            finished_at: row.get("finished_at")?,
-        })
-    }
-}
-
-/// The choice of listed jobs.
+/// The conditions on listed jobs.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The user; all if absent.
@@ -117,7 +27,7 @@ pub struct Filter {
     pub states: Vec<State>,
     /// A part of the name.
     pub name: Option<String>,
-    /// The id of a job; only earlier ones are listed.
+    /// The id of a job, which may have been removed; only earlier ones are listed.
     pub before: Option<String>,
     /// The largest number of jobs.
     pub limit: u32,
@@ -163,19 +73,10 @@ const WAITING: &str = "('ACCEPTED', 'QUEUED')";
 const ACTIVE: &str = "('STARTING', 'RUNNING')";
 
 fn find(connection: &Connection, id: &str) -> Result<Option<Job>> {
-    let mut statement = connection.prepare_cached("SELECT * FROM jobs WHERE id = ?1")?;
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query([id])?;
     rows.next()?.map(Job::read).transpose()
-}
-
-fn collect(connection: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<Job>> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut jobs = Vec::new();
-    while let Some(row) = rows.next()? {
-        jobs.push(Job::read(row)?);
-    }
-    Ok(jobs)
 }
 
 fn usage(connection: &Connection, user: &str) -> Result<Usage> {
@@ -213,42 +114,72 @@ impl Store {
         self.read(|connection| find(connection, id))
     }
 
-    /// Returns the jobs of a choice, newest first.
+    /// Returns the request of a job.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn request(&self, id: &str) -> Result<Option<JobRequest>> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT request FROM jobs WHERE id = ?1")?;
+            let text: Option<String> = statement.query_row([id], |row| row.get(0)).optional()?;
+            text.map(|text| json("request", &text)).transpose()
+        })
+    }
+
+    /// Returns the jobs that a filter admits, newest first.
     ///
     /// # Errors
     /// If the database fails.
     pub fn jobs(&self, filter: &Filter) -> Result<Vec<Job>> {
         let states = serde_json::to_string(&filter.states).unwrap_or_default();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE (:user IS NULL OR user = :user) \
+             AND (:any OR state IN (SELECT value FROM json_each(:states))) \
+             AND (:name IS NULL OR instr(lower(name), lower(:name)) > 0) \
+             AND (:before IS NULL OR seq < coalesce( \
+               (SELECT seq FROM jobs WHERE id = :before), \
+               (SELECT max(seq) + 1 FROM jobs WHERE id < :before), 0)) \
+             ORDER BY seq DESC LIMIT :limit"
+        );
         self.read(|connection| {
-            collect(
-                connection,
-                "SELECT * FROM jobs WHERE (:user IS NULL OR user = :user) \
-                 AND (:any OR state IN (SELECT value FROM json_each(:states))) \
-                 AND (:name IS NULL OR instr(lower(name), lower(:name)) > 0) \
-                 AND (:before IS NULL OR seq < (SELECT seq FROM jobs WHERE id = :before)) \
-                 ORDER BY seq DESC LIMIT :limit",
-                named_params! {
-                    ":user": filter.user,
-                    ":any": filter.states.is_empty(),
-                    ":states": states,
-                    ":name": filter.name,
-                    ":before": filter.before,
-                    ":limit": filter.limit,
-                },
-            )
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(named_params! {
+                ":user": filter.user,
+                ":any": filter.states.is_empty(),
+                ":states": states,
+                ":name": filter.name,
+                ":before": filter.before,
+                ":limit": filter.limit,
+            })?;
+            let mut jobs = Vec::new();
+            while let Some(row) = rows.next()? {
+                jobs.push(Job::read(row)?);
+            }
+            Ok(jobs)
         })
     }
 
-    /// Returns the jobs that are not final, in the order of acceptance.
+    /// Returns the jobs that are not final, in the order of acceptance. A row that cannot be read is logged and left out,
+    /// so that it does not hold up the others.
     ///
     /// # Errors
     /// If the database fails.
     pub fn unfinished(&self) -> Result<Vec<Job>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE state IN {WAITING} OR state IN {ACTIVE} ORDER BY seq"
+        );
         self.read(|connection| {
-            let sql = format!(
-                "SELECT * FROM jobs WHERE state IN {WAITING} OR state IN {ACTIVE} ORDER BY seq"
-            );
-            collect(connection, &sql, [])
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([])?;
+            let mut jobs = Vec::new();
+            while let Some(row) = rows.next()? {
+                match Job::read(row) {
+                    Ok(job) => jobs.push(job),
+                    Err(error) => tracing::error!(%error, "a job is left out"),
+                }
+            }
+            Ok(jobs)
         })
     }
 
@@ -390,5 +321,38 @@ impl Store {
                 .optional()?;
             Ok(found.is_some())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Filter};
+    use crate::job::State;
+    use crate::store::testing::{accept, store};
+
+    #[test]
+    fn the_jobs_before_a_removed_one_are_listed() {
+        let (_folder, store) = store();
+        let jobs: Vec<_> = (0..5)
+            .map(|number| {
+                let job = accept(&store, &number.to_string());
+                // Ids have the time in milliseconds.
+                while crate::clock::now() <= job.created_at {
+                    std::thread::yield_now();
+                }
+                job
+            })
+            .collect();
+        let before = |id: &str| {
+            let filter = Filter { before: Some(id.to_owned()), limit: 10, ..Filter::default() };
+            let jobs = store.jobs(&filter).expect("jobs");
+            jobs.into_iter().map(|job| job.name).collect::<Vec<_>>()
+        };
+        assert_eq!(before(&jobs[3].id), ["2", "1", "0"]);
+        let cancelled =
+            store.change_job(&jobs[3].id, State::Accepted, &Change::to(State::Cancelled));
+        assert!(cancelled.expect("a change") && store.remove_job(&jobs[3].id).expect("an answer"));
+        assert_eq!(before(&jobs[3].id), ["2", "1", "0"]);
+        assert_eq!(before(&"0".repeat(28)), [""; 0]);
     }
 }

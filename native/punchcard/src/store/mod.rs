@@ -14,6 +14,7 @@ mod users;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -75,9 +76,14 @@ pub struct Store {
 #[derive(Debug)]
 struct Connections {
     writer: Mutex<Connection>,
-    // Readers do not wait for the disk.
-    reader: Mutex<Connection>,
+    // Readers wait neither for the disk nor, as a rule, for each other.
+    readers: Vec<Mutex<Connection>>,
+    /// The number of reads that found no free connection.
+    waited: AtomicUsize,
 }
+
+/// The connections for reading.
+const READERS: usize = 4;
 
 impl Store {
     /// Opens the database in a file, creates it if it does not exist, and brings it to the present version.
@@ -90,8 +96,10 @@ impl Store {
         writer.pragma_update(None, "journal_mode", "WAL")?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         migrations::apply(&mut writer)?;
-        let reader = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let connections = Connections { writer: Mutex::new(writer), reader: Mutex::new(reader) };
+        let reader = |_| connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map(Mutex::new);
+        let readers = (0..READERS).map(reader).collect::<Result<_>>()?;
+        let waited = AtomicUsize::new(0);
+        let connections = Connections { writer: Mutex::new(writer), readers, waited };
         Ok(Self { connections: Arc::new(connections) })
     }
 
@@ -110,7 +118,12 @@ impl Store {
     }
 
     fn read<T>(&self, body: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        body(&self.connections.reader.lock())
+        let Connections { readers, waited, .. } = &*self.connections;
+        if let Some(reader) = readers.iter().find_map(Mutex::try_lock) {
+            return body(&reader);
+        }
+        let turn = waited.fetch_add(1, Ordering::Relaxed) % readers.len();
+        body(&readers[turn].lock())
     }
 
     fn write<T>(&self, body: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
@@ -132,12 +145,79 @@ fn connect(file: &Path, flags: OpenFlags) -> Result<Connection> {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::Store;
+    use super::{Accepted, Job, NewJob, Role, Store};
+    use crate::config::Quotas;
+
+    /// Accepts a job of the user `ada`, whom it adds; `key` is the name of the job and its idempotency key.
+    pub(crate) fn accept(store: &Store, key: &str) -> Job {
+        if store.user("ada").expect("an answer").is_none() {
+            store.add_user("ada", Role::User, true).expect("a user");
+        }
+        let upload = store.add_upload("ada", 1, &"0".repeat(64), "py", u64::MAX, |_| Ok(()));
+        let (upload, _) = upload.expect("an upload");
+        let work = serde_json::json!({ "kind": "program", "file": upload.id });
+        let request = serde_json::json!({ "name": key, "work": work });
+        let request = serde_json::from_value(request).expect("a request");
+        let new = NewJob {
+            user: "ada",
+            token: "a",
+            cluster: "local",
+            request: &request,
+            key,
+            hash: [0; 32],
+            resubmitted_from: None,
+            files_bytes: 1000,
+        };
+        match store.accept(&new, &Quotas { queued: 1000, ..Quotas::default() }) {
+            Ok(Accepted::New(job)) => *job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A job that was just accepted.
+    pub(crate) fn job() -> Job {
+        let (_folder, store) = store();
+        accept(&store, "n")
+    }
 
     /// A store in a folder that is removed at the end.
     pub(crate) fn store() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(&folder.path().join("punchcard.db")).expect("a store");
         (folder, store)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::testing::store;
+
+    #[test]
+    fn reads_do_not_wait_for_a_slow_one() {
+        let (_folder, store) = store();
+        let (inside, entered) = mpsc::channel();
+        let (finish, finished) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let slow = &store;
+            scope.spawn(move || {
+                slow.read(|_| {
+                    inside.send(()).expect("a test");
+                    // Ends when the test drops the sender.
+                    let _ = finished.recv();
+                    Ok(())
+                })
+            });
+            entered.recv().expect("a slow read");
+            let (answer, answered) = mpsc::channel();
+            let fast = &store;
+            scope.spawn(move || answer.send(fast.users().map(|users| users.len())));
+            let users = answered.recv_timeout(Duration::from_secs(20));
+            drop(finish);
+            assert_eq!(users.expect("a read in time").expect("users"), 0);
+        });
     }
 }

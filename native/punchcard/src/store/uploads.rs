@@ -56,6 +56,21 @@ impl Store {
         })
     }
 
+    /// Returns true if the user has an upload with these bytes and extension.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn has_upload(&self, user: &str, size: u64, sha256: &str, extension: &str) -> Result<bool> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM uploads \
+                 WHERE user = ?1 AND size = ?2 AND sha256 = ?3 AND extension = ?4)",
+            )?;
+            Ok(statement
+                .query_row(params![user, signed(size), sha256, extension], |row| row.get(0))?)
+        })
+    }
+
     /// Records an upload and returns it with true, or with false the one that the user has with the same bytes and
     /// extension. `publish` moves the file to its name before the row is durable.
     ///

@@ -51,7 +51,7 @@ pub struct User {
     pub queued: Option<u32>,
     /// The bytes of uploads.
     pub upload_bytes: Option<u64>,
-    /// The bytes of a job's log that are kept.
+    /// The bytes of the log of each attempt that are kept.
     pub log_bytes: Option<u64>,
     /// The days for which finished jobs are kept.
     pub retention_days: Option<u32>,
@@ -96,7 +96,7 @@ pub struct UserChange {
     #[serde(deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<u64>)]
     pub upload_bytes: Option<Option<u64>>,
-    /// The bytes of a job's log that are kept, at least 1.
+    /// The bytes of the log of each attempt that are kept, at least 1.
     #[serde(deserialize_with = "crate::json::given")]
     #[schema(value_type = Option<u64>)]
     pub log_bytes: Option<Option<u64>>,

@@ -4,9 +4,10 @@
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 pub mod browser;
+mod processes;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -185,6 +186,28 @@ impl Server {
         }
     }
 
+    /// Waits until a program has written a line to a file of the server's folder; returns the file's text.
+    pub fn wait_for_file(&self, name: &str) -> String {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            match fs::read_to_string(self.folder.path().join(name)) {
+                Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+                _ => {}
+            }
+            assert!(Instant::now() < end, "no file '{name}'");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Opens a stream with headers such as `"A: b\r\n"`.
+    pub fn open(&self, path: &str, headers: &str) -> TcpStream {
+        let mut stream = self.connect();
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        stream.write_all(head.as_bytes()).expect("a write");
+        stream
+    }
+
     pub fn log(&self, token: &str, id: &str) -> String {
         self.get(token, &format!("/api/v1/jobs/{id}/log")).text()
     }
@@ -194,6 +217,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // Jobs outlive their server.
+        processes::kill_all(self.folder.path());
     }
 }
 
@@ -214,6 +239,26 @@ pub fn read_answer(mut stream: impl std::io::Read) -> Answer {
         body = dechunk(&body);
     }
     Answer { status, head, body }
+}
+
+/// Reads from a stream until it has given a text; returns all that was read.
+pub fn read_until(stream: &mut TcpStream, text: &str) -> String {
+    let (mut read, mut bytes) = (Vec::new(), [0; 4096]);
+    loop {
+        let found = String::from_utf8_lossy(&read).into_owned();
+        if found.contains(text) {
+            return found;
+        }
+        let count = stream.read(&mut bytes).expect("a read");
+        assert!(count > 0, "the stream ended without '{text}': {found}");
+        read.extend_from_slice(&bytes[..count]);
+    }
+}
+
+/// Returns true if a process has ended.
+pub fn has_ended(pid: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.is_empty() || status.contains("State:\tZ")
 }
 
 fn dechunk(mut bytes: &[u8]) -> Vec<u8> {

@@ -177,7 +177,7 @@ class Client:
     ) -> Iterator[JobInfo]:
         """Returns the jobs, newest first: the user's own, and all users' for an administrator."""
         states = [state] if isinstance(state, str) else state or []
-        filters = {"state": ",".join(states), "user": user, "name": name}
+        filters = {"state": states, "user": user, "name": name}
         params = {key: value for key, value in filters.items() if value}
         before: str | None = None
         while True:

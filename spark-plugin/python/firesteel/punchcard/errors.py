@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -129,8 +128,6 @@ _CLASSES: dict[int, type[PunchcardError]] = {
     503: UnavailableError,
     504: UnavailableError,
 }
-_FIELD = re.compile(r"[`']?([A-Za-z_][\w.\[\]]*)[`']?: ")
-"""The beginning of a detail that names a field."""
 
 
 def error_of(status: int, document: Any, text: str = "") -> PunchcardError:
@@ -152,7 +149,5 @@ def error_of(status: int, document: Any, text: str = "") -> PunchcardError:
     if code == "quota_exceeded":
         kind = QuotaExceededError
     if issubclass(kind, InvalidRequestError):
-        match = _FIELD.match(detail)
-        field = problem.get("field") or (match[1] if match else None)
-        return kind(detail, code=code, status=status, field=field)
+        return kind(detail, code=code, status=status, field=problem.get("field"))
     return kind(detail, code=code, status=status)

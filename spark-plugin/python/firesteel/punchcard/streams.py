@@ -71,7 +71,7 @@ class Subscription:
     parameter : str
         The query parameter of the position.
     position : int
-        The position to begin at.
+        The position to begin at. After a message, the stream continues by the message's id instead.
     """
 
     def __init__(self, transport: Transport, path: str, parameter: str, position: int) -> None:
@@ -141,8 +141,6 @@ class Subscription:
     def _advance(self, message: Message) -> None:
         self._failed = 0
         self._last_id = message.id
-        if message.id.isascii() and message.id.isdigit():
-            self._position = int(message.id)
 
     def _closed(self) -> float:
         """Returns the seconds to wait after an answer that ended without a last message."""

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::config::Quotas;
 use crate::id;
 use crate::job::JobRequest;
-use crate::store::rows::to_json;
+use crate::store::rows::{to_json, unsigned};
 use crate::store::{Result, StoreError};
 
 /// A job to accept.
@@ -27,6 +27,8 @@ pub struct NewJob<'a> {
     pub hash: [u8; 32],
     /// The job that this one repeats.
     pub resubmitted_from: Option<&'a str>,
+    /// The most bytes that the files of a program may have together.
+    pub files_bytes: u64,
 }
 
 /// The answer to a job.
@@ -134,18 +136,19 @@ fn known(
 }
 
 fn bad_upload(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<Accepted>> {
+    let mut total = 0_u64;
     for upload in new.request.work.uploads() {
-        let extension: Option<String> = transaction
+        let found: Option<(String, i64)> = transaction
             .query_row(
-                "SELECT extension FROM uploads WHERE id = ?1 AND user = ?2",
+                "SELECT extension, size FROM uploads WHERE id = ?1 AND user = ?2",
                 [upload.id, new.user],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
         let field = upload.field;
-        let problem = match extension {
+        let problem = match found {
             None => format!("you have no upload '{}'; upload the file first", upload.id),
-            Some(found)
+            Some((found, _))
                 if !upload.extensions.is_empty() && !upload.extensions.contains(&&*found) =>
             {
                 format!(
@@ -154,7 +157,16 @@ fn bad_upload(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<
                     upload.extensions.join(", ")
                 )
             }
-            Some(_) => continue,
+            Some((_, size)) => {
+                total = total.saturating_add(unsigned(size));
+                if total <= new.files_bytes {
+                    continue;
+                }
+                format!(
+                    "the uploads of the job have more than {} bytes together; use fewer or smaller files",
+                    new.files_bytes
+                )
+            }
         };
         return Ok(Some(Accepted::BadUpload { field, problem }));
     }

@@ -1,0 +1,100 @@
+//! The SHA-256 of files, computed once for each version of a file.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+
+use parking_lot::Mutex;
+use sha2::{Digest as _, Sha256};
+
+use crate::id::hex;
+
+/// The largest number of hashes that are kept.
+const KEPT: usize = 4096;
+/// The bytes that are read at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// The version of a file. A program can set the time of the last change to the bytes, but not that of the last change to
+/// the inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Version {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Version {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+/// The hashes of files that were read before.
+#[derive(Debug, Default)]
+pub struct Hashes {
+    known: Mutex<HashMap<Version, String>>,
+}
+
+impl Hashes {
+    /// Returns the SHA-256 of an open file in hexadecimal digits. It reads the file, unless it has read this version.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn sha256(&self, file: &mut File) -> io::Result<String> {
+        let version = Version::of(file)?;
+        if let Some(known) = self.known.lock().get(&version) {
+            return Ok(known.clone());
+        }
+        let mut hash = Sha256::new();
+        let mut bytes = vec![0; CHUNK];
+        loop {
+            let count = file.read(&mut bytes)?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&bytes[..count]);
+        }
+        let text = hex(&hash.finalize());
+        // The driver may have written meanwhile.
+        if Version::of(file)? == version {
+            let mut known = self.known.lock();
+            if known.len() >= KEPT {
+                known.clear();
+            }
+            known.insert(version, text.clone());
+        }
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::Hashes;
+
+    #[test]
+    fn a_file_is_read_once_for_each_of_its_versions() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.bin");
+        fs::write(&path, "abc").expect("a file");
+        let hashes = Hashes::default();
+        let open = || File::open(&path).expect("a file");
+        let first = hashes.sha256(&mut open()).expect("a hash");
+        assert!(first.starts_with("ba7816bf"), "{first}");
+        // A file that is open for writing cannot be read.
+        let unreadable = || File::options().append(true).open(&path).expect("a file");
+        assert_eq!(hashes.sha256(&mut unreadable()).expect("a known hash"), first);
+        fs::write(&path, "abcd").expect("a file");
+        hashes.sha256(&mut unreadable()).expect_err("another version");
+        assert!(hashes.sha256(&mut open()).expect("a hash").starts_with("88d4266f"));
+    }
+}
