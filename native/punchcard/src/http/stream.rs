@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use serde_json::json;
 
-use super::caller::Caller;
+use super::caller::{Caller, Proof};
 use super::jobs::find;
 use super::logs::{After, LARGEST_BATCH, Part, chunk};
 use super::{App, Problem};
@@ -43,7 +43,8 @@ pub async fn log(
     let job = find(&app, &caller, id).await?;
     part.offset = last_id(&headers).unwrap_or(part.offset);
     chunk(&app, &job, &part, 1).await?;
-    Ok(sse(app, LogSource { token: caller.token, id: job.id, attempt: job.attempt, part }))
+    let proof = Proof::of(&app, &headers, &caller);
+    Ok(sse(app, LogSource { proof, id: job.id, attempt: job.attempt, part }))
 }
 
 /// Streams the events of a job until it is final: messages named by the event's type, with the event's number as id, and
@@ -62,14 +63,13 @@ pub async fn events(
     let Query(After { after }) = query.map_err(|error| Problem::invalid(error.body_text()))?;
     let job = find(&app, &caller, id).await?;
     let after = last_id(&headers).unwrap_or(after);
-    Ok(sse(app, EventSource { token: caller.token, id: job.id, after }))
+    let proof = Proof::of(&app, &headers, &caller);
+    Ok(sse(app, EventSource { proof, id: job.id, after }))
 }
 
-/// Returns a job, unless the token was revoked or has expired since the stream began.
-async fn look_up(app: &App, token: &str, id: &str) -> Result<Job, Problem> {
-    let token = token.to_owned();
-    let caller = app.store().run(move |store| store.identity_of(&token)).await?;
-    find(app, &caller.ok_or_else(Problem::unauthenticated)?, id.to_owned()).await
+/// Returns a job, unless its reader has lost the right to see it since the stream began.
+async fn look_up(app: &App, proof: &Proof, id: &str) -> Result<Job, Problem> {
+    find(app, &proof.caller(app).await?, id.to_owned()).await
 }
 
 fn last_id(headers: &HeaderMap) -> Option<u64> {
@@ -92,7 +92,7 @@ trait Source: Send + 'static {
 }
 
 struct LogSource {
-    token: String,
+    proof: Proof,
     id: String,
     attempt: u32,
     part: Part,
@@ -100,7 +100,7 @@ struct LogSource {
 
 impl Source for LogSource {
     async fn look(&mut self, app: &App) -> Result<Look, Problem> {
-        let job = look_up(app, &self.token, &self.id).await?;
+        let job = look_up(app, &self.proof, &self.id).await?;
         if self.part.attempt.is_none() && job.attempt != self.attempt {
             // The log of a new attempt starts again.
             (self.attempt, self.part.offset) = (job.attempt, 0);
@@ -118,7 +118,7 @@ impl Source for LogSource {
 }
 
 struct EventSource {
-    token: String,
+    proof: Proof,
     id: String,
     after: u64,
 }
@@ -126,7 +126,7 @@ struct EventSource {
 impl Source for EventSource {
     async fn look(&mut self, app: &App) -> Result<Look, Problem> {
         // The state is older than the events: those of a final job are complete.
-        let job = look_up(app, &self.token, &self.id).await?;
+        let job = look_up(app, &self.proof, &self.id).await?;
         let after = self.after;
         let events =
             app.store().run(move |store| store.events(&job.id, after, LARGEST_BATCH)).await?;
