@@ -133,7 +133,7 @@ $(punchcard): $(punchcard_sources)
 	@$(step) "Job server" cargo build -p firesteel-punchcard
 	@touch $@
 
-# Smaller by a third than cargo's: programs need no table of symbols.
+# A sixth of cargo's program is its table of symbols.
 $(server): $(punchcard_sources)
 	@$(step) "Job server for release" cargo build --release -p firesteel-punchcard
 	@strip -o $@ $(target)/release/firesteel-punchcard

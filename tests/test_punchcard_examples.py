@@ -55,7 +55,7 @@ def installed(folder: Path) -> str:
     subprocess.run(
         [*openssl, *files], cwd=folder / "etc/punchcard", check=True, capture_output=True
     )
-    return re.sub(r'"(/(?:opt|etc|var)/)', rf'"{folder}\1', CONFIGURATION.read_text())
+    return re.sub(r'"(/(?:opt|etc|var/lib)/)', rf'"{folder}\1', CONFIGURATION.read_text())
 
 
 def check(file: Path) -> subprocess.CompletedProcess[str]:
@@ -171,10 +171,23 @@ class Kubernetes:
     """The requests to a server that answers as the API of Kubernetes does, as far as Spark asks."""
 
     address: str = ""
-    requests: list[tuple[str, str, Any]] = field(default_factory=list)
+    created: list[Any] = field(default_factory=list)
+    """The pods that were created."""
+    pods: dict[str, Any] = field(default_factory=dict)
+    """Those that were not deleted."""
 
-    def to(self, method: str, path: str) -> list[Any]:
-        return [body for sent, to, body in self.requests if (sent, to) == (method, path)]
+    def answer(self, method: str, path: str, body: Any) -> Any:
+        name = path.rpartition("/")[2]
+        if name == "punchcard-0":
+            return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, "uid": "u"}}
+        if (method, path) == ("POST", "/api/v1/namespaces/firesteel/pods"):
+            self.created.append(body)
+            self.pods[body["metadata"]["name"]] = {**body, "status": {"phase": "Pending"}}
+        if (method, name) == ("DELETE", "pods"):
+            self.pods.clear()
+        if method == "POST":
+            return body
+        return {"kind": "PodList", "apiVersion": "v1", "items": list(self.pods.values())}
 
 
 @contextmanager
@@ -185,15 +198,12 @@ def kubernetes() -> Iterator[Kubernetes]:
         def answer(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(size)) if size else None
-            path = urlsplit(self.path).path
-            api.requests.append((self.command, path, body))
             if "watch=" in self.path:
+                # Spark also lists the pods now and then.
                 self.send_error(410)
                 return
-            listed = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []}
-            driver = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p", "uid": "u"}}
-            found = driver if path.endswith("/punchcard-0") else listed
-            text = json.dumps(body if self.command == "POST" else found).encode()
+            found = api.answer(self.command, urlsplit(self.path).path, body)
+            text = json.dumps(found).encode()
             self.send_response(201 if self.command == "POST" else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
@@ -219,31 +229,34 @@ def test_spark_asks_kubernetes_for_executors_and_removes_them_at_a_cancel(tmp_pa
         for key, value in example_template("kubernetes")["conf"].items()
         if not key.endswith(left_out)
     }
+    # No executor will register.
+    conf["spark.scheduler.minRegisteredResourcesRatio"] = "0"
     program = tmp_path / "program.py"
     program.write_text(
         "import time\nfrom pyspark.sql import SparkSession\n"
-        "SparkSession.builder.getOrCreate()\ntime.sleep(300)\n"
+        "SparkSession.builder.getOrCreate()\nprint('started', flush=True)\ntime.sleep(300)\n"
     )
-    pods = "/api/v1/namespaces/firesteel/pods"
     with (
         kubernetes() as api,
         punchcard(tmp_path / "server", master=f"k8s://{api.address}", conf=conf) as server,
         server.client() as client,
     ):
         job = client.submit("pods", Program(program, []), executors=2, memory="1g")
-        end = time.monotonic() + 120
-        while len(api.to("POST", pods)) < 2:
+        end = time.monotonic() + 240
+        while len(api.created) < 2 or "started\n" not in client.log_text(job.id):
             assert time.monotonic() < end, client.log_text(job.id)[-4000:]
             time.sleep(0.1)
-        for pod in api.to("POST", pods):
+        for pod in list(api.created):
             assert pod["metadata"]["labels"]["firesteel-job"] == job.id
             [owner] = pod["metadata"]["ownerReferences"]
             assert (owner["kind"], owner["uid"]) == ("Pod", "u")
             [container] = pod["spec"]["containers"]
             assert container["image"] == conf["spark.kubernetes.container.image"]
-            assert {"name": "SPARK_EXECUTOR_MEMORY", "value": "1g"} in container["env"]
+            assert {"name": "SPARK_EXECUTOR_MEMORY", "value": "1024m"} in container["env"], (
+                container
+            )
         client.cancel(job.id)
         while client.job(job.id).state != "CANCELLED":
             assert time.monotonic() < end, client.log_text(job.id)[-4000:]
             time.sleep(0.1)
-        assert api.to("DELETE", pods)
+        assert not api.pods, "executors are left"

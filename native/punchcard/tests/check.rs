@@ -56,6 +56,19 @@ fn a_valid_configuration_is_summed_up_and_nothing_is_created() {
 }
 
 #[test]
+fn without_an_option_the_file_is_that_of_the_present_folder() {
+    let folder = folder();
+    let text = START.to_owned() + &cluster("a", "master = 'local'");
+    fs::write(folder.path().join("punchcard.toml"), text).expect("a file");
+    let output = Command::new(support::BINARY)
+        .arg("check")
+        .current_dir(folder.path())
+        .output()
+        .expect("a process");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn every_problem_is_told_with_its_key() {
     let folder = folder();
     fs::write(folder.path().join("text"), "").expect("a file");
