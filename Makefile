@@ -10,7 +10,7 @@ ifndef LANES
 .NOTPARALLEL:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test check new-times \
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs punchcard demo example learn test check new-times \
         lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python \
         test-e2e format bench clean
 
@@ -26,6 +26,7 @@ e2e_jar := build/firesteel-e2e.jar
 class_archive := $(CURDIR)/build/spark-classes.jsa
 short_jvm_flags := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 punchcard := $(target)/debug/firesteel-punchcard
+server := build/firesteel-punchcard
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
 python := spark-plugin/python
@@ -114,6 +115,7 @@ $(stamps)/hadoop: build.sbt project/build.properties | $(stamps)/prerequisites
 
 native: $(library) ## Build libfiresteel.so
 jar: $(plugin_jar) ## Build build/firesteel.jar and the jars of the examples and test programs
+punchcard: $(server) ## Build build/firesteel-punchcard, the job server
 natives-jar: $(natives_jar) ## Pack libtorch as a jar, for executors with nothing installed
 
 $(library): $(rust_sources) $(stamps)/libtorch
@@ -132,10 +134,15 @@ $(punchcard): $(punchcard_sources)
 	@$(step) "Job server" cargo build -p firesteel-punchcard
 	@touch $@
 
+# A sixth of cargo's program is its table of symbols.
+$(server): $(punchcard_sources)
+	@$(step) "Job server for release" cargo build --release -p firesteel-punchcard
+	@strip -o $@ $(target)/release/firesteel-punchcard
+
 $(natives_jar): scripts/natives_jar.py $(license_sources) $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
 
-dist: $(plugin_jar) $(natives_jar) ## Put the jars with their Maven coordinates into dist/
+dist: $(plugin_jar) $(natives_jar) $(server) ## Put the jars with their Maven coordinates, and the job server, into dist/
 	@$(step) "Distribution" scripts/dist.sh
 
 wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into dist/
@@ -143,7 +150,8 @@ wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into
 docs: $(stamps)/libtorch $(stamps)/venv-docs ## Build the documentation site in site/, with the API of each language
 	@$(step) "Documentation site" scripts/docs.sh
 
-$(wheels): scripts/wheel.sh $(license_sources) $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(python_sources)
+$(wheels): scripts/wheel.sh $(license_sources) $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(server) \
+           $(python_sources)
 	@$(step) "Wheels" scripts/wheel.sh
 	@touch $@
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # dist/: the jars under their Maven names, and dist/maven: the same as a Maven repository, so that
 #   spark-submit --repositories file://.../dist/maven --packages io.github.firesteel:firesteel_2.13:0.1.0
-# and mvn deploy:deploy-file work on it.
+# and mvn deploy:deploy-file work on it. Beside them an archive of the job server with its licenses.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$ROOT"
@@ -72,10 +72,20 @@ pom "$natives" "$version" "libtorch $LIBTORCH_VERSION for the CPU, unpacked by F
   "BSD-3-Clause" "https://github.com/pytorch/pytorch/blob/v$LIBTORCH_VERSION/LICENSE"
 add "$natives" "$version" "" "build/$natives.jar"
 
+server="firesteel-punchcard-$FIRESTEEL_VERSION-linux-x86_64"
+mkdir -p "$temp/$server/licenses"
+cp build/firesteel-punchcard LICENSE NOTICE "$temp/$server"
+cp licenses/rust-crates.txt "$temp/$server/licenses"
+cp examples/punchcard/punchcard.toml examples/punchcard/firesteel-punchcard.service "$temp/$server"
+# The same input gives the same bytes.
+tar -C "$temp" --sort=name --owner=0 --group=0 --numeric-owner --mtime=2020-01-01T00:00Z -c "$server" |
+  gzip -n9 >"$temp/$server.tar.gz"
+rm -r "${temp:?}/$server"
+
 # Wheels stay: `make wheel` builds them.
-find dist -maxdepth 1 -name '*.whl' -exec mv -t "$temp" {} + 2>/dev/null || true
+find dist -maxdepth 1 '(' -name '*.whl' -o -name any ')' -exec mv -t "$temp" {} + 2>/dev/null || true
 rm -rf dist
 mv -T "$temp" dist
 chmod 755 dist
 trap - EXIT
-(cd dist && ls -lh -- *.jar | awk '{ printf "    dist/%s  %s\n", $9, $5 }')
+(cd dist && ls -lh -- *.jar *.tar.gz | awk '{ printf "    dist/%s  %s\n", $9, $5 }')

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes licenses/rust-crates.txt: the Rust crates in libfiresteel.so and their license texts.
+"""Writes licenses/rust-crates.txt: the Rust crates in Firesteel's programs and their license texts.
 
 Usage: rust_licenses.py [--check]
 
@@ -20,6 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUTPUT = ROOT / "licenses" / "rust-crates.txt"
+# The packages of the library and of the job server.
+PACKAGES = ("firesteel-bridge", "firesteel-punchcard")
 TARGET = "x86_64-unknown-linux-gnu"
 WIDTH = 100
 LEGAL_FILE = re.compile(
@@ -30,9 +32,9 @@ PREFERRED = ("Apache-2.0", "MIT")
 # Zstandard is used under the BSD license in the file beside this one, which has the GPL.
 UNUSED = {("zstd-sys", "zstd/COPYING")}
 INTRODUCTION = """\
-The Rust crates in libfiresteel.so, and below them the texts of their licenses with the names of the
-crates that have this text. A crate with a choice of licenses is used under Apache-2.0 if that is
-one of them, else under MIT, else under the first one.
+The Rust crates in libfiresteel.so and in the job server firesteel-punchcard, and below them the
+texts of their licenses with the names of the crates that have this text. A crate with a choice of
+licenses is used under Apache-2.0 if that is one of them, else under MIT, else under the first one.
 
 scripts/rust_licenses.py (make licenses) writes this file.
 
@@ -41,7 +43,7 @@ scripts/rust_licenses.py (make licenses) writes this file.
 
 @dataclass(frozen=True, order=True)
 class Crate:
-    """A crate that is linked into the library."""
+    """A crate that is linked into the library or the job server."""
 
     name: str
     version: str
@@ -59,9 +61,10 @@ def cargo(*arguments: str) -> str:
 
 
 def linked_crates() -> list[Crate]:
-    """Returns the crates of others in the library, without those that only run in the compiler."""
+    """Returns the crates of others in the programs, without those that only run in the compiler."""
+    packages = [argument for package in PACKAGES for argument in ("--package", package)]
     tree = cargo(
-        *("tree", "--package", "firesteel-bridge", "--edges", "normal,no-proc-macro"),
+        *("tree", *packages, "--edges", "normal,no-proc-macro"),
         *("--target", TARGET, "--prefix", "none", "--format", "{p}"),
     )
     linked = {tuple(line.split()[:2]) for line in tree.splitlines() if line}

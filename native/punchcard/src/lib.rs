@@ -5,6 +5,7 @@
 //! thread, the dispatcher; the rest of the server reads the store.
 
 pub mod auth;
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod dispatcher;

@@ -10,7 +10,7 @@ use firesteel_punchcard::clock::{self, DAY};
 use firesteel_punchcard::config::Config;
 use firesteel_punchcard::files::Layout;
 use firesteel_punchcard::store::{Role, Store, StoreError, UserChange};
-use firesteel_punchcard::{secrets, server, supervisor};
+use firesteel_punchcard::{check, secrets, server, supervisor};
 use tracing_subscriber::EnvFilter;
 
 /// The job server of Firesteel.
@@ -25,6 +25,8 @@ struct Cli {
 enum Command {
     /// Run the server until SIGTERM; running jobs go on and are adopted by the next one.
     Serve(Configured),
+    /// Check the configuration and the templates of all clusters, without starting a server.
+    Check(Configured),
     /// Make, list and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -158,6 +160,12 @@ fn run(command: Command) -> Result<String, Box<dyn std::error::Error>> {
             let runtime = tokio::runtime::Runtime::new()?;
             runtime.block_on(server::run(config, std::env::current_exe()?))?;
             Ok(String::new())
+        }
+        Command::Check(configured) => {
+            let file = configured.config.display();
+            let text = check::check(&Config::read(&configured.config)?)
+                .map_err(|problems| format!("{file} has errors:\n{problems}"))?;
+            Ok(format!("{file} is valid\n{text}"))
         }
         Command::Supervise { folder } => {
             Ok(supervisor::supervise(&folder).map(|()| String::new())?)

@@ -34,6 +34,35 @@ fn a_job_is_cancelled_and_submitted_again_once_by_a_form() {
 }
 
 #[test]
+fn a_final_job_is_deleted_after_a_question() {
+    let server = Server::start();
+    let (ada, bob) = (server.user("ada"), server.user("bob"));
+    let id = server.submit(&ada, "echo x > \"$FIRESTEEL_PUNCHCARD_RESULTS/a.txt\"; sleep 60", 0);
+    server.wait(&ada, &id, &["RUNNING"]);
+    let (cookie, foreign) = (sign_in(&server, &ada), sign_in(&server, &bob));
+    let path = format!("/jobs/{id}/delete");
+    let link = format!("href=\"{path}\"");
+    assert!(!get(&server, &cookie, &format!("/jobs/{id}")).text().contains(&link));
+    assert_eq!(get(&server, &cookie, &path).status, 409);
+    assert_eq!(post(&server, &cookie, &path, "").status, 409);
+    post(&server, &cookie, &format!("/jobs/{id}/cancel"), "");
+    server.wait(&ada, &id, &["CANCELLED"]);
+    assert!(get(&server, &cookie, &format!("/jobs/{id}")).text().contains(&link));
+    for answer in [get(&server, &foreign, &path), post(&server, &foreign, &path, "")] {
+        assert_eq!(answer.status, 404);
+    }
+    let question = get(&server, &cookie, &path).text();
+    assert!(question.contains("<h1>Delete this job?</h1>"), "{question}");
+    assert!(question.contains("and its artefact (2 B)"), "{question}");
+    assert_eq!(server.job(&ada, &id)["state"], "CANCELLED");
+    let answer = post(&server, &cookie, &path, "");
+    assert_eq!((answer.status, location(&answer).as_str()), (303, "/jobs?done=delete"));
+    assert!(get(&server, &cookie, "/jobs?done=delete").text().contains("The job is deleted."));
+    assert_eq!(get(&server, &cookie, &format!("/jobs/{id}")).status, 404);
+    assert!(!server.folder.path().join("data/jobs").join(&id).exists());
+}
+
+#[test]
 fn names_logs_and_files_are_text() {
     let server = Server::start();
     let ada = server.user("ada");

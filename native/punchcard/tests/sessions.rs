@@ -2,8 +2,10 @@
 
 mod support;
 
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::time::Duration;
 
+use serde_json::json;
 use support::browser::{OWN, get, location, post, post_with, sign_in};
 use support::{Server, bearer, read_until};
 
@@ -100,6 +102,64 @@ fn a_stream_ends_with_the_token_of_its_session() {
 }
 
 #[test]
+fn streams_end_when_the_user_signs_out_and_those_of_other_sessions_go_on() {
+    let server = Server::start();
+    let ada = server.user("ada");
+    let id = server.submit(&ada, "echo up; sleep 60", 0);
+    server.wait(&ada, &id, &["RUNNING"]);
+    let (first, second) = (sign_in(&server, &ada), sign_in(&server, &ada));
+    let open = |headers: String, kind: &str| {
+        let path = format!("/api/v1/jobs/{id}/{kind}/stream");
+        let mut stream = server.connect();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).expect("a write");
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        while !line.starts_with("event: ") {
+            line.clear();
+            assert_ne!(reader.read_line(&mut line).expect("a line"), 0, "{path}");
+        }
+        reader
+    };
+    // A token that is sent counts, and the stream outlives the session beside it.
+    let others = [open(second, "log"), open(format!("{first}{}", bearer(&ada)), "events")];
+    let own = ["log", "events"].map(|kind| open(first.clone(), kind));
+    assert_eq!(post(&server, &first, "/sign-out", "").status, 303);
+    for mut stream in own {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).expect("an end");
+        assert!(!rest.contains("event: end"), "{rest}");
+    }
+    let pause = Duration::from_secs(1);
+    for mut stream in others {
+        stream.get_ref().set_read_timeout(Some(pause)).expect("a timeout");
+        let mut rest = Vec::new();
+        let error = stream.read_to_end(&mut rest).expect_err("an open stream");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    }
+}
+
+#[test]
+fn the_description_has_the_cookie_for_reading_alone() {
+    let server = Server::start();
+    let described = get(&server, "", "/api/v1/openapi.json").json();
+    let scheme = &described["components"]["securitySchemes"]["session"];
+    assert_eq!((&scheme["type"], &scheme["in"]), (&json!("apiKey"), &json!("cookie")), "{scheme}");
+    let cookie = sign_in(&server, &server.user("ada"));
+    assert!(cookie.contains(scheme["name"].as_str().expect("a name")), "{cookie} {scheme}");
+    let mut reads = 0;
+    for (path, operations) in described["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let schemes = operation["security"].to_string();
+            let public = schemes == "[{}]";
+            assert_eq!(schemes.contains("session"), method == "get" && !public, "{method} {path}");
+            reads += usize::from(schemes.contains("session"));
+        }
+    }
+    assert!(reads > 8, "{reads}");
+}
+
+#[test]
 fn the_cookie_reads_the_interface_and_changes_nothing_there() {
     let server = Server::start();
     let ada = server.user("ada");
@@ -135,6 +195,7 @@ fn forms_of_other_sites_are_refused_and_reading_changes_nothing() {
         ("/sign-out".to_owned(), String::new()),
         (format!("/jobs/{id}/cancel"), String::new()),
         (format!("/jobs/{id}/resubmit"), "key=k".to_owned()),
+        (format!("/jobs/{id}/delete"), String::new()),
         ("/tokens".to_owned(), "label=a".to_owned()),
         ("/tokens/0/revoke".to_owned(), String::new()),
     ];
@@ -155,7 +216,7 @@ fn forms_of_other_sites_are_refused_and_reading_changes_nothing() {
     }
     for (path, _) in &forms {
         let answer = get(&server, &cookie, path);
-        assert!([200, 405].contains(&answer.status), "{path} {}", answer.status);
+        assert!([200, 405, 409].contains(&answer.status), "{path} {}", answer.status);
     }
     assert_eq!(server.job(&ada, &id)["cancel_requested"], false);
     let tokens = server.get(&ada, "/api/v1/users/ada/tokens").json();

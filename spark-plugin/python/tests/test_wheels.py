@@ -9,7 +9,9 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import tomllib
+import urllib.request
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,29 +20,54 @@ import pytest
 from conftest import ROOT
 
 PROGRAM = Path(__file__).with_name("wheel_program.py")
+TAG = "manylinux_2_34_x86_64"
+SERVER = "firesteel/punchcard/bin/firesteel-punchcard"
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The output of wheel_program.py."""
-    tmp_path = tmp_path_factory.mktemp("wheels")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheels."""
     wheels = sorted((ROOT / "dist").glob("*.whl"))
     names = [wheel.name for wheel in wheels]
     assert [name.split("-")[0] for name in names] == ["firesteel", "firesteel_libtorch_cpu"]
-    assert names[1].endswith("-py3-none-manylinux_2_34_x86_64.whl")
-    home = tmp_path / "venv"
+    assert all(name.endswith(f"-py3-none-{TAG}.whl") for name in names), names
+    home = tmp_path_factory.mktemp("wheels") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", home], check=True)
-    python = home / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
-    subprocess.run([*install, "--no-deps", "--no-index", *wheels], check=True)
-    site = next((home / "lib").glob("python*/site-packages"))
-    # PySpark and numpy, without installing them again.
-    (site / "pyspark.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    hidden = ("LIBTORCH", "PYTHONPATH", "FIRESTEEL_PYTHON", "SPARK_HOME")
+    pip(home, "--quiet", *wheels)
+    # PySpark, numpy and httpx, without installing them again.
+    (site(home) / "others.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return home
+
+
+def pip(home: Path, *arguments: str | Path) -> None:
+    line = [sys.executable, "-m", "pip", "--python", home / "bin" / "python", "install"]
+    options = ["--disable-pip-version-check", "--no-deps", "--no-index"]
+    subprocess.run([*line, *options, *arguments], check=True)
+
+
+def site(home: Path) -> Path:
+    return next((home / "lib").glob("python*/site-packages"))
+
+
+def clean_environment() -> dict[str, str]:
+    hidden = (
+        "LIBTORCH",
+        "PYTHONPATH",
+        "FIRESTEEL_PYTHON",
+        "FIRESTEEL_PUNCHCARD_BINARY",
+        "SPARK_HOME",
+    )
+    return {key: value for key, value in os.environ.items() if key not in hidden}
+
+
+@pytest.fixture(scope="module")
+def told(home: Path) -> dict[str, Any]:
+    """The output of wheel_program.py."""
+    tmp_path = home.parent
     done = subprocess.run(
-        [python, shutil.copy(PROGRAM, tmp_path), tmp_path / "native"],
+        [home / "bin" / "python", shutil.copy(PROGRAM, tmp_path), tmp_path / "native"],
         cwd=tmp_path,
-        env={k: v for k, v in os.environ.items() if k not in hidden},
+        env=clean_environment(),
         capture_output=True,
         text=True,
         timeout=300,
@@ -49,7 +76,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr[-6000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for path in [*found["jars"], found["file"]]:
-        assert path.startswith(str(site)), path
+        assert path.startswith(str(site(home))), path
     assert list((tmp_path / "native").glob("*/libtorch_cpu.so")), "libtorch came from the jar"
     return found
 
@@ -57,6 +84,85 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_fit_needs_nothing_but_the_wheels_and_pyspark(told: dict[str, Any]) -> None:
     assert told["right"] >= 38 and told["history"] == [0, 1, 2, 3, 4]
     assert len(told["jars"]) == 2
+
+
+def test_the_job_server_of_the_wheel_runs(home: Path, tmp_path: Path) -> None:
+    submit = tmp_path / "spark-submit"
+    submit.touch(mode=0o755)
+    (tmp_path / "punchcard.toml").write_text(
+        f"listen = '127.0.0.1:0'\ndata = 'data'\nfiresteel.python = '{site(home)}'\n"
+        "[clusters.local]\nmaster = 'local'\nspark_submit = 'spark-submit'\n"
+    )
+
+    def command(*arguments: str, **environment: str) -> str:
+        done = subprocess.run(
+            [home / "bin" / "firesteel-punchcard", *arguments],
+            cwd=tmp_path,
+            env={**clean_environment(), **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert "cluster local (default): local" in command("check")
+    token = command("token", "new", "--identity", "userX")
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [home / "bin" / "firesteel-punchcard", "serve", "--config", "punchcard.toml"],
+            cwd=tmp_path,
+            env=clean_environment(),
+            stderr=output,
+        )
+    try:
+        end = time.monotonic() + 30
+        while not (found := re.search(r"listening on (http://127.0.0.1:\d+)", log.read_text())):
+            assert time.monotonic() < end and process.poll() is None, log.read_text()
+            time.sleep(0.02)
+        # The script has become the server: signals reach it.
+        program = Path(f"/proc/{process.pid}/exe").resolve()
+        assert program == site(home) / SERVER
+        with urllib.request.urlopen(f"{found[1]}/healthz") as answer:
+            assert answer.read() == b"ok\n"
+        variables = {"ADDRESS": found[1], "TOKEN": token}
+        client = {f"FIRESTEEL_PUNCHCARD_{key}": value for key, value in variables.items()}
+        assert command("whoami", **client).startswith("userX (user)")
+    finally:
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+
+
+def test_the_job_server_is_small_and_needs_no_newer_libc_than_the_tag_says() -> None:
+    [wheel] = (ROOT / "dist").glob("firesteel-*.whl")
+    entry = zipfile.ZipFile(wheel).getinfo(SERVER)
+    assert entry.external_attr >> 16 & 0o111 == 0o111
+    assert entry.file_size < 20e6
+    program = ROOT / "build" / "firesteel-punchcard"
+    assert zipfile.ZipFile(wheel).read(SERVER) == program.read_bytes()
+    line = ["readelf", "--wide", "--version-info", "--dynamic", program]
+    text = subprocess.run(line, check=True, capture_output=True, text=True).stdout
+    versions = {tuple(map(int, found)) for found in re.findall(r"GLIBC_(\d+)\.(\d+)", text)}
+    limit = tuple(int(number) for number in TAG.split("_")[1:3])
+    assert versions and max(versions) <= limit, versions
+    libraries = set(re.findall(r"Shared library: \[(.*?)\]", text))
+    assert libraries <= {"libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"}
+
+
+def test_other_systems_have_a_wheel_without_the_server_and_pip_prefers_the_one_with_it(
+    home: Path, tmp_path: Path
+) -> None:
+    [own], [other] = ((ROOT / folder).glob("firesteel-*.whl") for folder in ("dist", "dist/any"))
+    assert other.name.endswith("-py3-none-any.whl")
+    names, others = (set(zipfile.ZipFile(wheel).namelist()) for wheel in (own, other))
+    assert names - others == {SERVER} and not others - names
+    report = tmp_path / "report.json"
+    links = ["--find-links", own.parent, "--find-links", other.parent]
+    pip(home, "--quiet", "--dry-run", "--ignore-installed", "--report", report, *links, "firesteel")
+    [chosen] = json.loads(report.read_text())["install"]
+    assert chosen["download_info"]["url"].endswith(own.name)
 
 
 def test_no_python_worker_is_started(told: dict[str, Any]) -> None:

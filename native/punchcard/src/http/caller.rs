@@ -38,6 +38,35 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+/// The proof of who sends a request that stays open, for later looks.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// The id of a token.
+    Token(String),
+    /// The secret of a session.
+    Session(String),
+}
+
+impl Proof {
+    /// Returns the proof of a caller.
+    pub fn of(app: &App, headers: &HeaderMap, caller: &Identity) -> Self {
+        match session::secret(app, headers) {
+            Some(secret) if !headers.contains_key(AUTHORIZATION) => Self::Session(secret),
+            _ => Self::Token(caller.token.clone()),
+        }
+    }
+
+    /// Returns the caller, unless the token was revoked or has expired, or the session has ended.
+    pub async fn caller(&self, app: &App) -> Result<Identity, Problem> {
+        let proof = self.clone();
+        let identity = app.store().run(move |store| match proof {
+            Self::Token(id) => store.identity_of(&id),
+            Self::Session(secret) => store.session(&secret),
+        });
+        identity.await?.ok_or_else(Problem::unauthenticated)
+    }
+}
+
 /// Returns the token of a request.
 fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;

@@ -224,7 +224,13 @@ pub async fn delete(
     Caller(caller): Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let job = find(&app, &caller, id).await?;
+    remove(&app, &caller, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a final job of the caller with its files.
+pub(crate) async fn remove(app: &App, caller: &Identity, id: String) -> Result<(), Problem> {
+    let job = find(app, caller, id).await?;
     let folder = app.layout().job(&job.id);
     let state = job.state;
     if !app.store().run(move |store| store.remove_job(&job.id)).await? {
@@ -236,7 +242,7 @@ pub async fn delete(
     {
         tracing::warn!(%error, "the files of a removed job are left for now");
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(())
 }
 
 /// Returns a job that the caller may handle. A job of another user is not told from one that does not exist.

@@ -11,6 +11,7 @@ mod json;
 mod listener;
 pub(crate) mod logs;
 mod open;
+mod openapi;
 mod problem;
 mod query;
 pub(crate) mod session;
@@ -28,7 +29,6 @@ use std::sync::mpsc::SyncSender;
 use axum::Router;
 use axum::middleware;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -146,24 +146,13 @@ impl App {
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Firesteel Punchcard", description = "Deep learning jobs on Spark clusters."),
-    modifiers(&Security),
     security(("token" = []))
 )]
 struct Description;
 
-struct Security;
-
-impl utoipa::Modify for Security {
-    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
-        let components = openapi.components.get_or_insert_with(Default::default);
-        components.add_security_scheme("token", SecurityScheme::Http(scheme));
-    }
-}
-
 /// Returns the routes of a server, with those of its web page, which also answers for unknown paths.
 pub fn router(app: &App, page: Router<App>) -> Router {
-    let (router, openapi) = OpenApiRouter::with_openapi(Description::openapi())
+    let (router, mut openapi) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(jobs::list, jobs::submit))
         .routes(routes!(jobs::get, jobs::delete))
         .routes(routes!(jobs::cancel))
@@ -187,6 +176,7 @@ pub fn router(app: &App, page: Router<App>) -> Router {
         .routes(routes!(status::metrics))
         .routes(routes!(status::openapi))
         .split_for_parts();
+    openapi::add_security(&mut openapi, session::name(app));
     let _ = app.shared.openapi.set(openapi.to_json().unwrap_or_default());
     router
         .merge(page)

@@ -11,7 +11,7 @@ pub const LIFE_SECONDS: i64 = 12 * 60 * 60;
 const LONGEST: usize = 64;
 
 /// Returns the cookie's name. Over TLS, its prefix keeps other names of the same domain from setting the cookie.
-fn name(app: &App) -> &'static str {
+pub fn name(app: &App) -> &'static str {
     if app.hosts().have_tls() { "__Host-punchcard-session" } else { "punchcard-session" }
 }
 

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{self, Stream};
 use serde_json::json;
 
-use super::caller::Caller;
+use super::caller::{Caller, Proof};
 use super::jobs::find;
 use super::logs::{EventQuery, LARGEST_BATCH, LogQuery, chunk};
 use super::open::Permit;
@@ -59,8 +59,9 @@ pub async fn log(
         (None, _) => (job.attempt, query.offset),
     };
     let permit = permit(&app, &caller)?;
+    let proof = Proof::of(&app, &headers, &caller);
     let fixed = query.attempt.is_some();
-    Ok(sse(app, LogSource { token: caller.token, id: job.id, attempt, offset, fixed, permit }))
+    Ok(sse(app, LogSource { proof, id: job.id, attempt, offset, fixed, permit }))
 }
 
 /// Streams the events of a job until it is final: messages named by the event's type, with the event's number as id, and
@@ -79,18 +80,17 @@ pub async fn events(
     let job = find(&app, &caller, id).await?;
     let after = last_id(&headers).and_then(|id| id.parse().ok()).unwrap_or(after);
     let permit = permit(&app, &caller)?;
-    Ok(sse(app, EventSource { token: caller.token, id: job.id, after, permit }))
+    let proof = Proof::of(&app, &headers, &caller);
+    Ok(sse(app, EventSource { proof, id: job.id, after, permit }))
 }
 
 fn permit(app: &App, caller: &Identity) -> Result<Permit, Problem> {
     app.open().stream(&caller.user.name, app.config().limits.user_streams)
 }
 
-/// Returns a job, unless the token was revoked or has expired since the stream began.
-async fn look_up(app: &App, token: &str, id: &str) -> Result<Job, Problem> {
-    let token = token.to_owned();
-    let caller = app.store().run(move |store| store.identity_of(&token)).await?;
-    find(app, &caller.ok_or_else(Problem::unauthenticated)?, id.to_owned()).await
+/// Returns a job, unless its reader has lost the right to see it since the stream began.
+async fn look_up(app: &App, proof: &Proof, id: &str) -> Result<Job, Problem> {
+    find(app, &proof.caller(app).await?, id.to_owned()).await
 }
 
 fn last_id(headers: &HeaderMap) -> Option<&str> {
@@ -120,7 +120,7 @@ trait Source: Send + 'static {
 }
 
 struct LogSource {
-    token: String,
+    proof: Proof,
     id: String,
     attempt: u32,
     offset: u64,
@@ -162,7 +162,7 @@ impl LogSource {
 impl Source for LogSource {
     async fn update(&mut self, app: &App) -> Result<Update, Problem> {
         // The job is older than the bytes: the log of an attempt that is over in it is complete.
-        let job = look_up(app, &self.token, &self.id).await?;
+        let job = look_up(app, &self.proof, &self.id).await?;
         loop {
             let followed = self.attempt < job.attempt;
             let complete = followed || job.state.is_final();
@@ -181,7 +181,7 @@ impl Source for LogSource {
 }
 
 struct EventSource {
-    token: String,
+    proof: Proof,
     id: String,
     after: u64,
     #[expect(dead_code, reason = "it counts until it is dropped")]
@@ -191,7 +191,7 @@ struct EventSource {
 impl Source for EventSource {
     async fn update(&mut self, app: &App) -> Result<Update, Problem> {
         // The state is older than the events: those of a final job are complete.
-        let job = look_up(app, &self.token, &self.id).await?;
+        let job = look_up(app, &self.proof, &self.id).await?;
         let after = self.after;
         let events =
             app.store().run(move |store| store.events(&job.id, after, LARGEST_BATCH)).await?;

@@ -108,7 +108,9 @@ pub fn chart(curve: &Curve) -> Chart {
     };
     let [left, right, top, bottom] = AREA;
     let (first, last) = extent(&mut points().map(|(epoch, _)| *epoch));
-    let epochs = Axis { low: first, high: last.max(first + 1.0), start: left, end: right };
+    // A single epoch stands in the middle.
+    let aside = if last > first { 0.0 } else { 0.5 };
+    let epochs = Axis { low: first - aside, high: last + aside, start: left, end: right };
     let (low, high) = extent(&mut points().map(|(_, value)| *value));
     let room = if high > low { (high - low) * 0.05 } else { (high.abs() * 0.1).max(1e-6) };
     let values = Axis { low: low - room, high: high + room, start: bottom, end: top };
@@ -176,6 +178,19 @@ mod tests {
                 assert!((0.0..=440.0).contains(&x) && (0.0..=220.0).contains(&y), "{dot:?}");
             }
             assert!(!chart.values.is_empty() && !chart.epochs.is_empty(), "{chart:?}");
+        }
+    }
+
+    #[test]
+    fn a_single_epoch_stands_in_the_middle_and_labels_fit_beside_the_axis() {
+        let chart = drawn(vec![(1.0, 0.000_012_34)]);
+        let labels: Vec<_> = chart.epochs.iter().map(|tick| tick.label.as_str()).collect();
+        assert_eq!(labels, ["1"]);
+        assert_eq!(chart.epochs[0].at, chart.lines[0].dots[0].x);
+        for points in [vec![(1.0, 0.000_012_34)], vec![(1.0, 2e7), (2.0, 1.5e8)]] {
+            for tick in drawn(points).values {
+                assert!(tick.label.len() <= 6, "{}", tick.label);
+            }
         }
     }
 

@@ -116,12 +116,22 @@ pub fn progress(job: &Job) -> String {
     parts.join(", ")
 }
 
+/// The action that led to the page.
+#[derive(Debug, Deserialize)]
+pub struct Done {
+    #[serde(default)]
+    done: String,
+}
+
 /// Shows the jobs that the filters admit.
 pub async fn list(
     State(app): State<App>,
     Viewer(viewer): Viewer,
     Query(filters): Query<Filters>,
+    Query(Done { done }): Query<Done>,
 ) -> Result<Response, PageError> {
+    let mut layout = Layout::new("Jobs", "jobs", &viewer);
+    layout.notice = (done == "delete").then_some("The job is deleted.");
     let given = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let state = states(filters.state.trim());
     let query = JobQuery {
@@ -139,7 +149,7 @@ pub async fn list(
     };
     let at = |before: String| Filters { before, ..filters.clone() }.path();
     let template = JobsPage {
-        layout: Layout::new("Jobs", "jobs", &viewer),
+        layout,
         states: STATES,
         users,
         jobs: list.jobs.into_iter().map(Row::new).collect(),

@@ -7,6 +7,7 @@
 mod assets;
 mod chart;
 mod curves;
+mod delete;
 mod error;
 mod form;
 mod job;
@@ -36,6 +37,7 @@ pub fn router() -> Router<App> {
         .route("/jobs", get(jobs::list))
         .route("/jobs/{id}", get(job::show))
         .route("/jobs/{id}/cancel", post(job::cancel))
+        .route("/jobs/{id}/delete", get(delete::ask).post(delete::delete))
         .route("/jobs/{id}/resubmit", post(job::resubmit))
         .route("/jobs/{id}/log", get(log::show))
         .route("/tokens", get(tokens::show).post(tokens::create))

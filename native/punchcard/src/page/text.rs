@@ -19,10 +19,13 @@ impl fmt::Display for Moment {
 
 /// Returns a time span, such as `3 min 12 s`.
 pub fn duration(millis: Millis) -> String {
-    let seconds = millis.max(0) / 1000;
+    if millis < 1000 {
+        return format!("{} ms", millis.max(0));
+    }
+    let seconds = millis / 1000;
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
-        (0, 0, 0) if seconds < 10 => format!("{}.{} s", seconds, millis.max(0) / 100 % 10),
+        (0, 0, 0) if seconds < 10 => format!("{}.{} s", seconds, millis / 100 % 10),
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
         (0, ..) => format!("{hours} h {minutes} min"),
@@ -50,7 +53,9 @@ pub fn size(bytes: u64) -> String {
 pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
-        return format!("{value:.3e}");
+        let text = format!("{value:.3e}");
+        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        return format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'));
     }
     let digits = match magnitude {
         _ if magnitude >= 1000.0 => 0,
@@ -78,7 +83,8 @@ mod tests {
         assert_eq!(duration(1234), "1.2 s");
         assert_eq!(duration(192_000), "3 min 12 s");
         assert_eq!(duration(7_380_000), "2 h 3 min");
-        assert_eq!(duration(-1), "0.0 s");
+        assert_eq!(duration(40), "40 ms");
+        assert_eq!(duration(-1), "0 ms");
         assert_eq!(size(1023), "1023 B");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(16 << 30), "16 GiB");
@@ -87,7 +93,8 @@ mod tests {
         assert_eq!(number(0.077_343), "0.07734");
         assert_eq!(number(12.345), "12.35");
         assert_eq!(number(1234.5), "1234");
-        assert_eq!(number(0.000_012_3), "1.230e-5");
+        assert_eq!(number(0.000_012_3), "1.23e-5");
+        assert_eq!(number(2e8), "2e8");
     }
 
     #[test]

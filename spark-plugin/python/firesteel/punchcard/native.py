@@ -32,7 +32,8 @@ def server_binary() -> Path:
         reason = (
             f"{VARIABLE} names {path}, which is not a program"
             if given
-            else f"this package has no server program, {path}; install the wheel, or set {VARIABLE}"
+            else f"there is no server program {path}; install the wheel for Linux on x86-64, "
+            f"or set {VARIABLE}"
         )
         raise FileNotFoundError(reason)
     return path.resolve()
