@@ -166,9 +166,8 @@ impl Config {
         let error = |problem: String| ConfigError { file: file.to_owned(), problem };
         let text = std::fs::read_to_string(file).map_err(|cause| error(cause.to_string()))?;
         let mut config: Self = toml::from_str(&text).map_err(|cause| error(cause.to_string()))?;
-        let folder = file.parent().unwrap_or(Path::new("."));
-        let folder = std::path::absolute(folder).map_err(|cause| error(cause.to_string()))?;
-        config.resolve(&folder);
+        let absolute = std::path::absolute(file).map_err(|cause| error(cause.to_string()))?;
+        config.resolve(absolute.parent().unwrap_or(Path::new("/")));
         config.check().map_err(error)?;
         Ok(config)
     }

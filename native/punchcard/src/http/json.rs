@@ -28,6 +28,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
             return Err(Problem::unsupported("the body must have the type application/json"));
         }
         let bytes = read_all(app, request.into_body()).await?;
+        // Serde would read the fields of an object from an array.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(Problem::invalid("the body must be an object, not an array"));
+        }
         let value = serde_json::from_slice(&bytes).map_err(|error| {
             if error.is_data() {
                 Problem::invalid(format!("the body does not fit: {error}"))

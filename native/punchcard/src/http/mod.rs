@@ -3,6 +3,7 @@
 pub(crate) mod artifacts;
 pub(crate) mod body;
 mod caller;
+mod description;
 mod guard;
 pub(crate) mod jobs;
 mod json;
@@ -137,7 +138,7 @@ impl utoipa::Modify for Security {
 
 /// Returns the routes of a server, with those of its web page, which also answers for unknown paths.
 pub fn router(app: &App, page: Router<App>) -> Router {
-    let (router, openapi) = OpenApiRouter::with_openapi(Description::openapi())
+    let (router, mut openapi) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(jobs::list, jobs::submit))
         .routes(routes!(jobs::get, jobs::delete))
         .routes(routes!(jobs::cancel))
@@ -161,6 +162,7 @@ pub fn router(app: &App, page: Router<App>) -> Router {
         .routes(routes!(status::metrics))
         .routes(routes!(status::openapi))
         .split_for_parts();
+    description::complete(&mut openapi);
     let _ = app.shared.openapi.set(openapi.to_json().unwrap_or_default());
     router
         .merge(page)

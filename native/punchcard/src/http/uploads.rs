@@ -148,8 +148,7 @@ async fn receive(
         let next =
             tokio::time::timeout(stall, stream.next()).await.map_err(|_| Problem::timeout())?;
         let Some(bytes) = next else { break };
-        let bytes =
-            bytes.map_err(|error| Problem::malformed(format!("the body was cut off: {error}")))?;
+        let bytes = bytes.map_err(|error| Problem::cut_off(&error))?;
         size += bytes.len() as u64;
         if size > limit {
             return Err(too_large(limit));
