@@ -58,6 +58,13 @@ def send(server: Server, request: bytes) -> bytes:
         return received
 
 
+def closing(request: bytes) -> bytes:
+    """A request of HTTP/1 after which the server closes the connection."""
+    if b" HTTP/1." not in request:
+        return request
+    return request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+
+
 def statuses(answer: bytes) -> list[int]:
     return [int(found) for found in re.findall(rb"^HTTP/1\.[01] (\d{3})", answer, re.MULTILINE)]
 
@@ -155,7 +162,7 @@ def test_long_requests_are_refused(server: Server) -> None:
         ),
     }
     for name, (request, expected) in cases.items():
-        answer = send(server, request)
+        answer = send(server, closing(request))
         assert set(statuses(answer)) <= expected and statuses(answer), (name, answer[:500])
 
 
@@ -239,7 +246,8 @@ def test_forged_requests_are_refused_and_nothing_is_smuggled(server: Server) -> 
         ),
     }
     for name, (request, expected) in cases.items():
-        answer = send(server, request)
+        # Without this, what was smuggled would be answered on the same connection.
+        answer = send(server, request if smuggled in request else closing(request))
         found = statuses(answer)
         # One answer at most: what was smuggled has none.
         assert len(found) == bool(expected) and set(found) <= expected, (name, answer)
@@ -289,7 +297,7 @@ def test_a_good_client_is_answered_while_two_hundred_slow_ones_are_open(server: 
         try:
             for _ in range(10):
                 began = time.monotonic()
-                assert client.job(job.id).state == "RUNNING"
+                assert client.job(job.id).state in ("STARTING", "RUNNING")
                 assert client.upload(b"fast").size == 4
                 assert time.monotonic() - began < 2
         finally:

@@ -67,7 +67,6 @@ class Load:
                     self.done[step.__name__] += 1
         except BaseException as error:
             self.errors.append(error)
-            raise
 
     def submit(self, client: Client, seconds: float) -> str:
         return client.submit("soak", Program(self.program, [str(seconds)])).id
@@ -105,7 +104,8 @@ class Load:
 
     def view(self, client: Client, chance: random.Random) -> None:
         """Signs in to the page, looks at it and signs out."""
-        own = {"Origin": self.server.address}
+        form = "application/x-www-form-urlencoded"
+        own = {"Origin": self.server.address, "Content-Type": form}
         with httpx.Client(base_url=self.server.address, headers=own) as browser:
             token = self.server.tokens["ada"]
             assert browser.post("/sign-in", data={"token": token}).status_code == 303

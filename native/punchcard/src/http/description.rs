@@ -1,17 +1,18 @@
 //! Completion of the interface's description by what its parts have in common.
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::schema::{AdditionalProperties, Schema};
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{OpenApi, PathItem, RefOr};
 
 use super::problem::MEDIA_TYPE;
 
-/// Completes the description: errors are problems, operations have unique ids, and work has no unknown fields.
+/// Completes the description: errors are problems, streams consist of messages, operations have unique ids, and work has
+/// no unknown fields.
 pub fn complete(openapi: &mut OpenApi) {
     for (path, item) in &mut openapi.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(id_of(method, path));
-            describe_problems(operation);
+            describe_answers(operation);
         }
     }
     let schemas = openapi.components.as_mut().map(|components| &mut components.schemas);
@@ -42,15 +43,30 @@ fn id_of(method: &str, path: &str) -> String {
     parts.collect::<Vec<_>>().join("_")
 }
 
-fn describe_problems(operation: &mut Operation) {
+fn describe_answers(operation: &mut Operation) {
     for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && status.starts_with(['4', '5'])
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5'])
             && let Some(content) = response.content.shift_remove("application/json")
         {
             response.content.insert(MEDIA_TYPE.to_owned(), content);
         }
+        if let Some(RefOr::T(stream)) = response.content.get_mut("text/event-stream") {
+            stream.schema = Some(message().into());
+        }
     }
+}
+
+/// Describes a message of a stream; `data` is JSON.
+fn message() -> Object {
+    let text = || ObjectBuilder::new().schema_type(Type::String).build();
+    ObjectBuilder::new()
+        .property("event", text())
+        .property("id", text())
+        .property("data", text())
+        .required("event")
+        .required("data")
+        .build()
 }
 
 #[cfg(test)]
