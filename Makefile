@@ -10,7 +10,7 @@ ifndef LANES
 .NOTPARALLEL:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs punchcard demo example learn test check new-times \
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs punchcard demo example learn test check soak \
         lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python \
         test-e2e format bench clean
 
@@ -61,6 +61,7 @@ gone := $(if $(wildcard build/libtorch/build-version),,libtorch stubs) \
         $(if $(wildcard build/venv-test/.complete),,venv-test) \
         $(if $(wildcard build/venv-wheel/.complete),,venv-wheel) \
         $(if $(wildcard build/venv-docs/.complete),,venv-docs) \
+        $(if $(wildcard build/venv-api/.complete),,venv-api) \
         $(if $(wildcard dist/*.whl),,wheels) \
         $(if $(wildcard build/hadoop/lib/*.jar),,hadoop) \
         $(foreach venv,$(spark_venvs),$(if $(wildcard build/$(venv)/.complete),,$(venv))) \
@@ -69,7 +70,7 @@ $(shell mkdir -p $(stamps); cd $(stamps); rm -f $(gone))
 
 setup: setup-demo ## Check the prerequisites; fetch libtorch and Spark, once
 setup-demo: $(stamps)/prerequisites $(stamps)/libtorch $(stamps)/stubs $(stamps)/venv
-setup-test: setup-demo $(stamps)/prerequisites-test $(stamps)/venv-test $(spark_venvs:%=$(stamps)/%)
+setup-test: setup-demo $(stamps)/prerequisites-test $(stamps)/venv-test $(stamps)/venv-api $(spark_venvs:%=$(stamps)/%)
 
 $(stamps)/prerequisites: scripts/prerequisites.sh
 	@$(step) "Prerequisites" scripts/prerequisites.sh
@@ -101,6 +102,10 @@ $(stamps)/venv-test: scripts/venv.sh scripts/requirements/test.txt | $(stamps)/p
 
 $(stamps)/venv-wheel: scripts/venv.sh scripts/requirements/wheel.txt | $(stamps)/prerequisites
 	@$(step) "Tools that build wheels" scripts/venv.sh wheel venv-wheel
+	@touch $@
+
+$(stamps)/venv-api: scripts/venv.sh scripts/requirements/api.txt | $(stamps)/prerequisites
+	@$(step) "Tools that test the job server's interface" scripts/venv.sh api venv-api
 	@touch $@
 
 $(stamps)/venv-docs: scripts/venv.sh scripts/requirements/docs.txt | $(stamps)/prerequisites
@@ -241,6 +246,10 @@ test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
 # Three at a time on two cores: one test's sockets and processes wait while others compute.
 test-e2e: setup-test $(stamps)/hadoop $(plugin_jar) $(punchcard) $(natives_jar) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 3 --dist worksteal --durations=25 tests
+
+soak: DURATION := 3600
+soak: setup-test $(punchcard) ## Load the job server for an hour and check that it does not grow: make soak DURATION=600
+	@FIRESTEEL_SOAK_SECONDS=$(DURATION) $(step) "Soak of the job server" $(test_bin)/pytest -q -s tests/test_punchcard_soak.py
 
 licenses: ## Write the license texts of the Rust crates, after a change of Cargo.lock
 	@$(step) "Licenses of Rust crates" scripts/rust_licenses.py

@@ -136,6 +136,25 @@ def test_a_program_that_fails_says_why_in_its_log(server: Server, tmp_path: Path
         assert "arguments ['a b', '$HOME']" in log and "ValueError: no rows" in log
 
 
+def test_a_training_that_fails_gives_its_reason(server: Server) -> None:
+    with server.client() as client:
+        network = client.upload(NETWORK.to_json().encode(), "network.json")
+        weights = client.upload(b"no safetensors", "weights.safetensors")
+        work = {
+            "kind": "estimator",
+            "estimator": "NetworkClassifier",
+            "params": {},
+            "network": network.id,
+            "weights": weights.id,
+            "data": {"path": TRAIN.path},
+        }
+        job = client.submit("broken", work)
+        done = wait(client, job.id, *FINAL)
+        assert (done.state, done.exit_code) == ("FAILED", 1)
+        assert done.reason is not None and done.reason.startswith("work.weights: "), done
+        assert f"the job failed: {done.reason}" in client.log_text(job.id)
+
+
 def test_a_fit_on_a_standalone_cluster_is_cancelled_with_its_executors(tmp_path: Path) -> None:
     with standalone_cluster(tmp_path / "cluster") as cluster:
         conf = {"spark.executor.memory": "1g", "spark.cores.max": "2", "spark.executor.cores": "1"}
@@ -188,8 +207,12 @@ def test_nothing_of_a_cancelled_fit_is_left(server: Server) -> None:
         for event in client.events(job.id):
             if event.type == "epoch":
                 break
-        # The driver, the supervisor's child and what they have started.
-        assert len(marked(job.id)) > 1
+        # Processes are found by the mark in their environment, whatever their parents and groups.
+        assert len(server.processes(job.id)) >= 2
         client.cancel(job.id)
         assert wait(client, job.id, *FINAL).state == "CANCELLED"
-        assert not marked(job.id)
+        # The supervisor ends after it has recorded the end.
+        end = time.monotonic() + 10
+        while left := server.processes(job.id):
+            assert time.monotonic() < end, left
+            time.sleep(0.1)

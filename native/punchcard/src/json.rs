@@ -1,5 +1,6 @@
 //! Forms of values in JSON.
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::clock::{self, Millis};
@@ -21,6 +22,18 @@ pub fn maybe_time<S: Serializer>(time: &Option<Millis>, serializer: S) -> Result
         Some(time) => serializer.serialize_some(&clock::format(*time)),
         None => serializer.serialize_none(),
     }
+}
+
+/// Reads an offset or a number, which the database stores with a sign.
+///
+/// # Errors
+/// The deserializer's, or if the value is too large.
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let count = u64::deserialize(deserializer)?;
+    if i64::try_from(count).is_ok() {
+        return Ok(count);
+    }
+    Err(D::Error::custom(format!("must be at most {}", i64::MAX)))
 }
 
 /// Reads a field that may be null, so that null differs from an absent field.

@@ -49,6 +49,27 @@ fn a_failed_attempt_is_repeated_as_often_as_asked_and_the_reason_is_told() {
 }
 
 #[test]
+fn a_driver_that_fails_gives_the_reason_by_an_event() {
+    let server = Server::start();
+    let ada = server.user("ada");
+    let program = r#"
+        event='{"time": "2026-11-30T05:10:00Z", "type": "failure", "data": {"reason": "there is no column x\n"}}'
+        printf '%s\n' "$event" >> "${FIRESTEEL_PUNCHCARD_REQUEST%/*}/events.jsonl"
+        exit $1
+    "#;
+    let submit = |code: &str| {
+        let id = server.submit(&ada, &program.replace("$1", code), 0);
+        server.wait(&ada, &id, &FINAL)
+    };
+    let job = submit("3");
+    assert_eq!((&job["state"], &job["exit_code"]), (&json!("FAILED"), &json!(3)));
+    assert_eq!((&job["reason"], &job["progress"]), (&json!("there is no column x"), &json!(null)));
+    // The exit code decides on the state.
+    let job = submit("0");
+    assert_eq!((&job["state"], &job["reason"]), (&json!("SUCCEEDED"), &json!(null)));
+}
+
+#[test]
 fn a_running_job_is_adopted_by_the_server_after_a_kill_and_runs_once() {
     let mut server = Server::start();
     let ada = server.user("ada");

@@ -138,6 +138,18 @@ def test_each_error_has_its_class_and_is_not_repeated(
     assert len(server.to("/me")) == 1
 
 
+def test_the_field_of_an_error_is_the_one_that_the_server_names(
+    server: Server, client: Client
+) -> None:
+    answer = problem(422, "invalid", "must be at most 5, not 9")
+    assert isinstance(answer.body, dict)
+    answer.body["field"] = "retries"
+    server.on("GET", "/me", answer)
+    with pytest.raises(InvalidRequestError) as caught:
+        client.me()
+    assert caught.value.field == "retries"
+
+
 def test_a_quota_is_waited_for_if_the_server_says_how_long(server: Server, client: Client) -> None:
     me = {"name": "ada", "role": "user", "programs": True, "quota": {"running": 1}, "usage": {}}
     full = problem(429, "quota_exceeded", "one job at a time", **{"Retry-After": "0"})

@@ -253,4 +253,8 @@ def refusal(attempt: Attempt, work: Any) -> str:
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("the job failed: ")
+    # The server takes the reason from an event.
+    event = json.loads(request.with_name("events.jsonl").read_text().splitlines()[-1])
+    assert event["type"] == "failure" and event["time"].endswith("Z")
+    assert line == f"the job failed: {event['data']['reason']}"
     return line

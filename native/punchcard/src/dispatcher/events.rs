@@ -75,6 +75,7 @@ pub(super) fn read(
             "epoch" => &["epoch", "epochs", "loss"],
             "progress" => &["epoch", "epochs", "rows"],
             "result" => &["rows"],
+            "failure" => &[],
             _ => continue,
         };
         if line.kind == "fit" {
@@ -91,7 +92,9 @@ pub(super) fn read(
                 known.insert((*key).to_owned(), value.clone());
             }
         }
-        new.progress = Some(Value::Object(known.clone()));
+        if !taken.is_empty() {
+            new.progress = Some(Value::Object(known.clone()));
+        }
         new.events.push(NewEvent { time, kind: line.kind, data: Value::Object(line.data) });
     }
     Ok(Some(new))

@@ -35,6 +35,9 @@ const RELAUNCH: Duration = Duration::from_secs(10);
 /// found could write for ever.
 const LAST_READS: u32 = 256;
 
+/// The most characters of a reason that a driver gives.
+const REASON: usize = 1000;
+
 /// The dispatcher.
 pub struct Dispatcher<L> {
     store: Store,
@@ -208,8 +211,22 @@ impl<L: Launcher> Dispatcher<L> {
             (Cause::Cancelled, code) => {
                 self.apply(job, &Change { exit_code: code, ..Change::to(State::Cancelled) })
             }
+            (Cause::Exited, code) => {
+                let reason = self.told_reason(job)?.unwrap_or_else(|| describe(exit));
+                self.ended_badly(job, reason, code)
+            }
             (_, code) => self.ended_badly(job, describe(exit), code),
         }
+    }
+
+    /// Returns the reason of a failure that the driver wrote as an event.
+    fn told_reason(&self, job: &Job) -> Result<Option<String>> {
+        let event = self.store.last_events(&job.id, "failure", Some(job.attempt), 1)?.pop();
+        let reason = event.and_then(|event| {
+            let text = event.data.get("reason")?.as_str()?;
+            Some(text.chars().filter(|c| !c.is_control()).take(REASON).collect::<String>())
+        });
+        Ok(reason.filter(|reason| !reason.trim().is_empty()))
     }
 
     /// Ends an attempt that did not succeed: the job returns to the queue while it has retries left.

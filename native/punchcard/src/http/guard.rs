@@ -39,13 +39,24 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
 }
 
 fn check(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let host = uri.authority().map(|authority| authority.as_str()).or_else(|| text(HOST));
-    let Some(host) = host.filter(|host| app.hosts().knows(host)) else {
+    if !is_utf8(uri.path()) {
+        return Err(Problem::malformed("the path must be UTF-8, encoded by '%'"));
+    }
+    let mut hosts = headers.get_all(HOST).iter().map(|value| value.to_str().unwrap_or("?"));
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Problem::malformed("the request has several Host headers; send one"));
+    }
+    let authority = uri.authority().map(axum::http::uri::Authority::as_str);
+    if let Some(foreign) =
+        [host, authority].into_iter().flatten().find(|name| !app.hosts().knows(name))
+    {
         return Err(Problem::forbidden(format!(
-            "the server is not known as '{}'; list the name under 'hosts' in its configuration",
-            host.unwrap_or("")
+            "the server is not known as '{foreign}'; list the name under 'hosts' in its configuration"
         )));
+    }
+    let Some(host) = authority.or(host) else {
+        return Err(Problem::malformed("the request has no Host header"));
     };
     match headers.get(ORIGIN) {
         None => Ok(()),
@@ -54,6 +65,29 @@ fn check(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
         }
         Some(_) => Err(Problem::forbidden("a page of another site may not send requests")),
     }
+}
+
+/// Returns true if the bytes that a path encodes are UTF-8.
+fn is_utf8(path: &str) -> bool {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits
+            .filter(|_| *first == b'%')
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+        {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    std::str::from_utf8(&bytes).is_ok()
 }
 
 /// The names of a server.
@@ -102,7 +136,17 @@ impl Hosts {
 
 #[cfg(test)]
 mod tests {
-    use super::Hosts;
+    use super::{Hosts, is_utf8};
+
+    #[test]
+    fn a_path_encodes_text() {
+        for path in ["/", "/%", "/%2", "/%zz", "/%c3%a4", "/a%2fb"] {
+            assert!(is_utf8(path), "{path}");
+        }
+        for path in ["/%ff", "/%c3", "/%c0%ae", "/a%fe%ffb"] {
+            assert!(!is_utf8(path), "{path}");
+        }
+    }
 
     #[test]
     fn a_server_knows_its_names_and_no_others() {

@@ -34,6 +34,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Serde would read the fields of an object from an array.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::invalid("the body must be an object, not an array"));
+    }
     let malformed =
         |error: &serde_json::Error| Problem::malformed(format!("the body is not JSON: {error}"));
     let mut parser = serde_json::Deserializer::from_slice(bytes);

@@ -7,7 +7,8 @@ use axum::extract::{Path, State};
 use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
@@ -28,10 +29,10 @@ pub(super) const LARGEST_BATCH: u32 = 1000;
 #[into_params(parameter_in = Query)]
 pub struct LogQuery {
     /// The offset of the first byte among all bytes of the log, from 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::json::count")]
     pub(crate) offset: u64,
     /// The largest number of bytes, at most 1048576.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "limit")]
     #[param(minimum = 1, maximum = 1_048_576)]
     pub(crate) limit: Option<u32>,
     /// The attempt, from 1; by default the last.
@@ -40,12 +41,20 @@ pub struct LogQuery {
     pub(crate) attempt: Option<u32>,
 }
 
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    let limit = u32::deserialize(deserializer)?;
+    if (1..=LARGEST_CHUNK).contains(&limit) {
+        return Ok(Some(limit));
+    }
+    Err(D::Error::custom(format!("must be from 1 to {LARGEST_CHUNK}, not {limit}")))
+}
+
 /// The events that a request asks for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct EventQuery {
     /// The number of an event; only later ones are given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::json::count")]
     pub(super) after: u64,
 }
 
@@ -75,10 +84,6 @@ pub async fn read(
     Query(query): Query<LogQuery>,
 ) -> Result<Response, Problem> {
     let limit = query.limit.unwrap_or(64 * 1024);
-    if !(1..=LARGEST_CHUNK).contains(&limit) {
-        let problem = format!("must be from 1 to {LARGEST_CHUNK}, not {limit}");
-        return Err(Problem::invalid_field("limit", problem));
-    }
     // The state is older than the bytes: a final job's log is complete.
     let job = find(&app, &caller, id).await?;
     let chunk = chunk(&app, &job, &query, limit).await?;

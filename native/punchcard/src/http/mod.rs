@@ -176,7 +176,7 @@ pub fn router(app: &App, page: Router<App>) -> Router {
         .routes(routes!(status::metrics))
         .routes(routes!(status::openapi))
         .split_for_parts();
-    openapi::add_security(&mut openapi, session::name(app));
+    openapi::complete(&mut openapi, session::name(app));
     let _ = app.shared.openapi.set(openapi.to_json().unwrap_or_default());
     router
         .merge(page)

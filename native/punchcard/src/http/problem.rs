@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 use crate::job::Invalid;
 use crate::store::StoreError;
 
+/// The media type of errors.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
 /// An error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
@@ -104,6 +107,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
     }
 
+    /// Returns the error of a body that ended early, or is not chunked as its headers say.
+    #[must_use]
+    pub fn cut_off(error: &axum::Error) -> Self {
+        Self::malformed(format!("the body was cut off: {error}"))
+    }
+
     /// Returns the error of a body that arrived too slowly.
     #[must_use]
     pub fn timeout() -> Self {
@@ -164,7 +173,7 @@ impl IntoResponse for Problem {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         let mut response = (status, headers, Json(self)).into_response();
-        let kind = HeaderValue::from_static("application/problem+json");
+        let kind = HeaderValue::from_static(MEDIA_TYPE);
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
     }

@@ -201,8 +201,7 @@ async fn receive(
     loop {
         let next = tokio::time::timeout_at(pace.deadline(size), stream.next());
         let Some(bytes) = next.await.map_err(|_| Problem::timeout())? else { break };
-        let bytes =
-            bytes.map_err(|error| Problem::malformed(format!("the body was cut off: {error}")))?;
+        let bytes = bytes.map_err(|error| Problem::cut_off(&error))?;
         size += bytes.len() as u64;
         if size > limit {
             return Err(too_large(limit));

@@ -126,6 +126,16 @@ pub(crate) async fn apply(app: &App, name: String, change: UserChange) -> Result
     if change.log_bytes == Some(Some(0)) {
         return Err(Problem::invalid_field("log_bytes", "must be at least 1"));
     }
+    let (running, queued, days) = (change.running, change.queued, change.retention_days);
+    let counts = [("running", running), ("queued", queued), ("retention_days", days)]
+        .map(|(field, value)| (field, value.flatten().map(u64::from), i64::from(i32::MAX)));
+    let sizes = [("upload_bytes", change.upload_bytes), ("log_bytes", change.log_bytes)]
+        .map(|(field, value)| (field, value.flatten(), i64::MAX));
+    for (field, value, most) in counts.into_iter().chain(sizes) {
+        if value.is_some_and(|value| value > most.unsigned_abs()) {
+            return Err(Problem::invalid(format!("{field}: must be at most {most}")));
+        }
+    }
     let changed = name.clone();
     if !app.store().run(move |store| store.change_user(&changed, &change)).await? {
         return Err(Problem::not_found("user"));
@@ -158,6 +168,7 @@ pub async fn tokens(
     Path(name): Path<String>,
 ) -> Result<Answer<TokenList>, Problem> {
     may_handle(&caller, &name)?;
+    known(&app, name.clone()).await?;
     let tokens = app.store().run(move |store| store.tokens(Some(&name))).await?;
     Ok(Answer(TokenList { tokens }))
 }

@@ -24,7 +24,7 @@ pub struct Event {
     pub time: Millis,
     /// The attempt.
     pub attempt: u32,
-    /// The type: `state`, `fit`, `epoch`, `progress` or `result`.
+    /// The type: `state`, `fit`, `epoch`, `progress`, `result` or `failure`.
     #[serde(rename = "type")]
     pub kind: String,
     /// The content, which depends on the type.

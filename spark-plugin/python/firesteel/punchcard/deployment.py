@@ -48,7 +48,9 @@ class Punchcard:
     master : str
         The Spark master of jobs.
     data : sequence of str
-        The folders from which jobs may read, such as ``hdfs:///data/``.
+        The folders from which jobs may read, such as ``hdfs:///data/``. Default: all files that
+        the account of this process may read, on HDFS and on this machine, as in dist-keras. Every
+        user of the secrets file can then train on any of them: name folders to limit that.
     folder : str, optional
         The folder for jobs, uploads and the database. Default: ``firesteel/punchcard`` in
         ``~/.local/share``.

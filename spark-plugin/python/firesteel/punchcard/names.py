@@ -1,8 +1,10 @@
-"""The names of a training job's artefacts, and the line of a failure in its log."""
+"""The names of a training job's files, and the line of a failure in its log."""
 
 FAILED = "the job failed: "
 """The beginning of the line of the driver's log that says what is wrong."""
 
+EVENTS = "events.jsonl"
+"""The events of an attempt, beside its request: one JSON object a line, read by the server."""
 NETWORK = "network.json"
 """The network as JSON, without weights."""
 WEIGHTS = "weights.safetensors"

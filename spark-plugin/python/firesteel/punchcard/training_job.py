@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from firesteel import safetensors
 from firesteel.distkeras.models import with_weights
 from firesteel.network import BaseNetwork
 from firesteel.punchcard import estimators, results, trainers
-from firesteel.punchcard.names import FAILED
+from firesteel.punchcard.names import EVENTS, FAILED
 from firesteel.stages import NetworkModelBase
 
 REQUEST = "FIRESTEEL_PUNCHCARD_REQUEST"
@@ -35,19 +36,33 @@ class RequestError(ValueError):
 def main() -> int:
     """Runs the job of the environment; returns the exit code.
 
-    One line of a failed job's log begins with ``the job failed:`` and says what is wrong.
+    One line of a failed job's log begins with ``the job failed:`` and says what is wrong. An event
+    tells it to the server.
     """
     try:
         request, folder = (_environment(name) for name in (REQUEST, RESULTS))
         run(json.loads(request.read_text()), folder)
     except (RequestError, FileNotFoundError) as error:
-        print(f"{FAILED}{error}", file=sys.stderr, flush=True)
-        return 1
+        return _fail(str(error))
     except Exception as error:
         traceback.print_exc()
-        print(f"{FAILED}{reason(error)}", file=sys.stderr, flush=True)
-        return 1
+        return _fail(reason(error))
     return 0
+
+
+def _fail(text: str) -> int:
+    """Tells the reason of a failure in the log and as an event; returns the exit code."""
+    print(f"{FAILED}{text}", file=sys.stderr, flush=True)
+    request = os.environ.get(REQUEST)
+    if request:
+        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        event = {"time": time, "type": "failure", "data": {"reason": text}}
+        try:
+            with Path(request).with_name(EVENTS).open("a") as file:
+                file.write(f"{json.dumps(event)}\n")
+        except OSError as error:
+            print(f"{EVENTS}: {error}", file=sys.stderr, flush=True)
+    return 1
 
 
 def run(request: Mapping[str, Any], folder: Path) -> None:

@@ -1,0 +1,185 @@
+"""A Punchcard server under a mixed load: its memory, threads, files and database must not grow.
+
+`make soak` runs it for an hour, `make soak DURATION=600` for ten minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from firesteel.punchcard import Client, Program
+from punchcard import Server, punchcard
+
+SECONDS = float(os.environ.get("FIRESTEEL_SOAK_SECONDS", "20"))
+CLIENTS = 12
+FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+PROGRAM = """for line in {1..200}; do echo "line $line of $FIRESTEEL_PUNCHCARD_ATTEMPT"; done
+head -c 20000 /dev/urandom > "$FIRESTEEL_PUNCHCARD_RESULTS/a.bin"
+sleep "$1"
+"""
+MIB = 1 << 20
+
+
+@dataclass
+class Sample:
+    """The size of a server at a time."""
+
+    rss: float
+    descriptors: int
+    threads: int
+    database: float
+
+
+@dataclass
+class Load:
+    """Clients of a server, which remove what they have made."""
+
+    server: Server
+    program: Path
+    stop: threading.Event = field(default_factory=threading.Event)
+    done: Counter[str] = field(default_factory=Counter)
+    errors: list[BaseException] = field(default_factory=list)
+
+    def run(self, number: int) -> None:
+        chance = random.Random(number)
+        steps: list[Callable[[Client, random.Random], None]] = [
+            self.finish,
+            self.finish,
+            self.cancel,
+            self.upload,
+            self.view,
+            self.leave,
+        ]
+        try:
+            with self.server.client("ada") as client:
+                while not self.stop.is_set():
+                    step = chance.choice(steps)
+                    step(client, chance)
+                    self.done[step.__name__] += 1
+        except BaseException as error:
+            self.errors.append(error)
+
+    def submit(self, client: Client, seconds: float) -> str:
+        return client.submit("soak", Program(self.program, [str(seconds)])).id
+
+    def finish(self, client: Client, chance: random.Random) -> None:
+        """Follows a job to its end, fetches what it left, and deletes it."""
+        id = self.submit(client, chance.uniform(0, 0.3))
+        assert "line 200 of" in "".join(client.follow_log(id))
+        states = [event.data["state"] for event in client.events(id) if event.type == "state"]
+        assert states[-1] == "SUCCEEDED"
+        assert len(client.artifact(id, "a.bin")) == 20000
+        client.delete(id)
+
+    def cancel(self, client: Client, chance: random.Random) -> None:
+        """Cancels a job at any time, also while its stream is open."""
+        id = self.submit(client, 60)
+        time.sleep(chance.uniform(0, 1))
+        for _ in client.events(id):
+            client.cancel(id)
+        assert client.job(id).state in FINAL
+        client.delete(id)
+
+    def upload(self, client: Client, chance: random.Random) -> None:
+        """Uploads and deletes."""
+        upload = client.upload(chance.randbytes(chance.randrange(1, 2 * MIB)))
+        client.delete_upload(upload.id)
+
+    def leave(self, client: Client, chance: random.Random) -> None:
+        """Leaves a finished job to the server's retention, which is short for this user."""
+        with self.server.client("bob") as other:
+            id = self.submit(other, 0)
+            for _ in other.events(id):
+                # Its log may be removed at any time after its end.
+                pass
+
+    def view(self, client: Client, chance: random.Random) -> None:
+        """Signs in to the page, looks at it and signs out."""
+        form = "application/x-www-form-urlencoded"
+        own = {"Origin": self.server.address, "Content-Type": form}
+        with httpx.Client(base_url=self.server.address, headers=own) as browser:
+            token = self.server.tokens["ada"]
+            assert browser.post("/sign-in", data={"token": token}).status_code == 303
+            for path in ("/jobs", "/jobs?state=RUNNING", "/tokens"):
+                assert browser.get(path).status_code == 200, path
+            assert browser.post("/sign-out").status_code == 303
+
+
+def sample(server: Server) -> Sample:
+    assert server.process is not None
+    proc = Path(f"/proc/{server.process.pid}")
+    status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
+    data = server.folder / "data"
+    size = sum(file.stat().st_size for file in data.glob("*.db*") if file.exists())
+    return Sample(
+        int(status["VmRSS"].split()[0]) / 1024,
+        len(list((proc / "fd").iterdir())),
+        int(status["Threads"]),
+        size / MIB,
+    )
+
+
+def middle(samples: list[Sample]) -> Sample:
+    """The median of each size."""
+    return Sample(
+        statistics.median(one.rss for one in samples),
+        round(statistics.median(one.descriptors for one in samples)),
+        round(statistics.median(one.threads for one in samples)),
+        statistics.median(one.database for one in samples),
+    )
+
+
+def test_a_server_under_load_does_not_grow(tmp_path: Path) -> None:
+    quotas = {"running": 16, "running_per_token": 16, "queued": 1000}
+    with punchcard(tmp_path / "punchcard", script=True, quotas=quotas, running=16) as server:
+        for user in ("ada", "bob"):
+            server.add(user, "--programs")
+        root = {"Authorization": f"Bearer {server.add('root', '--admin')}"}
+        change = {"retention_days": 0}
+        httpx.patch(
+            f"{server.address}/api/v1/users/bob", json=change, headers=root
+        ).raise_for_status()
+        idle = sample(server)
+        program = tmp_path / "program.py"
+        program.write_text(PROGRAM)
+        load = Load(server, program)
+        clients = [threading.Thread(target=load.run, args=(n,)) for n in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        samples = []
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end and not load.errors:
+            time.sleep(0.5)
+            samples.append(sample(server))
+        load.stop.set()
+        for client in clients:
+            client.join(120)
+        assert not load.errors, load.errors
+        # Caches and the threads of all clients are there after the warm-up.
+        parts = [
+            samples[round(len(samples) * k / 5) : round(len(samples) * (k + 1) / 5)]
+            for k in range(5)
+        ]
+        first, half, last = (middle(parts[k]) for k in (1, 2, 4))
+        print(f"idle {idle}\nfirst {first}\nhalf {half}\nlast {last}\n{dict(load.done)}")
+        assert all(load.done[step] for step in ("finish", "cancel", "upload", "view", "leave"))
+        assert last.rss < first.rss * 1.15 + 8, (first, last)
+        assert last.descriptors < first.descriptors + 2 * CLIENTS, (first, last)
+        assert last.threads < first.threads + 2 * CLIENTS, (first, last)
+        # Between two sweeps, a minute apart, the jobs that were left take room.
+        assert last.database < first.database * 1.5 + 8, (first, last)
+        # Nothing of the clients is left open.
+        end = time.monotonic() + 30
+        while (now := sample(server)).descriptors > idle.descriptors + 8:
+            assert time.monotonic() < end, (idle, now)
+            time.sleep(0.5)
+        assert not server.processes()
