@@ -10,8 +10,8 @@ ifndef LANES
 .NOTPARALLEL:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test check soak new-times \
-        lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python \
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs demo example learn test check soak \
+        new-times lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python \
         test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
