@@ -10,9 +10,9 @@ ifndef LANES
 .NOTPARALLEL:
 endif
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs punchcard demo example learn test check soak \
-        lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust test-scala test-python \
-        test-e2e format bench clean
+.PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs punchcard demo example learn test check \
+        soak new-times lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust \
+        test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
 export FIRESTEEL_PYTHON ?= $(CURDIR)/build/venv-test/bin/python

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from firesteel.punchcard import Client, Program
+from firesteel.punchcard import Client
 from firesteel.punchcard.transport import Retry
 from punchcard import Server, punchcard
 
@@ -32,6 +33,19 @@ def serve(folder: Path) -> Iterator[Server]:
         for user in USERS:
             server.add(user, "--programs")
         yield server
+
+
+def uploads(server: Server) -> dict[str, str]:
+    """Uploads the program for each user; returns the ids."""
+    ids = {}
+    for user in USERS:
+        with server.client(user) as client:
+            ids[user] = client.upload(PROGRAM.encode(), "program.py").id
+    return ids
+
+
+def work_of(file: str, *arguments: object) -> dict[str, Any]:
+    return {"kind": "program", "file": file, "arguments": [str(one) for one in arguments]}
 
 
 def end_of(client: Client, id: str, seconds: float = 240) -> str:
@@ -68,16 +82,17 @@ def check(server: Server, ends: dict[str, str], runs: Path, ran: Callable[[str],
 
 
 def test_a_hundred_clients_at_once_lose_no_job_and_run_none_twice(tmp_path: Path) -> None:
-    program, runs = tmp_path / "program.py", tmp_path / "runs"
-    program.write_text(PROGRAM)
+    runs = tmp_path / "runs"
     ready = threading.Barrier(CLIENTS)
 
     with serve(tmp_path / "punchcard") as server:
+        files = uploads(server)
 
         def use(number: int) -> tuple[str, str]:
-            with server.client(USERS[number % len(USERS)]) as client:
+            user = USERS[number % len(USERS)]
+            with server.client(user) as client:
                 ready.wait(60)
-                work = Program(program, [str(runs), "0", str(number)])
+                work = work_of(files[user], runs, 0, number)
                 job = client.submit(f"job {number}", work)
                 assert job.id in {one.id for one in client.jobs(name=f"job {number}")}
                 if number % 2:
@@ -98,18 +113,19 @@ def test_a_hundred_clients_at_once_lose_no_job_and_run_none_twice(tmp_path: Path
 def test_a_server_that_is_killed_under_load_loses_no_job_and_runs_none_twice(
     tmp_path: Path,
 ) -> None:
-    program, runs = tmp_path / "program.py", tmp_path / "runs"
-    program.write_text(PROGRAM)
+    runs = tmp_path / "runs"
     chance = random.Random(11)
     naps = [chance.uniform(0, 1.5) for _ in range(CLIENTS)]
     kills = [chance.uniform(0.05, 2) for _ in range(10)]
 
     with serve(tmp_path / "punchcard") as server:
+        files = uploads(server)
 
         def use(number: int) -> tuple[str, str]:
-            with server.client(USERS[number % len(USERS)], RETRY) as client:
+            user = USERS[number % len(USERS)]
+            with server.client(user, RETRY) as client:
                 time.sleep(naps[number] * 4)
-                work = Program(program, [str(runs), str(naps[number]), str(number)])
+                work = work_of(files[user], runs, naps[number], number)
                 job = client.submit(f"job {number}", work)
                 if number % 4 == 1:
                     client.cancel(job.id)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from firesteel.punchcard import Client, Program
+from firesteel.punchcard import Client
 from punchcard import Server, punchcard
 
 SECONDS = float(os.environ.get("FIRESTEEL_SOAK_SECONDS", "20"))
@@ -44,7 +44,7 @@ class Load:
     """Clients of a server, which remove what they have made."""
 
     server: Server
-    program: Path
+    files: dict[str, str]
     stop: threading.Event = field(default_factory=threading.Event)
     done: Counter[str] = field(default_factory=Counter)
     errors: list[BaseException] = field(default_factory=list)
@@ -68,12 +68,14 @@ class Load:
         except BaseException as error:
             self.errors.append(error)
 
-    def submit(self, client: Client, seconds: float) -> str:
-        return client.submit("soak", Program(self.program, [str(seconds)])).id
+    def submit(self, client: Client, user: str, seconds: float) -> str:
+        file = self.files[user]
+        work = {"kind": "program", "file": file, "arguments": [str(seconds)]}
+        return client.submit("soak", work).id
 
     def finish(self, client: Client, chance: random.Random) -> None:
         """Follows a job to its end, fetches what it left, and deletes it."""
-        id = self.submit(client, chance.uniform(0, 0.3))
+        id = self.submit(client, "ada", chance.uniform(0, 0.3))
         assert "line 200 of" in "".join(client.follow_log(id))
         states = [event.data["state"] for event in client.events(id) if event.type == "state"]
         assert states[-1] == "SUCCEEDED"
@@ -82,7 +84,7 @@ class Load:
 
     def cancel(self, client: Client, chance: random.Random) -> None:
         """Cancels a job at any time, also while its stream is open."""
-        id = self.submit(client, 60)
+        id = self.submit(client, "ada", 60)
         time.sleep(chance.uniform(0, 1))
         for _ in client.events(id):
             client.cancel(id)
@@ -97,7 +99,7 @@ class Load:
     def leave(self, client: Client, chance: random.Random) -> None:
         """Leaves a finished job to the server's retention, which is short for this user."""
         with self.server.client("bob") as other:
-            id = self.submit(other, 0)
+            id = self.submit(other, "bob", 0)
             for _ in other.events(id):
                 # Its log may be removed at any time after its end.
                 pass
@@ -149,20 +151,22 @@ def test_a_server_under_load_does_not_grow(tmp_path: Path) -> None:
             f"{server.address}/api/v1/users/bob", json=change, headers=root
         ).raise_for_status()
         idle = sample(server)
-        program = tmp_path / "program.py"
-        program.write_text(PROGRAM)
-        load = Load(server, program)
+        files = {}
+        for user in ("ada", "bob"):
+            with server.client(user) as client:
+                files[user] = client.upload(PROGRAM.encode(), "program.py").id
+        load = Load(server, files)
         clients = [threading.Thread(target=load.run, args=(n,)) for n in range(CLIENTS)]
-        for client in clients:
-            client.start()
+        for thread in clients:
+            thread.start()
         samples = []
         end = time.monotonic() + SECONDS
         while time.monotonic() < end and not load.errors:
             time.sleep(0.5)
             samples.append(sample(server))
         load.stop.set()
-        for client in clients:
-            client.join(120)
+        for thread in clients:
+            thread.join(120)
         assert not load.errors, load.errors
         # Caches and the threads of all clients are there after the warm-up.
         parts = [
