@@ -25,8 +25,7 @@ examples_jar := build/firesteel-examples.jar
 e2e_jar := build/firesteel-e2e.jar
 class_archive := $(CURDIR)/build/spark-classes.jsa
 short_jvm_flags := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
-punchcard := $(target)/debug/firesteel-punchcard
-server := build/firesteel-punchcard
+punchcard := build/firesteel-punchcard
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
 python := spark-plugin/python
@@ -120,7 +119,7 @@ $(stamps)/hadoop: build.sbt project/build.properties | $(stamps)/prerequisites
 
 native: $(library) ## Build libfiresteel.so
 jar: $(plugin_jar) ## Build build/firesteel.jar and the jars of the examples and test programs
-punchcard: $(server) ## Build build/firesteel-punchcard, the job server
+punchcard: $(punchcard) ## Build build/firesteel-punchcard, the job server
 natives-jar: $(natives_jar) ## Pack libtorch as a jar, for executors with nothing installed
 
 $(library): $(rust_sources) $(stamps)/libtorch
@@ -134,20 +133,14 @@ $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sou
 $(class_archive): scripts/class_archive.sh $(stamps)/venv | $(plugin_jar)
 	@$(step) "Archive of Spark's classes" scripts/class_archive.sh $@ $(short_jvm_flags)
 
-# The tests of Rust build it as well.
 $(punchcard): $(punchcard_sources)
-	@$(step) "Job server" cargo build -p firesteel-punchcard
-	@touch $@
-
-# A sixth of cargo's program is its table of symbols.
-$(server): $(punchcard_sources)
-	@$(step) "Job server for release" cargo build --release -p firesteel-punchcard
-	@strip -o $@ $(target)/release/firesteel-punchcard
+	@$(step) "Job server" cargo build --profile server -p firesteel-punchcard
+	@cp $(target)/server/firesteel-punchcard $@
 
 $(natives_jar): scripts/natives_jar.py $(license_sources) $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
 
-dist: $(plugin_jar) $(natives_jar) $(server) ## Put the jars with their Maven coordinates, and the job server, into dist/
+dist: $(plugin_jar) $(natives_jar) $(punchcard) ## Put the jars with their Maven coordinates, and the job server, into dist/
 	@$(step) "Distribution" scripts/dist.sh
 
 wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into dist/
@@ -155,7 +148,7 @@ wheel: $(wheels) ## Build the wheels of the Python package and of libtorch, into
 docs: $(stamps)/libtorch $(stamps)/venv-docs ## Build the documentation site in site/, with the API of each language
 	@$(step) "Documentation site" scripts/docs.sh
 
-$(wheels): scripts/wheel.sh $(license_sources) $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(server) \
+$(wheels): scripts/wheel.sh $(license_sources) $(stamps)/venv-wheel $(plugin_jar) $(natives_jar) $(punchcard) \
            $(python_sources)
 	@$(step) "Wheels" scripts/wheel.sh
 	@touch $@
@@ -203,7 +196,7 @@ lane-jvm:
 
 check: export FIRESTEEL_TIMES := $(times)
 check: new-times setup-test lint-source lint-rust lint-python $(library) ## The format, lint and unit tests of a day's work, in minutes
-	@$(step) "Unit tests of Rust" cargo test --quiet --workspace --lib
+	@$(step) "Unit tests of Rust" cargo test --quiet $(engine) --lib
 	@$(step) "Format, lint and unit tests of Scala" scripts/sbt $(lint_scala) "firesteel/testOnly $(scala_unit)"
 	@$(step) "Unit tests of Python" $(test_bin)/pytest -q tests/test_source_checks.py $(python)/tests/test_torch_layers.py
 	@scripts/times.sh $(times)
@@ -217,10 +210,15 @@ lint-source:
 	@$(step) "Module cycles" scripts/module_cycles.py
 	@$(step) "First lines of documentation" scripts/doc_first_lines.py
 
+# The job server has a profile of its own, so that its tests run the program that ships and nothing is compiled twice.
+engine := --workspace --exclude firesteel-punchcard
+server := --profile server -p firesteel-punchcard
+
 lint-rust: $(stamps)/libtorch
 	@$(step) "Format of Rust" cargo fmt --all --check
 	@$(step) "Licenses of Rust crates" scripts/rust_licenses.py --check
-	@$(step) "Lint of Rust" cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@$(step) "Lint of Rust" cargo clippy --quiet $(engine) --all-targets -- -D warnings
+	@$(step) "Lint of the job server" cargo clippy --quiet $(server) --all-targets -- -D warnings
 
 lint-python: $(stamps)/venv-test
 	@$(step) "Lint of Python" $(test_bin)/ruff check --quiet
@@ -233,7 +231,8 @@ lint-scala: $(stamps)/prerequisites
 	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
 
 test-rust: $(stamps)/stubs $(stamps)/venv-test
-	@$(step) "Tests of Rust" cargo test --quiet --workspace
+	@$(step) "Tests of Rust" cargo test --quiet $(engine)
+	@$(step) "Tests of the job server" cargo test --quiet $(server)
 
 # One start of sbt for the checks, the suites and what the end-to-end tests need.
 test-scala: $(library) $(stamps)/stubs

@@ -19,7 +19,7 @@ from conftest import BUILD, PLUGIN_JAR, ROOT, VENVS
 from firesteel.punchcard import Client
 from firesteel.punchcard.transport import Retry
 
-BINARY = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/firesteel-punchcard"
+BINARY = BUILD / "firesteel-punchcard"
 # The driver of a job needs numpy.
 VENV = VENVS["4.3.0"]
 DATA = f"file:{ROOT / 'examples' / 'data'}/"
