@@ -19,7 +19,7 @@ from firesteel.distkeras.job_deployment import Job
 from firesteel.distkeras.trainers import ADAG
 from firesteel.layers import Linear, ReLU, Softmax
 from firesteel.punchcard import Client, Data, Estimator, JobInfo, Program
-from punchcard import DATA, Server, marked, punchcard
+from punchcard import DATA, Server, punchcard
 from standalone import standalone_cluster
 from yarn import yarn_cluster
 
