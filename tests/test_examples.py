@@ -223,8 +223,6 @@ def test_the_notebook_runs_from_start_to_end(
     monkeypatch.setenv("LIBTORCH", str((BUILD / "libtorch").resolve()))
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     monkeypatch.setenv("SHARE", "0.05")
-    # It ends before the optimising compiler's work pays.
-    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
     result = tmp_path / "workflow.ipynb"
     monkeypatch.setattr(sys, "argv", [str(RUNNER), str(NOTEBOOK), str(result)])
     with pytest.raises(SystemExit, match="0"):

@@ -288,3 +288,18 @@ fn a_log_is_read_by_links_without_a_script() {
     let page = get(&server, &cookie, &format!("/jobs/{id}")).text();
     assert!(page.contains("\nline 20000\n") && page.len() < 120_000, "{}", page.len());
 }
+
+#[test]
+fn a_character_on_the_border_of_two_parts_of_a_log_is_shown_whole() {
+    let server = Server::start();
+    let ada = server.user("ada");
+    // Characters of two bytes from an odd offset.
+    let id =
+        server.submit(&ada, "printf x; for i in $(seq 5000); do printf äöüßäöüßäöüßäöüß; done", 0);
+    server.wait(&ada, &id, &["SUCCEEDED"]);
+    let cookie = sign_in(&server, &ada);
+    for offset in [0, 65_535, 65_536, 65_537] {
+        let part = get(&server, &cookie, &format!("/jobs/{id}/log?offset={offset}")).text();
+        assert!(part.contains("äöüß") && !part.contains('\u{fffd}'), "{offset}");
+    }
+}

@@ -12,6 +12,7 @@ use super::session::Viewer;
 use crate::http::jobs::find;
 use crate::http::logs::{LogQuery, chunk, extent};
 use crate::http::{App, Problem};
+use crate::log::whole_characters;
 use crate::store::Job;
 
 /// The bytes of a page.
@@ -60,19 +61,30 @@ pub async fn part(
     let from = offset.unwrap_or_else(|| kept.end.saturating_sub(u64::from(BYTES)));
     let wanted = LogQuery { offset: from, attempt: (attempt > 0).then_some(attempt), limit: None };
     let chunk = chunk(app, job, &wanted, BYTES).await?;
-    let mut skipped = 0;
-    if offset.is_none() && chunk.offset > kept.start {
+    let skipped = if chunk.offset == kept.start {
+        0
+    } else if offset.is_none() {
         // The last part starts with a whole line.
-        skipped = chunk.bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    }
+        chunk.bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1)
+    } else {
+        cut_off(&chunk.bytes)
+    };
+    let last = chunk.next() >= kept.end;
+    let length = if last { chunk.bytes.len() } else { whole_characters(&chunk.bytes) };
+    let text = chunk.bytes.get(skipped..length).unwrap_or_default();
     Ok(LogPart {
-        text: String::from_utf8_lossy(&chunk.bytes[skipped..]).into_owned(),
+        text: String::from_utf8_lossy(text).into_owned(),
         offset: chunk.offset + skipped as u64,
-        next: chunk.next(),
+        next: chunk.offset + length as u64,
         oldest: kept.start,
         end: kept.end.max(chunk.next()),
         attempt,
     })
+}
+
+/// Returns the number of bytes at the start that belong to a character of the part before.
+fn cut_off(bytes: &[u8]) -> usize {
+    bytes.iter().take(3).take_while(|byte| matches!(byte, 0x80..=0xbf)).count()
 }
 
 #[derive(Template)]
