@@ -7,6 +7,7 @@ mod learning;
 mod network_faults;
 mod optimizers;
 mod prediction;
+#[allow(dead_code, reason = "the tests of the server use the rest")]
 #[path = "../../../ps/tests/suite/support/proxy.rs"]
 mod proxy;
 mod steering;
