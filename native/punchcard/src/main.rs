@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use firesteel_punchcard::clock::{self, DAY};
 use firesteel_punchcard::config::Config;
 use firesteel_punchcard::files::Layout;
+use firesteel_punchcard::launch::ITSELF;
 use firesteel_punchcard::store::{Role, Store, StoreError, UserChange};
 use firesteel_punchcard::{check, secrets, server, supervisor};
 use tracing_subscriber::EnvFilter;
@@ -158,7 +159,7 @@ fn run(command: Command) -> Result<String, Box<dyn std::error::Error>> {
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
             let config = Config::read(&configured.config)?;
             let runtime = tokio::runtime::Runtime::new()?;
-            runtime.block_on(server::run(config, std::env::current_exe()?))?;
+            runtime.block_on(server::run(config, ITSELF.into()))?;
             Ok(String::new())
         }
         Command::Check(configured) => {

@@ -104,9 +104,9 @@ fn dispatch(
     app: &App,
 ) {
     while !stop.load(Ordering::Relaxed) {
-        app.note_dispatch();
-        if let Err(error) = dispatcher.step() {
-            tracing::error!(%error, "jobs wait");
+        match dispatcher.step() {
+            Ok(_) => app.note_dispatch(),
+            Err(error) => tracing::error!(%error, "jobs wait"),
         }
         let _ = woken.recv_timeout(STEP);
     }

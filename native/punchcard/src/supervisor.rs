@@ -14,7 +14,7 @@ use rustix::process::{
     set_parent_process_death_signal, setsid,
 };
 
-use crate::launch::{Attempt, Cause, Exit, Launch, Started, kill_left, reap_orphans};
+use crate::launch::{Attempt, Cause, Exit, ITSELF, Launch, NAME, Started, kill_left, reap_orphans};
 use crate::log::LogWriter;
 
 /// The time between two looks at the process and at the request to end it.
@@ -98,7 +98,8 @@ fn run(attempt: &Attempt) -> io::Result<Exit> {
     }
     let mut log = LogWriter::create(&attempt.log(), launch.log_bytes)?;
     let (mut output, input) = io::pipe()?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut child = Command::new(ITSELF)
+        .arg0(NAME)
         .arg("become")
         .arg(attempt.folder())
         .arg(std::process::id().to_string())

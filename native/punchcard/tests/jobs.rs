@@ -74,12 +74,13 @@ fn a_running_job_is_adopted_by_the_server_after_a_kill_and_runs_once() {
     let mut server = Server::start();
     let ada = server.user("ada");
     let mark = server.folder.path().join("mark");
-    let program = format!("echo ran >> {}; sleep 3; echo done", mark.display());
+    let program = format!("echo ran >> {}; {}", mark.display(), server.until_file("go"));
     let id = server.submit(&ada, &program, 3);
     server.wait(&ada, &id, &["RUNNING"]);
     server.kill();
     server.restart();
     assert_eq!(server.job(&ada, &id)["state"], "RUNNING");
+    server.make_file("go");
     let job = server.wait(&ada, &id, &FINAL);
     assert_eq!((&job["state"], &job["attempt"]), (&json!("SUCCEEDED"), &json!(1)));
     assert_eq!(fs::read_to_string(mark).expect("a file"), "ran\n");
@@ -205,7 +206,7 @@ fn the_files_of_a_program_are_copies_and_bounded_together() {
 fn one_job_of_a_token_runs_at_a_time_by_default() {
     let server = Server::start();
     let ada = server.user("ada");
-    let first = server.submit(&ada, "sleep 1", 0);
+    let first = server.submit(&ada, &server.until_file("go"), 0);
     let second = server.submit(&ada, "true", 0);
     server.wait(&ada, &first, &["RUNNING"]);
     let job = server.job(&ada, &second);
@@ -213,6 +214,8 @@ fn one_job_of_a_token_runs_at_a_time_by_default() {
     let other = server.command(&["token", "new", "--identity", "ada"]);
     let third = server.submit(&other, "true", 0);
     server.wait(&ada, &third, &["SUCCEEDED"]);
+    assert_eq!(server.job(&ada, &second)["state"], "QUEUED");
+    server.make_file("go");
     server.wait(&ada, &second, &["SUCCEEDED"]);
 }
 
@@ -267,10 +270,11 @@ fn a_log_keeps_its_newest_bytes_and_is_followed_to_its_end() {
 fn a_final_job_is_repeated_and_removed_with_its_files() {
     let server = Server::start();
     let ada = server.user("ada");
-    let id = server.submit(&ada, "sleep 1", 0);
+    let id = server.submit(&ada, &server.until_file("go"), 0);
     let path = format!("/api/v1/jobs/{id}");
     server.wait(&ada, &id, &["RUNNING"]);
     assert_eq!(server.request("DELETE", &path, &support::bearer(&ada), b"").status, 409);
+    server.make_file("go");
     server.wait(&ada, &id, &["SUCCEEDED"]);
     let again = server.post(&ada, &format!("{path}/resubmit"), &json!({})).json();
     assert_eq!(again["resubmitted_from"], id.as_str());

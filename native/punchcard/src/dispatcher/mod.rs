@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::files::{Layout, is_any};
 use crate::job::State;
 use crate::launch::{Cause, Exit, Launcher, Status};
-use crate::store::{Change, Job, Result, Store};
+use crate::store::{Change, Job, Result, Store, StoreError};
 
 pub use queue::positions;
 pub use sweep::Sweeper;
@@ -61,18 +61,22 @@ impl<L: Launcher> Dispatcher<L> {
     /// If the database fails. A job whose files fail is logged and tried again at the next step.
     pub fn step(&mut self) -> Result<bool> {
         let mut changed = false;
+        let mut failure = None;
         for job in self.store.unfinished()? {
-            changed |= match job.state {
-                State::Accepted if job.cancel_requested => {
-                    self.change(&job, State::Cancelled, None)?
+            match self.advance(&job) {
+                Ok(one) => changed |= one,
+                // The others go on without a job whose rows are damaged.
+                Err(StoreError::Unreadable { what, value }) => {
+                    tracing::error!(job = job.id, what, value, "a job waits: it cannot be read");
                 }
-                State::Accepted => self.change(&job, State::Queued, None)?,
-                State::Queued if job.cancel_requested => {
-                    self.change(&job, State::Cancelled, None)?
+                Err(error) => {
+                    tracing::error!(job = job.id, %error, "a job waits");
+                    failure.get_or_insert(error);
                 }
-                State::Queued => false,
-                _ => self.follow(&job)?,
-            };
+            }
+        }
+        if let Some(error) = failure {
+            return Err(error);
         }
         while let Some(job) = self.next()? {
             self.change(&job, State::Starting, None)?;
@@ -82,6 +86,17 @@ impl<L: Launcher> Dispatcher<L> {
             changed = true;
         }
         Ok(changed)
+    }
+
+    fn advance(&mut self, job: &Job) -> Result<bool> {
+        match job.state {
+            State::Accepted | State::Queued if job.cancel_requested => {
+                self.change(job, State::Cancelled, None)
+            }
+            State::Accepted => self.change(job, State::Queued, None),
+            State::Queued => Ok(false),
+            _ => self.follow(job),
+        }
     }
 
     /// Returns the job to start now.

@@ -205,3 +205,30 @@ fn an_unreadable_job_does_not_hold_up_the_others() {
         assert_eq!(bench.job(index).state, State::Starting, "{index}");
     }
 }
+
+#[test]
+fn a_job_with_a_damaged_event_does_not_hold_up_the_others() {
+    let mut bench = Bench::new();
+    let mut dispatcher = bench.dispatcher();
+    bench.submit("ada", "a", 0);
+    bench.submit("ada", "b", 0);
+    for _ in 0..2 {
+        dispatcher.step().expect("a step");
+        bench.advance(0, Outcome::Failure);
+        bench.advance(1, Outcome::Failure);
+    }
+    let damaged = bench.world.lock().attempts.keys().next().expect("an attempt").0.clone();
+    let database = rusqlite::Connection::open(bench.folder.path().join("punchcard.db"));
+    database
+        .and_then(|database| {
+            database.execute(
+                "INSERT INTO events (job, seq, time, attempt, type, data) VALUES (?1, 99, 0, 1, 'failure', '{')",
+                [&damaged],
+            )
+        })
+        .expect("a row");
+    dispatcher.step().expect("a step");
+    dispatcher.step().expect("a step");
+    let ended = |index| bench.job(index).state == State::Failed;
+    assert_eq!([0, 1].map(ended), [0, 1].map(|index| bench.jobs[index] != damaged));
+}

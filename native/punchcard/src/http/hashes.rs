@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
@@ -37,11 +38,14 @@ impl Version {
     }
 }
 
-/// The hashes of files that were read before.
+/// The hashes of files that were read before, or are being read.
 #[derive(Debug, Default)]
 pub struct Hashes {
-    known: Mutex<HashMap<Version, String>>,
+    known: Mutex<HashMap<Version, Entry>>,
 }
+
+/// A hash once it is known. Its lock is held while the file is read.
+type Entry = Arc<Mutex<Option<String>>>;
 
 impl Hashes {
     /// Returns the SHA-256 of an open file in hexadecimal digits. It reads the file, unless it has read this version.
@@ -50,8 +54,11 @@ impl Hashes {
     /// If the file cannot be read.
     pub fn sha256(&self, file: &mut File) -> io::Result<String> {
         let version = Version::of(file)?;
-        if let Some(known) = self.known.lock().get(&version) {
-            return Ok(known.clone());
+        let entry = self.entry(version);
+        // Requests for a file that is being read wait for its hash: a client that loses patience asks again.
+        let mut known = entry.lock();
+        if let Some(hash) = &*known {
+            return Ok(hash.clone());
         }
         let mut hash = Sha256::new();
         let mut bytes = vec![0; CHUNK];
@@ -65,13 +72,17 @@ impl Hashes {
         let text = hex(&hash.finalize());
         // The driver may have written meanwhile.
         if Version::of(file)? == version {
-            let mut known = self.known.lock();
-            if known.len() >= KEPT {
-                known.clear();
-            }
-            known.insert(version, text.clone());
+            *known = Some(text.clone());
         }
         Ok(text)
+    }
+
+    fn entry(&self, version: Version) -> Entry {
+        let mut known = self.known.lock();
+        if known.len() >= KEPT && !known.contains_key(&version) {
+            known.clear();
+        }
+        Arc::clone(known.entry(version).or_default())
     }
 }
 
@@ -79,7 +90,7 @@ impl Hashes {
 mod tests {
     use std::fs::{self, File};
 
-    use super::Hashes;
+    use super::{Hashes, Version};
 
     #[test]
     fn a_file_is_read_once_for_each_of_its_versions() {
@@ -96,5 +107,27 @@ mod tests {
         fs::write(&path, "abcd").expect("a file");
         hashes.sha256(&mut unreadable()).expect_err("another version");
         assert!(hashes.sha256(&mut open()).expect("a hash").starts_with("88d4266f"));
+    }
+
+    #[test]
+    fn a_file_that_is_being_read_is_not_read_by_others_too() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.bin");
+        fs::write(&path, "abc").expect("a file");
+        let hashes = Hashes::default();
+        let version = Version::of(&File::open(&path).expect("a file")).expect("a version");
+        let entry = hashes.entry(version);
+        let mut reading = entry.lock();
+        std::thread::scope(|scope| {
+            // It could not read the file.
+            let other = || {
+                let mut file = File::options().append(true).open(&path).expect("a file");
+                hashes.sha256(&mut file).expect("the hash of the first")
+            };
+            let waiting = scope.spawn(other);
+            *reading = Some("first".to_owned());
+            drop(reading);
+            assert_eq!(waiting.join().expect("a hash"), "first");
+        });
     }
 }

@@ -18,6 +18,11 @@ pub(crate) use processes::{kill_left, reap_orphans};
 pub use submit::{Plan, plan};
 pub use supervised::Supervised;
 
+/// The program of this process. The link leads to it also after an upgrade has replaced the file.
+pub const ITSELF: &str = "/proc/self/exe";
+/// The name of the program in a list of processes.
+pub const NAME: &str = "firesteel-punchcard";
+
 /// The state of an attempt's process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use super::processes::kill_marked;
-use super::{Attempt, Launcher, Started, Status, marker, plan};
+use super::{Attempt, Launcher, NAME, Started, Status, marker, plan};
 use crate::config::Config;
 use crate::files::Layout;
 use crate::job::Work;
@@ -71,6 +72,7 @@ impl Launcher for Supervised {
             self.prepare(job, &attempt)?;
         }
         let child = Command::new(&self.program)
+            .arg0(NAME)
             .arg("supervise")
             .arg(attempt.folder())
             .stdin(Stdio::null())

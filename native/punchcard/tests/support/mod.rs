@@ -186,6 +186,17 @@ impl Server {
         }
     }
 
+    /// Returns a line of a shell program that waits for a file of the server's folder.
+    pub fn until_file(&self, name: &str) -> String {
+        let file = self.folder.path().join(name);
+        format!("while [ ! -e {} ]; do sleep 0.05; done", file.display())
+    }
+
+    /// Makes a file, for which a program waits.
+    pub fn make_file(&self, name: &str) {
+        fs::write(self.folder.path().join(name), "").expect("a file");
+    }
+
     /// Waits until a program has written a line to a file of the server's folder; returns the file's text.
     pub fn wait_for_file(&self, name: &str) -> String {
         let end = Instant::now() + Duration::from_secs(60);
