@@ -218,6 +218,20 @@ fn administrators_manage_users_and_others_are_refused() {
         assert_eq!(answer.status, 422, "{body}");
         assert!(answer.text().contains(&format!("id=\"{field}-error\"")), "{}", answer.text());
     }
+    // A value that a number holds, but not the database, leaves the form as it was sent.
+    for (field, value) in [
+        ("running", "3000000000"),
+        ("queued", "3000000000"),
+        ("upload_bytes", "9999999999999999999"),
+        ("log_bytes", "9999999999999999999"),
+        ("retention_days", "3000000000"),
+    ] {
+        let answer = post(&server, &cookie, "/users/eve", &format!("role=user&{field}={value}"));
+        let text = answer.text();
+        assert_eq!(answer.status, 422, "{field}");
+        assert!(text.contains(&format!("id=\"{field}-error\"")), "{field}: {text}");
+        assert!(text.contains(&format!("value=\"{value}\"")), "{field}: {text}");
+    }
     let own = post(&server, &cookie, "/users/root", "role=user");
     assert_eq!(own.status, 422);
     let made = post(&server, &cookie, "/users/eve/tokens", "label=a&expires_days=");
