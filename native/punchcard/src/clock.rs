@@ -9,6 +9,8 @@ use time::macros::format_description;
 /// Milliseconds since 1970-01-01 UTC.
 pub type Millis = i64;
 
+/// A second in milliseconds.
+pub const SECOND: Millis = 1000;
 /// A day in milliseconds.
 pub const DAY: Millis = 24 * 60 * 60 * 1000;
 

@@ -14,15 +14,22 @@ use rustix::io::Errno;
 /// If a system call fails.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("partial");
-    // What a crash or a program has left under the name, such as a pipe, is not opened.
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::create_new(&temporary)?;
+    let mut file = create_anew(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     publish(&temporary, path)
+}
+
+/// Creates a file. One that a crash or a program has left under the name, such as a link or a pipe, is removed and not
+/// opened.
+///
+/// # Errors
+/// If a system call fails.
+pub fn create_anew(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::create_new(path),
+    }
 }
 
 /// Moves a file, whose bytes are durable, to a name in the same file system, durably.

@@ -10,7 +10,7 @@ use firesteel_punchcard::clock::{self, DAY};
 use firesteel_punchcard::config::Config;
 use firesteel_punchcard::files::Layout;
 use firesteel_punchcard::launch::ITSELF;
-use firesteel_punchcard::store::{Role, Store, StoreError, UserChange};
+use firesteel_punchcard::store::{LONGEST_DAYS, Role, Store, StoreError, UserChange};
 use firesteel_punchcard::{check, secrets, server, supervisor};
 use tracing_subscriber::EnvFilter;
 
@@ -31,7 +31,7 @@ enum Command {
     /// Make, list and revoke tokens.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Add, change and list users.
+    /// Add, change, list and remove users.
     #[command(subcommand)]
     User(UserCommand),
     /// Import the secrets file of dist-keras.
@@ -63,7 +63,7 @@ enum TokenCommand {
         #[arg(long, default_value = "")]
         label: String,
         /// The days after which the token is refused.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(LONGEST_DAYS)))]
         expires_days: Option<u32>,
         #[command(flatten)]
         configured: Configured,
@@ -124,6 +124,13 @@ enum UserCommand {
     },
     /// List users.
     List(Configured),
+    /// Remove a user who has neither jobs nor uploads, with the tokens.
+    Remove {
+        /// The name.
+        name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
 }
 
 #[derive(Subcommand)]
@@ -221,6 +228,10 @@ fn token(command: TokenCommand) -> Result<String, Box<dyn std::error::Error>> {
     }
 }
 
+fn no_user(name: &str) -> String {
+    format!("there is no user '{name}'; list them with 'user list'")
+}
+
 fn user(command: UserCommand) -> Result<String, Box<dyn std::error::Error>> {
     match command {
         UserCommand::Add { name, admin, programs, configured } => {
@@ -245,7 +256,13 @@ fn user(command: UserCommand) -> Result<String, Box<dyn std::error::Error>> {
             if store(&configured.config)?.change_user(&name, &change)? {
                 return Ok(String::new());
             }
-            Err(format!("there is no user '{name}'").into())
+            Err(no_user(&name).into())
+        }
+        UserCommand::Remove { name, configured } => {
+            if store(&configured.config)?.remove_user(&name)? {
+                return Ok(String::new());
+            }
+            Err(no_user(&name).into())
         }
         UserCommand::List(configured) => {
             let mut text = String::new();

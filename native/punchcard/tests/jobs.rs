@@ -160,7 +160,7 @@ fn a_job_whose_supervisor_was_killed_ends_with_all_its_processes() {
 }
 
 #[test]
-fn a_program_that_damages_the_files_of_its_attempt_holds_no_other_job_up() {
+fn a_program_that_damages_the_files_of_its_attempt_does_not_hold_up_others() {
     let server = Server::with("[quotas]\nrunning_per_token = 4\n");
     let ada = server.user("ada");
     let root = server.folder.path().display().to_string();

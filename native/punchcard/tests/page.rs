@@ -34,6 +34,26 @@ fn a_job_is_cancelled_and_submitted_again_once_by_a_form() {
 }
 
 #[test]
+fn a_job_that_failed_shows_when_its_next_attempt_may_start() {
+    let server = Server::with("[limits]\nretry_seconds = 100\n");
+    let ada = server.user("ada");
+    let go = server.folder.path().join("go");
+    let program = format!("while [ ! -e {} ]; do sleep 0.05; done; exit 1", go.display());
+    let id = server.submit(&ada, &program, 1);
+    server.wait(&ada, &id, &["RUNNING"]);
+    std::fs::write(&go, "").expect("a file");
+    let job = server.wait(&ada, &id, &["QUEUED"]);
+    let time = job["not_before"].as_str().expect("a time").to_owned();
+    let cookie = sign_in(&server, &ada);
+    let page = get(&server, &cookie, &format!("/jobs/{id}")).text();
+    let fact = page.split("<dt>Next attempt</dt>").nth(1).expect("the time of the next attempt");
+    assert!(fact.split("</div>").next().expect("a fact").contains(&time), "{time} {fact}");
+    post(&server, &cookie, &format!("/jobs/{id}/cancel"), "");
+    let job = server.wait(&ada, &id, &["CANCELLED"]);
+    assert_eq!((&job["attempt"], &job["not_before"]), (&json!(1), &json!(null)));
+}
+
+#[test]
 fn a_final_job_is_deleted_after_a_question() {
     let server = Server::start();
     let (ada, bob) = (server.user("ada"), server.user("bob"));
@@ -217,6 +237,20 @@ fn administrators_manage_users_and_others_are_refused() {
         let answer = post(&server, &cookie, "/users/eve", body);
         assert_eq!(answer.status, 422, "{body}");
         assert!(answer.text().contains(&format!("id=\"{field}-error\"")), "{}", answer.text());
+    }
+    // A value that a number holds, but not the database, leaves the form as it was sent.
+    for (field, value) in [
+        ("running", "3000000000"),
+        ("queued", "3000000000"),
+        ("upload_bytes", "9999999999999999999"),
+        ("log_bytes", "9999999999999999999"),
+        ("retention_days", "3000000000"),
+    ] {
+        let answer = post(&server, &cookie, "/users/eve", &format!("role=user&{field}={value}"));
+        let text = answer.text();
+        assert_eq!(answer.status, 422, "{field}");
+        assert!(text.contains(&format!("id=\"{field}-error\"")), "{field}: {text}");
+        assert!(text.contains(&format!("value=\"{value}\"")), "{field}: {text}");
     }
     let own = post(&server, &cookie, "/users/root", "role=user");
     assert_eq!(own.status, 422);

@@ -60,7 +60,7 @@ fn a_user_sees_and_handles_own_jobs_only() {
     assert_eq!(server.get(&bob, "/api/v1/jobs").json()["jobs"], json!([]));
     assert_eq!(server.get(&bob, "/api/v1/jobs?user=ada").status, 403);
     assert_eq!(server.get(&root, "/api/v1/jobs").json()["jobs"][0]["id"], id.as_str());
-    // An upload of one user is no upload of another.
+    // A user cannot refer to the uploads of others.
     let file = server.upload(&ada, "true");
     let body = json!({"name": "n", "work": {"kind": "program", "file": file}});
     let answer = server.post(&bob, "/api/v1/jobs", &body);

@@ -5,6 +5,8 @@ mod support;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::time::Duration;
 
+use firesteel_punchcard::clock;
+use firesteel_punchcard::store::Store;
 use serde_json::json;
 use support::browser::{OWN, get, location, post, post_with, sign_in};
 use support::{Server, bearer, read_until};
@@ -39,7 +41,8 @@ fn a_token_signs_in_and_the_cookie_is_for_this_server_alone() {
 fn wrong_tokens_get_one_answer_and_no_cookie() {
     let server = Server::start();
     let ada = server.user("ada");
-    let expired = server.command(&["token", "new", "--identity", "ada", "--expires-days", "0"]);
+    let store = Store::open(&server.folder.path().join("data/punchcard.db")).expect("a store");
+    let expired = store.new_token("ada", "", Some(clock::now() - 1)).expect("a token").token;
     let long = "a".repeat(5000);
     let mut texts = Vec::new();
     for token in ["", "fsp_guess", &long, &expired, &format!("{ada}x")] {
@@ -222,7 +225,7 @@ fn forms_of_other_sites_are_refused_and_reading_changes_nothing() {
     let tokens = server.get(&ada, "/api/v1/users/ada/tokens").json();
     assert_eq!(tokens["tokens"].as_array().map(Vec::len), Some(1));
     assert_eq!(server.get(&ada, "/api/v1/jobs").json()["jobs"].as_array().map(Vec::len), Some(1));
-    // Another type of body is no form of a page.
+    // Pages send forms, not bodies of other types.
     let headers = format!("{cookie}{OWN}Content-Type: text/plain\r\n");
     let path = format!("/jobs/{id}/cancel");
     assert_eq!(server.request("POST", &path, &headers, b"").status, 415);

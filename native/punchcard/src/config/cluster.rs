@@ -86,37 +86,68 @@ const RESERVED: [&str; 9] = [
     "spark.yarn.tags",
 ];
 
-/// Parts of keys, in lower case, whose value is code, a command, a file, a host or another user's name.
-const UNSAFE: [&str; 21] = [
+/// Parts of keys, in lower case, whose value is code, a command, a file, a folder, a host, an image, an account or another
+/// user's name.
+const UNSAFE: [&str; 40] = [
+    ".address",
+    ".dir",
+    ".host",
     ".path",
-    "archives",
+    "acls",
+    "archive",
+    "authenticate",
+    "bindaddress",
     "catalog",
+    "checkpointlocation",
     "classpath",
     "command",
+    "configmap",
     "credentials",
+    "directory",
     "discoveryscript",
+    "dist.files",
     "env.",
     "extensions",
+    "filters",
+    "image",
+    "jars",
     "javaoptions",
     "keytab",
     "librarypath",
     "listener",
+    "metrics.conf",
     "plugins",
     "principal",
     "proxy",
     "pyspark",
+    "redaction",
+    "secret",
     "spark.files",
     "spark.hadoop.",
-    "spark.jars",
+    "ssl.",
+    "stagingdir",
     "submit.",
+    "template",
+    "volumes",
 ];
 
-/// Keys that a request sets by fields of its own, which have limits.
-const RESOURCES: [&str; 4] = [
+/// Parts of keys, in lower case, of the executors, cores and memory of a job, which have limits, or of the driver's, which
+/// the operator sets.
+const RESOURCES: [&str; 14] = [
+    "limit.cores",
+    "memoryoverhead",
+    "offheap",
+    "request.cores",
     "spark.cores.max",
+    "spark.driver.cores",
+    "spark.driver.memory",
+    "spark.driver.resource.",
+    "spark.dynamicallocation.",
     "spark.executor.cores",
     "spark.executor.instances",
     "spark.executor.memory",
+    "spark.executor.resource.",
+    "spark.yarn.am.",
 ];
 
 impl Cluster {
@@ -143,14 +174,14 @@ impl Cluster {
             if RESERVED.contains(&key.as_str()) || self.conf.contains_key(key) {
                 return Err(format!("allowed_conf: '{key}' is set by the server or by conf"));
             }
-            if RESOURCES.contains(&key.as_str()) {
+            if RESOURCES.iter().any(|part| lower.contains(part)) {
                 return Err(format!(
-                    "allowed_conf: '{key}' is set by a job's executors, cores and memory, which have limits"
+                    "allowed_conf: '{key}' could pass the limits of a job's executors, cores and memory; set it in conf"
                 ));
             }
             if let Some(part) = UNSAFE.iter().find(|part| lower.contains(**part)) {
                 return Err(format!(
-                    "allowed_conf: '{key}' could let a request run code or read files as the server ('{part}')"
+                    "allowed_conf: '{key}' could let a request run code or use files as the server ('{part}'); set it in conf"
                 ));
             }
         }
@@ -199,12 +230,74 @@ mod tests {
             "spark.executor.instances",
             "spark.executor.memory",
             "sql.shuffle.partitions",
+            "spark.yarn.jars",
+            "spark.yarn.archive",
+            "spark.yarn.dist.files",
+            "spark.yarn.dist.jars",
+            "spark.yarn.stagingDir",
+            "spark.sql.hive.metastore.jars",
+            "spark.sql.hive.metastore.jars.path",
+            "spark.sql.warehouse.dir",
+            "spark.sql.streaming.checkpointLocation",
+            "spark.kubernetes.driver.podTemplateFile",
+            "spark.kubernetes.executor.podTemplateFile",
+            "spark.kubernetes.container.image",
+            "spark.kubernetes.executor.container.image",
+            "spark.kubernetes.authenticate.driver.serviceAccountName",
+            "spark.kubernetes.authenticate.oauthTokenFile",
+            "spark.kubernetes.executor.volumes.hostPath.a.mount.path",
+            "spark.kubernetes.executor.secrets.a",
+            "spark.kubernetes.executor.request.cores",
+            "spark.kubernetes.executor.limit.cores",
+            "spark.eventLog.dir",
+            "spark.local.dir",
+            "spark.metrics.conf",
+            "spark.metrics.conf.*.sink.console.class",
+            "spark.ui.filters",
+            "spark.ui.view.acls",
+            "spark.redaction.regex",
+            "spark.redaction.string.regex",
+            "spark.ssl.keyStore",
+            "spark.authenticate",
+            "spark.driver.host",
+            "spark.driver.bindAddress",
+            "spark.firesteel.native.directory",
+            "spark.firesteel.libtorch.path",
+            "spark.firesteel.ssl.privateKey",
+            "spark.dynamicAllocation.enabled",
+            "spark.dynamicAllocation.maxExecutors",
+            "spark.executor.memoryOverhead",
+            "spark.executor.memoryOverheadFactor",
+            "spark.driver.memoryOverhead",
+            "spark.driver.memory",
+            "spark.driver.cores",
+            "spark.executor.resource.gpu.amount",
+            "spark.memory.offHeap.size",
+            "spark.yarn.am.memory",
         ] {
             let error = check(&format!("allowed_conf = ['{key}']")).expect_err(key);
             assert!(error.contains(key), "{error}");
         }
-        check("allowed_conf = ['spark.sql.shuffle.partitions', 'spark.locality.wait']")
-            .expect("harmless keys");
+        for key in [
+            "spark.sql.shuffle.partitions",
+            "spark.sql.files.maxPartitionBytes",
+            "spark.sql.parquet.filterPushdown",
+            "spark.sql.session.timeZone",
+            "spark.locality.wait",
+            "spark.task.maxFailures",
+            "spark.yarn.queue",
+        ] {
+            check(&format!("allowed_conf = ['{key}']")).expect(key);
+        }
+    }
+
+    #[test]
+    fn a_cluster_may_set_keys_that_requests_may_not() {
+        check(
+            "conf = { 'spark.yarn.archive' = 'hdfs:///a.zip', 'spark.kubernetes.container.image' = 'a', \
+             'spark.dynamicAllocation.enabled' = 'true', 'spark.local.dir' = '/a' }",
+        )
+        .expect("keys of the operator");
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub struct Tls {
 pub struct Limits {
     /// The connections at a time.
     pub connections: usize,
+    /// The connections of an address at a time.
+    pub address_connections: u32,
     /// The streams of a user at a time.
     pub user_streams: u32,
     /// The uploads of a user that arrive at a time.
@@ -76,6 +78,8 @@ pub struct Limits {
     pub upload_rate: u64,
     /// The seconds for which a cancelled process may end by itself before it is killed.
     pub grace_seconds: u64,
+    /// The seconds between a failed attempt and the next one, which double with each further attempt.
+    pub retry_seconds: u32,
     /// The events of a job's drivers that are kept.
     pub events: u32,
     /// The bytes of the data of these events.
@@ -86,7 +90,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            user_streams: 64,
+            address_connections: 256,
+            user_streams: 32,
             user_uploads: 8,
             upload_bytes: 4 << 30,
             files_bytes: 8 << 30,
@@ -95,6 +100,7 @@ impl Default for Limits {
             stall_seconds: 30,
             upload_rate: 1024,
             grace_seconds: 10,
+            retry_seconds: 1,
             events: 100_000,
             event_bytes: 64 << 20,
         }
@@ -111,6 +117,8 @@ pub struct Quotas {
     pub running_per_token: u32,
     /// The jobs that wait at a time.
     pub queued: u32,
+    /// The jobs that are kept at a time, in all states.
+    pub kept: u32,
     /// The bytes of uploads.
     pub upload_bytes: u64,
     /// The bytes of an attempt's log that are kept.
@@ -125,6 +133,7 @@ impl Default for Quotas {
             running: 4,
             running_per_token: 1,
             queued: 100,
+            kept: 10_000,
             upload_bytes: 16 << 30,
             log_bytes: 64 << 20,
             retention_days: 30,
@@ -239,11 +248,13 @@ impl Config {
         }
         let zero = [
             ("limits.connections", self.limits.connections == 0),
+            ("limits.address_connections", self.limits.address_connections == 0),
             ("limits.header_seconds", self.limits.header_seconds == 0),
             ("limits.stall_seconds", self.limits.stall_seconds == 0),
             ("limits.upload_rate", self.limits.upload_rate == 0),
             ("limits.user_streams", self.limits.user_streams == 0),
             ("limits.user_uploads", self.limits.user_uploads == 0),
+            ("quotas.kept", self.quotas.kept == 0),
             ("quotas.log_bytes", self.quotas.log_bytes == 0),
         ];
         match zero.into_iter().find(|(_, zero)| *zero) {

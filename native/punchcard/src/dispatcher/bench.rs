@@ -183,16 +183,22 @@ fn request(retries: u32) -> JobRequest {
 }
 
 impl Bench {
+    /// A bench whose jobs are repeated at once.
     pub(super) fn new() -> Self {
+        Self::with_retries_after(0)
+    }
+
+    /// A bench with a time in seconds before the first repetition of a job.
+    pub(super) fn with_retries_after(seconds: u32) -> Self {
         let (folder, store) = store();
         for user in ["ada", "bob", "eve"] {
             store.add_user(user, Role::User, true).expect("a user");
         }
-        let config: Config = toml::from_str(
-            "data = '/data'\nquotas = { running = 3, running_per_token = 2, queued = 1000 }\n\
-             firesteel = { python = '/python' }\n\
-             clusters.local = { master = 'local', spark_submit = '/submit', running = 4 }",
-        )
+        let config: Config = toml::from_str(&format!(
+            "data = '/data'\nquotas = {{ running = 3, running_per_token = 2, queued = 1000 }}\n\
+             limits = {{ retry_seconds = {seconds} }}\nfiresteel = {{ python = '/python' }}\n\
+             clusters.local = {{ master = 'local', spark_submit = '/submit', running = 4 }}",
+        ))
         .expect("a configuration");
         let world = Arc::default();
         Self { folder, store, config: Arc::new(config), world, jobs: Vec::new() }
@@ -246,6 +252,17 @@ impl Bench {
         }
     }
 
+    /// Ends the wait of a job for its next attempt.
+    pub(super) fn let_time_pass(&self, index: usize) {
+        let database = rusqlite::Connection::open(self.folder.path().join("punchcard.db"));
+        database
+            .and_then(|database| {
+                let sql = "UPDATE jobs SET not_before = 1 WHERE id = ?1 AND not_before > 1";
+                database.execute(sql, [&self.jobs[index]])
+            })
+            .expect("a change");
+    }
+
     fn runs(&self) -> u32 {
         self.world.lock().attempts.values().map(|process| process.runs).sum()
     }
@@ -269,6 +286,7 @@ impl Bench {
             assert_eq!(states.last(), Some(&job.state));
             assert!(states.windows(2).all(|pair| pair[0].may_become(pair[1])), "{states:?}");
             assert!(job.attempt <= job.retries + 1);
+            assert_eq!(job.not_before.is_some(), job.state == State::Queued && job.attempt > 0);
             if job.state.is_active() {
                 *users.entry(job.user).or_default() += 1;
                 *tokens.entry(job.token).or_default() += 1;

@@ -39,7 +39,7 @@ struct Line {
 
 /// Reads the lines after an offset; none if there is no whole one.
 ///
-/// A driver runs programs of users, so that the file may contain anything: what is no event is left out.
+/// A driver runs programs of users, so that the file may contain anything: lines that are not events are left out.
 pub(super) fn read(
     file: &Path,
     offset: u64,
@@ -55,7 +55,7 @@ pub(super) fn read(
     file.take(CHUNK).read_to_end(&mut bytes)?;
     let end = match bytes.iter().rposition(|byte| *byte == b'\n') {
         Some(last) => last + 1,
-        // A line of this length is no event.
+        // An event is never as long as this line.
         None if bytes.len() as u64 == CHUNK => bytes.len(),
         None => return Ok(None),
     };
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_events_are_left_out() {
+    fn lines_that_are_not_events_are_left_out() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("events.jsonl");
         let length = usize::try_from(CHUNK).expect("a size") + 10;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_no_event() {
+    fn a_line_that_is_too_long_is_left_out() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("events.jsonl");
         let event = |text: String| json!({"time": "2026-11-30T05:10:00Z", "type": "epoch", "data": {"text": text}});

@@ -8,6 +8,7 @@
 mod bench;
 mod events;
 mod queue;
+mod retry;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -18,7 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use serde_json::Value;
 
+use crate::clock;
 use crate::config::Config;
 use crate::files::{Layout, is_any};
 use crate::job::State;
@@ -110,7 +113,7 @@ impl<L: Launcher> Dispatcher<L> {
         let capacity = |cluster: &str| {
             self.config.clusters.get(cluster).map_or(u32::MAX, |found| found.running)
         };
-        Ok(queue::next(&unfinished, &quotas, &capacity).cloned())
+        Ok(queue::next(&unfinished, &quotas, &capacity, clock::now()).cloned())
     }
 
     fn change(&self, job: &Job, state: State, reason: Option<String>) -> Result<bool> {
@@ -236,23 +239,35 @@ impl<L: Launcher> Dispatcher<L> {
 
     /// Returns the reason of a failure that the driver wrote as an event.
     fn told_reason(&self, job: &Job) -> Result<Option<String>> {
-        let event = self.store.last_events(&job.id, "failure", Some(job.attempt), 1)?.pop();
-        let reason = event.and_then(|event| {
-            let text = event.data.get("reason")?.as_str()?;
+        let reason = self.failure(job)?.and_then(|data| {
+            let text = data.get("reason")?.as_str()?;
             Some(text.chars().filter(|c| !c.is_control()).take(REASON).collect::<String>())
         });
         Ok(reason.filter(|reason| !reason.trim().is_empty()))
     }
 
-    /// Ends an attempt that did not succeed: the job returns to the queue while it has retries left.
+    /// Returns true unless the driver said that a further attempt would fail for the same reason.
+    fn may_repeat(&self, job: &Job) -> Result<bool> {
+        Ok(self.failure(job)?.is_none_or(|data| data.get("retry") != Some(&Value::Bool(false))))
+    }
+
+    /// Returns the content of the last event by which the driver of the present attempt told its failure.
+    fn failure(&self, job: &Job) -> Result<Option<Value>> {
+        let events = self.store.last_events(&job.id, "failure", Some(job.attempt), 1)?;
+        Ok(events.into_iter().next().map(|event| event.data))
+    }
+
+    /// Ends an attempt that did not succeed: while it has retries left, the job returns to the queue and waits there.
     fn ended_badly(&mut self, job: &Job, reason: String, exit_code: Option<i32>) -> Result<bool> {
         self.launched.remove(&job.id);
         let state = match job {
             _ if job.cancel_requested => State::Cancelled,
-            _ if job.attempt <= job.retries => State::Queued,
+            _ if job.attempt <= job.retries && self.may_repeat(job)? => State::Queued,
             _ => State::Failed,
         };
-        self.apply(job, &Change { state, reason: Some(reason), exit_code })
+        let not_before = (state == State::Queued)
+            .then(|| clock::now() + retry::delay(self.config.limits.retry_seconds, job.attempt));
+        self.apply(job, &Change { state, reason: Some(reason), exit_code, not_before })
     }
 
     fn read_events(&self, job: &Job) -> Result<bool> {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use crate::clock::Millis;
 use crate::config::Quotas;
 use crate::job::State;
 use crate::store::Job;
@@ -14,6 +15,7 @@ pub(super) fn next<'a>(
     unfinished: &'a [Job],
     quotas: &dyn Fn(&str) -> Quotas,
     capacity: &dyn Fn(&str) -> u32,
+    now: Millis,
 ) -> Option<&'a Job> {
     let mut by_user: HashMap<&str, u32> = HashMap::new();
     let mut by_token: HashMap<&str, u32> = HashMap::new();
@@ -28,6 +30,7 @@ pub(super) fn next<'a>(
         let quotas = quotas(&job.user);
         job.state == State::Queued
             && !job.cancel_requested
+            && job.not_before.is_none_or(|time| time <= now)
             && count(&by_user, &job.user) < quotas.running
             && count(&by_token, &job.token) < quotas.running_per_token
             && count(&by_cluster, &job.cluster) < capacity(&job.cluster)
@@ -36,7 +39,7 @@ pub(super) fn next<'a>(
 }
 
 /// Returns the places of waiting jobs in the queue, from 1, by id: the order in which they would start if no running job
-/// ended and neither quotas nor the limits of clusters held any of them back.
+/// ended and neither quotas, the limits of clusters nor the waits after failed attempts held any of them back.
 #[must_use]
 pub fn positions(unfinished: &[Job]) -> HashMap<String, u32> {
     let mut running: HashMap<&str, u32> = HashMap::new();

@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::Dispatcher;
 use super::bench::{Bench, Fake, Fault, Killed, Outcome};
+use crate::clock::{SECOND, now};
+use crate::files::Layout;
 use crate::job::State;
 use crate::launch::Status;
 
@@ -147,7 +149,10 @@ fn a_job_is_cancelled_in_every_state() {
 
 /// A bench with one job that runs.
 fn running(retries: u32) -> (Bench, Dispatcher<Fake>) {
-    let mut bench = Bench::new();
+    running_on(Bench::new(), retries)
+}
+
+fn running_on(mut bench: Bench, retries: u32) -> (Bench, Dispatcher<Fake>) {
     bench.submit("ada", "a", retries);
     let mut dispatcher = bench.dispatcher();
     dispatcher.step().expect("a step");
@@ -231,4 +236,64 @@ fn a_job_with_a_damaged_event_does_not_hold_up_the_others() {
     dispatcher.step().expect("a step");
     let ended = |index| bench.job(index).state == State::Failed;
     assert_eq!([0, 1].map(ended), [0, 1].map(|index| bench.jobs[index] != damaged));
+}
+
+#[test]
+fn a_job_waits_longer_before_each_further_attempt_and_keeps_no_other_waiting() {
+    let (mut bench, mut dispatcher) = running_on(Bench::with_retries_after(100), 3);
+    for (attempt, seconds) in [(1, 100), (2, 200), (3, 300)] {
+        let before = now();
+        bench.advance(attempt - 1, Outcome::Failure);
+        bench.submit("ada", "a", 0);
+        dispatcher.step().expect("a step");
+        dispatcher.step().expect("a step");
+        let job = bench.job(0);
+        assert_eq!((job.state, job.attempt as usize), (State::Queued, attempt), "{job:?}");
+        let wait = job.not_before.expect("a time") - before;
+        assert!((seconds * SECOND..(seconds + 60) * SECOND).contains(&wait), "{wait} ms");
+        // A job that was accepted later starts.
+        assert_eq!(bench.job(attempt).state, State::Starting);
+        bench.store.request_cancel(&bench.jobs[attempt]).expect("an answer");
+        dispatcher.step().expect("a step");
+        assert_eq!(bench.job(attempt).state, State::Cancelled);
+        bench.let_time_pass(0);
+        dispatcher.step().expect("a step");
+        let job = bench.job(0);
+        assert_eq!((job.state, job.not_before), (State::Starting, None), "{job:?}");
+        bench.advance(attempt, Outcome::Success);
+        dispatcher.step().expect("a step");
+        assert_eq!(bench.job(0).state, State::Running);
+    }
+}
+
+#[test]
+fn a_job_that_waits_for_its_next_attempt_is_cancelled_at_once() {
+    let (bench, mut dispatcher) = running_on(Bench::with_retries_after(100), 3);
+    bench.advance(0, Outcome::Failure);
+    dispatcher.step().expect("a step");
+    assert_eq!(bench.job(0).state, State::Queued);
+    bench.store.request_cancel(&bench.jobs[0]).expect("an answer");
+    dispatcher.step().expect("a step");
+    assert_eq!((bench.job(0).state, bench.job(0).not_before), (State::Cancelled, None));
+}
+
+#[test]
+fn a_failure_that_would_repeat_itself_is_not_repeated() {
+    for (retry, state) in [("false", State::Failed), ("true", State::Queued), ("0", State::Queued)]
+    {
+        let (bench, mut dispatcher) = running_on(Bench::with_retries_after(100), 3);
+        let folder = Layout::create(bench.folder.path()).expect("folders");
+        let folder = folder.attempt(&bench.jobs[0], 1);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let event = format!(
+            "{{\"time\": \"2026-11-30T05:10:00Z\", \"type\": \"failure\", \
+             \"data\": {{\"reason\": \"there is no column x\", \"retry\": {retry}}}}}\n"
+        );
+        std::fs::write(folder.join("events.jsonl"), event).expect("a file");
+        bench.advance(0, Outcome::Failure);
+        dispatcher.step().expect("a step");
+        let job = bench.job(0);
+        assert_eq!((job.state, job.attempt), (state, 1), "{retry}");
+        assert_eq!(job.reason.as_deref(), Some("there is no column x"));
+    }
 }

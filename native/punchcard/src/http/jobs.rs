@@ -21,6 +21,8 @@ use crate::store::{Accepted, Filter, Identity, Job, NewJob};
 
 /// The longest idempotency key.
 const LONGEST_KEY: usize = 128;
+/// The largest request of a job in bytes: it is kept as long as the job.
+const LARGEST_REQUEST: usize = 64 * 1024;
 /// The largest number of jobs in an answer.
 const LARGEST_PAGE: u32 = 200;
 
@@ -109,6 +111,12 @@ pub async fn submit(
     headers: HeaderMap,
     Json { value: request, bytes }: Json<JobRequest>,
 ) -> Result<Response, Problem> {
+    if bytes.len() > LARGEST_REQUEST {
+        return Err(Problem::too_large(format!(
+            "the request has {} bytes, and that of a job at most {LARGEST_REQUEST}; send long values as uploads",
+            bytes.len()
+        )));
+    }
     let hash = Sha256::digest(&bytes).into();
     accept(&app, &caller, key(&headers)?, hash, request, None).await.map(answer)
 }
@@ -365,6 +373,9 @@ fn recorded(app: &App, accepted: Accepted) -> Result<Recorded, Problem> {
         )),
         Accepted::QueueFull(queued) => Err(Problem::quota(format!(
             "you have {queued} waiting jobs, as many as your quota admits; wait for one to start, or cancel one"
+        ))),
+        Accepted::TooManyKept(kept) => Err(Problem::quota(format!(
+            "you have {kept} jobs, as many as the server keeps for you; delete some that have ended"
         ))),
         Accepted::BadUpload { field, problem } => Err(Problem::invalid_field(field, problem)),
     }

@@ -1,5 +1,6 @@
 //! The acceptance of connections.
 
+mod addresses;
 mod stalling;
 
 use std::io;
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Limits, Tls};
+use addresses::Addresses;
 use stalling::Stalling;
 
 /// The time for open requests after the server was asked to stop.
@@ -57,6 +59,7 @@ pub async fn serve(
     mut stop: watch::Receiver<()>,
 ) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let addresses = Arc::new(Addresses::new(limits.address_connections));
     let mut connections = JoinSet::new();
     loop {
         // A client waits in the system's queue while all places are taken.
@@ -64,9 +67,9 @@ pub async fn serve(
             place = Arc::clone(&places).acquire_owned() => place.map_err(io::Error::other)?,
             _ = stop.changed() => break,
         };
-        let socket = tokio::select! {
+        let (socket, address) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((socket, _)) => socket,
+                Ok((socket, peer)) => (socket, peer.ip()),
                 Err(error) => {
                     // Such as too many open files: it passes.
                     tracing::warn!(%error, "a connection was not accepted");
@@ -76,6 +79,11 @@ pub async fn serve(
             },
             _ = stop.changed() => break,
         };
+        // What is above the limit is closed at once: it would take the places of other addresses while it waits.
+        let Some(share) = addresses.enter(address) else {
+            tracing::debug!(%address, "a connection was closed: the address has as many as are allowed");
+            continue;
+        };
         while connections.try_join_next().is_some() {}
         let connection =
             Connection { router: router.clone(), tls: tls.clone(), limits, stop: stop.clone() };
@@ -83,7 +91,7 @@ pub async fn serve(
             if let Err(error) = connection.run(socket).await {
                 tracing::debug!(%error, "a connection ended");
             }
-            drop(place);
+            drop((share, place));
         });
     }
     let ended = async { while connections.join_next().await.is_some() {} };
@@ -130,5 +138,77 @@ impl Connection {
         }
         connection.as_mut().graceful_shutdown();
         connection.await.map_err(io::Error::other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio::sync::watch;
+
+    use super::serve;
+    use crate::config::Limits;
+
+    async fn connect(from: &str, to: SocketAddr) -> TcpStream {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(format!("{from}:0").parse().expect("an address")).expect("an address");
+        socket.connect(to).await.expect("a connection")
+    }
+
+    /// Sends a request; returns true if it is answered, and false if the connection is closed instead.
+    async fn is_answered(stream: &mut TcpStream) -> bool {
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let mut answer = Vec::new();
+        let whole = async {
+            while !answer.ends_with(b"\r\n\r\nok") {
+                match stream.read_buf(&mut answer).await {
+                    Ok(count) if count > 0 => {}
+                    _ => return false,
+                }
+            }
+            true
+        };
+        tokio::time::timeout(Duration::from_secs(60), whole).await.expect("an end in time")
+    }
+
+    #[tokio::test]
+    async fn an_address_with_all_its_connections_keeps_no_other_address_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let limits = Limits {
+            connections: 4,
+            address_connections: 2,
+            header_seconds: 600,
+            ..Limits::default()
+        };
+        let (_stop, stopped) = watch::channel(());
+        let router = Router::new().route("/", get(async || "ok"));
+        let server = tokio::spawn(serve(listener, router, None, limits, stopped));
+        let (mut first, mut second) =
+            (connect("127.0.0.1", address).await, connect("127.0.0.1", address).await);
+        assert!(is_answered(&mut first).await && is_answered(&mut second).await);
+        // More than there are places for all addresses.
+        for _ in 0..5 {
+            assert!(!is_answered(&mut connect("127.0.0.1", address).await).await);
+        }
+        assert!(is_answered(&mut connect("127.0.0.2", address).await).await);
+        drop(first);
+        let mut free = false;
+        for _ in 0..400 {
+            // The server sees the end of the first connection a little later.
+            free = is_answered(&mut connect("127.0.0.1", address).await).await;
+            if free {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(free && is_answered(&mut second).await);
+        server.abort();
     }
 }

@@ -41,6 +41,8 @@ pub struct Quota {
     running_per_token: u32,
     /// The jobs that wait at a time.
     queued: u32,
+    /// The jobs that are kept, in all states.
+    kept: u32,
     /// The bytes of uploads.
     upload_bytes: u64,
     /// The bytes of the log of each attempt that are kept.
@@ -85,6 +87,7 @@ pub async fn me(State(app): State<App>, Caller(caller): Caller) -> Result<Answer
         running: quotas.running,
         running_per_token: quotas.running_per_token,
         queued: quotas.queued,
+        kept: quotas.kept,
         upload_bytes: quotas.upload_bytes,
         log_bytes: quotas.log_bytes,
         retention_days: quotas.retention_days,

@@ -11,12 +11,10 @@ use super::caller::{Admin, Caller};
 use super::json::Json;
 use super::{App, Problem};
 use crate::clock::{self, DAY};
-use crate::store::{Identity, NewToken, Role, StoreError, TokenRow, User, UserChange};
+use crate::store::{Identity, LONGEST_DAYS, Minted, NewToken, Role, TokenRow, User, UserChange};
 
 /// The longest label of a token.
 const LABEL: usize = 100;
-/// The longest life of a token in days.
-const DAYS: u32 = 3650;
 
 /// All users.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,7 +52,7 @@ pub struct TokenList {
 pub struct TokenRequest {
     /// A text for people.
     pub(crate) label: String,
-    /// The days after which the token is refused; none if absent.
+    /// The days after which the token is refused: no later than the one that makes it, which is the default.
     #[schema(minimum = 1, maximum = 3650)]
     pub(crate) expires_days: Option<u32>,
 }
@@ -173,7 +171,7 @@ pub async fn tokens(
     Ok(Answer(TokenList { tokens }))
 }
 
-/// Makes a token. The answer contains its text, which is shown only here.
+/// Makes a token. The answer contains its text, which is shown only here. The token is revoked with the one that makes it.
 #[utoipa::path(
     post, path = "/api/v1/users/{name}/tokens", tag = "users", params(("name" = String, Path)),
     request_body = TokenRequest,
@@ -201,19 +199,27 @@ pub(crate) async fn make_token(
         let problem = format!("must have at most {LABEL} bytes and no control characters");
         return Err(Problem::invalid_field("label", problem));
     }
-    if request.expires_days.is_some_and(|days| !(1..=DAYS).contains(&days)) {
-        return Err(Problem::invalid_field("expires_days", format!("must be from 1 to {DAYS}")));
+    if request.expires_days.is_some_and(|days| !(1..=LONGEST_DAYS).contains(&days)) {
+        let problem = format!("must be from 1 to {LONGEST_DAYS}");
+        return Err(Problem::invalid_field("expires_days", problem));
     }
     let expires = request.expires_days.map(|days| clock::now() + i64::from(days) * DAY);
-    let made = app.store().run(move |store| store.new_token(&name, &request.label, expires)).await;
+    let maker = caller.token.clone();
+    let made = app
+        .store()
+        .run(move |store| store.mint_token(&maker, &name, &request.label, expires))
+        .await?;
     match made {
-        Ok(token) => Ok(token),
-        Err(StoreError::Refused(_)) => Err(Problem::not_found("user")),
-        Err(error) => Err(error.into()),
+        Minted::New(token) => Ok(token),
+        Minted::NoUser => Err(Problem::not_found("user")),
+        Minted::NotValid => Err(Problem::unauthenticated()),
+        Minted::TooMany(most) => Err(Problem::quota(format!(
+            "the user has {most} valid tokens, the most that the server allows; revoke some"
+        ))),
     }
 }
 
-/// Revokes a token, which is refused from then on.
+/// Revokes a token, which is refused from then on, and those that were made with it.
 #[utoipa::path(
     delete, path = "/api/v1/users/{name}/tokens/{id}", tag = "users",
     params(("name" = String, Path), ("id" = String, Path)),

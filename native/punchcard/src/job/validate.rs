@@ -194,7 +194,7 @@ fn check_program(
     Ok(())
 }
 
-/// Returns true for a name that is no path, no option and no hidden file.
+/// Returns true for the name of a file that cannot be taken for a path, an option or a hidden file.
 fn is_file_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=128).contains(&name.len()) && name.bytes().all(allowed) && !name.starts_with(['.', '-'])

@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_whose_files_a_program_has_replaced_is_lost_and_holds_nobody_up() {
+    fn an_attempt_whose_files_a_program_has_replaced_is_lost_and_does_not_hold_up_others() {
         for kind in ["pipe", "device", "folder", "garbage", "huge"] {
             for name in ["exit.json", "lock"] {
                 let (_folder, attempt) = attempt();

@@ -21,11 +21,17 @@ fn segment_name(offset: u64) -> String {
 
 /// Returns the offset of a segment with this name.
 fn segment_offset(name: &str) -> Option<u64> {
-    if name.len() == 20 { name.parse().ok() } else { None }
+    // Such as `+` and 19 digits, which would be another segment's.
+    let digits = name.len() == 20 && name.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { name.parse().ok() } else { None }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::{LogWriter, extent, read};
@@ -98,6 +104,63 @@ mod tests {
         assert_eq!(read(folder.path(), 11, 100).expect("a chunk").bytes, b"bc");
         let end = read(folder.path(), 13, 100).expect("a chunk");
         assert_eq!((end.offset, end.bytes.len()), (13, 0));
+    }
+
+    #[test]
+    fn only_regular_files_with_names_of_segments_belong_to_a_log() {
+        use std::os::unix::fs::symlink;
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("secret"), "secret").expect("a file");
+        symlink("nothing", path(&super::segment_name(3))).expect("a link");
+        symlink(path("secret"), path(&super::segment_name(4))).expect("a link");
+        let made = Command::new("mkfifo").arg(path(&super::segment_name(5))).status();
+        assert!(made.expect("a process").success());
+        std::fs::create_dir(path(&super::segment_name(6))).expect("a folder");
+        std::fs::write(path("+0000000000000000007"), "no").expect("a file");
+        let (answer, answered) = mpsc::channel();
+        let log = folder.path().to_owned();
+        std::thread::spawn(move || {
+            let chunk = read(&log, 0, 100).map(|chunk| (chunk.offset, chunk.bytes));
+            answer.send((chunk.ok(), extent(&log).ok()))
+        });
+        let answer = answered.recv_timeout(Duration::from_secs(20)).expect("an answer");
+        assert_eq!(answer, (Some((0, Vec::new())), Some(0..0)));
+
+        std::fs::write(path(&super::segment_name(0)), "text").expect("a file");
+        std::fs::write(path(&super::segment_name(u64::MAX)), "end").expect("a file");
+        assert_eq!(read(folder.path(), 0, 100).expect("a chunk").bytes, b"text");
+        assert_eq!(read(folder.path(), 9, 100).expect("a chunk").next(), u64::MAX);
+        assert_eq!(extent(folder.path()).expect("an extent"), 0..u64::MAX);
+    }
+
+    #[test]
+    fn a_segment_that_cannot_be_found_is_not_searched_for_ever() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut searches = 0;
+        let result = super::reader::retrying(folder.path(), || {
+            searches += 1;
+            std::fs::read(folder.path().join("none"))
+        });
+        assert_eq!(result.expect_err("no file").kind(), std::io::ErrorKind::NotFound);
+        assert!((2..1000).contains(&searches), "{searches}");
+    }
+
+    #[test]
+    fn a_log_is_written_to_files_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let other = folder.path().join("other");
+        std::fs::write(&other, "kept").expect("a file");
+        let log = folder.path().join("log");
+        std::fs::create_dir(&log).expect("a folder");
+        for offset in [0, 2] {
+            std::os::unix::fs::symlink(&other, log.join(super::segment_name(offset)))
+                .expect("a link");
+        }
+        LogWriter::create(&log, 8).and_then(|mut log| log.write(b"text")).expect("a write");
+        assert_eq!(read(&log, 0, 100).expect("a chunk").bytes, b"text");
+        assert_eq!(std::fs::read(&other).expect("a file"), b"kept");
     }
 
     #[test]

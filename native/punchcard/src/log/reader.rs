@@ -1,11 +1,15 @@
 //! The reader of a log, which another process may be writing.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
 use super::{segment_name, segment_offset};
+use crate::files;
+
+/// The most listings for one answer: each but the last names a segment that was dropped before it was opened.
+const LISTINGS: u32 = 64;
 
 /// Consecutive bytes of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +24,7 @@ impl Chunk {
     /// Returns the offset after the last byte.
     #[must_use]
     pub fn next(&self) -> u64 {
-        self.offset + self.bytes.len() as u64
+        self.offset.saturating_add(self.bytes.len() as u64)
     }
 }
 
@@ -29,13 +33,7 @@ impl Chunk {
 /// # Errors
 /// If a file cannot be read.
 pub fn read(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
-    loop {
-        match read_once(folder, offset, limit) {
-            // The writer dropped the segment between the listing and the opening.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {}
-            result => return result,
-        }
-    }
+    retrying(folder, || read_once(folder, offset, limit))
 }
 
 /// Returns the offset of the oldest byte and the one after the newest.
@@ -43,27 +41,37 @@ pub fn read(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
 /// # Errors
 /// If a file cannot be read.
 pub fn extent(folder: &Path) -> io::Result<Range<u64>> {
-    loop {
+    retrying(folder, || {
         let starts = segments(folder)?;
         let (Some(first), Some(last)) = (starts.first(), starts.last()) else {
             return Ok(0..0);
         };
-        match fs::metadata(folder.join(segment_name(*last))) {
-            Ok(metadata) => return Ok(*first..last + metadata.len()),
-            // The writer dropped all segments of the listing.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {}
-            Err(error) => return Err(error),
-        }
-    }
+        let length = files::open_regular(&folder.join(segment_name(*last)))?.metadata()?.len();
+        Ok(*first..last.saturating_add(length))
+    })
 }
 
-/// Returns the offsets of the segments, the oldest first.
+/// Looks at a log again if its writer drops a segment between the listing and the opening.
+pub(super) fn retrying<T>(folder: &Path, mut look: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..LISTINGS {
+        match look() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => {}
+            result => return result,
+        }
+    }
+    look()
+}
+
+/// Returns the offsets of the segments, the oldest first. A program of the job may have put anything else beside them.
 fn segments(folder: &Path) -> io::Result<Vec<u64>> {
     let mut starts = Vec::new();
     match fs::read_dir(folder) {
         Ok(entries) => {
             for entry in entries {
-                starts.extend(entry?.file_name().to_str().and_then(segment_offset));
+                let entry = entry?;
+                if entry.file_type()?.is_file() {
+                    starts.extend(entry.file_name().to_str().and_then(segment_offset));
+                }
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -88,7 +96,7 @@ fn read_once(folder: &Path, offset: u64, limit: usize) -> io::Result<Chunk> {
             }
             chunk.offset = *start;
         }
-        let mut file = File::open(folder.join(segment_name(*start)))?;
+        let mut file = files::open_regular(&folder.join(segment_name(*start)))?;
         let from = chunk.next() - start;
         if from > file.metadata()?.len() {
             // The bytes at the offset were lost; those of a later segment follow.

@@ -6,6 +6,7 @@ use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::{SEGMENTS, segment_name};
+use crate::files::create_anew;
 
 /// The writer of a log.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl LogWriter {
             segment_bytes: (limit / SEGMENTS).max(1),
             segments: VecDeque::from([0]),
             filled: 0,
-            file: File::create(folder.join(segment_name(0)))?,
+            file: create_anew(&folder.join(segment_name(0)))?,
         })
     }
 
@@ -62,7 +63,7 @@ impl LogWriter {
             fs::remove_file(self.folder.join(segment_name(oldest)))?;
         }
         let offset = self.segments.back().copied().unwrap_or(0) + self.filled;
-        self.file = File::create(self.folder.join(segment_name(offset)))?;
+        self.file = create_anew(&self.folder.join(segment_name(offset)))?;
         self.segments.push_back(offset);
         self.filled = 0;
         Ok(())

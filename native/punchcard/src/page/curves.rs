@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_comes_first_and_values_that_are_no_numbers_are_left_out() {
+    fn the_loss_comes_first_and_values_that_are_not_numbers_are_left_out() {
         let events = [
             epoch(
                 json!({"fit": 0, "epoch": 1, "loss": 0.5, "metrics": {"accuracy": 0.9, "x": "<b>"}}),

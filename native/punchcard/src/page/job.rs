@@ -37,6 +37,8 @@ struct JobPage {
     /// The finished epochs, and all of them.
     epochs: Option<(u64, u64)>,
     created: Moment,
+    /// The time before which the next attempt does not start.
+    next_attempt: Option<Moment>,
     started: Option<Moment>,
     finished: Option<Moment>,
     ran: String,
@@ -113,6 +115,7 @@ pub async fn show(
         progress: progress(&job),
         epochs: epochs_done(&job),
         created: Moment(job.created_at),
+        next_attempt: job.not_before.map(Moment),
         started: job.started_at.map(Moment),
         finished: job.finished_at.map(Moment),
         ran: job.started_at.map_or_else(String::new, |start| duration(end - start)),

@@ -72,7 +72,7 @@ pub struct NewTokenForm {
     /// A text for people.
     #[serde(default)]
     pub label: String,
-    /// The days after which the token is refused; none if empty.
+    /// The days after which the token is refused; those of the viewer's if empty.
     #[serde(default)]
     pub expires_days: String,
 }
@@ -130,7 +130,9 @@ fn days(text: &str) -> Result<Option<u32>, Problem> {
     match text.trim() {
         "" => Ok(None),
         text => text.parse().map(Some).map_err(|_| {
-            Problem::invalid("expires_days: must be a whole number of days, or empty for no expiry")
+            Problem::invalid(
+                "expires_days: must be a whole number of days, or empty for the expiry of yours",
+            )
         }),
     }
 }

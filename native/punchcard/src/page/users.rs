@@ -139,6 +139,9 @@ struct Quota {
     default: String,
 }
 
+/// The fields of the quotas.
+const QUOTAS: [&str; 5] = ["running", "queued", "upload_bytes", "log_bytes", "retention_days"];
+
 /// The form that changes a user. An empty quota is the server's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -285,7 +288,7 @@ pub async fn change(
     if errors.is_empty() {
         match apply(&app, name.clone(), change).await {
             Ok(_) => return Ok(Ok(Redirect::to(&format!("/users/{name}?done=change")))),
-            Err(problem) => errors = Errors::of(&["log_bytes"], problem)?,
+            Err(problem) => errors = Errors::of(&QUOTAS, problem)?,
         }
     }
     let tokens = Tokens::of(&app, &viewer, name.clone(), tokens_path(&name)).await?;

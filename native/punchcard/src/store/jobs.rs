@@ -42,13 +42,15 @@ pub struct Change {
     pub reason: Option<String>,
     /// The exit code of the attempt.
     pub exit_code: Option<i32>,
+    /// The time before which the next attempt does not start.
+    pub not_before: Option<Millis>,
 }
 
 impl Change {
     /// Creates a change without a reason.
     #[must_use]
     pub const fn to(state: State) -> Self {
-        Self { state, reason: None, exit_code: None }
+        Self { state, reason: None, exit_code: None, not_before: None }
     }
 
     /// Creates a change with a reason.
@@ -65,6 +67,8 @@ pub struct Usage {
     pub running: u32,
     /// The jobs that wait.
     pub queued: u32,
+    /// The jobs that are kept, in all states.
+    pub kept: u32,
     /// The bytes of uploads.
     pub upload_bytes: u64,
 }
@@ -80,8 +84,8 @@ fn find(connection: &Connection, id: &str) -> Result<Option<Job>> {
 }
 
 fn usage(connection: &Connection, user: &str) -> Result<Usage> {
-    let count = |states: &str| -> Result<u32> {
-        let query = format!("SELECT count(*) FROM jobs WHERE user = ?1 AND state IN {states}");
+    let count = |condition: &str| -> Result<u32> {
+        let query = format!("SELECT count(*) FROM jobs WHERE user = ?1 AND {condition}");
         Ok(small(connection.query_row(&query, [user], |row| row.get(0))?))
     };
     let bytes = connection.query_row(
@@ -89,7 +93,12 @@ fn usage(connection: &Connection, user: &str) -> Result<Usage> {
         [user],
         |row| row.get(0),
     )?;
-    Ok(Usage { running: count(ACTIVE)?, queued: count(WAITING)?, upload_bytes: unsigned(bytes) })
+    Ok(Usage {
+        running: count(&format!("state IN {ACTIVE}"))?,
+        queued: count(&format!("state IN {WAITING}"))?,
+        kept: count("true")?,
+        upload_bytes: unsigned(bytes),
+    })
 }
 
 /// Adds the event of a job's present state.
@@ -226,7 +235,7 @@ impl Store {
         self.write(|transaction| {
             let new_attempt = state == State::Starting;
             let changed = transaction.execute(
-                "UPDATE jobs SET state = :state, reason = :reason, attempt = attempt + :new_attempt, \
+                "UPDATE jobs SET state = :state, reason = :reason, not_before = :not_before, attempt = attempt + :new_attempt, \
                  exit_code = CASE WHEN :new_attempt THEN NULL ELSE coalesce(:exit_code, exit_code) END, \
                  application_id = CASE WHEN :new_attempt THEN NULL ELSE application_id END, \
                  progress = CASE WHEN :new_attempt THEN NULL ELSE progress END, \
@@ -239,6 +248,7 @@ impl Store {
                     ":from": from.name(),
                     ":state": state.name(),
                     ":reason": change.reason,
+                    ":not_before": change.not_before,
                     ":new_attempt": new_attempt,
                     ":exit_code": change.exit_code,
                     ":final": state.is_final(),

@@ -5,10 +5,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Result, StoreError};
 
 /// The steps from each version to the next. Steps are never changed after a release.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../migrations/0001_initial.sql"),
     include_str!("../../migrations/0002_sessions.sql"),
     include_str!("../../migrations/0003_events.sql"),
+    include_str!("../../migrations/0004_retries.sql"),
+    include_str!("../../migrations/0005_token_parents.sql"),
 ];
 
 /// Brings a database to the present version, each step in a transaction of its own.

@@ -22,7 +22,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use events::{Event, NewEvent};
 pub use jobs::{Accepted, Change, Filter, Job, NewJob, Usage};
-pub use tokens::{Identity, NewToken, TokenRow};
+pub use tokens::{Identity, LONGEST_DAYS, Minted, NewToken, TokenRow};
 pub use uploads::Upload;
 pub use users::{Role, User, UserChange, is_name};
 

@@ -1,6 +1,8 @@
 //! Tokens.
 
-use rusqlite::{OptionalExtension as _, params};
+mod mint;
+
+use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -8,6 +10,11 @@ use super::{Result, Role, Store, StoreError, User};
 use crate::auth::TokenHash;
 use crate::clock::{self, Millis};
 use crate::id;
+
+pub use mint::Minted;
+
+/// The longest life of a token in days.
+pub const LONGEST_DAYS: u32 = 3650;
 
 /// A token that was just made, with its text, which is stored nowhere.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,6 +46,8 @@ pub struct TokenRow {
     #[serde(serialize_with = "crate::json::maybe_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Millis>,
+    /// The id of the token that made it over HTTP, with which it is revoked; none for one of the command line.
+    pub parent: Option<String>,
     /// The time at which it was revoked.
     #[serde(serialize_with = "crate::json::maybe_time")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -62,8 +71,35 @@ impl Identity {
     }
 }
 
+fn has_user(transaction: &Transaction<'_>, name: &str) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM users WHERE name = ?1)";
+    Ok(transaction.query_row(sql, [name], |row| row.get(0))?)
+}
+
+/// Adds the row of a token; returns its id.
+fn insert(
+    transaction: &Transaction<'_>,
+    user: &str,
+    label: &str,
+    token: &str,
+    expires_at: Option<Millis>,
+    parent: Option<&str>,
+) -> Result<String> {
+    let hash = TokenHash::of(token);
+    let id = id::new_id()?;
+    let added = transaction.execute(
+        "INSERT INTO tokens (id, user, label, hash, prefix, created_at, expires_at, parent) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        params![id, user, label, hash.bytes(), hash.prefix(), clock::now(), expires_at, parent],
+    )?;
+    if added == 0 {
+        return Err(StoreError::refused("the token exists already"));
+    }
+    Ok(id)
+}
+
 impl Store {
-    /// Makes a token of a user.
+    /// Makes a token of a user that depends on no other token.
     ///
     /// # Errors
     /// If there is no such user.
@@ -89,28 +125,12 @@ impl Store {
         token: &str,
         expires_at: Option<Millis>,
     ) -> Result<String> {
-        let hash = TokenHash::of(token);
-        let id = id::new_id()?;
         self.write(|transaction| {
-            let known: bool = transaction.query_row(
-                "SELECT EXISTS (SELECT 1 FROM users WHERE name = ?1)",
-                [user],
-                |row| row.get(0),
-            )?;
-            if !known {
+            if !has_user(transaction, user)? {
                 return Err(StoreError::refused(format!("there is no user '{user}'")));
             }
-            let added = transaction.execute(
-                "INSERT INTO tokens (id, user, label, hash, prefix, created_at, expires_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING",
-                params![id, user, label, hash.bytes(), hash.prefix(), clock::now(), expires_at],
-            )?;
-            if added == 0 {
-                return Err(StoreError::refused("the token exists already"));
-            }
-            Ok(())
-        })?;
-        Ok(id)
+            insert(transaction, user, label, token, expires_at, None)
+        })
     }
 
     /// Returns the user of a token, none for one that is unknown, expired or revoked.
@@ -173,6 +193,7 @@ impl Store {
                         label: row.get("label")?,
                         created_at: row.get("created_at")?,
                         expires_at: row.get("expires_at")?,
+                        parent: row.get("parent")?,
                         revoked_at: row.get("revoked_at")?,
                     })
                 })?
@@ -181,14 +202,17 @@ impl Store {
         })
     }
 
-    /// Revokes a token of a user; returns false if there is none of this id.
+    /// Revokes a token of a user, and those that were made with it; returns false if there is none of this id.
     ///
     /// # Errors
     /// If the database fails.
     pub fn revoke_token(&self, user: &str, id: &str) -> Result<bool> {
         self.write(|transaction| {
             let changed = transaction.execute(
-                "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?3) WHERE user = ?1 AND id = ?2",
+                "WITH RECURSIVE made (id) AS ( \
+                   SELECT id FROM tokens WHERE user = ?1 AND id = ?2 \
+                   UNION SELECT tokens.id FROM tokens JOIN made ON tokens.parent = made.id) \
+                 UPDATE tokens SET revoked_at = coalesce(revoked_at, ?3) WHERE id IN (SELECT id FROM made)",
                 params![user, id, clock::now()],
             )?;
             Ok(changed > 0)

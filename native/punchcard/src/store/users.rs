@@ -69,6 +69,7 @@ impl User {
             running: self.running.unwrap_or(default.running),
             running_per_token: default.running_per_token,
             queued: self.queued.unwrap_or(default.queued),
+            kept: default.kept,
             upload_bytes: self.upload_bytes.unwrap_or(default.upload_bytes),
             log_bytes: self.log_bytes.unwrap_or(default.log_bytes),
             retention_days: self.retention_days.unwrap_or(default.retention_days),
@@ -267,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_no_paths_and_no_options() {
+    fn paths_and_options_are_not_names() {
         assert!(is_name("ada.lovelace@lab-1"));
         for name in ["", ".", "../x", "-v", "a b", "a/b", "ä", "a\n"] {
             assert!(!is_name(name), "{name}");

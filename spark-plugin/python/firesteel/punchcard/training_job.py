@@ -50,13 +50,16 @@ def main() -> int:
     return 0
 
 
-def _fail(text: str) -> int:
-    """Tells the reason of a failure in the log and as an event; returns the exit code."""
+def _fail(text: str, *, retry: bool = True) -> int:
+    """Tells the reason of a failure in the log and as an event; returns the exit code.
+
+    Without ``retry`` the server does not repeat the job: it would fail in the same way.
+    """
     print(f"{FAILED}{text}", file=sys.stderr, flush=True)
     request = os.environ.get(REQUEST)
     if request:
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        event = {"time": time, "type": "failure", "data": {"reason": text}}
+        event = {"time": time, "type": "failure", "data": {"reason": text, "retry": retry}}
         try:
             with Path(request).with_name(EVENTS).open("a") as file:
                 file.write(f"{json.dumps(event)}\n")

@@ -42,6 +42,8 @@ pub enum Accepted {
     KeyReused,
     /// The user has as many waiting jobs as the quota admits, which is this many.
     QueueFull(u32),
+    /// The user has as many jobs as the quota keeps, which is this many.
+    TooManyKept(u32),
     /// An upload does not exist, belongs to another user or has another extension.
     BadUpload {
         /// The field of the request.
@@ -71,8 +73,12 @@ impl Store {
             if let Some(answer) = known(transaction, new.user, new.key, &new.hash)? {
                 return Ok(answer);
             }
-            if usage(transaction, new.user)?.queued >= quotas.queued {
+            let usage = usage(transaction, new.user)?;
+            if usage.queued >= quotas.queued {
                 return Ok(Accepted::QueueFull(quotas.queued));
+            }
+            if usage.kept >= quotas.kept {
+                return Ok(Accepted::TooManyKept(quotas.kept));
             }
             if let Some(answer) = bad_upload(transaction, new)? {
                 return Ok(answer);
@@ -171,4 +177,43 @@ fn bad_upload(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<
         return Ok(Some(Accepted::BadUpload { field, problem }));
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Accepted, NewJob};
+    use crate::config::Quotas;
+    use crate::job::State;
+    use crate::store::Change;
+    use crate::store::testing::{accept, store};
+
+    #[test]
+    fn jobs_that_have_ended_count_until_they_are_deleted() {
+        let (_folder, store) = store();
+        let jobs: Vec<_> = ["a", "b", "c"].map(|key| accept(&store, key)).into();
+        for job in &jobs {
+            let cancelled = Change::to(State::Cancelled);
+            assert!(store.change_job(&job.id, State::Accepted, &cancelled).expect("a change"));
+        }
+        assert_eq!(store.usage("ada").expect("usage").kept, 3);
+        let request = store.request(&jobs[0].id).expect("an answer").expect("a request");
+        let submit = |key: &str| {
+            let new = NewJob {
+                user: "ada",
+                token: "a",
+                cluster: "local",
+                request: &request,
+                key,
+                hash: [0; 32],
+                resubmitted_from: None,
+                files_bytes: 1000,
+            };
+            store.accept(&new, &Quotas { kept: 3, ..Quotas::default() }).expect("an answer")
+        };
+        assert_eq!(submit("d"), Accepted::TooManyKept(3));
+        // A repeated request has the answer of the first.
+        assert!(matches!(submit("a"), Accepted::Known(_)));
+        assert!(store.remove_job(&jobs[1].id).expect("an answer"));
+        assert!(matches!(submit("d"), Accepted::New(_)));
+    }
 }

@@ -12,8 +12,8 @@ use crate::store::{Result, StoreError};
 
 /// The columns of a [`Job`]: not the request, which may be large.
 pub(super) const COLUMNS: &str = "seq, id, name, user, token, cluster, kind, state, reason, attempt, retries, cancel_requested, \
-                       application_id, exit_code, progress, resubmitted_from, events_read, created_at, started_at, \
-                       finished_at";
+                       application_id, exit_code, progress, resubmitted_from, events_read, not_before, created_at, \
+                       started_at, finished_at";
 
 /// A job.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -58,6 +58,10 @@ pub struct Job {
     /// The bytes of the attempt's event file that were read.
     #[serde(skip)]
     pub events_read: u64,
+    /// The time before which the next attempt does not start, while the job waits after a failed one.
+    #[serde(serialize_with = "crate::json::maybe_time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub not_before: Option<Millis>,
     /// The time of acceptance.
     #[serde(serialize_with = "crate::json::time")]
     #[schema(value_type = String, format = DateTime)]
@@ -96,6 +100,7 @@ impl Job {
             progress: progress.map(|text| json("progress", &text)).transpose()?,
             resubmitted_from: row.get("resubmitted_from")?,
             events_read: unsigned(row.get("events_read")?),
+            not_before: row.get("not_before")?,
             created_at: row.get("created_at")?,
             started_at: row.get("started_at")?,
             finished_at: row.get("finished_at")?,
