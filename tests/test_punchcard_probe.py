@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from firesteel.punchcard import Program
-from punchcard import Server, punchcard
+from punchcard import SECONDS, Server, punchcard
 
 SLOW = 200
 TRAVERSALS = (
@@ -263,7 +263,7 @@ def test_a_good_client_is_answered_while_two_hundred_slow_ones_are_open(server: 
     )
     with server.client("root") as client, contextlib.ExitStack() as opened:
         job = client.submit("talks", Program(program, []))
-        end = time.monotonic() + 60
+        end = time.monotonic() + SECONDS
         while len(client.log(job.id).data) < 1000:
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -299,7 +299,8 @@ def test_a_good_client_is_answered_while_two_hundred_slow_ones_are_open(server: 
                 began = time.monotonic()
                 assert client.job(job.id).state in ("STARTING", "RUNNING")
                 assert client.upload(b"fast").size == 4
-                assert time.monotonic() - began < 2
+                # The slow ones wait for a minute: none of them was waited for.
+                assert time.monotonic() - began < 20
         finally:
             stop.set()
             dripping.join()
