@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from conftest import BUILD, PLUGIN_JAR, ROOT, VENVS
-from firesteel.punchcard import Client
+from firesteel.punchcard import Client, JobInfo
 from firesteel.punchcard.transport import Retry
+from firesteel.punchcard.values import FINAL
 
 BINARY = BUILD / "firesteel-punchcard"
 # The driver of a job needs numpy.
 VENV = VENVS["4.3.0"]
 DATA = f"file:{ROOT / 'examples' / 'data'}/"
 MARK = "FIRESTEEL_PUNCHCARD_ATTEMPT"
+# The seconds in which a job must get to a state, on a machine that also runs other tests.
+SECONDS = 240
 # The seconds in which the processes of a cancelled job must end: the server's grace, and a delay.
 END_SECONDS = 60
 # A spark-submit for tests of the server alone: it runs the program in bash, without Spark.
@@ -109,6 +112,18 @@ class Server:
                         os.kill(pid, signal.SIGKILL)
                 raise AssertionError(f"processes of jobs are left: {lines}")
             time.sleep(0.1)
+
+
+def wait(client: Client, id: str, *states: str, seconds: float = SECONDS) -> JobInfo:
+    """Waits until a job is in one of some states, by default until it is final.
+
+    The test fails if the job ends in another state.
+    """
+    end = time.monotonic() + seconds
+    while (job := client.job(id)).state not in (states or FINAL):
+        assert time.monotonic() < end and not job.is_final, (job, client.log_text(id)[-4000:])
+        time.sleep(0.1)
+    return job
 
 
 def _pids() -> list[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from firesteel.punchcard import Client, Program
+from firesteel.punchcard import Program
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from punchcard import Server, punchcard
 
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 # A folder for pictures of every page, for people to look at.
 SCREENSHOTS = os.environ.get("FIRESTEEL_SCREENSHOTS")
 
@@ -45,13 +43,6 @@ def page_server(folder: Path) -> Iterator[Server]:
         running.command("user", "add", "root", "--admin", "--programs")
         running.tokens["root"] = running.command("token", "new", "--identity", "root")
         yield running
-
-
-def wait(client: Client, id: str, *states: str) -> None:
-    end = time.monotonic() + 240
-    while client.job(id).state not in states:
-        assert time.monotonic() < end, client.log_text(id)[-4000:]
-        time.sleep(0.1)
 
 
 def submit(server: Server, name: str, program: str, folder: Path) -> str:

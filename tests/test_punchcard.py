@@ -19,13 +19,12 @@ from firesteel.distkeras.job_deployment import Job
 from firesteel.distkeras.trainers import ADAG
 from firesteel.layers import Linear, ReLU, Softmax
 from firesteel.punchcard import Client, Data, Estimator, JobInfo, Program
-from punchcard import DATA, Server, punchcard
+from punchcard import DATA, END_SECONDS, Server, punchcard, wait
 from standalone import standalone_cluster
 from yarn import yarn_cluster
 
 NETWORK = Network.sequential(Linear(64), ReLU(), Linear(10), Softmax())
 TRAIN = Data(f"{DATA}mnist-train.parquet")
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 @pytest.fixture
@@ -39,17 +38,8 @@ def estimator(epochs: int) -> Any:
     return Estimator("NetworkClassifier", NETWORK, params)
 
 
-def wait(client: Client, id: str, *states: str, seconds: float = 240) -> JobInfo:
-    """Waits until a job is in one of some states."""
-    end = time.monotonic() + seconds
-    while (job := client.job(id)).state not in states:
-        assert time.monotonic() < end and job.state not in FINAL, (job, client.log_text(id)[-4000:])
-        time.sleep(0.1)
-    return job
-
-
 def succeed(client: Client, id: str) -> JobInfo:
-    job = wait(client, id, *FINAL)
+    job = wait(client, id)
     assert job.state == "SUCCEEDED", (job, client.log_text(id)[-4000:])
     return job
 
@@ -130,7 +120,7 @@ def test_a_program_that_fails_says_why_in_its_log(server: Server, tmp_path: Path
     )
     with server.client() as client:
         job = client.submit("program", Program(program, ["a b", "$HOME"]))
-        done = wait(client, job.id, *FINAL)
+        done = wait(client, job.id)
         assert done.state == "FAILED" and done.exit_code == 1
         log = client.log_text(job.id)
         assert "arguments ['a b', '$HOME']" in log and "ValueError: no rows" in log
@@ -149,7 +139,7 @@ def test_a_training_that_fails_gives_its_reason(server: Server) -> None:
             "data": {"path": TRAIN.path},
         }
         job = client.submit("broken", work)
-        done = wait(client, job.id, *FINAL)
+        done = wait(client, job.id)
         assert (done.state, done.exit_code) == ("FAILED", 1)
         assert done.reason is not None and done.reason.startswith("work.weights: "), done
         assert f"the job failed: {done.reason}" in client.log_text(job.id)
@@ -170,8 +160,8 @@ def test_a_fit_on_a_standalone_cluster_is_cancelled_with_its_executors(tmp_path:
             application = client.job(job.id).application_id
             assert application is not None and application.startswith("app-")
             client.cancel(job.id)
-            assert wait(client, job.id, *FINAL).state == "CANCELLED"
-            end = time.monotonic() + 30
+            assert wait(client, job.id).state == "CANCELLED"
+            end = time.monotonic() + END_SECONDS
             while cluster.executors():
                 assert time.monotonic() < end, "executors are left"
                 time.sleep(0.1)
@@ -194,8 +184,8 @@ def test_a_fit_on_yarn_carries_its_tag_and_ends_when_it_is_cancelled(tmp_path: P
             assert application["state"] == "RUNNING"
             assert client.job(job.id).application_id == application["id"]
             client.cancel(job.id)
-            assert wait(client, job.id, *FINAL).state == "CANCELLED"
-            end = time.monotonic() + 60
+            assert wait(client, job.id).state == "CANCELLED"
+            end = time.monotonic() + END_SECONDS
             while cluster.executors():
                 assert time.monotonic() < end, "executors are left"
                 time.sleep(0.1)
@@ -210,9 +200,9 @@ def test_nothing_of_a_cancelled_fit_is_left(server: Server) -> None:
         # Processes are found by the mark in their environment, whatever their parents and groups.
         assert len(server.processes(job.id)) >= 2
         client.cancel(job.id)
-        assert wait(client, job.id, *FINAL).state == "CANCELLED"
+        assert wait(client, job.id).state == "CANCELLED"
         # The supervisor ends after it has recorded the end.
-        end = time.monotonic() + 10
+        end = time.monotonic() + END_SECONDS
         while left := server.processes(job.id):
             assert time.monotonic() < end, left
             time.sleep(0.1)

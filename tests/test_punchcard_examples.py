@@ -24,7 +24,7 @@ from conftest import ROOT
 from firesteel import Network
 from firesteel.layers import Linear, Softmax
 from firesteel.punchcard import Data, Estimator, InvalidRequestError, Program
-from punchcard import BINARY, Server, punchcard
+from punchcard import BINARY, SECONDS, Server, punchcard, wait
 
 EXAMPLES = ROOT / "examples" / "punchcard"
 CONFIGURATION = EXAMPLES / "punchcard.toml"
@@ -102,11 +102,7 @@ def test_a_job_has_the_arguments_of_its_clusters_template(example: Server, clust
             memory="2g",
             conf={"spark.sql.shuffle.partitions": "7"},
         )
-        end = time.monotonic() + 60
-        while not (done := client.job(job.id)).finished_at:
-            assert time.monotonic() < end, done
-            time.sleep(0.05)
-        assert done.state == "SUCCEEDED", client.log_text(job.id)
+        wait(client, job.id, "SUCCEEDED")
         arguments = json.loads(client.artifact(job.id, "arguments.json"))
         for key in ("spark.kubernetes.container.image", "spark.driver.extraJavaOptions"):
             with pytest.raises(InvalidRequestError, match=re.escape(key)):
@@ -234,7 +230,7 @@ def test_spark_asks_kubernetes_for_the_executors_of_a_job(tmp_path: Path) -> Non
         server.client() as client,
     ):
         job = client.submit("pods", Program(program, []), executors=2, memory="1g")
-        end = time.monotonic() + 240
+        end = time.monotonic() + SECONDS
         while len(api.created) < 2:
             assert time.monotonic() < end, client.log_text(job.id)[-4000:]
             time.sleep(0.1)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from punchcard import Server
-from punchcard_page import FINAL, chromium, page_server, picture, signed_in, submit, wait
+from punchcard import Server, wait
+from punchcard_page import chromium, page_server, picture, signed_in, submit
 
 # All that can be reached by the Tab key, in the order of the document.
 ELEMENTS = """() => {
@@ -53,7 +53,7 @@ def ended(server: Server, name: str, folder: Path) -> str:
     )
     id = submit(server, name, program, folder)
     with server.client() as client:
-        wait(client, id, *FINAL)
+        wait(client, id)
     return id
 
 

@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from firesteel.punchcard import Client
 from firesteel.punchcard.transport import Retry
-from punchcard import Server, punchcard
+from firesteel.punchcard.values import FINAL
+from punchcard import Server, punchcard, wait
 
 CLIENTS = 100
 USERS = ("ada", "bob", "cyd", "dan")
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 # Long enough for the restarts of a server on a loaded machine.
 RETRY = Retry(attempts=60, first=0.05, most=1.0)
 # Writes the attempt's mark into a file when it starts, and prints it when it ends.
@@ -46,15 +45,6 @@ def uploads(server: Server) -> dict[str, str]:
 
 def work_of(file: str, *arguments: object) -> dict[str, Any]:
     return {"kind": "program", "file": file, "arguments": [str(one) for one in arguments]}
-
-
-def end_of(client: Client, id: str, seconds: float = 240) -> str:
-    """Waits until a job is final; returns its state."""
-    end = time.monotonic() + seconds
-    while (job := client.job(id)).state not in FINAL:
-        assert time.monotonic() < end, job
-        time.sleep(0.2)
-    return job.state
 
 
 def check(server: Server, ends: dict[str, str], runs: Path, ran: Callable[[str], bool]) -> None:
@@ -98,7 +88,7 @@ def test_a_hundred_clients_at_once_lose_no_job_and_run_none_twice(tmp_path: Path
                 if number % 2:
                     client.cancel(job.id)
                     client.log_text(job.id)
-                    return job.id, end_of(client, job.id)
+                    return job.id, wait(client, job.id).state
                 assert "".join(client.follow_log(job.id)) == f"ran {number}\n"
                 assert client.log_text(job.id) == f"ran {number}\n"
                 return job.id, client.job(job.id).state
@@ -131,7 +121,7 @@ def test_a_server_that_is_killed_under_load_loses_no_job_and_runs_none_twice(
                     client.cancel(job.id)
                 elif number % 4 == 3:
                     assert "".join(client.follow_log(job.id)) == f"ran {number}\n"
-                return job.id, end_of(client, job.id)
+                return job.id, wait(client, job.id).state
 
         with ThreadPoolExecutor(CLIENTS) as threads:
             futures = [threads.submit(use, number) for number in range(CLIENTS)]

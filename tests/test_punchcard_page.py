@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,8 @@ from firesteel import Network
 from firesteel.layers import Linear, ReLU, Softmax
 from firesteel.punchcard import Client, Data, Estimator, Program
 from playwright.sync_api import Browser, BrowserContext, expect
-from punchcard import DATA, Server
+from punchcard import DATA, Server, wait
 from punchcard_page import (
-    FINAL,
     SCHEMES,
     Scheme,
     chromium,
@@ -23,7 +21,6 @@ from punchcard_page import (
     signed_in,
     submit,
     violations,
-    wait,
 )
 
 NETWORK = Network.sequential(Linear(64), ReLU(), Linear(10), Softmax())
@@ -58,9 +55,7 @@ def fit(server: Server) -> str:
     with server.client() as client:
         estimator = Estimator("NetworkClassifier", NETWORK, params)
         job = client.submit("mnist", estimator, data=Data(f"{DATA}mnist-train.parquet"))
-        wait(client, job.id, *FINAL)
-        assert client.job(job.id).state == "SUCCEEDED", client.log_text(job.id)[-4000:]
-        return job.id
+        return wait(client, job.id, "SUCCEEDED").id
 
 
 def test_a_user_signs_in_and_out_with_the_keyboard(browser: Browser, server: Server) -> None:
@@ -110,11 +105,18 @@ def test_a_job_is_followed_paused_cancelled_and_submitted_again(
         assert log.evaluate("view => view.scrollTop") == 0
         page.get_by_role("button", name="Pause the log").click()
         expect(page.locator("#log-state")).to_have_text("Paused")
-        text = log.text_content()
-        time.sleep(1)
+        text = log.text_content() or ""
+        # Another page shows later lines.
+        other = page.context.new_page()
+        other.goto(page.url)
+        later = f"line {text.count('line ') + 20}\n"
+        expect(other.get_by_role("region", name="Log", exact=True)).to_contain_text(
+            later, timeout=PATIENT
+        )
+        other.close()
         assert log.text_content() == text
         page.get_by_role("button", name="Resume the log").click()
-        expect(log).not_to_have_text(text or "")
+        expect(log).to_contain_text(later, timeout=PATIENT)
         lines = [
             line for line in (log.text_content() or "").splitlines() if line.startswith("line ")
         ]
@@ -135,18 +137,22 @@ def test_a_job_is_followed_paused_cancelled_and_submitted_again(
         expect(page.locator("[data-live=state]")).to_contain_text("CANCELLED", timeout=PATIENT)
 
 
+def until(file: Path) -> str:
+    """Returns the lines of a program that wait for a file."""
+    return f"import os, time\nwhile not os.path.exists({str(file)!r}):\n  time.sleep(0.05)\n"
+
+
 def test_the_log_of_a_second_attempt_starts_again(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(
-        "import time\nprint('the start', flush=True)\ntime.sleep(4)\nraise SystemExit(1)"
-    )
+    program, shown = tmp_path / "program.py", tmp_path / "shown"
+    program.write_text(f"print('the start', flush=True)\n{until(shown)}raise SystemExit(1)")
     with server.client() as client, signed_in(browser, server) as page:
         id = client.submit("twice", Program(program, []), retries=1).id
         page.goto(f"/jobs/{id}")
         log = page.get_by_role("region", name="Log", exact=True)
         expect(log).to_contain_text("the start", timeout=PATIENT)
+        shown.touch()
         expect(page.locator(".timeline")).to_contain_text("attempt 2", timeout=PATIENT)
         expect(page.locator("[data-live=state]")).to_contain_text("FAILED", timeout=PATIENT)
         expect(page.locator("#pause")).to_be_hidden()
@@ -159,14 +165,17 @@ def test_the_log_of_a_second_attempt_starts_again(
 def test_a_page_keeps_some_thousand_lines_of_a_log(
     browser: Browser, server: Server, tmp_path: Path
 ) -> None:
+    shown = tmp_path / "shown"
     program = (
-        "import time\ntime.sleep(5)\n"
+        f"print('the start', flush=True)\n{until(shown)}"
         "for i in range(40000):\n  print('line', i)\nprint('the end', flush=True)\n"
     )
     id = submit(server, "lines", program, tmp_path)
     with signed_in(browser, server) as page:
         page.goto(f"/jobs/{id}")
         log = page.get_by_role("region", name="Log", exact=True)
+        expect(log).to_contain_text("the start", timeout=PATIENT)
+        shown.touch()
         expect(log).to_contain_text("the end", timeout=PATIENT)
         assert 4000 < (log.text_content() or "").count("\n") < 12_000
         page.get_by_role("link", name="All of the log").click()
@@ -251,7 +260,7 @@ def test_a_session_that_ends_leads_to_the_form(browser: Browser, server: Server)
     with signed_in(browser, server, "short") as page:
         server.command("token", "revoke", "--identity", "ada", id)
         # The list updates itself.
-        expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=PATIENT)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -260,9 +269,9 @@ def test_every_page_is_accessible(
 ) -> None:
     failing = submit(server, "failing", "raise ValueError('no rows')", tmp_path)
     with server.client() as client:
-        wait(client, failing, *FINAL)
+        wait(client, failing, "FAILED")
     running = submit(
-        server, "running", "import time\nprint('up', flush=True)\ntime.sleep(90)", tmp_path
+        server, "running", "import time\nprint('up', flush=True)\ntime.sleep(600)", tmp_path
     )
     paths = {
         "jobs": "/jobs",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from firesteel.punchcard import Program
-from punchcard import Server, punchcard
+from punchcard import SECONDS, Server, punchcard
 
 SLOW = 200
 TRAVERSALS = (
@@ -44,17 +44,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def send(server: Server, request: bytes) -> bytes:
-    """Sends bytes; returns all that comes back until the connection is closed or silent."""
-    with socket.create_connection(("127.0.0.1", server.port), 20) as connection:
+    """Sends bytes; returns all that comes back until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.port), SECONDS) as connection:
         with contextlib.suppress(ConnectionError):
             # The server may refuse and close before it has read all.
             connection.sendall(request)
         received = b""
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        with contextlib.suppress(ConnectionError):
             while part := connection.recv(65536):
                 received += part
-                # An answer that leaves the connection open is complete after its body.
-                connection.settimeout(2)
         return received
 
 
@@ -169,7 +167,7 @@ def test_long_requests_are_refused(server: Server) -> None:
 def test_forged_requests_are_refused_and_nothing_is_smuggled(server: Server) -> None:
     get, post = "GET /healthz HTTP/1.1", "POST /api/v1/jobs HTTP/1.1"
     json, chunked = "Content-Type: application/json", "Transfer-Encoding: chunked"
-    smuggled = b"GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    smuggled = closing(b"GET /api/v1/me HTTP/1.1\r\nHost: localhost\r\n\r\n")
     cases = {
         "no host": (head(server, get, host=""), {400}),
         "two hosts": (head(server, get, "Host: evil.example"), {400}),
@@ -263,7 +261,7 @@ def test_a_good_client_is_answered_while_two_hundred_slow_ones_are_open(server: 
     )
     with server.client("root") as client, contextlib.ExitStack() as opened:
         job = client.submit("talks", Program(program, []))
-        end = time.monotonic() + 60
+        end = time.monotonic() + SECONDS
         while len(client.log(job.id).data) < 1000:
             assert time.monotonic() < end
             time.sleep(0.1)
@@ -299,7 +297,8 @@ def test_a_good_client_is_answered_while_two_hundred_slow_ones_are_open(server: 
                 began = time.monotonic()
                 assert client.job(job.id).state in ("STARTING", "RUNNING")
                 assert client.upload(b"fast").size == 4
-                assert time.monotonic() - began < 2
+                # The slow ones wait for a minute: none of them was waited for.
+                assert time.monotonic() - began < 20
         finally:
             stop.set()
             dripping.join()

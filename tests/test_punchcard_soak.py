@@ -21,7 +21,8 @@ from punchcard import Server, punchcard
 
 SECONDS = float(os.environ.get("FIRESTEEL_SOAK_SECONDS", "20"))
 CLIENTS = 12
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
+# A step of a client waits for its job at most so long.
+SECONDS_OF_A_STEP = 240
 PROGRAM = """for line in {1..200}; do echo "line $line of $FIRESTEEL_PUNCHCARD_ATTEMPT"; done
 head -c 20000 /dev/urandom > "$FIRESTEEL_PUNCHCARD_RESULTS/a.bin"
 sleep "$1"
@@ -88,7 +89,7 @@ class Load:
         time.sleep(chance.uniform(0, 1))
         for _ in client.events(id):
             client.cancel(id)
-        assert client.job(id).state in FINAL
+        assert client.job(id).is_final
         client.delete(id)
 
     def upload(self, client: Client, chance: random.Random) -> None:
@@ -166,8 +167,9 @@ def test_a_server_under_load_does_not_grow(tmp_path: Path) -> None:
             samples.append(sample(server))
         load.stop.set()
         for thread in clients:
-            thread.join(120)
+            thread.join(SECONDS_OF_A_STEP)
         assert not load.errors, load.errors
+        assert not any(thread.is_alive() for thread in clients), load.done
         # Caches and the threads of all clients are there after the warm-up.
         parts = [
             samples[round(len(samples) * k / 5) : round(len(samples) * (k + 1) / 5)]

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import firesteel
+import punchcard_server
 import pytest
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
 from firesteel.layers import Linear, ReLU, Softmax
+from firesteel.punchcard import Client
 from pyspark.ml.linalg import Vectors
 from pyspark.sql import DataFrame, SparkSession
 
@@ -71,3 +73,16 @@ def classifier(spark: SparkSession, network: firesteel.Network) -> NetworkClassi
 def model(classifier: NetworkClassifier, blobs: DataFrame) -> NetworkClassificationModel:
     """A model that is trained once, with validation rows."""
     return classifier.copy({classifier.validationIndicatorCol: "held"}).fit(blobs)
+
+
+@pytest.fixture
+def server() -> Iterator[punchcard_server.Server]:
+    """A Punchcard server that fails as a test asks it to."""
+    with punchcard_server.serving() as found:
+        yield found
+
+
+@pytest.fixture
+def client(server: punchcard_server.Server) -> Iterator[Client]:
+    with Client(server.address, punchcard_server.TOKEN, retry=punchcard_server.FAST) as found:
+        yield found

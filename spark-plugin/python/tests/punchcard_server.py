@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from firesteel.punchcard.transport import Retry
+
 TOKEN = "fsp_" + "x" * 43
 CREATED = "2026-11-30T05:10:00.123Z"
+FAST = Retry(attempts=4, first=0.01, most=0.02)
+# The events of an answer, as of the real server.
+PAGE = 1000
 
 
 def job(id: str = "j1", **changed: Any) -> dict[str, Any]:
@@ -78,6 +83,7 @@ def problem(
     return Answer(status, document, {"Content-Type": "application/problem+json", **headers})
 
 
+BUSY = problem(503, "unavailable", "the server is draining")
 Route = Callable[[Request], Answer]
 
 
@@ -110,6 +116,13 @@ class Server:
         self.on("GET", f"/jobs/{id}/artifacts", Answer(body={"artifacts": listed}))
         for name, content in contents.items():
             self.on("GET", f"/jobs/{id}/artifacts/{name}", ranged(content))
+
+    def has_events(self, *events: dict[str, Any], id: str = "j1") -> None:
+        def answer(request: Request) -> Answer:
+            after = int(request.query["after"][0])
+            return Answer(body={"events": [one for one in events if one["seq"] > after][:PAGE]})
+
+        self.on("GET", f"/jobs/{id}/events", answer)
 
     def answer(self, request: Request) -> Answer:
         self.requests.append(request)
@@ -150,11 +163,11 @@ def ranged(content: bytes, cuts: list[int] | None = None) -> Route:
 
 
 def sse(*messages: tuple[str, str, Any]) -> bytes:
-    """Server-sent events of types, ids and data, with a comment."""
+    """Server-sent events of types, ids and data, with a comment, in the server's form of JSON."""
     texts = [": still here\n\n"]
     for kind, id, data in messages:
         mark = f"id: {id}\n" if id else ""
-        texts.append(f"event: {kind}\n{mark}data: {json.dumps(data)}\n\n")
+        texts.append(f"event: {kind}\n{mark}data: {json.dumps(data, ensure_ascii=False)}\n\n")
     return "".join(texts).encode()
 
 

@@ -93,19 +93,21 @@ def test_jobs_events_and_the_user_are_printed(
     server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     progress = {"epoch": 2, "epochs": 5, "loss": None, "rows": 9}
-    jobs = [job("j2", state="RUNNING", progress=progress), job("j1")]
+    jobs = [job("j2", state="RUNNING", progress=progress), job("j1", progress={"rows": 3})]
     server.on("GET", "/jobs", Answer(body={"jobs": jobs, "next": None}))
     assert main(["list", "--state", "running", "--limit", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["ID", "STATE", "USER", "CREATED", "PROGRESS", "NAME"]
     assert len(lines) == 2 and "RUNNING" in lines[1] and "2/5" in lines[1]
     assert server.requests[0].query["state"] == ["RUNNING"]
+    assert main(["list"]) == 0
+    assert "?/?" in capsys.readouterr().out.splitlines()[2]
     assert main(["list", "--json"]) == 0
     documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["id"] for one in documents] == ["j2", "j1"]
     assert documents[0]["created_at"] == "2026-11-30T05:10:00.123Z"
 
-    server.on("GET", "/jobs/j1/events", Answer(body={"events": [event(1, loss=0.5, epoch=1)]}))
+    server.has_events(event(1, loss=0.5, epoch=1))
     assert main(["events", "j1"]) == 0
     assert "loss 0.5, epoch 1" in capsys.readouterr().out
     assert main(["events", "j1", "--json"]) == 0
@@ -128,6 +130,9 @@ def test_jobs_are_cancelled_and_resubmitted(
     assert main(["cancel", "j1"]) == 0 and main(["resubmit", "--json", "j1"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == "j1  CANCELLED" and json.loads(second)["id"] == "j2"
+    server.on("POST", "/jobs/j1/cancel", Answer(202, job(state="RUNNING", position=None)))
+    assert main(["cancel", "j1"]) == 0
+    assert capsys.readouterr().out == "j1  RUNNING, cancel requested\n"
 
 
 def test_artefacts_are_fetched_into_a_folder(
@@ -212,7 +217,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -232,3 +237,18 @@ def test_without_the_servers_program_the_error_says_so(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"FIRESTEEL_PUNCHCARD_BINARY names {missing}, which is not a program" in done.stderr
     assert f"'serve' is not a command of the client ({', '.join(COMMANDS)})" in done.stderr
+
+
+def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:
+    folder = tmp_path / "firesteel-7.8.9.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: firesteel\nVersion: 7.8.9\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT / "spark-plugin/python")])
+    done = run("--version", PYTHONPATH=path)
+    assert (done.returncode, done.stdout) == (0, "firesteel-punchcard 7.8.9\n"), done.stderr
+
+
+def test_a_name_filters_by_a_part_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["list", "--help"])
+    assert "only jobs whose name contains this" in " ".join(capsys.readouterr().out.split())

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("httpx")
 from firesteel.punchcard import (
-    ChecksumError,
     Client,
     ConflictError,
     ForbiddenError,
@@ -34,34 +30,19 @@ from firesteel.punchcard import (
     UnavailableError,
 )
 from punchcard_server import (
+    BUSY,
     CREATED,
+    FAST,
     TOKEN,
     Answer,
     Request,
     Server,
-    event,
     job,
     problem,
-    ranged,
     serving,
-    sse,
 )
 
-FAST = Retry(attempts=4, first=0.01, most=0.02)
-BUSY = problem(503, "unavailable", "the server is draining")
 CONTENT = bytes(range(256)) * 4000
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[Client]:
-    with Client(server.address, TOKEN, timeout=5, retry=FAST) as found:
-        yield found
 
 
 @pytest.mark.parametrize(
@@ -161,9 +142,10 @@ def test_answers_of_another_form_are_errors(server: Server, client: Client) -> N
     server.on("GET", "/me", Answer(body=b"<html>"))
     with pytest.raises(ServerError, match="is not JSON: <html>"):
         client.me()
-    server.on("GET", "/jobs/j1", Answer(body={"id": "j1"}))
-    with pytest.raises(ServerError, match="not the JSON of a JobInfo"):
-        client.job("j1")
+    for document in ({"id": "j1"}, job(created_at="yesterday"), job(created_at=5)):
+        server.on("GET", "/jobs/j1", Answer(body=document))
+        with pytest.raises(ServerError, match="not the JSON of a JobInfo"):
+            client.job("j1")
     server.on("GET", "/me", Answer(302, headers={"Location": "https://elsewhere"}))
     with pytest.raises(PunchcardError, match="redirects to https://elsewhere"):
         client.me()
@@ -247,6 +229,14 @@ def test_jobs_come_page_by_page(server: Server, client: Client) -> None:
         list(client.jobs())
 
 
+def test_jobs_are_listed_whatever_their_progress_has(server: Server, client: Client) -> None:
+    kinds = [None, {}, {"rows": 3}, {"epoch": 1}, {"epoch": 1, "epochs": 2, "loss": None}]
+    jobs = [job(str(number), progress=one) for number, one in enumerate(kinds)]
+    server.on("GET", "/jobs", Answer(body={"jobs": jobs, "next": None}))
+    found = [one.progress and (one.progress.epoch, one.progress.epochs) for one in client.jobs()]
+    assert found == [None, (None, None), (None, None), (1, None), (1, 2)]
+
+
 def test_jobs_are_cancelled_resubmitted_and_deleted(server: Server, client: Client) -> None:
     server.on("POST", "/jobs/j1/cancel", [Answer(drop=True), Answer(202, job(state="CANCELLED"))])
     assert client.cancel("j1").is_final
@@ -284,153 +274,6 @@ def test_an_upload_of_a_file_is_repeated_from_its_beginning(
     client.upload(CONTENT, "Train.PY")
     names = [request.headers["x-firesteel-filename"] for request in server.requests]
     assert names == [*["content.bin"] * 4, "content.py"]
-
-
-def logs(content: bytes) -> Any:
-    def answer(request: Request) -> Answer:
-        start = int(request.query["offset"][0])
-        part = content[start : start + int(request.query["limit"][0])]
-        headers = {"X-Firesteel-Offset": str(start), "X-Firesteel-Next": str(start + len(part))}
-        if start + len(part) == len(content):
-            headers["X-Firesteel-End"] = "true"
-        return Answer(body=part, headers=headers)
-
-    return answer
-
-
-def test_a_log_is_read_by_offset(server: Server, client: Client) -> None:
-    text = "".join(f"zeile {number} ä\n" for number in range(200_000))
-    server.on("GET", "/jobs/j1/log", logs(text.encode()))
-    chunk = client.log("j1", 6, 1)
-    assert (chunk.offset, chunk.next, chunk.text, chunk.end) == (6, 7, "0", False)
-    assert client.log_text("j1") == text
-    end = client.log_text("j1", 100)
-    assert text.endswith(end) and end.startswith("zeile") and 60 < len(end.encode()) <= 100
-
-
-def log_message(offset: int, text: str, attempt: int = 1) -> tuple[str, str, Any]:
-    data = {"offset": offset, "text": text, "attempt": attempt}
-    return "log", f"{attempt}:{offset + len(text)}", data
-
-
-def test_a_broken_log_stream_continues_after_its_last_message(
-    server: Server, client: Client
-) -> None:
-    first, second = sse(log_message(0, "one\n")), sse(log_message(4, "two\n"))
-    parts = [
-        Answer(body=first + second, cut=len(first) + 20),
-        Answer(drop=True),
-        BUSY,
-        Answer(body=second),
-        Answer(body=sse(log_message(0, "three\n", 2), ("end", "", {"state": "SUCCEEDED"}))),
-    ]
-    server.on("GET", "/jobs/j1/log/stream", parts)
-    assert "".join(client.follow_log("j1")) == "one\ntwo\nthree\n"
-    sent = server.to("/jobs/j1/log/stream")
-    assert [request.query["offset"] for request in sent] == [["0"]] * 5
-    marks = [request.headers.get("last-event-id") for request in sent]
-    assert marks == [None, "1:4", "1:4", "1:4", "1:8"]
-
-
-def events_in_parts() -> list[Answer]:
-    first = sse(*[("epoch", str(seq), event(seq, epoch=seq)) for seq in (1, 2)])
-    last = sse(("result", "3", event(3, "result")), ("end", "", {"state": "FAILED"}))
-    return [Answer(body=first + last, cut=len(first) + 10), Answer(drop=True), Answer(body=last)]
-
-
-def test_events_are_followed_over_broken_connections(server: Server, client: Client) -> None:
-    server.on("GET", "/jobs/j1/events/stream", events_in_parts())
-    found = list(client.events("j1"))
-    assert [(one.seq, one.type) for one in found] == [(1, "epoch"), (2, "epoch"), (3, "result")]
-    assert found[1].data == {"epoch": 2}
-    sent = server.to("/jobs/j1/events/stream")
-    assert [request.headers.get("last-event-id") for request in sent] == [None, "2", "2"]
-    server.on("GET", "/jobs/j1/events", Answer(body={"events": [event(7)]}))
-    assert [one.seq for one in client.events("j1", 6, follow=False)] == [7]
-
-
-def test_events_are_followed_asynchronously(server: Server, client: Client) -> None:
-    server.on("GET", "/jobs/j1/events/stream", events_in_parts())
-
-    async def read() -> list[int]:
-        return [one.seq async for one in client.events_async("j1")]
-
-    assert asyncio.run(read()) == [1, 2, 3]
-
-    async def missing() -> None:
-        async for _ in client.events_async("j9"):
-            pass
-
-    with pytest.raises(NotFoundError):
-        asyncio.run(missing())
-
-
-def test_a_stream_that_never_gets_through_is_given_up(server: Server, client: Client) -> None:
-    server.on("GET", "/jobs/j1/events/stream", Answer(drop=True))
-    with pytest.raises(UnavailableError, match="does not answer"):
-        list(client.events("j1"))
-    server.on("GET", "/jobs/j1/events/stream", Answer(body=sse()))
-    with pytest.raises(ServerError, match="ended the stream before its end"):
-        list(client.events("j1"))
-    server.on("GET", "/jobs/j1/events/stream", Answer(body=b"data: {\n\n"))
-    with pytest.raises(ServerError, match="not JSON"):
-        list(client.events("j1"))
-
-
-def test_a_broken_download_continues_and_appears_when_it_is_complete(
-    server: Server, client: Client, tmp_path: Path
-) -> None:
-    server.has_artifacts({"model.zip": CONTENT})
-    path = "/jobs/j1/artifacts/model.zip"
-    # Each connection brings something, so that the number of attempts does not matter.
-    cuts = [100_000] * 8
-    server.on("GET", path, ranged(CONTENT, cuts))
-    target = client.download("j1", "model.zip", tmp_path)
-    assert target == tmp_path / "model.zip" and target.read_bytes() == CONTENT
-    assert [file.name for file in tmp_path.iterdir()] == ["model.zip"]
-    ranges = [request.headers.get("range") for request in server.to(path)]
-    assert ranges == [None, *[f"bytes={100_000 * done}-" for done in range(1, 9)]]
-    assert client.artifact("j1", "model.zip") == CONTENT
-
-
-def test_a_download_of_an_earlier_process_continues(
-    server: Server, client: Client, tmp_path: Path
-) -> None:
-    server.has_artifacts({"a": CONTENT, "b": CONTENT, "c": CONTENT})
-    (tmp_path / "a.part").write_bytes(CONTENT[:1000])
-    assert client.download("j1", "a", tmp_path).read_bytes() == CONTENT
-    assert server.to("/jobs/j1/artifacts/a")[0].headers["range"] == "bytes=1000-"
-    # A part that is complete, and one of another version that is longer.
-    (tmp_path / "b.part").write_bytes(CONTENT)
-    assert client.download("j1", "b", tmp_path / "b").read_bytes() == CONTENT
-    assert server.to("/jobs/j1/artifacts/b") == []
-    (tmp_path / "c.part").write_bytes(CONTENT + b"1")
-    assert client.download("j1", "c", tmp_path).read_bytes() == CONTENT
-    # A server that does not give ranges.
-    server.on("GET", "/jobs/j1/artifacts/a", Answer(body=CONTENT))
-    (tmp_path / "a.part").write_bytes(CONTENT[:1000])
-    assert client.download("j1", "a", tmp_path).read_bytes() == CONTENT
-
-
-def test_wrong_bytes_are_not_kept(server: Server, client: Client, tmp_path: Path) -> None:
-    server.has_artifacts({"model.zip": CONTENT})
-    server.on("GET", "/jobs/j1/artifacts/model.zip", ranged(CONTENT[::-1]))
-    with pytest.raises(ChecksumError, match=r"'model\.zip' of job j1"):
-        client.download("j1", "model.zip", tmp_path)
-    assert not (tmp_path / "model.zip").exists()
-    assert (tmp_path / "model.zip.part").read_bytes() == b""
-    with pytest.raises(NotFoundError, match=r"no artefact 'other'; it has model\.zip"):
-        client.artifact("j1", "other")
-
-
-@pytest.mark.parametrize("name", ["../evil", "a/b", ".bashrc", ".."])
-def test_names_of_artefacts_stay_in_the_folder(
-    server: Server, client: Client, tmp_path: Path, name: str
-) -> None:
-    server.has_artifacts({name: b"evil"})
-    with pytest.raises(ValueError, match="needs a target file"):
-        client.download("j1", name, tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_waits_grow_within_their_limit() -> None:

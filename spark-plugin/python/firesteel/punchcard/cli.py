@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 from firesteel.punchcard import commands, native
@@ -94,12 +95,20 @@ def parser() -> argparse.ArgumentParser:
         "'firesteel-punchcard help'. Address and token are options, FIRESTEEL_PUNCHCARD_ADDRESS "
         "and FIRESTEEL_PUNCHCARD_TOKEN, or in ~/.config/firesteel/punchcard.toml.",
     )
+    top.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")
     for name, (command, text, add) in commands.COMMANDS.items():
         one = subparsers.add_parser(name, help=text, description=text, parents=[shared])
         add(one)
         one.set_defaults(command=command)
     return top
+
+
+def _version() -> str:
+    try:
+        return metadata.version("firesteel")
+    except metadata.PackageNotFoundError:
+        return "unknown (firesteel is not installed as a package)"
 
 
 def run() -> Any:

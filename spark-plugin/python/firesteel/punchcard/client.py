@@ -175,7 +175,10 @@ class Client:
         user: str | None = None,
         name: str | None = None,
     ) -> Iterator[JobInfo]:
-        """Returns the jobs, newest first: the user's own, and all users' for an administrator."""
+        """Returns the jobs, newest first: the user's own, and all users' for an administrator.
+
+        `name` is a part of their names, in upper or lower case.
+        """
         states = [state] if isinstance(state, str) else state or []
         filters = {"state": states, "user": user, "name": name}
         params = {key: value for key, value in filters.items() if value}
@@ -199,7 +202,10 @@ class Client:
         return self._job("GET", _path(id))
 
     def cancel(self, id: str) -> JobInfo:
-        """Cancels a job; a final one stays as it is."""
+        """Cancels a job; a final one stays as it is.
+
+        Its state is CANCELLED when its processes have ended, which may be after the answer.
+        """
         return self._job("POST", f"{_path(id)}/cancel")
 
     def resubmit(self, id: str, *, idempotency_key: str | None = None) -> JobInfo:
@@ -261,14 +267,23 @@ class Client:
             True to wait for further events until the job is final.
         """
         if not follow:
-            response = self._transport.request(
-                "GET", f"{_path(id)}/events", params={"after": after}
-            )
-            yield from (Event.read(event) for event in json_of(response)["events"])
+            while found := self._events(id, after):
+                yield from found
+                after = found[-1].seq
             return
         for message in Subscription(self._transport, f"{_path(id)}/events/stream", "after", after):
             if message.type != END:
                 yield Event.read(message.data)
+
+    def _events(self, id: str, after: int) -> list[Event]:
+        """Returns the next events after a sequence number; empty if there are none."""
+        response = self._transport.request("GET", f"{_path(id)}/events", params={"after": after})
+        found = [Event.read(event) for event in json_of(response)["events"]]
+        if found and found[-1].seq <= after:
+            raise ServerError(
+                f"the events of job {id} after number {after} end with number {found[-1].seq}"
+            )
+        return found
 
     async def events_async(self, id: str, after: int = 0) -> AsyncIterator[Event]:
         """Returns a job's events after a sequence number, until the job is final."""
@@ -313,7 +328,9 @@ class Client:
         path = Path(target)
         if path.is_dir():
             if Path(name).name != name or name.startswith("."):
-                raise ValueError(f"the artefact '{name}' needs a target file: it is no file name")
+                raise ValueError(
+                    f"the artefact '{name}' needs a target file: its name is not that of a file"
+                )
             path = path / name
         downloads.to_file(self._transport, id, self._artifact(id, name), path)
         return path

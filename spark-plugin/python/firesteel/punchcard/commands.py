@@ -13,7 +13,7 @@ from typing import Any
 
 from firesteel.punchcard.client import Client
 from firesteel.punchcard.settings import read_settings
-from firesteel.punchcard.values import SUCCEEDED, Event, JobInfo
+from firesteel.punchcard.values import SUCCEEDED, Event, JobInfo, Progress
 from firesteel.punchcard.work import Program
 
 Options = argparse.Namespace
@@ -36,13 +36,13 @@ def _print_json(value: Any) -> None:
     print(json.dumps(document, default=plain), flush=True)
 
 
-def _show(job: JobInfo, as_json: bool) -> None:
+def _show(job: JobInfo, as_json: bool, note: str = "") -> None:
     if as_json:
         _print_json(job)
     else:
         place = f", place {job.position} in the queue" if job.position else ""
         reason = f": {job.reason}" if job.reason else ""
-        print(f"{job.id}  {job.state}{place}{reason}")
+        print(f"{job.id}  {job.state}{place}{note}{reason}")
 
 
 def _add_job(parser: argparse.ArgumentParser) -> None:
@@ -145,7 +145,7 @@ def _follow(client: Client, id: str, offset: int) -> int:
 def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", action="append", help="only jobs of this state; repeatable")
     parser.add_argument("--user", help="only jobs of this user")
-    parser.add_argument("--name", help="only jobs of this name")
+    parser.add_argument("--name", help="only jobs whose name contains this")
     parser.add_argument("--limit", type=int, default=50, help="the number of jobs, 0 for all")
 
 
@@ -160,15 +160,21 @@ def _list(options: Options) -> int:
         return 0
     rows = [("ID", "STATE", "USER", "CREATED", "PROGRESS", "NAME")]
     for job in found:
-        progress = f"{job.progress.epoch}/{job.progress.epochs}" if job.progress else ""
         created = job.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        rows.append((job.id, job.state, job.user, created, progress, job.name))
+        rows.append((job.id, job.state, job.user, created, _epochs(job.progress), job.name))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print(
             "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         )
     return 0
+
+
+def _epochs(progress: Progress | None) -> str:
+    if progress is None:
+        return ""
+    done, all = ("?" if one is None else one for one in (progress.epoch, progress.epochs))
+    return f"{done}/{all}"
 
 
 def _add_logs(parser: argparse.ArgumentParser) -> None:
@@ -218,7 +224,9 @@ def _line(event: Event) -> str:
 
 def _cancel(options: Options) -> int:
     with _client(options) as client:
-        _show(client.cancel(options.job), options.json)
+        job = client.cancel(options.job)
+    # A job ends when its processes have ended.
+    _show(job, options.json, "" if job.is_final else ", cancel requested")
     return 0
 
 

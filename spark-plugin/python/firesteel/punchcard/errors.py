@@ -140,7 +140,7 @@ def error_of(status: int, document: Any, text: str = "") -> PunchcardError:
     document : object
         The answer's JSON, an object as in RFC 9457, or anything else.
     text : str
-        The answer's beginning, for an answer that is no such object.
+        The answer's beginning, for an answer that is not such an object.
     """
     problem = document if isinstance(document, Mapping) else {}
     code = str(problem.get("code", ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ QUIET_SECONDS = 60.0
 """The seconds without a byte, even of a comment, after which a stream is opened again."""
 END = "end"
 """The type of the last message of a stream."""
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,35 @@ class Message:
 
 
 class Parser:
-    """A parser of server-sent events, fed line by line."""
+    """A parser of server-sent events, fed with bytes as they arrive.
+
+    Only line feeds and carriage returns end a line. The other characters that Unicode counts among
+    the ends of lines, such as U+2028, may be part of the data.
+    """
 
     def __init__(self) -> None:
+        self._rest = b""
+        self._returned = False
         self._type = ""
         self._id = ""
         self._data: list[str] = []
 
-    def feed(self, line: str) -> Message | None:
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Takes the next bytes; yields the messages that they complete."""
+        if self._returned and data:
+            # The carriage return before it has ended the line.
+            self._returned = False
+            data = data.removeprefix(b"\n")
+        if not data:
+            return
+        self._returned = data.endswith(b"\r")
+        *lines, self._rest = _LINE_END.split(self._rest + data)
+        for line in lines:
+            message = self._line(line.decode(errors="replace"))
+            if message is not None:
+                yield message
+
+    def _line(self, line: str) -> Message | None:
         """Takes a line without its end; returns the message that it completes."""
         if line:
             name, _, value = line.partition(":")
@@ -87,15 +110,11 @@ class Subscription:
             try:
                 with self._transport.stream(self._path, **self._request()) as response:
                     parser = Parser()
-                    for line in response.iter_lines():
-                        message = parser.feed(line)
-                        if message is None:
-                            continue
-                        if message.type == END:
-                            yield message
-                            return
-                        self._advance(message)
-                        yield message
+                    for data in response.iter_bytes():
+                        for message in parser.feed(data):
+                            yield self._advance(message)
+                            if message.type == END:
+                                return
                 seconds = self._closed()
             except self._failures as error:
                 seconds = self._broken(error)
@@ -112,15 +131,11 @@ class Subscription:
                             await response.aread()
                             raise self._transport.failure(response)[0]
                         parser = Parser()
-                        async for line in response.aiter_lines():
-                            message = parser.feed(line)
-                            if message is None:
-                                continue
-                            if message.type == END:
-                                yield message
-                                return
-                            self._advance(message)
-                            yield message
+                        async for data in response.aiter_bytes():
+                            for message in parser.feed(data):
+                                yield self._advance(message)
+                                if message.type == END:
+                                    return
                     seconds = self._closed()
                 except self._failures as error:
                     seconds = self._broken(error)
@@ -138,9 +153,11 @@ class Subscription:
             "timeout": max(QUIET_SECONDS, float(self._transport.options["timeout"])),
         }
 
-    def _advance(self, message: Message) -> None:
+    def _advance(self, message: Message) -> Message:
+        """Returns the message, after which the stream continues if the connection breaks."""
         self._failed = 0
         self._last_id = message.id
+        return message
 
     def _closed(self) -> float:
         """Returns the seconds to wait after an answer that ended without a last message."""

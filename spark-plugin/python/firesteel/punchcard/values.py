@@ -25,18 +25,21 @@ class _Read:
         Raises
         ------
         ServerError
-            If it is no object or a key is missing.
+            If it is not an object, a key is missing, or a time is not in RFC 3339.
         """
         if not isinstance(document, Mapping):
             raise ServerError(f"the answer is not the JSON of a {cls.__name__}: {document!r}")
         hints = get_type_hints(cls)
         known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
-        values = {
-            name: _value(hints[name], value) for name, value in document.items() if name in known
-        }
         try:
-            return cls(**values)
-        except TypeError as error:
+            return cls(
+                **{
+                    name: _value(hints[name], value)
+                    for name, value in document.items()
+                    if name in known
+                }
+            )
+        except (TypeError, ValueError) as error:
             raise ServerError(f"the answer is not the JSON of a {cls.__name__}: {error}") from None
 
 
@@ -54,10 +57,20 @@ def _value(hint: Any, value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Progress(_Read):
-    """The progress of a training: finished epochs, all epochs, the last loss, trained rows."""
+    """The progress of a training; a number is None until the training has reported it.
 
-    epoch: int
-    epochs: int
+    Parameters
+    ----------
+    epoch, epochs : int, optional
+        The number of finished epochs, and of all.
+    loss : float, optional
+        The loss of the last epoch.
+    rows : int
+        The number of trained rows.
+    """
+
+    epoch: int | None = None
+    epochs: int | None = None
     loss: float | None = None
     rows: int = 0
 
@@ -120,7 +133,21 @@ class JobInfo(_Read):
 
 @dataclass(frozen=True)
 class Event(_Read):
-    """An event of a job: ``type`` is state, fit, epoch, progress or result; see `data`."""
+    """An event of a job.
+
+    Parameters
+    ----------
+    seq : int
+        The sequence number, from 1.
+    time : datetime
+        The time in UTC.
+    attempt : int
+        The number of the attempt.
+    type : str
+        ``state``, ``fit``, ``epoch``, ``progress``, ``result`` or ``failure``.
+    data : dict
+        The event's values, such as the loss of an epoch or the reason of a failure.
+    """
 
     seq: int
     time: datetime
