@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 from firesteel.punchcard import Client, Program
+from firesteel.punchcard.values import FINAL
 from punchcard import Server, punchcard
 
-FINAL = ("SUCCEEDED", "FAILED", "CANCELLED")
 # Writes the attempt's mark into a file, and waits for another file.
 PROGRAM = """
 import os, pathlib, sys, time

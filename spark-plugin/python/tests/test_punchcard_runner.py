@@ -257,4 +257,6 @@ def refusal(attempt: Attempt, work: Any) -> str:
     event = json.loads(request.with_name("events.jsonl").read_text().splitlines()[-1])
     assert event["type"] == "failure" and event["time"].endswith("Z")
     assert line == f"the job failed: {event['data']['reason']}"
+    # It would fail again in the same way.
+    assert event["data"]["retry"] is False
     return line

@@ -43,7 +43,7 @@ def main() -> int:
         request, folder = (_environment(name) for name in (REQUEST, RESULTS))
         run(json.loads(request.read_text()), folder)
     except (RequestError, FileNotFoundError) as error:
-        return _fail(str(error))
+        return _fail(str(error), retry=False)
     except Exception as error:
         traceback.print_exc()
         return _fail(reason(error))
