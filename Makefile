@@ -24,7 +24,7 @@ plugin_jar := build/firesteel.jar
 examples_jar := build/firesteel-examples.jar
 e2e_jar := build/firesteel-e2e.jar
 class_archive := $(CURDIR)/build/spark-classes.jsa
-short_jvm_flags := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+short_jvm_flags := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m
 punchcard := build/firesteel-punchcard
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin

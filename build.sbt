@@ -66,6 +66,8 @@ lazy val testSettings = Seq(
   Test / javaOptions ++= Seq(
     "-Xmx3g",
     "-XX:TieredStopAtLevel=1",
+    // Without the second compiler it is 48 MB by default, which the suites together fill.
+    "-XX:ReservedCodeCacheSize=256m",
     "-Xss4m",
     "-XX:+IgnoreUnrecognizedVMOptions"
   ) ++ sparkModuleOptions ++ Seq(
