@@ -109,5 +109,7 @@ def test_jobs_run_once_each_under_a_server_that_is_killed_in_each_of_their_state
             }
             assert {job.id: job.state for job in client.jobs()} == states
         runs = Counter(bench.runs.read_text().split())
+        # The first was cancelled while Spark started, or later.
+        runs.setdefault(f"{first}.1", 1)
         assert runs == {f"{id}.1": 1 for id in bench.jobs if id != third}
         assert not server.processes()
