@@ -256,16 +256,15 @@ fn a_duplicate_is_acknowledged_and_not_applied_again_and_a_reordered_frame_is_re
     assert_eq!((status.version, status.rows_trained), (2, 20));
 }
 
-#[test]
-fn a_commit_cut_off_in_its_middle_leaves_no_trace() {
-    let (spec, server) = opened();
+/// Sends an exchange of this kind whose payload ends early, and checks that the server took nothing of it.
+fn cut_off_leaves_no_trace(kind: u8, spec: &ServerSpec, server: &Server) {
     let bytes = payload(PARAMETERS, 1.0);
     for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {
-        let mut raw = welcomed(&spec, &server);
+        let mut raw = welcomed(spec, server);
         raw.register(0, 1, 4);
         raw.reply().unwrap();
         let window = window(1, 0, 0);
-        raw.header(request::COMMIT, window.len(), bytes.len() as u64);
+        raw.header(kind, window.len(), bytes.len() as u64);
         raw.send(&window);
         raw.send(&bytes[..cut]);
         raw.stream.shutdown(Shutdown::Write).unwrap();
@@ -275,23 +274,18 @@ fn a_commit_cut_off_in_its_middle_leaves_no_trace() {
 }
 
 #[test]
+fn a_commit_cut_off_in_its_middle_leaves_no_trace() {
+    let (spec, server) = opened();
+    cut_off_leaves_no_trace(request::COMMIT, &spec, &server);
+}
+
+#[test]
 fn a_contribution_is_taken_whole_or_not_at_all_and_counted_once() {
     let mut spec = server_spec(1, 3);
     spec.strategy = StrategySpec::named("averaging").unwrap();
     let server = open(&spec, PARAMETERS);
     let bytes = payload(PARAMETERS, 1.0);
-    for cut in [0, 1, bytes.len() / 2, bytes.len() - 1] {
-        let mut raw = welcomed(&spec, &server);
-        raw.register(0, 1, 4);
-        raw.reply().unwrap();
-        let window = window(1, 0, 0);
-        raw.header(request::CONTRIBUTE, window.len(), bytes.len() as u64);
-        raw.send(&window);
-        raw.send(&bytes[..cut]);
-        raw.stream.shutdown(Shutdown::Write).unwrap();
-        assert!(raw.is_closed());
-        assert_eq!(server.status().version, 0);
-    }
+    cut_off_leaves_no_trace(request::CONTRIBUTE, &spec, &server);
     let mut raw = welcomed(&spec, &server);
     raw.register(0, 1, 4);
     raw.reply().unwrap();

@@ -13,7 +13,8 @@ use crate::files::Layout;
 use crate::job::{JobRequest, State};
 use crate::launch::{Cause, Exit, Launcher, Status};
 use crate::store::testing::store;
-use crate::store::{Accepted, Job, NewJob, Role, Store};
+use crate::store::testing::{accepted, new_job};
+use crate::store::{Job, Role, Store};
 
 /// The payload of the panic that stands for a kill.
 pub(super) struct Killed;
@@ -222,20 +223,8 @@ impl Bench {
         let mut request = request(retries);
         request.work = request.work.map_uploads(|_| upload.id.clone());
         let key = self.jobs.len().to_string();
-        let new = NewJob {
-            user,
-            token,
-            cluster: "local",
-            request: &request,
-            key: &key,
-            hash: [0; 32],
-            resubmitted_from: None,
-            files_bytes: 1000,
-        };
-        match self.store.accept(&new, &Quotas { queued: 1000, ..Quotas::default() }) {
-            Ok(Accepted::New(job)) => self.jobs.push(job.id),
-            other => panic!("{other:?}"),
-        }
+        let job = accepted(&self.store, &new_job(user, token, &request, &key));
+        self.jobs.push(job.id);
     }
 
     /// Lets something happen to an attempt.

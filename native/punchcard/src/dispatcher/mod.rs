@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod bench;
 mod events;
+mod failure;
 mod queue;
 mod retry;
 mod sweep;
@@ -19,7 +20,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use serde_json::Value;
 
 use crate::clock;
 use crate::config::Config;
@@ -27,6 +27,7 @@ use crate::files::{Layout, is_any};
 use crate::job::State;
 use crate::launch::{Cause, Exit, Launcher, Status};
 use crate::store::{Change, Job, Result, Store, StoreError};
+use failure::Failure;
 
 pub use queue::positions;
 pub use sweep::Sweeper;
@@ -37,9 +38,6 @@ const RELAUNCH: Duration = Duration::from_secs(10);
 /// The largest number of reads of an attempt's events after its end. What is beyond is not read: a process that was not
 /// found could write for ever.
 const LAST_READS: u32 = 256;
-
-/// The most characters of a reason that a driver gives.
-const REASON: usize = 1000;
 
 /// The dispatcher.
 pub struct Dispatcher<L> {
@@ -151,7 +149,8 @@ impl<L: Launcher> Dispatcher<L> {
     fn unlaunched(&mut self, job: &Job, error: &io::Error) -> Result<bool> {
         match self.launcher.abandon(job) {
             Ok(true) => {
-                self.ended_badly(job, format!("the attempt could not start: {error}"), None)
+                let reason = format!("the attempt could not start: {error}");
+                self.ended_badly(job, reason, None, true)
             }
             Ok(false) => Ok(false),
             Err(second) => {
@@ -210,7 +209,8 @@ impl<L: Launcher> Dispatcher<L> {
         }
         let reason =
             "the supervisor was killed, or the machine restarted, before the attempt ended";
-        self.ended_badly(job, reason.to_owned(), None)
+        let repeatable = self.failure(job)?.repeatable();
+        self.ended_badly(job, reason.to_owned(), None, repeatable)
     }
 
     fn look(&mut self, job: &Job) -> io::Result<Status> {
@@ -229,40 +229,34 @@ impl<L: Launcher> Dispatcher<L> {
             (Cause::Cancelled, code) => {
                 self.apply(job, &Change { exit_code: code, ..Change::to(State::Cancelled) })
             }
-            (Cause::Exited, code) => {
-                let reason = self.told_reason(job)?.unwrap_or_else(|| describe(exit));
-                self.ended_badly(job, reason, code)
+            (cause, code) => {
+                let failure = self.failure(job)?;
+                let told = failure.reason().filter(|_| cause == Cause::Exited);
+                let reason = told.unwrap_or_else(|| describe(exit));
+                self.ended_badly(job, reason, code, failure.repeatable())
             }
-            (_, code) => self.ended_badly(job, describe(exit), code),
         }
     }
 
-    /// Returns the reason of a failure that the driver wrote as an event.
-    fn told_reason(&self, job: &Job) -> Result<Option<String>> {
-        let reason = self.failure(job)?.and_then(|data| {
-            let text = data.get("reason")?.as_str()?;
-            Some(text.chars().filter(|c| !c.is_control()).take(REASON).collect::<String>())
-        });
-        Ok(reason.filter(|reason| !reason.trim().is_empty()))
-    }
-
-    /// Returns true unless the driver said that a further attempt would fail for the same reason.
-    fn may_repeat(&self, job: &Job) -> Result<bool> {
-        Ok(self.failure(job)?.is_none_or(|data| data.get("retry") != Some(&Value::Bool(false))))
-    }
-
-    /// Returns the content of the last event by which the driver of the present attempt told its failure.
-    fn failure(&self, job: &Job) -> Result<Option<Value>> {
+    /// Returns what the driver of the present attempt told last of its failure.
+    fn failure(&self, job: &Job) -> Result<Failure> {
         let events = self.store.last_events(&job.id, "failure", Some(job.attempt), 1)?;
-        Ok(events.into_iter().next().map(|event| event.data))
+        Ok(Failure(events.into_iter().next().map(|event| event.data)))
     }
 
-    /// Ends an attempt that did not succeed: while it has retries left, the job returns to the queue and waits there.
-    fn ended_badly(&mut self, job: &Job, reason: String, exit_code: Option<i32>) -> Result<bool> {
+    /// Ends an attempt that did not succeed: if it is repeatable and has retries left, the job returns to the queue and
+    /// waits there.
+    fn ended_badly(
+        &mut self,
+        job: &Job,
+        reason: String,
+        exit_code: Option<i32>,
+        repeatable: bool,
+    ) -> Result<bool> {
         self.launched.remove(&job.id);
         let state = match job {
             _ if job.cancel_requested => State::Cancelled,
-            _ if job.attempt <= job.retries && self.may_repeat(job)? => State::Queued,
+            _ if job.attempt <= job.retries && repeatable => State::Queued,
             _ => State::Failed,
         };
         let not_before = (state == State::Queued)

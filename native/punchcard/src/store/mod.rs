@@ -147,6 +147,7 @@ fn connect(file: &Path, flags: OpenFlags) -> Result<Connection> {
 pub(crate) mod testing {
     use super::{Accepted, Job, NewJob, Role, Store};
     use crate::config::Quotas;
+    use crate::job::JobRequest;
 
     /// Accepts a job of the user `ada`, whom it adds; `key` is the name of the job and its idempotency key.
     pub(crate) fn accept(store: &Store, key: &str) -> Job {
@@ -158,19 +159,33 @@ pub(crate) mod testing {
         let work = serde_json::json!({ "kind": "program", "file": upload.id });
         let request = serde_json::json!({ "name": key, "work": work });
         let request = serde_json::from_value(request).expect("a request");
-        let new = NewJob {
-            user: "ada",
-            token: "a",
+        accepted(store, &new_job("ada", "a", &request, key))
+    }
+
+    /// Accepts a job that is new and within its quotas.
+    pub(crate) fn accepted(store: &Store, new: &NewJob<'_>) -> Job {
+        match store.accept(new, &Quotas { queued: 1000, ..Quotas::default() }) {
+            Ok(Accepted::New(job)) => *job,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A job to accept, of the cluster `local`.
+    pub(crate) fn new_job<'a>(
+        user: &'a str,
+        token: &'a str,
+        request: &'a JobRequest,
+        key: &'a str,
+    ) -> NewJob<'a> {
+        NewJob {
+            user,
+            token,
             cluster: "local",
-            request: &request,
+            request,
             key,
             hash: [0; 32],
             resubmitted_from: None,
             files_bytes: 1000,
-        };
-        match store.accept(&new, &Quotas { queued: 1000, ..Quotas::default() }) {
-            Ok(Accepted::New(job)) => *job,
-            other => panic!("{other:?}"),
         }
     }
 

@@ -1,16 +1,10 @@
 //! Compressed training over real tasks and a real server, through memory and through sockets.
 
-use std::thread;
-
-use crate::support::{
-    Fit, Task, chain, clouds, data_spec, labelled, perceptron, set_options, sgd, worker_spec,
-};
-use arrow::array::RecordBatch;
+use crate::support::clouds_fit::{CLASSES, rows, run, spec_of};
+use crate::support::{Fit, Task, chain, data_spec, perceptron, set_options, worker_spec};
 use firesteel_core::compression::CompressionSpec;
-use firesteel_core::spec::{LabelKind, WorkerSpec};
+use firesteel_core::spec::WorkerSpec;
 use serde_json::json;
-
-const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 
 const STRATEGIES: [&str; 9] = [
     "downpour",
@@ -31,27 +25,13 @@ const CODES: [CompressionSpec; 4] = [
     CompressionSpec::TopK { ratio: 0.2 },
 ];
 
-/// Those of the 600 rows of three clouds that `of` contains.
-fn rows(of: std::ops::Range<usize>) -> RecordBatch {
-    let (features, labels) = clouds(600, 4, 3);
-    labelled(features[4 * of.start..4 * of.end].to_vec(), 4, labels[of].to_vec())
-}
-
 /// A fit with compressed pulls, if the codec and the strategy allow it.
 fn spec(name: &str, compression: CompressionSpec) -> WorkerSpec {
-    let mut spec = worker_spec(perceptron(16, 3), data_spec(&[4], CLASSES), name);
-    let window = (name != "sync").then_some(4);
+    let mut spec = spec_of(name, 12);
     let half = matches!(compression, CompressionSpec::Bf16 {} | CompressionSpec::F16 {});
     let pull = half && !name.starts_with("ea") && name != "aeasgd";
-    let options = json!({"window": window, "compression": compression, "compressPull": pull});
+    let options = json!({"compression": compression, "compressPull": pull});
     set_options(&mut spec.strategy, &options);
-    spec.batch_size = 10;
-    spec.epochs = 12;
-    spec.optimizer = sgd(match name {
-        "adag" | "agn-adaptive" => 0.4,
-        "eamsgd" => 0.02,
-        _ => 0.1,
-    });
     spec
 }
 
@@ -60,13 +40,7 @@ fn every_strategy_learns_with_every_code() {
     for name in STRATEGIES {
         for (compression, least) in CODES.into_iter().zip([1.9, 1.9, 3.8, 2.4]) {
             let fit = Fit::open_for(spec(name, compression), 2);
-            thread::scope(|scope| {
-                for partition in 0..2 {
-                    let (first, fit) = (300 * partition as usize, &fit);
-                    let task = Task::of(partition, 1, true);
-                    scope.spawn(move || fit.run_task(task, rows(first..first + 300)).unwrap());
-                }
-            });
+            run(&fit, 2, 2, true, rows);
             let case = format!("{name} with {}", compression.name());
             let status = fit.server.status();
             let (first, last) = (status.epochs[0].loss.unwrap(), status.epochs[11].loss.unwrap());

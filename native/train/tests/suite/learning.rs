@@ -1,5 +1,6 @@
 //! Fits that return a model which has not learnt, and modules that would not learn.
 
+use crate::support::clouds_fit::CLASSES;
 use crate::support::torchscript::{cloud_spec, document, saved};
 use crate::support::{
     Fit, chain, clouds, data_spec, dense, labelled, perceptron, sgd, token_rows, worker_spec,
@@ -11,8 +12,6 @@ use firesteel_core::{Coded, ErrorCode};
 use firesteel_train::model::FinalActivation;
 use firesteel_train::{DeadUnits, Learning, initialise, inspect};
 use serde_json::json;
-
-const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 
 /// Returns the report of a fit on clouds of three classes.
 fn learning(spec: WorkerSpec) -> Learning {

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::proxy::Proxy;
+use crate::support::clouds_fit::ROWS;
 use crate::support::held_out::*;
 use crate::support::{Fit, Task, set_options, sgd};
 use firesteel_core::spec::WorkerSpec;

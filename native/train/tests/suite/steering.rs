@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::clouds_fit::{CLASSES, ROWS};
 use crate::support::held_out::*;
 use crate::support::{
     Fit, Task, batch, clouds, data_spec, labelled, perceptron, set_options, worker_spec,

@@ -2,57 +2,22 @@
 
 use std::thread;
 
-use crate::support::{
-    Fit, Task, chain, clouds, data_spec, labelled, perceptron, set_options, sgd, worker_spec,
-};
-use arrow::array::RecordBatch;
-use firesteel_core::spec::{LabelKind, OptimizerSpec, WorkerSpec};
+use crate::support::clouds_fit::{self, rows, spec_of};
+use crate::support::{Fit, Task, chain, set_options, sgd};
+use firesteel_core::spec::{OptimizerSpec, WorkerSpec};
 use firesteel_core::{Coded, ErrorCode, strategy};
 use firesteel_train::initialise;
 use serde_json::json;
 
-const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 const ROUNDS: [&str; 5] = ["averaging", "easgd", "sync", "local-sgd", "diloco"];
 const OVERLAPPING: [&str; 6] = ["downpour", "adag", "agn-adaptive", "dynsgd", "aeasgd", "eamsgd"];
 
-/// Those of the 600 rows of three clouds that `of` contains.
-fn rows(of: std::ops::Range<usize>) -> RecordBatch {
-    let (features, labels) = clouds(600, 4, 3);
-    labelled(features[4 * of.start..4 * of.end].to_vec(), 4, labels[of].to_vec())
-}
-
 fn spec(name: &str) -> WorkerSpec {
-    let mut spec = worker_spec(perceptron(16, 3), data_spec(&[4], CLASSES), name);
-    let has_window = !matches!(name, "single" | "ensemble" | "averaging" | "sync");
-    if has_window {
-        set_options(&mut spec.strategy, &json!({"window": 4}));
-    }
-    spec.batch_size = 10;
-    spec.epochs = 12;
-    let rate = match name {
-        "adag" | "agn-adaptive" => 0.4,
-        "eamsgd" => 0.02,
-        _ => 0.1,
-    };
-    spec.optimizer = sgd(rate);
-    spec
+    spec_of(name, 12)
 }
 
-/// Runs all tasks of a fit concurrently, with the same number of rows each.
 fn run(fit: &Fit, tasks: u32, workers: u32, sockets: bool) {
-    let size = 600 / tasks as usize;
-    thread::scope(|scope| {
-        let tasks: Vec<_> = (0..tasks)
-            .map(|partition| {
-                let first = partition as usize * size;
-                let task = Task::of(partition, workers / tasks, sockets);
-                scope.spawn(move || fit.run_task(task, rows(first..first + size)))
-            })
-            .collect();
-        for task in tasks {
-            task.join().unwrap().unwrap();
-        }
-    });
+    clouds_fit::run(fit, tasks, workers, sockets, rows);
 }
 
 #[test]

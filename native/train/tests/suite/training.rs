@@ -1,5 +1,6 @@
 //! Whole tasks against a real server of this process.
 
+use crate::support::clouds_fit::CLASSES;
 use crate::support::{
     Fit, chain, clouds, data_spec, dense, labelled, list, noise, perceptron, set_options, sgd,
     token_rows, worker_spec,
@@ -12,8 +13,6 @@ use firesteel_core::{CancelFlag, Coded, ErrorCode};
 use firesteel_train::TrainError;
 use serde_json::json;
 use std::sync::Arc;
-
-const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
 
 fn adam() -> OptimizerSpec {
     OptimizerSpec::Adam {

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 
+use crate::support::clouds_fit::{CLASSES, ROWS};
 use crate::support::held_out::*;
 use crate::support::{
     Fit, Task, batch, chain, clouds, data_spec, labelled, list, node, noise, sgd, worker_spec,

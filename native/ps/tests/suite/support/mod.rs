@@ -172,27 +172,28 @@ impl Peer {
 
     /// Commits `value` for every parameter, as one mini-batch of ten rows with a mean loss of 0.5.
     pub fn commit(&mut self, value: f32) -> Result<Answer, ChannelError> {
-        let message = vec![value; self.center.len()];
-        let answer = self.channel.commit(&Commit {
-            sequence: self.sequence + 1,
-            message: &message,
-            buffers: &self.buffers,
-            span: self.span(),
-            tally: TALLY,
-        })?;
-        self.advance();
-        Ok(answer)
+        self.send(value, |channel, commit| channel.commit(commit))
     }
 
+    /// Contributes `value` for every parameter to a round, as such a mini-batch.
     pub fn contribute(&mut self, value: f32) -> Result<Answer, ChannelError> {
+        self.send(value, |channel, commit| channel.contribute(commit))
+    }
+
+    fn send(
+        &mut self,
+        value: f32,
+        exchange: fn(&mut dyn ParamChannel, &Commit<'_>) -> Result<Answer, ChannelError>,
+    ) -> Result<Answer, ChannelError> {
         let message = vec![value; self.center.len()];
-        let answer = self.channel.contribute(&Commit {
+        let commit = Commit {
             sequence: self.sequence + 1,
             message: &message,
             buffers: &self.buffers,
             span: self.span(),
             tally: TALLY,
-        })?;
+        };
+        let answer = exchange(&mut *self.channel, &commit)?;
         self.advance();
         Ok(answer)
     }

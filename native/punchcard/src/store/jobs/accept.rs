@@ -181,11 +181,11 @@ fn bad_upload(transaction: &Transaction<'_>, new: &NewJob<'_>) -> Result<Option<
 
 #[cfg(test)]
 mod tests {
-    use super::{Accepted, NewJob};
+    use super::Accepted;
     use crate::config::Quotas;
     use crate::job::State;
     use crate::store::Change;
-    use crate::store::testing::{accept, store};
+    use crate::store::testing::{accept, new_job, store};
 
     #[test]
     fn jobs_that_have_ended_count_until_they_are_deleted() {
@@ -198,16 +198,7 @@ mod tests {
         assert_eq!(store.usage("ada").expect("usage").kept, 3);
         let request = store.request(&jobs[0].id).expect("an answer").expect("a request");
         let submit = |key: &str| {
-            let new = NewJob {
-                user: "ada",
-                token: "a",
-                cluster: "local",
-                request: &request,
-                key,
-                hash: [0; 32],
-                resubmitted_from: None,
-                files_bytes: 1000,
-            };
+            let new = new_job("ada", "a", &request, key);
             store.accept(&new, &Quotas { kept: 3, ..Quotas::default() }).expect("an answer")
         };
         assert_eq!(submit("d"), Accepted::TooManyKept(3));

@@ -2,22 +2,20 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread;
 
 use arrow::array::{AsArray, BooleanArray, Float32Array, RecordBatch};
 use arrow::datatypes::Float64Type;
 use firesteel_core::spec::{
-    ControlSpec, DataSpec, LabelKind, NetworkSpec, PredictionColumn, PredictionTask, PredictorSpec,
+    ControlSpec, DataSpec, NetworkSpec, PredictionColumn, PredictionTask, PredictorSpec,
     ValidationSpec, WorkerSpec,
 };
 use firesteel_ps::ValidationStatus;
 use firesteel_train::{LoadedWeights, Predictor, layout, weights_to_bytes};
 use serde_json::{Value, json};
 
-use super::*;
+use super::clouds_fit::{ROWS, rows, spec_of};
 
-pub const CLASSES: LabelKind = LabelKind::Class { classes: 3 };
-pub const ROWS: usize = 600;
+use super::*;
 
 /// Every fifth row of the clouds is held out.
 pub fn is_held_out(row: usize) -> bool {
@@ -25,11 +23,7 @@ pub fn is_held_out(row: usize) -> bool {
 }
 
 pub fn marked(of: Range<usize>) -> RecordBatch {
-    let (features, labels) = clouds(ROWS, 4, 3);
-    let mut columns =
-        labelled(features[4 * of.start..4 * of.end].to_vec(), 4, labels[of.clone()].to_vec())
-            .columns()
-            .to_vec();
+    let mut columns = rows(of.clone()).columns().to_vec();
     columns.push(Arc::new(BooleanArray::from(of.map(is_held_out).collect::<Vec<_>>())));
     batch(columns)
 }
@@ -55,38 +49,15 @@ pub fn regularised() -> NetworkSpec {
 }
 
 pub fn spec(name: &str, document: Value) -> WorkerSpec {
-    let mut spec = worker_spec(perceptron(16, 3), with_marks(data_spec(&[4], CLASSES)), name);
-    let has_window = !matches!(name, "single" | "ensemble" | "averaging" | "sync");
-    if has_window {
-        set_options(&mut spec.strategy, &json!({"window": 4}));
-    }
-    spec.batch_size = 10;
-    spec.epochs = 6;
-    let rate = match name {
-        "adag" | "agn-adaptive" => 0.4,
-        "eamsgd" => 0.02,
-        _ => 0.1,
-    };
-    spec.optimizer = sgd(rate);
+    let mut spec = spec_of(name, 6);
+    spec.data = with_marks(spec.data);
     spec.controls = controls(document);
     spec
 }
 
-/// Runs all tasks of a fit concurrently, with the same number of rows each.
+/// Runs all tasks of a fit concurrently, each with an equal share of the rows.
 pub fn run(fit: &Fit, tasks: u32, workers: u32, sockets: bool) {
-    let size = ROWS / tasks as usize;
-    thread::scope(|scope| {
-        let tasks: Vec<_> = (0..tasks)
-            .map(|partition| {
-                let first = partition as usize * size;
-                let task = Task::of(partition, workers / tasks, sockets);
-                scope.spawn(move || fit.run_task(task, marked(first..first + size)))
-            })
-            .collect();
-        for task in tasks {
-            task.join().unwrap().unwrap();
-        }
-    });
+    clouds_fit::run(fit, tasks, workers, sockets, marked);
 }
 
 pub fn validations(fit: &Fit) -> Vec<ValidationStatus> {

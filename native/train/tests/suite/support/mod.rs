@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "a test alone in its process uses a part of it")]
 
 pub mod cancelling;
+pub mod clouds_fit;
 pub mod held_out;
 #[path = "pytorch.rs"]
 pub mod python;

@@ -3,13 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use firesteel_core::spec::{
-    DataSpec, ElementType, LabelKind, LabelSpec, NetworkDocument, TORCHSCRIPT_FORMAT, TensorKind,
+    DataSpec, ElementType, LabelSpec, NetworkDocument, TORCHSCRIPT_FORMAT, TensorKind,
     TorchScriptInput, TorchScriptSpec, WorkerSpec,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{dense, python, set_options, sgd, worker_spec};
+use super::clouds_fit::{CLASSES, tuned};
+use super::{dense, python, worker_spec};
 
 /// The answer of PyTorch to a case.
 #[derive(Deserialize)]
@@ -89,7 +90,7 @@ pub fn saved(module: &str) -> Arc<Vec<u8>> {
 }
 
 pub fn cloud_spec(name: &str, archive: &Arc<Vec<u8>>) -> WorkerSpec {
-    let label = LabelSpec { column: "label".to_owned(), kind: LabelKind::Class { classes: 3 } };
+    let label = LabelSpec { column: "label".to_owned(), kind: CLASSES };
     let data = DataSpec {
         inputs: vec![dense("in0", &[4], ElementType::F32)],
         labels: vec![label],
@@ -97,16 +98,5 @@ pub fn cloud_spec(name: &str, archive: &Arc<Vec<u8>>) -> WorkerSpec {
         validation: None,
     };
     let network = document(archive, &[TensorKind::Float32], &["logits"]);
-    let mut spec = worker_spec(network, data, name);
-    let has_window = !matches!(name, "single" | "ensemble" | "averaging" | "sync");
-    if has_window {
-        set_options(&mut spec.strategy, &json!({"window": 4}));
-    }
-    (spec.batch_size, spec.epochs) = (10, 12);
-    spec.optimizer = sgd(match name {
-        "adag" | "agn-adaptive" => 0.4,
-        "eamsgd" => 0.02,
-        _ => 0.1,
-    });
-    spec
+    tuned(worker_spec(network, data, name), 12)
 }
