@@ -135,7 +135,7 @@ $(class_archive): scripts/class_archive.sh $(stamps)/venv | $(plugin_jar)
 
 $(punchcard): $(punchcard_sources)
 	@$(step) "Job server" cargo build --profile server -p firesteel-punchcard
-	@cp $(target)/server/firesteel-punchcard $@
+	@cp -f $(target)/server/firesteel-punchcard $@
 
 $(natives_jar): scripts/natives_jar.py $(license_sources) $(stamps)/libtorch $(stamps)/stubs
 	@$(step) "Natives jar" python3 scripts/natives_jar.py --libtorch build/libtorch --stubs build/stubs --output $@
@@ -192,7 +192,7 @@ test: new-times setup-test lint-source ## Every check and every test, as CI runs
 lane-rust:
 	@$(MAKE) LANES= lint-rust test-rust
 lane-jvm:
-	@$(MAKE) LANES= jar lint-python test-scala
+	@$(MAKE) LANES= jar natives-jar $(class_archive) lint-python test-scala
 
 check: export FIRESTEEL_TIMES := $(times)
 check: new-times setup-test lint-source lint-rust lint-python $(library) ## The format, lint and unit tests of a day's work, in minutes
@@ -230,9 +230,11 @@ lint_scala := scalafmtSbtCheck scalafmtCheckAll "scalafixAll --check"
 lint-scala: $(stamps)/prerequisites
 	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
 
+# cargo builds the job server anew without the features of the test dependencies: the one that was tested serves.
 test-rust: $(stamps)/stubs $(stamps)/venv-test
 	@$(step) "Tests of Rust" cargo test --quiet $(engine)
 	@$(step) "Tests of the job server" cargo test --quiet $(server)
+	@mkdir -p build && cp -f $(target)/server/firesteel-punchcard $(punchcard)
 
 # One start of sbt for the checks, the suites and what the end-to-end tests need.
 test-scala: $(library) $(stamps)/stubs

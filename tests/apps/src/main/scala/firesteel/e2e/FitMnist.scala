@@ -1,7 +1,6 @@
 package firesteel.e2e
 
 import firesteel.classification.NetworkClassifier
-import firesteel.network._
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.sql.SparkSession
 
@@ -17,7 +16,7 @@ object FitMnist {
     val spark = SparkSession.builder().getOrCreate()
     val data = options.text("data")
     val classifier = new NetworkClassifier()
-      .setNetwork(Network.sequential(Linear(500), ReLU, Linear(300), ReLU, Linear(10), Softmax))
+      .setNetwork(options.perceptron("500,300"))
       .setStrategy(options.text("strategy", "adag"))
       .setBatchSize(options.int("batch", 64))
       .setEpochs(options.int("epochs", 3))

@@ -1,7 +1,6 @@
 package firesteel.e2e
 
 import firesteel.classification.NetworkClassifier
-import firesteel.network._
 import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.sql.SparkSession
 
@@ -23,7 +22,7 @@ object FitStrategies {
     val test = spark.read.parquet(s"$data/mnist-test.parquet").cache()
     val results = options.text("strategies").split(',').toSeq.map { strategy =>
       val classifier = new NetworkClassifier()
-        .setNetwork(Network.sequential(Linear(300), ReLU, Linear(10), Softmax))
+        .setNetwork(options.perceptron("300"))
         .setStrategy(strategy)
         .setBatchSize(options.int("batch", 64))
         .setEpochs(options.int("epochs", 1))

@@ -1,5 +1,7 @@
 package firesteel.e2e
 
+import firesteel.network._
+
 /** Arguments of the form `name=value`. */
 final class Options(args: Array[String]) {
   private val values = args.map { arg =>
@@ -15,4 +17,11 @@ final class Options(args: Array[String]) {
   def int(name: String, default: Int): Int = values.get(name).fold(default)(_.toInt)
 
   def text(name: String, default: String): String = values.getOrElse(name, default)
+
+  /** A perceptron of ten classes. The argument `hidden` has the sizes of its hidden layers, such as `500,300`. */
+  def perceptron(default: String): Network = {
+    val hidden = text("hidden", default).split(',').toSeq
+    val layers = hidden.flatMap(size => Seq(Linear(size.toInt), ReLU))
+    Network.sequential(layers ++ Seq(Linear(10), Softmax): _*)
+  }
 }
