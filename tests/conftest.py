@@ -39,6 +39,8 @@ RELEASES = {
 VENVS = {**RELEASES, "4.3": BUILD / "venv"}
 LOCAL_CLUSTER = "local-cluster[2,1,1024]"
 TIMEOUT_SECONDS = 300
+# A network of `FitMnist` whose epochs are long enough for a test to kill something in one.
+LONG_EPOCHS = "hidden=500,300"
 
 
 @dataclass
@@ -250,7 +252,7 @@ Undisturbed = Callable[..., float]
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Undisturbed:
-    """The accuracy of an undisturbed `FitMnist`; trained once by all processes of the tests."""
+    """The accuracy of an undisturbed `FitMnist` in one process; trained once for all tests."""
     results = tmp_path_factory.getbasetemp().parent / f"undisturbed-{testrun_uid}"
     results.mkdir(exist_ok=True)
 
@@ -262,7 +264,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> U
                 return float(known)
             spark = Spark(tmp_path_factory.mktemp("undisturbed"))
             data = f"data={ROOT / 'examples' / 'data'}"
-            run = spark.submit("firesteel.e2e.FitMnist", data, *arguments, master=LOCAL_CLUSTER)
+            run = spark.submit("firesteel.e2e.FitMnist", data, *arguments)
             found = run.succeed()["accuracy"]
             assert found > 0.96, f"{arguments}: {found}"
             result.write(str(found))

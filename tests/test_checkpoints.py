@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import LOCAL_CLUSTER, ROOT, Run, Spark, Undisturbed
+from conftest import LOCAL_CLUSTER, LONG_EPOCHS, ROOT, Run, Spark, Undisturbed
 from test_fit import ROWS, check_ledger, rows_by_epoch
 
 DATA = f"data={ROOT / 'examples' / 'data'}"
@@ -30,11 +30,11 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "window", "master", "later_master"),
+    ("strategy", "master", "later_master"),
     [
-        ("adag", "4", LOCAL_CLUSTER, LOCAL_CLUSTER),
-        ("sync", "", "local[2]", "local[1]"),
-        ("downpour", "4", "local[2]", "local[3]"),
+        ("", LOCAL_CLUSTER, LOCAL_CLUSTER),
+        ("strategy=sync window= batch=128 schedule=cosine", "local[2]", "local[1]"),
+        ("strategy=downpour window=4 batch=128", "local[2]", "local[3]"),
     ],
 )
 def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
@@ -42,13 +42,12 @@ def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
     eventually: Callable[..., None],
     undisturbed: Undisturbed,
     strategy: str,
-    window: str,
     master: str,
     later_master: str,
 ) -> None:
     """The number of workers is not set, so it is that of the slots, which may be others later."""
     folder = spark.folder / "checkpoints"
-    plain = [f"epochs={EPOCHS}", f"strategy={strategy}", f"window={window}", "batch=128"]
+    plain = [f"epochs={EPOCHS}", LONG_EPOCHS, *strategy.split()]
     whole = undisturbed(*plain)
     arguments = [DATA, *plain, "workers=", f"checkpoints={folder}"]
     run = spark.submit("firesteel.e2e.FitMnist", *arguments, master=master)

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from conftest import LOCAL_CLUSTER, ROOT, Spark, Undisturbed
+from conftest import LOCAL_CLUSTER, LONG_EPOCHS, ROOT, Spark, Undisturbed
 from standalone import standalone_cluster
 from test_fit import check_ledger
 
@@ -34,8 +34,8 @@ def test_a_worker_that_dies_leaves_the_rounds_and_its_retry_joins_them(
 ) -> None:
     # Until the retry starts the others train without it, and it trains the rest without them, on
     # half of the rows: that costs little where the learning rate is low by then.
-    arguments = ["epochs=6", f"strategy={strategy}", f"window={window}", "batch=128"]
-    arguments.append("schedule=cosine")
+    arguments = ["epochs=6", LONG_EPOCHS, f"strategy={strategy}", f"window={window}"]
+    arguments += ["batch=128", "schedule=cosine"]
     whole = undisturbed(*arguments)
     run = spark.submit("firesteel.e2e.FitMnist", DATA, *arguments, master=LOCAL_CLUSTER)
     run.until("epoch 2/6")
@@ -96,14 +96,15 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
     # Without a number of workers a fit has one for each slot that there may be.
     arguments = [DATA, "strategies=adag,easgd", "workers=", "epochs=3"]
     arguments += ["batch=32", "window=4"]
-    master = "local-cluster[3,1,1024]"
     undisturbed, result = (
         spark.submit(
             "firesteel.e2e.FitStrategies", *arguments, *more, master=master, conf=settings
         ).succeed()
-        for settings, more in (({}, []), (conf, ["shrink=30"]))
+        for master, settings, more in (
+            ("local[3]", {}, []),
+            ("local-cluster[3,1,1024]", conf, ["shrink=30"]),
+        )
     )
-    assert undisturbed["executors"]["removed"] == 0
     executors = result["executors"]
     assert executors["most"] == 3, "from the one that it begins with"
     assert executors["added"] > 3 and executors["removed"] > 0, "and again for the second fit"
@@ -139,10 +140,8 @@ def slowed(pid: int, share: float) -> Iterator[None]:
 def test_a_worker_ten_times_slower_costs_no_accuracy_in_any_asynchronous_strategy(
     spark: Spark,
 ) -> None:
-    arguments = [DATA, f"strategies={ASYNCHRONOUS}", "epochs=2", "batch=128"]
-    undisturbed = spark.submit(
-        "firesteel.e2e.FitStrategies", *arguments, master=LOCAL_CLUSTER
-    ).succeed()
+    arguments = [DATA, f"strategies={ASYNCHRONOUS}", "epochs=2", "batch=128", "hidden=100"]
+    undisturbed = spark.submit("firesteel.e2e.FitStrategies", *arguments).succeed()
     run = spark.submit("firesteel.e2e.FitStrategies", *arguments, master=LOCAL_CLUSTER)
     run.until("FIT downpour")
     with slowed(run.descendants(EXECUTOR)[0], 0.1):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import LOCAL_CLUSTER, ROOT, Spark, Undisturbed
+from conftest import LOCAL_CLUSTER, LONG_EPOCHS, ROOT, Spark, Undisturbed
 from test_fit import check_ledger
 
 DATA = f"data={ROOT / 'examples' / 'data'}"
@@ -19,8 +19,9 @@ EXECUTOR = "CoarseGrainedExecutorBackend"
 def test_an_executor_killed_in_the_middle_costs_no_row_and_no_accuracy(
     spark: Spark, undisturbed: Undisturbed
 ) -> None:
-    whole = undisturbed("epochs=6")
-    run = spark.submit("firesteel.e2e.FitMnist", DATA, "epochs=6", master=LOCAL_CLUSTER)
+    arguments = ("epochs=6", LONG_EPOCHS)
+    whole = undisturbed(*arguments)
+    run = spark.submit("firesteel.e2e.FitMnist", DATA, *arguments, master=LOCAL_CLUSTER)
     run.until("epoch 2/6")
     victim = run.descendants(EXECUTOR)[0]
     os.kill(victim, signal.SIGKILL)

@@ -109,7 +109,9 @@ class Load:
         """Signs in to the page, looks at it and signs out."""
         form = "application/x-www-form-urlencoded"
         own = {"Origin": self.server.address, "Content-Type": form}
-        with httpx.Client(base_url=self.server.address, headers=own) as browser:
+        with httpx.Client(
+            base_url=self.server.address, headers=own, timeout=SECONDS_OF_A_STEP
+        ) as browser:
             token = self.server.tokens["ada"]
             assert browser.post("/sign-in", data={"token": token}).status_code == 303
             for path in ("/jobs", "/jobs?state=RUNNING", "/tokens"):

@@ -6,8 +6,8 @@ import org.apache.spark.sql.SparkSession
 
 /** Trains on MNIST and prints the accuracy and the ledger of the fit.
   *
-  * Arguments: `data`, and optionally `epochs`, `workers`, `strategy`, `window`, `batch`, `schedule`, `shards`, `model` (where to save
-  * it), `checkpoints` (a folder, in which one is written every half second). An empty `window` is the strategy's own, and
+  * Arguments: `data`, and optionally `hidden`, `epochs`, `workers`, `strategy`, `window`, `batch`, `schedule`, `shards`,
+  * `model` (where to save it), `checkpoints` (a folder, in which one is written every half second). An empty `window` is the strategy's own, and
   * empty `workers` are the fit's.
   */
 object FitMnist {
@@ -16,7 +16,7 @@ object FitMnist {
     val spark = SparkSession.builder().getOrCreate()
     val data = options.text("data")
     val classifier = new NetworkClassifier()
-      .setNetwork(options.perceptron("500,300"))
+      .setNetwork(options.perceptron("256"))
       .setStrategy(options.text("strategy", "adag"))
       .setBatchSize(options.int("batch", 64))
       .setEpochs(options.int("epochs", 3))

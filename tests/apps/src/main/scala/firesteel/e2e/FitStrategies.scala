@@ -7,8 +7,9 @@ import org.apache.spark.sql.SparkSession
 /** Trains on MNIST with one strategy after the other, and prints for each the accuracy, the ledger and the number of
   * executors.
   *
-  * Arguments: `data`, `strategies` (comma-separated), and optionally `epochs`, `workers` (2; if empty the
-  * fit's own), `batch`, `window` (else the strategies' own), `shrink` (the seconds to wait at most, after each strategy, until an executor has been removed).
+  * Arguments: `data`, `strategies` (comma-separated), and optionally `hidden`, `epochs`, `workers` (2; if empty the
+  * fit's own), `batch`, `window` (else the strategies' own), `shrink` (the seconds to wait at most, after each strategy,
+  * until an executor has been removed).
   */
 object FitStrategies {
   def main(args: Array[String]): Unit = {
