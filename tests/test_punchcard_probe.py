@@ -84,7 +84,7 @@ def job_that_left_an_artefact(server: Server) -> str:
 
 def test_no_path_leads_out_of_the_folders(server: Server) -> None:
     job = job_that_left_an_artefact(server)
-    description = httpx.get(f"{server.address}/api/v1/openapi.json").json()
+    description = httpx.get(f"{server.address}/api/v1/openapi.json", timeout=60).json()
     templates = {
         **{path: list(methods) for path, methods in description["paths"].items() if "{" in path},
         "/static/{name}": ["get"],
@@ -116,7 +116,7 @@ def test_no_path_leads_out_of_the_folders(server: Server) -> None:
                     assert b"root:" not in answer and b"SQLite format" not in answer
                     tried += 1
     assert tried > 250
-    assert httpx.get(f"{server.address}/readyz").status_code == 200
+    assert httpx.get(f"{server.address}/readyz", timeout=60).status_code == 200
 
 
 def test_refusals_of_the_interface_are_problems(server: Server) -> None:

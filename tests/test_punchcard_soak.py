@@ -151,7 +151,7 @@ def test_a_server_under_load_does_not_grow(tmp_path: Path) -> None:
         root = {"Authorization": f"Bearer {server.add('root', '--admin')}"}
         change = {"retention_days": 0}
         httpx.patch(
-            f"{server.address}/api/v1/users/bob", json=change, headers=root
+            f"{server.address}/api/v1/users/bob", json=change, headers=root, timeout=60
         ).raise_for_status()
         idle = sample(server)
         files = {}
