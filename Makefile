@@ -126,8 +126,10 @@ $(library): $(rust_sources) $(stamps)/libtorch
 	@$(step) "Native library" cargo build --release -p firesteel-bridge
 	@touch $@
 
+sbt_jars := firesteel/assembly examples/package e2e/package
+
 $(plugin_jar) $(examples_jar) $(e2e_jar) &: $(library) $(stamps)/stubs $(sbt_sources) $(jvm_sources) $(program_sources)
-	@$(step) "Jars" scripts/sbt --error firesteel/assembly examples/package e2e/package
+	@$(step) "Jars" scripts/sbt --error $(sbt_jars)
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar)
 
 $(class_archive): scripts/class_archive.sh $(stamps)/venv | $(plugin_jar)
@@ -192,7 +194,7 @@ test: new-times setup-test lint-source ## Every check and every test, as CI runs
 lane-rust:
 	@$(MAKE) LANES= lint-rust test-rust
 lane-jvm:
-	@$(MAKE) LANES= jar natives-jar $(class_archive) lint-python test-scala
+	@$(MAKE) LANES= test-scala natives-jar $(class_archive) lint-python
 
 check: export FIRESTEEL_TIMES := $(times)
 check: new-times setup-test lint-source lint-rust lint-python $(library) ## The format, lint and unit tests of a day's work, in minutes
@@ -236,17 +238,17 @@ test-rust: $(stamps)/stubs $(stamps)/venv-test
 	@$(step) "Tests of the job server" cargo test --quiet $(server)
 	@mkdir -p build && cp -f $(target)/server/firesteel-punchcard $(punchcard)
 
-# One start of sbt for the checks, the suites and what the end-to-end tests need.
+# One start of sbt for the checks, the suites and what the other tests need.
 test-scala: $(library) $(stamps)/stubs
-	@$(step) "Format, lint and suites of Scala" scripts/sbt $(lint_scala) test hadoop/fetch
-	@touch $(stamps)/hadoop
+	@$(step) "Format, lint and suites of Scala, and jars" scripts/sbt $(lint_scala) test $(sbt_jars) hadoop/fetch
+	@touch $(plugin_jar) $(examples_jar) $(e2e_jar) $(stamps)/hadoop
 
 test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
 	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n 2 --dist loadfile $(python)/tests
 
-# Three at a time on two cores: one test's sockets and processes wait while others compute.
+# Four at a time on two cores: one test's sockets and processes wait while others compute.
 test-e2e: setup-test $(stamps)/hadoop $(plugin_jar) $(punchcard) $(natives_jar) $(class_archive)
-	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 3 --dist worksteal --durations=25 tests
+	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "End-to-end tests" $(test_bin)/pytest -q -n 4 --dist worksteal --durations=25 tests
 
 soak: DURATION := 3600
 soak: setup-test $(punchcard) ## Load the job server for an hour and check that it does not grow: make soak DURATION=600

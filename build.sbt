@@ -66,6 +66,7 @@ lazy val testSettings = Seq(
   Test / javaOptions ++= Seq(
     "-Xmx3g",
     "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
     // Without the second compiler it is 48 MB by default, which the suites together fill.
     "-XX:ReservedCodeCacheSize=256m",
     "-Xss4m",
