@@ -11,6 +11,8 @@ from typing import Any, Self, get_args, get_type_hints
 from firesteel.punchcard.errors import ServerError
 
 SUCCEEDED, FAILED, CANCELLED = "SUCCEEDED", "FAILED", "CANCELLED"
+STATES = ("ACCEPTED", "QUEUED", "STARTING", "RUNNING", SUCCEEDED, FAILED, CANCELLED)
+"""The states of a job, in order."""
 FINAL = (SUCCEEDED, FAILED, CANCELLED)
 """The states in which a job stays."""
 
