@@ -258,12 +258,12 @@ def test_a_job_without_artefacts_is_told(
     server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.has_artifacts({})
-    server.on("GET", "/jobs/j1", Answer(body=job(state="SUCCEEDED")))
-    for arguments in (["-o", str(tmp_path / "new")], ["--list"]):
+    for kind, arguments in (("program", ["-o", str(tmp_path / "new")]), ("trainer", ["--list"])):
+        server.on("GET", "/jobs/j1", Answer(body=job(state="SUCCEEDED", kind=kind)))
         assert main(["fetch", "j1", *arguments]) == 4
         error = capsys.readouterr().err
         assert "job j1 has no artefacts; its state is SUCCEEDED" in error
-        assert "$FIRESTEEL_PUNCHCARD_RESULTS" in error
+        assert ("$FIRESTEEL_PUNCHCARD_RESULTS" in error) == (kind == "program")
     assert not (tmp_path / "new").exists()
     file = tmp_path / "file"
     file.write_text("")

@@ -25,7 +25,7 @@ from firesteel.punchcard.command_texts import (
     table,
 )
 from firesteel.punchcard.errors import NotFoundError
-from firesteel.punchcard.values import CANCELLED, STATES
+from firesteel.punchcard.values import CANCELLED, STATES, JobInfo
 
 _ALL = 1 << 62
 
@@ -171,12 +171,7 @@ def _fetch(options: Options) -> int:
     with open_client(options) as client:
         found = client.artifacts(options.job)
         if not found:
-            state = client.job(options.job).state
-            raise NotFoundError(
-                f"job {options.job} has no artefacts; its state is {state}. The server keeps the "
-                "files that a program writes to the folder $FIRESTEEL_PUNCHCARD_RESULTS, and no "
-                "others"
-            )
+            raise NotFoundError(_no_artifacts(client.job(options.job)))
         if options.list:
             for one in found:
                 if options.json:
@@ -192,6 +187,16 @@ def _fetch(options: Options) -> int:
             else:
                 print(path)
     return 0
+
+
+def _no_artifacts(job: JobInfo) -> str:
+    text = f"job {job.id} has no artefacts; its state is {job.state}"
+    if job.kind != "program":
+        return text
+    return (
+        f"{text}. The server keeps the files that a program writes to the folder "
+        "$FIRESTEEL_PUNCHCARD_RESULTS, and no others"
+    )
 
 
 def _whoami(options: Options) -> int:
