@@ -226,7 +226,7 @@ def test_a_cancelled_job_raises_and_a_server_that_restarts_is_waited_for(server:
     job_ = sent(server, Program(__file__), "RUNNING")
     down = [problem(503, "unavailable", "draining")] * 7
     final = Answer(body=job(state="CANCELLED", reason="cancelled by ada"))
-    with pytest.raises(TimeoutError, match="was not final"):
+    with pytest.raises(TimeoutError, match="had not finished"):
         job_.wait_completion(0.1)
     assert not job_.is_finished() and job_.state == "RUNNING"
     job_.cancel()

@@ -212,7 +212,7 @@ class Client:
         return self._job("GET", _path(id))
 
     def cancel(self, id: str) -> JobInfo:
-        """Cancels a job; a final one stays as it is.
+        """Cancels a job; a finished one stays as it is.
 
         Its state is CANCELLED when its processes have ended, which may be after the answer.
         """
@@ -223,7 +223,7 @@ class Client:
         return self._job("POST", f"{_path(id)}/resubmit", headers=_key(idempotency_key))
 
     def delete(self, id: str) -> None:
-        """Deletes a final job with its log and artefacts."""
+        """Deletes a finished job with its log and artefacts."""
         self._transport.request("DELETE", _path(id))
 
     def log(self, id: str, offset: int = 0, limit: int = 1 << 16) -> LogChunk:
@@ -258,7 +258,7 @@ class Client:
         return content.decode(errors="replace")
 
     def follow_log(self, id: str, offset: int = 0) -> Iterator[str]:
-        """Returns a job's log from an offset on as it is written, until the job is final."""
+        """Returns a job's log from an offset on as it is written, until the job has finished."""
         path = f"{_path(id)}/log/stream"
         for message in Subscription(self._transport, path, "offset", offset):
             if message.type == "log":
@@ -274,7 +274,7 @@ class Client:
         after : int
             The sequence number, 0 for all.
         follow : bool
-            True to wait for further events until the job is final.
+            True to wait for further events until the job has finished.
         """
         if not follow:
             while found := self._events(id, after):
@@ -296,14 +296,14 @@ class Client:
         return found
 
     async def events_async(self, id: str, after: int = 0) -> AsyncIterator[Event]:
-        """Returns a job's events after a sequence number, until the job is final."""
+        """Returns a job's events after a sequence number, until it has finished."""
         path = f"{_path(id)}/events/stream"
         async for message in Subscription(self._transport, path, "after", after):
             if message.type != END:
                 yield Event.read(message.data)
 
     def artifacts(self, id: str) -> list[Artifact]:
-        """Returns the files that a job has left."""
+        """Returns the artefacts of a job."""
         response = self._transport.request("GET", f"{_path(id)}/artifacts")
         return [Artifact.read(one) for one in json_of(response)["artifacts"]]
 

@@ -90,7 +90,7 @@ class FetchedModel(TorchExports):
         Raises
         ------
         NotFoundError
-            If the job has left no model.
+            If the job has no model.
         """
         description = json.loads(client.artifact(job, MODEL))
         network = BaseNetwork.from_json(client.artifact(job, NETWORK).decode())
@@ -151,7 +151,7 @@ class FetchedModel(TorchExports):
         FileExistsError
             If the path exists.
         NotFoundError
-            If the job has left no saved model.
+            If the job has no saved model.
         """
         unpack(self._archive_file(), Path(path))
 

@@ -27,7 +27,7 @@ class Job:
 
     :meth:`send` submits the job, and a thread waits for its end and fetches its results. As a
     context manager it closes its connections at the end; if the block raises an exception, a job
-    that is not final is cancelled. ``async for event in job`` gives its events.
+    that has not finished is cancelled. ``async for event in job`` gives its events.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Job:
     def attach(
         cls, secret: str, address: str, id: str, trainer: Any = None, **connection: Any
     ) -> Job:
-        """Returns a job that was submitted earlier, such as before a notebook was restarted.
+        """Returns a job that was submitted earlier, for example before a notebook was restarted.
 
         Parameters
         ----------
@@ -177,7 +177,7 @@ class Job:
         self.thread.start()
 
     def run(self) -> None:
-        """Waits until the job is final and fetches its results; the thread calls it.
+        """Waits until the job has finished and fetches its results; the thread calls it.
 
         Raises
         ------
@@ -191,7 +191,7 @@ class Job:
             self._fetch(final)
 
     def wait_completion(self, timeout: float | None = None) -> None:
-        """Waits until the job is final and its results are here.
+        """Waits until the job has finished and its results are here.
 
         Parameters
         ----------
@@ -205,17 +205,17 @@ class Job:
         JobCancelledError
             If the job was cancelled.
         TimeoutError
-            If the job was not final in time. It goes on.
+            If the job did not finish in time. It keeps running.
         """
         if self.thread is None:
             raise RuntimeError("the job was not sent; call send(address)")
         self.thread.join(timeout)
         if self.thread.is_alive():
-            raise TimeoutError(f"job {self.id} was not final after {timeout} s")
+            raise TimeoutError(f"job {self.id} had not finished after {timeout} s")
         self._raise()
 
     def is_finished(self) -> bool:
-        """Returns True if the job is final: it succeeded, failed or was cancelled."""
+        """Returns True if the job succeeded, failed or was cancelled."""
         return self.info.is_final
 
     @property
@@ -278,18 +278,18 @@ class Job:
         return self._server.log_text(self._sent_id)
 
     def follow_log(self) -> Iterator[str]:
-        """Returns the driver's log as it is written, until the job is final."""
+        """Returns the driver's log as it is written, until the job has finished."""
         return self._server.follow_log(self._sent_id)
 
     def events(self, after: int = 0) -> Iterator[Event]:
-        """Returns the job's events as they come, until the job is final."""
+        """Returns the job's events as they come, until it has finished."""
         return self._server.events(self._sent_id, after)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._server.events_async(self._sent_id)
 
     def close(self) -> None:
-        """Ends the waiting and closes the connections; the job goes on."""
+        """Stops waiting and closes the connections; the job keeps running."""
         self._stop.set()
         if self.thread is not None and self.thread is not threading.current_thread():
             self.thread.join()
@@ -310,7 +310,7 @@ class Job:
                 self.cancel()
         except PunchcardError as failure:
             if error is not None:
-                error.add_note(f"job {self.id} may go on: {failure}")
+                error.add_note(f"job {self.id} may still be running: {failure}")
         finally:
             self.close()
 

@@ -83,7 +83,7 @@ def check_address(address: str, token: str, insecure: bool) -> str:
     """
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"address must be such as 'https://host:port', not '{address}'")
+        raise ValueError(f"address must have the form 'https://host:port', not '{address}'")
     if parts.username or parts.query or parts.fragment:
         raise ValueError("address must have no user, query or fragment")
     if token and parts.scheme == "http" and not insecure and not _is_loopback(parts.hostname):

@@ -87,7 +87,7 @@ class JobInfo(_Read):
         The job, its owner, where it runs, and ``trainer``, ``estimator`` or ``program``.
     state : str
         ``ACCEPTED``, ``QUEUED``, ``STARTING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or
-        ``CANCELLED``; the last three are final.
+        ``CANCELLED``; a job stays in the last three.
     reason : str, optional
         The reason of the state.
     attempt, retries : int
@@ -160,7 +160,7 @@ class Event(_Read):
 
 @dataclass(frozen=True)
 class Artifact(_Read):
-    """A file that a job has left."""
+    """A file among the results of a job."""
 
     name: str
     size: int
@@ -200,7 +200,7 @@ class LogChunk:
     data : bytes
         The bytes.
     end : bool
-        True if the job is final and nothing follows.
+        True if the job has finished and nothing follows.
     """
 
     offset: int
