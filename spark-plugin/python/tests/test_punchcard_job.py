@@ -375,3 +375,6 @@ def test_the_server_imports_the_secrets_and_serves(
     binary.write_text("#!/bin/sh\n[ $1 = secrets ]\n")
     with pytest.raises(RuntimeError, match="exit code 1"):
         Punchcard(str(secrets), 8000, folder=str(tmp_path / "server")).run()
+    binary.write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(RuntimeError, match=r"secrets\.json were not imported \(exit code 3\)"):
+        Punchcard(str(secrets), 8000, folder=str(tmp_path / "server")).run()

@@ -131,7 +131,7 @@ class Punchcard:
         FileNotFoundError
             If the secrets file or the server's program is missing.
         RuntimeError
-            If the server ends with an error; its output says why.
+            If the secrets are not imported, or the server ends with an error; its output says why.
         """
         self.read_secrets()
         binary = str(server_binary())
@@ -139,7 +139,12 @@ class Punchcard:
         file = self.folder / "punchcard.toml"
         file.write_text(self.config())
         imported = [binary, "secrets", "import", "--config", str(file), self.secrets_path]
-        subprocess.run(imported, check=True)
+        code = subprocess.run(imported, check=False).returncode
+        if code != 0:
+            raise RuntimeError(
+                f"the secrets of {self.secrets_path} were not imported (exit code {code}); the "
+                "output of the server's program says why"
+            )
         server = subprocess.Popen([binary, "serve", "--config", str(file)])
         with _forwarded_termination(server):
             try:
