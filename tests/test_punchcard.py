@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +15,12 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import keras
 import numpy as np
 import pytest
+from conftest import ROOT
 from firesteel import Network
 from firesteel.distkeras.job_deployment import Job
 from firesteel.distkeras.trainers import ADAG
 from firesteel.layers import Linear, ReLU, Softmax
-from firesteel.punchcard import Client, Data, Estimator, JobInfo, Program
+from firesteel.punchcard import Client, Data, Estimator, ForbiddenError, JobInfo, Program
 from punchcard import DATA, END_SECONDS, Server, punchcard, wait
 from standalone import standalone_cluster
 from yarn import yarn_cluster
@@ -143,6 +145,35 @@ def test_a_training_that_fails_gives_its_reason(server: Server) -> None:
         assert (done.state, done.exit_code) == ("FAILED", 1)
         assert done.reason is not None and done.reason.startswith("work.weights: "), done
         assert f"the job failed: {done.reason}" in client.log_text(job.id)
+
+
+def test_the_program_of_the_clients_page_leaves_an_artefact_and_an_event(
+    server: Server, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs/punchcard-client.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    [text] = [block for block in blocks if "FIRESTEEL_PUNCHCARD_RESULTS" in block]
+    program = tmp_path / "program.py"
+    failure = 'write_event("failure", reason="there is no table", retry=False)'
+    program.write_text(
+        f"import sys\n{text}if sys.argv[1:]:\n    {failure}\n    raise SystemExit(1)\n"
+    )
+    with server.client() as client:
+        done = succeed(client, client.submit("program", Program(program)).id)
+        assert client.artifact(done.id, "scores.json") == b'{"accuracy": 0.9}'
+        [epoch] = [one for one in client.events(done.id) if one.type == "epoch"]
+        assert epoch.data["metrics"] == {"accuracy": 0.9}
+        # Spark's own lines, which are about a hundred otherwise.
+        assert client.log_text(done.id).count(" INFO ") < 10
+        failed = wait(client, client.submit("program", Program(program, ["fail"]), retries=1).id)
+        assert (failed.state, failed.reason) == ("FAILED", "there is no table")
+        assert failed.attempt == 1
+
+
+def test_a_program_of_a_user_without_the_right_is_forbidden(server: Server) -> None:
+    token = server.add("eve")
+    with Client(server.address, token) as client, pytest.raises(ForbiddenError, match="programs"):
+        client.submit("program", Program(__file__))
 
 
 def test_a_fit_on_a_standalone_cluster_is_cancelled_with_its_executors(tmp_path: Path) -> None:

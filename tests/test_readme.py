@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import signal
+import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -70,6 +74,68 @@ def test_the_python_program_runs(tmp_path: Path) -> None:
     accuracy = re.search(r"^accuracy ([0-9.]+)$", done.stdout, re.MULTILINE)
     assert accuracy and float(accuracy.group(1)) > 0.95, done.stdout
     assert re.search(r"\|\s*2\|\s*0\.\d+", done.stdout), "the history of three epochs"
+
+
+def wheels(folder: Path) -> dict[str, str]:
+    """The environment of commands where the package and libtorch are installed in a folder."""
+    site, programs = folder / "site", folder / "bin"
+    shutil.copytree(ROOT / "spark-plugin/python/firesteel", site / "firesteel")
+    for jar, package in ((PLUGIN_JAR, "firesteel"), (NATIVES_JAR, "firesteel_libtorch_cpu")):
+        (site / package / "jars").mkdir(parents=True)
+        (site / package / "jars" / jar.name).symlink_to(jar)
+    programs.mkdir()
+    scripts = {"pip": ":", "firesteel-punchcard": 'exec python -m firesteel.punchcard "$@"'}
+    for name, line in scripts.items():
+        (programs / name).write_text(f"#!/bin/sh\n{line}\n")
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{BUILD / 'venv-test/bin'}:{os.environ['PATH']}"
+    binary = str(BUILD / "firesteel-punchcard")
+    return {
+        **os.environ,
+        "PATH": path,
+        "PYTHONPATH": str(site),
+        "FIRESTEEL_PUNCHCARD_BINARY": binary,
+    }
+
+
+def test_the_job_server_is_started_and_trains(tmp_path: Path) -> None:
+    environment = wheels(tmp_path)
+    shutil.copytree(ROOT / "examples/data", tmp_path / "examples/data")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    commands = snippet("server").replace(
+        'data = "$PWD', f'listen = "127.0.0.1:{port}"\ndata = "$PWD'
+    )
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            ["bash", "-e", "-c", commands],
+            cwd=tmp_path,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        end = time.monotonic() + 60
+        while "listening on" not in log.read_text():
+            assert time.monotonic() < end and server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        done = subprocess.run(
+            ["python", "-c", snippet("job").replace(":7438", f":{port}")],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-4000:] + log.read_text()
+        first, second = (float(text) for text in done.stdout.strip(" []\n").split(","))
+        assert 0.8 < first < second, done.stdout
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(60)
 
 
 @pytest.mark.parametrize("target", re.findall(r"^    make ([a-z-]+)", README, re.MULTILINE))

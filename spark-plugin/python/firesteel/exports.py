@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -24,7 +24,7 @@ class TorchExports:
     numbers. An ensemble returns the mean over its members, as ``transform`` does.
     """
 
-    _gives_classes: ClassVar[bool] = False
+    _gives_classes: bool = False
 
     @property
     @abstractmethod

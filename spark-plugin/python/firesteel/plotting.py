@@ -10,7 +10,7 @@ try:
     from matplotlib.ticker import MaxNLocator
 except ImportError as error:
     raise ImportError(
-        "summary.plot() needs matplotlib: pip install firesteel[plot]", name="matplotlib"
+        "summary.plot() needs matplotlib: pip install 'firesteel[plot]'", name="matplotlib"
     ) from error
 
 if TYPE_CHECKING:

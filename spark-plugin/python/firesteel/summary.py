@@ -292,7 +292,7 @@ class TrainingSummary:
         Raises
         ------
         ImportError
-            If matplotlib is not installed: ``pip install firesteel[plot]``.
+            If matplotlib is not installed: ``pip install 'firesteel[plot]'``.
         """
         from firesteel.plotting import plot_summary
 

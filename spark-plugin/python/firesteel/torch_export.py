@@ -15,7 +15,7 @@ try:
     from torch import Tensor, fx, nn
 except ImportError as error:
     raise ImportError(
-        "networks as modules and files need PyTorch: pip install firesteel[torch]", name="torch"
+        "networks as modules and files need PyTorch: pip install 'firesteel[torch]'", name="torch"
     ) from error
 
 from firesteel import torch_graph
@@ -117,7 +117,7 @@ def export_onnx(
         import onnx  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "export_onnx needs onnx: pip install firesteel[onnx]", name="onnx"
+            "export_onnx needs onnx: pip install 'firesteel[onnx]'", name="onnx"
         ) from error
     input_names = [_onnx_name("input", name) for name in examples]
     output_names = [_onnx_name("output", name) for name in outputs]

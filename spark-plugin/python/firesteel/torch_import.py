@@ -14,7 +14,7 @@ try:
     from torch import Tensor, nn
 except ImportError as error:
     raise ImportError(
-        "from_torch needs PyTorch: pip install firesteel[torch]", name="torch"
+        "from_torch needs PyTorch: pip install 'firesteel[torch]'", name="torch"
     ) from error
 
 from firesteel import torch_graph

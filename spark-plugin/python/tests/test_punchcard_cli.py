@@ -48,7 +48,7 @@ def test_a_program_is_submitted_with_its_arguments(
     table.write_text("1")
     options = ["--executors", "2", "--conf", "spark.a=b=c", "--file", str(table)]
     options += ["--file", f"other.csv={table}", "--memory", "1g", "--idempotency-key", "k"]
-    code = main(["submit", *options, str(program), "--", "--epochs", "5", "-f", "--json"])
+    code = main(["submit", *options, str(program), "--", "--epochs", "5", "-f", "--", "--json"])
     assert code == 0
     assert capsys.readouterr().out == "j1  QUEUED, place 1 in the queue\n"
     [sent] = server.to("/jobs")
@@ -61,9 +61,69 @@ def test_a_program_is_submitted_with_its_arguments(
         "memory": "1g",
         "conf": {"spark.a": "b=c"},
     }
-    assert work["arguments"] == ["--epochs", "5", "-f", "--json"]
+    assert work["arguments"] == ["--epochs", "5", "-f", "--", "--json"]
     assert list(work["files"]) == ["table.csv", "other.csv"]
     assert server.uploads[work["file"]] == b"pass"
+
+
+@pytest.mark.parametrize(
+    "option", ["--name", "--name=ticks", "--executors", "-f", "--json", "--address", "--help"]
+)
+def test_an_option_after_the_program_is_told_apart_from_its_arguments(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    server.on("POST", "/jobs", Answer(202, job()))
+    program = tmp_path / "train.py"
+    program.write_text("pass")
+    assert main(["submit", str(program), "--epochs", "5", option, "2"]) == 2
+    error = capsys.readouterr().err
+    assert f"the option {option.partition('=')[0]} is after the program {program}" in error
+    assert f"submit {program} -- --epochs 5 {option} 2" in error
+    assert server.requests == []
+    for line in (["--", str(program)], [str(program), "--"], [str(program)]):
+        given = [option] if "--" in line else []
+        assert main(["submit", *line, "--epochs", "5", *given]) == 0
+        assert server.to("/jobs")[-1].json()["work"]["arguments"] == ["--epochs", "5", *given]
+
+
+def test_the_place_in_the_queue_is_asked_for_after_a_submission(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.on("POST", "/jobs", Answer(202, job(state="ACCEPTED", position=None)))
+    server.on("GET", "/jobs/j1", Answer(body=job(position=3)))
+    file = tmp_path / "work.json"
+    file.write_text("{}")
+    assert main(["submit", "--work", str(file)]) == 0
+    assert capsys.readouterr().out == "j1  QUEUED, place 3 in the queue\n"
+    # The job is there, whatever happens then.
+    server.on("GET", "/jobs/j1", problem(500, "internal", "broken"))
+    assert main(["submit", "--work", str(file)]) == 0
+    assert capsys.readouterr().out == "j1  ACCEPTED\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("{", "is not JSON: Expecting property name"),
+        ("[]", "must have a JSON object"),
+        ('{"network": 5}', "'network' in {file} must be a path, not 5"),
+        ('{"files": ["a"]}', "'files' in {file} must be an object of paths by name"),
+        ('{"files": {"a": null}}', "'files.a' in {file} must be a path, not null"),
+        ('{"network": "none.json"}', "{folder}/none.json: No such file or directory"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_work_is_told_with_its_name(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, error: str
+) -> None:
+    file = tmp_path / "work.json"
+    file.write_text(text)
+    assert main(["submit", "--work", str(file)]) in (1, 2)
+    printed = capsys.readouterr().err
+    assert error.format(file=file, folder=tmp_path) in printed and str(tmp_path) in printed
+    assert main(["submit", "--work", f"{file}.none"]) == 1
+    assert (
+        capsys.readouterr().err == f"firesteel-punchcard: {file}.none: No such file or directory\n"
+    )
 
 
 def test_work_in_a_file_is_submitted_with_its_uploads(server: Server, tmp_path: Path) -> None:
@@ -100,6 +160,9 @@ def test_jobs_events_and_the_user_are_printed(
     assert lines[0].split() == ["ID", "STATE", "USER", "CREATED", "PROGRESS", "NAME"]
     assert len(lines) == 2 and "RUNNING" in lines[1] and "2/5" in lines[1]
     assert server.requests[0].query["state"] == ["RUNNING"]
+    with pytest.raises(SystemExit, match="2"):
+        main(["list", "--state", "done"])
+    assert "'SUCCEEDED', 'FAILED', 'CANCELLED'" in capsys.readouterr().err
     assert main(["list"]) == 0
     assert "?/?" in capsys.readouterr().out.splitlines()[2]
     assert main(["list", "--json"]) == 0
@@ -107,18 +170,31 @@ def test_jobs_events_and_the_user_are_printed(
     assert [one["id"] for one in documents] == ["j2", "j1"]
     assert documents[0]["created_at"] == "2026-11-30T05:10:00.123Z"
 
-    server.has_events(event(1, loss=0.5, epoch=1))
+    accepted = event(1, "state", state="ACCEPTED", reason=None)
+    failed = event(3, "state", state="FAILED", reason="no column 'x'")
+    epoch = event(2, loss=0.5, epoch=1, metrics={"accuracy": 0.9})
+    server.has_events(accepted, epoch, failed)
     assert main(["events", "j1"]) == 0
-    assert "loss 0.5, epoch 1" in capsys.readouterr().out
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.endswith("  state     ACCEPTED") and third.endswith("  FAILED: no column 'x'")
+    assert second.endswith("  epoch     loss 0.5, epoch 1, accuracy 0.9")
+    server.has_events(event(1, loss=0.5, epoch=1))
     assert main(["events", "j1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"] == {"loss": 0.5, "epoch": 1}
 
     me = {"name": "ada", "role": "user", "programs": False}
-    me |= {"quota": {"running": 4, "log_bytes": 9}, "usage": {"running": 1}}
+    quota = {"running": 4, "log_bytes": 1 << 26, "upload_bytes": 17179869184, "retention_days": 30}
+    me |= {"quota": quota, "usage": {"running": 1, "upload_bytes": 1536}}
     server.on("GET", "/me", Answer(body=me))
     assert main(["whoami"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("ada (user), may not run programs\n") and "running: 1 of 4" in printed
+    assert printed.splitlines() == [
+        "ada (user), may not run programs",
+        "  running: 1 of 4",
+        "  log_bytes: 64 MiB",
+        "  upload_bytes: 1.5 KiB of 16 GiB",
+        "  retention_days: 30",
+    ]
 
 
 def test_jobs_are_cancelled_and_resubmitted(
@@ -133,6 +209,38 @@ def test_jobs_are_cancelled_and_resubmitted(
     server.on("POST", "/jobs/j1/cancel", Answer(202, job(state="RUNNING", position=None)))
     assert main(["cancel", "j1"]) == 0
     assert capsys.readouterr().out == "j1  RUNNING, cancel requested\n"
+    server.on("POST", "/jobs/j1/cancel", Answer(200, job(state="SUCCEEDED", position=None)))
+    assert main(["cancel", "j1"]) == 0
+    assert capsys.readouterr().out == (
+        "j1  SUCCEEDED, had already finished, nothing was cancelled\n"
+    )
+
+
+def test_the_details_of_a_job_are_shown(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = {"epoch": 2, "epochs": 5, "loss": 0.25, "rows": 9}
+    changed = {"state": "FAILED", "reason": "no column 'x'", "attempt": 2, "retries": 2}
+    changed |= {"progress": progress, "position": None, "exit_code": 1}
+    server.on("GET", "/jobs/j1", Answer(body=job(**changed, request={"name": "mnist"})))
+    assert main(["show", "j1"]) == 0
+    lines = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    values = {key: value.strip() for key, value in lines.items()}
+    assert values["reason"] == "no column 'x'" and values["state"] == "FAILED"
+    assert values["attempt"] == "2 of at most 3" and values["exit code"] == "1"
+    assert values["progress"] == "epoch 2/5, loss 0.25, 9 rows"
+    assert "place in the queue" not in values and "Spark application" not in values
+    assert main(["show", "j1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["request"] == {"name": "mnist"}
+
+
+def test_a_finished_job_is_deleted(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.on("DELETE", "/jobs/j1", Answer(204))
+    assert main(["delete", "j1"]) == 0 and main(["delete", "j1", "--json"]) == 0
+    text, document = capsys.readouterr().out.splitlines()
+    assert text == "j1  deleted" and json.loads(document) == {"id": "j1", "deleted": True}
+    refused = problem(409, "conflict", "the job is RUNNING; cancel it first")
+    server.on("DELETE", "/jobs/j1", refused)
+    assert main(["delete", "j1"]) == 1
+    assert "cancel it first" in capsys.readouterr().err
 
 
 def test_artefacts_are_fetched_into_a_folder(
@@ -144,6 +252,23 @@ def test_artefacts_are_fetched_into_a_folder(
     assert (folder / "a.json").read_bytes() == b"{}" and (folder / "b.zip").read_bytes() == b"123"
     assert main(["fetch", "j1", "--list"]) == 0
     assert capsys.readouterr().out.split()[-4:] == ["2", "a.json", "3", "b.zip"]
+
+
+def test_a_job_without_artefacts_is_told(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.has_artifacts({})
+    for kind, arguments in (("program", ["-o", str(tmp_path / "new")]), ("trainer", ["--list"])):
+        server.on("GET", "/jobs/j1", Answer(body=job(state="SUCCEEDED", kind=kind)))
+        assert main(["fetch", "j1", *arguments]) == 4
+        error = capsys.readouterr().err
+        assert "job j1 has no artefacts; its state is SUCCEEDED" in error
+        assert ("$FIRESTEEL_PUNCHCARD_RESULTS" in error) == (kind == "program")
+    assert not (tmp_path / "new").exists()
+    file = tmp_path / "file"
+    file.write_text("")
+    assert main(["fetch", "j1", "-o", str(file)]) == 2
+    assert f"--output must be a folder, but {file} is a file" in capsys.readouterr().err
 
 
 def test_a_log_is_printed_as_it_is(
@@ -195,6 +320,8 @@ def test_settings_come_from_options_then_the_environment_then_the_file(
 ) -> None:
     assert main(["whoami"]) == 2
     assert f"the address is missing: give --address, set {ADDRESS}" in capsys.readouterr().err
+    assert main(["whoami", "--address", "https://a"]) == 3
+    assert f"the token is missing: give --token, set {SECRET}" in capsys.readouterr().err
     file = home / "firesteel/punchcard.toml"
     file.parent.mkdir(parents=True)
     file.write_text('address = "https://a"\ntoken = "t"\nca = "/ca.pem"\n')
@@ -237,6 +364,19 @@ def test_without_the_servers_program_the_error_says_so(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"FIRESTEEL_PUNCHCARD_BINARY names {missing}, which is not a program" in done.stderr
     assert f"'serve' is not a command of the client ({', '.join(COMMANDS)})" in done.stderr
+
+
+def test_the_package_is_the_command_line_where_nothing_is_installed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "firesteel.punchcard", "--help"],
+        cwd=ROOT / "spark-plugin/python",
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.stdout.startswith("usage: firesteel-punchcard ")
+    assert all(f"    {name} " in done.stdout for name in COMMANDS)
 
 
 def test_the_version_is_that_of_the_package(tmp_path: Path) -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -45,6 +49,28 @@ from punchcard_server import (
 CONTENT = bytes(range(256)) * 4000
 
 
+@contextmanager
+def listening(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
+    """The port of a server that answers everything with the same bytes, and what it received."""
+    received: list[bytes] = []
+
+    def serve() -> None:
+        # The accept ends with the listener.
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    received.append(connection.recv(4096))
+                    connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1], received
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
 @pytest.mark.parametrize(
     "failures",
     [[BUSY] * 3, [Answer(drop=True)] * 3, [Answer(502), Answer(504), Answer(429)], [Answer(cut=3)]],
@@ -68,6 +94,19 @@ def test_a_submission_that_fails_at_first_is_repeated_with_its_key(
     work = document.pop("work")
     assert document == {"name": "nightly", "executors": 2, "memory": "1g"}
     assert work["kind"] == "program" and server.uploads[work["file"]] == b"pass"
+
+
+def test_a_program_of_a_user_without_the_right_is_forbidden(
+    server: Server, client: Client, tmp_path: Path
+) -> None:
+    field = "work.kind"
+    server.on("POST", "/jobs", problem(422, "invalid", f"{field}: you may not run programs", field))
+    program = tmp_path / "train.py"
+    program.write_text("pass")
+    with pytest.raises(ForbiddenError, match="you may not run programs"):
+        client.submit("nightly", Program(program))
+    with pytest.raises(InvalidRequestError):
+        client.submit("nightly", {"kind": "progam"})
 
 
 def test_two_submissions_have_two_keys_unless_one_is_given(server: Server, client: Client) -> None:
@@ -164,7 +203,7 @@ def test_a_wrong_token_is_told(server: Server) -> None:
     "address", ["http://cluster:7438", "http://10.0.0.1", "http://localhost.x"]
 )
 def test_a_token_is_not_sent_over_plain_http_to_another_machine(address: str) -> None:
-    with pytest.raises(InsecureAddressError, match="use https, or insecure=True"):
+    with pytest.raises(InsecureAddressError, match=r"use https.*insecure=True.*--insecure"):
         Client(address, TOKEN)
     Client(address, TOKEN, insecure=True).close()
 
@@ -205,9 +244,20 @@ def test_a_server_with_a_certificate_of_its_own_is_trusted_by_its_file(tmp_path:
             stranger.clusters()
 
 
+def test_an_address_with_the_wrong_scheme_is_told_at_once() -> None:
+    # As a TLS server answers to HTTP: the alert "unexpected message".
+    alert = b"\x15\x03\x03\x00\x02\x02\x0a"
+    for scheme, other, answer in (("http", "https", alert), ("https", "http", b"HTTP/1.1 400\r\n")):
+        with listening(answer) as (port, received):
+            client = Client(f"{scheme}://127.0.0.1:{port}", TOKEN, retry=FAST)
+            with client, pytest.raises(UnavailableError, match=rf"is the address {other}://127"):
+                client.me()
+        assert len(received) == 1, scheme
+
+
 def test_without_httpx_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(ImportError, match=r"pip install firesteel\[punchcard\]"):
+    with pytest.raises(ImportError, match=r"pip install 'firesteel\[punchcard\]'"):
         Client("https://cluster", TOKEN)
 
 

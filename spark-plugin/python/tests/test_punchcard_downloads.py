@@ -29,6 +29,20 @@ def test_a_broken_download_continues_and_appears_when_it_is_complete(
     assert client.artifact("j1", "model.zip") == CONTENT
 
 
+def test_a_target_with_a_slash_at_its_end_is_a_folder(
+    server: Server, client: Client, tmp_path: Path
+) -> None:
+    server.has_artifacts({"weights": CONTENT})
+    found = client.download("j1", "weights", f"{tmp_path}/new/results/")
+    assert found == tmp_path / "new/results/weights" and found.read_bytes() == CONTENT
+    # Without the slash it is a file, unless there is such a folder.
+    assert client.download("j1", "weights", f"{tmp_path}/other/file") == tmp_path / "other/file"
+    assert client.download("j1", "weights", f"{tmp_path}/new") == tmp_path / "new/weights"
+    with pytest.raises(NotFoundError):
+        client.download("j1", "missing", f"{tmp_path}/none/")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_download_of_an_earlier_process_continues(
     server: Server, client: Client, tmp_path: Path
 ) -> None:
@@ -64,6 +78,7 @@ def test_names_of_artefacts_stay_in_the_folder(
     server: Server, client: Client, tmp_path: Path, name: str
 ) -> None:
     server.has_artifacts({name: b"evil"})
-    with pytest.raises(ValueError, match="needs a target file"):
-        client.download("j1", name, tmp_path)
+    for target in (tmp_path, f"{tmp_path}/new/"):
+        with pytest.raises(ValueError, match="needs a target file"):
+            client.download("j1", name, target)
     assert list(tmp_path.iterdir()) == []

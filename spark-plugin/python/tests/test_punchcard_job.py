@@ -115,8 +115,10 @@ def test_the_job_example_of_dist_keras_gives_a_keras_model_and_a_history(server:
         features_col="features_normalized_dense",
         label_col="label_encoded",
     )
-    job_ = sent(server, trainer, "QUEUED", "RUNNING", "SUCCEEDED")
-    assert job_.get_trained_model() is None and job_.get_history() is None
+    job_ = sent(server, trainer, "QUEUED", "RUNNING", "RUNNING", "RUNNING", "SUCCEEDED")
+    for results in (job_.get_trained_model, job_.get_history):
+        with pytest.raises(RuntimeError, match=r"no results yet; call wait_completion\(\) first"):
+            results()
     job_.wait_completion()
     found = job_.get_trained_model()
     assert isinstance(found, keras.Model)
@@ -208,10 +210,13 @@ def test_a_failed_job_raises_the_reason_and_the_end_of_its_log(server: Server) -
     job_ = sent(server, SingleTrainer(NETWORK, "sgd", "mse"), "STARTING", "FAILED")
     with pytest.raises(JobFailedError, match="no column 'x'") as caught:
         job_.wait_completion()
+    # A traceback shows the reason, not a page of Spark's log.
+    assert "bye" not in str(caught.value) and "JobFailedError.log" in str(caught.value)
     assert caught.value.reason == "ValueError: there is no column 'x'"
     assert caught.value.log.endswith("bye\n") and len(caught.value.log) < 20_000
-    with pytest.raises(JobFailedError):
-        job_.get_trained_model()
+    for results in (job_.get_trained_model, job_.get_history):
+        with pytest.raises(JobFailedError):
+            results()
     assert job_.log() == log.decode()
     job_.close()
 
@@ -221,7 +226,7 @@ def test_a_cancelled_job_raises_and_a_server_that_restarts_is_waited_for(server:
     job_ = sent(server, Program(__file__), "RUNNING")
     down = [problem(503, "unavailable", "draining")] * 7
     final = Answer(body=job(state="CANCELLED", reason="cancelled by ada"))
-    with pytest.raises(TimeoutError, match="was not final"):
+    with pytest.raises(TimeoutError, match="had not finished"):
         job_.wait_completion(0.1)
     assert not job_.is_finished() and job_.state == "RUNNING"
     job_.cancel()
@@ -290,9 +295,39 @@ def test_a_job_is_attached_to_after_a_restart(server: Server) -> None:
         assert isinstance(job_.get_trained_model(), keras.Model)
 
 
+def test_an_attached_job_that_has_succeeded_has_its_results_at_once(server: Server) -> None:
+    server.has_artifacts(artifacts(NETWORK, weights(1, "0.weight", "0.bias")))
+    server.on("GET", "/jobs/j1", Answer(body=job(state="SUCCEEDED")))
+    with Job.attach(TOKEN, server.address, "j1") as job_:
+        assert job_.get_history()[0]["iteration"] == 7
+        assert type(job_.get_trained_model()) is FetchedModel
+    # A job that was closed before its end is not waited for any more.
+    server.on("GET", "/jobs/j1", Answer(body=job(state="RUNNING")))
+    job_ = Job.attach(TOKEN, server.address, "j1")
+    job_.close()
+    server.on("GET", "/jobs/j1", Answer(body=job(state="SUCCEEDED")))
+    assert isinstance(job_.get_trained_model(), FetchedModel)
+    job_.close()
+
+
+def test_a_job_of_a_program_that_is_attached_to_has_no_model(server: Server) -> None:
+    server.on("GET", "/jobs/j1", Answer(body=job(state="SUCCEEDED", kind="program")))
+    with Job.attach(TOKEN, server.address, "j1") as job_:
+        assert job_.get_trained_model() is None and job_.get_history() is None
+
+
+def test_a_failed_job_is_destroyed_without_results(server: Server) -> None:
+    server.on("GET", "/jobs/j1/log", Answer(body=b"", headers={"X-Firesteel-End": "true"}))
+    server.on("DELETE", "/jobs/j1", Answer(204))
+    with sent(server, SingleTrainer(NETWORK, "sgd", "mse"), "FAILED") as job_:
+        job_.destroy_remote_job()
+    assert [one.path for one in server.requests if one.method == "DELETE"] == ["/jobs/j1"]
+
+
 def test_a_job_that_was_not_sent_says_so() -> None:
     job_ = Job(TOKEN, "mnist", "/data", 1, 1, Program(__file__))
-    for act in (job_.wait_completion, job_.cancel, job_.is_finished, job_.log):
+    acts = (job_.wait_completion, job_.cancel, job_.is_finished, job_.log, job_.get_history)
+    for act in acts:
         with pytest.raises(RuntimeError, match=r"call send\(address\)"):
             act()
 
@@ -308,7 +343,12 @@ def test_a_secret_is_printed_as_an_entry_of_the_secrets_file(
 def test_the_server_needs_a_secrets_file_of_the_right_form(tmp_path: Any) -> None:
     file = tmp_path / "secrets.json"
     punchcard = Punchcard(str(file), 8000)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        FileNotFoundError, match=r"secrets_path: there is no file '.*generate_secret"
+    ):
+        punchcard.run()
+    file.write_text("[{")
+    with pytest.raises(ValueError, match=r"secrets\.json is not JSON: .* line 1"):
         punchcard.run()
     file.write_text('[{"secret": "s"}]')
     with pytest.raises(ValueError, match="objects with 'secret' and 'identity'"):
@@ -334,4 +374,7 @@ def test_the_server_imports_the_secrets_and_serves(
     assert 'listen = "127.0.0.1:8000"' in config.read_text()
     binary.write_text("#!/bin/sh\n[ $1 = secrets ]\n")
     with pytest.raises(RuntimeError, match="exit code 1"):
+        Punchcard(str(secrets), 8000, folder=str(tmp_path / "server")).run()
+    binary.write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(RuntimeError, match=r"secrets\.json were not imported \(exit code 3\)"):
         Punchcard(str(secrets), 8000, folder=str(tmp_path / "server")).run()

@@ -129,5 +129,5 @@ def test_without_matplotlib_the_plot_says_what_to_install(
     summary = model.summary
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.delitem(sys.modules, "firesteel.plotting", raising=False)
-    with pytest.raises(ImportError, match=r"needs matplotlib: pip install firesteel\[plot\]"):
+    with pytest.raises(ImportError, match=r"needs matplotlib: pip install 'firesteel\[plot\]'"):
         summary.plot()

@@ -1,6 +1,6 @@
 """Jobs on a Punchcard server: dist-keras's ``Job``, and a client.
 
-The client needs httpx: ``pip install firesteel[punchcard]``. docs/punchcard.md of the project
+The client needs httpx: ``pip install 'firesteel[punchcard]'``. docs/punchcard.md of the project
 explains the server.
 """
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
-from firesteel.punchcard import commands, native
+from firesteel.punchcard import command_submit, commands, native
 from firesteel.punchcard.errors import (
     ForbiddenError,
     InvalidRequestError,
@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 file=sys.stderr,
             )
             return USAGE
+    given, passed = command_submit.split_arguments(given)
     options = parser().parse_args(given)
+    options.passed = passed
     try:
         code: int = options.command(options)
     except KeyboardInterrupt:
@@ -70,30 +72,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _report(error: Exception, as_json: bool) -> None:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        text = f"{error.filename}: {error.strerror}"
+    else:
+        text = str(error)
     if as_json:
-        found = {"code": getattr(error, "code", ""), "detail": str(error)}
+        found = {"code": getattr(error, "code", ""), "detail": text}
         print(json.dumps({"error": found}), file=sys.stderr)
     else:
-        print(f"firesteel-punchcard: {error}", file=sys.stderr)
+        print(f"firesteel-punchcard: {text}", file=sys.stderr)
 
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the client's commands."""
     shared = argparse.ArgumentParser(add_help=False)
     group = shared.add_argument_group("server")
-    group.add_argument("--address", help="the server, such as https://host:7438")
-    group.add_argument("--token", help="the token; better in the environment or the file")
-    group.add_argument("--ca", help="a file with the certificates of authorities, in PEM")
+    group.add_argument("--address", help="the server's address, such as https://host:7438")
     group.add_argument(
-        "--insecure", action="store_true", help="send the token over plain HTTP to another machine"
+        "--token",
+        help="the token; other users of this machine can list it, so prefer the environment or "
+        "the file",
     )
-    shared.add_argument("--json", action="store_true", help="print JSON")
+    group.add_argument(
+        "--ca", metavar="FILE", help="a PEM file of the certificate authorities to trust"
+    )
+    group.add_argument(
+        "--insecure", action="store_true", help="send the token to another machine over plain HTTP"
+    )
+    shared.add_argument("--json", action="store_true", help="print JSON, one document a line")
     top = argparse.ArgumentParser(
         prog="firesteel-punchcard",
-        description="Jobs on a Punchcard server.",
-        epilog="Commands of the server, such as serve, token, user and secrets: see "
-        "'firesteel-punchcard help'. Address and token are options, FIRESTEEL_PUNCHCARD_ADDRESS "
-        "and FIRESTEEL_PUNCHCARD_TOKEN, or in ~/.config/firesteel/punchcard.toml.",
+        description="Submits jobs to a Punchcard server and manages them.",
+        epilog="All other commands, such as serve, token, user and secrets, are commands of the "
+        "server: see 'firesteel-punchcard help'. The address and the token are taken from the "
+        "options, from FIRESTEEL_PUNCHCARD_ADDRESS and FIRESTEEL_PUNCHCARD_TOKEN, or from "
+        "~/.config/firesteel/punchcard.toml.",
     )
     top.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
     subparsers = top.add_subparsers(required=True, metavar="COMMAND")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from firesteel.punchcard import downloads
-from firesteel.punchcard.errors import NotFoundError, ServerError
+from firesteel.punchcard import downloads, uploads
+from firesteel.punchcard.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    ServerError,
+)
 from firesteel.punchcard.streams import END, Subscription
 from firesteel.punchcard.transport import Retry, Transport, json_of
 from firesteel.punchcard.values import Artifact, Event, JobInfo, LogChunk, Me, Upload
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
     from firesteel.punchcard.work import Data
 
 _PAGE = 100
-_EXTENSIONS = (".csv", ".jar", ".json", ".py", ".safetensors", ".txt", ".zip")
-"""The extensions that the server keeps; any other file is ``.bin`` there."""
 TIMEOUT = 30.0
 """The seconds to wait for a connection and for the next bytes of an answer."""
 
@@ -54,7 +56,7 @@ class Client:
     Raises
     ------
     ImportError
-        If httpx is not installed: ``pip install firesteel[punchcard]``.
+        If httpx is not installed: ``pip install 'firesteel[punchcard]'``.
     InsecureAddressError
         If the address is plain HTTP to another machine.
 
@@ -148,6 +150,8 @@ class Client:
         ------
         InvalidRequestError
             If a field is not accepted; names it.
+        ForbiddenError
+            If the work is a program, and the user may not run programs.
         TypeError, ValueError
             If a part of the trainer or estimator has no JSON form; the error names the argument.
         """
@@ -159,14 +163,20 @@ class Client:
             "retries": retries or None,
             "conf": dict(conf) if conf else None,
         }
-        document = {
+        document: dict[str, Any] = {
             "name": name,
             **{key: value for key, value in resources.items() if value is not None},
             "work": work_document(
                 work, data, shuffle, lambda content, file: self.upload(content, file).id
             ),
         }
-        return self._job("POST", "/jobs", json=document, headers=_key(idempotency_key))
+        try:
+            return self._job("POST", "/jobs", json=document, headers=_key(idempotency_key))
+        except InvalidRequestError as error:
+            if error.field == "work.kind" and document["work"].get("kind") == "program":
+                # Only the user's rights make the server refuse this kind.
+                raise ForbiddenError(error.detail, code=error.code, status=error.status) from None
+            raise
 
     def jobs(
         self,
@@ -202,7 +212,7 @@ class Client:
         return self._job("GET", _path(id))
 
     def cancel(self, id: str) -> JobInfo:
-        """Cancels a job; a final one stays as it is.
+        """Cancels a job; a finished one stays as it is.
 
         Its state is CANCELLED when its processes have ended, which may be after the answer.
         """
@@ -213,7 +223,7 @@ class Client:
         return self._job("POST", f"{_path(id)}/resubmit", headers=_key(idempotency_key))
 
     def delete(self, id: str) -> None:
-        """Deletes a final job with its log and artefacts."""
+        """Deletes a finished job with its log and artefacts."""
         self._transport.request("DELETE", _path(id))
 
     def log(self, id: str, offset: int = 0, limit: int = 1 << 16) -> LogChunk:
@@ -248,7 +258,7 @@ class Client:
         return content.decode(errors="replace")
 
     def follow_log(self, id: str, offset: int = 0) -> Iterator[str]:
-        """Returns a job's log from an offset on as it is written, until the job is final."""
+        """Returns a job's log from an offset on as it is written, until the job has finished."""
         path = f"{_path(id)}/log/stream"
         for message in Subscription(self._transport, path, "offset", offset):
             if message.type == "log":
@@ -264,7 +274,7 @@ class Client:
         after : int
             The sequence number, 0 for all.
         follow : bool
-            True to wait for further events until the job is final.
+            True to wait for further events until the job has finished.
         """
         if not follow:
             while found := self._events(id, after):
@@ -286,14 +296,14 @@ class Client:
         return found
 
     async def events_async(self, id: str, after: int = 0) -> AsyncIterator[Event]:
-        """Returns a job's events after a sequence number, until the job is final."""
+        """Returns a job's events after a sequence number, until it has finished."""
         path = f"{_path(id)}/events/stream"
         async for message in Subscription(self._transport, path, "after", after):
             if message.type != END:
                 yield Event.read(message.data)
 
     def artifacts(self, id: str) -> list[Artifact]:
-        """Returns the files that a job has left."""
+        """Returns the artefacts of a job."""
         response = self._transport.request("GET", f"{_path(id)}/artifacts")
         return [Artifact.read(one) for one in json_of(response)["artifacts"]]
 
@@ -317,22 +327,18 @@ class Client:
         id, name : str
             The job and the artefact.
         target : str or Path
-            The file to write, or a folder for a file of the artefact's name. It appears when it
-            is complete; until then its bytes are in ``<target>.part``.
+            The file to write; or a folder, for a file of the artefact's name: one that exists, or
+            a path with a slash at its end. Folders that are missing are made. The file appears
+            when it is complete; until then its bytes are in ``<target>.part``.
 
         Returns
         -------
         Path
             The file.
         """
-        path = Path(target)
-        if path.is_dir():
-            if Path(name).name != name or name.startswith("."):
-                raise ValueError(
-                    f"the artefact '{name}' needs a target file: its name is not that of a file"
-                )
-            path = path / name
-        downloads.to_file(self._transport, id, self._artifact(id, name), path)
+        artifact = self._artifact(id, name)
+        path = downloads.target_file(target, name)
+        downloads.to_file(self._transport, id, artifact, path)
         return path
 
     def upload(self, content: bytes | str | Path, filename: str | None = None) -> Upload:
@@ -345,23 +351,7 @@ class Client:
         filename : str, optional
             A name, of which only the extension counts. Default: that of the file.
         """
-        source: Callable[[], Any]
-        if isinstance(content, bytes):
-            source, size = (lambda: content), len(content)
-            digest = hashlib.sha256(content).hexdigest()
-        else:
-            path = Path(content)
-            source, filename = (lambda: path.open("rb")), filename or path.name
-            size, digest = path.stat().st_size, _file_sha256(path)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(size),
-            "X-Firesteel-Sha256": digest,
-            "X-Firesteel-Filename": f"content{_extension(filename)}",
-        }
-        return Upload.read(
-            json_of(self._transport.request("POST", "/uploads", content=source, headers=headers))
-        )
+        return uploads.upload(self._transport, content, filename)
 
     def delete_upload(self, id: str) -> None:
         """Deletes an upload."""
@@ -380,19 +370,9 @@ class Client:
         return found[name]
 
 
-def _extension(filename: str | None) -> str:
-    extension = Path(filename or "").suffix.lower()
-    return extension if extension in _EXTENSIONS else ".bin"
-
-
 def _path(id: str) -> str:
     return f"/jobs/{quote(id, safe='')}"
 
 
 def _key(given: str | None) -> dict[str, str]:
     return {"Idempotency-Key": given or uuid.uuid4().hex}
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -42,7 +42,8 @@ class Punchcard:
     Parameters
     ----------
     secrets_path : str
-        The secrets file: a JSON list of ``{"secret": ..., "identity": ...}``.
+        The secrets file: a JSON list of ``{"secret": ..., "identity": ...}``. A secret has at
+        least 16 characters.
     port : int
         The port.
     master : str
@@ -77,10 +78,20 @@ class Punchcard:
 
         Raises
         ------
+        FileNotFoundError
+            If the file is missing.
         ValueError
             If the file is not a list of secrets with their identities.
         """
-        entries = json.loads(Path(self.secrets_path).read_text())
+        try:
+            entries = json.loads(Path(self.secrets_path).read_text())
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"secrets_path: there is no file '{self.secrets_path}'; write a JSON list of the "
+                "entries that generate_secret(identity) prints"
+            ) from None
+        except ValueError as error:
+            raise ValueError(f"{self.secrets_path} is not JSON: {error}") from None
         if not isinstance(entries, list) or not all(
             isinstance(entry, dict)
             and isinstance(entry.get("secret"), str)
@@ -120,7 +131,7 @@ class Punchcard:
         FileNotFoundError
             If the secrets file or the server's program is missing.
         RuntimeError
-            If the server ends with an error; its output says why.
+            If the secrets are not imported, or the server ends with an error; its output says why.
         """
         self.read_secrets()
         binary = str(server_binary())
@@ -128,7 +139,12 @@ class Punchcard:
         file = self.folder / "punchcard.toml"
         file.write_text(self.config())
         imported = [binary, "secrets", "import", "--config", str(file), self.secrets_path]
-        subprocess.run(imported, check=True)
+        code = subprocess.run(imported, check=False).returncode
+        if code != 0:
+            raise RuntimeError(
+                f"the secrets of {self.secrets_path} were not imported (exit code {code}); the "
+                "output of the server's program says why"
+            )
         server = subprocess.Popen([binary, "serve", "--config", str(file)])
         with _forwarded_termination(server):
             try:

@@ -20,6 +20,27 @@ def artifact_path(job: str, name: str) -> str:
     return f"/jobs/{quote(job, safe='')}/artifacts/{quote(name, safe='')}"
 
 
+def target_file(target: str | Path, name: str) -> Path:
+    """Returns the file to write for an artefact, and makes the folders that are missing.
+
+    The target is a folder if there is one of this name, or if it ends with a slash.
+
+    Raises
+    ------
+    ValueError
+        If the target is a folder, and the artefact's name is not that of a file in it.
+    """
+    path = Path(target)
+    if path.is_dir() or str(target).endswith("/"):
+        if Path(name).name != name or name.startswith("."):
+            raise ValueError(
+                f"the artefact '{name}' needs a target file: its name is not that of a file"
+            )
+        path = path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 def to_file(transport: Transport, job: str, artifact: Artifact, target: Path) -> None:
     """Downloads an artefact to a file, which appears when it is complete.
 

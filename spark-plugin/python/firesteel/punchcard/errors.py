@@ -91,12 +91,12 @@ class InsecureAddressError(PunchcardError):
 class JobFailedError(PunchcardError):
     """The job failed.
 
-    ``job`` is its id, ``log`` the end of its log.
+    ``job`` is its id, ``reason`` what is wrong, ``log`` the end of its log.
     """
 
     def __init__(self, job: str, reason: str, log: str) -> None:
-        end = f"; the end of its log:\n{log}" if log else ""
-        super().__init__(f"job {job} failed: {reason}{end}", code="job_failed")
+        where = "; JobFailedError.log has the end of its log" if log else ""
+        super().__init__(f"job {job} failed: {reason}{where}", code="job_failed")
         self.job = job
         self.reason = reason
         self.log = log

@@ -80,6 +80,7 @@ class FetchedModel(TorchExports):
         self._weights = dict(weights)
         self._archive = archive
         self._kept: TemporaryDirectory[str] | None = None
+        self._gives_classes = description.get("class") == NetworkClassificationModel.__name__
         self.summary = summary
 
     @classmethod
@@ -89,7 +90,7 @@ class FetchedModel(TorchExports):
         Raises
         ------
         NotFoundError
-            If the job has left no model.
+            If the job has no model.
         """
         description = json.loads(client.artifact(job, MODEL))
         network = BaseNetwork.from_json(client.artifact(job, NETWORK).decode())
@@ -105,10 +106,7 @@ class FetchedModel(TorchExports):
                 ).items()
             }
         summary = TrainingSummary.from_json(client.artifact(job, SUMMARY).decode())
-        kind = (
-            _FetchedClassifier if description.get("class") == "NetworkClassificationModel" else cls
-        )
-        return kind(
+        return cls(
             description,
             network,
             weights,
@@ -153,7 +151,7 @@ class FetchedModel(TorchExports):
         FileExistsError
             If the path exists.
         NotFoundError
-            If the job has left no saved model.
+            If the job has no saved model.
         """
         unpack(self._archive_file(), Path(path))
 
@@ -195,10 +193,6 @@ class FetchedModel(TorchExports):
 
     def __repr__(self) -> str:
         return f"FetchedModel({self._description.get('class')}, {self._network})"
-
-
-class _FetchedClassifier(FetchedModel):
-    _gives_classes = True
 
 
 def as_trained(fetched: FetchedModel, work: Any) -> Any:

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from firesteel.punchcard import names
 from firesteel.punchcard.client import TIMEOUT, Client
-from firesteel.punchcard.errors import (
-    JobCancelledError,
-    JobFailedError,
-    NotFoundError,
-    PunchcardError,
-    UnavailableError,
-)
+from firesteel.punchcard.errors import NotFoundError, PunchcardError
 from firesteel.punchcard.fetched import FetchedModel, as_trained, fetch_history
-from firesteel.punchcard.values import CANCELLED, FAILED, Event, JobInfo
+from firesteel.punchcard.values import SUCCEEDED, Event, JobInfo
+from firesteel.punchcard.waiting import raise_unless_succeeded, wait_until_final
 from firesteel.punchcard.work import Data, Program
 
 if TYPE_CHECKING:
     import ssl
 
-_FIRST_POLL, _LAST_POLL = 0.5, 5.0
-_OUTAGE_SECONDS = 900.0
-"""The seconds for which a server may be unreachable while a job is waited for."""
-_LOG_BYTES = 16384
-"""The bytes of a failed job's log in its error."""
+_PROGRAM = "program"
 
 
 class Job:
@@ -38,7 +27,7 @@ class Job:
 
     :meth:`send` submits the job, and a thread waits for its end and fetches its results. As a
     context manager it closes its connections at the end; if the block raises an exception, a job
-    that is not final is cancelled. ``async for event in job`` gives its events.
+    that has not finished is cancelled. ``async for event in job`` gives its events.
 
     Parameters
     ----------
@@ -106,20 +95,22 @@ class Job:
         self._client: Client | None = None
         self._key = uuid.uuid4().hex
         self._error: Exception | None = None
+        self._is_fetched = False
         self._stop = threading.Event()
 
     @classmethod
     def attach(
         cls, secret: str, address: str, id: str, trainer: Any = None, **connection: Any
     ) -> Job:
-        """Returns a job that was submitted earlier, such as before a notebook was restarted.
+        """Returns a job that was submitted earlier, for example before a notebook was restarted.
 
         Parameters
         ----------
         secret, address, id : str
             The token, the server and the job.
         trainer : optional
-            The trainer, whose Keras model the result shall have.
+            The trainer that was sent. Only a job that trains a Keras model needs it, to return a
+            Keras model; without it, :meth:`get_trained_model` returns a :class:`FetchedModel`.
         **connection
             `ca`, `insecure` and `timeout`.
         """
@@ -175,6 +166,7 @@ class Job:
         self.id = accepted.id
         self._key = uuid.uuid4().hex
         self.trained_model = self.history = None
+        self._is_fetched = False
         self.start()
 
     def start(self) -> None:
@@ -185,7 +177,7 @@ class Job:
         self.thread.start()
 
     def run(self) -> None:
-        """Waits until the job is final and fetches its results; the thread calls it.
+        """Waits until the job has finished and fetches its results; the thread calls it.
 
         Raises
         ------
@@ -194,20 +186,12 @@ class Job:
         JobCancelledError
             If the job was cancelled.
         """
-        final = self._wait()
-        if final is None:
-            return
-        if final.state == FAILED:
-            log = self._log_end()
-            said = next((line for line in log.splitlines() if line.startswith(names.FAILED)), "")
-            reason = said.removeprefix(names.FAILED) or final.reason or "no reason is given"
-            raise JobFailedError(final.id, reason, log)
-        if final.state == CANCELLED:
-            raise JobCancelledError(final.id, final.reason)
-        self._fetch()
+        final = wait_until_final(self._server, self._sent_id, self._stop)
+        if final is not None:
+            self._fetch(final)
 
     def wait_completion(self, timeout: float | None = None) -> None:
-        """Waits until the job is final and its results are here.
+        """Waits until the job has finished and its results are here.
 
         Parameters
         ----------
@@ -221,17 +205,17 @@ class Job:
         JobCancelledError
             If the job was cancelled.
         TimeoutError
-            If the job was not final in time. It goes on.
+            If the job did not finish in time. It keeps running.
         """
         if self.thread is None:
             raise RuntimeError("the job was not sent; call send(address)")
         self.thread.join(timeout)
         if self.thread.is_alive():
-            raise TimeoutError(f"job {self.id} was not final after {timeout} s")
+            raise TimeoutError(f"job {self.id} had not finished after {timeout} s")
         self._raise()
 
     def is_finished(self) -> bool:
-        """Returns True if the job is final: it succeeded, failed or was cancelled."""
+        """Returns True if the job succeeded, failed or was cancelled."""
         return self.info.is_final
 
     @property
@@ -249,7 +233,7 @@ class Job:
         self._server.cancel(self._sent_id)
 
     def get_trained_model(self) -> Any:
-        """Returns the trained model; None until the job has succeeded.
+        """Returns the trained model of a job that has succeeded.
 
         Returns
         -------
@@ -260,48 +244,52 @@ class Job:
 
         Raises
         ------
+        RuntimeError
+            If the job has not finished yet.
         JobFailedError, JobCancelledError
             As of :meth:`wait_completion`.
         """
-        self._raise()
+        self._require_results()
         return self.trained_model
 
     def get_history(self) -> Any:
-        """Returns the history; None until the job has succeeded, and for a program.
+        """Returns the history of a job that has succeeded; None for a program.
 
         Of a trainer it is that of ``get_history``; of an estimator a dict of ``losses``,
-        ``validation_losses`` and ``metrics``, with a value for each epoch.
+        ``validation_losses`` and ``metrics``, with a value for each epoch. It raises the errors of
+        :meth:`get_trained_model`.
         """
-        self._raise()
+        self._require_results()
         return self.history
 
     def destroy_remote_job(self) -> None:
         """Fetches the results if they are not here yet, and deletes the job on the server."""
-        if self.trained_model is None and not isinstance(self.trainer, Program):
-            self._fetch()
+        info = self.info
+        if info.state == SUCCEEDED and not self._is_fetched:
+            self._fetch(info)
         if isinstance(self.trained_model, FetchedModel):
             # Without a file system that the cluster shares there is none.
             with suppress(NotFoundError):
                 self.trained_model.fetch_archive()
-        self._server.delete(self._sent_id)
+        self._server.delete(info.id)
 
     def log(self) -> str:
         """Returns the driver's log as far as the server keeps it."""
         return self._server.log_text(self._sent_id)
 
     def follow_log(self) -> Iterator[str]:
-        """Returns the driver's log as it is written, until the job is final."""
+        """Returns the driver's log as it is written, until the job has finished."""
         return self._server.follow_log(self._sent_id)
 
     def events(self, after: int = 0) -> Iterator[Event]:
-        """Returns the job's events as they come, until the job is final."""
+        """Returns the job's events as they come, until it has finished."""
         return self._server.events(self._sent_id, after)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._server.events_async(self._sent_id)
 
     def close(self) -> None:
-        """Ends the waiting and closes the connections; the job goes on."""
+        """Stops waiting and closes the connections; the job keeps running."""
         self._stop.set()
         if self.thread is not None and self.thread is not threading.current_thread():
             self.thread.join()
@@ -322,7 +310,7 @@ class Job:
                 self.cancel()
         except PunchcardError as failure:
             if error is not None:
-                error.add_note(f"job {self.id} may go on: {failure}")
+                error.add_note(f"job {self.id} may still be running: {failure}")
         finally:
             self.close()
 
@@ -357,34 +345,29 @@ class Job:
         if self._error is not None:
             raise self._error
 
-    def _wait(self) -> JobInfo | None:
-        """Returns the final job; None if the waiting was ended."""
-        seconds = _FIRST_POLL
-        answered = time.monotonic()
-        while not self._stop.is_set():
-            try:
-                info = self.info
-                answered = time.monotonic()
-                if info.is_final:
-                    return info
-            except UnavailableError:
-                # The job does not end with its server.
-                if time.monotonic() - answered > _OUTAGE_SECONDS:
-                    raise
-            self._stop.wait(seconds)
-            seconds = min(_LAST_POLL, seconds * 1.5)
-        return None
-
-    def _log_end(self) -> str:
-        try:
-            return self._server.log_text(self._sent_id, _LOG_BYTES)
-        except PunchcardError as error:
-            return f"(the log is not available: {error})"
-
-    def _fetch(self) -> None:
-        if isinstance(self.trainer, Program):
+    def _require_results(self) -> None:
+        """Fetches the results of a job that has succeeded, unless they are here."""
+        self._raise()
+        if self._is_fetched:
             return
-        client, id = self._server, self._sent_id
-        history = fetch_history(client, id)
-        self.trained_model = as_trained(FetchedModel.fetch(client, id), self.trainer)
-        self.history = history
+        info = self.info
+        if not info.is_final:
+            raise RuntimeError(
+                f"job {info.id} is {info.state} and has no results yet; call wait_completion() "
+                "first"
+            )
+        if self.thread is not None and self.thread.is_alive():
+            self.thread.join()
+            self._raise()
+        if not self._is_fetched:
+            self._fetch(info)
+
+    def _fetch(self, final: JobInfo) -> None:
+        """Fetches the results of a final job."""
+        client = self._server
+        raise_unless_succeeded(client, final)
+        if final.kind != _PROGRAM and not isinstance(self.trainer, Program):
+            history = fetch_history(client, final.id)
+            self.trained_model = as_trained(FetchedModel.fetch(client, final.id), self.trainer)
+            self.history = history
+        self._is_fetched = True

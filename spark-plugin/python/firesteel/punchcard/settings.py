@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from firesteel.punchcard.errors import InvalidRequestError
+from firesteel.punchcard.errors import InvalidRequestError, NotAuthenticatedError
 
 ADDRESS, TOKEN, CA = (f"FIRESTEEL_PUNCHCARD_{name}" for name in ("ADDRESS", "TOKEN", "CA"))
 """The environment variables."""
@@ -41,24 +41,29 @@ def read_settings(
     Raises
     ------
     InvalidRequestError
-        If the address or the token is missing, or the file is not what it should be.
+        If the address is missing, or the file is not of the expected form.
+    NotAuthenticatedError
+        If the token is missing.
     """
     file = config_file()
     stored = _read(file)
     address = address or os.environ.get(ADDRESS) or stored.get("address")
     token = token or os.environ.get(TOKEN) or stored.get("token")
-    for name, value, variable in (("address", address, ADDRESS), ("token", token, TOKEN)):
-        if not value:
-            raise InvalidRequestError(
-                f"the {name} is missing: give --{name}, set {variable}, or write "
-                f"{name} = '...' into {file}",
-                field=name,
-            )
+    if not address:
+        raise InvalidRequestError(_missing("address", ADDRESS, file), field="address")
+    if not token:
+        raise NotAuthenticatedError(_missing("token", TOKEN, file))
     return Settings(
-        str(address),
-        str(token),
+        address,
+        token,
         ca or os.environ.get(CA) or stored.get("ca"),
         insecure or bool(stored.get("insecure")),
+    )
+
+
+def _missing(name: str, variable: str, file: Path) -> str:
+    return (
+        f"the {name} is missing: give --{name}, set {variable}, or write {name} = '...' into {file}"
     )
 
 

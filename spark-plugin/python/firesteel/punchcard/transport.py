@@ -30,6 +30,7 @@ _BEGINNING = 300
 """The characters of an unexpected answer that an error shows."""
 _ERROR_BYTES = 65536
 _UNTRUSTED = "untrusted"
+_WRONG_SCHEME = "wrong_scheme"
 
 
 def require_httpx() -> Any:
@@ -38,7 +39,7 @@ def require_httpx() -> Any:
         import httpx
     except ImportError:
         raise ImportError(
-            "the client of Punchcard needs httpx: pip install firesteel[punchcard]"
+            "the client of Punchcard needs httpx: pip install 'firesteel[punchcard]'"
         ) from None
     return httpx
 
@@ -82,13 +83,13 @@ def check_address(address: str, token: str, insecure: bool) -> str:
     """
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"address must be such as 'https://host:port', not '{address}'")
+        raise ValueError(f"address must have the form 'https://host:port', not '{address}'")
     if parts.username or parts.query or parts.fragment:
         raise ValueError("address must have no user, query or fragment")
     if token and parts.scheme == "http" and not insecure and not _is_loopback(parts.hostname):
         raise InsecureAddressError(
-            f"{address} would send the token unencrypted to another machine; use https, or "
-            "insecure=True in a network that you trust"
+            f"{address} would send the token unencrypted to another machine; use https. In a "
+            "network that you trust, insecure=True allows it, on the command line --insecure"
         )
     return address.rstrip("/")
 
@@ -262,15 +263,29 @@ class Transport:
                 "its authority as ca",
                 code=_UNTRUSTED,
             )
+        scheme, _, host = self.address.partition("://")
+        if scheme == "https" and "WRONG_VERSION_NUMBER" in reason:
+            return UnavailableError(
+                f"{self.address} does not answer with TLS; is the address http://{host}?",
+                code=_WRONG_SCHEME,
+            )
+        # The alert of a TLS server is read as HTTP.
+        if scheme == "http" and "illegal request line" in reason:
+            return UnavailableError(
+                f"{self.address} does not answer with HTTP; is the address https://{host}?",
+                code=_WRONG_SCHEME,
+            )
         return UnavailableError(f"{self.address} does not answer: {reason}", code="unreachable")
 
 
 def may_retry(error: PunchcardError, asked: float | None = None) -> bool:
     """Returns True for an error that a later attempt may not have.
 
-    A certificate does not change by waiting, nor a quota, unless the server says how long.
+    Certificate and address do not change by waiting, nor does a quota, unless the server says how
+    long.
     """
-    if error.code == _UNTRUSTED or (error.code == "quota_exceeded" and asked is None):
+    lasting = error.code in (_UNTRUSTED, _WRONG_SCHEME)
+    if lasting or (error.code == "quota_exceeded" and asked is None):
         return False
     return isinstance(error, UnavailableError) or error.status in _RETRIED
 

@@ -11,6 +11,8 @@ from typing import Any, Self, get_args, get_type_hints
 from firesteel.punchcard.errors import ServerError
 
 SUCCEEDED, FAILED, CANCELLED = "SUCCEEDED", "FAILED", "CANCELLED"
+STATES = ("ACCEPTED", "QUEUED", "STARTING", "RUNNING", SUCCEEDED, FAILED, CANCELLED)
+"""The states of a job, in order."""
 FINAL = (SUCCEEDED, FAILED, CANCELLED)
 """The states in which a job stays."""
 
@@ -85,7 +87,7 @@ class JobInfo(_Read):
         The job, its owner, where it runs, and ``trainer``, ``estimator`` or ``program``.
     state : str
         ``ACCEPTED``, ``QUEUED``, ``STARTING``, ``RUNNING``, ``SUCCEEDED``, ``FAILED`` or
-        ``CANCELLED``; the last three are final.
+        ``CANCELLED``; a job stays in the last three.
     reason : str, optional
         The reason of the state.
     attempt, retries : int
@@ -158,7 +160,7 @@ class Event(_Read):
 
 @dataclass(frozen=True)
 class Artifact(_Read):
-    """A file that a job has left."""
+    """A file among the results of a job."""
 
     name: str
     size: int
@@ -198,7 +200,7 @@ class LogChunk:
     data : bytes
         The bytes.
     end : bool
-        True if the job is final and nothing follows.
+        True if the job has finished and nothing follows.
     """
 
     offset: int
