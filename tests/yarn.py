@@ -52,10 +52,7 @@ class Cluster:
     @property
     def conf(self) -> dict[str, str | None]:
         """The settings of an application with two executors, which use the installed Spark."""
-        options = os.environ.get("JAVA_TOOL_OPTIONS")
         return {
-            "spark.executorEnv.JAVA_TOOL_OPTIONS": options,
-            "spark.yarn.appMasterEnv.JAVA_TOOL_OPTIONS": options,
             "spark.yarn.jars": f"local:{JARS}/*",
             "spark.yarn.stagingDir": (self.folder / "staging").as_uri(),
             "spark.yarn.am.memory": "512m",
