@@ -232,3 +232,21 @@ fn a_missing_file_is_told_with_what_to_do() {
     assert!(error.contains("punchcard.toml: there is no such file; write it"), "{error}");
     assert!(error.contains("--config"), "{error}");
 }
+
+#[test]
+fn a_file_of_firesteel_that_is_missing_is_told_with_its_key() {
+    let folder = folder();
+    let jar = "python/firesteel/jars/firesteel.jar";
+    for (file, remedy) in [
+        (jar, "install the wheel of Firesteel, or correct jar and jars"),
+        (
+            "python/firesteel/punchcard/runner.py",
+            "python must be the folder with the package firesteel",
+        ),
+    ] {
+        fs::remove_file(folder.path().join(file)).expect("a file");
+        let (valid, printed) = check_local(folder.path(), "", "");
+        let problem = format!("{file}', which does not exist; {remedy}");
+        assert!(!valid && printed.contains(&problem), "{printed}");
+    }
+}

@@ -260,13 +260,15 @@ impl Config {
         {
             return Err(format!("default_cluster = '{name}' is not in [clusters]"));
         }
-        for path in self.firesteel.jars().iter().chain([&self.firesteel.runner()]) {
-            if !path.is_file() {
-                return Err(format!(
-                    "[firesteel] needs '{}', which does not exist; python must be the folder with the package firesteel",
-                    path.display()
-                ));
-            }
+        let runner =
+            (self.firesteel.runner(), "python must be the folder with the package firesteel");
+        let jars = self.firesteel.jars().into_iter();
+        let jars = jars.map(|jar| (jar, "install the wheel of Firesteel, or correct jar and jars"));
+        if let Some((path, remedy)) =
+            [runner].into_iter().chain(jars).find(|(path, _)| !path.is_file())
+        {
+            let path = path.display();
+            return Err(format!("[firesteel] needs '{path}', which does not exist; {remedy}"));
         }
         let zero = [
             ("limits.connections", self.limits.connections == 0),
