@@ -114,11 +114,6 @@ def build(name: Any, params: Any, network: BaseNetwork) -> NetworkEstimation[Any
     Raises
     ------
     ValueError
-        As of :func:`check`, or if a value does not fit its param.
+        As of :func:`check`.
     """
-    kind = check(name, params)
-    try:
-        return kind(network=network, **params)  # type: ignore[call-arg]
-    except TypeError as error:
-        # PySpark's converters: "Invalid param value given for param ...".
-        raise ValueError(f"params: {error}") from None
+    return check(name, params)(network=network, **params)  # type: ignore[call-arg]
