@@ -29,12 +29,16 @@ pub fn check(config: &Config) -> Result<String, String> {
     for (name, cluster) in &config.clusters {
         let drivers = environment(&cluster.environment, &config.firesteel.python);
         let mut found = settings(cluster);
-        found.extend(programs::python_problem(cluster, &drivers));
-        // Each starts a JVM, and clusters have most often the same Spark.
-        let submit = submits
-            .entry((&cluster.spark_submit, drivers.clone()))
-            .or_insert_with(|| programs::submit_problem(&cluster.spark_submit, &drivers));
-        found.extend(submit.clone());
+        if let Some(problem) = programs::python_problem(cluster, &drivers) {
+            // spark-submit would fail for this reason, too.
+            found.push(problem);
+        } else {
+            // Each starts a JVM, and clusters have most often the same Spark.
+            let submit = submits
+                .entry((&cluster.spark_submit, drivers.clone()))
+                .or_insert_with(|| programs::submit_problem(&cluster.spark_submit, &drivers));
+            found.extend(submit.clone());
+        }
         let libtorch = programs::libtorch_problem(config, cluster, &drivers);
         if Master::parse(&cluster.master).is_ok_and(Master::is_local) {
             found.extend(libtorch);

@@ -152,6 +152,7 @@ fn spark_submit_must_run_with_the_environment_of_drivers() {
 #[test]
 fn the_python_of_drivers_must_be_a_program() {
     let folder = folder();
+    script(folder.path(), "submit", "exit 1");
     let path = folder.path().display();
     for (lines, problem) in [
         (
@@ -173,7 +174,10 @@ fn the_python_of_drivers_must_be_a_program() {
     ] {
         let (valid, printed) = check_local(folder.path(), "", &lines);
         assert!(!valid && printed.contains(problem), "{printed}");
+        // What follows from it is not told.
+        assert!(!printed.contains("--version"), "{printed}");
     }
+    script(folder.path(), "submit", "exit 0");
     let lines = format!("environment = {{ PYSPARK_PYTHON = '{path}/python3' }}");
     let (valid, printed) = check_local(folder.path(), "", &lines);
     assert!(valid, "{printed}");
