@@ -32,8 +32,9 @@ CLUSTERS = ("kubernetes", "local", "standalone", "yarn")
 # Keeps its arguments as an artefact.
 SUBMIT = f"""#!{sys.executable}
 import json, os, pathlib, sys
-file = pathlib.Path(os.environ["FIRESTEEL_PUNCHCARD_RESULTS"], "arguments.json")
-file.write_text(json.dumps(sys.argv[1:]))
+if sys.argv[1:] != ["--version"]:
+    file = pathlib.Path(os.environ["FIRESTEEL_PUNCHCARD_RESULTS"], "arguments.json")
+    file.write_text(json.dumps(sys.argv[1:]))
 """
 
 
@@ -48,6 +49,9 @@ def installed(folder: Path) -> str:
     submit.parent.mkdir(parents=True)
     submit.write_text(SUBMIT)
     submit.chmod(0o755)
+    python = folder / "opt/firesteel/bin/python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
     (folder / "etc/hadoop/conf").mkdir(parents=True)
     (folder / "etc/punchcard").mkdir()
     openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
@@ -65,10 +69,14 @@ def check(file: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
     file = tmp_path / "punchcard.toml"
-    file.write_text(installed(tmp_path))
+    data = tmp_path / "srv/data"
+    file.write_text(installed(tmp_path).replace("file:/srv/data/", f"file:{data}/"))
+    done = check(file)
+    assert done.returncode == 1 and f"the folder '{data}/' does not exist" in done.stderr
+    data.mkdir(parents=True)
     done = check(file)
     assert done.returncode == 0, done.stderr
-    assert "listens on https://0.0.0.0:7438" in done.stdout
+    assert "address: https://0.0.0.0:7438" in done.stdout
     assert [line.split()[1].rstrip(":") for line in done.stdout.splitlines()[2:]] == [*CLUSTERS]
     shutil.rmtree(tmp_path / "etc/hadoop")
     done = check(file)

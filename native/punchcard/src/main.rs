@@ -24,9 +24,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the server until SIGTERM; running jobs go on and are adopted by the next one.
+    /// Run the server until SIGTERM. Its jobs keep running, and the next server takes them over.
     Serve(Configured),
-    /// Check the configuration and the templates of all clusters, without starting a server.
+    /// Check the configuration and what the jobs of all clusters need, without starting a server.
     Check(Configured),
     /// Make, list and revoke tokens.
     #[command(subcommand)]
@@ -34,7 +34,7 @@ enum Command {
     /// Add, change, list and remove users.
     #[command(subcommand)]
     User(UserCommand),
-    /// Import the secrets file of dist-keras.
+    /// Import users from the secrets file of dist-keras.
     #[command(subcommand)]
     Secrets(SecretsCommand),
     /// Supervise an attempt; the server starts this.
@@ -47,22 +47,23 @@ enum Command {
 
 #[derive(Args)]
 struct Configured {
-    /// The configuration file.
+    /// The configuration file. Relative paths in it start at its folder.
     #[arg(long, default_value = "punchcard.toml")]
     config: PathBuf,
 }
 
 #[derive(Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it; it is shown only here. A user that does not exist is added.
+    /// Make a token and print it. It cannot be shown again. A user who does not exist is added, without the right to run
+    /// programs.
     New {
         /// The user.
         #[arg(long)]
         identity: String,
-        /// A text for people.
+        /// A note that lists of tokens show.
         #[arg(long, default_value = "")]
         label: String,
-        /// The days after which the token is refused.
+        /// The number of days after which the token expires. Without it, the token does not expire.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(LONGEST_DAYS)))]
         expires_days: Option<u32>,
         #[command(flatten)]
@@ -70,13 +71,13 @@ enum TokenCommand {
     },
     /// List tokens.
     List {
-        /// The user; all if absent.
+        /// The user. Without it, the tokens of all users are listed.
         #[arg(long)]
         identity: Option<String>,
         #[command(flatten)]
         configured: Configured,
     },
-    /// Revoke a token at once.
+    /// Revoke a token, and those that were made with it.
     Revoke {
         /// The user.
         #[arg(long)]
@@ -94,7 +95,7 @@ enum UserCommand {
     Add {
         /// The name.
         name: String,
-        /// Let the user handle all jobs, users and tokens.
+        /// Let the user manage all jobs, users and tokens.
         #[arg(long)]
         admin: bool,
         /// Let the user run uploaded programs, which have the rights of the server.
@@ -110,13 +111,13 @@ enum UserCommand {
         /// `user` or `admin`.
         #[arg(long)]
         role: Option<String>,
-        /// `true` lets the user run uploaded programs.
+        /// `true` lets the user run uploaded programs, which have the rights of the server.
         #[arg(long)]
         programs: Option<bool>,
-        /// The jobs that run at a time.
+        /// The number of concurrent jobs.
         #[arg(long)]
         running: Option<u32>,
-        /// The jobs that wait at a time.
+        /// The number of waiting jobs.
         #[arg(long)]
         queued: Option<u32>,
         #[command(flatten)]
@@ -124,7 +125,7 @@ enum UserCommand {
     },
     /// List users.
     List(Configured),
-    /// Remove a user who has neither jobs nor uploads, with the tokens.
+    /// Remove a user who has neither jobs nor uploads, and the user's tokens.
     Remove {
         /// The name.
         name: String,

@@ -27,8 +27,11 @@ pub fn import(store: &Store, file: &Path) -> Result<usize> {
         StoreError::System(io::Error::other(format!("{}: {problem}", file.display())))
     };
     let text = fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
-    let entries: Vec<Entry> =
-        serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    let entries: Vec<Entry> = serde_json::from_str(&text).map_err(|error| {
+        bad(format!(
+            "must be a list of objects such as [{{\"secret\": \"...\", \"identity\": \"user1\"}}]: {error}"
+        ))
+    })?;
     let mut added = 0;
     for (index, entry) in entries.iter().enumerate() {
         if entry.secret.len() < SHORTEST {
@@ -70,6 +73,20 @@ mod tests {
         let identity =
             store.identify("other_secret_of_user_1").expect("an answer").expect("a user");
         assert_eq!(identity.user.name, "user1");
+    }
+
+    #[test]
+    fn a_file_that_is_no_list_is_refused_with_the_form_that_it_needs() {
+        let (folder, store) = store();
+        let file = folder.path().join("secrets.json");
+        for text in [r#"{"secret": "secret_of_user_1", "identity": "user1"}"#, "[{}]", "secret"] {
+            fs::write(&file, text).expect("a file");
+            let error = import(&store, &file).expect_err(text).to_string();
+            assert!(
+                error.contains("secrets.json: must be a list of objects such as [{\"secret"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -23,6 +23,8 @@ use crate::store::Store;
 
 /// The time between two looks at the jobs.
 const STEP: Duration = Duration::from_millis(200);
+/// The time for which a child that a killed server has just forked may hold the server's lock.
+const LOCK: Duration = Duration::from_secs(2);
 /// The time between two removals of what is no longer kept.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -33,14 +35,17 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
     let config = Arc::new(config);
     let layout = Layout::create(&config.data)?;
-    let lock = File::create(layout.lock())?;
-    lock.try_lock().map_err(|_| {
-        io::Error::other(format!("another server uses the folder '{}'", config.data.display()))
-    })?;
+    let _lock = lock(&layout, &config).await?;
     let store = Store::open(&layout.database()).map_err(io::Error::other)?;
     let tls = config.tls.as_ref().map(http::tls).transpose()?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        io::Error::new(error.kind(), format!("listen = '{}': {error}", config.listen))
+        let remedy = match error.kind() {
+            io::ErrorKind::AddrInUse => "; end the program that uses it, or choose another port",
+            io::ErrorKind::AddrNotAvailable => "; choose an address of this machine",
+            io::ErrorKind::PermissionDenied => "; choose a port from 1024 on",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("listen = '{}': {error}{remedy}", config.listen))
     })?;
     let address = listener.local_addr()?;
     let hosts = Hosts::new(address, &config.hosts, tls.is_some());
@@ -85,6 +90,22 @@ pub async fn run(config: Config, program: PathBuf) -> io::Result<()> {
     // What a sweep has not removed when the process ends, the next one removes.
     drop(sweeping);
     thread.join().map_err(|_| io::Error::other("the dispatcher failed"))
+}
+
+/// Locks the folder of a server until the file is dropped.
+async fn lock(layout: &Layout, config: &Config) -> io::Result<File> {
+    let file = File::create(layout.lock())?;
+    let end = Instant::now() + LOCK;
+    while file.try_lock().is_err() {
+        if Instant::now() > end {
+            return Err(io::Error::other(format!(
+                "another server uses the folder '{}'; stop it, or set another folder as data",
+                config.data.display()
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(file)
 }
 
 /// Ends the server when it is dropped.

@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::fs;
 use std::process::{Command, Output};
 
 use serde_json::json;
@@ -119,4 +120,41 @@ fn what_the_jobs_of_a_user_take_is_bounded() {
     let path = format!("/api/v1/jobs/{id}");
     assert_eq!(server.request("DELETE", &path, &bearer(&ada), b"").status, 204);
     assert_eq!(submit(&[]).status, 202);
+}
+
+#[test]
+fn an_address_in_use_is_told_with_what_to_do() {
+    let server = Server::start();
+    let folder = server.folder.path();
+    let text = fs::read_to_string(folder.join("punchcard.toml")).expect("a file");
+    let port = format!("127.0.0.1:{}", server.port);
+    let text = text.replace("127.0.0.1:0", &port).replace("'data'", "'other'");
+    fs::write(folder.join("other.toml"), text).expect("a file");
+    let output = Command::new(BINARY)
+        .args(["serve", "--config"])
+        .arg(folder.join("other.toml"))
+        .output()
+        .expect("a process");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("end the program that uses it, or choose another port"), "{error}");
+}
+
+#[test]
+fn a_token_that_gives_no_access_is_told_from_none() {
+    let server = Server::start();
+    let ada = server.user("ada");
+    let detail = |headers: &str| {
+        let answer = server.request("GET", "/api/v1/me", headers, b"");
+        assert_eq!(answer.status, 401, "{headers}");
+        answer.json()["detail"].as_str().expect("a detail").to_owned()
+    };
+    let none = "a token is needed: send the header 'Authorization: Bearer TOKEN'";
+    assert_eq!(detail(""), none);
+    assert_eq!(detail("Authorization: Basic YTpi\r\n"), none);
+    let wrong =
+        "the token is unknown, expired or revoked; check it, or ask an administrator for a new one";
+    assert_eq!(detail(&bearer("fsp_guess")), wrong);
+    let id = server.get(&ada, "/api/v1/users/ada/tokens").json()["tokens"][0]["id"].clone();
+    server.command(&["token", "revoke", "--identity", "ada", id.as_str().expect("an id")]);
+    assert_eq!(detail(&bearer(&ada)), wrong);
 }

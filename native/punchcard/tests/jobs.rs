@@ -36,6 +36,22 @@ fn a_program_runs_without_a_shell_reading_its_arguments() {
 }
 
 #[test]
+fn jobs_get_the_jars_of_the_installed_packages() {
+    let jar = "python/firesteel_libtorch_cpu/jars/firesteel-libtorch-cpu-linux-x86_64.jar";
+    let server = Server::prepared("", |root| {
+        let jar = root.join(jar);
+        fs::create_dir_all(jar.parent().expect("a folder")).expect("a folder");
+        fs::write(jar, "").expect("a file");
+    });
+    let ada = server.user("ada");
+    let id = server.submit(&ada, "true", 0);
+    server.wait(&ada, &id, &["SUCCEEDED"]);
+    let root = server.folder.path().display();
+    let jars = format!("--jars {root}/python/firesteel/jars/firesteel.jar,{root}/{jar} ");
+    assert!(server.log(&ada, &id).contains(&jars), "{}", server.log(&ada, &id));
+}
+
+#[test]
 fn a_failed_attempt_is_repeated_as_often_as_asked_and_the_reason_is_told() {
     let server = Server::start();
     let ada = server.user("ada");
@@ -53,7 +69,7 @@ fn a_driver_that_fails_gives_the_reason_by_an_event() {
     let server = Server::start();
     let ada = server.user("ada");
     let program = r#"
-        event='{"time": "2026-11-30T05:10:00Z", "type": "failure", "data": {"reason": "there is no column x\n"}}'
+        event='{"time": "2026-11-30T05:10:00Z", "type": "failure", "data": {"reason": "libtorch was not found:\n  LIBTORCH is not set\n"}}'
         printf '%s\n' "$event" >> "${FIRESTEEL_PUNCHCARD_REQUEST%/*}/events.jsonl"
         exit $1
     "#;
@@ -63,7 +79,8 @@ fn a_driver_that_fails_gives_the_reason_by_an_event() {
     };
     let job = submit("3");
     assert_eq!((&job["state"], &job["exit_code"]), (&json!("FAILED"), &json!(3)));
-    assert_eq!((&job["reason"], &job["progress"]), (&json!("there is no column x"), &json!(null)));
+    let reason = "libtorch was not found:\n  LIBTORCH is not set";
+    assert_eq!((&job["reason"], &job["progress"]), (&json!(reason), &json!(null)));
     // The exit code decides on the state.
     let job = submit("0");
     assert_eq!((&job["state"], &job["reason"]), (&json!("SUCCEEDED"), &json!(null)));
@@ -209,8 +226,8 @@ fn one_job_of_a_token_runs_at_a_time_by_default() {
     let first = server.submit(&ada, &server.until_file("go"), 0);
     let second = server.submit(&ada, "true", 0);
     server.wait(&ada, &first, &["RUNNING"]);
-    let job = server.job(&ada, &second);
-    assert_eq!((&job["state"], &job["position"]), (&json!("QUEUED"), &json!(1)));
+    let job = server.wait(&ada, &second, &["QUEUED"]);
+    assert_eq!(job["position"], 1);
     let other = server.command(&["token", "new", "--identity", "ada"]);
     let third = server.submit(&other, "true", 0);
     server.wait(&ada, &third, &["SUCCEEDED"]);

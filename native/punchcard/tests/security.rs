@@ -96,6 +96,9 @@ fn pages_of_other_sites_and_foreign_names_are_refused() {
     };
     assert_eq!(send(""), 200);
     assert_eq!(send("Host: evil.example\r\n"), 403);
+    let foreign = server.request("GET", "/api/v1/me", "Host: evil.example:1\r\n", b"");
+    let detail = "not known as 'evil.example'; add \\\"evil.example\\\" to 'hosts'";
+    assert!(foreign.text().contains(detail), "{}", foreign.text());
     assert_eq!(send("Origin: http://evil.example\r\n"), 403);
     assert_eq!(send("Origin: null\r\n"), 403);
     assert_eq!(send("Origin: http://localhost\r\n"), 200);
@@ -183,6 +186,7 @@ fn a_request_that_does_not_fit_is_refused_with_the_field() {
     }
     server.command(&["user", "set", "ada", "--programs", "false"]);
     let answer = server.post(&ada, "/api/v1/jobs", &json!({"name": "n", "work": program}));
+    assert_eq!((answer.status, &answer.json()["code"]), (403, &json!("forbidden")));
     assert!(answer.text().contains("you may not run programs"), "{}", answer.text());
     assert_eq!(server.get(&ada, "/api/v1/jobs").json()["jobs"], json!([]));
 }

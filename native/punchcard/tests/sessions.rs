@@ -63,6 +63,11 @@ fn a_page_without_a_session_leads_to_the_form_and_back() {
     assert_eq!(location(&answer), "/sign-in?next=%2Fjobs%3Fstate%3DFAILED");
     let form = get(&server, "", &location(&answer)).text();
     assert!(form.contains("name=\"next\" value=\"/jobs?state=FAILED\""), "{form}");
+    // Only another site leads a browser here without the cookie of a session.
+    let hint = "Continue without signing in again";
+    assert!(!form.contains(hint), "{form}");
+    let linked = get(&server, "Sec-Fetch-Site: cross-site\r\n", "/sign-in").text();
+    assert!(linked.contains(hint), "{linked}");
     let away = post(&server, "", "/sign-in", &format!("token={ada}&next=%2F%2Fevil.example"));
     assert_eq!(location(&away), "/jobs");
     for cookie in ["Cookie: punchcard-session=guess\r\n", &bearer(&ada)] {

@@ -200,6 +200,10 @@ def test_a_failed_job_says_why_in_one_line(attempt: Attempt) -> None:
     lines = [line for line in done.stdout.splitlines() if line.startswith("the job failed: ")]
     [line] = lines
     assert "there is no column 'digit'; the columns are features, label" in line
+    [event] = events(attempt)
+    assert line == f"the job failed: {event['reason']}"
+    # It would fail again in the same way.
+    assert event["retry"] is False
     assert list(attempt.results.iterdir()) == []
 
 
@@ -210,6 +214,7 @@ def test_a_failed_job_says_why_in_one_line(attempt: Attempt) -> None:
         ({"extra": 1}, "work has unknown fields: extra"),
         ({"estimator": "Pipeline"}, "work.estimator must be one of"),
         ({"params": {"network": "{}"}}, "work.params: NetworkClassifier has no param 'network'"),
+        ({"params": {"epochs": "two"}}, "work.params.epochs: Could not convert two to int"),
         ({"network": __file__}, "work.network: this is not the JSON of a network"),
         ({"weights": __file__}, "work.weights: these are not safetensors"),
         ({"network": "/none"}, "/none"),
@@ -229,6 +234,12 @@ def test_a_torchscript_network_needs_the_right_to_run_programs(attempt: Attempt)
         Estimator("NetworkClassifier", script), Data(str(DIGITS)), False, attempt.send
     )
     assert "ask an administrator for the right" in refusal(attempt, work)
+
+
+def events(attempt: Attempt) -> list[dict[str, Any]]:
+    """The failures that the runner has told the server."""
+    lines = (attempt.folder / "events.jsonl").read_text().splitlines()
+    return [one["data"] for one in map(json.loads, lines) if one["type"] == "failure"]
 
 
 def refusal(attempt: Attempt, work: Any) -> str:

@@ -16,8 +16,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import firesteel
+import pyspark
 import pytest
 from conftest import ROOT
+from firesteel.layers import Linear, Softmax
+from firesteel.punchcard import Client, Data, Estimator
 
 PROGRAM = Path(__file__).with_name("wheel_program.py")
 TAG = "manylinux_2_34_x86_64"
@@ -86,13 +90,53 @@ def test_a_fit_needs_nothing_but_the_wheels_and_pyspark(told: dict[str, Any]) ->
     assert len(told["jars"]) == 2
 
 
-def test_the_job_server_of_the_wheel_runs(home: Path, tmp_path: Path) -> None:
-    submit = tmp_path / "spark-submit"
-    submit.touch(mode=0o755)
-    (tmp_path / "punchcard.toml").write_text(
-        f"listen = '127.0.0.1:0'\ndata = 'data'\nfiresteel.python = '{site(home)}'\n"
-        "[clusters.local]\nmaster = 'local'\nspark_submit = 'spark-submit'\n"
-    )
+def start_configuration(home: Path, tmp_path: Path) -> str:
+    """The configuration of docs/punchcard.md with the paths of this test."""
+    document = (ROOT / "docs/punchcard.md").read_text()
+    [text] = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
+    for path, own in (
+        ("/var/lib/punchcard", tmp_path / "data"),
+        ("/opt/firesteel/lib/python3.11/site-packages", site(home)),
+        ("/opt/firesteel/bin/spark-submit", Path(pyspark.__file__).parent / "bin/spark-submit"),
+        ("/opt/firesteel/bin/python", home / "bin/python"),
+        ("/srv/data", tmp_path),
+        ("local[4]", "local[2]"),
+    ):
+        assert text.count(path) == 1, path
+        text = text.replace(path, str(own))
+    # The network of the tests, and a folder in which to look for what comes from the jar.
+    conf = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.firesteel.native.directory": str(tmp_path / "native"),
+    }
+    lines = (f'"{key}" = "{value}"\n' for key, value in conf.items())
+    return f"listen = '127.0.0.1:0'\n{text}\n[clusters.local.conf]\n{''.join(lines)}"
+
+
+def train(address: str, token: str, folder: Path) -> None:
+    """Runs a job that trains."""
+    lines = [f"{number - 20},{20 - number},{int(number > 20)}" for number in range(40)]
+    (folder / "rows.csv").write_text("\n".join(["a,b,label", *lines]))
+    network = firesteel.Network.sequential(Linear(2), Softmax())
+    params = {"featuresCols": ["a", "b"], "epochs": 2, "batchSize": 4}
+    options = {"header": True, "inferSchema": True}
+    data = Data(f"file:{folder}/rows.csv", format="csv", options=options)
+    with Client(address, token) as client:
+        job = client.submit("start", Estimator("NetworkClassifier", network, params), data=data)
+        end = time.monotonic() + 300
+        while not (done := client.job(job.id)).is_final:
+            assert time.monotonic() < end, done
+            time.sleep(0.2)
+        assert done.state == "SUCCEEDED", (done.reason, client.log_text(job.id)[-6000:])
+    assert list((folder / "native").glob("*/libtorch_cpu.so")), "libtorch came from the jar"
+
+
+def test_the_job_server_of_the_wheel_trains_with_the_configuration_of_the_guide(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "punchcard.toml").write_text(start_configuration(home, tmp_path))
 
     def command(*arguments: str, **environment: str) -> str:
         done = subprocess.run(
@@ -107,7 +151,7 @@ def test_the_job_server_of_the_wheel_runs(home: Path, tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    assert "cluster local (default): local" in command("check")
+    assert "cluster local (default): local[2]" in command("check")
     token = command("token", "new", "--identity", "userX")
     log = tmp_path / "log"
     with log.open("wb") as output:
@@ -130,6 +174,7 @@ def test_the_job_server_of_the_wheel_runs(home: Path, tmp_path: Path) -> None:
         variables = {"ADDRESS": found[1], "TOKEN": token}
         client = {f"FIRESTEEL_PUNCHCARD_{key}": value for key, value in variables.items()}
         assert command("whoami", **client).startswith("userX (user)")
+        train(found[1], token, tmp_path)
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 0

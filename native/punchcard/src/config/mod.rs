@@ -1,6 +1,8 @@
 //! The configuration file, in TOML.
 
+mod advice;
 mod cluster;
+mod host;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use cluster::Cluster;
+pub use host::without_port;
 
 /// The configuration of a server.
 #[derive(Clone, Debug, Deserialize)]
@@ -150,10 +153,14 @@ pub struct Firesteel {
     /// The plugin's jar; by default the one in the package.
     #[serde(default)]
     pub jar: Option<PathBuf>,
-    /// Further jars, such as the one with libtorch.
+    /// Further jars; by default the one with libtorch of the package `firesteel-libtorch-cpu`, if it is installed beside
+    /// the package `firesteel`.
     #[serde(default)]
-    pub jars: Vec<PathBuf>,
+    pub jars: Option<Vec<PathBuf>>,
 }
+
+/// The jar with libtorch in the package `firesteel-libtorch-cpu`.
+const LIBTORCH_JAR: &str = "firesteel_libtorch_cpu/jars/firesteel-libtorch-cpu-linux-x86_64.jar";
 
 impl Firesteel {
     /// Returns the program that trains by a job's specification.
@@ -167,7 +174,11 @@ impl Firesteel {
     pub fn jars(&self) -> Vec<PathBuf> {
         let plugin =
             self.jar.clone().unwrap_or_else(|| self.python.join("firesteel/jars/firesteel.jar"));
-        std::iter::once(plugin).chain(self.jars.iter().cloned()).collect()
+        let further = self.jars.clone().unwrap_or_else(|| {
+            let packaged = self.python.join(LIBTORCH_JAR);
+            packaged.is_file().then_some(packaged).into_iter().collect()
+        });
+        std::iter::once(plugin).chain(further).collect()
     }
 }
 
@@ -190,8 +201,9 @@ impl Config {
     /// An error that names the key that does not fit.
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let error = |problem: String| ConfigError { file: file.to_owned(), problem };
-        let text = std::fs::read_to_string(file).map_err(|cause| error(cause.to_string()))?;
-        let mut config: Self = toml::from_str(&text).map_err(|cause| error(cause.to_string()))?;
+        let text = std::fs::read_to_string(file).map_err(|cause| error(advice::of_file(&cause)))?;
+        let mut config: Self =
+            toml::from_str(&text).map_err(|cause| error(advice::of_toml(&cause)))?;
         let path = std::path::absolute(file).map_err(|cause| error(cause.to_string()))?;
         config.resolve(path.parent().unwrap_or(&path));
         config.check().map_err(error)?;
@@ -211,7 +223,7 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let firesteel = &mut self.firesteel;
         let tls = self.tls.iter_mut().flat_map(|tls| [&mut tls.certificate, &mut tls.key]);
-        let jars = firesteel.jar.iter_mut().chain(&mut firesteel.jars);
+        let jars = firesteel.jar.iter_mut().chain(firesteel.jars.iter_mut().flatten());
         let submits = self.clusters.values_mut().map(|cluster| &mut cluster.spark_submit);
         let all = [&mut self.data, &mut firesteel.python].into_iter();
         for path in all.chain(tls).chain(jars).chain(submits) {
@@ -227,6 +239,16 @@ impl Config {
                 self.listen
             ));
         }
+        for name in &self.hosts {
+            host::check(name).map_err(|problem| format!("hosts: {problem}"))?;
+        }
+        if self.listen.ip().is_unspecified() && self.hosts.is_empty() {
+            return Err(format!(
+                "hosts is empty, so that a server that listens on {} refuses all requests; list the names and addresses \
+                 by which clients reach it, such as \"punchcard.example.org\" and \"localhost\"",
+                self.listen.ip()
+            ));
+        }
         if self.clusters.is_empty() {
             return Err("[clusters] is empty; add a table such as [clusters.local]".to_owned());
         }
@@ -238,13 +260,15 @@ impl Config {
         {
             return Err(format!("default_cluster = '{name}' is not in [clusters]"));
         }
-        for path in self.firesteel.jars().iter().chain([&self.firesteel.runner()]) {
-            if !path.is_file() {
-                return Err(format!(
-                    "[firesteel] needs '{}', which does not exist",
-                    path.display()
-                ));
-            }
+        let runner =
+            (self.firesteel.runner(), "python must be the folder with the package firesteel");
+        let jars = self.firesteel.jars().into_iter();
+        let jars = jars.map(|jar| (jar, "install the wheel of Firesteel, or correct jar and jars"));
+        if let Some((path, remedy)) =
+            [runner].into_iter().chain(jars).find(|(path, _)| !path.is_file())
+        {
+            let path = path.display();
+            return Err(format!("[firesteel] needs '{path}', which does not exist; {remedy}"));
         }
         let zero = [
             ("limits.connections", self.limits.connections == 0),

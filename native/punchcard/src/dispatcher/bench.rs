@@ -8,7 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::Dispatcher;
-use crate::config::{Config, Quotas};
+use crate::config::Config;
 use crate::files::Layout;
 use crate::job::{JobRequest, State};
 use crate::launch::{Cause, Exit, Launcher, Status};

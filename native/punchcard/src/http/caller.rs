@@ -26,7 +26,8 @@ impl FromRequestParts<App> for Caller {
         let headers = &parts.headers;
         let identity = if headers.contains_key(AUTHORIZATION) {
             let token = bearer(headers).ok_or_else(Problem::unauthenticated)?;
-            app.store().run(move |store| store.identify(&token)).await?
+            let identity = app.store().run(move |store| store.identify(&token)).await?;
+            return identity.map(Self).ok_or_else(Problem::wrong_token);
         } else {
             let reads = [Method::GET, Method::HEAD].contains(&parts.method);
             let secret = session::secret(app, headers)
@@ -63,7 +64,7 @@ impl Proof {
             Self::Token(id) => store.identity_of(&id),
             Self::Session(secret) => store.session(&secret),
         });
-        identity.await?.ok_or_else(Problem::unauthenticated)
+        identity.await?.ok_or_else(Problem::wrong_token)
     }
 }
 

@@ -10,6 +10,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::{App, Problem};
+use crate::config::without_port;
 
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -52,7 +53,8 @@ fn check(app: &App, headers: &HeaderMap, uri: &Uri) -> Result<(), Problem> {
         [host, authority].into_iter().flatten().find(|name| !app.hosts().knows(name))
     {
         return Err(Problem::forbidden(format!(
-            "the server is not known as '{foreign}'; list the name under 'hosts' in its configuration"
+            "the server is not known as '{name}'; add \"{name}\" to 'hosts' in its configuration",
+            name = without_port(foreign)
         )));
     }
     let Some(host) = authority.or(host) else {
@@ -115,12 +117,8 @@ impl Hosts {
     /// Returns true for one of the names, with any port: the port depends on what is between the client and the server.
     #[must_use]
     pub fn knows(&self, host: &str) -> bool {
-        let lower = host.to_ascii_lowercase();
-        let port = lower.rfind(':').filter(|colon| {
-            *colon + 1 < lower.len() && lower[colon + 1..].bytes().all(|byte| byte.is_ascii_digit())
-        });
-        let name = port.map_or(lower.as_str(), |colon| &lower[..colon]);
-        self.names.iter().any(|known| known == name)
+        let name = without_port(host);
+        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// Returns true if clients reach the server by TLS.

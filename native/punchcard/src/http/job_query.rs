@@ -29,12 +29,17 @@ pub struct JobQuery {
     pub(crate) before: Option<String>,
 }
 
-/// Reads names of states with commas between them.
+/// Reads names of states, in any case, with commas between them.
 ///
 /// # Errors
 /// The error of a name that is not one of a state.
 pub(crate) fn states(text: &str) -> Result<Vec<JobState>, String> {
-    let state = |name| JobState::of(name).ok_or_else(|| format!("there is no state '{name}'"));
+    let state = |name: &str| {
+        JobState::of(&name.to_ascii_uppercase()).ok_or_else(|| {
+            let names = JobState::ALL.map(JobState::name).join(", ");
+            format!("there is no state '{name}'; the states are {names}")
+        })
+    };
     text.split(',').filter(|name| !name.is_empty()).map(state).collect()
 }
 

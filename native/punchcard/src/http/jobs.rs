@@ -16,7 +16,7 @@ use super::query::Query;
 use super::{App, Problem};
 use crate::dispatcher::positions;
 use crate::id::{is_id, new_id};
-use crate::job::{JobRequest, validate};
+use crate::job::{JobRequest, Work, validate};
 use crate::store::{Accepted, Filter, Identity, Job, NewJob};
 
 /// The longest idempotency key.
@@ -156,7 +156,7 @@ pub(crate) async fn request_of(app: &App, job: &Job) -> Result<JobRequest, Probl
     post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses(
         (status = 202, description = "The job will be cancelled.", body = Job),
-        (status = 200, description = "The job is final.", body = Job),
+        (status = 200, description = "The job was final before, and stays as it is.", body = Job),
         (status = "4XX", body = Problem),
     )
 )]
@@ -337,7 +337,12 @@ async fn accept(
         let problem = format!("must be one of {}, not '{name}'", known.join(", "));
         Problem::invalid_field("cluster", problem)
     })?;
-    validate(&request, cluster, caller.user.programs)?;
+    if matches!(request.work, Work::Program { .. }) && !caller.user.programs {
+        return Err(Problem::forbidden(
+            "work.kind: you may not run programs; ask an administrator for the right",
+        ));
+    }
+    validate(&request, cluster)?;
     let quotas = caller.user.quotas(&app.config().quotas);
     let files_bytes = app.config().limits.files_bytes;
     let (user, token, name) = (caller.user.name.clone(), caller.token.clone(), name.to_owned());

@@ -10,6 +10,7 @@ pub(crate) mod jobs;
 mod json;
 mod listener;
 pub(crate) mod logs;
+mod misfit;
 mod open;
 mod openapi;
 mod problem;
@@ -41,7 +42,7 @@ use open::Open;
 
 pub use guard::Hosts;
 pub use listener::{serve, tls};
-pub use problem::Problem;
+pub use problem::{Problem, WRONG_TOKEN};
 
 /// The part of a server that all requests share.
 #[derive(Clone, Debug)]

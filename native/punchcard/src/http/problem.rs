@@ -13,6 +13,10 @@ use crate::store::StoreError;
 /// The media type of errors.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// The reason for which a token gives no access, and the remedy.
+pub const WRONG_TOKEN: &str =
+    "is unknown, expired or revoked; check it, or ask an administrator for a new one";
+
 /// An error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Problem {
@@ -36,11 +40,17 @@ impl Problem {
         Self { title, status: status.as_u16(), code, detail: detail.into(), field: None }
     }
 
-    /// Returns the error of a request without a valid token.
+    /// Returns the error of a request without a token.
     #[must_use]
     pub fn unauthenticated() -> Self {
-        let detail = "a valid token is needed: send 'Authorization: Bearer TOKEN'";
+        let detail = "a token is needed: send the header 'Authorization: Bearer TOKEN'";
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+    }
+
+    /// Returns the error of a token that gives no access, which does not tell why.
+    #[must_use]
+    pub fn wrong_token() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", format!("the token {WRONG_TOKEN}"))
     }
 
     /// Returns the error of a user who lacks the right to do this.

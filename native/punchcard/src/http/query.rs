@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::json::field_of;
+use super::misfit::plain;
 use super::{App, Problem};
 
 /// The parameters that may be repeated. Their values are read as one, with commas between them.
@@ -39,8 +40,8 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
     serde_path_to_error::deserialize(parser).map_err(|error| {
         let text = error.inner().to_string();
         match field_of(error.path(), &text) {
-            Some(field) => Problem::invalid_field(field, text),
-            None => Problem::invalid(format!("the query does not fit: {text}")),
+            Some(field) => Problem::invalid_field(field, plain(&text)),
+            None => Problem::invalid(format!("the query does not fit: {}", plain(&text))),
         }
     })
 }
@@ -58,6 +59,7 @@ mod tests {
             "state=RUNNING&state=QUEUED&state=FAILED",
             "state=RUNNING,QUEUED&limit=3&state=FAILED",
             "state=RUNNING%2CQUEUED%2CFAILED",
+            "state=running&state=Queued,failed",
         ] {
             assert_eq!(read::<JobQuery>(query).expect(query).state, expected, "{query}");
         }
@@ -75,5 +77,11 @@ mod tests {
             assert_eq!(problem.field.as_deref(), Some(field), "{problem:?}");
             assert_eq!(problem.status, 422);
         }
+        let problem = read::<JobQuery>("state=done").expect_err("no state");
+        assert!(
+            problem
+                .detail
+                .starts_with("state: there is no state 'done'; the states are ACCEPTED, QUEUED")
+        );
     }
 }

@@ -212,7 +212,7 @@ pub(crate) async fn make_token(
     match made {
         Minted::New(token) => Ok(token),
         Minted::NoUser => Err(Problem::not_found("user")),
-        Minted::NotValid => Err(Problem::unauthenticated()),
+        Minted::NotValid => Err(Problem::wrong_token()),
         Minted::TooMany(most) => Err(Problem::quota(format!(
             "the user has {most} valid tokens, the most that the server allows; revoke some"
         ))),

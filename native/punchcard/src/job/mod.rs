@@ -9,4 +9,5 @@ mod validate;
 pub use invalid::Invalid;
 pub use request::{DataSource, JobRequest, TrainerSpec, UploadReference, Work};
 pub use state::State;
+pub(crate) use validate::local_path;
 pub use validate::validate;

@@ -15,15 +15,15 @@ pub struct JobRequest {
     /// The name of the cluster; if absent, the `default_cluster` of the server, or its only one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// The number of executors.
+    /// The number of executors. It has no effect on a local master, which is one process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub executors: Option<u32>,
-    /// The cores of each executor.
+    /// The cores of each executor. They have no effect on a local master.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub cores: Option<u32>,
-    /// The memory of each executor, such as `2g`.
+    /// The memory of each executor, such as `2g`. It has no effect on a local master.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
     /// The number of further attempts after a failed one.

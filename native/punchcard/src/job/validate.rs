@@ -47,11 +47,11 @@ const OPTIONS: [&str; 26] = [
     "emptyvalue",
 ];
 
-/// Checks a request against its cluster; `programs` is true if the user may run programs.
+/// Checks a request against its cluster.
 ///
 /// # Errors
 /// The first field that does not fit.
-pub fn validate(request: &JobRequest, cluster: &Cluster, programs: bool) -> Result<(), Invalid> {
+pub fn validate(request: &JobRequest, cluster: &Cluster) -> Result<(), Invalid> {
     text("name", &request.name, NAME)?;
     if request.name.trim().is_empty() {
         return invalid("name", "must not be empty");
@@ -80,7 +80,7 @@ pub fn validate(request: &JobRequest, cluster: &Cluster, programs: bool) -> Resu
         return invalid("retries", problem);
     }
     check_conf(&request.conf, cluster)?;
-    check_work(&request.work, programs)?;
+    check_work(&request.work)?;
     request.work.data().map_or(Ok(()), |data| check_data(data, cluster))
 }
 
@@ -138,7 +138,7 @@ fn check_conf(conf: &BTreeMap<String, String>, cluster: &Cluster) -> Result<(), 
     Ok(())
 }
 
-fn check_work(work: &Work, programs: bool) -> Result<(), Invalid> {
+fn check_work(work: &Work) -> Result<(), Invalid> {
     match work {
         Work::Trainer { trainer, .. } => check_trainer(trainer),
         Work::Estimator { estimator, params, .. } => {
@@ -150,9 +150,6 @@ fn check_work(work: &Work, programs: bool) -> Result<(), Invalid> {
                 ),
                 None => Ok(()),
             }
-        }
-        Work::Program { .. } if !programs => {
-            invalid("work.kind", "you may not run programs; ask an administrator for the right")
         }
         Work::Program { main_class, arguments, files, .. } => {
             check_program(main_class.as_deref(), arguments, files)
@@ -206,7 +203,10 @@ fn check_data(data: &DataSource, cluster: &Cluster) -> Result<(), Invalid> {
     let Some(root) = cluster.data.iter().find(|root| data.path.starts_with(root.as_str())) else {
         let roots =
             if cluster.data.is_empty() { "none".to_owned() } else { cluster.data.join(", ") };
-        let problem = format!("'{}' is in no folder that the cluster allows: {roots}", data.path);
+        let remedy = in_a_root(&data.path, &cluster.data)
+            .map_or_else(String::new, |path| format!("; write '{path}'"));
+        let problem =
+            format!("'{}' is in no folder that the cluster allows: {roots}{remedy}", data.path);
         return invalid(field, problem);
     };
     // Hadoop expands braces, decodes per cent signs and takes what is before a colon as a scheme after this check.
@@ -233,6 +233,22 @@ fn check_data(data: &DataSource, cluster: &Cluster) -> Result<(), Invalid> {
     range("work.data.partitions", data.partitions, 100_000)
 }
 
+/// Returns a local path as one of the roots writes it, if it is in one of them.
+fn in_a_root(path: &str, roots: &[String]) -> Option<String> {
+    let local = local_path(path).filter(|path| !path.contains(".."))?;
+    roots.iter().find_map(|root| {
+        let below = local.strip_prefix(&local_path(root)?)?;
+        Some(format!("{root}{below}"))
+    })
+}
+
+/// Returns the path of a local file: `/a` of `/a`, `file:/a`, and `file:///a`.
+pub(crate) fn local_path(path: &str) -> Option<String> {
+    let path =
+        path.strip_prefix("file:").map_or(path, |path| path.strip_prefix("//").unwrap_or(path));
+    path.starts_with('/').then(|| path.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::check_data;
@@ -250,6 +266,22 @@ mod tests {
         let data = serde_json::from_value(serde_json::json!({ "path": path }));
         let data: DataSource = data.expect("a source");
         check_data(&data, &cluster()).err().map(|error| error.field)
+    }
+
+    #[test]
+    fn a_path_in_another_form_than_its_folder_gets_the_form_to_write() {
+        for path in ["/srv/data/a.csv", "file:///srv/data/a.csv"] {
+            let data = serde_json::from_value(serde_json::json!({ "path": path }));
+            let error = check_data(&data.expect("a source"), &cluster()).expect_err(path);
+            let end =
+                "allows: file:/srv/data/, hdfs://host:8020/data/; write 'file:/srv/data/a.csv'";
+            assert!(error.problem.ends_with(end), "{error}");
+        }
+        for path in ["/srv/other/a.csv", "/srv/data/../a", "hdfs:///data/a"] {
+            let data = serde_json::from_value(serde_json::json!({ "path": path }));
+            let error = check_data(&data.expect("a source"), &cluster()).expect_err(path);
+            assert!(error.problem.ends_with("/data/"), "{error}");
+        }
     }
 
     #[test]

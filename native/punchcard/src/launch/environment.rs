@@ -1,6 +1,7 @@
 //! The environment of an attempt's process.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The variable that marks all processes of an attempt, since children inherit it.
 pub(super) const MARK: &str = "FIRESTEEL_PUNCHCARD_ATTEMPT";
@@ -14,16 +15,21 @@ pub fn marker(job: &str, attempt: u32) -> String {
     format!("{job}.{attempt}")
 }
 
-/// Returns the environment of an attempt's process.
-pub(super) fn environment(
-    cluster: &BTreeMap<String, String>,
-    marker: &str,
-) -> BTreeMap<String, String> {
+/// Returns the environment of the drivers of a cluster, to which an attempt adds its own variables. `python` is the folder
+/// that contains the package `firesteel`.
+#[must_use]
+pub fn environment(cluster: &BTreeMap<String, String>, python: &Path) -> BTreeMap<String, String> {
     let mut environment: BTreeMap<String, String> = INHERITED
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
         .collect();
     environment.extend(cluster.clone());
-    environment.insert(MARK.to_owned(), marker.to_owned());
+    let python = python.to_string_lossy();
+    let path = match environment.get("PYTHONPATH") {
+        Some(given) => format!("{python}:{given}"),
+        None => python.into_owned(),
+    };
+    environment.insert("PYTHONPATH".to_owned(), path);
+    environment.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
     environment
 }

@@ -13,7 +13,7 @@ use std::io;
 use crate::store::Job;
 
 pub use attempt::{Attempt, Cause, Exit, Launch, Started};
-pub use environment::marker;
+pub use environment::{environment, marker};
 pub(crate) use processes::{kill_left, reap_orphans};
 pub use submit::{Plan, plan};
 pub use supervised::Supervised;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::environment::{environment, marker};
+use super::environment::{MARK, environment, marker};
 use super::{Attempt, Launch};
 use crate::config::{Cluster, Config};
 use crate::job::{JobRequest, Work};
@@ -58,14 +58,8 @@ pub fn plan(
             arguments.push(text(config.firesteel.runner()))
         }
     }
-    let mut environment = environment(&cluster.environment, &marker);
-    let path = config.firesteel.python.to_string_lossy();
-    let python = match environment.get("PYTHONPATH") {
-        Some(given) => format!("{path}:{given}"),
-        None => path.into_owned(),
-    };
-    environment.insert("PYTHONPATH".to_owned(), python);
-    environment.insert("PYTHONUNBUFFERED".to_owned(), "1".to_owned());
+    let mut environment = environment(&cluster.environment, &config.firesteel.python);
+    environment.insert(MARK.to_owned(), marker);
     environment.insert("FIRESTEEL_PUNCHCARD_REQUEST".to_owned(), text(attempt.request()));
     environment.insert("FIRESTEEL_PUNCHCARD_RESULTS".to_owned(), text(attempt.results()));
     let document = serde_json::json!({

@@ -12,8 +12,8 @@ use super::error::PageError;
 use super::form::{Empty, Errors, Form};
 use super::layout::{Layout, page};
 use crate::clock;
-use crate::http::session::{LIFE_SECONDS, secret, set};
-use crate::http::{App, Problem};
+use crate::http::session::{LIFE_SECONDS, is_from_elsewhere, secret, set};
+use crate::http::{App, Problem, WRONG_TOKEN};
 use crate::store::{Identity, Role};
 
 /// The user who looks at a page.
@@ -58,6 +58,8 @@ struct SignInPage {
     layout: Layout,
     next: String,
     errors: Errors,
+    /// True if the user may be signed in: the browser leaves the cookie out when another site leads here.
+    from_elsewhere: bool,
 }
 
 /// The page to show after signing in.
@@ -84,13 +86,20 @@ fn local(next: String) -> String {
     if is_local { next } else { "/jobs".to_owned() }
 }
 
-fn sign_in_page(status: StatusCode, next: String, errors: Errors) -> Response {
-    page(status, &SignInPage { layout: Layout::public("Sign in"), next, errors })
+fn sign_in_page(
+    status: StatusCode,
+    next: String,
+    errors: Errors,
+    from_elsewhere: bool,
+) -> Response {
+    let layout = Layout::public("Sign in");
+    page(status, &SignInPage { layout, next, errors, from_elsewhere })
 }
 
 /// Shows the form for signing in.
-pub async fn form(Query(Next { next }): Query<Next>) -> Response {
-    sign_in_page(StatusCode::OK, local(next), Errors::default())
+pub async fn form(headers: HeaderMap, Query(Next { next }): Query<Next>) -> Response {
+    let from_elsewhere = is_from_elsewhere(&headers);
+    sign_in_page(StatusCode::OK, local(next), Errors::default(), from_elsewhere)
 }
 
 /// Starts a session of a token.
@@ -103,8 +112,8 @@ pub async fn sign_in(
     let identity = app.store().run(move |store| store.identify(token.trim())).await?;
     let Some(identity) = identity else {
         let mut errors = Errors::default();
-        errors.add("token", "the token is unknown, expired or revoked; check it, or ask an administrator for a new one");
-        return Ok(sign_in_page(StatusCode::UNAUTHORIZED, next, errors));
+        errors.add("token", &format!("the token {WRONG_TOKEN}"));
+        return Ok(sign_in_page(StatusCode::UNAUTHORIZED, next, errors, false));
     };
     tracing::info!(user = identity.user.name, token = identity.token, "a session starts");
     let expires = clock::now() + LIFE_SECONDS * 1000;

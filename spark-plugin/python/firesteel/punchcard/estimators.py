@@ -86,7 +86,7 @@ def check(name: Any, params: Any) -> type[NetworkEstimation[Any]]:
     Raises
     ------
     ValueError
-        If the class or a param is unknown.
+        If the class or a param is unknown, or a value is not of its param's type.
     """
     kind = ESTIMATORS.get(str(name))
     if kind is None:
@@ -94,12 +94,17 @@ def check(name: Any, params: Any) -> type[NetworkEstimation[Any]]:
     if not isinstance(params, Mapping):
         raise ValueError("params must be an object of params by name")
     names = params_of(kind)
-    for param in params:
+    for param, value in params.items():
         if param not in names:
             raise ValueError(
                 f"params: {kind.__name__} has no param '{param}'; its params are "
                 f"{', '.join(sorted(names))}"
             )
+        try:
+            if value is not None:
+                getattr(kind, param).typeConverter(value)
+        except TypeError as error:
+            raise ValueError(f"params.{param}: {error}") from None
     return kind
 
 
@@ -109,11 +114,6 @@ def build(name: Any, params: Any, network: BaseNetwork) -> NetworkEstimation[Any
     Raises
     ------
     ValueError
-        As of :func:`check`, or if a value does not fit its param.
+        As of :func:`check`.
     """
-    kind = check(name, params)
-    try:
-        return kind(network=network, **params)  # type: ignore[call-arg]
-    except TypeError as error:
-        # PySpark's converters: "Invalid param value given for param ...".
-        raise ValueError(f"params: {error}") from None
+    return check(name, params)(network=network, **params)  # type: ignore[call-arg]

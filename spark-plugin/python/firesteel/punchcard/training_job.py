@@ -17,6 +17,7 @@ from firesteel import safetensors
 from firesteel.distkeras.models import with_weights
 from firesteel.network import BaseNetwork
 from firesteel.punchcard import estimators, results, trainers
+from firesteel.punchcard.failures import is_permanent, reason
 from firesteel.punchcard.names import EVENTS, FAILED
 from firesteel.stages import NetworkModelBase
 
@@ -36,8 +37,8 @@ class RequestError(ValueError):
 def main() -> int:
     """Runs the job of the environment; returns the exit code.
 
-    One line of a failed job's log begins with ``the job failed:`` and says what is wrong. An event
-    tells it to the server.
+    One line of a failed job's log begins with ``the job failed:`` and gives the reason. An event
+    gives it to the server.
     """
     try:
         request, folder = (_environment(name) for name in (REQUEST, RESULTS))
@@ -46,16 +47,17 @@ def main() -> int:
         return _fail(str(error), retry=False)
     except Exception as error:
         traceback.print_exc()
-        return _fail(reason(error))
+        return _fail(reason(error), retry=not is_permanent(error))
     return 0
 
 
-def _fail(text: str, *, retry: bool = True) -> int:
-    """Tells the reason of a failure in the log and as an event; returns the exit code.
+def _fail(text: str, *, retry: bool) -> int:
+    """Writes a failure's reason to the log, in one line, and as an event; returns the exit code.
 
     Without ``retry`` the server does not repeat the job: it would fail in the same way.
     """
-    print(f"{FAILED}{text}", file=sys.stderr, flush=True)
+    line = " ".join(part.strip() for part in text.splitlines())
+    print(f"{FAILED}{line}", file=sys.stderr, flush=True)
     request = os.environ.get(REQUEST)
     if request:
         time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -143,14 +145,6 @@ def read_rows(spark: SparkSession, data: Mapping[str, Any]) -> DataFrame:
     rows = reader.options(**(data.get("options") or {})).load(data["path"])
     partitions = data.get("partitions")
     return rows if partitions is None else rows.repartition(partitions)
-
-
-def reason(error: Exception) -> str:
-    """Returns the first line of an error's text; that of the JVM's exception if it has one."""
-    java = getattr(error, "java_exception", None)
-    lines = str(error if java is None else java.toString()).strip().splitlines()
-    text = lines[0] if lines else ""
-    return text if java is not None else f"{type(error).__name__}: {text}"
 
 
 def _check(kind: str, work: Mapping[str, Any]) -> None:
