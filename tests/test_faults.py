@@ -46,6 +46,7 @@ def test_system_exit_while_tasks_train_keeps_its_exit_code(spark: Spark, master:
     assert run.wait() == 7, run.output[-3000:]
     assert run.crash_reports() == []
     assert "SIGSEGV" not in run.output
+    assert "FitListener threw" not in run.output
 
 
 def test_sigterm_while_tasks_train_crashes_nothing(
@@ -60,6 +61,7 @@ def test_sigterm_while_tasks_train_crashes_nothing(
     assert run.wait() in (143, -signal.SIGTERM)
     eventually(lambda: not any(_alive(pid) for pid in executors), "executors outlive the driver")
     assert run.crash_reports() == []
+    assert "FitListener threw" not in run.output
 
 
 def test_executors_end_by_themselves_when_the_driver_is_killed(

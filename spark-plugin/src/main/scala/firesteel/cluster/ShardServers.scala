@@ -187,12 +187,12 @@ private[firesteel] object ShardTask {
 }
 
 /** Fails a fit as soon as Spark reports that an executor with one of its shards is lost. */
-private[firesteel] final class ShardListener(shards: Seq[ShardServer], server: NativeServer)
+private[firesteel] final class ShardListener(shards: Seq[ShardServer], onLost: String => Unit)
     extends SparkListener {
 
   override def onExecutorRemoved(event: SparkListenerExecutorRemoved): Unit =
     shards.filter(_.executor == event.executorId).foreach { shard =>
-      server.shardLost(
+      onLost(
         s"shard ${shard.number} of ${shards.size + 1} on executor ${shard.executor} at ${shard.host}:${shard.port} is " +
           s"lost: ${event.reason}"
       )

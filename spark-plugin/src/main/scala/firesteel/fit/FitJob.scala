@@ -142,9 +142,10 @@ private[firesteel] object FitJob {
 
     private val listener = new FitListener(
       rdd.id,
-      (partition, attempt) => fits.foreach(_.server.attemptEnded(partition, attempt))
+      (partition, attempt) => tell(_.attemptEnded(partition, attempt))(fits: _*)
     )
-    private val losses = fits.map(fit => new ShardListener(fit.shards, fit.server))
+    private val losses =
+      fits.map(fit => new ShardListener(fit.shards, reason => tell(_.shardLost(reason))(fit)))
     private val startTimeout = Configuration.StartTimeout.get(context.getConf)
     private val warned = Array.fill(fits.size)(0)
     private val finished = Array.fill(fits.size)(Option.empty[Double])
@@ -229,6 +230,10 @@ private[firesteel] object FitJob {
           )
         }
       }
+
+    /** Tells the servers of fits of an event. The plugin of a stopped context closes them, while events still arrive. */
+    private def tell(event: NativeServer => Unit)(fits: OpenFit*): Unit =
+      if (!context.isStopped) fits.foreach(fit => event(fit.server))
 
     private def statuses: Seq[ServerStatus] = fits.map(_.status)
 
