@@ -2,7 +2,7 @@ package firesteel.cluster
 
 import scala.annotation.tailrec
 
-import firesteel.bridge.{NativeServer, NativeShard, StartTimeoutException}
+import firesteel.bridge.{NativeShard, StartTimeoutException}
 import firesteel.plugin.{Configuration, FiresteelPlugin, NativeSetup}
 import firesteel.util.Json
 import org.apache.spark.firesteel.SparkPrivate
