@@ -209,10 +209,12 @@ def test_jobs_are_cancelled_and_resubmitted(
     server.on("POST", "/jobs/j1/cancel", Answer(202, job(state="RUNNING", position=None)))
     assert main(["cancel", "j1"]) == 0
     assert capsys.readouterr().out == "j1  RUNNING, cancel requested\n"
-    server.on("POST", "/jobs/j1/cancel", Answer(200, job(state="SUCCEEDED", position=None)))
+    server.on(
+        "POST", "/jobs/j1/cancel", Answer(200, job(state="FAILED", position=None, reason="a\nb"))
+    )
     assert main(["cancel", "j1"]) == 0
     assert capsys.readouterr().out == (
-        "j1  SUCCEEDED, had already finished, nothing was cancelled\n"
+        "j1  FAILED, had already finished, nothing was cancelled: a b\n"
     )
 
 

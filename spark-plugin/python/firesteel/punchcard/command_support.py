@@ -45,7 +45,8 @@ def print_job(job: JobInfo, as_json: bool, note: str = "") -> None:
         print_json(job)
         return
     place = f", place {job.position} in the queue" if job.position else ""
-    reason = f": {job.reason}" if job.reason else ""
+    # A reason may have several lines.
+    reason = f": {' '.join(job.reason.split())}" if job.reason else ""
     print(f"{job.id}  {job.state}{place}{note}{reason}", flush=True)
 
 
