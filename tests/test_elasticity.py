@@ -105,6 +105,7 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
             ("local-cluster[3,1,1024]", conf, ["shrink=30"]),
         )
     )
+    assert undisturbed["executors"]["removed"] == 0
     executors = result["executors"]
     assert executors["most"] == 3, "from the one that it begins with"
     assert executors["added"] > 3 and executors["removed"] > 0, "and again for the second fit"

@@ -142,10 +142,10 @@ private[firesteel] object FitJob {
 
     private val listener = new FitListener(
       rdd.id,
-      (partition, attempt) => tell(_.attemptEnded(partition, attempt))(fits: _*)
+      (partition, attempt) => tell(fits)(_.attemptEnded(partition, attempt))
     )
     private val losses =
-      fits.map(fit => new ShardListener(fit.shards, reason => tell(_.shardLost(reason))(fit)))
+      fits.map(fit => new ShardListener(fit.shards, reason => tell(Seq(fit))(_.shardLost(reason))))
     private val startTimeout = Configuration.StartTimeout.get(context.getConf)
     private val warned = Array.fill(fits.size)(0)
     private val finished = Array.fill(fits.size)(Option.empty[Double])
@@ -232,7 +232,7 @@ private[firesteel] object FitJob {
       }
 
     /** Tells the servers of fits of an event. The plugin of a stopped context closes them, while events still arrive. */
-    private def tell(event: NativeServer => Unit)(fits: OpenFit*): Unit =
+    private def tell(fits: Seq[OpenFit])(event: NativeServer => Unit): Unit =
       if (!context.isStopped) fits.foreach(fit => event(fit.server))
 
     private def statuses: Seq[ServerStatus] = fits.map(_.status)
