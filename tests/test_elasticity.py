@@ -49,8 +49,8 @@ def test_a_worker_that_dies_leaves_the_rounds_and_its_retry_joins_them(
 def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(
     spark: Spark, undisturbed: Undisturbed
 ) -> None:
-    arguments = ("epochs=4",)
-    whole = undisturbed(*arguments)
+    arguments = ("epochs=4", LONG_EPOCHS)
+    whole = undisturbed(*arguments, "workers=3")
     # Without a number of workers, and without `spark.executor.cores`, by which an executor has all
     # cores of its machine.
     unset = (*arguments, "workers=")
