@@ -273,7 +273,7 @@ class EAMSGD(AsynchronousDistributedTrainer):
 
     def _optimizer(self) -> dict[str, Any]:
         warnings.warn(
-            f"EAMSGD steps by its own rule, with learning_rate {self.learning_rate} and momentum "
+            f"EAMSGD has its own update rule, with learning_rate {self.learning_rate} and momentum "
             f"{self.momentum}; worker_optimizer is not used",
             stacklevel=3,
         )

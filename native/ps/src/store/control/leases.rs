@@ -80,8 +80,8 @@ impl Control {
                     attempt => format!("attempt {attempt}"),
                 };
                 let warning = format!(
-                    "worker {id}: attempt {attempt} reads other rows than {before} did ({} instead of {}): epoch {} of this \
-                     worker starts again, after {rows} rows had been applied",
+                    "worker {id}: attempt {attempt} reads different rows than {before} ({} instead of {}): epoch {} of this \
+                     worker starts again after {rows} rows had been applied",
                     registration.rows, known.rows, position.epoch
                 );
                 changed = Some(warning);

@@ -166,7 +166,7 @@ private[firesteel] object FitJob {
             case error: Throwable =>
               action.cancel()
               if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
-                log.warn("Tasks of a failed fit still run; Spark was asked to kill them")
+                log.warn("Tasks of a failed fit are still running; Spark was asked to kill them")
               }
               throw failure.getOrElse(nativeCause(error))
           } finally progress.finish(last)
@@ -225,8 +225,8 @@ private[firesteel] object FitJob {
         if (started < tasks && waited > startTimeout) {
           warnedOfStart = true
           log.warn(
-            s"$started of $tasks tasks have started after $waited ms: the application had $slots slots when the fit " +
-              "began, and other jobs may hold some. The others start when slots are free"
+            s"only $started of $tasks tasks have started after $waited ms: the application had $slots slots when the " +
+              "fit began, and other jobs may use some. The other tasks start when slots become free"
           )
         }
       }
