@@ -222,9 +222,8 @@ mod tests {
             (4_294_967_297.0, "4294967297"),
         ] {
             let error = refused(doubles(vec![0.0, 9.0, bad, 3.0]), &classes(10));
-            let expected = format!(
-                "row 2 of the partition: found {name}, expected whole numbers from 0 to 9"
-            );
+            let expected =
+                format!("row 2 of the partition: found {name}, expected whole numbers from 0 to 9");
             assert_eq!(error, format!("column 'digit', {expected}"));
         }
     }
