@@ -306,7 +306,7 @@ fn the_elastic_force_is_a_share_of_the_workers_unless_it_is_given() {
     let half = made(&given(Some(0.5), None));
     let warning = half.warning(4, 4).unwrap();
     assert!(warning.contains("'aeasgd'") && warning.contains("4 workers that"), "{warning}");
-    assert!(warning.contains("make 2,"), "{warning}");
+    assert!(warning.contains("it is 2,"), "{warning}");
     assert_eq!(half.warning(4, 2), None, "two of them exchange at the same time");
     assert!(made(&given(None, Some(5.0))).warning(4, 4).is_some());
 }
