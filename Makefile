@@ -192,9 +192,9 @@ test: new-times setup-test lint-source ## Every check and every test, as CI runs
 # cargo leaves a core idle at the end of each chain of crates and while tests wait, sbt while it loads, mypy always. Two
 # lanes at a time use it: cargo locks target/debug and target/release each on its own.
 lane-rust:
-	@$(MAKE) LANES= lint-crates test-rust $(punchcard)
+	@$(MAKE) LANES= lint-crates test-rust $(punchcard) natives-jar lint-python
 lane-jvm:
-	@$(MAKE) LANES= test-scala natives-jar $(class_archive) lint-python
+	@$(MAKE) LANES= test-scala $(class_archive)
 
 check: export FIRESTEEL_TIMES := $(times)
 check: new-times setup-test lint-source lint-rust lint-python $(library) ## The format, lint and unit tests of a day's work, in minutes
