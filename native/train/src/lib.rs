@@ -16,6 +16,7 @@ mod inspect;
 mod loss;
 pub mod model;
 mod network;
+mod plan;
 mod predictor;
 mod random;
 mod raw;

@@ -6,6 +6,7 @@
 //! with several outputs has as many labels, and its loss is the sum of theirs by the outputs' weights.
 
 mod classes;
+mod planned;
 mod resolve;
 
 use firesteel_core::Tally;

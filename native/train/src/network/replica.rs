@@ -54,6 +54,11 @@ impl Replica {
         self.parameters.slice_mut()
     }
 
+    /// The flat parameters and the generator of dropout masks.
+    pub(crate) fn parameters_and_random(&mut self) -> (&[f32], &mut Generator) {
+        (self.parameters.slice(), &mut self.random)
+    }
+
     /// The tensors.
     pub(crate) fn views(&self) -> &Views {
         &self.views

@@ -1,0 +1,14 @@
+//! The arithmetic of planned networks, on flat slices of f32 in row-major order.
+//!
+//! Nothing here allocates but [`Gemm::find`], and nothing knows of layers or of libtorch's tensors. Each kernel writes
+//! all of its result, or adds to it where its documentation says so.
+
+pub mod activation;
+mod blas;
+mod gemm;
+pub mod linear;
+pub mod loss;
+mod math;
+pub mod rows;
+
+pub use self::gemm::{Gemm, Matrix};

@@ -1,0 +1,108 @@
+//! The losses of planned networks: values and gradients of a mini-batch over slices.
+
+use firesteel_core::Tally;
+use firesteel_kernels::loss::{ClassLoss, ValueLoss};
+use firesteel_kernels::{activation, rows};
+
+use super::{Formula, Loss, Target};
+use crate::error::TrainError;
+use crate::model::Activation;
+use crate::network::{Batch, Column};
+
+/// The formula of a term, by the kind of its label.
+enum Kernel {
+    Class(ClassLoss),
+    Value(ValueLoss),
+}
+
+impl Formula {
+    fn kernel(self) -> Kernel {
+        match self {
+            Self::CrossEntropy { smoothing } => {
+                Kernel::Class(ClassLoss::CrossEntropy { smoothing: smoothing as f32 })
+            }
+            Self::Likelihood { smoothing } => {
+                Kernel::Class(ClassLoss::Likelihood { smoothing: smoothing as f32 })
+            }
+            Self::MultiMargin => Kernel::Class(ClassLoss::MultiMargin),
+            Self::BinaryCrossEntropy => Kernel::Value(ValueLoss::BinaryCrossEntropy),
+            Self::Square => Kernel::Value(ValueLoss::Square),
+            Self::Absolute => Kernel::Value(ValueLoss::Absolute),
+            Self::Huber { delta } => Kernel::Value(ValueLoss::Huber { delta: delta as f32 }),
+            Self::Margin => Kernel::Value(ValueLoss::Margin),
+            Self::Poisson => Kernel::Value(ValueLoss::Poisson),
+            Self::Divergence => Kernel::Value(ValueLoss::Divergence),
+        }
+    }
+}
+
+impl Loss {
+    /// Computes the loss of the output `number` with the value `x`, and writes its gradient. Returns the sums over the
+    /// mini-batch, with the term's weight in them.
+    pub(crate) fn plan(
+        &self,
+        number: usize,
+        x: &[f32],
+        batch: &Batch,
+        gradient: &mut [f32],
+    ) -> Result<Tally, TrainError> {
+        let term = &self.terms[number];
+        let count = batch.rows();
+        let row_weights = batch.weights.as_ref().map(|block| block.rows(count));
+        let weight = match row_weights {
+            None => count as f64,
+            Some(weights) => {
+                let sum = || weights.iter().copied().map(f64::from).sum();
+                batch.divisor.unwrap_or_else(sum)
+            }
+        };
+        // Rows whose weights are all 0 have no gradient.
+        let scale = if weight > 0.0 { term.weight / weight } else { 0.0 };
+        let class_weights: &[f32] =
+            if self.weighs_inside && row_weights.is_some() { &self.class_weights } else { &[] };
+        let mut sum = 0.0_f64;
+        let mut activated = vec![0.0; if term.activation == Activation::None { 0 } else { term.size }];
+        for row in 0..count {
+            let range = row * term.size..(row + 1) * term.size;
+            let (x, dx) = (&x[range.clone()], &mut gradient[range.clone()]);
+            let of_row = row_weights.map_or(1.0, |weights| weights[row]);
+            let row_scale = (scale * f64::from(of_row)) as f32;
+            let value: &[f32] = match term.activation {
+                Activation::None => x,
+                Activation::Softmax => {
+                    rows::softmax(x, term.size, &mut activated);
+                    &activated
+                }
+                Activation::Sigmoid => {
+                    activation::Activation::Sigmoid.forward(x, &mut activated);
+                    &activated
+                }
+            };
+            let loss = match (term.formula.kernel(), &batch.labels[number]) {
+                (Kernel::Class(loss), Column::Integers(labels)) => {
+                    let class = usize::try_from(labels.rows(count)[row]).unwrap_or(usize::MAX);
+                    loss.row(value, class, class_weights, row_scale, dx)
+                }
+                (Kernel::Value(loss), Column::Values(labels)) => {
+                    loss.row(value, &labels.rows(count)[range], row_scale, dx)
+                }
+                _ => {
+                    let text = "a label does not have the type of its loss".to_owned();
+                    return Err(TrainError::Internal(text));
+                }
+            };
+            match term.activation {
+                Activation::None => {}
+                Activation::Softmax => {
+                    let of_value = dx.to_vec();
+                    rows::softmax_backward(&activated, &of_value, term.size, false, dx);
+                }
+                Activation::Sigmoid => {
+                    activation::Activation::Sigmoid.backward_in_place(&activated, dx);
+                }
+            }
+            sum += f64::from(loss) * f64::from(of_row);
+        }
+        Ok(Tally { loss: sum * term.weight, weight })
+    }
+}

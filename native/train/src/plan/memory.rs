@@ -1,0 +1,54 @@
+//! The memory of a plan.
+
+use super::Place;
+
+/// Values and gradients of all places, for as many rows as the largest mini-batch so far had.
+pub(super) struct Working {
+    rows: usize,
+    sizes: Vec<usize>,
+    inputs: usize,
+    trained: Vec<bool>,
+    /// The values by place; those of the network's inputs are elsewhere.
+    pub(super) values: Vec<Vec<f32>>,
+    /// The gradients by place.
+    pub(super) gradients: Vec<Vec<f32>>,
+    /// For each place, true if its gradient has been written in this pass.
+    pub(super) reached: Vec<bool>,
+    /// What each step keeps from the forward to the backward pass.
+    pub(super) scratch: Vec<Vec<f32>>,
+    /// The gradient of one of several losses of a place.
+    pub(super) term: Vec<f32>,
+}
+
+impl Working {
+    pub(super) fn new(places: &[Place], inputs: usize, steps: usize) -> Self {
+        Self {
+            rows: 0,
+            sizes: places.iter().map(|place| place.size).collect(),
+            inputs,
+            trained: places.iter().map(|place| place.trained).collect(),
+            values: vec![Vec::new(); places.len()],
+            gradients: vec![Vec::new(); places.len()],
+            reached: vec![false; places.len()],
+            scratch: vec![Vec::new(); steps],
+            term: Vec::new(),
+        }
+    }
+
+    /// Makes room for this many rows.
+    pub(super) fn set_rows(&mut self, rows: usize) {
+        if rows <= self.rows {
+            return;
+        }
+        self.rows = rows;
+        for (place, &size) in self.sizes.iter().enumerate() {
+            if place >= self.inputs {
+                self.values[place].resize(rows * size, 0.0);
+            }
+            // The gradient of an output is written even if no parameter has a part in it.
+            if self.trained[place] || place >= self.inputs {
+                self.gradients[place].resize(rows * size, 0.0);
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Networks that compute over memory that is allocated once, without autograd and without tensors.
+//!
+//! A plan is a list of steps, one for each layer that computes something. A layer that only names a value anew, such as
+//! Flatten, is no step: its value lies in the memory of the one before it. What has no step makes the whole network run
+//! by autograd ([`Unplanned`]).
+
+mod activation;
+mod dead_units;
+mod dropout;
+mod linear;
+mod memory;
+mod merge;
+mod softmax;
+mod step;
+
+use std::cell::RefCell;
+
+use firesteel_core::{Tally, TensorEntry};
+use firesteel_kernels::Gemm;
+use tch::Tensor;
+
+use self::dead_units::Rectifier;
+use self::memory::Working;
+use self::step::{Backward, Forward, Parameter, Placed, Step, Weights};
+use crate::error::TrainError;
+use crate::graph::{Graph, Layer, Node};
+use crate::loss::Loss;
+use crate::network::{Batch, DeadUnits, Gradient, Network, Replica, Views};
+use crate::random::Generator;
+use crate::raw::{Memory, dimension, lengths, values};
+
+/// A layer that has no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unplanned {
+    /// The layer's name.
+    pub(crate) layer: String,
+    /// Its type.
+    pub(crate) op: String,
+}
+
+/// A network whose layers all have a plan.
+pub(crate) struct Planned {
+    steps: Vec<Placed>,
+    /// The places in memory; the network's inputs come first.
+    places: Vec<Place>,
+    outputs: Vec<PlannedOutput>,
+    gemm: Gemm,
+    working: RefCell<Working>,
+}
+
+/// A value's place in memory. Values that differ in shape alone share one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// The values of a row.
+    size: usize,
+    /// True if a parameter has a part in it.
+    trained: bool,
+}
+
+struct PlannedOutput {
+    place: usize,
+    /// The shape of a row.
+    shape: Vec<usize>,
+}
+
+impl Planned {
+    /// Plans a graph.
+    pub(crate) fn new(graph: &Graph) -> Result<Self, Unplanned> {
+        let inputs = graph.inputs.len();
+        let size = |shape: &[usize]| shape.iter().product::<usize>();
+        let mut places: Vec<Place> = graph
+            .inputs
+            .iter()
+            .map(|input| Place { size: size(&input.shape), trained: false })
+            .collect();
+        // The place of each value.
+        let mut of_value: Vec<usize> = (0..inputs).collect();
+        let mut steps = Vec::new();
+        for node in &graph.nodes {
+            if !node.computed {
+                of_value.push(usize::MAX);
+                continue;
+            }
+            let read: Vec<usize> = node.inputs.iter().map(|&value| of_value[value]).collect();
+            if node.layer.keeps_values() {
+                of_value.push(read[0]);
+                continue;
+            }
+            let integer = graph.inputs.iter().map(|input| input.integer);
+            let integers: Vec<usize> =
+                integer.enumerate().filter(|(_, integer)| *integer).map(|(place, _)| place).collect();
+            if read.iter().any(|place| integers.contains(place)) {
+                return Err(unplanned(node));
+            }
+            let step = step(node, graph, &read, &places).ok_or_else(|| unplanned(node))?;
+            let trained =
+                !node.tensors.is_empty() || read.iter().any(|&place| places[place].trained);
+            places.push(Place { size: size(&node.shape), trained });
+            of_value.push(places.len() - 1);
+            steps.push(Placed {
+                step,
+                inputs: read,
+                output: places.len() - 1,
+                tensors: node.tensors.clone(),
+                rectifier: Rectifier::of(node),
+            });
+        }
+        let outputs = graph.outputs.iter().map(|output| {
+            let place = of_value[output.value];
+            PlannedOutput { place, shape: output.shape.clone() }
+        });
+        let outputs: Vec<PlannedOutput> = outputs.collect();
+        let working = RefCell::new(Working::new(&places, inputs, steps.len()));
+        Ok(Self { steps, places, outputs, gemm: Gemm::find(), working })
+    }
+}
+
+fn unplanned(node: &Node) -> Unplanned {
+    Unplanned { layer: node.name.clone(), op: node.op.clone() }
+}
+
+/// Returns the step of a layer, if it has one.
+fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<Box<dyn Step>> {
+    let size = places[read[0]].size;
+    let parameter = |number: usize| {
+        let entry = node.tensors.start + number;
+        let TensorEntry { offset, len, .. } = graph.layout.entries()[entry];
+        Parameter { entry, range: offset..offset + len }
+    };
+    match &node.layer {
+        Layer::Linear { inputs, outputs, bias } => {
+            let bias = bias.then(|| parameter(1));
+            Some(Box::new(linear::Linear::new(*inputs, *outputs, parameter(0), bias)))
+        }
+        Layer::Elementwise(function) => Some(Box::new(activation::Activate::new(*function))),
+        Layer::Dropout { probability } => Some(Box::new(dropout::Dropout::new(*probability))),
+        Layer::Softmax { dimension } | Layer::LogSoftmax { dimension } => {
+            let last = node.shape.len().checked_sub(1)? == *dimension;
+            let log = matches!(node.layer, Layer::LogSoftmax { .. });
+            last.then(|| Box::new(softmax::Softmax::new(node.shape[*dimension], log)) as _)
+        }
+        Layer::Merge(merge) if read.iter().all(|&place| places[place].size == size) => {
+            Some(Box::new(merge::Merging::new(*merge)))
+        }
+        _ => None,
+    }
+}
+
+impl Network for Planned {
+    fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError> {
+        Ok(self.examine(views, inputs)?.0)
+    }
+
+    fn examine(
+        &self,
+        views: &Views,
+        inputs: &[&Tensor],
+    ) -> Result<(Vec<Tensor>, Vec<DeadUnits>), TrainError> {
+        let rows = rows_of(inputs);
+        let inputs = inputs.iter().map(|input| values(input)).collect::<Result<Vec<_>, _>>()?;
+        let mut working = self.working.borrow_mut();
+        working.set_rows(rows);
+        self.run(&mut working, &Weights::Views(views), &inputs, rows, None)?;
+        let read = |place: usize| value(place, rows, &self.places, &inputs, &working.values);
+        let rectifiers = self.steps.iter().filter_map(|placed| {
+            placed.rectifier.as_ref()?.dead_units(read(placed.output))
+        });
+        let dead = rectifiers.collect();
+        let outputs = self.outputs.iter().map(|output| {
+            let found = read(output.place);
+            let mut memory = Memory::zeros(found.len())?;
+            memory.slice_mut().copy_from_slice(found);
+            let mut shape = vec![dimension(rows)?];
+            shape.extend(lengths(&output.shape)?);
+            memory.view(0, &shape)
+        });
+        Ok((outputs.collect::<Result<_, TrainError>>()?, dead))
+    }
+
+    fn forward_backward(
+        &mut self,
+        replica: &mut Replica,
+        batch: &Batch,
+        loss: &Loss,
+        gradient: &mut Gradient,
+    ) -> Result<Tally, TrainError> {
+        let rows = batch.rows();
+        let inputs = batch.inputs.iter().map(|column| values(column.tensor()));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let mut working = self.working.borrow_mut();
+        working.set_rows(rows);
+        let (parameters, random) = replica.parameters_and_random();
+        let weights = Weights::Flat(parameters);
+        self.run(&mut working, &weights, &inputs, rows, Some(random))?;
+        let tally = self.start(&mut working, loss, batch, &inputs)?;
+        self.run_backward(&mut working, &weights, &inputs, rows, gradient)?;
+        Ok(tally)
+    }
+}
+
+impl Planned {
+    fn run(
+        &self,
+        working: &mut Working,
+        weights: &Weights<'_>,
+        inputs: &[&[f32]],
+        rows: usize,
+        mut random: Option<&mut Generator>,
+    ) -> Result<(), TrainError> {
+        let Working { values, scratch, .. } = working;
+        for (placed, scratch) in self.steps.iter().zip(scratch) {
+            let mut output = std::mem::take(&mut values[placed.output]);
+            let read = |place: usize| value(place, rows, &self.places, inputs, values);
+            let read: Vec<&[f32]> = placed.inputs.iter().map(|&place| read(place)).collect();
+            let mut pass = Forward { gemm: &self.gemm, rows, weights, scratch, random: random.as_deref_mut() };
+            let length = rows * self.places[placed.output].size;
+            let result = placed.step.forward(&mut pass, &read, &mut output[..length]);
+            values[placed.output] = output;
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Computes the losses and the gradients of the outputs.
+    fn start(
+        &self,
+        working: &mut Working,
+        loss: &Loss,
+        batch: &Batch,
+        inputs: &[&[f32]],
+    ) -> Result<Tally, TrainError> {
+        let rows = batch.rows();
+        let Working { values, gradients, reached, term, .. } = working;
+        reached.fill(false);
+        let mut tally = Tally::default();
+        for (number, output) in self.outputs.iter().enumerate() {
+            let x = value(output.place, rows, &self.places, inputs, values);
+            // Two outputs may lie in one place.
+            let adds = std::mem::replace(&mut reached[output.place], true);
+            let found = if adds {
+                term.resize(x.len(), 0.0);
+                let found = loss.plan(number, x, batch, term)?;
+                let sums = gradients[output.place].iter_mut();
+                sums.zip(&*term).for_each(|(sum, value)| *sum += value);
+                found
+            } else {
+                loss.plan(number, x, batch, &mut gradients[output.place][..x.len()])?
+            };
+            tally.loss += found.loss;
+            tally.weight = found.weight;
+        }
+        Ok(tally)
+    }
+
+    fn run_backward(
+        &self,
+        working: &mut Working,
+        weights: &Weights<'_>,
+        inputs: &[&[f32]],
+        rows: usize,
+        gradient: &mut Gradient,
+    ) -> Result<(), TrainError> {
+        let Working { values, gradients, reached, scratch, .. } = working;
+        for (placed, scratch) in self.steps.iter().zip(scratch).rev() {
+            if !reached[placed.output] {
+                continue;
+            }
+            let of_output = std::mem::take(&mut gradients[placed.output]);
+            let length = rows * self.places[placed.output].size;
+            let read = |place: usize| value(place, rows, &self.places, inputs, values);
+            let read_inputs: Vec<&[f32]> = placed.inputs.iter().map(|&place| read(place)).collect();
+            let pass = Backward {
+                gemm: &self.gemm,
+                rows,
+                weights,
+                scratch,
+                inputs: &read_inputs,
+                output: read(placed.output),
+                of_output: &of_output[..length],
+            };
+            if !placed.tensors.is_empty() {
+                placed.step.parameters(&pass, gradient.flat_mut())?;
+                placed.tensors.clone().for_each(|entry| gradient.mark_reached(entry));
+            }
+            for (number, &place) in placed.inputs.iter().enumerate() {
+                if self.places[place].trained {
+                    let adds = std::mem::replace(&mut reached[place], true);
+                    let target = &mut gradients[place][..rows * self.places[place].size];
+                    placed.step.input(&pass, number, adds, target)?;
+                }
+            }
+            gradients[placed.output] = of_output;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the rows of a value: of an input of the network, or of a step's result.
+fn value<'a>(
+    place: usize,
+    rows: usize,
+    places: &[Place],
+    inputs: &[&'a [f32]],
+    values: &'a [Vec<f32>],
+) -> &'a [f32] {
+    let length = rows * places[place].size;
+    match inputs.get(place) {
+        Some(input) => &input[..length],
+        None => &values[place][..length],
+    }
+}
+
+fn rows_of(inputs: &[&Tensor]) -> usize {
+    let rows = inputs.first().and_then(|input| input.size().first().copied()).unwrap_or(0);
+    usize::try_from(rows).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;
