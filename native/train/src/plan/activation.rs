@@ -11,7 +11,13 @@ pub(super) struct Activate(Activation);
 
 impl Activate {
     pub(super) fn new(function: Elementwise) -> Self {
-        Self(match function {
+        Self(kernel(function))
+    }
+}
+
+/// Returns the kernel of a function.
+pub(super) fn kernel(function: Elementwise) -> Activation {
+    match function {
             Elementwise::Relu => Activation::Relu,
             Elementwise::Relu6 => Activation::Relu6,
             Elementwise::LeakyRelu { slope } => Activation::LeakyRelu { slope: slope as f32 },
@@ -29,7 +35,6 @@ impl Activate {
             Elementwise::Hardswish => Activation::Hardswish,
             Elementwise::Softplus => Activation::Softplus,
             Elementwise::Softsign => Activation::Softsign,
-        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Linear.
 
+use firesteel_kernels::activation::Activation;
 use firesteel_kernels::linear::{self, Shape};
 
 use super::step::{Backward, Forward, Parameter, Step};
@@ -11,6 +12,8 @@ pub(super) struct Linear {
     outputs: usize,
     weight: Parameter,
     bias: Option<Parameter>,
+    /// A function of the output.
+    function: Option<Activation>,
 }
 
 impl Linear {
@@ -20,7 +23,7 @@ impl Linear {
         weight: Parameter,
         bias: Option<Parameter>,
     ) -> Self {
-        Self { inputs, outputs, weight, bias }
+        Self { inputs, outputs, weight, bias, function: None }
     }
 
     /// The shape of a call; a row of a sequence counts as a row.
@@ -40,7 +43,24 @@ impl Step for Linear {
         let weight = pass.weights.get(&self.weight)?;
         let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
         linear::forward(pass.gemm, self.shape(inputs[0]), inputs[0], weight, bias, output);
+        if let Some(function) = self.function {
+            function.forward_in_place(output);
+        }
         Ok(())
+    }
+
+    fn fuse(&mut self, function: Activation) -> bool {
+        let fuses = self.function.is_none() && !function.needs_input();
+        if fuses {
+            self.function = Some(function);
+        }
+        fuses
+    }
+
+    fn prepare(&self, output: &[f32], of_output: &mut [f32]) {
+        if let Some(function) = self.function {
+            function.backward_in_place(output, of_output);
+        }
     }
 
     fn parameters(&self, pass: &Backward<'_>, gradient: &mut [f32]) -> Result<(), TrainError> {

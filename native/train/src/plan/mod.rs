@@ -75,7 +75,8 @@ impl Planned {
             .collect();
         // The place of each value.
         let mut of_value: Vec<usize> = (0..inputs).collect();
-        let mut steps = Vec::new();
+        let mut steps: Vec<Placed> = Vec::new();
+        let readers = readers(graph);
         for node in &graph.nodes {
             if !node.computed {
                 of_value.push(usize::MAX);
@@ -91,6 +92,15 @@ impl Planned {
                 integer.enumerate().filter(|(_, integer)| *integer).map(|(place, _)| place).collect();
             if read.iter().any(|place| integers.contains(place)) {
                 return Err(unplanned(node));
+            }
+            if let Layer::Elementwise(function) = node.layer
+                && readers[node.inputs[0]] == 1
+                && let Some(before) = steps.iter_mut().rfind(|placed| placed.output == read[0])
+                && before.step.fuse(activation::kernel(function))
+            {
+                before.rectifier = Rectifier::of(node);
+                of_value.push(read[0]);
+                continue;
             }
             let step = step(node, graph, &read, &places).ok_or_else(|| unplanned(node))?;
             let trained =
@@ -113,6 +123,25 @@ impl Planned {
         let working = RefCell::new(Working::new(&places, inputs, steps.len()));
         Ok(Self { steps, places, outputs, gemm: Gemm::find(), working })
     }
+}
+
+/// Returns the number of layers and outputs that read each value, through layers that keep it.
+fn readers(graph: &Graph) -> Vec<usize> {
+    let inputs = graph.inputs.len();
+    let mut readers = vec![0; inputs + graph.nodes.len()];
+    for output in &graph.outputs {
+        readers[output.value] += 1;
+    }
+    for (index, node) in graph.nodes.iter().enumerate().rev() {
+        let count = match node.layer.keeps_values() {
+            true => readers[inputs + index],
+            false => usize::from(node.computed),
+        };
+        for &value in &node.inputs {
+            readers[value] += count;
+        }
+    }
+    readers
 }
 
 fn unplanned(node: &Node) -> Unplanned {
@@ -265,9 +294,10 @@ impl Planned {
             if !reached[placed.output] {
                 continue;
             }
-            let of_output = std::mem::take(&mut gradients[placed.output]);
+            let mut of_output = std::mem::take(&mut gradients[placed.output]);
             let length = rows * self.places[placed.output].size;
             let read = |place: usize| value(place, rows, &self.places, inputs, values);
+            placed.step.prepare(read(placed.output), &mut of_output[..length]);
             let read_inputs: Vec<&[f32]> = placed.inputs.iter().map(|&place| read(place)).collect();
             let pass = Backward {
                 gemm: &self.gemm,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use firesteel_kernels::Gemm;
+use firesteel_kernels::activation::Activation;
 
 use super::dead_units::Rectifier;
 use crate::error::TrainError;
@@ -19,6 +20,14 @@ pub(super) trait Step: Send {
         inputs: &[&[f32]],
         output: &mut [f32],
     ) -> Result<(), TrainError>;
+
+    /// Takes a function of the output into the step, which then computes both in one memory. Returns false if it cannot.
+    fn fuse(&mut self, _function: Activation) -> bool {
+        false
+    }
+
+    /// Turns the gradient of the output into that before a function that was fused.
+    fn prepare(&self, _output: &[f32], _of_output: &mut [f32]) {}
 
     /// Writes the gradient of the layer's parameters into the flat gradient.
     fn parameters(&self, _pass: &Backward<'_>, _gradient: &mut [f32]) -> Result<(), TrainError> {
