@@ -69,20 +69,28 @@ macro_rules! formulas {
         match $activation {
             Activation::Relu => $run!(|x| x.max(0.0), |_x, y| if y > 0.0 { 1.0 } else { 0.0 }),
             Activation::Relu6 => $run!(|x| x.max(0.0).min(6.0), |x, _y| inside(x, 0.0, 6.0)),
-            Activation::LeakyRelu { slope } => $run!(
-                |x| if x > 0.0 { x } else { x * slope },
-                |x, _y| if x > 0.0 { 1.0 } else { slope }
-            ),
-            Activation::Elu { alpha } => $run!(
-                |x| if x > 0.0 { x } else { alpha * (exp(x) - 1.0) },
-                |x, _y| if x > 0.0 { 1.0 } else { alpha * exp(x) }
-            ),
-            Activation::Selu => $run!(
-                |x| SELU.1 * if x > 0.0 { x } else { SELU.0 * (exp(x) - 1.0) },
-                |x, _y| SELU.1 * if x > 0.0 { 1.0 } else { SELU.0 * exp(x) }
-            ),
-            Activation::Gelu => $run!(|x| x * normal(x), |x, _y| normal(x)
-                + x * DENSITY * exp(-0.5 * x * x)),
+            Activation::LeakyRelu { slope } => {
+                $run!(|x| if x > 0.0 { x } else { x * slope }, |x, _y| if x > 0.0 {
+                    1.0
+                } else {
+                    slope
+                })
+            }
+            Activation::Elu { alpha } => {
+                $run!(|x| if x > 0.0 { x } else { alpha * (exp(x) - 1.0) }, |x, _y| if x > 0.0 {
+                    1.0
+                } else {
+                    alpha * exp(x)
+                })
+            }
+            Activation::Selu => {
+                $run!(|x| SELU.1 * if x > 0.0 { x } else { SELU.0 * (exp(x) - 1.0) }, |x, _y| SELU
+                    .1
+                    * if x > 0.0 { 1.0 } else { SELU.0 * exp(x) })
+            }
+            Activation::Gelu => {
+                $run!(|x| x * normal(x), |x, _y| normal(x) + x * DENSITY * exp(-0.5 * x * x))
+            }
             Activation::GeluTanh => $run!(|x| 0.5 * x * (1.0 + tanh(inner(x))), |x, _y| {
                 let t = tanh(inner(x));
                 let slope = ROOT_TWO_BY_PI * (1.0 + 3.0 * CUBE * x * x);
@@ -102,10 +110,9 @@ macro_rules! formulas {
             }
             Activation::Sigmoid => $run!(|x| sigmoid(x), |_x, y| y * (1.0 - y)),
             Activation::LogSigmoid => $run!(|x| -softplus(-x), |x, _y| 1.0 - sigmoid(x)),
-            Activation::Hardsigmoid => $run!(
-                |x| (x + 3.0).max(0.0).min(6.0) / 6.0,
-                |x, _y| inside(x, -3.0, 3.0) / 6.0
-            ),
+            Activation::Hardsigmoid => {
+                $run!(|x| (x + 3.0).max(0.0).min(6.0) / 6.0, |x, _y| inside(x, -3.0, 3.0) / 6.0)
+            }
             Activation::Hardswish => $run!(|x| x * (x + 3.0).max(0.0).min(6.0) / 6.0, |x, _y| {
                 if x <= -3.0 {
                     0.0
@@ -115,10 +122,13 @@ macro_rules! formulas {
                     1.0
                 }
             }),
-            Activation::Softplus => $run!(
-                |x| if x > LINEAR { x } else { softplus(x) },
-                |x, _y| if x > LINEAR { 1.0 } else { sigmoid(x) }
-            ),
+            Activation::Softplus => {
+                $run!(|x| if x > LINEAR { x } else { softplus(x) }, |x, _y| if x > LINEAR {
+                    1.0
+                } else {
+                    sigmoid(x)
+                })
+            }
             Activation::Softsign => $run!(|x| x / (1.0 + x.abs()), |x, _y| {
                 let d = 1.0 + x.abs();
                 1.0 / (d * d)

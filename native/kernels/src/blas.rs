@@ -56,7 +56,8 @@ impl Blas {
         c: &mut [f32],
     ) {
         let least = |columns: usize, rows: usize, operand: Operand<'_>| {
-            let (rows, columns) = if operand.transposed { (columns, rows) } else { (rows, columns) };
+            let (rows, columns) =
+                if operand.transposed { (columns, rows) } else { (rows, columns) };
             assert!(operand.stride >= rows.max(1), "the columns of an operand overlap");
             columns.saturating_sub(1) * operand.stride + rows
         };

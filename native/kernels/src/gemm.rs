@@ -37,11 +37,8 @@ impl<'a> Matrix<'a> {
     }
 
     fn at(&self, row: usize, column: usize) -> f32 {
-        let index = if self.transposed {
-            column * self.rows + row
-        } else {
-            row * self.columns + column
-        };
+        let index =
+            if self.transposed { column * self.rows + row } else { row * self.columns + column };
         self.values[index]
     }
 }

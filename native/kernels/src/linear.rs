@@ -14,7 +14,14 @@ pub struct Shape {
 }
 
 /// Computes `y = x w^T`, and adds the bias to each row.
-pub fn forward(gemm: &Gemm, shape: Shape, x: &[f32], w: &[f32], bias: Option<&[f32]>, y: &mut [f32]) {
+pub fn forward(
+    gemm: &Gemm,
+    shape: Shape,
+    x: &[f32],
+    w: &[f32],
+    bias: Option<&[f32]>,
+    y: &mut [f32],
+) {
     let Shape { rows, inputs, outputs } = shape;
     let (x, w) = (Matrix::new(x, rows, inputs), Matrix::new(w, outputs, inputs));
     if let Some(bias) = bias {

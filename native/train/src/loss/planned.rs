@@ -4,7 +4,7 @@ use firesteel_core::Tally;
 use firesteel_kernels::loss::{ClassLoss, ValueLoss};
 use firesteel_kernels::{activation, rows};
 
-use super::{Formula, Loss, Target};
+use super::{Formula, Loss};
 use crate::error::TrainError;
 use crate::model::Activation;
 use crate::network::{Batch, Column};
@@ -61,7 +61,8 @@ impl Loss {
         let class_weights: &[f32] =
             if self.weighs_inside && row_weights.is_some() { &self.class_weights } else { &[] };
         let mut sum = 0.0_f64;
-        let mut activated = vec![0.0; if term.activation == Activation::None { 0 } else { term.size }];
+        let mut activated =
+            vec![0.0; if term.activation == Activation::None { 0 } else { term.size }];
         for row in 0..count {
             let range = row * term.size..(row + 1) * term.size;
             let (x, dx) = (&x[range.clone()], &mut gradient[range.clone()]);

@@ -56,9 +56,16 @@ impl Step for Merging {
             let slope = match self.0 {
                 Merge::Add => 1.0,
                 Merge::Average => 1.0 / count,
-                Merge::Subtract => if number == 0 { 1.0 } else { -1.0 },
+                Merge::Subtract => {
+                    if number == 0 {
+                        1.0
+                    } else {
+                        -1.0
+                    }
+                }
                 Merge::Multiply => {
-                    let others = pass.inputs.iter().enumerate().filter(|(other, _)| *other != number);
+                    let others =
+                        pass.inputs.iter().enumerate().filter(|(other, _)| *other != number);
                     others.map(|(_, values)| values[index]).product()
                 }
                 Merge::Maximum | Merge::Minimum => self.share(pass, number, index),

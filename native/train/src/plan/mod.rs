@@ -88,8 +88,11 @@ impl Planned {
                 continue;
             }
             let integer = graph.inputs.iter().map(|input| input.integer);
-            let integers: Vec<usize> =
-                integer.enumerate().filter(|(_, integer)| *integer).map(|(place, _)| place).collect();
+            let integers: Vec<usize> = integer
+                .enumerate()
+                .filter(|(_, integer)| *integer)
+                .map(|(place, _)| place)
+                .collect();
             if read.iter().any(|place| integers.contains(place)) {
                 return Err(unplanned(node));
             }
@@ -191,9 +194,10 @@ impl Network for Planned {
         working.set_rows(rows);
         self.run(&mut working, &Weights::Views(views), &inputs, rows, None)?;
         let read = |place: usize| value(place, rows, &self.places, &inputs, &working.values);
-        let rectifiers = self.steps.iter().filter_map(|placed| {
-            placed.rectifier.as_ref()?.dead_units(read(placed.output))
-        });
+        let rectifiers = self
+            .steps
+            .iter()
+            .filter_map(|placed| placed.rectifier.as_ref()?.dead_units(read(placed.output)));
         let dead = rectifiers.collect();
         let outputs = self.outputs.iter().map(|output| {
             let found = read(output.place);
@@ -241,7 +245,8 @@ impl Planned {
             let mut output = std::mem::take(&mut values[placed.output]);
             let read = |place: usize| value(place, rows, &self.places, inputs, values);
             let read: Vec<&[f32]> = placed.inputs.iter().map(|&place| read(place)).collect();
-            let mut pass = Forward { gemm: &self.gemm, rows, weights, scratch, random: random.as_deref_mut() };
+            let mut pass =
+                Forward { gemm: &self.gemm, rows, weights, scratch, random: random.as_deref_mut() };
             let length = rows * self.places[placed.output].size;
             let result = placed.step.forward(&mut pass, &read, &mut output[..length]);
             values[placed.output] = output;

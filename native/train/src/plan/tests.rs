@@ -3,7 +3,7 @@
 use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
 use firesteel_core::{BufferKind, Buffers};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Planned;
 use crate::graph::Graph;
@@ -49,20 +49,29 @@ fn noise(count: usize, seed: u64) -> Vec<f32> {
 
 /// A random graph over inputs of `width` values, which ends in `classes` values. Earlier values are read again.
 fn graph(choices: &[u8], width: usize, classes: usize) -> Graph {
-    let mut nodes = vec![node(0, "Linear", &["x".to_owned()], &format!(r#"{{"out_features": {width}}}"#))];
+    let mut nodes =
+        vec![node(0, "Linear", &["x".to_owned()], &format!(r#"{{"out_features": {width}}}"#))];
     for &choice in choices {
         let index = nodes.len();
         let last = (index - 1).to_string();
         let earlier = (usize::from(choice) * 7 % index).to_string();
         let (op, inputs, args) = match choice % 6 {
-            0 => ("Linear".to_owned(), vec![last], format!(r#"{{"out_features": {width}, "bias": {}}}"#, choice % 4 < 2)),
+            0 => (
+                "Linear".to_owned(),
+                vec![last],
+                format!(r#"{{"out_features": {width}, "bias": {}}}"#, choice % 4 < 2),
+            ),
             1 => ("Dropout".to_owned(), vec![last], r#"{"p": 0.3}"#.to_owned()),
             2 => {
                 let ops = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
                 (ops[usize::from(choice / 6) % 6].to_owned(), vec![last, earlier], "{}".to_owned())
             }
             3 => ("Identity".to_owned(), vec![last], "{}".to_owned()),
-            4 => (["Softmax", "LogSoftmax"][usize::from(choice / 6) % 2].to_owned(), vec![last], "{}".to_owned()),
+            4 => (
+                ["Softmax", "LogSoftmax"][usize::from(choice / 6) % 2].to_owned(),
+                vec![last],
+                "{}".to_owned(),
+            ),
             _ => {
                 let (op, args) = ACTIVATIONS[usize::from(choice / 6) % ACTIVATIONS.len()];
                 (op.to_owned(), vec![last], args.to_owned())
@@ -118,7 +127,8 @@ fn trained(
             }
             Column::Values(block) => {
                 let values = block.rows_mut(rows);
-                let numbers: Vec<f32> = noise(values.len(), 3).iter().map(|x| x.abs().min(1.0)).collect();
+                let numbers: Vec<f32> =
+                    noise(values.len(), 3).iter().map(|x| x.abs().min(1.0)).collect();
                 values.copy_from_slice(&numbers);
             }
         }
