@@ -19,7 +19,7 @@ def run(
     names = sys.argv[1:] or list(known)
     unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"unknown check '{unknown[0]}'; known are {', '.join(known)}", file=sys.stderr)
+        print(f"unknown check '{unknown[0]}'; the checks are {', '.join(known)}", file=sys.stderr)
         return 2
     found = report(ROOT, names)
     for finding in found:

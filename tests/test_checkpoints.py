@@ -61,7 +61,7 @@ def test_a_fit_whose_driver_was_killed_goes_on_and_ends_as_good(
     result = spark.submit("firesteel.e2e.FitMnist", *arguments, master=later_master).succeed()
     fewer = later_master == "local[1]"
     assert (result["workers"], result["tasks"]) == (2, 1 if fewer else 2)
-    told = [text for text in result["decisions"] if "goes on with 2 workers" in text]
+    told = [text for text in result["decisions"] if "resumes with 2 workers" in text]
     assert len(told) == (later_master != master), result["decisions"]
     if later_master != master:
         # Spark splits files by the slots, so the rows of a worker may be others, with which the

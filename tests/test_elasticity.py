@@ -49,8 +49,8 @@ def test_a_worker_that_dies_leaves_the_rounds_and_its_retry_joins_them(
 def test_a_speculative_copy_takes_over_from_a_worker_that_stalls(
     spark: Spark, undisturbed: Undisturbed
 ) -> None:
-    arguments = ("epochs=4",)
-    whole = undisturbed(*arguments)
+    arguments = ("epochs=4", LONG_EPOCHS)
+    whole = undisturbed(*arguments, "workers=3")
     # Without a number of workers, and without `spark.executor.cores`, by which an executor has all
     # cores of its machine.
     unset = (*arguments, "workers=")
@@ -105,6 +105,7 @@ def test_executors_come_and_go_under_dynamic_allocation(spark: Spark) -> None:
             ("local-cluster[3,1,1024]", conf, ["shrink=30"]),
         )
     )
+    assert undisturbed["executors"]["removed"] == 0
     executors = result["executors"]
     assert executors["most"] == 3, "from the one that it begins with"
     assert executors["added"] > 3 and executors["removed"] > 0, "and again for the second fit"

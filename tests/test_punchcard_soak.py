@@ -30,6 +30,9 @@ head -c 20000 /dev/urandom > "$FIRESTEEL_PUNCHCARD_RESULTS/a.bin"
 sleep "$1"
 """
 MIB = 1 << 20
+# The most threads of the server that wait for files and for the database; others are few.
+BLOCKING_THREADS = 32
+SPARE_THREADS = 4
 
 
 @dataclass
@@ -185,7 +188,8 @@ def test_a_server_under_load_does_not_grow(tmp_path: Path) -> None:
         assert all(load.done[step] for step in ("finish", "cancel", "upload", "view", "leave"))
         assert last.rss < first.rss * 1.15 + 8, (first, last)
         assert last.descriptors < first.descriptors + 2 * CLIENTS, (first, last)
-        assert last.threads < first.threads + 2 * CLIENTS, (first, last)
+        most = max(one.threads for one in samples)
+        assert most <= idle.threads + BLOCKING_THREADS + SPARE_THREADS, (idle, most)
         # Between two sweeps, a minute apart, the jobs that were left take room.
         assert last.database < first.database * 1.5 + 8, (first, last)
         # Nothing of the clients is left open.

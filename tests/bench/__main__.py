@@ -42,7 +42,7 @@ def main() -> int:
     asked = sys.argv[1:]
     unknown = [name for name in asked if name not in PROGRAMS]
     if unknown:
-        print(f"unknown: {', '.join(unknown)}; known are {', '.join(PROGRAMS)}", file=sys.stderr)
+        print(f"unknown: {', '.join(unknown)}; use one of {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
     lines, failed = [], []
     for name in asked or PROGRAMS:

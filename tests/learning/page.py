@@ -211,21 +211,22 @@ def target(rows: list[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
-PAGE = """# Does it learn?
+PAGE = """# Learning results
 
-`make learn` writes this page and keeps its measurements in `defaults.csv`, `target.csv` and
+`make learn` writes this page and stores its measurements in `defaults.csv`, `target.csv` and
 `learning.csv` in the same folder. It takes about an hour and a half on two idle cores.
 
 ## Fits at defaults beside PyTorch
 
-Both train with the same optimizer, learning rate, batch size and number of epochs, Firesteel with
-everything else at its default, so with the strategy `auto`
+Both systems train with the same optimizer, learning rate, batch size and number of epochs.
+Firesteel's other settings are at their defaults, including the strategy `auto`
 ([algorithms.md](algorithms.md#the-default-auto)). The optimizer is Adam unless the task names
 another. Every task trains on four fifths of its rows and is scored on the rest: accuracy in
-percent, or the mean squared error of a regression. The values are means over five seeds, for
-three small tasks whose scores vary much over more: twenty for diabetes and digits with batch norm,
-sixty for the LSTM. The brackets hold PyTorch's standard deviation and the difference of a fit's
-mean from PyTorch's.
+percent, or the mean squared error of a regression. The values are means over five seeds. Three
+small tasks with noisy scores have more seeds: twenty for diabetes and digits with batch norm, sixty
+for the LSTM. Parentheses hold PyTorch's standard deviation and, for Firesteel, the difference from
+PyTorch's mean.
+
 The application has 16 slots; `auto` trains at most four workers with mini-batches of 32 rows, and
 at most 16 with 128. The settings of `auto` were chosen on such held-out rows, never on MNIST's
 test images.
@@ -234,20 +235,20 @@ test images.
 
 ## Time to a target accuracy
 
-The targets are accuracies on MNIST's test images, measured on two cores, in alternation within one
-run; the values are medians of two rounds or more. PyTorch's time is that of the training loop, with
-the images in memory and denormals flushed. Firesteel's time is that of `fit`, including the reading
-of the cached rows. A run ends with the first epoch that reaches the target. That epoch differs from
-seed to seed, so the last column compares the time of one epoch.
+The targets are accuracies on MNIST's test images. The systems alternated within one run on two
+cores; the values are medians of two rounds or more. PyTorch's time is that of the training loop,
+with the images in memory and denormals flushed. Firesteel's time is that of `fit`, including
+reading the cached rows. A run ends with the first epoch that reaches the target. That epoch differs
+from seed to seed, so the last column compares the time per epoch.
 
 {target}
 
-## Every strategy, number of workers and window, batches of 32
+## Strategies by workers and window, batches of 32
 
-MNIST, the perceptron 784-1000-250-10 of dist-keras's notebooks, Adam, two epochs, every strategy
-with its default settings, one fit each. The table has the test accuracy in percent and, in
-brackets, the seconds of the training job on two cores, where more than two workers take turns. The
-machine was not idle during all fits, so the seconds are a rough guide only.
+The fits train the perceptron 784-1000-250-10 of dist-keras's notebooks on MNIST, with Adam, for two
+epochs, with each strategy's default settings, one fit per cell. The table has the test accuracy in
+percent and, in parentheses, the seconds of the training job on two cores, where more than two
+workers take turns. The machine was not idle during all fits, so the seconds are only a rough guide.
 
 ![accuracy by strategy, window and workers](learning.svg)
 
@@ -256,9 +257,9 @@ machine was not idle during all fits, so the seconds are a rough guide only.
 ## Beside the published figures: Adam, batches of 4
 
 dist-keras ran each worker on a core of its own; here the workers take turns on two cores. Their
-order differs from run to run, and so does the accuracy a little. The default settings were chosen
-on held-out training rows. The settings of the last column were chosen by the accuracy on the test
-images, so expect slightly less on other data.
+order differs from run to run, so the accuracy varies slightly. The default settings were chosen on
+held-out training rows. The settings of the last column were chosen by the accuracy on the test
+images, so expect slightly lower accuracy on other data.
 
 {published}
 """

@@ -172,8 +172,7 @@ fn check_array(what: &str, length: usize) -> Result<(), BridgeError> {
     if length <= MOST {
         return Ok(());
     }
-    let message =
-        format!("{what} would have {length} bytes, but an array of the JVM holds at most {MOST}");
+    let message = format!("{what} would have {length} bytes, but a JVM array holds at most {MOST}");
     Err(BridgeError::new(ErrorCode::Memory, message))
 }
 
@@ -207,7 +206,7 @@ mod tests {
         let error = check_array("the trained weights", 2_147_483_640).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the trained weights would have 2147483640 bytes, but an array of the JVM holds at most 2147483639"
+            "the trained weights would have 2147483640 bytes, but a JVM array holds at most 2147483639"
         );
     }
 }

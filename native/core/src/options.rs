@@ -85,6 +85,6 @@ impl Range {
         if (self.contains)(value) {
             return Ok(());
         }
-        Err(OptionError::new(option, format!("must be {}, is {value}", self.text)))
+        Err(OptionError::new(option, format!("must be {}, not {value}", self.text)))
     }
 }

@@ -212,7 +212,7 @@ mod tests {
             let bad = batch(vec![lists::<Float32Type>(3, vec![0.0, 0.0, 0.0, 0.0, bad, 0.0])]);
             let error = refused(load(vec![good.clone(), bad.clone()], &images()).unwrap_err());
             let expected = format!(
-                "row 3 of the partition, position 1: found {name}, allowed are finite numbers"
+                "row 3 of the partition, position 1: found {name}, expected finite numbers"
             );
             assert_eq!(error, format!("column 'image', {expected}"));
             let error = refused(Batch::new(&bad, &images()).unwrap_err());

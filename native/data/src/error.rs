@@ -47,7 +47,7 @@ impl fmt::Display for ValueLocation {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// A value that cannot be trained on or predicted from.
-    #[error("{location}: found {found}, allowed are {allowed}")]
+    #[error("{location}: found {found}, expected {allowed}")]
     Value {
         /// The location of the value.
         location: ValueLocation,

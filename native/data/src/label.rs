@@ -120,7 +120,7 @@ impl WeightWriter {
                 row,
                 None,
                 weights[row].shown(),
-                "finite numbers from 0 on",
+                "finite numbers of at least 0",
             ));
         }
         hash_rows(hashes, weights, 1);
@@ -222,9 +222,8 @@ mod tests {
             (4_294_967_297.0, "4294967297"),
         ] {
             let error = refused(doubles(vec![0.0, 9.0, bad, 3.0]), &classes(10));
-            let expected = format!(
-                "row 2 of the partition: found {name}, allowed are whole numbers from 0 to 9"
-            );
+            let expected =
+                format!("row 2 of the partition: found {name}, expected whole numbers from 0 to 9");
             assert_eq!(error, format!("column 'digit', {expected}"));
         }
     }
@@ -261,7 +260,7 @@ mod tests {
         for (bad, name) in [(-0.5, "-0.5"), (f32::NAN, "NaN"), (f32::INFINITY, "Infinity")] {
             let error = refused(floats(vec![1.0, bad]), &weights);
             let expected = format!(
-                "row 1 of the partition: found {name}, allowed are finite numbers from 0 on"
+                "row 1 of the partition: found {name}, expected finite numbers of at least 0"
             );
             assert_eq!(error, format!("column 'importance', {expected}"));
         }

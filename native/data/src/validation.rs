@@ -151,11 +151,11 @@ mod tests {
         };
         assert_eq!(
             refused(Arc::new(BooleanArray::from(vec![Some(true), None]))),
-            "column 'held out', row 1 of the partition: found null, allowed are values that are not null"
+            "column 'held out', row 1 of the partition: found null, expected values that are not null"
         );
         assert_eq!(
             refused(Arc::new(UInt8Array::from(vec![1, 2]))),
-            "column 'held out', row 1 of the partition: found 2, allowed are 0 and 1"
+            "column 'held out', row 1 of the partition: found 2, expected 0 and 1"
         );
         let error = load(vec![batch(vec![labels(), labels()])], &marked()).unwrap_err();
         assert!(error.to_string().ends_with("has type Float64 where Boolean or UInt8 is expected"));

@@ -166,7 +166,10 @@ fn run(command: Command) -> Result<String, Box<dyn std::error::Error>> {
                 .unwrap_or_else(|_| EnvFilter::new("info"));
             tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
             let config = Config::read(&configured.config)?;
-            let runtime = tokio::runtime::Runtime::new()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .max_blocking_threads(server::BLOCKING_THREADS)
+                .build()?;
             runtime.block_on(server::run(config, ITSELF.into()))?;
             Ok(String::new())
         }

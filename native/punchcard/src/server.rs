@@ -23,6 +23,8 @@ use crate::store::Store;
 
 /// The time between two looks at the jobs.
 const STEP: Duration = Duration::from_millis(200);
+/// The most threads that wait for files and for the database at a time.
+pub const BLOCKING_THREADS: usize = 32;
 /// The time for which a child that a killed server has just forked may hold the server's lock.
 const LOCK: Duration = Duration::from_secs(2);
 /// The time between two removals of what is no longer kept.

@@ -77,7 +77,7 @@ pub fn check_weights(
         let values = &flat[entry.offset..entry.offset + entry.len];
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
             return Err(TrainError::Weights(format!(
-                "tensor '{}' of the weights holds {value}; allowed are finite numbers",
+                "tensor '{}' of the weights holds {value}; expected finite numbers",
                 entry.name
             )));
         }
@@ -195,9 +195,7 @@ mod tests {
         };
         assert_eq!(check(&[1.0; 5], &[0.5; 2]), Ok(()));
         let refused = |tensor, value| {
-            Err(format!(
-                "tensor '{tensor}' of the weights holds {value}; allowed are finite numbers"
-            ))
+            Err(format!("tensor '{tensor}' of the weights holds {value}; expected finite numbers"))
         };
         assert_eq!(check(&[1.0, f32::NAN, 1.0, 1.0, 1.0], &[0.5; 2]), refused("0.weight", "NaN"));
         assert_eq!(check(&[1.0; 5], &[0.5, f32::INFINITY]), refused("1.running_var", "inf"));

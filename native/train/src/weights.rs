@@ -100,7 +100,7 @@ pub fn members_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Vec<Weig
     };
     match names.into_iter().find(|name| !known(name)) {
         Some(extra) => Err(TrainError::Weights(format!(
-            "the network has no tensor '{extra}', which the weights hold"
+            "the weights hold a tensor '{extra}' that the network does not have"
         ))),
         None => Ok(members),
     }
@@ -115,7 +115,7 @@ pub fn weights_from_bytes(bytes: &[u8], layout: &ParamLayout) -> Result<Weights,
     match (members.pop(), members.len()) {
         (Some(only), 0) => Ok(only),
         (_, others) => Err(TrainError::Weights(format!(
-            "the weights are those of an ensemble of {}; one network is needed",
+            "the weights belong to an ensemble of {}; one network is needed",
             others + 1
         ))),
     }
@@ -231,7 +231,7 @@ mod tests {
         let mut fewer = ParamLayout::new();
         fewer.push("0.weight", &[2, 3], BufferKind::Parameter);
         assert!(
-            weights_from_bytes(&bytes, &fewer).unwrap_err().to_string().contains("has no tensor")
+            weights_from_bytes(&bytes, &fewer).unwrap_err().to_string().contains("does not have")
         );
     }
 
@@ -246,7 +246,7 @@ mod tests {
         let bytes = members_to_bytes(&layout(), &members).unwrap();
         assert_eq!(members_from_bytes(&bytes, &layout()).unwrap(), members);
         let text = weights_from_bytes(&bytes, &layout()).unwrap_err().to_string();
-        assert_eq!(text, "the weights are those of an ensemble of 12; one network is needed");
+        assert_eq!(text, "the weights belong to an ensemble of 12; one network is needed");
         let one = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
         assert_eq!(members_from_bytes(&one, &layout()).unwrap(), [(parameters, buffers)]);
     }

@@ -44,7 +44,7 @@ class BaseNetwork(ABC):
                 raise ValueError(f"input_shapes names '{name}', which is not an input")
             if not shape or any(size < 1 for size in shape):
                 raise ValueError(
-                    f"the shape of input '{name}' must be of sizes of at least 1, not {shape}"
+                    f"the shape of input '{name}' must have sizes of at least 1, not {shape}"
                 )
         self._input_shapes = MappingProxyType(shapes)
 

@@ -36,5 +36,5 @@ def load_weights(path: str) -> dict[str, NDArray[Any]]:
 def _read(file: str) -> bytes:
     row = SparkSession.active().read.format("binaryFile").load(file).select("content").first()
     if row is None:
-        raise FileNotFoundError(f"{file} is missing: there is no saved model")
+        raise FileNotFoundError(f"{file} is missing: the folder has no saved model")
     return bytes(row.content)

@@ -205,7 +205,7 @@ def _new_java_object(java_class: str, uid: str) -> Any:
     except TypeError as error:
         # Py4J takes a class that is not on the class path for a package, which cannot be called.
         raise RuntimeError(
-            f"the running Spark has no class {java_class}: start it by firesteel.session(), "
+            f"the running Spark has no class {java_class}: start it with firesteel.session(), "
             "or with the jars of firesteel.spark_jars()"
         ) from error
 

@@ -15,7 +15,7 @@ try:
     from torch import Tensor, fx, nn
 except ImportError as error:
     raise ImportError(
-        "networks as modules and files need PyTorch: pip install 'firesteel[torch]'", name="torch"
+        "exporting a network needs PyTorch: pip install 'firesteel[torch]'", name="torch"
     ) from error
 
 from firesteel import torch_graph
@@ -80,7 +80,7 @@ def example_inputs(network: BaseNetwork, shapes: Mapping[str, Sequence[int]]) ->
     for name in network.inputs:
         if name not in shapes:
             raise ValueError(
-                f"the shape of the network's input '{name}' is not known; set it by "
+                f"the shape of the network's input '{name}' is not known; set it with "
                 "with_input_shape or input_shapes"
             )
     return {name: torch.zeros(2, *shapes[name], dtype=kind) for name, kind in types.items()}

@@ -117,7 +117,7 @@ def _scales(network: Network, scale: float | Mapping[str, float]) -> Mapping[str
     for name, factor in scale.items():
         if name not in network.inputs:
             known = ", ".join(network.inputs)
-            raise ValueError(f"scale is for the input '{name}'; the network has {known}")
+            raise ValueError(f"scale names the input '{name}'; the network has {known}")
         if factor != 1.0 and name in tokens:
             raise ValueError(
                 f"scale has {factor} for the input '{name}', which holds token ids: "
@@ -286,7 +286,7 @@ def load(module: nn.Module, weights: Mapping[str, NDArray[Any]]) -> None:
             raise ValueError(f"the weights lack the network's tensor '{name}'")
     for name in weights:
         if name not in own:
-            raise ValueError(f"the network has no tensor '{name}', which the weights hold")
+            raise ValueError(f"the weights hold a tensor '{name}' that the network does not have")
     # A copy: the weights may be read-only views of a file's bytes.
     tensors = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
     module.load_state_dict(tensors, strict=False)

@@ -73,7 +73,7 @@ def from_torch(
     """
     for name, parameter in module.named_parameters():
         if nn.parameter.is_lazy(parameter):
-            raise ValueError(f"the parameter '{name}' has no shape yet: give the module a batch")
+            raise ValueError(f"the parameter '{name}' has no shape yet; run the module on a batch")
     examples = _examples(example_inputs)
     compiled = _compile(module, examples)
     _check_lists(compiled)
@@ -137,7 +137,7 @@ def _symbolic(module: nn.Module) -> torch.jit.ScriptModule:
         torch.fx.symbolic_trace(copy.deepcopy(module).train(mode)) for mode in (True, False)
     )
     if training.code != evaluation.code:
-        raise ValueError("it computes something else in training, which a trace does not keep")
+        raise ValueError("it computes something else in training, which a trace does not preserve")
     for node in list(training.graph.nodes):
         # TorchScript does not resolve an annotation that is a text; without one it is a tensor.
         node.type = None
@@ -156,7 +156,7 @@ def _trace(module: nn.Module, examples: tuple[Tensor, ...]) -> torch.jit.ScriptM
         for mode in (True, False)
     )
     if _unmangled(training) != _unmangled(evaluation):
-        raise ValueError("it computes something else in training, which a trace does not keep")
+        raise ValueError("it computes something else in training, which a trace does not preserve")
     doubled = tuple(torch.cat([example, example]) for example in examples)
     try:
         with torch.no_grad():
@@ -186,7 +186,7 @@ def _check_lists(compiled: torch.jit.ScriptModule) -> None:
             kind = getattr(part, "original_name", type(part).__name__)
             raise ValueError(
                 (f"layer '{name}' of the module" if name else "the module")
-                + f" is of the kind {kind} and would not learn: TorchScript runs it on a list of "
+                + f" has the type {kind} and would not learn: TorchScript runs it on a list of "
                 f"its parameters, which training does not reach; use a loop over nn.{kind}Cell, or "
                 "the layers LSTM and GRU of a firesteel.Network"
             )

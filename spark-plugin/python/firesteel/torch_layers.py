@@ -79,7 +79,7 @@ def module(node: Node, shape: Sequence[int]) -> nn.Module | None:
         if node.op in FUNCTIONS:
             return None
         known = ", ".join(sorted(PLAIN | INFERRED.keys() | FUNCTIONS.keys()))
-        raise ValueError(f"unknown layer type; supported are {known}")
+        raise ValueError(f"unknown layer type; use one of {known}")
     args = _arguments(node)
     if node.op in INFERRED:
         name, dimension = INFERRED[node.op]

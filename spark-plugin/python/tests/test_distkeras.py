@@ -85,7 +85,7 @@ def test_a_trainer_with_a_parameter_server_trains_a_keras_model(
     before = model.get_weights()
     trainer = trainer_class(keras_model=model, communication_window=5, num_workers=2, **options())
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "EAMSGD steps by its own rule")
+        warnings.filterwarnings("ignore", "EAMSGD has its own update rule")
         trained = trainer.train(encoded)
     assert isinstance(trained, keras.Model)
     assert accuracy(trained, encoded) > 0.9
@@ -400,7 +400,7 @@ def test_what_does_not_fit_is_named(encoded: DataFrame) -> None:
         ).train(encoded)
     with pytest.raises(ValueError, match="output_col has the column 'p' for several outputs"):
         ModelPredictor(house(), ["features"] * 2, ["p", "P"])
-    with pytest.raises(Exception, match=r"2 outputs .*, but there are 1 columns for them"):
+    with pytest.raises(Exception, match=r"2 outputs .*, but there are 1 output columns"):
         ModelPredictor(house(), ["features"] * 2).predict(encoded)
     with pytest.raises(Exception, match="'label_encoded' must hold one-hot vectors"):
         wrong = encoded.selectExpr("features", "array(0.5, 0.2, 0.3) as label_encoded")

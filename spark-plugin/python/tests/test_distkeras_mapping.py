@@ -115,7 +115,7 @@ def test_the_moving_rate_is_rho_times_the_learning_rate_where_rho_is_given() -> 
     momentum = EAMSGD(model, "sgd", "mse", rho=2.0, learning_rate=0.25, momentum=0.5)
     assert momentum._strategy()["elasticAlpha"] == 0.5
     assert momentum._strategy()["elasticMomentum"] == 0.5
-    with pytest.warns(UserWarning, match="EAMSGD steps by its own rule"):
+    with pytest.warns(UserWarning, match="EAMSGD has its own update rule"):
         assert momentum._optimizer() == {"optimizer": "sgd", "learningRate": 0.25}
     assert Experimental(model, "adam", "mse")._strategy()["adaptiveGamma"] == 1.0
 

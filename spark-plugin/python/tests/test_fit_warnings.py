@@ -47,7 +47,7 @@ class Recurrent(nn.Module):
 def test_a_module_with_a_recurrent_layer_that_would_not_learn_is_refused(
     kind: type[nn.RNNBase],
 ) -> None:
-    with pytest.raises(ValueError, match=f"layer 'memory' .* of the kind {kind.__name__} and"):
+    with pytest.raises(ValueError, match=f"layer 'memory' .* has the type {kind.__name__} and"):
         from_torch(Recurrent(kind), torch.zeros(2, 5, 2))
 
 

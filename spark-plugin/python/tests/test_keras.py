@@ -346,7 +346,7 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "another function": (
         of_one(layers.Dense(3, activation="exponential", name="odd"), 4),
-        r"layer 'odd' \(Dense\): its activation exponential is not supported; supported are celu",
+        r"layer 'odd' \(Dense\): its activation exponential is not supported; use one of celu",
     ),
     "a clipped ReLU": (
         of_one(layers.ReLU(max_value=2, name="clipped"), 4),
@@ -354,7 +354,7 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "another layer": (
         of_one(layers.Rescaling(0.5, name="scale"), 4),
-        r"layer 'scale' \(Rescaling\): layers of this class are not supported; supported are Act",
+        r"layer 'scale' \(Rescaling\): layers of this class are not supported; use one of Act",
     ),
     "a subclass": (
         of_one(Doubled(3, name="own"), 4),
@@ -383,7 +383,7 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "an open length": (
         lambda: sequence(Input((None, 2), name="series"), layers.LSTM(3)),
-        r"layer 'series' \(InputLayer\): its shape \(None, None, 2\) leaves more open",
+        r"layer 'series' \(InputLayer\): its shape \(None, None, 2\) is not fixed",
     ),
     "no shape": (
         lambda: sequence(layers.Dense(3)),

@@ -92,7 +92,7 @@ def settings(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-@pytest.mark.filterwarnings("ignore:EAMSGD steps by its own rule")
+@pytest.mark.filterwarnings("ignore:EAMSGD has its own update rule")
 @pytest.mark.parametrize("name", trainers.TRAINERS)
 def test_a_trainer_comes_back_from_its_json(name: str) -> None:
     kind = trainers.TRAINERS[name]

@@ -46,5 +46,5 @@ def test_the_session_runs_the_plugin(spark: SparkSession) -> None:
 
 
 def test_a_spark_without_the_jar_is_told_how_to_get_it(spark: SparkSession) -> None:
-    with pytest.raises(RuntimeError, match=r"no class firesteel\.Nothing: start it by firesteel"):
+    with pytest.raises(RuntimeError, match=r"no class firesteel\.Nothing: start it with firesteel"):
         _new_java_object("firesteel.Nothing", "uid")

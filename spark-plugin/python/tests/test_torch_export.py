@@ -224,7 +224,7 @@ def test_an_onnx_file_has_the_names_of_inputs_and_outputs_and_any_number_of_rows
 def test_weights_of_another_network_are_refused_by_the_tensor() -> None:
     weights = trained(MLP, 1)
     extra = {**weights, "4.weight": weights["0.weight"]}
-    with pytest.raises(ValueError, match=r"the network has no tensor '4\.weight'"):
+    with pytest.raises(ValueError, match=r"the weights hold a tensor '4\.weight'"):
         MLP.to_torch(extra)
     other = {**weights, "2.bias": np.zeros(4, np.float32)}
     with pytest.raises(ValueError, match=r"tensor '2\.bias'.*shape \[4\].*needs \[3\]"):

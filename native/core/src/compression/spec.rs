@@ -112,7 +112,7 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "compression 'topk': option 'ratio' must be above 0 and at most 1, is {ratio}"
+                    "compression 'topk': option 'ratio' must be above 0 and at most 1, not {ratio}"
                 )
             );
         }

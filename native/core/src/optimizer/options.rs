@@ -14,7 +14,7 @@ pub(super) fn check(spec: &OptimizerSpec) -> Result<(), OptionError> {
             if momentum <= 0.0 || dampening != 0.0 =>
         {
             let problem = format!(
-                "needs a momentum above 0 and a dampening of 0, which are {momentum} and {dampening}"
+                "needs a momentum above 0 and a dampening of 0, not {momentum} and {dampening}"
             );
             Err(OptionError::new("nesterov", problem).of("optimizer", name))
         }
@@ -191,7 +191,7 @@ mod tests {
                     let text = refusal(&with(&spec, option, value));
                     let start = format!("optimizer '{name}': option '{option}' must be ");
                     assert!(text.starts_with(&start), "{text}");
-                    assert!(text.ends_with(&format!(", is {value}")), "{text}");
+                    assert!(text.ends_with(&format!(", not {value}")), "{text}");
                     checked += 1;
                 }
             }
@@ -203,7 +203,7 @@ mod tests {
     fn a_refusal_reads_well() {
         assert_eq!(
             refusal(&with(&defaults()[1], "beta1", 1.5)),
-            "optimizer 'adam': option 'beta1' must be from 0 to below 1, is 1.5"
+            "optimizer 'adam': option 'beta1' must be from 0 to below 1, not 1.5"
         );
     }
 

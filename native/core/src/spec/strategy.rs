@@ -205,7 +205,7 @@ impl StrategySpec {
         Self::deserialize(json!({ "name": name })).map_err(|_| {
             let known: Vec<_> = Self::all().map(|spec| spec.name()).collect();
             let known = known.join(", ");
-            de::Error::custom(format!("unknown strategy '{name}'; known are {known}"))
+            de::Error::custom(format!("unknown strategy '{name}'; use one of {known}"))
         })
     }
 

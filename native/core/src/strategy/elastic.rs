@@ -62,7 +62,10 @@ impl Elastic {
                 Alpha::ByRate(number("rho", given, 0.0, Range::POSITIVE_F32)?)
             }
             (Some(_), Some(_)) => {
-                return Err(OptionError::new("rho", "excludes 'alpha'; give one of them"));
+                return Err(OptionError::new(
+                    "rho",
+                    "cannot be combined with 'alpha'; set only one of them",
+                ));
             }
         };
         let learning_rate = optimizer.map(OptimizerSpec::learning_rate);
@@ -90,8 +93,9 @@ impl Elastic {
         let product = alpha * f64::from(at_once);
         (product > 1.0).then(|| {
             format!(
-                "strategy '{name}': the moving rate alpha is {alpha}, and {at_once} workers that exchange at the same time make \
-                 {product}, which is above 1: the center variable overshoots; lower 'alpha' or 'rho', or leave both out"
+                "strategy '{name}': the moving rate alpha is {alpha}; multiplied by the {at_once} workers that exchange \
+                 at the same time, it is {product}, which is above 1: the center variable overshoots; lower 'alpha' or \
+                 'rho', or set neither"
             )
         })
     }

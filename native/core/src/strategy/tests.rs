@@ -91,7 +91,7 @@ fn the_six_asynchronous_strategies_overlap_if_told_to() {
 fn an_unknown_strategy_is_refused_with_the_names_that_are_known() {
     assert_eq!(
         refusal("adagg", &json!({})),
-        "unknown strategy 'adagg'; known are single, averaging, ensemble, downpour, adag, agn-adaptive, dynsgd, aeasgd, \
+        "unknown strategy 'adagg'; use one of single, averaging, ensemble, downpour, adag, agn-adaptive, dynsgd, aeasgd, \
          eamsgd, easgd, sync, local-sgd, diloco"
     );
 }
@@ -148,7 +148,7 @@ fn options_outside_their_range_are_refused_by_name() {
     );
     assert_eq!(
         refusal("eamsgd", &json!({"momentum": 1})),
-        "strategy 'eamsgd': option 'momentum' must be from 0 to below 1, is 1"
+        "strategy 'eamsgd': option 'momentum' must be from 0 to below 1, not 1"
     );
     for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let easgd = |alpha, rho| {
@@ -164,7 +164,7 @@ fn options_outside_their_range_are_refused_by_name() {
     let text = refusal("diloco", &json!({"outerLearningRate": -0.1}));
     assert!(text.contains("option 'outerLearningRate' must be at least 0"), "{text}");
     let both = refusal("aeasgd", &json!({"alpha": 0.1, "rho": 0.1}));
-    assert!(both.contains("option 'rho' excludes 'alpha'; give one of them"));
+    assert!(both.contains("option 'rho' cannot be combined with 'alpha'; set only one of them"));
 }
 
 #[test]
@@ -219,7 +219,7 @@ fn a_scale_multiplies_what_is_committed() {
     }
     assert_eq!(
         refusal("downpour", &json!({"scale": 0.0})),
-        "strategy 'downpour': option 'scale' must be above 0 and finite, is 0"
+        "strategy 'downpour': option 'scale' must be above 0 and finite, not 0"
     );
     assert!(refusal("dynsgd", &json!({"scale": 0.5})).contains("does not apply"));
 }
@@ -306,7 +306,7 @@ fn the_elastic_force_is_a_share_of_the_workers_unless_it_is_given() {
     let half = made(&given(Some(0.5), None));
     let warning = half.warning(4, 4).unwrap();
     assert!(warning.contains("'aeasgd'") && warning.contains("4 workers that"), "{warning}");
-    assert!(warning.contains("make 2,"), "{warning}");
+    assert!(warning.contains("it is 2,"), "{warning}");
     assert_eq!(half.warning(4, 2), None, "two of them exchange at the same time");
     assert!(made(&given(None, Some(5.0))).warning(4, 4).is_some());
 }
@@ -377,7 +377,7 @@ fn the_options_of_compression_are_checked_by_name() {
     let topk = |ratio| json!({"name": "topk", "ratio": ratio});
     assert_eq!(
         refusal("adag", &json!({"compression": topk(2.0)})),
-        "strategy 'adag': option 'compression' is invalid: compression 'topk': option 'ratio' must be above 0 and at most 1, is 2"
+        "strategy 'adag': option 'compression' is invalid: compression 'topk': option 'ratio' must be above 0 and at most 1, not 2"
     );
     let pull = |compression: Option<Value>| {
         refusal("adag", &json!({"compression": compression, "compressPull": true}))

@@ -378,7 +378,7 @@ fn options_that_do_not_fit_open_no_server() {
         (spec("downpour", CODES[2], true), "'compressPull' needs the compression 'bf16' or 'f16'"),
         (
             spec("downpour", CompressionSpec::TopK { ratio: 0.0 }, false),
-            "must be above 0 and at most 1, is 0",
+            "must be above 0 and at most 1, not 0",
         ),
     ];
     for (spec, text) in cases {

@@ -226,7 +226,7 @@ fn a_retry_that_reads_other_rows_starts_its_epoch_again_with_a_warning() {
         assert_eq!(status.epochs[1].loss, Some(0.5));
         assert_eq!(status.warnings.len(), 1);
         assert!(
-            status.warnings[0].contains("worker 0.0: attempt 2 reads other rows"),
+            status.warnings[0].contains("worker 0.0: attempt 2 reads different rows"),
             "{:?}",
             status.warnings
         );

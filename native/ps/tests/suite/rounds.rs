@@ -411,7 +411,7 @@ fn a_moving_rate_that_overshoots_is_warned_of() {
     let (server, _) =
         opened("easgd", 4, |spec| set_options(&mut spec.strategy, &json!({"alpha": 0.5})));
     assert!(
-        server.status().warnings[0].contains("4 workers that exchange at the same time make 2,"),
+        server.status().warnings[0].contains("4 workers that exchange at the same time, it is 2,"),
         "{:?}",
         server.status().warnings
     );

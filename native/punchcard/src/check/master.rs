@@ -24,7 +24,8 @@ impl Master {
         } else if let Some(rest) = text.strip_prefix("spark://") {
             rest.split(',').all(has_port).then_some(Self::Standalone)
         } else if let Some(rest) = text.strip_prefix("k8s://") {
-            let host = rest.trim_start_matches("https://").trim_start_matches("http://");
+            let url = rest.strip_prefix("https://").or_else(|| rest.strip_prefix("http://"));
+            let host = url.unwrap_or(rest);
             (!host.is_empty() && !host.starts_with('/')).then_some(Self::Kubernetes)
         } else {
             is_local(text).then_some(Self::Local)

@@ -61,7 +61,9 @@ pub async fn list(
 ) -> Result<Answer<ArtifactList>, Problem> {
     let job = find(&app, &caller, id).await?;
     let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).results();
-    let artifacts = tokio::task::spawn_blocking(move || artifacts(&app, &folder))
+    let reading = app.clone();
+    let _turn = app.hashes().turn().await;
+    let artifacts = tokio::task::spawn_blocking(move || artifacts(&reading, &folder))
         .await
         .map_err(|error| Problem::internal(&error))??;
     Ok(Answer(ArtifactList { artifacts }))
@@ -90,11 +92,13 @@ pub async fn download(
     let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).results();
     // The name must be that of an entry of the folder: a path has parts.
     let hashing = app.clone();
+    let turn = app.hashes().turn().await;
     let found = tokio::task::spawn_blocking(move || {
         let listed = names(&folder)?.contains(&name);
         if listed { artifact(hashing.hashes(), &folder, &name).map(Some) } else { Ok(None) }
     });
     let found = found.await.map_err(|error| Problem::internal(&error))??;
+    drop(turn);
     let (artifact, mut file) = found.ok_or_else(|| Problem::not_found("artefact"))?;
     let etag = format!("\"{}\"", artifact.sha256);
     let text =

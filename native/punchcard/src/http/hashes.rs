@@ -8,11 +8,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::id::hex;
 
 /// The largest number of hashes that are kept.
 const KEPT: usize = 4096;
+/// The most requests that may read files at a time. A large file takes minutes, and the threads of
+/// [`BLOCKING_THREADS`](crate::server::BLOCKING_THREADS) beyond these serve all other requests meanwhile.
+const READERS: usize = 16;
 /// The bytes that are read at a time.
 const CHUNK: usize = 256 * 1024;
 
@@ -39,15 +43,27 @@ impl Version {
 }
 
 /// The hashes of files that were read before, or are being read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hashes {
     known: Mutex<HashMap<Version, Entry>>,
+    readers: Semaphore,
+}
+
+impl Default for Hashes {
+    fn default() -> Self {
+        Self { known: Mutex::default(), readers: Semaphore::new(READERS) }
+    }
 }
 
 /// A hash once it is known. Its lock is held while the file is read.
 type Entry = Arc<Mutex<Option<String>>>;
 
 impl Hashes {
+    /// Waits until a request may read files. The permit ends with the value; there is none after a server's end.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.readers.acquire().await.ok()
+    }
+
     /// Returns the SHA-256 of an open file in hexadecimal digits. It reads the file, unless it has read this version.
     ///
     /// # Errors

@@ -59,7 +59,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
 
 /// Returns an id such as `get_jobs_id_log`.
 fn id_of(method: &str, path: &str) -> String {
-    let parts = path.trim_start_matches("/api/v1").split(['/', '{', '}', '.']);
+    let parts = path.strip_prefix("/api/v1").unwrap_or(path).split(['/', '{', '}', '.']);
     let parts = std::iter::once(method).chain(parts.filter(|part| !part.is_empty()));
     parts.collect::<Vec<_>>().join("_")
 }

@@ -24,7 +24,7 @@ impl<'a> Arguments<'a> {
                 Err(arguments.problem(format!("unknown argument '{unknown}'; it takes none")))
             }
             Some(unknown) => Err(arguments
-                .problem(format!("unknown argument '{unknown}'; known are {}", known.join(", ")))),
+                .problem(format!("unknown argument '{unknown}'; use one of {}", known.join(", ")))),
         }
     }
 
@@ -34,7 +34,7 @@ impl<'a> Arguments<'a> {
     }
 
     fn wrong(&self, name: &str, accepted: &str, value: &Value) -> TrainError {
-        self.problem(format!("argument '{name}' must be {accepted}, is {value}"))
+        self.problem(format!("argument '{name}' must be {accepted}, not {value}"))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {

@@ -86,7 +86,7 @@ pub(super) fn convolution(
         Some(other) => {
             let known = "an integer, a pair, \"same\" or \"valid\"";
             return Err(
-                arguments.problem(format!("argument 'padding' must be {known}, is \"{other}\""))
+                arguments.problem(format!("argument 'padding' must be {known}, not \"{other}\""))
             );
         }
     };

@@ -128,7 +128,7 @@ impl Layer {
             let list: Vec<&str> = KNOWN.iter().map(|(op, _)| *op).collect();
             return Err(layer_error(
                 node,
-                format!("unknown layer type; known are {}", list.join(", ")),
+                format!("unknown layer type; use one of {}", list.join(", ")),
             ));
         };
         let arguments = Arguments::new(node, known)?;

@@ -302,7 +302,7 @@ impl Builder {
                     Some(_) => {
                         return Err(layer_error(
                             &spec.nodes[index],
-                            "an Embedding reads it, which needs token ids of an input",
+                            "an Embedding reads its output, but needs token ids from an input",
                         ));
                     }
                 },
@@ -316,7 +316,7 @@ impl Builder {
             if !takes_tokens && node.inputs.iter().any(|&value| tokens[value].is_some()) {
                 return Err(layer_error(
                     &spec.nodes[index],
-                    "reads token ids, which an Embedding reads too",
+                    "reads token ids that an Embedding also reads",
                 ));
             }
         }

@@ -88,7 +88,7 @@ pub(super) fn recurrent(
         );
     };
     if !arguments.flag("batch_first", true)? {
-        return Err(arguments.problem("batch_first must be true: rows come one after the other"));
+        return Err(arguments.problem("batch_first must be true: rows are the first dimension"));
     }
     let recurrent = Recurrent {
         cell,

@@ -90,7 +90,7 @@ impl Term {
                 Ok(())
             }
             _ => Err(TrainError::InvalidSpec(format!(
-                "labelSmoothing is for the classes of cross_entropy, nll_loss and binary_cross_entropy_with_logits, not for \
+                "labelSmoothing applies to the classes of cross_entropy, nll_loss and binary_cross_entropy_with_logits, not for \
                  '{}' of this label",
                 name(loss)
             ))),

@@ -72,7 +72,7 @@ impl LossCheck<'_> {
     fn term(&self) -> Result<Term, TrainError> {
         if !(self.weight.is_finite() && self.weight > 0.0) {
             return Err(TrainError::InvalidSpec(format!(
-                "the weight of the loss of output '{}' must be above 0 and finite, is {}",
+                "the weight of the loss of output '{}' must be above 0 and finite, not {}",
                 self.output.name, self.weight
             )));
         }
@@ -116,7 +116,7 @@ impl LossCheck<'_> {
             LossSpec::HuberLoss { delta } => {
                 if !(delta.is_finite() && delta > 0.0) {
                     return Err(TrainError::InvalidSpec(format!(
-                        "loss 'huber_loss': delta must be more than 0, is {delta}"
+                        "loss 'huber_loss': delta must be above 0 and finite, not {delta}"
                     )));
                 }
                 (Formula::Huber { delta }, self.output.activation, self.numbers(0.0)?)
@@ -184,7 +184,7 @@ impl LossCheck<'_> {
         };
         let wanted = if likelihood { "log-probabilities" } else { "logits" };
         Err(self.error(&format!(
-            "this loss takes {wanted}, and the network itself computes the {layer}, so that it would hardly learn: \
+            "this loss takes {wanted}, but the network itself computes the {layer}, so it would hardly learn: \
              {remedy}"
         )))
     }

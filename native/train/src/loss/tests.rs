@@ -140,7 +140,7 @@ fn the_loss_of_several_outputs_is_the_sum_of_theirs_by_their_weights() {
     );
     assert_eq!(
         refused(&[term(absolute, 1.0), term(square, 0.0)], &[label(), label()]),
-        "the weight of the loss of output 'b' must be above 0 and finite, is 0"
+        "the weight of the loss of output 'b' must be above 0 and finite, not 0"
     );
 }
 
@@ -192,8 +192,8 @@ fn an_activation_that_the_network_computes_is_refused_by_a_loss_that_takes_logit
     assert_eq!(
         resolve(cross, &[2], Softmax, class(2)).unwrap_err(),
         "loss 'cross_entropy' does not fit: the network's output 'out' has the shape [2] and ends in Softmax, label \
-         column 'label' holds 2 classes; this loss takes logits, and the network itself computes the Softmax, so that \
-         it would hardly learn: leave it out"
+         column 'label' holds 2 classes; this loss takes logits, but the network itself computes the Softmax, so it \
+         would hardly learn: leave it out"
     );
     for (loss, shape, final_activation, kind) in [
         (cross, [2], Sigmoid, class(2)),
@@ -271,7 +271,7 @@ fn class_weights_and_smoothing_are_refused_where_they_mean_nothing() {
     let square = LossSpec::MseLoss {};
     assert_eq!(
         controlled(square, &[1], numbers(1), &[], 0.1).unwrap_err(),
-        "labelSmoothing is for the classes of cross_entropy, nll_loss and binary_cross_entropy_with_logits, not for \
+        "labelSmoothing applies to the classes of cross_entropy, nll_loss and binary_cross_entropy_with_logits, not for \
          'mse_loss' of this label"
     );
     assert_eq!(

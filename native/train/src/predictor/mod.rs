@@ -104,7 +104,7 @@ impl Predictor {
     pub fn open(spec: &PredictorSpec, weights: Arc<LoadedWeights>) -> Result<Self, TrainError> {
         let definition = define_over(&spec.network, &spec.data)?;
         if definition.layout().hash() != weights.layout {
-            return Err(TrainError::Weights("the weights are those of another network".to_owned()));
+            return Err(TrainError::Weights("the weights belong to another network".to_owned()));
         }
         let decoders = OutputDecoder::of_task(&definition.inspect(), spec)?;
         let members =

@@ -103,7 +103,7 @@ fn check_lists(module: &Module) -> Result<(), TrainError> {
     };
     let layer = if name.is_empty() { String::new() } else { format!("layer '{name}' of ") };
     Err(TrainError::InvalidSpec(format!(
-        "{layer}the TorchScript module is of the kind {kind} and would not learn: TorchScript runs it on a list of its \
+        "{layer}the TorchScript module has the type {kind} and would not learn: TorchScript runs it on a list of its \
          parameters, which training does not reach; use a loop over {kind}Cell, or the layers LSTM and GRU of a \
          firesteel.Network"
     )))
@@ -203,7 +203,7 @@ fn check_count(found: usize, names: &[String]) -> Result<(), TrainError> {
         return Ok(());
     }
     Err(TrainError::InvalidSpec(format!(
-        "the TorchScript module gives {found} tensor(s), but the network has {} output(s): {}",
+        "the TorchScript module returns {found} tensor(s), but the network has {} output(s): {}",
         names.len(),
         names.join(", ")
     )))

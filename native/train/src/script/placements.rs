@@ -153,7 +153,7 @@ fn element(name: &str, parameter: bool, tensor: &Tensor) -> Result<Option<Buffer
         }
         other => {
             return Err(TrainError::InvalidSpec(format!(
-                "'{name}' of the TorchScript module is of the type {other:?}; the engine trains float32: call `float()` \
+                "'{name}' of the TorchScript module has the type {other:?}; the engine trains float32: call `float()` \
                  on the module before it is scripted"
             )));
         }

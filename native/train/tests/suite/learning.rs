@@ -126,7 +126,7 @@ fn a_recurrent_layer_that_would_not_learn_is_refused_by_name_and_kind() {
         assert_eq!(
             error.to_string(),
             format!(
-                "layer 'body.memory' of the TorchScript module is of the kind {kind} and would not learn: TorchScript \
+                "layer 'body.memory' of the TorchScript module has the type {kind} and would not learn: TorchScript \
                  runs it on a list of its parameters, which training does not reach; use a loop over {kind}Cell, or \
                  the layers LSTM and GRU of a firesteel.Network"
             )

@@ -284,8 +284,8 @@ fn controls_that_do_not_fit_are_refused_before_anything_is_trained() {
     };
     assert_eq!(
         run(json!({"warmup": {"steps": 0, "startFactor": 0.5}}), LossSpec::CrossEntropy {}),
-        "option 'warmup.steps' must be at least 1, is 0"
+        "option 'warmup.steps' must be at least 1, not 0"
     );
     let text = run(json!({"labelSmoothing": 0.1}), LossSpec::MseLoss {});
-    assert!(text.starts_with("labelSmoothing is for the classes of"), "{text}");
+    assert!(text.starts_with("labelSmoothing applies to the classes of"), "{text}");
 }

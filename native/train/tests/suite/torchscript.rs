@@ -315,13 +315,13 @@ fn what_does_not_fit_is_named() {
     );
     assert_eq!(
         error(&of(&double), &row),
-        "'weight' of the TorchScript module is of the type Double; the engine trains float32: call `float()` on the \
+        "'weight' of the TorchScript module has the type Double; the engine trains float32: call `float()` on the \
          module before it is scripted"
     );
     let both = [TensorKind::Int64, TensorKind::Float32];
     assert_eq!(
         error(&document(&wide, &both, &["one"]), &[("in0", vec![2]), ("in1", vec![4])]),
-        "the TorchScript module gives 2 tensor(s), but the network has 1 output(s): one"
+        "the TorchScript module returns 2 tensor(s), but the network has 1 output(s): one"
     );
     let text = error(&of(&Arc::new(vec![1, 2, 3])), &row);
     assert!(text.starts_with("the TorchScript module cannot be read: "), "{text}");

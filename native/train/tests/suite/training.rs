@@ -274,7 +274,7 @@ fn token_ids_outside_the_embedding_are_refused_and_the_driver_is_told() {
     assert_eq!(error.code(), ErrorCode::InvalidData);
     assert_eq!(
         error.to_string(),
-        "column 'column x', row 3 of the partition, position 1: found 10, allowed are token ids from 0 to 9 \
+        "column 'column x', row 3 of the partition, position 1: found 10, expected token ids from 0 to 9 \
          (num_embeddings is 10)"
     );
     assert_eq!(fit.server.status().failure.unwrap().message, error.to_string());

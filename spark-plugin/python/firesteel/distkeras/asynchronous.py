@@ -166,7 +166,8 @@ class AEASGD(AsynchronousDistributedTrainer):
         Mini-batches between two exchanges with the parameter server.
     rho : float, optional
         The elastic force: the moving rate is `rho` times `learning_rate`. By default the moving
-        rate is 0.9 divided by the workers. Above 1 divided by the workers there is a warning.
+        rate is ``0.9 / sqrt(workers * tasks)``. `rho` times `learning_rate` times the number of
+        tasks above 1 is a warning.
     learning_rate : float
         See `rho`; workers step with the rate of `worker_optimizer`.
     """
@@ -222,7 +223,8 @@ class EAMSGD(AsynchronousDistributedTrainer):
         Mini-batches between two exchanges with the parameter server.
     rho : float, optional
         The elastic force: the moving rate is `rho` times `learning_rate`. By default the moving
-        rate is 0.9 divided by the workers. Above 1 divided by the workers there is a warning.
+        rate is ``0.9 / sqrt(workers * tasks)``. `rho` times `learning_rate` times the number of
+        tasks above 1 is a warning.
     learning_rate : float
         The learning rate of the workers' step.
     momentum : float
@@ -273,7 +275,7 @@ class EAMSGD(AsynchronousDistributedTrainer):
 
     def _optimizer(self) -> dict[str, Any]:
         warnings.warn(
-            f"EAMSGD steps by its own rule, with learning_rate {self.learning_rate} and momentum "
+            f"EAMSGD has its own update rule, with learning_rate {self.learning_rate} and momentum "
             f"{self.momentum}; worker_optimizer is not used",
             stacklevel=3,
         )

@@ -49,7 +49,7 @@ def values(frame: DataFrame, name: str) -> Column:
         return vector_to_array(column)
     if not isinstance(kind, ArrayType):
         raise ValueError(
-            f"the column '{name}' has type {kind.simpleString()}; accepted are vectors and arrays"
+            f"the column '{name}' has type {kind.simpleString()}; expected a vector or an array"
         )
     while isinstance(kind.elementType, ArrayType):
         column, kind = F.flatten(column), kind.elementType

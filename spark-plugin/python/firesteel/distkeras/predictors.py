@@ -65,7 +65,7 @@ class ModelPredictor(Predictor):
         super().__init__(keras_model)
         for kind, scale in ((FeatureParams, "featuresScale"), (MultiIOParams, "featuresScales")):
             if isinstance(keras_model, kind) and keras_model.isSet(scale):
-                raise ValueError(f"a model with {scale} predicts by its own transform")
+                raise ValueError(f"the model has {scale}; use its transform to predict")
         self.features_column = [features_col] if isinstance(features_col, str) else features_col
         self.output_column = [output_col] if isinstance(output_col, str) else list(output_col)
         names = [name.lower() for name in self.output_column]

@@ -34,7 +34,7 @@ class Scheme(ABC):
     ) -> None:
         if num_epoch < 1 or evaluation_frequency < 1:
             raise ValueError(
-                "num_epoch and evaluation_frequency must be at least 1, are "
+                "num_epoch and evaluation_frequency must be at least 1, not "
                 f"{num_epoch} and {evaluation_frequency}"
             )
         self.optimizer = optimizer

@@ -47,5 +47,5 @@ def json_value(argument: str, value: Any) -> Any:
         return [json_value(argument, one) for one in value]
     raise TypeError(
         f"{argument} has a value of type {type(value).__name__}, which JSON does not have; use "
-        "numbers, texts, lists or dicts"
+        "numbers, strings, lists or dicts"
     )

@@ -68,8 +68,8 @@ def fit(
             f"{name}: {one.smoothing}" for name, one in zip(names, losses, strict=True)
         )
         raise ValueError(
-            "label_smoothing must be the same for all outputs, and every output then a "
-            f"classification, not {given}"
+            "label_smoothing must be the same for all outputs, which must then all be "
+            f"classifications; it is {given}"
         )
     if any(smoothing):
         params = {**params, "labelSmoothing": max(smoothing)}

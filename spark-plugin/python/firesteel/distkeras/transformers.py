@@ -69,7 +69,7 @@ class MinMaxTransformer(Transformer):
         is_vector: bool = True,
     ) -> None:
         if o_min == o_max:
-            raise ValueError(f"MinMaxTransformer: the range from o_min to o_max is empty, {o_min}")
+            raise ValueError(f"MinMaxTransformer: o_min and o_max must differ, both are {o_min}")
         self.o_min = float(o_min)
         self.o_max = float(o_max)
         self.n_min = float(n_min)
@@ -153,7 +153,7 @@ class StandardTransformer(Transformer):
             if not self.stddevs[name] or not math.isfinite(self.stddevs[name]):
                 raise ValueError(
                     f"StandardTransformer: the column '{name}' has the standard deviation "
-                    f"{self.stddevs[name]}"
+                    f"{self.stddevs[name]}; it must be finite and not 0"
                 )
         return dataframe.withColumns(
             {
@@ -207,7 +207,7 @@ class ReshapeTransformer(Transformer):
         self.shape = tuple(shape)
         if not self.shape or self.shape.count(-1) > 1 or any(s < 1 and s != -1 for s in self.shape):
             raise ValueError(
-                f"ReshapeTransformer: shape {self.shape} must be of sizes of at least 1, of which "
+                f"ReshapeTransformer: shape {self.shape} must have sizes of at least 1, of which "
                 "one may be -1"
             )
 
@@ -258,7 +258,7 @@ class OneHotTransformer(Transformer):
 
     def __init__(self, output_dim: int, input_col: str, output_col: str) -> None:
         if output_dim < 1:
-            raise ValueError(f"OneHotTransformer: output_dim must be at least 1, is {output_dim}")
+            raise ValueError(f"OneHotTransformer: output_dim must be at least 1, not {output_dim}")
         self.input_column = input_col
         self.output_column = output_col
         self.output_dimensionality = int(output_dim)

@@ -42,7 +42,7 @@ def activate(build: Builder, layer: Any, name: str, value: Value, activation: An
     known = FUNCTIONS.get(function)
     if known is None or keras().activations.get(function) is not activation:
         shown = function or repr(activation)
-        raise refuse(layer, f"its activation {shown} is not supported; supported are {_known()}")
+        raise refuse(layer, f"its activation {shown} is not supported; use one of {_known()}")
     op, args = known
     if op in ("Softmax", "LogSoftmax"):
         args = {"dim": value.dimension(layer, -1)}

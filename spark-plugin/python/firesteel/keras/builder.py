@@ -76,7 +76,7 @@ class Value:
         """Converts a Keras dimension to the network's; both count the batch."""
         resolved = axis + self.rank + 1 if axis < 0 else axis
         if not 1 <= resolved <= self.rank:
-            raise refuse(layer, f"axis {axis} is the batch or not one of its input's")
+            raise refuse(layer, f"axis {axis} is the batch or not an axis of its input")
         if not self.channels_first:
             return resolved
         return 1 if resolved == self.rank else resolved + 1

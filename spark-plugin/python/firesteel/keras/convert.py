@@ -151,7 +151,7 @@ def _convert(model: Any) -> tuple[Builder, list[tuple[str, Value]]]:
         layer = tensor._keras_history.operation
         shape = tuple(tensor.shape[1:])
         if not shape or None in shape:
-            raise refuse(layer, f"its shape {tensor.shape} leaves more open than the batch")
+            raise refuse(layer, f"its shape {tensor.shape} is not fixed beyond the batch")
         inputs.append(builder.input(layer.name, shape))
     outputs = _walk(builder, graph, "", inputs, set())
     names = [tensor._keras_history.operation.name for tensor in graph.outputs]
@@ -196,7 +196,7 @@ def _walk(
         for tensor, value in zip(node.outputs, found, strict=True):
             expected = tuple(tensor.shape[1:])
             if value.shape != expected:
-                raise refuse(layer, f"its output {value.shape} is {expected} in Keras")
+                raise refuse(layer, f"its output is {value.shape}, but {expected} in Keras")
             values[id(tensor)] = value
     return [values[id(tensor)] for tensor in graph.outputs]
 
@@ -208,7 +208,7 @@ def _layer(build: Builder, layer: Any, name: str, read: list[Value]) -> Value:
         return MERGE_LAYERS[kind](build, layer, name, read)
     if not genuine or kind not in UNARY_LAYERS:
         known = ", ".join(sorted([*UNARY_LAYERS, *MERGE_LAYERS]))
-        raise refuse(layer, f"layers of this class are not supported; supported are {known}")
+        raise refuse(layer, f"layers of this class are not supported; use one of {known}")
     if len(read) != 1:
         raise refuse(layer, f"it reads {len(read)} tensors, not one")
     return UNARY_LAYERS[kind](build, layer, name, read[0])

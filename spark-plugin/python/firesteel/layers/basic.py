@@ -94,7 +94,7 @@ class Reshape(Layer):
             raise ValueError("Reshape: shape must not be empty")
         if shape.count(-1) > 1 or any(size < 1 and size != -1 for size in shape):
             raise ValueError(
-                f"Reshape: shape {shape} must be of sizes of at least 1, of which one may be -1"
+                f"Reshape: shape {shape} must have sizes of at least 1, of which one may be -1"
             )
 
 

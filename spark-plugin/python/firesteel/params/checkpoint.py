@@ -13,7 +13,7 @@ class CheckpointParams(Params):
     checkpointDir: Param[str] = Param(
         Params._dummy(),
         "checkpointDir",
-        "folder for checkpoints, from which the same fit resumes after its driver died; unless "
+        "folder for checkpoints, from which the same fit resumes if its driver has died; unless "
         "set, none",
         TypeConverters.toString,
     )
@@ -28,8 +28,8 @@ class CheckpointParams(Params):
     checkpointCommits: Param[int] = Param(
         Params._dummy(),
         "checkpointCommits",
-        "number of updates of the parameter server after which a checkpoint is written ahead of "
-        "its time (>= 1)",
+        "number of updates of the parameter server after which a checkpoint is written before "
+        "checkpointSeconds have passed (>= 1)",
         TypeConverters.toInt,
     )
 

@@ -14,14 +14,15 @@ class FeatureParams(HasFeaturesCol):
     featuresCols: Param[list[str]] = Param(
         Params._dummy(),
         "featuresCols",
-        "several numeric columns that together are the features, in place of featuresCol",
+        "several numeric columns that together form the features, instead of featuresCol",
         TypeConverters.toListString,
     )
 
     featuresScale: Param[float] = Param(
         Params._dummy(),
         "featuresScale",
-        "factor of each feature value; unless set, 1/255 for binary features and 1 for others",
+        "factor by which each feature value is multiplied; unless set, 1/255 for binary features "
+        "and 1 for others",
         TypeConverters.toFloat,
     )
 

@@ -20,77 +20,77 @@ class ScheduleParams(Params):
     scheduleStep: Param[int] = Param(
         Params._dummy(),
         "scheduleStep",
-        "epochs between two changes of the schedule step (>= 1); unless set, 1",
+        "epochs between two changes of the step schedule (>= 1); unless set, 1",
         TypeConverters.toInt,
     )
 
     scheduleGamma: Param[float] = Param(
         Params._dummy(),
         "scheduleGamma",
-        "decay factor of the schedules step and exponential (> 0); unless set, 0.1 and 0.9",
+        "decay factor of the step and exponential schedules (> 0); unless set, 0.1 and 0.9",
         TypeConverters.toFloat,
     )
 
     scheduleEpochs: Param[int] = Param(
         Params._dummy(),
         "scheduleEpochs",
-        "epochs in which the schedule cosine falls to its minimum (>= 1); unless set, all",
+        "epochs over which the cosine schedule falls to its minimum (>= 1); unless set, all",
         TypeConverters.toInt,
     )
 
     scheduleMinimum: Param[float] = Param(
         Params._dummy(),
         "scheduleMinimum",
-        "the smallest rate of the schedules cosine and plateau (>= 0); unless set, 0",
+        "the smallest rate of the cosine and plateau schedules (>= 0); unless set, 0",
         TypeConverters.toFloat,
     )
 
     scheduleInterval: Param[str] = Param(
         Params._dummy(),
         "scheduleInterval",
-        "interval at which the schedule cosine changes the rate: epoch or step; unless set, epoch",
+        "interval at which the cosine schedule changes the rate: epoch or step; unless set, epoch",
         TypeConverters.toString,
     )
 
     plateauFactor: Param[float] = Param(
         Params._dummy(),
         "plateauFactor",
-        "decay factor of the schedule plateau, between 0 and 1; unless set, 0.1",
+        "decay factor of the plateau schedule, between 0 and 1; unless set, 0.1",
         TypeConverters.toFloat,
     )
 
     plateauPatience: Param[int] = Param(
         Params._dummy(),
         "plateauPatience",
-        "epochs without an improvement that the schedule plateau tolerates (>= 0); unless set, 10",
+        "epochs without an improvement that the plateau schedule tolerates (>= 0); unless set, 10",
         TypeConverters.toInt,
     )
 
     plateauThreshold: Param[float] = Param(
         Params._dummy(),
         "plateauThreshold",
-        "minimum improvement for the schedule plateau (>= 0); unless set, 1e-4",
+        "minimum improvement for the plateau schedule (>= 0); unless set, 1e-4",
         TypeConverters.toFloat,
     )
 
     plateauThresholdMode: Param[str] = Param(
         Params._dummy(),
         "plateauThresholdMode",
-        "mode of the schedule plateau's threshold: relative or absolute; unless set, relative",
+        "mode of the plateau schedule's threshold: relative or absolute; unless set, relative",
         TypeConverters.toString,
     )
 
     plateauCooldown: Param[int] = Param(
         Params._dummy(),
         "plateauCooldown",
-        "epochs after a reduction before the schedule plateau counts again (>= 0); unless set, 0",
+        "epochs after a reduction before the plateau schedule counts again (>= 0); unless set, 0",
         TypeConverters.toInt,
     )
 
     plateauMonitor: Param[str] = Param(
         Params._dummy(),
         "plateauMonitor",
-        "value that the schedule plateau monitors: loss, trainingLoss or a metric; unless set, "
+        "value that the plateau schedule monitors: loss, trainingLoss or a metric; unless set, "
         "the loss",
         TypeConverters.toString,
     )
@@ -99,7 +99,7 @@ class ScheduleParams(Params):
         Params._dummy(),
         "warmupSteps",
         "mini-batches of each worker over which the learning rate warms up (>= 1); unless set, "
-        "none",
+        "no warm-up",
         TypeConverters.toInt,
     )
 

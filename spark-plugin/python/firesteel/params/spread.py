@@ -13,8 +13,8 @@ class SpreadParams(Params):
     spreadRows: Param[str] = Param(
         Params._dummy(),
         "spreadRows",
-        "shuffle of the rows over the tasks before training: auto (if tasks would get different "
-        "kinds of rows otherwise), always, never",
+        "shuffle of the rows over the tasks before training: auto (if tasks would otherwise get "
+        "different kinds of rows), always, never",
         TypeConverters.toString,
     )
 

@@ -37,24 +37,25 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
     numWorkers: Param[int] = Param(
         Params._dummy(),
         "numWorkers",
-        "the number of workers (>= 1), with the strategy auto at most one for each slot and for "
-        "every 8 rows of batchSize; unless set, the cluster's slots, or 1 for the strategy single",
+        "number of workers (>= 1); the strategy auto uses at most one for each slot and for every "
+        "8 rows of batchSize; unless set, the number of the cluster's slots, or 1 for the strategy "
+        "single",
         TypeConverters.toInt,
     )
 
     elasticAlpha: Param[float] = Param(
         Params._dummy(),
         "elasticAlpha",
-        "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the workers, and "
-        "more for aeasgd and eamsgd where workers take turns on fewer slots",
+        "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the number of "
+        "workers, and more for aeasgd and eamsgd if workers take turns on fewer slots",
         TypeConverters.toFloat,
     )
 
     elasticRho: Param[float] = Param(
         Params._dummy(),
         "elasticRho",
-        "elastic force (> 0): the moving rate of the elastic strategies is this times the "
-        "learning rate",
+        "elastic force (> 0); times the learning rate, it is the moving rate of the elastic "
+        "strategies",
         TypeConverters.toFloat,
     )
 
@@ -90,14 +91,15 @@ class StrategyParams(ServerOptimizerParams, CompressionParams):
         Params._dummy(),
         "serverScale",
         "factor of the commits of downpour, adag and agn-adaptive (> 0), 1 for the plain rules; "
-        "unless set, by the workers, the tasks that train at the same time, and the window",
+        "unless set, it depends on the workers, the tasks that train at the same time, and the "
+        "window",
         TypeConverters.toFloat,
     )
 
     overlap: Param[bool] = Param(
         Params._dummy(),
         "overlap",
-        "true for asynchronous workers to train on while they exchange, which makes commits a "
+        "true to let asynchronous workers train on during an exchange, which makes commits one "
         "window late; unless set, false",
         TypeConverters.toBoolean,
     )

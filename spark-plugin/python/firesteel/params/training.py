@@ -22,8 +22,8 @@ class TrainingParams(
     batchSize: Param[int] = Param(
         Params._dummy(),
         "batchSize",
-        "rows of a mini-batch (>= 1): with the strategy auto of the fit, which its workers "
-        "share, else of each worker",
+        "rows of a mini-batch (>= 1): with the strategy auto, all workers share one mini-batch; "
+        "else each worker has its own",
         TypeConverters.toInt,
     )
 
@@ -52,7 +52,7 @@ class TrainingParams(
     showProgress: Param[bool] = Param(
         Params._dummy(),
         "showProgress",
-        "true to draw a progress line during fit; unless set, as spark.firesteel.progress",
+        "true to draw a progress line during fit; unless set, spark.firesteel.progress decides",
         TypeConverters.toBoolean,
     )
 

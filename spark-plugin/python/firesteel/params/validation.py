@@ -14,7 +14,7 @@ class ValidationParams(HasValidationIndicatorCol):
     validationFraction: Param[float] = Param(
         Params._dummy(),
         "validationFraction",
-        "the share of the rows that is held out for validation, between 0 and 1, in place of "
+        "the share of the rows that is held out for validation, between 0 and 1, instead of "
         "validationIndicatorCol",
         TypeConverters.toFloat,
     )

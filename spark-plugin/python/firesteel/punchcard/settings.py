@@ -77,6 +77,6 @@ def _read(file: Path) -> dict[str, str]:
     unknown = [key for key in document if key not in _KEYS]
     if unknown:
         raise InvalidRequestError(
-            f"{file} has the unknown keys {', '.join(unknown)}; known are {', '.join(_KEYS)}"
+            f"{file} has unknown keys: {', '.join(unknown)}. The keys are {', '.join(_KEYS)}"
         )
     return document

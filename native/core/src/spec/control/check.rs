@@ -5,7 +5,7 @@ use crate::options::{OptionError, Range};
 use crate::spec::{DataSpec, LabelKind, LabelSpec, ValidationSpec};
 
 fn at_least_one(option: &str, value: u32) -> Result<(), OptionError> {
-    if value > 0 { Ok(()) } else { Err(OptionError::new(option, "must be at least 1, is 0")) }
+    if value > 0 { Ok(()) } else { Err(OptionError::new(option, "must be at least 1, not 0")) }
 }
 
 impl ControlSpec {
@@ -53,14 +53,14 @@ impl ControlSpec {
         };
         if weights.len() != *classes {
             let (given, classes) = (weights.len(), *classes);
-            let problem = format!("needs {classes} numbers, one for each class, has {given}");
+            let problem = format!("needs {classes} weights, one for each class, not {given}");
             return Err(OptionError::new(OPTION, problem));
         }
         for (class, &weight) in weights.iter().enumerate() {
             Range::NOT_NEGATIVE.check(&format!("{OPTION}[{class}]"), weight)?;
         }
         if weights.iter().all(|&weight| weight == 0.0) {
-            return Err(OptionError::new(OPTION, "must have a number above 0, all are 0"));
+            return Err(OptionError::new(OPTION, "needs a weight above 0, but all are 0"));
         }
         Ok(())
     }
@@ -170,48 +170,48 @@ mod tests {
         let cases = [
             (
                 json!({"schedule": {"name": "step", "stepSize": 0, "gamma": 0.1}}),
-                "option 'schedule.stepSize' must be at least 1, is 0",
+                "option 'schedule.stepSize' must be at least 1, not 0",
             ),
             (
                 json!({"schedule": {"name": "exponential", "gamma": -1.0}}),
-                "option 'schedule.gamma' must be above 0 and finite, is -1",
+                "option 'schedule.gamma' must be above 0 and finite, not -1",
             ),
             (
                 json!({"schedule": {"name": "cosine", "epochs": 3, "minimum": -0.5}}),
-                "option 'schedule.minimum' must be at least 0 and finite, is -0.5",
+                "option 'schedule.minimum' must be at least 0 and finite, not -0.5",
             ),
-            (plateau(1.0, 0.0), "option 'schedule.factor' must be above 0 and below 1, is 1"),
+            (plateau(1.0, 0.0), "option 'schedule.factor' must be above 0 and below 1, not 1"),
             (
                 plateau(0.5, -1.0),
-                "option 'schedule.threshold' must be at least 0 and finite, is -1",
+                "option 'schedule.threshold' must be at least 0 and finite, not -1",
             ),
             (
                 json!({"warmup": {"steps": 5, "startFactor": 1.5}}),
-                "option 'warmup.startFactor' must be above 0 and at most 1, is 1.5",
+                "option 'warmup.startFactor' must be above 0 and at most 1, not 1.5",
             ),
             (
                 json!({"clipping": {"norm": 0.0}}),
-                "option 'clipping.norm' must be above 0 and finite, is 0",
+                "option 'clipping.norm' must be above 0 and finite, not 0",
             ),
             (
                 json!({"labelSmoothing": 1.0}),
-                "option 'labelSmoothing' must be from 0 to below 1, is 1",
+                "option 'labelSmoothing' must be from 0 to below 1, not 1",
             ),
             (
                 json!({"classWeights": [1.0, 2.0]}),
-                "option 'classWeights' needs 3 numbers, one for each class, has 2",
+                "option 'classWeights' needs 3 weights, one for each class, not 2",
             ),
             (
                 json!({"classWeights": [1.0, -2.0, 0.0]}),
-                "option 'classWeights[1]' must be at least 0 and finite, is -2",
+                "option 'classWeights[1]' must be at least 0 and finite, not -2",
             ),
             (
                 json!({"classWeights": [0.0, 0.0, 0.0]}),
-                "option 'classWeights' must have a number above 0, all are 0",
+                "option 'classWeights' needs a weight above 0, but all are 0",
             ),
             (
                 json!({"stopping": {"maxSeconds": 0.0}}),
-                "option 'stopping.maxSeconds' must be above 0 and finite, is 0",
+                "option 'stopping.maxSeconds' must be above 0 and finite, not 0",
             ),
             (
                 json!({"metrics": ["top4"]}),
@@ -261,7 +261,7 @@ mod tests {
             let data = DataSpec { inputs: vec![], labels: class(3), weight: None, validation };
             let error = ControlSpec::default().check(&data, &[]).unwrap_err().to_string();
             let expected =
-                format!("option 'validation.fraction' must be above 0 and below 1, is {fraction}");
+                format!("option 'validation.fraction' must be above 0 and below 1, not {fraction}");
             assert_eq!(error, expected);
         }
     }

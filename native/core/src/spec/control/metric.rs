@@ -100,7 +100,7 @@ impl FromStr for Metric {
                     OptionError::new(
                         "metrics",
                         format!(
-                            "contains the unknown metric '{name}'; known are {}, each also as <output>_<metric>",
+                            "contains the unknown metric '{name}'; use one of {}, each also as <output>_<metric>",
                             Self::NAMES
                         ),
                     )
@@ -226,7 +226,7 @@ impl TryFrom<String> for Monitor {
                     OptionError::new(
                         "monitor",
                         format!(
-                            "is '{name}', which is unknown; known are trainingLoss, loss, {known}, and for one of several outputs \
+                            "is '{name}', which is unknown; use one of trainingLoss, loss, {known}, and for one of several outputs \
                              <output>_loss, <output>_<metric>"
                         ),
                     )
@@ -301,7 +301,7 @@ mod tests {
             assert_eq!(
                 error,
                 format!(
-                    "option 'metrics' contains the unknown metric '{name}'; known are accuracy, top<k>, auc, confusion, mse, mae, r2, each also as \
+                    "option 'metrics' contains the unknown metric '{name}'; use one of accuracy, top<k>, auc, confusion, mse, mae, r2, each also as \
                      <output>_<metric>"
                 )
             );

@@ -79,10 +79,14 @@ impl Control {
                     EARLIER_ATTEMPT => "the interrupted fit".to_owned(),
                     attempt => format!("attempt {attempt}"),
                 };
+                let difference = match (registration.rows, known.rows) {
+                    (new, old) if new == old => format!("{new} rows with other contents"),
+                    (new, old) => format!("{new} rows instead of {old}"),
+                };
                 let warning = format!(
-                    "worker {id}: attempt {attempt} reads other rows than {before} did ({} instead of {}): epoch {} of this \
-                     worker starts again, after {rows} rows had been applied",
-                    registration.rows, known.rows, position.epoch
+                    "worker {id}: attempt {attempt} reads different rows than {before}: {difference}. Epoch {} of this \
+                     worker starts again after {rows} rows had been applied",
+                    position.epoch
                 );
                 changed = Some(warning);
             }

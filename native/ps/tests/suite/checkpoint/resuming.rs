@@ -140,7 +140,10 @@ fn a_worker_whose_rows_are_others_than_in_the_interrupted_fit_starts_its_epoch_a
     let peer = Peer::connect(Transport::Memory, &client, SMALL, other);
     assert_eq!(peer.position, Position { epoch: 1, batch: 0 });
     let warnings = server.status().warnings;
-    assert!(warnings.last().unwrap().contains("than the interrupted fit did"), "{warnings:?}");
+    assert!(
+        warnings.last().unwrap().contains("than the interrupted fit: 30 rows with other contents"),
+        "{warnings:?}"
+    );
     assert_eq!(server.summary().ledger[1].superseded_rows, 10);
 }
 

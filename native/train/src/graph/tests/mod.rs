@@ -230,12 +230,12 @@ fn a_shape_that_does_not_fit_names_the_layer_what_it_got_and_what_it_needs() {
 fn an_unknown_layer_or_argument_is_refused_with_what_is_known() {
     let unknown = text(single("Dense", json!({}), &[3]));
     assert!(
-        unknown.starts_with("layer 'it' (Dense): unknown layer type; known are Linear, Conv2d,"),
+        unknown.starts_with("layer 'it' (Dense): unknown layer type; use one of Linear, Conv2d,"),
         "{unknown}"
     );
     assert_eq!(
         text(single("Linear", json!({"units": 3}), &[3])),
-        "layer 'it' (Linear): unknown argument 'units'; known are in_features, out_features, bias"
+        "layer 'it' (Linear): unknown argument 'units'; use one of in_features, out_features, bias"
     );
     assert_eq!(
         text(single("Tanh", json!({"a": 3}), &[3])),

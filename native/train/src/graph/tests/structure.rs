@@ -44,7 +44,10 @@ fn an_input_that_an_embedding_reads_holds_token_ids() {
 
     let after_floats = vec![node("0", "ReLU", &["x"], json!({})), embedding("1", "0", 10)];
     let error = text(Graph::build(&network(&["x"], after_floats, &["1"]), &[("x", &[2])]));
-    assert_eq!(error, "layer '0' (ReLU): an Embedding reads it, which needs token ids of an input");
+    assert_eq!(
+        error,
+        "layer '0' (ReLU): an Embedding reads its output, but needs token ids from an input"
+    );
 
     let both = vec![
         embedding("0", "x", 10),
@@ -52,7 +55,7 @@ fn an_input_that_an_embedding_reads_holds_token_ids() {
         node("2", "ReLU", &["x"], json!({})),
     ];
     let error = text(Graph::build(&network(&["x"], both, &["1", "2"]), &[("x", &[2])]));
-    assert_eq!(error, "layer '2' (ReLU): reads token ids, which an Embedding reads too");
+    assert_eq!(error, "layer '2' (ReLU): reads token ids that an Embedding also reads");
 
     let kept = vec![node("0", "Identity", &["x"], json!({})), embedding("1", "0", 10)];
     let error = text(Graph::build(&network(&["x"], kept, &["1", "0"]), &[("x", &[2])]));

@@ -71,7 +71,7 @@ impl OutputDecoder {
         }
         match thresholds.iter().find(|threshold| !(threshold.is_finite() && **threshold >= 0.0)) {
             Some(wrong) => Err(TrainError::InvalidSpec(format!(
-                "a threshold must be at least 0, one is {wrong}"
+                "thresholds must be at least 0, but one is {wrong}"
             ))),
             None => Ok(()),
         }

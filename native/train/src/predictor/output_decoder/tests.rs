@@ -131,7 +131,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(refuse(&[3], none, Classification, &[0.5]), "1 thresholds for 3 classes");
     assert_eq!(
         refuse(&[1], none, Classification, &[0.5, -1.0]),
-        "a threshold must be at least 0, one is -1"
+        "thresholds must be at least 0, but one is -1"
     );
     assert!(refuse(&[2], none, Classification, &[f64::NAN, 0.5]).contains("NaN"));
     assert!(refuse(&[2, 3], none, Classification, &[]).contains("has the shape [2, 3]"));

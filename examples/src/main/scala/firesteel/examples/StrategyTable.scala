@@ -12,7 +12,7 @@ import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.param.Param
 import org.apache.spark.sql.{DataFrame, SparkSession}
 
-/** Does it learn? Trains the perceptron 784-1000-250-10 of dist-keras's notebooks on MNIST with every strategy, numbers of
+/** Measures what each strategy learns. Trains the perceptron 784-1000-250-10 of dist-keras's notebooks on MNIST with every strategy, numbers of
   * workers and windows, at default settings, and appends a line for each to a CSV file. Lines that the file has already are
   * not trained again.
   *
@@ -48,7 +48,7 @@ object StrategyTable {
   def main(args: Array[String]): Unit = {
     val options =
       args.map(_.split("=", 2)).collect { case Array(name, value) => name -> value }.toMap
-    val spark = SparkSession.builder().appName("Does it learn?").getOrCreate()
+    val spark = SparkSession.builder().appName("Strategies").getOrCreate()
     try table(spark, options)
     finally spark.stop()
   }

@@ -172,7 +172,7 @@ private[firesteel] object CheckpointLock {
         case (Some(text), Some((before, _))) if text != before => refuse(file, text)
         case (Some(_), Some(_)) => watched
         case (Some(text), None) =>
-          log.info(s"Waiting to see if the owner of $file is alive: $text")
+          log.info(s"Waiting to see whether the owner of $file is alive: $text")
           Some(text -> now)
       }
       val stale = next.exists { case (text, since) =>

@@ -130,7 +130,7 @@ private final class FolderCheckpoints(
 
   override def open(spec: String): NativeServer = found match {
     case None =>
-      log.info(s"Checkpoints are written to ${folder.path}; there is none of this fit yet")
+      log.info(s"Checkpoints are written to ${folder.path}; this fit has none yet")
       start.open(spec)
     case Some(FoundCheckpoint(file, bytes, status)) =>
       found = None
@@ -142,7 +142,7 @@ private final class FolderCheckpoints(
     val status = parse(NativeServer.checkpointStatus(bytes)).extract[CheckpointStatus]
     if (status.fingerprint != fingerprint) {
       throw new CheckpointException(
-        s"it is of another fit, with the fingerprint ${status.fingerprint}"
+        s"it belongs to another fit, with the fingerprint ${status.fingerprint}"
       )
     }
     FoundCheckpoint(file, bytes, status)

@@ -40,8 +40,8 @@ private[firesteel] final class FitSlots {
     try {
       if (!admits(holder, slots)) {
         log.info(
-          s"The fit waits for ${holder.tasks} of $slots slots: ${running.size} fits of this application run, and workers of " +
-            "a strategy with rounds must all run at the same time"
+          s"The fit is waiting for ${holder.tasks} of $slots slots: ${running.size} fits of this application are running, " +
+            "and the workers of a strategy with rounds must all run at the same time"
         )
       }
       while (!admits(holder, slots)) wait()

@@ -84,8 +84,8 @@ private[firesteel] object ShardServers {
       )
       if (conf.getBoolean("spark.dynamicAllocation.enabled", defaultValue = false)) {
         log.warn(
-          "Spark may remove an executor with a shard of the fit, which fails the fit: " +
-            "spark.dynamicAllocation.enabled and serverShards conflict"
+          "Spark may remove an executor that holds a shard, which would fail the fit: disable " +
+            "spark.dynamicAllocation.enabled, or set serverShards to 1"
         )
       }
       val end = System.nanoTime() + Configuration.StartTimeout.get(conf) * 1000000L
@@ -118,8 +118,8 @@ private[firesteel] object ShardServers {
       if (missing.nonEmpty) {
         if (System.nanoTime() > end) {
           throw new StartTimeoutException(
-            s"${missing.size} of ${left.size + opened.size} shard servers could not be opened in time: " +
-              "their executors are busy with other tasks"
+            s"${missing.size} of ${left.size + opened.size} shard servers were not opened in time, because " +
+              s"their executors are busy with other tasks: wait for these, or raise ${Configuration.StartTimeout.name}"
           )
         }
         Thread.sleep(PauseMillis)
@@ -140,8 +140,8 @@ private[firesteel] object ShardServers {
       val free = all.filterNot { case (id, _) => used(id) }
       require(
         free.size >= count,
-        s"serverShards is ${count + opened.size + 1}, but the application has ${all.size} executors: with the driver's " +
-          s"server there can be ${all.size + 1} shards"
+        s"serverShards is ${count + opened.size + 1}, but the application has ${all.size} executors: together with the " +
+          s"driver's server, they can hold at most ${all.size + 1} shards"
       )
       free.take(count).map(Some(_))
     }

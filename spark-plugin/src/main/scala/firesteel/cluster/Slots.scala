@@ -119,7 +119,7 @@ private[firesteel] object Slots {
       val (now, slots) = (System.currentTimeMillis(), SparkPrivate.slots(context))
       val changed = if (slots == seen) since else now
       if (isWaiting(context.getConf, slots, expected, now - context.startTime, now - changed)) {
-        if (slots != seen) log.info(s"The fit waits for executors: there are $slots slots")
+        if (slots != seen) log.info(s"The fit is waiting for executors; $slots slots so far")
         Thread.sleep(PollMillis)
         await(slots, changed)
       }

@@ -116,14 +116,14 @@ private[firesteel] object ColumnResolver {
       val dataType = field(schema, name).dataType
       demand(
         dataType.isInstanceOf[NumericType],
-        s"the weight column '$name' has type ${typeText(dataType)}; accepted is a numeric type"
+        s"the weight column '$name' has type ${typeText(dataType)}; expected a numeric type"
       )
     }
     validation.flatMap(_.column).foreach { name =>
       val dataType = field(schema, name).dataType
       demand(
         dataType == BooleanType,
-        s"the validation column '$name' has type ${typeText(dataType)}; accepted is boolean"
+        s"the validation column '$name' has type ${typeText(dataType)}; expected boolean"
       )
     }
   }
@@ -160,12 +160,12 @@ private[firesteel] object ColumnResolver {
       case Some(found) if !several => found
       case Some(_) =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${typeText(dataType)}; beside other columns of the " +
-            "same input only numeric columns are accepted"
+          s"the column '$name' has type ${typeText(dataType)}; columns that form one " +
+            "input together must be numeric"
         )
       case None =>
         throw new IllegalArgumentException(
-          s"the column '$name' has type ${typeText(dataType)}; accepted are $InputTypes"
+          s"the column '$name' has type ${typeText(dataType)}; expected $InputTypes"
         )
     }
   }
@@ -184,7 +184,7 @@ private[firesteel] object ColumnResolver {
     demand(
       fits,
       s"the label column '${label.column}' has type ${typeText(dataType)}; " +
-        s"accepted is $accepted"
+        s"expected $accepted"
     )
   }
 

@@ -79,7 +79,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
         else Some(Array.fill(own.rdd.getNumPartitions)(1L))
       bySize(rows, Double.PositiveInfinity)
         .map(read => SpreadRead(read, readInPlace("as spreadRows is never")))
-        .getOrElse(shuffled("as the rows of the DataFrame's partitions were not counts"))
+        .getOrElse(shuffled("as the rows of the DataFrame's partitions were not counted"))
     }
 
   private def fairly: SpreadRead = {
@@ -100,7 +100,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
             SpreadRead(own.grouped(fair), readInPlace(why))
           case None =>
             shuffled(
-              s"as ${difference.text} otherwise; spreadRows = never reads them where they lie"
+              s"as ${difference.text} otherwise; spreadRows = never reads them in place"
             )
         }
     }
@@ -117,7 +117,7 @@ private final class RowSpreading(df: DataFrame, data: DataPlan, tasks: Int) {
     ReadPlanner.execute(pruned.repartition(tasks), data.columns)
 
   private def readInPlace(why: String): Option[String] = Some(
-    s"rows were read where they lie, in ${own.rdd.getNumPartitions} partitions by $tasks tasks, $why"
+    s"rows were read in place, from ${own.rdd.getNumPartitions} partitions by $tasks tasks, $why"
   )
 
   private def tooFew: String =

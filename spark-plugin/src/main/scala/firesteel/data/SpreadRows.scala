@@ -26,7 +26,7 @@ private[firesteel] object SpreadRows {
       .find(_.name == name)
       .getOrElse(
         throw new IllegalArgumentException(
-          s"unknown spreadRows '$name'; known are ${all.map(_.name).mkString(", ")}"
+          s"unknown spreadRows '$name'; use one of ${all.map(_.name).mkString(", ")}"
         )
       )
 }

@@ -72,7 +72,7 @@ private[estimator] trait EstimatorParams
 
   /** Returns a request for each input of the network. */
   private[firesteel] final def requests(network: Network, schema: StructType): Seq[InputRequest] = {
-    require(isSet(featuresCols), s"$uid has no featuresCols; name one column for each input")
+    require(isSet(featuresCols), s"$uid has no featuresCols; set one column for each input")
     val columns = each("featuresCols", $(featuresCols).toSeq, "inputs", network.inputs)
     val scales = get(featuresScales).fold(columns.map(InputRequests.scaleOf(schema, _))) { set =>
       each("featuresScales", set.toSeq, "inputs", network.inputs)

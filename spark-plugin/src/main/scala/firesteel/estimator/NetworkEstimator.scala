@@ -90,7 +90,7 @@ final class NetworkEstimator(override val uid: String)
     prepareNetwork(data)(objectives(_, data.df.schema))(new NetworkModel(uid, _))
 
   private def labelsOf(network: Network): Seq[String] = {
-    require(isSet(labelCols), s"$uid has no labelCols; name one column for each output")
+    require(isSet(labelCols), s"$uid has no labelCols; set one column for each output")
     each("labelCols", $(labelCols).toSeq, "outputs", network.outputs)
   }
 
@@ -101,7 +101,7 @@ final class NetworkEstimator(override val uid: String)
       case (scale, input) =>
         require(
           scale == 1 || !input.integer,
-          s"featuresScales has $scale for the input '${input.name}', which holds token ids and needs 1"
+          s"featuresScales has $scale for the input '${input.name}', which holds token ids: these are not scaled; use 1"
         )
     }
     def chosen[T](param: Param[Array[T]]): Seq[Option[T]] =

@@ -41,7 +41,7 @@ private[firesteel] object NetworkPredictor {
   ): DataFrame = {
     val weights = network.initialWeights.getOrElse(
       throw new IllegalArgumentException(
-        "the network has no weights to predict with; set some with withWeights"
+        "the network has no weights to predict with; set them with withWeights"
       )
     )
     require(
@@ -52,7 +52,7 @@ private[firesteel] object NetworkPredictor {
     require(
       outputs.size == network.outputs.size,
       s"the network has ${network.outputs.size} outputs (${network.outputs.mkString(", ")}), but there are " +
-        s"${outputs.size} columns for them (${outputs.mkString(", ")})"
+        s"${outputs.size} output columns (${outputs.mkString(", ")})"
     )
     val requests = network.inputs.zip(features).map { case (input, column) =>
       val scale = InputRequests.scaleOf(df.schema, column)

@@ -41,7 +41,7 @@ private[firesteel] final class EventFile(path: String) {
           failed = true
           EventFile.log.warn(
             s"${Configuration.ProgressEvents.name} is '$path', which cannot be written: ${error.getMessage}. The " +
-              "fits go on without events; make the file writable and start the application again"
+              "fits continue without events; make the file writable and restart the application"
           )
       }
     }

@@ -142,10 +142,10 @@ private[firesteel] object FitJob {
 
     private val listener = new FitListener(
       rdd.id,
-      (partition, attempt) => tell(_.attemptEnded(partition, attempt))(fits: _*)
+      (partition, attempt) => tell(fits)(_.attemptEnded(partition, attempt))
     )
     private val losses =
-      fits.map(fit => new ShardListener(fit.shards, reason => tell(_.shardLost(reason))(fit)))
+      fits.map(fit => new ShardListener(fit.shards, reason => tell(Seq(fit))(_.shardLost(reason))))
     private val startTimeout = Configuration.StartTimeout.get(context.getConf)
     private val warned = Array.fill(fits.size)(0)
     private val finished = Array.fill(fits.size)(Option.empty[Double])
@@ -166,7 +166,7 @@ private[firesteel] object FitJob {
             case error: Throwable =>
               action.cancel()
               if (!context.isStopped && !listener.awaitNoneRunning(EndMillis)) {
-                log.warn("Tasks of a failed fit still run; Spark was asked to kill them")
+                log.warn("Tasks of a failed fit are still running; Spark was asked to kill them")
               }
               throw failure.getOrElse(nativeCause(error))
           } finally progress.finish(last)
@@ -225,14 +225,14 @@ private[firesteel] object FitJob {
         if (started < tasks && waited > startTimeout) {
           warnedOfStart = true
           log.warn(
-            s"$started of $tasks tasks have started after $waited ms: the application had $slots slots when the fit " +
-              "began, and other jobs may hold some. The others start when slots are free"
+            s"only $started of $tasks tasks have started after $waited ms: the application had $slots slots when the " +
+              "fit began, and other jobs may use some. The other tasks start when slots become free"
           )
         }
       }
 
     /** Tells the servers of fits of an event. The plugin of a stopped context closes them, while events still arrive. */
-    private def tell(event: NativeServer => Unit)(fits: OpenFit*): Unit =
+    private def tell(fits: Seq[OpenFit])(event: NativeServer => Unit): Unit =
       if (!context.isStopped) fits.foreach(fit => event(fit.server))
 
     private def statuses: Seq[ServerStatus] = fits.map(_.status)

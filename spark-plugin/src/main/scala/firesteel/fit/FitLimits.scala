@@ -52,25 +52,26 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
       val most = math.max(1L, ArrayBytes / math.max(1L, footprint.weights / footprint.models))
       val fewer =
         if (footprint.models == 1) ""
-        else s"set numWorkers to at most $most, which has as many members, or "
+        else s"set numWorkers to at most $most, since each worker is a member, or "
       refuse(
         fit,
-        s"the trained weights would be $models, ${footprint.weights} bytes, but an array of the JVM holds at most $ArrayBytes " +
+        s"the trained weights would be $models, ${footprint.weights} bytes, but a JVM array holds at most $ArrayBytes " +
           s"bytes (2 GiB): ${fewer}use a smaller network"
       )
     }
     if (footprint.weights > machine.heap) {
       refuse(
         fit,
-        s"the trained weights would be $models, ${footprint.weights} bytes, but the heap of the driver, which they are " +
-          s"handed over in, has at most ${machine.heap} bytes: raise spark.driver.memory"
+        s"the trained weights would be $models, ${footprint.weights} bytes, but the heap of the driver, through " +
+          s"which they pass, has at most ${machine.heap} bytes: raise spark.driver.memory"
       )
     }
     if (fit.plan.checkpoint.nonEmpty && footprint.checkpoint > ArrayBytes) {
       refuse(
         fit,
-        s"a checkpoint of $models with the state of strategy and optimizer would be ${footprint.checkpoint} bytes, but an array " +
-          s"of the JVM holds at most $ArrayBytes bytes (2 GiB): leave checkpointDir out, or use a smaller network"
+        s"a checkpoint of $models with the state of the strategy and the optimizer would be " +
+          s"${footprint.checkpoint} bytes, but a JVM array holds at most $ArrayBytes bytes (2 GiB): clear " +
+          "checkpointDir, or use a smaller network"
       )
     }
   }
@@ -122,11 +123,11 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
       refuse(
         fits.head._1,
         s"a task needs about ${formatted(least)} outside the Java heap of its executor, more than $overhead, beyond which " +
-          s"$master ends an executor: $cures; $SkippedBy"
+          s"$master kills an executor: $cures; $SkippedBy"
       )
     } else if (need > has && enforced) {
       Seq(
-        s"$needs if it runs $slotsOfExecutor tasks, more than $overhead, beyond which $master ends an executor: $cures"
+        s"$needs if it runs $slotsOfExecutor tasks, more than $overhead, beyond which $master kills an executor: $cures"
       )
     } else if (need > has) {
       Seq(
@@ -136,7 +137,7 @@ private[firesteel] final class FitLimits(conf: SparkConf, slotsOfExecutor: Int, 
     } else if (enforced && need + rows > has) {
       Seq(
         s"$needs, and their rows up to ${formatted(rows)} (${Configuration.CacheMemory.name}), together more than $overhead, " +
-          s"beyond which $master ends an executor: $cures, or lower ${Configuration.CacheMemory.name}"
+          s"beyond which $master kills an executor: $cures, or lower ${Configuration.CacheMemory.name}"
       )
     } else Nil
   }
@@ -164,7 +165,7 @@ private[firesteel] object FitLimits {
   /** Returns advice to reduce the memory of an executor or of the driver. */
   private def fewer(fits: Seq[(SizedPlan, Footprint)]): String =
     if (fits.size > 1) s"lower ${Configuration.CandidatesMemory.name}"
-    else "set numWorkers to fewer workers"
+    else "lower numWorkers"
 
   private def sum(fits: Seq[(SizedPlan, Footprint)])(of: (SizedPlan, Footprint) => Long): Long =
     fits.map { case (fit, footprint) => of(fit, footprint) }.sum

@@ -183,7 +183,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
   /** The network, which must be set. */
   protected final def requiredNetwork: Network =
     if (isSet(network)) getNetwork
-    else throw new IllegalArgumentException(s"$uid has no network; give it one with setNetwork")
+    else throw new IllegalArgumentException(s"$uid has no network; set one with setNetwork")
 
   /** The parameters that a fit logs. */
   protected def loggedParams: Seq[Param[_]] =

@@ -50,8 +50,8 @@ private[firesteel] final case class SizedPlan(
   def resuming(checkpoint: Option[Int]): SizedPlan =
     checkpoint.filter(_ != workers).fold(this) { before =>
       val decision =
-        s"the fit goes on with $before workers, as the checkpoint that it was interrupted at; the cluster has $slots slots " +
-          s"now, for which it would have had $workers"
+        s"the fit resumes with $before workers, the number in its checkpoint; for the $slots slots that the cluster has " +
+          s"now, it would have had $workers"
       copy(workers = before, decisions = decisions :+ decision)
     }
 }
@@ -64,7 +64,7 @@ private[firesteel] object SizedPlan {
     if (plan.requestedWorkers.nonEmpty || workers == 1 || !Slots.isDynamic(context.getConf)) sized
     else {
       sized.copy(decisions =
-        Seq(s"numWorkers is $workers, for the $slots slots that dynamic allocation may have")
+        Seq(s"numWorkers is $workers, for the $slots slots that dynamic allocation may provide")
       )
     }
   }
@@ -151,7 +151,7 @@ private[firesteel] final class OpenFit private (
     val plan = sized.plan
     val failure = failureOf(last)
     val warning =
-      s"the training diverged: ${last.failure.fold("")(_.message)}. All weights of the model are 0, so that it predicts " +
+      s"the training diverged: ${last.failure.fold("")(_.message)}. All weights of the model are 0, so it predicts " +
         "the same for every row"
     FitJob.log.warn(plan.withName(warning))
     val summary = summarize(last, reports, seconds, decisions)
@@ -197,8 +197,8 @@ private[firesteel] object OpenFit {
   ): Checkpoints = {
     require(
       plan.checkpoint.isEmpty || plan.serverShards == 1,
-      s"checkpointDir is set and serverShards is ${plan.serverShards}, but checkpoints hold what is on the driver's " +
-        "server only: leave one of the two out"
+      s"checkpointDir is set and serverShards is ${plan.serverShards}, but checkpoints only hold the state of the " +
+        "driver's server: clear checkpointDir, or set serverShards to 1"
     )
     val start = FitStart(plan.module, plan.initialWeights)
     Checkpoints.open(context, plan.checkpoint, start)(FitFingerprint.of(plan, content))

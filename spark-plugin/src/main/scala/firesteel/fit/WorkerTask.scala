@@ -118,7 +118,7 @@ private[firesteel] final class WorkerTask(jobs: Seq[WorkerJob], tasks: Int)
     )
     parse(job.common) match {
       case shared: JObject => Json.text(JObject(TlsFiles.locatedIn(shared).obj ++ own.obj))
-      case _ => throw new IllegalStateException("the specification of the workers is no object")
+      case _ => throw new IllegalStateException("the workers' specification is not a JSON object")
     }
   }
 

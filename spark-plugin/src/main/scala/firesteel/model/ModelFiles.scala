@@ -73,7 +73,7 @@ private[model] object ModelFiles {
         JsonMethods.parse(new String(HadoopFiles.read(files, file), UTF_8)).extract[Document]
       require(
         read.format == Format,
-        s"its format is '${read.format}', this version reads '$Format'"
+        s"its format is '${read.format}', but this version reads '$Format'"
       )
       require(read.outputs.nonEmpty, "it has no outputs")
       read
@@ -105,7 +105,7 @@ private[model] object ModelFiles {
     val format = Seq(InputFormat.Dense, InputFormat.Sparse)
       .find(_.name == input.format)
       .getOrElse(
-        throw new IllegalArgumentException(s"unknown format of an input '${input.format}'")
+        throw new IllegalArgumentException(s"an input has the unknown format '${input.format}'")
       )
     InputColumn(input.name, Nil, format, ElementType.F32, input.shape, 1.0)
   }

@@ -103,7 +103,7 @@ sealed abstract class Network extends Product with Serializable {
       require(inputs.contains(input), s"inputShapes names '$input', which is not an input")
       require(
         shape.nonEmpty && shape.forall(_ > 0),
-        s"the shape of input '$input' must be of sizes of at least 1, not ${shape.mkString("[", ", ", "]")}"
+        s"the shape of input '$input' must have sizes of at least 1, not ${shape.mkString("[", ", ", "]")}"
       )
     }
 }

@@ -102,7 +102,7 @@ private[firesteel] object NetworkJson {
       case Some(JString(Format)) => parseGraph(parsed)
       case Some(JString(ScriptFormat)) => parseModule(parsed)
       case Some(JString(other)) =>
-        fail(s"its format is '$other', this version reads '$Format' and '$ScriptFormat'")
+        fail(s"its format is '$other', but this version reads '$Format' and '$ScriptFormat'")
       case _ => fail("it has no 'format'")
     }
   }
@@ -162,7 +162,7 @@ private[firesteel] object NetworkJson {
       Try(SafeTensors(Base64.getDecoder.decode(text))).recover { case NonFatal(error) =>
         fail(s"its 'weights' are not a safetensors file in base64: ${error.getMessage}")
       }.get
-    case _ => fail("its 'weights' are not a text")
+    case _ => fail("its 'weights' are not a string")
   }
 
   private def parseNode(json: JValue, index: Int): Node = {
@@ -209,7 +209,7 @@ private[firesteel] object NetworkJson {
   private def stringAt(where: String, values: Map[String, JValue], name: String): String =
     required(where, values, name) match {
       case JString(value) => value
-      case _ => fail(s"'$name' of $where is not a text")
+      case _ => fail(s"'$name' of $where is not a string")
     }
 
   private def stringsAt(where: String, values: Map[String, JValue], name: String): Seq[String] =
@@ -217,7 +217,7 @@ private[firesteel] object NetworkJson {
       case JArray(elements) =>
         elements.map {
           case JString(value) => value
-          case _ => fail(s"'$name' of $where is not a list of texts")
+          case _ => fail(s"'$name' of $where is not a list of strings")
         }
       case _ => fail(s"'$name' of $where is not a list")
     }

@@ -20,7 +20,7 @@ final case class Reshape(shape: Int*) extends StandardLayer {
   require(shape.nonEmpty, "Reshape: shape must not be empty")
   require(
     shape.count(_ == -1) <= 1 && shape.forall(size => size == -1 || size > 0),
-    s"Reshape: shape ${shape.mkString("[", ", ", "]")} must be of sizes of at least 1, of which one may be -1"
+    s"Reshape: shape ${shape.mkString("[", ", ", "]")} must have sizes of at least 1, of which one may be -1"
   )
 
   private[network] override def args: List[(String, JValue)] = List("shape" -> Args.ints(shape))

@@ -2,7 +2,7 @@ package firesteel.params
 
 import org.apache.spark.ml.param.{DoubleParam, LongParam, Param, Params}
 
-/** Checkpoints, from which a fit resumes after its driver died. docs/checkpoints.md describes their content. */
+/** Checkpoints, from which a fit resumes if its driver has died. docs/checkpoints.md describes their content. */
 private[firesteel] trait CheckpointParams extends Params {
 
   /** The folder, of any file system that Spark reads, for checkpoints of the fits of this application. Each fit has its
@@ -12,7 +12,7 @@ private[firesteel] trait CheckpointParams extends Params {
   final val checkpointDir: Param[String] = TextParam(
     this,
     "checkpointDir",
-    "folder for checkpoints, from which the same fit resumes after its driver died; unless set, none",
+    "folder for checkpoints, from which the same fit resumes if its driver has died; unless set, none",
     Validators.notEmpty("checkpointDir")
   )
 
@@ -24,13 +24,14 @@ private[firesteel] trait CheckpointParams extends Params {
     Validators.positive("checkpointSeconds")
   )
 
-  /** The number of updates of the parameter server after which a checkpoint is written ahead of its time. Default: not
-    * set.
+  /** The number of updates of the parameter server after which a checkpoint is written before `checkpointSeconds` have
+    * passed. Default: not set.
     */
   final val checkpointCommits: LongParam = new LongParam(
     this,
     "checkpointCommits",
-    "number of updates of the parameter server after which a checkpoint is written ahead of its time (>= 1)",
+    "number of updates of the parameter server after which a checkpoint is written before " +
+      "checkpointSeconds have passed (>= 1)",
     Validators.atLeast(1L, "checkpointCommits")
   )
 

@@ -44,7 +44,7 @@ private[firesteel] trait CompressionParams extends Params {
     val chosen = get(compression).getOrElse(Compression.Plain)
     require(
       !isSet(compressionRatio) || chosen == Compression.TopK,
-      s"compressionRatio is an option of the compression 'topk', not of '$chosen'"
+      s"compressionRatio applies to the compression 'topk', not to '$chosen'; clear it"
     )
     require(
       !get(compressPull).contains(true) || Compression.halves.contains(chosen),

@@ -8,11 +8,11 @@ import org.apache.spark.ml.param.{DoubleParam, StringArrayParam}
   */
 private[firesteel] trait FeatureParams extends HasFeaturesCol {
 
-  /** Several numeric columns that together are the features, in this order; in place of `featuresCol`. */
+  /** Several numeric columns that together form the features, in this order; instead of `featuresCol`. */
   final val featuresCols: StringArrayParam = new StringArrayParam(
     this,
     "featuresCols",
-    "several numeric columns that together are the features, in place of featuresCol",
+    "several numeric columns that together form the features, instead of featuresCol",
     (columns: Array[String]) => {
       require(columns.nonEmpty, "featuresCols must name at least one column")
       columns.groupBy(identity).find(_._2.length > 1).foreach { case (column, _) =>
@@ -22,11 +22,13 @@ private[firesteel] trait FeatureParams extends HasFeaturesCol {
     }
   )
 
-  /** The factor of each feature value. Default: 1, but 1/255 for binary features, whose bytes then lie between 0 and 1. */
+  /** The factor by which each feature value is multiplied. Default: 1, but 1/255 for binary features, whose bytes then
+    * lie between 0 and 1.
+    */
   final val featuresScale: DoubleParam = new DoubleParam(
     this,
     "featuresScale",
-    "factor of each feature value; unless set, 1/255 for binary features and 1 for others",
+    "factor by which each feature value is multiplied; unless set, 1/255 for binary features and 1 for others",
     Validators.scale("featuresScale")
   )
 

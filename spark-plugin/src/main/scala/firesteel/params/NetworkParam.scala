@@ -34,7 +34,7 @@ final class NetworkParam private[params] (owner: Params, key: String, help: Stri
 
   private def part(json: org.json4s.JValue): String = json match {
     case JString(text) => text
-    case _ => throw new IllegalArgumentException(s"the saved parameter $name is not a text")
+    case _ => throw new IllegalArgumentException(s"the saved parameter $name is not a string")
   }
 }
 

@@ -93,7 +93,7 @@ private[firesteel] object Optimizer {
     .find(_.name == name)
     .getOrElse(
       throw new IllegalArgumentException(
-        s"unknown optimizer '$name'; known are ${names.mkString(", ")}"
+        s"unknown optimizer '$name'; use one of ${names.mkString(", ")}"
       )
     )
 

@@ -19,69 +19,69 @@ private[firesteel] trait ScheduleParams extends Params {
     Validators.oneOf("schedule", ScheduleParams.names)
   )
 
-  /** Epochs between two changes of the schedule step. Default: 1. */
+  /** Epochs between two changes of the step schedule. Default: 1. */
   final val scheduleStep: IntParam = new IntParam(
     this,
     "scheduleStep",
-    "epochs between two changes of the schedule step (>= 1); unless set, 1",
+    "epochs between two changes of the step schedule (>= 1); unless set, 1",
     Validators.atLeastOne("scheduleStep")
   )
 
-  /** The decay factor of the schedules step and exponential, positive. Default: 0.1 for step, 0.9 for exponential. */
+  /** The decay factor of the step and exponential schedules, positive. Default: 0.1 for step, 0.9 for exponential. */
   final val scheduleGamma: DoubleParam = new DoubleParam(
     this,
     "scheduleGamma",
-    "decay factor of the schedules step and exponential (> 0); unless set, 0.1 and 0.9",
+    "decay factor of the step and exponential schedules (> 0); unless set, 0.1 and 0.9",
     Validators.positive("scheduleGamma")
   )
 
-  /** Epochs in which the schedule cosine falls to its minimum. Default: the epochs of the fit. */
+  /** Epochs over which the cosine schedule falls to its minimum. Default: the epochs of the fit. */
   final val scheduleEpochs: IntParam = new IntParam(
     this,
     "scheduleEpochs",
-    "epochs in which the schedule cosine falls to its minimum (>= 1); unless set, all",
+    "epochs over which the cosine schedule falls to its minimum (>= 1); unless set, all",
     Validators.atLeastOne("scheduleEpochs")
   )
 
-  /** The smallest rate of the schedules cosine and plateau, at least 0. Default: 0. */
+  /** The smallest rate of the cosine and plateau schedules, at least 0. Default: 0. */
   final val scheduleMinimum: DoubleParam = new DoubleParam(
     this,
     "scheduleMinimum",
-    "the smallest rate of the schedules cosine and plateau (>= 0); unless set, 0",
+    "the smallest rate of the cosine and plateau schedules (>= 0); unless set, 0",
     Validators.notNegative("scheduleMinimum")
   )
 
-  /** The interval at which the schedule cosine changes the rate: each `epoch`, as PyTorch's schedulers are stepped, or
+  /** The interval at which the cosine schedule changes the rate: each `epoch`, as PyTorch's schedulers are stepped, or
     * each `step`, a mini-batch of a worker. Default: epoch.
     */
   final val scheduleInterval: Param[String] = TextParam(
     this,
     "scheduleInterval",
-    "interval at which the schedule cosine changes the rate: epoch or step; unless set, epoch",
+    "interval at which the cosine schedule changes the rate: epoch or step; unless set, epoch",
     Validators.oneOf("scheduleInterval", ScheduleParams.intervals)
   )
 
-  /** The decay factor of the schedule plateau, between 0 and 1. Default: 0.1. */
+  /** The decay factor of the plateau schedule, between 0 and 1. Default: 0.1. */
   final val plateauFactor: DoubleParam = new DoubleParam(
     this,
     "plateauFactor",
-    "decay factor of the schedule plateau, between 0 and 1; unless set, 0.1",
+    "decay factor of the plateau schedule, between 0 and 1; unless set, 0.1",
     Validators.number("plateauFactor", "a number between 0 and 1")(value => value > 0 && value < 1)
   )
 
-  /** Epochs without an improvement that the schedule plateau tolerates. Default: 10. */
+  /** Epochs without an improvement that the plateau schedule tolerates. Default: 10. */
   final val plateauPatience: IntParam = new IntParam(
     this,
     "plateauPatience",
-    "epochs without an improvement that the schedule plateau tolerates (>= 0); unless set, 10",
+    "epochs without an improvement that the plateau schedule tolerates (>= 0); unless set, 10",
     Validators.atLeastZero("plateauPatience")
   )
 
-  /** The minimum improvement for the schedule plateau, at least 0. Default: 1e-4. */
+  /** The minimum improvement for the plateau schedule, at least 0. Default: 1e-4. */
   final val plateauThreshold: DoubleParam = new DoubleParam(
     this,
     "plateauThreshold",
-    "minimum improvement for the schedule plateau (>= 0); unless set, 1e-4",
+    "minimum improvement for the plateau schedule (>= 0); unless set, 1e-4",
     Validators.notNegative("plateauThreshold")
   )
 
@@ -89,33 +89,33 @@ private[firesteel] trait ScheduleParams extends Params {
   final val plateauThresholdMode: Param[String] = TextParam(
     this,
     "plateauThresholdMode",
-    "mode of the schedule plateau's threshold: relative or absolute; unless set, relative",
+    "mode of the plateau schedule's threshold: relative or absolute; unless set, relative",
     Validators.oneOf("plateauThresholdMode", Seq("relative", "absolute"))
   )
 
-  /** The epochs after a reduction before the schedule plateau counts again. Default: 0. */
+  /** The epochs after a reduction before the plateau schedule counts again. Default: 0. */
   final val plateauCooldown: IntParam = new IntParam(
     this,
     "plateauCooldown",
-    "epochs after a reduction before the schedule plateau counts again (>= 0); unless set, 0",
+    "epochs after a reduction before the plateau schedule counts again (>= 0); unless set, 0",
     Validators.atLeastZero("plateauCooldown")
   )
 
-  /** The value that the schedule plateau monitors: `loss` of the validation rows, `trainingLoss`, or one of `metrics`,
+  /** The value that the plateau schedule monitors: `loss` of the validation rows, `trainingLoss`, or one of `metrics`,
     * with several outputs `<output>_<metric>` or `<output>_loss`. Default: the loss of the validation rows, or of the
     * training if there are none.
     */
   final val plateauMonitor: Param[String] = TextParam(
     this,
     "plateauMonitor",
-    "value that the schedule plateau monitors: loss, trainingLoss or a metric; unless set, the loss"
+    "value that the plateau schedule monitors: loss, trainingLoss or a metric; unless set, the loss"
   )
 
   /** Mini-batches of each worker over which the learning rate warms up. Default: none. */
   final val warmupSteps: IntParam = new IntParam(
     this,
     "warmupSteps",
-    "mini-batches of each worker over which the learning rate warms up (>= 1); unless set, none",
+    "mini-batches of each worker over which the learning rate warms up (>= 1); unless set, no warm-up",
     Validators.atLeastOne("warmupSteps")
   )
 
@@ -193,7 +193,7 @@ private[firesteel] trait ScheduleParams extends Params {
   private[firesteel] final def warmupSpec: JValue = {
     require(
       isSet(warmupSteps) || !isSet(warmupStart),
-      "warmupStart is set, but not warmupSteps: there is no warm-up"
+      "warmupStart is set without warmupSteps; set warmupSteps, or clear warmupStart"
     )
     get(warmupSteps).fold[JValue](JNull) { steps =>
       JObject(

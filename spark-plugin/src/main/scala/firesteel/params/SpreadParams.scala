@@ -13,8 +13,8 @@ private[firesteel] trait SpreadParams extends Params {
   final val spreadRows: Param[String] = TextParam(
     this,
     "spreadRows",
-    "shuffle of the rows over the tasks before training: auto (if tasks would get different kinds of rows " +
-      "otherwise), always, never",
+    "shuffle of the rows over the tasks before training: auto (if tasks would otherwise get different " +
+      "kinds of rows), always, never",
     Validators.oneOf("spreadRows", SpreadRows.all.map(_.name))
   )
 

@@ -115,7 +115,7 @@ private[firesteel] object Strategy {
       .find(_.name == known)
       .getOrElse(
         throw new IllegalArgumentException(
-          s"unknown strategy '$name'; known are ${selectable.mkString(", ")}"
+          s"unknown strategy '$name'; use one of ${selectable.mkString(", ")}"
         )
       )
   }

@@ -22,7 +22,7 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
     Validators.oneOf("strategy", Strategy.selectable)
   )
 
-  /** The communication window: how many mini-batches a worker trains between two exchanges with the parameter server.
+  /** The communication window: the number of mini-batches between two exchanges of a worker with the parameter server.
     * Default: 5 for downpour and dynsgd, 12 for adag and agn-adaptive, 32 for aeasgd, eamsgd and easgd, 8 for
     * local-sgd, 50 for diloco; for auto 8, and 64 for one worker.
     */
@@ -33,15 +33,15 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
     Validators.atLeastOne("window")
   )
 
-  /** The number of workers; with the strategy `auto` the most that train, of which there is at most one for each slot and
-    * for every 8 rows of `batchSize`; with any other strategy, more workers than slots take turns. Default: the cluster's
-    * slots (cores divided by `spark.task.cpus`), but 1 for `single`.
+  /** The number of workers. The strategy `auto` uses at most this many, and at most one for each slot and for every 8 rows
+    * of `batchSize`. With any other strategy, workers take turns if there are more of them than slots. Default: the number
+    * of the cluster's slots (cores divided by `spark.task.cpus`), but 1 for `single`.
     */
   final val numWorkers: IntParam = new IntParam(
     this,
     "numWorkers",
-    "the number of workers (>= 1), with the strategy auto at most one for each slot and for every 8 rows of batchSize; " +
-      "unless set, the cluster's slots, or 1 for the strategy single",
+    "number of workers (>= 1); the strategy auto uses at most one for each slot and for every 8 rows of batchSize; " +
+      "unless set, the number of the cluster's slots, or 1 for the strategy single",
     Validators.atLeastOne("numWorkers")
   )
 
@@ -51,18 +51,18 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   final val elasticAlpha: DoubleParam = new DoubleParam(
     this,
     "elasticAlpha",
-    "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the workers, and more for aeasgd and eamsgd " +
-      "where workers take turns on fewer slots",
+    "moving rate of the elastic strategies (> 0); unless set, 0.9 divided by the number of workers, and more for aeasgd " +
+      "and eamsgd if workers take turns on fewer slots",
     Validators.positive("elasticAlpha")
   )
 
-  /** The elastic force of aeasgd, eamsgd and easgd, positive: the moving rate is this times the learning rate. In place
-    * of `elasticAlpha`.
+  /** The elastic force of aeasgd, eamsgd and easgd, positive: times the learning rate, it is the moving rate. Instead of
+    * `elasticAlpha`.
     */
   final val elasticRho: DoubleParam = new DoubleParam(
     this,
     "elasticRho",
-    "elastic force (> 0): the moving rate of the elastic strategies is this times the learning rate",
+    "elastic force (> 0); times the learning rate, it is the moving rate of the elastic strategies",
     Validators.positive("elasticRho")
   )
 
@@ -107,18 +107,18 @@ private[firesteel] trait StrategyParams extends ServerOptimizerParams with Compr
   final val serverScale: DoubleParam = new DoubleParam(
     this,
     "serverScale",
-    "factor of the commits of downpour, adag and agn-adaptive (> 0), 1 for the plain rules; unless set, by the workers, " +
-      "the tasks that train at the same time, and the window",
+    "factor of the commits of downpour, adag and agn-adaptive (> 0), 1 for the plain rules; unless set, it depends on " +
+      "the workers, the tasks that train at the same time, and the window",
     Validators.positive("serverScale")
   )
 
-  /** Trains on while an exchange is under way, in asynchronous strategies. That hides the time of the network, but every
-    * commit is a window late: set it where exchanges are slow and workers few. Default: false.
+  /** True to let the workers of asynchronous strategies train on during an exchange. This hides the network's latency, but
+    * makes every commit one window late: set it if exchanges are slow and workers are few. Default: false.
     */
   final val overlap: BooleanParam = new BooleanParam(
     this,
     "overlap",
-    "true for asynchronous workers to train on while they exchange, which makes commits a window late; unless set, false"
+    "true to let asynchronous workers train on during an exchange, which makes commits one window late; unless set, false"
   )
 
   /** The number of servers that hold the center variable: the driver's, and one in each of as many executors as needed,

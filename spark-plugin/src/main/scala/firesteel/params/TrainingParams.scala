@@ -13,19 +13,19 @@ private[firesteel] trait TrainingParams
     with SpreadParams
     with HasSeed {
 
-  /** Rows of a mini-batch: with the strategy `auto` of the fit, which its workers share; with any other strategy of each
-    * worker. Default: 32.
+  /** The rows of a mini-batch. With the strategy `auto`, all workers share one mini-batch; with any other strategy,
+    * each worker has its own. Default: 32.
     */
   final val batchSize: IntParam = new IntParam(
     this,
     "batchSize",
-    "rows of a mini-batch (>= 1): with the strategy auto of the fit, which its workers share, else of each worker",
+    "rows of a mini-batch (>= 1): with the strategy auto, all workers share one mini-batch; else each worker has its own",
     Validators.atLeastOne("batchSize")
   )
 
   /** The scaling of the learning rate by the strategy `auto` for the smaller mini-batches of several workers: `auto`
-    * multiplies that of an adaptive optimizer (all but sgd) by the square root of the workers, `none` leaves it.
-    * Default: auto.
+    * multiplies the rate of an adaptive optimizer (all but sgd) by the square root of the number of workers, `none` keeps
+    * it. Default: auto.
     */
   final val learningRateScaling: Param[String] = TextParam(
     this,
@@ -41,7 +41,7 @@ private[firesteel] trait TrainingParams
   final val epochs: IntParam =
     new IntParam(this, "epochs", "passes over the data (>= 1)", Validators.atLeastOne("epochs"))
 
-  /** True to train the rows in a new order in each epoch, which depends on the seed; else always in the order of
+  /** True to train the rows in a new order in each epoch, which depends on the seed; otherwise always in the order of
     * their partition. Default: true.
     */
   final val shuffle: BooleanParam =
@@ -53,7 +53,7 @@ private[firesteel] trait TrainingParams
   final val showProgress: BooleanParam = new BooleanParam(
     this,
     "showProgress",
-    "true to draw a progress line during fit; unless set, as spark.firesteel.progress"
+    "true to draw a progress line during fit; unless set, spark.firesteel.progress decides"
   )
 
   setDefault(
@@ -120,11 +120,11 @@ private[firesteel] trait TrainingParams
       val capped = get(numWorkers).filter(_ > workers).map { requested =>
         s"numWorkers is $requested, but $workers ${if (workers == 1) "worker trains"
           else "workers train"}: strategy auto has at " +
-          s"most one for each of $slots slots and for every ${AutoStrategy.RowsOfWorker} rows of batchSize ${$(batchSize)}"
+          s"most one worker for each of $slots slots and for every ${AutoStrategy.RowsOfWorker} rows of batchSize ${$(batchSize)}"
       }
       val idle = Option.when(get(numWorkers).isEmpty && workers < slots)(
-        s"$workers of $slots slots train: strategy auto has a worker for every ${AutoStrategy.RowsOfWorker} rows of batchSize " +
-          s"${$(batchSize)}; a larger batchSize, or another strategy, uses more"
+        s"$workers of $slots slots train: strategy auto has one worker for every ${AutoStrategy.RowsOfWorker} rows of batchSize " +
+          s"${$(batchSize)}; a larger batchSize or another strategy uses more slots"
       )
       Seq(autoDecision(workers)) ++ capped ++ idle ++ rateDecision(workers)
     }
@@ -137,7 +137,7 @@ private[firesteel] trait TrainingParams
     )
     options.collectFirst {
       case (option, Some(value)) if !isSet(option) =>
-        f"strategy ${$(strategy)}: ${option.name} is $value%.4g, for $workers workers of which $tasks train at the same time"
+        f"strategy ${$(strategy)}: ${option.name} is $value%.4g, for $workers workers, $tasks of which train at the same time"
     }
   }
 
@@ -151,8 +151,8 @@ private[firesteel] trait TrainingParams
     (fitOptimizerSpec \ "learningRate", optimizerSpecOf(workers) \ "learningRate") match {
       case (JDouble(base), JDouble(rate)) if rate != base =>
         Some(
-          f"learningRateScaling auto: $rate%.4g in place of $base%.4g for the workers' smaller mini-batches, " +
-            s"by the square root of $workers; learningRateScaling='none' leaves it"
+          f"learningRateScaling auto: the learning rate is $rate%.4g instead of $base%.4g, multiplied by the square root of " +
+            s"$workers for the workers' smaller mini-batches; learningRateScaling='none' turns this off"
         )
       case _ => None
     }
@@ -165,15 +165,16 @@ private[firesteel] trait TrainingParams
     else {
       require(
         !isSet(optimizer) || $(optimizer) == "sgd",
-        s"the strategy 'eamsgd' has its own step, which takes the learning rate of sgd, not the optimizer '${$(optimizer)}'"
+        s"the strategy 'eamsgd' has its own step, which only takes the learning rate of sgd, not the " +
+          s"optimizer '${$(optimizer)}'; clear it"
       )
       require(
         !isSet(momentum),
-        "the strategy 'eamsgd' has a momentum of its own: set elasticMomentum in place of momentum"
+        "the strategy 'eamsgd' has its own momentum: set elasticMomentum instead of momentum"
       )
       require(
         !isSet(weightDecay) || $(weightDecay) == 0,
-        "the strategy 'eamsgd' has its own step, which has no weight decay"
+        "the strategy 'eamsgd' has its own step, which has no weight decay; clear weightDecay"
       )
       val plain = copy(ParamMap(optimizer -> "sgd")).asInstanceOf[TrainingParams]
       if (isSet(learningRate)) plain.optimizerSpec

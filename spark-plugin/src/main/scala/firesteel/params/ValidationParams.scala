@@ -9,13 +9,13 @@ import org.apache.spark.ml.param.{DoubleParam, StringArrayParam}
   */
 private[firesteel] trait ValidationParams extends HasValidationIndicatorCol with HasSeed {
 
-  /** The share of the rows that is held out, between 0 and 1, in place of `validationIndicatorCol`. The choice depends
+  /** The share of the rows that is held out, between 0 and 1, instead of `validationIndicatorCol`. The choice depends
     * on the rows' contents and the seed, not on their order; copies of a row stay together. Default: none.
     */
   final val validationFraction: DoubleParam = new DoubleParam(
     this,
     "validationFraction",
-    "the share of the rows that is held out for validation, between 0 and 1, in place of validationIndicatorCol",
+    "the share of the rows that is held out for validation, between 0 and 1, instead of validationIndicatorCol",
     Validators.number("validationFraction", "a number between 0 and 1")(value =>
       value > 0 && value < 1
     )

@@ -4,7 +4,7 @@ package firesteel.params
 private[firesteel] object Validators {
 
   def oneOf(what: String, known: Seq[String]): String => Boolean = { value =>
-    require(known.contains(value), s"unknown $what '$value'; known are ${known.mkString(", ")}")
+    require(known.contains(value), s"unknown $what '$value'; use one of ${known.mkString(", ")}")
     true
   }
 

@@ -11,65 +11,66 @@ import org.apache.spark.SparkConf
 private[firesteel] object Configuration {
   private val Prefix = "spark.firesteel."
   private val PathKind =
-    "a path; a relative one is searched in the working directory and among the files of `--files`"
+    "a path; a relative one is looked up in the current directory, then among the files of `--files`"
   private val NotSet = "not set"
 
   val LibtorchPath: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "libtorch.path",
     "an absolute path",
-    "not set: the environment variable `LIBTORCH`, then the natives jar, then Python's `torch`",
-    "A folder with libtorch (`lib/libtorch_cpu.so` and `build-version` or `version.py`) on every machine."
+    "not set: tries the environment variable `LIBTORCH`, the natives jar and Python's `torch`, in this order",
+    "The folder of libtorch on every machine, with `lib/libtorch_cpu.so` and `build-version` or `version.py`."
   )(requireAbsolute)
 
   val NativeDirectory: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "native.directory",
     "an absolute path",
     "`firesteel-<user>` in `java.io.tmpdir`",
-    "The folder on each machine for the unpacked native libraries, 350 MB a version, for all applications of a " +
-      "user. Its file system must allow execution."
+    "The folder on each machine for the unpacked native libraries of all applications of a user; each version takes " +
+      "350 MB. Its file system must allow execution."
   )(requireAbsolute)
 
   val ServerPort: ConfigurationKey[Int] = ConfigurationKey.int(
     Prefix + "server.port",
     0 to 65535,
     0,
-    "The port for the parameter server of a fit, on the driver and on executors with a shard; 0 lets the system choose. " +
-      "If it is taken, up to `spark.port.maxRetries` further ones are tried."
+    "The port of a fit's parameter server, on the driver and on executors with a shard; 0 lets the operating system " +
+      "choose. If the port is in use, up to `spark.port.maxRetries` further ports are tried."
   )
 
   val ServerLease: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "server.lease",
     "60s",
-    "The time for which a silent worker keeps its partition before a new attempt of its task may take over. It " +
-      "matters only if Spark does not notice that the old attempt ended."
+    "The time after which a new attempt of a task may replace a worker that has stopped responding. It matters only " +
+      "if Spark does not notice that the old attempt has ended."
   )
 
   val ServerTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "server.timeout",
     "60s",
-    "The time for which a worker tries to reconnect to the parameter server before its task fails, and the " +
-      "driver to a shard before the fit fails."
+    "The time for which a worker tries to reconnect to the parameter server before its task fails, and the driver " +
+      "tries to reconnect to a shard before the fit fails."
   )
 
   val StartTimeout: ConfigurationKey[Long] = ConfigurationKey.millis(
     Prefix + "start.timeout",
     "5min",
-    "The time in which all workers of a fit must start. After it a strategy with rounds fails and reports the " +
-      "number of missing slots; an asynchronous one logs a warning and trains with the workers that have started."
+    "The time in which all workers of a fit must start. If they do not, a strategy with rounds fails and reports the " +
+      "number of missing slots; an asynchronous strategy logs a warning and trains with the workers that have " +
+      "started."
   )
 
   val CacheMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(
     Prefix + "cache.memory",
     "half of the executor's memory overhead",
-    "The memory outside the Java heap for the training data of all tasks of an executor. The rest is spilled to " +
-      "memory-mapped files in Spark's local directories."
+    "The memory outside an executor's Java heap for the training data of all its tasks. Data beyond this is spilled " +
+      "to memory-mapped files in Spark's local directories."
   )(MemoryOverhead.ofExecutor(_) / 2)
 
   val CandidatesMemory: ConfigurationKey[Long] = ConfigurationKey.bytes(
     Prefix + "candidates.memory",
     "half of the executor's memory overhead",
-    "The memory outside the Java heap of an executor for the candidates of one `fit(df, paramMaps)` that train " +
-      "at the same time, estimated from the size of their networks. More candidates train in several jobs."
+    "The memory outside an executor's Java heap for the candidates of one `fit(df, paramMaps)` that train " +
+      "concurrently, estimated from the size of their networks. Candidates that do not fit train in further jobs."
   )(MemoryOverhead.ofExecutor(_) / 2)
 
   val MemoryCheck: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
@@ -83,7 +84,7 @@ private[firesteel] object Configuration {
     Prefix + "threads",
     1 to Int.MaxValue,
     1,
-    "Threads that libtorch uses within one task; at most `spark.task.cpus`."
+    "The number of threads that libtorch uses in one task; at most `spark.task.cpus`."
   )
 
   val Progress: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
@@ -94,7 +95,7 @@ private[firesteel] object Configuration {
 
   val ProgressEvents: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "progress.events",
-    "a path; a relative one is below the driver's working directory",
+    "a path, absolute or relative to the driver's current directory",
     NotSet + ": no events are written",
     "A file on the driver to which every fit of the application appends its progress as JSON lines, for programs that " +
       "follow fits; `docs/summary.md` describes the events."
@@ -103,53 +104,53 @@ private[firesteel] object Configuration {
   val SslEnabled: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "ssl.enabled",
     "`false`",
-    "True to encrypt the connections between workers and the parameter server with TLS 1.3. Tasks in the " +
-      "driver's own process use memory instead."
+    "True to encrypt the connections between workers and the parameter server with TLS 1.3. Tasks in the driver's " +
+      "own process need no connection."
   )(_ => false)
 
   val SslCertificate: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "ssl.certificate",
     PathKind,
     NotSet,
-    "A PEM file on the driver with the parameter server's certificate, followed by those between it and its " +
-      "authority. It must be valid for `spark.driver.host`, by DNS name or by IP address."
+    "A PEM file on the driver with the parameter server's certificate, followed by any intermediate certificates. " +
+      "The certificate must be valid for `spark.driver.host`, by DNS name or by IP address."
   )(requireNonEmpty)
 
   val SslPrivateKey: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "ssl.privateKey",
     PathKind,
     NotSet,
-    "A PEM file on the driver with the key of `spark.firesteel.ssl.certificate`: PKCS #8, PKCS #1 or SEC1, not " +
-      "encrypted."
+    "A PEM file on the driver with the unencrypted private key of `spark.firesteel.ssl.certificate`, in PKCS #8, " +
+      "PKCS #1 or SEC1."
   )(requireNonEmpty)
 
   val SslTrustedCertificates: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "ssl.trustedCertificates",
     PathKind,
     NotSet,
-    "A PEM file on every machine with the certificates of the authorities that are trusted: by workers to issue the " +
-      "parameter server's certificate, by the driver to issue the workers'."
+    "A PEM file on every machine with the certificates of trusted authorities. Workers use it to verify the " +
+      "parameter server's certificate, the driver to verify those of the workers."
   )(requireNonEmpty)
 
   val SslClientCertificate: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "ssl.clientCertificate",
     PathKind,
     NotSet + ": workers have no certificate",
-    "A PEM file on every executor with the workers' certificate, followed by those between it and its authority."
+    "A PEM file on every executor with the workers' certificate, followed by any intermediate certificates."
   )(requireNonEmpty)
 
   val SslClientPrivateKey: ConfigurationKey[Option[String]] = ConfigurationKey.text(
     Prefix + "ssl.clientPrivateKey",
     PathKind,
     NotSet,
-    "A PEM file on every executor with the key of `spark.firesteel.ssl.clientCertificate`: PKCS #8, PKCS #1 or " +
-      "SEC1, not encrypted."
+    "A PEM file on every executor with the unencrypted private key of `spark.firesteel.ssl.clientCertificate`, in " +
+      "PKCS #8, PKCS #1 or SEC1."
   )(requireNonEmpty)
 
   val SslNeedClientAuth: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
     Prefix + "ssl.needClientAuth",
     "`false`",
-    "True to reject workers without a certificate. The certificate of a worker that has one is always verified."
+    "True to reject workers without a certificate. If a worker has a certificate, it is always verified."
   )(_ => false)
 
   /** All keys, by name. */
@@ -183,7 +184,7 @@ private[firesteel] object Configuration {
   def check(conf: SparkConf): Unit = {
     val known = all.map(_.name)
     conf.getAll.map(_._1).filter(_.startsWith(Prefix)).sorted.diff(known).headOption.foreach { name =>
-      refuse(s"unknown configuration key '$name'; known are ${known.mkString(", ")}")
+      refuse(s"unknown configuration key '$name'; use one of ${known.mkString(", ")}")
     }
     all.foreach(_.get(conf))
     val (threads, cpus) = (Threads.get(conf), conf.getInt("spark.task.cpus", 1))

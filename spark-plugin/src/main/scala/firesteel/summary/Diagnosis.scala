@@ -37,7 +37,7 @@ private[firesteel] object Diagnosis {
       )
       .toSeq ++
       Option.when(zero.nonEmpty)(
-        s"${parameters(zero)} had a gradient of 0 in every step and did not learn: what depends on it is dead or " +
+        s"${parameters(zero)} had a gradient of 0 in every step and did not learn: the layers behind it are dead or " +
           "saturated. Scale the features, lower the learning rate, or use another activation"
       )
   }
@@ -69,7 +69,7 @@ private[firesteel] object Diagnosis {
       case (output, found) if found.forall(_.constant.nonEmpty) =>
         val value = found.flatMap(_.constant).head
         s"the prediction is constant: output '$output' gives $value for every row of a sample whose labels differ. " +
-          "Try another learning rate or more epochs, scale the features, and weigh rare classes (classWeights)"
+          "Try another learning rate or more epochs, scale the features, and give rare classes more weight (classWeights)"
     }
 
   private def dead(samples: Seq[SampleReport]): Seq[String] = {
@@ -92,8 +92,8 @@ private[firesteel] object Diagnosis {
     val rows = reports.flatMap(_.workers).map(_.rows)
     val without = rows.count(_ == 0)
     Option.when(without > 0)(
-      s"$without of ${rows.size} workers had no rows and trained nothing. Repartition the DataFrame so that each has " +
-        s"some, or set numWorkers to ${rows.size - without}"
+      s"$without of ${rows.size} workers had no rows and trained nothing. Repartition the DataFrame so that each worker " +
+        s"has rows, or set numWorkers to ${rows.size - without}"
     )
   }
 

@@ -160,7 +160,7 @@ final case class EpochSummary(
   * @param waitSeconds
   *   the time that its commits and pulls waited in the server for those of other workers
   * @param applySeconds
-  *   the time that the server worked on them
+  *   the time that the server took to apply them
   * @param compressionRatio
   *   see [[TrainingSummary.compressionRatio]]
   * @param compressionError

@@ -230,7 +230,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     val others = folder()
     interrupt(classifier(others, Endless).setSeed(9), others, data)
     val stranger = Files.readAllBytes(checkpoints(others).last)
-    refused(path, rewrite(path)(_ => stranger), "of another fit", others.toFile.list().head)
+    refused(path, rewrite(path)(_ => stranger), "to another fit", others.toFile.list().head)
   }
 
   test(

@@ -92,7 +92,7 @@ final class ControlsSuite extends AnyFunSuite with LocalSpark {
     val error = intercept[IllegalArgumentException](
       Blobs.classifier().setValidationIndicatorCol("label").fit(data)
     )
-    assert(error.getMessage.contains("'label' has type double; accepted is boolean"))
+    assert(error.getMessage.contains("'label' has type double; expected boolean"))
     val unknown = intercept[InvalidSpecException](single.setMetrics(Array("auc")).fit(data))
     assert(unknown.getMessage.contains("auc, which needs two classes"), unknown.getMessage)
     val smoothed = intercept[InvalidSpecException](

@@ -50,10 +50,10 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   }
 
   test("a column of a wrong type is named, with its type and what is accepted") {
-    refused("'features' has type string", "accepted are")(
+    refused("'features' has type string", "expected a Spark ML vector")(
       fit(data.withColumn("features", lit("x")))
     )
-    refused("'label' has type string", "accepted is a numeric type")(
+    refused("'label' has type string", "expected a numeric type")(
       fit(data.withColumn("label", lit("x")))
     )
     refused("'weight' has type string")(
@@ -157,7 +157,7 @@ final class FitFailureSuite extends AnyFunSuite with LocalSpark {
   }
 
   test("a classifier without a network says so") {
-    refused("has no network; give it one with setNetwork")(new NetworkClassifier().fit(data))
+    refused("has no network; set one with setNetwork")(new NetworkClassifier().fit(data))
   }
 
   test("a network of two inputs or outputs is refused by this estimator") {

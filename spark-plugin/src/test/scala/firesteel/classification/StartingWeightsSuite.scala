@@ -64,7 +64,7 @@ final class StartingWeightsSuite extends AnyFunSuite with LocalSpark {
     }
     refused("'0.weight'", "F32 [16, 4]", "F32 [8, 4]")(Linear(8), ReLU, Linear(3))
     refused("lack the network's tensor '1.weight'")(Linear(16), LayerNorm(16), Linear(3))
-    refused("has no tensor '2.")(Linear(16), ReLU)
+    refused("hold a tensor '2.")(Linear(16), ReLU)
   }
 
   test("a fit with checkpoints starts from the network's weights, too") {

@@ -91,14 +91,14 @@ final class ColumnResolverSuite extends AnyFunSuite with LocalSpark {
     )
     val text = Seq(("a", Seq("b"))).toDF("text", "texts")
     assert(
-      message(resolve(text, "text")) == "the column 'text' has type string; accepted are a Spark " +
+      message(resolve(text, "text")) == "the column 'text' has type string; expected a Spark " +
         "ML vector, an array of a numeric type, binary, or numeric columns"
     )
     assert(message(resolve(text, "texts")).startsWith("the column 'texts' has type array<string>"))
     assert(
       message(resolve(vectors, "features", "label")) ==
-        "the column 'features' has type vector; beside other columns of the same input only " +
-        "numeric columns are accepted"
+        "the column 'features' has type vector; columns that form one input together must be " +
+        "numeric"
     )
   }
 
@@ -109,16 +109,16 @@ final class ColumnResolverSuite extends AnyFunSuite with LocalSpark {
       message(ColumnResolver.check(df.schema, inputs, Seq(LabelColumn(name, kind))))
     assert(
       label("text", LabelKind.Class(2)) == "the label column 'text' has type " +
-        "string; accepted is a numeric type"
+        "string; expected a numeric type"
     )
     assert(
       label("label", LabelKind.Values(2))
         .endsWith("a Spark ML vector or a numeric array of 2 values")
     )
-    assert(label("features", LabelKind.Class(2)).endsWith("accepted is a numeric type"))
+    assert(label("features", LabelKind.Class(2)).endsWith("expected a numeric type"))
     assert(
       message(ColumnResolver.check(df.schema, inputs, Nil, Some("text"))) ==
-        "the weight column 'text' has type string; accepted is a numeric type"
+        "the weight column 'text' has type string; expected a numeric type"
     )
   }
 

@@ -93,13 +93,13 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
     assert(found.shuffled, found.decision)
     assert(found.decision.startsWith(s"rows were shuffled over $tasks tasks, as the "))
     assert(found.decision.contains(why))
-    assert(found.decision.endsWith("otherwise; spreadRows = never reads them where they lie"))
+    assert(found.decision.endsWith("otherwise; spreadRows = never reads them in place"))
     assertFair(found)
   }
 
-  private def assertAsTheyLie(found: Spread, why: String): Assertion = {
+  private def assertReadInPlace(found: Spread, why: String): Assertion = {
     assert(!found.shuffled, found.decision)
-    assert(found.decision.startsWith("rows were read where they lie, in "), found.decision)
+    assert(found.decision.startsWith("rows were read in place, from "), found.decision)
     assert(found.decision.contains(why), found.decision)
     assertFair(found)
   }
@@ -108,10 +108,10 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
     val alike = "which are alike in labels and features"
     for (files <- Seq(2, 8))
       inFiles(mixed, col("id"), files) { df =>
-        assertAsTheyLie(spread(df), alike)
-        withCache(df)(cached => assertAsTheyLie(spread(cached, byBoth), alike))
+        assertReadInPlace(spread(df), alike)
+        withCache(df)(cached => assertReadInPlace(spread(cached, byBoth), alike))
       }
-    inFiles(mixed, col("id"), 8, "orc")(df => assertAsTheyLie(spread(df, byBoth), alike))
+    inFiles(mixed, col("id"), 8, "orc")(df => assertReadInPlace(spread(df, byBoth), alike))
   }
 
   test("few mixed rows are not shuffled, though chance alone makes their groups differ") {
@@ -138,7 +138,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
 
   test("several files for each class make groups that are alike without a shuffle") {
     inFiles(mixed, col("label"), 16) { df =>
-      assertAsTheyLie(
+      assertReadInPlace(
         spread(df),
         "chosen so that these are alike: by size alone the share of class"
       )
@@ -157,7 +157,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
   test("many files by date make groups that are alike without a shuffle") {
     inFiles(drifting, col("day"), 16) { df =>
       val found = spread(df)
-      assertAsTheyLie(found, "")
+      assertReadInPlace(found, "")
       val means =
         found.taken.map(rows => rows.map(_.head.asInstanceOf[Seq[Float]].head).sum / rows.size)
       assert(
@@ -262,7 +262,7 @@ final class RowSpreadingSuite extends AnyFunSuite with LocalSpark {
       assert(!found.shuffled)
       assert(
         found.decision ==
-          "rows were read where they lie, in 2 partitions by 2 tasks, as spreadRows is never"
+          "rows were read in place, from 2 partitions by 2 tasks, as spreadRows is never"
       )
       val shares = found.shares(0)(_ < 2)
       assert(shares.min < 0.1 && shares.max > 0.9)

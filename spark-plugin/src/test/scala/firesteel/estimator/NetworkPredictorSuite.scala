@@ -86,7 +86,7 @@ final class NetworkPredictorSuite extends MLTest {
 
   test("what does not fit is named before anything runs") {
     refused("no weights to predict with")(predicted(network, "a", "b"))
-    refused("the network has 2 outputs (shares, value)", "1 columns for them (a)") {
+    refused("the network has 2 outputs (shares, value)", "1 output columns (a)") {
       predicted(trained, "a")
     }
     refused("the network has 2 inputs (words, dense)", "1 columns of features (numbers)") {

@@ -240,7 +240,7 @@ final class NetworkSuite extends AnyFunSuite {
     )
     refused("it has no 'format'")(Network.fromJson("{}"))
     def weights(value: String): String = s"""${json.dropRight(1)},"weights":$value}"""
-    refused("its 'weights' are not a text")(Network.fromJson(weights("3")))
+    refused("its 'weights' are not a string")(Network.fromJson(weights("3")))
     refused("safetensors file in base64")(Network.fromJson(weights("\"*\"")))
     refused("the weights, 3 bytes, are not a safetensors file")(
       Network.fromJson(weights("\"AAAA\""))

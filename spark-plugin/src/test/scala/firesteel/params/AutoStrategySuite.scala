@@ -80,7 +80,7 @@ final class AutoStrategySuite extends AnyFunSuite {
       "local SGD with 4 workers, which share each mini-batch of 32 rows",
       "(8 rows each) and average their replicas every 8 mini-batches",
       "numWorkers is 8, but 4 workers train",
-      "0.002000 in place of 0.001000"
+      "0.002000 instead of 0.001000"
     ).foreach(text => assert(decisions.exists(_.contains(text)), text))
     assert(decisions.size === 3)
     val idle = new NetworkClassifier().strategyDecisions(workers = 4, slots = 64)
@@ -92,7 +92,7 @@ final class AutoStrategySuite extends AnyFunSuite {
     assert(
       decisions20("downpour", slots = 5) ===
         Seq(
-          "strategy downpour: serverScale is 0.1000, for 20 workers of which 5 train at the same time"
+          "strategy downpour: serverScale is 0.1000, for 20 workers, 5 of which train at the same time"
         )
     )
     assert(decisions20("aeasgd", slots = 5).head.contains("elasticAlpha is 0.09"))

@@ -30,7 +30,7 @@ final class CompressionParamsSuite extends AnyFunSuite {
   }
 
   test("names and numbers are checked when they are set") {
-    refused("unknown compression 'zip'; known are none, bf16, f16, int8, topk")(
+    refused("unknown compression 'zip'; use one of none, bf16, f16, int8, topk")(
       new NetworkClassifier().setCompression("zip")
     )
     for (ratio <- Seq(0.0, -1.0, 1.5, Double.NaN))
@@ -40,10 +40,10 @@ final class CompressionParamsSuite extends AnyFunSuite {
   }
 
   test("an option of another compression is refused") {
-    refused("compressionRatio is an option of the compression 'topk', not of 'int8'")(
+    refused("compressionRatio applies to the compression 'topk', not to 'int8'")(
       spec(new NetworkClassifier().setCompression("int8").setCompressionRatio(0.1))
     )
-    refused("compressionRatio is an option of the compression 'topk', not of 'none'")(
+    refused("compressionRatio applies to the compression 'topk', not to 'none'")(
       spec(new NetworkClassifier().setCompressionRatio(0.1))
     )
     refused("compressPull needs the compression 'bf16' or 'f16', not 'int8'")(

@@ -68,7 +68,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
       assert(param.jsonDecode(compact(parse(json))) === kept.toJson)
       assert(Network.fromJson(param.jsonDecode(json)) === kept)
     }
-    refused("the saved parameter network is not a text")(param.jsonDecode("3"))
+    refused("the saved parameter network is not a string")(param.jsonDecode("3"))
   }
 
   test("a parameter's explanation does not show weights") {
@@ -188,14 +188,14 @@ final class NetworkParamsSuite extends AnyFunSuite {
 
   test("unknown names are refused with the names that are known") {
     refused(
-      "unknown strategy 'adagg'; known are auto, single, averaging, ensemble, downpour, adag"
+      "unknown strategy 'adagg'; use one of auto, single, averaging, ensemble, downpour, adag"
     )(
       new NetworkClassifier().setStrategy("adagg")
     )
-    refused("unknown optimizer 'adams'; known are sgd, adam")(
+    refused("unknown optimizer 'adams'; use one of sgd, adam")(
       new NetworkClassifier().setOptimizer("adams")
     )
-    refused("unknown loss 'logloss'; known are cross_entropy")(
+    refused("unknown loss 'logloss'; use one of cross_entropy")(
       new NetworkClassifier().setLoss("logloss")
     )
   }
@@ -257,7 +257,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
         .setElasticRho(5)
         .strategySpec(workers = 2)
     )
-    refused("unknown strategy 'adagg'; known are auto, single, averaging")(
+    refused("unknown strategy 'adagg'; use one of auto, single, averaging")(
       new NetworkClassifier().setStrategy("adagg")
     )
   }
@@ -340,7 +340,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     assert((eamsgd.fitOptimizerSpec \ "learningRate") === JDouble(0.1))
     assert((eamsgd.setLearningRate(0.03).fitOptimizerSpec \ "learningRate") === JDouble(0.03))
     refused("'eamsgd' has its own step")(eamsgd.setOptimizer("adam").fitOptimizerSpec)
-    refused("set elasticMomentum in place of momentum")(
+    refused("set elasticMomentum instead of momentum")(
       new NetworkClassifier().setStrategy("eamsgd").setMomentum(0.9).fitOptimizerSpec
     )
   }
@@ -418,7 +418,7 @@ final class NetworkParamsSuite extends AnyFunSuite {
     refused("the schedule 'constant' has no plateauPatience; it has no options")(
       new NetworkClassifier().setPlateauPatience(2).scheduleSpec(7)
     )
-    refused("warmupStart is set, but not warmupSteps")(
+    refused("warmupStart is set without warmupSteps")(
       new NetworkClassifier().setWarmupStart(0.5).warmupSpec
     )
     refused("unknown schedule 'linear'")(new NetworkClassifier().setSchedule("linear"))

@@ -23,13 +23,13 @@ object ConfigurationPage {
        |<!-- Generated from firesteel.plugin.Configuration by:
        |     $Command -->
        |
-       |These keys are set like Spark's own (`--conf key=value`, `spark-defaults.conf`, `SparkConf`) and apply to an
-       |application. The settings of one fit, such as the learning rate, are params of the estimator. An unknown key that
+       |Set these keys like Spark's own (`--conf key=value`, `spark-defaults.conf`, `SparkConf`). They apply to a whole
+       |application; the settings of one fit, such as the learning rate, are params of the estimator. An unknown key that
        |starts with `spark.firesteel.` is an error, so a misspelled key is noticed.
        |
-       |Set `spark.plugins=firesteel.plugin.FiresteelPlugin` to load and check the native library when driver and executors
-       |start, and to report metrics. Without it, the library is loaded at the first fit or prediction. On JDK 24 and later,
-       |add `--enable-native-access=ALL-UNNAMED` to `spark.driver.defaultJavaOptions` and
+       |Set `spark.plugins=firesteel.plugin.FiresteelPlugin` to load and check the native library when the driver and
+       |executors start, and to report metrics. Without it, the first fit or prediction loads the library. On JDK 24 and
+       |later, add `--enable-native-access=ALL-UNNAMED` to `spark.driver.defaultJavaOptions` and
        |`spark.executor.defaultJavaOptions`; otherwise the JVM warns when the library is loaded.
        |
        |${keys.mkString("\n")}""".stripMargin
