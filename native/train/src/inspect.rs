@@ -61,6 +61,7 @@ mod tests {
                 "parameters": 83,
                 "weightBytes": bytes,
                 "layoutHash": hash,
+                "autograd": "layer 'words' (Embedding) has no plan",
             })
         );
     }

@@ -10,6 +10,7 @@
 mod build;
 pub mod error;
 mod graph;
+mod graph_definition;
 mod initialise;
 mod input_column;
 mod inspect;

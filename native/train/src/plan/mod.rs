@@ -8,12 +8,14 @@ mod activation;
 mod dead_units;
 mod dropout;
 mod linear;
+mod loss;
 mod memory;
 mod merge;
 mod softmax;
 mod step;
 
 use std::cell::RefCell;
+use std::fmt;
 
 use firesteel_core::{Tally, TensorEntry};
 use firesteel_kernels::Gemm;
@@ -61,6 +63,12 @@ struct PlannedOutput {
     place: usize,
     /// The shape of a row.
     shape: Vec<usize>,
+}
+
+impl fmt::Display for Unplanned {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "layer '{}' ({}) has no plan", self.layer, self.op)
+    }
 }
 
 impl Planned {
@@ -273,12 +281,12 @@ impl Planned {
             let adds = std::mem::replace(&mut reached[output.place], true);
             let found = if adds {
                 term.resize(x.len(), 0.0);
-                let found = loss.plan(number, x, batch, term)?;
+                let found = loss::of_output(loss, number, x, batch, term)?;
                 let sums = gradients[output.place].iter_mut();
                 sums.zip(&*term).for_each(|(sum, value)| *sum += value);
                 found
             } else {
-                loss.plan(number, x, batch, &mut gradients[output.place][..x.len()])?
+                loss::of_output(loss, number, x, batch, &mut gradients[output.place][..x.len()])?
             };
             tally.loss += found.loss;
             tally.weight = found.weight;

@@ -4,8 +4,8 @@ use firesteel_core::Tally;
 use firesteel_kernels::loss::{ClassLoss, ValueLoss};
 use firesteel_kernels::{activation, rows};
 
-use super::{Formula, Loss};
 use crate::error::TrainError;
+use crate::loss::{Formula, Loss};
 use crate::model::Activation;
 use crate::network::{Batch, Column};
 
@@ -15,38 +15,37 @@ enum Kernel {
     Value(ValueLoss),
 }
 
-impl Formula {
-    fn kernel(self) -> Kernel {
-        match self {
-            Self::CrossEntropy { smoothing } => {
-                Kernel::Class(ClassLoss::CrossEntropy { smoothing: smoothing as f32 })
+impl Kernel {
+    fn of(formula: Formula) -> Self {
+        match formula {
+            Formula::CrossEntropy { smoothing } => {
+                Self::Class(ClassLoss::CrossEntropy { smoothing: smoothing as f32 })
             }
-            Self::Likelihood { smoothing } => {
-                Kernel::Class(ClassLoss::Likelihood { smoothing: smoothing as f32 })
+            Formula::Likelihood { smoothing } => {
+                Self::Class(ClassLoss::Likelihood { smoothing: smoothing as f32 })
             }
-            Self::MultiMargin => Kernel::Class(ClassLoss::MultiMargin),
-            Self::BinaryCrossEntropy => Kernel::Value(ValueLoss::BinaryCrossEntropy),
-            Self::Square => Kernel::Value(ValueLoss::Square),
-            Self::Absolute => Kernel::Value(ValueLoss::Absolute),
-            Self::Huber { delta } => Kernel::Value(ValueLoss::Huber { delta: delta as f32 }),
-            Self::Margin => Kernel::Value(ValueLoss::Margin),
-            Self::Poisson => Kernel::Value(ValueLoss::Poisson),
-            Self::Divergence => Kernel::Value(ValueLoss::Divergence),
+            Formula::MultiMargin => Self::Class(ClassLoss::MultiMargin),
+            Formula::BinaryCrossEntropy => Self::Value(ValueLoss::BinaryCrossEntropy),
+            Formula::Square => Self::Value(ValueLoss::Square),
+            Formula::Absolute => Self::Value(ValueLoss::Absolute),
+            Formula::Huber { delta } => Self::Value(ValueLoss::Huber { delta: delta as f32 }),
+            Formula::Margin => Self::Value(ValueLoss::Margin),
+            Formula::Poisson => Self::Value(ValueLoss::Poisson),
+            Formula::Divergence => Self::Value(ValueLoss::Divergence),
         }
     }
 }
 
-impl Loss {
-    /// Computes the loss of the output `number` with the value `x`, and writes its gradient. Returns the sums over the
-    /// mini-batch, with the term's weight in them.
-    pub(crate) fn plan(
-        &self,
-        number: usize,
-        x: &[f32],
-        batch: &Batch,
-        gradient: &mut [f32],
-    ) -> Result<Tally, TrainError> {
-        let term = &self.terms[number];
+/// Computes the loss of the output `number` with the value `x`, and writes its gradient. Returns the sums over the
+/// mini-batch, with the term's weight in them.
+pub(super) fn of_output(
+    loss: &Loss,
+    number: usize,
+    x: &[f32],
+    batch: &Batch,
+    gradient: &mut [f32],
+) -> Result<Tally, TrainError> {
+        let term = &loss.terms()[number];
         let count = batch.rows();
         let row_weights = batch.weights.as_ref().map(|block| block.rows(count));
         let weight = match row_weights {
@@ -59,7 +58,8 @@ impl Loss {
         // Rows whose weights are all 0 have no gradient.
         let scale = if weight > 0.0 { term.weight / weight } else { 0.0 };
         let class_weights: &[f32] =
-            if self.weighs_inside && row_weights.is_some() { &self.class_weights } else { &[] };
+            if loss.weighs_inside && row_weights.is_some() { &loss.class_weights } else { &[] };
+        let kernel = Kernel::of(term.formula);
         let mut sum = 0.0_f64;
         let mut activated =
             vec![0.0; if term.activation == Activation::None { 0 } else { term.size }];
@@ -79,7 +79,7 @@ impl Loss {
                     &activated
                 }
             };
-            let loss = match (term.formula.kernel(), &batch.labels[number]) {
+            let loss = match (&kernel, &batch.labels[number]) {
                 (Kernel::Class(loss), Column::Integers(labels)) => {
                     let class = usize::try_from(labels.rows(count)[row]).unwrap_or(usize::MAX);
                     loss.row(value, class, class_weights, row_scale, dx)
@@ -106,4 +106,3 @@ impl Loss {
         }
         Ok(Tally { loss: sum * term.weight, weight })
     }
-}
