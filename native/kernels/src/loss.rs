@@ -42,6 +42,11 @@ pub enum ValueLoss {
     Poisson,
     /// The divergence of the softmax of the values from a distribution.
     Divergence,
+    /// Cross-entropy of logits with a distribution, of which a share is spread over the classes.
+    CrossEntropy {
+        /// The share.
+        smoothing: f32,
+    },
 }
 
 impl ClassLoss {
@@ -164,6 +169,19 @@ impl ValueLoss {
                 }
                 loss
             }
+            Self::CrossEntropy { smoothing } => {
+                let normaliser = log_sum(x, dx);
+                let spread = smoothing / x.len().max(1) as f32;
+                let share = |label: &f32| (1.0 - smoothing) * label + spread;
+                let total: f32 = label.iter().map(share).sum();
+                let mut loss = 0.0;
+                for ((dx, x), label) in dx.iter_mut().zip(x).zip(label) {
+                    let share = share(label);
+                    loss -= share * (x - normaliser);
+                    *dx = scale * (*dx * total - share);
+                }
+                loss
+            }
         }
     }
 }
@@ -238,6 +256,8 @@ mod tests {
             ValueLoss::Margin,
             ValueLoss::Poisson,
             ValueLoss::Divergence,
+            ValueLoss::CrossEntropy { smoothing: 0.0 },
+            ValueLoss::CrossEntropy { smoothing: 0.2 },
         ] {
             let run = |x: &[f32], dx: &mut [f32]| loss.row(x, &label, 0.5, dx);
             check(&format!("{loss:?}"), &run, 0.5);

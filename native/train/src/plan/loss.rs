@@ -5,7 +5,7 @@ use firesteel_kernels::loss::{ClassLoss, ValueLoss};
 use firesteel_kernels::{activation, rows};
 
 use crate::error::TrainError;
-use crate::loss::{Formula, Loss};
+use crate::loss::{Formula, Loss, Target};
 use crate::model::Activation;
 use crate::network::{Batch, Column};
 
@@ -16,8 +16,11 @@ enum Kernel {
 }
 
 impl Kernel {
-    fn of(formula: Formula) -> Self {
+    fn of(formula: Formula, target: Target) -> Self {
         match formula {
+            Formula::CrossEntropy { smoothing } if target != Target::Class => {
+                Self::Value(ValueLoss::CrossEntropy { smoothing: smoothing as f32 })
+            }
             Formula::CrossEntropy { smoothing } => {
                 Self::Class(ClassLoss::CrossEntropy { smoothing: smoothing as f32 })
             }
@@ -43,6 +46,7 @@ pub(super) fn of_output(
     number: usize,
     x: &[f32],
     batch: &Batch,
+    scratch: &mut Vec<f32>,
     gradient: &mut [f32],
 ) -> Result<Tally, TrainError> {
         let term = &loss.terms()[number];
@@ -59,10 +63,10 @@ pub(super) fn of_output(
         let scale = if weight > 0.0 { term.weight / weight } else { 0.0 };
         let class_weights: &[f32] =
             if loss.weighs_inside && row_weights.is_some() { &loss.class_weights } else { &[] };
-        let kernel = Kernel::of(term.formula);
+        let kernel = Kernel::of(term.formula, term.target);
         let mut sum = 0.0_f64;
-        let mut activated =
-            vec![0.0; if term.activation == Activation::None { 0 } else { term.size }];
+        scratch.resize(2 * term.size, 0.0);
+        let (activated, of_value) = scratch.split_at_mut(term.size);
         for row in 0..count {
             let range = row * term.size..(row + 1) * term.size;
             let (x, dx) = (&x[range.clone()], &mut gradient[range.clone()]);
@@ -71,12 +75,12 @@ pub(super) fn of_output(
             let value: &[f32] = match term.activation {
                 Activation::None => x,
                 Activation::Softmax => {
-                    rows::softmax(x, term.size, &mut activated);
-                    &activated
+                    rows::softmax(x, term.size, activated);
+                    activated
                 }
                 Activation::Sigmoid => {
-                    activation::Activation::Sigmoid.forward(x, &mut activated);
-                    &activated
+                    activation::Activation::Sigmoid.forward(x, activated);
+                    activated
                 }
             };
             let loss = match (&kernel, &batch.labels[number]) {
@@ -95,11 +99,11 @@ pub(super) fn of_output(
             match term.activation {
                 Activation::None => {}
                 Activation::Softmax => {
-                    let of_value = dx.to_vec();
-                    rows::softmax_backward(&activated, &of_value, term.size, false, dx);
+                    of_value.copy_from_slice(dx);
+                    rows::softmax_backward(activated, of_value, term.size, false, dx);
                 }
                 Activation::Sigmoid => {
-                    activation::Activation::Sigmoid.backward_in_place(&activated, dx);
+                    activation::Activation::Sigmoid.backward_in_place(activated, dx);
                 }
             }
             sum += f64::from(loss) * f64::from(of_row);

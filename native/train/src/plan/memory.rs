@@ -5,6 +5,7 @@ use super::Place;
 /// Values and gradients of all places, for as many rows as the largest mini-batch so far had.
 pub(super) struct Working {
     rows: usize,
+    gradient_rows: usize,
     sizes: Vec<usize>,
     inputs: usize,
     trained: Vec<bool>,
@@ -18,12 +19,15 @@ pub(super) struct Working {
     pub(super) scratch: Vec<Vec<f32>>,
     /// The gradient of one of several losses of a place.
     pub(super) term: Vec<f32>,
+    /// What a loss needs for a row.
+    pub(super) of_loss: Vec<f32>,
 }
 
 impl Working {
     pub(super) fn new(places: &[Place], inputs: usize, steps: usize) -> Self {
         Self {
             rows: 0,
+            gradient_rows: 0,
             sizes: places.iter().map(|place| place.size).collect(),
             inputs,
             trained: places.iter().map(|place| place.trained).collect(),
@@ -32,22 +36,31 @@ impl Working {
             reached: vec![false; places.len()],
             scratch: vec![Vec::new(); steps],
             term: Vec::new(),
+            of_loss: Vec::new(),
         }
     }
 
-    /// Makes room for this many rows.
+    /// Makes room for the values of this many rows.
     pub(super) fn set_rows(&mut self, rows: usize) {
         if rows <= self.rows {
             return;
         }
         self.rows = rows;
-        for (place, &size) in self.sizes.iter().enumerate() {
-            if place >= self.inputs {
-                self.values[place].resize(rows * size, 0.0);
-            }
+        for (values, &size) in self.values.iter_mut().zip(&self.sizes).skip(self.inputs) {
+            values.resize(rows * size, 0.0);
+        }
+    }
+
+    /// Makes room for the gradients of as many rows as there are values. Predictions need none.
+    pub(super) fn hold_gradients(&mut self) {
+        if self.rows <= self.gradient_rows {
+            return;
+        }
+        self.gradient_rows = self.rows;
+        for (place, (gradient, &size)) in self.gradients.iter_mut().zip(&self.sizes).enumerate() {
             // The gradient of an output is written even if no parameter has a part in it.
             if self.trained[place] || place >= self.inputs {
-                self.gradients[place].resize(rows * size, 0.0);
+                gradient.resize(self.rows * size, 0.0);
             }
         }
     }

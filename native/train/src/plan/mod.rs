@@ -230,6 +230,7 @@ impl Network for Planned {
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let mut working = self.working.borrow_mut();
         working.set_rows(rows);
+        working.hold_gradients();
         let (parameters, random) = replica.parameters_and_random();
         let weights = Weights::Flat(parameters);
         self.run(&mut working, &weights, &inputs, rows, Some(random))?;
@@ -252,11 +253,12 @@ impl Planned {
         for (placed, scratch) in self.steps.iter().zip(scratch) {
             let mut output = std::mem::take(&mut values[placed.output]);
             let read = |place: usize| value(place, rows, &self.places, inputs, values);
-            let read: Vec<&[f32]> = placed.inputs.iter().map(|&place| read(place)).collect();
+            let (mut few, mut many) = ([&[] as &[f32]; FEW], Vec::new());
+            let read = gather(&placed.inputs, read, &mut few, &mut many);
             let mut pass =
-                Forward { gemm: &self.gemm, rows, weights, scratch, random: random.as_deref_mut() };
+                Forward { gemm: &self.gemm, weights, scratch, random: random.as_deref_mut() };
             let length = rows * self.places[placed.output].size;
-            let result = placed.step.forward(&mut pass, &read, &mut output[..length]);
+            let result = placed.step.forward(&mut pass, read, &mut output[..length]);
             values[placed.output] = output;
             result?;
         }
@@ -272,7 +274,7 @@ impl Planned {
         inputs: &[&[f32]],
     ) -> Result<Tally, TrainError> {
         let rows = batch.rows();
-        let Working { values, gradients, reached, term, .. } = working;
+        let Working { values, gradients, reached, term, of_loss, .. } = working;
         reached.fill(false);
         let mut tally = Tally::default();
         for (number, output) in self.outputs.iter().enumerate() {
@@ -281,12 +283,14 @@ impl Planned {
             let adds = std::mem::replace(&mut reached[output.place], true);
             let found = if adds {
                 term.resize(x.len(), 0.0);
-                let found = loss::of_output(loss, number, x, batch, term)?;
+                let found = loss::of_output(loss, number, x, batch, of_loss, term)?;
                 let sums = gradients[output.place].iter_mut();
                 sums.zip(&*term).for_each(|(sum, value)| *sum += value);
                 found
             } else {
-                loss::of_output(loss, number, x, batch, &mut gradients[output.place][..x.len()])?
+                    let target = &mut gradients[output.place][..x.len()];
+                    loss::of_output(loss, number, x, batch, of_loss, target)?
+                }
             };
             tally.loss += found.loss;
             tally.weight = found.weight;
@@ -311,13 +315,13 @@ impl Planned {
             let length = rows * self.places[placed.output].size;
             let read = |place: usize| value(place, rows, &self.places, inputs, values);
             placed.step.prepare(read(placed.output), &mut of_output[..length]);
-            let read_inputs: Vec<&[f32]> = placed.inputs.iter().map(|&place| read(place)).collect();
+            let (mut few, mut many) = ([&[] as &[f32]; FEW], Vec::new());
+            let inputs_of_step = gather(&placed.inputs, read, &mut few, &mut many);
             let pass = Backward {
                 gemm: &self.gemm,
-                rows,
                 weights,
                 scratch,
-                inputs: &read_inputs,
+                inputs: inputs_of_step,
                 output: read(placed.output),
                 of_output: &of_output[..length],
             };
@@ -336,6 +340,26 @@ impl Planned {
         }
         Ok(())
     }
+}
+
+/// The number of a step's inputs that take no allocation.
+const FEW: usize = 4;
+
+/// Returns the inputs of a step.
+fn gather<'a, 'b>(
+    places: &[usize],
+    read: impl Fn(usize) -> &'a [f32],
+    few: &'b mut [&'a [f32]; FEW],
+    many: &'b mut Vec<&'a [f32]>,
+) -> &'b [&'a [f32]] {
+    if places.len() > FEW {
+        many.extend(places.iter().map(|&place| read(place)));
+        return many;
+    }
+    for (slot, &place) in few.iter_mut().zip(places) {
+        *slot = read(place);
+    }
+    &few[..places.len()]
 }
 
 /// Returns the rows of a value: of an input of the network, or of a step's result.

@@ -57,7 +57,6 @@ pub(super) struct Placed {
 /// A forward pass, in training mode if there is a generator.
 pub(super) struct Forward<'a> {
     pub(super) gemm: &'a Gemm,
-    pub(super) rows: usize,
     pub(super) weights: &'a Weights<'a>,
     /// Kept for the backward pass.
     pub(super) scratch: &'a mut Vec<f32>,
@@ -67,7 +66,6 @@ pub(super) struct Forward<'a> {
 /// A backward pass through one step.
 pub(super) struct Backward<'a> {
     pub(super) gemm: &'a Gemm,
-    pub(super) rows: usize,
     pub(super) weights: &'a Weights<'a>,
     pub(super) scratch: &'a [f32],
     pub(super) inputs: &'a [&'a [f32]],

@@ -1,6 +1,8 @@
 //! Plans beside autograd, which computes the same.
 
-use firesteel_core::spec::{LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec};
+use firesteel_core::spec::{
+    LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, TermSpec,
+};
 use firesteel_core::{BufferKind, Buffers};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -8,7 +10,7 @@ use serde_json::Value;
 use super::Planned;
 use crate::graph::Graph;
 use crate::loss::Loss;
-use crate::model::Definition;
+use crate::model::Definition as _;
 use crate::network::{Autograd, Batch, Column, Gradient, Network, Replica};
 use crate::random::Generator;
 
@@ -48,7 +50,7 @@ fn noise(count: usize, seed: u64) -> Vec<f32> {
 }
 
 /// A random graph over inputs of `width` values, which ends in `classes` values. Earlier values are read again.
-fn graph(choices: &[u8], width: usize, classes: usize) -> Graph {
+fn graph(choices: &[u8], width: usize, classes: usize, activation: Option<&str>) -> Graph {
     let mut nodes =
         vec![node(0, "Linear", &["x".to_owned()], &format!(r#"{{"out_features": {width}}}"#))];
     for &choice in choices {
@@ -82,6 +84,10 @@ fn graph(choices: &[u8], width: usize, classes: usize) -> Graph {
     let last = (nodes.len() - 1).to_string();
     // What nothing reads is read at the end, so that every layer counts.
     nodes.push(node(nodes.len(), "Linear", &[last], &format!(r#"{{"out_features": {classes}}}"#)));
+    if let Some(activation) = activation {
+        let last = (nodes.len() - 1).to_string();
+        nodes.push(node(nodes.len(), activation, &[last], "{}"));
+    }
     let outputs = vec![(nodes.len() - 1).to_string()];
     let spec = NetworkSpec {
         format: NETWORK_FORMAT.to_owned(),
@@ -135,7 +141,11 @@ fn trained(
     }
     if let Some(block) = &mut batch.weights {
         for (index, weight) in block.rows_mut(rows).iter_mut().enumerate() {
-            *weight = index as f32 % 3.0;
+            *weight = if weighted { index as f32 % 3.0 } else { 1.0 };
+        }
+        if loss.weighs_classes() {
+            let classes: Vec<i64> = (0..rows).map(|index| (index * 7 % 3) as i64).collect();
+            batch.divisor = loss.weigh(&classes, block.rows_mut(rows));
         }
     }
     let mut gradient = Gradient::new(graph).unwrap();
@@ -156,32 +166,131 @@ fn near(found: &[f32], expected: &[f32]) -> Result<(), String> {
     if found.len() == expected.len() { Ok(()) } else { Err("lengths".to_owned()) }
 }
 
-fn resolve(graph: &Graph, spec: LossSpec, kind: LabelKind) -> Loss {
-    let labels = [LabelSpec { column: "label".to_owned(), kind }];
-    Loss::resolve(&[spec.into()], &graph.inspect(), &labels).unwrap()
-}
+/// The losses, with the label that each of them takes and the activation that may end the network.
+const LOSSES: [(LossSpec, bool, Option<&str>); 13] = [
+    (LossSpec::CrossEntropy {}, true, None),
+    (LossSpec::CrossEntropy {}, true, Some("Softmax")),
+    (LossSpec::CrossEntropy {}, false, None),
+    (LossSpec::NllLoss {}, true, Some("LogSoftmax")),
+    (LossSpec::KlDiv {}, false, Some("Softmax")),
+    (LossSpec::BinaryCrossEntropyWithLogits {}, false, Some("Sigmoid")),
+    (LossSpec::BinaryCrossEntropyWithLogits {}, true, None),
+    (LossSpec::Hinge {}, true, None),
+    (LossSpec::MseLoss {}, false, None),
+    (LossSpec::MseLoss {}, false, Some("Sigmoid")),
+    (LossSpec::L1Loss {}, false, Some("Softmax")),
+    (LossSpec::HuberLoss { delta: 0.5 }, false, None),
+    (LossSpec::PoissonNllLoss {}, false, None),
+];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn a_plan_computes_what_autograd_computes(
         choices in prop::collection::vec(any::<u8>(), 0..8),
         width in 1_usize..20,
         rows in prop::sample::select(vec![1_usize, 2, 5, 32]),
         weighted: bool,
-        classes: bool,
+        which in 0..LOSSES.len(),
+        smoothing in prop::sample::select(vec![0.0, 0.2]),
+        by_class: bool,
     ) {
-        let graph = graph(&choices, width, 3);
-        let loss = match classes {
-            true => resolve(&graph, LossSpec::CrossEntropy {}, LabelKind::Class { classes: 3 }),
-            false => resolve(&graph, LossSpec::MseLoss {}, LabelKind::Values { size: 3 }),
+        let (loss, is_class, last) = LOSSES[which];
+        let graph = graph(&choices, width, 3, last);
+        let kind = match is_class {
+            true => LabelKind::Class { classes: 3 },
+            false => LabelKind::Values { size: 3 },
         };
+        let labels = [LabelSpec { column: "label".to_owned(), kind }];
+        let terms = [loss.into()];
+        let resolved = || Loss::resolve(&terms, &graph.inspect(), &labels).unwrap();
+        let class_weights: &[f64] = if by_class && is_class { &[0.5, 2.0, 1.0] } else { &[] };
+        // Not every loss has a smoothing.
+        let loss = resolved()
+            .with_classes(&terms, class_weights, smoothing)
+            .or_else(|_| resolved().with_classes(&terms, class_weights, 0.0))
+            .unwrap();
         let mut planned = Planned::new(&graph).unwrap();
         let mut autograd = Autograd::new(&graph);
         let expected = trained(&graph, &mut autograd, &loss, rows, weighted);
         let found = trained(&graph, &mut planned, &loss, rows, weighted);
-        prop_assert!((found.0 - expected.0).abs() <= 2e-5 * expected.0.abs().max(1.0), "{} {}", found.0, expected.0);
+        prop_assert!(
+            (found.0 - expected.0).abs() <= 2e-5 * expected.0.abs().max(1.0),
+            "{} {}", found.0, expected.0
+        );
         near(&found.1, &expected.1).map_err(|error| TestCaseError::fail(format!("gradient, {error}")))?;
         near(&found.2, &expected.2).map_err(|error| TestCaseError::fail(format!("output, {error}")))?;
     }
+}
+
+/// The network of two outputs, of which the second reads the first.
+fn two_outputs() -> Graph {
+    let linear = |index: usize, from: &str, size: usize| {
+        node(index, "Linear", &[from.to_owned()], &format!(r#"{{"out_features": {size}}}"#))
+    };
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes: vec![linear(0, "x", 5), node(1, "Tanh", &["0".to_owned()], "{}"), linear(2, "1", 3)],
+        outputs: vec!["1".to_owned(), "2".to_owned()],
+    };
+    Graph::build(&spec, &[("x", &[4])]).unwrap()
+}
+
+#[test]
+fn losses_of_several_outputs_add_up_by_their_weights() {
+    let graph = two_outputs();
+    let labels = [
+        LabelSpec { column: "a".to_owned(), kind: LabelKind::Values { size: 5 } },
+        LabelSpec { column: "b".to_owned(), kind: LabelKind::Class { classes: 3 } },
+    ];
+    let terms = [
+        TermSpec { loss: LossSpec::MseLoss {}, weight: 0.3 },
+        TermSpec { loss: LossSpec::CrossEntropy {}, weight: 2.0 },
+    ];
+    let loss = Loss::resolve(&terms, &graph.inspect(), &labels).unwrap();
+    for weighted in [false, true] {
+        let expected = trained(&graph, &mut Autograd::new(&graph), &loss, 7, weighted);
+        let found = trained(&graph, &mut Planned::new(&graph).unwrap(), &loss, 7, weighted);
+        assert!((found.0 - expected.0).abs() < 1e-4, "{} {}", found.0, expected.0);
+        near(&found.1, &expected.1).unwrap();
+        near(&found.2, &expected.2).unwrap();
+    }
+}
+
+#[test]
+fn a_plan_predicts_for_no_row_and_for_more_rows_than_before() {
+    let graph = two_outputs();
+    let planned = Planned::new(&graph).unwrap();
+    let mut replica = Replica::new(&graph).unwrap();
+    replica.parameters_mut().copy_from_slice(&noise(graph.layout.parameters(), 1));
+    let inputs = noise(40, 2);
+    let whole = tch::Tensor::f_from_slice(&inputs).unwrap().f_reshape([10, 4]).unwrap();
+    let expected = planned.forward(replica.views(), &[&whole]).unwrap();
+    for (start, rows) in [(0, 0), (3, 1), (0, 10), (2, 5)] {
+        let some = whole.f_narrow(0, start, rows).unwrap();
+        let found = planned.forward(replica.views(), &[&some]).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            let expected = expected.f_narrow(0, start, rows).unwrap();
+            assert_eq!(found.size(), expected.size());
+            assert!(found.f_allclose(&expected, 1e-5, 1e-6, false).unwrap(), "{start} {rows}");
+        }
+    }
+}
+
+#[test]
+fn a_layer_without_a_plan_is_named() {
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes: vec![
+            node(0, "Linear", &["x".to_owned()], r#"{"out_features": 4}"#),
+            node(1, "BatchNorm1d", &["0".to_owned()], "{}"),
+        ],
+        outputs: vec!["1".to_owned()],
+    };
+    let graph = Graph::build(&spec, &[("x", &[3])]).unwrap();
+    let reason = graph.inspect().autograd.unwrap();
+    assert_eq!(reason, "layer '1' (BatchNorm1d) has no plan");
+    assert_eq!(two_outputs().inspect().autograd, None);
 }
