@@ -9,6 +9,7 @@ mod gemm;
 pub mod linear;
 pub mod loss;
 mod math;
+pub mod norm;
 pub mod rows;
 
 pub use self::gemm::{Gemm, Matrix};

@@ -61,7 +61,6 @@ mod tests {
                 "parameters": 83,
                 "weightBytes": bytes,
                 "layoutHash": hash,
-                "autograd": "layer 'words' (Embedding) has no plan",
             })
         );
     }

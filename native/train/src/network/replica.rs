@@ -54,9 +54,11 @@ impl Replica {
         self.parameters.slice_mut()
     }
 
-    /// The flat parameters and the generator of dropout masks.
-    pub(crate) fn parameters_and_random(&mut self) -> (&[f32], &mut Generator) {
-        (self.parameters.slice(), &mut self.random)
+    /// The flat parameters, and what a forward pass changes: floating buffers, integer buffers and the generator of
+    /// dropout masks.
+    pub(crate) fn parts_mut(&mut self) -> (&[f32], &mut [f32], &mut [i64], &mut Generator) {
+        let (floats, integers) = (self.floats.slice_mut(), self.integers.slice_mut());
+        (self.parameters.slice(), floats, integers, &mut self.random)
     }
 
     /// The tensors.

@@ -22,14 +22,15 @@ impl Step for Dropout {
         output: &mut [f32],
     ) -> Result<(), TrainError> {
         let x = inputs[0];
-        let Some(random) = pass.random.as_deref_mut().filter(|_| self.probability > 0.0) else {
-            pass.scratch.clear();
+        let mask = &mut pass.scratch.mask;
+        let Some(training) = pass.training.as_mut().filter(|_| self.probability > 0.0) else {
+            mask.clear();
             output.copy_from_slice(x);
             return Ok(());
         };
-        pass.scratch.resize(x.len(), 0.0);
-        random.mask(self.probability, pass.scratch);
-        for ((y, x), mask) in output.iter_mut().zip(x).zip(&*pass.scratch) {
+        mask.resize(x.len(), 0.0);
+        training.random.mask(self.probability, mask);
+        for ((y, x), mask) in output.iter_mut().zip(x).zip(&*mask) {
             *y = x * mask;
         }
         Ok(())
@@ -43,7 +44,7 @@ impl Step for Dropout {
         target: &mut [f32],
     ) -> Result<(), TrainError> {
         for (index, (dx, dy)) in target.iter_mut().zip(pass.of_output).enumerate() {
-            let value = dy * pass.scratch.get(index).copied().unwrap_or(1.0);
+            let value = dy * pass.scratch.mask.get(index).copied().unwrap_or(1.0);
             *dx = if adds { *dx + value } else { value };
         }
         Ok(())

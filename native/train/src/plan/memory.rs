@@ -1,6 +1,7 @@
 //! The memory of a plan.
 
 use super::Place;
+use super::step::Scratch;
 
 /// Values and gradients of all places, for as many rows as the largest mini-batch so far had.
 pub(super) struct Working {
@@ -16,7 +17,7 @@ pub(super) struct Working {
     /// For each place, true if its gradient has been written in this pass.
     pub(super) reached: Vec<bool>,
     /// What each step keeps from the forward to the backward pass.
-    pub(super) scratch: Vec<Vec<f32>>,
+    pub(super) scratch: Vec<Scratch>,
     /// The gradient of one of several losses of a place.
     pub(super) term: Vec<f32>,
     /// What a loss needs for a row.
@@ -34,7 +35,7 @@ impl Working {
             values: vec![Vec::new(); places.len()],
             gradients: vec![Vec::new(); places.len()],
             reached: vec![false; places.len()],
-            scratch: vec![Vec::new(); steps],
+            scratch: (0..steps).map(|_| Scratch::default()).collect(),
             term: Vec::new(),
             of_loss: Vec::new(),
         }

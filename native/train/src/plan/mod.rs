@@ -5,8 +5,12 @@
 //! by autograd ([`Unplanned`]).
 
 mod activation;
+mod batch_norm;
+mod concatenate;
 mod dead_units;
 mod dropout;
+mod embedding;
+mod layer_norm;
 mod linear;
 mod loss;
 mod memory;
@@ -17,19 +21,21 @@ mod step;
 use std::cell::RefCell;
 use std::fmt;
 
-use firesteel_core::{Tally, TensorEntry};
+use firesteel_core::{BufferKind, Tally, TensorEntry};
 use firesteel_kernels::Gemm;
+use firesteel_kernels::norm::Features;
 use tch::Tensor;
 
 use self::dead_units::Rectifier;
 use self::memory::Working;
-use self::step::{Backward, Forward, Parameter, Placed, Step, Weights};
+use self::step::{
+    Backward, Forward, NetworkInput, NetworkInputs, Parameter, Placed, Step, Training, Weights,
+};
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer, Node};
 use crate::loss::Loss;
 use crate::network::{Batch, DeadUnits, Gradient, Network, Replica, Views};
-use crate::random::Generator;
-use crate::raw::{Memory, dimension, lengths, values};
+use crate::raw::{Memory, dimension, elements, lengths};
 
 /// A layer that has no plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +52,8 @@ pub(crate) struct Planned {
     /// The places in memory; the network's inputs come first.
     places: Vec<Place>,
     outputs: Vec<PlannedOutput>,
+    /// For each input of the network, true if it holds token ids.
+    ids: Vec<bool>,
     gemm: Gemm,
     working: RefCell<Working>,
 }
@@ -95,13 +103,8 @@ impl Planned {
                 of_value.push(read[0]);
                 continue;
             }
-            let integer = graph.inputs.iter().map(|input| input.integer);
-            let integers: Vec<usize> = integer
-                .enumerate()
-                .filter(|(_, integer)| *integer)
-                .map(|(place, _)| place)
-                .collect();
-            if read.iter().any(|place| integers.contains(place)) {
+            let holds_ids = |&place: &usize| graph.inputs.get(place).is_some_and(|i| i.integer);
+            if read.iter().any(holds_ids) && !matches!(node.layer, Layer::Embedding { .. }) {
                 return Err(unplanned(node));
             }
             if let Layer::Elementwise(function) = node.layer
@@ -114,15 +117,19 @@ impl Planned {
                 continue;
             }
             let step = step(node, graph, &read, &places).ok_or_else(|| unplanned(node))?;
+            let entries = node.tensors.clone();
+            let parameters: Vec<usize> = entries
+                .filter(|&entry| graph.layout.entries()[entry].kind == BufferKind::Parameter)
+                .collect();
             let trained =
-                !node.tensors.is_empty() || read.iter().any(|&place| places[place].trained);
+                !parameters.is_empty() || read.iter().any(|&place| places[place].trained);
             places.push(Place { size: size(&node.shape), trained });
             of_value.push(places.len() - 1);
             steps.push(Placed {
                 step,
                 inputs: read,
                 output: places.len() - 1,
-                tensors: node.tensors.clone(),
+                parameters,
                 rectifier: Rectifier::of(node),
             });
         }
@@ -132,7 +139,8 @@ impl Planned {
         });
         let outputs: Vec<PlannedOutput> = outputs.collect();
         let working = RefCell::new(Working::new(&places, inputs, steps.len()));
-        Ok(Self { steps, places, outputs, gemm: Gemm::find(), working })
+        let ids = graph.inputs.iter().map(|input| input.integer).collect();
+        Ok(Self { steps, places, outputs, ids, gemm: Gemm::find(), working })
     }
 }
 
@@ -167,23 +175,64 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
         let TensorEntry { offset, len, .. } = graph.layout.entries()[entry];
         Parameter { entry, range: offset..offset + len }
     };
-    match &node.layer {
+    Some(match &node.layer {
         Layer::Linear { inputs, outputs, bias } => {
             let bias = bias.then(|| parameter(1));
-            Some(Box::new(linear::Linear::new(*inputs, *outputs, parameter(0), bias)))
+            Box::new(linear::Linear::new(*inputs, *outputs, parameter(0), bias))
         }
-        Layer::Elementwise(function) => Some(Box::new(activation::Activate::new(*function))),
-        Layer::Dropout { probability } => Some(Box::new(dropout::Dropout::new(*probability))),
+        Layer::Elementwise(function) => Box::new(activation::Activate::new(*function)),
+        Layer::Dropout { probability } => Box::new(dropout::Dropout::new(*probability)),
         Layer::Softmax { dimension } | Layer::LogSoftmax { dimension } => {
-            let last = node.shape.len().checked_sub(1)? == *dimension;
             let log = matches!(node.layer, Layer::LogSoftmax { .. });
-            last.then(|| Box::new(softmax::Softmax::new(node.shape[*dimension], log)) as _)
+            let last = node.shape.len().checked_sub(1)? == *dimension;
+            last.then(|| Box::new(softmax::Softmax::new(node.shape[*dimension], log)))?
         }
-        Layer::Merge(merge) if read.iter().all(|&place| places[place].size == size) => {
-            Some(Box::new(merge::Merging::new(*merge)))
+        Layer::Merge(merge) => Box::new(merge::Merging::new(*merge)),
+        Layer::Concatenate { dimension } => {
+            let runs = node.inputs.iter().map(|&value| graph.shape(value)[*dimension..].iter());
+            Box::new(concatenate::Concatenate { runs: runs.map(Iterator::product).collect() })
         }
-        _ => None,
-    }
+        Layer::Embedding { size, padding, .. } => {
+            let (ids, table) = (read[0], parameter(0));
+            Box::new(embedding::Embedding { ids, size: *size, table, padding: *padding })
+        }
+        Layer::LayerNorm(norm) => Box::new(layer_norm::LayerNorm {
+            size: norm.shape.iter().product(),
+            epsilon: norm.epsilon,
+            weight: norm.affine.then(|| parameter(0)),
+            bias: (norm.affine && norm.bias).then(|| parameter(1)),
+        }),
+        Layer::BatchNorm(norm) => {
+            let first = if norm.affine { 2 } else { 0 };
+            let running = norm.track.then(|| batch_norm::Running {
+                mean: parameter(first),
+                variance: parameter(first + 1),
+                counter: parameter(first + 2).range.start,
+            });
+            Box::new(batch_norm::BatchNorm {
+                features: Features { features: norm.features, run: size / norm.features.max(1) },
+                epsilon: norm.epsilon,
+                momentum: norm.momentum,
+                affine: norm.affine.then(|| (parameter(0), parameter(1))),
+                running,
+            })
+        }
+        _ => return None,
+    })
+}
+
+/// Reads the inputs of the network.
+fn network_inputs<'a>(
+    graph_inputs: &[bool],
+    tensors: impl Iterator<Item = &'a Tensor>,
+) -> Result<Vec<NetworkInput<'a>>, TrainError> {
+    let each = graph_inputs.iter().zip(tensors).map(|(ids, tensor)| {
+        Ok(match ids {
+            true => NetworkInput::Ids(elements(tensor)?),
+            false => NetworkInput::Values(elements(tensor)?),
+        })
+    });
+    each.collect()
 }
 
 impl Network for Planned {
@@ -197,7 +246,7 @@ impl Network for Planned {
         inputs: &[&Tensor],
     ) -> Result<(Vec<Tensor>, Vec<DeadUnits>), TrainError> {
         let rows = rows_of(inputs);
-        let inputs = inputs.iter().map(|input| values(input)).collect::<Result<Vec<_>, _>>()?;
+        let inputs = network_inputs(&self.ids, inputs.iter().copied())?;
         let mut working = self.working.borrow_mut();
         working.set_rows(rows);
         self.run(&mut working, &Weights::Views(views), &inputs, rows, None)?;
@@ -226,14 +275,14 @@ impl Network for Planned {
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError> {
         let rows = batch.rows();
-        let inputs = batch.inputs.iter().map(|column| values(column.tensor()));
-        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let inputs = network_inputs(&self.ids, batch.inputs.iter().map(|column| column.tensor()))?;
         let mut working = self.working.borrow_mut();
         working.set_rows(rows);
         working.hold_gradients();
-        let (parameters, random) = replica.parameters_and_random();
+        let (parameters, floats, integers, random) = replica.parts_mut();
         let weights = Weights::Flat(parameters);
-        self.run(&mut working, &weights, &inputs, rows, Some(random))?;
+        let training = Training { random, floats, integers };
+        self.run(&mut working, &weights, &inputs, rows, Some(training))?;
         let tally = self.start(&mut working, loss, batch, &inputs)?;
         self.run_backward(&mut working, &weights, &inputs, rows, gradient)?;
         Ok(tally)
@@ -245,9 +294,9 @@ impl Planned {
         &self,
         working: &mut Working,
         weights: &Weights<'_>,
-        inputs: &[&[f32]],
+        inputs: &[NetworkInput<'_>],
         rows: usize,
-        mut random: Option<&mut Generator>,
+        mut training: Option<Training<'_>>,
     ) -> Result<(), TrainError> {
         let Working { values, scratch, .. } = working;
         for (placed, scratch) in self.steps.iter().zip(scratch) {
@@ -255,8 +304,13 @@ impl Planned {
             let read = |place: usize| value(place, rows, &self.places, inputs, values);
             let (mut few, mut many) = ([&[] as &[f32]; FEW], Vec::new());
             let read = gather(&placed.inputs, read, &mut few, &mut many);
-            let mut pass =
-                Forward { gemm: &self.gemm, weights, scratch, random: random.as_deref_mut() };
+            let mut pass = Forward {
+                gemm: &self.gemm,
+                weights,
+                inputs: NetworkInputs(inputs),
+                scratch,
+                training: training.as_mut().map(Training::reborrow),
+            };
             let length = rows * self.places[placed.output].size;
             let result = placed.step.forward(&mut pass, read, &mut output[..length]);
             values[placed.output] = output;
@@ -271,7 +325,7 @@ impl Planned {
         working: &mut Working,
         loss: &Loss,
         batch: &Batch,
-        inputs: &[&[f32]],
+        inputs: &[NetworkInput<'_>],
     ) -> Result<Tally, TrainError> {
         let rows = batch.rows();
         let Working { values, gradients, reached, term, of_loss, .. } = working;
@@ -302,7 +356,7 @@ impl Planned {
         &self,
         working: &mut Working,
         weights: &Weights<'_>,
-        inputs: &[&[f32]],
+        inputs: &[NetworkInput<'_>],
         rows: usize,
         gradient: &mut Gradient,
     ) -> Result<(), TrainError> {
@@ -320,14 +374,15 @@ impl Planned {
             let pass = Backward {
                 gemm: &self.gemm,
                 weights,
+                network_inputs: NetworkInputs(inputs),
                 scratch,
                 inputs: inputs_of_step,
                 output: read(placed.output),
                 of_output: &of_output[..length],
             };
-            if !placed.tensors.is_empty() {
+            if !placed.parameters.is_empty() {
                 placed.step.parameters(&pass, gradient.flat_mut())?;
-                placed.tensors.clone().for_each(|entry| gradient.mark_reached(entry));
+                placed.parameters.iter().for_each(|&entry| gradient.mark_reached(entry));
             }
             for (number, &place) in placed.inputs.iter().enumerate() {
                 if self.places[place].trained {
@@ -367,12 +422,14 @@ fn value<'a>(
     place: usize,
     rows: usize,
     places: &[Place],
-    inputs: &[&'a [f32]],
+    inputs: &[NetworkInput<'a>],
     values: &'a [Vec<f32>],
 ) -> &'a [f32] {
     let length = rows * places[place].size;
     match inputs.get(place) {
-        Some(input) => &input[..length],
+        Some(NetworkInput::Values(input)) => &input[..length],
+        // Only an Embedding reads token ids, and elsewhere.
+        Some(NetworkInput::Ids(_)) => &[],
         None => &values[place][..length],
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use firesteel_kernels::Gemm;
 use firesteel_kernels::activation::Activation;
+use firesteel_kernels::norm::Moments;
 
 use super::dead_units::Rectifier;
 use crate::error::TrainError;
@@ -49,25 +50,74 @@ pub(super) struct Placed {
     pub(super) step: Box<dyn Step>,
     pub(super) inputs: Vec<usize>,
     pub(super) output: usize,
-    /// Its tensors, as indices of the layout's entries.
-    pub(super) tensors: Range<usize>,
+    /// Its parameters, as indices of the layout's entries.
+    pub(super) parameters: Vec<usize>,
     pub(super) rectifier: Option<Rectifier>,
 }
 
-/// A forward pass, in training mode if there is a generator.
+/// The inputs of the network, each of numbers or of token ids.
+#[derive(Clone, Copy)]
+pub(super) struct NetworkInputs<'a>(pub(super) &'a [NetworkInput<'a>]);
+
+/// The rows of one input of the network.
+#[derive(Clone, Copy)]
+pub(super) enum NetworkInput<'a> {
+    Values(&'a [f32]),
+    Ids(&'a [i64]),
+}
+
+impl Training<'_> {
+    /// The same for a shorter time.
+    pub(super) fn reborrow(&mut self) -> Training<'_> {
+        Training { random: self.random, floats: self.floats, integers: self.integers }
+    }
+}
+
+impl<'a> NetworkInputs<'a> {
+    /// Returns the token ids of an input.
+    pub(super) fn ids(&self, number: usize) -> Result<&'a [i64], TrainError> {
+        match self.0.get(number) {
+            Some(NetworkInput::Ids(ids)) => Ok(ids),
+            _ => Err(TrainError::Internal(format!("input {number} holds no token ids"))),
+        }
+    }
+}
+
+/// What a step keeps from the forward to the backward pass.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// The mask of a dropout.
+    pub(super) mask: Vec<f32>,
+    /// The moments by which values were normalised.
+    pub(super) moments: Vec<Moments>,
+    /// True if the moments are those of the mini-batch itself.
+    pub(super) measured: bool,
+}
+
+/// What a forward pass changes in training mode.
+pub(super) struct Training<'a> {
+    pub(super) random: &'a mut Generator,
+    /// The floating buffers of the replica.
+    pub(super) floats: &'a mut [f32],
+    /// The integer buffers of the replica.
+    pub(super) integers: &'a mut [i64],
+}
+
+/// A forward pass, in training mode if something may change.
 pub(super) struct Forward<'a> {
     pub(super) gemm: &'a Gemm,
     pub(super) weights: &'a Weights<'a>,
-    /// Kept for the backward pass.
-    pub(super) scratch: &'a mut Vec<f32>,
-    pub(super) random: Option<&'a mut Generator>,
+    pub(super) inputs: NetworkInputs<'a>,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) training: Option<Training<'a>>,
 }
 
 /// A backward pass through one step.
 pub(super) struct Backward<'a> {
     pub(super) gemm: &'a Gemm,
     pub(super) weights: &'a Weights<'a>,
-    pub(super) scratch: &'a [f32],
+    pub(super) network_inputs: NetworkInputs<'a>,
+    pub(super) scratch: &'a Scratch,
     pub(super) inputs: &'a [&'a [f32]],
     pub(super) output: &'a [f32],
     pub(super) of_output: &'a [f32],
@@ -88,8 +138,8 @@ pub(super) struct Parameter {
     pub(super) range: Range<usize>,
 }
 
-impl Weights<'_> {
-    pub(super) fn get(&self, parameter: &Parameter) -> Result<&[f32], TrainError> {
+impl<'a> Weights<'a> {
+    pub(super) fn get(&self, parameter: &Parameter) -> Result<&'a [f32], TrainError> {
         match self {
             Self::Flat(flat) => Ok(&flat[parameter.range.clone()]),
             Self::Views(views) => values(views.get(parameter.entry)),
