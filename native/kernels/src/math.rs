@@ -3,6 +3,8 @@
 //! The exponential is that of Cephes: `exp(x) = 2^n exp(r)` with `|r| <= ln(2) / 2` and a polynomial of degree 6 for
 //! `exp(r)`; its relative error is below 2e-7.
 
+#![expect(clippy::excessive_precision, reason = "coefficients as they are published")]
+
 /// The largest argument whose exponential is finite, and the smallest whose exponential is normal.
 const RANGE: (f32, f32) = (-87.336_54, 88.722_8);
 
@@ -30,9 +32,10 @@ pub(crate) fn exp(x: f32) -> f32 {
         0.0
     } else if x > RANGE.1 {
         f32::INFINITY
+    } else if x.is_nan() {
+        x
     } else {
-        // NaN stays NaN.
-        result + (x - x)
+        result
     }
 }
 
@@ -55,7 +58,13 @@ pub(crate) fn tanh(x: f32) -> f32 {
     let near = x + x * square * (-0.333_333_3 + square * (0.133_333_3 - square * 0.053_968_25));
     let e = exp(2.0 * x.abs().min(20.0));
     let far = (1.0 - 2.0 / (e + 1.0)).copysign(x);
-    if square < 0.04 { near } else { far + (x - x) }
+    if square < 0.04 {
+        near
+    } else if x.is_nan() {
+        x
+    } else {
+        far
+    }
 }
 
 /// `ln(1 + exp(x))`.

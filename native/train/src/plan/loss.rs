@@ -49,64 +49,64 @@ pub(super) fn of_output(
     scratch: &mut Vec<f32>,
     gradient: &mut [f32],
 ) -> Result<Tally, TrainError> {
-        let term = &loss.terms()[number];
-        let count = batch.rows();
-        let row_weights = batch.weights.as_ref().map(|block| block.rows(count));
-        let weight = match row_weights {
-            None => count as f64,
-            Some(weights) => {
-                let sum = || weights.iter().copied().map(f64::from).sum();
-                batch.divisor.unwrap_or_else(sum)
+    let term = &loss.terms()[number];
+    let count = batch.rows();
+    let row_weights = batch.weights.as_ref().map(|block| block.rows(count));
+    let weight = match row_weights {
+        None => count as f64,
+        Some(weights) => {
+            let sum = || weights.iter().copied().map(f64::from).sum();
+            batch.divisor.unwrap_or_else(sum)
+        }
+    };
+    // Rows whose weights are all 0 have no gradient.
+    let scale = if weight > 0.0 { term.weight / weight } else { 0.0 };
+    let class_weights: &[f32] =
+        if loss.weighs_inside && row_weights.is_some() { &loss.class_weights } else { &[] };
+    let kernel = Kernel::of(term.formula, term.target);
+    let mut sum = 0.0_f64;
+    scratch.resize(2 * term.size, 0.0);
+    let (activated, of_value) = scratch.split_at_mut(term.size);
+    for row in 0..count {
+        let range = row * term.size..(row + 1) * term.size;
+        let (x, dx) = (&x[range.clone()], &mut gradient[range.clone()]);
+        let of_row = row_weights.map_or(1.0, |weights| weights[row]);
+        let row_scale = (scale * f64::from(of_row)) as f32;
+        let value: &[f32] = match term.activation {
+            Activation::None => x,
+            Activation::Softmax => {
+                rows::softmax(x, term.size, activated);
+                activated
+            }
+            Activation::Sigmoid => {
+                activation::Activation::Sigmoid.forward(x, activated);
+                activated
             }
         };
-        // Rows whose weights are all 0 have no gradient.
-        let scale = if weight > 0.0 { term.weight / weight } else { 0.0 };
-        let class_weights: &[f32] =
-            if loss.weighs_inside && row_weights.is_some() { &loss.class_weights } else { &[] };
-        let kernel = Kernel::of(term.formula, term.target);
-        let mut sum = 0.0_f64;
-        scratch.resize(2 * term.size, 0.0);
-        let (activated, of_value) = scratch.split_at_mut(term.size);
-        for row in 0..count {
-            let range = row * term.size..(row + 1) * term.size;
-            let (x, dx) = (&x[range.clone()], &mut gradient[range.clone()]);
-            let of_row = row_weights.map_or(1.0, |weights| weights[row]);
-            let row_scale = (scale * f64::from(of_row)) as f32;
-            let value: &[f32] = match term.activation {
-                Activation::None => x,
-                Activation::Softmax => {
-                    rows::softmax(x, term.size, activated);
-                    activated
-                }
-                Activation::Sigmoid => {
-                    activation::Activation::Sigmoid.forward(x, activated);
-                    activated
-                }
-            };
-            let loss = match (&kernel, &batch.labels[number]) {
-                (Kernel::Class(loss), Column::Integers(labels)) => {
-                    let class = usize::try_from(labels.rows(count)[row]).unwrap_or(usize::MAX);
-                    loss.row(value, class, class_weights, row_scale, dx)
-                }
-                (Kernel::Value(loss), Column::Values(labels)) => {
-                    loss.row(value, &labels.rows(count)[range], row_scale, dx)
-                }
-                _ => {
-                    let text = "a label does not have the type of its loss".to_owned();
-                    return Err(TrainError::Internal(text));
-                }
-            };
-            match term.activation {
-                Activation::None => {}
-                Activation::Softmax => {
-                    of_value.copy_from_slice(dx);
-                    rows::softmax_backward(activated, of_value, term.size, false, dx);
-                }
-                Activation::Sigmoid => {
-                    activation::Activation::Sigmoid.backward_in_place(activated, dx);
-                }
+        let loss = match (&kernel, &batch.labels[number]) {
+            (Kernel::Class(loss), Column::Integers(labels)) => {
+                let class = usize::try_from(labels.rows(count)[row]).unwrap_or(usize::MAX);
+                loss.row(value, class, class_weights, row_scale, dx)
             }
-            sum += f64::from(loss) * f64::from(of_row);
+            (Kernel::Value(loss), Column::Values(labels)) => {
+                loss.row(value, &labels.rows(count)[range], row_scale, dx)
+            }
+            _ => {
+                let text = "a label does not have the type of its loss".to_owned();
+                return Err(TrainError::Internal(text));
+            }
+        };
+        match term.activation {
+            Activation::None => {}
+            Activation::Softmax => {
+                of_value.copy_from_slice(dx);
+                rows::softmax_backward(activated, of_value, term.size, false, dx);
+            }
+            Activation::Sigmoid => {
+                activation::Activation::Sigmoid.backward_in_place(activated, dx);
+            }
         }
-        Ok(Tally { loss: sum * term.weight, weight })
+        sum += f64::from(loss) * f64::from(of_row);
     }
+    Ok(Tally { loss: sum * term.weight, weight })
+}

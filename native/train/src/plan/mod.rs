@@ -121,8 +121,7 @@ impl Planned {
             let parameters: Vec<usize> = entries
                 .filter(|&entry| graph.layout.entries()[entry].kind == BufferKind::Parameter)
                 .collect();
-            let trained =
-                !parameters.is_empty() || read.iter().any(|&place| places[place].trained);
+            let trained = !parameters.is_empty() || read.iter().any(|&place| places[place].trained);
             places.push(Place { size: size(&node.shape), trained });
             of_value.push(places.len() - 1);
             steps.push(Placed {
@@ -342,9 +341,8 @@ impl Planned {
                 sums.zip(&*term).for_each(|(sum, value)| *sum += value);
                 found
             } else {
-                    let target = &mut gradients[output.place][..x.len()];
-                    loss::of_output(loss, number, x, batch, of_loss, target)?
-                }
+                let target = &mut gradients[output.place][..x.len()];
+                loss::of_output(loss, number, x, batch, of_loss, target)?
             };
             tally.loss += found.loss;
             tally.weight = found.weight;

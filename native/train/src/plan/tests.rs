@@ -78,7 +78,8 @@ fn graph(choices: &[u8], width: usize, classes: usize, activation: Option<&str>)
             ),
             5 => {
                 let affine = choice % 2 == 0;
-                let args = format!(r#"{{"elementwise_affine": {affine}, "bias": {}}}"#, choice % 4 == 0);
+                let args =
+                    format!(r#"{{"elementwise_affine": {affine}, "bias": {}}}"#, choice % 4 == 0);
                 ("LayerNorm".to_owned(), vec![last], args)
             }
             6 => {
@@ -133,8 +134,8 @@ struct Computed {
 impl Computed {
     /// Compares with what autograd computes.
     fn check(&self, expected: &Self) -> Result<(), String> {
-        let error = (self.loss - expected.loss).abs();
-        if !(error <= 2e-5 * expected.loss.abs().max(1.0)) {
+        let is_near = (self.loss - expected.loss).abs() <= 2e-5 * expected.loss.abs().max(1.0);
+        if !is_near {
             return Err(format!("the loss is {} for {}", self.loss, expected.loss));
         }
         near("gradient", &self.gradient, &expected.gradient)?;
@@ -205,9 +206,9 @@ fn trained(
     let tally = network.forward_backward(&mut replica, &batch, loss, &mut gradient).unwrap();
     let inputs: Vec<_> = batch.inputs.iter().map(Column::tensor).collect();
     let outputs = network.forward(replica.views(), &inputs).unwrap();
-    let outputs = outputs.iter().flat_map(|output| {
-        crate::raw::values(&output.f_contiguous().unwrap()).unwrap().to_vec()
-    });
+    let outputs = outputs
+        .iter()
+        .flat_map(|output| crate::raw::values(&output.f_contiguous().unwrap()).unwrap().to_vec());
     Computed {
         loss: tally.loss,
         gradient: gradient.flat().to_vec(),
@@ -219,7 +220,8 @@ fn trained(
 fn near(what: &str, found: &[f32], expected: &[f32]) -> Result<(), String> {
     let largest = expected.iter().fold(1e-3_f32, |largest, value| largest.max(value.abs()));
     for (index, (a, b)) in found.iter().zip(expected).enumerate() {
-        if !((a - b).abs() <= 2e-5 * largest.max(b.abs())) {
+        let is_near = (a - b).abs() <= 2e-5 * largest.max(b.abs());
+        if !is_near {
             return Err(format!("{what}, value {index}: {a} for {b}, largest {largest}"));
         }
     }
