@@ -5,11 +5,14 @@
 
 pub mod activation;
 mod blas;
+#[cfg(target_arch = "x86_64")]
+mod few_rows;
 mod gemm;
 pub mod linear;
 pub mod loss;
 mod math;
 pub mod norm;
 pub mod rows;
+mod shape;
 
 pub use self::gemm::{Gemm, Matrix};
