@@ -16,11 +16,11 @@ pub(super) struct Working {
     pub(super) gradients: Vec<Vec<f32>>,
     /// For each place, true if its gradient has been written in this pass.
     pub(super) reached: Vec<bool>,
-    /// What each step keeps from the forward to the backward pass.
+    /// The state that each step keeps from the forward to the backward pass.
     pub(super) scratch: Vec<Scratch>,
     /// The gradient of one of several losses of a place.
     pub(super) term: Vec<f32>,
-    /// What a loss needs for a row.
+    /// The working memory of a loss for a row.
     pub(super) of_loss: Vec<f32>,
 }
 

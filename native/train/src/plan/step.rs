@@ -83,7 +83,7 @@ impl<'a> NetworkInputs<'a> {
     }
 }
 
-/// What a step keeps from the forward to the backward pass.
+/// The state that a step keeps from the forward to the backward pass.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// The mask of a dropout.
@@ -94,7 +94,7 @@ pub(super) struct Scratch {
     pub(super) measured: bool,
 }
 
-/// What a forward pass changes in training mode.
+/// The state that a forward pass changes in training mode.
 pub(super) struct Training<'a> {
     pub(super) random: &'a mut Generator,
     /// The floating buffers of the replica.

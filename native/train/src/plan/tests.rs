@@ -123,7 +123,7 @@ fn graph(choices: &[u8], width: usize, classes: usize, activation: Option<&str>)
     Graph::build(&spec, &[("x", &[width])]).unwrap()
 }
 
-/// What a network computes: loss, gradient and buffers of a mini-batch in training mode, then outputs in evaluation mode.
+/// The results of a network: loss, gradient and buffers of a mini-batch in training mode, then outputs in evaluation mode.
 struct Computed {
     loss: f64,
     gradient: Vec<f32>,
