@@ -11,7 +11,7 @@ ifndef LANES
 endif
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo setup-test native jar natives-jar dist wheel docs punchcard demo example learn test check \
-        soak new-times lane-rust lane-jvm licenses lint lint-source lint-rust lint-python lint-scala test-rust \
+        soak new-times lane-rust lane-jvm licenses lint lint-source lint-crates lint-rust lint-python lint-scala test-rust \
         test-scala test-python test-e2e format bench clean
 
 export LIBTORCH ?= $(CURDIR)/build/libtorch
@@ -192,13 +192,13 @@ test: new-times setup-test lint-source ## Every check and every test, as CI runs
 # cargo leaves a core idle at the end of each chain of crates and while tests wait, sbt while it loads, mypy always. Two
 # lanes at a time use it: cargo locks target/debug and target/release each on its own.
 lane-rust:
-	@$(MAKE) LANES= lint-rust test-rust
+	@$(MAKE) LANES= lint-crates test-rust $(punchcard)
 lane-jvm:
 	@$(MAKE) LANES= test-scala natives-jar $(class_archive) lint-python
 
 check: export FIRESTEEL_TIMES := $(times)
 check: new-times setup-test lint-source lint-rust lint-python $(library) ## The format, lint and unit tests of a day's work, in minutes
-	@$(step) "Unit tests of Rust" cargo test --quiet $(engine) --lib
+	@$(linting) $(step) "Unit tests of Rust" cargo test --quiet $(engine) --lib
 	@$(step) "Format, lint and unit tests of Scala" scripts/sbt $(lint_scala) "firesteel/testOnly $(scala_unit)"
 	@$(step) "Unit tests of Python" $(test_bin)/pytest -q tests/test_source_checks.py $(python)/tests/test_torch_layers.py
 	@scripts/times.sh $(times)
@@ -212,13 +212,19 @@ lint-source:
 	@$(step) "Module cycles" scripts/module_cycles.py
 	@$(step) "First lines of documentation" scripts/doc_first_lines.py
 
-# The job server has a profile of its own, so that its tests run the program that ships and nothing is compiled twice.
+# The job server has a profile of its own, and its tests run in it: what it depends on is compiled once.
 engine := --workspace --exclude firesteel-punchcard
 server := --profile server -p firesteel-punchcard
 
-lint-rust: $(stamps)/libtorch
+# clippy-driver is rustc with lints: one that compiles as well makes the tests' programs, and a lint of its own, which
+# reads all dependencies anew, is only for a day's work.
+linting := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+
+lint-crates:
 	@$(step) "Format of Rust" cargo fmt --all --check
 	@$(step) "Licenses of Rust crates" scripts/rust_licenses.py --check
+
+lint-rust: lint-crates $(stamps)/libtorch
 	@$(step) "Lint of Rust" cargo clippy --quiet $(engine) --all-targets -- -D warnings
 	@$(step) "Lint of the job server" cargo clippy --quiet $(server) --all-targets -- -D warnings
 
@@ -232,11 +238,11 @@ lint_scala := scalafmtSbtCheck scalafmtCheckAll "scalafixAll --check"
 lint-scala: $(stamps)/prerequisites
 	@$(step) "Format and lint of Scala" scripts/sbt $(lint_scala)
 
-# cargo builds the job server anew without the features of the test dependencies: the one that was tested serves.
 test-rust: $(stamps)/stubs $(stamps)/venv-test
-	@$(step) "Tests of Rust" cargo test --quiet $(engine)
-	@$(step) "Tests of the job server" cargo test --quiet $(server)
-	@mkdir -p build && cp -f $(target)/server/firesteel-punchcard $(punchcard)
+	@$(linting) $(step) "Lint of Rust and build of its tests" cargo test --quiet $(engine) --all-targets --no-run
+	@$(linting) $(step) "Tests of Rust" cargo test --quiet $(engine)
+	@$(linting) $(step) "Lint of the job server and build of its tests" cargo test --quiet $(server) --all-targets --no-run
+	@$(linting) $(step) "Tests of the job server" cargo test --quiet $(server)
 
 # One start of sbt for the checks, the suites and what the other tests need.
 test-scala: $(library) $(stamps)/stubs

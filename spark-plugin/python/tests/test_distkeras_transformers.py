@@ -68,7 +68,7 @@ def test_min_max_moves_numbers(frame: DataFrame) -> None:
     moved = transformer.transform(frame)
     assert moved.columns == frame.columns
     np.testing.assert_allclose(column(moved, "number"), (ROWS[:, 1] + 30) / 280, rtol=1e-12)
-    with pytest.raises(ValueError, match="o_min to o_max is empty"):
+    with pytest.raises(ValueError, match="o_min and o_max must differ, both are 1"):
         MinMaxTransformer(1, 1, 0, 1, "number", "moved")
 
 

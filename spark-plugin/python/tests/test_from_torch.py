@@ -278,7 +278,7 @@ def test_without_pytorch_what_needs_it_names_the_extra(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ImportError, match=r"from_torch needs PyTorch: .*firesteel\[torch\]"):
         getattr(firesteel, "from_torch")  # noqa: B009, the import is what is tested
-    with pytest.raises(ImportError, match=r"need PyTorch: pip install 'firesteel\[torch\]'"):
+    with pytest.raises(ImportError, match=r"needs PyTorch: pip install 'firesteel\[torch\]'"):
         Network.sequential(Linear(2)).to_torch()
     with pytest.raises(AttributeError, match="'firesteel' has no attribute 'from_torches'"):
         getattr(firesteel, "from_torches")  # noqa: B009

@@ -58,7 +58,11 @@ final class DefaultsSuite extends AnyFunSuite with LocalSpark {
   test("the summary has the rate that was used and why, also once it was saved") {
     val model = classifier.setEpochs(1).fit(data)
     assert(math.abs(model.summary.epochs.head.learningRate.get - 1e-3 * math.sqrt(2)) < 1e-9)
-    assert(model.summary.decisions.exists(_.startsWith("learningRateScaling auto: the learning rate is 0.001414")))
+    assert(
+      model.summary.decisions.exists(
+        _.startsWith("learningRateScaling auto: the learning rate is 0.001414")
+      )
+    )
     val path = java.nio.file.Files.createTempDirectory("firesteel").resolve("model").toString
     model.write.save(path)
     assert(NetworkClassificationModel.load(path).summary.decisions === model.summary.decisions)
