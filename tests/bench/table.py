@@ -3,15 +3,22 @@
 from dataclasses import dataclass
 
 MLP = "MLP 784-500-300-10"
+FLUSHED = "PyTorch, denormals flushed"
 
 # What a line's name stands for: the measure, its unit, and what it is beside.
 MEASURES = {
-    "train-sgd-128": (f"training, {MLP}, SGD, batch 128", "rows/s", "PyTorch, denormals flushed"),
-    "train-sgd-128-denormals": ("", "rows/s", "PyTorch"),
-    "train-sgd-32": ("training, SGD, batch 32", "rows/s", "PyTorch, denormals flushed"),
-    "train-sgd-32-denormals": ("", "rows/s", "PyTorch"),
-    "train-adam-32": ("training, Adam, batch 32", "rows/s", "PyTorch, denormals flushed"),
+    "train-momentum-4": (f"training, {MLP}, SGD with momentum, batch 4", "rows/s", FLUSHED),
+    "train-momentum-4-denormals": ("", "rows/s", "PyTorch"),
+    "train-momentum-32": ("training, SGD with momentum, batch 32", "rows/s", FLUSHED),
+    "train-momentum-32-denormals": ("", "rows/s", "PyTorch"),
+    "train-momentum-128": ("training, SGD with momentum, batch 128", "rows/s", FLUSHED),
+    "train-momentum-128-denormals": ("", "rows/s", "PyTorch"),
+    "train-adam-4": ("training, Adam, batch 4", "rows/s", FLUSHED),
+    "train-adam-4-denormals": ("", "rows/s", "PyTorch"),
+    "train-adam-32": ("training, Adam, batch 32", "rows/s", FLUSHED),
     "train-adam-32-denormals": ("", "rows/s", "PyTorch"),
+    "train-adam-128": ("training, Adam, batch 128", "rows/s", FLUSHED),
+    "train-adam-128-denormals": ("", "rows/s", "PyTorch"),
     "two-workers": ("two workers", "rows/s", "one worker"),
     "overlap-5": ("overlap, 1 Gbit/s, window 5", "rows/s", "no overlap"),
     "overlap-15": ("overlap, window 15", "rows/s", "no overlap"),

@@ -10,12 +10,14 @@
 mod build;
 pub mod error;
 mod graph;
+mod graph_definition;
 mod initialise;
 mod input_column;
 mod inspect;
 mod loss;
 pub mod model;
 mod network;
+mod plan;
 mod predictor;
 mod random;
 mod raw;

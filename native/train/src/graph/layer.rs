@@ -168,7 +168,7 @@ impl Layer {
     }
 
     /// Returns true if the layer returns its input's values, possibly in another shape.
-    pub(super) fn keeps_values(&self) -> bool {
+    pub(crate) fn keeps_values(&self) -> bool {
         matches!(self, Self::Reshape { .. } | Self::Identity)
     }
 }

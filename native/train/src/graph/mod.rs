@@ -74,6 +74,14 @@ pub(crate) struct Output {
 }
 
 impl Graph {
+    /// The shape of a row of a value.
+    pub(crate) fn shape(&self, value: ValueId) -> &[usize] {
+        match value.checked_sub(self.inputs.len()) {
+            None => &self.inputs[value].shape,
+            Some(node) => &self.nodes[node].shape,
+        }
+    }
+
     /// Builds the graph of a specification from the shape of a row of each input.
     pub(crate) fn build(
         spec: &NetworkSpec,
@@ -156,13 +164,6 @@ impl Builder {
         !name.is_empty() && self.values.insert(name.to_owned(), id).is_none()
     }
 
-    fn shape(&self, value: ValueId) -> &[usize] {
-        match value.checked_sub(self.graph.inputs.len()) {
-            None => &self.graph.inputs[value].shape,
-            Some(node) => &self.graph.nodes[node].shape,
-        }
-    }
-
     fn push(&mut self, node: &NodeSpec) -> Result<(), TrainError> {
         let mut inputs = Vec::with_capacity(node.inputs.len());
         for name in &node.inputs {
@@ -173,7 +174,7 @@ impl Builder {
             self.read[value] = true;
             inputs.push(value);
         }
-        let shapes: Vec<&[usize]> = inputs.iter().map(|&value| self.shape(value)).collect();
+        let shapes: Vec<&[usize]> = inputs.iter().map(|&value| self.graph.shape(value)).collect();
         let (layer, shape) = Layer::read(node, &shapes)?;
         if elements(&shape).is_none() {
             return Err(layer_error(node, format!("its output {} is too large", show(&shape))));

@@ -24,17 +24,17 @@ const IGNORED_CLASS: i64 = -100;
 pub(crate) struct Loss {
     terms: Vec<Term>,
     /// The weight of each class; empty if all count alike.
-    class_weights: Vec<f32>,
+    pub(crate) class_weights: Vec<f32>,
     /// True if the formula applies the class weights itself, instead of the rows' weights.
-    weighs_inside: bool,
+    pub(crate) weighs_inside: bool,
 }
 
 /// The loss of one output.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Term {
-    formula: Formula,
+    pub(crate) formula: Formula,
     /// The activation that is applied before the formula, if it is folded and not part of the formula.
-    activation: Activation,
+    pub(crate) activation: Activation,
     pub(crate) target: Target,
     /// The values of a row of the output.
     pub(crate) size: usize,
@@ -54,8 +54,9 @@ pub(crate) enum Target {
     Indicator { off: f32, on: f32 },
 }
 
+/// The formula of a term.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Formula {
+pub(crate) enum Formula {
     CrossEntropy {
         smoothing: f64,
     },

@@ -19,6 +19,7 @@ fn inspection(outputs: &[(&str, &[usize], Activation)]) -> Inspection {
         parameters: 1,
         weight_bytes: 0,
         layout_hash: String::new(),
+        autograd: None,
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Inspection {
     pub weight_bytes: u64,
     /// The hash of the parameters' layout, in hexadecimal digits.
     pub layout_hash: String,
+    /// The reason why the network trains and predicts by autograd; none if it is planned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autograd: Option<String>,
 }
 
 /// One layer.

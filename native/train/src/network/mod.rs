@@ -5,7 +5,6 @@ mod batch;
 mod elementwise;
 mod forward;
 mod gradient;
-mod graph_definition;
 mod operations;
 mod recurrent;
 mod replica;

@@ -85,6 +85,7 @@ impl Definition for Script {
             parameters: self.layout().parameters() as u64,
             weight_bytes: weight_bytes(self.layout()),
             layout_hash: format!("{:016x}", self.layout().hash()),
+            autograd: Some("a TorchScript module has no plan".to_owned()),
         }
     }
 }

@@ -37,6 +37,7 @@ fn inspection(shape: &[usize], activation: Activation) -> Inspection {
         parameters: 0,
         weight_bytes: 0,
         layout_hash: String::new(),
+        autograd: None,
     }
 }
 

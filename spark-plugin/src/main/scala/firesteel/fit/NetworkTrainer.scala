@@ -168,7 +168,7 @@ private[firesteel] trait NetworkTrainer[M <: Model[M]]
       parameters = inspection.parameters,
       weightBytes = inspection.weightBytes,
       workerDependentSettings = workerDependentSettings,
-      decisions = strategyDecisions
+      decisions = strategyDecisions(_, _) :+ inspection.execution
     )
     val untrained = network.withoutWeights
     PreparedFit(

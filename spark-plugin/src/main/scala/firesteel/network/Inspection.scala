@@ -18,13 +18,22 @@ import org.json4s.jackson.JsonMethods.parse
   *   the number of its trained parameters
   * @param weightBytes
   *   the size of the saved weights in bytes, buffers included, or a little more
+  * @param autograd
+  *   the reason why the network trains and predicts by autograd; none if it is planned
   */
 private[firesteel] final case class Inspection(
     inputs: Seq[InputInspection],
     outputs: Seq[OutputInspection],
     parameters: Long,
-    weightBytes: Long
+    weightBytes: Long,
+    autograd: Option[String] = None
 ) {
+
+  /** The way in which the network is computed, for the summary. */
+  def execution: String = autograd match {
+    case Some(reason) => s"execution: the network runs by autograd, because $reason"
+    case None         => "execution: all layers of the network are planned"
+  }
 
   /** Returns the only output, for an estimator of networks with one output.
     *

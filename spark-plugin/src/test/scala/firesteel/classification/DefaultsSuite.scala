@@ -1,7 +1,7 @@
 package firesteel.classification
 
 import firesteel.data.LocalSpark
-import firesteel.network.{Linear, Network, ReLU, Softmax}
+import firesteel.network._
 import org.apache.spark.sql.DataFrame
 import org.scalatest.funsuite.AnyFunSuite
 
@@ -36,6 +36,23 @@ final class DefaultsSuite extends AnyFunSuite with LocalSpark {
     val summary = classifier.setNumWorkers(16).setEpochs(1).fit(data).summary
     assert(summary.workers === 2)
     assert(summary.decisions.exists(_.contains("numWorkers is 16, but 2 workers train")))
+  }
+
+  test("the summary says which networks are planned, and why others are not") {
+    def execution(layers: Layer*): Seq[String] =
+      classifier
+        .setNetwork(Network.sequential(layers: _*))
+        .setEpochs(1)
+        .fit(data)
+        .summary
+        .decisions
+        .filter(_.startsWith("execution: "))
+    assert(
+      execution(Linear(16), ReLU, Dropout(0.1), Linear(3), Softmax) ===
+        Seq("execution: all layers of the network are planned")
+    )
+    val Seq(other) = execution(Linear(16), BatchNorm1d(), Linear(3)): @unchecked
+    assert(other.matches("execution: the network runs by autograd, because layer '.*' \\(BatchNorm1d\\) has no plan"), other)
   }
 
   test("the summary has the rate that was used and why, also once it was saved") {

@@ -2,12 +2,13 @@
 
 use firesteel_core::{BufferKind, Buffers, ParamLayout};
 
-use super::{Autograd, Network, NetworkDefinition};
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer};
 use crate::model::{
     Definition, InputInspection, InputShape, Inspection, LayerInspection, OutputInspection, Weights,
 };
+use crate::network::{Autograd, Network, NetworkDefinition};
+use crate::plan::Planned;
 use crate::random::Generator;
 use crate::weights::weight_bytes;
 
@@ -76,12 +77,16 @@ impl Definition for Graph {
             parameters: self.layout.parameters() as u64,
             weight_bytes: weight_bytes(&self.layout),
             layout_hash: format!("{:016x}", self.layout.hash()),
+            autograd: Planned::new(self).err().map(|reason| reason.to_string()),
         }
     }
 }
 
 impl NetworkDefinition for Graph {
     fn network(&self) -> Result<Box<dyn Network>, TrainError> {
-        Ok(Box::new(Autograd::new(self)))
+        Ok(match Planned::new(self) {
+            Ok(planned) => Box::new(planned),
+            Err(_) => Box::new(Autograd::new(self)),
+        })
     }
 }

@@ -1,0 +1,18 @@
+//! The arithmetic of planned networks, on flat slices of f32 in row-major order.
+//!
+//! Nothing here allocates but [`Gemm::find`], and nothing knows of layers or of libtorch's tensors. Each kernel writes
+//! all of its result, or adds to it where its documentation says so.
+
+pub mod activation;
+mod blas;
+#[cfg(target_arch = "x86_64")]
+mod few_rows;
+mod gemm;
+pub mod linear;
+pub mod loss;
+mod math;
+pub mod norm;
+pub mod rows;
+mod shape;
+
+pub use self::gemm::{Gemm, Matrix};

@@ -1,0 +1,88 @@
+//! Linear.
+
+use firesteel_kernels::activation::Activation;
+use firesteel_kernels::linear::{self, Shape};
+
+use super::step::{Backward, Forward, Parameter, Step};
+use crate::error::TrainError;
+
+/// A Linear layer, over the last dimension of its input.
+pub(super) struct Linear {
+    inputs: usize,
+    outputs: usize,
+    weight: Parameter,
+    bias: Option<Parameter>,
+    /// A function of the output.
+    function: Option<Activation>,
+}
+
+impl Linear {
+    pub(super) fn new(
+        inputs: usize,
+        outputs: usize,
+        weight: Parameter,
+        bias: Option<Parameter>,
+    ) -> Self {
+        Self { inputs, outputs, weight, bias, function: None }
+    }
+
+    /// The shape of a call; a row of a sequence counts as a row.
+    fn shape(&self, values: &[f32]) -> Shape {
+        let rows = values.len() / self.inputs.max(1);
+        Shape { rows, inputs: self.inputs, outputs: self.outputs }
+    }
+}
+
+impl Step for Linear {
+    fn forward(
+        &self,
+        pass: &mut Forward<'_>,
+        inputs: &[&[f32]],
+        output: &mut [f32],
+    ) -> Result<(), TrainError> {
+        let weight = pass.weights.get(&self.weight)?;
+        let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
+        linear::forward(pass.gemm, self.shape(inputs[0]), inputs[0], weight, bias, output);
+        if let Some(function) = self.function {
+            function.forward_in_place(output);
+        }
+        Ok(())
+    }
+
+    fn fuse(&mut self, function: Activation) -> bool {
+        let fuses = self.function.is_none() && !function.needs_input();
+        if fuses {
+            self.function = Some(function);
+        }
+        fuses
+    }
+
+    fn prepare(&self, output: &[f32], of_output: &mut [f32]) {
+        if let Some(function) = self.function {
+            function.backward_in_place(output, of_output);
+        }
+    }
+
+    fn parameters(&self, pass: &Backward<'_>, gradient: &mut [f32]) -> Result<(), TrainError> {
+        let x = pass.inputs[0];
+        let of_weight = &mut gradient[self.weight.range.clone()];
+        linear::of_weight(pass.gemm, self.shape(x), x, pass.of_output, of_weight);
+        if let Some(bias) = &self.bias {
+            linear::of_bias(pass.of_output, &mut gradient[bias.range.clone()]);
+        }
+        Ok(())
+    }
+
+    fn input(
+        &self,
+        pass: &Backward<'_>,
+        _number: usize,
+        adds: bool,
+        target: &mut [f32],
+    ) -> Result<(), TrainError> {
+        let weight = pass.weights.get(&self.weight)?;
+        let shape = self.shape(target);
+        linear::of_input(pass.gemm, shape, weight, pass.of_output, adds, target);
+        Ok(())
+    }
+}

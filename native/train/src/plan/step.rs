@@ -1,0 +1,148 @@
+//! The steps of a plan.
+
+use std::ops::Range;
+
+use firesteel_kernels::Gemm;
+use firesteel_kernels::activation::Activation;
+use firesteel_kernels::norm::Moments;
+
+use super::dead_units::Rectifier;
+use crate::error::TrainError;
+use crate::network::Views;
+use crate::random::Generator;
+use crate::raw::values;
+
+/// The arithmetic of one layer.
+pub(super) trait Step: Send {
+    /// Computes the output.
+    fn forward(
+        &self,
+        pass: &mut Forward<'_>,
+        inputs: &[&[f32]],
+        output: &mut [f32],
+    ) -> Result<(), TrainError>;
+
+    /// Takes a function of the output into the step, which then computes both in one memory. Returns false if it cannot.
+    fn fuse(&mut self, _function: Activation) -> bool {
+        false
+    }
+
+    /// Turns the gradient of the output into that before a function that was fused.
+    fn prepare(&self, _output: &[f32], _of_output: &mut [f32]) {}
+
+    /// Writes the gradient of the layer's parameters into the flat gradient.
+    fn parameters(&self, _pass: &Backward<'_>, _gradient: &mut [f32]) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    /// Computes the gradient of an input, or adds it.
+    fn input(
+        &self,
+        pass: &Backward<'_>,
+        number: usize,
+        adds: bool,
+        target: &mut [f32],
+    ) -> Result<(), TrainError>;
+}
+
+/// A step with the places that it reads and writes.
+pub(super) struct Placed {
+    pub(super) step: Box<dyn Step>,
+    pub(super) inputs: Vec<usize>,
+    pub(super) output: usize,
+    /// Its parameters, as indices of the layout's entries.
+    pub(super) parameters: Vec<usize>,
+    pub(super) rectifier: Option<Rectifier>,
+}
+
+/// The inputs of the network, each of numbers or of token ids.
+#[derive(Clone, Copy)]
+pub(super) struct NetworkInputs<'a>(pub(super) &'a [NetworkInput<'a>]);
+
+/// The rows of one input of the network.
+#[derive(Clone, Copy)]
+pub(super) enum NetworkInput<'a> {
+    Values(&'a [f32]),
+    Ids(&'a [i64]),
+}
+
+impl Training<'_> {
+    /// The same for a shorter time.
+    pub(super) fn reborrow(&mut self) -> Training<'_> {
+        Training { random: self.random, floats: self.floats, integers: self.integers }
+    }
+}
+
+impl<'a> NetworkInputs<'a> {
+    /// Returns the token ids of an input.
+    pub(super) fn ids(&self, number: usize) -> Result<&'a [i64], TrainError> {
+        match self.0.get(number) {
+            Some(NetworkInput::Ids(ids)) => Ok(ids),
+            _ => Err(TrainError::Internal(format!("input {number} holds no token ids"))),
+        }
+    }
+}
+
+/// The state that a step keeps from the forward to the backward pass.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// The mask of a dropout.
+    pub(super) mask: Vec<f32>,
+    /// The moments by which values were normalised.
+    pub(super) moments: Vec<Moments>,
+    /// True if the moments are those of the mini-batch itself.
+    pub(super) measured: bool,
+}
+
+/// The state that a forward pass changes in training mode.
+pub(super) struct Training<'a> {
+    pub(super) random: &'a mut Generator,
+    /// The floating buffers of the replica.
+    pub(super) floats: &'a mut [f32],
+    /// The integer buffers of the replica.
+    pub(super) integers: &'a mut [i64],
+}
+
+/// A forward pass, in training mode if something may change.
+pub(super) struct Forward<'a> {
+    pub(super) gemm: &'a Gemm,
+    pub(super) weights: &'a Weights<'a>,
+    pub(super) inputs: NetworkInputs<'a>,
+    pub(super) scratch: &'a mut Scratch,
+    pub(super) training: Option<Training<'a>>,
+}
+
+/// A backward pass through one step.
+pub(super) struct Backward<'a> {
+    pub(super) gemm: &'a Gemm,
+    pub(super) weights: &'a Weights<'a>,
+    pub(super) network_inputs: NetworkInputs<'a>,
+    pub(super) scratch: &'a Scratch,
+    pub(super) inputs: &'a [&'a [f32]],
+    pub(super) output: &'a [f32],
+    pub(super) of_output: &'a [f32],
+}
+
+/// The weights of a network.
+pub(super) enum Weights<'a> {
+    /// The flat parameters of a replica.
+    Flat(&'a [f32]),
+    /// The tensors of a predictor or an evaluation.
+    Views(&'a Views),
+}
+
+/// A parameter: its entry in the layout, and its place in the flat parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Parameter {
+    pub(super) entry: usize,
+    pub(super) range: Range<usize>,
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn get(&self, parameter: &Parameter) -> Result<&'a [f32], TrainError> {
+        match self {
+            Self::Flat(flat) => Ok(&flat[parameter.range.clone()]),
+            Self::Views(views) => values(views.get(parameter.entry)),
+        }
+    }
+}

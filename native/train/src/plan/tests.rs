@@ -1,0 +1,391 @@
+//! Plans beside autograd, which computes the same.
+
+use firesteel_core::spec::{
+    LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, TermSpec,
+};
+use firesteel_core::{BufferKind, Buffers};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::Planned;
+use crate::graph::Graph;
+use crate::loss::Loss;
+use crate::model::Definition as _;
+use crate::network::{Autograd, Batch, Column, Gradient, Network, Replica};
+use crate::random::Generator;
+
+const ACTIVATIONS: [(&str, &str); 17] = [
+    ("ReLU", "{}"),
+    ("ReLU6", "{}"),
+    ("LeakyReLU", r#"{"negative_slope": 0.2}"#),
+    ("ELU", r#"{"alpha": 0.7}"#),
+    ("SELU", "{}"),
+    ("GELU", "{}"),
+    ("GELU", r#"{"approximate": "tanh"}"#),
+    ("SiLU", "{}"),
+    ("Mish", "{}"),
+    ("Tanh", "{}"),
+    ("Hardtanh", "{}"),
+    ("Sigmoid", "{}"),
+    ("LogSigmoid", "{}"),
+    ("Hardsigmoid", "{}"),
+    ("Hardswish", "{}"),
+    ("Softplus", "{}"),
+    ("Softsign", "{}"),
+];
+
+fn node(name: usize, op: &str, inputs: &[String], args: &str) -> NodeSpec {
+    let args: Value = serde_json::from_str(args).unwrap();
+    NodeSpec {
+        name: name.to_string(),
+        op: op.to_owned(),
+        inputs: inputs.to_vec(),
+        args: args.as_object().cloned().unwrap(),
+    }
+}
+
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    let mut random = Generator::new(seed);
+    (0..count).map(|_| random.normal() as f32).collect()
+}
+
+/// A random graph over inputs of `width` values, which ends in 3 values, for mini-batches of `rows`. Earlier values are
+/// read again.
+fn graph(choices: &[u8], width: usize, rows: usize, activation: Option<&str>) -> Graph {
+    let mut nodes =
+        vec![node(0, "Linear", &["x".to_owned()], &format!(r#"{{"out_features": {width}}}"#))];
+    // The layers whose values are as wide as the input.
+    let mut narrow = vec![0];
+    for &choice in choices {
+        let index = nodes.len();
+        let last = (index - 1).to_string();
+        let earlier = narrow[usize::from(choice) * 7 % narrow.len()].to_string();
+        let (op, inputs, args) = match choice % 9 {
+            0 => (
+                "Linear".to_owned(),
+                vec![last],
+                format!(r#"{{"out_features": {width}, "bias": {}}}"#, choice % 4 < 2),
+            ),
+            1 => ("Dropout".to_owned(), vec![last], r#"{"p": 0.3}"#.to_owned()),
+            2 => {
+                let ops = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
+                (ops[usize::from(choice / 9) % 6].to_owned(), vec![last, earlier], "{}".to_owned())
+            }
+            3 => ("Identity".to_owned(), vec![last], "{}".to_owned()),
+            4 => (
+                ["Softmax", "LogSoftmax"][usize::from(choice / 9) % 2].to_owned(),
+                vec![last],
+                "{}".to_owned(),
+            ),
+            5 => {
+                let affine = choice % 2 == 0;
+                let args =
+                    format!(r#"{{"elementwise_affine": {affine}, "bias": {}}}"#, choice % 4 == 0);
+                ("LayerNorm".to_owned(), vec![last], args)
+            }
+            6 => {
+                // Without running statistics a single row has no variance: its gradient is rounding.
+                let (affine, track) = (choice % 2 == 0, choice % 4 < 2 || rows == 1);
+                let momentum = if choice % 8 < 4 { "0.3" } else { "null" };
+                let args = format!(
+                    r#"{{"affine": {affine}, "track_running_stats": {track}, "momentum": {momentum}}}"#
+                );
+                ("BatchNorm1d".to_owned(), vec![last], args)
+            }
+            7 => {
+                let both = vec![last, earlier];
+                nodes.push(node(index, "Concatenate", &both, "{}"));
+                let args = format!(r#"{{"out_features": {width}}}"#);
+                nodes.push(node(index + 1, "Linear", &[index.to_string()], &args));
+                narrow.push(index + 1);
+                continue;
+            }
+            _ => {
+                let (op, args) = ACTIVATIONS[usize::from(choice / 9) % ACTIVATIONS.len()];
+                (op.to_owned(), vec![last], args.to_owned())
+            }
+        };
+        nodes.push(node(index, &op, &inputs, &args));
+        narrow.push(index);
+    }
+    let last = (nodes.len() - 1).to_string();
+    // What nothing reads is read at the end, so that every layer counts.
+    nodes.push(node(nodes.len(), "Linear", &[last], &format!(r#"{{"out_features": 3}}"#)));
+    if let Some(activation) = activation {
+        let last = (nodes.len() - 1).to_string();
+        nodes.push(node(nodes.len(), activation, &[last], "{}"));
+    }
+    let outputs = vec![(nodes.len() - 1).to_string()];
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes,
+        outputs,
+    };
+    Graph::build(&spec, &[("x", &[width])]).unwrap()
+}
+
+/// The results of a network: loss, gradient and buffers of a mini-batch in training mode, then outputs in evaluation mode.
+struct Computed {
+    loss: f64,
+    gradient: Vec<f32>,
+    floats: Vec<f32>,
+    outputs: Vec<f32>,
+}
+
+impl Computed {
+    /// Compares with what autograd computes.
+    fn check(&self, expected: &Self, tolerance: f32) -> Result<(), String> {
+        let is_near = (self.loss - expected.loss).abs()
+            <= f64::from(tolerance) * expected.loss.abs().max(1.0);
+        if !is_near {
+            return Err(format!("the loss is {} for {}", self.loss, expected.loss));
+        }
+        near("gradient", &self.gradient, &expected.gradient, tolerance)?;
+        near("buffers", &self.floats, &expected.floats, tolerance)?;
+        near("outputs", &self.outputs, &expected.outputs, tolerance)
+    }
+}
+
+/// Trains one mini-batch and predicts its rows.
+fn trained(
+    graph: &Graph,
+    network: &mut dyn Network,
+    loss: &Loss,
+    rows: usize,
+    weighted: bool,
+) -> Computed {
+    let mut replica = Replica::new(graph).unwrap();
+    let parameters = noise(graph.layout.parameters(), 1);
+    for (value, parameter) in replica.parameters_mut().iter_mut().zip(&parameters) {
+        *value = 0.5 * parameter;
+    }
+    replica.set_buffers(&Buffers {
+        floats: vec![0.7; graph.layout.len_of(BufferKind::FloatBuffer)],
+        integers: vec![1; graph.layout.len_of(BufferKind::IntegerBuffer)],
+    });
+    replica.seed(5);
+    let mut batch = Batch::new(graph, loss, weighted, rows.max(1) + 3).unwrap();
+    batch.set_rows(rows).unwrap();
+    for column in &mut batch.inputs {
+        match column {
+            Column::Values(block) => {
+                let values = block.rows_mut(rows);
+                let numbers = noise(values.len(), 2);
+                values.copy_from_slice(&numbers);
+            }
+            Column::Integers(block) => {
+                for (index, id) in block.rows_mut(rows).iter_mut().enumerate() {
+                    *id = (index * 5 % 7) as i64;
+                }
+            }
+        }
+    }
+    for column in &mut batch.labels {
+        match column {
+            Column::Integers(block) => {
+                for (index, label) in block.rows_mut(rows).iter_mut().enumerate() {
+                    *label = (index * 7 % 3) as i64;
+                }
+            }
+            Column::Values(block) => {
+                let values = block.rows_mut(rows);
+                let numbers: Vec<f32> =
+                    noise(values.len(), 3).iter().map(|x| x.abs().min(1.0)).collect();
+                values.copy_from_slice(&numbers);
+            }
+        }
+    }
+    if let Some(block) = &mut batch.weights {
+        for (index, weight) in block.rows_mut(rows).iter_mut().enumerate() {
+            *weight = if weighted { index as f32 % 3.0 } else { 1.0 };
+        }
+        if loss.weighs_classes() {
+            let classes: Vec<i64> = (0..rows).map(|index| (index * 7 % 3) as i64).collect();
+            batch.divisor = loss.weigh(&classes, block.rows_mut(rows));
+        }
+    }
+    let mut gradient = Gradient::new(graph).unwrap();
+    let tally = network.forward_backward(&mut replica, &batch, loss, &mut gradient).unwrap();
+    let inputs: Vec<_> = batch.inputs.iter().map(Column::tensor).collect();
+    let outputs = network.forward(replica.views(), &inputs).unwrap();
+    let outputs = outputs
+        .iter()
+        .flat_map(|output| crate::raw::values(&output.f_contiguous().unwrap()).unwrap().to_vec());
+    Computed {
+        loss: tally.loss,
+        gradient: gradient.flat().to_vec(),
+        floats: replica.floats().to_vec(),
+        outputs: outputs.collect(),
+    }
+}
+
+fn near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Result<(), String> {
+    let largest = expected.iter().fold(1e-3_f32, |largest, value| largest.max(value.abs()));
+    for (index, (a, b)) in found.iter().zip(expected).enumerate() {
+        let is_near = (a - b).abs() <= tolerance * largest.max(b.abs());
+        if !is_near {
+            return Err(format!("{what}, value {index}: {a} for {b}, largest {largest}"));
+        }
+    }
+    if found.len() == expected.len() { Ok(()) } else { Err(format!("{what}: lengths")) }
+}
+
+/// The losses, with the label that each of them takes and the activation that may end the network.
+const LOSSES: [(LossSpec, bool, Option<&str>); 13] = [
+    (LossSpec::CrossEntropy {}, true, None),
+    (LossSpec::CrossEntropy {}, true, Some("Softmax")),
+    (LossSpec::CrossEntropy {}, false, None),
+    (LossSpec::NllLoss {}, true, Some("LogSoftmax")),
+    (LossSpec::KlDiv {}, false, Some("Softmax")),
+    (LossSpec::BinaryCrossEntropyWithLogits {}, false, Some("Sigmoid")),
+    (LossSpec::BinaryCrossEntropyWithLogits {}, true, None),
+    (LossSpec::Hinge {}, true, None),
+    (LossSpec::MseLoss {}, false, None),
+    (LossSpec::MseLoss {}, false, Some("Sigmoid")),
+    (LossSpec::L1Loss {}, false, Some("Softmax")),
+    (LossSpec::HuberLoss { delta: 0.5 }, false, None),
+    (LossSpec::PoissonNllLoss {}, false, None),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn a_plan_computes_what_autograd_computes(
+        choices in prop::collection::vec(any::<u8>(), 0..8),
+        width in 1_usize..20,
+        rows in prop::sample::select(vec![1_usize, 2, 5, 32]),
+        weighted: bool,
+        which in 0..LOSSES.len(),
+        smoothing in prop::sample::select(vec![0.0, 0.2]),
+        by_class: bool,
+    ) {
+        let (loss, is_class, last) = LOSSES[which];
+        let graph = graph(&choices, width, rows, last);
+        let kind = match is_class {
+            true => LabelKind::Class { classes: 3 },
+            false => LabelKind::Values { size: 3 },
+        };
+        let labels = [LabelSpec { column: "label".to_owned(), kind }];
+        let terms = [loss.into()];
+        let resolved = || Loss::resolve(&terms, &graph.inspect(), &labels).unwrap();
+        let class_weights: &[f64] = if by_class && is_class { &[0.5, 2.0, 1.0] } else { &[] };
+        // Not every loss has a smoothing.
+        let loss = resolved()
+            .with_classes(&terms, class_weights, smoothing)
+            .or_else(|_| resolved().with_classes(&terms, class_weights, 0.0))
+            .unwrap();
+        let mut planned = Planned::new(&graph).unwrap();
+        let mut autograd = Autograd::new(&graph);
+        let expected = trained(&graph, &mut autograd, &loss, rows, weighted);
+        let found = trained(&graph, &mut planned, &loss, rows, weighted);
+        // A gradient through a normalisation is the small rest of a difference, also in autograd.
+        let normalised = graph.nodes.iter().any(|node| node.op.ends_with("Norm") || node.op.ends_with("Norm1d"));
+        let tolerance = if normalised { 5e-4 } else { 2e-5 };
+        found.check(&expected, tolerance).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// The network of two outputs, of which the second reads the first.
+fn two_outputs() -> Graph {
+    let linear = |index: usize, from: &str, size: usize| {
+        node(index, "Linear", &[from.to_owned()], &format!(r#"{{"out_features": {size}}}"#))
+    };
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes: vec![linear(0, "x", 5), node(1, "Tanh", &["0".to_owned()], "{}"), linear(2, "1", 3)],
+        outputs: vec!["1".to_owned(), "2".to_owned()],
+    };
+    Graph::build(&spec, &[("x", &[4])]).unwrap()
+}
+
+#[test]
+fn losses_of_several_outputs_add_up_by_their_weights() {
+    let graph = two_outputs();
+    let labels = [
+        LabelSpec { column: "a".to_owned(), kind: LabelKind::Values { size: 5 } },
+        LabelSpec { column: "b".to_owned(), kind: LabelKind::Class { classes: 3 } },
+    ];
+    let terms = [
+        TermSpec { loss: LossSpec::MseLoss {}, weight: 0.3 },
+        TermSpec { loss: LossSpec::CrossEntropy {}, weight: 2.0 },
+    ];
+    let loss = Loss::resolve(&terms, &graph.inspect(), &labels).unwrap();
+    for weighted in [false, true] {
+        let expected = trained(&graph, &mut Autograd::new(&graph), &loss, 7, weighted);
+        let found = trained(&graph, &mut Planned::new(&graph).unwrap(), &loss, 7, weighted);
+        found.check(&expected, 2e-5).unwrap();
+    }
+}
+
+/// Token ids beside numbers.
+fn tabular(padding: &str) -> Graph {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let table = format!(r#"{{"num_embeddings": 7, "embedding_dim": 4, "padding_idx": {padding}}}"#);
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: names(&["ids", "x"]),
+        nodes: vec![
+            node(0, "Embedding", &names(&["ids"]), &table),
+            node(1, "LayerNorm", &names(&["0"]), "{}"),
+            node(2, "Flatten", &names(&["1"]), "{}"),
+            node(3, "Concatenate", &names(&["2", "x"]), "{}"),
+            node(4, "Linear", &names(&["3"]), r#"{"out_features": 3}"#),
+        ],
+        outputs: names(&["4"]),
+    };
+    Graph::build(&spec, &[("ids", &[2]), ("x", &[5])]).unwrap()
+}
+
+#[test]
+fn tokens_are_embedded_beside_numbers() {
+    for padding in ["null", "3"] {
+        let graph = tabular(padding);
+        let kind = LabelKind::Class { classes: 3 };
+        let labels = [LabelSpec { column: "label".to_owned(), kind }];
+        let loss = Loss::resolve(&[LossSpec::CrossEntropy {}.into()], &graph.inspect(), &labels);
+        let loss = loss.unwrap();
+        let expected = trained(&graph, &mut Autograd::new(&graph), &loss, 9, true);
+        let found = trained(&graph, &mut Planned::new(&graph).unwrap(), &loss, 9, true);
+        found.check(&expected, 2e-5).unwrap();
+    }
+}
+
+#[test]
+fn a_plan_predicts_for_no_row_and_for_more_rows_than_before() {
+    let graph = two_outputs();
+    let planned = Planned::new(&graph).unwrap();
+    let mut replica = Replica::new(&graph).unwrap();
+    replica.parameters_mut().copy_from_slice(&noise(graph.layout.parameters(), 1));
+    let inputs = noise(40, 2);
+    let whole = tch::Tensor::f_from_slice(&inputs).unwrap().f_reshape([10, 4]).unwrap();
+    let expected = planned.forward(replica.views(), &[&whole]).unwrap();
+    for (start, rows) in [(0, 0), (3, 1), (0, 10), (2, 5)] {
+        let some = whole.f_narrow(0, start, rows).unwrap();
+        let found = planned.forward(replica.views(), &[&some]).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            let expected = expected.f_narrow(0, start, rows).unwrap();
+            assert_eq!(found.size(), expected.size());
+            assert!(found.f_allclose(&expected, 1e-5, 1e-6, false).unwrap(), "{start} {rows}");
+        }
+    }
+}
+
+#[test]
+fn a_layer_without_a_plan_is_named() {
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes: vec![
+            node(0, "Linear", &["x".to_owned()], r#"{"out_features": 4}"#),
+            node(1, "Reshape", &["0".to_owned()], r#"{"shape": [1, 2, 2]}"#),
+            node(2, "MaxPool2d", &["1".to_owned()], r#"{"kernel_size": 2}"#),
+        ],
+        outputs: vec!["2".to_owned()],
+    };
+    let graph = Graph::build(&spec, &[("x", &[3])]).unwrap();
+    let reason = graph.inspect().autograd.unwrap();
+    assert_eq!(reason, "layer '2' (MaxPool2d) has no plan");
+    assert_eq!(two_outputs().inspect().autograd, None);
+}
