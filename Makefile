@@ -24,7 +24,8 @@ plugin_jar := build/firesteel.jar
 examples_jar := build/firesteel-examples.jar
 e2e_jar := build/firesteel-e2e.jar
 class_archive := $(CURDIR)/build/spark-classes.jsa
-short_jvm_flags := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m
+short_jvm_flags := -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -XX:-UsePerfData \
+                   -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote
 punchcard := build/firesteel-punchcard
 natives_jar := build/firesteel-libtorch-cpu-linux-x86_64.jar
 test_bin := build/venv-test/bin
@@ -175,7 +176,7 @@ bench: setup-test $(plugin_jar) ## Measure beside PyTorch and print a table of r
 times := $(CURDIR)/build/times.tsv
 # JVMs of the tests live for seconds: the second compiler of HotSpot would cost them more than it gains.
 # Most of the rest is reading and verifying Spark's classes, which an archive of them saves; a JVM that it does not fit,
-# such as that of another release of Spark, runs without it and says nothing.
+# such as that of another release of Spark, runs without it and says nothing. The suites of Scala verify our classes.
 short_jvm := JAVA_TOOL_OPTIONS="$(short_jvm_flags) -XX:SharedArchiveFile=$(class_archive) -Xlog:cds=off \
              -Xlog:cds+dynamic=off"
 
@@ -183,9 +184,12 @@ short_jvm := JAVA_TOOL_OPTIONS="$(short_jvm_flags) -XX:SharedArchiveFile=$(class
 scala_unit := firesteel.params.* firesteel.network.* firesteel.plugin.* firesteel.summary.* firesteel.cluster.*
 
 test: export FIRESTEEL_TIMES := $(times)
+# What is compiled once gains nothing from the bookkeeping of what to compile again.
+test: export CARGO_INCREMENTAL := 0
 test: new-times setup-test lint-source ## Every check and every test, as CI runs them
 	@$(MAKE) -j 2 --output-sync=target LANES=1 lane-rust lane-jvm
-	@$(MAKE) test-python test-e2e
+	@$(MAKE) $(wheels)
+	@$(MAKE) -j 2 --output-sync=target LANES=1 test-python test-e2e
 	@scripts/times.sh $(times)
 	@echo "==> All checks and tests passed"
 
@@ -249,8 +253,10 @@ test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala, and jars" scripts/sbt $(lint_scala) test $(sbt_jars) hadoop/fetch
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar) $(stamps)/hadoop
 
+# One process beside the end-to-end tests; alone, one for each core.
+python_workers := $(if $(LANES),1,2)
 test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
-	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n 2 --dist loadfile $(python)/tests
+	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n $(python_workers) --dist loadfile $(python)/tests
 
 # Four at a time on two cores: one test's sockets and processes wait while others compute.
 test-e2e: setup-test $(stamps)/hadoop $(plugin_jar) $(punchcard) $(natives_jar) $(class_archive)

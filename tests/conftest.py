@@ -177,6 +177,7 @@ class Spark:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             "spark.driver.memory": "2g",
+            "spark.sql.shuffle.partitions": "2",
             "spark.firesteel.libtorch.path": str((BUILD / "libtorch").resolve()),
             **({"spark.plugins": "firesteel.plugin.FiresteelPlugin"} if plugin else {}),
             **(conf or {}),

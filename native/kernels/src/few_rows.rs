@@ -147,7 +147,6 @@ fn outputs_of<const COUNT: usize>(
 }
 
 /// Computes `COUNT` outputs of `ROWS` rows.
-#[expect(clippy::too_many_arguments, reason = "the operands and the place of a block")]
 #[target_feature(enable = "avx2,fma")]
 fn dots<const ROWS: usize, const COUNT: usize>(
     shape: Shape,

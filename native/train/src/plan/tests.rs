@@ -110,7 +110,7 @@ fn graph(choices: &[u8], width: usize, rows: usize, activation: Option<&str>) ->
     }
     let last = (nodes.len() - 1).to_string();
     // What nothing reads is read at the end, so that every layer counts.
-    nodes.push(node(nodes.len(), "Linear", &[last], &format!(r#"{{"out_features": 3}}"#)));
+    nodes.push(node(nodes.len(), "Linear", &[last], r#"{"out_features": 3}"#));
     if let Some(activation) = activation {
         let last = (nodes.len() - 1).to_string();
         nodes.push(node(nodes.len(), activation, &[last], "{}"));

@@ -32,7 +32,7 @@ private[firesteel] final case class Inspection(
   /** The way in which the network is computed, for the summary. */
   def execution: String = autograd match {
     case Some(reason) => s"execution: the network runs by autograd, because $reason"
-    case None         => "execution: all layers of the network are planned"
+    case None => "execution: all layers of the network are planned"
   }
 
   /** Returns the only output, for an estimator of networks with one output.

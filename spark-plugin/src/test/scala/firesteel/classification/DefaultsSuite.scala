@@ -52,7 +52,12 @@ final class DefaultsSuite extends AnyFunSuite with LocalSpark {
         Seq("execution: all layers of the network are planned")
     )
     val Seq(other) = execution(Linear(16), BatchNorm1d(), Linear(3)): @unchecked
-    assert(other.matches("execution: the network runs by autograd, because layer '.*' \\(BatchNorm1d\\) has no plan"), other)
+    assert(
+      other.matches(
+        "execution: the network runs by autograd, because layer '.*' \\(BatchNorm1d\\) has no plan"
+      ),
+      other
+    )
   }
 
   test("the summary has the rate that was used and why, also once it was saved") {
