@@ -61,11 +61,7 @@ pub async fn list(
 ) -> Result<Answer<ArtifactList>, Problem> {
     let job = find(&app, &caller, id).await?;
     let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).results();
-    let reading = app.clone();
-    let _turn = app.hashes().turn().await;
-    let artifacts = tokio::task::spawn_blocking(move || artifacts(&reading, &folder))
-        .await
-        .map_err(|error| Problem::internal(&error))??;
+    let artifacts = app.hashes().reading(move |hashes| artifacts(hashes, &folder)).await?;
     Ok(Answer(ArtifactList { artifacts }))
 }
 
@@ -91,14 +87,11 @@ pub async fn download(
     let job = find(&app, &caller, id).await?;
     let folder = Attempt::new(app.layout().attempt(&job.id, job.attempt)).results();
     // The name must be that of an entry of the folder: a path has parts.
-    let hashing = app.clone();
-    let turn = app.hashes().turn().await;
-    let found = tokio::task::spawn_blocking(move || {
+    let found = app.hashes().reading(move |hashes| {
         let listed = names(&folder)?.contains(&name);
-        if listed { artifact(hashing.hashes(), &folder, &name).map(Some) } else { Ok(None) }
+        if listed { artifact(hashes, &folder, &name).map(Some) } else { Ok(None) }
     });
-    let found = found.await.map_err(|error| Problem::internal(&error))??;
-    drop(turn);
+    let found = found.await?;
     let (artifact, mut file) = found.ok_or_else(|| Problem::not_found("artefact"))?;
     let etag = format!("\"{}\"", artifact.sha256);
     let text =
@@ -168,9 +161,9 @@ fn names(folder: &FilePath) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn artifacts(app: &App, folder: &FilePath) -> io::Result<Vec<Artifact>> {
+fn artifacts(hashes: &Hashes, folder: &FilePath) -> io::Result<Vec<Artifact>> {
     let names = names(folder)?;
-    names.iter().map(|name| Ok(artifact(app.hashes(), folder, name)?.0)).collect()
+    names.iter().map(|name| Ok(artifact(hashes, folder, name)?.0)).collect()
 }
 
 /// Returns a file with its description, which is of the same bytes if the file is replaced meanwhile.

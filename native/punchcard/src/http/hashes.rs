@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
+use super::problem::Problem;
 use crate::id::hex;
 
 /// The largest number of hashes that are kept.
 const KEPT: usize = 4096;
-/// The most requests that may read files at a time. A large file takes minutes, and the threads of
+/// The most threads that may read files at a time. A large file takes minutes, and the threads of
 /// [`BLOCKING_THREADS`](crate::server::BLOCKING_THREADS) beyond these serve all other requests meanwhile.
 const READERS: usize = 16;
 /// The bytes that are read at a time.
@@ -46,12 +48,12 @@ impl Version {
 #[derive(Debug)]
 pub struct Hashes {
     known: Mutex<HashMap<Version, Entry>>,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
 }
 
 impl Default for Hashes {
     fn default() -> Self {
-        Self { known: Mutex::default(), readers: Semaphore::new(READERS) }
+        Self { known: Mutex::default(), readers: Arc::new(Semaphore::new(READERS)) }
     }
 }
 
@@ -59,9 +61,24 @@ impl Default for Hashes {
 type Entry = Arc<Mutex<Option<String>>>;
 
 impl Hashes {
-    /// Waits until a request may read files. The permit ends with the value; there is none after a server's end.
-    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.readers.acquire().await.ok()
+    /// Calls `read` on a thread for blocking calls, once fewer than [`READERS`] such calls run.
+    ///
+    /// # Errors
+    /// If `read` fails or panics.
+    pub async fn reading<T, R>(self: &Arc<Self>, read: R) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    {
+        let readers = Arc::clone(&self.readers);
+        let turn = readers.acquire_owned().await.map_err(|error| Problem::internal(&error))?;
+        let hashes = Arc::clone(self);
+        let reading = spawn_blocking(move || {
+            // The thread goes on when a client hangs up and its request is dropped: the turn is the thread's.
+            let _turn = turn;
+            read(&hashes)
+        });
+        Ok(reading.await.map_err(|error| Problem::internal(&error))??)
     }
 
     /// Returns the SHA-256 of an open file in hexadecimal digits. It reads the file, unless it has read this version.
@@ -106,7 +123,9 @@ impl Hashes {
 mod tests {
     use std::fs::{self, File};
 
-    use super::{Hashes, Version};
+    use std::sync::{Arc, mpsc};
+
+    use super::{Hashes, READERS, Version};
 
     #[test]
     fn a_file_is_read_once_for_each_of_its_versions() {
@@ -145,5 +164,37 @@ mod tests {
             drop(reading);
             assert_eq!(waiting.join().expect("a hash"), "first");
         });
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_reads_for_a_client_that_hung_up_counts_until_it_ends() {
+        let hashes = Arc::new(Hashes::default());
+        let (started, starts) = mpsc::channel();
+        let (end, ends) = mpsc::channel::<()>();
+        let ends = Arc::new(parking_lot::Mutex::new(ends));
+        for _ in 0..READERS {
+            let (hashes, started, ends) = (Arc::clone(&hashes), started.clone(), Arc::clone(&ends));
+            let request = tokio::spawn(async move {
+                let read = move |_: &Hashes| {
+                    started.send(()).expect("the test waits");
+                    ends.lock().recv().map_err(std::io::Error::other)
+                };
+                hashes.reading(read).await.is_ok()
+            });
+            while starts.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+            request.abort();
+            assert!(request.await.expect_err("the client hung up").is_cancelled());
+        }
+        assert_eq!(hashes.readers.available_permits(), 0);
+        let mut next = Box::pin(hashes.reading(|_| Ok(())));
+        let waits = futures_util::future::select(&mut next, std::future::ready(())).await;
+        assert!(matches!(waits, futures_util::future::Either::Right(_)), "no thread is free");
+        end.send(()).expect("a thread reads");
+        next.await.ok().expect("a turn");
+        drop(end);
+        let all = u32::try_from(READERS).expect("a few");
+        drop(hashes.readers.acquire_many(all).await.expect("all threads end"));
     }
 }

@@ -62,7 +62,7 @@ struct Shared {
     dispatched: AtomicI64,
     openapi: std::sync::OnceLock<String>,
     open: Arc<Open>,
-    hashes: Hashes,
+    hashes: Arc<Hashes>,
 }
 
 impl App {
@@ -85,7 +85,7 @@ impl App {
             dispatched: AtomicI64::new(clock::now()),
             openapi: std::sync::OnceLock::new(),
             open: Arc::default(),
-            hashes: Hashes::default(),
+            hashes: Arc::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -110,7 +110,7 @@ impl App {
         &self.shared.open
     }
 
-    fn hashes(&self) -> &Hashes {
+    fn hashes(&self) -> &Arc<Hashes> {
         &self.shared.hashes
     }
 

@@ -12,9 +12,9 @@ import org.apache.spark.ml.evaluation.MulticlassClassificationEvaluator
 import org.apache.spark.ml.param.Param
 import org.apache.spark.sql.{DataFrame, SparkSession}
 
-/** Measures what each strategy learns. Trains the perceptron 784-1000-250-10 of dist-keras's notebooks on MNIST with every strategy, numbers of
-  * workers and windows, at default settings, and appends a line for each to a CSV file. Lines that the file has already are
-  * not trained again.
+/** Measures what each strategy learns. Trains the perceptron 784-1000-250-10 of dist-keras's notebooks on MNIST with every
+  * strategy, numbers of workers and windows, at default settings, and appends a line for each to a CSV file. Lines that the
+  * file has already are not trained again.
   *
   * Arguments, as `name=value`: `data` (the folder of `mnist-train.parquet` and `mnist-test.parquet`), `out` (the CSV file),
   * and optionally `strategies`, `workers` and `windows` (comma-separated), `batch`, `epochs`, `rows` (as many training rows),
