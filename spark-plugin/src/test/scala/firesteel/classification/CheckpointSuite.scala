@@ -44,10 +44,11 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
   private def checkpoints(folder: Path): Seq[Path] =
     files(folder, ".bin").filterNot(_.getFileName.toString.startsWith("."))
 
-  /** A classifier with checkpoints as often as possible. */
+  /** A classifier with checkpoints as often as possible. Its epochs take long enough that a fit can be interrupted. */
   private def classifier(folder: Path, epochs: Int): NetworkClassifier =
     Blobs
       .classifier()
+      .setNetwork(Network.sequential(Linear(192), Tanh, Linear(192), Tanh, Linear(3)))
       .setEpochs(epochs)
       .setCheckpointDir(folder.toString)
       .setCheckpointSeconds(3600)
@@ -161,7 +162,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
 
   keeps("over other data of the same size")(identity)(opposite(data))
   keeps("of another seed")(_.setSeed(8))(data)
-  keeps("of another network")(_.setNetwork(Network.sequential(Linear(16), Tanh, Linear(3))))(data)
+  keeps("of another network")(_.setNetwork(Network.sequential(Linear(192), Tanh, Linear(3))))(data)
 
   test("the same rows in another order and in other partitions are the same data") {
     val path = left()
