@@ -284,7 +284,7 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
     }
     assert(folds.map(_.count()).distinct.length === 1)
     // One worker trains faster than two that wait for each other, and must not end before it is interrupted.
-    def estimator: NetworkClassifier = classifier(path, 6 * Epochs).setNumWorkers(1)
+    def estimator: NetworkClassifier = classifier(path, 2 * Epochs).setNumWorkers(1)
     interrupt(estimator, path, folds(0))
     assert(!resumes(estimator, folds(1)))
     assert(checkpoints(path).size === 1, "that of the first one is still there")
