@@ -38,6 +38,10 @@ object Blobs {
     .setNumWorkers(2)
     .setSeed(7)
 
+  /** A classifier whose epochs take long enough for a test to interrupt a fit. */
+  def slowClassifier(): NetworkClassifier =
+    classifier().setNetwork(Network.sequential(Linear(192), Tanh, Linear(192), Tanh, Linear(3)))
+
   def accuracy(predicted: DataFrame): Double = {
     val rows = predicted.select("label", "prediction").collect()
     rows.count(row => row.getAs[Number](0).doubleValue == row.getDouble(1)).toDouble / rows.length

@@ -44,11 +44,10 @@ final class CheckpointSuite extends AnyFunSuite with LocalSpark with Eventually 
   private def checkpoints(folder: Path): Seq[Path] =
     files(folder, ".bin").filterNot(_.getFileName.toString.startsWith("."))
 
-  /** A classifier with checkpoints as often as possible. Its epochs take long enough that a fit can be interrupted. */
+  /** A classifier with checkpoints as often as possible. */
   private def classifier(folder: Path, epochs: Int): NetworkClassifier =
     Blobs
-      .classifier()
-      .setNetwork(Network.sequential(Linear(192), Tanh, Linear(192), Tanh, Linear(3)))
+      .slowClassifier()
       .setEpochs(epochs)
       .setCheckpointDir(folder.toString)
       .setCheckpointSeconds(3600)

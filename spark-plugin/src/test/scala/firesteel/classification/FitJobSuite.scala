@@ -83,7 +83,7 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
   }
 
   test("a killed task is tried again, and every row is trained once in an epoch") {
-    val epochs = 2000
+    val epochs = 1000
     val killed = new CountDownLatch(1)
     withTaskStarts { start =>
       if (start.taskInfo.index == 1 && start.taskInfo.attemptNumber == 0 && killed.getCount == 1) {
@@ -96,13 +96,13 @@ final class FitJobSuite extends AnyFunSuite with LocalSpark with Eventually {
         ()
       }
     } {
-      val model = Blobs.classifier().setEpochs(epochs).fit(data)
+      val model = Blobs.slowClassifier().setEpochs(epochs).fit(data)
       val summary = model.summary
       assert(killed.await(1, TimeUnit.SECONDS), "the fit was over before its task was killed")
       assert(summary.ledger.map(_.rows).sum === epochs * 240L)
       assert(summary.ledger.flatMap(_.spans.map(_.attempt)).distinct.size === 3)
       assert(summary.ledger.forall(_.supersededRows == 0))
-      val undisturbed = Blobs.classifier().setEpochs(epochs).fit(data)
+      val undisturbed = Blobs.slowClassifier().setEpochs(epochs).fit(data)
       val lost = Blobs.accuracy(undisturbed.transform(data)) - Blobs.accuracy(model.transform(data))
       assert(lost <= 0.005)
     }
