@@ -9,7 +9,8 @@ pub(super) struct Working {
     gradient_rows: usize,
     sizes: Vec<usize>,
     inputs: usize,
-    trained: Vec<bool>,
+    /// For each place, true if a gradient is written there.
+    receives: Vec<bool>,
     /// The values by place; those of the network's inputs are elsewhere.
     pub(super) values: Vec<Vec<f32>>,
     /// The gradients by place.
@@ -25,13 +26,16 @@ pub(super) struct Working {
 }
 
 impl Working {
-    pub(super) fn new(places: &[Place], inputs: usize, steps: usize) -> Self {
+    /// Memory for `places`, of which the first are the inputs of the network and `outputs` are its outputs.
+    pub(super) fn new(places: &[Place], inputs: usize, outputs: &[usize], steps: usize) -> Self {
+        // The gradient of an output is written even if no parameter has a part in it.
+        let receives = |(place, size): (usize, &Place)| size.trained || outputs.contains(&place);
         Self {
             rows: 0,
             gradient_rows: 0,
             sizes: places.iter().map(|place| place.size).collect(),
             inputs,
-            trained: places.iter().map(|place| place.trained).collect(),
+            receives: places.iter().enumerate().map(receives).collect(),
             values: vec![Vec::new(); places.len()],
             gradients: vec![Vec::new(); places.len()],
             reached: vec![false; places.len()],
@@ -59,8 +63,7 @@ impl Working {
         }
         self.gradient_rows = self.rows;
         for (place, (gradient, &size)) in self.gradients.iter_mut().zip(&self.sizes).enumerate() {
-            // The gradient of an output is written even if no parameter has a part in it.
-            if self.trained[place] || place >= self.inputs {
+            if self.receives[place] {
                 gradient.resize(self.rows * size, 0.0);
             }
         }

@@ -137,7 +137,8 @@ impl Planned {
             PlannedOutput { place, shape: output.shape.clone() }
         });
         let outputs: Vec<PlannedOutput> = outputs.collect();
-        let working = RefCell::new(Working::new(&places, inputs, steps.len()));
+        let of_outputs: Vec<usize> = outputs.iter().map(|output| output.place).collect();
+        let working = RefCell::new(Working::new(&places, inputs, &of_outputs, steps.len()));
         let ids = graph.inputs.iter().map(|input| input.integer).collect();
         Ok(Self { steps, places, outputs, ids, gemm: Gemm::find(), working })
     }

@@ -319,6 +319,27 @@ fn losses_of_several_outputs_add_up_by_their_weights() {
     }
 }
 
+#[test]
+fn an_output_that_only_reshapes_an_input_has_a_loss_and_no_gradient() {
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes: vec![
+            node(0, "Reshape", &["x".to_owned()], r#"{"shape": [2, 2]}"#),
+            node(1, "Linear", &["x".to_owned()], r#"{"out_features": 3}"#),
+        ],
+        outputs: vec!["0".to_owned(), "1".to_owned()],
+    };
+    let graph = Graph::build(&spec, &[("x", &[4])]).unwrap();
+    let labels =
+        [4, 3].map(|size| LabelSpec { column: size.to_string(), kind: LabelKind::Values { size } });
+    let terms = [0.3, 2.0].map(|weight| TermSpec { loss: LossSpec::MseLoss {}, weight });
+    let loss = Loss::resolve(&terms, &graph.inspect(), &labels).unwrap();
+    let expected = trained(&graph, &mut Autograd::new(&graph), &loss, 7, false);
+    let found = trained(&graph, &mut Planned::new(&graph).unwrap(), &loss, 7, false);
+    found.check(&expected, 2e-5).unwrap();
+}
+
 /// Token ids beside numbers.
 fn tabular(padding: &str) -> Graph {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
