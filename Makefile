@@ -180,6 +180,10 @@ times := $(CURDIR)/build/times.tsv
 short_jvm := JAVA_TOOL_OPTIONS="$(short_jvm_flags) -XX:SharedArchiveFile=$(class_archive) -Xlog:cds=off \
              -Xlog:cds+dynamic=off"
 
+# Threads of PyTorch and MKL wait for each other by spinning, which takes the cores from the tests beside them. Fits and
+# predictions set the number of theirs.
+test-rust test-python test-e2e: export OMP_NUM_THREADS := 1
+
 # Suites that need no Spark, or little of it.
 scala_unit := firesteel.params.* firesteel.network.* firesteel.plugin.* firesteel.summary.* firesteel.cluster.*
 
@@ -188,8 +192,7 @@ test: export FIRESTEEL_TIMES := $(times)
 test: export CARGO_INCREMENTAL := 0
 test: new-times setup-test lint-source ## Every check and every test, as CI runs them
 	@$(MAKE) -j 2 --output-sync=target LANES=1 lane-rust lane-jvm
-	@$(MAKE) $(wheels)
-	@$(MAKE) -j 2 --output-sync=target LANES=1 test-python test-e2e
+	@$(MAKE) test-python test-e2e
 	@scripts/times.sh $(times)
 	@echo "==> All checks and tests passed"
 
@@ -253,10 +256,8 @@ test-scala: $(library) $(stamps)/stubs
 	@$(step) "Format, lint and suites of Scala, and jars" scripts/sbt $(lint_scala) test $(sbt_jars) hadoop/fetch
 	@touch $(plugin_jar) $(examples_jar) $(e2e_jar) $(stamps)/hadoop
 
-# One process beside the end-to-end tests; alone, one for each core.
-python_workers := $(if $(LANES),1,2)
 test-python: setup-test $(plugin_jar) $(wheels) $(class_archive)
-	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n $(python_workers) --dist loadfile $(python)/tests
+	@PATH="$(CURDIR)/$(test_bin):$$PATH" $(short_jvm) $(step) "Suites of Python" $(test_bin)/pytest -q -n 2 --dist loadfile $(python)/tests
 
 # Four at a time on two cores: one test's sockets and processes wait while others compute.
 test-e2e: setup-test $(stamps)/hadoop $(plugin_jar) $(punchcard) $(natives_jar) $(class_archive)
