@@ -144,23 +144,24 @@ impl Planned {
     }
 }
 
-/// Returns the number of layers and outputs that read each value, through layers that keep it.
+/// Returns, for each value, the number of layers and outputs that read its memory, which layers that keep values share.
 fn readers(graph: &Graph) -> Vec<usize> {
     let inputs = graph.inputs.len();
+    // The value that computed the memory of each.
+    let mut owners: Vec<usize> = (0..inputs).collect();
     let mut readers = vec![0; inputs + graph.nodes.len()];
-    for output in &graph.outputs {
-        readers[output.value] += 1;
-    }
-    for (index, node) in graph.nodes.iter().enumerate().rev() {
-        let count = match node.layer.keeps_values() {
-            true => readers[inputs + index],
-            false => usize::from(node.computed),
-        };
-        for &value in &node.inputs {
-            readers[value] += count;
+    for node in &graph.nodes {
+        if node.layer.keeps_values() {
+            owners.push(owners[node.inputs[0]]);
+            continue;
+        }
+        owners.push(owners.len());
+        if node.computed {
+            node.inputs.iter().for_each(|&value| readers[owners[value]] += 1);
         }
     }
-    readers
+    graph.outputs.iter().for_each(|output| readers[owners[output.value]] += 1);
+    owners.iter().map(|&owner| readers[owner]).collect()
 }
 
 fn unplanned(node: &Node) -> Unplanned {

