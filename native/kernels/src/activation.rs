@@ -67,8 +67,10 @@ const LINEAR: f32 = 20.0;
 macro_rules! formulas {
     ($activation:expr, $run:ident) => {
         match $activation {
-            Activation::Relu => $run!(|x| x.max(0.0), |_x, y| if y > 0.0 { 1.0 } else { 0.0 }),
-            Activation::Relu6 => $run!(|x| x.max(0.0).min(6.0), |x, _y| inside(x, 0.0, 6.0)),
+            Activation::Relu => {
+                $run!(|x| if x < 0.0 { 0.0 } else { x }, |_x, y| if y <= 0.0 { 0.0 } else { 1.0 })
+            }
+            Activation::Relu6 => $run!(|x| clamp(x, 0.0, 6.0), |x, _y| inside(x, 0.0, 6.0)),
             Activation::LeakyRelu { slope } => {
                 $run!(|x| if x > 0.0 { x } else { x * slope }, |x, _y| if x > 0.0 {
                     1.0
@@ -106,14 +108,14 @@ macro_rules! formulas {
             }),
             Activation::Tanh => $run!(|x| tanh(x), |_x, y| 1.0 - y * y),
             Activation::Hardtanh => {
-                $run!(|x| x.max(-1.0).min(1.0), |x, _y| inside(x, -1.0, 1.0))
+                $run!(|x| clamp(x, -1.0, 1.0), |x, _y| inside(x, -1.0, 1.0))
             }
             Activation::Sigmoid => $run!(|x| sigmoid(x), |_x, y| y * (1.0 - y)),
             Activation::LogSigmoid => $run!(|x| -softplus(-x), |x, _y| 1.0 - sigmoid(x)),
             Activation::Hardsigmoid => {
-                $run!(|x| (x + 3.0).max(0.0).min(6.0) / 6.0, |x, _y| inside(x, -3.0, 3.0) / 6.0)
+                $run!(|x| clamp(x + 3.0, 0.0, 6.0) / 6.0, |x, _y| inside(x, -3.0, 3.0) / 6.0)
             }
-            Activation::Hardswish => $run!(|x| x * (x + 3.0).max(0.0).min(6.0) / 6.0, |x, _y| {
+            Activation::Hardswish => $run!(|x| x * clamp(x + 3.0, 0.0, 6.0) / 6.0, |x, _y| {
                 if x <= -3.0 {
                     0.0
                 } else if x < 3.0 {
@@ -178,7 +180,19 @@ impl Activation {
 
 #[inline(always)]
 fn inside(x: f32, low: f32, high: f32) -> f32 {
-    if x > low && x < high { 1.0 } else { 0.0 }
+    if x <= low || x >= high { 0.0 } else { 1.0 }
+}
+
+/// `x` within limits; NaN stays NaN, which `f32::max` and `f32::min` would hide.
+#[inline(always)]
+fn clamp(x: f32, low: f32, high: f32) -> f32 {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
+    }
 }
 
 /// The normal distribution function.
@@ -329,6 +343,15 @@ mod tests {
                 activation.backward_in_place(&y, &mut in_place);
                 assert_eq!(in_place, dx, "{activation:?}");
             }
+        }
+    }
+
+    #[test]
+    fn no_function_hides_nan() {
+        for activation in ALL {
+            let mut y = [0.0; 2];
+            activation.forward(&[f32::NAN, 1.0], &mut y);
+            assert!(y[0].is_nan() && !y[1].is_nan(), "{activation:?}: {y:?}");
         }
     }
 }

@@ -14,5 +14,8 @@ mod math;
 pub mod norm;
 pub mod rows;
 mod shape;
+mod simd;
+mod write;
 
 pub use self::gemm::{Gemm, Matrix};
+pub use self::write::put;

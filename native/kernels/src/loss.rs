@@ -59,14 +59,14 @@ impl ClassLoss {
         }
         match self {
             Self::CrossEntropy { smoothing } => {
-                let normaliser = log_sum(x, dx);
+                let (largest, log_sum) = log_sum(x, dx);
                 let target = Smoothed { class, smoothing, weights, classes: x.len() };
                 // `dx` holds the softmax.
                 let total = target.total();
                 let mut loss = 0.0;
                 for (index, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
                     let share = target.share(index);
-                    loss -= share * (x - normaliser);
+                    loss -= share * (x - largest - log_sum);
                     *dx = scale * (*dx * total - share);
                 }
                 loss
@@ -87,7 +87,8 @@ impl ClassLoss {
                 let each = scale / x.len() as f32;
                 for (index, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
                     let margin = 1.0 - of_class + x;
-                    let violated = index != class && margin > 0.0;
+                    // A margin of NaN is violated: the loss shows it.
+                    let violated = index != class && !(margin <= 0.0);
                     *dx = if violated { each } else { 0.0 };
                     if violated {
                         loss += margin;
@@ -152,32 +153,32 @@ impl ValueLoss {
             }),
             Self::Margin => run(&|x, y| {
                 let margin = 1.0 - x * y;
-                if margin > 0.0 { (margin, -y) } else { (0.0, 0.0) }
+                if margin <= 0.0 { (0.0, 0.0) } else { (margin, -y) }
             }),
             Self::Poisson => run(&|x, y| {
                 let rate = exp(x);
                 (rate - y * x, rate - y)
             }),
             Self::Divergence => {
-                let normaliser = log_sum(x, dx);
+                let (largest, log_sum) = log_sum(x, dx);
                 let total: f32 = label.iter().sum();
                 let mut loss = 0.0;
                 for ((dx, x), &label) in dx.iter_mut().zip(x).zip(label) {
                     let entropy = if label > 0.0 { label * label.ln() } else { 0.0 };
-                    loss += entropy - label * (x - normaliser);
+                    loss += entropy - label * (x - largest - log_sum);
                     *dx = scale * (*dx * total - label);
                 }
                 loss
             }
             Self::CrossEntropy { smoothing } => {
-                let normaliser = log_sum(x, dx);
+                let (largest, log_sum) = log_sum(x, dx);
                 let spread = smoothing / x.len().max(1) as f32;
                 let share = |label: &f32| (1.0 - smoothing) * label + spread;
                 let total: f32 = label.iter().map(share).sum();
                 let mut loss = 0.0;
                 for ((dx, x), label) in dx.iter_mut().zip(x).zip(label) {
                     let share = share(label);
-                    loss -= share * (x - normaliser);
+                    loss -= share * (x - largest - log_sum);
                     *dx = scale * (*dx * total - share);
                 }
                 loss
@@ -196,8 +197,9 @@ fn sign(x: f32) -> f32 {
     }
 }
 
-/// Writes the softmax of a row; returns the logarithm of the sum of the exponentials.
-fn log_sum(x: &[f32], softmax: &mut [f32]) -> f32 {
+/// Writes the softmax of a row; returns its largest value and the logarithm of the sum of the exponentials of the
+/// differences from it. Subtracted one after the other, they leave the digits of a small difference of large values.
+fn log_sum(x: &[f32], softmax: &mut [f32]) -> (f32, f32) {
     let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let mut sum = 0.0;
     for (y, x) in softmax.iter_mut().zip(x) {
@@ -207,7 +209,7 @@ fn log_sum(x: &[f32], softmax: &mut [f32]) -> f32 {
     for y in softmax.iter_mut() {
         *y /= sum;
     }
-    largest + sum.ln()
+    (largest, sum.ln())
 }
 
 #[cfg(test)]
@@ -269,5 +271,40 @@ mod tests {
         let mut dx = [1.0; 4];
         assert_eq!(ClassLoss::MultiMargin.row(&X, 4, &[], 1.0, &mut dx), 0.0);
         assert_eq!(dx, [0.0; 4]);
+    }
+
+    #[test]
+    fn no_loss_hides_nan() {
+        let x = [0.3, f32::NAN, 2.0, 0.1];
+        for loss in [
+            ClassLoss::CrossEntropy { smoothing: 0.0 },
+            ClassLoss::Likelihood { smoothing: 0.1 },
+            ClassLoss::MultiMargin,
+        ] {
+            let mut dx = [0.0; 4];
+            assert!(loss.row(&x, 3, &[], 1.0, &mut dx).is_nan(), "{loss:?}");
+            assert!(loss.row(&x, 1, &[], 1.0, &mut dx).is_nan(), "{loss:?} of the label's class");
+        }
+        for loss in [
+            ValueLoss::BinaryCrossEntropy,
+            ValueLoss::Square,
+            ValueLoss::Absolute,
+            ValueLoss::Huber { delta: 0.7 },
+            ValueLoss::Margin,
+            ValueLoss::Poisson,
+            ValueLoss::Divergence,
+            ValueLoss::CrossEntropy { smoothing: 0.0 },
+        ] {
+            let loss_of = loss.row(&x, &[0.1, 0.4, 0.2, 0.3], 1.0, &mut [0.0; 4]);
+            assert!(loss_of.is_nan(), "{loss:?}");
+        }
+    }
+
+    #[test]
+    fn cross_entropy_of_large_logits_keeps_the_digits_of_their_difference() {
+        let x = [10_000.0, 10_000.0, 10_000.0, 10_000.0];
+        let loss = ClassLoss::CrossEntropy { smoothing: 0.0 };
+        let found = loss.row(&x, 2, &[], 1.0, &mut [0.0; 4]);
+        assert!((found - 4_f32.ln()).abs() < 1e-6, "{found}");
     }
 }

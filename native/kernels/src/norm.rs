@@ -2,6 +2,8 @@
 //!
 //! Statistics are sums in f64, as libtorch's are.
 
+use crate::write::put;
+
 /// The scale and the shift of a normalisation; none of them, or a slice for each.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Affine<'a> {
@@ -93,7 +95,7 @@ pub fn layer_backward(
         for (index, ((dx, x), dy)) in dx.iter_mut().zip(x).zip(dy).enumerate() {
             let normal = (x - kept.mean) * kept.scale;
             let value = kept.scale * (dy * affine.factor(index) - sum - normal * along);
-            *dx = if adds { *dx + value } else { value };
+            put(dx, value, adds);
         }
     }
 }
@@ -242,7 +244,7 @@ pub fn batch_backward(
             for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
                 let normal = (x - by.mean) * by.scale;
                 let value = factor * (dy - mean - normal * along);
-                *dx = if adds { *dx + value } else { value };
+                put(dx, value, adds);
             }
         }
     }

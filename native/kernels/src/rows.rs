@@ -3,6 +3,7 @@
 use multiversion::multiversion;
 
 use crate::math::exp;
+use crate::write::put;
 
 /// Computes the softmax of each row of `size` values.
 pub fn softmax(x: &[f32], size: usize, y: &mut [f32]) {
@@ -16,7 +17,7 @@ pub fn softmax(x: &[f32], size: usize, y: &mut [f32]) {
 pub fn log_softmax(x: &[f32], size: usize, y: &mut [f32]) {
     for (x, y) in x.chunks_exact(size.max(1)).zip(y.chunks_exact_mut(size.max(1))) {
         let (largest, sum) = exponentials(x, y);
-        subtract(x, largest + sum.ln(), y);
+        subtract(x, largest, sum.ln(), y);
     }
 }
 
@@ -28,7 +29,7 @@ pub fn softmax_backward(y: &[f32], dy: &[f32], size: usize, adds: bool, dx: &mut
         let sum = dot(y, dy);
         for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
             let value = y * (dy - sum);
-            *dx = if adds { *dx + value } else { value };
+            put(dx, value, adds);
         }
     }
 }
@@ -41,7 +42,7 @@ pub fn log_softmax_backward(y: &[f32], dy: &[f32], size: usize, adds: bool, dx: 
         let sum: f32 = dy.iter().sum();
         for ((dx, y), dy) in dx.iter_mut().zip(y).zip(dy) {
             let value = dy - exp(*y) * sum;
-            *dx = if adds { *dx + value } else { value };
+            put(dx, value, adds);
         }
     }
 }
@@ -66,9 +67,9 @@ fn scale(values: &mut [f32], factor: f32) {
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn subtract(x: &[f32], by: f32, y: &mut [f32]) {
+fn subtract(x: &[f32], largest: f32, log_sum: f32, y: &mut [f32]) {
     for (y, x) in y.iter_mut().zip(x) {
-        *y = x - by;
+        *y = x - largest - log_sum;
     }
 }
 
@@ -128,5 +129,14 @@ mod tests {
             assert!((f64::from(dx[index]) - 1.0 - slope(false)).abs() < 1e-3);
             assert!((f64::from(of_logs[index]) - slope(true)).abs() < 1e-3);
         }
+    }
+
+    #[test]
+    fn the_logarithm_keeps_the_digits_of_a_small_difference_of_large_values() {
+        let mut y = [0.0; 2];
+        log_softmax(&[10_000.0, 10_000.0], 2, &mut y);
+        assert!((y[0] + 2_f32.ln()).abs() < 1e-6, "{}", y[0]);
+        log_softmax(&[f32::NAN, 1.0], 2, &mut y);
+        assert!(y[0].is_nan() && y[1].is_nan());
     }
 }

@@ -1,5 +1,7 @@
 //! Dropout.
 
+use firesteel_kernels::put;
+
 use super::step::{Backward, Forward, Step};
 use crate::error::TrainError;
 
@@ -45,7 +47,7 @@ impl Step for Dropout {
     ) -> Result<(), TrainError> {
         for (index, (dx, dy)) in target.iter_mut().zip(pass.of_output).enumerate() {
             let value = dy * pass.scratch.mask.get(index).copied().unwrap_or(1.0);
-            *dx = if adds { *dx + value } else { value };
+            put(dx, value, adds);
         }
         Ok(())
     }

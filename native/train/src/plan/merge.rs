@@ -1,5 +1,7 @@
 //! Add, Subtract, Multiply, Average, Maximum and Minimum of inputs of one shape.
 
+use firesteel_kernels::put;
+
 use super::step::{Backward, Forward, Step};
 use crate::error::TrainError;
 use crate::graph::Merge;
@@ -18,8 +20,21 @@ impl Merging {
             Merge::Add | Merge::Average => a + b,
             Merge::Subtract => a - b,
             Merge::Multiply => a * b,
-            Merge::Maximum => a.max(b),
-            Merge::Minimum => a.min(b),
+            // NaN wins, as in libtorch; `f32::max` would hide it.
+            Merge::Maximum => {
+                if a > b || a.is_nan() {
+                    a
+                } else {
+                    b
+                }
+            }
+            Merge::Minimum => {
+                if a < b || a.is_nan() {
+                    a
+                } else {
+                    b
+                }
+            }
         }
     }
 }
@@ -71,7 +86,7 @@ impl Step for Merging {
                 Merge::Maximum | Merge::Minimum => self.share(pass, number, index),
             };
             let value = dy * slope;
-            *dx = if adds { *dx + value } else { value };
+            put(dx, value, adds);
         }
         Ok(())
     }
