@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import pytest
 from conftest import BUILD, LOCAL_CLUSTER, NATIVES_JAR, PLUGIN_JAR, Spark
 
 DESCRIBE = "firesteel.e2e.Describe"
@@ -30,6 +31,17 @@ def test_the_environment_variable_names_libtorch(spark: Spark) -> None:
     libtorch = str((BUILD / "libtorch").resolve())
     run = spark.submit(DESCRIBE, conf=NOWHERE, environment={"LIBTORCH": libtorch})
     assert libtorch in run.succeed()["driver"]["origin"]
+
+
+@pytest.mark.parametrize("on_all", [True, False])
+def test_mkl_uses_its_fast_kernels_on_processors_of_other_makers_if_it_may(
+    spark: Spark, on_all: bool
+) -> None:
+    conf = {} if on_all else {"spark.firesteel.mkl.fastPaths": "false"}
+    is_intel = "GenuineIntel" in Path("/proc/cpuinfo").read_text()
+    result = spark.submit(DESCRIBE, conf=conf).succeed()
+    expected = "fast" if on_all or is_intel else "portable"
+    assert [loaded["mkl"] for loaded in [result["driver"], *result["executors"]]] == [expected] * 3
 
 
 def test_a_missing_libtorch_is_said_with_where_it_was_looked_for(spark: Spark) -> None:

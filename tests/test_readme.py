@@ -28,7 +28,7 @@ def snippet(name: str) -> str:
 def test_the_snippet_for_spark_shell_runs(spark: Spark) -> None:
     script = snippet("shell").replace('"examples/data', f'"{ROOT}/examples/data')
     run = spark.shell(script, **OPTIONS)
-    assert run.wait() == 0
+    assert run.wait() == 0, run.output[-4000:]
     results = re.findall(r"val res\d+: Double = ([0-9.]+)", run.output)
     assert results, run.output[-4000:]
     assert float(results[-1]) > 0.95

@@ -23,6 +23,7 @@ mod calls;
 mod errors;
 mod handles;
 mod logs;
+mod mkl;
 mod modules;
 mod predictor;
 mod process;

@@ -11,6 +11,8 @@ import java.util.Optional;
  * @param directory the parent of the folders that libraries are loaded from, {@code spark.firesteel.native.directory};
  *     by default {@code firesteel-<user>} in {@code java.io.tmpdir}
  * @param gpu true if this process has its own GPU, so that a libtorch with CUDA is loaded with CUDA
+ * @param mklOnAll true if MKL may use its kernels with AVX2 and AVX-512 on processors that are not Intel's,
+ *     {@code spark.firesteel.mkl.fastPaths}
  * @param environment the environment variables of the process
  * @param resources finds the resources of the plugin jar and of the natives jar
  */
@@ -18,6 +20,7 @@ public record LibraryOptions(
     Optional<Path> libtorch,
     Optional<Path> directory,
     boolean gpu,
+    boolean mklOnAll,
     Map<String, String> environment,
     ClassLoader resources) {
 
@@ -27,7 +30,7 @@ public record LibraryOptions(
   }
 
   /**
-   * Returns options with no folders, no GPU, the environment of this process, and the class path of this class.
+   * Returns options with no folders, no GPU, MKL's fast paths, the environment of this process, and the class path of this class.
    *
    * @return the default options
    */
@@ -36,6 +39,7 @@ public record LibraryOptions(
         Optional.empty(),
         Optional.empty(),
         false,
+        true,
         System.getenv(),
         LibraryOptions.class.getClassLoader());
   }
@@ -45,7 +49,7 @@ public record LibraryOptions(
    * @return these options with that folder
    */
   public LibraryOptions withLibtorch(Path folder) {
-    return new LibraryOptions(Optional.of(folder), directory, gpu, environment, resources);
+    return new LibraryOptions(Optional.of(folder), directory, gpu, mklOnAll, environment, resources);
   }
 
   /**
@@ -53,7 +57,7 @@ public record LibraryOptions(
    * @return these options with that folder
    */
   public LibraryOptions withDirectory(Path folder) {
-    return new LibraryOptions(libtorch, Optional.of(folder), gpu, environment, resources);
+    return new LibraryOptions(libtorch, Optional.of(folder), gpu, mklOnAll, environment, resources);
   }
 
   /**
@@ -61,7 +65,15 @@ public record LibraryOptions(
    * @return these options with that choice
    */
   public LibraryOptions withGpu(boolean present) {
-    return new LibraryOptions(libtorch, directory, present, environment, resources);
+    return new LibraryOptions(libtorch, directory, present, mklOnAll, environment, resources);
+  }
+
+  /**
+   * @param allowed true if MKL may use its kernels with AVX2 and AVX-512 on processors that are not Intel's
+   * @return these options with that choice
+   */
+  public LibraryOptions withMklOnAll(boolean allowed) {
+    return new LibraryOptions(libtorch, directory, gpu, allowed, environment, resources);
   }
 
   /**
@@ -69,7 +81,7 @@ public record LibraryOptions(
    * @return these options with that environment
    */
   public LibraryOptions withEnvironment(Map<String, String> variables) {
-    return new LibraryOptions(libtorch, directory, gpu, variables, resources);
+    return new LibraryOptions(libtorch, directory, gpu, mklOnAll, variables, resources);
   }
 
   /**
@@ -77,6 +89,6 @@ public record LibraryOptions(
    * @return these options with that class loader
    */
   public LibraryOptions withResources(ClassLoader loader) {
-    return new LibraryOptions(libtorch, directory, gpu, environment, loader);
+    return new LibraryOptions(libtorch, directory, gpu, mklOnAll, environment, loader);
   }
 }

@@ -15,6 +15,12 @@ final class NativeBridge {
   /** Starts to pass the events of native code to {@link NativeLog}. */
   static native void startLogs();
 
+  /**
+   * Lets MKL use its kernels with AVX2 and AVX-512 on the processors of all makers, or on Intel's alone. Returns true if
+   * it uses them.
+   */
+  static native boolean startMkl(boolean onAll);
+
   /** Returns the versions of the loaded libraries, as JSON. */
   static native String describe();
 

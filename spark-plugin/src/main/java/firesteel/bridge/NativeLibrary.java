@@ -28,8 +28,15 @@ public final class NativeLibrary {
    * @param libtorch a description of the place of libtorch
    * @param libtorchVersion the version of libtorch
    * @param cuda true if it was loaded with CUDA
+   * @param mklFastPaths true if MKL uses its kernels with AVX2 and AVX-512
    */
-  public record Loaded(Path folder, String libtorch, String libtorchVersion, boolean cuda) {}
+  public record Loaded(
+      Path folder, String libtorch, String libtorchVersion, boolean cuda, boolean mklFastPaths) {
+
+    private Loaded withMklFastPaths(boolean used) {
+      return new Loaded(folder, libtorch, libtorchVersion, cuda, used);
+    }
+  }
 
   /**
    * Files ready to be linked.
@@ -76,7 +83,7 @@ public final class NativeLibrary {
       link(prepared.libraries());
       Shutdown.register();
       NativeBridge.startLogs();
-      loaded = prepared.result();
+      loaded = prepared.result().withMklFastPaths(NativeBridge.startMkl(options.mklOnAll()));
     }
     return loaded;
   }
@@ -111,7 +118,8 @@ public final class NativeLibrary {
     Path folder = LibraryFolder.assemble(directory, name, files);
     libraries.add(folder.resolve(LIBRARY));
     return new Prepared(
-        new Loaded(folder, libtorch.origin(), libtorch.version(), cuda.isPresent()), libraries);
+        new Loaded(folder, libtorch.origin(), libtorch.version(), cuda.isPresent(), false),
+        libraries);
   }
 
   private static Properties buildProperties(ClassLoader resources) {

@@ -29,6 +29,14 @@ private[firesteel] object Configuration {
       "350 MB. Its file system must allow execution."
   )(requireAbsolute)
 
+  val MklFastPaths: ConfigurationKey[Boolean] = ConfigurationKey.boolean(
+    Prefix + "mkl.fastPaths",
+    "`true`",
+    "True to let the MKL inside libtorch use its kernels with AVX2 and AVX-512 on every processor that has the " +
+      "instructions; false to let it use them on Intel's alone, as it does by itself. Results differ by rounding. On " +
+      "AMD's processors the fast kernels speed up networks in TorchScript and large products of other networks."
+  )(_ => true)
+
   val ServerPort: ConfigurationKey[Int] = ConfigurationKey.int(
     Prefix + "server.port",
     0 to 65535,
@@ -157,6 +165,7 @@ private[firesteel] object Configuration {
   val all: Seq[ConfigurationKey[_]] = Seq(
     LibtorchPath,
     NativeDirectory,
+    MklFastPaths,
     ServerPort,
     ServerLease,
     ServerTimeout,

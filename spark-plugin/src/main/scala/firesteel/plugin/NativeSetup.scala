@@ -34,10 +34,11 @@ private[firesteel] object NativeSetup {
     if (!NativeLibrary.isLoaded) {
       val loaded = NativeLibrary.load(options(conf, gpu))
       log.info(
-        "Loaded libtorch {} from {}, with {}, by way of {}",
+        "Loaded libtorch {} from {}, with {} and MKL's {} kernels, by way of {}",
         loaded.libtorchVersion,
         loaded.libtorch,
         if (loaded.cuda) "CUDA" else "the CPU only",
+        if (loaded.mklFastPaths) "fast" else "portable",
         loaded.folder
       )
     }
@@ -47,6 +48,7 @@ private[firesteel] object NativeSetup {
     val defaults = LibraryOptions
       .defaults()
       .withGpu(gpu)
+      .withMklOnAll(Configuration.MklFastPaths.get(conf))
       .withEnvironment((sys.env ++ environment).asJava)
     val libtorch = Configuration.LibtorchPath
       .get(conf)

@@ -15,6 +15,10 @@ object Describe {
   private def loaded(): Map[String, String] = {
     require(NativeLibrary.isLoaded, "the plugin has loaded nothing")
     val library = NativeLibrary.load(LibraryOptions.defaults())
-    Map("version" -> library.libtorchVersion, "origin" -> library.libtorch)
+    Map(
+      "version" -> library.libtorchVersion,
+      "origin" -> library.libtorch,
+      "mkl" -> (if (library.mklFastPaths) "fast" else "portable")
+    )
   }
 }
