@@ -5,8 +5,6 @@
 
 pub mod activation;
 mod blas;
-#[cfg(target_arch = "x86_64")]
-mod few_rows;
 mod gemm;
 pub mod linear;
 pub mod loss;

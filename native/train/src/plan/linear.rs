@@ -3,7 +3,8 @@
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::linear::{self, Shape};
 
-use super::step::{Backward, Forward, Parameter, Step};
+use super::memory::space;
+use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 
 /// A Linear layer, over the last dimension of its input.
@@ -42,7 +43,9 @@ impl Step for Linear {
     ) -> Result<(), TrainError> {
         let weight = pass.weights.get(&self.weight)?;
         let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
-        linear::forward(pass.gemm, self.shape(inputs[0]), inputs[0], weight, bias, output);
+        let shape = self.shape(inputs[0]);
+        let memory = space(pass.workspace, linear::workspace(pass.gemm, shape));
+        linear::forward(pass.gemm, shape, inputs[0], weight, bias, memory, output);
         if let Some(function) = self.function {
             function.forward_in_place(output);
         }
@@ -57,32 +60,39 @@ impl Step for Linear {
         fuses
     }
 
-    fn prepare(&self, output: &[f32], of_output: &mut [f32]) {
+    fn prepare(&self, pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
         if let Some(function) = self.function {
-            function.backward_in_place(output, of_output);
-        }
-    }
-
-    fn parameters(&self, pass: &Backward<'_>, gradient: &mut [f32]) -> Result<(), TrainError> {
-        let x = pass.inputs[0];
-        let of_weight = &mut gradient[self.weight.range.clone()];
-        linear::of_weight(pass.gemm, self.shape(x), x, pass.of_output, of_weight);
-        if let Some(bias) = &self.bias {
-            linear::of_bias(pass.of_output, &mut gradient[bias.range.clone()]);
+            function.backward_in_place(pass.output, pass.of_output);
         }
         Ok(())
     }
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        weights: &Weights<'_>,
         _number: usize,
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError> {
-        let weight = pass.weights.get(&self.weight)?;
+        let weight = weights.get(&self.weight)?;
         let shape = self.shape(target);
         linear::of_input(pass.gemm, shape, weight, pass.of_output, adds, target);
+        Ok(())
+    }
+
+    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+        let x = pass.inputs[0];
+        let shape = self.shape(x);
+        for outputs in linear::blocks(pass.gemm, shape) {
+            let first = self.weight.range.start + outputs.start * self.inputs;
+            let rows = first..first + outputs.len() * self.inputs;
+            linear::of_weight(pass.gemm, shape, x, pass.of_output, outputs, parts.range(&rows));
+            parts.complete(rows.end);
+        }
+        if let Some(bias) = &self.bias {
+            linear::of_bias(pass.gemm, pass.of_output, parts.range(&bias.range));
+        }
         Ok(())
     }
 }

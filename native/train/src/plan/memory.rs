@@ -3,6 +3,14 @@
 use super::Place;
 use super::step::Scratch;
 
+/// Returns as much of the memory that all steps share.
+pub(super) fn space(workspace: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if workspace.len() < length {
+        workspace.resize(length, 0.0);
+    }
+    &mut workspace[..length]
+}
+
 /// Values and gradients of all places, for as many rows as the largest mini-batch so far had.
 pub(super) struct Working {
     rows: usize,
@@ -21,6 +29,8 @@ pub(super) struct Working {
     pub(super) scratch: Vec<Scratch>,
     /// The gradient of one of several losses of a place.
     pub(super) term: Vec<f32>,
+    /// The memory that all steps share.
+    pub(super) workspace: Vec<f32>,
     /// The working memory of a loss for a row.
     pub(super) of_loss: Vec<f32>,
 }
@@ -41,6 +51,7 @@ impl Working {
             reached: vec![false; places.len()],
             scratch: (0..steps).map(|_| Scratch::default()).collect(),
             term: Vec::new(),
+            workspace: Vec::new(),
             of_loss: Vec::new(),
         }
     }
