@@ -1,10 +1,11 @@
 //! The arithmetic of planned networks, on flat slices of f32 in row-major order.
 //!
-//! Nothing here allocates but [`Gemm::find`], and nothing knows of layers or of libtorch's tensors. Each kernel writes
+//! Nothing here allocates but what is made once for a layer, and nothing knows of layers or of libtorch's tensors. Each kernel writes
 //! all of its result, or adds to it where its documentation says so.
 
 pub mod activation;
 mod blas;
+pub mod convolution;
 #[cfg(target_arch = "x86_64")]
 mod few_rows;
 mod gemm;
