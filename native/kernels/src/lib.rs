@@ -5,6 +5,7 @@
 
 pub mod activation;
 mod blas;
+pub mod columns;
 pub mod convolution;
 #[cfg(target_arch = "x86_64")]
 mod few_rows;
@@ -13,8 +14,10 @@ pub mod linear;
 pub mod loss;
 mod math;
 pub mod norm;
+pub mod pooling;
 pub mod rows;
 mod shape;
+pub mod shaping;
 mod simd;
 mod write;
 

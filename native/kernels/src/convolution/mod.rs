@@ -15,7 +15,7 @@ pub use self::plan::Geometry;
 
 use self::copy::{Images, Load, Store};
 use self::plan::{Backward, Forward, Planes, SLACK, Sum};
-use self::tiles::{Correlate, OfWeights, TALL, Total};
+use self::tiles::{Correlate, OfWeights, Total, tall};
 use crate::activation::Activation;
 use crate::simd::Level;
 
@@ -278,13 +278,15 @@ fn stride(planes: Planes) -> usize {
 /// Copies the weights of a sum in the order in which tiles read them.
 fn pack(w: &[f32], sum: &Sum, outputs: usize, of_output: usize, packed: &mut [f32]) {
     let terms = sum.weights.len();
-    for first in (0..outputs).step_by(TALL) {
-        let tall = (outputs - first).min(TALL);
+    let mut first = 0;
+    while first < outputs {
+        let tall = tall(outputs - first);
         let packed = packed[first * terms..].chunks_exact_mut(tall);
         for (packed, &term) in packed.zip(&sum.weights) {
             for (output, weight) in packed.iter_mut().enumerate() {
                 *weight = w[(first + output) * of_output + term];
             }
         }
+        first += tall;
     }
 }

@@ -7,10 +7,19 @@
 use super::plan::SLACK;
 use crate::simd::{Kernel, Simd};
 
-/// The outputs of a tile, and its vectors of positions or its terms. With one vector of each kind they are as many
-/// registers as AVX2 has.
-pub(super) const TALL: usize = 4;
+/// The most outputs of a tile, and its vectors of positions: 12 sums. One register of AVX2's 16 is left over, without
+/// which compilers move sums to and fro.
+const OUTPUTS: usize = 6;
+const VECTORS: usize = 2;
+
+/// The most outputs and terms of a tile of the weights' gradient.
+const TALL: usize = 4;
 const WIDE: usize = 3;
+
+/// Returns the outputs of the next tile. Tiles are about equal, as small ones would wait for their sums.
+pub(super) fn tall(outputs_left: usize) -> usize {
+    outputs_left.div_ceil(outputs_left.div_ceil(OUTPUTS))
+}
 
 /// Computes `y[output][position] = bias[output] + sum_term w[output][term] x[offset(term) + position]`.
 pub(super) struct Correlate<'a> {
@@ -18,7 +27,7 @@ pub(super) struct Correlate<'a> {
     pub(super) positions: usize,
     pub(super) x: &'a [f32],
     pub(super) offsets: &'a [usize],
-    /// The weights of [`TALL`] outputs at a time by term, and then those of the rest.
+    /// The weights of each tile by term.
     pub(super) weights: &'a [f32],
     pub(super) bias: Option<&'a [f32]>,
     /// The values of an output in the memory of the result.
@@ -33,15 +42,15 @@ impl Kernel for Correlate<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self { outputs, positions, x, offsets, weights, bias, stride, y } = self;
         let furthest = offsets.iter().copied().max().unwrap_or(0);
-        assert!(WIDE * S::LANES <= SLACK, "tiles end within the slack");
+        assert!(VECTORS * S::LANES <= SLACK, "tiles end within the slack");
         assert!(furthest + positions + SLACK <= x.len(), "the length of the planes");
         assert!(weights.len() == outputs * offsets.len(), "the number of weights");
         assert!(bias.is_none_or(|bias| bias.len() == outputs), "the length of a bias");
         assert!(positions + SLACK <= stride && outputs * stride <= y.len(), "the result's length");
-        for position in (0..positions).step_by(WIDE * S::LANES) {
+        for position in (0..positions).step_by(VECTORS * S::LANES) {
             let mut output = 0;
             while output < outputs {
-                let tall = (outputs - output).min(TALL);
+                let tall = tall(outputs - output);
                 let bias = bias.map_or(&[] as &[f32], |bias| &bias[output..output + tall]);
                 let x = &x[position..];
                 let weights = &weights[output * offsets.len()..];
@@ -52,7 +61,9 @@ impl Kernel for Correlate<'_> {
                         1 => correlate::<S, 1>(simd, x, offsets, weights, bias, stride, y),
                         2 => correlate::<S, 2>(simd, x, offsets, weights, bias, stride, y),
                         3 => correlate::<S, 3>(simd, x, offsets, weights, bias, stride, y),
-                        _ => correlate::<S, TALL>(simd, x, offsets, weights, bias, stride, y),
+                        4 => correlate::<S, 4>(simd, x, offsets, weights, bias, stride, y),
+                        5 => correlate::<S, 5>(simd, x, offsets, weights, bias, stride, y),
+                        _ => correlate::<S, OUTPUTS>(simd, x, offsets, weights, bias, stride, y),
                     }
                 }
                 output += tall;
@@ -61,7 +72,7 @@ impl Kernel for Correlate<'_> {
     }
 }
 
-/// Computes a tile of some outputs and `WIDE` vectors of positions.
+/// Computes a tile of some outputs and `VECTORS` vectors of positions.
 ///
 /// # Safety
 /// `x` has a tile's values from each offset, `weights` a value for each term and output, and `y` a tile's values from the
@@ -76,32 +87,45 @@ unsafe fn correlate<S: Simd, const T: usize>(
     stride: usize,
     y: &mut [f32],
 ) {
-    let mut sums = [[simd.zero(); WIDE]; T];
-    for (sums, bias) in sums.iter_mut().zip(bias) {
-        *sums = [simd.splat(*bias); WIDE];
+    let mut sums = [[simd.zero(); VECTORS]; T];
+    if !bias.is_empty() {
+        each::<T>(|output| sums[output] = [simd.splat(bias[output]); VECTORS]);
     }
     let (x, mut weight) = (x.as_ptr(), weights.as_ptr());
-    for &offset in offsets {
+    let mut term = 0;
+    while term < offsets.len() {
         // SAFETY: the caller's.
-        let values: [S::V; WIDE] = unsafe {
-            let at = x.add(offset);
-            [simd.load(at), simd.load(at.add(S::LANES)), simd.load(at.add(2 * S::LANES))]
+        let values: [S::V; VECTORS] = unsafe {
+            let at = x.add(offsets[term]);
+            [simd.load(at), simd.load(at.add(S::LANES))]
         };
-        for (output, sums) in sums.iter_mut().enumerate() {
+        each::<T>(|output| {
             // SAFETY: the caller's.
             let factor = simd.splat(unsafe { *weight.add(output) });
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum = simd.mul_add(factor, value, *sum);
-            }
-        }
+            each::<VECTORS>(|part| {
+                sums[output][part] = simd.mul_add(factor, values[part], sums[output][part]);
+            });
+        });
         // SAFETY: the caller's; after the last term it points at the end.
         weight = unsafe { weight.add(T) };
+        term += 1;
     }
-    for (output, sums) in sums.iter().enumerate() {
-        for (part, sum) in sums.iter().enumerate() {
+    let y = y.as_mut_ptr();
+    each::<T>(|output| {
+        each::<VECTORS>(|part| {
             // SAFETY: the caller's.
-            unsafe { simd.store(y.as_mut_ptr().add(output * stride + part * S::LANES), *sum) };
-        }
+            unsafe { simd.store(y.add(output * stride + part * S::LANES), sums[output][part]) };
+        });
+    });
+}
+
+/// Calls a function for each number below `N`. Iterators would not always be inlined here.
+#[inline(always)]
+fn each<const N: usize>(mut call: impl FnMut(usize)) {
+    let mut number = 0;
+    while number < N {
+        call(number);
+        number += 1;
     }
 }
 
@@ -185,24 +209,22 @@ impl Tile<'_> {
         let mut position = 0;
         while position < self.positions {
             let mut values = [simd.zero(); W];
-            for (value, &offset) in values.iter_mut().zip(self.offsets) {
+            each::<W>(|term| {
                 // SAFETY: the caller's.
-                *value = unsafe { simd.load(x.add(offset + position)) };
-            }
-            for (output, sums) in sums.iter_mut().enumerate() {
+                values[term] = unsafe { simd.load(x.add(self.offsets[term] + position)) };
+            });
+            each::<T>(|output| {
                 // SAFETY: the caller's.
                 let factor = unsafe { simd.load(dy.add(output * self.stride + position)) };
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum = simd.mul_add(factor, value, *sum);
-                }
-            }
+                each::<W>(|term| {
+                    sums[output][term] = simd.mul_add(factor, values[term], sums[output][term]);
+                });
+            });
             position += S::LANES;
         }
-        for (output, sums) in sums.iter().enumerate() {
-            for (dw, sum) in dw[output * terms..].iter_mut().zip(sums) {
-                *dw += simd.sum(*sum);
-            }
-        }
+        each::<T>(|output| {
+            each::<W>(|term| dw[output * terms + term] += simd.sum(sums[output][term]));
+        });
     }
 }
 
