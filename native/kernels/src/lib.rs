@@ -1,17 +1,21 @@
 //! The arithmetic of planned networks, on flat slices of f32 in row-major order.
 //!
-//! Nothing here allocates but [`Gemm::find`], and nothing knows of layers or of libtorch's tensors. Each kernel writes
-//! all of its result, or adds to it where its documentation says so.
+//! Nothing here allocates but what is made once for a layer, and nothing knows of layers or of libtorch's tensors. Each
+//! kernel writes all of its result, or adds to it where its documentation says so.
 
 pub mod activation;
 mod blas;
+pub mod columns;
+pub mod convolution;
 mod gemm;
 pub mod linear;
 pub mod loss;
 mod math;
 pub mod norm;
+pub mod pooling;
 pub mod rows;
 mod shape;
+pub mod shaping;
 mod simd;
 mod write;
 

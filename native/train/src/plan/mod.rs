@@ -5,19 +5,25 @@
 //! by autograd ([`Unplanned`]).
 
 mod activation;
+mod average_pool;
 mod backward;
 mod batch_norm;
 mod concatenate;
+mod convolution;
 mod dead_units;
 mod dropout;
 mod embedding;
 mod layer_norm;
 mod linear;
 mod loss;
+mod max_pool;
 mod memory;
 mod merge;
+mod permute;
 mod softmax;
 mod step;
+mod windows;
+mod zero_pad;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -25,7 +31,10 @@ use std::ops::Range;
 
 use firesteel_core::{BufferKind, Tally, TensorEntry};
 use firesteel_kernels::Gemm;
+use firesteel_kernels::columns::Columns;
 use firesteel_kernels::norm::Features;
+use firesteel_kernels::pooling::Divisor;
+use firesteel_kernels::shaping::{Padding, Permutation};
 use tch::Tensor;
 
 use self::dead_units::Rectifier;
@@ -184,6 +193,8 @@ fn unplanned(node: &Node) -> Unplanned {
 /// Returns the step of a layer, if it has one.
 fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<Box<dyn Step>> {
     let size = places[read[0]].size;
+    let shape = graph.shape(node.inputs[0]);
+    let (image, result) = (plane(shape), plane(&node.shape));
     let parameter = |number: usize| {
         let entry = node.tensors.start + number;
         let TensorEntry { offset, len, .. } = graph.layout.entries()[entry];
@@ -198,8 +209,8 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
         Layer::Dropout { probability } => Box::new(dropout::Dropout::new(*probability)),
         Layer::Softmax { dimension } | Layer::LogSoftmax { dimension } => {
             let log = matches!(node.layer, Layer::LogSoftmax { .. });
-            let last = node.shape.len().checked_sub(1)? == *dimension;
-            last.then(|| Box::new(softmax::Softmax::new(node.shape[*dimension], log)))?
+            let count = shape[dimension + 1..].iter().product();
+            Box::new(softmax::Softmax::new(Columns { size: shape[*dimension], count }, log))
         }
         Layer::Merge(merge) => Box::new(merge::Merging::new(*merge)),
         Layer::Concatenate { dimension } => {
@@ -231,8 +242,39 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
                 running,
             })
         }
+        Layer::Conv2d(layer) => {
+            let (weight, bias) = (parameter(0), layer.bias.then(|| parameter(1)));
+            Box::new(convolution::Convolution::new(layer, image, result, weight, bias))
+        }
+        Layer::MaxPool2d(layer) => {
+            Box::new(max_pool::MaxPool(windows::sliding(layer, image, result)))
+        }
+        Layer::AdaptiveMaxPool2d { .. } => {
+            Box::new(max_pool::MaxPool(windows::adaptive(image, result)))
+        }
+        Layer::AvgPool2d(layer) => Box::new(average_pool::AveragePool {
+            pooling: windows::sliding(layer, image, result),
+            divisor: windows::divisor(layer),
+        }),
+        Layer::AdaptiveAvgPool2d { .. } => Box::new(average_pool::AveragePool {
+            pooling: windows::adaptive(image, result),
+            divisor: Divisor::Inside,
+        }),
+        Layer::Permute { order } => Box::new(permute::Permute(Permutation::new(shape, order))),
+        Layer::ZeroPad2d { sides: [left, _, top, _] } => {
+            let before = [*top as isize, *left as isize];
+            Box::new(zero_pad::ZeroPad(Padding { image, result, before }))
+        }
         _ => return None,
     })
+}
+
+/// Returns the last two dimensions, which are height and width of an image.
+fn plane(shape: &[usize]) -> [usize; 2] {
+    match shape {
+        [.., height, width] => [*height, *width],
+        _ => [1, shape.iter().product()],
+    }
 }
 
 /// Reads the inputs of the network.

@@ -1,19 +1,20 @@
-//! Softmax and LogSoftmax over the last dimension.
+//! Softmax and LogSoftmax.
 
+use firesteel_kernels::columns::Columns;
 use firesteel_kernels::rows;
 
 use super::step::{Backward, Forward, Step, Weights};
 use crate::error::TrainError;
 
-/// A softmax of groups of `size` values, or its logarithm.
+/// A softmax of columns, or its logarithm.
 pub(super) struct Softmax {
-    size: usize,
+    columns: Columns,
     log: bool,
 }
 
 impl Softmax {
-    pub(super) fn new(size: usize, log: bool) -> Self {
-        Self { size, log }
+    pub(super) fn new(columns: Columns, log: bool) -> Self {
+        Self { columns, log }
     }
 }
 
@@ -24,10 +25,12 @@ impl Step for Softmax {
         inputs: &[&[f32]],
         output: &mut [f32],
     ) -> Result<(), TrainError> {
-        if self.log {
-            rows::log_softmax(inputs[0], self.size, output);
-        } else {
-            rows::softmax(inputs[0], self.size, output);
+        let (x, columns) = (inputs[0], self.columns);
+        match (columns.count, self.log) {
+            // A column of a matrix with no other is a row.
+            (1, true) => rows::log_softmax(x, columns.size, output),
+            (1, false) => rows::softmax(x, columns.size, output),
+            (_, log) => columns.softmax(x, log, output),
         }
         Ok(())
     }
@@ -40,10 +43,11 @@ impl Step for Softmax {
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError> {
-        if self.log {
-            rows::log_softmax_backward(pass.output, pass.of_output, self.size, adds, target);
-        } else {
-            rows::softmax_backward(pass.output, pass.of_output, self.size, adds, target);
+        let (y, dy, columns) = (pass.output, &*pass.of_output, self.columns);
+        match (columns.count, self.log) {
+            (1, true) => rows::log_softmax_backward(y, dy, columns.size, adds, target),
+            (1, false) => rows::softmax_backward(y, dy, columns.size, adds, target),
+            (_, log) => columns.softmax_backward(y, dy, log, adds, target),
         }
         Ok(())
     }

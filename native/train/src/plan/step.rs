@@ -99,6 +99,8 @@ impl<'a> NetworkInputs<'a> {
 pub(super) struct Scratch {
     /// The mask of a dropout.
     pub(super) mask: Vec<f32>,
+    /// The places of the largest values of windows.
+    pub(super) places: Vec<u32>,
     /// The moments by which values were normalised.
     pub(super) moments: Vec<Moments>,
     /// True if the moments are those of the mini-batch itself.

@@ -1,5 +1,7 @@
 //! Plans beside autograd, which computes the same.
 
+mod images;
+
 use firesteel_core::spec::{
     LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, TermSpec,
 };
@@ -434,13 +436,12 @@ fn a_layer_without_a_plan_is_named() {
         inputs: vec!["x".to_owned()],
         nodes: vec![
             node(0, "Linear", &["x".to_owned()], r#"{"out_features": 4}"#),
-            node(1, "Reshape", &["0".to_owned()], r#"{"shape": [1, 2, 2]}"#),
-            node(2, "MaxPool2d", &["1".to_owned()], r#"{"kernel_size": 2}"#),
+            node(1, "LSTM", &["0".to_owned()], r#"{"hidden_size": 2}"#),
         ],
-        outputs: vec!["2".to_owned()],
+        outputs: vec!["1".to_owned()],
     };
-    let graph = Graph::build(&spec, &[("x", &[3])]).unwrap();
+    let graph = Graph::build(&spec, &[("x", &[5, 3])]).unwrap();
     let reason = graph.inspect().autograd.unwrap();
-    assert_eq!(reason, "layer '2' (MaxPool2d) has no plan");
+    assert_eq!(reason, "layer '1' (LSTM) has no plan");
     assert_eq!(two_outputs().inspect().autograd, None);
 }
