@@ -41,13 +41,27 @@ fn products(geometry: &Geometry, rows: usize, mut product: impl FnMut(usize, usi
     }
 }
 
-fn near(what: &str, found: &[f32], expected: &[f64]) -> Result<(), TestCaseError> {
-    let largest = expected.iter().fold(1.0_f64, |largest, value| largest.max(value.abs()));
-    for (index, (a, b)) in found.iter().zip(expected).enumerate() {
-        let is_near = (f64::from(*a) - b).abs() <= 2e-5 * largest;
-        prop_assert!(is_near, "{what}, value {index}: {a} for {b}");
+/// Sums in f64, each with the sum of the sizes of its terms: rounding is relative to that.
+struct Sums(Vec<(f64, f64)>);
+
+impl Sums {
+    fn new(values: impl Iterator<Item = f64>) -> Self {
+        Self(values.map(|value| (value, value.abs())).collect())
     }
-    prop_assert_eq!(found.len(), expected.len());
+
+    fn add(&mut self, index: usize, a: f32, b: f32) {
+        let product = f64::from(a) * f64::from(b);
+        self.0[index].0 += product;
+        self.0[index].1 += product.abs();
+    }
+}
+
+fn near(what: &str, found: &[f32], expected: &Sums) -> Result<(), TestCaseError> {
+    for (index, (a, (b, size))) in found.iter().zip(&expected.0).enumerate() {
+        let is_near = (f64::from(*a) - b).abs() <= 1e-6 * (1.0 + size);
+        prop_assert!(is_near, "{what}, value {index}: {a} for {b}, terms of {size}");
+    }
+    prop_assert_eq!(found.len(), expected.0.len());
     Ok(())
 }
 
@@ -90,25 +104,26 @@ proptest! {
         let bias = numbers(outputs, seed + 3);
         let plane = geometry.result[0] * geometry.result[1];
         let before = if adds { 0.5 } else { 0.0 };
-        let mut y64: Vec<f64> = (0..rows * of_y)
-            .map(|index| if biased { f64::from(bias[index / plane % outputs]) } else { 0.0 })
-            .collect();
-        let mut dx64 = vec![before; rows * of_x];
-        let mut dw64 = vec![0.0; w.len()];
+        let of_bias = |index: usize| f64::from(bias[index / plane % outputs]);
+        let mut y64 = Sums::new(
+            (0..rows * of_y).map(|index| if biased { of_bias(index) } else { 0.0 })
+        );
+        let mut dx64 = Sums::new((0..rows * of_x).map(|_| before));
+        let mut dw64 = Sums::new(w.iter().map(|_| 0.0));
         products(&geometry, rows, |of_x, of_w, of_y| {
-            y64[of_y] += f64::from(x[of_x]) * f64::from(w[of_w]);
-            dx64[of_x] += f64::from(w[of_w]) * f64::from(dy[of_y]);
-            dw64[of_w] += f64::from(x[of_x]) * f64::from(dy[of_y]);
+            y64.add(of_y, x[of_x], w[of_w]);
+            dx64.add(of_x, w[of_w], dy[of_y]);
+            dw64.add(of_w, x[of_x], dy[of_y]);
         });
-        y64.iter_mut().for_each(|y| *y = y.max(0.0));
-        let mut db64 = vec![0.0; outputs];
+        y64.0.iter_mut().for_each(|(y, _)| *y = y.max(0.0));
+        let mut db64 = Sums::new((0..outputs).map(|_| 0.0));
         for (index, dy) in dy.iter().enumerate() {
-            db64[index / plane % outputs] += f64::from(*dy);
+            db64.add(index / plane % outputs, *dy, 1.0);
         }
         for level in Level::all() {
             let convolution = Convolution::with(geometry, level);
             let mut scratch = vec![f32::NAN; convolution.scratch()];
-            let mut y = vec![f32::NAN; y64.len()];
+            let mut y = vec![f32::NAN; y64.0.len()];
             let bias = biased.then_some(&bias[..]);
             convolution.forward(&x, &w, bias, Some(Activation::Relu), &mut y, &mut scratch);
             near("forward", &y, &y64)?;
@@ -117,7 +132,7 @@ proptest! {
             convolution.of_weight(&x, &dy, &mut dw, &mut scratch);
             near("of_weight", &dw, &dw64)?;
             scratch.fill(f32::NAN);
-            let mut dx = vec![if adds { 0.5 } else { f32::NAN }; dx64.len()];
+            let mut dx = vec![if adds { 0.5 } else { f32::NAN }; dx64.0.len()];
             convolution.of_input(&w, &dy, adds, &mut dx, &mut scratch);
             near("of_input", &dx, &dx64)?;
             let mut db = vec![f32::NAN; outputs];
