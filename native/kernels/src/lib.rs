@@ -1,7 +1,7 @@
 //! The arithmetic of planned networks, on flat slices of f32 in row-major order.
 //!
-//! Nothing here allocates but what is made once for a layer, and nothing knows of layers or of libtorch's tensors. Each
-//! kernel writes all of its result, or adds to it where its documentation says so.
+//! Nothing here allocates but what is made once for a network, and nothing knows of layers or of libtorch's tensors.
+//! Each kernel writes all of its result, or adds to it where its documentation says so.
 
 pub mod activation;
 mod blas;

@@ -232,7 +232,8 @@ impl Pooling {
     fn of_image(&self, x: &[f32], y: &[f32]) -> usize {
         let (of_x, of_y) = (self.image[0] * self.image[1], self.of_result());
         assert!(of_x > 0, "an image without values");
-        assert!(x.len() % of_x == 0 && y.len() % of_y == 0, "the length of images");
+        let whole = x.len().is_multiple_of(of_x) && y.len().is_multiple_of(of_y);
+        assert!(whole, "the length of images");
         assert_eq!(x.len() / of_x, y.len() / of_y, "the number of images");
         of_x
     }

@@ -1,9 +1,9 @@
 //! Convolutions, as sums of shifted planes.
 //!
 //! A block of samples is copied to planes with the zeros around each image, one plane for each channel. The values of a
-//! plane that one tap of the kernel reads for all positions then lie one after the other, shifted by the place of the tap,
-//! and no tap needs a check of bounds. A stride takes a plane for each remainder of a tap's place by the stride. Between
-//! the rows lie positions that no window starts at; they are computed and left out.
+//! plane that one tap of the kernel reads for all positions then lie one after the other, shifted by the place of the
+//! tap, and no tap needs a check of bounds. A stride takes a plane for each remainder of a tap's place by the stride.
+//! Between the rows lie positions that no window starts at; they are computed and left out.
 
 mod copy;
 mod plan;
@@ -40,7 +40,7 @@ impl Convolution {
 
     fn with(geometry: Geometry, level: Level) -> Self {
         let Geometry { inputs, outputs, groups, .. } = geometry;
-        let divides = groups > 0 && inputs % groups == 0 && outputs % groups == 0;
+        let divides = inputs.is_multiple_of(groups) && outputs.is_multiple_of(groups) && groups > 0;
         assert!(divides, "{inputs} and {outputs} channels in {groups} groups");
         let (forward, backward) = (Forward::new(&geometry), Backward::new(&geometry));
         Self { geometry, forward, backward, level }
@@ -264,7 +264,8 @@ impl Convolution {
         let Geometry { inputs, outputs, image, result, .. } = self.geometry;
         let (of_x, of_y) = (inputs * image[0] * image[1], outputs * result[0] * result[1]);
         assert!(of_x > 0 && of_y > 0, "an image without values");
-        assert!(x % of_x == 0 && y % of_y == 0 && x / of_x == y / of_y, "the length of images");
+        let whole = x.is_multiple_of(of_x) && y.is_multiple_of(of_y);
+        assert!(whole && x / of_x == y / of_y, "the length of images");
         assert_eq!(w, self.weights(), "the number of weights");
         assert!(scratch >= self.scratch(), "the length of the scratch");
     }

@@ -13,6 +13,7 @@ mod convolution;
 mod dead_units;
 mod dropout;
 mod embedding;
+mod images;
 mod layer_norm;
 mod linear;
 mod loss;
@@ -22,7 +23,6 @@ mod merge;
 mod permute;
 mod softmax;
 mod step;
-mod windows;
 mod zero_pad;
 
 use std::cell::RefCell;
@@ -33,8 +33,6 @@ use firesteel_core::{BufferKind, Tally, TensorEntry};
 use firesteel_kernels::Gemm;
 use firesteel_kernels::columns::Columns;
 use firesteel_kernels::norm::Features;
-use firesteel_kernels::pooling::Divisor;
-use firesteel_kernels::shaping::{Padding, Permutation};
 use tch::Tensor;
 
 use self::dead_units::Rectifier;
@@ -194,7 +192,6 @@ fn unplanned(node: &Node) -> Unplanned {
 fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<Box<dyn Step>> {
     let size = places[read[0]].size;
     let shape = graph.shape(node.inputs[0]);
-    let (image, result) = (plane(shape), plane(&node.shape));
     let parameter = |number: usize| {
         let entry = node.tensors.start + number;
         let TensorEntry { offset, len, .. } = graph.layout.entries()[entry];
@@ -243,38 +240,12 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
             })
         }
         Layer::Conv2d(layer) => {
+            let (image, result) = (images::plane(shape), images::plane(&node.shape));
             let (weight, bias) = (parameter(0), layer.bias.then(|| parameter(1)));
             Box::new(convolution::Convolution::new(layer, image, result, weight, bias))
         }
-        Layer::MaxPool2d(layer) => {
-            Box::new(max_pool::MaxPool(windows::sliding(layer, image, result)))
-        }
-        Layer::AdaptiveMaxPool2d { .. } => {
-            Box::new(max_pool::MaxPool(windows::adaptive(image, result)))
-        }
-        Layer::AvgPool2d(layer) => Box::new(average_pool::AveragePool {
-            pooling: windows::sliding(layer, image, result),
-            divisor: windows::divisor(layer),
-        }),
-        Layer::AdaptiveAvgPool2d { .. } => Box::new(average_pool::AveragePool {
-            pooling: windows::adaptive(image, result),
-            divisor: Divisor::Inside,
-        }),
-        Layer::Permute { order } => Box::new(permute::Permute(Permutation::new(shape, order))),
-        Layer::ZeroPad2d { sides: [left, _, top, _] } => {
-            let before = [*top as isize, *left as isize];
-            Box::new(zero_pad::ZeroPad(Padding { image, result, before }))
-        }
-        _ => return None,
+        layer => return images::step(layer, shape, &node.shape),
     })
-}
-
-/// Returns the last two dimensions, which are height and width of an image.
-fn plane(shape: &[usize]) -> [usize; 2] {
-    match shape {
-        [.., height, width] => [*height, *width],
-        _ => [1, shape.iter().product()],
-    }
 }
 
 /// Reads the inputs of the network.
