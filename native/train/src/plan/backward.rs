@@ -91,9 +91,6 @@ impl Planned {
         let Trained { parameters, gradient, mut update } = trained;
         for (placed, scratch) in self.steps.iter().zip(scratch).rev() {
             if !reached[placed.output] {
-                let (start, end) = (placed.flat.start, placed.flat.end);
-                let update = update.as_deref_mut();
-                Parts::new(start, parameters, gradient.flat_mut(), update).complete(end);
                 continue;
             }
             let mut of_output = std::mem::take(&mut gradients[placed.output]);
@@ -127,12 +124,6 @@ impl Planned {
                 placed.parameters.iter().for_each(|&entry| gradient.mark_reached(entry));
             }
             gradients[placed.output] = of_output;
-        }
-        if let Some(update) = update {
-            // The layers that no output depends on: weight decay changes them, too.
-            for range in &self.idle {
-                update.apply(range.clone(), parameters, gradient.flat_mut());
-            }
         }
         Ok(())
     }

@@ -54,8 +54,6 @@ pub(crate) struct Planned {
     /// The places in memory; the network's inputs come first.
     places: Vec<Place>,
     outputs: Vec<PlannedOutput>,
-    /// The parameters of layers that are not computed, in the flat parameters.
-    idle: Vec<Range<usize>>,
     /// For each input of the network, true if it holds token ids.
     ids: Vec<bool>,
     gemm: Gemm,
@@ -96,17 +94,10 @@ impl Planned {
         // The place of each value.
         let mut of_value: Vec<usize> = (0..inputs).collect();
         let mut steps: Vec<Placed> = Vec::new();
-        let mut idle = Vec::new();
         let readers = readers(graph);
         for node in &graph.nodes {
-            let entries = node.tensors.clone();
-            let parameters: Vec<usize> = entries
-                .filter(|&entry| graph.layout.entries()[entry].kind == BufferKind::Parameter)
-                .collect();
-            let flat = flat(graph, &parameters);
             if !node.computed {
                 of_value.push(usize::MAX);
-                idle.push(flat);
                 continue;
             }
             let read: Vec<usize> = node.inputs.iter().map(|&value| of_value[value]).collect();
@@ -128,6 +119,11 @@ impl Planned {
                 continue;
             }
             let step = step(node, graph, &read, &places).ok_or_else(|| unplanned(node))?;
+            let entries = node.tensors.clone();
+            let parameters: Vec<usize> = entries
+                .filter(|&entry| graph.layout.entries()[entry].kind == BufferKind::Parameter)
+                .collect();
+            let flat = flat(graph, &parameters);
             let trained = !parameters.is_empty() || read.iter().any(|&place| places[place].trained);
             places.push(Place { size: size(&node.shape), trained });
             of_value.push(places.len() - 1);
@@ -148,7 +144,7 @@ impl Planned {
         let of_outputs: Vec<usize> = outputs.iter().map(|output| output.place).collect();
         let working = RefCell::new(Working::new(&places, inputs, &of_outputs, steps.len()));
         let ids = graph.inputs.iter().map(|input| input.integer).collect();
-        Ok(Self { steps, places, outputs, idle, ids, gemm: Gemm::find(), working })
+        Ok(Self { steps, places, outputs, ids, gemm: Gemm::find(), working })
     }
 }
 
