@@ -1,12 +1,12 @@
 //! A layer `y = x w^T + b`, for inputs of `rows` x `inputs` and weights of `outputs` x `inputs`.
 
 mod forward;
-mod gradients;
+mod product;
 
 use std::ops::Range;
 
 use self::forward::Forward;
-use self::gradients::{OfBias, OfInput, OfWeight};
+use self::product::Product;
 pub use crate::shape::Shape;
 use crate::{Gemm, Matrix};
 
@@ -53,7 +53,16 @@ pub fn of_input(gemm: &Gemm, shape: Shape, w: &[f32], dy: &[f32], adds: bool, dx
     let Shape { rows, inputs, outputs } = shape;
     check(shape, dx, w, dy);
     if !gemm.prefers_blas(shape) {
-        return gemm.level().run(OfInput { shape, w, dy, adds, dx });
+        return gemm.level().run(Product {
+            rows,
+            columns: inputs,
+            inner: outputs,
+            a: dy,
+            strides: (outputs, 1),
+            b: w,
+            adds,
+            c: dx,
+        });
     }
     gemm.product(Matrix::new(dy, rows, outputs), Matrix::new(w, outputs, inputs), adds, dx);
 }
@@ -86,7 +95,16 @@ pub fn of_weight(
     assert!(some.start <= some.end && some.end <= outputs, "{some:?} of {shape:?}");
     assert_eq!(dw.len(), some.len() * inputs, "{some:?} of {shape:?}");
     if !gemm.prefers_blas(shape) {
-        return gemm.level().run(OfWeight { shape, x, dy, outputs: some, dw });
+        return gemm.level().run(Product {
+            rows: some.len(),
+            columns: inputs,
+            inner: rows,
+            a: dy.get(some.start..).unwrap_or_default(),
+            strides: (1, outputs),
+            b: x,
+            adds: false,
+            c: dw,
+        });
     }
     assert_eq!(some, 0..outputs, "BLAS computes all outputs");
     gemm.product(Matrix::new(dy, rows, outputs).t(), Matrix::new(x, rows, inputs), false, dw);
@@ -94,7 +112,16 @@ pub fn of_weight(
 
 /// Computes the gradient of the bias: the sum of the rows of `dy`.
 pub fn of_bias(gemm: &Gemm, dy: &[f32], db: &mut [f32]) {
-    gemm.level().run(OfBias { dy, db });
+    gemm.level().run(Product {
+        rows: 1,
+        columns: db.len(),
+        inner: dy.len() / db.len().max(1),
+        a: &[1.0],
+        strides: (0, 0),
+        b: dy,
+        adds: false,
+        c: db,
+    });
 }
 
 fn check(shape: Shape, x: &[f32], w: &[f32], y: &[f32]) {
