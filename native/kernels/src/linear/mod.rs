@@ -13,7 +13,7 @@ use crate::{Gemm, Matrix};
 /// Returns the length of the working memory of [`forward`].
 #[must_use]
 pub fn workspace(gemm: &Gemm, shape: Shape) -> usize {
-    if gemm.prefers_blas(shape) { 0 } else { forward::panels(shape) }
+    if gemm.computes_forward(shape) { 0 } else { forward::panels(shape) }
 }
 
 /// Computes `y = x w^T`, and adds the bias to each row. The memory has the length that [`workspace`] returns, or more.
@@ -32,7 +32,7 @@ pub fn forward(
     let Shape { rows, inputs, outputs } = shape;
     check(shape, x, w, y);
     assert!(bias.is_none_or(|bias| bias.len() == outputs), "the length of a bias");
-    if !gemm.prefers_blas(shape) {
+    if !gemm.computes_forward(shape) {
         let panels = &mut memory[..forward::panels(shape)];
         return gemm.level().run(Forward { shape, x, w, bias, y, panels });
     }
@@ -52,7 +52,7 @@ pub fn forward(
 pub fn of_input(gemm: &Gemm, shape: Shape, w: &[f32], dy: &[f32], adds: bool, dx: &mut [f32]) {
     let Shape { rows, inputs, outputs } = shape;
     check(shape, dx, w, dy);
-    if !gemm.prefers_blas(shape) {
+    if !gemm.computes_gradients(shape) {
         return gemm.level().run(Product {
             rows,
             columns: inputs,
@@ -70,7 +70,8 @@ pub fn of_input(gemm: &Gemm, shape: Shape, w: &[f32], dy: &[f32], adds: bool, dx
 /// The outputs in the order in which the gradients of their weights are best computed, some at a time.
 pub fn blocks(gemm: &Gemm, shape: Shape) -> impl Iterator<Item = Range<usize>> + use<> {
     let Shape { inputs, outputs, .. } = shape;
-    let block = if gemm.prefers_blas(shape) { outputs } else { (BLOCK / inputs.max(1)).max(12) };
+    let block =
+        if gemm.computes_gradients(shape) { outputs } else { (BLOCK / inputs.max(1)).max(12) };
     let block = block.next_multiple_of(12);
     (0..outputs).step_by(block).map(move |first| first..outputs.min(first + block))
 }
@@ -94,7 +95,7 @@ pub fn of_weight(
     assert_eq!((x.len(), dy.len()), (rows * inputs, rows * outputs), "{shape:?}");
     assert!(some.start <= some.end && some.end <= outputs, "{some:?} of {shape:?}");
     assert_eq!(dw.len(), some.len() * inputs, "{some:?} of {shape:?}");
-    if !gemm.prefers_blas(shape) {
+    if !gemm.computes_gradients(shape) {
         return gemm.level().run(Product {
             rows: some.len(),
             columns: inputs,

@@ -5,8 +5,11 @@ use std::ops::Range;
 
 use crate::simd::{Kernel, Simd};
 
-/// The rows of `b` that are read for some columns before the next columns: their part of them stays in the L1 cache.
+/// The rows of `b` that add up before a tile is written.
 const DEPTH: usize = 64;
+
+/// The values of `b` that are read for all rows of `c` before the next ones: they stay in the L1 cache.
+const NEAR: usize = 4096;
 
 /// Computes `c = a b`, or adds it, for `c` of `rows` x `columns` and `b` of `inner` x `columns`.
 pub(super) struct Product<'a> {
@@ -37,61 +40,76 @@ impl Kernel for Product<'_> {
         assert!((rows - 1) * strides.0 + (inner - 1) * strides.1 < self.a.len(), "factors");
         for first in (0..inner).step_by(DEPTH) {
             let depth = first..inner.min(first + DEPTH);
-            for column in (0..columns).step_by(2 * S::LANES) {
-                // SAFETY: the lengths were checked, and the last columns are a part of a tile.
-                unsafe {
-                    if columns - column >= 2 * S::LANES {
-                        self.column::<S, true>(simd, depth.clone(), column);
-                    } else {
-                        self.column::<S, false>(simd, depth.clone(), column);
-                    }
-                }
+            let block = (NEAR / depth.len()).next_multiple_of(2 * S::LANES);
+            for column in (0..columns).step_by(block) {
+                let block = column..columns.min(column + block);
+                // SAFETY: the lengths were checked.
+                unsafe { self.block(simd, depth.clone(), block) };
             }
         }
     }
 }
 
 impl Product<'_> {
-    /// Adds some rows of `b` in two vectors of columns, or in as many columns as there are.
+    /// Adds some rows of `b` in some columns.
     ///
     /// # Safety
-    /// The slices have their lengths, `b` has these rows, and there are all columns if `WHOLE`.
+    /// The slices have their lengths, and `b` has these rows and columns.
     #[inline(always)]
-    unsafe fn column<S: Simd, const WHOLE: bool>(
-        &mut self,
-        simd: S,
-        depth: Range<usize>,
-        column: usize,
-    ) {
+    unsafe fn block<S: Simd>(&mut self, simd: S, depth: Range<usize>, columns: Range<usize>) {
         let mut row = 0;
         while row < self.rows {
-            let (rest, depth) = (self.rows - row, depth.clone());
+            let (rest, depth, columns) = (self.rows - row, depth.clone(), columns.clone());
             // SAFETY: the caller's, and the rows exist.
             row += unsafe {
                 if S::REGISTERS >= 32 && rest >= 12 {
-                    self.tile::<S, 12, WHOLE>(simd, depth, column, row);
+                    self.rows_of::<S, 12>(simd, depth, columns, row);
                     12
                 } else if rest >= 6 {
-                    self.tile::<S, 6, WHOLE>(simd, depth, column, row);
+                    self.rows_of::<S, 6>(simd, depth, columns, row);
                     6
                 } else if rest >= 4 {
-                    self.tile::<S, 4, WHOLE>(simd, depth, column, row);
+                    self.rows_of::<S, 4>(simd, depth, columns, row);
                     4
                 } else if rest >= 2 {
-                    self.tile::<S, 2, WHOLE>(simd, depth, column, row);
+                    self.rows_of::<S, 2>(simd, depth, columns, row);
                     2
                 } else {
-                    self.tile::<S, 1, WHOLE>(simd, depth, column, row);
+                    self.rows_of::<S, 1>(simd, depth, columns, row);
                     1
                 }
             };
         }
     }
 
-    /// As [`Self::column`], for `ROWS` rows of `c`.
+    /// As [`Self::block`], for `ROWS` rows of `c`.
     ///
     /// # Safety
-    /// As [`Self::column`], and `c` has these rows.
+    /// As [`Self::block`], and `c` has these rows.
+    #[inline(always)]
+    unsafe fn rows_of<S: Simd, const ROWS: usize>(
+        &mut self,
+        simd: S,
+        depth: Range<usize>,
+        columns: Range<usize>,
+        row: usize,
+    ) {
+        for column in columns.clone().step_by(2 * S::LANES) {
+            // SAFETY: the caller's; the last columns may be a part of a tile.
+            unsafe {
+                if columns.end - column >= 2 * S::LANES {
+                    self.tile::<S, ROWS, true>(simd, depth.clone(), column, row);
+                } else {
+                    self.tile::<S, ROWS, false>(simd, depth.clone(), column, row);
+                }
+            }
+        }
+    }
+
+    /// As [`Self::rows_of`], for two vectors of columns, or for as many columns as there are.
+    ///
+    /// # Safety
+    /// As [`Self::rows_of`], and `c` has all columns of the tile if `WHOLE`.
     #[inline(always)]
     unsafe fn tile<S: Simd, const ROWS: usize, const WHOLE: bool>(
         &mut self,
