@@ -71,6 +71,7 @@ impl<M: Method<STATES>, const STATES: usize> Optimizer for Fused<M, STATES> {
             self.parameters,
             "parameters of another length than built for"
         );
+        assert_eq!(gradients.len(), self.parameters, "gradients of another length than built for");
         self.begin_step();
         self.step_part(0, parameters, gradients);
     }
@@ -86,9 +87,9 @@ impl<M: Method<STATES>, const STATES: usize> Optimizer for Fused<M, STATES> {
             parameters.len(),
             "gradients of another length than the parameters"
         );
-        let (Some(rule), part) = (self.rule, offset..offset + parameters.len()) else {
-            panic!("a part of a step that was not begun");
-        };
+        assert!(self.rule.is_some(), "a part of a step that was not begun");
+        let Some(rule) = self.rule else { return };
+        let part = offset..offset + parameters.len();
         let mut rest = &mut self.state[..];
         let states: [&mut [f32]; STATES] = std::array::from_fn(|_| {
             let (state, tail) = std::mem::take(&mut rest).split_at_mut(self.parameters);
