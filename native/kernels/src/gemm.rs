@@ -4,7 +4,7 @@ use multiversion::multiversion;
 
 use crate::blas::{Blas, Operand};
 use crate::shape::Shape;
-use crate::simd::Level;
+use crate::simd::{Level, MostRows};
 
 /// A matrix in row-major order, or the transpose of one.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +50,7 @@ impl<'a> Matrix<'a> {
 pub struct Gemm {
     blas: Option<Blas>,
     level: Level,
-    /// The rows up to which our own kernels of a Linear layer are faster than BLAS.
-    most_rows: usize,
+    most_rows: MostRows,
 }
 
 impl Gemm {
@@ -82,15 +81,20 @@ impl Gemm {
         self.level
     }
 
-    /// Returns true if BLAS is faster than our own kernels of a Linear layer.
-    pub(crate) fn prefers_blas(&self, shape: Shape) -> bool {
-        self.blas.is_some() && shape.rows > self.most_rows
+    /// Returns true if BLAS computes the output of a Linear layer.
+    pub(crate) fn computes_forward(&self, shape: Shape) -> bool {
+        self.blas.is_some() && shape.rows > self.most_rows.forward
+    }
+
+    /// Returns true if BLAS computes the gradients of a Linear layer.
+    pub(crate) fn computes_gradients(&self, shape: Shape) -> bool {
+        self.blas.is_some() && shape.rows > self.most_rows.gradients
     }
 
     /// The same that takes BLAS for every number of rows, if there is one: benchmarks compare with it.
     #[must_use]
     pub fn of_blas_only(self) -> Self {
-        Self { most_rows: 0, ..self }
+        Self { most_rows: MostRows { forward: 0, gradients: 0 }, ..self }
     }
 
     /// Returns true if libtorch's BLAS was found.

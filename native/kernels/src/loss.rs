@@ -60,7 +60,7 @@ impl ClassLoss {
         match self {
             Self::CrossEntropy { smoothing } => {
                 let (largest, log_sum) = log_sum(x, dx);
-                let target = Smoothed { class, smoothing, weights, classes: x.len() };
+                let target = Smoothed::new(class, smoothing, weights, x.len());
                 // `dx` holds the softmax.
                 let total = target.total();
                 let mut loss = 0.0;
@@ -72,7 +72,7 @@ impl ClassLoss {
                 loss
             }
             Self::Likelihood { smoothing } => {
-                let target = Smoothed { class, smoothing, weights, classes: x.len() };
+                let target = Smoothed::new(class, smoothing, weights, x.len());
                 let mut loss = 0.0;
                 for (index, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
                     let share = target.share(index);
@@ -105,15 +105,21 @@ impl ClassLoss {
 /// The distribution over the classes that a smoothed label stands for, weighted.
 struct Smoothed<'a> {
     class: usize,
-    smoothing: f32,
-    weights: &'a [f32],
     classes: usize,
+    /// The share of the label's class, and that of every other.
+    own: f32,
+    other: f32,
+    weights: &'a [f32],
 }
 
-impl Smoothed<'_> {
+impl<'a> Smoothed<'a> {
+    fn new(class: usize, smoothing: f32, weights: &'a [f32], classes: usize) -> Self {
+        let other = smoothing / classes as f32;
+        Self { class, classes, own: 1.0 - smoothing + other, other, weights }
+    }
+
     fn share(&self, index: usize) -> f32 {
-        let spread = self.smoothing / self.classes as f32;
-        let share = if index == self.class { 1.0 - self.smoothing + spread } else { spread };
+        let share = if index == self.class { self.own } else { self.other };
         share * self.weights.get(index).copied().unwrap_or(1.0)
     }
 
@@ -125,25 +131,14 @@ impl Smoothed<'_> {
 impl ValueLoss {
     /// Returns a row's loss and writes the gradient of `scale` times it.
     pub fn row(self, x: &[f32], label: &[f32], scale: f32, dx: &mut [f32]) -> f32 {
-        let mean = 1.0 / x.len().max(1) as f32;
-        let each = scale * mean;
-        let mut run = |f: &dyn Fn(f32, f32) -> (f32, f32)| {
-            let mut loss = 0.0;
-            for ((dx, &x), &label) in dx.iter_mut().zip(x).zip(label) {
-                let (value, slope) = f(x, label);
-                loss += value;
-                *dx = each * slope;
-            }
-            loss * mean
-        };
         match self {
-            Self::BinaryCrossEntropy => run(&|x, y| {
+            Self::BinaryCrossEntropy => values(x, label, scale, dx, |x, y| {
                 let sigmoid = 1.0 / (1.0 + exp(-x));
                 (softplus(x) - x * y, sigmoid - y)
             }),
-            Self::Square => run(&|x, y| ((x - y) * (x - y), 2.0 * (x - y))),
-            Self::Absolute => run(&|x, y| ((x - y).abs(), sign(x - y))),
-            Self::Huber { delta } => run(&|x, y| {
+            Self::Square => values(x, label, scale, dx, |x, y| ((x - y) * (x - y), 2.0 * (x - y))),
+            Self::Absolute => values(x, label, scale, dx, |x, y| ((x - y).abs(), sign(x - y))),
+            Self::Huber { delta } => values(x, label, scale, dx, |x, y| {
                 let error = x - y;
                 if error.abs() <= delta {
                     (0.5 * error * error, error)
@@ -151,11 +146,11 @@ impl ValueLoss {
                     (delta * (error.abs() - 0.5 * delta), delta * sign(error))
                 }
             }),
-            Self::Margin => run(&|x, y| {
+            Self::Margin => values(x, label, scale, dx, |x, y| {
                 let margin = 1.0 - x * y;
                 if margin <= 0.0 { (0.0, 0.0) } else { (margin, -y) }
             }),
-            Self::Poisson => run(&|x, y| {
+            Self::Poisson => values(x, label, scale, dx, |x, y| {
                 let rate = exp(x);
                 (rate - y * x, rate - y)
             }),
@@ -185,6 +180,26 @@ impl ValueLoss {
             }
         }
     }
+}
+
+/// Returns the mean of a function of each value and its label, and writes the gradient from the slopes that it returns.
+#[inline(always)]
+fn values(
+    x: &[f32],
+    label: &[f32],
+    scale: f32,
+    dx: &mut [f32],
+    f: impl Fn(f32, f32) -> (f32, f32),
+) -> f32 {
+    let mean = 1.0 / x.len().max(1) as f32;
+    let each = scale * mean;
+    let mut loss = 0.0;
+    for ((dx, &x), &label) in dx.iter_mut().zip(x).zip(label) {
+        let (value, slope) = f(x, label);
+        loss += value;
+        *dx = each * slope;
+    }
+    loss * mean
 }
 
 fn sign(x: f32) -> f32 {

@@ -136,6 +136,15 @@ pub trait Optimizer: Send {
     /// When a length is another one.
     fn step(&mut self, parameters: &mut [f32], gradients: &[f32]);
 
+    /// Begins a step that [`step_part`](Self::step_part) applies part by part, with the same result as [`step`](Self::step).
+    fn begin_step(&mut self);
+
+    /// Applies the step that was begun last to the parameters from `offset` on. Every parameter belongs to one part.
+    ///
+    /// # Panics
+    /// When the lengths differ, the part ends behind the last parameter, or no step was begun.
+    fn step_part(&mut self, offset: usize, parameters: &mut [f32], gradients: &[f32]);
+
     /// The learning rate of the next step, before any decay of the optimizer's own.
     fn learning_rate(&self) -> f64;
 
@@ -331,5 +340,30 @@ mod tests {
     #[should_panic(expected = "parameters of another length than built for")]
     fn parameters_of_another_length_are_a_defect() {
         build(&specs()[0], 4).unwrap().step(&mut [0.0; 5], &[0.0; 5]);
+    }
+
+    #[test]
+    fn a_step_in_parts_has_the_bits_of_a_whole_one() {
+        let gradients: Vec<f32> = (0..83).map(|index| (index as f32 * 0.7).cos()).collect();
+        for spec in specs() {
+            let (mut whole, mut parts) = (build(&spec, 83).unwrap(), build(&spec, 83).unwrap());
+            let (mut expected, mut found) = (vec![0.5_f32; 83], vec![0.5_f32; 83]);
+            for _ in 0..5 {
+                whole.step(&mut expected, &gradients);
+                parts.begin_step();
+                for part in [50..83, 0..1, 1..50] {
+                    parts.step_part(part.start, &mut found[part.clone()], &gradients[part]);
+                }
+            }
+            let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&found), bits(&expected), "{spec:?}");
+            assert_eq!(parts.state(), whole.state(), "{spec:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a part of a step that was not begun")]
+    fn a_part_of_no_step_is_a_defect() {
+        build(&specs()[0], 4).unwrap().step_part(0, &mut [0.0; 4], &[0.0; 4]);
     }
 }

@@ -1,19 +1,19 @@
 //! A layer `y = x w^T + b`, for inputs of `rows` x `inputs` and weights of `outputs` x `inputs`.
 
 mod forward;
-mod gradients;
+mod product;
 
 use std::ops::Range;
 
 use self::forward::Forward;
-use self::gradients::{OfBias, OfInput, OfWeight};
+use self::product::Product;
 pub use crate::shape::Shape;
 use crate::{Gemm, Matrix};
 
 /// Returns the length of the working memory of [`forward`].
 #[must_use]
 pub fn workspace(gemm: &Gemm, shape: Shape) -> usize {
-    if gemm.prefers_blas(shape) { 0 } else { forward::panels(shape) }
+    if gemm.computes_forward(shape) { 0 } else { forward::panels(shape) }
 }
 
 /// Computes `y = x w^T`, and adds the bias to each row. The memory has the length that [`workspace`] returns, or more.
@@ -32,7 +32,7 @@ pub fn forward(
     let Shape { rows, inputs, outputs } = shape;
     check(shape, x, w, y);
     assert!(bias.is_none_or(|bias| bias.len() == outputs), "the length of a bias");
-    if !gemm.prefers_blas(shape) {
+    if !gemm.computes_forward(shape) {
         let panels = &mut memory[..forward::panels(shape)];
         return gemm.level().run(Forward { shape, x, w, bias, y, panels });
     }
@@ -52,8 +52,17 @@ pub fn forward(
 pub fn of_input(gemm: &Gemm, shape: Shape, w: &[f32], dy: &[f32], adds: bool, dx: &mut [f32]) {
     let Shape { rows, inputs, outputs } = shape;
     check(shape, dx, w, dy);
-    if !gemm.prefers_blas(shape) {
-        return gemm.level().run(OfInput { shape, w, dy, adds, dx });
+    if !gemm.computes_gradients(shape) {
+        return gemm.level().run(Product {
+            rows,
+            columns: inputs,
+            inner: outputs,
+            a: dy,
+            strides: (outputs, 1),
+            b: w,
+            adds,
+            c: dx,
+        });
     }
     gemm.product(Matrix::new(dy, rows, outputs), Matrix::new(w, outputs, inputs), adds, dx);
 }
@@ -61,7 +70,8 @@ pub fn of_input(gemm: &Gemm, shape: Shape, w: &[f32], dy: &[f32], adds: bool, dx
 /// The outputs in the order in which the gradients of their weights are best computed, some at a time.
 pub fn blocks(gemm: &Gemm, shape: Shape) -> impl Iterator<Item = Range<usize>> + use<> {
     let Shape { inputs, outputs, .. } = shape;
-    let block = if gemm.prefers_blas(shape) { outputs } else { (BLOCK / inputs.max(1)).max(12) };
+    let block =
+        if gemm.computes_gradients(shape) { outputs } else { (BLOCK / inputs.max(1)).max(12) };
     let block = block.next_multiple_of(12);
     (0..outputs).step_by(block).map(move |first| first..outputs.min(first + block))
 }
@@ -85,8 +95,17 @@ pub fn of_weight(
     assert_eq!((x.len(), dy.len()), (rows * inputs, rows * outputs), "{shape:?}");
     assert!(some.start <= some.end && some.end <= outputs, "{some:?} of {shape:?}");
     assert_eq!(dw.len(), some.len() * inputs, "{some:?} of {shape:?}");
-    if !gemm.prefers_blas(shape) {
-        return gemm.level().run(OfWeight { shape, x, dy, outputs: some, dw });
+    if !gemm.computes_gradients(shape) {
+        return gemm.level().run(Product {
+            rows: some.len(),
+            columns: inputs,
+            inner: rows,
+            a: dy.get(some.start..).unwrap_or_default(),
+            strides: (1, outputs),
+            b: x,
+            adds: false,
+            c: dw,
+        });
     }
     assert_eq!(some, 0..outputs, "BLAS computes all outputs");
     gemm.product(Matrix::new(dy, rows, outputs).t(), Matrix::new(x, rows, inputs), false, dw);
@@ -94,7 +113,16 @@ pub fn of_weight(
 
 /// Computes the gradient of the bias: the sum of the rows of `dy`.
 pub fn of_bias(gemm: &Gemm, dy: &[f32], db: &mut [f32]) {
-    gemm.level().run(OfBias { dy, db });
+    gemm.level().run(Product {
+        rows: 1,
+        columns: db.len(),
+        inner: dy.len() / db.len().max(1),
+        a: &[1.0],
+        strides: (0, 0),
+        b: dy,
+        adds: false,
+        c: db,
+    });
 }
 
 fn check(shape: Shape, x: &[f32], w: &[f32], y: &[f32]) {

@@ -69,6 +69,13 @@ pub(crate) trait Kernel {
     fn run<S: Simd>(self, simd: S) -> Self::Output;
 }
 
+/// The rows up to which our own kernels of a dense layer are used where there is BLAS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MostRows {
+    pub(crate) forward: usize,
+    pub(crate) gradients: usize,
+}
+
 /// An instruction set that the processor has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Level(Set);
@@ -98,13 +105,14 @@ impl Level {
     }
 
     /// The rows up to which a dense layer's own kernels are faster than BLAS.
-    pub(crate) fn most_rows(self) -> usize {
+    pub(crate) fn most_rows(self) -> MostRows {
         match self.0 {
-            Set::Portable => 8,
+            Set::Portable => MostRows { forward: 8, gradients: 8 },
             #[cfg(target_arch = "x86_64")]
-            Set::Avx2 => 256,
+            Set::Avx2 => MostRows { forward: usize::MAX, gradients: 64 },
+            // BLAS is at its best there; not measured.
             #[cfg(target_arch = "x86_64")]
-            Set::Avx512 => 32,
+            Set::Avx512 => MostRows { forward: 32, gradients: 32 },
         }
     }
 
