@@ -8,10 +8,14 @@ mod blas;
 #[cfg(target_arch = "x86_64")]
 mod few_rows;
 mod gemm;
+pub mod gru;
 pub mod linear;
 pub mod loss;
+pub mod lstm;
 mod math;
 pub mod norm;
+#[cfg(test)]
+mod numbers;
 pub mod rows;
 mod shape;
 mod simd;
