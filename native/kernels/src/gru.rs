@@ -3,20 +3,12 @@
 //! The gates of a row lie side by side in PyTorch's order: reset gate, update gate and new state. The reset gate applies
 //! after the product with the hidden state, as in cuDNN and PyTorch.
 
-use multiversion::multiversion;
-
-use crate::math::{sigmoid, tanh};
+use crate::cells::{blocks, of_sigmoid, of_tanh};
+use crate::simd::functions::{sigmoid, tanh};
+use crate::simd::{Kernel, Level, Simd};
 
 /// The gates of a unit.
 pub const GATES: usize = 3;
-
-/// Splits the gates of a row.
-#[inline(always)]
-fn split(gates: &mut [f32], units: usize) -> [&mut [f32]; GATES] {
-    let (r, rest) = gates.split_at_mut(units);
-    let (z, n) = rest.split_at_mut(units);
-    [r, z, &mut n[..units]]
-}
 
 /// Computes the hidden state from that before.
 ///
@@ -32,9 +24,7 @@ pub fn forward(
     hidden: &mut [f32],
 ) {
     check(units, [gates.len(), products.len()], [before.len(), hidden.len()]);
-    if units > 0 {
-        forward_rows(units, gates, products, before, hidden);
-    }
+    Level::best().run(Forward { units, gates, products, before, hidden });
 }
 
 /// Computes the gradients of a step.
@@ -53,9 +43,7 @@ pub fn backward(
     of_hidden: &mut [f32],
 ) {
     check(units, [gates.len(), products.len()], [before.len(), of_hidden.len()]);
-    if units > 0 {
-        backward_rows(units, gates, products, before, of_hidden);
-    }
+    Level::best().run(Backward { units, gates, products, before, of_hidden });
 }
 
 fn check(units: usize, gates: [usize; 2], values: [usize; 2]) {
@@ -67,51 +55,76 @@ fn check(units: usize, gates: [usize; 2], values: [usize; 2]) {
     );
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn forward_rows(
+/// The arguments of [`forward`].
+struct Forward<'a> {
     units: usize,
-    gates: &mut [f32],
-    products: &[f32],
-    before: &[f32],
-    hidden: &mut [f32],
-) {
-    let rows = gates.chunks_exact_mut(GATES * units).zip(products.chunks_exact(GATES * units));
-    let values = before.chunks_exact(units).zip(hidden.chunks_exact_mut(units));
-    for ((gates, products), (before, hidden)) in rows.zip(values) {
-        let [r, z, n] = split(gates, units);
-        let (of_r, rest) = products.split_at(units);
-        let (of_z, of_n) = rest.split_at(units);
-        let of_n = &of_n[..units];
-        for unit in 0..units {
-            r[unit] = sigmoid(r[unit] + of_r[unit]);
-            z[unit] = sigmoid(z[unit] + of_z[unit]);
-            n[unit] = tanh(n[unit] + r[unit] * of_n[unit]);
-            hidden[unit] = (before[unit] - n[unit]) * z[unit] + n[unit];
+    gates: &'a mut [f32],
+    products: &'a [f32],
+    before: &'a [f32],
+    hidden: &'a mut [f32],
+}
+
+/// The arguments of [`backward`].
+struct Backward<'a> {
+    units: usize,
+    gates: &'a mut [f32],
+    products: &'a mut [f32],
+    before: &'a [f32],
+    of_hidden: &'a mut [f32],
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { units, gates, products, before, hidden } = self;
+        for block in blocks(units, before.len(), S::LANES) {
+            let [mut of_x, mut of_h] = [[simd.zero(); GATES]; 2];
+            for number in 0..GATES {
+                let at = block.of_gate(number, GATES);
+                of_x[number] = simd.read(&gates[at.clone()]);
+                of_h[number] = simd.read(&products[at]);
+            }
+            let r = sigmoid(simd, simd.add(of_x[0], of_h[0]));
+            let z = sigmoid(simd, simd.add(of_x[1], of_h[1]));
+            let n = tanh(simd, simd.mul_add(r, of_h[2], of_x[2]));
+            for (number, gate) in [r, z, n].into_iter().enumerate() {
+                simd.write(&mut gates[block.of_gate(number, GATES)], gate);
+            }
+            let before = simd.read(&before[block.values()]);
+            simd.write(&mut hidden[block.values()], simd.mul_add(simd.sub(before, n), z, n));
         }
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn backward_rows(
-    units: usize,
-    gates: &mut [f32],
-    products: &mut [f32],
-    before: &[f32],
-    of_hidden: &mut [f32],
-) {
-    let rows = gates.chunks_exact_mut(GATES * units).zip(products.chunks_exact_mut(GATES * units));
-    let values = before.chunks_exact(units).zip(of_hidden.chunks_exact_mut(units));
-    for ((gates, products), (before, of_hidden)) in rows.zip(values) {
-        let [r, z, n] = split(gates, units);
-        let [of_r, of_z, of_n] = split(products, units);
-        for unit in 0..units {
-            let (reset, update, new, dh) = (r[unit], z[unit], n[unit], of_hidden[unit]);
-            let dn = dh * (1.0 - update) * (1.0 - new * new);
-            let dz = dh * (before[unit] - new) * update * (1.0 - update);
-            let dr = dn * of_n[unit] * reset * (1.0 - reset);
-            (r[unit], z[unit], n[unit]) = (dr, dz, dn);
-            (of_r[unit], of_z[unit], of_n[unit]) = (dr, dz, dn * reset);
-            of_hidden[unit] = dh * update;
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { units, gates, products, before, of_hidden } = self;
+        for block in blocks(units, before.len(), S::LANES) {
+            let values = block.values();
+            let mut read = [simd.zero(); GATES];
+            for (number, gate) in read.iter_mut().enumerate() {
+                *gate = simd.read(&gates[block.of_gate(number, GATES)]);
+            }
+            let [r, z, n] = read;
+            let of_n = simd.read(&products[block.of_gate(2, GATES)]);
+            let dh = simd.read(&of_hidden[values.clone()]);
+            let kept = simd.mul(dh, z);
+            let change = simd.sub(simd.read(&before[values.clone()]), n);
+            let dz = simd.mul(simd.mul(dh, change), of_sigmoid(simd, z));
+            let dn = simd.mul(simd.sub(dh, kept), of_tanh(simd, n));
+            let dr = simd.mul(simd.mul(dn, of_n), of_sigmoid(simd, r));
+            for (number, of_gate) in [dr, dz, dn].into_iter().enumerate() {
+                simd.write(&mut gates[block.of_gate(number, GATES)], of_gate);
+            }
+            for (number, of_product) in [dr, dz, simd.mul(dn, r)].into_iter().enumerate() {
+                simd.write(&mut products[block.of_gate(number, GATES)], of_product);
+            }
+            simd.write(&mut of_hidden[values], kept);
         }
     }
 }
@@ -120,8 +133,9 @@ fn backward_rows(
 mod tests {
     use proptest::prelude::*;
 
-    use super::{GATES, backward, forward};
+    use super::{Backward, Forward, GATES};
     use crate::numbers::numbers;
+    use crate::simd::Level;
 
     fn sigmoid(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())
@@ -146,12 +160,16 @@ mod tests {
             let scaled = |seed| numbers(length * GATES, seed).iter().map(|x| scale * x).collect();
             let (x, by_hidden): (Vec<f32>, Vec<f32>) = (scaled(seed), scaled(seed ^ 1));
             let before = numbers(length, seed ^ 2);
-            let (mut gates, mut products) = (x.clone(), by_hidden.clone());
-            let mut hidden = vec![f32::NAN; length];
-            forward(units, &mut gates, &products, &before, &mut hidden);
             let dh = numbers(length, seed ^ 3);
-            let mut of_before = dh.clone();
-            backward(units, &mut gates, &mut products, &before, &mut of_before);
+            for level in Level::all() {
+            let (mut gates, mut products) = (x.clone(), by_hidden.clone());
+            let (mut hidden, mut of_before) = (vec![f32::NAN; length], dh.clone());
+            level.run(Forward {
+                units, gates: &mut gates, products: &products, before: &before, hidden: &mut hidden,
+            });
+            level.run(Backward {
+                units, gates: &mut gates, products: &mut products, before: &before, of_hidden: &mut of_before,
+            });
             for index in 0..length {
                 let at = |gate: usize| index / units * units * GATES + gate * units + index % units;
                 let read = |from: &[f32]| -> [f64; GATES] {
@@ -178,6 +196,7 @@ mod tests {
                     prop_assert!(near(products[at(gate)], along(Some((1, gate)))), "product {gate}");
                 }
             }
+            }
         }
     }
 
@@ -187,7 +206,7 @@ mod tests {
             let mut gates = [0.3; GATES];
             gates[gate] = f32::NAN;
             let mut hidden = [0.0];
-            forward(1, &mut gates, &[0.1; GATES], &[0.2], &mut hidden);
+            super::forward(1, &mut gates, &[0.1; GATES], &[0.2], &mut hidden);
             assert!(hidden[0].is_nan(), "gate {gate}");
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod activation;
 mod blas;
+mod cells;
 #[cfg(target_arch = "x86_64")]
 mod few_rows;
 mod gemm;

@@ -2,21 +2,12 @@
 //!
 //! The gates of a row lie side by side in PyTorch's order: input, forget, cell and output gate.
 
-use multiversion::multiversion;
-
-use crate::math::{sigmoid, tanh};
+use crate::cells::{blocks, of_sigmoid, of_tanh};
+use crate::simd::functions::{sigmoid, tanh};
+use crate::simd::{Kernel, Level, Simd};
 
 /// The gates of a unit.
 pub const GATES: usize = 4;
-
-/// Splits the gates of a row.
-#[inline(always)]
-fn split(gates: &mut [f32], units: usize) -> [&mut [f32]; GATES] {
-    let (first, second) = gates.split_at_mut(2 * units);
-    let (i, f) = first.split_at_mut(units);
-    let (g, o) = second.split_at_mut(units);
-    [i, f, &mut g[..units], &mut o[..units]]
-}
 
 /// Computes the state and the hidden state from those before.
 ///
@@ -34,9 +25,7 @@ pub fn forward(
 ) {
     check(units, gates.len(), [before.len(), state.len(), hidden.len()]);
     assert_eq!(products.len(), gates.len(), "the products with the hidden state");
-    if units > 0 {
-        forward_rows(units, gates, products, before, state, hidden);
-    }
+    Level::best().run(Forward { units, gates, products, before, state, hidden });
 }
 
 /// Computes the gradients of a step.
@@ -56,9 +45,7 @@ pub fn backward(
 ) {
     check(units, gates.len(), [before.len(), state.len(), of_hidden.len()]);
     assert_eq!(of_state.len(), state.len(), "the gradient of the state");
-    if units > 0 {
-        backward_rows(units, gates, before, state, of_hidden, of_state);
-    }
+    Level::best().run(Backward { units, gates, before, state, of_hidden, of_state });
 }
 
 fn check(units: usize, gates: usize, values: [usize; 3]) {
@@ -68,59 +55,80 @@ fn check(units: usize, gates: usize, values: [usize; 3]) {
     );
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn forward_rows(
+/// The arguments of [`forward`].
+struct Forward<'a> {
     units: usize,
-    gates: &mut [f32],
-    products: &[f32],
-    before: &[f32],
-    state: &mut [f32],
-    hidden: &mut [f32],
-) {
-    let rows = gates.chunks_exact_mut(GATES * units).zip(products.chunks_exact(GATES * units));
-    let values = before.chunks_exact(units).zip(state.chunks_exact_mut(units));
-    let values = values.zip(hidden.chunks_exact_mut(units));
-    for ((gates, products), ((before, state), hidden)) in rows.zip(values) {
-        let [i, f, g, o] = split(gates, units);
-        let (first, second) = products.split_at(2 * units);
-        let (of_i, of_f) = first.split_at(units);
-        let (of_g, of_o) = second.split_at(units);
-        let (of_g, of_o) = (&of_g[..units], &of_o[..units]);
-        for unit in 0..units {
-            i[unit] = sigmoid(i[unit] + of_i[unit]);
-            f[unit] = sigmoid(f[unit] + of_f[unit]);
-            g[unit] = tanh(g[unit] + of_g[unit]);
-            o[unit] = sigmoid(o[unit] + of_o[unit]);
-            let new = f[unit] * before[unit] + i[unit] * g[unit];
-            state[unit] = new;
-            hidden[unit] = o[unit] * tanh(new);
+    gates: &'a mut [f32],
+    products: &'a [f32],
+    before: &'a [f32],
+    state: &'a mut [f32],
+    hidden: &'a mut [f32],
+}
+
+/// The arguments of [`backward`].
+struct Backward<'a> {
+    units: usize,
+    gates: &'a mut [f32],
+    before: &'a [f32],
+    state: &'a [f32],
+    of_hidden: &'a [f32],
+    of_state: &'a mut [f32],
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { units, gates, products, before, state, hidden } = self;
+        for block in blocks(units, before.len(), S::LANES) {
+            let mut sums = [simd.zero(); GATES];
+            for (number, sum) in sums.iter_mut().enumerate() {
+                let at = block.of_gate(number, GATES);
+                *sum = simd.add(simd.read(&gates[at.clone()]), simd.read(&products[at]));
+            }
+            let [i, f, g, o] = sums;
+            let [i, f] = [sigmoid(simd, i), sigmoid(simd, f)];
+            let [g, o] = [tanh(simd, g), sigmoid(simd, o)];
+            for (number, gate) in [i, f, g, o].into_iter().enumerate() {
+                simd.write(&mut gates[block.of_gate(number, GATES)], gate);
+            }
+            let values = block.values();
+            let new = simd.mul_add(f, simd.read(&before[values.clone()]), simd.mul(i, g));
+            simd.write(&mut state[values.clone()], new);
+            simd.write(&mut hidden[values], simd.mul(o, tanh(simd, new)));
         }
     }
 }
 
-#[multiversion(targets("x86_64+avx512f+avx512vl", "x86_64+avx2+fma"))]
-fn backward_rows(
-    units: usize,
-    gates: &mut [f32],
-    before: &[f32],
-    state: &[f32],
-    of_hidden: &[f32],
-    of_state: &mut [f32],
-) {
-    let values = before.chunks_exact(units).zip(state.chunks_exact(units));
-    let slopes = of_hidden.chunks_exact(units).zip(of_state.chunks_exact_mut(units));
-    let rows = gates.chunks_exact_mut(GATES * units).zip(values.zip(slopes));
-    for (gates, ((before, state), (of_hidden, of_state))) in rows {
-        let [i, f, g, o] = split(gates, units);
-        for unit in 0..units {
-            let (input, forget, cell, output) = (i[unit], f[unit], g[unit], o[unit]);
-            let (squashed, dh) = (tanh(state[unit]), of_hidden[unit]);
-            let dc = of_state[unit] + dh * output * (1.0 - squashed * squashed);
-            i[unit] = dc * cell * input * (1.0 - input);
-            f[unit] = dc * before[unit] * forget * (1.0 - forget);
-            g[unit] = dc * input * (1.0 - cell * cell);
-            o[unit] = dh * squashed * output * (1.0 - output);
-            of_state[unit] = dc * forget;
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { units, gates, before, state, of_hidden, of_state } = self;
+        for block in blocks(units, before.len(), S::LANES) {
+            let values = block.values();
+            let mut read = [simd.zero(); GATES];
+            for (number, gate) in read.iter_mut().enumerate() {
+                *gate = simd.read(&gates[block.of_gate(number, GATES)]);
+            }
+            let [i, f, g, o] = read;
+            let squashed = tanh(simd, simd.read(&state[values.clone()]));
+            let dh = simd.read(&of_hidden[values.clone()]);
+            let through = simd.mul(simd.mul(dh, o), of_tanh(simd, squashed));
+            let dc = simd.add(simd.read(&of_state[values.clone()]), through);
+            let of_f = simd.mul(dc, simd.read(&before[values.clone()]));
+            let of_gates = [
+                simd.mul(simd.mul(dc, g), of_sigmoid(simd, i)),
+                simd.mul(of_f, of_sigmoid(simd, f)),
+                simd.mul(simd.mul(dc, i), of_tanh(simd, g)),
+                simd.mul(simd.mul(dh, squashed), of_sigmoid(simd, o)),
+            ];
+            for (number, of_gate) in of_gates.into_iter().enumerate() {
+                simd.write(&mut gates[block.of_gate(number, GATES)], of_gate);
+            }
+            simd.write(&mut of_state[values], simd.mul(dc, f));
         }
     }
 }
@@ -129,8 +137,9 @@ fn backward_rows(
 mod tests {
     use proptest::prelude::*;
 
-    use super::{GATES, backward, forward};
+    use super::{Backward, Forward, GATES};
     use crate::numbers::numbers;
+    use crate::simd::Level;
 
     fn sigmoid(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())
@@ -155,11 +164,16 @@ mod tests {
             let scaled = |seed| numbers(length * GATES, seed).iter().map(|x| scale * x).collect();
             let (x, products): (Vec<f32>, Vec<f32>) = (scaled(seed), scaled(seed ^ 1));
             let before = numbers(length, seed ^ 2);
-            let (mut gates, mut state, mut hidden) = (x.clone(), vec![f32::NAN; length], vec![f32::NAN; length]);
-            forward(units, &mut gates, &products, &before, &mut state, &mut hidden);
             let (dh, dc) = (numbers(length, seed ^ 3), numbers(length, seed ^ 4));
-            let mut of_before = dc.clone();
-            backward(units, &mut gates, &before, &state, &dh, &mut of_before);
+            for level in Level::all() {
+            let (mut gates, mut of_before) = (x.clone(), dc.clone());
+            let (mut state, mut hidden) = (vec![f32::NAN; length], vec![f32::NAN; length]);
+            level.run(Forward {
+                units, gates: &mut gates, products: &products, before: &before, state: &mut state, hidden: &mut hidden,
+            });
+            level.run(Backward {
+                units, gates: &mut gates, before: &before, state: &state, of_hidden: &dh, of_state: &mut of_before,
+            });
             for index in 0..length {
                 let at = |gate: usize| index / units * units * GATES + gate * units + index % units;
                 let arguments: [f64; GATES] =
@@ -183,6 +197,7 @@ mod tests {
                     prop_assert!(near(gates[at(gate)], along(Some(gate))), "gate {gate}");
                 }
             }
+            }
         }
     }
 
@@ -192,7 +207,7 @@ mod tests {
             let mut gates = [0.3; GATES];
             gates[gate] = f32::NAN;
             let (mut state, mut hidden) = ([0.0], [0.0]);
-            forward(1, &mut gates, &[0.1; GATES], &[0.2], &mut state, &mut hidden);
+            super::forward(1, &mut gates, &[0.1; GATES], &[0.2], &mut state, &mut hidden);
             assert!(hidden[0].is_nan(), "gate {gate}");
         }
     }

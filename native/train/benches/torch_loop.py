@@ -20,9 +20,25 @@ from torch.nn import functional
 WIDTHS = (784, 500, 300, 10)
 
 
-def network() -> nn.Sequential:
-    """The MLP of the benchmark."""
+class Lstm(nn.Module):
+    """An LSTM over the rows of an image, whose last hidden state is classified."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(28, 64, batch_first=True)
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns the logits of images of 784 values."""
+        _, (hidden, _) = self.lstm(images.reshape(-1, 28, 28))
+        return self.linear(hidden[-1])
+
+
+def network(name: str = "mlp") -> nn.Module:
+    """Creates a network from its name in the benchmark."""
     torch.manual_seed(1)
+    if name == "lstm":
+        return Lstm()
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(WIDTHS):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
@@ -47,10 +63,12 @@ def optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimize
 class Training:
     """A network whose training continues from command to command."""
 
-    def __init__(self, name: str, batch: int, images: torch.Tensor, labels: torch.Tensor) -> None:
-        self.network = network()
-        self.optimizer = optimizer(name, list(self.network.parameters()))
-        self.batch = batch
+    def __init__(
+        self, command: dict[str, Any], images: torch.Tensor, labels: torch.Tensor
+    ) -> None:
+        self.network = network(command["network"])
+        self.optimizer = optimizer(command["optimizer"], list(self.network.parameters()))
+        self.batch = command["batch"]
         self.images = images
         self.labels = labels
 
@@ -97,7 +115,7 @@ def main() -> None:
         torch.set_flush_denormal(command["flush"])
         if line not in kept:
             kept[line] = (
-                Training(command["optimizer"], command["batch"], images, labels)
+                Training(command, images, labels)
                 if "batch" in command
                 else Passes(command["optimizer"])
             )

@@ -16,16 +16,26 @@ use firesteel_core::spec::{
 use firesteel_data::{CacheBudget, Partition};
 use firesteel_ps::{Server, connect, connect_remote};
 use firesteel_train::{TaskTrainer, initialise};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::pytorch::{Images, SIZE};
 use crate::relay::gigabit;
 
 const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
+/// The network of a measurement.
+#[derive(Clone, Copy)]
+pub enum Net {
+    /// The MLP 784-500-300-10.
+    Mlp,
+    /// An LSTM of 64 units over the 28 rows of an image, and a Linear layer.
+    Lstm,
+}
+
 /// The training of one measurement.
 #[derive(Clone, Copy)]
 pub struct Setting {
+    pub net: Net,
     pub workers: u32,
     /// Rows of each worker.
     pub rows: usize,
@@ -55,7 +65,8 @@ pub struct Engine {
 impl Engine {
     /// Workers with their rows.
     pub fn new(images: &Images, setting: Setting) -> Self {
-        let Setting { workers, rows, strategy, optimizer, batch_size, epochs, transport } = setting;
+        let Setting { net, workers, rows, strategy, optimizer, batch_size, epochs, transport } =
+            setting;
         let strategy = match transport {
             Transport::Memory => json!({"name": strategy}),
             Transport::Gigabit { window, overlap } => {
@@ -64,7 +75,7 @@ impl Engine {
         };
         let server = ServerSpec {
             fit: "bench".to_owned(),
-            network: network(),
+            network: network(net),
             data: data(),
             strategy: serde_json::from_value(strategy).unwrap(),
             controls: ControlSpec::default(),
@@ -154,16 +165,32 @@ fn client(server: &ServerSpec, port: u16) -> ClientSpec {
     }
 }
 
-/// The MLP 784-500-300-10.
-fn network() -> NetworkDocument {
-    let layer = |name: &str, input: &str, outputs: usize| json!({"name": name, "op": "Linear", "inputs": [input], "args": {"out_features": outputs}});
-    let relu = |name: &str, input: &str| json!({"name": name, "op": "ReLU", "inputs": [input]});
+fn network(net: Net) -> NetworkDocument {
+    let node = |name: &str, op: &str, input: &str, args: Value| json!({"name": name, "op": op, "inputs": [input], "args": args});
+    let linear = |name: &str, input: &str, outputs: usize| {
+        node(name, "Linear", input, json!({"out_features": outputs}))
+    };
+    let relu = |name: &str, input: &str| node(name, "ReLU", input, json!({}));
+    let nodes = match net {
+        Net::Mlp => vec![
+            linear("0", "features", 500),
+            relu("1", "0"),
+            linear("2", "1", 300),
+            relu("3", "2"),
+            linear("4", "3", 10),
+        ],
+        Net::Lstm => vec![
+            node("0", "Reshape", "features", json!({"shape": [28, 28]})),
+            node("1", "LSTM", "0", json!({"hidden_size": 64, "output": "last"})),
+            linear("2", "1", 10),
+        ],
+    };
+    let output = &nodes[nodes.len() - 1]["name"];
     serde_json::from_value(json!({
         "format": "firesteel.network/1",
         "inputs": ["features"],
-        "nodes": [layer("0", "features", 500), relu("1", "0"), layer("2", "1", 300), relu("3", "2"),
-                  layer("4", "3", 10)],
-        "outputs": ["4"],
+        "outputs": [output],
+        "nodes": nodes,
     }))
     .unwrap()
 }

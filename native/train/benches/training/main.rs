@@ -1,5 +1,5 @@
 //! The engine beside the plain in-memory PyTorch loop of `torch_loop.py`, in alternating rounds: MNIST, the MLP
-//! 784-500-300-10, one thread.
+//! 784-500-300-10 unless a measure names another network, one thread.
 //!
 //! `cargo bench -p firesteel-train --bench training [NAME...]` prints a line for each measure whose name holds one of the
 //! arguments: `bench <name> ours <rows/s or GB/s> beside <the same> ratio <ours / beside> aim <ratio>`, medians over the
@@ -7,6 +7,7 @@
 //!
 //! - `train-<optimizer>-<batch>`: an epoch, beside PyTorch with `set_flush_denormal(True)`;
 //! - `train-<optimizer>-<batch>-denormals`: the same beside PyTorch as it is by default;
+//! - `train-lstm-<batch>`, with `-denormals` or without: the same with an LSTM of 64 units over an image's rows and momentum;
 //! - `two-workers`: two workers in two threads beside one, rows of all workers;
 //! - `overlap-<window>`: two workers whose exchanges overlap with training, beside the same without, over 1 Gbit/s;
 //! - `step-<optimizer>`: an optimizer's pass over the network's parameters beside PyTorch's fused one, in the bytes that the
@@ -27,7 +28,7 @@ use firesteel_core::optimizer;
 use firesteel_core::spec::OptimizerSpec;
 use serde_json::json;
 
-use self::engine::{Engine, Setting, Transport};
+use self::engine::{Engine, Net, Setting, Transport};
 use self::pytorch::{Images, PyTorch};
 
 const ROWS: usize = 20_000;
@@ -48,8 +49,10 @@ fn main() {
         ("adam", 32, 1.8),
         ("adam", 128, 1.25),
     ] {
-        train(&mut pytorch, &images, name, batch, aim);
+        let label = format!("train-{name}-{batch}");
+        train(&mut pytorch, &images, &label, Net::Mlp, name, batch, aim);
     }
+    train(&mut pytorch, &images, "train-lstm-32", Net::Lstm, "momentum", 32, 1.3);
     two_workers(&images);
     overlap(&images);
     for (name, accesses) in [("sgd", 3), ("momentum", 5), ("adam", 7), ("adagrad", 5)] {
@@ -58,14 +61,22 @@ fn main() {
 }
 
 /// One epoch, beside PyTorch with and without denormals flushed.
-fn train(pytorch: &mut PyTorch, images: &Images, optimizer: &str, batch: usize, aim: f64) {
-    let name = format!("train-{optimizer}-{batch}");
-    if !asked(&name) {
+fn train(
+    pytorch: &mut PyTorch,
+    images: &Images,
+    name: &str,
+    net: Net,
+    optimizer: &str,
+    batch: usize,
+    aim: f64,
+) {
+    if !asked(name) {
         return;
     }
     let engine = Engine::new(
         images,
         Setting {
+            net,
             workers: 1,
             rows: ROWS,
             strategy: "single",
@@ -75,13 +86,17 @@ fn train(pytorch: &mut PyTorch, images: &Images, optimizer: &str, batch: usize, 
             transport: Transport::Memory,
         },
     );
-    let command = |flush| json!({"optimizer": optimizer, "batch": batch, "flush": flush});
+    let of_pytorch = match net {
+        Net::Mlp => "mlp",
+        Net::Lstm => "lstm",
+    };
+    let command = |flush| json!({"network": of_pytorch, "optimizer": optimizer, "batch": batch, "flush": flush});
     let [ours, flushed, plain] = medians(|turn| match turn {
         0 => engine.train(),
         turn => pytorch.seconds(&command(turn == 1)),
     });
     let rate = |seconds| ROWS as f64 / seconds;
-    report(&name, rate(ours), rate(flushed), Some(aim));
+    report(name, rate(ours), rate(flushed), Some(aim));
     report(&format!("{name}-denormals"), rate(ours), rate(plain), Some(aim));
 }
 
@@ -125,6 +140,7 @@ fn engine() {
 /// SGD with mini-batches of 128 rows under `adag`.
 fn adag(workers: u32, rows: usize, epochs: u32) -> Setting {
     Setting {
+        net: Net::Mlp,
         workers,
         rows,
         strategy: "adag",

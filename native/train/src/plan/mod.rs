@@ -15,6 +15,7 @@ mod linear;
 mod loss;
 mod memory;
 mod merge;
+mod recurrent;
 mod softmax;
 mod step;
 
@@ -203,6 +204,10 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
             weight: norm.affine.then(|| parameter(0)),
             bias: (norm.affine && norm.bias).then(|| parameter(1)),
         }),
+        Layer::Recurrent(layer) => {
+            let steps = graph.shape(node.inputs[0])[0];
+            Box::new(recurrent::Recurrent::new(layer, steps, parameter))
+        }
         Layer::BatchNorm(norm) => {
             let first = if norm.affine { 2 } else { 0 };
             let running = norm.track.then(|| batch_norm::Running {

@@ -7,6 +7,7 @@ use firesteel_kernels::activation::Activation;
 use firesteel_kernels::norm::Moments;
 
 use super::dead_units::Rectifier;
+use super::recurrent::Memory;
 use crate::error::TrainError;
 use crate::network::Views;
 use crate::random::Generator;
@@ -92,6 +93,8 @@ pub(super) struct Scratch {
     pub(super) moments: Vec<Moments>,
     /// True if the moments are those of the mini-batch itself.
     pub(super) measured: bool,
+    /// The values of recurrent layers.
+    pub(super) recurrent: Memory,
 }
 
 /// The state that a forward pass changes in training mode.

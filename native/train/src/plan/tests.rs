@@ -7,6 +7,8 @@ use firesteel_core::{BufferKind, Buffers};
 use proptest::prelude::*;
 use serde_json::Value;
 
+mod sequences;
+
 use super::Planned;
 use crate::graph::Graph;
 use crate::loss::Loss;
