@@ -48,8 +48,12 @@ fn moments(values: impl Iterator<Item = f32> + Clone) -> (f64, f64, usize) {
     (mean, squares / count.max(1) as f64, count)
 }
 
-fn inverse_root(variance: f64, epsilon: f64) -> f32 {
-    (1.0 / (variance + epsilon).sqrt()) as f32
+impl Moments {
+    /// The moments of values with this mean and variance.
+    #[must_use]
+    pub fn new(mean: f64, variance: f64, epsilon: f64) -> Self {
+        Self { mean: mean as f32, scale: (1.0 / (variance + epsilon).sqrt()) as f32 }
+    }
 }
 
 /// Normalises each group of `size` values, and keeps the moments of each.
@@ -64,7 +68,7 @@ pub fn layer_forward(
     let groups = x.chunks_exact(size.max(1)).zip(y.chunks_exact_mut(size.max(1)));
     for ((x, y), kept) in groups.zip(kept) {
         let (mean, variance, _) = moments(x.iter().copied());
-        *kept = Moments { mean: mean as f32, scale: inverse_root(variance, epsilon) };
+        *kept = Moments::new(mean, variance, epsilon);
         for (index, (y, x)) in y.iter_mut().zip(x).enumerate() {
             let normal = (x - kept.mean) * kept.scale;
             *y = normal * affine.factor(index) + affine.summand(index);
@@ -167,7 +171,7 @@ impl FeatureMoments {
     /// The moments as a normalisation takes them.
     #[must_use]
     pub fn normalising(self, epsilon: f64) -> Moments {
-        Moments { mean: self.mean as f32, scale: inverse_root(self.variance, epsilon) }
+        Moments::new(self.mean, self.variance, epsilon)
     }
 
     /// The variance that divides by one value less, as running statistics do.

@@ -2,7 +2,7 @@
 
 use firesteel_kernels::activation::Activation;
 
-use super::step::{Backward, Forward, Step};
+use super::step::{Backward, Forward, Step, Weights};
 use crate::error::TrainError;
 use crate::graph::Elementwise;
 
@@ -51,7 +51,8 @@ impl Step for Activate {
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        _weights: &Weights<'_>,
         _number: usize,
         adds: bool,
         target: &mut [f32],

@@ -1,10 +1,8 @@
 //! Batch normalisation.
 
-use std::ops::Range;
-
 use firesteel_kernels::norm::{self, Affine, Features, Moments};
 
-use super::step::{Backward, Forward, Parameter, Step, Training, Weights};
+use super::step::{Backward, Forward, Parameter, Parts, Scratch, Step, Training, Weights};
 use crate::error::TrainError;
 
 /// The normalisation of each feature over the rows of a mini-batch, or by running statistics.
@@ -60,15 +58,10 @@ impl BatchNorm {
 
     fn take(&self, mean: &[f32], variance: &[f32], moments: &mut Vec<Moments>) {
         moments.clear();
-        moments.extend(mean.iter().zip(variance).map(|(&mean, &variance)| {
-            let scale = (1.0 / (f64::from(variance) + self.epsilon).sqrt()) as f32;
-            Moments { mean, scale }
+        let both = mean.iter().zip(variance);
+        moments.extend(both.map(|(&mean, &variance)| {
+            Moments::new(f64::from(mean), f64::from(variance), self.epsilon)
         }));
-    }
-
-    fn sums(&self, pass: &Backward<'_>) -> Vec<(f64, f64)> {
-        let by = &pass.scratch.moments;
-        norm::batch_sums(pass.inputs[0], pass.of_output, self.features, by).collect()
     }
 }
 
@@ -108,27 +101,34 @@ impl Step for BatchNorm {
         Ok(())
     }
 
-    fn parameters(&self, pass: &Backward<'_>, gradient: &mut [f32]) -> Result<(), TrainError> {
-        let Some((weight, bias)) = &self.affine else { return Ok(()) };
-        let at = |range: &Range<usize>, feature: usize| range.start + feature;
-        for (feature, (sum, along)) in self.sums(pass).into_iter().enumerate() {
-            gradient[at(&weight.range, feature)] = along as f32;
-            gradient[at(&bias.range, feature)] = sum as f32;
-        }
+    fn prepare(&self, pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
+        let Scratch { moments, sums, .. } = &mut *pass.scratch;
+        sums.clear();
+        sums.extend(norm::batch_sums(pass.inputs[0], pass.of_output, self.features, moments));
         Ok(())
     }
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        weights: &Weights<'_>,
         _number: usize,
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError> {
-        let sums = pass.scratch.measured.then(|| self.sums(pass));
-        let (x, dy, by) = (pass.inputs[0], pass.of_output, &pass.scratch.moments);
-        let affine = self.affine(pass.weights)?;
-        norm::batch_backward(x, dy, self.features, affine, by, sums.as_deref(), adds, target);
+        let Scratch { moments, measured, sums, .. } = &*pass.scratch;
+        let sums = measured.then_some(&sums[..]);
+        let (x, dy) = (pass.inputs[0], &*pass.of_output);
+        let affine = self.affine(weights)?;
+        norm::batch_backward(x, dy, self.features, affine, moments, sums, adds, target);
+        Ok(())
+    }
+
+    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+        let Some((weight, bias)) = &self.affine else { return Ok(()) };
+        let sums = &pass.scratch.sums;
+        parts.range(&weight.range).iter_mut().zip(sums).for_each(|(dw, sums)| *dw = sums.1 as f32);
+        parts.range(&bias.range).iter_mut().zip(sums).for_each(|(db, sums)| *db = sums.0 as f32);
         Ok(())
     }
 }

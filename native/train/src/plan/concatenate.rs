@@ -1,6 +1,6 @@
 //! Concatenate.
 
-use super::step::{Backward, Forward, Step};
+use super::step::{Backward, Forward, Step, Weights};
 use crate::error::TrainError;
 
 /// The concatenation of inputs along a dimension: runs of each input's values follow each other.
@@ -33,7 +33,8 @@ impl Step for Concatenate {
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        _weights: &Weights<'_>,
         number: usize,
         adds: bool,
         target: &mut [f32],

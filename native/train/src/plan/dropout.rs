@@ -2,7 +2,7 @@
 
 use firesteel_kernels::put;
 
-use super::step::{Backward, Forward, Step};
+use super::step::{Backward, Forward, Step, Weights};
 use crate::error::TrainError;
 
 /// Dropout with masks of the worker's own generator, as those of autograd.
@@ -40,12 +40,13 @@ impl Step for Dropout {
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        _weights: &Weights<'_>,
         _number: usize,
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError> {
-        for (index, (dx, dy)) in target.iter_mut().zip(pass.of_output).enumerate() {
+        for (index, (dx, dy)) in target.iter_mut().zip(&*pass.of_output).enumerate() {
             let value = dy * pass.scratch.mask.get(index).copied().unwrap_or(1.0);
             put(dx, value, adds);
         }

@@ -1,6 +1,6 @@
 //! Embedding.
 
-use super::step::{Backward, Forward, Parameter, Step};
+use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 
 /// The rows of a table by token ids.
@@ -39,8 +39,19 @@ impl Step for Embedding {
         Ok(())
     }
 
-    fn parameters(&self, pass: &Backward<'_>, gradient: &mut [f32]) -> Result<(), TrainError> {
-        let of_table = &mut gradient[self.table.range.clone()];
+    fn input(
+        &self,
+        _pass: &mut Backward<'_>,
+        _weights: &Weights<'_>,
+        _number: usize,
+        _adds: bool,
+        _target: &mut [f32],
+    ) -> Result<(), TrainError> {
+        Err(TrainError::Internal("token ids have no gradient".to_owned()))
+    }
+
+    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+        let of_table = parts.range(&self.table.range);
         of_table.fill(0.0);
         let rows = pass.of_output.chunks_exact(self.size.max(1));
         for (dy, &id) in rows.zip(pass.network_inputs.ids(self.ids)?) {
@@ -51,15 +62,5 @@ impl Step for Embedding {
             }
         }
         Ok(())
-    }
-
-    fn input(
-        &self,
-        _pass: &Backward<'_>,
-        _number: usize,
-        _adds: bool,
-        _target: &mut [f32],
-    ) -> Result<(), TrainError> {
-        Err(TrainError::Internal("token ids have no gradient".to_owned()))
     }
 }

@@ -2,7 +2,7 @@
 
 use firesteel_kernels::norm::{self, Affine, Moments};
 
-use super::step::{Backward, Forward, Parameter, Step, Weights};
+use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 
 /// The normalisation of groups of `size` values.
@@ -34,26 +34,29 @@ impl Step for LayerNorm {
         Ok(())
     }
 
-    fn parameters(&self, pass: &Backward<'_>, gradient: &mut [f32]) -> Result<(), TrainError> {
-        let (Some(weight), x) = (&self.weight, pass.inputs[0]) else { return Ok(()) };
-        let kept = &pass.scratch.moments;
-        // The bias follows the weight in the layout.
-        let (of_weight, rest) = gradient[weight.range.start..].split_at_mut(weight.range.len());
-        let of_bias = self.bias.as_ref().map(|bias| &mut rest[..bias.range.len()]);
-        norm::layer_parameters(x, pass.of_output, kept, of_weight, of_bias);
-        Ok(())
-    }
-
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        weights: &Weights<'_>,
         _number: usize,
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError> {
-        let (x, dy, kept) = (pass.inputs[0], pass.of_output, &pass.scratch.moments);
-        let affine = self.affine(pass.weights)?;
+        let (x, dy, kept) = (pass.inputs[0], &*pass.of_output, &pass.scratch.moments);
+        let affine = self.affine(weights)?;
         norm::layer_backward(x, dy, self.size, affine, kept, adds, target);
+        Ok(())
+    }
+
+    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+        let (Some(weight), x) = (&self.weight, pass.inputs[0]) else { return Ok(()) };
+        let kept = &pass.scratch.moments;
+        // The bias follows the weight in the layout.
+        let end = self.bias.as_ref().map_or(weight.range.end, |bias| bias.range.end);
+        let both = parts.range(&(weight.range.start..end));
+        let (of_weight, of_bias) = both.split_at_mut(weight.range.len());
+        let of_bias = self.bias.is_some().then_some(of_bias);
+        norm::layer_parameters(x, pass.of_output, kept, of_weight, of_bias);
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::linear::{self, Shape};
 
-use super::step::{Backward, Forward, Parameter, Step};
+use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 
 /// A Linear layer, over the last dimension of its input.
@@ -57,32 +57,34 @@ impl Step for Linear {
         fuses
     }
 
-    fn prepare(&self, output: &[f32], of_output: &mut [f32]) {
+    fn prepare(&self, pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
         if let Some(function) = self.function {
-            function.backward_in_place(output, of_output);
-        }
-    }
-
-    fn parameters(&self, pass: &Backward<'_>, gradient: &mut [f32]) -> Result<(), TrainError> {
-        let x = pass.inputs[0];
-        let of_weight = &mut gradient[self.weight.range.clone()];
-        linear::of_weight(pass.gemm, self.shape(x), x, pass.of_output, of_weight);
-        if let Some(bias) = &self.bias {
-            linear::of_bias(pass.of_output, &mut gradient[bias.range.clone()]);
+            function.backward_in_place(pass.output, pass.of_output);
         }
         Ok(())
     }
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        weights: &Weights<'_>,
         _number: usize,
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError> {
-        let weight = pass.weights.get(&self.weight)?;
+        let weight = weights.get(&self.weight)?;
         let shape = self.shape(target);
         linear::of_input(pass.gemm, shape, weight, pass.of_output, adds, target);
+        Ok(())
+    }
+
+    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+        let x = pass.inputs[0];
+        let of_weight = parts.range(&self.weight.range);
+        linear::of_weight(pass.gemm, self.shape(x), x, pass.of_output, of_weight);
+        if let Some(bias) = &self.bias {
+            linear::of_bias(pass.of_output, parts.range(&bias.range));
+        }
         Ok(())
     }
 }

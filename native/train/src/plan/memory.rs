@@ -21,6 +21,8 @@ pub(super) struct Working {
     pub(super) scratch: Vec<Scratch>,
     /// The gradient of one of several losses of a place.
     pub(super) term: Vec<f32>,
+    /// The memory that all steps share.
+    pub(super) workspace: Vec<f32>,
     /// The working memory of a loss for a row.
     pub(super) of_loss: Vec<f32>,
 }
@@ -41,6 +43,7 @@ impl Working {
             reached: vec![false; places.len()],
             scratch: (0..steps).map(|_| Scratch::default()).collect(),
             term: Vec::new(),
+            workspace: Vec::new(),
             of_loss: Vec::new(),
         }
     }

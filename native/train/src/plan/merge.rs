@@ -2,7 +2,7 @@
 
 use firesteel_kernels::put;
 
-use super::step::{Backward, Forward, Step};
+use super::step::{Backward, Forward, Step, Weights};
 use crate::error::TrainError;
 use crate::graph::Merge;
 
@@ -61,13 +61,14 @@ impl Step for Merging {
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        _weights: &Weights<'_>,
         number: usize,
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError> {
         let count = pass.inputs.len() as f32;
-        for (index, (dx, dy)) in target.iter_mut().zip(pass.of_output).enumerate() {
+        for (index, (dx, dy)) in target.iter_mut().zip(&*pass.of_output).enumerate() {
             let slope = match self.0 {
                 Merge::Add => 1.0,
                 Merge::Average => 1.0 / count,

@@ -5,6 +5,7 @@
 //! by autograd ([`Unplanned`]).
 
 mod activation;
+mod backward;
 mod batch_norm;
 mod concatenate;
 mod dead_units;
@@ -21,6 +22,7 @@ mod step;
 
 use std::cell::RefCell;
 use std::fmt;
+use std::ops::Range;
 
 use firesteel_core::{BufferKind, Tally, TensorEntry};
 use firesteel_kernels::Gemm;
@@ -30,7 +32,7 @@ use tch::Tensor;
 use self::dead_units::Rectifier;
 use self::memory::Working;
 use self::step::{
-    Backward, Forward, NetworkInput, NetworkInputs, Parameter, Placed, Step, Training, Weights,
+    Forward, NetworkInput, NetworkInputs, Parameter, Placed, Step, Training, Weights,
 };
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer, Node};
@@ -125,11 +127,13 @@ impl Planned {
             let trained = !parameters.is_empty() || read.iter().any(|&place| places[place].trained);
             places.push(Place { size: size(&node.shape), trained });
             of_value.push(places.len() - 1);
+            let flat = flat(graph, &parameters);
             steps.push(Placed {
                 step,
                 inputs: read,
                 output: places.len() - 1,
                 parameters,
+                flat,
                 rectifier: Rectifier::of(node),
             });
         }
@@ -163,6 +167,15 @@ fn readers(graph: &Graph) -> Vec<usize> {
     }
     graph.outputs.iter().for_each(|output| readers[owners[output.value]] += 1);
     owners.iter().map(|&owner| readers[owner]).collect()
+}
+
+/// Returns the place of a layer's parameters, which follow each other, in the flat parameters.
+fn flat(graph: &Graph, parameters: &[usize]) -> Range<usize> {
+    let entry = |&index: &usize| &graph.layout.entries()[index];
+    match (parameters.first().map(entry), parameters.last().map(entry)) {
+        (Some(first), Some(last)) => first.offset..last.offset + last.len,
+        _ => 0..0,
+    }
 }
 
 fn unplanned(node: &Node) -> Unplanned {
@@ -286,8 +299,8 @@ impl Network for Planned {
         working.set_rows(rows);
         working.hold_gradients();
         let (parameters, floats, integers, random) = replica.parts_mut();
-        let weights = Weights::Flat(parameters);
         let training = Training { random, floats, integers };
+        let weights = Weights::Flat(parameters);
         self.run(&mut working, &weights, &inputs, rows, Some(training))?;
         let tally = self.start(&mut working, loss, batch, &inputs)?;
         self.run_backward(&mut working, &weights, &inputs, rows, gradient)?;
@@ -304,7 +317,7 @@ impl Planned {
         rows: usize,
         mut training: Option<Training<'_>>,
     ) -> Result<(), TrainError> {
-        let Working { values, scratch, .. } = working;
+        let Working { values, scratch, workspace, .. } = working;
         for (placed, scratch) in self.steps.iter().zip(scratch) {
             let mut output = std::mem::take(&mut values[placed.output]);
             let read = |place: usize| value(place, rows, &self.places, inputs, values);
@@ -315,6 +328,7 @@ impl Planned {
                 weights,
                 inputs: NetworkInputs(inputs),
                 scratch,
+                workspace,
                 training: training.as_mut().map(Training::reborrow),
             };
             let length = rows * self.places[placed.output].size;
@@ -355,50 +369,6 @@ impl Planned {
             tally.weight = found.weight;
         }
         Ok(tally)
-    }
-
-    fn run_backward(
-        &self,
-        working: &mut Working,
-        weights: &Weights<'_>,
-        inputs: &[NetworkInput<'_>],
-        rows: usize,
-        gradient: &mut Gradient,
-    ) -> Result<(), TrainError> {
-        let Working { values, gradients, reached, scratch, .. } = working;
-        for (placed, scratch) in self.steps.iter().zip(scratch).rev() {
-            if !reached[placed.output] {
-                continue;
-            }
-            let mut of_output = std::mem::take(&mut gradients[placed.output]);
-            let length = rows * self.places[placed.output].size;
-            let read = |place: usize| value(place, rows, &self.places, inputs, values);
-            placed.step.prepare(read(placed.output), &mut of_output[..length]);
-            let (mut few, mut many) = ([&[] as &[f32]; FEW], Vec::new());
-            let inputs_of_step = gather(&placed.inputs, read, &mut few, &mut many);
-            let pass = Backward {
-                gemm: &self.gemm,
-                weights,
-                network_inputs: NetworkInputs(inputs),
-                scratch,
-                inputs: inputs_of_step,
-                output: read(placed.output),
-                of_output: &of_output[..length],
-            };
-            if !placed.parameters.is_empty() {
-                placed.step.parameters(&pass, gradient.flat_mut())?;
-                placed.parameters.iter().for_each(|&entry| gradient.mark_reached(entry));
-            }
-            for (number, &place) in placed.inputs.iter().enumerate() {
-                if self.places[place].trained {
-                    let adds = std::mem::replace(&mut reached[place], true);
-                    let target = &mut gradients[place][..rows * self.places[place].size];
-                    placed.step.input(&pass, number, adds, target)?;
-                }
-            }
-            gradients[placed.output] = of_output;
-        }
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use firesteel_kernels::rows;
 
-use super::step::{Backward, Forward, Step};
+use super::step::{Backward, Forward, Step, Weights};
 use crate::error::TrainError;
 
 /// A softmax of groups of `size` values, or its logarithm.
@@ -34,7 +34,8 @@ impl Step for Softmax {
 
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        _weights: &Weights<'_>,
         _number: usize,
         adds: bool,
         target: &mut [f32],

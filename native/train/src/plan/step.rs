@@ -28,22 +28,31 @@ pub(super) trait Step: Send {
         false
     }
 
-    /// Turns the gradient of the output into that before a function that was fused.
-    fn prepare(&self, _output: &[f32], _of_output: &mut [f32]) {}
-
-    /// Writes the gradient of the layer's parameters into the flat gradient.
-    fn parameters(&self, _pass: &Backward<'_>, _gradient: &mut [f32]) -> Result<(), TrainError> {
+    /// Begins the backward pass of the step: turns the gradient of the output into that before a function that was fused,
+    /// and computes what [`Self::input`] and [`Self::parameters`] share.
+    fn prepare(&self, _pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
         Ok(())
     }
 
     /// Computes the gradient of an input, or adds it.
     fn input(
         &self,
-        pass: &Backward<'_>,
+        pass: &mut Backward<'_>,
+        weights: &Weights<'_>,
         number: usize,
         adds: bool,
         target: &mut [f32],
     ) -> Result<(), TrainError>;
+
+    /// Writes the gradient of the layer's parameters into the flat gradient, after the gradients of all inputs. The
+    /// optimizer may take each part as soon as it is complete ([`Parts::complete`]), so that no weight can be read here.
+    fn parameters(
+        &self,
+        _pass: &mut Backward<'_>,
+        _parts: &mut Parts<'_>,
+    ) -> Result<(), TrainError> {
+        Ok(())
+    }
 }
 
 /// A step with the places that it reads and writes.
@@ -53,6 +62,8 @@ pub(super) struct Placed {
     pub(super) output: usize,
     /// Its parameters, as indices of the layout's entries.
     pub(super) parameters: Vec<usize>,
+    /// The place of the parameters in the flat gradient.
+    pub(super) flat: Range<usize>,
     pub(super) rectifier: Option<Rectifier>,
 }
 
@@ -95,6 +106,8 @@ pub(super) struct Scratch {
     pub(super) measured: bool,
     /// The values of recurrent layers.
     pub(super) recurrent: Memory,
+    /// The sums that the gradients of a batch normalisation share.
+    pub(super) sums: Vec<(f64, f64)>,
 }
 
 /// The state that a forward pass changes in training mode.
@@ -112,18 +125,41 @@ pub(super) struct Forward<'a> {
     pub(super) weights: &'a Weights<'a>,
     pub(super) inputs: NetworkInputs<'a>,
     pub(super) scratch: &'a mut Scratch,
+    /// Memory that all steps share, of any length. Nothing in it lasts.
+    pub(super) workspace: &'a mut Vec<f32>,
     pub(super) training: Option<Training<'a>>,
 }
 
 /// A backward pass through one step.
 pub(super) struct Backward<'a> {
     pub(super) gemm: &'a Gemm,
-    pub(super) weights: &'a Weights<'a>,
     pub(super) network_inputs: NetworkInputs<'a>,
-    pub(super) scratch: &'a Scratch,
+    pub(super) scratch: &'a mut Scratch,
+    /// As in [`Forward`].
+    pub(super) workspace: &'a mut Vec<f32>,
     pub(super) inputs: &'a [&'a [f32]],
     pub(super) output: &'a [f32],
-    pub(super) of_output: &'a [f32],
+    pub(super) of_output: &'a mut [f32],
+}
+
+/// The flat gradient, of which a step writes the parts that belong to its parameters.
+pub(super) struct Parts<'a> {
+    gradient: &'a mut [f32],
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(gradient: &'a mut [f32]) -> Self {
+        Self { gradient }
+    }
+
+    /// The gradient of a range of the flat parameters.
+    pub(super) fn range(&mut self, range: &Range<usize>) -> &mut [f32] {
+        &mut self.gradient[range.clone()]
+    }
+
+    /// Declares the step's gradient complete before this index of the flat parameters. A step that computes large
+    /// gradients block by block calls it for each block.
+    pub(super) fn complete(&mut self, _end: usize) {}
 }
 
 /// The weights of a network.
