@@ -162,40 +162,48 @@ mod tests {
             let before = numbers(length, seed ^ 2);
             let dh = numbers(length, seed ^ 3);
             for level in Level::all() {
-            let (mut gates, mut products) = (x.clone(), by_hidden.clone());
-            let (mut hidden, mut of_before) = (vec![f32::NAN; length], dh.clone());
-            level.run(Forward {
-                units, gates: &mut gates, products: &products, before: &before, hidden: &mut hidden,
-            });
-            level.run(Backward {
-                units, gates: &mut gates, products: &mut products, before: &before, of_hidden: &mut of_before,
-            });
-            for index in 0..length {
-                let at = |gate: usize| index / units * units * GATES + gate * units + index % units;
-                let read = |from: &[f32]| -> [f64; GATES] {
-                    std::array::from_fn(|gate| f64::from(from[at(gate)]))
-                };
-                let arguments = [read(&x), read(&by_hidden)];
-                let h = f64::from(before[index]);
-                let near = |found: f32, expected: f64| {
-                    (f64::from(found) - expected).abs() < 3e-6 * f64::from(scale.max(1.0))
-                };
-                prop_assert!(near(hidden[index], step(arguments[0], arguments[1], h)), "forward");
-                // The slope along an argument, or along the hidden state before.
-                let along = |argument: Option<(usize, usize)>| {
-                    let at = |by: f64| {
-                        let (mut moved, mut from) = (arguments, h);
-                        *argument.map_or(&mut from, |(of, gate)| &mut moved[of][gate]) += by;
-                        f64::from(dh[index]) * step(moved[0], moved[1], from)
+                let (mut gates, mut products) = (x.clone(), by_hidden.clone());
+                let (mut hidden, mut of_before) = (vec![f32::NAN; length], dh.clone());
+                level.run(Forward {
+                    units,
+                    gates: &mut gates,
+                    products: &products,
+                    before: &before,
+                    hidden: &mut hidden,
+                });
+                level.run(Backward {
+                    units,
+                    gates: &mut gates,
+                    products: &mut products,
+                    before: &before,
+                    of_hidden: &mut of_before,
+                });
+                for index in 0..length {
+                    let at = |gate| (index / units * GATES + gate) * units + index % units;
+                    let read = |from: &[f32]| -> [f64; GATES] {
+                        std::array::from_fn(|gate| f64::from(from[at(gate)]))
                     };
-                    (at(1e-5) - at(-1e-5)) / 2e-5
-                };
-                prop_assert!(near(of_before[index], along(None)), "hidden state before");
-                for gate in 0..GATES {
-                    prop_assert!(near(gates[at(gate)], along(Some((0, gate)))), "gate {gate}");
-                    prop_assert!(near(products[at(gate)], along(Some((1, gate)))), "product {gate}");
+                    let arguments = [read(&x), read(&by_hidden)];
+                    let h = f64::from(before[index]);
+                    let near = |found: f32, expected: f64| {
+                        (f64::from(found) - expected).abs() < 3e-6 * f64::from(scale.max(1.0))
+                    };
+                    prop_assert!(near(hidden[index], step(arguments[0], arguments[1], h)), "forward");
+                    // The slope along an argument, or along the hidden state before.
+                    let along = |argument: Option<(usize, usize)>| {
+                        let at = |by: f64| {
+                            let (mut moved, mut from) = (arguments, h);
+                            *argument.map_or(&mut from, |(of, gate)| &mut moved[of][gate]) += by;
+                            f64::from(dh[index]) * step(moved[0], moved[1], from)
+                        };
+                        (at(1e-5) - at(-1e-5)) / 2e-5
+                    };
+                    prop_assert!(near(of_before[index], along(None)), "hidden state before");
+                    for gate in 0..GATES {
+                        prop_assert!(near(gates[at(gate)], along(Some((0, gate)))), "gate {gate}");
+                        prop_assert!(near(products[at(gate)], along(Some((1, gate)))), "product {gate}");
+                    }
                 }
-            }
             }
         }
     }

@@ -166,37 +166,47 @@ mod tests {
             let before = numbers(length, seed ^ 2);
             let (dh, dc) = (numbers(length, seed ^ 3), numbers(length, seed ^ 4));
             for level in Level::all() {
-            let (mut gates, mut of_before) = (x.clone(), dc.clone());
-            let (mut state, mut hidden) = (vec![f32::NAN; length], vec![f32::NAN; length]);
-            level.run(Forward {
-                units, gates: &mut gates, products: &products, before: &before, state: &mut state, hidden: &mut hidden,
-            });
-            level.run(Backward {
-                units, gates: &mut gates, before: &before, state: &state, of_hidden: &dh, of_state: &mut of_before,
-            });
-            for index in 0..length {
-                let at = |gate: usize| index / units * units * GATES + gate * units + index % units;
-                let arguments: [f64; GATES] =
-                    std::array::from_fn(|gate| f64::from(x[at(gate)] + products[at(gate)]));
-                let c = f64::from(before[index]);
-                let near = |found: f32, expected: f64| (f64::from(found) - expected).abs() < 3e-6;
-                let (new, h) = step(arguments, c);
-                prop_assert!(near(state[index], new) && near(hidden[index], h), "forward");
-                // The slope of what the gradients belong to.
-                let along = |gate: Option<usize>| {
-                    let at = |by: f64| {
-                        let (mut moved, mut from) = (arguments, c);
-                        *gate.map_or(&mut from, |gate| &mut moved[gate]) += by;
-                        let (state, hidden) = step(moved, from);
-                        f64::from(dc[index]) * state + f64::from(dh[index]) * hidden
+                let (mut gates, mut of_before) = (x.clone(), dc.clone());
+                let (mut state, mut hidden) = (vec![f32::NAN; length], vec![f32::NAN; length]);
+                level.run(Forward {
+                    units,
+                    gates: &mut gates,
+                    products: &products,
+                    before: &before,
+                    state: &mut state,
+                    hidden: &mut hidden,
+                });
+                level.run(Backward {
+                    units,
+                    gates: &mut gates,
+                    before: &before,
+                    state: &state,
+                    of_hidden: &dh,
+                    of_state: &mut of_before,
+                });
+                for index in 0..length {
+                    let at = |gate| (index / units * GATES + gate) * units + index % units;
+                    let arguments: [f64; GATES] =
+                        std::array::from_fn(|gate| f64::from(x[at(gate)] + products[at(gate)]));
+                    let c = f64::from(before[index]);
+                    let near = |found: f32, expected: f64| (f64::from(found) - expected).abs() < 3e-6;
+                    let (new, h) = step(arguments, c);
+                    prop_assert!(near(state[index], new) && near(hidden[index], h), "forward");
+                    // The slope of what the gradients belong to, along a gate or the state before.
+                    let along = |gate: Option<usize>| {
+                        let at = |by: f64| {
+                            let (mut moved, mut from) = (arguments, c);
+                            *gate.map_or(&mut from, |gate| &mut moved[gate]) += by;
+                            let (state, hidden) = step(moved, from);
+                            f64::from(dc[index]) * state + f64::from(dh[index]) * hidden
+                        };
+                        (at(1e-5) - at(-1e-5)) / 2e-5
                     };
-                    (at(1e-5) - at(-1e-5)) / 2e-5
-                };
-                prop_assert!(near(of_before[index], along(None)), "state before");
-                for gate in 0..GATES {
-                    prop_assert!(near(gates[at(gate)], along(Some(gate))), "gate {gate}");
+                    prop_assert!(near(of_before[index], along(None)), "state before");
+                    for gate in 0..GATES {
+                        prop_assert!(near(gates[at(gate)], along(Some(gate))), "gate {gate}");
+                    }
                 }
-            }
             }
         }
     }

@@ -5,6 +5,8 @@
 
 mod direction;
 
+use std::ops::Range;
+
 use firesteel_kernels::put;
 
 use self::direction::{Direction, Sequence, part};
@@ -19,7 +21,9 @@ pub(super) struct Recurrent {
     steps: usize,
     /// The values of a row and a step of the input.
     inputs: usize,
-    /// The values of a row and a step of a layer's output.
+    /// The units of a direction.
+    units: usize,
+    /// The values of a row and a step of a layer's output: the units of all directions.
     outputs: usize,
     /// The probability of dropout between layers.
     dropout: f64,
@@ -90,6 +94,7 @@ impl Recurrent {
             layers: layers.collect(),
             steps,
             inputs: layer.inputs,
+            units: layer.hidden,
             outputs,
             dropout: layer.dropout,
             last: layer.last,
@@ -100,7 +105,7 @@ impl Recurrent {
         Extent { rows: input.len() / (self.steps * self.inputs).max(1), steps: self.steps }
     }
 
-    /// Copies the output of a layer at a step of a row.
+    /// Copies the output of a layer, of one row and step.
     fn gather(
         &self,
         number: usize,
@@ -109,10 +114,18 @@ impl Recurrent {
         index: usize,
         to: &mut [f32],
     ) {
-        for (side, direction) in self.layers[number].iter().enumerate() {
-            let state = direction.hidden(&memory.directions[side], extent, index);
-            to[part(side, direction.units)].copy_from_slice(state);
+        let directions = self.layers[number].iter().zip(&memory.directions);
+        for ((direction, sequence), to) in directions.zip(to.chunks_exact_mut(self.units)) {
+            to.copy_from_slice(direction.hidden(sequence, extent, index));
         }
+    }
+
+    /// The last step of each direction, and its place in the output of a row.
+    fn ends(&self, extent: Extent) -> impl Iterator<Item = (usize, Range<usize>)> {
+        let top = self.layers.last().into_iter().flatten().enumerate();
+        top.filter_map(move |(side, direction)| {
+            Some((direction.last(extent)?, part(side, self.units)))
+        })
     }
 
     /// Writes the output of the last layer.
@@ -124,13 +137,11 @@ impl Recurrent {
             }
             return;
         }
-        for (row, output) in output.chunks_exact_mut(self.outputs).enumerate() {
-            for (side, direction) in self.layers[top].iter().enumerate() {
-                if let Some(time) = direction.last(extent) {
-                    let from = time * extent.rows + row;
-                    let state = direction.hidden(&memory.directions[side], extent, from);
-                    output[part(side, direction.units)].copy_from_slice(state);
-                }
+        let directions = self.layers[top].iter().zip(&memory.directions);
+        for ((direction, sequence), (time, side)) in directions.zip(self.ends(extent)) {
+            for (row, output) in output.chunks_exact_mut(self.outputs).enumerate() {
+                let state = direction.hidden(sequence, extent, time * extent.rows + row);
+                output[side.clone()].copy_from_slice(state);
             }
         }
     }
@@ -145,13 +156,10 @@ impl Recurrent {
             return;
         }
         of_sequence.fill(0.0);
-        for (row, of_output) in of_output.chunks_exact(self.outputs).enumerate() {
-            for (side, direction) in self.layers.last().into_iter().flatten().enumerate() {
-                if let Some(time) = direction.last(extent) {
-                    let to = &mut of_sequence[part(time * extent.rows + row, self.outputs)];
-                    let side = part(side, direction.units);
-                    to[side.clone()].copy_from_slice(&of_output[side]);
-                }
+        for (time, side) in self.ends(extent) {
+            for (row, of_output) in of_output.chunks_exact(self.outputs).enumerate() {
+                let to = &mut of_sequence[part(time * extent.rows + row, self.outputs)];
+                to[side.clone()].copy_from_slice(&of_output[side.clone()]);
             }
         }
     }
@@ -210,7 +218,7 @@ impl Step for Recurrent {
             let sequences = &mut memory.directions;
             for (side, (direction, sequence)) in directions.iter().zip(&mut *sequences).enumerate()
             {
-                let of_output = (&of_sequence[..], self.outputs, side * direction.units);
+                let of_output = (&of_sequence[..], self.outputs, side * self.units);
                 direction.backward(pass.gemm, weights, extent, of_output, sequence)?;
             }
             if number == 0 {
