@@ -3,6 +3,8 @@
 use multiversion::multiversion;
 
 use crate::blas::{Blas, Operand};
+use crate::shape::Shape;
+use crate::simd::Level;
 
 /// A matrix in row-major order, or the transpose of one.
 #[derive(Clone, Copy, Debug)]
@@ -47,19 +49,48 @@ impl<'a> Matrix<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Gemm {
     blas: Option<Blas>,
+    level: Level,
+    /// The rows up to which our own kernels of a Linear layer are faster than BLAS.
+    most_rows: usize,
 }
 
 impl Gemm {
+    fn new(blas: Option<Blas>, level: Level) -> Self {
+        Self { blas, level, most_rows: level.most_rows() }
+    }
+
     /// Takes the BLAS of libtorch, if it is loaded.
     #[must_use]
     pub fn find() -> Self {
-        Self { blas: Blas::find() }
+        Self::new(Blas::find(), Level::best())
     }
 
     /// Takes no BLAS.
     #[must_use]
     pub fn portable() -> Self {
-        Self { blas: None }
+        Self::new(None, Level::best())
+    }
+
+    /// One without BLAS for each instruction set of the processor.
+    #[cfg(test)]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Level::all().into_iter().map(|level| Self::new(None, level))
+    }
+
+    /// The instruction set of our own kernels.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Returns true if BLAS is faster than our own kernels of a Linear layer.
+    pub(crate) fn prefers_blas(&self, shape: Shape) -> bool {
+        self.blas.is_some() && shape.rows > self.most_rows
+    }
+
+    /// The same that takes BLAS for every number of rows, if there is one: benchmarks compare with it.
+    #[must_use]
+    pub fn of_blas_only(self) -> Self {
+        Self { most_rows: 0, ..self }
     }
 
     /// Returns true if libtorch's BLAS was found.

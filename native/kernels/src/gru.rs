@@ -3,9 +3,10 @@
 //! The gates of a row lie side by side in PyTorch's order: reset gate, update gate and new state. The reset gate applies
 //! after the product with the hidden state, as in cuDNN and PyTorch.
 
+use crate::Gemm;
 use crate::cells::{blocks, of_sigmoid, of_tanh};
 use crate::simd::functions::{sigmoid, tanh};
-use crate::simd::{Kernel, Level, Simd};
+use crate::simd::{Kernel, Simd};
 
 /// The gates of a unit.
 pub const GATES: usize = 3;
@@ -17,6 +18,7 @@ pub const GATES: usize = 3;
 /// # Panics
 /// If the lengths do not fit.
 pub fn forward(
+    gemm: &Gemm,
     units: usize,
     gates: &mut [f32],
     products: &[f32],
@@ -24,7 +26,7 @@ pub fn forward(
     hidden: &mut [f32],
 ) {
     check(units, [gates.len(), products.len()], [before.len(), hidden.len()]);
-    Level::best().run(Forward { units, gates, products, before, hidden });
+    gemm.level().run(Forward { units, gates, products, before, hidden });
 }
 
 /// Computes the gradients of a step.
@@ -36,6 +38,7 @@ pub fn forward(
 /// # Panics
 /// If the lengths do not fit.
 pub fn backward(
+    gemm: &Gemm,
     units: usize,
     gates: &mut [f32],
     products: &mut [f32],
@@ -43,7 +46,7 @@ pub fn backward(
     of_hidden: &mut [f32],
 ) {
     check(units, [gates.len(), products.len()], [before.len(), of_hidden.len()]);
-    Level::best().run(Backward { units, gates, products, before, of_hidden });
+    gemm.level().run(Backward { units, gates, products, before, of_hidden });
 }
 
 fn check(units: usize, gates: [usize; 2], values: [usize; 2]) {
@@ -134,6 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Backward, Forward, GATES};
+    use crate::Gemm;
     use crate::numbers::numbers;
     use crate::simd::Level;
 
@@ -214,7 +218,7 @@ mod tests {
             let mut gates = [0.3; GATES];
             gates[gate] = f32::NAN;
             let mut hidden = [0.0];
-            super::forward(1, &mut gates, &[0.1; GATES], &[0.2], &mut hidden);
+            super::forward(&Gemm::portable(), 1, &mut gates, &[0.1; GATES], &[0.2], &mut hidden);
             assert!(hidden[0].is_nan(), "gate {gate}");
         }
     }

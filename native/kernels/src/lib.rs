@@ -6,8 +6,6 @@
 pub mod activation;
 mod blas;
 mod cells;
-#[cfg(target_arch = "x86_64")]
-mod few_rows;
 mod gemm;
 pub mod gru;
 pub mod linear;

@@ -2,9 +2,10 @@
 //!
 //! The gates of a row lie side by side in PyTorch's order: input, forget, cell and output gate.
 
+use crate::Gemm;
 use crate::cells::{blocks, of_sigmoid, of_tanh};
 use crate::simd::functions::{sigmoid, tanh};
-use crate::simd::{Kernel, Level, Simd};
+use crate::simd::{Kernel, Simd};
 
 /// The gates of a unit.
 pub const GATES: usize = 4;
@@ -16,6 +17,7 @@ pub const GATES: usize = 4;
 /// # Panics
 /// If the lengths do not fit.
 pub fn forward(
+    gemm: &Gemm,
     units: usize,
     gates: &mut [f32],
     products: &[f32],
@@ -25,7 +27,7 @@ pub fn forward(
 ) {
     check(units, gates.len(), [before.len(), state.len(), hidden.len()]);
     assert_eq!(products.len(), gates.len(), "the products with the hidden state");
-    Level::best().run(Forward { units, gates, products, before, state, hidden });
+    gemm.level().run(Forward { units, gates, products, before, state, hidden });
 }
 
 /// Computes the gradients of a step.
@@ -36,6 +38,7 @@ pub fn forward(
 /// # Panics
 /// If the lengths do not fit.
 pub fn backward(
+    gemm: &Gemm,
     units: usize,
     gates: &mut [f32],
     before: &[f32],
@@ -45,7 +48,7 @@ pub fn backward(
 ) {
     check(units, gates.len(), [before.len(), state.len(), of_hidden.len()]);
     assert_eq!(of_state.len(), state.len(), "the gradient of the state");
-    Level::best().run(Backward { units, gates, before, state, of_hidden, of_state });
+    gemm.level().run(Backward { units, gates, before, state, of_hidden, of_state });
 }
 
 fn check(units: usize, gates: usize, values: [usize; 3]) {
@@ -138,6 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Backward, Forward, GATES};
+    use crate::Gemm;
     use crate::numbers::numbers;
     use crate::simd::Level;
 
@@ -217,7 +221,15 @@ mod tests {
             let mut gates = [0.3; GATES];
             gates[gate] = f32::NAN;
             let (mut state, mut hidden) = ([0.0], [0.0]);
-            super::forward(1, &mut gates, &[0.1; GATES], &[0.2], &mut state, &mut hidden);
+            super::forward(
+                &Gemm::portable(),
+                1,
+                &mut gates,
+                &[0.1; GATES],
+                &[0.2],
+                &mut state,
+                &mut hidden,
+            );
             assert!(hidden[0].is_nan(), "gate {gate}");
         }
     }

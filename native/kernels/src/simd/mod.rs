@@ -130,6 +130,17 @@ impl Level {
         Self(Set::Portable)
     }
 
+    /// The rows up to which a dense layer's own kernels are faster than BLAS.
+    pub(crate) fn most_rows(self) -> usize {
+        match self.0 {
+            Set::Portable => 8,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2 => 256,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => 32,
+        }
+    }
+
     /// True if vectors are the processor's own.
     pub(crate) fn is_fast(self) -> bool {
         self.0 != Set::Portable

@@ -3,6 +3,7 @@
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::linear::{self, Shape};
 
+use super::memory::space;
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 
@@ -42,7 +43,9 @@ impl Step for Linear {
     ) -> Result<(), TrainError> {
         let weight = pass.weights.get(&self.weight)?;
         let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
-        linear::forward(pass.gemm, self.shape(inputs[0]), inputs[0], weight, bias, output);
+        let shape = self.shape(inputs[0]);
+        let memory = space(pass.workspace, linear::workspace(pass.gemm, shape));
+        linear::forward(pass.gemm, shape, inputs[0], weight, bias, memory, output);
         if let Some(function) = self.function {
             function.forward_in_place(output);
         }
@@ -80,10 +83,15 @@ impl Step for Linear {
 
     fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
         let x = pass.inputs[0];
-        let of_weight = parts.range(&self.weight.range);
-        linear::of_weight(pass.gemm, self.shape(x), x, pass.of_output, of_weight);
+        let shape = self.shape(x);
+        for outputs in linear::blocks(pass.gemm, shape) {
+            let first = self.weight.range.start + outputs.start * self.inputs;
+            let rows = first..first + outputs.len() * self.inputs;
+            linear::of_weight(pass.gemm, shape, x, pass.of_output, outputs, parts.range(&rows));
+            parts.complete(rows.end);
+        }
         if let Some(bias) = &self.bias {
-            linear::of_bias(pass.of_output, parts.range(&bias.range));
+            linear::of_bias(pass.gemm, pass.of_output, parts.range(&bias.range));
         }
         Ok(())
     }

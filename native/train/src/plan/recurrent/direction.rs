@@ -5,6 +5,7 @@ use std::ops::Range;
 use firesteel_kernels::linear::{self, Shape};
 use firesteel_kernels::{Gemm, gru, lstm};
 
+use super::super::memory::space;
 use super::super::step::{Parameter, Parts, Weights};
 use super::Extent;
 use crate::error::TrainError;
@@ -97,12 +98,15 @@ impl Direction {
         extent: Extent,
         input: &[f32],
         memory: &mut Sequence,
+        workspace: &mut Vec<f32>,
     ) -> Result<(), TrainError> {
         let Sequence { gates, products, hidden, states, .. } = memory;
         let (length, width) = (extent.rows * self.units, extent.rows * self.gates());
         gates.resize(extent.steps * width, 0.0);
         let (weight, bias) = read(weights, &self.of_input)?;
-        linear::forward(gemm, self.of_all(extent), input, weight, bias, gates);
+        let shape = self.of_all(extent);
+        let panels = space(workspace, linear::workspace(gemm, shape));
+        linear::forward(gemm, shape, input, weight, bias, panels, gates);
         let (weight, bias) = read(weights, &self.of_hidden)?;
         self.start(hidden, extent);
         match self.cell {
@@ -112,6 +116,8 @@ impl Direction {
             }
             Cell::Gru => products.resize(extent.steps * width, 0.0),
         }
+        let shape = self.of_step(extent);
+        let panels = space(workspace, linear::workspace(gemm, shape));
         for time in self.order(extent) {
             let (before, hidden) = self.states(hidden, time, length);
             let gates = &mut gates[part(time, width)];
@@ -119,13 +125,13 @@ impl Direction {
                 Cell::Lstm => &mut products[..],
                 Cell::Gru => &mut products[part(time, width)],
             };
-            linear::forward(gemm, self.of_step(extent), before, weight, bias, products);
+            linear::forward(gemm, shape, before, weight, bias, panels, products);
             match self.cell {
                 Cell::Lstm => {
                     let (before, state) = self.states(states, time, length);
-                    lstm::forward(self.units, gates, products, before, state, hidden);
+                    lstm::forward(gemm, self.units, gates, products, before, state, hidden);
                 }
-                Cell::Gru => gru::forward(self.units, gates, products, before, hidden),
+                Cell::Gru => gru::forward(gemm, self.units, gates, products, before, hidden),
             }
         }
         Ok(())
@@ -158,13 +164,13 @@ impl Direction {
             let (of_products, adds) = match self.cell {
                 Cell::Lstm => {
                     let (before, state) = self.states(states, time, length);
-                    lstm::backward(self.units, gates, before, state, of_hidden, of_state);
+                    lstm::backward(gemm, self.units, gates, before, state, of_hidden, of_state);
                     (&*gates, false)
                 }
                 Cell::Gru => {
                     let products = &mut products[part(time, width)];
                     let before = &hidden[part(self.slots(time).0, length)];
-                    gru::backward(self.units, gates, products, before, of_hidden);
+                    gru::backward(gemm, self.units, gates, products, before, of_hidden);
                     (&*products, true)
                 }
             };
@@ -206,15 +212,15 @@ impl Direction {
             Cell::Gru => products,
         };
         let shape = self.of_all(extent);
-        linear::of_weight(gemm, shape, input, gates, parts.range(&self.of_input.0.range));
+        of_weight(gemm, shape, input, gates, parts.range(&self.of_input.0.range));
         let length = extent.rows * self.units;
         let first = if self.reverse { length } else { 0 };
         let before = &hidden[first..first + extent.steps * length];
         let shape = Shape { inputs: self.units, ..shape };
-        linear::of_weight(gemm, shape, before, of_products, parts.range(&self.of_hidden.0.range));
+        of_weight(gemm, shape, before, of_products, parts.range(&self.of_hidden.0.range));
         for (bias, gradient) in [(&self.of_input.1, gates), (&self.of_hidden.1, of_products)] {
             if let Some(bias) = bias {
-                linear::of_bias(gradient, parts.range(&bias.range));
+                linear::of_bias(gemm, gradient, parts.range(&bias.range));
             }
         }
     }
@@ -233,6 +239,14 @@ impl Direction {
     /// The step whose hidden state is the last.
     pub(super) fn last(&self, extent: Extent) -> Option<usize> {
         self.order(extent).next_back()
+    }
+}
+
+/// Computes the gradient of a weight.
+fn of_weight(gemm: &Gemm, shape: Shape, x: &[f32], dy: &[f32], dw: &mut [f32]) {
+    for outputs in linear::blocks(gemm, shape) {
+        let rows = outputs.start * shape.inputs..outputs.end * shape.inputs;
+        linear::of_weight(gemm, shape, x, dy, outputs, &mut dw[rows]);
     }
 }
 

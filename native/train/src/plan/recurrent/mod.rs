@@ -10,6 +10,7 @@ use std::ops::Range;
 use firesteel_kernels::put;
 
 use self::direction::{Direction, Sequence, part};
+use super::memory::space;
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 use crate::graph;
@@ -199,7 +200,14 @@ impl Step for Recurrent {
                 }
             }
             for (direction, sequence) in directions.iter().zip(sequences) {
-                direction.forward(pass.gemm, pass.weights, extent, input, sequence)?;
+                direction.forward(
+                    pass.gemm,
+                    pass.weights,
+                    extent,
+                    input,
+                    sequence,
+                    pass.workspace,
+                )?;
             }
         }
         if let Some(top) = memory.last() {
@@ -210,15 +218,14 @@ impl Step for Recurrent {
 
     fn prepare(&self, pass: &mut Backward<'_>, weights: &Weights<'_>) -> Result<(), TrainError> {
         let extent = self.extent(pass.inputs[0]);
-        let of_sequence = &mut *pass.workspace;
-        of_sequence.resize(extent.all() * self.outputs, 0.0);
+        let of_sequence = space(pass.workspace, extent.all() * self.outputs);
         self.begin(extent, pass.of_output, of_sequence);
         let layers = self.layers.iter().zip(&mut pass.scratch.recurrent.0);
         for (number, (directions, memory)) in layers.enumerate().rev() {
             let sequences = &mut memory.directions;
             for (side, (direction, sequence)) in directions.iter().zip(&mut *sequences).enumerate()
             {
-                let of_output = (&of_sequence[..], self.outputs, side * self.units);
+                let of_output = (&*of_sequence, self.outputs, side * self.units);
                 direction.backward(pass.gemm, weights, extent, of_output, sequence)?;
             }
             if number == 0 {
@@ -243,8 +250,7 @@ impl Step for Recurrent {
         target: &mut [f32],
     ) -> Result<(), TrainError> {
         let extent = self.extent(target);
-        let of_input = &mut *pass.workspace;
-        of_input.resize(target.len(), 0.0);
+        let of_input = space(pass.workspace, target.len());
         let Some(memory) = pass.scratch.recurrent.0.first() else { return Ok(()) };
         let directions = self.layers[0].iter().zip(&memory.directions);
         for (side, (direction, sequence)) in directions.enumerate() {
