@@ -7,6 +7,7 @@ use firesteel_core::{BufferKind, Buffers};
 use proptest::prelude::*;
 use serde_json::Value;
 
+mod determinism;
 mod sequences;
 
 use super::Planned;

@@ -93,7 +93,11 @@ fn loss(graph: &Graph) -> Loss {
 }
 
 /// Trains `steps` mini-batches of changing sizes by SGD with a momentum; returns the losses and the parameters.
-fn trained_for(graph: &Graph, network: &mut dyn Network, steps: usize) -> (Vec<f64>, Vec<f32>) {
+pub(super) fn trained_for(
+    graph: &Graph,
+    network: &mut dyn Network,
+    steps: usize,
+) -> (Vec<f64>, Vec<f32>) {
     let loss = loss(graph);
     let mut replica = Replica::new(graph).unwrap();
     let start = noise(graph.layout.parameters(), 1);
