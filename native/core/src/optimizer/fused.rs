@@ -12,7 +12,7 @@ use crate::state::{State, StateError};
 /// `FMA` is true if the processor multiplies and adds in one instruction, with one rounding. Rules use it, through
 /// [`multiply_add`], exactly as PyTorch's kernels do: otherwise parameters that pass zero after large steps would
 /// differ.
-pub(super) trait Rule<const STATES: usize>: Copy {
+pub(super) trait Rule<const STATES: usize>: Copy + Send {
     /// Returns the element's parameter and state after the step.
     fn apply<const FMA: bool>(
         self,
@@ -45,8 +45,10 @@ pub(super) trait Method<const STATES: usize>: Send {
 }
 
 /// An optimizer that runs its method's rule over flat slices.
-pub(super) struct Fused<M, const STATES: usize> {
+pub(super) struct Fused<M: Method<STATES>, const STATES: usize> {
     method: M,
+    /// The rule of the step that was begun last.
+    rule: Option<M::Rule>,
     learning_rate: f64,
     steps: u64,
     parameters: usize,
@@ -58,7 +60,7 @@ impl<M: Method<STATES>, const STATES: usize> Fused<M, STATES> {
     /// The optimizer before its first step.
     pub(super) fn new(method: M, learning_rate: f64, parameters: usize) -> Self {
         let state = vec![method.initial_state(); STATES * parameters];
-        Self { method, learning_rate, steps: 0, parameters, state }
+        Self { method, rule: None, learning_rate, steps: 0, parameters, state }
     }
 }
 
@@ -69,10 +71,31 @@ impl<M: Method<STATES>, const STATES: usize> Optimizer for Fused<M, STATES> {
             self.parameters,
             "parameters of another length than built for"
         );
-        assert_eq!(gradients.len(), self.parameters, "gradients of another length than built for");
+        self.begin_step();
+        self.step_part(0, parameters, gradients);
+    }
+
+    fn begin_step(&mut self) {
         self.steps += 1;
-        let rule = self.method.rule(self.steps, self.learning_rate);
-        sweep(parameters, gradients, &mut self.state, rule);
+        self.rule = Some(self.method.rule(self.steps, self.learning_rate));
+    }
+
+    fn step_part(&mut self, offset: usize, parameters: &mut [f32], gradients: &[f32]) {
+        assert_eq!(
+            gradients.len(),
+            parameters.len(),
+            "gradients of another length than the parameters"
+        );
+        let (Some(rule), part) = (self.rule, offset..offset + parameters.len()) else {
+            panic!("a part of a step that was not begun");
+        };
+        let mut rest = &mut self.state[..];
+        let states: [&mut [f32]; STATES] = std::array::from_fn(|_| {
+            let (state, tail) = std::mem::take(&mut rest).split_at_mut(self.parameters);
+            rest = tail;
+            &mut state[part.clone()]
+        });
+        sweep(parameters, gradients, states, rule);
     }
 
     fn learning_rate(&self) -> f64 {
@@ -122,17 +145,12 @@ const MOST_STEPS: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 fn sweep<R: Rule<STATES>, const STATES: usize>(
     parameters: &mut [f32],
     gradients: &[f32],
-    state: &mut [f32],
+    states: [&mut [f32]; STATES],
     rule: R,
 ) {
     let elements = parameters.len();
     let gradients = &gradients[..elements];
-    let mut rest = state;
-    let states: [&mut [f32]; STATES] = std::array::from_fn(|_| {
-        let (head, tail) = std::mem::take(&mut rest).split_at_mut(elements);
-        rest = tail;
-        head
-    });
+    let states = states.map(|state| &mut state[..elements]);
     for element in 0..elements {
         let before = std::array::from_fn(|index| states[index][element]);
         let (parameter, after) = rule.apply::<{ target_cfg_f!(target_feature = "fma") }>(

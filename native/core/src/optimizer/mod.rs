@@ -136,6 +136,15 @@ pub trait Optimizer: Send {
     /// When a length is another one.
     fn step(&mut self, parameters: &mut [f32], gradients: &[f32]);
 
+    /// Begins a step that [`step_part`](Self::step_part) applies part by part, with the same result as [`step`](Self::step).
+    fn begin_step(&mut self);
+
+    /// Applies the step that was begun last to the parameters from `offset` on. Every parameter belongs to one part.
+    ///
+    /// # Panics
+    /// When the lengths differ, the part ends behind the last parameter, or no step was begun.
+    fn step_part(&mut self, offset: usize, parameters: &mut [f32], gradients: &[f32]);
+
     /// The learning rate of the next step, before any decay of the optimizer's own.
     fn learning_rate(&self) -> f64;
 

@@ -56,6 +56,10 @@ impl WorkerRule for Worker {
         }
     }
 
+    fn steps_by_optimizer(&self) -> bool {
+        false
+    }
+
     /// `v = mu v - eta g`; the replica has moved by `mu v` already.
     fn step(&mut self, replica: &mut [f32], gradient: &[f32], optimizer: &mut dyn Optimizer) {
         let rate = optimizer.learning_rate() as f32;

@@ -56,6 +56,12 @@ pub trait WorkerRule: Send {
     /// Moves the replica to the point at which the next gradient is taken.
     fn look_ahead(&mut self, _replica: &mut [f32]) {}
 
+    /// Returns true if [`step`](Self::step) is a step of the worker's optimizer and nothing else, which may then be applied
+    /// part by part.
+    fn steps_by_optimizer(&self) -> bool {
+        true
+    }
+
     /// Applies a mini-batch's gradient: a step of the worker's optimizer, unless the strategy has its own.
     fn step(&mut self, replica: &mut [f32], gradient: &[f32], optimizer: &mut dyn Optimizer) {
         optimizer.step(replica, gradient);

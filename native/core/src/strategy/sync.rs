@@ -45,6 +45,10 @@ struct Worker {
 impl WorkerRule for Worker {
     fn start(&mut self, _: &[f32]) {}
 
+    fn steps_by_optimizer(&self) -> bool {
+        false
+    }
+
     /// Keeps the gradient; the replica waits for the center variable.
     fn step(&mut self, _: &mut [f32], gradient: &[f32], _: &mut dyn Optimizer) {
         self.gradient.copy_from_slice(gradient);

@@ -9,6 +9,7 @@ mod operations;
 mod recurrent;
 mod replica;
 mod tape;
+mod update;
 
 use firesteel_core::Tally;
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub(crate) use self::autograd::Autograd;
 pub(crate) use self::batch::{Batch, Block, Column};
 pub(crate) use self::gradient::Gradient;
 pub(crate) use self::replica::{FlatTensors, Replica, Views};
+pub(crate) use self::update::Update;
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::model::Definition;
@@ -56,6 +58,24 @@ pub(crate) trait Network: Send {
         loss: &Loss,
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError>;
+
+    /// As [`Self::forward_backward`], and updates the parameters unless the loss is NaN or infinite.
+    fn train(
+        &mut self,
+        replica: &mut Replica,
+        batch: &Batch,
+        loss: &Loss,
+        gradient: &mut Gradient,
+        update: &mut Update<'_>,
+    ) -> Result<Tally, TrainError> {
+        let tally = self.forward_backward(replica, batch, loss, gradient)?;
+        if tally.loss.is_finite() {
+            let parameters = replica.parameters_mut();
+            update.begin();
+            update.apply(0..parameters.len(), parameters, gradient.flat_mut());
+        }
+        Ok(tally)
+    }
 }
 
 /// A definition that builds its network.

@@ -56,9 +56,9 @@ impl Replica {
 
     /// The flat parameters, and what a forward pass changes: floating buffers, integer buffers and the generator of
     /// dropout masks.
-    pub(crate) fn parts_mut(&mut self) -> (&[f32], &mut [f32], &mut [i64], &mut Generator) {
+    pub(crate) fn parts_mut(&mut self) -> (&mut [f32], &mut [f32], &mut [i64], &mut Generator) {
         let (floats, integers) = (self.floats.slice_mut(), self.integers.slice_mut());
-        (self.parameters.slice(), floats, integers, &mut self.random)
+        (self.parameters.slice_mut(), floats, integers, &mut self.random)
     }
 
     /// The tensors.

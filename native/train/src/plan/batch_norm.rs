@@ -124,7 +124,11 @@ impl Step for BatchNorm {
         Ok(())
     }
 
-    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+    fn parameters(
+        &self,
+        pass: &mut Backward<'_>,
+        parts: &mut Parts<'_, '_>,
+    ) -> Result<(), TrainError> {
         let Some((weight, bias)) = &self.affine else { return Ok(()) };
         let sums = &pass.scratch.sums;
         parts.range(&weight.range).iter_mut().zip(sums).for_each(|(dw, sums)| *dw = sums.1 as f32);

@@ -50,7 +50,11 @@ impl Step for Embedding {
         Err(TrainError::Internal("token ids have no gradient".to_owned()))
     }
 
-    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+    fn parameters(
+        &self,
+        pass: &mut Backward<'_>,
+        parts: &mut Parts<'_, '_>,
+    ) -> Result<(), TrainError> {
         let of_table = parts.range(&self.table.range);
         of_table.fill(0.0);
         let rows = pass.of_output.chunks_exact(self.size.max(1));

@@ -48,7 +48,11 @@ impl Step for LayerNorm {
         Ok(())
     }
 
-    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+    fn parameters(
+        &self,
+        pass: &mut Backward<'_>,
+        parts: &mut Parts<'_, '_>,
+    ) -> Result<(), TrainError> {
         let (Some(weight), x) = (&self.weight, pass.inputs[0]) else { return Ok(()) };
         let kept = &pass.scratch.moments;
         // The bias follows the weight in the layout.

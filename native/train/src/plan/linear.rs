@@ -81,7 +81,11 @@ impl Step for Linear {
         Ok(())
     }
 
-    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+    fn parameters(
+        &self,
+        pass: &mut Backward<'_>,
+        parts: &mut Parts<'_, '_>,
+    ) -> Result<(), TrainError> {
         let x = pass.inputs[0];
         let shape = self.shape(x);
         for outputs in linear::blocks(pass.gemm, shape) {

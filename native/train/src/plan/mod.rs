@@ -37,7 +37,7 @@ use self::step::{
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer, Node};
 use crate::loss::Loss;
-use crate::network::{Batch, DeadUnits, Gradient, Network, Replica, Views};
+use crate::network::{Batch, DeadUnits, Gradient, Network, Replica, Update, Views};
 use crate::raw::{Memory, dimension, elements, lengths};
 
 /// A layer that has no plan.
@@ -124,10 +124,10 @@ impl Planned {
             let parameters: Vec<usize> = entries
                 .filter(|&entry| graph.layout.entries()[entry].kind == BufferKind::Parameter)
                 .collect();
+            let flat = flat(graph, &parameters);
             let trained = !parameters.is_empty() || read.iter().any(|&place| places[place].trained);
             places.push(Place { size: size(&node.shape), trained });
             of_value.push(places.len() - 1);
-            let flat = flat(graph, &parameters);
             steps.push(Placed {
                 step,
                 inputs: read,
@@ -293,18 +293,18 @@ impl Network for Planned {
         loss: &Loss,
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError> {
-        let rows = batch.rows();
-        let inputs = network_inputs(&self.ids, batch.inputs.iter().map(|column| column.tensor()))?;
-        let mut working = self.working.borrow_mut();
-        working.set_rows(rows);
-        working.hold_gradients();
-        let (parameters, floats, integers, random) = replica.parts_mut();
-        let training = Training { random, floats, integers };
-        let weights = Weights::Flat(parameters);
-        self.run(&mut working, &weights, &inputs, rows, Some(training))?;
-        let tally = self.start(&mut working, loss, batch, &inputs)?;
-        self.run_backward(&mut working, &weights, &inputs, rows, gradient)?;
-        Ok(tally)
+        self.train_batch(replica, batch, loss, gradient, None)
+    }
+
+    fn train(
+        &mut self,
+        replica: &mut Replica,
+        batch: &Batch,
+        loss: &Loss,
+        gradient: &mut Gradient,
+        update: &mut Update<'_>,
+    ) -> Result<Tally, TrainError> {
+        self.train_batch(replica, batch, loss, gradient, Some(update))
     }
 }
 
@@ -337,38 +337,6 @@ impl Planned {
             result?;
         }
         Ok(())
-    }
-
-    /// Computes the losses and the gradients of the outputs.
-    fn start(
-        &self,
-        working: &mut Working,
-        loss: &Loss,
-        batch: &Batch,
-        inputs: &[NetworkInput<'_>],
-    ) -> Result<Tally, TrainError> {
-        let rows = batch.rows();
-        let Working { values, gradients, reached, term, of_loss, .. } = working;
-        reached.fill(false);
-        let mut tally = Tally::default();
-        for (number, output) in self.outputs.iter().enumerate() {
-            let x = value(output.place, rows, &self.places, inputs, values);
-            // Two outputs may lie in one place.
-            let adds = std::mem::replace(&mut reached[output.place], true);
-            let found = if adds {
-                term.resize(x.len(), 0.0);
-                let found = loss::of_output(loss, number, x, batch, of_loss, term)?;
-                let sums = gradients[output.place].iter_mut();
-                sums.zip(&*term).for_each(|(sum, value)| *sum += value);
-                found
-            } else {
-                let target = &mut gradients[output.place][..x.len()];
-                loss::of_output(loss, number, x, batch, of_loss, target)?
-            };
-            tally.loss += found.loss;
-            tally.weight = found.weight;
-        }
-        Ok(tally)
     }
 }
 

@@ -9,7 +9,7 @@ use firesteel_kernels::norm::Moments;
 use super::dead_units::Rectifier;
 use super::recurrent::Memory;
 use crate::error::TrainError;
-use crate::network::Views;
+use crate::network::{Update, Views};
 use crate::random::Generator;
 use crate::raw::values;
 
@@ -49,7 +49,7 @@ pub(super) trait Step: Send {
     fn parameters(
         &self,
         _pass: &mut Backward<'_>,
-        _parts: &mut Parts<'_>,
+        _parts: &mut Parts<'_, '_>,
     ) -> Result<(), TrainError> {
         Ok(())
     }
@@ -143,13 +143,23 @@ pub(super) struct Backward<'a> {
 }
 
 /// The flat gradient, of which a step writes the parts that belong to its parameters.
-pub(super) struct Parts<'a> {
+pub(super) struct Parts<'a, 'b> {
+    parameters: &'a mut [f32],
     gradient: &'a mut [f32],
+    update: Option<&'a mut Update<'b>>,
+    /// The first of the step's parameters whose gradient is not complete.
+    next: usize,
 }
 
-impl<'a> Parts<'a> {
-    pub(super) fn new(gradient: &'a mut [f32]) -> Self {
-        Self { gradient }
+impl<'a, 'b> Parts<'a, 'b> {
+    /// The parts of a step whose parameters begin at `start`, and the update of the parameters if there is one.
+    pub(super) fn new(
+        start: usize,
+        parameters: &'a mut [f32],
+        gradient: &'a mut [f32],
+        update: Option<&'a mut Update<'b>>,
+    ) -> Self {
+        Self { parameters, gradient, update, next: start }
     }
 
     /// The gradient of a range of the flat parameters.
@@ -159,7 +169,12 @@ impl<'a> Parts<'a> {
 
     /// Declares the step's gradient complete before this index of the flat parameters. A step that computes large
     /// gradients block by block calls it for each block.
-    pub(super) fn complete(&mut self, _end: usize) {}
+    pub(super) fn complete(&mut self, end: usize) {
+        if let Some(update) = &mut self.update {
+            update.apply(self.next..end, self.parameters, self.gradient);
+        }
+        self.next = end;
+    }
 }
 
 /// The weights of a network.

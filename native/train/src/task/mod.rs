@@ -8,20 +8,18 @@ mod finite;
 mod learning;
 mod report;
 mod start;
+mod step;
 mod worker;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use firesteel_core::clipping::clip;
-use firesteel_core::schedule::{TrainingStep, learning_rate};
 use firesteel_core::spec::WorkerSpec;
 use firesteel_core::{
     Answer, BufferKind, Buffers, CancelFlag, ChannelError, Coded, ErrorCode, FlushDenormals,
     ParamChannel, ParamLayout, Position, Span, Strategy, Tally, WorkerId, strategy,
 };
 use firesteel_data::Partition;
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use self::batch_filler::BatchFiller;
 use self::evaluate::Evaluator;
@@ -291,64 +289,6 @@ impl<'a> Training<'a> {
         worker.close_round(fit, &mut self.scratch)?;
         clock.waited();
         Ok(())
-    }
-
-    /// Trains one mini-batch; returns its number of rows and their losses.
-    fn step(
-        &mut self,
-        worker: &mut Worker,
-        batch: u32,
-        clock: &mut Clock,
-    ) -> Result<(u64, Tally), TrainError> {
-        let size = self.spec.batch_size;
-        let order = worker.order(self.spec.seed, self.spec.shuffle);
-        let first = batch as usize * size;
-        let rows = &order[first..order.len().min(first.saturating_add(size))];
-        self.filler.fill(&mut self.batch, self.partition, rows)?;
-        clock.gathered();
-        let trained = rows.len() as u64;
-        worker.rule.look_ahead(worker.replica.parameters_mut());
-        worker.replica.seed(self.seed_of(worker.id, worker.position.epoch, batch));
-        let tally = self.network.forward_backward(
-            &mut worker.replica,
-            &self.batch,
-            &self.loss,
-            &mut self.gradient,
-        )?;
-        if !tally.loss.is_finite() {
-            return Err(worker.diverged("the loss", tally.loss, batch));
-        }
-        self.zero_gradients.update(self.definition.layout(), &self.gradient);
-        if !self.strategy.protocol().steps_on_server() {
-            clip(&self.spec.controls.clipping, self.gradient.flat_mut());
-            worker.optimizer.set_learning_rate(self.rate(worker, batch));
-        }
-        let Worker { rule, replica, optimizer, .. } = worker;
-        rule.step(replica.parameters_mut(), self.gradient.flat(), &mut **optimizer);
-        worker.report.batches += 1;
-        worker.report.rows_trained += trained;
-        clock.computed();
-        Ok((trained, tally))
-    }
-
-    /// The learning rate of a mini-batch.
-    fn rate(&self, worker: &Worker, batch: u32) -> f64 {
-        let WorkerSpec { controls, optimizer, .. } = self.spec;
-        let Worker { position, batches, reductions, .. } = *worker;
-        let step = TrainingStep { epoch: position.epoch, batch, batches, reductions };
-        let base = optimizer.learning_rate();
-        learning_rate(&controls.schedule, controls.warmup.as_ref(), base, step)
-    }
-
-    /// Returns the seed of a mini-batch's dropout: a retry of the mini-batch draws the same masks.
-    fn seed_of(&self, worker: WorkerId, epoch: u32, batch: u32) -> u64 {
-        let mut place = [0_u8; 16];
-        for (bytes, number) in
-            place.chunks_exact_mut(4).zip([worker.partition, worker.index, epoch, batch])
-        {
-            bytes.copy_from_slice(&number.to_le_bytes());
-        }
-        xxh3_64_with_seed(&place, self.spec.seed)
     }
 }
 

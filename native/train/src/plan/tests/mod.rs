@@ -1,10 +1,12 @@
 //! Plans beside autograd, which computes the same.
 
+mod random;
+mod update;
+
 use firesteel_core::spec::{
     LabelKind, LabelSpec, LossSpec, NETWORK_FORMAT, NetworkSpec, NodeSpec, TermSpec,
 };
 use firesteel_core::{BufferKind, Buffers};
-use proptest::prelude::*;
 use serde_json::Value;
 
 mod determinism;
@@ -16,26 +18,6 @@ use crate::loss::Loss;
 use crate::model::Definition as _;
 use crate::network::{Autograd, Batch, Column, Gradient, Network, Replica};
 use crate::random::Generator;
-
-const ACTIVATIONS: [(&str, &str); 17] = [
-    ("ReLU", "{}"),
-    ("ReLU6", "{}"),
-    ("LeakyReLU", r#"{"negative_slope": 0.2}"#),
-    ("ELU", r#"{"alpha": 0.7}"#),
-    ("SELU", "{}"),
-    ("GELU", "{}"),
-    ("GELU", r#"{"approximate": "tanh"}"#),
-    ("SiLU", "{}"),
-    ("Mish", "{}"),
-    ("Tanh", "{}"),
-    ("Hardtanh", "{}"),
-    ("Sigmoid", "{}"),
-    ("LogSigmoid", "{}"),
-    ("Hardsigmoid", "{}"),
-    ("Hardswish", "{}"),
-    ("Softplus", "{}"),
-    ("Softsign", "{}"),
-];
 
 fn node(name: usize, op: &str, inputs: &[String], args: &str) -> NodeSpec {
     let args: Value = serde_json::from_str(args).unwrap();
@@ -50,89 +32,6 @@ fn node(name: usize, op: &str, inputs: &[String], args: &str) -> NodeSpec {
 fn noise(count: usize, seed: u64) -> Vec<f32> {
     let mut random = Generator::new(seed);
     (0..count).map(|_| random.normal() as f32).collect()
-}
-
-/// A random graph over inputs of `width` values, which ends in 3 values, for mini-batches of `rows`. Earlier values are
-/// read again.
-fn graph(choices: &[u8], width: usize, rows: usize, activation: Option<&str>) -> Graph {
-    let mut nodes =
-        vec![node(0, "Linear", &["x".to_owned()], &format!(r#"{{"out_features": {width}}}"#))];
-    // The layers whose values are as wide as the input.
-    let mut narrow = vec![0];
-    for &choice in choices {
-        let index = nodes.len();
-        let last = (index - 1).to_string();
-        let earlier = narrow[usize::from(choice) * 7 % narrow.len()].to_string();
-        let (op, inputs, args) = match choice % 9 {
-            0 => (
-                "Linear".to_owned(),
-                vec![last],
-                format!(r#"{{"out_features": {width}, "bias": {}}}"#, choice % 4 < 2),
-            ),
-            1 => ("Dropout".to_owned(), vec![last], r#"{"p": 0.3}"#.to_owned()),
-            2 => {
-                let ops = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
-                // The difference of a value and itself would make all rows equal.
-                let which = if earlier == last { 0 } else { usize::from(choice / 9) % 6 };
-                (ops[which].to_owned(), vec![last, earlier], "{}".to_owned())
-            }
-            3 => ("Identity".to_owned(), vec![last], "{}".to_owned()),
-            4 => (
-                ["Softmax", "LogSoftmax"][usize::from(choice / 9) % 2].to_owned(),
-                vec![last],
-                "{}".to_owned(),
-            ),
-            // Two or three normalised values are rounding if they are nearly equal.
-            5 if width < 4 => ("Identity".to_owned(), vec![last], "{}".to_owned()),
-            5 => {
-                let affine = choice % 2 == 0;
-                let args =
-                    format!(r#"{{"elementwise_affine": {affine}, "bias": {}}}"#, choice % 4 == 0);
-                ("LayerNorm".to_owned(), vec![last], args)
-            }
-            6 if nodes[index - 1].op != "Linear" || (2..5).contains(&rows) => {
-                ("Identity".to_owned(), vec![last], "{}".to_owned())
-            }
-            6 => {
-                // Without running statistics a single row has no variance: its gradient is rounding.
-                let (affine, track) = (choice % 2 == 0, choice % 4 < 2 || rows == 1);
-                let momentum = if choice % 8 < 4 { "0.3" } else { "null" };
-                let args = format!(
-                    r#"{{"affine": {affine}, "track_running_stats": {track}, "momentum": {momentum}}}"#
-                );
-                ("BatchNorm1d".to_owned(), vec![last], args)
-            }
-            7 => {
-                let both = vec![last, earlier];
-                nodes.push(node(index, "Concatenate", &both, "{}"));
-                let args = format!(r#"{{"out_features": {width}}}"#);
-                nodes.push(node(index + 1, "Linear", &[index.to_string()], &args));
-                narrow.push(index + 1);
-                continue;
-            }
-            _ => {
-                let (op, args) = ACTIVATIONS[usize::from(choice / 9) % ACTIVATIONS.len()];
-                (op.to_owned(), vec![last], args.to_owned())
-            }
-        };
-        nodes.push(node(index, &op, &inputs, &args));
-        narrow.push(index);
-    }
-    let last = (nodes.len() - 1).to_string();
-    // What nothing reads is read at the end, so that every layer counts.
-    nodes.push(node(nodes.len(), "Linear", &[last], r#"{"out_features": 3}"#));
-    if let Some(activation) = activation {
-        let last = (nodes.len() - 1).to_string();
-        nodes.push(node(nodes.len(), activation, &[last], "{}"));
-    }
-    let outputs = vec![(nodes.len() - 1).to_string()];
-    let spec = NetworkSpec {
-        format: NETWORK_FORMAT.to_owned(),
-        inputs: vec!["x".to_owned()],
-        nodes,
-        outputs,
-    };
-    Graph::build(&spec, &[("x", &[width])]).unwrap()
 }
 
 /// The results of a network: loss, gradient and buffers of a mini-batch in training mode, then outputs in evaluation mode.
@@ -161,14 +60,8 @@ impl Computed {
     }
 }
 
-/// Trains one mini-batch and predicts its rows.
-fn trained(
-    graph: &Graph,
-    network: &mut dyn Network,
-    loss: &Loss,
-    rows: usize,
-    weighted: bool,
-) -> Computed {
+/// A replica of random parameters.
+fn replica(graph: &Graph) -> Replica {
     let mut replica = Replica::new(graph).unwrap();
     let parameters = noise(graph.layout.parameters(), 1);
     for (value, parameter) in replica.parameters_mut().iter_mut().zip(&parameters) {
@@ -179,6 +72,11 @@ fn trained(
         integers: vec![1; graph.layout.len_of(BufferKind::IntegerBuffer)],
     });
     replica.seed(5);
+    replica
+}
+
+/// A mini-batch of random rows.
+fn batch(graph: &Graph, loss: &Loss, rows: usize, weighted: bool) -> Batch {
     let mut batch = Batch::new(graph, loss, weighted, rows.max(1) + 3).unwrap();
     batch.set_rows(rows).unwrap();
     for column in &mut batch.inputs {
@@ -219,6 +117,18 @@ fn trained(
             batch.divisor = loss.weigh(&classes, block.rows_mut(rows));
         }
     }
+    batch
+}
+
+/// Trains one mini-batch and predicts its rows.
+fn trained(
+    graph: &Graph,
+    network: &mut dyn Network,
+    loss: &Loss,
+    rows: usize,
+    weighted: bool,
+) -> Computed {
+    let (mut replica, batch) = (replica(graph), batch(graph, loss, rows, weighted));
     let mut gradient = Gradient::new(graph).unwrap();
     let tally = network.forward_backward(&mut replica, &batch, loss, &mut gradient).unwrap();
     let inputs: Vec<_> = batch.inputs.iter().map(Column::tensor).collect();
@@ -244,61 +154,6 @@ fn near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Result<(
         }
     }
     if found.len() == expected.len() { Ok(()) } else { Err(format!("{what}: lengths")) }
-}
-
-/// The losses, with the label that each of them takes and the activation that may end the network.
-const LOSSES: [(LossSpec, bool, Option<&str>); 13] = [
-    (LossSpec::CrossEntropy {}, true, None),
-    (LossSpec::CrossEntropy {}, true, Some("Softmax")),
-    (LossSpec::CrossEntropy {}, false, None),
-    (LossSpec::NllLoss {}, true, Some("LogSoftmax")),
-    (LossSpec::KlDiv {}, false, Some("Softmax")),
-    (LossSpec::BinaryCrossEntropyWithLogits {}, false, Some("Sigmoid")),
-    (LossSpec::BinaryCrossEntropyWithLogits {}, true, None),
-    (LossSpec::Hinge {}, true, None),
-    (LossSpec::MseLoss {}, false, None),
-    (LossSpec::MseLoss {}, false, Some("Sigmoid")),
-    (LossSpec::L1Loss {}, false, Some("Softmax")),
-    (LossSpec::HuberLoss { delta: 0.5 }, false, None),
-    (LossSpec::PoissonNllLoss {}, false, None),
-];
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-    #[test]
-    fn a_plan_computes_what_autograd_computes(
-        choices in prop::collection::vec(any::<u8>(), 0..8),
-        width in 1_usize..20,
-        rows in prop::sample::select(vec![1_usize, 2, 5, 32]),
-        weighted: bool,
-        which in 0..LOSSES.len(),
-        smoothing in prop::sample::select(vec![0.0, 0.2]),
-        by_class: bool,
-    ) {
-        let (loss, is_class, last) = LOSSES[which];
-        let graph = graph(&choices, width, rows, last);
-        let kind = match is_class {
-            true => LabelKind::Class { classes: 3 },
-            false => LabelKind::Values { size: 3 },
-        };
-        let labels = [LabelSpec { column: "label".to_owned(), kind }];
-        let terms = [loss.into()];
-        let resolved = || Loss::resolve(&terms, &graph.inspect(), &labels).unwrap();
-        let class_weights: &[f64] = if by_class && is_class { &[0.5, 2.0, 1.0] } else { &[] };
-        // Not every loss has a smoothing.
-        let loss = resolved()
-            .with_classes(&terms, class_weights, smoothing)
-            .or_else(|_| resolved().with_classes(&terms, class_weights, 0.0))
-            .unwrap();
-        let mut planned = Planned::new(&graph).unwrap();
-        let mut autograd = Autograd::new(&graph);
-        let expected = trained(&graph, &mut autograd, &loss, rows, weighted);
-        let found = trained(&graph, &mut planned, &loss, rows, weighted);
-        // A gradient through a normalisation is the small rest of a difference, also in autograd.
-        let normalised = graph.nodes.iter().any(|node| node.op.ends_with("Norm") || node.op.ends_with("Norm1d"));
-        let tolerance = if normalised { 5e-4 } else { 2e-5 };
-        found.check(&expected, tolerance).map_err(TestCaseError::fail)?;
-    }
 }
 
 /// The network of two outputs, of which the second reads the first.

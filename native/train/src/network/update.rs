@@ -1,0 +1,35 @@
+//! The update of parameters by their gradient, as a whole or part by part.
+
+use std::ops::Range;
+
+use firesteel_core::clipping::Bound;
+use firesteel_core::optimizer::Optimizer;
+
+/// A step of an optimizer, by a gradient that is clipped without its norm, so that no part waits for another.
+pub(crate) struct Update<'a> {
+    optimizer: &'a mut dyn Optimizer,
+    bound: Bound,
+}
+
+impl<'a> Update<'a> {
+    pub(crate) fn new(optimizer: &'a mut dyn Optimizer, bound: Bound) -> Self {
+        Self { optimizer, bound }
+    }
+
+    /// Begins the step.
+    pub(crate) fn begin(&mut self) {
+        self.optimizer.begin_step();
+    }
+
+    /// Updates a range of the flat parameters.
+    pub(crate) fn apply(
+        &mut self,
+        range: Range<usize>,
+        parameters: &mut [f32],
+        gradient: &mut [f32],
+    ) {
+        let (offset, gradient) = (range.start, &mut gradient[range.clone()]);
+        self.bound.apply(gradient);
+        self.optimizer.step_part(offset, &mut parameters[range], gradient);
+    }
+}
