@@ -204,7 +204,7 @@ impl Direction {
         extent: Extent,
         input: &[f32],
         memory: &Sequence,
-        parts: &mut Parts<'_>,
+        parts: &mut Parts<'_, '_>,
     ) {
         let Sequence { gates, products, hidden, .. } = memory;
         let of_products = match self.cell {

@@ -264,7 +264,11 @@ impl Step for Recurrent {
         Ok(())
     }
 
-    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+    fn parameters(
+        &self,
+        pass: &mut Backward<'_>,
+        parts: &mut Parts<'_, '_>,
+    ) -> Result<(), TrainError> {
         let extent = self.extent(pass.inputs[0]);
         for (directions, memory) in self.layers.iter().zip(&pass.scratch.recurrent.0) {
             for (direction, sequence) in directions.iter().zip(&memory.directions) {

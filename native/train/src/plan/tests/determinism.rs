@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::graph;
+use super::random::graph;
 use super::sequences::trained_for;
 use crate::plan::Planned;
 

@@ -1,6 +1,8 @@
 //! Plans beside autograd, which computes the same.
 
+mod determinism;
 mod random;
+mod sequences;
 mod update;
 
 use firesteel_core::spec::{
@@ -8,9 +10,6 @@ use firesteel_core::spec::{
 };
 use firesteel_core::{BufferKind, Buffers};
 use serde_json::Value;
-
-mod determinism;
-mod sequences;
 
 use super::Planned;
 use crate::graph::Graph;
