@@ -5,13 +5,18 @@
 
 pub mod activation;
 mod blas;
+mod cells;
 pub mod columns;
 pub mod convolution;
 mod gemm;
+pub mod gru;
 pub mod linear;
 pub mod loss;
+pub mod lstm;
 mod math;
 pub mod norm;
+#[cfg(test)]
+mod numbers;
 pub mod pooling;
 pub mod rows;
 mod shape;

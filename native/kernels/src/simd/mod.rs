@@ -4,6 +4,7 @@
 //! enabled; everything in `run` must be inlined into it, hence `#[inline(always)]` on all functions that take a [`Simd`].
 #![expect(unsafe_code, reason = "the instruction sets of vectors")]
 
+pub(crate) mod functions;
 mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -49,10 +50,42 @@ pub(crate) trait Simd: Copy + 'static {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     /// `a b`.
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a / b`.
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a` if it is larger, else `b`: a NaN in `b` stays.
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a` if it is smaller, else `b`: a NaN in `b` stays.
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a 2^n` for whole numbers `n`, where `a` and the result are normal. NaN stays NaN.
+    fn scale(self, a: Self::V, n: Self::V) -> Self::V;
     /// `a b + c`, rounded once where the processor can.
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// The sum of the values.
     fn sum(self, vector: Self::V) -> f32;
+
+    /// Reads a vector, or as many values as there are; the others are 0.
+    #[inline(always)]
+    fn read(self, values: &[f32]) -> Self::V {
+        if values.len() >= Self::LANES {
+            // SAFETY: the slice has a vector's values.
+            unsafe { self.load(values.as_ptr()) }
+        } else {
+            // SAFETY: the slice has these values.
+            unsafe { self.load_part(values.as_ptr(), values.len()) }
+        }
+    }
+
+    /// Writes a vector, or as many values as there is room for.
+    #[inline(always)]
+    fn write(self, values: &mut [f32], vector: Self::V) {
+        if values.len() >= Self::LANES {
+            // SAFETY: the slice has room for a vector.
+            unsafe { self.store(values.as_mut_ptr(), vector) }
+        } else {
+            // SAFETY: the slice has room for these values.
+            unsafe { self.store_part(values.as_mut_ptr(), values.len(), vector) }
+        }
+    }
 
     /// A vector of zeros.
     #[inline(always)]

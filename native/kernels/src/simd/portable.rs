@@ -65,6 +65,28 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn div(self, a: Self::V, b: Self::V) -> Self::V {
+        each(|lane| a[lane] / b[lane])
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::V, b: Self::V) -> Self::V {
+        each(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::V, b: Self::V) -> Self::V {
+        each(|lane| if a[lane] < b[lane] { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    fn scale(self, a: Self::V, n: Self::V) -> Self::V {
+        let scale =
+            |a: f32, n: f32| f32::from_bits(a.to_bits().wrapping_add((n as i32 as u32) << 23));
+        each(|lane| if n[lane].is_nan() { n[lane] } else { scale(a[lane], n[lane]) })
+    }
+
+    #[inline(always)]
     fn mul_add(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
         // A fused one is a call of a function where the processor has none.
         each(|lane| a[lane] * b[lane] + c[lane])

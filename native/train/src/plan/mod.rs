@@ -21,6 +21,7 @@ mod max_pool;
 mod memory;
 mod merge;
 mod permute;
+mod recurrent;
 mod softmax;
 mod step;
 mod zero_pad;
@@ -224,6 +225,10 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
             weight: norm.affine.then(|| parameter(0)),
             bias: (norm.affine && norm.bias).then(|| parameter(1)),
         }),
+        Layer::Recurrent(layer) => {
+            let steps = graph.shape(node.inputs[0])[0];
+            Box::new(recurrent::Recurrent::new(layer, steps, parameter))
+        }
         Layer::BatchNorm(norm) => {
             let first = if norm.affine { 2 } else { 0 };
             let running = norm.track.then(|| batch_norm::Running {

@@ -7,6 +7,7 @@ use firesteel_kernels::activation::Activation;
 use firesteel_kernels::norm::Moments;
 
 use super::dead_units::Rectifier;
+use super::recurrent::Memory;
 use crate::error::TrainError;
 use crate::network::{Update, Views};
 use crate::random::Generator;
@@ -105,6 +106,8 @@ pub(super) struct Scratch {
     pub(super) moments: Vec<Moments>,
     /// True if the moments are those of the mini-batch itself.
     pub(super) measured: bool,
+    /// The values of recurrent layers.
+    pub(super) recurrent: Memory,
     /// The sums that the gradients of a batch normalisation share.
     pub(super) sums: Vec<(f64, f64)>,
 }

@@ -1,7 +1,9 @@
 //! Plans beside autograd, which computes the same.
 
+mod determinism;
 mod images;
 mod random;
+mod sequences;
 mod update;
 
 use firesteel_core::spec::{

@@ -32,7 +32,7 @@ const ACTIVATIONS: [(&str, &str); 17] = [
 
 /// A random graph over inputs of `width` values, which ends in 3 values, for mini-batches of `rows`. Earlier values are
 /// read again.
-fn graph(choices: &[u8], width: usize, rows: usize, activation: Option<&str>) -> Graph {
+pub(super) fn graph(choices: &[u8], width: usize, rows: usize, activation: Option<&str>) -> Graph {
     let mut nodes =
         vec![node(0, "Linear", &["x".to_owned()], &format!(r#"{{"out_features": {width}}}"#))];
     // The layers whose values are as wide as the input.
