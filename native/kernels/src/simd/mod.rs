@@ -9,9 +9,7 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-pub(crate) use self::portable::Portable;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use self::x86::{Avx2, Avx512};
+use self::portable::Portable;
 
 /// The instruction set of a kernel. A value of the type shows that the processor has it.
 pub(crate) trait Simd: Copy + 'static {
@@ -147,11 +145,6 @@ impl Level {
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => MostRows { forward: 32, gradients: 32 },
         }
-    }
-
-    /// True if vectors are the processor's own.
-    pub(crate) fn is_fast(self) -> bool {
-        self.0 != Set::Portable
     }
 
     /// Every set of this processor.

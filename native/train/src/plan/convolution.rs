@@ -96,7 +96,11 @@ impl Step for Convolution {
         Ok(())
     }
 
-    fn parameters(&self, pass: &mut Backward<'_>, parts: &mut Parts<'_>) -> Result<(), TrainError> {
+    fn parameters(
+        &self,
+        pass: &mut Backward<'_>,
+        parts: &mut Parts<'_, '_>,
+    ) -> Result<(), TrainError> {
         let memory = self.memory(pass.workspace);
         let of_weight = parts.range(&self.weight.range);
         self.kernels.of_weight(pass.inputs[0], pass.of_output, of_weight, memory);
