@@ -12,6 +12,9 @@ use firesteel_kernels::linear::{self, Shape};
 const WINDOWS: usize = 25;
 const RUNS: usize = 2;
 
+/// A product with a name, for one BLAS or another.
+type Product<'a> = (&'a str, &'a mut dyn FnMut(&Gemm));
+
 fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|index| (index as f32 * 0.37).sin()).collect()
 }
@@ -48,7 +51,7 @@ fn main() {
             let (mut y, mut dx) = (dy.clone(), x.clone());
             let mut dw = w.clone();
             let mut memory = vec![0.0; linear::workspace(&own, shape)];
-            let products: [(&str, &mut dyn FnMut(&Gemm)); 3] = [
+            let products: [Product<'_>; 3] = [
                 ("forward", &mut |gemm| {
                     linear::forward(gemm, shape, &x, &w, Some(&bias), &mut memory, &mut y);
                 }),

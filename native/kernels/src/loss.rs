@@ -88,7 +88,7 @@ impl ClassLoss {
                 for (index, (dx, x)) in dx.iter_mut().zip(x).enumerate() {
                     let margin = 1.0 - of_class + x;
                     // A margin of NaN is violated: the loss shows it.
-                    let violated = index != class && !(margin <= 0.0);
+                    let violated = index != class && (margin > 0.0 || margin.is_nan());
                     *dx = if violated { each } else { 0.0 };
                     if violated {
                         loss += margin;
