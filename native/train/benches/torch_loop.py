@@ -76,9 +76,7 @@ def optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimize
 class Training:
     """A network whose training continues from command to command."""
 
-    def __init__(
-        self, command: dict[str, Any], images: torch.Tensor, labels: torch.Tensor
-    ) -> None:
+    def __init__(self, command: dict[str, Any], images: torch.Tensor, labels: torch.Tensor) -> None:
         self.network = network(command["network"])
         self.optimizer = optimizer(command["optimizer"], list(self.network.parameters()))
         self.batch = command["batch"]

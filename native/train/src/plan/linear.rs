@@ -3,8 +3,8 @@
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::linear::{self, Shape};
 
-use super::memory::space;
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
+use super::workspace::space;
 use crate::error::TrainError;
 
 /// A Linear layer, over the last dimension of its input.

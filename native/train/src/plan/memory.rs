@@ -3,14 +3,6 @@
 use super::Place;
 use super::step::Scratch;
 
-/// Returns as much of the memory that all steps share.
-pub(super) fn space(workspace: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    if workspace.len() < length {
-        workspace.resize(length, 0.0);
-    }
-    &mut workspace[..length]
-}
-
 /// Values and gradients of all places, for as many rows as the largest mini-batch so far had.
 pub(super) struct Working {
     rows: usize,

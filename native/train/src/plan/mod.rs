@@ -22,8 +22,10 @@ mod memory;
 mod merge;
 mod permute;
 mod recurrent;
+mod recurrent_state;
 mod softmax;
 mod step;
+mod workspace;
 mod zero_pad;
 
 use std::cell::RefCell;

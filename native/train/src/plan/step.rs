@@ -7,7 +7,7 @@ use firesteel_kernels::activation::Activation;
 use firesteel_kernels::norm::Moments;
 
 use super::dead_units::Rectifier;
-use super::recurrent::Memory;
+use super::recurrent_state::RecurrentState;
 use crate::error::TrainError;
 use crate::network::{Update, Views};
 use crate::random::Generator;
@@ -107,7 +107,7 @@ pub(super) struct Scratch {
     /// True if the moments are those of the mini-batch itself.
     pub(super) measured: bool,
     /// The values of recurrent layers.
-    pub(super) recurrent: Memory,
+    pub(super) recurrent: RecurrentState,
     /// The sums that the gradients of a batch normalisation share.
     pub(super) sums: Vec<(f64, f64)>,
 }

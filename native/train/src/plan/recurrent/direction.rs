@@ -5,8 +5,9 @@ use std::ops::Range;
 use firesteel_kernels::linear::{self, Shape};
 use firesteel_kernels::{Gemm, gru, lstm};
 
-use super::super::memory::space;
+use super::super::recurrent_state::Sequence;
 use super::super::step::{Parameter, Parts, Weights};
+use super::super::workspace::space;
 use super::Extent;
 use crate::error::TrainError;
 use crate::graph::Cell;
@@ -22,21 +23,6 @@ pub(super) struct Direction {
     pub(super) of_input: (Parameter, Option<Parameter>),
     /// The weight of the products with the hidden state, and its bias.
     pub(super) of_hidden: (Parameter, Option<Parameter>),
-}
-
-/// The memory of a direction, in the order of time.
-#[derive(Default)]
-pub(super) struct Sequence {
-    /// The products with the input, then the gates, then the gradients of the products.
-    gates: Vec<f32>,
-    /// The products with the hidden state: of one step in an LSTM; in a GRU of all steps, then their gradients.
-    products: Vec<f32>,
-    /// The hidden states, with one of zeros before the first step.
-    hidden: Vec<f32>,
-    /// The states of an LSTM's cells, in the same way.
-    states: Vec<f32>,
-    of_hidden: Vec<f32>,
-    of_state: Vec<f32>,
 }
 
 impl Direction {

@@ -9,9 +9,10 @@ use std::ops::Range;
 
 use firesteel_kernels::put;
 
-use self::direction::{Direction, Sequence, part};
-use super::memory::space;
+use self::direction::{Direction, part};
+use super::recurrent_state::LayerState;
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
+use super::workspace::space;
 use crate::error::TrainError;
 use crate::graph;
 
@@ -37,20 +38,6 @@ pub(super) struct Recurrent {
 struct Extent {
     rows: usize,
     steps: usize,
-}
-
-/// The state of a stack from the forward to the backward pass.
-#[derive(Default)]
-pub(super) struct Memory(Vec<OfLayer>);
-
-/// The memory of a layer.
-#[derive(Default)]
-struct OfLayer {
-    /// The input in the order of time.
-    input: Vec<f32>,
-    /// The mask of the dropout before the layer, in the order of rows. Empty if there is none.
-    mask: Vec<f32>,
-    directions: [Sequence; 2],
 }
 
 impl Extent {
@@ -110,7 +97,7 @@ impl Recurrent {
     fn gather(
         &self,
         number: usize,
-        memory: &OfLayer,
+        memory: &LayerState,
         extent: Extent,
         index: usize,
         to: &mut [f32],
@@ -130,7 +117,7 @@ impl Recurrent {
     }
 
     /// Writes the output of the last layer.
-    fn finish(&self, memory: &OfLayer, extent: Extent, output: &mut [f32]) {
+    fn finish(&self, memory: &LayerState, extent: Extent, output: &mut [f32]) {
         let top = self.layers.len().saturating_sub(1);
         if !self.last {
             for (from, to) in extent.orders() {
@@ -175,10 +162,10 @@ impl Step for Recurrent {
     ) -> Result<(), TrainError> {
         let extent = self.extent(inputs[0]);
         let memory = &mut pass.scratch.recurrent.0;
-        memory.resize_with(self.layers.len(), OfLayer::default);
+        memory.resize_with(self.layers.len(), LayerState::default);
         for (number, directions) in self.layers.iter().enumerate() {
             let (before, rest) = memory.split_at_mut(number);
-            let OfLayer { input, mask, directions: sequences } = &mut rest[0];
+            let LayerState { input, mask, directions: sequences } = &mut rest[0];
             let width = if number == 0 { self.inputs } else { self.outputs };
             input.resize(extent.all() * width, 0.0);
             mask.clear();

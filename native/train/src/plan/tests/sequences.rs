@@ -23,7 +23,7 @@ struct Stack {
     last: bool,
 }
 
-/// What is in front of a recurrent layer.
+/// The layer in front of a recurrent one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Front {
     /// Nothing: the layer reads the network's input.
