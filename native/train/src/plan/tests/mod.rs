@@ -146,7 +146,7 @@ fn trained(
 
 fn near(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Result<(), String> {
     // Gradients near 0 are differences of numbers near 1, with the rounding of these.
-    let largest = expected.iter().fold(0.01_f32, |largest, value| largest.max(value.abs()));
+    let largest = expected.iter().fold(0.05_f32, |largest, value| largest.max(value.abs()));
     for (index, (a, b)) in found.iter().zip(expected).enumerate() {
         let is_near = (a - b).abs() <= tolerance * largest.max(b.abs());
         if !is_near {
