@@ -31,7 +31,8 @@ class Lstm(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the logits of images of 784 values."""
         _, (hidden, _) = self.lstm(images.reshape(-1, 28, 28))
-        return self.linear(hidden[-1])
+        result: torch.Tensor = self.linear(hidden[-1])
+        return result
 
 
 def network(name: str = "mlp") -> nn.Module:
