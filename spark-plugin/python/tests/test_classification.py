@@ -9,6 +9,7 @@ import firesteel.classification
 import firesteel.network
 import numpy as np
 import pytest
+from closeness import assert_close
 from firesteel import Network
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
 from pyspark.ml.evaluation import MulticlassClassificationEvaluator
@@ -41,9 +42,7 @@ def test_weights_are_arrays_that_predict_as_the_model_does(
     )
     features, raw = (np.array(column) for column in zip(*frame.collect(), strict=True))
     hidden = np.maximum(features @ weights["0.weight"].T + weights["0.bias"], 0)
-    np.testing.assert_allclose(
-        hidden @ weights["2.weight"].T + weights["2.bias"], raw, rtol=1e-4, atol=1e-5
-    )
+    assert_close(raw, hidden @ weights["2.weight"].T + weights["2.bias"])
 
 
 def test_a_fit_with_param_maps_gives_a_model_for_each(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from closeness import assert_close
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 import firesteel
@@ -170,7 +171,7 @@ def test_the_predictor_gives_what_keras_predicts(encoded: DataFrame) -> None:
     assert all(isinstance(row.out, DenseVector) for row in found["matrix"])
     given = np.array([row.features.toArray() for row in found["matrix"]]).reshape(-1, 1, 2, 1)
     expected = model.predict(given, verbose=0)
-    np.testing.assert_allclose([row.out.toArray() for row in found["matrix"]], expected, atol=1e-5)
+    assert_close([row.out.toArray() for row in found["matrix"]], expected)
 
 
 def test_a_model_of_one_number_predicts_vectors_of_one(encoded: DataFrame) -> None:
@@ -183,7 +184,7 @@ def test_a_model_of_one_number_predicts_vectors_of_one(encoded: DataFrame) -> No
     given = np.array([row.features.toArray() for row in rows])
     found = np.array([row.prediction.toArray() for row in rows])
     assert found.shape == (len(rows), 1)
-    np.testing.assert_allclose(found, trained.predict(given, verbose=0), atol=1e-5)
+    assert_close(found, trained.predict(given, verbose=0))
     assert np.mean((found[:, 0] > 0.5) == [row.label for row in rows]) > 0.9
 
 
@@ -268,7 +269,7 @@ def test_a_model_of_several_inputs_and_outputs_is_trained(
     )
     given = [np.array([row[name] for row in rows]) for name in ("rooms", "area")]
     for found, expected in zip((cost, high), trained.predict(given, verbose=0), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        assert_close(found, expected)
     assert np.mean(np.abs(cost[:, 0] - [row.price for row in rows])) < 0.1
     assert np.mean((high[:, 0] > 0.5) == np.array([row.high for row in rows])) > 0.9
 

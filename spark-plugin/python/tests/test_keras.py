@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import torch
+from closeness import assert_close
 from firesteel import Network, from_keras
 from firesteel.classification import NetworkClassifier
 from firesteel.keras import KerasConversionError, to_keras
@@ -180,11 +181,10 @@ def ours(network: Network, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     return [value.detach().numpy() for value in answers]
 
 
-def assert_close(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
+def assert_all_close(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> None:
     assert len(found) == len(expected)
     for ours_, theirs in zip(found, expected, strict=True):
-        assert ours_.shape == theirs.shape
-        np.testing.assert_allclose(ours_, theirs, rtol=1e-5, atol=1e-5)
+        assert_close(ours_, theirs)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -192,7 +192,7 @@ def test_a_converted_model_predicts_what_keras_predicts(name: str) -> None:
     model = randomised(MODELS[name]())
     inputs = data(model)
     network = from_keras(model)
-    assert_close(ours(network, inputs), kerass(model, inputs))
+    assert_all_close(ours(network, inputs), kerass(model, inputs))
     assert list(network.input_shapes.values()) == [value.shape[1:] for value in inputs]
     assert Network.from_json(network.to_json()) == network
 
@@ -209,10 +209,10 @@ def test_trained_weights_go_back_into_a_copy_of_the_model(name: str) -> None:
         }
     )
     copy = to_keras(trained, model)
-    assert_close(kerass(copy, inputs), ours(trained, inputs))
+    assert_all_close(kerass(copy, inputs), ours(trained, inputs))
     named = [[layer.name for layer in each.layers if layer.weights] for each in (copy, model)]
     assert named[0] == named[1]
-    assert_close(kerass(model, inputs), before)
+    assert_all_close(kerass(model, inputs), before)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
@@ -232,7 +232,7 @@ def test_windows_lie_where_keras_lays_them(
             ],
         )
         inputs = data(randomised(model))
-        assert_close(ours(from_keras(model), inputs), kerass(model, inputs))
+        assert_all_close(ours(from_keras(model), inputs), kerass(model, inputs))
 
 
 FUNCTIONS = [
@@ -264,7 +264,7 @@ def test_every_activation_is_keras_s() -> None:
     read = Input((6,))
     model = keras.Model(read, [layers.Dense(5, activation=name)(read) for name in FUNCTIONS])
     inputs = data(randomised(model))
-    assert_close(ours(from_keras(model), inputs), kerass(model, inputs))
+    assert_all_close(ours(from_keras(model), inputs), kerass(model, inputs))
 
 
 def test_a_permutation_stands_only_where_the_order_changes() -> None:
@@ -475,7 +475,7 @@ def test_a_fit_goes_on_from_keras_s_weights_and_back_into_a_keras_model(
     moving = {name for name in still.weights if "running" in name}
     assert bool(moving) == (make is digits)
     if not moving:
-        assert_close([probabilities(still, df)], kerass(model, inputs))
+        assert_all_close([probabilities(still, df)], kerass(model, inputs))
     trained = classifier.copy({classifier.learningRate: 0.05, classifier.epochs: 3}).fit(df)
-    assert_close([probabilities(trained, df)], kerass(to_keras(trained, model), inputs))
+    assert_all_close([probabilities(trained, df)], kerass(to_keras(trained, model), inputs))
     assert np.abs(probabilities(trained, df) - kerass(model, inputs)[0]).max() > 1e-3

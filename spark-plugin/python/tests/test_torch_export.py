@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from closeness import assert_close
 from firesteel import Network
 from firesteel.layers import (
     AvgPool2d,
@@ -182,16 +183,16 @@ def test_an_ensemble_gives_the_mean_over_its_members(
     whole = to_module(network, weights, network.input_shapes, classes=classes)
     assert whole.state_dict().keys() == weights.keys()
     expected = raw if ending == "Identity" else mean
-    torch.testing.assert_close(whole(x).double(), expected, rtol=1e-5, atol=1e-5)
+    assert_close(whole(x).detach(), expected.detach())
     given = to_module(network, weights, network.input_shapes, classes=classes, logits=True)
-    torch.testing.assert_close(given(x).double(), raw, rtol=1e-5, atol=1e-5)
+    assert_close(given(x).detach(), raw.detach())
     export_torchscript(whole, tmp_path / "ensemble.pt")
     torch.testing.assert_close(torch.jit.load(tmp_path / "ensemble.pt")(x), whole(x))
     examples = example_inputs(network, network.input_shapes)
     export_onnx(whole, tmp_path / "ensemble.onnx", examples, network.outputs)
     session = onnxruntime.InferenceSession(tmp_path / "ensemble.onnx")
     (answer,) = session.run(None, {"x": x.numpy()})
-    np.testing.assert_allclose(answer, whole(x).detach().numpy(), rtol=1e-5, atol=1e-5)
+    assert_close(answer, whole(x).detach().numpy())
 
 
 def test_an_onnx_file_has_the_names_of_inputs_and_outputs_and_any_number_of_rows(

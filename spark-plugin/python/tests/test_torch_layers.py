@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from closeness import assert_close
 from firesteel import Network, torch_layers
 from firesteel.network import Node
 from firesteel.torch_export import example_inputs, export_onnx, export_torchscript
@@ -20,7 +21,6 @@ from torch.nn import functional
 
 ROOT = Path(__file__).resolve().parents[3]
 Tensors = Mapping[str, Tensor]
-TOLERANCE = 1e-5
 
 
 @dataclass
@@ -272,8 +272,7 @@ def test_a_layer_is_its_formula_as_a_module_and_in_both_files(case: Case, tmp_pa
     own = {name.removeprefix("block.it."): torch.tensor(value) for name, value in weights.items()}
     expected = case.formula(x, own).numpy()
     for (given,) in files_give(network, weights, [x], tmp_path):
-        assert given.shape == expected.shape
-        np.testing.assert_allclose(given, expected, rtol=TOLERANCE, atol=TOLERANCE)
+        assert_close(given, expected)
     if case.op in torch_layers.RECURRENT:
         graph = onnx.load(tmp_path / "module.onnx").graph
         assert case.op in {node.op_type for node in graph.node}
@@ -285,7 +284,7 @@ def test_a_layer_of_several_inputs_is_its_formula(op: str, tmp_path: Path) -> No
     network = Network(["x", "y"], [Node("it", op, reads)], ["it"], {"x": (4,), "y": (4,)})
     x, y = torch.randn(3, 4), torch.randn(3, 4)
     for (given,) in files_give(network, {}, [x, y], tmp_path):
-        np.testing.assert_allclose(given, MERGES[op](x, y).numpy(), rtol=TOLERANCE, atol=TOLERANCE)
+        assert_close(given, MERGES[op](x, y).numpy())
 
 
 def test_every_layer_of_the_engine_is_known_and_tested() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from closeness import assert_close
 from conftest import ROOT
 from firesteel import Network
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
@@ -29,7 +30,6 @@ from firesteel.layers import (
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, SparkSession
 
-TOLERANCE = 1e-5
 ROWS = 64
 
 
@@ -57,7 +57,7 @@ def column(frame: DataFrame, name: str) -> np.ndarray:
 
 def assert_all_close(given: list[np.ndarray], expected: np.ndarray) -> None:
     for values in given:
-        np.testing.assert_allclose(values, expected, rtol=TOLERANCE, atol=TOLERANCE)
+        assert_close(values, expected)
 
 
 def test_dense_layers_predict_as_transform_does(

@@ -10,6 +10,7 @@ import onnxruntime
 import pytest
 import torch
 import torchvision
+from closeness import assert_close
 from firesteel import TorchScriptNetwork, from_torch
 from firesteel.classification import NetworkClassificationModel, NetworkClassifier
 from firesteel.estimator import NetworkEstimator
@@ -199,7 +200,7 @@ def check(
     def same(given: np.ndarray) -> None:
         # The raw prediction of a single logit has one number for each of the two classes.
         expected = np.concatenate((-given, given), 1) if given.shape[1] == 1 else given
-        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        assert_close(found, expected)
 
     with torch.no_grad():
         same(model.to_torch()(torch.from_numpy(features)).numpy())
@@ -276,7 +277,7 @@ def test_a_scripted_transformer_is_written_as_onnx_for_any_rows(
     session = onnxruntime.InferenceSession(tmp_path / "module.onnx")
     (found,) = session.run(None, {"x": rows.numpy()})
     with torch.no_grad():
-        np.testing.assert_allclose(found, scripted(rows).numpy(), rtol=1e-5, atol=1e-5)
+        assert_close(found, scripted(rows).numpy())
 
 
 def test_how_long_a_list_is_stays_a_question_where_values_decide_what_it_holds() -> None:
@@ -363,7 +364,7 @@ def test_a_wide_and_deep_net_of_two_inputs_trains_end_to_end(
         of_torch = model.to_torch()(*(torch.from_numpy(values) for values in given))
     for name, onnx, module in zip(("logit", "chance"), of_onnx, of_torch, strict=True):
         for found in (onnx, module.numpy()):
-            np.testing.assert_allclose(found[:, 0], rows[name], rtol=1e-5, atol=1e-5)
+            assert_close(found[:, 0], rows[name])
 
 
 def test_what_a_module_does_not_take_is_told_before_any_job(
