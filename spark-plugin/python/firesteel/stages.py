@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from inspect import Parameter, Signature
@@ -168,7 +169,7 @@ class NetworkModelBase(
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
         """The trained weights: read-only arrays, named as in PyTorch's ``state_dict``."""
-        return safetensors.decode(bytes(self._jvm_model("weights").weights()))
+        return safetensors.decode(b64decode(self._jvm_model("weights").weightsBase64()))
 
     @property
     def _row_shapes(self) -> dict[str, Sequence[int]]:

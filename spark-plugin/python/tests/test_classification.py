@@ -8,6 +8,7 @@ from pathlib import Path
 import firesteel.classification
 import firesteel.network
 import numpy as np
+import py4j.protocol
 import pytest
 from closeness import assert_close
 from firesteel import Network
@@ -65,6 +66,16 @@ def test_training_starts_from_the_weights_of_the_network(
     wrong = network.with_weights({**model.weights, "0.bias": np.zeros(3)})
     with pytest.raises(Exception, match=r"0\.bias"):
         NetworkClassifier(network=wrong).fit(blobs)
+
+
+def test_weights_come_from_the_jvm_as_text_because_py4j_decodes_bytes_one_by_one(
+    model: NetworkClassificationModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("Py4J decoded an array of bytes")
+
+    monkeypatch.setattr(py4j.protocol, "decode_bytearray", refuse)
+    assert model.weights["0.weight"].shape == (16, 2)
 
 
 def test_several_columns_and_thresholds_set_on_the_model(

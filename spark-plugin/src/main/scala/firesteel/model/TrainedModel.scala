@@ -12,6 +12,8 @@ import org.apache.spark.ml.param.Params
 import org.apache.spark.sql.{DataFrame, Dataset}
 import org.json4s.JsonAST.{JArray, JDouble, JInt, JObject, JString}
 
+import java.util.Base64
+
 /** The base of fitted models: their content and their predictions. */
 private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[TrainingSummary] {
 
@@ -28,6 +30,9 @@ private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[Trai
 
   /** The weights as safetensors, named as in PyTorch's `state_dict`. */
   def weights: Array[Byte] = fitted.bytes.clone()
+
+  /** The weights as safetensors in Base64, for Python: Py4J takes seconds to decode megabytes of `Array[Byte]`. */
+  private[firesteel] def weightsBase64: String = Base64.getEncoder.encodeToString(fitted.bytes)
 
   /** Returns the data with a further column for each of `columns`.
     *
