@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from inspect import Parameter, Signature
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Lock
 from types import FrameType
 from typing import Any, ClassVar, Generic, Self, TypeVar
@@ -161,7 +162,7 @@ class NetworkModelBase(
 
     _java_obj: Any
 
-    @property
+    @cached_property  # The module of a TorchScript network takes Py4J a second for each 20 MB.
     def network(self) -> BaseNetwork:
         """The trained network, without its weights."""
         return BaseNetwork.from_json(self._jvm_model("network").network().toJson())
@@ -169,7 +170,11 @@ class NetworkModelBase(
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
         """The trained weights: read-only arrays, named as in PyTorch's ``state_dict``."""
-        return safetensors.decode(b64decode(self._jvm_model("weights").weightsBase64()))
+        model = self._jvm_model("weights")
+        with TemporaryDirectory(prefix="firesteel-weights-") as folder:
+            file = Path(folder) / "weights.safetensors"
+            model.writeWeights(str(file))
+            return safetensors.decode(file.read_bytes())
 
     @property
     def _row_shapes(self) -> dict[str, Sequence[int]]:

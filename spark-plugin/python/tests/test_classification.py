@@ -68,7 +68,7 @@ def test_training_starts_from_the_weights_of_the_network(
         NetworkClassifier(network=wrong).fit(blobs)
 
 
-def test_weights_come_from_the_jvm_as_text_because_py4j_decodes_bytes_one_by_one(
+def test_weights_do_not_pass_through_py4j_which_decodes_byte_by_byte(
     model: NetworkClassificationModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:

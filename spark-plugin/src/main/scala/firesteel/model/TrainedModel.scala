@@ -12,7 +12,7 @@ import org.apache.spark.ml.param.Params
 import org.apache.spark.sql.{DataFrame, Dataset}
 import org.json4s.JsonAST.{JArray, JDouble, JInt, JObject, JString}
 
-import java.util.Base64
+import java.nio.file.{Files, Paths}
 
 /** The base of fitted models: their content and their predictions. */
 private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[TrainingSummary] {
@@ -31,8 +31,10 @@ private[firesteel] trait TrainedModel extends Params with HasNetworkSummary[Trai
   /** The weights as safetensors, named as in PyTorch's `state_dict`. */
   def weights: Array[Byte] = fitted.bytes.clone()
 
-  /** The weights as safetensors in Base64, for Python: Py4J takes seconds to decode megabytes of `Array[Byte]`. */
-  private[firesteel] def weightsBase64: String = Base64.getEncoder.encodeToString(fitted.bytes)
+  /** Writes the weights to a local file, as safetensors. Python reads them so: Py4J takes seconds for megabytes. */
+  private[firesteel] def writeWeights(path: String): Unit = {
+    val _ = Files.write(Paths.get(path), fitted.bytes)
+  }
 
   /** Returns the data with a further column for each of `columns`.
     *
