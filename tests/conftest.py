@@ -168,9 +168,9 @@ class Spark:
         jars: list[Path] | None = None,
         plugin: bool = True,
         environment: dict[str, str] | None = None,
-        stdin: str | None = None,
+        typed: bool = False,
     ) -> Run:
-        """Starts `spark-submit` or `spark-shell`; `None` takes a setting away."""
+        """Starts `spark-submit` or `spark-shell`; a setting of `None` is left out."""
         settings = {
             "spark.ui.enabled": "false",
             "spark.driver.host": "127.0.0.1",
@@ -201,7 +201,7 @@ class Spark:
             [*line, *arguments],
             cwd=self.folder,
             env={**clean, **(environment or {})},
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -209,10 +209,6 @@ class Spark:
         )
         run = Run(process, self.folder, home)
         run.start_reading()
-        if stdin is not None:
-            assert process.stdin is not None
-            process.stdin.write(stdin)
-            process.stdin.close()
         self.started.append(run)
         return run
 
@@ -235,8 +231,19 @@ class Spark:
         return self.start("spark-submit", ["--class", main_class, str(app), *arguments], **options)
 
     def shell(self, script: str, **options: Any) -> Run:
-        """Types `script` into spark-shell."""
-        return self.start("spark-shell", [], stdin=script + "\n:quit\n", **options)
+        """Types `script` into spark-shell once it takes input.
+
+        Scala's shell parses what comes earlier while another thread compiles the shell's imports.
+        Its compiler fails if both happen at once.
+        """
+        ready = self.folder / "ready.scala"
+        ready.write_text('println("ready for " + "input")\n')
+        run = self.start("spark-shell", ["-i", str(ready)], typed=True, **options)
+        run.until("ready for input")
+        assert run.process.stdin is not None
+        run.process.stdin.write(script + "\n:quit\n")
+        run.process.stdin.close()
+        return run
 
 
 @pytest.fixture
