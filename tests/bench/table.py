@@ -19,6 +19,8 @@ MEASURES = {
     "train-adam-32-denormals": ("", "rows/s", "PyTorch"),
     "train-adam-128": ("training, Adam, batch 128", "rows/s", FLUSHED),
     "train-adam-128-denormals": ("", "rows/s", "PyTorch"),
+    "train-embeddings-256": ("training, 10 embeddings, SGD, batch 256", "rows/s", "PyTorch"),
+    "train-embeddings-256-sparse": ("", "rows/s", "PyTorch, sparse=True"),
     "two-workers": ("two workers", "rows/s", "one worker"),
     "overlap-5": ("overlap, 1 Gbit/s, window 5", "rows/s", "no overlap"),
     "overlap-15": ("overlap, window 15", "rows/s", "no overlap"),

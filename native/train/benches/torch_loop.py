@@ -18,6 +18,8 @@ from torch import nn
 from torch.nn import functional
 
 WIDTHS = (784, 500, 300, 10)
+# The number of categories of each column of the tabular network, as in `tabular.rs`.
+CATEGORIES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 
 
 class Lstm(nn.Module):
@@ -35,9 +37,33 @@ class Lstm(nn.Module):
         return result
 
 
+class Tabular(nn.Module):
+    """Embeddings of columns of categories, and three Linear layers."""
+
+    def __init__(self, *, sparse: bool) -> None:
+        super().__init__()
+        tables = [nn.Embedding(count, 16, sparse=sparse) for count in CATEGORIES]
+        self.tables = nn.ModuleList(tables)
+        self.linear = nn.Sequential(
+            nn.Linear(16 * len(CATEGORIES), 64),
+            nn.ReLU(),
+            nn.Linear(64, 32),
+            nn.ReLU(),
+            nn.Linear(32, 2),
+        )
+
+    def forward(self, categories: torch.Tensor) -> torch.Tensor:
+        """Returns the logits of rows of categories."""
+        columns = zip(self.tables, categories.unbind(1), strict=True)
+        result: torch.Tensor = self.linear(torch.cat([table(c) for table, c in columns], 1))
+        return result
+
+
 def network(name: str = "mlp") -> nn.Module:
     """Creates a network from its name in the benchmark."""
     torch.manual_seed(1)
+    if name.startswith("tabular"):
+        return Tabular(sparse=name.endswith("sparse"))
     if name == "lstm":
         return Lstm()
     if name == "convnet":
@@ -59,11 +85,13 @@ def network(name: str = "mlp") -> nn.Module:
     return nn.Sequential(*layers[:-1])
 
 
-def optimizer(name: str, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Creates a fused optimizer from its name in the benchmark."""
+def optimizer(
+    name: str, parameters: list[nn.Parameter], *, sparse: bool = False
+) -> torch.optim.Optimizer:
+    """Creates a fused optimizer from its name in the benchmark; none takes sparse gradients."""
     match name:
         case "sgd":
-            return torch.optim.SGD(parameters, lr=0.05, fused=True)
+            return torch.optim.SGD(parameters, lr=0.05, fused=not sparse)
         case "momentum":
             return torch.optim.SGD(parameters, lr=0.05, momentum=0.9, fused=True)
         case "adam":
@@ -78,18 +106,22 @@ class Training:
     """A network whose training continues from command to command."""
 
     def __init__(self, command: dict[str, Any], images: torch.Tensor, labels: torch.Tensor) -> None:
-        self.network = network(command["network"])
-        self.optimizer = optimizer(command["optimizer"], list(self.network.parameters()))
+        name = command["network"]
+        self.network = network(name)
+        parameters = list(self.network.parameters())
+        self.optimizer = optimizer(command["optimizer"], parameters, sparse="sparse" in name)
         self.batch = command["batch"]
-        self.images = images[: command["rows"]]
-        self.labels = labels[: command["rows"]]
+        self.inputs, self.labels = images[: command["rows"]], labels[: command["rows"]]
+        if name.startswith("tabular"):
+            columns = [torch.randint(count, (command["rows"],)) for count in CATEGORIES]
+            self.inputs, self.labels = torch.stack(columns, 1), columns[0] % 2
 
     def epoch(self) -> None:
         """Trains one shuffled epoch."""
-        order = torch.randperm(len(self.images))
+        order = torch.randperm(len(self.inputs))
         for rows in order.split(self.batch):
             self.optimizer.zero_grad()
-            loss = functional.cross_entropy(self.network(self.images[rows]), self.labels[rows])
+            loss = functional.cross_entropy(self.network(self.inputs[rows]), self.labels[rows])
             loss.backward()
             self.optimizer.step()
 

@@ -33,6 +33,11 @@ impl Method<1> for Adagrad {
     fn initial_state(&self) -> f32 {
         self.initial_accumulator as f32
     }
+
+    fn ignores_zeros(&self) -> bool {
+        // Without an epsilon, a parameter that never had a gradient becomes 0 / 0.
+        self.weight_decay == 0.0 && self.epsilon > 0.0
+    }
 }
 
 /// The state is the sum of squared gradients.

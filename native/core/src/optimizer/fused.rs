@@ -35,6 +35,11 @@ pub(super) trait Method<const STATES: usize>: Send {
         0.0
     }
 
+    /// Returns true if a gradient of 0 leaves a parameter and its state as they are.
+    fn ignores_zeros(&self) -> bool {
+        false
+    }
+
     /// Returns the value that the method itself keeps between steps, if any.
     fn carried(&self) -> Option<f32> {
         None
@@ -79,6 +84,10 @@ impl<M: Method<STATES>, const STATES: usize> Optimizer for Fused<M, STATES> {
     fn begin_step(&mut self) {
         self.steps += 1;
         self.rule = Some(self.method.rule(self.steps, self.learning_rate));
+    }
+
+    fn ignores_zeros(&self) -> bool {
+        self.method.ignores_zeros()
     }
 
     fn step_part(&mut self, offset: usize, parameters: &mut [f32], gradients: &[f32]) {

@@ -139,7 +139,11 @@ pub trait Optimizer: Send {
     /// Begins a step that [`step_part`](Self::step_part) applies part by part, with the same result as [`step`](Self::step).
     fn begin_step(&mut self);
 
-    /// Applies the step that was begun last to the parameters from `offset` on. Every parameter belongs to one part.
+    /// Returns true if a gradient of 0 leaves a parameter and its state as they are, so that a step may leave it out.
+    fn ignores_zeros(&self) -> bool;
+
+    /// Applies the step that was begun last to the parameters from `offset` on. Every parameter belongs to one part,
+    /// but for those that a step may leave out ([`ignores_zeros`](Self::ignores_zeros)).
     ///
     /// # Panics
     /// When the lengths differ, the part ends behind the last parameter, or no step was begun.
@@ -359,6 +363,53 @@ mod tests {
             assert_eq!(bits(&found), bits(&expected), "{spec:?}");
             assert_eq!(parts.state(), whole.state(), "{spec:?}");
         }
+    }
+
+    #[test]
+    fn an_optimizer_that_ignores_zeros_leaves_parameters_without_a_gradient_and_their_state_as_they_are() {
+        let gradients: Vec<f32> =
+            (0..40).map(|index| if index % 4 == 0 { (index as f32).cos() } else { 0.0 }).collect();
+        let mut ignoring = 0;
+        for spec in specs().into_iter().chain(without_decay()) {
+            let mut whole = build(&spec, 40).unwrap();
+            let mut parts = build(&spec, 40).unwrap();
+            if !parts.ignores_zeros() {
+                continue;
+            }
+            ignoring += 1;
+            let (mut expected, mut found) = (vec![0.5_f32; 40], vec![0.5_f32; 40]);
+            for _ in 0..5 {
+                whole.step(&mut expected, &gradients);
+                parts.begin_step();
+                for at in (0..40).step_by(4) {
+                    parts.step_part(at, &mut found[at..=at], &gradients[at..=at]);
+                }
+            }
+            assert_eq!(found, expected, "{spec:?}");
+            assert_eq!(parts.state(), whole.state(), "{spec:?}");
+        }
+        assert_eq!(ignoring, 2);
+    }
+
+    /// Optimizers without momentum and weight decay.
+    fn without_decay() -> [OptimizerSpec; 2] {
+        let (learning_rate, weight_decay) = (0.1, 0.0);
+        [
+            OptimizerSpec::Sgd {
+                learning_rate,
+                momentum: 0.0,
+                dampening: 0.0,
+                nesterov: false,
+                weight_decay,
+            },
+            OptimizerSpec::Adagrad {
+                learning_rate,
+                learning_rate_decay: 0.1,
+                epsilon: 1e-10,
+                weight_decay,
+                initial_accumulator: 0.0,
+            },
+        ]
     }
 
     #[test]

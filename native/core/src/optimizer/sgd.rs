@@ -38,6 +38,10 @@ where
             velocity: if self.nesterov { self.momentum as f32 } else { 1.0 },
         }
     }
+
+    fn ignores_zeros(&self) -> bool {
+        self.momentum == 0.0 && self.weight_decay == 0.0
+    }
 }
 
 /// Without momentum.

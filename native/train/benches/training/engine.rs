@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::pytorch::{Images, SIZE};
 use crate::relay::gigabit;
+use crate::tabular;
 
 const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
@@ -30,6 +31,8 @@ pub enum Net {
     Mlp,
     /// An LSTM of 64 units over the 28 rows of an image, and a Linear layer.
     Lstm,
+    /// Ten embeddings of up to a million categories, and Linear layers of 64, 32 and 2 outputs.
+    Tabular,
     /// Two convolutions of 32 channels, pooling, and Linear layers of 225 and 10 outputs: the MNIST example of dist-keras.
     Convnet,
 }
@@ -40,6 +43,7 @@ impl Net {
         match self {
             Self::Mlp => "mlp",
             Self::Lstm => "lstm",
+            Self::Tabular => "tabular",
             Self::Convnet => "convnet",
         }
     }
@@ -89,7 +93,7 @@ impl Engine {
         let server = ServerSpec {
             fit: "bench".to_owned(),
             network: network(net),
-            data: data(),
+            data: data(net),
             strategy: serde_json::from_value(strategy).unwrap(),
             controls: ControlSpec::default(),
             optimizer: Some(optimizer),
@@ -128,7 +132,7 @@ impl Engine {
         };
         let workers = (0..workers)
             .map(|index| {
-                TaskTrainer::new(spec(index), partition(images, index as usize * rows, rows))
+                TaskTrainer::new(spec(index), partition(net, images, index as usize * rows, rows))
             })
             .collect();
         Self { server, workers, transport }
@@ -188,6 +192,7 @@ fn network(net: Net) -> NetworkDocument {
         node(name, "Conv2d", input, json!({"out_channels": 32, "kernel_size": 3}))
     };
     let nodes = match net {
+        Net::Tabular => return tabular::network(),
         Net::Mlp => vec![
             linear("0", "features", 500),
             relu("1", "0"),
@@ -223,7 +228,10 @@ fn network(net: Net) -> NetworkDocument {
     .unwrap()
 }
 
-fn data() -> DataSpec {
+fn data(net: Net) -> DataSpec {
+    if let Net::Tabular = net {
+        return tabular::data();
+    }
     serde_json::from_value(json!({
         "inputs": [{"name": "features", "column": "features", "format": "dense", "element": "u8",
                     "shape": [SIZE], "scale": 1.0 / 255.0}],
@@ -233,7 +241,18 @@ fn data() -> DataSpec {
     .unwrap()
 }
 
-fn partition(images: &Images, first: usize, rows: usize) -> Partition {
+fn partition(net: Net, images: &Images, first: usize, rows: usize) -> Partition {
+    let batch = match net {
+        Net::Tabular => tabular::rows(rows),
+        _ => labelled(images, first, rows),
+    };
+    let schema = batch.schema();
+    let reader = Box::new(RecordBatchIterator::new([Ok(batch)], schema));
+    Partition::load(reader, &data(net), CacheBudget::shared(u64::MAX), &[], &CancelFlag::new())
+        .unwrap()
+}
+
+fn labelled(images: &Images, first: usize, rows: usize) -> RecordBatch {
     let pixels = UInt8Array::from(images.pixels[first * SIZE..(first + rows) * SIZE].to_vec());
     let item = Arc::new(Field::new("item", pixels.data_type().clone(), false));
     let size = i32::try_from(SIZE).unwrap();
@@ -244,8 +263,5 @@ fn partition(images: &Images, first: usize, rows: usize) -> Partition {
         Field::new("features", features.data_type().clone(), false),
         Field::new("label", labels.data_type().clone(), false),
     ]));
-    let batch = RecordBatch::try_new(schema.clone(), vec![features, labels]).unwrap();
-    let reader = Box::new(RecordBatchIterator::new([Ok(batch)], schema));
-    Partition::load(reader, &data(), CacheBudget::shared(u64::MAX), &[], &CancelFlag::new())
-        .unwrap()
+    RecordBatch::try_new(schema, vec![features, labels]).unwrap()
 }

@@ -8,6 +8,8 @@
 //! - `train-<optimizer>-<batch>`: an epoch, beside PyTorch with `set_flush_denormal(True)`;
 //! - `train-<optimizer>-<batch>-denormals`: the same beside PyTorch as it is by default;
 //! - `train-lstm-<batch>`, with `-denormals` or without: the same with an LSTM of 64 units over an image's rows and momentum;
+//! - `train-embeddings-256`: a network with ten embeddings of up to a million categories and SGD, beside PyTorch with
+//!   dense gradients; `train-embeddings-256-sparse`: beside PyTorch with `Embedding(sparse=True)`;
 //! - `train-conv-<batch>`, with `-denormals` or without: the same with two convolutions, pooling and momentum;
 //! - `two-workers`: two workers in two threads beside one, rows of all workers;
 //! - `overlap-<window>`: two workers whose exchanges overlap with training, beside the same without, over 1 Gbit/s;
@@ -21,6 +23,7 @@
 mod engine;
 mod pytorch;
 mod relay;
+mod tabular;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -57,6 +60,7 @@ fn main() {
     }
     train(&mut pytorch, &images, "train-lstm-32", Net::Lstm, "momentum", 32, 1.3);
     train(&mut pytorch, &images, "train-conv-32", Net::Convnet, "momentum", 32, 1.3);
+    embeddings(&mut pytorch, &images);
     two_workers(&images);
     overlap(&images);
     for (name, accesses) in [("sgd", 3), ("momentum", 5), ("adam", 7), ("adagrad", 5)] {
@@ -99,6 +103,38 @@ fn train(
     let rate = |seconds| rows as f64 / seconds;
     report(name, rate(ours), rate(flushed), Some(aim));
     report(&format!("{name}-denormals"), rate(ours), rate(plain), Some(aim));
+}
+
+/// One epoch of a network with large embeddings, beside PyTorch with dense and with sparse gradients.
+fn embeddings(pytorch: &mut PyTorch, images: &Images) {
+    const BATCH: usize = 256;
+    // A dense gradient of all tables takes PyTorch long.
+    const DENSE_ROWS: usize = 10 * BATCH;
+    let name = "train-embeddings-256";
+    if !asked(name) {
+        return;
+    }
+    let rows = 400 * BATCH;
+    let setting = Setting {
+        net: Net::Tabular,
+        workers: 1,
+        rows,
+        strategy: "single",
+        optimizer: spec("sgd"),
+        batch_size: BATCH,
+        epochs: 1,
+        transport: Transport::Memory,
+    };
+    let engine = Engine::new(images, setting);
+    let command = |network: &str, rows: usize| json!({"network": network, "rows": rows, "optimizer": "sgd", "batch": BATCH, "flush": true});
+    let [ours, dense, sparse] = medians(|turn| match turn {
+        0 => engine.train(),
+        1 => pytorch.seconds(&command("tabular", DENSE_ROWS)),
+        _ => pytorch.seconds(&command("tabular-sparse", rows)),
+    });
+    let ours = rows as f64 / ours;
+    report(name, ours, DENSE_ROWS as f64 / dense, Some(10.0));
+    report(&format!("{name}-sparse"), ours, rows as f64 / sparse, Some(2.0));
 }
 
 /// Two workers beside one, each on half of the rows.

@@ -3,6 +3,7 @@
 use firesteel_core::BufferKind;
 use tch::Tensor;
 
+use super::used_rows::UsedRows;
 use crate::error::TrainError;
 use crate::model::Definition;
 use crate::raw::{Memory, lengths};
@@ -12,6 +13,8 @@ pub(crate) struct Gradient {
     memory: Memory<f32>,
     /// The tensors by the layout's entries; an empty one for each buffer.
     pub(crate) views: Vec<Tensor>,
+    /// For each entry of the layout that is a table whose mini-batches use few rows, those rows; empty for the others.
+    used_rows: Vec<UsedRows>,
     /// For each entry of the layout, true once the loss has depended on it.
     reached: Vec<bool>,
 }
@@ -26,7 +29,9 @@ impl Gradient {
             _ => Ok(Tensor::new()),
         };
         let views = layout.entries().iter().map(view).collect::<Result<_, _>>()?;
-        Ok(Self { memory, views, reached: vec![false; layout.entries().len()] })
+        let entries = layout.entries().len();
+        let used_rows = (0..entries).map(|_| UsedRows::default()).collect();
+        Ok(Self { memory, views, used_rows, reached: vec![false; entries] })
     }
 
     /// Records that the loss depends on an entry of the layout.
@@ -42,6 +47,11 @@ impl Gradient {
     /// The flat gradient.
     pub(crate) fn flat_mut(&mut self) -> &mut [f32] {
         self.memory.slice_mut()
+    }
+
+    /// The flat gradient, and the used rows of a table that is an entry of the layout.
+    pub(crate) fn flat_and_rows(&mut self, entry: usize) -> (&mut [f32], &mut UsedRows) {
+        (self.memory.slice_mut(), &mut self.used_rows[entry])
     }
 
     /// The flat gradient.

@@ -10,6 +10,7 @@ mod recurrent;
 mod replica;
 mod tape;
 mod update;
+mod used_rows;
 
 use firesteel_core::Tally;
 use serde::Serialize;
@@ -20,6 +21,7 @@ pub(crate) use self::batch::{Batch, Block, Column};
 pub(crate) use self::gradient::Gradient;
 pub(crate) use self::replica::{FlatTensors, Replica, Views};
 pub(crate) use self::update::Update;
+pub(crate) use self::used_rows::UsedRows;
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::model::Definition;

@@ -5,6 +5,8 @@ use std::ops::Range;
 use firesteel_core::clipping::Bound;
 use firesteel_core::optimizer::Optimizer;
 
+use super::used_rows::UsedRows;
+
 /// A step of an optimizer, by a gradient that is clipped without its norm, so that no part waits for another.
 pub(crate) struct Update<'a> {
     optimizer: &'a mut dyn Optimizer,
@@ -19,6 +21,22 @@ impl<'a> Update<'a> {
     /// Begins the step.
     pub(crate) fn begin(&mut self) {
         self.optimizer.begin_step();
+    }
+
+    /// Updates the rows of a table that have a gradient, and the others only if the optimizer moves them as well.
+    pub(crate) fn apply_rows(
+        &mut self,
+        table: Range<usize>,
+        rows: &UsedRows,
+        parameters: &mut [f32],
+        gradient: &mut [f32],
+    ) {
+        if !self.optimizer.ignores_zeros() {
+            return self.apply(table, parameters, gradient);
+        }
+        for row in rows.ranges() {
+            self.apply(table.start + row.start..table.start + row.end, parameters, gradient);
+        }
     }
 
     /// Updates a range of the flat parameters.

@@ -118,7 +118,7 @@ impl Planned {
             }
             if !placed.parameters.is_empty() {
                 let (start, update) = (placed.flat.start, update.as_deref_mut());
-                let mut parts = Parts::new(start, parameters, gradient.flat_mut(), update);
+                let mut parts = Parts::new(start, parameters, gradient, update);
                 placed.step.parameters(&mut pass, &mut parts)?;
                 parts.complete(placed.flat.end);
                 placed.parameters.iter().for_each(|&entry| gradient.mark_reached(entry));

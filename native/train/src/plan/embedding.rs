@@ -55,16 +55,17 @@ impl Step for Embedding {
         pass: &mut Backward<'_>,
         parts: &mut Parts<'_, '_>,
     ) -> Result<(), TrainError> {
-        let of_table = parts.range(&self.table.range);
-        of_table.fill(0.0);
+        let (of_table, used) = parts.table(&self.table);
+        used.clear(of_table, self.size);
         let rows = pass.of_output.chunks_exact(self.size.max(1));
         for (dy, &id) in rows.zip(pass.network_inputs.ids(self.ids)?) {
             let token = self.token(id)?;
             if self.padding != Some(token) {
-                let sums = &mut of_table[token * self.size..(token + 1) * self.size];
+                let sums = &mut of_table[used.insert(token)];
                 sums.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);
             }
         }
+        parts.complete_table(&self.table);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use firesteel_kernels::norm::Moments;
 use super::dead_units::Rectifier;
 use super::recurrent_state::RecurrentState;
 use crate::error::TrainError;
-use crate::network::{Update, Views};
+use crate::network::{Gradient, Update, UsedRows, Views};
 use crate::random::Generator;
 use crate::raw::values;
 
@@ -147,7 +147,7 @@ pub(super) struct Backward<'a> {
 /// The flat gradient, of which a step writes the parts that belong to its parameters.
 pub(super) struct Parts<'a, 'b> {
     parameters: &'a mut [f32],
-    gradient: &'a mut [f32],
+    gradient: &'a mut Gradient,
     update: Option<&'a mut Update<'b>>,
     /// The first of the step's parameters whose gradient is not complete.
     next: usize,
@@ -158,7 +158,7 @@ impl<'a, 'b> Parts<'a, 'b> {
     pub(super) fn new(
         start: usize,
         parameters: &'a mut [f32],
-        gradient: &'a mut [f32],
+        gradient: &'a mut Gradient,
         update: Option<&'a mut Update<'b>>,
     ) -> Self {
         Self { parameters, gradient, update, next: start }
@@ -166,16 +166,32 @@ impl<'a, 'b> Parts<'a, 'b> {
 
     /// The gradient of a range of the flat parameters.
     pub(super) fn range(&mut self, range: &Range<usize>) -> &mut [f32] {
-        &mut self.gradient[range.clone()]
+        &mut self.gradient.flat_mut()[range.clone()]
     }
 
     /// Declares the step's gradient complete before this index of the flat parameters. A step that computes large
     /// gradients block by block calls it for each block.
     pub(super) fn complete(&mut self, end: usize) {
         if let Some(update) = &mut self.update {
-            update.apply(self.next..end, self.parameters, self.gradient);
+            update.apply(self.next..end, self.parameters, self.gradient.flat_mut());
         }
         self.next = end;
+    }
+
+    /// The gradient of a table whose mini-batches use few of its rows, and the rows that the last one used.
+    pub(super) fn table(&mut self, table: &Parameter) -> (&mut [f32], &mut UsedRows) {
+        let (flat, rows) = self.gradient.flat_and_rows(table.entry);
+        (&mut flat[table.range.clone()], rows)
+    }
+
+    /// Declares the gradient of a table complete, which comes next.
+    pub(super) fn complete_table(&mut self, table: &Parameter) {
+        debug_assert_eq!(self.next, table.range.start);
+        if let Some(update) = &mut self.update {
+            let (flat, rows) = self.gradient.flat_and_rows(table.entry);
+            update.apply_rows(table.range.clone(), rows, self.parameters, flat);
+        }
+        self.next = table.range.end;
     }
 }
 
