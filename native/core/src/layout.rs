@@ -1,5 +1,7 @@
 //! The layout of named tensors in the flat buffers.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -15,7 +17,7 @@ pub enum BufferKind {
     IntegerBuffer,
 }
 
-/// One named tensor: `len` elements of its flat buffer from `offset`, in row-major order.
+/// One named tensor: `len` elements of its flat buffer from `offset`, in row-major order or transposed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TensorEntry {
@@ -29,6 +31,64 @@ pub struct TensorEntry {
     pub offset: usize,
     /// The number of its elements.
     pub len: usize,
+    /// True for a matrix that lies in its buffer column after column.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub transposed: bool,
+}
+
+impl TensorEntry {
+    /// The tensor's shape in its flat buffer.
+    #[must_use]
+    pub fn shape_in_buffer(&self) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if self.transposed {
+            shape.reverse();
+        }
+        shape
+    }
+
+    /// Copies the tensor's elements from row-major order to their place.
+    ///
+    /// # Panics
+    /// If a length is not that of the tensor.
+    pub fn place<T: Copy>(&self, row_major: &[T], target: &mut [T]) {
+        match self.matrix() {
+            Some((rows, columns)) => transpose(row_major, rows, columns, target),
+            None => target.copy_from_slice(row_major),
+        }
+    }
+
+    /// Returns the tensor's elements in row-major order.
+    ///
+    /// # Panics
+    /// If the length is not that of the tensor.
+    #[must_use]
+    pub fn row_major<'a, T: Copy + Default>(&self, placed: &'a [T]) -> Cow<'a, [T]> {
+        let Some((rows, columns)) = self.matrix() else { return Cow::Borrowed(placed) };
+        let mut values = vec![T::default(); placed.len()];
+        transpose(placed, columns, rows, &mut values);
+        Cow::Owned(values)
+    }
+
+    /// The rows and columns of a matrix that is transposed in its buffer.
+    fn matrix(&self) -> Option<(usize, usize)> {
+        self.transposed.then(|| (self.shape[0], self.shape[1]))
+    }
+}
+
+/// Transposes a matrix of `rows` x `columns`, in blocks that fit the processor's cache.
+fn transpose<T: Copy>(from: &[T], rows: usize, columns: usize, to: &mut [T]) {
+    const BLOCK: usize = 32;
+    assert_eq!((from.len(), to.len()), (rows * columns, rows * columns), "{rows} x {columns}");
+    for first_row in (0..rows).step_by(BLOCK) {
+        for first_column in (0..columns).step_by(BLOCK) {
+            for row in first_row..rows.min(first_row + BLOCK) {
+                for column in first_column..columns.min(first_column + BLOCK) {
+                    to[column * rows + row] = from[row * columns + column];
+                }
+            }
+        }
+    }
 }
 
 /// The layout of a network's flat buffers, in `state_dict` order.
@@ -60,8 +120,18 @@ impl ParamLayout {
             kind,
             offset,
             len: shape.iter().product(),
+            transposed: false,
         });
         &self.entries[index]
+    }
+
+    /// Lays a matrix out column after column.
+    ///
+    /// # Panics
+    /// If there is no such entry or it is no matrix.
+    pub fn transpose(&mut self, entry: usize) {
+        assert_eq!(self.entries[entry].shape.len(), 2, "only a matrix is transposed");
+        self.entries[entry].transposed = true;
     }
 
     /// The tensors in `state_dict` order.
@@ -95,14 +165,14 @@ impl ParamLayout {
             .map(|entry| entry.name.as_str())
     }
 
-    /// A hash of names, shapes and buffers, the same on every machine: two peers exchange flat buffers only if it agrees.
+    /// A hash of names, shapes, buffers and orders, the same on every machine: two peers exchange flat buffers only if it agrees.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hasher = Xxh3::new();
         for entry in &self.entries {
             hasher.update(&(entry.name.len() as u64).to_le_bytes());
             hasher.update(entry.name.as_bytes());
-            hasher.update(&[entry.kind as u8, 0]);
+            hasher.update(&[entry.kind as u8, u8::from(entry.transposed)]);
             hasher.update(&(entry.shape.len() as u64).to_le_bytes());
             for &size in &entry.shape {
                 hasher.update(&(size as u64).to_le_bytes());
@@ -150,5 +220,28 @@ mod tests {
         other.push("0.bias", &[3], BufferKind::Parameter);
         assert_eq!(layout().hash(), layout().hash());
         assert_ne!(layout().hash(), other.hash());
+        let mut transposed = layout();
+        transposed.transpose(0);
+        assert_ne!(layout().hash(), transposed.hash());
+    }
+
+    #[test]
+    fn a_transposed_matrix_comes_back_in_row_major_order() {
+        for (rows, columns) in [(3, 2), (1, 70), (65, 33), (0, 4)] {
+            let mut layout = ParamLayout::new();
+            layout.push("w", &[rows, columns], BufferKind::Parameter);
+            let values: Vec<usize> = (0..rows * columns).collect();
+            let mut placed = vec![0; values.len()];
+            layout.entries()[0].place(&values, &mut placed);
+            assert_eq!(placed, values);
+            layout.transpose(0);
+            let entry = &layout.entries()[0];
+            entry.place(&values, &mut placed);
+            for (index, value) in placed.iter().enumerate() {
+                assert_eq!(*value, index % rows * columns + index / rows);
+            }
+            assert_eq!(entry.row_major(&placed).as_ref(), values);
+            assert_eq!(entry.shape_in_buffer(), [columns, rows]);
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::blocks::{BlockStore, BlockUsage};
 use crate::column_context::ColumnContext;
 use crate::error::DataError;
 use crate::rows::Rows;
+use crate::sparse_rows::SparseRows;
 
 /// A value that should be an integer and is not.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,11 @@ pub(crate) trait Input: Debug + Send + Sync {
 
     /// Writes the rows' values as integers.
     fn gather_i64(&self, rows: Rows<'_>, out: &mut [i64]) -> Result<(), NotAnInteger>;
+
+    /// Appends the rows' entries, scaled. Returns false if the input is dense.
+    fn gather_sparse(&self, _rows: Rows<'_>, _out: &mut SparseRows) -> bool {
+        false
+    }
 
     /// Returns the values without a copy, if that is possible.
     fn contiguous_f32(&self, rows: Range<usize>) -> Option<ArrayView2<'_, f32>>;

@@ -21,6 +21,7 @@ mod partition;
 mod rows;
 mod schema;
 mod sparse;
+mod sparse_rows;
 mod stored_value;
 mod table;
 #[cfg(test)]
@@ -34,3 +35,4 @@ pub use error::{DataError, Scope, ValueLocation};
 pub use import::{BatchAddress, export_batch, import_batch, import_stream};
 pub use order::WorkerRows;
 pub use partition::Partition;
+pub use sparse_rows::SparseRows;

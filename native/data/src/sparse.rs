@@ -13,6 +13,7 @@ use crate::error::DataError;
 use crate::hash::combine_bytes;
 use crate::input::{Input, InputWriter, NotAnInteger};
 use crate::rows::Rows;
+use crate::sparse_rows::SparseRows;
 use crate::stored_value::StoredValue;
 use crate::table::{Table, TableWriter};
 
@@ -61,6 +62,14 @@ impl<E: Entries> Input for Sparse<E> {
             }
         }
         Ok(())
+    }
+
+    fn gather_sparse(&self, rows: Rows<'_>, out: &mut SparseRows) -> bool {
+        for row in rows.runs().flatten() {
+            let (indices, values) = self.entries.row(row);
+            out.push(indices, values, self.scale);
+        }
+        true
     }
 
     fn contiguous_f32(&self, _: Range<usize>) -> Option<ArrayView2<'_, f32>> {

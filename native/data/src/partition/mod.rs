@@ -154,6 +154,25 @@ impl Partition {
         self.inputs[input].gather_i64(rows, out).map_err(|fault| fault.error(&context))
     }
 
+    /// The rows' entries of a sparse input, scaled, in place of what `out` holds.
+    ///
+    /// # Errors
+    /// [`DataError::Internal`] if there is no such input or row or the input is dense.
+    pub fn gather_sparse(
+        &self,
+        input: usize,
+        rows: &[u32],
+        out: &mut SparseRows,
+    ) -> Result<(), DataError> {
+        let (rows, spec) = (Rows::Listed(rows), at(&self.spec.inputs, input, "input")?);
+        rows.check(self.rows)?;
+        out.clear();
+        match self.inputs[input].gather_sparse(rows, out) {
+            true => Ok(()),
+            false => Err(DataError::Internal(format!("column '{}' is not sparse", spec.column))),
+        }
+    }
+
     /// The rows' class indices of a label of kind `class`: `out` has a value for each of `rows`.
     ///
     /// # Errors
