@@ -1,5 +1,7 @@
 //! The validation and conversion of a prediction batch, which is not kept.
 
+use std::ops::Range;
+
 use arrow::array::RecordBatch;
 use firesteel_core::spec::{DataSpec, ElementType, InputFormat, InputSpec};
 use ndarray::{ArrayView2, ArrayViewMut2};
@@ -64,35 +66,53 @@ impl<'a> Batch<'a> {
         self.rows
     }
 
-    /// All values of an input, scaled: `out` has a row of `size` values for each row, in row-major order.
+    /// The values of consecutive rows of an input, scaled: `out` has a row of `size` values for each of `rows`, in
+    /// row-major order.
     ///
     /// # Errors
-    /// [`DataError::Internal`] if there is no such input or `out` has another shape or order.
-    pub fn gather_f32(&self, input: usize, out: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
-        let (rows, spec, input) = (Rows::First(self.rows), self.spec(input)?, &self.inputs[input]);
+    /// [`DataError::Internal`] if there is no such input or row or `out` has another shape or order.
+    pub fn gather_f32(
+        &self,
+        input: usize,
+        rows: Range<usize>,
+        out: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), DataError> {
+        let (rows, spec, input) = (consecutive(&rows), self.spec(input)?, &self.inputs[input]);
         input.gather_f32(rows, rows.destination(self.rows, spec.size(), out)?);
         Ok(())
     }
 
-    /// All values of an input as integers (token ids), unscaled.
+    /// The values of consecutive rows of an input as integers (token ids), unscaled.
     ///
     /// # Errors
     /// [`DataError::Value`] at a fractional value or one outside of i64; otherwise as [`Self::gather_f32`].
-    pub fn gather_i64(&self, input: usize, out: ArrayViewMut2<'_, i64>) -> Result<(), DataError> {
-        let (rows, spec, input) = (Rows::First(self.rows), self.spec(input)?, &self.inputs[input]);
+    pub fn gather_i64(
+        &self,
+        input: usize,
+        rows: Range<usize>,
+        out: ArrayViewMut2<'_, i64>,
+    ) -> Result<(), DataError> {
+        let (rows, spec, input) = (consecutive(&rows), self.spec(input)?, &self.inputs[input]);
         let out = rows.destination(self.rows, spec.size(), out)?;
         input.gather_i64(rows, out).map_err(|fault| fault.error(&context(spec)))
     }
 
-    /// Returns all values of an input without a copy, if they are dense f32 with scale 1.
+    /// Returns the values of consecutive rows of an input without a copy, if they are dense f32 with scale 1.
     #[must_use]
-    pub fn contiguous_f32(&self, input: usize) -> Option<ArrayView2<'_, f32>> {
-        self.inputs.get(input)?.contiguous_f32(0..self.rows)
+    pub fn contiguous_f32(&self, input: usize, rows: Range<usize>) -> Option<ArrayView2<'_, f32>> {
+        if rows.end > self.rows {
+            return None;
+        }
+        self.inputs.get(input)?.contiguous_f32(rows)
     }
 
     fn spec(&self, input: usize) -> Result<&'a InputSpec, DataError> {
         input::at(&self.spec.inputs, input, "input")
     }
+}
+
+fn consecutive(rows: &Range<usize>) -> Rows<'static> {
+    Rows::Consecutive { first: rows.start, count: rows.len() }
 }
 
 fn context(input: &InputSpec) -> ColumnContext<'_> {
@@ -140,12 +160,18 @@ mod tests {
         for (input, size) in [4, 3, 6].into_iter().enumerate() {
             let (mut one, mut other) =
                 (Array2::from_elem((2, size), 9.0), Array2::from_elem((2, size), 8.0));
-            view.gather_f32(input, one.view_mut()).unwrap();
+            view.gather_f32(input, 0..2, one.view_mut()).unwrap();
             partition.gather_f32(input, &[0, 1], other.view_mut()).unwrap();
             assert_eq!(one, other);
+            let mut second = Array2::from_elem((1, size), 7.0);
+            view.gather_f32(input, 1..2, second.view_mut()).unwrap();
+            assert_eq!(second.row(0), one.row(1));
+            assert!(view.gather_f32(input, 2..3, second.view_mut()).is_err());
         }
-        assert_eq!(view.contiguous_f32(0).map(|values| values.dim()), Some((2, 4)));
-        assert!(view.contiguous_f32(1).is_none());
+        assert_eq!(view.contiguous_f32(0, 0..2).map(|values| values.dim()), Some((2, 4)));
+        assert_eq!(view.contiguous_f32(0, 1..2).map(|values| values[[0, 0]]), Some(4.0));
+        assert!(view.contiguous_f32(0, 1..3).is_none());
+        assert!(view.contiguous_f32(1, 0..2).is_none());
     }
 
     #[test]
@@ -153,8 +179,8 @@ mod tests {
         let spec = spec(vec![dense("wave", ElementType::F32, 4)], vec![], None);
         let columns = batch(vec![lists::<Float32Type>(4, vec![])]);
         let view = Batch::new(&columns, &spec).unwrap();
-        view.gather_f32(0, Array2::zeros((0, 4)).view_mut()).unwrap();
-        assert!(view.gather_f32(1, Array2::zeros((0, 4)).view_mut()).is_err());
-        assert!(view.gather_f32(0, Array2::zeros((1, 1)).view_mut()).is_err());
+        view.gather_f32(0, 0..0, Array2::zeros((0, 4)).view_mut()).unwrap();
+        assert!(view.gather_f32(1, 0..0, Array2::zeros((0, 4)).view_mut()).is_err());
+        assert!(view.gather_f32(0, 0..1, Array2::zeros((1, 1)).view_mut()).is_err());
     }
 }

@@ -267,7 +267,7 @@ mod tests {
         let mut out = Array2::zeros((2, 3));
         partition.gather_f32(0, &[1, 0], out.view_mut()).unwrap();
         assert_eq!(out, aview2(&[[6.0, 7.0, 8.0], [3.0, 4.0, 5.0]]));
-        Batch::new(&slice, &images()).unwrap().gather_f32(0, out.view_mut()).unwrap();
+        Batch::new(&slice, &images()).unwrap().gather_f32(0, 0..2, out.view_mut()).unwrap();
         assert_eq!(out, aview2(&[[3.0, 4.0, 5.0], [6.0, 7.0, 8.0]]));
     }
 
@@ -315,7 +315,7 @@ mod tests {
         );
         let images = images();
         let view = Batch::new(&values, &images).unwrap();
-        let error = refused(view.gather_i64(0, out.view_mut()).unwrap_err());
+        let error = refused(view.gather_i64(0, 0..2, out.view_mut()).unwrap_err());
         assert!(error.contains("row 1 of the batch"), "{error}");
     }
 

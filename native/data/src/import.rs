@@ -231,7 +231,7 @@ pub(crate) mod tests {
         assert_eq!(batch, rows());
         let pairs = pairs();
         let view = Batch::new(&batch, &pairs).unwrap();
-        assert_eq!(view.contiguous_f32(0), Some(aview2(&[[1.0, 2.0], [3.0, 4.0]])));
+        assert_eq!(view.contiguous_f32(0, 0..2), Some(aview2(&[[1.0, 2.0], [3.0, 4.0]])));
         assert!(array.is_released());
         // SAFETY: both structs are initialised, though released.
         let error = unsafe { import_batch(address, &pairs) }.unwrap_err();

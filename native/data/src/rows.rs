@@ -11,23 +11,30 @@ use crate::error::DataError;
 pub(crate) enum Rows<'a> {
     /// These rows.
     Listed(&'a [u32]),
-    /// The first rows, all of them in order.
-    First(usize),
+    /// Consecutive rows.
+    Consecutive {
+        /// The first one.
+        first: usize,
+        /// Their number.
+        count: usize,
+    },
 }
 
 impl<'a> Rows<'a> {
     pub(crate) fn len(self) -> usize {
         match self {
             Self::Listed(rows) => rows.len(),
-            Self::First(count) => count,
+            Self::Consecutive { count, .. } => count,
         }
     }
 
     /// The rows as runs of consecutive ones.
     pub(crate) fn runs(self) -> Runs<'a> {
         match self {
-            Self::Listed(rows) => Runs { listed: rows, first: 0..0 },
-            Self::First(count) => Runs { listed: &[], first: 0..count },
+            Self::Listed(rows) => Runs { listed: rows, consecutive: 0..0 },
+            Self::Consecutive { first, count } => {
+                Runs { listed: &[], consecutive: first..first + count }
+            }
         }
     }
 
@@ -39,9 +46,14 @@ impl<'a> Rows<'a> {
         size: usize,
         out: ArrayViewMut2<'_, T>,
     ) -> Result<&mut [T], DataError> {
-        if let Self::Listed(listed) = self
-            && let Some(last) = listed.iter().max()
-            && *last as usize >= rows
+        let last = match self {
+            Self::Listed(listed) => listed.iter().max().map(|&last| last as usize),
+            Self::Consecutive { first, count } => {
+                count.checked_sub(1).map(|more| first.saturating_add(more))
+            }
+        };
+        if let Some(last) = last
+            && last >= rows
         {
             return Err(DataError::Internal(format!("row {last} of {rows} was asked for")));
         }
@@ -58,7 +70,7 @@ impl<'a> Rows<'a> {
 /// Runs of consecutive rows.
 pub(crate) struct Runs<'a> {
     listed: &'a [u32],
-    first: Range<usize>,
+    consecutive: Range<usize>,
 }
 
 impl Iterator for Runs<'_> {
@@ -66,7 +78,7 @@ impl Iterator for Runs<'_> {
 
     fn next(&mut self) -> Option<Range<usize>> {
         let Some(&start) = self.listed.first() else {
-            let all = std::mem::take(&mut self.first);
+            let all = std::mem::take(&mut self.consecutive);
             return (!all.is_empty()).then_some(all);
         };
         let breaks =
@@ -87,8 +99,8 @@ mod tests {
     fn consecutive_rows_become_one_run() {
         let runs: Vec<_> = Rows::Listed(&[3, 4, 5, 9, 8, u32::MAX, 0, 1]).runs().collect();
         assert_eq!(runs, [3..6, 9..10, 8..9, u32::MAX as usize..1 << 32, 0..2]);
-        assert!(Rows::First(4).runs().eq(std::iter::once(0..4)));
-        assert_eq!(Rows::First(0).runs().count(), 0);
+        assert!(Rows::Consecutive { first: 3, count: 4 }.runs().eq(std::iter::once(3..7)));
+        assert_eq!(Rows::Consecutive { first: 3, count: 0 }.runs().count(), 0);
         assert_eq!(Rows::Listed(&[]).runs().count(), 0);
     }
 
@@ -102,5 +114,11 @@ mod tests {
         assert_eq!(fits(&[0, 2], Array2::zeros((1, 5))), None);
         assert_eq!(fits(&[0, 2], Array2::zeros((1, 4))), None);
         assert_eq!(fits(&[0, 2], Array2::zeros((2, 2).f())), None);
+        let fits = |first, count| {
+            let mut out = Array2::<i64>::zeros((count, 2));
+            Rows::Consecutive { first, count }.destination(3, 2, out.view_mut()).is_ok()
+        };
+        assert!(fits(0, 3) && fits(1, 2) && fits(3, 0));
+        assert!(!fits(0, 4) && !fits(2, 2) && !fits(usize::MAX, 2));
     }
 }

@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(out, expected);
         let slice = columns.slice(1, 2);
         let mut out = Array2::from_elem((2, 10), 9.0);
-        Batch::new(&slice, &spec).unwrap().gather_f32(0, out.view_mut()).unwrap();
+        Batch::new(&slice, &spec).unwrap().gather_f32(0, 0..2, out.view_mut()).unwrap();
         assert_eq!(out, expected.select(Axis(0), &[1, 3]));
         let mut ids = Array2::from_elem((1, 10), 9);
         partition.gather_i64(0, &[2], ids.view_mut()).unwrap();

@@ -271,7 +271,7 @@ fn network_inputs<'a>(
 
 impl Network for Planned {
     fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError> {
-        Ok(self.examine(views, inputs)?.0)
+        self.evaluate(views, inputs, |outputs, _| outputs)
     }
 
     fn examine(
@@ -279,26 +279,13 @@ impl Network for Planned {
         views: &Views,
         inputs: &[&Tensor],
     ) -> Result<(Vec<Tensor>, Vec<DeadUnits>), TrainError> {
-        let rows = rows_of(inputs);
-        let inputs = network_inputs(&self.ids, inputs.iter().copied())?;
-        let mut working = self.working.borrow_mut();
-        working.set_rows(rows);
-        self.run(&mut working, &Weights::Views(views), &inputs, rows, None)?;
-        let read = |place: usize| value(place, rows, &self.places, &inputs, &working.values);
-        let rectifiers = self
-            .steps
-            .iter()
-            .filter_map(|placed| placed.rectifier.as_ref()?.dead_units(read(placed.output)));
-        let dead = rectifiers.collect();
-        let outputs = self.outputs.iter().map(|output| {
-            let found = read(output.place);
-            let mut memory = Memory::zeros(found.len())?;
-            memory.slice_mut().copy_from_slice(found);
-            let mut shape = vec![dimension(rows)?];
-            shape.extend(lengths(&output.shape)?);
-            memory.view(0, &shape)
-        });
-        Ok((outputs.collect::<Result<_, TrainError>>()?, dead))
+        self.evaluate(views, inputs, |outputs, read| {
+            let rectifiers = self
+                .steps
+                .iter()
+                .filter_map(|placed| placed.rectifier.as_ref()?.dead_units(read(placed.output)));
+            (outputs, rectifiers.collect())
+        })
     }
 
     fn forward_backward(
@@ -324,6 +311,31 @@ impl Network for Planned {
 }
 
 impl Planned {
+    /// Computes the outputs in evaluation mode, and a result from them and from the values of each place.
+    fn evaluate<R>(
+        &self,
+        views: &Views,
+        inputs: &[&Tensor],
+        result: impl for<'a> FnOnce(Vec<Tensor>, &dyn Fn(usize) -> &'a [f32]) -> R,
+    ) -> Result<R, TrainError> {
+        let rows = rows_of(inputs);
+        let inputs = network_inputs(&self.ids, inputs.iter().copied())?;
+        let mut working = self.working.borrow_mut();
+        working.set_rows(rows);
+        self.run(&mut working, &Weights::Views(views), &inputs, rows, None)?;
+        let read = |place: usize| value(place, rows, &self.places, &inputs, &working.values);
+        let outputs = self.outputs.iter().map(|output| {
+            let found = read(output.place);
+            let mut memory = Memory::zeros(found.len())?;
+            memory.slice_mut().copy_from_slice(found);
+            let mut shape = vec![dimension(rows)?];
+            shape.extend(lengths(&output.shape)?);
+            memory.view(0, &shape)
+        });
+        let outputs = outputs.collect::<Result<_, TrainError>>()?;
+        Ok(result(outputs, &read))
+    }
+
     fn run(
         &self,
         working: &mut Working,

@@ -1,5 +1,7 @@
 //! The buffer for the values of one predictor input.
 
+use std::ops::Range;
+
 use firesteel_data::{Batch, Scope};
 use tch::Tensor;
 
@@ -9,7 +11,7 @@ use crate::model::InputShape;
 use crate::network::{Block, Column};
 use crate::raw::{Borrowed, dimension, lengths};
 
-/// The memory for one input, reused from batch to batch.
+/// The memory for some rows of one input, reused from batch to batch.
 pub(super) struct InputBuffer {
     shape: Vec<usize>,
     integers: bool,
@@ -17,7 +19,7 @@ pub(super) struct InputBuffer {
     column: Option<Column>,
 }
 
-/// An input of a batch.
+/// An input of some rows.
 pub(super) enum Input<'a> {
     /// In the buffer's memory.
     Copied(&'a Tensor),
@@ -40,14 +42,16 @@ impl InputBuffer {
         Self { shape, integers, capacity: 0, column: None }
     }
 
-    /// Returns the values of a batch's input, without a copy if they have the network's format.
+    /// Returns the input's values of rows of a batch, without a copy if they have the network's format.
     pub(super) fn input<'a>(
         &'a mut self,
         batch: &'a Batch<'_>,
         source: &InputColumn,
+        of_batch: Range<usize>,
     ) -> Result<Input<'a>, TrainError> {
-        let rows = batch.rows();
-        let contiguous = batch.contiguous_f32(source.index).filter(|_| !self.integers);
+        let rows = of_batch.len();
+        let contiguous =
+            batch.contiguous_f32(source.index, of_batch.clone()).filter(|_| !self.integers);
         if let Some(values) = contiguous.and_then(|values| values.to_slice()) {
             let mut shape = vec![dimension(rows)?];
             shape.extend(lengths(&self.shape)?);
@@ -63,11 +67,14 @@ impl InputBuffer {
         let column = self.column.insert(column);
         column.set_rows(rows)?;
         match column {
-            Column::Values(block) => batch.gather_f32(source.index, block.matrix_mut(rows)?)?,
+            Column::Values(block) => {
+                batch.gather_f32(source.index, of_batch, block.matrix_mut(rows)?)?;
+            }
             Column::Integers(block) => {
                 let mut ids = block.matrix_mut(rows)?;
-                batch.gather_i64(source.index, ids.view_mut())?;
-                source.check_tokens(ids.view(), Scope::Batch, |row| row)?;
+                let first = of_batch.start;
+                batch.gather_i64(source.index, of_batch, ids.view_mut())?;
+                source.check_tokens(ids.view(), Scope::Batch, |row| first + row)?;
             }
         }
         Ok(Input::Copied(column.tensor()))

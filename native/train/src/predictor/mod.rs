@@ -12,14 +12,14 @@ use firesteel_core::spec::{PredictionColumn, PredictorSpec};
 use firesteel_data as data;
 use tch::Tensor;
 
-use self::input_buffer::InputBuffer;
+use self::input_buffer::{Input, InputBuffer};
 use self::output_decoder::OutputDecoder;
 use crate::build::define_over;
 use crate::error::TrainError;
 use crate::input_column::InputColumn;
 use crate::model::Definition;
 use crate::network::{FlatTensors, Network, Views};
-use crate::raw::{Shared, dimension, matrix};
+use crate::raw::{Shared, matrix};
 use crate::torch;
 use crate::weights::members_from_bytes;
 
@@ -129,21 +129,16 @@ impl Predictor {
         let batch = data::Batch::new(&batch, &self.spec.data)?;
         let rows = batch.rows();
         self.decoders.iter_mut().try_for_each(OutputDecoder::clear)?;
-        let inputs = self
-            .buffers
-            .iter_mut()
-            .zip(&self.sources)
-            .map(|(buffer, source)| buffer.input(&batch, source))
-            .collect::<Result<Vec<_>, _>>()?;
         for start in (0..rows).step_by(ROWS) {
             let length = ROWS.min(rows - start);
-            let chunk = inputs
-                .iter()
-                .map(|input| {
-                    Ok(input.tensor().f_narrow(0, dimension(start)?, dimension(length)?)?)
-                })
-                .collect::<Result<Vec<Tensor>, TrainError>>()?;
-            let chunk: Vec<&Tensor> = chunk.iter().collect();
+            // The values are converted just before they are used, while they are in the processor's cache.
+            let inputs = self
+                .buffers
+                .iter_mut()
+                .zip(&self.sources)
+                .map(|(buffer, source)| buffer.input(&batch, source, start..start + length))
+                .collect::<Result<Vec<_>, _>>()?;
+            let chunk: Vec<&Tensor> = inputs.iter().map(Input::tensor).collect();
             let members = self.members.iter();
             let members = members.map(|member| self.network.forward(&member.views, &chunk));
             let members = members.collect::<Result<Vec<Vec<Tensor>>, TrainError>>()?;
@@ -184,3 +179,6 @@ impl Predictor {
             .map_err(|error| TrainError::Internal(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests;

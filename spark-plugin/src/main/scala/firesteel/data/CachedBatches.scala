@@ -5,11 +5,14 @@ import java.nio.{ByteBuffer, ByteOrder}
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.catalyst.expressions.{Attribute, UnsafeArrayData}
 import org.apache.spark.sql.columnar.CachedBatch
+import org.apache.spark.sql.execution._
+import org.apache.spark.sql.execution.adaptive.TableCacheQueryStageExec
 import org.apache.spark.sql.execution.columnar.{
   DefaultCachedBatch,
   DefaultCachedBatchSerializer,
   InMemoryTableScanExec
 }
+import org.apache.spark.sql.execution.metric.SQLMetric
 import org.apache.spark.sql.execution.vectorized.OnHeapColumnVector
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.types._
@@ -19,19 +22,30 @@ import org.apache.spark.unsafe.Platform
 /** Reads Spark's default cache column by column, for caches that hold arrays of numbers or bytes beside plain numbers.
   * Spark itself would convert these to rows and copy every value twice.
   */
-private[data] object CachedBatches {
+private[firesteel] object CachedBatches {
 
-  /** Returns the columnar batches of a scan, in the order of its output, if all of its columns are readable. */
-  def columnarBatches(scan: InMemoryTableScanExec): Option[RDD[ColumnarBatch]] = {
-    val builder = scan.relation.cacheBuilder
-    val readable = builder.serializer.getClass == classOf[DefaultCachedBatchSerializer] &&
+  /** Returns the scan of the default cache that a plan is, below projections that only select columns, if all of its
+    * columns are readable. Its output has the plan's columns.
+    */
+  def scan(plan: SparkPlan): Option[InMemoryTableScanExec] = plan match {
+    case WholeStageCodegenExec(child) => scan(child)
+    case InputAdapter(child) => scan(child)
+    case ProjectExec(list, child) if list.forall(PlanShape.isColumn) => scan(child)
+    case stage: TableCacheQueryStageExec => scan(stage.inMemoryTableScan)
+    case scan: InMemoryTableScanExec => Some(scan).filter(isReadable)
+    case _ => None
+  }
+
+  private def isReadable(scan: InMemoryTableScanExec): Boolean =
+    scan.relation.cacheBuilder.serializer.getClass == classOf[DefaultCachedBatchSerializer] &&
       scan.predicates.isEmpty && scan.attributes.forall(column => isReadable(column.dataType))
-    if (readable) {
-      val columns = scan.attributes.map(column => place(scan.relation.output, column))
-      val types = scan.attributes.map(_.dataType)
-      val read = new Reading(columns.toArray, types.toArray)
-      Some(builder.cachedColumnBuffers.mapPartitions(_.map(read)))
-    } else None
+
+  /** Returns the columnar batches of a readable scan, in the order of its output. */
+  def columnarBatches(scan: InMemoryTableScanExec): RDD[ColumnarBatch] = {
+    val columns = scan.attributes.map(column => place(scan.relation.output, column))
+    val types = scan.attributes.map(_.dataType)
+    val read = new Reading(columns.toArray, types.toArray, scan.longMetric("numOutputRows"))
+    scan.relation.cacheBuilder.cachedColumnBuffers.mapPartitions(_.map(read))
   }
 
   private def place(output: Seq[Attribute], column: Attribute): Int =
@@ -49,7 +63,7 @@ private[data] object CachedBatches {
     case _ => false
   }
 
-  private final class Reading(columns: Array[Int], types: Array[DataType])
+  private final class Reading(columns: Array[Int], types: Array[DataType], rows: SQLMetric)
       extends (CachedBatch => ColumnarBatch)
       with Serializable {
 
@@ -58,6 +72,7 @@ private[data] object CachedBatches {
         val vectors = columns.indices.map { i =>
           vector(cached.buffers(columns(i)), types(i), cached.numRows)
         }
+        rows += cached.numRows.toLong
         new ColumnarBatch(vectors.toArray, cached.numRows)
       case other =>
         throw new IllegalStateException(s"${other.getClass.getName} is not of the default cache")
@@ -75,7 +90,7 @@ private[data] object CachedBatches {
 /** A column of arrays or bytes in the layout of Spark's default cache: the number of nulls, their rows, and for every
   * other row its length in bytes and its bytes. The bytes of an array are those of an `UnsafeArrayData`.
   */
-private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType, rows: Int)
+private[firesteel] final class CachedLists(val bytes: Array[Byte], dataType: DataType, rows: Int)
     extends ReadOnlyVector(dataType) {
 
   private val starts = new Array[Int](rows)
@@ -91,10 +106,13 @@ private[data] final class CachedLists(val bytes: Array[Byte], dataType: DataType
   /** Returns the bytes or the array of a row that is not null. */
   def value(row: Int): Any = dataType match {
     case BinaryType => getBinary(row)
-    case _ =>
-      val array = new UnsafeArrayData
-      array.pointTo(bytes, offset(row), length(row))
-      array
+    case _ => point(new UnsafeArrayData, row)
+  }
+
+  /** Makes an array that of a row that is not null, and returns it. */
+  def point(array: UnsafeArrayData, row: Int): UnsafeArrayData = {
+    array.pointTo(bytes, offset(row), length(row))
+    array
   }
 
   private def index(): Int = {
@@ -169,8 +187,7 @@ private[data] final class CachedArraysWriter(writer: ArrayRowWriter, fallback: V
         while (i < count) {
           val length = cached.length(from + i)
           if (length < 0) writer.column.nullValue(at + i)
-          array.pointTo(cached.bytes, cached.offset(from + i), length)
-          writer.put(array, at + i)
+          writer.put(cached.point(array, from + i), at + i)
           i += 1
         }
       case _ => fallback.write(batch, from, count, at)

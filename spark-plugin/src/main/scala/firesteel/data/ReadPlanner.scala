@@ -6,8 +6,7 @@ import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.DataFrame
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.execution._
-import org.apache.spark.sql.execution.adaptive.{AdaptiveSparkPlanExec, TableCacheQueryStageExec}
-import org.apache.spark.sql.execution.columnar.InMemoryTableScanExec
+import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
@@ -77,9 +76,7 @@ private[data] object ReadPlanner {
     case transition: ColumnarToRowTransition => columnar(transition.child)
     case ProjectExec(list, child) if list.forall(PlanShape.isColumn) => columnar(child)
     case other if other.supportsColumnar => Some((other, other.executeColumnar()))
-    case stage: TableCacheQueryStageExec => columnar(stage.inMemoryTableScan)
-    case scan: InMemoryTableScanExec => CachedBatches.columnarBatches(scan).map((scan, _))
-    case _ => None
+    case other => CachedBatches.scan(other).map(scan => scan -> CachedBatches.columnarBatches(scan))
   }
 
   /** Restores the number of partitions where Spark's optimizer has changed it for a repartition of no rows or of one

@@ -1,6 +1,6 @@
 package firesteel.prediction
 
-import firesteel.data.Source
+import firesteel.data.{CachedBatches, Source}
 import org.apache.spark.rdd.RDD
 import org.apache.spark.sql.catalyst.InternalRow
 import org.apache.spark.sql.catalyst.expressions.{Attribute, AttributeSet, Expression, SortOrder}
@@ -46,13 +46,18 @@ private[firesteel] final case class PredictionExec(
     "nativeTime" -> SQLMetrics.createNanoTimingMetric(sparkContext, "time in native code")
   )
 
-  override protected def doExecute(): RDD[InternalRow] = {
-    val task = predictionTask()
-    child.execute().mapPartitions(task.rows)
+  /** Spark's default cache of arrays and bytes, of which Spark itself gives only rows, is read by columns. */
+  override protected def doExecute(): RDD[InternalRow] = CachedBatches.scan(child) match {
+    case Some(scan) =>
+      val task = predictionTask(scan.output)
+      CachedBatches.columnarBatches(scan).mapPartitions(task.rowsOfCache)
+    case None =>
+      val task = predictionTask(child.output)
+      child.execute().mapPartitions(task.rows)
   }
 
   override protected def doExecuteColumnar(): RDD[ColumnarBatch] = {
-    val task = predictionTask()
+    val task = predictionTask(child.output)
     child.executeColumnar().mapPartitions(task.batches)
   }
 
@@ -68,16 +73,16 @@ private[firesteel] final case class PredictionExec(
     case _ => false
   }
 
-  private def predictionTask(): PredictionTask = {
+  private def predictionTask(columns: Seq[Attribute]): PredictionTask = {
     val places = predictor.data.columns.zip(inputs).map { case (column, input) =>
-      column -> (child.output.indexWhere(_.exprId == input.exprId) -> input.dataType)
+      column -> (columns.indexWhere(_.exprId == input.exprId) -> input.dataType)
     }
     PredictionTask(
       predictor.toJson,
       predictor.weights.broadcast(sparkContext),
       predictor.data,
       Source(places.toMap),
-      child.output,
+      columns,
       passed,
       predictor.outputs,
       longMetric("numOutputRows"),

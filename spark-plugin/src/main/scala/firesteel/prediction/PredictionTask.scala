@@ -16,9 +16,9 @@ import org.apache.spark.sql.vectorized.ColumnarBatch
   * @param data
   *   the columns of the network's inputs
   * @param source
-  *   the positions of these columns in the child's rows
+  *   the positions of these columns among those that are read
   * @param input
-  *   the child's columns
+  *   the columns that are read
   * @param passed
   *   the columns that pass through
   * @param outputs
@@ -46,6 +46,10 @@ private[prediction] final case class PredictionTask(
   /** Returns the result rows of a partition's rows. */
   def rows(child: Iterator[InternalRow]): Iterator[InternalRow] =
     new RowPredictions(this, NativeBatches.open(this), child)
+
+  /** Returns the result rows of a partition of a cache. */
+  def rowsOfCache(cached: Iterator[ColumnarBatch]): Iterator[InternalRow] =
+    new CachePredictions(this, NativeBatches.open(this), cached)
 
   /** Returns the result batches of a partition's batches. */
   def batches(child: Iterator[ColumnarBatch]): Iterator[ColumnarBatch] =

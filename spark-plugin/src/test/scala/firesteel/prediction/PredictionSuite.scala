@@ -8,7 +8,7 @@ import scala.concurrent.Future
 import scala.concurrent.duration._
 
 import firesteel.bridge.InvalidDataException
-import firesteel.data.{InputFormat, LocalSpark}
+import firesteel.data.{CachedBatches, InputFormat, LocalSpark}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.ml.linalg.Vector
@@ -86,6 +86,72 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
     val passed = model.append(df).select("id", "text", "prediction").collect().toSeq
     assert(passed.forall(row => row.getLong(0).toString == row.getString(1)))
   }
+
+  test("a cache of arrays and bytes is predicted by columns, with the same rows") {
+    val id = col("id")
+    val df = table.select(
+      id,
+      col("features"),
+      when(id % 3 =!= 0, array(id, lit(null), id + 1)).as("more"),
+      when(id % 5 =!= 0, col("text").cast("binary")).as("bytes"),
+      (id % 2 === 0).as("even"),
+      when(id % 7 =!= 0, id / 3).as("third")
+    )
+    // The last digits of vectors depend on the rows that are predicted together.
+    def all(df: DataFrame): Seq[Row] =
+      df.drop("rawPrediction", "probability")
+        .withColumn("bytes", hex(col("bytes")))
+        .sort("id")
+        .collect()
+        .toSeq
+    for (
+      adaptive <- Seq("true", "false");
+      rowsOfBatch <- Seq("10000", "7")
+    )
+      withConf(
+        "spark.sql.adaptive.enabled" -> adaptive,
+        "spark.sql.inMemoryColumnarStorage.batchSize" -> rowsOfBatch
+      ) {
+        val expected = all(model.append(df))
+        withCache(df.repartition(3)) { cached =>
+          assert(cached.count() == rows)
+          val predicted = model.append(cached)
+          assert(readsCache(predicted))
+          assertPredicted(predicted.collect().toSeq)
+          assert(all(predicted) == expected)
+          assert(readsCache(predicted.select("prediction")))
+          assertPredicted(predicted.select("prediction", "id").collect().toSeq)
+          assertPredicted(predicted.select("id", "bytes", "probability").collect().toSeq)
+          assertPredicted(model.append(cached.select("features", "id")).collect().toSeq)
+          assertPredicted(predicted.filter("even").collect().toSeq, rows / 2)
+          assertPredicted(predicted.limit(3).collect().toSeq, 3)
+          def total(df: DataFrame): Seq[Row] = df.agg(sum("prediction")).collect().toSeq
+          assert(total(predicted) == total(model.append(df)))
+          givesBackMemory(assertPredicted(predicted.limit(1).collect().toSeq, 1))
+        }
+      }
+  }
+
+  test("a cache with strings is predicted by rows unless they are not selected") {
+    withCache(table) { df =>
+      assert(!readsCache(model.append(df)))
+      assertPredicted(model.append(df).collect().toSeq)
+      assert(readsCache(model.append(df).drop("text")))
+      assertPredicted(model.append(df).drop("text").collect().toSeq)
+      assert(model.append(df).filter("id < 0").drop("text").collect().isEmpty)
+    }
+    withCache(table.filter("id < 0")) { df =>
+      assert(model.append(df).select("prediction").collect().isEmpty)
+    }
+  }
+
+  /** Returns true if the predictions of a query read Spark's cache by columns. */
+  private def readsCache(df: DataFrame): Boolean =
+    SqlPrivate
+      .execution(df)
+      .sparkPlan
+      .collectFirst { case exec: PredictionExec => CachedBatches.scan(exec.child).nonEmpty }
+      .get
 
   test("vectors, doubles and numeric columns are read like arrays of floats") {
     val vectors = table.withColumn("features", array_to_vector(col("features")))
@@ -211,7 +277,8 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
 
   test("a null is named with its column and its row") {
     val df = table.coalesce(1).withColumn("features", when(col("id") =!= 300, col("features")))
-    for (source <- Seq(df, parquet(df))) {
+    val cached = df.drop("text").cache()
+    for (source <- Seq(df, parquet(df), cached)) {
       val error = intercept[SparkException](model.append(source).select("prediction").collect())
       val causes = Iterator.iterate[Throwable](error)(_.getCause).takeWhile(_ != null).toSeq
       val found = causes.collectFirst { case invalid: InvalidDataException => invalid }
@@ -227,6 +294,8 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
         .collect()
         .length == rows - 1
     )
+    cached.unpersist()
+    ()
   }
 
   test("no Arrow memory is left after success, failure, a limit and a kill") {
