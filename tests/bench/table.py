@@ -21,6 +21,12 @@ MEASURES = {
     "train-adam-128-denormals": ("", "rows/s", "PyTorch"),
     "train-embeddings-256": ("training, 10 embeddings, SGD, batch 256", "rows/s", "PyTorch"),
     "train-embeddings-256-sparse": ("", "rows/s", "PyTorch, sparse=True"),
+    "train-wide-128": (
+        "training, 100,000 sparse features, SGD, batch 128",
+        "rows/s",
+        "PyTorch, dense",
+    ),
+    "train-wide-128-sparse": ("", "rows/s", "PyTorch, EmbeddingBag(sparse=True)"),
     "two-workers": ("two workers", "rows/s", "one worker"),
     "overlap-5": ("overlap, 1 Gbit/s, window 5", "rows/s", "no overlap"),
     "overlap-15": ("overlap, window 15", "rows/s", "no overlap"),

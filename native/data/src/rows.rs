@@ -38,6 +38,22 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Checks that every row is below `rows`.
+    pub(crate) fn check(self, rows: usize) -> Result<(), DataError> {
+        let last = match self {
+            Self::Listed(listed) => listed.iter().max().map(|&last| last as usize),
+            Self::Consecutive { first, count } => {
+                count.checked_sub(1).map(|more| first.saturating_add(more))
+            }
+        };
+        match last {
+            Some(last) if last >= rows => {
+                Err(DataError::Internal(format!("row {last} of {rows} was asked for")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns the memory of `out`, row after row, if every row is below `rows` and `out` has a row of `size` values for
     /// each.
     pub(crate) fn destination<T>(
@@ -46,17 +62,7 @@ impl<'a> Rows<'a> {
         size: usize,
         out: ArrayViewMut2<'_, T>,
     ) -> Result<&mut [T], DataError> {
-        let last = match self {
-            Self::Listed(listed) => listed.iter().max().map(|&last| last as usize),
-            Self::Consecutive { first, count } => {
-                count.checked_sub(1).map(|more| first.saturating_add(more))
-            }
-        };
-        if let Some(last) = last
-            && last >= rows
-        {
-            return Err(DataError::Internal(format!("row {last} of {rows} was asked for")));
-        }
+        self.check(rows)?;
         let shape = [self.len(), size];
         if out.shape() != shape {
             let found = out.shape();

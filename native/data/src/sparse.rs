@@ -296,6 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_gathered_as_they_are_and_scaled() {
+        let columns = batch(csr(&[vec![(0, 1.0), (9, 2.0)], vec![], vec![(4, -3.0)]]).to_vec());
+        let mut spec = words();
+        spec.inputs[0].scale = 0.5;
+        let partition = load(vec![columns], &spec).unwrap();
+        let mut rows = SparseRows::default();
+        for _ in 0..2 {
+            partition.gather_sparse(0, &[2, 1, 0, 2], &mut rows).unwrap();
+            assert_eq!(rows.ends(), [1, 1, 3, 4]);
+            assert_eq!(rows.indices(), [4, 0, 9, 4]);
+            assert_eq!(rows.values(), [-1.5, 0.5, 1.0, -1.5]);
+        }
+        assert!(partition.gather_sparse(0, &[3], &mut rows).is_err());
+        assert!(partition.gather_sparse(1, &[0], &mut rows).is_err());
+    }
+
+    #[test]
     fn rows_are_spread_out_with_zeros_between_and_scaled() {
         let columns = batch(csr(&[vec![(0, 1.0), (9, 2.0)], vec![], vec![(4, -3.0)]]).to_vec());
         let mut spec = words();

@@ -41,8 +41,8 @@ impl SparseRows {
         self.values.clear();
     }
 
-    /// Appends a row of entries whose indices are not negative.
-    pub(crate) fn push(&mut self, indices: &[i32], values: &[f32], scale: f32) {
+    /// Appends a row of entries: their ascending indices, which are not negative, and their values before scaling.
+    pub fn push(&mut self, indices: &[i32], values: &[f32], scale: f32) {
         self.indices.extend(indices.iter().map(|&index| index as usize));
         self.values.extend(values.iter().map(|value| value * scale));
         self.ends.push(self.values.len());

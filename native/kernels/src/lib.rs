@@ -22,6 +22,7 @@ pub mod rows;
 mod shape;
 pub mod shaping;
 mod simd;
+pub mod sparse;
 mod write;
 
 pub use self::gemm::{Gemm, Matrix};

@@ -18,6 +18,8 @@ from torch import nn
 from torch.nn import functional
 
 WIDTHS = (784, 500, 300, 10)
+# The values of a row of the wide network, and those that are not 0, as in `wide.rs`.
+WIDE, ENTRIES = 100_000, 100
 # The number of categories of each column of the tabular network, as in `tabular.rs`.
 CATEGORIES = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 
@@ -59,6 +61,29 @@ class Tabular(nn.Module):
         return result
 
 
+class Wide(nn.Module):
+    """Two Linear layers over rows of many values, given as all of them or as the entries that are not 0."""
+
+    def __init__(self, *, sparse: bool) -> None:
+        super().__init__()
+        self.first: nn.Module = (
+            nn.EmbeddingBag(WIDE, 64, mode="sum", sparse=True) if sparse else nn.Linear(WIDE, 64)
+        )
+        self.bias = nn.Parameter(torch.zeros(64))
+        self.second = nn.Linear(64, 2)
+        self.sparse = sparse
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Returns the logits of rows of values, or of the indices of entries."""
+        if self.sparse:
+            values = (torch.arange(rows.numel()) % 7).reshape(rows.shape) / 7
+            hidden = self.first(rows, per_sample_weights=values) + self.bias
+        else:
+            hidden = self.first(rows)
+        result: torch.Tensor = self.second(functional.relu(hidden))
+        return result
+
+
 def network(name: str = "mlp") -> nn.Module:
     """Creates a network from its name in the benchmark."""
     torch.manual_seed(1)
@@ -79,6 +104,8 @@ def network(name: str = "mlp") -> nn.Module:
             nn.ReLU(),
             nn.Linear(225, 10),
         )
+    if name.startswith("wide"):
+        return Wide(sparse=name.endswith("sparse"))
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(WIDTHS):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
@@ -115,6 +142,14 @@ class Training:
         if name.startswith("tabular"):
             columns = [torch.randint(count, (command["rows"],)) for count in CATEGORIES]
             self.inputs, self.labels = torch.stack(columns, 1), columns[0] % 2
+        if name.startswith("wide"):
+            stride = WIDE // ENTRIES
+            offsets = torch.randint(stride, (command["rows"], ENTRIES))
+            self.inputs = offsets + stride * torch.arange(ENTRIES)
+            self.labels = self.inputs[:, 0] % 2
+            if not name.endswith("sparse"):
+                entries = torch.rand(self.inputs.shape)
+                self.inputs = torch.zeros(command["rows"], WIDE).scatter_(1, self.inputs, entries)
 
     def epoch(self) -> None:
         """Trains one shuffled epoch."""

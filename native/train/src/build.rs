@@ -1,10 +1,11 @@
 //! Builds the definition of a network from its document.
 
-use firesteel_core::spec::{DataSpec, NetworkDocument};
+use firesteel_core::spec::{DataSpec, InputFormat, NetworkDocument};
 
 use crate::error::TrainError;
 use crate::graph::Graph;
 use crate::network::NetworkDefinition;
+use crate::plan::Planned;
 use crate::script::Script;
 
 /// Builds the network of a document from the shape of a row of each input.
@@ -23,7 +24,24 @@ pub(crate) fn define_over(
     document: &NetworkDocument,
     data: &DataSpec,
 ) -> Result<Box<dyn NetworkDefinition>, TrainError> {
-    let shapes: Vec<(&str, &[usize])> =
-        data.inputs.iter().map(|input| (input.name.as_str(), input.shape.as_slice())).collect();
-    define(document, &shapes)
+    define(document, &shapes(data))
+}
+
+/// As [`define_over`], for training: a planned network takes the entries of sparse columns where it can.
+pub(crate) fn define_for_training(
+    document: &NetworkDocument,
+    data: &DataSpec,
+) -> Result<Box<dyn NetworkDefinition>, TrainError> {
+    let NetworkDocument::Layers(spec) = document else { return define_over(document, data) };
+    let graph = Graph::build(spec, &shapes(data))?;
+    let is_sparse = |name: &str| {
+        data.inputs.iter().any(|input| input.name == name && input.format == InputFormat::Sparse)
+    };
+    let takes_entries =
+        graph.inputs.iter().any(|input| is_sparse(&input.name)) && Planned::new(&graph).is_ok();
+    Ok(Box::new(if takes_entries { graph.with_sparse_inputs(is_sparse) } else { graph }))
+}
+
+fn shapes(data: &DataSpec) -> Vec<(&str, &[usize])> {
+    data.inputs.iter().map(|input| (input.name.as_str(), input.shape.as_slice())).collect()
 }

@@ -48,6 +48,10 @@ impl Definition for Graph {
             let values = &mut flat[entry.offset..entry.offset + entry.len];
             let columns = entry.shape.last().copied().unwrap_or(1);
             initial.fill(values, columns, &mut Generator::of_stream(seed, entry.name.as_bytes()));
+            if entry.transposed {
+                let drawn = values.to_vec();
+                entry.place(&drawn, values);
+            }
         }
         Ok((parameters, buffers))
     }

@@ -3,19 +3,19 @@
 use firesteel_core::spec::{DataSpec, NetworkDocument};
 use firesteel_core::{BufferKind, Buffers, ParamLayout};
 
-use crate::build::{define, define_over};
+use crate::build::{define, define_for_training};
 use crate::error::TrainError;
 use crate::weights::{weights_from_bytes, weights_to_bytes};
 
-/// Returns the layout of a network over these columns.
+/// Returns the layout of a network that trains on these columns.
 ///
 /// # Errors
 /// As [`inspect()`](crate::inspect()).
 pub fn layout(network: &NetworkDocument, data: &DataSpec) -> Result<ParamLayout, TrainError> {
-    Ok(define_over(network, data)?.layout().clone())
+    Ok(define_for_training(network, data)?.layout().clone())
 }
 
-/// Returns the layout of a network over these columns and its initial parameters and buffers: the saved ones of a
+/// Returns the layout of a network that trains on these columns and its initial parameters and buffers: the saved ones of a
 /// TorchScript module; for layers, values drawn from PyTorch's distributions.
 ///
 /// Each tensor of a layer has its own stream of the seed, named by the tensor: the same seed gives the same weights on every
@@ -28,7 +28,7 @@ pub fn initialise(
     data: &DataSpec,
     seed: u64,
 ) -> Result<(ParamLayout, Vec<f32>, Buffers), TrainError> {
-    let definition = define_over(network, data)?;
+    let definition = define_for_training(network, data)?;
     let (parameters, buffers) = definition.initial(seed)?;
     Ok((definition.layout().clone(), parameters, buffers))
 }

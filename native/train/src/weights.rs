@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytemuck::Pod;
 use firesteel_core::{BufferKind, Buffers, ParamLayout, TensorEntry};
 use safetensors::tensor::{SafeTensors, View};
 use safetensors::{Dtype, SafeTensorError};
@@ -12,7 +13,7 @@ use crate::model::Weights;
 /// A tensor of the flat buffers, for safetensors.
 struct Stored<'a> {
     entry: &'a TensorEntry,
-    bytes: &'a [u8],
+    bytes: Cow<'a, [u8]>,
 }
 
 impl View for Stored<'_> {
@@ -25,7 +26,7 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(self.bytes)
+        Cow::Borrowed(&self.bytes)
     }
 
     fn data_len(&self) -> usize {
@@ -133,17 +134,24 @@ fn stored<'a>(
 ) -> Result<Vec<(String, Stored<'a>)>, TrainError> {
     let entries = layout.entries().iter().map(|entry| {
         let range = entry.offset..entry.offset + entry.len;
-        let bytes = match entry.kind {
-            BufferKind::Parameter => parameters.get(range).map(bytemuck::cast_slice),
-            BufferKind::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
-            BufferKind::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
+        let found = match entry.kind {
+            BufferKind::Parameter => parameters.get(range).map(|own| bytes(entry.row_major(own))),
+            BufferKind::FloatBuffer => buffers.floats.get(range).map(|own| bytes(own.into())),
+            BufferKind::IntegerBuffer => buffers.integers.get(range).map(|own| bytes(own.into())),
         };
-        let bytes = bytes.ok_or_else(|| {
+        let bytes = found.ok_or_else(|| {
             TrainError::Internal(format!("the buffers do not hold '{}'", entry.name))
         })?;
         Ok((format!("{prefix}{}", entry.name), Stored { entry, bytes }))
     });
     entries.collect()
+}
+
+fn bytes<T: Pod>(values: Cow<'_, [T]>) -> Cow<'_, [u8]> {
+    match values {
+        Cow::Borrowed(values) => Cow::Borrowed(bytemuck::cast_slice(values)),
+        Cow::Owned(values) => Cow::Owned(bytemuck::cast_slice(&values).to_vec()),
+    }
 }
 
 fn serialize(stored: Vec<(String, Stored<'_>)>) -> Result<Vec<u8>, TrainError> {
@@ -178,6 +186,11 @@ fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<We
             )));
         }
         let range = entry.offset..entry.offset + entry.len;
+        if entry.transposed {
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(tensor.data());
+            entry.place(&values, &mut parameters[range]);
+            continue;
+        }
         let target: &mut [u8] = match entry.kind {
             BufferKind::Parameter => bytemuck::cast_slice_mut(&mut parameters[range]),
             BufferKind::FloatBuffer => bytemuck::cast_slice_mut(&mut buffers.floats[range]),
@@ -211,6 +224,18 @@ mod tests {
         let (parameters, buffers) = weights();
         let bytes = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
         assert_eq!(weights_from_bytes(&bytes, &layout()).unwrap(), (parameters, buffers));
+    }
+
+    #[test]
+    fn a_file_does_not_depend_on_the_order_of_a_matrix_in_memory() {
+        let (parameters, buffers) = weights();
+        let bytes = weights_to_bytes(&layout(), &parameters, &buffers).unwrap();
+        let mut transposed = layout();
+        transposed.transpose(0);
+        let (placed, same) = weights_from_bytes(&bytes, &transposed).unwrap();
+        assert_eq!(placed[..6], [0.0, 3.0, 1.0, 4.0, 2.0, 5.0].map(|value| value / 3.0));
+        assert_eq!(placed[6..], parameters[6..]);
+        assert_eq!(weights_to_bytes(&transposed, &placed, &same).unwrap(), bytes);
     }
 
     #[test]

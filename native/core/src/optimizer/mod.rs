@@ -366,7 +366,8 @@ mod tests {
     }
 
     #[test]
-    fn an_optimizer_that_ignores_zeros_leaves_parameters_without_a_gradient_and_their_state_as_they_are() {
+    fn an_optimizer_that_ignores_zeros_leaves_parameters_without_a_gradient_and_their_state_as_they_are()
+     {
         let gradients: Vec<f32> =
             (0..40).map(|index| if index % 4 == 0 { (index as f32).cos() } else { 0.0 }).collect();
         let mut ignoring = 0;

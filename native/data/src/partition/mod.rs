@@ -22,6 +22,7 @@ use crate::label::{Label, gather};
 use crate::order::{RowKeys, WorkerRows};
 use crate::rows::Rows;
 use crate::schema;
+use crate::sparse_rows::SparseRows;
 use crate::table::Table;
 
 /// The validated rows of one task in compact blocks, immutable once loaded. Dropping a partition returns its memory,

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::pytorch::{Images, SIZE};
 use crate::relay::gigabit;
-use crate::tabular;
+use crate::{tabular, wide};
 
 const SECRET: &str = "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a";
 
@@ -33,6 +33,8 @@ pub enum Net {
     Lstm,
     /// Ten embeddings of up to a million categories, and Linear layers of 64, 32 and 2 outputs.
     Tabular,
+    /// A Linear layer of 64 outputs over sparse rows of 100,000 values, and one of 2.
+    Wide,
     /// Two convolutions of 32 channels, pooling, and Linear layers of 225 and 10 outputs: the MNIST example of dist-keras.
     Convnet,
 }
@@ -44,6 +46,7 @@ impl Net {
             Self::Mlp => "mlp",
             Self::Lstm => "lstm",
             Self::Tabular => "tabular",
+            Self::Wide => "wide",
             Self::Convnet => "convnet",
         }
     }
@@ -193,6 +196,7 @@ fn network(net: Net) -> NetworkDocument {
     };
     let nodes = match net {
         Net::Tabular => return tabular::network(),
+        Net::Wide => return wide::network(),
         Net::Mlp => vec![
             linear("0", "features", 500),
             relu("1", "0"),
@@ -229,8 +233,10 @@ fn network(net: Net) -> NetworkDocument {
 }
 
 fn data(net: Net) -> DataSpec {
-    if let Net::Tabular = net {
-        return tabular::data();
+    match net {
+        Net::Tabular => return tabular::data(),
+        Net::Wide => return wide::data(),
+        Net::Mlp | Net::Lstm | Net::Convnet => {}
     }
     serde_json::from_value(json!({
         "inputs": [{"name": "features", "column": "features", "format": "dense", "element": "u8",
@@ -244,7 +250,8 @@ fn data(net: Net) -> DataSpec {
 fn partition(net: Net, images: &Images, first: usize, rows: usize) -> Partition {
     let batch = match net {
         Net::Tabular => tabular::rows(rows),
-        _ => labelled(images, first, rows),
+        Net::Wide => wide::rows(rows),
+        Net::Mlp | Net::Lstm | Net::Convnet => labelled(images, first, rows),
     };
     let schema = batch.schema();
     let reader = Box::new(RecordBatchIterator::new([Ok(batch)], schema));

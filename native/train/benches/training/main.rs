@@ -10,6 +10,8 @@
 //! - `train-lstm-<batch>`, with `-denormals` or without: the same with an LSTM of 64 units over an image's rows and momentum;
 //! - `train-embeddings-256`: a network with ten embeddings of up to a million categories and SGD, beside PyTorch with
 //!   dense gradients; `train-embeddings-256-sparse`: beside PyTorch with `Embedding(sparse=True)`;
+//! - `train-wide-128`: Linear layers over rows of 100,000 values, 100 of them not 0, and SGD, beside PyTorch with dense rows;
+//!   `train-wide-128-sparse`: beside PyTorch with `EmbeddingBag(sparse=True)` as its first layer;
 //! - `train-conv-<batch>`, with `-denormals` or without: the same with two convolutions, pooling and momentum;
 //! - `two-workers`: two workers in two threads beside one, rows of all workers;
 //! - `overlap-<window>`: two workers whose exchanges overlap with training, beside the same without, over 1 Gbit/s;
@@ -24,6 +26,7 @@ mod engine;
 mod pytorch;
 mod relay;
 mod tabular;
+mod wide;
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -41,6 +44,25 @@ const FEW_ROWS: usize = 2_000;
 const ROUNDS: usize = 9;
 const MNIST: usize = 60_000;
 const PARAMETERS: usize = 785 * 500 + 501 * 300 + 301 * 10;
+
+const FEW: &[Few] = &[
+    Few {
+        name: "train-embeddings-256",
+        net: Net::Tabular,
+        batch: 256,
+        rows: 400 * 256,
+        dense_rows: 10 * 256,
+        aims: [10.0, 2.0],
+    },
+    Few {
+        name: "train-wide-128",
+        net: Net::Wide,
+        batch: 128,
+        rows: 100 * 128,
+        dense_rows: 4 * 128,
+        aims: [50.0, 5.0],
+    },
+];
 
 fn main() {
     if std::env::args().any(|argument| argument == "engine") {
@@ -60,7 +82,9 @@ fn main() {
     }
     train(&mut pytorch, &images, "train-lstm-32", Net::Lstm, "momentum", 32, 1.3);
     train(&mut pytorch, &images, "train-conv-32", Net::Convnet, "momentum", 32, 1.3);
-    embeddings(&mut pytorch, &images);
+    for measure in FEW {
+        few(&mut pytorch, &images, measure);
+    }
     two_workers(&images);
     overlap(&images);
     for (name, accesses) in [("sgd", 3), ("momentum", 5), ("adam", 7), ("adagrad", 5)] {
@@ -105,36 +129,44 @@ fn train(
     report(&format!("{name}-denormals"), rate(ours), rate(plain), Some(aim));
 }
 
-/// One epoch of a network with large embeddings, beside PyTorch with dense and with sparse gradients.
-fn embeddings(pytorch: &mut PyTorch, images: &Images) {
-    const BATCH: usize = 256;
-    // A dense gradient of all tables takes PyTorch long.
-    const DENSE_ROWS: usize = 10 * BATCH;
-    let name = "train-embeddings-256";
+/// A network of which a mini-batch uses few weights, beside PyTorch with all gradients and with those few.
+struct Few {
+    name: &'static str,
+    net: Net,
+    batch: usize,
+    rows: usize,
+    /// PyTorch takes long for each of these.
+    dense_rows: usize,
+    aims: [f64; 2],
+}
+
+/// One epoch beside one of PyTorch's network with dense and with sparse gradients.
+fn few(pytorch: &mut PyTorch, images: &Images, few: &Few) {
+    let &Few { name, net, batch, rows, dense_rows, aims } = few;
     if !asked(name) {
         return;
     }
-    let rows = 400 * BATCH;
     let setting = Setting {
-        net: Net::Tabular,
+        net,
         workers: 1,
         rows,
         strategy: "single",
         optimizer: spec("sgd"),
-        batch_size: BATCH,
+        batch_size: batch,
         epochs: 1,
         transport: Transport::Memory,
     };
     let engine = Engine::new(images, setting);
-    let command = |network: &str, rows: usize| json!({"network": network, "rows": rows, "optimizer": "sgd", "batch": BATCH, "flush": true});
+    let sparse_net = format!("{}-sparse", net.name());
+    let command = |network: &str, rows: usize| json!({"network": network, "rows": rows, "optimizer": "sgd", "batch": batch, "flush": true});
     let [ours, dense, sparse] = medians(|turn| match turn {
         0 => engine.train(),
-        1 => pytorch.seconds(&command("tabular", DENSE_ROWS)),
-        _ => pytorch.seconds(&command("tabular-sparse", rows)),
+        1 => pytorch.seconds(&command(net.name(), dense_rows)),
+        _ => pytorch.seconds(&command(&sparse_net, rows)),
     });
     let ours = rows as f64 / ours;
-    report(name, ours, DENSE_ROWS as f64 / dense, Some(10.0));
-    report(&format!("{name}-sparse"), ours, rows as f64 / sparse, Some(2.0));
+    report(name, ours, dense_rows as f64 / dense, Some(aims[0]));
+    report(&format!("{name}-sparse"), ours, rows as f64 / sparse, Some(aims[1]));
 }
 
 /// Two workers beside one, each on half of the rows.

@@ -99,6 +99,26 @@ impl Graph {
         }
         builder.finish(spec)
     }
+
+    /// Makes inputs sparse that only Linear layers read. The weights of such a layer lie in memory by inputs, so that the
+    /// entries of a row use whole runs of them.
+    pub(crate) fn with_sparse_inputs(mut self, is_sparse: impl Fn(&str) -> bool) -> Self {
+        for value in 0..self.inputs.len() {
+            let input = &self.inputs[value];
+            let readers: Vec<usize> = (0..self.nodes.len())
+                .filter(|&node| self.nodes[node].inputs.contains(&value))
+                .collect();
+            let is_linear = |&node: &usize| matches!(self.nodes[node].layer, Layer::Linear { .. });
+            if !is_sparse(&input.name) || input.shape.len() != 1 || !readers.iter().all(is_linear) {
+                continue;
+            }
+            self.inputs[value].sparse = true;
+            for node in readers {
+                self.layout.transpose(self.nodes[node].tensors.start);
+            }
+        }
+        self
+    }
 }
 
 struct Builder {
@@ -152,6 +172,7 @@ impl Builder {
                 shape: shape.to_vec(),
                 integer: false,
                 tokens: None,
+                sparse: false,
             });
         }
         Ok(builder)

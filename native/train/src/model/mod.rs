@@ -21,6 +21,8 @@ pub(crate) struct InputShape {
     pub(crate) integer: bool,
     /// The number of tokens if the input holds token ids for an `Embedding`.
     pub(crate) tokens: Option<usize>,
+    /// True if mini-batches hold the entries of sparse rows.
+    pub(crate) sparse: bool,
 }
 
 /// A network with every shape known.

@@ -39,11 +39,11 @@ impl Network for Autograd {
     fn examine(
         &self,
         views: &Views,
-        inputs: &[&Tensor],
+        batch: &Batch,
     ) -> Result<(Vec<Tensor>, Vec<DeadUnits>), TrainError> {
         let _guard = no_grad_guard();
         let mut found = Vec::new();
-        let outputs = self.plan.run(views, inputs, None, &mut |step, value| {
+        let outputs = self.plan.run(views, &batch.tensors()?, None, &mut |step, value| {
             found.extend(step.dead_units(value)?);
             Ok(())
         })?;
@@ -57,7 +57,7 @@ impl Network for Autograd {
         loss: &Loss,
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError> {
-        let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
+        let inputs = batch.tensors()?;
         let Replica { views, random, integers, .. } = replica;
         let integers = integers.slice_mut();
         let mut tape = Tape { random, integers, linear_calls: Vec::new() };

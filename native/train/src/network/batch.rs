@@ -1,5 +1,6 @@
 //! A mini-batch in tensors that are allocated once and refilled.
 
+use firesteel_data::SparseRows;
 use ndarray::ArrayViewMut2;
 use tch::Tensor;
 
@@ -13,12 +14,21 @@ use crate::raw::{Memory, TensorElement, dimension, lengths};
 pub(crate) struct Batch {
     capacity: usize,
     rows: usize,
-    pub(crate) inputs: Vec<Column>,
+    pub(crate) inputs: Vec<InputRows>,
     pub(crate) labels: Vec<Column>,
     /// The rows' weights.
     pub(crate) weights: Option<Block<f32>>,
     /// The divisor of the sum of the rows' losses, if it is not the sum of the weights.
     pub(crate) divisor: Option<f64>,
+}
+
+/// The rows of one input of a mini-batch.
+#[derive(Debug)]
+pub(crate) enum InputRows {
+    /// All values.
+    Dense(Column),
+    /// The entries of sparse rows.
+    Sparse(SparseRows),
 }
 
 /// One column of a mini-batch.
@@ -78,6 +88,17 @@ impl<T: TensorElement> Block<T> {
     }
 }
 
+#[cfg(test)]
+impl InputRows {
+    /// The column of a dense input.
+    pub(crate) fn dense_mut(&mut self) -> &mut Column {
+        match self {
+            Self::Dense(column) => column,
+            Self::Sparse(_) => panic!("a sparse input"),
+        }
+    }
+}
+
 impl Column {
     pub(crate) fn tensor(&self) -> &Tensor {
         match self {
@@ -103,9 +124,12 @@ impl Batch {
         capacity: usize,
     ) -> Result<Self, TrainError> {
         let inputs = definition.inputs().iter().map(|input| {
-            Ok(match input.integer {
-                true => Column::Integers(Block::new(capacity, &input.shape)?),
-                false => Column::Values(Block::new(capacity, &input.shape)?),
+            Ok(match (input.sparse, input.integer) {
+                (true, _) => InputRows::Sparse(SparseRows::default()),
+                (_, true) => {
+                    InputRows::Dense(Column::Integers(Block::new(capacity, &input.shape)?))
+                }
+                _ => InputRows::Dense(Column::Values(Block::new(capacity, &input.shape)?)),
             })
         });
         let labels = loss.terms().iter().map(|term| {
@@ -129,6 +153,18 @@ impl Batch {
         })
     }
 
+    /// Returns the tensors of the inputs.
+    ///
+    /// # Errors
+    /// [`TrainError::Internal`] if one is sparse.
+    pub(crate) fn tensors(&self) -> Result<Vec<&Tensor>, TrainError> {
+        let tensors = self.inputs.iter().map(|input| match input {
+            InputRows::Dense(column) => Ok(column.tensor()),
+            InputRows::Sparse(_) => Err(TrainError::Internal("an input is sparse".to_owned())),
+        });
+        tensors.collect()
+    }
+
     /// Returns the rows' weights; `None` if all count alike.
     pub(crate) fn weights(&self) -> Option<RowWeights<'_>> {
         let block = self.weights.as_ref()?;
@@ -150,7 +186,11 @@ impl Batch {
             let text = format!("{rows} rows in a mini-batch of {}", self.capacity);
             return Err(TrainError::Internal(text));
         }
-        for column in self.inputs.iter_mut().chain(&mut self.labels) {
+        let inputs = self.inputs.iter_mut().filter_map(|input| match input {
+            InputRows::Dense(column) => Some(column),
+            InputRows::Sparse(_) => None,
+        });
+        for column in inputs.chain(&mut self.labels) {
             column.set_rows(rows)?;
         }
         if let Some(weights) = &mut self.weights {

@@ -25,7 +25,7 @@ impl Gradient {
         let layout = definition.layout();
         let memory = Memory::zeros(layout.parameters())?;
         let view = |entry: &firesteel_core::TensorEntry| match entry.kind {
-            BufferKind::Parameter => memory.view(entry.offset, &lengths(&entry.shape)?),
+            BufferKind::Parameter => memory.view(entry.offset, &lengths(&entry.shape_in_buffer())?),
             _ => Ok(Tensor::new()),
         };
         let views = layout.entries().iter().map(view).collect::<Result<_, _>>()?;

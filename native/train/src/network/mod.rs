@@ -17,7 +17,7 @@ use serde::Serialize;
 use tch::Tensor;
 
 pub(crate) use self::autograd::Autograd;
-pub(crate) use self::batch::{Batch, Block, Column};
+pub(crate) use self::batch::{Batch, Block, Column, InputRows};
 pub(crate) use self::gradient::Gradient;
 pub(crate) use self::replica::{FlatTensors, Replica, Views};
 pub(crate) use self::update::Update;
@@ -42,13 +42,18 @@ pub(crate) trait Network: Send {
     /// Returns the outputs for inputs of any number of rows, in evaluation mode; logits if an activation is folded.
     fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError>;
 
-    /// As [`Self::forward`], and returns the layers with units that are 0 for all rows, if the network has layers.
+    /// As [`Self::forward`], for the inputs of a mini-batch.
+    fn evaluate(&self, views: &Views, batch: &Batch) -> Result<Vec<Tensor>, TrainError> {
+        self.forward(views, &batch.tensors()?)
+    }
+
+    /// As [`Self::evaluate`], and returns the layers with units that are 0 for all rows, if the network has layers.
     fn examine(
         &self,
         views: &Views,
-        inputs: &[&Tensor],
+        batch: &Batch,
     ) -> Result<(Vec<Tensor>, Vec<DeadUnits>), TrainError> {
-        Ok((self.forward(views, inputs)?, Vec::new()))
+        Ok((self.evaluate(views, batch)?, Vec::new()))
     }
 
     /// Computes the losses of a mini-batch in training mode, writes the gradient of their mean to `gradient` and

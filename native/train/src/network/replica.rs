@@ -18,7 +18,7 @@ pub(crate) struct Replica {
     pub(super) random: Generator,
 }
 
-/// The tensors of the layout over flat buffers.
+/// The tensors of the layout over flat buffers, in the order of these.
 pub(crate) struct Views(pub(super) Vec<Tensor>);
 
 /// The flat tensors that views lie in.
@@ -109,7 +109,7 @@ impl Views {
             };
             // Autograd counts the changes of a tensor and all its views together. Each of these views is detached, so
             // that a change of one buffer in place does not invalidate what autograd has saved of the others.
-            let own = view(flat, entry.offset, &lengths(&entry.shape)?)?.f_data()?;
+            let own = view(flat, entry.offset, &lengths(&entry.shape_in_buffer())?)?.f_data()?;
             Ok(own.f_set_requires_grad(followed)?)
         });
         Ok(Self(views.collect::<Result<_, TrainError>>()?))

@@ -4,7 +4,7 @@ use firesteel_core::Tally;
 
 use super::memory::Working;
 use super::step::{Backward, NetworkInput, NetworkInputs, Parts, Training, Weights};
-use super::{FEW, Planned, gather, loss, network_inputs, value};
+use super::{FEW, Planned, gather, inputs_of, loss, value};
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::network::{Batch, Gradient, Replica, Update};
@@ -28,7 +28,7 @@ impl Planned {
         mut update: Option<&mut Update<'_>>,
     ) -> Result<Tally, TrainError> {
         let rows = batch.rows();
-        let inputs = network_inputs(&self.ids, batch.inputs.iter().map(|column| column.tensor()))?;
+        let inputs = inputs_of(batch)?;
         let mut working = self.working.borrow_mut();
         working.set_rows(rows);
         working.hold_gradients();

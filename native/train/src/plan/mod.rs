@@ -24,6 +24,7 @@ mod permute;
 mod recurrent;
 mod recurrent_state;
 mod softmax;
+mod sparse_linear;
 mod step;
 mod workspace;
 mod zero_pad;
@@ -46,7 +47,9 @@ use self::step::{
 use crate::error::TrainError;
 use crate::graph::{Graph, Layer, Node};
 use crate::loss::Loss;
-use crate::network::{Batch, DeadUnits, Gradient, Network, Replica, Update, Views};
+use crate::network::{
+    Batch, Column, DeadUnits, Gradient, InputRows, Network, Replica, Update, Views,
+};
 use crate::raw::{Memory, dimension, elements, lengths};
 
 /// A layer that has no plan.
@@ -203,7 +206,15 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
     Some(match &node.layer {
         Layer::Linear { inputs, outputs, bias } => {
             let bias = bias.then(|| parameter(1));
-            Box::new(linear::Linear::new(*inputs, *outputs, parameter(0), bias))
+            match graph.inputs.get(read[0]) {
+                Some(input) if input.sparse => Box::new(sparse_linear::SparseLinear::new(
+                    read[0],
+                    *outputs,
+                    parameter(0),
+                    bias,
+                )),
+                _ => Box::new(linear::Linear::new(*inputs, *outputs, parameter(0), bias)),
+            }
         }
         Layer::Elementwise(function) => Box::new(activation::Activate::new(*function)),
         Layer::Dropout { probability } => Box::new(dropout::Dropout::new(*probability)),
@@ -255,15 +266,17 @@ fn step(node: &Node, graph: &Graph, read: &[usize], places: &[Place]) -> Option<
     })
 }
 
-/// Reads the inputs of the network.
-fn network_inputs<'a>(
-    graph_inputs: &[bool],
-    tensors: impl Iterator<Item = &'a Tensor>,
-) -> Result<Vec<NetworkInput<'a>>, TrainError> {
-    let each = graph_inputs.iter().zip(tensors).map(|(ids, tensor)| {
-        Ok(match ids {
-            true => NetworkInput::Ids(elements(tensor)?),
-            false => NetworkInput::Values(elements(tensor)?),
+/// Reads the inputs of a mini-batch.
+fn inputs_of(batch: &Batch) -> Result<Vec<NetworkInput<'_>>, TrainError> {
+    let each = batch.inputs.iter().map(|input| {
+        Ok(match input {
+            InputRows::Dense(Column::Values(block)) => {
+                NetworkInput::Values(elements(block.tensor())?)
+            }
+            InputRows::Dense(Column::Integers(block)) => {
+                NetworkInput::Ids(elements(block.tensor())?)
+            }
+            InputRows::Sparse(rows) => NetworkInput::Sparse(rows),
         })
     });
     each.collect()
@@ -271,15 +284,26 @@ fn network_inputs<'a>(
 
 impl Network for Planned {
     fn forward(&self, views: &Views, inputs: &[&Tensor]) -> Result<Vec<Tensor>, TrainError> {
-        self.evaluate(views, inputs, |outputs, _| outputs)
+        let each = self.ids.iter().zip(inputs).map(|(ids, tensor)| {
+            Ok(match ids {
+                true => NetworkInput::Ids(elements(tensor)?),
+                false => NetworkInput::Values(elements(tensor)?),
+            })
+        });
+        let each = each.collect::<Result<Vec<_>, TrainError>>()?;
+        self.outputs(views, rows_of(inputs), &each, |outputs, _| outputs)
+    }
+
+    fn evaluate(&self, views: &Views, batch: &Batch) -> Result<Vec<Tensor>, TrainError> {
+        self.outputs(views, batch.rows(), &inputs_of(batch)?, |outputs, _| outputs)
     }
 
     fn examine(
         &self,
         views: &Views,
-        inputs: &[&Tensor],
+        batch: &Batch,
     ) -> Result<(Vec<Tensor>, Vec<DeadUnits>), TrainError> {
-        self.evaluate(views, inputs, |outputs, read| {
+        self.outputs(views, batch.rows(), &inputs_of(batch)?, |outputs, read| {
             let rectifiers = self
                 .steps
                 .iter()
@@ -312,18 +336,17 @@ impl Network for Planned {
 
 impl Planned {
     /// Computes the outputs in evaluation mode, and a result from them and from the values of each place.
-    fn evaluate<R>(
+    fn outputs<R>(
         &self,
         views: &Views,
-        inputs: &[&Tensor],
+        rows: usize,
+        inputs: &[NetworkInput<'_>],
         result: impl for<'a> FnOnce(Vec<Tensor>, &dyn Fn(usize) -> &'a [f32]) -> R,
     ) -> Result<R, TrainError> {
-        let rows = rows_of(inputs);
-        let inputs = network_inputs(&self.ids, inputs.iter().copied())?;
         let mut working = self.working.borrow_mut();
         working.set_rows(rows);
-        self.run(&mut working, &Weights::Views(views), &inputs, rows, None)?;
-        let read = |place: usize| value(place, rows, &self.places, &inputs, &working.values);
+        self.run(&mut working, &Weights::Views(views), inputs, rows, None)?;
+        let read = |place: usize| value(place, rows, &self.places, inputs, &working.values);
         let outputs = self.outputs.iter().map(|output| {
             let found = read(output.place);
             let mut memory = Memory::zeros(found.len())?;
@@ -398,8 +421,8 @@ fn value<'a>(
     let length = rows * places[place].size;
     match inputs.get(place) {
         Some(NetworkInput::Values(input)) => &input[..length],
-        // Only an Embedding reads token ids, and elsewhere.
-        Some(NetworkInput::Ids(_)) => &[],
+        // Their layers read them elsewhere.
+        Some(NetworkInput::Ids(_) | NetworkInput::Sparse(_)) => &[],
         None => &values[place][..length],
     }
 }

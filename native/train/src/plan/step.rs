@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use firesteel_data::SparseRows;
 use firesteel_kernels::Gemm;
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::norm::Moments;
@@ -67,7 +68,7 @@ pub(super) struct Placed {
     pub(super) rectifier: Option<Rectifier>,
 }
 
-/// The inputs of the network, each of numbers or of token ids.
+/// The inputs of the network, each of numbers, of token ids or of the entries of sparse rows.
 #[derive(Clone, Copy)]
 pub(super) struct NetworkInputs<'a>(pub(super) &'a [NetworkInput<'a>]);
 
@@ -76,6 +77,7 @@ pub(super) struct NetworkInputs<'a>(pub(super) &'a [NetworkInput<'a>]);
 pub(super) enum NetworkInput<'a> {
     Values(&'a [f32]),
     Ids(&'a [i64]),
+    Sparse(&'a SparseRows),
 }
 
 impl Training<'_> {
@@ -91,6 +93,14 @@ impl<'a> NetworkInputs<'a> {
         match self.0.get(number) {
             Some(NetworkInput::Ids(ids)) => Ok(ids),
             _ => Err(TrainError::Internal(format!("input {number} holds no token ids"))),
+        }
+    }
+
+    /// Returns the rows of a sparse input.
+    pub(super) fn sparse(&self, number: usize) -> Result<&'a SparseRows, TrainError> {
+        match self.0.get(number) {
+            Some(NetworkInput::Sparse(rows)) => Ok(rows),
+            _ => Err(TrainError::Internal(format!("input {number} is not sparse"))),
         }
     }
 }

@@ -153,7 +153,13 @@ fn input(
         )));
     }
     let integer = *kind == TensorKind::Int64;
-    Ok(InputShape { name: name.clone(), shape: shape.to_vec(), integer, tokens: None })
+    Ok(InputShape {
+        name: name.clone(),
+        shape: shape.to_vec(),
+        integer,
+        tokens: None,
+        sparse: false,
+    })
 }
 
 /// Runs a module on zeros and returns its outputs.

@@ -61,7 +61,7 @@ impl Network for ScriptNetwork {
         loss: &Loss,
         gradient: &mut Gradient,
     ) -> Result<Tally, TrainError> {
-        let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
+        let inputs = batch.tensors()?;
         self.placements.bind(&self.module, replica.views())?;
         // All threads share the generator of a module's random numbers: a task that runs alone draws the same numbers
         // again.

@@ -8,7 +8,7 @@ use crate::error::TrainError;
 use crate::input_column::InputColumn;
 use crate::loss::{Loss, Target};
 use crate::model::Definition;
-use crate::network::{Batch, Column};
+use crate::network::{Batch, Column, InputRows};
 
 /// The columns that fill a mini-batch.
 pub(super) struct BatchFiller {
@@ -41,10 +41,13 @@ impl BatchFiller {
         batch.set_rows(rows.len())?;
         for (source, column) in self.inputs.iter().zip(&mut batch.inputs) {
             match column {
-                Column::Values(block) => {
+                InputRows::Sparse(entries) => {
+                    partition.gather_sparse(source.index, rows, entries)?;
+                }
+                InputRows::Dense(Column::Values(block)) => {
                     partition.gather_f32(source.index, rows, block.matrix_mut(rows.len())?)?;
                 }
-                Column::Integers(block) => {
+                InputRows::Dense(Column::Integers(block)) => {
                     let mut ids = block.matrix_mut(rows.len())?;
                     partition.gather_i64(source.index, rows, ids.view_mut())?;
                     source.check_tokens(ids.view(), Scope::Partition, |row| rows[row] as usize)?;

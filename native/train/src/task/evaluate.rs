@@ -99,8 +99,7 @@ impl Evaluator {
     ) -> Result<(), TrainError> {
         let _guard = no_grad_guard();
         filler.fill(&mut self.batch, partition, rows)?;
-        let inputs: Vec<_> = self.batch.inputs.iter().map(|column| column.tensor()).collect();
-        let outputs = network.forward(self.replica.views(), &inputs)?;
+        let outputs = network.evaluate(self.replica.views(), &self.batch)?;
         let weights = self.batch.weights();
         let mut whole = Tally::default();
         let labels = self.batch.labels.iter().map(|column| column.tensor());

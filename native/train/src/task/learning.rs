@@ -86,8 +86,7 @@ impl Training<'_> {
         let weighted = self.spec.data.weight.is_some();
         let mut batch = Batch::new(&*self.definition, &self.loss, weighted, rows.len())?;
         self.filler.fill(&mut batch, self.partition, rows)?;
-        let inputs: Vec<_> = batch.inputs.iter().map(|column| column.tensor()).collect();
-        let (outputs, dead) = self.network.examine(worker.replica.views(), &inputs)?;
+        let (outputs, dead) = self.network.examine(worker.replica.views(), &batch)?;
         let mean = |batch: &Batch| {
             let labels = batch.labels.iter().map(|column| column.tensor());
             let loss = self.loss.of(&outputs, labels, batch.weights())?;

@@ -27,7 +27,7 @@ use self::learning::ZeroGradients;
 use self::report::Clock;
 pub use self::report::{Learning, OutputSample, Sample, Seconds, TaskReport, WorkerReport};
 use self::worker::{FitOptions, Scratch, TrainedWindow, Worker, WorkerPhase};
-use crate::build::define_over;
+use crate::build::define_for_training;
 use crate::error::TrainError;
 use crate::loss::Loss;
 use crate::network::{Batch, Gradient, Network, NetworkDefinition};
@@ -177,7 +177,7 @@ impl<'a> Training<'a> {
             }
         }
         let strategy = strategy::resolve(&spec.strategy, Some(&spec.optimizer))?;
-        let definition = define_over(&spec.network, &spec.data)?;
+        let definition = define_for_training(&spec.network, &spec.data)?;
         let layout = definition.layout();
         let controls = &spec.controls;
         controls.check(&spec.data, spec.network.outputs())?;

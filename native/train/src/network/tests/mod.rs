@@ -210,7 +210,7 @@ impl Case {
         let mut batch =
             Batch::new(&self.graph, &self.loss, self.weights.is_some(), self.rows).unwrap();
         for (column, numbers) in batch.inputs.iter_mut().zip(&self.inputs) {
-            fill(column, self.rows, numbers);
+            fill(column.dense_mut(), self.rows, numbers);
         }
         let terms = self.loss.terms().iter().zip(&self.terms);
         for (column, (term, (_, _, _, label))) in batch.labels.iter_mut().zip(terms) {
@@ -248,8 +248,7 @@ impl Case {
         let about = &self.about;
         let (mut replica, batch) = (self.replica(), self.batch());
         let mut network = Autograd::new(&self.graph);
-        let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
-        let outputs = network.forward(&replica.views, &inputs).unwrap();
+        let outputs = network.evaluate(&replica.views, &batch).unwrap();
         for (output, expected) in outputs.iter().zip(&answer.outputs) {
             close(about, "output", values(&output.f_contiguous().unwrap()).unwrap(), expected);
         }

@@ -101,9 +101,8 @@ proptest! {
         if let Ok(graph) = single(op, args.clone(), &shape) {
             let case = Case::of_graph(graph, 2);
             let batch = case.batch();
-            let inputs: Vec<&Tensor> = batch.inputs.iter().map(|column| column.tensor()).collect();
             let replica = case.replica();
-            let output = Autograd::new(&case.graph).forward(&replica.views, &inputs).unwrap();
+            let output = Autograd::new(&case.graph).evaluate(&replica.views, &batch).unwrap();
             let found: Vec<usize> = output[0].size()[1..].iter().map(|&size| size as usize).collect();
             prop_assert_eq!(&found, &case.graph.outputs[0].shape, "{} {} over {:?}", op, args, shape);
         }

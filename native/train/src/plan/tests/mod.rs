@@ -4,6 +4,7 @@ mod determinism;
 mod images;
 mod random;
 mod sequences;
+mod sparse;
 mod update;
 
 use firesteel_core::spec::{
@@ -16,7 +17,7 @@ use super::Planned;
 use crate::graph::Graph;
 use crate::loss::Loss;
 use crate::model::Definition as _;
-use crate::network::{Autograd, Batch, Column, Gradient, Network, Replica};
+use crate::network::{Autograd, Batch, Column, Gradient, InputRows, Network, Replica};
 use crate::random::Generator;
 
 fn node(name: usize, op: &str, inputs: &[String], args: &str) -> NodeSpec {
@@ -79,7 +80,7 @@ fn replica(graph: &Graph) -> Replica {
 fn batch(graph: &Graph, loss: &Loss, rows: usize, weighted: bool) -> Batch {
     let mut batch = Batch::new(graph, loss, weighted, rows.max(1) + 3).unwrap();
     batch.set_rows(rows).unwrap();
-    for column in &mut batch.inputs {
+    for column in batch.inputs.iter_mut().map(InputRows::dense_mut) {
         match column {
             Column::Values(block) => {
                 let values = block.rows_mut(rows);
@@ -131,8 +132,7 @@ fn trained(
     let (mut replica, batch) = (replica(graph), batch(graph, loss, rows, weighted));
     let mut gradient = Gradient::new(graph).unwrap();
     let tally = network.forward_backward(&mut replica, &batch, loss, &mut gradient).unwrap();
-    let inputs: Vec<_> = batch.inputs.iter().map(Column::tensor).collect();
-    let outputs = network.forward(replica.views(), &inputs).unwrap();
+    let outputs = network.evaluate(replica.views(), &batch).unwrap();
     let outputs = outputs
         .iter()
         .flat_map(|output| crate::raw::values(&output.f_contiguous().unwrap()).unwrap().to_vec());

@@ -8,7 +8,7 @@ use super::{Computed, node, noise, trained};
 use crate::graph::Graph;
 use crate::loss::Loss;
 use crate::model::Definition as _;
-use crate::network::{Autograd, Batch, Column, Gradient, Network, Replica};
+use crate::network::{Autograd, Batch, Column, Gradient, InputRows, Network, Replica};
 use crate::plan::Planned;
 
 /// A recurrent layer of a test.
@@ -114,7 +114,7 @@ pub(super) fn trained_for(
         let rows = [9, 4, 1, 12][step % 4];
         let mut batch = Batch::new(graph, &loss, false, 12).unwrap();
         batch.set_rows(rows).unwrap();
-        for column in batch.inputs.iter_mut().chain(&mut batch.labels) {
+        for column in batch.inputs.iter_mut().map(InputRows::dense_mut).chain(&mut batch.labels) {
             match column {
                 Column::Values(block) => {
                     let values = block.rows_mut(rows);

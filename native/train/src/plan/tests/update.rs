@@ -105,7 +105,7 @@ fn loss(graph: &Graph) -> Loss {
 
 /// Gives a mini-batch the tokens of a step.
 fn other_tokens(batch: &mut Batch, rows: usize, step: usize) {
-    let Column::Integers(ids) = &mut batch.inputs[0] else { panic!("no token ids") };
+    let Column::Integers(ids) = batch.inputs[0].dense_mut() else { panic!("no token ids") };
     for (index, id) in ids.rows_mut(rows).iter_mut().enumerate() {
         *id = ((index * 5 + step * 31) % TOKENS) as i64;
     }

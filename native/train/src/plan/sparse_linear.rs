@@ -1,0 +1,96 @@
+//! Linear over the entries of sparse rows.
+
+use firesteel_data::SparseRows;
+use firesteel_kernels::activation::Activation;
+use firesteel_kernels::{linear, sparse};
+
+use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
+use crate::error::TrainError;
+
+/// A Linear layer over a sparse input of the network. Its weight lies in memory by inputs, so that an entry uses one run
+/// of it.
+pub(super) struct SparseLinear {
+    /// The number of the network's input.
+    input: usize,
+    outputs: usize,
+    weight: Parameter,
+    bias: Option<Parameter>,
+    /// A function of the output.
+    function: Option<Activation>,
+}
+
+impl SparseLinear {
+    pub(super) fn new(
+        input: usize,
+        outputs: usize,
+        weight: Parameter,
+        bias: Option<Parameter>,
+    ) -> Self {
+        Self { input, outputs, weight, bias, function: None }
+    }
+}
+
+fn rows(rows: &SparseRows) -> sparse::Rows<'_> {
+    sparse::Rows { ends: rows.ends(), indices: rows.indices(), values: rows.values() }
+}
+
+impl Step for SparseLinear {
+    fn forward(
+        &self,
+        pass: &mut Forward<'_>,
+        _inputs: &[&[f32]],
+        output: &mut [f32],
+    ) -> Result<(), TrainError> {
+        let x = pass.inputs.sparse(self.input)?;
+        let weight = pass.weights.get(&self.weight)?;
+        let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
+        sparse::forward(pass.gemm, &rows(x), weight, bias, self.outputs, output);
+        if let Some(function) = self.function {
+            function.forward_in_place(output);
+        }
+        Ok(())
+    }
+
+    fn fuse(&mut self, function: Activation) -> bool {
+        let fuses = self.function.is_none() && !function.needs_input();
+        if fuses {
+            self.function = Some(function);
+        }
+        fuses
+    }
+
+    fn prepare(&self, pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
+        if let Some(function) = self.function {
+            function.backward_in_place(pass.output, pass.of_output);
+        }
+        Ok(())
+    }
+
+    fn input(
+        &self,
+        _pass: &mut Backward<'_>,
+        _weights: &Weights<'_>,
+        _number: usize,
+        _adds: bool,
+        _target: &mut [f32],
+    ) -> Result<(), TrainError> {
+        Err(TrainError::Internal("sparse rows have no gradient".to_owned()))
+    }
+
+    fn parameters(
+        &self,
+        pass: &mut Backward<'_>,
+        parts: &mut Parts<'_, '_>,
+    ) -> Result<(), TrainError> {
+        let x = pass.network_inputs.sparse(self.input)?;
+        let (of_weight, used) = parts.table(&self.weight);
+        used.clear(of_weight, self.outputs);
+        x.indices().iter().for_each(|&index| drop(used.insert(index)));
+        sparse::add_of_weight(pass.gemm, &rows(x), pass.of_output, self.outputs, of_weight);
+        parts.complete_table(&self.weight);
+        if let Some(bias) = &self.bias {
+            linear::of_bias(pass.gemm, pass.of_output, parts.range(&bias.range));
+        }
+        Ok(())
+    }
+}
