@@ -77,6 +77,7 @@ fn compare_mlp(name: &str, column: &str, element: ElementType, rows: usize) {
         WIDTHS.windows(2).map(|pair| vec![0.01; pair[0] * pair[1]]).collect();
     let images = vec![0.5; rows * WIDTHS[0]];
     let mut values: Vec<Vec<f32>> = WIDTHS.iter().map(|width| vec![0.0; CHUNK * width]).collect();
+    let mut memory = Vec::new();
     let repeats = ROWS.div_ceil(rows);
     alternate(
         name,
@@ -85,7 +86,7 @@ fn compare_mlp(name: &str, column: &str, element: ElementType, rows: usize) {
         || {
             let chunks = images.chunks(CHUNK * WIDTHS[0]);
             (0..repeats).flat_map(|_| chunks.clone()).for_each(|x| {
-                forward(&gemm, black_box(x), &weights, &mut values);
+                forward(&gemm, black_box(x), &weights, &mut memory, &mut values);
                 black_box(&mut values);
             });
         },
@@ -93,21 +94,22 @@ fn compare_mlp(name: &str, column: &str, element: ElementType, rows: usize) {
 }
 
 /// Computes the layers of the MLP for some rows.
-fn forward(gemm: &Gemm, x: &[f32], weights: &[Vec<f32>], values: &mut [Vec<f32>]) {
+fn forward(
+    gemm: &Gemm,
+    x: &[f32],
+    weights: &[Vec<f32>],
+    memory: &mut Vec<f32>,
+    values: &mut [Vec<f32>],
+) {
     let rows = x.len() / WIDTHS[0];
     for (layer, weight) in weights.iter().enumerate() {
         let (inputs, outputs) = (WIDTHS[layer], WIDTHS[layer + 1]);
         let (before, after) = values.split_at_mut(layer + 1);
         let x = if layer == 0 { x } else { &before[layer][..rows * inputs] };
         let y = &mut after[0][..rows * outputs];
-        linear::forward(
-            gemm,
-            Shape { rows, inputs, outputs },
-            x,
-            weight,
-            Some(&weight[..outputs]),
-            y,
-        );
+        let shape = Shape { rows, inputs, outputs };
+        memory.resize(linear::workspace(gemm, shape), 0.0);
+        linear::forward(gemm, shape, x, weight, Some(&weight[..outputs]), memory, y);
         y.iter_mut().for_each(|value| *value = if *value > 0.0 { *value } else { 0.0 });
     }
 }

@@ -62,7 +62,7 @@ class Tabular(nn.Module):
 
 
 class Wide(nn.Module):
-    """Two Linear layers over rows of many values, given as all of them or as the entries that are not 0."""
+    """Two Linear layers over wide rows, given as all values or as the indices of their entries."""
 
     def __init__(self, *, sparse: bool) -> None:
         super().__init__()

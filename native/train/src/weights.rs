@@ -187,7 +187,8 @@ fn read(file: &SafeTensors<'_>, layout: &ParamLayout, prefix: &str) -> Result<We
         }
         let range = entry.offset..entry.offset + entry.len;
         if entry.transposed {
-            let values: Vec<f32> = bytemuck::pod_collect_to_vec(tensor.data());
+            let bytes = tensor.data().chunks_exact(size_of::<f32>());
+            let values: Vec<f32> = bytes.map(bytemuck::pod_read_unaligned).collect();
             entry.place(&values, &mut parameters[range]);
             continue;
         }

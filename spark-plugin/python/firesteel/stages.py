@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property, partial
+from functools import partial
 from inspect import Parameter, Signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -161,11 +161,16 @@ class NetworkModelBase(
     """The base class of trained models."""
 
     _java_obj: Any
+    _network: BaseNetwork | None = None
 
-    @cached_property  # The module of a TorchScript network takes Py4J a second for each 20 MB.
+    @property
     def network(self) -> BaseNetwork:
         """The trained network, without its weights."""
-        return BaseNetwork.from_json(self._jvm_model("network").network().toJson())
+        # Kept, since Py4J takes a second for each 20 MB of a TorchScript network. A cached_property would be taken for a
+        # param, and read by every fit.
+        if self._network is None:
+            self._network = BaseNetwork.from_json(self._jvm_model("network").network().toJson())
+        return self._network
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
