@@ -166,8 +166,8 @@ class NetworkModelBase(
     @property
     def network(self) -> BaseNetwork:
         """The trained network, without its weights."""
-        # Kept, since Py4J takes a second for each 20 MB of a TorchScript network. A cached_property would be taken for a
-        # param, and read by every fit.
+        # Kept, since Py4J takes a second for 20 MB of a TorchScript network. PySpark reads every
+        # attribute that is not a property in search of params, also a cached_property.
         if self._network is None:
             self._network = BaseNetwork.from_json(self._jvm_model("network").network().toJson())
         return self._network

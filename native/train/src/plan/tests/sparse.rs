@@ -108,7 +108,7 @@ fn trained(
     let mut gradient = Gradient::new(graph).unwrap();
     let mut optimizer = optimizer::build(spec, graph.layout.parameters()).unwrap();
     let mut found = Vec::new();
-    for (step, rows) in [9, 12, 1, 0, 5, 11].into_iter().enumerate() {
+    for (step, rows) in [9, 12, 1, 5, 11].into_iter().enumerate() {
         let batch = batch(graph, &loss, rows, step);
         let tally = if by_parts {
             let mut update = Update::new(&mut *optimizer, Bound::NONE);
