@@ -18,6 +18,7 @@ pub mod norm;
 #[cfg(test)]
 mod numbers;
 pub mod pooling;
+mod prefetch;
 pub mod rows;
 mod shape;
 pub mod shaping;
@@ -26,4 +27,5 @@ pub mod sparse;
 mod write;
 
 pub use self::gemm::{Gemm, Matrix};
+pub use self::prefetch::{AHEAD, prefetch};
 pub use self::write::put;

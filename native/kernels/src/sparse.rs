@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::Gemm;
+use crate::prefetch::{AHEAD, prefetch};
 use crate::simd::{Kernel, Simd};
 
 /// Sparse rows, one after the other.
@@ -24,7 +25,8 @@ impl<'a> Rows<'a> {
         let mut start = 0;
         ends.iter().map(move |&end| {
             let row = std::mem::replace(&mut start, end)..end;
-            Entries { indices: &indices[row.clone()], values: &values[row] }
+            let ahead = indices.get(row.start + AHEAD..).unwrap_or_default();
+            Entries { indices: &indices[row.clone()], values: &values[row], ahead }
         })
     }
 }
@@ -33,15 +35,28 @@ impl<'a> Rows<'a> {
 struct Entries<'a> {
     indices: &'a [usize],
     values: &'a [f32],
+    /// The indices from that on which comes [`AHEAD`] entries after the first, of this row and those behind it.
+    ahead: &'a [usize],
 }
 
 impl Entries<'_> {
     /// The place of each entry's weights, and its value.
     #[inline(always)]
     fn runs(&self, outputs: usize) -> impl Iterator<Item = (Range<usize>, f32)> {
-        let places = self.indices.iter().map(move |index| index * outputs..(index + 1) * outputs);
+        let places = self.indices.iter().map(move |&index| run(index, outputs));
         places.zip(self.values.iter().copied())
     }
+
+    /// The place of the weights that are soon needed when this entry of the row is.
+    #[inline(always)]
+    fn soon(&self, entry: usize, outputs: usize) -> Option<Range<usize>> {
+        self.ahead.get(entry).map(|&index| run(index, outputs))
+    }
+}
+
+#[inline(always)]
+fn run(index: usize, outputs: usize) -> Range<usize> {
+    index * outputs..(index + 1) * outputs
 }
 
 /// Computes `y = x w^T`, and adds the bias to each row.
@@ -116,7 +131,11 @@ fn tile<S: Simd, const VECTORS: usize>(
         Some(bias) => std::array::from_fn(|vector| simd.read(&bias[at(vector)..])),
         None => [simd.zero(); VECTORS],
     };
-    for (run, value) in entries.runs(y.len()) {
+    for (entry, (run, value)) in entries.runs(y.len()).enumerate() {
+        if let Some(soon) = entries.soon(entry, y.len()) {
+            let soon = &w[soon][first..];
+            prefetch(&soon[..soon.len().min(VECTORS * S::LANES)]);
+        }
         let (run, value) = (&w[run], simd.splat(value));
         for (vector, sum) in sums.iter_mut().enumerate() {
             *sum = simd.mul_add(value, simd.read(&run[at(vector)..]), *sum);
@@ -141,7 +160,10 @@ impl Kernel for OfWeight<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self { x, dy, outputs, dw } = self;
         for (entries, dy) in x.entries().zip(dy.chunks_exact(outputs.max(1))) {
-            for (run, value) in entries.runs(outputs) {
+            for (entry, (run, value)) in entries.runs(outputs).enumerate() {
+                if let Some(soon) = entries.soon(entry, outputs) {
+                    prefetch(&dw[soon]);
+                }
                 let (run, value) = (&mut dw[run], simd.splat(value));
                 for (sums, dy) in run.chunks_mut(S::LANES).zip(dy.chunks(S::LANES)) {
                     let sum = simd.mul_add(value, simd.read(dy), simd.read(sums));

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use firesteel_core::clipping::Bound;
 use firesteel_core::optimizer::Optimizer;
+use firesteel_kernels::prefetch;
 
 use super::used_rows::UsedRows;
 
@@ -34,7 +35,12 @@ impl<'a> Update<'a> {
         if !self.optimizer.ignores_zeros() {
             return self.apply(table, parameters, gradient);
         }
-        for row in rows.ranges() {
+        for (number, row) in rows.ranges().enumerate() {
+            if let Some(soon) = rows.soon(number) {
+                let soon = table.start + soon.start..table.start + soon.end;
+                prefetch(&parameters[soon.clone()]);
+                prefetch(&gradient[soon]);
+            }
             self.apply(table.start + row.start..table.start + row.end, parameters, gradient);
         }
     }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use firesteel_kernels::AHEAD;
+
 /// The rows of a table of parameters that have a gradient, each once, in the order in which they were first used. The
 /// gradient of every other row is 0.
 #[derive(Default)]
@@ -31,6 +33,11 @@ impl UsedRows {
             self.rows.push(row);
         }
         row * self.size..(row + 1) * self.size
+    }
+
+    /// Returns the values of the used row that comes [`AHEAD`] rows after this one.
+    pub(crate) fn soon(&self, number: usize) -> Option<Range<usize>> {
+        self.rows.get(number + AHEAD).map(|row| row * self.size..(row + 1) * self.size)
     }
 
     /// Returns the values of each used row in the table's gradient.

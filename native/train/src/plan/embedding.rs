@@ -1,5 +1,7 @@
 //! Embedding.
 
+use firesteel_kernels::{AHEAD, prefetch};
+
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 
@@ -15,6 +17,14 @@ pub(super) struct Embedding {
 }
 
 impl Embedding {
+    /// Begins to bring the row of a token that is used soon into the cache, unless it is none.
+    fn prefetch(&self, table: &[f32], ids: &[i64], number: usize) {
+        let soon = ids.get(number + AHEAD).and_then(|&id| self.token(id).ok());
+        if let Some(token) = soon {
+            prefetch(&table[token * self.size..(token + 1) * self.size]);
+        }
+    }
+
     fn token(&self, id: i64) -> Result<usize, TrainError> {
         let tokens = self.table.range.len() / self.size.max(1);
         usize::try_from(id).ok().filter(|&token| token < tokens).ok_or_else(|| {
@@ -32,7 +42,10 @@ impl Step for Embedding {
         output: &mut [f32],
     ) -> Result<(), TrainError> {
         let table = pass.weights.get(&self.table)?;
-        for (y, &id) in output.chunks_exact_mut(self.size.max(1)).zip(pass.inputs.ids(self.ids)?) {
+        let ids = pass.inputs.ids(self.ids)?;
+        let rows = output.chunks_exact_mut(self.size.max(1)).zip(ids).enumerate();
+        for (number, (y, &id)) in rows {
+            self.prefetch(table, ids, number);
             let start = self.token(id)? * self.size;
             y.copy_from_slice(&table[start..start + self.size]);
         }
@@ -57,8 +70,10 @@ impl Step for Embedding {
     ) -> Result<(), TrainError> {
         let (of_table, used) = parts.table(&self.table);
         used.clear(of_table, self.size);
-        let rows = pass.of_output.chunks_exact(self.size.max(1));
-        for (dy, &id) in rows.zip(pass.network_inputs.ids(self.ids)?) {
+        let ids = pass.network_inputs.ids(self.ids)?;
+        let rows = pass.of_output.chunks_exact(self.size.max(1)).zip(ids).enumerate();
+        for (number, (dy, &id)) in rows {
+            self.prefetch(of_table, ids, number);
             let token = self.token(id)?;
             if self.padding != Some(token) {
                 let sums = &mut of_table[used.insert(token)];
