@@ -62,24 +62,33 @@ class Tabular(nn.Module):
 
 
 class Wide(nn.Module):
-    """Two Linear layers over wide rows, given as all values or as the indices of their entries."""
+    """Two Linear layers over wide rows, given as all values, as a CSR matrix or as indices."""
 
-    def __init__(self, *, sparse: bool) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
+        self.kind = kind
         self.first: nn.Module = (
-            nn.EmbeddingBag(WIDE, 64, mode="sum", sparse=True) if sparse else nn.Linear(WIDE, 64)
+            nn.EmbeddingBag(WIDE, 64, mode="sum", sparse=True)
+            if kind == "bag"
+            else nn.Linear(WIDE, 64)
         )
         self.bias = nn.Parameter(torch.zeros(64))
         self.second = nn.Linear(64, 2)
-        self.sparse = sparse
 
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Returns the logits of rows of values, or of the indices of entries."""
-        if self.sparse:
-            values = (torch.arange(rows.numel()) % 7).reshape(rows.shape) / 7
-            hidden = self.first(rows, per_sample_weights=values) + self.bias
+    def forward(self, indices: torch.Tensor) -> torch.Tensor:
+        """Returns the logits of rows, from the indices of their entries or from all values."""
+        if self.kind == "dense":
+            hidden = self.first(indices)
         else:
-            hidden = self.first(rows)
+            values = (torch.arange(indices.numel()) % 7).reshape(indices.shape) / 7
+            if self.kind == "bag":
+                hidden = self.first(indices, per_sample_weights=values) + self.bias
+            else:
+                ends = ENTRIES * torch.arange(len(indices) + 1)
+                rows = torch.sparse_csr_tensor(
+                    ends, indices.flatten(), values.flatten(), (len(indices), WIDE)
+                )
+                hidden = torch.sparse.mm(rows, self.first.weight.t()) + self.first.bias
         result: torch.Tensor = self.second(functional.relu(hidden))
         return result
 
@@ -105,7 +114,7 @@ def network(name: str = "mlp") -> nn.Module:
             nn.Linear(225, 10),
         )
     if name.startswith("wide"):
-        return Wide(sparse=name.endswith("sparse"))
+        return Wide(name.removeprefix("wide").removeprefix("-") or "dense")
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(WIDTHS):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
@@ -136,7 +145,9 @@ class Training:
         name = command["network"]
         self.network = network(name)
         parameters = list(self.network.parameters())
-        self.optimizer = optimizer(command["optimizer"], parameters, sparse="sparse" in name)
+        self.optimizer = optimizer(
+            command["optimizer"], parameters, sparse=name in ("tabular-sparse", "wide-bag")
+        )
         self.batch = command["batch"]
         self.inputs, self.labels = images[: command["rows"]], labels[: command["rows"]]
         if name.startswith("tabular"):
@@ -147,7 +158,7 @@ class Training:
             offsets = torch.randint(stride, (command["rows"], ENTRIES))
             self.inputs = offsets + stride * torch.arange(ENTRIES)
             self.labels = self.inputs[:, 0] % 2
-            if not name.endswith("sparse"):
+            if name == "wide":
                 entries = torch.rand(self.inputs.shape)
                 self.inputs = torch.zeros(command["rows"], WIDE).scatter_(1, self.inputs, entries)
 

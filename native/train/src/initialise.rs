@@ -200,4 +200,25 @@ mod tests {
         assert_eq!(check(&[1.0, f32::NAN, 1.0, 1.0, 1.0], &[0.5; 2]), refused("0.weight", "NaN"));
         assert_eq!(check(&[1.0; 5], &[0.5, f32::INFINITY]), refused("1.running_var", "inf"));
     }
+
+    #[test]
+    fn the_columns_of_a_network_draw_the_same_weights_sparse_or_dense() {
+        let network = chain(&[
+            ("0", "Linear", json!({"out_features": 5})),
+            ("1", "Linear", json!({"out_features": 2})),
+        ]);
+        let dense = data(&[40]);
+        let mut sparse = data(&[40]);
+        sparse.inputs[0].format = InputFormat::Sparse;
+        let bytes = |data: &DataSpec| {
+            let (layout, parameters, buffers) = initialise(&network, data, 7).unwrap();
+            (
+                layout.entries()[0].transposed,
+                weights_to_bytes(&layout, &parameters, &buffers).unwrap(),
+            )
+        };
+        let ((plain, of_dense), (transposed, of_sparse)) = (bytes(&dense), bytes(&sparse));
+        assert_eq!((plain, transposed), (false, true));
+        assert_eq!(of_sparse, of_dense);
+    }
 }

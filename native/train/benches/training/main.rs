@@ -11,7 +11,8 @@
 //! - `train-embeddings-256`: a network with ten embeddings of up to a million categories and SGD, beside PyTorch with
 //!   dense gradients; `train-embeddings-256-sparse`: beside PyTorch with `Embedding(sparse=True)`;
 //! - `train-wide-128`: Linear layers over rows of 100,000 values, 100 of them not 0, and SGD, beside PyTorch with dense rows;
-//!   `train-wide-128-sparse`: beside PyTorch with `EmbeddingBag(sparse=True)` as its first layer;
+//!   `train-wide-128-sparse`: beside PyTorch with `torch.sparse.mm`; `train-wide-128-bag`: beside PyTorch with
+//!   `EmbeddingBag(sparse=True)` as its first layer;
 //! - `train-conv-<batch>`, with `-denormals` or without: the same with two convolutions, pooling and momentum;
 //! - `two-workers`: two workers in two threads beside one, rows of all workers;
 //! - `overlap-<window>`: two workers whose exchanges overlap with training, beside the same without, over 1 Gbit/s;
@@ -51,16 +52,26 @@ const FEW: &[Few] = &[
         net: Net::Tabular,
         batch: 256,
         rows: 1600 * 256,
-        dense_rows: 10 * 256,
-        aims: [10.0, 2.0],
+        beside: &[
+            Beside { suffix: "", network: "tabular", rows: 10 * 256, aim: Some(10.0) },
+            Beside {
+                suffix: "-sparse",
+                network: "tabular-sparse",
+                rows: 400 * 256,
+                aim: Some(2.0),
+            },
+        ],
     },
     Few {
         name: "train-wide-128",
         net: Net::Wide,
         batch: 128,
         rows: 400 * 128,
-        dense_rows: 4 * 128,
-        aims: [50.0, 5.0],
+        beside: &[
+            Beside { suffix: "", network: "wide", rows: 4 * 128, aim: Some(50.0) },
+            Beside { suffix: "-sparse", network: "wide-sparse", rows: 10 * 128, aim: Some(5.0) },
+            Beside { suffix: "-bag", network: "wide-bag", rows: 100 * 128, aim: None },
+        ],
     },
 ];
 
@@ -129,20 +140,26 @@ fn train(
     report(&format!("{name}-denormals"), rate(ours), rate(plain), Some(aim));
 }
 
-/// A network of which a mini-batch uses few weights, beside PyTorch with all gradients and with those few.
+/// A network of which a mini-batch uses few weights.
 struct Few {
     name: &'static str,
     net: Net,
     batch: usize,
     rows: usize,
-    /// PyTorch takes long for each of these.
-    dense_rows: usize,
-    aims: [f64; 2],
+    beside: &'static [Beside],
 }
 
-/// One epoch beside one of PyTorch's network with dense and with sparse gradients.
+/// The same network in PyTorch, with as many rows as take it some tenths of a second.
+struct Beside {
+    suffix: &'static str,
+    network: &'static str,
+    rows: usize,
+    aim: Option<f64>,
+}
+
+/// One epoch with SGD.
 fn few(pytorch: &mut PyTorch, images: &Images, few: &Few) {
-    let &Few { name, net, batch, rows, dense_rows, aims } = few;
+    let &Few { name, net, batch, rows, beside } = few;
     if !asked(name) {
         return;
     }
@@ -157,16 +174,14 @@ fn few(pytorch: &mut PyTorch, images: &Images, few: &Few) {
         transport: Transport::Memory,
     };
     let engine = Engine::new(images, setting);
-    let sparse_net = format!("{}-sparse", net.name());
-    let command = |network: &str, rows: usize| json!({"network": network, "rows": rows, "optimizer": "sgd", "batch": batch, "flush": true});
-    let [ours, dense, sparse] = medians(|turn| match turn {
-        0 => engine.train(),
-        1 => pytorch.seconds(&command(net.name(), dense_rows)),
-        _ => pytorch.seconds(&command(&sparse_net, rows)),
-    });
-    let ours = rows as f64 / ours;
-    report(name, ours, dense_rows as f64 / dense, Some(aims[0]));
-    report(&format!("{name}-sparse"), ours, rows as f64 / sparse, Some(aims[1]));
+    for &Beside { suffix, network, rows: theirs, aim } in beside {
+        let command = json!({"network": network, "rows": theirs, "optimizer": "sgd", "batch": batch, "flush": true});
+        let [ours, other] = medians(|turn| match turn {
+            0 => engine.train(),
+            _ => pytorch.seconds(&command),
+        });
+        report(&format!("{name}{suffix}"), rows as f64 / ours, theirs as f64 / other, aim);
+    }
 }
 
 /// Two workers beside one, each on half of the rows.

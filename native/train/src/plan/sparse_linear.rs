@@ -85,7 +85,9 @@ impl Step for SparseLinear {
         let x = pass.network_inputs.sparse(self.input)?;
         let (of_weight, used) = parts.table(&self.weight);
         used.clear(of_weight, self.outputs);
-        x.indices().iter().for_each(|&index| drop(used.insert(index)));
+        for &index in x.indices() {
+            used.insert(index);
+        }
         sparse::add_of_weight(pass.gemm, &rows(x), pass.of_output, self.outputs, of_weight);
         parts.complete_table(&self.weight);
         if let Some(bias) = &self.bias {
