@@ -241,8 +241,10 @@ class Spark:
         run = self.start("spark-shell", ["-i", str(ready)], typed=True, **options)
         run.until("ready for input")
         assert run.process.stdin is not None
-        run.process.stdin.write(script + "\n:quit\n")
-        run.process.stdin.close()
+        # A shell that has ended is judged by its exit code and output.
+        with contextlib.suppress(BrokenPipeError):
+            run.process.stdin.write(script + "\n:quit\n")
+            run.process.stdin.close()
         return run
 
 

@@ -10,12 +10,6 @@ pub struct SparseRows {
 }
 
 impl SparseRows {
-    /// The number of rows.
-    #[must_use]
-    pub fn rows(&self) -> usize {
-        self.ends.len()
-    }
-
     /// The end of each row's entries among all.
     #[must_use]
     pub fn ends(&self) -> &[usize] {

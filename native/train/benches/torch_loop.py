@@ -62,9 +62,9 @@ class Tabular(nn.Module):
 
 
 class Wide(nn.Module):
-    """Two Linear layers over wide rows, given as all values, as a CSR matrix or as indices."""
+    """Two Linear layers over whole mini-batches of wide rows: all values, a CSR matrix or a bag."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, batch: int) -> None:
         super().__init__()
         self.kind = kind
         self.first: nn.Module = (
@@ -74,26 +74,25 @@ class Wide(nn.Module):
         )
         self.bias = nn.Parameter(torch.zeros(64))
         self.second = nn.Linear(64, 2)
+        self.values = (torch.arange(batch * ENTRIES) % 7).reshape(batch, ENTRIES) / 7
+        self.ends = ENTRIES * torch.arange(batch + 1)
 
     def forward(self, indices: torch.Tensor) -> torch.Tensor:
         """Returns the logits of rows, from the indices of their entries or from all values."""
         if self.kind == "dense":
             hidden = self.first(indices)
+        elif self.kind == "bag":
+            hidden = self.first(indices, per_sample_weights=self.values) + self.bias
         else:
-            values = (torch.arange(indices.numel()) % 7).reshape(indices.shape) / 7
-            if self.kind == "bag":
-                hidden = self.first(indices, per_sample_weights=values) + self.bias
-            else:
-                ends = ENTRIES * torch.arange(len(indices) + 1)
-                rows = torch.sparse_csr_tensor(
-                    ends, indices.flatten(), values.flatten(), (len(indices), WIDE)
-                )
-                hidden = torch.sparse.mm(rows, self.first.weight.t()) + self.first.bias
+            rows = torch.sparse_csr_tensor(
+                self.ends, indices.flatten(), self.values.flatten(), (len(indices), WIDE)
+            )
+            hidden = torch.sparse.mm(rows, self.first.weight.t()) + self.first.bias
         result: torch.Tensor = self.second(functional.relu(hidden))
         return result
 
 
-def network(name: str = "mlp") -> nn.Module:
+def network(name: str = "mlp", batch: int = 0) -> nn.Module:
     """Creates a network from its name in the benchmark."""
     torch.manual_seed(1)
     if name.startswith("tabular"):
@@ -114,7 +113,7 @@ def network(name: str = "mlp") -> nn.Module:
             nn.Linear(225, 10),
         )
     if name.startswith("wide"):
-        return Wide(name.removeprefix("wide").removeprefix("-") or "dense")
+        return Wide(name.removeprefix("wide").removeprefix("-") or "dense", batch)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(WIDTHS):
         layers += [nn.Linear(inputs, outputs), nn.ReLU()]
@@ -143,7 +142,7 @@ class Training:
 
     def __init__(self, command: dict[str, Any], images: torch.Tensor, labels: torch.Tensor) -> None:
         name = command["network"]
-        self.network = network(name)
+        self.network = network(name, command["batch"])
         parameters = list(self.network.parameters())
         self.optimizer = optimizer(
             command["optimizer"], parameters, sparse=name in ("tabular-sparse", "wide-bag")

@@ -1,6 +1,6 @@
 //! Builds the definition of a network from its document.
 
-use firesteel_core::spec::{DataSpec, InputFormat, NetworkDocument};
+use firesteel_core::spec::{DataSpec, InputFormat, InputSpec, NetworkDocument};
 
 use crate::error::TrainError;
 use crate::graph::Graph;
@@ -27,7 +27,11 @@ pub(crate) fn define_over(
     define(document, &shapes(data))
 }
 
-/// As [`define_over`], for training: a planned network takes the entries of sparse columns where it can.
+/// The values of a row from which on mini-batches hold the entries of sparse rows. The columns of narrower rows may be
+/// sparse because the first row is, and a product of dense rows then costs less than one entry after the other.
+const WIDE: usize = 4096;
+
+/// As [`define_over`], for training: a planned network takes the entries of wide sparse columns where it can.
 pub(crate) fn define_for_training(
     document: &NetworkDocument,
     data: &DataSpec,
@@ -35,7 +39,10 @@ pub(crate) fn define_for_training(
     let NetworkDocument::Layers(spec) = document else { return define_over(document, data) };
     let graph = Graph::build(spec, &shapes(data))?;
     let is_sparse = |name: &str| {
-        data.inputs.iter().any(|input| input.name == name && input.format == InputFormat::Sparse)
+        let is_wide = |input: &InputSpec| {
+            input.format == InputFormat::Sparse && input.shape.iter().product::<usize>() >= WIDE
+        };
+        data.inputs.iter().any(|input| input.name == name && is_wide(input))
     };
     let takes_entries =
         graph.inputs.iter().any(|input| is_sparse(&input.name)) && Planned::new(&graph).is_ok();

@@ -207,8 +207,8 @@ mod tests {
             ("0", "Linear", json!({"out_features": 5})),
             ("1", "Linear", json!({"out_features": 2})),
         ]);
-        let dense = data(&[40]);
-        let mut sparse = data(&[40]);
+        let dense = data(&[5000]);
+        let mut sparse = data(&[5000]);
         sparse.inputs[0].format = InputFormat::Sparse;
         let bytes = |data: &DataSpec| {
             let (layout, parameters, buffers) = initialise(&network, data, 7).unwrap();

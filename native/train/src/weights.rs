@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use bytemuck::Pod;
 use firesteel_core::{BufferKind, Buffers, ParamLayout, TensorEntry};
 use safetensors::tensor::{SafeTensors, View};
 use safetensors::{Dtype, SafeTensorError};
@@ -13,7 +12,7 @@ use crate::model::Weights;
 /// A tensor of the flat buffers, for safetensors.
 struct Stored<'a> {
     entry: &'a TensorEntry,
-    bytes: Cow<'a, [u8]>,
+    bytes: &'a [u8],
 }
 
 impl View for Stored<'_> {
@@ -26,7 +25,11 @@ impl View for Stored<'_> {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
+        if !self.entry.transposed {
+            return Cow::Borrowed(self.bytes);
+        }
+        let values = self.entry.row_major(bytemuck::cast_slice::<_, f32>(self.bytes));
+        Cow::Owned(bytemuck::cast_slice(&values).to_vec())
     }
 
     fn data_len(&self) -> usize {
@@ -134,24 +137,17 @@ fn stored<'a>(
 ) -> Result<Vec<(String, Stored<'a>)>, TrainError> {
     let entries = layout.entries().iter().map(|entry| {
         let range = entry.offset..entry.offset + entry.len;
-        let found = match entry.kind {
-            BufferKind::Parameter => parameters.get(range).map(|own| bytes(entry.row_major(own))),
-            BufferKind::FloatBuffer => buffers.floats.get(range).map(|own| bytes(own.into())),
-            BufferKind::IntegerBuffer => buffers.integers.get(range).map(|own| bytes(own.into())),
+        let bytes = match entry.kind {
+            BufferKind::Parameter => parameters.get(range).map(bytemuck::cast_slice),
+            BufferKind::FloatBuffer => buffers.floats.get(range).map(bytemuck::cast_slice),
+            BufferKind::IntegerBuffer => buffers.integers.get(range).map(bytemuck::cast_slice),
         };
-        let bytes = found.ok_or_else(|| {
+        let bytes = bytes.ok_or_else(|| {
             TrainError::Internal(format!("the buffers do not hold '{}'", entry.name))
         })?;
         Ok((format!("{prefix}{}", entry.name), Stored { entry, bytes }))
     });
     entries.collect()
-}
-
-fn bytes<T: Pod>(values: Cow<'_, [T]>) -> Cow<'_, [u8]> {
-    match values {
-        Cow::Borrowed(values) => Cow::Borrowed(bytemuck::cast_slice(values)),
-        Cow::Owned(values) => Cow::Owned(bytemuck::cast_slice(&values).to_vec()),
-    }
 }
 
 fn serialize(stored: Vec<(String, Stored<'_>)>) -> Result<Vec<u8>, TrainError> {

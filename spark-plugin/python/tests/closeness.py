@@ -16,5 +16,6 @@ def assert_close(found: ArrayLike, expected: ArrayLike) -> None:
     """
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape
+    assert np.isfinite(expected).all()
     largest = np.abs(expected).max(initial=1.0)
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * largest)

@@ -78,6 +78,15 @@ def test_weights_do_not_pass_through_py4j_which_decodes_byte_by_byte(
     assert model.weights["0.weight"].shape == (16, 2)
 
 
+def test_the_network_of_a_model_is_read_from_the_jvm_once(
+    model: NetworkClassificationModel, network: Network, tmp_path: Path
+) -> None:
+    assert model.network is model.network
+    assert model.copy().network == network
+    model.write().overwrite().save(str(tmp_path / "model"))
+    assert NetworkClassificationModel.load(str(tmp_path / "model")).network == network
+
+
 def test_several_columns_and_thresholds_set_on_the_model(
     spark: SparkSession, model: NetworkClassificationModel, blobs: DataFrame
 ) -> None:

@@ -36,7 +36,7 @@ impl Method<1> for Adagrad {
 
     fn ignores_zeros(&self) -> bool {
         // Without an epsilon, a parameter that never had a gradient becomes 0 / 0.
-        self.weight_decay == 0.0 && self.epsilon > 0.0
+        self.weight_decay == 0.0 && self.epsilon as f32 > 0.0
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Inspection {
     pub parameters: u64,
     /// An upper bound, by a little, of the bytes of its saved weights.
     pub weight_bytes: u64,
-    /// The hash of the parameters' layout, in hexadecimal digits.
+    /// The hash of the layout with all parameters in row-major order, in hexadecimal digits.
     pub layout_hash: String,
     /// The reason why the network trains and predicts by autograd; none if it is planned.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -196,7 +196,7 @@ impl<'a, 'b> Parts<'a, 'b> {
 
     /// Declares the gradient of a table complete, which comes next.
     pub(super) fn complete_table(&mut self, table: &Parameter) {
-        debug_assert_eq!(self.next, table.range.start);
+        assert_eq!(self.next, table.range.start, "the gradient of a table out of order");
         if let Some(update) = &mut self.update {
             let (flat, rows) = self.gradient.flat_and_rows(table.entry);
             update.apply_rows(table.range.clone(), rows, self.parameters, flat);

@@ -10,6 +10,7 @@ mod prediction;
 #[allow(dead_code, reason = "the tests of the server use the rest")]
 #[path = "../../../ps/tests/suite/support/proxy.rs"]
 mod proxy;
+mod sparse;
 mod steering;
 mod strategies;
 mod support;

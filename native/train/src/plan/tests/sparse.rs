@@ -141,7 +141,14 @@ fn sparse_rows_train_as_the_same_rows_with_all_values_do() {
         nesterov: false,
         weight_decay: 0.0,
     };
-    for spec in [sgd(0.0), sgd(0.9)] {
+    let adagrad = OptimizerSpec::Adagrad {
+        learning_rate: 0.05,
+        learning_rate_decay: 0.0,
+        epsilon: 1e-10,
+        weight_decay: 0.0,
+        initial_accumulator: 0.1,
+    };
+    for spec in [sgd(0.0), sgd(0.9), adagrad] {
         let expected = trained(&dense, &mut Autograd::new(&dense), &spec, false);
         for by_parts in [false, true] {
             let found = trained(&sparse, &mut Planned::new(&sparse).unwrap(), &spec, by_parts);

@@ -36,6 +36,12 @@ private[firesteel] object CachedBatches {
     case _ => None
   }
 
+  /** As [[scan]], if a column holds arrays or bytes: Spark itself reads a cache of numbers by columns, unless a session
+    * has switched that off.
+    */
+  def scanOfLists(plan: SparkPlan): Option[InMemoryTableScanExec] =
+    scan(plan).filter(_.output.exists(column => !isNumber(column.dataType)))
+
   private def isReadable(scan: InMemoryTableScanExec): Boolean =
     scan.relation.cacheBuilder.serializer.getClass == classOf[DefaultCachedBatchSerializer] &&
       scan.predicates.isEmpty && scan.attributes.forall(column => isReadable(column.dataType))

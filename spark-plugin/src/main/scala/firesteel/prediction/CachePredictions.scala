@@ -12,8 +12,8 @@ import org.apache.spark.sql.catalyst.expressions.{
 import org.apache.spark.sql.types.BinaryType
 import org.apache.spark.sql.vectorized.ColumnarBatch
 
-/** Predicts the batches of Spark's default cache and returns rows. Columns that pass through are copied once, from the
-  * cache to the row.
+/** Predicts the batches of Spark's default cache and returns rows. Arrays that pass through are copied once, from the
+  * cache to the row, bytes twice.
   */
 private[prediction] final class CachePredictions(
     task: PredictionTask,

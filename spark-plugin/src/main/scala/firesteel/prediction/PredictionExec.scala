@@ -47,7 +47,7 @@ private[firesteel] final case class PredictionExec(
   )
 
   /** Spark's default cache of arrays and bytes, of which Spark itself gives only rows, is read by columns. */
-  override protected def doExecute(): RDD[InternalRow] = CachedBatches.scan(child) match {
+  override protected def doExecute(): RDD[InternalRow] = CachedBatches.scanOfLists(child) match {
     case Some(scan) =>
       val task = predictionTask(scan.output)
       CachedBatches.columnarBatches(scan).mapPartitions(task.rowsOfCache)

@@ -1,5 +1,7 @@
 package firesteel.classification
 
+import java.nio.file.Files
+
 import firesteel.network._
 import org.apache.spark.ml.Pipeline
 import org.apache.spark.ml.attribute.{Attribute, AttributeGroup, NominalAttribute}
@@ -125,6 +127,25 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
   test("features may be sparse vectors") {
     val sparse = udf((v: Vector) => v.toSparse: Vector)
     learns(Blobs.classifier(), data.withColumn("features", sparse($"features")))
+  }
+
+  test("wide sparse vectors train, and the model predicts as it does once it is saved") {
+    val spread = udf { (id: Long, label: Double) =>
+      val own = label.toInt * 1000 + (id % 7).toInt
+      Vectors.sparse(5000, Array(own, 3000 + (id * 31 % 1999).toInt), Array(1.0, 0.3))
+    }
+    val wide = data.withColumn("features", spread($"id", $"label"))
+    for (strategy <- Seq("auto", "downpour", "sync")) {
+      val classifier = Blobs.classifier().setStrategy(strategy).setLearningRate(0.5)
+      val model = learns(classifier.setValidationFraction(0.1), wide)
+      val folder = Files.createTempDirectory("wide").toString
+      model.write.overwrite().save(folder)
+      val loaded = NetworkClassificationModel.load(folder)
+      assert(predictions(loaded, wide) === predictions(model, wide))
+      val dense = udf((v: Vector) => v.toDense: Vector)
+      val filled = wide.withColumn("features", dense($"features"))
+      assert(predictions(model, filled) === predictions(model, wide))
+    }
   }
 
   test("features may be arrays of any numeric type") {

@@ -12,6 +12,7 @@ import firesteel.data.{CachedBatches, InputFormat, LocalSpark}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.ml.linalg.Vector
+import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.{DataFrame, Row}
@@ -145,13 +146,17 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
     }
   }
 
-  /** Returns true if the predictions of a query read Spark's cache by columns. */
-  private def readsCache(df: DataFrame): Boolean =
-    SqlPrivate
-      .execution(df)
-      .sparkPlan
-      .collectFirst { case exec: PredictionExec => CachedBatches.scan(exec.child).nonEmpty }
+  /** Returns true if the predictions of a query, as it is executed, read Spark's cache by columns. */
+  private def readsCache(df: DataFrame): Boolean = {
+    df.collect()
+    val plan = SqlPrivate.execution(df).executedPlan match {
+      case adaptive: AdaptiveSparkPlanExec => adaptive.executedPlan
+      case other => other
+    }
+    plan
+      .collectFirst { case exec: PredictionExec => CachedBatches.scanOfLists(exec.child).nonEmpty }
       .get
+  }
 
   test("vectors, doubles and numeric columns are read like arrays of floats") {
     val vectors = table.withColumn("features", array_to_vector(col("features")))
