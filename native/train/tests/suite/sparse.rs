@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::support::clouds_fit::CLASSES;
 use crate::support::held_out::{controls, is_held_out, near, predicted, validations, with_marks};
-use crate::support::{Fit, batch, data_spec, list, noise, perceptron, worker_spec};
+use crate::support::{Fit, batch, data_spec, list, perceptron, worker_spec};
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int32Array, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field};
@@ -18,7 +18,7 @@ const ROWS: usize = 300;
 /// The entries of a row, some of which tell its class; every seventh row has none.
 fn entries(row: usize) -> Vec<(usize, f32)> {
     let class = row % 3;
-    let told = (0..3).map(|entry| (class * 1000 + (row * 7 + entry * 131) % 900, 1.0));
+    let told = (0..3).map(|entry| (class * 1000 + row % 5 + entry * 131, 1.0));
     let rest = (0..4).map(|entry| (3000 + (row * 31 + entry * 477) % 1999, 0.3));
     let mut entries: Vec<(usize, f32)> =
         if row % 7 == 6 { Vec::new() } else { told.chain(rest).collect() };

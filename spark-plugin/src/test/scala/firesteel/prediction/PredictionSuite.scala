@@ -153,9 +153,9 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
       case adaptive: AdaptiveSparkPlanExec => adaptive.executedPlan
       case other => other
     }
-    plan
-      .collectFirst { case exec: PredictionExec => CachedBatches.scanOfLists(exec.child).nonEmpty }
-      .get
+    plan.collectFirst { case exec: PredictionExec =>
+      CachedBatches.scanOfLists(exec.child).nonEmpty
+    }.get
   }
 
   test("vectors, doubles and numeric columns are read like arrays of floats") {
