@@ -135,7 +135,7 @@ final class NetworkClassifierSuite extends MLTest with DefaultReadWriteTest {
       Vectors.sparse(5000, Array(own, 3000 + (id * 31 % 1999).toInt), Array(1.0, 0.3))
     }
     val wide = data.withColumn("features", spread($"id", $"label"))
-    for (strategy <- Seq("auto", "downpour", "sync")) {
+    for (strategy <- Seq("auto", "downpour")) {
       val classifier = Blobs.classifier().setStrategy(strategy).setLearningRate(0.5)
       val model = learns(classifier.setValidationFraction(0.1), wide)
       val folder = Files.createTempDirectory("wide").toString

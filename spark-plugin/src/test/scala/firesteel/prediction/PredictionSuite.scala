@@ -12,7 +12,8 @@ import firesteel.data.{CachedBatches, InputFormat, LocalSpark}
 import org.apache.spark.SparkException
 import org.apache.spark.ml.functions.array_to_vector
 import org.apache.spark.ml.linalg.Vector
-import org.apache.spark.sql.execution.adaptive.AdaptiveSparkPlanExec
+import org.apache.spark.sql.execution.SparkPlan
+import org.apache.spark.sql.execution.adaptive.{AdaptiveSparkPlanExec, QueryStageExec}
 import org.apache.spark.sql.firesteel.SqlPrivate
 import org.apache.spark.sql.functions._
 import org.apache.spark.sql.{DataFrame, Row}
@@ -146,14 +147,17 @@ final class PredictionSuite extends AnyFunSuite with LocalSpark {
     }
   }
 
+  /** Returns the plan that adaptive execution has come to. */
+  private def executed(plan: SparkPlan): SparkPlan = plan match {
+    case adaptive: AdaptiveSparkPlanExec => executed(adaptive.executedPlan)
+    case stage: QueryStageExec => executed(stage.plan)
+    case other => other
+  }
+
   /** Returns true if the predictions of a query, as it is executed, read Spark's cache by columns. */
   private def readsCache(df: DataFrame): Boolean = {
     df.collect()
-    val plan = SqlPrivate.execution(df).executedPlan match {
-      case adaptive: AdaptiveSparkPlanExec => adaptive.executedPlan
-      case other => other
-    }
-    plan.collectFirst { case exec: PredictionExec =>
+    executed(SqlPrivate.execution(df).executedPlan).collectFirst { case exec: PredictionExec =>
       CachedBatches.scanOfLists(exec.child).nonEmpty
     }.get
   }
