@@ -165,7 +165,8 @@ impl ParamLayout {
             .map(|entry| entry.name.as_str())
     }
 
-    /// A hash of names, shapes, buffers and orders, the same on every machine: two peers exchange flat buffers only if it agrees.
+    /// A hash of names, shapes, buffers and orders, the same on every machine: two peers exchange flat buffers only if it
+    /// agrees.
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hasher = Xxh3::new();

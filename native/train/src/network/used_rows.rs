@@ -32,17 +32,21 @@ impl UsedRows {
             *word |= bit;
             self.rows.push(row);
         }
-        row * self.size..(row + 1) * self.size
+        self.range(row)
     }
 
     /// Returns the values of the used row that comes [`AHEAD`] rows after this one.
     pub(crate) fn soon(&self, number: usize) -> Option<Range<usize>> {
-        self.rows.get(number + AHEAD).map(|row| row * self.size..(row + 1) * self.size)
+        self.rows.get(number + AHEAD).map(|&row| self.range(row))
     }
 
     /// Returns the values of each used row in the table's gradient.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        self.rows.iter().map(|row| row * self.size..(row + 1) * self.size)
+        self.rows.iter().map(|&row| self.range(row))
+    }
+
+    fn range(&self, row: usize) -> Range<usize> {
+        row * self.size..(row + 1) * self.size
     }
 }
 

@@ -3,7 +3,9 @@
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::convolution::{self, Geometry};
 
+use super::fused::Fused;
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
+use super::workspace::space;
 use crate::error::TrainError;
 use crate::graph::{self, Padding};
 
@@ -12,8 +14,7 @@ pub(super) struct Convolution {
     kernels: convolution::Convolution,
     weight: Parameter,
     bias: Option<Parameter>,
-    /// A function of the output.
-    function: Option<Activation>,
+    fused: Fused,
 }
 
 impl Convolution {
@@ -41,16 +42,17 @@ impl Convolution {
             padding,
             dilation: layer.dilation,
         };
-        Self { kernels: convolution::Convolution::new(geometry), weight, bias, function: None }
+        Self {
+            kernels: convolution::Convolution::new(geometry),
+            weight,
+            bias,
+            fused: Fused::default(),
+        }
     }
 
     /// Takes the memory that a call needs.
     fn memory<'a>(&self, workspace: &'a mut Vec<f32>) -> &'a mut [f32] {
-        let length = self.kernels.scratch();
-        if workspace.len() < length {
-            workspace.resize(length, 0.0);
-        }
-        &mut workspace[..length]
+        space(workspace, self.kernels.scratch())
     }
 }
 
@@ -62,24 +64,18 @@ impl Step for Convolution {
         output: &mut [f32],
     ) -> Result<(), TrainError> {
         let weight = pass.weights.get(&self.weight)?;
-        let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
+        let bias = pass.weights.optional(self.bias.as_ref())?;
         let memory = self.memory(pass.workspace);
-        self.kernels.forward(inputs[0], weight, bias, self.function, output, memory);
+        self.kernels.forward(inputs[0], weight, bias, self.fused.function(), output, memory);
         Ok(())
     }
 
     fn fuse(&mut self, function: Activation) -> bool {
-        let fuses = self.function.is_none() && !function.needs_input();
-        if fuses {
-            self.function = Some(function);
-        }
-        fuses
+        self.fused.take(function)
     }
 
     fn prepare(&self, pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
-        if let Some(function) = self.function {
-            function.backward_in_place(pass.output, pass.of_output);
-        }
+        self.fused.backward(pass);
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::linear::{self, Shape};
 
+use super::fused::Fused;
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use super::workspace::space;
 use crate::error::TrainError;
@@ -13,8 +14,7 @@ pub(super) struct Linear {
     outputs: usize,
     weight: Parameter,
     bias: Option<Parameter>,
-    /// A function of the output.
-    function: Option<Activation>,
+    fused: Fused,
 }
 
 impl Linear {
@@ -24,7 +24,7 @@ impl Linear {
         weight: Parameter,
         bias: Option<Parameter>,
     ) -> Self {
-        Self { inputs, outputs, weight, bias, function: None }
+        Self { inputs, outputs, weight, bias, fused: Fused::default() }
     }
 
     /// The shape of a call; a row of a sequence counts as a row.
@@ -42,28 +42,20 @@ impl Step for Linear {
         output: &mut [f32],
     ) -> Result<(), TrainError> {
         let weight = pass.weights.get(&self.weight)?;
-        let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
+        let bias = pass.weights.optional(self.bias.as_ref())?;
         let shape = self.shape(inputs[0]);
         let memory = space(pass.workspace, linear::workspace(pass.gemm, shape));
         linear::forward(pass.gemm, shape, inputs[0], weight, bias, memory, output);
-        if let Some(function) = self.function {
-            function.forward_in_place(output);
-        }
+        self.fused.forward(output);
         Ok(())
     }
 
     fn fuse(&mut self, function: Activation) -> bool {
-        let fuses = self.function.is_none() && !function.needs_input();
-        if fuses {
-            self.function = Some(function);
-        }
-        fuses
+        self.fused.take(function)
     }
 
     fn prepare(&self, pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
-        if let Some(function) = self.function {
-            function.backward_in_place(pass.output, pass.of_output);
-        }
+        self.fused.backward(pass);
         Ok(())
     }
 

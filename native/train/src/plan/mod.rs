@@ -13,6 +13,7 @@ mod convolution;
 mod dead_units;
 mod dropout;
 mod embedding;
+mod fused;
 mod images;
 mod layer_norm;
 mod linear;

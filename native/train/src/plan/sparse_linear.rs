@@ -4,6 +4,7 @@ use firesteel_data::SparseRows;
 use firesteel_kernels::activation::Activation;
 use firesteel_kernels::{linear, sparse};
 
+use super::fused::Fused;
 use super::step::{Backward, Forward, Parameter, Parts, Step, Weights};
 use crate::error::TrainError;
 
@@ -15,8 +16,7 @@ pub(super) struct SparseLinear {
     outputs: usize,
     weight: Parameter,
     bias: Option<Parameter>,
-    /// A function of the output.
-    function: Option<Activation>,
+    fused: Fused,
 }
 
 impl SparseLinear {
@@ -26,7 +26,7 @@ impl SparseLinear {
         weight: Parameter,
         bias: Option<Parameter>,
     ) -> Self {
-        Self { input, outputs, weight, bias, function: None }
+        Self { input, outputs, weight, bias, fused: Fused::default() }
     }
 }
 
@@ -43,26 +43,18 @@ impl Step for SparseLinear {
     ) -> Result<(), TrainError> {
         let x = pass.inputs.sparse(self.input)?;
         let weight = pass.weights.get(&self.weight)?;
-        let bias = self.bias.as_ref().map(|bias| pass.weights.get(bias)).transpose()?;
+        let bias = pass.weights.optional(self.bias.as_ref())?;
         sparse::forward(pass.gemm, &rows(x), weight, bias, self.outputs, output);
-        if let Some(function) = self.function {
-            function.forward_in_place(output);
-        }
+        self.fused.forward(output);
         Ok(())
     }
 
     fn fuse(&mut self, function: Activation) -> bool {
-        let fuses = self.function.is_none() && !function.needs_input();
-        if fuses {
-            self.function = Some(function);
-        }
-        fuses
+        self.fused.take(function)
     }
 
     fn prepare(&self, pass: &mut Backward<'_>, _weights: &Weights<'_>) -> Result<(), TrainError> {
-        if let Some(function) = self.function {
-            function.backward_in_place(pass.output, pass.of_output);
-        }
+        self.fused.backward(pass);
         Ok(())
     }
 

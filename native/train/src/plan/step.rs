@@ -227,4 +227,12 @@ impl<'a> Weights<'a> {
             Self::Views(views) => values(views.get(parameter.entry)),
         }
     }
+
+    /// As [`Self::get`], for a parameter that a layer may lack.
+    pub(super) fn optional(
+        &self,
+        parameter: Option<&Parameter>,
+    ) -> Result<Option<&'a [f32]>, TrainError> {
+        parameter.map(|parameter| self.get(parameter)).transpose()
+    }
 }

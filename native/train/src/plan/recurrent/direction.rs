@@ -245,6 +245,6 @@ fn read<'a>(
     weights: &Weights<'a>,
     (weight, bias): &(Parameter, Option<Parameter>),
 ) -> Result<(&'a [f32], Option<&'a [f32]>), TrainError> {
-    let bias = bias.as_ref().map(|bias| weights.get(bias)).transpose()?;
+    let bias = weights.optional(bias.as_ref())?;
     Ok((weights.get(weight)?, bias))
 }
